@@ -1,0 +1,233 @@
+"""The interface every video model implements, and the four types that cross it."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mediaposter.errors import ErrorCode, UnsupportedOperation, VideoModelError
+
+
+class VideoStatus(StrEnum):
+    """Where a generation stands; OpenAI's four words."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether nothing more will happen."""
+        return self in (VideoStatus.COMPLETED, VideoStatus.FAILED)
+
+
+class VideoGenerationRequest(BaseModel):
+    """What to generate.
+
+    `input_image` is a path, an https URL or a data URI of the reference image.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str = Field(min_length=1)
+    model: str | None = None
+    width: int = Field(default=1280, gt=0)
+    height: int = Field(default=720, gt=0)
+    duration_seconds: int = Field(default=8, gt=0)
+    input_image: str | None = None
+
+    @property
+    def size(self) -> str:
+        """Give the size as `WIDTHxHEIGHT` in pixels."""
+        return f"{self.width}x{self.height}"
+
+
+class VideoGenerationJob(BaseModel):
+    """What a provider says of one generation.
+
+    `job_id` is opaque and carries everything a later call needs. `progress` is a percentage.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job_id: str
+    status: VideoStatus
+    progress: int | None = Field(default=None, ge=0, le=100)
+    video_url: str | None = None
+    error_code: ErrorCode | None = None
+    error_message: str | None = None
+    retry_after_seconds: float | None = None
+    cost_micros: int | None = None
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """Give the cost in dollars, when the provider told it."""
+        return None if self.cost_micros is None else Decimal(self.cost_micros) / 1_000_000
+
+
+class Capabilities(BaseModel):
+    """What a model can do, as its row in the catalog says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    audio: bool = False
+    image_input: bool = False
+    remix: bool = False
+    extend: bool = False
+    edit: bool = False
+    cancel: bool = False
+    delete: bool = False
+    list_jobs: bool = False
+    webhook: bool = False
+    idempotent_submit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VideoStream:
+    """The bytes of a finished video as they come.
+
+    Attributes:
+        chunks: the body from `start_byte` on.
+        start_byte: offset of the first chunk; 0 when the server ignored a requested range.
+        size_bytes: length of the whole video, when the server told it.
+        content_type: as sent, without parameters.
+        validator: a strong ETag that a later range request may name in If-Range.
+    """
+
+    chunks: Iterator[bytes]
+    start_byte: int = 0
+    size_bytes: int | None = None
+    content_type: str | None = None
+    validator: str | None = None
+
+
+class VideoModelInterface(ABC):
+    """A model that turns a prompt into a video.
+
+    An adapter implements the three abstract methods. The rest is built on them, or offered when
+    `capabilities` says so.
+    """
+
+    provider: ClassVar[str]
+
+    def __init__(self, *, model_variant: str, capabilities: Capabilities) -> None:
+        self.model_variant = model_variant
+        self.capabilities = capabilities
+
+    @abstractmethod
+    def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
+        """Start a generation, at most once.
+
+        Raises:
+            SubmissionUnknown: the provider may have accepted it.
+            VideoModelError: it certainly did not.
+        """
+
+    @abstractmethod
+    def get_status(self, job_id: str) -> VideoGenerationJob:
+        """Ask how a generation stands. A failed generation is an answer, not an exception.
+
+        Raises:
+            VideoModelError: the provider did not answer the question; `transient` tells whether to ask again.
+        """
+
+    @abstractmethod
+    def open_video(
+        self, job_id: str, *, start_byte: int = 0, validator: str | None = None
+    ) -> AbstractContextManager[VideoStream]:
+        """Open the finished video, from `start_byte` on when the provider can.
+
+        Raises:
+            VideoModelError: the provider did not hand it over.
+        """
+
+    def download_video(self, job_id: str, path: str | os.PathLike[str]) -> Path:
+        """Write the finished video to `path`, which appears whole or not at all."""
+        target = Path(path)
+        part = target.with_name(target.name + ".part")
+        with self.open_video(job_id) as stream, part.open("wb") as file:
+            for chunk in stream.chunks:
+                file.write(chunk)
+            received_bytes = file.tell()
+        if stream.size_bytes is not None and received_bytes != stream.size_bytes:
+            raise VideoModelError(
+                ErrorCode.PROVIDER_ERROR,
+                f"The download ended after {received_bytes} of {stream.size_bytes} bytes; the part is kept as {part}.",
+                transient=True,
+            )
+        return part.replace(target)
+
+    def create_and_wait(
+        self,
+        request: VideoGenerationRequest,
+        *,
+        timeout_seconds: float = 3600,
+        on_progress: Callable[[VideoGenerationJob], None] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> VideoGenerationJob:
+        """Start a generation and follow it to its end.
+
+        Raises:
+            VideoModelError: with code `timeout` when `timeout_seconds` pass first; the job may still finish.
+        """
+        deadline = clock() + timeout_seconds
+        job = self.create_video(request)
+        while not job.status.is_terminal:
+            if on_progress is not None:
+                on_progress(job)
+            wait_seconds = job.retry_after_seconds or 5.0
+            if clock() + wait_seconds > deadline:
+                raise VideoModelError(
+                    ErrorCode.TIMEOUT,
+                    f"Job {job.job_id} is still {job.status} after {timeout_seconds:.0f} s; ask again with get_status.",
+                )
+            sleep(wait_seconds)
+            try:
+                job = self.get_status(job.job_id)
+            except VideoModelError as error:
+                # A fault of one question says nothing about a render that is paid for.
+                if not error.transient:
+                    raise
+                job = job.model_copy(update={"retry_after_seconds": error.retry_after_seconds})
+        if on_progress is not None:
+            on_progress(job)
+        return job
+
+    def remix_video(self, job_id: str, prompt: str) -> VideoGenerationJob:
+        """Start a new video from a finished one and a changed prompt."""
+        self._unsupported("remix_video")
+
+    def extend_video(self, job_id: str, prompt: str, duration_seconds: int) -> VideoGenerationJob:
+        """Start a video that goes on where a finished one ends."""
+        self._unsupported("extend_video")
+
+    def edit_video(self, job_id: str, prompt: str) -> VideoGenerationJob:
+        """Start a video that changes a finished one as the prompt says."""
+        self._unsupported("edit_video")
+
+    def cancel_video(self, job_id: str) -> None:
+        """Stop a generation that has not ended."""
+        self._unsupported("cancel_video")
+
+    def delete_video(self, job_id: str) -> None:
+        """Remove a video from the provider's storage."""
+        self._unsupported("delete_video")
+
+    def list_jobs(self, limit: int = 20) -> list[VideoGenerationJob]:
+        """List the latest jobs at the provider, newest first."""
+        self._unsupported("list_jobs")
+
+    def _unsupported(self, operation: str) -> NoReturn:
+        raise UnsupportedOperation(f"{self.provider}/{self.model_variant}", operation)

@@ -1,0 +1,129 @@
+"""What can go wrong, in one closed vocabulary shared by every layer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Why a video or a post failed. Every adapter maps its vendor's words onto these."""
+
+    CONTENT_POLICY = "content_policy"
+    INVALID_REQUEST = "invalid_request"
+    AUTHENTICATION = "authentication"
+    INSUFFICIENT_CREDIT = "insufficient_credit"
+    RATE_LIMITED = "rate_limited"
+    MODEL_NOT_FOUND = "model_not_found"
+    PROVIDER_ERROR = "provider_error"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    SUBMISSION_UNKNOWN = "submission_unknown"
+    # Ours alone, never a vendor's: a fault in the pipeline itself.
+    INTERNAL_ERROR = "internal_error"
+
+
+class MediaPosterError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ConfigurationError(MediaPosterError):
+    """A setting is missing or contradicts another; the message names it and where it is put."""
+
+
+class InvalidRequest(MediaPosterError):
+    """The caller asked for something that cannot be done; nothing was recorded or spent."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str = "invalid_request") -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+
+
+class NotFound(MediaPosterError):
+    """There is no such thing, or it belongs to someone else; the two are not told apart."""
+
+
+class Conflict(MediaPosterError):
+    """The record changed under us: another worker made the transition first."""
+
+
+class VideoModelError(MediaPosterError):
+    """A provider said no, or could not be reached before anything was sent: nothing was accepted.
+
+    Attributes:
+        code: the reason, in our vocabulary.
+        message: the vendor's own sentence, or ours where it gave none.
+        transient: asking again later may succeed.
+        retry_after_seconds: the vendor's hint, when it gave one.
+        request_id: the vendor's id of the refused call, for its support desk.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        transient: bool = False,
+        retry_after_seconds: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.transient = transient
+        self.retry_after_seconds = retry_after_seconds
+        self.request_id = request_id
+
+
+class SubmissionUnknown(VideoModelError):
+    """The provider may have accepted the job, and nobody can tell: never send it again by itself."""
+
+    def __init__(self, message: str, *, request_id: str | None = None) -> None:
+        super().__init__(ErrorCode.SUBMISSION_UNKNOWN, message, request_id=request_id)
+
+
+class UnsupportedOperation(MediaPosterError):
+    """This model does not offer this operation."""
+
+    def __init__(self, model: str, operation: str) -> None:
+        super().__init__(f"The model {model} does not offer {operation}.")
+        self.model = model
+        self.operation = operation
+
+
+class MediaError(MediaPosterError):
+    """What came is not a complete, playable MP4; the message says in what way."""
+
+
+class PublisherError(MediaPosterError):
+    """The publisher said no, or could not be reached before anything was sent: nothing was posted.
+
+    Attributes:
+        code: the reason, in our vocabulary.
+        message: the publisher's own sentence.
+        transient: asking again later may succeed.
+        retry_after_seconds: how long the publisher asks to wait.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        transient: bool = False,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.transient = transient
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PostUnknown(PublisherError):
+    """The post was sent and no answer came: it may be public. Look; never send it again by itself."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.SUBMISSION_UNKNOWN, message)
