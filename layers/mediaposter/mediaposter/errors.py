@@ -49,6 +49,10 @@ class Conflict(MediaPosterError):
     """The record changed under us: another worker made the transition first."""
 
 
+class NotStarted(MediaPosterError):
+    """The execution of a video could not be started; nothing was spent, and sending again is safe."""
+
+
 class VideoModelError(MediaPosterError):
     """A provider said no, or could not be reached before anything was sent: nothing was accepted.
 

@@ -1,0 +1,67 @@
+"""Make a video model by its provider's name; the provider's file is imported only then."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+
+from mediaposter.ai.catalog import Catalog, built_in_catalog
+from mediaposter.ai.video_model_interface import VideoModelInterface
+from mediaposter.errors import ConfigurationError
+
+
+def list_providers() -> list[str]:
+    """Name the providers there are: one for each file `<provider>_model.py` beside this one."""
+    return sorted(path.name.removesuffix("_model.py") for path in Path(__file__).parent.glob("*_model.py"))
+
+
+def create_video_model(
+    name: str = "sora",
+    model_variant: str | None = None,
+    *,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    catalog: Catalog | None = None,
+) -> VideoModelInterface:
+    """Make the model `model_variant` of the provider `name`.
+
+    What is not given is read from `<NAME>_API_KEY` and `<NAME>_BASE_URL`; for sora, `OPENAI_API_KEY`
+    and `OPENAI_BASE_URL` serve as well.
+
+    Raises:
+        ConfigurationError: the provider, the variant, the key or the address is not known.
+    """
+    # Only a name found on disk is imported, never the caller's text.
+    if name not in list_providers():
+        raise ConfigurationError(f"There is no provider {name[:80]!r}. There are: {', '.join(list_providers())}.")
+    entries = [entry for entry in (catalog or built_in_catalog()).models.values() if entry.provider == name]
+    entry = next((entry for entry in entries if model_variant in (None, entry.name)), None)
+    if entry is None:
+        known = ", ".join(entry.name for entry in entries) or "none"
+        raise ConfigurationError(f"The provider {name} has no variant {str(model_variant)[:80]!r}. It has: {known}.")
+    model_class = _find_model_class(name)
+    return model_class(
+        model_variant=entry.name,
+        capabilities=entry.capabilities,
+        api_key=api_key or _read_setting(name, "API_KEY"),
+        base_url=base_url or _read_setting(name, "BASE_URL"),
+    )
+
+
+def _find_model_class(name: str) -> type[VideoModelInterface]:
+    module = import_module(f"mediaposter.ai.{name}_model")
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, VideoModelInterface) and vars(value).get("provider") == name:
+            return value
+    raise ConfigurationError(f"{module.__name__} defines no video model with provider = {name!r}.")
+
+
+def _read_setting(name: str, suffix: str) -> str:
+    variables = [f"{name.upper()}_{suffix}", *([f"OPENAI_{suffix}"] if name == "sora" else [])]
+    for variable in variables:
+        if value := os.environ.get(variable):
+            return value
+    raise ConfigurationError(
+        f"The provider {name} needs {' or '.join(variables)} in the environment (or as an argument)."
+    )

@@ -1,0 +1,69 @@
+"""What a TOKEN authorizer reads and answers (API Gateway developer guide, Lambda authorizers)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel, to_pascal
+
+from mediaposter.library.keys import KEY_PREFIX, ApiKey
+
+
+class Statement(BaseModel):
+    """One statement of an IAM policy."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_pascal, populate_by_name=True)
+
+    action: Literal["execute-api:Invoke"] = "execute-api:Invoke"
+    effect: Literal["Allow"] = "Allow"
+    resource: list[str]
+
+
+class PolicyDocument(BaseModel):
+    """An IAM policy."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_pascal, populate_by_name=True)
+
+    version: Literal["2012-10-17"] = "2012-10-17"
+    statement: list[Statement]
+
+
+class AuthorizerContext(BaseModel):
+    """What the routes learn of the caller; API Gateway takes flat text only."""
+
+    model_config = ConfigDict(frozen=True)
+
+    owner: str
+    scopes: str
+
+
+class AuthorizerAnswer(BaseModel):
+    """The answer of an authorizer."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    principal_id: str
+    policy_document: PolicyDocument
+    context: AuthorizerContext
+
+
+def read_bearer_key(authorization: str) -> str | None:
+    """Give the key of an `Authorization: Bearer mp_…` header, if it is one."""
+    scheme, _, secret = authorization.partition(" ")
+    return secret if scheme.lower() == "bearer" and secret.startswith(KEY_PREFIX) else None
+
+
+def grant_policy(api_key: ApiKey, method_arn: str) -> AuthorizerAnswer:
+    """Allow every route of the stage.
+
+    The answer is cached by the key and served for other routes too: a policy for the one that was
+    asked for would refuse the next.
+    """
+    api_arn, stage = method_arn.split("/")[:2]
+    statement = Statement(resource=[f"{api_arn}/{stage}/*"])
+    return AuthorizerAnswer(
+        principal_id=api_key.owner,
+        policy_document=PolicyDocument(statement=[statement]),
+        context=AuthorizerContext(owner=api_key.owner, scopes=" ".join(api_key.scopes)),
+    )

@@ -1,0 +1,137 @@
+"""The Video object: OpenAI's fields as its SDK types them, and ours beside them.
+
+Source of the first part: `openai.types.Video` of openai-python 3.x. `seconds` is a string there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.library.posts import Post, PostState
+from mediaposter.library.probe import Probe
+from mediaposter.library.videos import Stage, Video
+
+
+class VideoErrorObject(BaseModel):
+    """Why a video failed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+
+
+class PostObject(BaseModel):
+    """One post of a video."""
+
+    model_config = ConfigDict(frozen=True)
+
+    object: Literal["video.post"] = "video.post"
+    platform: str
+    account_id: str
+    status: PostState
+    url: str | None
+    scheduled_time: datetime | None
+    error: VideoErrorObject | None
+
+
+class AttemptObject(BaseModel):
+    """One submission to a provider."""
+
+    model_config = ConfigDict(frozen=True)
+
+    provider: str
+    model: str
+    started_at: int
+    provider_job_id: str | None
+
+
+class VideoObject(BaseModel):
+    """A video as the API answers it. Times are seconds since 1970, costs are dollars as text."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    object: Literal["video"] = "video"
+    status: VideoStatus
+    progress: int
+    model: str
+    created_at: int
+    completed_at: int | None
+    expires_at: int | None = None  # ours never expire
+    seconds: str
+    size: str
+    prompt: str
+    remixed_from_video_id: str | None = None
+    error: VideoErrorObject | None
+
+    stage: Stage
+    provider: str
+    resolved_model: str
+    attempts: list[AttemptObject]
+    cost_estimate_usd: str
+    cost_usd: str | None
+    size_bytes: int | None
+    sha256: str | None
+    probe: Probe | None
+    posts: list[PostObject]
+    metadata: dict[str, str]
+
+
+def present_video(video: Video, posts: Iterable[Post]) -> VideoObject:
+    """Write a record as the API answers it."""
+    return VideoObject(
+        id=video.id,
+        status=video.status,
+        progress=video.progress,
+        model=video.model,
+        created_at=int(video.created_at.timestamp()),
+        completed_at=int(video.completed_at.timestamp()) if video.completed_at else None,
+        seconds=str(video.seconds),
+        size=video.size,
+        prompt=video.prompt,
+        error=VideoErrorObject(code=video.failure.code, message=video.failure.message) if video.failure else None,
+        stage=video.stage,
+        provider=video.provider,
+        resolved_model=video.resolved_model,
+        attempts=[
+            AttemptObject(
+                provider=attempt.provider,
+                model=attempt.model,
+                started_at=int(attempt.started_at.timestamp()),
+                provider_job_id=attempt.provider_job_id,
+            )
+            for attempt in video.attempts
+        ],
+        cost_estimate_usd=_to_dollars(video.cost_estimate_micros),
+        cost_usd=None if video.cost_micros is None else _to_dollars(video.cost_micros),
+        size_bytes=video.stored.size_bytes if video.stored else None,
+        sha256=video.stored.sha256 if video.stored else None,
+        probe=video.stored.probe if video.stored else None,
+        posts=[_present_post(post) for post in posts],
+        metadata=video.metadata,
+    )
+
+
+def _present_post(post: Post) -> PostObject:
+    error = None
+    if post.error_message is not None:
+        error = VideoErrorObject(code=post.error_code or "unconfirmed", message=post.error_message)
+    return PostObject(
+        platform=post.target.platform,
+        account_id=post.target.account_id,
+        status=post.state,
+        url=post.public_url,
+        scheduled_time=post.scheduled_time,
+        error=error,
+    )
+
+
+def _to_dollars(micros: int) -> str:
+    return f"{Decimal(micros) / 1_000_000:f}"

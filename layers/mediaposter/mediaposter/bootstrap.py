@@ -1,0 +1,279 @@
+"""Build each collaborator once, lazily, and hand them to the use cases.
+
+The only module that reads the environment, makes AWS clients and knows every adapter.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from mediaposter.config import Settings
+from mediaposter.errors import ConfigurationError
+from mediaposter.observability import count_metric
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_ssm import SSMClient
+
+    from mediaposter.ai.video_model_interface import VideoModelInterface
+    from mediaposter.library.keys import KeyRing
+    from mediaposter.library.media import MediaLibrary
+    from mediaposter.library.posts import PostLedger
+    from mediaposter.library.table import LibraryTable
+    from mediaposter.library.videos import Video, VideoLibrary
+    from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
+    from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
+    from mediaposter.pipeline.publish import CheckPost, CreatePost
+    from mediaposter.pipeline.read import ReadLibrary
+    from mediaposter.pipeline.submit import SubmitVideo, SweepVideos
+    from mediaposter.publishing.publisher_interface import PublisherInterface
+    from mediaposter.workflow import StepFunctionsWorkflow
+
+# Imports stand inside the functions: each Lambda loads what its own use case needs, and submit loads
+# no vendor's SDK. bench/cold_import.py holds that.
+
+# A call to AWS that hangs must not use up the function's time.
+_AWS_CONNECT_TIMEOUT_SECONDS = 3
+_AWS_READ_TIMEOUT_SECONDS = 20
+_SECRET_MAX_AGE_SECONDS = 300
+
+
+@cache
+def settings() -> Settings:
+    """Read the settings of this function."""
+    return Settings.from_environment(os.environ)
+
+
+def now() -> datetime:
+    """Tell the time."""
+    return datetime.now(UTC)
+
+
+def new_video_id() -> str:
+    """Make an id that sorts by its time: milliseconds since 1970, then 80 random bits."""
+    return f"video_{int(time.time() * 1000):012x}{uuid.uuid4().hex[:20]}"
+
+
+@cache
+def _session() -> boto3.Session:
+    import boto3
+    import botocore.config
+    import botocore.session
+
+    core = botocore.session.get_session()
+    core.set_default_client_config(
+        botocore.config.Config(
+            connect_timeout=_AWS_CONNECT_TIMEOUT_SECONDS,
+            read_timeout=_AWS_READ_TIMEOUT_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": 3},
+        )
+    )
+    return boto3.Session(botocore_session=core)
+
+
+def read_secret(name: str) -> str:
+    """Read a secret of this stack from Parameter Store, verbatim.
+
+    Raises:
+        ConfigurationError: it was never put there.
+    """
+    from aws_lambda_powertools.utilities.parameters import SSMProvider
+    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+    path = f"{settings().require('secrets_path')}/{name}"
+    client: SSMClient = _session().client("ssm")
+    try:
+        return str(SSMProvider(boto3_client=client).get(path, decrypt=True, max_age=_SECRET_MAX_AGE_SECONDS))
+    except GetParameterError as error:
+        if type(error.__cause__).__name__ == "ParameterNotFound" or "ParameterNotFound" in str(error):
+            raise ConfigurationError(
+                f"The secret {path} is missing. Put it: "
+                f"aws ssm put-parameter --type SecureString --name {path} --value …"
+            ) from error
+        raise
+
+
+@cache
+def library_table() -> LibraryTable:
+    """Build the table."""
+    from mediaposter.library.table import LibraryTable
+
+    return LibraryTable(_session().client("dynamodb"), settings().require("library_table"))
+
+
+@cache
+def key_ring() -> KeyRing:
+    """Build the keys."""
+    from mediaposter.library.keys import KeyRing
+
+    return KeyRing(library_table())
+
+
+@cache
+def video_library() -> VideoLibrary:
+    """Build the videos."""
+    from mediaposter.library.videos import VideoLibrary
+
+    return VideoLibrary(library_table())
+
+
+@cache
+def post_ledger() -> PostLedger:
+    """Build the ledger of posts."""
+    from mediaposter.library.posts import PostLedger
+
+    return PostLedger(library_table())
+
+
+@cache
+def media_library() -> MediaLibrary:
+    """Build the store of the MP4s."""
+    from mediaposter.library.media import MediaLibrary
+
+    return MediaLibrary(_session().client("s3"), settings().require("video_bucket"))
+
+
+@cache
+def workflow() -> StepFunctionsWorkflow:
+    """Build the state machine's starter."""
+    from mediaposter.workflow import StepFunctionsWorkflow
+
+    return StepFunctionsWorkflow(_session().client("stepfunctions"), settings().require("state_machine_arn"))
+
+
+def model_for(video: Video) -> VideoModelInterface:
+    """Build the model that renders a video.
+
+    Raises:
+        ConfigurationError: its key or address is missing.
+    """
+    from mediaposter.ai.catalog import built_in_catalog
+    from mediaposter.ai.video_model_factory import create_video_model
+
+    return create_video_model(
+        video.provider,
+        video.resolved_model,
+        api_key=read_secret(f"{video.provider}-api-key"),
+        base_url=settings().require(f"{video.provider}_base_url"),
+        catalog=built_in_catalog(),
+    )
+
+
+def publisher() -> PublisherInterface:
+    """Build the publisher.
+
+    Raises:
+        ConfigurationError: its key is missing.
+    """
+    from mediaposter.publishing.blotato_client import BlotatoClient
+
+    return BlotatoClient(api_key=read_secret("blotato-api-key"), base_url=settings().blotato_base_url)
+
+
+@cache
+def submit_video() -> SubmitVideo:
+    """Build the use case behind POST /videos."""
+    from mediaposter.ai.catalog import built_in_catalog
+    from mediaposter.pipeline.submit import SubmitVideo
+
+    return SubmitVideo(
+        library=video_library(), catalog=built_in_catalog(), workflow=workflow(), clock=now, new_id=new_video_id
+    )
+
+
+@cache
+def read_library() -> ReadLibrary:
+    """Build the use cases behind the GET routes."""
+    from mediaposter.pipeline.read import ReadLibrary
+
+    return ReadLibrary(library=video_library(), ledger=post_ledger(), media=media_library())
+
+
+@cache
+def sweep_videos() -> SweepVideos:
+    """Build the use case behind the sweep."""
+    from mediaposter.pipeline.submit import SweepVideos
+
+    return SweepVideos(library=video_library(), workflow=workflow(), clock=now)
+
+
+@cache
+def start_generation() -> StartGeneration:
+    """Build the step Start Generation."""
+    from mediaposter.ai.catalog import built_in_catalog
+    from mediaposter.pipeline.generate import StartGeneration
+
+    return StartGeneration(
+        library=video_library(),
+        models=model_for,
+        catalog=built_in_catalog(),
+        clock=now,
+        timeout_seconds=settings().generation_timeout_seconds,
+    )
+
+
+@cache
+def check_generation() -> CheckGeneration:
+    """Build the step Check Generation."""
+    from mediaposter.pipeline.generate import CheckGeneration
+
+    return CheckGeneration(library=video_library(), models=model_for, clock=now)
+
+
+@cache
+def store_video() -> StoreVideo:
+    """Build the step Store Video."""
+    from mediaposter.pipeline.finalize import StoreVideo
+
+    return StoreVideo(
+        library=video_library(),
+        ledger=post_ledger(),
+        media=media_library(),
+        models=model_for,
+        clock=now,
+        monotonic=time.monotonic,
+    )
+
+
+@cache
+def create_post() -> CreatePost:
+    """Build the step Create Post."""
+    from mediaposter.pipeline.publish import CreatePost
+
+    return CreatePost(
+        library=video_library(),
+        ledger=post_ledger(),
+        media=media_library(),
+        publishers=publisher,
+        count_metric=_count,
+        clock=now,
+    )
+
+
+@cache
+def check_post() -> CheckPost:
+    """Build the step Check Post."""
+    from mediaposter.pipeline.publish import CheckPost
+
+    return CheckPost(ledger=post_ledger(), publishers=publisher, count_metric=_count, clock=now)
+
+
+@cache
+def close_video() -> CloseVideo:
+    """Build the last step, which also closes what broke off."""
+    from mediaposter.events import EventBus
+    from mediaposter.pipeline.finalize import CloseVideo
+
+    bus = EventBus(_session().client("events"), settings().require("event_bus"))
+    return CloseVideo(
+        library=video_library(), ledger=post_ledger(), send_event=bus.send, count_metric=_count, clock=now
+    )
+
+
+def _count(name: str) -> None:
+    count_metric(name, stack=settings().require("stack_name"))

@@ -1,0 +1,50 @@
+"""The settings of a stack, as the template hands them to each function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mediaposter.errors import ConfigurationError
+
+
+class Settings(BaseModel):
+    """What a function is told by its environment; each function gets only what it uses."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    stack_name: str = Field(default="", alias="STACK_NAME")
+    library_table: str = Field(default="", alias="LIBRARY_TABLE")
+    video_bucket: str = Field(default="", alias="VIDEO_BUCKET")
+    event_bus: str = Field(default="", alias="EVENT_BUS")
+    state_machine_arn: str = Field(default="", alias="STATE_MACHINE_ARN")
+    secrets_path: str = Field(default="", alias="SECRETS_PATH")
+    sora_base_url: str = Field(default="", alias="SORA_BASE_URL")
+    blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
+    generation_timeout_seconds: int = Field(default=3600, alias="GENERATION_TIMEOUT_SECONDS", gt=0, le=86_400)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises:
+            ConfigurationError: naming the variable that is wrong.
+        """
+        try:
+            return cls.model_validate(dict(environment))
+        except ValidationError as error:
+            names = ", ".join(str(problem["loc"][0]) for problem in error.errors())
+            raise ConfigurationError(f"These environment variables of the function are not valid: {names}.") from error
+
+    def require(self, name: str) -> str:
+        """Give a setting that must not be empty.
+
+        Raises:
+            ConfigurationError: naming the environment variable to set.
+        """
+        value = str(getattr(self, name))
+        if not value:
+            variable = type(self).model_fields[name].alias
+            raise ConfigurationError(f"{variable} is not set on this function; see template.yaml.")
+        return value

@@ -1,0 +1,193 @@
+"""The record of a video, and the only transitions it can make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, computed_field
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.errors import Conflict, ErrorCode
+from mediaposter.library.media import StoredVideo
+from mediaposter.library.posts import Post
+from mediaposter.library.table import Key, LibraryTable, Record
+
+STARTS_INDEX = "AwaitingStart"
+
+
+class Stage(StrEnum):
+    """How far a video has come; finer than OpenAI's four words."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    RENDERING = "rendering"
+    STORING = "storing"
+    AWAITING_APPROVAL = "awaiting_approval"
+    PUBLISHING = "publishing"
+    DONE = "done"
+
+
+# From which stages each stage is reached. What is not here cannot happen. Back from submitting to
+# queued only when the provider certainly accepted nothing.
+EARLIER_STAGES: Mapping[Stage, tuple[Stage, ...]] = {
+    Stage.QUEUED: (Stage.SUBMITTING,),
+    Stage.SUBMITTING: (Stage.QUEUED,),
+    Stage.RENDERING: (Stage.SUBMITTING,),
+    Stage.STORING: (Stage.RENDERING,),
+    Stage.AWAITING_APPROVAL: (Stage.STORING,),
+    Stage.PUBLISHING: (Stage.STORING, Stage.AWAITING_APPROVAL),
+    Stage.DONE: (Stage.STORING, Stage.AWAITING_APPROVAL, Stage.PUBLISHING),
+}
+# Once the MP4 is kept the video is completed: nothing after that can fail it.
+STAGES_THAT_CAN_FAIL = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING)
+STAGES_OF_A_KEPT_VIDEO = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
+
+
+class VideoFailure(BaseModel):
+    """Why a video failed, in a sentence a person can act on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: ErrorCode
+    message: str
+
+
+class Attempt(BaseModel):
+    """One submission to a provider."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider: str
+    model: str
+    started_at: AwareDatetime
+    provider_job_id: str | None = None
+    cost_micros: int | None = None
+
+
+class Video(Record):
+    """One video, from the request to the kept MP4.
+
+    `model` is what was asked for, `resolved_model` the catalog's name. `lease_expires_at` bounds the
+    provider call that a `submitting` record announces. Money is in micro-dollars.
+    """
+
+    id: str
+    owner: str
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    stage: Stage = Stage.QUEUED
+    prompt: str
+    model: str
+    resolved_model: str
+    provider: str
+    seconds: int
+    size: str
+    metadata: dict[str, str] = {}
+    progress: int = 0
+    attempts: tuple[Attempt, ...] = ()
+    provider_job_id: str | None = None
+    lease_expires_at: AwareDatetime | None = None
+    deadline_at: AwareDatetime | None = None
+    rendering_since: AwareDatetime | None = None
+    failure: VideoFailure | None = None
+    cost_estimate_micros: int
+    cost_micros: int | None = None
+    stored: StoredVideo | None = None
+    completed_at: AwareDatetime | None = None
+
+    @property
+    def key(self) -> Key:
+        """Give the primary key."""
+        return video_key(self.id)
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy cannot see through a decorated property
+    @property
+    def status(self) -> VideoStatus:
+        """Give OpenAI's word for where the video stands."""
+        if self.failure is not None:
+            return VideoStatus.FAILED
+        if self.stage in STAGES_OF_A_KEPT_VIDEO:
+            return VideoStatus.COMPLETED
+        return VideoStatus.QUEUED if self.stage is Stage.QUEUED else VideoStatus.IN_PROGRESS
+
+    def index_attributes(self) -> Mapping[str, str]:
+        """List a video under the start index only while nothing has taken it up: the sweep reads that."""
+        waits = self.stage is Stage.QUEUED and self.failure is None and not self.attempts
+        return {"awaiting_start": "yes"} if waits else {}
+
+
+def video_key(video_id: str) -> Key:
+    """Give the primary key of a video."""
+    return Key(f"VIDEO#{video_id}", "VIDEO")
+
+
+class VideoLibrary:
+    """The videos that are kept."""
+
+    def __init__(self, table: LibraryTable) -> None:
+        self._table = table
+
+    def create(self, video: Video, posts: Sequence[Post]) -> None:
+        """Keep a new video and the posts it is to become, all or nothing."""
+        self._table.create([video, *posts])
+
+    def get(self, video_id: str) -> Video:
+        """Read a video.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return Video.model_validate(self._table.get(video_key(video_id)))
+
+    def advance(self, video: Video, stage: Stage, *, now: datetime, **changes: Any) -> Video:
+        """Move a video to its next stage.
+
+        Raises:
+            Conflict: the record changed since it was read, or cannot make this transition.
+        """
+        return self._replace(video, EARLIER_STAGES[stage], now, stage=stage, **changes)
+
+    def note(self, video: Video, *, now: datetime, **changes: Any) -> Video:
+        """Change what is known of a video within its stage.
+
+        Raises:
+            Conflict: the record changed since it was read.
+        """
+        return self._replace(video, (video.stage,), now, **changes)
+
+    def fail(self, video: Video, failure: VideoFailure, *, now: datetime, **changes: Any) -> Video:
+        """End a video as failed; its stage stays and tells where.
+
+        Raises:
+            Conflict: the record changed since it was read, or its MP4 is kept already.
+        """
+        return self._replace(video, STAGES_THAT_CAN_FAIL, now, failure=failure, lease_expires_at=None, **changes)
+
+    def list_never_started(self, *, older_than: timedelta, now: datetime) -> list[str]:
+        """List the ids of videos that no execution took up, oldest first, at most 100."""
+        partition_keys = self._table.query_index(
+            STARTS_INDEX,
+            hash_name="awaiting_start",
+            value="yes",
+            range_name="created_at",
+            before=_to_text(now - older_than),
+        )
+        return [key.removeprefix("VIDEO#") for key in partition_keys]
+
+    def _replace(self, video: Video, earlier: tuple[Stage, ...], now: datetime, **changes: Any) -> Video:
+        if video.failure is not None or video.stage not in earlier:
+            raise Conflict(f"The video {video.id} is {video.status} at {video.stage} and stays so.")
+        changed = video.model_copy(update={**changes, "version": video.version + 1, "updated_at": now})
+        self._table.replace(
+            changed,
+            expected_version=video.version,
+            allowed={"stage": earlier, "status": [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS, VideoStatus.COMPLETED]},
+        )
+        return changed
+
+
+def _to_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

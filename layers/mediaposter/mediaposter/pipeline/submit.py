@@ -1,0 +1,138 @@
+"""Take a request: check it, record it, start its execution. And sweep up what a crash left between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+from mediaposter.ai.catalog import Catalog
+from mediaposter.api.requests import CreateVideoRequest
+from mediaposter.errors import Conflict, ErrorCode, InvalidRequest, NotStarted
+from mediaposter.library.posts import Post
+from mediaposter.library.videos import Video, VideoFailure, VideoLibrary
+from mediaposter.publishing.targets import AnyTarget
+
+Clock = Callable[[], datetime]
+
+# Longer than any submit can run, so that the sweep never meets one at work.
+NEVER_STARTED_AFTER = timedelta(minutes=5)
+
+
+class Workflow(Protocol):
+    """Whatever carries a video through its steps."""
+
+    def start(self, video_id: str) -> None:
+        """Start the execution of a video; repeating it changes nothing. Raises NotStarted."""
+
+    def exists(self, video_id: str) -> bool:
+        """Tell whether a video ever had an execution."""
+
+
+class Submission(NamedTuple):
+    """A video that was taken, and the posts it is to become."""
+
+    video: Video
+    posts: list[Post]
+
+
+class SubmitVideo:
+    """Record a video and start its execution."""
+
+    def __init__(
+        self, *, library: VideoLibrary, catalog: Catalog, workflow: Workflow, clock: Clock, new_id: Callable[[], str]
+    ) -> None:
+        self._library = library
+        self._catalog = catalog
+        self._workflow = workflow
+        self._clock = clock
+        self._new_id = new_id
+
+    def __call__(self, request: CreateVideoRequest, *, owner: str) -> Submission:
+        """Take a request.
+
+        Raises:
+            InvalidRequest: it cannot be done; nothing was recorded or spent.
+            NotStarted: its execution did not start; it is recorded as failed, and sending again is safe.
+        """
+        entry = self._catalog.get(request.model)
+        entry.check(seconds=request.seconds, size=request.size)
+        now = self._clock()
+        video = Video(
+            id=self._new_id(),
+            owner=owner,
+            created_at=now,
+            updated_at=now,
+            prompt=request.prompt,
+            model=request.model,
+            resolved_model=entry.name,
+            provider=entry.provider,
+            seconds=request.seconds,
+            size=request.size,
+            metadata=request.metadata,
+            cost_estimate_micros=entry.estimate_cost_micros(seconds=request.seconds, size=request.size),
+        )
+        posts = [_plan_post(video, target, index) for index, target in enumerate(request.publish)]
+        self._library.create(video, posts)
+        return Submission(self._start(video), posts)
+
+    def _start(self, video: Video) -> Video:
+        try:
+            self._workflow.start(video.id)
+        except NotStarted as error:
+            failure = VideoFailure(
+                code=ErrorCode.INTERNAL_ERROR,
+                message="The execution could not be started. Nothing was generated or spent; send the request again.",
+            )
+            try:
+                self._library.fail(video, failure, now=self._clock())
+            except Conflict:
+                # Only a running execution takes up a new record: it did start after all.
+                return self._library.get(video.id)
+            raise NotStarted(f"{video.id}: {failure.message}") from error
+        return video
+
+
+def _plan_post(video: Video, target: AnyTarget, index: int) -> Post:
+    """Write down a post before anything is spent, with the caption it will have."""
+    text = video.prompt if target.text is None else target.text
+    try:
+        target.check_caption(text)
+    except ValueError as error:
+        raise InvalidRequest(
+            f"Without a text of its own, the post on {target.platform} takes the prompt, which does not fit: {error}.",
+            param=f"publish[{index}].text",
+            code="invalid_value",
+        ) from error
+    return Post(video_id=video.id, target=target, text=text, created_at=video.created_at, updated_at=video.created_at)
+
+
+class SweepVideos:
+    """Fail what a crash left between the record and its execution.
+
+    It is not started late: its caller had an error and was told that sending again is safe, so a late
+    start would render, pay for and post the same thing twice.
+    """
+
+    def __init__(self, *, library: VideoLibrary, workflow: Workflow, clock: Clock) -> None:
+        self._library = library
+        self._workflow = workflow
+        self._clock = clock
+
+    def __call__(self) -> int:
+        """Fail the videos that never had an execution, and count them."""
+        now = self._clock()
+        failure = VideoFailure(
+            code=ErrorCode.INTERNAL_ERROR,
+            message="A crash came between recording the video and starting it. Nothing was spent; send it again.",
+        )
+        swept = 0
+        for video_id in self._library.list_never_started(older_than=NEVER_STARTED_AFTER, now=now):
+            if self._workflow.exists(video_id):
+                continue
+            try:
+                self._library.fail(self._library.get(video_id), failure, now=now)
+            except Conflict:
+                continue  # someone closed it meanwhile
+            swept += 1
+        return swept

@@ -1,0 +1,45 @@
+"""Start the state machine that carries a video."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from mediaposter.errors import NotStarted
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+class StepFunctionsWorkflow:
+    """Executions of one state machine, named by their video so that a start is safe to repeat."""
+
+    def __init__(self, client: SFNClient, state_machine_arn: str) -> None:
+        self._client = client
+        self._state_machine_arn = state_machine_arn
+
+    def start(self, video_id: str) -> None:
+        """Start the execution of a video; one that exists already is left as it is.
+
+        Raises:
+            NotStarted: the service did not confirm it. It may run yet: its first step asks the record.
+        """
+        try:
+            self._client.start_execution(
+                stateMachineArn=self._state_machine_arn, name=video_id, input=json.dumps({"video_id": video_id})
+            )
+        except self._client.exceptions.ExecutionAlreadyExists:
+            return
+        except (ClientError, BotoCoreError) as error:
+            raise NotStarted(f"The execution of {video_id} was not started: {type(error).__name__}.") from error
+
+    def exists(self, video_id: str) -> bool:
+        """Tell whether a video ever had an execution."""
+        arn = self._state_machine_arn.replace(":stateMachine:", ":execution:") + f":{video_id}"
+        try:
+            self._client.describe_execution(executionArn=arn)
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return False
+        return True

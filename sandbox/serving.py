@@ -1,0 +1,148 @@
+"""Serve a stand-in on the loopback interface, with connections that a fault can cut."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from sandbox.faults import Answer
+
+_START_TIMEOUT_SECONDS = 15
+
+
+def serve(app: Starlette, *, port: int, base_path: str = "/v1") -> None:
+    """Serve until SIGTERM or SIGINT; print `{"base_url": …}` on one line once it listens. Port 0 takes a free one."""
+
+    def announce(base_url: str) -> None:
+        sys.stdout.write(json.dumps({"base_url": base_url}) + "\n")
+        sys.stdout.flush()
+
+    _Server(app, port, base_path, announce).run()
+
+
+@contextmanager
+def serve_in_thread(app: Starlette, *, port: int = 0, base_path: str = "/v1") -> Iterator[str]:
+    """Serve while the block runs, for tests; give the base URL."""
+    ready: Future[str] = Future()
+    server = _Server(app, port, base_path, ready.set_result)
+    thread = threading.Thread(target=server.run, name="sandbox-server", daemon=True)
+    thread.start()
+    try:
+        yield ready.result(timeout=_START_TIMEOUT_SECONDS)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def build_response(answer: Answer) -> Response:
+    """Build the response that a fault asks for."""
+    if answer.body is None or isinstance(answer.body, str):
+        return Response(answer.body, status_code=answer.status, headers=answer.headers)
+    return JSONResponse(answer.body, status_code=answer.status, headers=answer.headers)
+
+
+class DropConnection(Response):
+    """Close the connection without an answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (nothing is sent)
+        """Close it."""
+        await _close_connection(scope, receive)
+
+
+class CutResponse(Response):
+    """Send another response up to so many bytes of its body, then nothing for a while, then close the connection."""
+
+    def __init__(self, whole: Response, *, after_bytes: int, stall_seconds: float = 0) -> None:
+        super().__init__()
+        self._whole = whole
+        self._after_bytes = after_bytes
+        self._stall_seconds = stall_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the part, wait, close."""
+        left_bytes = self._after_bytes
+
+        async def send_part(message: Message) -> None:
+            nonlocal left_bytes
+            if message["type"] == "http.response.body":
+                part = message["body"][:left_bytes]
+                left_bytes -= len(part)
+                # The body never ends, so that the server does not add a proper ending.
+                message = {"type": "http.response.body", "body": part, "more_body": True}
+            await send(message)
+
+        await self._whole(scope, receive, send_part)
+        # A client that gives up ends the wait.
+        with anyio.move_on_after(self._stall_seconds):
+            await _disconnected(receive)
+        await _close_connection(scope, receive)
+
+
+class _ClosableConnection(H11Protocol):
+    """uvicorn's HTTP/1.1, with a way for a response to close the connection: ASGI itself has none."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, {**app_state, "close_connection": self._close}, _loop)
+
+    def _close(self) -> None:
+        self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, app: Starlette, port: int, base_path: str, announce: Callable[[str], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host="127.0.0.1",
+                port=port,
+                http=_ClosableConnection,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._base_path = base_path
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        port = self.servers[0].sockets[0].getsockname()[1]
+        self._announce(f"http://127.0.0.1:{port}{self._base_path}")
+
+
+async def _close_connection(scope: Scope, receive: Receive) -> None:
+    close_connection = scope["state"].get("close_connection")
+    if close_connection is None:
+        raise RuntimeError("This fault closes the connection: serve the stand-in with sandbox.serving.")
+    close_connection()
+    # The server must see the end of the connection before the response ends, or it would answer 500.
+    await _disconnected(receive)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,154 @@
+"""What the stand-in for a Videos API server remembers: jobs, faults, calls."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from sandbox.faults import Fail, FaultBook, FaultRule, MoovLast, NeverFinish, OnCreate, VllmFailed
+from sandbox.render import RenderedVideo, RenderPool
+from sandbox.videos_wire import ApiError, CreateVideo, Video, VideoError
+
+_ASSET_LIFETIME_SECONDS = 24 * 3600
+
+
+class Call(BaseModel):
+    """One call the stand-in received.
+
+    `status` is null while the call runs, and when its connection was dropped. `video_id` is the video of the path or,
+    for a create, the job that was accepted. `prompt` is told for every well-formed create, accepted or not.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    path: str
+    request_id: str
+    status: int | None = None
+    video_id: str | None = None
+    prompt: str | None = None
+    input_reference: bool = False
+
+
+class CallLog(BaseModel):
+    """What `GET /_sandbox/calls` answers: the calls in the order they came, and counts of jobs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calls: tuple[Call, ...]
+    creates_accepted: int
+    in_flight: int
+    most_in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An accepted job. How it stands follows from the clock, its render, and the fault it was given."""
+
+    id: str
+    order: CreateVideo
+    created_at: float
+    render: Future[RenderedVideo]
+    fault: OnCreate | None
+    remixed_from_video_id: str | None
+
+    def describe(self, now: float, render_seconds: float) -> Video:
+        """Give the job as OpenAI would show it at this moment."""
+        age_seconds = now - self.created_at
+        video = Video(
+            id=self.id,
+            status="queued",
+            progress=0,
+            model=self.order.model,
+            created_at=int(self.created_at),
+            seconds=self.order.seconds,
+            size=self.order.size,
+            prompt=self.order.prompt,
+            remixed_from_video_id=self.remixed_from_video_id,
+        )
+        if age_seconds <= render_seconds / 10:
+            return video
+        action = self.fault.action if self.fault else None
+        if age_seconds < render_seconds or not self.render.done() or isinstance(action, NeverFinish):
+            progress = int(100 * age_seconds / max(age_seconds, render_seconds))
+            return video.model_copy(update={"status": "in_progress", "progress": min(99, progress)})
+        if isinstance(action, Fail | VllmFailed):
+            error = VideoError(code=str(action.code), message=action.message)
+            return video.model_copy(update={"status": "failed", "error": error})
+        completed_at = int(max(self.created_at + render_seconds, self.render.result().finished_at))
+        return video.model_copy(
+            update={
+                "status": "completed",
+                "progress": 100,
+                "completed_at": completed_at,
+                "expires_at": completed_at + _ASSET_LIFETIME_SECONDS,
+            }
+        )
+
+
+class VideoServer:
+    """The stand-in's state: jobs, faults, calls.
+
+    It follows OpenAI's Videos reference (developers.openai.com/api/reference/resources/videos) as openai-python 3.54.0
+    carries it: create, retrieve, list, delete, content, remix; not edits, extensions and characters. OpenAI switched
+    the API off on 2026-09-24; vLLM-Omni, SGLang Diffusion, LiteLLM and other gateways go on speaking it.
+    """
+
+    def __init__(self, *, render_seconds: float, clock: Callable[[], float]) -> None:
+        self.render_seconds = render_seconds
+        self.clock = clock
+        self.renders = RenderPool(clock=clock)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget jobs, faults and calls."""
+        self.jobs: dict[str, Job] = {}
+        self.calls: dict[str, Call] = {}
+        self.faults: FaultBook[FaultRule] = FaultBook()
+        self.creates_accepted = 0
+        self.most_in_flight = 0
+
+    def accept(self, order: CreateVideo, fault: OnCreate | None, remixed_from_video_id: str | None) -> Job:
+        """Take a job on and start its render."""
+        render = self.renders.submit(
+            order.prompt,
+            width=order.width,
+            height=order.height,
+            seconds=int(order.seconds),
+            faststart=not (fault and isinstance(fault.action, MoovLast)),
+        )
+        job = Job(f"video_{uuid.uuid4().hex}", order, self.clock(), render, fault, remixed_from_video_id)
+        self.jobs[job.id] = job
+        self.creates_accepted += 1
+        self.most_in_flight = max(self.most_in_flight, self.count_in_flight())
+        return job
+
+    def describe(self, job: Job) -> Video:
+        """Give the job as OpenAI would show it now."""
+        return job.describe(self.clock(), self.render_seconds)
+
+    def find(self, video_id: str) -> Job:
+        """Give the job with this id."""
+        if video_id not in self.jobs:
+            raise ApiError(404, f"Video with id '{video_id}' not found.", param="video_id")
+        return self.jobs[video_id]
+
+    def find_completed(self, video_id: str) -> Job:
+        """Give the job with this id, once its video is there."""
+        job = self.find(video_id)
+        if self.describe(job).status != "completed":
+            raise ApiError(404, "Video is not ready yet, use GET /v1/videos/{video_id} to check status.")
+        return job
+
+    def count_in_flight(self) -> int:
+        """Count the jobs that have not ended."""
+        return sum(self.describe(job).status in ("queued", "in_progress") for job in self.jobs.values())
+
+    def note(self, request_id: str, **facts: str | int | None) -> None:
+        """Add what has become known to the entry of a call; a reset may have taken the entry away."""
+        if request_id in self.calls:
+            self.calls[request_id] = self.calls[request_id].model_copy(update=facts)

@@ -1,0 +1,506 @@
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from mediaposter.errors import ErrorCode, VideoModelError
+from mediaposter.safe_http import (
+    CHUNK_BYTES,
+    MAX_REDIRECTS,
+    PublicInternet,
+    fetch_bytes,
+    open_url,
+    parse_retry_after,
+)
+
+PUBLIC_V4 = "93.184.215.14"
+OTHER_PUBLIC_V4 = "93.184.215.99"
+PUBLIC_V6 = "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
+URL = "https://cdn.example/clip.mp4?X-Amz-Signature=a%2Fb%3D"
+
+
+class Pieces(httpx.SyncByteStream):
+    """A body that comes in pieces and may break at the end."""
+
+    def __init__(self, pieces: Sequence[bytes], error: Exception | None = None) -> None:
+        self._pieces = pieces
+        self._error = error
+        self.closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._pieces
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class World:
+    """Hosts, their addresses and what they answer; keeps what they were asked."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response] | None = None) -> None:
+        self.addresses: dict[str, list[str]] = {"cdn.example": [PUBLIC_V4]}
+        self.resolved: list[tuple[str, int]] = []
+        self.requests: list[httpx.Request] = []
+        self.now = 0.0
+        self._answer = answer or (lambda _: httpx.Response(200, content=b"movie"))
+
+    @property
+    def internet(self) -> PublicInternet:
+        return PublicInternet(resolve=self._resolve, transport=httpx.MockTransport(self._take), clock=lambda: self.now)
+
+    def fetch(self, url: str = URL, *, max_bytes: int = 1000) -> bytes:
+        return fetch_bytes(url, max_bytes=max_bytes, timeout_seconds=60, internet=self.internet)
+
+    def read(self, url: str = URL, *, max_bytes: int = 1000) -> bytes:
+        with open_url(url, max_bytes=max_bytes, timeout_seconds=60, internet=self.internet) as stream:
+            return b"".join(stream.chunks)
+
+    def _resolve(self, host: str, port: int) -> list[str]:
+        self.resolved.append((host, port))
+        if host not in self.addresses:
+            raise OSError("Name or service not known")
+        return self.addresses[host]
+
+    def _take(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return self._answer(request)
+
+
+def refusal_of(world: World, url: str = URL) -> VideoModelError:
+    with pytest.raises(VideoModelError) as raised:
+        world.read(url)
+    return raised.value
+
+
+def redirect_to(*locations: str) -> Callable[[httpx.Request], httpx.Response]:
+    """Answer with one redirect after the other, then with the file."""
+    left = iter(locations)
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        location = next(left, None)
+        return (
+            httpx.Response(200, content=b"movie")
+            if location is None
+            else httpx.Response(302, headers={"location": location})
+        )
+
+    return answer
+
+
+def test_a_file_comes_whole() -> None:
+    assert World().fetch() == b"movie"
+
+
+def test_the_connection_goes_to_the_address_that_was_checked() -> None:
+    world = World()
+    world.fetch()
+    assert [request.url.host for request in world.requests] == [PUBLIC_V4]
+
+
+def test_a_name_is_resolved_once_so_that_it_cannot_change_after_the_check() -> None:
+    world = World()
+    world.fetch()
+    assert world.resolved == [("cdn.example", 443)]
+
+
+def test_host_and_sni_name_the_host_and_not_the_address() -> None:
+    world = World()
+    world.fetch()
+    assert world.requests[0].headers["host"] == "cdn.example"
+    assert world.requests[0].extensions["sni_hostname"] == "cdn.example"
+
+
+def test_a_port_stays_in_the_address_and_in_the_host_header() -> None:
+    world = World()
+    world.fetch("https://cdn.example:8443/clip.mp4")
+    assert world.requests[0].url.port == 8443
+    assert world.requests[0].headers["host"] == "cdn.example:8443"
+    assert world.resolved == [("cdn.example", 8443)]
+
+
+def test_a_signed_query_arrives_as_it_was_signed() -> None:
+    world = World()
+    world.fetch()
+    assert world.requests[0].url.raw_path == b"/clip.mp4?X-Amz-Signature=a%2Fb%3D"
+
+
+def test_an_ipv6_address_is_connected_to_in_brackets() -> None:
+    world = World()
+    world.addresses["cdn.example"] = [PUBLIC_V6]
+    world.fetch()
+    assert f"[{PUBLIC_V6}]" in str(world.requests[0].url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://cdn.example/a", "ftp://cdn.example/a", "file:///etc/passwd", "//cdn.example/a", "clip.mp4"]
+)
+def test_only_https_is_fetched(url: str) -> None:
+    world = World()
+    assert not refusal_of(world, url).transient
+    assert world.requests == []
+
+
+def test_a_url_with_a_password_is_refused() -> None:
+    world = World()
+    refusal_of(world, "https://user:password@cdn.example/a")
+    assert world.requests == []
+
+
+def test_a_url_that_is_none_is_refused() -> None:
+    refusal_of(World(), "https://cdn.example:port/a")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.0.0.8",
+        "172.16.3.4",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "255.255.255.255",
+        "240.0.0.1",
+        "224.0.0.1",
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fd00:ec2::254",
+        "fec0::1",
+        "ff02::1",
+        "::ffff:169.254.169.254",
+        "::ffff:93.184.215.14",
+        "::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+        "2001::1",
+        "2001:db8::1",
+    ],
+)
+def test_an_address_inside_is_refused(address: str) -> None:
+    world = World()
+    world.addresses["cdn.example"] = [address]
+    error = refusal_of(world)
+    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, False)
+    assert world.requests == []
+
+
+def test_one_inner_address_among_public_ones_refuses_the_host() -> None:
+    world = World()
+    world.addresses["cdn.example"] = [PUBLIC_V4, "10.0.0.8"]
+    refusal_of(world)
+    assert world.requests == []
+
+
+def test_an_address_written_as_a_number_is_checked_like_any_other() -> None:
+    world = World()
+    world.addresses["2130706433"] = ["127.0.0.1"]
+    refusal_of(world, "https://2130706433/")
+    assert world.requests == []
+
+
+def test_a_name_that_does_not_resolve_may_do_so_later() -> None:
+    assert refusal_of(World(), "https://nowhere.example/").transient
+
+
+def test_the_next_address_is_tried_when_one_cannot_be_reached() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == PUBLIC_V6:
+            raise httpx.ConnectError("Network is unreachable")
+        return httpx.Response(200, content=b"movie")
+
+    world = World(answer)
+    world.addresses["cdn.example"] = [PUBLIC_V6, PUBLIC_V4]
+    assert world.fetch() == b"movie"
+
+
+def test_a_host_that_cannot_be_reached_at_all_may_be_later() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectTimeout("timed out")
+
+    error = refusal_of(World(answer))
+    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
+
+
+def test_a_redirect_is_followed() -> None:
+    world = World(redirect_to("https://files.example/b"))
+    world.addresses["files.example"] = [OTHER_PUBLIC_V4]
+    assert world.fetch() == b"movie"
+    assert world.requests[1].url.host == OTHER_PUBLIC_V4
+    assert world.requests[1].headers["host"] == "files.example"
+
+
+def test_a_relative_redirect_stays_with_the_host_and_not_with_its_address() -> None:
+    world = World(redirect_to("/b"))
+    world.fetch()
+    assert world.requests[1].headers["host"] == "cdn.example"
+    assert world.requests[1].url.raw_path == b"/b"
+
+
+def test_a_redirect_into_our_network_is_refused() -> None:
+    world = World(redirect_to("https://metadata.example/latest"))
+    world.addresses["metadata.example"] = ["169.254.169.254"]
+    refusal_of(world)
+    assert len(world.requests) == 1
+
+
+def test_a_redirect_to_plain_http_is_refused() -> None:
+    world = World(redirect_to("http://cdn.example/b"))
+    refusal_of(world)
+    assert len(world.requests) == 1
+
+
+def test_redirects_end_after_three() -> None:
+    world = World(redirect_to(*["/again"] * 10))
+    refusal_of(world)
+    assert len(world.requests) == MAX_REDIRECTS + 1
+
+
+def test_three_redirects_are_still_followed() -> None:
+    assert World(redirect_to(*["/again"] * MAX_REDIRECTS)).fetch() == b"movie"
+
+
+def test_no_cookie_of_one_hop_reaches_the_next() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/clip.mp4":
+            return httpx.Response(302, headers={"location": "/b", "set-cookie": "session=1; Path=/"})
+        return httpx.Response(200, content=b"movie")
+
+    world = World(answer)
+    world.fetch()
+    assert "cookie" not in world.requests[1].headers
+
+
+def test_a_file_that_announces_too_much_is_not_read() -> None:
+    body = Pieces([b"0123456789"])
+    world = World(lambda _: httpx.Response(200, headers={"content-length": "1001"}, stream=body))
+    refusal_of(world)
+    assert body.closed
+
+
+def test_a_file_that_announces_nothing_ends_at_the_cap() -> None:
+    world = World(lambda _: httpx.Response(200, stream=Pieces([b"x" * 600, b"x" * 600])))
+    assert not refusal_of(world).transient
+
+
+def test_a_file_as_long_as_the_cap_is_taken() -> None:
+    assert len(World(lambda _: httpx.Response(200, content=b"x" * 1000)).fetch(max_bytes=1000)) == 1000
+
+
+def test_a_sender_of_one_byte_at_a_time_meets_the_deadline() -> None:
+    world = World()
+
+    class Drip(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            for _ in range(1000):
+                world.now += 1.0
+                yield b"x"
+
+    world = World(lambda _: httpx.Response(200, stream=Drip()))
+    error = refusal_of(world)
+    assert (error.code, error.transient, world.now) == (ErrorCode.TIMEOUT, True, 61.0)
+
+
+def test_redirects_count_against_the_deadline() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        world.now += 40.0
+        return httpx.Response(302, headers={"location": "/again"})
+
+    world = World(answer)
+    assert refusal_of(world).code is ErrorCode.TIMEOUT
+    assert len(world.requests) == 2
+
+
+def test_no_single_wait_is_longer_than_the_time_that_is_left() -> None:
+    world = World()
+    fetch_bytes(URL, max_bytes=10, timeout_seconds=5, internet=world.internet)
+    assert world.requests[0].extensions["timeout"] == {"connect": 5, "read": 5, "write": 5, "pool": 5}
+
+
+def test_the_body_comes_in_chunks_of_one_size() -> None:
+    world = World(lambda _: httpx.Response(200, stream=Pieces([b"x" * 50_000] * 6)))
+    with open_url(URL, max_bytes=10**6, timeout_seconds=60, internet=world.internet) as stream:
+        assert [len(chunk) for chunk in stream.chunks] == [CHUNK_BYTES, CHUNK_BYTES, 300_000 - 2 * CHUNK_BYTES]
+
+
+def test_length_type_and_strong_etag_are_told() -> None:
+    headers = {"content-type": "video/MP4; charset=binary", "etag": '"abc"'}
+    world = World(lambda _: httpx.Response(200, headers=headers, content=b"movie"))
+    with open_url(URL, max_bytes=10, timeout_seconds=60, internet=world.internet) as stream:
+        assert (stream.start_byte, stream.size_bytes, stream.content_type, stream.validator) == (
+            0,
+            5,
+            "video/mp4",
+            '"abc"',
+        )
+
+
+def test_a_weak_etag_is_no_validator() -> None:
+    world = World(lambda _: httpx.Response(200, headers={"etag": 'W/"abc"'}, content=b"movie"))
+    with open_url(URL, max_bytes=10, timeout_seconds=60, internet=world.internet) as stream:
+        assert stream.validator is None
+
+
+def test_a_resumed_download_asks_for_the_rest_of_the_same_file() -> None:
+    world = World(lambda _: httpx.Response(206, headers={"content-range": "bytes 3-4/5"}, content=b"ie"))
+    with open_url(
+        URL, max_bytes=10, timeout_seconds=60, start_byte=3, validator='"abc"', internet=world.internet
+    ) as stream:
+        assert (stream.start_byte, stream.size_bytes, b"".join(stream.chunks)) == (3, 5, b"ie")
+    assert world.requests[0].headers["range"] == "bytes=3-"
+    assert world.requests[0].headers["if-range"] == '"abc"'
+
+
+def test_a_download_from_the_start_asks_for_no_range() -> None:
+    world = World()
+    world.fetch()
+    assert "range" not in world.requests[0].headers
+
+
+def test_a_server_that_ignores_the_range_starts_at_zero() -> None:
+    world = World()
+    with open_url(URL, max_bytes=10, timeout_seconds=60, start_byte=3, internet=world.internet) as stream:
+        assert (stream.start_byte, stream.size_bytes) == (0, 5)
+
+
+def test_a_part_of_unknown_total_ends_where_its_length_says() -> None:
+    world = World(lambda _: httpx.Response(206, headers={"content-range": "bytes 3-4/*"}, content=b"ie"))
+    with open_url(URL, max_bytes=10, timeout_seconds=60, start_byte=3, internet=world.internet) as stream:
+        assert stream.size_bytes == 5
+
+
+def test_the_cap_counts_what_came_before_a_resume() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(206, headers={"content-range": "bytes 900-1100/*"}, stream=Pieces([b"x" * 101]))
+
+    world = World(answer)
+    with (
+        open_url(URL, max_bytes=1000, timeout_seconds=60, start_byte=900, internet=world.internet) as stream,
+        pytest.raises(VideoModelError),
+    ):
+        list(stream.chunks)
+
+
+@pytest.mark.parametrize("content_range", [None, "bytes */5", "items 3-4/5", "bytes 3-4/99999999999999999999"])
+def test_a_part_that_cannot_be_placed_is_refused(content_range: str | None) -> None:
+    headers = {} if content_range is None else {"content-range": content_range}
+    assert not refusal_of(World(lambda _: httpx.Response(206, headers=headers, content=b"ie"))).transient
+
+
+def test_a_compressed_body_is_refused_and_was_not_asked_for() -> None:
+    world = World(lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Pieces([b"\x1f\x8b"])))
+    refusal_of(world)
+    assert world.requests[0].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("status_code", "code", "transient"),
+    [
+        (401, ErrorCode.EXPIRED, False),
+        (403, ErrorCode.EXPIRED, False),
+        (404, ErrorCode.EXPIRED, False),
+        (410, ErrorCode.EXPIRED, False),
+        (400, ErrorCode.PROVIDER_ERROR, False),
+        (416, ErrorCode.PROVIDER_ERROR, False),
+        (408, ErrorCode.PROVIDER_ERROR, True),
+        (429, ErrorCode.RATE_LIMITED, True),
+        (500, ErrorCode.PROVIDER_ERROR, True),
+        (503, ErrorCode.PROVIDER_ERROR, True),
+        (204, ErrorCode.PROVIDER_ERROR, False),
+        (304, ErrorCode.PROVIDER_ERROR, False),
+    ],
+)
+def test_a_status_that_brings_no_file_is_an_error(status_code: int, code: ErrorCode, transient: bool) -> None:
+    error = refusal_of(World(lambda _: httpx.Response(status_code)))
+    assert (error.code, error.transient) == (code, transient)
+
+
+def test_retry_after_is_passed_on() -> None:
+    world = World(lambda _: httpx.Response(503, headers={"retry-after": "7"}))
+    assert refusal_of(world).retry_after_seconds == 7.0
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("peer closed"), httpx.ReadError("")]
+)
+def test_a_break_while_reading_is_transient(error: httpx.RequestError) -> None:
+    world = World(lambda _: httpx.Response(200, stream=Pieces([b"mo"], error)))
+    assert refusal_of(world).transient
+
+
+def test_a_break_before_the_headers_is_transient() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("slow")
+
+    world = World(answer)
+    world.addresses["cdn.example"] = [PUBLIC_V4, OTHER_PUBLIC_V4]
+    assert refusal_of(world).transient
+    assert len(world.requests) == 1
+
+
+def test_a_certificate_that_is_not_the_hosts_is_an_error() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("certificate verify failed") from ssl.SSLError()
+
+    assert refusal_of(World(answer)).code is ErrorCode.PROVIDER_ERROR
+
+
+def test_an_error_names_the_host_and_not_the_signature() -> None:
+    message = refusal_of(World(lambda _: httpx.Response(403))).message
+    assert "cdn.example" in message
+    assert "Signature" not in message
+
+
+def test_an_error_of_the_reader_passes_through_and_closes_the_connection() -> None:
+    body = Pieces([b"movie"])
+    world = World(lambda _: httpx.Response(200, stream=body))
+    with (
+        pytest.raises(KeyError),
+        open_url(URL, max_bytes=10, timeout_seconds=60, internet=world.internet),
+    ):
+        raise KeyError
+    assert body.closed
+
+
+def test_a_file_that_a_caller_names_is_the_callers_mistake() -> None:
+    with pytest.raises(VideoModelError) as raised:
+        World(lambda _: httpx.Response(404)).fetch()
+    assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
+
+
+def test_a_callers_file_that_ends_early_is_refused() -> None:
+    world = World(lambda _: httpx.Response(200, headers={"content-length": "9"}, stream=Pieces([b"movie"])))
+    with pytest.raises(VideoModelError) as raised:
+        world.fetch()
+    assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, True)
+
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("120", 120.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Sun, 22 Nov 2026 12:01:30 GMT", 90.0),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
+        ("Sun, 22 Nov 2026 12:01:30 -0000", 90.0),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+        ("Sun, 22 Nov 99999999999 12:01:30 GMT", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_from_now(value: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(value, now=NOW) == seconds
