@@ -155,7 +155,8 @@ class LocalCloud:
             *("--stack-name", STACK_NAME, "--region", REGION, "--s3-bucket", _DEPLOY_BUCKET),
             *("--no-confirm-changeset", "--no-progressbar"),
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
-            *("--parameter-overrides", f"SoraBaseUrl={sora_base_url}", f"BlotatoBaseUrl={blotato_base_url}"),
+            "--parameter-overrides",
+            *(f"SoraBaseUrl={sora_base_url}", f"BlotatoBaseUrl={blotato_base_url}", "BucketTransport=any"),
         )
         return self._read_stack()
 

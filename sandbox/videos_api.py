@@ -154,7 +154,7 @@ class VideosApi:
         if isinstance(action, SglangVariant) and "variant" in request.query_params:
             return JSONResponse({"detail": "Variant not found"}, status_code=404)
         variant = validate(FetchContent, request.query_params).variant
-        path = job.render.result().path
+        path = job.render.result(timeout=0).path
         if variant != "video":
             path = await asyncio.wrap_future(self._server.renders.submit_preview(path, variant))
         content = FileResponse(path, media_type=_MEDIA_TYPES[variant])

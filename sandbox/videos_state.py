@@ -79,7 +79,7 @@ class Job:
         if isinstance(action, Fail | VllmFailed):
             error = VideoError(code=str(action.code), message=action.message)
             return video.model_copy(update={"status": "failed", "error": error})
-        completed_at = int(max(self.created_at + render_seconds, self.render.result().finished_at))
+        completed_at = int(max(self.created_at + render_seconds, self.render.result(timeout=0).finished_at))
         return video.model_copy(
             update={
                 "status": "completed",

@@ -1,4 +1,4 @@
-"""Turn an API key into an IAM policy; API Gateway caches it by the key."""
+"""Turn an API key into an IAM policy; API Gateway caches it by the header."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mediaposter import bootstrap
-from mediaposter.api.authorization import grant_policy, read_bearer_key
+from mediaposter.api.authorization import decide, read_bearer_key
 from mediaposter.observability import logger
-
-
-class UnauthorizedError(Exception):
-    """API Gateway answers 401 when an authorizer fails with exactly this word."""
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -20,6 +16,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     del context
     secret = read_bearer_key(event["authorizationToken"])
     api_key = bootstrap.key_ring().find(secret) if secret else None
-    if api_key is None:
-        raise UnauthorizedError("Unauthorized")
-    return grant_policy(api_key, event["methodArn"]).model_dump(by_alias=True)
+    return decide(api_key, event["methodArn"]).model_dump(by_alias=True, exclude_none=True)

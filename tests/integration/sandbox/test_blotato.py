@@ -203,6 +203,10 @@ class TestAccounts:
         items = get_json(client, "/v2/social/pinterest/boards", accountId=ACCOUNTS["pinterest"].id)["items"]
         assert [item["id"] for item in items] == [PINTEREST_BOARD.id]
 
+    def test_an_account_of_another_network_has_no_boards(self, client: TestClient) -> None:
+        boards = get_json(client, "/v2/social/pinterest/boards", accountId=ACCOUNTS["instagram"].id)
+        assert boards == {"items": []}
+
     def test_boards_need_an_account(self, client: TestClient) -> None:
         response = client.get("/v2/social/pinterest/boards")
         assert response.status_code == 400
@@ -505,6 +509,12 @@ class TestScheduling:
         clock.advance(2)
         assert get_status(client, submission_id)["status"] == "published"
 
+    def test_a_time_in_the_past_is_now(self, client: TestClient, clock: Clock) -> None:
+        submission_id = submit(client, build_post(scheduledTime="2026-11-20T09:00:00Z"))
+        assert get_status(client, submission_id)["status"] == "in-progress"
+        clock.advance(2)
+        assert get_status(client, submission_id)["status"] == "published"
+
     def test_the_next_free_slot_is_taken_once_per_account(self, client: TestClient) -> None:
         answers = [
             client.post("/v2/posts", json=build_post(platform, useNextFreeSlot=True)).json()["scheduledTime"]
@@ -564,6 +574,14 @@ class TestSchedules:
         assert "target" not in draft
         clock.time = datetime(2026, 12, 1, 9, 1, tzinfo=UTC)
         assert get_posts(client)[0].state == "failed"
+
+    def test_a_draft_patched_with_the_target_of_another_network_fails(
+        self, client: TestClient, clock: Clock, schedule_id: str
+    ) -> None:
+        draft = {"content": {"text": "New", "mediaUrls": []}, "target": {"targetType": "bluesky"}}
+        client.patch(f"/v2/schedules/{schedule_id}", json={"patch": {"draft": draft}})
+        clock.time = datetime(2026, 12, 1, 9, 1, tzinfo=UTC)
+        assert get_posts(client)[0].error_message == "The post has no twitter target."
 
     def test_a_cancelled_schedule_is_gone_and_its_submission_looks_in_progress(
         self, client: TestClient, clock: Clock, schedule_id: str
@@ -771,11 +789,13 @@ class TestFaults:
         assert get_posts(client)[0].state == "failed"
         assert get_json(client, "/v2/posts")["items"] == []
 
-    def test_cleared_faults_are_gone(self, client: TestClient) -> None:
+    def test_cleared_faults_are_gone(self, client: TestClient, clock: Clock) -> None:
         add_fault(client, "POST /posts", {"type": "respond", "status": 500})
         add_fault(client, "publish", {"type": "fail_publish"})
         assert client.delete("/_sandbox/faults").status_code == 204
         submit(client, build_post())
+        clock.advance(2)
+        assert get_posts(client)[0].state == "published"
 
     @pytest.mark.parametrize(
         "rule",
@@ -840,7 +860,9 @@ class TestConnections:
         assert (call.route, call.status, call.text) == (Route.CREATE_POST, None, "A clip")
         assert (call.post_submission_id is not None) == (posts == 1)
 
-    def test_an_upload_whose_connection_ends_early_is_not_there(self, server: httpx.Client) -> None:
+    def test_an_upload_whose_connection_ends_early_is_not_there(
+        self, server: httpx.Client, caplog: pytest.LogCaptureFixture
+    ) -> None:
         presigned = urlsplit(server.post("/v2/media/uploads", json={"filename": "clip.mp4"}).json()["presignedUrl"])
         with socket.create_connection((str(presigned.hostname), presigned.port or 0), timeout=10) as connection:
             head = (
@@ -851,6 +873,7 @@ class TestConnections:
             assert connection.recv(1000) == b""
         assert get_uploads(server) == []
         assert get_calls(server)[-1].status is None
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
     def test_a_chunked_upload_is_refused_over_http_too(self, server: httpx.Client) -> None:
         url = server.post("/v2/media/uploads", json={"filename": "clip.mp4"}).json()["presignedUrl"]

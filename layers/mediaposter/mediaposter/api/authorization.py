@@ -16,7 +16,7 @@ class Statement(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_pascal, populate_by_name=True)
 
     action: Literal["execute-api:Invoke"] = "execute-api:Invoke"
-    effect: Literal["Allow"] = "Allow"
+    effect: Literal["Allow", "Deny"]
     resource: list[str]
 
 
@@ -45,7 +45,7 @@ class AuthorizerAnswer(BaseModel):
 
     principal_id: str
     policy_document: PolicyDocument
-    context: AuthorizerContext
+    context: AuthorizerContext | None = None
 
 
 def read_bearer_key(authorization: str) -> str | None:
@@ -54,16 +54,19 @@ def read_bearer_key(authorization: str) -> str | None:
     return secret if scheme.lower() == "bearer" and secret.startswith(KEY_PREFIX) else None
 
 
-def grant_policy(api_key: ApiKey, method_arn: str) -> AuthorizerAnswer:
-    """Allow every route of the stage.
+def decide(api_key: ApiKey | None, method_arn: str) -> AuthorizerAnswer:
+    """Allow every route of the stage to a key that exists, and deny them all to one that does not.
 
-    The answer is cached by the key and served for other routes too: a policy for the one that was
-    asked for would refuse the next.
+    The answer is cached by the header and served for other routes too: a policy for the one that was
+    asked for would be wrong for the next. A denial is an answer, not an error, so that errors stay faults.
     """
     api_arn, stage = method_arn.split("/")[:2]
-    statement = Statement(resource=[f"{api_arn}/{stage}/*"])
+    every_route = [f"{api_arn}/{stage}/*"]
+    if api_key is None:
+        statement = Statement(effect="Deny", resource=every_route)
+        return AuthorizerAnswer(principal_id="unknown", policy_document=PolicyDocument(statement=[statement]))
     return AuthorizerAnswer(
         principal_id=api_key.owner,
-        policy_document=PolicyDocument(statement=[statement]),
+        policy_document=PolicyDocument(statement=[Statement(effect="Allow", resource=every_route)]),
         context=AuthorizerContext(owner=api_key.owner, scopes=" ".join(api_key.scopes)),
     )

@@ -213,21 +213,24 @@ class _MultipartUpload:
         self._upload_id = upload_id
         self._pool = pool
         self._part = BytesIO()
-        self._sending: deque[Future[CompletedPartTypeDef]] = deque()
+        self._sending: deque[tuple[BytesIO, Future[CompletedPartTypeDef]]] = deque()
         self._sent: list[CompletedPartTypeDef] = []
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes; wait when every thread has a part to send."""
-        self._part.write(chunk)
-        if self._part.tell() >= _PART_BYTES:
-            self._send_part()
+        rest = memoryview(chunk)
+        while rest:
+            taken_bytes = self._part.write(rest[: _PART_BYTES - self._part.tell()])
+            rest = rest[taken_bytes:]
+            if self._part.tell() == _PART_BYTES:
+                self._send_part()
 
     def complete(self) -> None:
         """Make the parts an object, unless its key is taken."""
         if self._part.tell():
             self._send_part()
         while self._sending:
-            self._sent.append(self._sending.popleft().result())
+            self._await_part()
         self._s3.complete_multipart_upload(
             Bucket=self._bucket,
             Key=self._key,
@@ -237,14 +240,20 @@ class _MultipartUpload:
         )
 
     def _send_part(self) -> None:
-        if len(self._sending) == _UPLOAD_THREADS:
-            self._sent.append(self._sending.popleft().result())
         part_number = len(self._sent) + len(self._sending) + 1
-        # getvalue hands over the buffer itself, not a copy of it.
-        self._sending.append(self._pool.submit(self._upload_part, part_number, self._part.getvalue()))
-        self._part = BytesIO()
+        self._part.truncate()
+        self._part.seek(0)
+        self._sending.append((self._part, self._pool.submit(self._upload_part, part_number, self._part)))
+        # A buffer that grew once is filled again: allocating each part anew costs more than copying it.
+        self._part = BytesIO() if len(self._sending) <= _UPLOAD_THREADS else self._await_part()
 
-    def _upload_part(self, part_number: int, body: bytes) -> CompletedPartTypeDef:
+    def _await_part(self) -> BytesIO:
+        part, response = self._sending.popleft()
+        self._sent.append(response.result())
+        part.seek(0)
+        return part
+
+    def _upload_part(self, part_number: int, body: BytesIO) -> CompletedPartTypeDef:
         response = self._s3.upload_part(
             Bucket=self._bucket,
             Key=self._key,
