@@ -6,7 +6,6 @@ loopback, on free ports, and ends with `stop`.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -31,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".tools"
 REGION = "us-east-1"
 STACK_NAME = "mediaposter-local"
+_OWNER = "test"  # MiniStack's root credentials: this word as key and as secret
 _DEPLOY_BUCKET = "mediaposter-local-deploy"
 _START_TIMEOUT_SECONDS = 30.0
 _DEPLOY_TIMEOUT_SECONDS = 300.0
@@ -41,9 +41,10 @@ class CloudError(Exception):
     """The local cloud did not come up; the message has the tool's last words."""
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(BaseModel):
     """A deployed stack and how to reach it."""
+
+    model_config = ConfigDict(frozen=True)
 
     base_url: str
     api_key: str
@@ -51,6 +52,13 @@ class Stack:
     table: str
     bucket: str
     state_machine_arn: str
+
+
+def find_free_port() -> int:
+    """Find a free port on loopback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class _GatewayResponse(BaseModel):
@@ -62,9 +70,7 @@ class _GatewayResponse(BaseModel):
 
 
 class _ApiBody(BaseModel):
-    gateway_responses: dict[str, _GatewayResponse] = Field(
-        alias="x-amazon-apigateway-gateway-responses"
-    )
+    gateway_responses: dict[str, _GatewayResponse] = Field(alias="x-amazon-apigateway-gateway-responses")
 
 
 class _ApiProperties(BaseModel):
@@ -79,12 +85,14 @@ class LocalCloud:
         directory: where logs and build artifacts go.
         wait_scale: what a second of a Wait state takes.
         concurrency: how many Lambdas run at once.
+        lease_seconds: how long an announced call may go unreported.
     """
 
     directory: Path
     wait_scale: float = 1.0
     concurrency: int = 8
-    port: int = field(default_factory=lambda: find_free_port())
+    lease_seconds: int = 120
+    port: int = field(default_factory=find_free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -93,9 +101,11 @@ class LocalCloud:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def pid(self) -> int | None:
+    def pid(self) -> int:
         """Give the id of MiniStack's process group."""
-        return self._process.pid if self._process else None
+        if self._process is None:
+            raise CloudError("MiniStack does not run.")
+        return self._process.pid
 
     def __enter__(self) -> Self:
         self.start()
@@ -143,9 +153,7 @@ class LocalCloud:
         """
         secrets = {"sora-api-key": sora_api_key, "blotato-api-key": blotato_api_key}
         for name, value in secrets.items():
-            self.client("ssm").put_parameter(
-                Name=f"/mediaposter/{STACK_NAME}/{name}", Value=value, Type="SecureString"
-            )
+            self.client("ssm").put_parameter(Name=f"/mediaposter/{STACK_NAME}/{name}", Value=value, Type="SecureString")
         self.client("s3").create_bucket(Bucket=_DEPLOY_BUCKET)
         build = self.directory / "build"
         self._run_sam("build", "--build-dir", str(build), "--cache-dir", str(self.directory / "cache"), "--cached")
@@ -157,6 +165,7 @@ class LocalCloud:
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
             "--parameter-overrides",
             *(f"SoraBaseUrl={sora_base_url}", f"BlotatoBaseUrl={blotato_base_url}", "BucketTransport=any"),
+            f"CallLeaseSeconds={self.lease_seconds}",
         )
         return self._read_stack()
 
@@ -166,8 +175,8 @@ class LocalCloud:
             service,
             endpoint_url=self.endpoint_url,
             region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=_OWNER,
+            aws_secret_access_key=_OWNER,
             config=Config(retries={"total_max_attempts": 2}),
         )
 
@@ -185,7 +194,8 @@ class LocalCloud:
         keys = KeyRing(LibraryTable(self.client("dynamodb"), outputs["LibraryTable"]))
         secret, _ = keys.create("local", scopes=tuple(Scope), now=datetime.now(UTC))
         return Stack(
-            base_url=f"{self.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/v1",
+            # Another host than S3's, as on AWS: a redirect to the bucket must not carry the API key along.
+            base_url=f"http://localhost:{self.port}/_aws/execute-api/{outputs['ApiId']}/v1",
             api_key=secret,
             endpoint_url=self.endpoint_url,
             table=outputs["LibraryTable"],
@@ -244,17 +254,10 @@ class LocalCloud:
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
             "SAM_CLI_TELEMETRY": "0",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": _OWNER,
+            "AWS_SECRET_ACCESS_KEY": _OWNER,
             "AWS_DEFAULT_REGION": REGION,
         }
-
-
-def find_free_port() -> int:
-    """Find a free port on loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def stop_process_group(process: subprocess.Popen[bytes]) -> None:

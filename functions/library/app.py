@@ -7,6 +7,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from mediaposter import bootstrap
 from mediaposter.api.http import create_resolver, poll_headers, read_owner, redirect, reply
 from mediaposter.api.video_object import present_video

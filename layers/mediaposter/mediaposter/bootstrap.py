@@ -133,9 +133,13 @@ def post_ledger() -> PostLedger:
 @cache
 def media_library() -> MediaLibrary:
     """Build the store of the MP4s."""
+    from botocore.config import Config
+
     from mediaposter.library.media import MediaLibrary
 
-    return MediaLibrary(_session().client("s3"), settings().require("video_bucket"))
+    # boto3 presigns with version 2 by default, which newer regions and KMS refuse.
+    client = _session().client("s3", config=Config(signature_version="s3v4"))
+    return MediaLibrary(client, settings().require("video_bucket"))
 
 
 @cache
@@ -213,6 +217,7 @@ def start_generation() -> StartGeneration:
         models=model_for,
         catalog=built_in_catalog(),
         clock=now,
+        lease_seconds=settings().call_lease_seconds,
         timeout_seconds=settings().generation_timeout_seconds,
     )
 
@@ -252,6 +257,7 @@ def create_post() -> CreatePost:
         publishers=publisher,
         count_metric=_count,
         clock=now,
+        lease_seconds=settings().call_lease_seconds,
     )
 
 

@@ -190,7 +190,7 @@ def test_the_sdk_sees_a_wrong_key_as_an_authentication_error(sandbox: Sandbox) -
 def test_a_call_without_a_key_is_refused(sandbox: Sandbox) -> None:
     reply = httpx.get(f"{sandbox.base_url}/videos")
     assert reply.status_code == 401
-    assert parse_refusal(reply).type == "invalid_request_error"
+    assert "didn't provide an API key" in parse_refusal(reply).message
 
 
 def test_a_created_video_has_every_field_of_the_reference(sandbox: Sandbox) -> None:
@@ -217,6 +217,12 @@ def test_a_finished_video_expires_a_day_later(sandbox: Sandbox) -> None:
     assert video.completed_at is not None
     assert video.completed_at >= video.created_at + RENDER_SECONDS
     assert video.expires_at == video.completed_at + 24 * 3600
+
+
+def test_a_create_answers_queued_however_fast_the_render_is() -> None:
+    with TestClient(create_app(render_seconds=0), headers={"authorization": "Bearer sk-sandbox"}) as client:
+        replies = [client.post("/v1/videos", json={"prompt": "A cat"}) for _ in range(2)]
+    assert [reply.json()["status"] for reply in replies] == ["queued", "queued"]
 
 
 def test_progress_rises_with_the_clock(sandbox: Sandbox) -> None:
@@ -285,7 +291,7 @@ def test_an_unknown_model_is_refused(sandbox: Sandbox) -> None:
 def test_a_body_that_is_no_json_object_is_refused(sandbox: Sandbox, body: str) -> None:
     reply = sandbox.http.post("videos", content=body, headers={"content-type": "application/json"})
     assert reply.status_code == 400
-    parse_refusal(reply)
+    assert parse_refusal(reply).message.startswith("The body of the request is not")
 
 
 def test_another_content_type_is_refused(sandbox: Sandbox) -> None:
@@ -470,6 +476,11 @@ def test_a_fault_plays_on_the_prompts_it_matches(sandbox: Sandbox) -> None:
     assert [reply.status_code for reply in replies] == [200, 503]
 
 
+def test_a_fault_plays_on_its_own_kind_of_call(sandbox: Sandbox) -> None:
+    sandbox.add_fault(OnRetrieve(action=Respond(status=503)))
+    assert sandbox.create().status == "queued"
+
+
 def test_cleared_faults_play_no_more(sandbox: Sandbox) -> None:
     sandbox.add_fault(OnCreate(action=Respond(status=503)))
     sandbox.steering.delete("/_sandbox/faults").raise_for_status()
@@ -480,6 +491,7 @@ def test_a_remix_meets_the_faults_of_a_create(sandbox: Sandbox) -> None:
     source = sandbox.create_finished()
     sandbox.add_fault(OnCreate(match="night", action=Respond(status=503)))
     assert sandbox.http.post(f"videos/{source.id}/remix", json={"prompt": "At night"}).status_code == 503
+    assert sandbox.read_calls().calls[-1].video_id is None
 
 
 def test_a_dropped_create_is_not_accepted(sandbox: Sandbox) -> None:
@@ -488,6 +500,14 @@ def test_a_dropped_create_is_not_accepted(sandbox: Sandbox) -> None:
         sandbox.sdk.videos.create(prompt="A cat")
     log = sandbox.read_calls()
     assert (log.creates_accepted, log.calls[0].status) == (0, None)
+
+
+def test_a_dropped_connection_is_no_error_of_the_server(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    sandbox.add_fault(OnCreate(action=Drop()))
+    with pytest.raises(httpx.RemoteProtocolError):
+        sandbox.http.post("videos", json={"prompt": "A cat"})
+    sandbox.read_calls()
+    assert [record for record in caplog.records if record.name == "uvicorn.error"] == []
 
 
 def test_a_create_accepted_and_then_dropped_left_a_job(sandbox: Sandbox) -> None:

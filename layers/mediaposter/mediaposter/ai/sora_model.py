@@ -178,7 +178,7 @@ class SoraVideoModel(VideoModelInterface):
         self._api_key = _check_api_key(api_key)
         self._timeout_seconds = timeout_seconds
         self._internet = internet
-        self._http = httpx2.Client(trust_env=False) if http_client is None else http_client
+        self._http = _build_http_client() if http_client is None else http_client
         self._client = _EnvironmentFreeOpenAI(
             api_key=api_key,
             base_url=str(self._base_url),
@@ -510,6 +510,12 @@ class _EnvironmentFreeOpenAI(OpenAI):
         return {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "mediaposter"}
 
 
+def _build_http_client() -> httpx2.Client:
+    # No connection is kept: one that died while a Lambda was frozen would make the next paid POST look as if it had
+    # been sent and lost.
+    return httpx2.Client(trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
+
+
 def _as_text(value: object) -> str | None:
     """Take a word or a number as text, and anything else as absent."""
     if isinstance(value, int | str) and not isinstance(value, bool):
@@ -753,4 +759,4 @@ def _check_api_key(api_key: str) -> str:
 
 
 def _name(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return str(error).rstrip(".") or type(error).__name__

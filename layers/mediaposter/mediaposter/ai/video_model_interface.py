@@ -121,9 +121,13 @@ class VideoModelInterface(ABC):
 
     provider: ClassVar[str]
 
-    def __init__(self, *, model_variant: str, capabilities: Capabilities) -> None:
+    def __init__(
+        self, *, model_variant: str, capabilities: Capabilities, api_key: str = "", base_url: str = ""
+    ) -> None:
         self.model_variant = model_variant
         self.capabilities = capabilities
+        self.api_key = api_key
+        self.base_url = base_url
 
     @abstractmethod
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import File, FormParser, parse_options_header
 
-from mediaposter.ai.catalog import PROMPT_MAX_CHARACTERS, Size
+from mediaposter.ai.catalog import PROMPT_MAX_CHARACTERS
 from mediaposter.errors import InvalidRequest
 from mediaposter.publishing.targets import TARGETS_MAX, AnyTarget
 
@@ -56,7 +56,8 @@ class CreateVideoRequest(BaseModel):
     prompt: Annotated[str, Field(min_length=1, max_length=PROMPT_MAX_CHARACTERS), AfterValidator(_refuse_blank)]
     model: Annotated[str, Field(min_length=1, max_length=128)] = "sora-2"
     seconds: Annotated[int, BeforeValidator(_parse_seconds)] = 4
-    size: Size = "720x1280"
+    # Whether a model makes that size is the catalog's to say, with the sizes it does make.
+    size: Annotated[str, Field(max_length=32)] = "720x1280"
     metadata: Annotated[
         dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], MetadataText],
         Field(max_length=METADATA_PAIRS_MAX),

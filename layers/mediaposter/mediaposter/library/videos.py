@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, computed_field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.errors import Conflict, ErrorCode
@@ -85,7 +85,7 @@ class Video(Record):
     provider: str
     seconds: int
     size: str
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = Field(default_factory=dict)
     progress: int = 0
     attempts: tuple[Attempt, ...] = ()
     provider_job_id: str | None = None

@@ -28,8 +28,6 @@ Clock = Callable[[], datetime]
 # Give the model that renders a video; raises ConfigurationError when its key or address is missing.
 Models = Callable[[Video], VideoModelInterface]
 
-# Longer than StartFunction may run: when it has passed, whoever announced the call is dead.
-SUBMIT_LEASE = timedelta(seconds=120)
 # These two bound the execution's history; the machine's own bounds are a little higher.
 STARTS_MAX = 60
 POLLS_MAX = 250
@@ -45,12 +43,21 @@ class StartGeneration:
     """Submit a video to its model, at most once."""
 
     def __init__(
-        self, *, library: VideoLibrary, models: Models, catalog: Catalog, clock: Clock, timeout_seconds: int
+        self,
+        *,
+        library: VideoLibrary,
+        models: Models,
+        catalog: Catalog,
+        clock: Clock,
+        lease_seconds: int,
+        timeout_seconds: int,
     ) -> None:
         self._library = library
         self._models = models
         self._catalog = catalog
         self._clock = clock
+        # Longer than StartFunction may run: when it has passed, whoever announced the call is dead.
+        self._lease = timedelta(seconds=lease_seconds)
         self._timeout = timedelta(seconds=timeout_seconds)
 
     def __call__(self, step: StepInput) -> StepResult:
@@ -79,7 +86,7 @@ class StartGeneration:
                 Stage.SUBMITTING,
                 now=now,
                 attempts=(*video.attempts, attempt),
-                lease_expires_at=now + SUBMIT_LEASE,
+                lease_expires_at=now + self._lease,
                 deadline_at=deadline_at,
             )
         except Conflict:
@@ -100,9 +107,7 @@ class StartGeneration:
             video, ErrorCode.SUBMISSION_UNKNOWN, _explain_unknown("The process that submitted it was lost.")
         )
 
-    def _take_refusal(
-        self, video: Video, error: VideoModelError, deadline_at: datetime, attempt: int
-    ) -> StepResult:
+    def _take_refusal(self, video: Video, error: VideoModelError, deadline_at: datetime, attempt: int) -> StepResult:
         """Come back later if that may help and the deadline allows it; the provider accepted nothing."""
         now = self._clock()
         wait_seconds = error.retry_after_seconds or 30.0

@@ -19,8 +19,6 @@ CountMetric = Callable[[str], None]
 # Give the publisher; raises ConfigurationError when its key is missing.
 Publishers = Callable[[], PublisherInterface]
 
-# Longer than the call can take: when it has passed, whoever announced the call is dead.
-CALL_LEASE = timedelta(seconds=120)
 CREATE_ATTEMPTS_MAX = 10
 # Blotato answers in-progress for ever when it does not know a post: about 14 minutes, then a person looks.
 CHECKS_MAX = 30
@@ -55,6 +53,7 @@ class CreatePost:
         publishers: Publishers,
         count_metric: CountMetric,
         clock: Clock,
+        lease_seconds: int,
     ) -> None:
         self._library = library
         self._ledger = ledger
@@ -62,6 +61,8 @@ class CreatePost:
         self._publishers = publishers
         self._count_metric = count_metric
         self._clock = clock
+        # Longer than the call can take: when it has passed, whoever announced the call is dead.
+        self._lease = timedelta(seconds=lease_seconds)
 
     def __call__(self, step: PostStepInput) -> StepResult:
         """Submit the post, or find out what became of an earlier submission.
@@ -90,7 +91,7 @@ class CreatePost:
                 post,
                 PostState.CALLING,
                 now=self._clock(),
-                lease_expires_at=self._clock() + CALL_LEASE,
+                lease_expires_at=self._clock() + self._lease,
                 media_url=media_url,
             )
         except Conflict:

@@ -1,0 +1,56 @@
+# The verbs of this project. Everything is made inside the checkout: .venv for the project, .tools for SAM
+# CLI and MiniStack, which have environments of their own so that a Lambda sees its layer and nothing else.
+
+PYTHON ?= python3
+UV := .venv/bin/uv
+RUN := .venv/bin/python
+UV_VERSION := 0.13.9
+
+.PHONY: demo up down test check format requirements install tools clean
+
+demo: install tools          ## one video, from a request to three posts, on this machine
+	$(RUN) -m sandbox.demo
+
+up: install tools            ## the whole product on this machine until Ctrl-C
+	$(RUN) -m sandbox.up up
+
+down: install                ## end one left behind
+	$(RUN) -m sandbox.up down
+
+test: install tools          ## every test
+	$(RUN) -m pytest
+
+check: install               ## format, lint, types, import rules, template, state machine, requirements
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+	$(RUN) -m checks.imports
+	$(RUN) -m checks.template
+	$(RUN) -m checks.asl
+	$(RUN) -m checks.requirements
+
+format: install              ## put the code into the project's format
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+requirements: install        ## export the layers' requirements from uv.lock
+	$(RUN) -m checks.requirements --write
+
+install: .venv/.installed
+tools: .tools/ministack/.installed .tools/sam/.installed
+
+.venv/.installed: pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "MediaPoster needs Python 3.11 or newer; name one with make PYTHON=python3.x"; exit 1; }
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(UV) sync --quiet --frozen
+	@touch $@
+
+.tools/%/.installed: tools/%.txt .venv/.installed
+	$(UV) venv --quiet --clear --python $(RUN) .tools/$*
+	$(UV) pip install --quiet --python .tools/$*/bin/python -r tools/$*.txt
+	@touch $@
+
+clean:                       ## remove everything that was made
+	rm -rf .venv .tools .aws-sam .local .demo
