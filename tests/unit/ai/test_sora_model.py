@@ -555,7 +555,16 @@ def test_an_image_behind_a_url_that_may_not_be_fetched_is_refused(image: str) ->
     assert server.requests == []
 
 
-@pytest.mark.parametrize("image", ["data:image/png;base64,###", "data:image/png", "/nowhere/a.png", "a\0b"])
+@pytest.mark.parametrize(
+    "image",
+    [
+        f"data:image/png;base64,{base64.b64encode(PNG).decode()}#",
+        "data:image/png;base64,",
+        "data:image/png",
+        "/nowhere/a.png",
+        "a\0b",
+    ],
+)
 def test_an_image_that_cannot_be_read_is_refused_before_anything_is_sent(image: str) -> None:
     server = Server(reply("openai_created"))
     with pytest.raises(VideoModelError) as raised:
@@ -987,7 +996,7 @@ def test_the_sentence_of_a_refused_download_is_kept() -> None:
 
 
 def test_a_long_error_instead_of_a_video_is_not_read_to_its_end() -> None:
-    endless = Body([b"x" * 65_536] * 1000)
+    endless = Body([b"x" * 65_536] * 3, AssertionError("read to its end"))
     content = httpx2.Response(500, headers={"content-type": "text/plain"}, stream=endless)
     assert len(download_error(build(finished(content))).message) == MAX_SENTENCE_LENGTH
 
@@ -998,6 +1007,13 @@ def test_a_long_error_instead_of_a_video_is_not_read_to_its_end() -> None:
 def test_a_break_while_the_video_comes_is_transient(error: httpx2.RequestError) -> None:
     body = Body([b"mo"], error)
     assert download_error(build(finished(httpx2.Response(200, stream=body)))).transient
+    assert body.closed
+
+
+def test_a_reader_that_stops_early_closes_the_connection() -> None:
+    body = Body([b"movie"])
+    with build(finished(httpx2.Response(200, stream=body))).open_video("video_1"):
+        assert not body.closed
     assert body.closed
 
 

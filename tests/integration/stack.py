@@ -1,0 +1,167 @@
+"""Drives the deployed stack over HTTP, and asks the stand-ins what they saw."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+import httpx
+from pydantic import JsonValue
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.api.video_object import VideoObject
+from mediaposter.library.videos import Stage
+from sandbox.blotato import ACCOUNTS
+from sandbox.cloud import REGION
+from sandbox.videos_state import Call, CallLog
+from sandbox.world import World
+
+DONE_TIMEOUT_SECONDS = 90.0
+_LOOK_AGAIN_SECONDS = 0.1
+
+Answer = TypeVar("Answer")
+
+
+class DeployedStack:
+    """The stack as its users see it, and the scripts of its stand-ins."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.api = httpx.Client(
+            base_url=world.stack.base_url,
+            headers={"Authorization": f"Bearer {world.stack.api_key}"},
+            timeout=60,
+        )
+        self.outside = httpx.Client(timeout=10)
+
+    def aws(self, service: Any) -> Any:
+        """Make a client of a service with the owner's rights, to look behind the API."""
+        return boto3.client(
+            service,
+            endpoint_url=self.world.stack.endpoint_url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def submit(self, prompt: str, *platforms: str, **fields: JsonValue) -> VideoObject:
+        """Post a prompt with these networks as targets."""
+        body = {"prompt": prompt, "publish": [target(platform) for platform in platforms], **fields}
+        answer = self.api.post("/videos", json=body)
+        assert answer.status_code == 200, answer.text
+        return VideoObject.model_validate_json(answer.content)
+
+    def retrieve(self, video_id: str) -> VideoObject:
+        """Ask for a video."""
+        answer = self.api.get(f"/videos/{video_id}")
+        assert answer.status_code == 200, answer.text
+        return VideoObject.model_validate_json(answer.content)
+
+    def follow(self, video_id: str) -> VideoObject:
+        """Follow a video until its execution is over."""
+
+        def is_over() -> VideoObject | None:
+            video = self.retrieve(video_id)
+            over = video.status is VideoStatus.FAILED or video.stage is Stage.DONE
+            return video if over and not any(post.status == "pending" for post in video.posts) else None
+
+        return wait_for(is_over, what=f"the end of {video_id}")
+
+    def play_on_videos(self, prompt: str, on: str, action: dict[str, JsonValue], *, times: int | None = None) -> None:
+        """Have the video server play a fault for the videos of this prompt."""
+        rule: dict[str, JsonValue] = {"match": prompt, "on": on, "times": times, "action": action}
+        _put_fault(self.outside, self.world.videos.control_url, rule)
+
+    def play_on_blotato(self, text: str, on: str, action: dict[str, JsonValue], *, times: int | None = None) -> None:
+        """Have Blotato play a fault for the posts of this text."""
+        rule: dict[str, JsonValue] = {"match": text, "on": on, "times": times, "action": action}
+        _put_fault(self.outside, self.world.blotato.control_url, rule)
+
+    def list_video_calls(self) -> tuple[Call, ...]:
+        """List what the video server received."""
+        answer = self.outside.get(f"{self.world.videos.control_url}/calls")
+        return CallLog.model_validate_json(answer.content).calls
+
+    def count_accepted(self, prompt: str) -> int:
+        """Count the jobs the video server accepted for a prompt."""
+        return sum(
+            call.method == "POST" and call.prompt == prompt and call.video_id is not None
+            for call in self.list_video_calls()
+        )
+
+    def list_posts(self, text: str) -> list[dict[str, Any]]:
+        """List the posts that exist at Blotato with this text."""
+        rows = self.outside.get(f"{self.world.blotato.control_url}/posts").json()["posts"]
+        return [row for row in rows if text in row["text"]]
+
+    def list_versions(self, video_id: str) -> list[str]:
+        """List every version of every object that was kept for a video, by key."""
+        listed = self.aws("s3").list_object_versions(Bucket=self.world.stack.bucket, Prefix=f"videos/{video_id}/")
+        return sorted(version["Key"] for version in listed.get("Versions", []))
+
+    def count_uploads_in_progress(self) -> int:
+        """Count the multipart uploads nobody completed or aborted."""
+        listed = self.aws("s3").list_multipart_uploads(Bucket=self.world.stack.bucket)
+        return len(listed.get("Uploads", []))
+
+    def set_wait_scale(self, scale: float) -> None:
+        """Change what a second of the machine's waits takes."""
+        config = {"stepfunctions._SFN_WAIT_SCALE": scale}
+        self.outside.post(f"{self.world.stack.endpoint_url}/_ministack/config", json=config).raise_for_status()
+
+    def kill_workers(self, function: str) -> int:
+        """Kill the processes that run a function, as an out-of-memory kill would; count them."""
+        killed = 0
+        for process_id, command in _list_processes():
+            if f"-{function}-" in command and command.endswith("_worker.py"):
+                os.kill(process_id, signal.SIGKILL)
+                killed += 1
+        return killed
+
+
+def target(platform: str) -> dict[str, JsonValue]:
+    """Build the target of a network, with what it requires."""
+    required: dict[str, dict[str, JsonValue]] = {
+        "tiktok": {"privacy_level": "SELF_ONLY"},
+        "youtube": {"title": "A title"},
+    }
+    return {"platform": platform, "account_id": ACCOUNTS[platform].id, **required.get(platform, {})}
+
+
+def new_prompt(what: str) -> str:
+    """Make a prompt no other test has, so that faults and counts meet this one alone."""
+    return f"{what} {uuid.uuid4().hex}"
+
+
+def wait_for(
+    question: Callable[[], Answer | None], *, what: str, timeout_seconds: float = DONE_TIMEOUT_SECONDS
+) -> Answer:
+    """Ask until there is an answer."""
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        answer = question()
+        if answer:
+            return answer
+        time.sleep(_LOOK_AGAIN_SECONDS)
+    raise AssertionError(f"Waited {timeout_seconds:.0f} s in vain for {what}; the last answer was {question()!r}.")
+
+
+def _put_fault(client: httpx.Client, control_url: str, rule: dict[str, JsonValue]) -> None:
+    answer = client.post(f"{control_url}/faults", json={"rules": [rule]})
+    assert answer.is_success, answer.text
+
+
+def _list_processes() -> Iterable[tuple[int, str]]:
+    for directory in Path("/proc").iterdir():
+        if directory.name.isdigit():
+            try:
+                command = (directory / "cmdline").read_bytes()
+            except OSError:
+                continue  # it has ended meanwhile
+            yield int(directory.name), command.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")

@@ -1,0 +1,84 @@
+"""A Lambda that dies in the middle: nothing is made, paid for or posted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from tests.integration.stack import DeployedStack, new_prompt, wait_for
+
+
+@pytest.fixture
+def unhurried(stack: DeployedStack) -> Iterator[None]:
+    """Let the machine's wait after a crash outlast the lease of the call that was announced."""
+    stack.set_wait_scale(0.25)
+    yield
+    stack.set_wait_scale(0.02)
+
+
+def test_killed_while_storing_keeps_exactly_one_object(stack: DeployedStack) -> None:
+    prompt = new_prompt("Killed while storing")
+    stack.play_on_videos(prompt, "content", {"type": "stall", "after_bytes": 5000, "seconds": 30}, times=1)
+    submitted = stack.submit(prompt, "instagram", "youtube")
+
+    wait_for(lambda: _asks_for_content(stack, submitted.id), what="the download")
+    assert stack.kill_workers("StoreFunction") == 1
+    video = stack.follow(submitted.id)
+
+    assert video.status is VideoStatus.COMPLETED
+    assert stack.list_versions(video.id) == [f"videos/{video.id}/thumbnail.webp", f"videos/{video.id}/video.mp4"]
+    assert [post.status for post in video.posts] == ["published", "published"]
+    assert sorted(post["platform"] for post in stack.list_posts(prompt)) == ["instagram", "youtube"]
+    assert stack.count_accepted(prompt) == 1
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_killed_while_posting_leaves_one_post_and_says_it_is_in_doubt(stack: DeployedStack) -> None:
+    prompt = new_prompt("Killed while posting")
+    stack.play_on_blotato(prompt, "POST /posts", {"type": "delay", "seconds": 30}, times=1)
+    submitted = stack.submit(prompt, "instagram")
+
+    wait_for(lambda: stack.list_posts(prompt), what="the post")
+    assert stack.kill_workers("PublishFunction") == 1
+    video = stack.follow(submitted.id)
+
+    assert video.status is VideoStatus.COMPLETED
+    assert [post.status for post in video.posts] == ["in_doubt"]
+    assert len(stack.list_posts(prompt)) == 1
+
+
+def test_killed_while_uploading_posts_exactly_once(stack: DeployedStack) -> None:
+    prompt = new_prompt("Killed while uploading")
+    submitted_ids: list[str] = []
+    stack.play_on_blotato("video_", "PUT /storage/uploads/{token}", {"type": "delay", "seconds": 30}, times=1)
+    submitted_ids.append(stack.submit(prompt, "instagram").id)
+
+    wait_for(lambda: stack.retrieve(submitted_ids[0]).stage == "publishing", what="the upload")
+    wait_for(lambda: stack.kill_workers("PublishFunction"), what="a worker to kill")
+    video = stack.follow(submitted_ids[0])
+
+    assert [post.status for post in video.posts] == ["published"]
+    assert len(stack.list_posts(prompt)) == 1
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_killed_while_submitting_never_submits_again(stack: DeployedStack) -> None:
+    prompt = new_prompt("Killed while submitting")
+    stack.play_on_videos(prompt, "create", {"type": "delay", "seconds": 30}, times=1)
+    submitted = stack.submit(prompt, "instagram")
+
+    wait_for(lambda: stack.retrieve(submitted.id).stage == "submitting", what="the submission")
+    assert stack.kill_workers("StartFunction") == 1
+    video = stack.follow(submitted.id)
+
+    assert video.error is not None
+    assert video.error.code == "submission_unknown"
+    assert stack.count_accepted(prompt) <= 1
+    assert stack.list_posts(prompt) == []
+
+
+def _asks_for_content(stack: DeployedStack, video_id: str) -> bool:
+    job_ids = [attempt.provider_job_id for attempt in stack.retrieve(video_id).attempts]
+    return any(call.path.endswith(f"{job_id}/content") for job_id in job_ids for call in stack.list_video_calls())

@@ -1,0 +1,98 @@
+"""From an HTTPS request to the posts, on the deployed template."""
+
+from __future__ import annotations
+
+import hashlib
+
+import httpx
+import openai
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from tests.integration.stack import DeployedStack, new_prompt, target
+
+VIDEOS_AT_ONCE = 50
+
+
+def test_a_prompt_becomes_a_kept_video_and_a_post_on_each_network(stack: DeployedStack) -> None:
+    prompt = new_prompt("A paper boat")
+
+    video = stack.follow(stack.submit(prompt, "instagram", "tiktok", "youtube").id)
+
+    assert video.status is VideoStatus.COMPLETED
+    assert video.error is None
+    assert video.probe is not None
+    assert (video.probe.width, video.probe.height, video.probe.duration_ms) == (720, 1280, 4000)
+    assert video.probe.video_codec == "h264"
+    assert [(post.platform, post.status) for post in video.posts] == [
+        ("instagram", "published"),
+        ("tiktok", "published"),
+        ("youtube", "published"),
+    ]
+    assert all(post.url for post in video.posts)
+    posts = stack.list_posts(prompt)
+    assert sorted(post["platform"] for post in posts) == ["instagram", "tiktok", "youtube"]
+    assert next(post for post in posts if post["platform"] == "tiktok")["target"]["isAiGenerated"] is True
+    assert stack.count_accepted(prompt) == 1
+
+
+def test_the_content_is_the_bytes_that_were_hashed(stack: DeployedStack) -> None:
+    video = stack.follow(stack.submit(new_prompt("A lighthouse")).id)
+
+    redirect = stack.api.get(f"/videos/{video.id}/content")
+    content = httpx.get(redirect.headers["location"])
+
+    assert redirect.status_code == 302
+    assert content.headers["content-type"] == "video/mp4"
+    assert len(content.content) == video.size_bytes
+    assert hashlib.sha256(content.content).hexdigest() == video.sha256
+    assert stack.list_versions(video.id) == [f"videos/{video.id}/thumbnail.webp", f"videos/{video.id}/video.mp4"]
+
+
+def test_the_unchanged_sdk_creates_polls_and_downloads(stack: DeployedStack) -> None:
+    client = openai.OpenAI(base_url=stack.world.stack.base_url, api_key=stack.world.stack.api_key, max_retries=0)
+
+    video = client.videos.create_and_poll(prompt=new_prompt("A meadow"), model="sora-2", seconds="4", size="1280x720")
+    content = client.videos.download_content(video.id).read()
+
+    assert (video.status, video.size, video.seconds) == ("completed", "1280x720", "4")
+    assert content[4:8] == b"ftyp"
+
+
+def test_a_multipart_form_takes_targets_as_json_text(stack: DeployedStack) -> None:
+    client = openai.OpenAI(base_url=stack.world.stack.base_url, api_key=stack.world.stack.api_key, max_retries=0)
+    prompt = new_prompt("A fox")
+
+    created = client.videos.create(
+        prompt=prompt,
+        extra_body={"publish": f'[{{"platform": "bluesky", "account_id": "{target("bluesky")["account_id"]}"}}]'},
+    )
+    video = stack.follow(created.id)
+
+    assert [(post.platform, post.status) for post in video.posts] == [("bluesky", "published")]
+
+
+def test_fifty_videos_at_once_all_end_done(stack: DeployedStack) -> None:
+    prompt = new_prompt("One of fifty")
+
+    submitted = [stack.submit(f"{prompt} number {number}", "threads") for number in range(VIDEOS_AT_ONCE)]
+    videos = [stack.follow(video.id) for video in submitted]
+
+    assert {video.status for video in videos} == {VideoStatus.COMPLETED}
+    assert {post.status for video in videos for post in video.posts} == {"published"}
+    texts = [post["text"] for post in stack.list_posts(prompt)]
+    assert len(texts) == len(set(texts)) == VIDEOS_AT_ONCE
+
+
+def test_a_video_of_another_key_is_not_there(stack: DeployedStack) -> None:
+    video = stack.submit(new_prompt("Mine"))
+    table = stack.aws("dynamodb")
+    item = table.get_item(
+        TableName=stack.world.stack.table, Key={"pk": {"S": f"VIDEO#{video.id}"}, "sk": {"S": "VIDEO"}}
+    )["Item"]
+    others = {**item, "pk": {"S": "VIDEO#video_others"}, "id": {"S": "video_others"}, "owner": {"S": "key_other"}}
+    table.put_item(TableName=stack.world.stack.table, Item=others)
+
+    answer = stack.api.get("/videos/video_others")
+
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
