@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
-    AliasGenerator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -24,9 +23,10 @@ from pydantic import (
     SerializeAsAny,
     ValidationError,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 from starlette.requests import Request
+
+from sandbox.blotato_networks import Account, Closed, Platform, Received, Sent, Target
 
 
 class ApiError(Exception):
@@ -36,20 +36,6 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
-
-
-class Platform(StrEnum):
-    """The nine networks that the newest pages call exhaustive."""
-
-    TWITTER = "twitter"
-    INSTAGRAM = "instagram"
-    FACEBOOK = "facebook"
-    LINKEDIN = "linkedin"
-    TIKTOK = "tiktok"
-    YOUTUBE = "youtube"
-    PINTEREST = "pinterest"
-    THREADS = "threads"
-    BLUESKY = "bluesky"
 
 
 class Route(StrEnum):
@@ -72,6 +58,20 @@ class Route(StrEnum):
     CANCEL_SCHEDULE = "DELETE /schedules/{id}"
 
 
+# Per route and user (api-and-mcp-concepts/rate-limits); routes not named there have no stated limit. The pages give
+# 10 and 30 for POST /media: the lower one is safe to plan with.
+LIMITS_PER_MINUTE: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        Route.CREATE_POST: 30,
+        Route.SHOW_POST: 60,
+        Route.LIST_POSTS: 60,
+        Route.CREATE_UPLOAD: 120,
+        Route.CREATE_MEDIA: 10,
+        Route.LIST_BOARDS: 45,
+    }
+)
+
+
 class PostStatus(StrEnum):
     """Where a post stands, in Blotato's words."""
 
@@ -92,134 +92,10 @@ Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_require_da
 MediaUrls = Annotated[tuple[str, ...], Field(max_length=20)]
 
 
-class Closed(BaseModel):
-    """A record that takes no fields but its own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Sent(Closed):
-    """A body as Blotato answers it: camelCase on the wire."""
-
-    model_config = ConfigDict(alias_generator=AliasGenerator(serialization_alias=to_camel))
-
-
-class Received(BaseModel):
-    """A body as clients send it: camelCase, no coercion ("true" is no boolean), unknown fields dropped silently."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, alias_generator=to_camel)
-
-
 class Query(Received):
     """A query as clients send it, where numbers come as text."""
 
     model_config = ConfigDict(strict=False)
-
-
-class TwitterTarget(Received):
-    """X takes no options."""
-
-    target_type: Literal["twitter"]
-
-
-class InstagramTarget(Received):
-    """Instagram; a video becomes a reel unless `mediaType` says story."""
-
-    target_type: Literal["instagram"]
-    media_type: Literal["reel", "story"] | None = None
-    alt_text: str | None = Field(default=None, max_length=1000)
-    collaborators: tuple[str, ...] | None = Field(default=None, max_length=3)
-    cover_image_url: str | None = None
-    share_to_feed: bool | None = None
-    audio_name: str | None = None
-    # The documents name the field and not its type.
-    trial: JsonValue = None
-    first_comment: str | None = None
-
-
-class FacebookTarget(Received):
-    """Facebook publishes to pages only; older pages call a plain video `video`."""
-
-    target_type: Literal["facebook"]
-    page_id: str
-    media_type: Literal["reel", "story", "video"] | None = None
-    link: str | None = None
-    first_comment: str | None = None
-
-
-class LinkedinTarget(Received):
-    """LinkedIn; without `pageId` the post is personal."""
-
-    target_type: Literal["linkedin"]
-    page_id: str | None = None
-
-
-class TiktokTarget(Received):
-    """TikTok; every disclosure is required ("ALL REQUIRED", help.blotato.com/api/llm)."""
-
-    target_type: Literal["tiktok"]
-    privacy_level: Literal["SELF_ONLY", "PUBLIC_TO_EVERYONE", "MUTUAL_FOLLOW_FRIENDS", "FOLLOWER_OF_CREATOR"]
-    disabled_comments: bool
-    disabled_duet: bool
-    disabled_stitch: bool
-    is_branded_content: bool
-    is_your_brand: bool
-    is_ai_generated: bool
-    title: str | None = Field(default=None, max_length=90)
-    auto_add_music: bool | None = None
-    is_draft: bool | None = None
-    image_cover_index: int | None = None
-    video_cover_timestamp: int | None = None
-
-
-class YoutubeTarget(Received):
-    """YouTube."""
-
-    target_type: Literal["youtube"]
-    title: str = Field(max_length=100)
-    privacy_status: Literal["private", "public", "unlisted"]
-    should_notify_subscribers: bool
-    is_made_for_kids: bool | None = None
-    contains_synthetic_media: bool | None = None
-    thumbnail_url: str | None = None
-    playlist_ids: tuple[str, ...] | None = None
-
-
-class PinterestTarget(Received):
-    """Pinterest."""
-
-    target_type: Literal["pinterest"]
-    board_id: str
-    title: str | None = Field(default=None, max_length=100)
-    alt_text: str | None = Field(default=None, max_length=500)
-    link: str | None = Field(default=None, max_length=2048)
-
-
-class ThreadsTarget(Received):
-    """Threads."""
-
-    target_type: Literal["threads"]
-    reply_control: Literal["everyone", "accounts_you_follow", "mentioned_only"] | None = None
-
-
-class BlueskyTarget(Received):
-    """Bluesky takes no options."""
-
-    target_type: Literal["bluesky"]
-
-
-Target = Annotated[
-    TwitterTarget
-    | InstagramTarget
-    | FacebookTarget
-    | LinkedinTarget
-    | TiktokTarget
-    | YoutubeTarget
-    | PinterestTarget
-    | ThreadsTarget
-    | BlueskyTarget,
-    Field(discriminator="target_type"),
-]
 
 
 class AdditionalPost(Received):
@@ -331,30 +207,6 @@ class User(Sent):
     api_key: str
 
 
-class Account(Sent):
-    """A connected social account; its id is a numeric string."""
-
-    id: str
-    platform: Platform
-    fullname: str
-    username: str
-
-
-class Subaccount(Sent):
-    """A Facebook page, a LinkedIn company page or a YouTube playlist below an account."""
-
-    id: str
-    account_id: str
-    name: str
-
-
-class Board(Sent):
-    """A Pinterest board."""
-
-    id: str
-    name: str
-
-
 class UploadPlace(Sent):
     """The answer to POST /media/uploads: where to put the bytes, and where they will be read."""
 
@@ -455,3 +307,112 @@ class PostClaim(Closed):
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+# pydantic's error types in AJV's words; the places are pydantic's context.
+_AJV_SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "string_type": "must be string",
+        "bool_type": "must be boolean",
+        "int_type": "must be integer",
+        "int_parsing": "must be integer",
+        "tuple_type": "must be array",
+        "model_type": "must be object",
+        "dict_type": "must be object",
+        "literal_error": "must be equal to one of the allowed values",
+        "enum": "must be equal to one of the allowed values",
+        "union_tag_invalid": "must be equal to one of the allowed values",
+        "string_too_short": "must NOT have fewer than {min_length} characters",
+        "string_too_long": "must NOT have more than {max_length} characters",
+        "too_long": "must NOT have more than {max_length} items",
+        "greater_than_equal": "must be >= {ge}",
+        "less_than_equal": "must be <= {le}",
+        "timezone_aware": 'must match format "date-time"',
+        "datetime_parsing": 'must match format "date-time"',
+        "datetime_from_date_parsing": 'must match format "date-time"',
+    }
+)
+
+
+async def read_body(request: Request, model: type[ModelT]) -> ModelT:
+    """Read a JSON body; refuse the first thing wrong."""
+    try:
+        return model.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise ApiError(400, _describe_invalid(error, "body")) from error
+
+
+def read_query(request: Request, model: type[ModelT]) -> ModelT:
+    """Read a query; refuse the first thing wrong."""
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise ApiError(400, _describe_invalid(error, "querystring")) from error
+
+
+def _describe_invalid(error: ValidationError, part: Literal["body", "querystring"]) -> str:
+    """Say the first thing wrong as the live service does: `body.post.target must have required property 'pageId'`."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return "Body is not valid JSON"
+    path = [part, *_path_on_the_wire(first)]
+    if first["type"] == "missing":
+        return f"{'.'.join(path[:-1])} must have required property '{path[-1]}'"
+    if first["type"] == "union_tag_not_found":
+        return f"{'.'.join(path)} must have required property 'targetType'"
+    if first["type"] == "union_tag_invalid":
+        path.append("targetType")
+    sentence = _AJV_SENTENCES.get(first["type"])
+    return f"{'.'.join(path)} {sentence.format(**first.get('ctx', {})) if sentence else first['msg']}"
+
+
+def _path_on_the_wire(error: ErrorDetails) -> list[str]:
+    path = [str(step) for step in error["loc"]]
+    # Below a tagged union pydantic puts the tag into the path: post.target.tiktok.title.
+    if "target" in path[:-1]:
+        del path[path.index("target") + 1]
+    return path
+
+
+def find_dropped_fields(body: JsonValue, model: BaseModel, path: str = "") -> tuple[str, ...]:
+    """List the fields of a body that its model did not take, as dotted paths: Blotato drops them without a word."""
+    if not isinstance(body, dict):
+        return ()
+    fields = {field.alias or name: name for name, field in type(model).model_fields.items()}
+    dropped: list[str] = []
+    for key, value in body.items():
+        if key not in fields:
+            dropped.append(f"{path}{key}")
+            continue
+        taken = getattr(model, fields[key])
+        if isinstance(taken, BaseModel):
+            dropped += find_dropped_fields(value, taken, f"{path}{key}.")
+        elif isinstance(taken, tuple) and isinstance(value, list):
+            for index, (part, item) in enumerate(zip(value, taken, strict=True)):
+                if isinstance(item, BaseModel):
+                    dropped += find_dropped_fields(part, item, f"{path}{key}.{index}.")
+    return tuple(dropped)
+
+
+def read_claim(body: bytes) -> PostClaim:
+    """Read what a body says of its post, also when it will be refused."""
+    try:
+        document: JsonValue = json.loads(body)
+    except ValueError:
+        return PostClaim()
+    post = _find(document, "post")
+    content = _find(post, "content")
+    media_urls = _find(content, "mediaUrls")
+    return PostClaim(
+        account_id=_find_text(post, "accountId"),
+        platform=_find_text(content, "platform"),
+        text=_find_text(content, "text"),
+        media_urls=tuple(url for url in media_urls if isinstance(url, str)) if isinstance(media_urls, list) else (),
+    )
+
+
+def _find(document: JsonValue, key: str) -> JsonValue:
+    return document.get(key) if isinstance(document, dict) else None
+
+
+def _find_text(document: JsonValue, key: str) -> str | None:
+    found = _find(document, key)
+    return found if isinstance(found, str) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -186,10 +186,10 @@ class FaultBook(Generic[RuleT]):
         self._rules.clear()
         self._times_played.clear()
 
-    def pick(self, on: type[PickedT], text: str) -> PickedT | None:
-        """Give the rule of this kind that a call with this text meets, and count it as played."""
+    def pick(self, on: type[PickedT], text: str, *, fits: Callable[[PickedT], bool] = lambda _: True) -> PickedT | None:
+        """Give the rule that a call with this text meets, of this kind and as `fits` asks; count it as played."""
         for position, rule in enumerate(self._rules):
-            if not isinstance(rule, on) or rule.match not in text:
+            if not isinstance(rule, on) or rule.match not in text or not fits(rule):
                 continue
             if rule.times is None or self._times_played[position] < rule.times:
                 self._times_played[position] += 1

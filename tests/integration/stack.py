@@ -53,15 +53,24 @@ class DeployedStack:
     def submit(self, prompt: str, *platforms: str, **fields: JsonValue) -> VideoObject:
         """Post a prompt with these networks as targets."""
         body = {"prompt": prompt, "publish": [target(platform) for platform in platforms], **fields}
-        answer = self.api.post("/videos", json=body)
+        answer = self._ask("POST", "/videos", json=body)
         assert answer.status_code == 200, answer.text
         return VideoObject.model_validate_json(answer.content)
 
     def retrieve(self, video_id: str) -> VideoObject:
         """Ask for a video."""
-        answer = self.api.get(f"/videos/{video_id}")
+        answer = self._ask("GET", f"/videos/{video_id}")
         assert answer.status_code == 200, answer.text
         return VideoObject.model_validate_json(answer.content)
+
+    def _ask(self, method: str, path: str, *, json: JsonValue = None) -> httpx.Response:
+        """Ask as a patient client does: a throttled request was not taken, and is sent again."""
+
+        def ask() -> httpx.Response | None:
+            answer = self.api.request(method, path, json=json)
+            return None if answer.status_code == 429 else answer
+
+        return wait_for(ask, what=f"an answer to {method} {path} that is not 429")
 
     def follow(self, video_id: str) -> VideoObject:
         """Follow a video until its execution is over."""
@@ -105,9 +114,9 @@ class DeployedStack:
         listed = self.aws("s3").list_object_versions(Bucket=self.world.stack.bucket, Prefix=f"videos/{video_id}/")
         return sorted(version["Key"] for version in listed.get("Versions", []))
 
-    def count_uploads_in_progress(self) -> int:
-        """Count the multipart uploads nobody completed or aborted."""
-        listed = self.aws("s3").list_multipart_uploads(Bucket=self.world.stack.bucket)
+    def count_uploads_in_progress(self, video_id: str) -> int:
+        """Count the multipart uploads of a video that nobody completed or aborted."""
+        listed = self.aws("s3").list_multipart_uploads(Bucket=self.world.stack.bucket, Prefix=f"videos/{video_id}/")
         return len(listed.get("Uploads", []))
 
     def set_wait_scale(self, scale: float) -> None:

@@ -24,7 +24,7 @@ def test_killed_while_storing_keeps_exactly_one_object(stack: DeployedStack) -> 
     submitted = stack.submit(prompt, "instagram", "youtube")
 
     wait_for(lambda: _asks_for_content(stack, submitted.id), what="the download")
-    assert stack.kill_workers("StoreFunction") == 1
+    assert stack.kill_workers("StoreFunction") >= 1
     video = stack.follow(submitted.id)
 
     assert video.status is VideoStatus.COMPLETED
@@ -41,7 +41,7 @@ def test_killed_while_posting_leaves_one_post_and_says_it_is_in_doubt(stack: Dep
     submitted = stack.submit(prompt, "instagram")
 
     wait_for(lambda: stack.list_posts(prompt), what="the post")
-    assert stack.kill_workers("PublishFunction") == 1
+    assert stack.kill_workers("PublishFunction") >= 1
     video = stack.follow(submitted.id)
 
     assert video.status is VideoStatus.COMPLETED
@@ -70,7 +70,7 @@ def test_killed_while_submitting_never_submits_again(stack: DeployedStack) -> No
     submitted = stack.submit(prompt, "instagram")
 
     wait_for(lambda: stack.retrieve(submitted.id).stage == "submitting", what="the submission")
-    assert stack.kill_workers("StartFunction") == 1
+    assert stack.kill_workers("StartFunction") >= 1
     video = stack.follow(submitted.id)
 
     assert video.error is not None

@@ -68,7 +68,7 @@ def test_a_file_that_is_not_a_whole_mp4_is_never_kept(stack: DeployedStack, what
     assert video.status is VideoStatus.FAILED
     assert video.error is not None
     assert stack.list_versions(video.id) == []
-    assert stack.count_uploads_in_progress() == 0
+    assert stack.count_uploads_in_progress(video.id) == 0
     assert stack.list_posts(prompt) == []
 
 

@@ -17,7 +17,9 @@ METADATA_PAIRS_MAX = 16  # as in OpenAI's other resources
 
 
 def _parse_seconds(value: object) -> object:
-    # The SDK sends "8"; people write 8.
+    # The SDK sends "8"; people write 8. To Python True is a number, to a caller it is not.
+    if isinstance(value, bool):
+        raise ValueError("must be a number of seconds")
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
@@ -27,7 +29,7 @@ def _parse_json_text(value: object) -> object:
         return value
     try:
         return json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError("not valid JSON") from error
 
 
@@ -85,7 +87,7 @@ def parse_create_video(body: bytes, content_type: str) -> CreateVideoRequest:
 
 
 def _parse_fields(body: bytes, content_type: str) -> dict[str, Any]:
-    media_type_bytes, options = parse_options_header(content_type)
+    media_type_bytes, options = parse_options_header(content_type.encode("latin-1", "replace"))
     media_type = media_type_bytes.decode("latin-1")
     if media_type == "application/json":
         return _parse_json_body(body)
@@ -112,6 +114,7 @@ def _parse_json_body(body: bytes) -> dict[str, Any]:
 
 def _parse_form(body: bytes, media_type: str, boundary: bytes) -> dict[str, Any]:
     fields: dict[str, Any] = {}
+    is_whole = False
 
     def take_field(field: Any) -> None:
         name = _decode(field.field_name)
@@ -125,12 +128,19 @@ def _parse_form(body: bytes, media_type: str, boundary: bytes) -> dict[str, Any]
         name = _decode(file.field_name or b"")
         raise InvalidRequest(f"A file in {name[:80]!r} is not taken here.", param=name[:80], code="unsupported_file")
 
+    def take_end() -> None:
+        nonlocal is_whole
+        is_whole = True
+
     try:
-        parser = FormParser(media_type, take_field, take_file, boundary=boundary)
+        parser = FormParser(media_type, take_field, take_file, take_end, boundary=boundary)
         parser.write(body)
         parser.finalize()
     except FormParserError as error:
         raise InvalidRequest(f"The multipart body is malformed: {error}.", code="invalid_multipart") from error
+    if not is_whole:
+        # What is missing may be `publish`: a part of a request is not a request.
+        raise InvalidRequest("The multipart body ends before its closing boundary.", code="invalid_multipart")
     if not fields:
         raise InvalidRequest("The multipart body has no fields.", code="invalid_multipart")
     return fields
@@ -146,21 +156,22 @@ def _decode(value: bytes) -> str:
 def _explain(error: ValidationError) -> InvalidRequest:
     """Turn the first problem into one sentence; the value itself is not repeated, it may be a prompt."""
     problem = error.errors(include_input=False, include_url=False)[0]
-    param = _name_field(problem["loc"])
-    reason = str(problem["msg"]).removeprefix("Value error, ")
+    # A name and a platform are the caller's words, and may be as long as the body.
+    param = _name_field(problem["loc"])[:80]
+    reason = str(problem["msg"]).removeprefix("Value error, ")[:400]
     codes = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
     code = codes.get(problem["type"], "invalid_value")
     return InvalidRequest(f"{param}: {reason}.", param=param, code=code)
 
 
 def _name_field(location: tuple[int | str, ...]) -> str:
-    """Write a location as callers do, `publish[0].page_id`; the union's tag is not part of it."""
+    """Write a location as callers do, `publish[0].page_id`; the union's tag and the mark of a key are not part of it."""
     name = ""
     previous: int | str = ""
     for part in location:
         if isinstance(part, int):
             name += f"[{part}]"
-        elif not (isinstance(previous, int) and location[0] == "publish"):
+        elif part != "[key]" and not (isinstance(previous, int) and location[0] == "publish"):
             name += f".{part}" if name else part
         previous = part
     return name

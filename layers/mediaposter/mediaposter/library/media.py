@@ -6,6 +6,7 @@ A video becomes visible at its key only when it is whole and playable, and only 
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -212,7 +214,7 @@ class _MultipartUpload:
         self._key = key
         self._upload_id = upload_id
         self._pool = pool
-        self._part = BytesIO()
+        self._part = _allocate_part()
         self._sending: deque[tuple[BytesIO, Future[CompletedPartTypeDef]]] = deque()
         self._sent: list[CompletedPartTypeDef] = []
 
@@ -242,10 +244,9 @@ class _MultipartUpload:
     def _send_part(self) -> None:
         part_number = len(self._sent) + len(self._sending) + 1
         self._part.truncate()
-        self._part.seek(0)
         self._sending.append((self._part, self._pool.submit(self._upload_part, part_number, self._part)))
-        # A buffer that grew once is filled again: allocating each part anew costs more than copying it.
-        self._part = BytesIO() if len(self._sending) <= _UPLOAD_THREADS else self._await_part()
+        # A buffer that was sent is filled again: fresh memory for every part costs more than the copying.
+        self._part = _allocate_part() if len(self._sending) <= _UPLOAD_THREADS else self._await_part()
 
     def _await_part(self) -> BytesIO:
         part, response = self._sending.popleft()
@@ -253,16 +254,24 @@ class _MultipartUpload:
         part.seek(0)
         return part
 
-    def _upload_part(self, part_number: int, body: BytesIO) -> CompletedPartTypeDef:
+    def _upload_part(self, part_number: int, part: BytesIO) -> CompletedPartTypeDef:
+        # This is the buffer itself. botocore sends bytes whose checksum it is given as they are, without copying them.
+        body = part.getvalue()
+        checksum = b64encode(crc32(body).to_bytes(4, "big")).decode("ascii")
         response = self._s3.upload_part(
             Bucket=self._bucket,
             Key=self._key,
             UploadId=self._upload_id,
             PartNumber=part_number,
             Body=body,
-            ChecksumAlgorithm="CRC32",
+            ChecksumCRC32=checksum,
         )
-        return {"PartNumber": part_number, "ETag": response["ETag"], "ChecksumCRC32": response["ChecksumCRC32"]}
+        return {"PartNumber": part_number, "ETag": response["ETag"], "ChecksumCRC32": checksum}
+
+
+def _allocate_part() -> BytesIO:
+    # At its full size: one that grows is moved again and again.
+    return BytesIO(bytes(_PART_BYTES))
 
 
 def _video_key(video_id: str) -> str:

@@ -115,7 +115,9 @@ class CreatePost:
         with self._media.open_stored(stored.key) as stream:
             # The network judges a file by its name, and the name tells whose post it is.
             return publisher.upload_stream(
-                stream.chunks, size_bytes=stored.size_bytes, filename=f"{post.video_id}-{post.target.platform}.mp4"
+                stream.chunks,
+                size_bytes=stored.size_bytes,
+                filename=f"{post.video_id}-{post.target.platform}-{post.target.account_id}.mp4",
             )
 
     def _take_refusal(self, post: Post, error: PublisherError | ConfigurationError, attempt: int) -> StepResult:
@@ -132,15 +134,22 @@ class CreatePost:
 
     def _keep_report(self, post: Post, report: PostReport) -> StepResult:
         now = self._clock()
-        self._ledger.advance(
-            post,
-            _STATE_OF[report.status],
-            now=now,
-            submission_id=report.submission_id,
-            submitted_at=now,
-            scheduled_time=report.scheduled_time,
-            lease_expires_at=None,
-        )
+        try:
+            self._ledger.advance(
+                post,
+                _STATE_OF[report.status],
+                now=now,
+                submission_id=report.submission_id,
+                submitted_at=now,
+                scheduled_time=report.scheduled_time,
+                lease_expires_at=None,
+            )
+        except Conflict as error:
+            # It may be public, and the ledger no longer waits for it: the log must at least name it.
+            raise MediaPosterError(
+                f"The publisher took {post.key.sk} of {post.video_id} as {report.submission_id}, "
+                "but the post was settled meanwhile."
+            ) from error
         if report.status is PostStatus.IN_PROGRESS:
             return StepResult(outcome=Outcome.SUBMITTED, wait_seconds=_QUICK_CHECK_SECONDS)
         return StepResult(outcome=Outcome.SETTLED)
@@ -194,8 +203,6 @@ class CheckPost:
 
 def settle_abandoned_call(ledger: PostLedger, post: Post, *, now: datetime, count_metric: CountMetric) -> None:
     """Put a post in doubt whose caller died during the call: it may be public, and nobody was told."""
-    if post.lease_expires_at is not None and now < post.lease_expires_at:
-        return
     ledger.advance(
         post,
         PostState.IN_DOUBT,
@@ -208,9 +215,20 @@ def settle_abandoned_call(ledger: PostLedger, post: Post, *, now: datetime, coun
 def settle_left_over(
     ledger: PostLedger, post: Post, *, reason: str, code: ErrorCode, now: datetime, count_metric: CountMetric
 ) -> None:
-    """Settle a post at the end of its execution, so that none is left waiting for nobody."""
+    """Settle a post at the end of its execution, so that none is left waiting for nobody.
+
+    Nobody comes back when a lease has run out, so a call is not waited for either.
+    """
     if post.state is PostState.CALLING:
         settle_abandoned_call(ledger, post, now=now, count_metric=count_metric)
+    elif post.state is PostState.SUBMITTED:
+        ledger.advance(
+            post,
+            PostState.UNKNOWN,
+            now=now,
+            error_message="The pipeline broke off before the publisher said what became of it. Look at the network.",
+        )
+        count_metric("PostsInDoubt")
     elif post.state is PostState.PENDING:
         ledger.advance(post, PostState.FAILED, now=now, error_code=code, error_message=reason)
         count_metric("PostsFailed")

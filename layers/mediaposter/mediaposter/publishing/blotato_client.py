@@ -43,7 +43,7 @@ class _Media(_Reply):
 
 
 class _Accepted(_Reply):
-    post_submission_id: str
+    post_submission_id: str = Field(min_length=1)
     scheduled_time: datetime | None = None
 
 
@@ -182,7 +182,7 @@ class BlotatoClient:
             raise _unreachable(error) from error
         except httpx.HTTPError as error:
             raise PostUnknown(f"Blotato did not answer the post: {_name(error)}. It may be public.") from error
-        if answer.status_code >= 500 or answer.status_code in (301, 302, 307, 308, 408):
+        if answer.status_code >= 500 or answer.is_redirect or answer.status_code == 408:
             raise PostUnknown(f"Blotato answered {answer.status_code} to the post. It may be public.")
         _refuse_failure(answer)
         try:
@@ -249,7 +249,7 @@ def _refuse_failure(answer: httpx.Response) -> None:
 def _read_wait(answer: httpx.Response, message: str) -> float:
     """Find how long to wait: Blotato says it in the message, a proxy in front of it in the header."""
     header = answer.headers.get("retry-after", "")
-    if header.isdigit():
+    if header.isascii() and header.isdigit():
         return float(header)
     found = re.search(r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|sec|seconds?|m|min|minutes?)\b", message, re.IGNORECASE)
     if found is None:

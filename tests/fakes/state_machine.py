@@ -1,0 +1,259 @@
+"""Walks an Amazon States Language definition, as far as statemachine/*.asl.json use the language.
+
+The definition is the shipped one: what it retries, catches, counts and waits for is what the tests see.
+Source: states-language.net and the Step Functions developer guide (JSONata, variables). What is not
+understood raises, so that a change of the definition cannot pass unseen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_pascal
+
+from tests.fakes.clock import Clock
+from tests.fakes.effects import SimulatedCrash
+
+# A Lambda function: the payload in, its JSON answer out.
+Function = Callable[[dict[str, Any]], dict[str, Any]]
+
+_STEPS_MAX = 5_000
+
+
+class Status(StrEnum):
+    """How an execution ended."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class StatesError(Exception):
+    """An error inside an execution, by its name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_pascal)
+
+
+class _Choice(_Part):
+    condition: str
+    next: str
+
+
+class _Retrier(_Part):
+    error_equals: list[str]
+    interval_seconds: float
+    max_attempts: int
+    backoff_rate: float
+    max_delay_seconds: float
+    jitter_strategy: str
+
+
+class _Catcher(_Part):
+    error_equals: list[str]
+    next: str
+    assign: dict[str, Any] = Field(default_factory=dict)
+    output: Any = None
+
+
+class _State(_Part):
+    type: str
+    comment: str = ""
+    next: str | None = None
+    end: bool = False
+    assign: dict[str, Any] = Field(default_factory=dict)
+    output: Any = None
+    resource: str = ""
+    timeout_seconds: float = 0
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    retry: list[_Retrier] = Field(default_factory=list)
+    catch: list[_Catcher] = Field(default_factory=list)
+    choices: list[_Choice] = Field(default_factory=list)
+    default: str | None = None
+    seconds: str | int = 0
+    items: str = ""
+    max_concurrency: int = 0
+    item_processor: _Processor | None = None
+    error: str = ""
+    cause: str = ""
+
+
+class _Processor(_Part):
+    start_at: str
+    states: dict[str, _State]
+    processor_config: dict[str, str]
+
+
+class _Definition(_Part):
+    comment: str
+    query_language: str
+    timeout_seconds: float
+    start_at: str
+    states: dict[str, _State]
+
+
+class StateMachine:
+    """A definition and the functions its tasks name.
+
+    `crash_error` is what the service calls a function that died: `Lambda.ServiceException` is retried by the
+    machine, `Runtime.ExitError` is caught.
+    """
+
+    def __init__(
+        self, definition: Path, functions: Mapping[str, Function], clock: Clock, *, crash_error: str = "Runtime.ExitError"
+    ) -> None:
+        self._definition = _read(definition)
+        self._functions = functions
+        self._clock = clock
+        self._crash_error = crash_error
+        self._steps = 0
+
+    def run(self, execution_input: dict[str, Any]) -> Status:
+        """Carry an execution to its end."""
+        try:
+            self._walk(self._definition.start_at, self._definition.states, execution_input, {})
+        except StatesError:
+            return Status.FAILED
+        return Status.SUCCEEDED
+
+    def _walk(
+        self, start_at: str, states: Mapping[str, _State], given: Any, outer_variables: Mapping[str, Any]
+    ) -> Any:
+        variables = dict(outer_variables)
+        name: str | None = start_at
+        while name is not None:
+            self._steps += 1
+            if self._steps > _STEPS_MAX:
+                raise AssertionError(f"the machine does not end: it is at {name}")
+            name, given = self._enter(states[name], given, variables)
+        return given
+
+    def _enter(self, state: _State, given: Any, variables: dict[str, Any]) -> tuple[str | None, Any]:
+        """Take a state: assign its variables, and give the next state and its input."""
+        scope = _Scope(variables, {"input": given})
+        if state.type == "Fail":
+            raise StatesError(state.error)
+        if state.type == "Choice":
+            chosen = next((choice.next for choice in state.choices if scope.evaluate(choice.condition)), state.default)
+            return chosen, given
+        if state.type == "Wait":
+            self._clock.advance(scope.evaluate(state.seconds))
+            return state.next, given
+        if state.type == "Pass":
+            result = given
+        elif state.type in ("Task", "Map"):
+            try:
+                result = self._work(state, scope)
+            except StatesError as error:
+                catcher = next((catcher for catcher in state.catch if _matches(catcher.error_equals, error)), None)
+                if catcher is None:
+                    raise
+                scope = _Scope(variables, {"input": given, "errorOutput": {"Error": error.name}})
+                return catcher.next, scope.settle(catcher.assign, catcher.output, {"Error": error.name})
+        else:
+            raise AssertionError(f"the walker does not know states of type {state.type}")
+        scope = _Scope(variables, {"input": given, "result": result})
+        return state.next, scope.settle(state.assign, state.output, result)
+
+    def _work(self, state: _State, scope: _Scope) -> Any:
+        if state.type == "Map":
+            processor = state.item_processor
+            assert processor is not None
+            return [
+                self._walk(processor.start_at, processor.states, item, scope.variables)
+                for item in scope.evaluate(state.items)
+            ]
+        assert state.resource == "arn:aws:states:::lambda:invoke"
+        arguments = scope.evaluate(state.arguments)
+        function = self._functions[arguments["FunctionName"]]
+        retries = 0
+        while True:
+            try:
+                return {"Payload": self._invoke(function, arguments["Payload"])}
+            except StatesError as error:
+                retrier = next((retrier for retrier in state.retry if _matches(retrier.error_equals, error)), None)
+                if retrier is None or retries >= retrier.max_attempts:
+                    raise
+                self._clock.advance(
+                    min(retrier.interval_seconds * retrier.backoff_rate**retries, retrier.max_delay_seconds)
+                )
+                retries += 1
+
+    def _invoke(self, function: Function, payload: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return function(payload)
+        except SimulatedCrash as crash:
+            raise StatesError(self._crash_error) from crash
+        except AssertionError:
+            raise  # the fakes' own
+        except Exception as error:
+            raise StatesError(type(error).__name__) from error
+
+
+@cache
+def _read(definition: Path) -> _Definition:
+    return _Definition.model_validate_json(definition.read_text(encoding="utf-8"))
+
+
+def _matches(error_equals: list[str], error: StatesError) -> bool:
+    return error.name in error_equals or "States.ALL" in error_equals
+
+
+class _Scope:
+    """The variables and `$states` that expressions of one state see."""
+
+    def __init__(self, variables: dict[str, Any], states: Mapping[str, Any]) -> None:
+        self.variables = variables
+        self._states = states
+
+    def settle(self, assign: Mapping[str, Any], output: Any, default_output: Any) -> Any:
+        """Evaluate output and variables, all over the old variables, and assign the new ones."""
+        new_output = default_output if output is None else self.evaluate(output)
+        new_variables = self.evaluate(assign)
+        self.variables.update(new_variables)
+        return new_output
+
+    def evaluate(self, template: Any) -> Any:
+        """Replace every `{% … %}` in a JSON value by what it says."""
+        if isinstance(template, Mapping):
+            return {name: self.evaluate(value) for name, value in template.items()}
+        if isinstance(template, str) and template.startswith("{%"):
+            return eval(_compile(template), {"__builtins__": {}}, self._names())
+        return template
+
+    def _names(self) -> dict[str, Any]:
+        return {
+            "find": self._find,
+            "count": lambda value: 0 if value is None else len(value),
+            "exists": lambda value: value is not None,
+            "string": str,
+        }
+
+    def _find(self, path: str) -> Any:
+        first, *rest = path.split(".")
+        found: Any = self._states if first == "states" else self.variables[first]
+        for name in rest:
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found
+
+
+@cache
+def _compile(template: str) -> CodeType:
+    """Translate an expression: `$a.b`, `=`, `and`, comparisons, `+`, `? :` and three functions are known."""
+    expression = template.removeprefix("{%").removesuffix("%}").strip()
+    expression = re.sub(r"\$(count|exists|string)\(", r"\1(", expression)
+    expression = re.sub(r"\$([a-z_A-Z.]+)", r"find('\1')", expression)
+    expression = re.sub(r"(?<![<>=!])=(?!=)", "==", expression)
+    expression = re.sub(r"^(.+?) \? (.+?) : (.+)$", r"(\2) if (\1) else (\3)", expression)
+    return compile(expression, template, "eval")

@@ -1,0 +1,95 @@
+"""A provider that does as it is told, and remembers what it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from mediaposter.ai.video_model_interface import (
+    Capabilities,
+    VideoGenerationJob,
+    VideoGenerationRequest,
+    VideoModelInterface,
+    VideoStatus,
+    VideoStream,
+)
+from mediaposter.errors import ErrorCode, SubmissionUnknown, VideoModelError
+from tests.fakes.answers import Accept, Answer, Drop, Refuse
+from tests.fakes.effects import Effects
+
+MP4 = b"\x00\x00\x00\x18ftypisom a whole film"
+
+
+class FakeVideoModel(VideoModelInterface):
+    """Answers creates and polls by a script; when that is used up it accepts, and has finished.
+
+    Attributes:
+        accepted: the requests it took and will charge for.
+        retry_after_seconds: the hint that comes with an accepted job.
+        meanwhile: what happens while it decides on a create.
+    """
+
+    provider = "fake"
+
+    def __init__(
+        self,
+        effects: Effects | None = None,
+        *,
+        creates: Sequence[Answer] = (),
+        polls: Sequence[VideoGenerationJob | VideoModelError] = (),
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(model_variant="sora-2", capabilities=Capabilities())
+        self.accepted: list[VideoGenerationRequest] = []
+        self.create_calls = 0
+        self.poll_calls = 0
+        self.retry_after_seconds = retry_after_seconds
+        self.meanwhile: Callable[[], object] = _nothing
+        self._effects = effects or Effects()
+        self._creates = list(creates)
+        self._polls = list(polls)
+
+    def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
+        """Take, refuse or lose a request."""
+        self.create_calls += 1
+        self.meanwhile()
+        answer = self._creates.pop(0) if self._creates else Accept()
+        with self._effects.take("create at the provider"):
+            if isinstance(answer, Refuse):
+                raise answer.error
+            if isinstance(answer, Drop) and not answer.is_accepted:
+                raise SubmissionUnknown("The connection was lost.")
+            self.accepted.append(request)
+            if isinstance(answer, Drop):
+                raise SubmissionUnknown("The connection was lost.")
+        return VideoGenerationJob(
+            job_id=f"job-{len(self.accepted)}",
+            status=VideoStatus.QUEUED,
+            retry_after_seconds=self.retry_after_seconds,
+        )
+
+    def get_status(self, job_id: str) -> VideoGenerationJob:
+        """Answer by the script, then say that the video is there."""
+        self.poll_calls += 1
+        self._check_job(job_id)
+        answer = self._polls.pop(0) if self._polls else None
+        if isinstance(answer, VideoModelError):
+            raise answer
+        return answer or VideoGenerationJob(job_id=job_id, status=VideoStatus.COMPLETED, cost_micros=800_000)
+
+    @contextmanager
+    def open_video(
+        self, job_id: str, *, start_byte: int = 0, validator: str | None = None
+    ) -> Iterator[VideoStream]:
+        """Serve the film."""
+        del validator
+        self._check_job(job_id)
+        yield VideoStream(chunks=iter([MP4[start_byte:]]), start_byte=start_byte, size_bytes=len(MP4))
+
+    def _check_job(self, job_id: str) -> None:
+        if job_id not in {f"job-{number}" for number in range(1, len(self.accepted) + 1)}:
+            raise VideoModelError(ErrorCode.EXPIRED, f"There is no job {job_id}.")
+
+
+def _nothing() -> None:
+    """Let nothing happen meanwhile."""

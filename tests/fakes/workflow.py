@@ -1,0 +1,52 @@
+"""A state machine service that only remembers what it was asked to start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mediaposter.errors import NotStarted
+from tests.fakes.effects import Effects
+
+
+class FakeWorkflow:
+    """Starts executions in name.
+
+    Attributes:
+        executions: the videos that have one.
+        refuses: say that nothing was started.
+        starts_anyway: start what it says it did not.
+        on_start: what the execution does before the answer to its start is there.
+        on_look: what happens before it tells whether there is an execution.
+    """
+
+    def __init__(
+        self,
+        effects: Effects | None = None,
+        *,
+        refuses: bool = False,
+        starts_anyway: bool = False,
+    ) -> None:
+        self.executions: list[str] = []
+        self.refuses = refuses
+        self.starts_anyway = starts_anyway
+        self.on_start: Callable[[], object] = _nothing
+        self.on_look: Callable[[], object] = _nothing
+        self._effects = effects or Effects()
+
+    def start(self, video_id: str) -> None:
+        """Start an execution once, or refuse to; it may run all the same."""
+        with self._effects.take("start the execution"):
+            if video_id not in self.executions and (self.starts_anyway or not self.refuses):
+                self.executions.append(video_id)
+                self.on_start()
+            if self.refuses:
+                raise NotStarted(f"The execution of {video_id} was not started: ReadTimeoutError.")
+
+    def exists(self, video_id: str) -> bool:
+        """Tell whether a video ever had an execution."""
+        self.on_look()
+        return video_id in self.executions
+
+
+def _nothing() -> None:
+    """Let nothing happen meanwhile."""

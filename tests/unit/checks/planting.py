@@ -1,0 +1,35 @@
+"""Put a fault into a copy of the repository."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[3]
+PACKAGE = "layers/mediaposter/mediaposter"
+
+
+def plant(root: Path, path: str, old: str, new: str) -> str:
+    """Replace a text that stands there once, and give the place where the new one begins, `path:line`."""
+    text = (root / path).read_text()
+    if text.count(old) != 1:
+        raise AssertionError(f"{path} has {old!r} {text.count(old)} times")
+    (root / path).write_text(text.replace(old, new))
+    return f"{path}:{text[: text.index(old)].count(chr(10)) + 1}"
+
+
+def plant_import(root: Path, path: str, statement: str) -> str:
+    """Add an import to the others of a module, and give its place."""
+    first = "from __future__ import annotations\n"
+    place = plant(root, path, first, f"{first}\n{statement}\n")
+    return f"{path}:{int(place.rpartition(':')[2]) + 2}"
+
+
+def run_check(name: str, root: Path) -> tuple[int, list[str]]:
+    """Run a check as `make check` does, and give its exit code and what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"checks.{name}", str(root)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert not done.stderr, done.stderr
+    return done.returncode, done.stdout.splitlines()

@@ -1,0 +1,214 @@
+"""Taking a request, and sweeping up what a crash left behind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.errors import Conflict, ErrorCode, InvalidRequest, NotFound, NotStarted
+from mediaposter.library.posts import PostState
+from mediaposter.library.videos import Stage, VideoFailure
+from mediaposter.pipeline.steps import Outcome, StepInput
+from mediaposter.pipeline.submit import NEVER_STARTED_AFTER
+from tests.builders import NOW, OWNER, VIDEO_ID, a_request, a_video, an_attempt
+from tests.fakes.workflow import FakeWorkflow
+from tests.fakes.world import World
+
+TWITTER = {"platform": "twitter", "account_id": "101"}
+STEP = StepInput(video_id=VIDEO_ID)
+
+REFUSING = partial(FakeWorkflow, refuses=True)
+
+
+def test_a_request_becomes_a_queued_record_of_its_owner() -> None:
+    world = World()
+
+    submission = world.submit(a_request(seconds=8, metadata={"campaign": "kites"}), owner=OWNER)
+
+    assert submission.video == world.video
+    assert world.video == a_video(seconds=8, metadata={"campaign": "kites"}, cost_estimate_micros=800_000)
+    assert world.video.status is VideoStatus.QUEUED
+
+
+def test_a_dated_model_name_is_resolved_to_the_catalogs() -> None:
+    world = World()
+
+    world.submit(a_request(model="sora-2-2025-10-06"), owner=OWNER)
+
+    assert (world.video.model, world.video.resolved_model) == ("sora-2-2025-10-06", "sora-2")
+
+
+def test_the_execution_is_started_under_the_videos_id() -> None:
+    world = World()
+
+    world.submit(a_request(), owner=OWNER)
+
+    assert world.workflow.executions == [VIDEO_ID]
+
+
+def test_the_record_is_kept_before_the_execution_is_started() -> None:
+    world = World()
+
+    world.submit(a_request(publish=[TWITTER]), owner=OWNER)
+
+    assert world.effects.names == ["create VIDEO", "start the execution"]
+
+
+def test_posts_are_written_down_with_their_captions_before_anything_is_spent() -> None:
+    world = World()
+
+    submission = world.submit(
+        a_request(publish=[{**TWITTER, "text": "Look up"}, {**TWITTER, "account_id": "102"}]), owner=OWNER
+    )
+
+    assert [(post.key.sk, post.text, post.state) for post in world.posts] == [
+        ("POST#twitter#101", "Look up", PostState.PENDING),
+        ("POST#twitter#102", "A red kite over the sea", PostState.PENDING),
+    ]
+    assert submission.posts == world.posts
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [({"model": "sora-9"}, "model"), ({"seconds": 5}, "seconds"), ({"size": "1x1"}, "size")],
+)
+def test_what_the_catalog_does_not_offer_is_refused_and_not_recorded(changes: dict[str, object], param: str) -> None:
+    world = World()
+
+    with pytest.raises(InvalidRequest) as refusal:
+        world.submit(a_request(**changes), owner=OWNER)
+
+    assert refusal.value.param == param
+    assert world.effects.names == []
+
+
+def test_a_prompt_that_does_not_fit_as_a_caption_is_refused_and_not_repeated() -> None:
+    world = World()
+
+    request = a_request(prompt="kite " * 100, publish=[{**TWITTER, "text": "fits"}, {**TWITTER, "account_id": "102"}])
+
+    with pytest.raises(InvalidRequest, match=r"the post on twitter takes the prompt, .* at most 280") as refusal:
+        world.submit(request, owner=OWNER)
+
+    assert (refusal.value.param, refusal.value.code) == ("publish[1].text", "invalid_value")
+    assert "kite" not in refusal.value.message
+    assert world.effects.names == []
+
+
+def test_a_video_whose_execution_did_not_start_is_failed_and_the_caller_may_send_again() -> None:
+    world = World(workflow=REFUSING)
+
+    with pytest.raises(NotStarted, match=rf"{VIDEO_ID}: .* Nothing was generated or spent; send the request again"):
+        world.submit(a_request(), owner=OWNER)
+
+    assert world.video.status is VideoStatus.FAILED
+    assert world.video.failure is not None
+    assert world.video.failure.code is ErrorCode.INTERNAL_ERROR
+
+
+def test_an_execution_that_runs_although_its_start_seemed_to_fail_is_answered_with_its_video() -> None:
+    world = World(workflow=partial(FakeWorkflow, refuses=True, starts_anyway=True))
+    world.workflow.on_start = lambda: world.start(STEP)
+
+    submission = world.submit(a_request(), owner=OWNER)
+
+    assert submission.video.stage is Stage.RENDERING
+    assert submission.video == world.video
+
+
+def test_an_execution_that_comes_after_its_video_was_failed_spends_nothing() -> None:
+    world = World(workflow=partial(FakeWorkflow, refuses=True, starts_anyway=True))
+
+    with pytest.raises(NotStarted):
+        world.submit(a_request(), owner=OWNER)
+
+    assert world.start(STEP).outcome is Outcome.FAILED
+    assert world.model.create_calls == 0
+
+
+def test_an_id_that_is_taken_overwrites_nothing() -> None:
+    world = World()
+    world.keep(a_video(owner="someone else"))
+
+    with pytest.raises(Conflict):
+        world.submit(a_request(), owner=OWNER)
+
+    assert world.video.owner == "someone else"
+    assert world.workflow.executions == []
+
+
+def test_the_sweep_fails_a_video_that_never_had_an_execution() -> None:
+    world = World()
+    world.keep(a_video())
+    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
+
+    assert world.sweep() == 1
+
+    assert world.video.failure == VideoFailure(
+        code=ErrorCode.INTERNAL_ERROR,
+        message="A crash came between recording the video and starting it. Nothing was spent; send it again.",
+    )
+
+
+def test_the_sweep_leaves_a_video_that_has_an_execution() -> None:
+    world = World()
+    world.keep(a_video())
+    world.workflow.executions.append(VIDEO_ID)
+    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
+
+    assert world.sweep() == 0
+
+    assert world.video.failure is None
+
+
+def test_the_sweep_leaves_a_video_whose_submit_may_still_be_at_work() -> None:
+    world = World()
+    world.keep(a_video())
+    world.clock.advance(NEVER_STARTED_AFTER.total_seconds())
+
+    assert world.sweep() == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stage": Stage.SUBMITTING, "attempts": (an_attempt(),)},
+        {"stage": Stage.RENDERING, "attempts": (an_attempt(),)},
+        {"stage": Stage.DONE},
+        {"failure": VideoFailure(code=ErrorCode.TIMEOUT, message="too late")},
+    ],
+)
+def test_the_sweep_does_not_even_look_at_videos_that_were_taken_up_or_closed(changes: dict[str, object]) -> None:
+    world = World()
+    world.keep(a_video(**changes))
+
+    assert world.library.list_never_started(older_than=timedelta(0), now=NOW + timedelta(days=1)) == []
+
+
+def test_the_sweep_passes_over_a_video_that_was_closed_while_it_looked() -> None:
+    world = World()
+    world.keep(a_video())
+    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
+    failure = VideoFailure(code=ErrorCode.CANCELLED, message="the owner took it back")
+
+    world.workflow.on_look = lambda: world.library.fail(world.video, failure, now=NOW)
+
+    assert world.sweep() == 0
+    assert world.video.failure == failure
+
+
+def test_a_second_sweep_finds_nothing() -> None:
+    world = World()
+    world.keep(a_video())
+    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
+    world.sweep()
+
+    assert world.sweep() == 0
+
+
+def test_a_video_that_was_never_kept_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        World().library.get(VIDEO_ID)
