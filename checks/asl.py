@@ -40,8 +40,8 @@ PIPELINE_BOUNDS = {
     "checks": CHECKS_MAX,
 }
 BOUND_MARGIN_MAX = 5
-# Steps that raise answer nothing, so the machine alone counts them.
-FAULT_COUNTERS = ("faults", "post_faults")
+# Steps that raise answer nothing, so the machine alone counts them, in counters of this name.
+FAULT_COUNTER = "faults"
 FAULTS_MAX = 10
 
 _SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
@@ -137,7 +137,7 @@ def _check_loops(scope: Scope) -> Iterator[str]:
                 'requires "$counter <= …", or a Catch that answers by "$counter < …"'
             )
             continue
-        if loop.counter in FAULT_COUNTERS:
+        if loop.counter.endswith(FAULT_COUNTER):
             least, most = 1, FAULTS_MAX
         elif loop.counter in PIPELINE_BOUNDS:
             least = PIPELINE_BOUNDS[loop.counter] + 1

@@ -1,4 +1,4 @@
-"""The step "Finish, and Record Failure" of the video state machine."""
+"""The step "Close Video" of the video state machine."""
 
 from __future__ import annotations
 

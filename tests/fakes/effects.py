@@ -27,10 +27,14 @@ class Crash(NamedTuple):
 
 
 class Effects:
-    """Everything a process did to the world, in order, and the points at which it dies."""
+    """Everything a process did to the world, in order, and the points at which it dies.
 
-    def __init__(self, *crashes: Crash) -> None:
+    Before an effect named `never_taken` it dies each time.
+    """
+
+    def __init__(self, *crashes: Crash, never_taken: str = "") -> None:
         self.names: list[str] = []
+        self._never_taken = never_taken
         self._crashes = frozenset(crashes)
 
     @contextmanager
@@ -38,7 +42,7 @@ class Effects:
         """Take one effect, and die on either side of it if that was asked for."""
         self.names.append(name)
         number = len(self.names)
-        if Crash(number, Moment.BEFORE) in self._crashes:
+        if name == self._never_taken or Crash(number, Moment.BEFORE) in self._crashes:
             raise SimulatedCrash(f"before {number}, {name}")
         yield
         if Crash(number, Moment.AFTER) in self._crashes:

@@ -25,6 +25,7 @@ from tests.fakes.effects import SimulatedCrash
 Function = Callable[[dict[str, Any]], dict[str, Any]]
 
 _STEPS_MAX = 5_000
+_MISSING = object()  # what is not there, which is not null
 
 
 class Status(StrEnum):
@@ -111,7 +112,12 @@ class StateMachine:
     """
 
     def __init__(
-        self, definition: Path, functions: Mapping[str, Function], clock: Clock, *, crash_error: str = "Runtime.ExitError"
+        self,
+        definition: Path,
+        functions: Mapping[str, Function],
+        clock: Clock,
+        *,
+        crash_error: str = "Runtime.ExitError",
     ) -> None:
         self._definition = _read(definition)
         self._functions = functions
@@ -127,9 +133,7 @@ class StateMachine:
             return Status.FAILED
         return Status.SUCCEEDED
 
-    def _walk(
-        self, start_at: str, states: Mapping[str, _State], given: Any, outer_variables: Mapping[str, Any]
-    ) -> Any:
+    def _walk(self, start_at: str, states: Mapping[str, _State], given: Any, outer_variables: Mapping[str, Any]) -> Any:
         variables = dict(outer_variables)
         name: str | None = start_at
         while name is not None:
@@ -144,6 +148,8 @@ class StateMachine:
         scope = _Scope(variables, {"input": given})
         if state.type == "Fail":
             raise StatesError(state.error)
+        if state.type == "Succeed":
+            return None, given
         if state.type == "Choice":
             chosen = next((choice.next for choice in state.choices if scope.evaluate(choice.condition)), state.default)
             return chosen, given
@@ -229,28 +235,32 @@ class _Scope:
         if isinstance(template, Mapping):
             return {name: self.evaluate(value) for name, value in template.items()}
         if isinstance(template, str) and template.startswith("{%"):
-            return eval(_compile(template), {"__builtins__": {}}, self._names())
+            found = eval(_compile(template), {"__builtins__": {}}, self._names())
+            if found is _MISSING:
+                raise StatesError("States.QueryEvaluationError")
+            return found
         return template
 
     def _names(self) -> dict[str, Any]:
         return {
             "find": self._find,
-            "count": lambda value: 0 if value is None else len(value),
-            "exists": lambda value: value is not None,
-            "string": str,
+            "null": None,
+            "count": lambda value: 0 if value is _MISSING else len(value),
+            "exists": lambda value: value is not _MISSING,
+            "string": lambda value: "null" if value is None else str(value),
         }
 
     def _find(self, path: str) -> Any:
         first, *rest = path.split(".")
         found: Any = self._states if first == "states" else self.variables[first]
         for name in rest:
-            found = found.get(name) if isinstance(found, Mapping) else None
+            found = found.get(name, _MISSING) if isinstance(found, Mapping) else _MISSING
         return found
 
 
 @cache
 def _compile(template: str) -> CodeType:
-    """Translate an expression: `$a.b`, `=`, `and`, comparisons, `+`, `? :` and three functions are known."""
+    """Translate an expression: `$a.b`, `=`, `and`, comparisons, `+`, `? :`, `null` and three functions are known."""
     expression = template.removeprefix("{%").removesuffix("%}").strip()
     expression = re.sub(r"\$(count|exists|string)\(", r"\1(", expression)
     expression = re.sub(r"\$([a-z_A-Z.]+)", r"find('\1')", expression)

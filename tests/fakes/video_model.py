@@ -78,9 +78,7 @@ class FakeVideoModel(VideoModelInterface):
         return answer or VideoGenerationJob(job_id=job_id, status=VideoStatus.COMPLETED, cost_micros=800_000)
 
     @contextmanager
-    def open_video(
-        self, job_id: str, *, start_byte: int = 0, validator: str | None = None
-    ) -> Iterator[VideoStream]:
+    def open_video(self, job_id: str, *, start_byte: int = 0, validator: str | None = None) -> Iterator[VideoStream]:
         """Serve the film."""
         del validator
         self._check_job(job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -133,19 +134,14 @@ class World:
 
     def deliver(self, request: CreateVideoRequest, *, crash_error: str = "Runtime.ExitError") -> None:
         """Take a request and do all that the stack would do about it, until nothing moves any more."""
-        try:
+        with suppress(SimulatedCrash, NotStarted):  # the caller has an error; the stack goes on
             self.submit(request, owner=OWNER)
-        except (SimulatedCrash, NotStarted):
-            pass  # the caller has an error; the stack goes on
         for video_id in self.workflow.executions:
             machine = StateMachine(DEFINITION, self._functions(), self.clock, crash_error=crash_error)
-            status = machine.run({"video_id": video_id})
-            self.statuses.append(status)
-            if status is Status.FAILED:
-                self._call_until_done(
-                    lambda: self.close(CloseInput(video_id=VIDEO_ID, fault=f"execution {status}")),
-                    every_seconds=_CLOSE_AGAIN_AFTER_SECONDS,
-                )
+            self.statuses.append(machine.run({"video_id": video_id}))
+        if Status.FAILED in self.statuses:
+            closing = CloseInput(video_id=VIDEO_ID, fault="execution FAILED")
+            self._call_until_done(lambda: self.close(closing), every_seconds=_CLOSE_AGAIN_AFTER_SECONDS)
         self.clock.advance(_SWEEP_EVERY_SECONDS)
         self._call_until_done(self.sweep, every_seconds=_SWEEP_EVERY_SECONDS)
 
@@ -190,9 +186,7 @@ class World:
             self.events.append(event)
 
 
-def _as_function(
-    input_type: type[InputType], use_case: Callable[[InputType], StepResult]
-) -> Function:
+def _as_function(input_type: type[InputType], use_case: Callable[[InputType], StepResult]) -> Function:
     """Wrap a use case as the handlers in functions/ do."""
 
     def handle(payload: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.world import run_world
-from tests.integration.stack import DeployedStack
+from tests.integration.stack import WAIT_SCALE, DeployedStack
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +15,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStack]:
     """Deploy once; waits take a fiftieth of their time, and the stand-in's rate limits are lifted."""
     directory = tmp_path_factory.mktemp("world")
     with run_world(
-        directory, wait_scale=0.02, concurrency=6, render_seconds=0.5, rate_scale=1000, lease_seconds=5
+        directory, wait_scale=WAIT_SCALE, concurrency=8, render_seconds=0.5, rate_scale=1000, lease_seconds=5
     ) as world:
         yield DeployedStack(world)

@@ -6,7 +6,8 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ from sandbox.cloud import REGION
 from sandbox.videos_state import Call, CallLog
 from sandbox.world import World
 
+# A second of the machine's waits takes so long; tests about time ask for more of it.
+WAIT_SCALE = 0.02
 DONE_TIMEOUT_SECONDS = 90.0
 _LOOK_AGAIN_SECONDS = 0.1
 
@@ -52,7 +55,7 @@ class DeployedStack:
 
     def submit(self, prompt: str, *platforms: str, **fields: JsonValue) -> VideoObject:
         """Post a prompt with these networks as targets."""
-        body = {"prompt": prompt, "publish": [target(platform) for platform in platforms], **fields}
+        body: JsonValue = {"prompt": prompt, "publish": [target(platform) for platform in platforms], **fields}
         answer = self._ask("POST", "/videos", json=body)
         assert answer.status_code == 200, answer.text
         return VideoObject.model_validate_json(answer.content)
@@ -72,7 +75,7 @@ class DeployedStack:
 
         return wait_for(ask, what=f"an answer to {method} {path} that is not 429")
 
-    def follow(self, video_id: str) -> VideoObject:
+    def follow(self, video_id: str, *, timeout_seconds: float = DONE_TIMEOUT_SECONDS) -> VideoObject:
         """Follow a video until its execution is over."""
 
         def is_over() -> VideoObject | None:
@@ -80,7 +83,7 @@ class DeployedStack:
             over = video.status is VideoStatus.FAILED or video.stage is Stage.DONE
             return video if over and not any(post.status == "pending" for post in video.posts) else None
 
-        return wait_for(is_over, what=f"the end of {video_id}")
+        return wait_for(is_over, what=f"the end of {video_id}", timeout_seconds=timeout_seconds)
 
     def play_on_videos(self, prompt: str, on: str, action: dict[str, JsonValue], *, times: int | None = None) -> None:
         """Have the video server play a fault for the videos of this prompt."""
@@ -119,8 +122,16 @@ class DeployedStack:
         listed = self.aws("s3").list_multipart_uploads(Bucket=self.world.stack.bucket, Prefix=f"videos/{video_id}/")
         return len(listed.get("Uploads", []))
 
-    def set_wait_scale(self, scale: float) -> None:
-        """Change what a second of the machine's waits takes."""
+    @contextmanager
+    def waiting(self, scale: float) -> Iterator[None]:
+        """Change what a second of the machine's waits takes, for a while."""
+        self._set_wait_scale(scale)
+        try:
+            yield
+        finally:
+            self._set_wait_scale(WAIT_SCALE)
+
+    def _set_wait_scale(self, scale: float) -> None:
         config = {"stepfunctions._SFN_WAIT_SCALE": scale}
         self.outside.post(f"{self.world.stack.endpoint_url}/_ministack/config", json=config).raise_for_status()
 
@@ -134,7 +145,7 @@ class DeployedStack:
         return killed
 
 
-def target(platform: str) -> dict[str, JsonValue]:
+def target(platform: str) -> JsonValue:
     """Build the target of a network, with what it requires."""
     required: dict[str, dict[str, JsonValue]] = {
         "tiktok": {"privacy_level": "SELF_ONLY"},

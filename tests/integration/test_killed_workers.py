@@ -13,9 +13,8 @@ from tests.integration.stack import DeployedStack, new_prompt, wait_for
 @pytest.fixture
 def unhurried(stack: DeployedStack) -> Iterator[None]:
     """Let the machine's wait after a crash outlast the lease of the call that was announced."""
-    stack.set_wait_scale(0.25)
-    yield
-    stack.set_wait_scale(0.02)
+    with stack.waiting(0.25):
+        yield
 
 
 def test_killed_while_storing_keeps_exactly_one_object(stack: DeployedStack) -> None:

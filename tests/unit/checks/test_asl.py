@@ -10,93 +10,304 @@ from typing import Any
 import pytest
 
 from checks.asl import check_asl
-from checks.state_machine import count_history_events, read_state_machine
+from checks.state_machine import Scope, count_history_events
 from tests.unit.checks.planting import plant, run_check
 
 _FILE = "statemachine/video.asl.json"
-_RETRY = [
-    {
-        "ErrorEquals": [
-            "Lambda.ServiceException",
-            "Lambda.AWSLambdaException",
-            "Lambda.SdkClientException",
-            "Lambda.TooManyRequestsException",
-        ],
-        "JitterStrategy": "FULL",
-    }
-]
 
-Machine = dict[str, Any]
-Edit = Callable[[Machine], object]
+Json = dict[str, Any]
+Edit = Callable[[Json], object]
 
 
-def _edit(root: Path, edit: Edit) -> list[str]:
-    """Change the definition, and give what the check finds then."""
+def _edit(root: Path, edit: Edit) -> None:
     machine = json.loads((root / _FILE).read_text())
-    edit(machine)
+    edit(machine["States"])
     (root / _FILE).write_text(json.dumps(machine))
-    return check_asl(root)
 
 
-def _poll(machine: Machine) -> Machine:
-    state: Machine = machine["States"]["Check Generation"]
-    return state
+def _of_posts(edit: Edit) -> Edit:
+    return lambda states: edit(states["Publish Posts"]["ItemProcessor"]["States"])
 
 
-def _post_states(machine: Machine) -> Machine:
-    states: Machine = machine["States"]["Publish Posts"]["ItemProcessor"]["States"]
-    return states
+def _check_generation(edit: Edit) -> Edit:
+    return lambda states: edit(states["Check Generation"])
 
 
-def _loop_on_without_counting(machine: Machine) -> None:
-    choice = machine["States"]["Finished?"]["Choices"][2]
-    choice["Condition"] = "{% $states.input.outcome = 'wait' %}"
+def _go_on_if(condition: str) -> Edit:
+    return lambda states: states["Finished?"]["Choices"][2].update(Condition=f"{{% {condition} %}}")
 
 
-def _count_only_one_way_round(machine: Machine) -> None:
-    del _poll(machine)["Catch"][0]["Assign"]
+def _answer_a_fault_by(outcome: str) -> Edit:
+    return lambda states: states["Store Video"]["Catch"][0]["Output"].update(outcome=outcome)
 
 
-def _set_the_counter_back(machine: Machine) -> None:
-    machine["States"]["Wait For Render"]["Assign"] = {"polls": 1}
-
-
-def _make_the_bound_an_alternative(machine: Machine) -> None:
-    choice = machine["States"]["Finished?"]["Choices"][2]
-    choice["Condition"] = "{% $states.input.outcome = 'wait' or $polls <= 251 %}"
-
-
-def _count_with_another_name(machine: Machine) -> None:
-    text = json.dumps(machine["States"]).replace("$polls", "$questions").replace('"polls"', '"questions"')
-    machine["States"] = json.loads(text)
-
-
-def _bound_polls(bound: int) -> Edit:
-    condition = f"{{% $states.input.outcome = 'wait' and $polls <= {bound} %}}"
-    return lambda machine: machine["States"]["Finished?"]["Choices"][2].update(Condition=condition)
-
-
-def _bound_faults(bound: int) -> Edit:
-    outcome = f"{{% $faults < {bound} ? 'wait' : 'fault' %}}"
-    return lambda machine: machine["States"]["Store Video"]["Catch"][0]["Output"].update(outcome=outcome)
+def _rename_the_counter(states: Json) -> None:
+    renamed = json.loads(json.dumps(states).replace("$polls", "$asked").replace('"polls"', '"asked"'))
+    states.update(renamed)
 
 
 def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
     assert check_asl(root) == []
 
 
-def test_the_longest_history_is_told_and_fits(root: Path) -> None:
+@pytest.mark.parametrize(
+    ("edit", "finding"),
+    [
+        pytest.param(
+            _check_generation(lambda task: task.pop("TimeoutSeconds")),
+            'State "Check Generation": it must have TimeoutSeconds',
+            id="a task without a timeout",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.update(TimeoutSeconds=60)),
+            'State "Check Generation": its TimeoutSeconds, 60, must be more than PollFunction\'s Timeout, 60',
+            id="a task that ends before its function",
+        ),
+        pytest.param(
+            lambda states: states["Close Video"].update(TimeoutSeconds=29),
+            'State "Close Video": its TimeoutSeconds, 29, must be more than CloseFunction\'s Timeout, 29',
+            id="a task that ends with the timeout of Globals",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task["Arguments"].update(FunctionName="poll")),
+            'State "Check Generation": its FunctionName must be a substitution',
+            id="a function named by hand",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.pop("Retry")),
+            'State "Check Generation": its one Retry must name Lambda.ServiceException',
+            id="no retry",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task["Retry"][0]["ErrorEquals"].pop()),
+            'State "Check Generation": its one Retry must name Lambda.ServiceException',
+            id="a retry that forgets a service fault",
+        ),
+        pytest.param(
+            lambda states: states["Start Generation"]["Retry"].append({"ErrorEquals": ["States.ALL"]}),
+            'State "Start Generation": its one Retry must name Lambda.ServiceException',
+            id="a retry of everything around a paid call",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task["Retry"][0].pop("JitterStrategy")),
+            'State "Check Generation": its Retry must have the JitterStrategy FULL',
+            id="a retry without jitter",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.pop("Catch")),
+            'State "Check Generation": its last Catch must be of States.ALL',
+            id="no catch",
+        ),
+        pytest.param(
+            _of_posts(lambda states: states["Create Post"]["Catch"][0].update(ErrorEquals=["States.Timeout"])),
+            'State "Create Post": its last Catch must be of States.ALL',
+            id="a catch of something, inside the map",
+        ),
+        pytest.param(
+            lambda states: states["Publish Posts"].pop("Catch"),
+            'State "Publish Posts": its last Catch must be of States.ALL',
+            id="a map without a catch",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.update(Next="Done?")),
+            'State "Check Generation": there is no state "Done?" to go to',
+            id="a dangling next",
+        ),
+        pytest.param(
+            lambda states: states["Finished?"].update(Default="Give Up"),
+            'State "Finished?": there is no state "Give Up" to go to',
+            id="a dangling default",
+        ),
+        pytest.param(
+            _of_posts(lambda states: states["Check Post"]["Catch"][0].update(Next="Give Up")),
+            'State "Check Post": there is no state "Give Up" to go to',
+            id="a dangling catch, inside the map",
+        ),
+        pytest.param(
+            lambda states: states.update({"Rest": {"Type": "Succeed"}}),
+            'State "Rest": nothing leads to it',
+            id="an unreachable state",
+        ),
+        pytest.param(
+            lambda states: states["Close Video"].update(QueryLanguage="JSONata"),
+            'State "Close Video": QueryLanguage stands at the top level only',
+            id="a query language of one state",
+        ),
+        pytest.param(
+            lambda states: states["Publish Posts"]["ItemProcessor"].update(QueryLanguage="JSONata"),
+            'State "Publish Posts": QueryLanguage stands at the top level only',
+            id="a query language of a map",
+        ),
+        pytest.param(
+            _go_on_if("$states.input.outcome = 'wait'"),
+            'State "Wait For Render": nothing bounds the loop Wait For Render → Check Generation → Finished?',
+            id="a loop without a bound",
+        ),
+        pytest.param(
+            _go_on_if("$states.input.outcome = 'wait' or $polls <= 251"),
+            'State "Wait For Render": nothing bounds the loop',
+            id="a bound that is one of two alternatives",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.pop("Assign")),
+            'State "Wait For Render": nothing bounds the loop',
+            id="a counter that is not raised",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task["Catch"][0].pop("Assign")),
+            'State "Wait For Render": nothing bounds the loop',
+            id="a counter that a fault does not raise",
+        ),
+        pytest.param(
+            lambda states: states["Wait For Render"].update(Assign={"polls": 1}),
+            'State "Wait For Render": nothing bounds the loop',
+            id="a counter that the loop sets back",
+        ),
+        pytest.param(
+            lambda states: states["Prepare"]["Assign"].pop("polls"),
+            'State "Wait For Render": nothing bounds the loop',
+            id="a counter that starts nowhere",
+        ),
+        pytest.param(
+            _answer_a_fault_by("wait"),
+            'State "Store Video": nothing bounds the loop',
+            id="a fault that is always waited for",
+        ),
+        pytest.param(
+            _answer_a_fault_by("{% $faults < 6 ? 'again' : 'fault' %}"),
+            'State "Store Video": nothing bounds the loop',
+            id="a fault answered by a word that bounds nothing",
+        ),
+        pytest.param(
+            _answer_a_fault_by("{% $faults < 11 ? 'wait' : 'fault' %}"),
+            'State "Store Video": $faults allows 12 rounds of Store Video → Stored? → Wait To Store; '
+            "it must allow 1 to 10",
+            id="too many faults",
+        ),
+        pytest.param(
+            _go_on_if("$states.input.outcome = 'wait' and $polls <= 250"),
+            'State "Wait For Render": $polls allows 250 rounds of Wait For Render → Check Generation → Finished?; '
+            "it must allow 251 to 255",
+            id="a bound below the pipeline's own",
+        ),
+        pytest.param(
+            _go_on_if("$states.input.outcome = 'wait' and $polls <= 256"),
+            'State "Wait For Render": $polls allows 256 rounds of ',
+            id="a raised bound",
+        ),
+        pytest.param(
+            _rename_the_counter,
+            'State "Wait For Render": no constant of the pipeline bounds $asked of the loop ',
+            id="a counter the pipeline does not know",
+        ),
+        pytest.param(
+            _of_posts(lambda states: states["Check Post"]["Retry"][0].update(MaxAttempts=9)),
+            "State machine: an execution may have ",
+            id="too long a history",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.update(Parameters={})),
+            'statelint: Field "Parameters" not allowed in State Machine.States.Check Generation',
+            id="a field of the other query language",
+        ),
+        pytest.param(
+            lambda states: states["Wait For Render"].update(Seconds="soon"),
+            'statelint: State Machine.States.Wait For Render.Seconds is "soon"',
+            id="seconds that are neither a number nor an expression",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.update(Retry="twice")),
+            "State machine: ('States', 'Check Generation', 'Retry'): ",
+            id="a field of another type",
+        ),
+    ],
+)
+def test_a_fault_is_named_by_its_state(root: Path, edit: Edit, finding: str) -> None:
+    _edit(root, edit)
+
+    assert [line for line in check_asl(root) if line.startswith(f"{_FILE}: {finding}")]
+
+
+def test_another_query_language_is_named(root: Path) -> None:
+    plant(root, _FILE, '"QueryLanguage": "JSONata"', '"QueryLanguage": "JSONPath"')
+
+    assert f"{_FILE}: State machine: its QueryLanguage must be JSONata" in check_asl(root)
+
+
+def test_a_substitution_the_template_does_not_make_is_named(root: Path) -> None:
+    plant(root, "template.yaml", "        PollFunctionArn: !GetAtt PollFunction.Arn\n", "")
+
+    assert (
+        f"{_FILE}: State machine: ${{PollFunctionArn}} is not among its DefinitionSubstitutions in template.yaml"
+        in (check_asl(root))
+    )
+
+
+def test_a_substitution_that_is_not_used_is_named(root: Path) -> None:
+    substitution = "        PollFunctionArn: !GetAtt PollFunction.Arn\n"
+    plant(root, "template.yaml", substitution, substitution + "        SweepFunctionArn: !GetAtt SweepFunction.Arn\n")
+
+    assert check_asl(root) == [
+        f"{_FILE}: State machine: template.yaml substitutes ${{SweepFunctionArn}}, which is not here"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "finding"),
+    [
+        (
+            "    Default: 120\n",
+            "    Default: 60\n",
+            "CallLeaseSeconds, 60, must be more than the Timeout of StartFunction, 60",
+        ),
+        (
+            "    Default: 120\n",
+            "    Default: 100\n",
+            "CallLeaseSeconds, 100, must be more than a call to Blotato may take, 100",
+        ),
+        (
+            "      Timeout: 900\n      Layers:",
+            "      Timeout: 840\n      Layers:",
+            "StoreFunction: its Timeout, 840, must be more than 840",
+        ),
+    ],
+)
+def test_a_time_too_short_for_what_it_is_meant_for_is_named(root: Path, old: str, new: str, finding: str) -> None:
+    plant(root, "template.yaml", old, new)
+
+    assert f"template.yaml: {finding}" in check_asl(root)
+
+
+def test_the_events_of_an_execution_are_counted_as_step_functions_writes_them() -> None:
+    task = {"Type": "Task", "Retry": [{"ErrorEquals": ["Lambda.ServiceException"], "MaxAttempts": 2}]}
+    machine = {
+        "StartAt": "Prepare",
+        "States": {
+            "Prepare": {"Type": "Pass", "Assign": {"polls": 1}, "Next": "Ask"},
+            "Ask": {**task, "Assign": {"polls": "{% $polls + 1 %}"}, "Next": "Done?"},
+            "Done?": {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $polls <= 10 %}", "Next": "Rest"}],
+                "Default": "All",
+            },
+            "Rest": {"Type": "Wait", "Next": "Ask"},
+            "All": {"Type": "Map", "ItemProcessor": {"StartAt": "Tell", "States": {"Tell": task}}},
+        },
+    }
+
+    # 10 rounds of 5 + 2 × 3 for the task, 2 for the choice and 2 for the wait; 20 items of 2 + 11 in a map of 4; the
+    # pass has 2, and so have the start and the end.
+    assert count_history_events(Scope.model_validate(machine), map_items=20) == 10 * 15 + 20 * 13 + 4 + 2 + 2
+
+
+def test_the_longest_history_is_told(root: Path) -> None:
     code, printed = run_check("asl", root)
 
-    events = count_history_events(read_state_machine(root / _FILE), map_items=20)
-    assert (code, printed) == (0, [f"video.asl.json: an execution has {events:,} events at the most, of 20,000 allowed"])
+    assert code == 0
+    assert printed[0].startswith("video.asl.json: an execution has ")
 
 
 def test_the_command_prints_the_findings_and_fails(root: Path) -> None:
-    plant(root, _FILE, '"$polls <= 251', '"$polls <= 9999') if False else None
-    place = 'State "Check Generation"'
-    machine = json.loads((root / _FILE).read_text())
-    del _poll(machine)["TimeoutSeconds"]
-    (root / _FILE).write_text(json.dumps(machine))
+    _edit(root, _check_generation(lambda task: task.pop("TimeoutSeconds")))
 
-    assert run_check("asl", root) == (1, [f"{_FILE}: {place}: it must have TimeoutSeconds"])
+    assert run_check("asl", root) == (1, [f'{_FILE}: State "Check Generation": it must have TimeoutSeconds'])

@@ -258,10 +258,65 @@ def test_two_crashes_anywhere_leave_the_world_in_order(name: str, crash_error: s
                 raise
 
 
-def test_a_crash_in_the_last_step_does_not_stop_the_event() -> None:
-    world = deliver(
-        SCENARIOS["everything works"], Crash(len(PLAN), Moment.BEFORE), crash_error="Runtime.ExitError"
-    )
+def world_that_dies_before(name: str) -> World:
+    """Kill the process before one effect until the machine's patience is at an end."""
+    world = World(effects=Effects(never_taken=name))
+    world.deliver(REQUEST)
+    return world
 
-    assert world.statuses == [Status.FAILED], "the alarm on failed executions would not tell"
-    assert [event.type for event in world.events] == ["video.completed", "video.completed"]
+
+def test_a_start_that_always_dies_closes_the_video_unspent() -> None:
+    world = world_that_dies_before("write VIDEO submitting")
+
+    check_the_world(world)
+    assert world.video.failure is not None
+    assert world.video.failure.message == "The pipeline broke off at queued (Runtime.ExitError). Nothing was posted."
+    assert world.statuses == [Status.FAILED]
+
+
+def test_a_poll_that_always_dies_closes_the_video_and_names_the_job() -> None:
+    world = world_that_dies_before("write VIDEO storing")
+
+    check_the_world(world)
+    assert world.video.failure is not None
+    assert "The provider's job is job-1." in world.video.failure.message
+
+
+def test_a_store_that_always_dies_closes_the_video_and_names_the_job() -> None:
+    world = world_that_dies_before("store the video")
+
+    check_the_world(world)
+    assert world.video.failure is not None
+    assert "The provider's job is job-1." in world.video.failure.message
+
+
+def test_a_post_that_always_dies_does_not_hold_up_the_other() -> None:
+    world = world_that_dies_before("write POST#twitter#101 calling")
+
+    check_the_world(world)
+    assert world.video.status is VideoStatus.COMPLETED
+    assert [post.state for post in world.posts] == [PostState.FAILED, PostState.PUBLISHED]
+
+
+def test_a_post_whose_end_can_never_be_written_is_unknown() -> None:
+    world = world_that_dies_before("write POST#twitter#101 published")
+
+    check_the_world(world)
+    assert [post.state for post in world.posts] == [PostState.UNKNOWN, PostState.PUBLISHED]
+
+
+def test_a_crash_of_the_close_is_made_good_by_the_machine() -> None:
+    world = deliver(SCENARIOS["everything works"], Crash(len(PLAN), Moment.BEFORE), crash_error="Runtime.ExitError")
+
+    check_the_world(world)
+    assert world.statuses == [Status.SUCCEEDED]
+    assert [event.type for event in world.events] == ["video.completed"]
+
+
+def test_a_close_that_dies_past_the_machines_patience_is_made_good_by_the_rule_behind_it() -> None:
+    crashes = [Crash(effect, Moment.BEFORE) for effect in range(len(PLAN), len(PLAN) + 9)]
+
+    world = deliver(SCENARIOS["everything works"], *crashes, crash_error="Runtime.ExitError")
+
+    check_the_world(world)
+    assert world.statuses == [Status.FAILED], "no alarm would tell"

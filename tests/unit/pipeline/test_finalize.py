@@ -48,9 +48,6 @@ def kept_world(*posts: Post, stage: Stage = Stage.PUBLISHING) -> World:
     return world
 
 
-# --- Store Video
-
-
 def test_the_finished_video_is_kept_and_completed() -> None:
     world = finished_world()
     world.clock.advance(9)
@@ -171,7 +168,9 @@ def test_a_failed_video_is_not_stored() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"stage": Stage.RENDERING, "provider_job_id": "job-1"}, {"stage": Stage.STORING}], ids=["early", "no job"]
+    "changes",
+    [{"stage": Stage.RENDERING, "provider_job_id": "job-1"}, {"stage": Stage.STORING}],
+    ids=["early", "no job"],
 )
 def test_a_video_there_is_nothing_of_yet_is_a_fault(changes: dict[str, object]) -> None:
     world = World()
@@ -181,9 +180,6 @@ def test_a_video_there_is_nothing_of_yet_is_a_fault(changes: dict[str, object]) 
         world.store(STEP)
 
     assert world.video.failure is None
-
-
-# --- Finish, and Record Failure
 
 
 def test_closing_a_kept_video_ends_it_and_tells_the_bus() -> None:

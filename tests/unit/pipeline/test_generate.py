@@ -57,9 +57,6 @@ def failure_of(world: World) -> VideoFailure:
     return failure
 
 
-# --- Start Generation
-
-
 def test_a_queued_video_is_submitted_as_it_was_asked_for() -> None:
     world = World()
     world.keep(a_video(prompt="A kite", seconds=8, size="1280x720"))
@@ -67,7 +64,12 @@ def test_a_queued_video_is_submitted_as_it_was_asked_for() -> None:
     world.start(STEP)
 
     [request] = world.model.accepted
-    assert (request.prompt, request.model, request.size, request.duration_seconds) == ("A kite", "sora-2", "1280x720", 8)
+    assert (request.prompt, request.model, request.size, request.duration_seconds) == (
+        "A kite",
+        "sora-2",
+        "1280x720",
+        8,
+    )
 
 
 def test_an_accepted_job_is_kept_with_its_attempt() -> None:
@@ -270,7 +272,9 @@ def test_whoever_finds_an_abandoned_call_fails_the_video_as_unknown(seconds: flo
 
     assert world.start(StepInput(video_id=VIDEO_ID, attempt=2)).outcome is Outcome.FAILED
     assert failure_of(world).code is ErrorCode.SUBMISSION_UNKNOWN
-    assert failure_of(world).message.startswith("The process that submitted it was lost. The provider may have accepted")
+    assert failure_of(world).message.startswith(
+        "The process that submitted it was lost. The provider may have accepted"
+    )
     assert world.model.create_calls == 1
 
 
@@ -282,9 +286,6 @@ def test_a_job_whose_record_was_closed_meanwhile_is_named_by_the_error() -> None
         world.start(STEP)
 
     assert failure_of(world).code is ErrorCode.SUBMISSION_UNKNOWN
-
-
-# --- Check Generation
 
 
 @pytest.mark.parametrize("status", [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def kept_world(
     checks: tuple[PostReport | PublisherError, ...] = (),
     upload_errors: tuple[Exception, ...] = (),
     effects: Effects | None = None,
-    **post: object,
+    **post: Any,
 ) -> World:
     """Build a world with a kept video and one post of it."""
     world = World(
@@ -68,9 +69,6 @@ def submitted_world(*checks: PostReport | PublisherError) -> World:
 def post_of(world: World) -> Post:
     [post] = world.posts
     return post
-
-
-# --- Create Post
 
 
 def test_a_pending_post_is_handed_over_with_its_own_copy_of_the_video() -> None:
@@ -323,9 +321,6 @@ def test_a_post_that_was_settled_during_its_call_is_named_by_the_error() -> None
         world.create_post(STEP)
 
     assert post_of(world).state is PostState.IN_DOUBT
-
-
-# --- Check Post
 
 
 def test_a_published_post_is_kept_with_its_address() -> None:

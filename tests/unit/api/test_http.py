@@ -1,0 +1,172 @@
+"""The wire between API Gateway and the use cases."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
+
+from mediaposter.api.errors import invalid_request, server_error
+from mediaposter.api.http import create_resolver, poll_headers, read_body, read_owner, redirect, reply
+from mediaposter.errors import InvalidRequest, NotFound, NotStarted
+
+
+class Answer(BaseModel):
+    """Some body."""
+
+    text: str
+
+
+def call(app: APIGatewayRestResolver, *, path: str = "/videos", **event: object) -> dict[str, Any]:
+    """Send an event of a REST API to an app."""
+    return app.resolve(
+        {
+            "path": path,
+            "resource": path,
+            "httpMethod": "GET",
+            "headers": {},
+            "multiValueHeaders": {},
+            "queryStringParameters": None,
+            "multiValueQueryStringParameters": None,
+            "requestContext": {"authorizer": {"owner": "key_1", "principalId": "key_1"}, "stage": "v1"},
+            "body": None,
+            "isBase64Encoded": False,
+            **event,
+        },
+        LambdaContext(),
+    )
+
+
+def app_that_raises(error: Exception) -> APIGatewayRestResolver:
+    app = create_resolver()
+
+    @app.get("/videos")
+    def _answer() -> Response[str]:
+        raise error
+
+    return app
+
+
+def app_that_reads(seen: list[object]) -> APIGatewayRestResolver:
+    app = create_resolver()
+
+    @app.get("/videos")
+    def _answer() -> Response[str]:
+        seen.extend([*read_body(app), read_owner(app)])
+        return reply(Answer(text="ok"), headers=poll_headers())
+
+    return app
+
+
+def read_error(answer: dict[str, Any]) -> dict[str, object]:
+    body: dict[str, dict[str, object]] = json.loads(answer["body"])
+    assert list(body) == ["error"]
+    return body["error"]
+
+
+def test_a_refusal_is_openais_envelope() -> None:
+    answer = call(app_that_raises(InvalidRequest("seconds: too long.", param="seconds", code="invalid_value")))
+
+    assert answer["statusCode"] == 400
+    assert answer["multiValueHeaders"]["Content-Type"] == ["application/json"]
+    assert read_error(answer) == {
+        "message": "seconds: too long.",
+        "type": "invalid_request_error",
+        "param": "seconds",
+        "code": "invalid_value",
+    }
+
+
+def test_what_is_not_there_is_not_named() -> None:
+    answer = call(app_that_raises(NotFound("There is no VIDEO#video_of_another.")))
+
+    assert answer["statusCode"] == 404
+    assert read_error(answer) == {
+        "message": "There is no such video.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "not_found",
+    }
+
+
+def test_a_video_that_was_not_started_may_be_sent_again_soon() -> None:
+    answer = call(app_that_raises(NotStarted("video_1: send the request again.")))
+
+    assert (answer["statusCode"], answer["multiValueHeaders"]["Retry-After"]) == (503, ["5"])
+    assert read_error(answer) == {
+        "message": "video_1: send the request again.",
+        "type": "server_error",
+        "param": None,
+        "code": "not_started",
+    }
+
+
+def test_an_unknown_route_is_openais_envelope_too() -> None:
+    answer = call(create_resolver(), path="/vidoes")
+
+    assert answer["statusCode"] == 404
+    assert read_error(answer)["message"] == "There is no such route."
+
+
+def test_a_bug_is_not_answered_as_if_it_were_the_callers() -> None:
+    with pytest.raises(ZeroDivisionError):
+        call(app_that_raises(ZeroDivisionError()))
+
+
+def test_a_text_body_is_read_as_it_was_sent_with_its_type_and_owner() -> None:
+    seen: list[object] = []
+
+    answer = call(app_that_reads(seen), body='{"prompt": "grün"}', headers={"Content-Type": "application/json"})
+
+    assert seen == ['{"prompt": "grün"}'.encode(), "application/json", "key_1"]
+    assert (answer["statusCode"], answer["body"]) == (200, '{"text":"ok"}')
+
+
+def test_a_binary_body_is_read_as_it_was_sent() -> None:
+    seen: list[object] = []
+
+    call(app_that_reads(seen), body=base64.b64encode(b"\xff\x00--").decode(), isBase64Encoded=True)
+
+    assert seen[:2] == [b"\xff\x00--", ""]
+
+
+def test_no_body_is_an_empty_one() -> None:
+    seen: list[object] = []
+
+    call(app_that_reads(seen))
+
+    assert seen[0] == b""
+
+
+@pytest.mark.parametrize("body", ["a", "%%%%", "YQ=", "YQ==!"])
+def test_a_binary_body_that_did_not_arrive_whole_is_refused(body: str) -> None:
+    answer = call(app_that_reads([]), body=body, isBase64Encoded=True)
+
+    assert (answer["statusCode"], read_error(answer)["code"]) == (400, "invalid_body")
+
+
+def test_the_sdk_is_told_how_long_to_wait_between_two_polls() -> None:
+    answer = call(app_that_reads([]))
+
+    assert answer["multiValueHeaders"]["openai-poll-after-ms"] == ["5000"]
+
+
+def test_a_redirect_is_not_kept_by_anyone() -> None:
+    response = redirect("https://bucket.example/video.mp4?signature=1")
+
+    assert response.status_code == 302
+    assert response.headers["Location"] == "https://bucket.example/video.mp4?signature=1"
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_the_two_kinds_of_errors_are_those_the_sdk_knows() -> None:
+    refused = invalid_request("No.", param="size", code=None).model_dump()
+    broken = server_error("Oh.", code="not_started").model_dump()
+
+    assert refused == {"error": {"message": "No.", "type": "invalid_request_error", "param": "size", "code": None}}
+    assert broken == {"error": {"message": "Oh.", "type": "server_error", "param": None, "code": "not_started"}}

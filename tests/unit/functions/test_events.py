@@ -1,0 +1,88 @@
+"""The sample events are what AWS sends to each function."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from aws_lambda_powertools.utilities.parser.models import ApiGatewayAuthorizerToken, APIGatewayProxyEventModel
+
+from checks.cloudformation import read_template
+from checks.state_machine import State, read_state_machine
+from mediaposter.api.authorization import AuthorizerContext
+from tests.unit.functions.stack import REPOSITORY, Event, read_event
+
+_TEMPLATE = read_template(REPOSITORY / "template.yaml")
+_MACHINE = read_state_machine(REPOSITORY / "statemachine" / "video.asl.json")
+_EVENTS = sorted(path.stem for path in (REPOSITORY / "events").glob("*.json"))
+# Which function each sample is for: a file is named after its function, or its step, and the case.
+_STEPS = {
+    "start": "StartFunction",
+    "poll-running": "PollFunction",
+    "poll-completed": "PollFunction",
+    "store": "StoreFunction",
+    "publish": "PublishFunction",
+    "track": "TrackFunction",
+    "close": "CloseFunction",
+    "close-execution-failed": "CloseFunction",
+}
+
+
+def _list_tasks(function: str) -> Iterator[State]:
+    for scope in _MACHINE.walk():
+        for state in scope.states.values():
+            if state.arguments.get("FunctionName") == f"${{{function}Arn}}":
+                yield state
+
+
+def test_every_function_has_a_sample() -> None:
+    functions = {name.removesuffix("Function").lower() for name in _TEMPLATE.of_type("AWS::Serverless::Function")}
+
+    assert {name.partition("-")[0] for name in _EVENTS} == functions
+
+
+@pytest.mark.parametrize("name", [name for name in _EVENTS if name.startswith("authorize-")])
+def test_an_authorizers_sample_is_one_of_a_token_authorizer(name: str) -> None:
+    ApiGatewayAuthorizerToken.model_validate(read_event(name))
+
+
+@pytest.mark.parametrize("name", [name for name in _EVENTS if name.startswith(("library-", "submit"))])
+def test_a_request_is_one_of_a_rest_api(name: str) -> None:
+    event = read_event(name)
+
+    # Powertools takes `scopes` for Cognito's list; of a Lambda authorizer API Gateway passes on flat text only.
+    AuthorizerContext.model_validate(event["requestContext"].pop("authorizer"))
+    APIGatewayProxyEventModel.model_validate(event)
+    assert event["requestContext"]["path"] == f"/v1{event['path']}"
+    assert event["headers"] == {name: values[0] for name, values in event["multiValueHeaders"].items()}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in _EVENTS if name.startswith(("library-", "submit")) and "unknown" not in name]
+)
+def test_a_request_is_for_a_route_of_its_function(name: str) -> None:
+    event = read_event(name)
+    function = _TEMPLATE.resources[f"{name.partition('-')[0].capitalize()}Function"]
+
+    routes = {
+        (route["Properties"]["Method"], route["Properties"]["Path"]) for route in function.properties["Events"].values()
+    }
+
+    assert (event["httpMethod"], event["resource"]) in routes
+
+
+@pytest.mark.parametrize(("name", "function"), _STEPS.items())
+def test_a_step_is_told_what_the_state_machine_tells_it(name: str, function: str) -> None:
+    event = read_event(name)
+
+    assert event.keys() in [task.arguments["Payload"].keys() for task in _list_tasks(function)]
+
+
+def test_an_execution_that_broke_off_is_told_as_its_rule_does() -> None:
+    rule = _TEMPLATE.resources["CloseFunction"].properties["Events"]["ExecutionBrokeOff"]["Properties"]
+    told: Event = read_event("close-from-event")
+
+    template = rule["InputTransformer"]["InputTemplate"]
+
+    assert json.loads(template.replace("<video_id>", told["video_id"]).replace("<status>", "TIMED_OUT")) == told

@@ -1,0 +1,545 @@
+"""Every handler with its sample events: what it answers, what it keeps, and what it does not say."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+from openai.types import Video as OpenAIVideo
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.errors import ErrorCode
+from mediaposter.library.keys import ApiKey, Scope
+from mediaposter.library.posts import PostState
+from mediaposter.library.videos import Stage, VideoFailure
+from sandbox.serving import serve_in_thread
+from sandbox.videos_api import create_app
+from tests.builders import NOW, a_post, a_stored_video, a_target, a_video, an_attempt
+from tests.unit.functions.conftest import Invoke
+from tests.unit.functions.stack import BUCKET, STACK, Event, Stack, read_event
+
+_VIDEO_ID = "video_019ad1c2e4f08c1de2f3a4b5c6d7e8f9"
+_OWNER = "key_5f0c1d2e3a4b5c6d"
+_PROMPT = "A red kite over the sea at dawn, filmed from a cliff"
+_SECRETS = f"/mediaposter/{STACK}"
+_FAILURE = VideoFailure(code=ErrorCode.CONTENT_POLICY, message="The provider refused the prompt.")
+_LEAVES_THE_MACHINE = pytest.mark.enable_socket(reason="the provider's stand-in listens on loopback")
+
+
+def _a_video(**changes: Any) -> Any:
+    return a_video(id=_VIDEO_ID, owner=_OWNER, prompt=_PROMPT, **changes)
+
+
+def _a_stored_video(**changes: Any) -> Any:
+    return _a_video(
+        stage=Stage.PUBLISHING, stored=a_stored_video(_VIDEO_ID), provider_job_id="job-1", completed_at=NOW, **changes
+    )
+
+
+def _a_post(**changes: Any) -> Any:
+    return a_post(a_target("twitter", "101"), video_id=_VIDEO_ID, **changes)
+
+
+def _an_api_key(event: Event, **changes: Any) -> ApiKey:
+    """Build the key that an authorizer's event shows."""
+    secret = str(event["authorizationToken"]).removeprefix("Bearer ")
+    return ApiKey(
+        key_hash=hashlib.sha256(secret.encode()).hexdigest(),
+        owner=_OWNER,
+        name="laptop",
+        scopes=(Scope.READ, Scope.CREATE),
+        created_at=NOW,
+        **changes,
+    )
+
+
+def _statement(answer: Any) -> Any:
+    (statement,) = answer["policyDocument"]["Statement"]
+    return statement
+
+
+def _body(answer: Any) -> Any:
+    return json.loads(answer["body"])
+
+
+def _headers(answer: Any) -> dict[str, str]:
+    return {name.lower(): ",".join(values) for name, values in answer["multiValueHeaders"].items()}
+
+
+def _error(answer: Any) -> Any:
+    """Give the error of an envelope, which has nothing else."""
+    assert _headers(answer)["content-type"] == "application/json"
+    ((name, error),) = _body(answer).items()
+    assert name == "error"
+    assert list(error) == ["message", "type", "param", "code"]
+    return error
+
+
+class TestAuthorize:
+    def test_a_known_key_may_call_every_route_of_the_stage(self, stack: Stack, invoke: Invoke) -> None:
+        event = read_event("authorize-known-key")
+        stack.keep(_an_api_key(event))
+
+        answer = invoke("AuthorizeFunction", event)
+
+        assert _statement(answer) == {
+            "Action": "execute-api:Invoke",
+            "Effect": "Allow",
+            "Resource": ["arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/v1/*"],
+        }
+
+    def test_the_routes_learn_the_owner_and_the_scopes_of_a_key(self, stack: Stack, invoke: Invoke) -> None:
+        event = read_event("authorize-known-key")
+        stack.keep(_an_api_key(event))
+
+        answer = invoke("AuthorizeFunction", event)
+
+        assert answer["principalId"] == _OWNER
+        assert answer["context"] == {"owner": _OWNER, "scopes": "read create"}
+
+    def test_an_unknown_key_is_denied_without_a_context(self, invoke: Invoke) -> None:
+        answer = invoke("AuthorizeFunction", read_event("authorize-unknown-key"))
+
+        assert _statement(answer)["Effect"] == "Deny"
+        assert answer.keys() == {"principalId", "policyDocument"}
+
+    def test_a_revoked_key_is_denied(self, stack: Stack, invoke: Invoke) -> None:
+        event = read_event("authorize-known-key")
+        stack.keep(_an_api_key(event, revoked_at=NOW))
+
+        assert _statement(invoke("AuthorizeFunction", event))["Effect"] == "Deny"
+
+    @pytest.mark.parametrize("header", ["Basic dXNlcjpwYXNz", "Bearer sk-not-one-of-ours", "mp_without-a-scheme", ""])
+    def test_a_header_that_is_no_key_of_ours_is_denied(self, invoke: Invoke, header: str) -> None:
+        event = {**read_event("authorize-known-key"), "authorizationToken": header}
+
+        assert _statement(invoke("AuthorizeFunction", event))["Effect"] == "Deny"
+
+    def test_the_key_is_not_logged(self, stack: Stack, invoke: Invoke, log: io.StringIO) -> None:
+        event = read_event("authorize-known-key")
+        stack.keep(_an_api_key(event))
+
+        invoke("AuthorizeFunction", event)
+
+        assert event["authorizationToken"] not in log.getvalue()
+
+
+class TestSubmit:
+    @pytest.mark.parametrize("name", ["submit", "submit-multipart"])
+    def test_a_request_is_answered_with_openais_video_object(self, invoke: Invoke, name: str) -> None:
+        answer = invoke("SubmitFunction", read_event(name))
+
+        assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+        assert _headers(answer) == {"content-type": "application/json", "openai-poll-after-ms": "5000"}
+        video = OpenAIVideo.model_validate(_body(answer))
+        assert (video.object, video.status, video.progress) == ("video", "queued", 0)
+        assert (video.model, video.seconds, video.size, video.prompt) == ("sora-2", "8", "1280x720", _PROMPT)
+
+    @pytest.mark.parametrize("name", ["submit", "submit-multipart"])
+    def test_a_request_is_recorded_with_its_posts_and_started(self, stack: Stack, invoke: Invoke, name: str) -> None:
+        video_id = _body(invoke("SubmitFunction", read_event(name)))["id"]
+
+        video = stack.video(video_id)
+        assert (video.owner, video.stage, video.metadata) == (_OWNER, Stage.QUEUED, {"campaign": "autumn"})
+        assert [(post.target.post_id, post.text) for post in stack.posts(video_id)] == [
+            ("twitter#101", "Up with the birds."),
+            ("youtube#202", _PROMPT),
+        ]
+        assert stack.executions() == [(video_id, json.dumps({"video_id": video_id}))]
+
+    def test_an_id_fits_the_name_of_an_execution(self, invoke: Invoke) -> None:
+        assert re.fullmatch(r"video_[0-9a-f]{32}", _body(invoke("SubmitFunction", read_event("submit")))["id"])
+
+    def test_a_size_the_model_does_not_make_is_refused(self, invoke: Invoke) -> None:
+        answer = invoke("SubmitFunction", read_event("submit-bad-size"))
+
+        assert answer["statusCode"] == 400
+        error = _error(answer)
+        assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", "size", "invalid_value")
+        assert error["message"] == "sora-2 makes videos of 720x1280, 1280x720, not 640x480."
+
+    def test_a_refused_request_leaves_nothing_behind(self, stack: Stack, invoke: Invoke) -> None:
+        invoke("SubmitFunction", read_event("submit-bad-size"))
+
+        assert stack.client("dynamodb").scan(TableName="library")["Count"] == 0
+        assert stack.executions() == []
+
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            ({"body": "{"}, "invalid_json"),
+            ({"body": None}, "invalid_json"),
+            ({"body": "not base64!", "isBase64Encoded": True}, "invalid_body"),
+            ({"headers": {"Content-Type": "text/plain"}}, "unsupported_content_type"),
+            ({"headers": {}, "multiValueHeaders": {}}, "unsupported_content_type"),
+            ({"headers": None, "multiValueHeaders": None}, "unsupported_content_type"),
+        ],
+    )
+    def test_a_body_that_cannot_be_read_is_refused(self, invoke: Invoke, changes: Event, code: str) -> None:
+        answer = invoke("SubmitFunction", {**read_event("submit"), **changes})
+
+        assert (answer["statusCode"], _error(answer)["code"]) == (400, code)
+
+    def test_a_start_that_is_not_confirmed_asks_for_another_request(self, stack: Stack, invoke: Invoke) -> None:
+        stack.tell(VideoStateMachine="arn:aws:states:us-east-1:123456789012:stateMachine:gone")
+
+        answer = invoke("SubmitFunction", read_event("submit"))
+
+        assert (answer["statusCode"], _headers(answer)["retry-after"]) == (503, "5")
+        assert (_error(answer)["type"], _error(answer)["code"]) == ("server_error", "not_started")
+
+    def test_a_fault_is_raised_so_that_it_counts_as_an_error(self, stack: Stack, invoke: Invoke) -> None:
+        stack.tell(LibraryTable="gone")
+
+        with pytest.raises(ClientError):
+            invoke("SubmitFunction", read_event("submit"))
+
+    def test_a_fault_says_nothing_of_the_prompt(self, stack: Stack, invoke: Invoke, log: io.StringIO) -> None:
+        stack.tell(LibraryTable="gone")
+
+        with pytest.raises(ClientError) as caught:
+            invoke("SubmitFunction", read_event("submit"))
+
+        assert _PROMPT not in "".join(traceback.format_exception(caught.value)) + log.getvalue()
+
+    @pytest.mark.parametrize("name", ["submit", "submit-bad-size"])
+    def test_neither_prompt_nor_key_is_logged(self, invoke: Invoke, log: io.StringIO, name: str) -> None:
+        event = read_event(name)
+
+        invoke("SubmitFunction", event)
+
+        assert _PROMPT not in log.getvalue()
+        assert event["headers"]["Authorization"] not in log.getvalue()
+
+
+class TestLibrary:
+    def test_a_video_is_answered_with_its_posts(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_stored_video(), _a_post(state=PostState.PUBLISHED, public_url="https://x.example/1"))
+
+        answer = invoke("LibraryFunction", read_event("library-retrieve"))
+
+        assert answer["statusCode"] == 200
+        assert _headers(answer) == {"content-type": "application/json", "openai-poll-after-ms": "5000"}
+        video = OpenAIVideo.model_validate(_body(answer))
+        assert (video.id, video.status, video.completed_at) == (_VIDEO_ID, "completed", int(NOW.timestamp()))
+        (post,) = _body(answer)["posts"]
+        assert (post["platform"], post["status"], post["url"]) == ("twitter", "published", "https://x.example/1")
+
+    @pytest.mark.parametrize("name", ["library-retrieve", "library-content"])
+    def test_somebody_elses_video_is_not_found(self, stack: Stack, invoke: Invoke, name: str) -> None:
+        stack.keep(a_video(id=_VIDEO_ID, owner="key_of_somebody_else"))
+
+        answer = invoke("LibraryFunction", read_event(name))
+
+        assert (answer["statusCode"], _error(answer)["code"]) == (404, "not_found")
+        assert _error(answer)["message"] == "There is no such video."
+
+    def test_a_video_that_is_not_there_looks_just_the_same(self, invoke: Invoke) -> None:
+        answer = invoke("LibraryFunction", read_event("library-retrieve"))
+
+        assert (answer["statusCode"], _error(answer)["message"]) == (404, "There is no such video.")
+
+    def test_content_is_a_redirect_to_a_signed_url_that_is_not_to_be_kept(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_stored_video())
+
+        answer = invoke("LibraryFunction", read_event("library-content"))
+
+        assert (answer["statusCode"], _headers(answer)["cache-control"]) == (302, "no-store")
+        url = httpx.URL(_headers(answer)["location"])
+        assert BUCKET in url.host + url.path
+        assert url.path.endswith(f"/videos/{_VIDEO_ID}/video.mp4")
+        assert {"X-Amz-Signature", "X-Amz-Expires"} <= url.params.keys()
+
+    def test_a_thumbnail_is_a_variant_of_the_content(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_stored_video())
+        thumbnail = {
+            "queryStringParameters": {"variant": "thumbnail"},
+            "multiValueQueryStringParameters": {"variant": ["thumbnail"]},
+        }
+
+        answer = invoke("LibraryFunction", {**read_event("library-content"), **thumbnail})
+
+        assert httpx.URL(_headers(answer)["location"]).path.endswith(f"/videos/{_VIDEO_ID}/thumbnail.webp")
+
+    def test_without_a_variant_the_content_is_the_video(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_stored_video())
+        none = {"queryStringParameters": None, "multiValueQueryStringParameters": None}
+
+        answer = invoke("LibraryFunction", {**read_event("library-content"), **none})
+
+        assert httpx.URL(_headers(answer)["location"]).path.endswith(f"/videos/{_VIDEO_ID}/video.mp4")
+
+    def test_the_content_of_a_video_that_is_not_kept_yet_is_refused(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_video(stage=Stage.RENDERING))
+
+        answer = invoke("LibraryFunction", read_event("library-content"))
+
+        assert (answer["statusCode"], _error(answer)["code"]) == (400, "video_not_ready")
+
+    def test_an_unknown_route_is_answered_in_the_envelope(self, invoke: Invoke) -> None:
+        answer = invoke("LibraryFunction", read_event("library-unknown-route"))
+
+        assert (answer["statusCode"], _error(answer)["message"]) == (404, "There is no such route.")
+
+    def test_the_signed_url_is_not_logged(self, stack: Stack, invoke: Invoke, log: io.StringIO) -> None:
+        stack.keep(_a_stored_video())
+
+        invoke("LibraryFunction", read_event("library-content"))
+
+        assert "X-Amz-Signature" not in log.getvalue()
+
+    def test_a_fault_is_raised_so_that_it_counts_as_an_error(self, stack: Stack, invoke: Invoke) -> None:
+        stack.tell(LibraryTable="gone")
+
+        with pytest.raises(ClientError):
+            invoke("LibraryFunction", read_event("library-retrieve"))
+
+
+class Provider(NamedTuple):
+    """The provider's stand-in, with a clock that a test moves."""
+
+    base_url: str
+    clock: list[float]
+
+    def create_job(self) -> str:
+        """Start a job, as an earlier step did."""
+        answer = httpx.post(
+            f"{self.base_url}/videos",
+            json={"prompt": _PROMPT, "model": "sora-2", "seconds": "4", "size": "720x1280"},
+            headers={"Authorization": "Bearer sk-sandbox"},
+        )
+        return str(answer.raise_for_status().json()["id"])
+
+    def finish(self, job_id: str) -> None:
+        """Let the time of a render pass, and ask until its file is really there."""
+        self.clock[0] += 1_000
+        for _ in range(10_000):
+            answer = httpx.get(f"{self.base_url}/videos/{job_id}", headers={"Authorization": "Bearer sk-sandbox"})
+            if answer.json()["status"] == "completed":
+                return
+        raise AssertionError(f"{job_id} is not drawn")
+
+
+@pytest.fixture
+def provider(stack: Stack) -> Iterator[Provider]:
+    """Serve the provider, and tell the stack of it."""
+    clock = [1_800_000_000.0]
+    with serve_in_thread(create_app(render_seconds=100, clock=lambda: clock[0])) as base_url:
+        stack.tell(SoraBaseUrl=base_url)
+        stack.client("ssm").put_parameter(Name=f"{_SECRETS}/sora-api-key", Value="sk-sandbox", Type="SecureString")
+        yield Provider(base_url, clock)
+
+
+class TestGenerate:
+    @_LEAVES_THE_MACHINE
+    def test_a_queued_video_is_started_at_its_provider(self, stack: Stack, invoke: Invoke, provider: Provider) -> None:
+        stack.keep(_a_video())
+
+        answer = invoke("StartFunction", read_event("start"))
+
+        # The stand-in says when to ask for the first time.
+        assert answer == {"outcome": "started", "wait_seconds": 10, "posts": []}
+        assert stack.video(_VIDEO_ID).stage is Stage.RENDERING
+
+    def test_a_video_that_has_failed_is_not_started(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_video(failure=_FAILURE))
+
+        assert invoke("StartFunction", read_event("start")) == {"outcome": "failed", "wait_seconds": 0, "posts": []}
+
+    def test_a_key_that_was_never_put_fails_the_video_and_says_where_it_goes(
+        self, stack: Stack, invoke: Invoke
+    ) -> None:
+        stack.keep(_a_video())
+
+        assert invoke("StartFunction", read_event("start"))["outcome"] == "failed"
+
+        failure = stack.video(_VIDEO_ID).failure
+        assert failure is not None
+        assert failure.code is ErrorCode.AUTHENTICATION
+        assert f"{_SECRETS}/sora-api-key" in failure.message
+
+    @_LEAVES_THE_MACHINE
+    def test_a_running_render_is_waited_for(self, stack: Stack, invoke: Invoke, provider: Provider) -> None:
+        stack.keep(self._rendering(provider.create_job()))
+
+        answer = invoke("PollFunction", read_event("poll-running"))
+
+        assert (answer["outcome"], answer["wait_seconds"] >= 5) == ("wait", True)
+        assert stack.video(_VIDEO_ID).stage is Stage.RENDERING
+
+    @_LEAVES_THE_MACHINE
+    def test_a_finished_render_is_completed(self, stack: Stack, invoke: Invoke, provider: Provider) -> None:
+        job_id = provider.create_job()
+        provider.finish(job_id)
+        stack.keep(self._rendering(job_id))
+
+        answer = invoke("PollFunction", read_event("poll-completed"))
+
+        assert answer == {"outcome": "completed", "wait_seconds": 0, "posts": []}
+        assert stack.video(_VIDEO_ID).stage is Stage.STORING
+
+    def test_a_render_that_was_seen_to_finish_is_not_asked_for_again(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_video(stage=Stage.STORING, provider_job_id="job-1"))
+
+        assert invoke("PollFunction", read_event("poll-completed"))["outcome"] == "completed"
+
+    def test_a_step_logs_its_outcome_under_the_videos_id(self, stack: Stack, invoke: Invoke, log: io.StringIO) -> None:
+        stack.keep(_a_video(failure=_FAILURE))
+
+        invoke("StartFunction", read_event("start"))
+
+        (line,) = [json.loads(text) for text in log.getvalue().splitlines()]
+        assert (line["message"], line["outcome"], line["correlation_id"]) == ("step", "failed", _VIDEO_ID)
+        assert _PROMPT not in log.getvalue()
+
+    def _rendering(self, job_id: str) -> Any:
+        now = datetime.now(UTC)
+        return _a_video(
+            stage=Stage.RENDERING,
+            provider_job_id=job_id,
+            attempts=(an_attempt(provider_job_id=job_id),),
+            rendering_since=now,
+            deadline_at=now + timedelta(hours=1),
+        )
+
+
+class TestFinalize:
+    @_LEAVES_THE_MACHINE
+    def test_a_finished_video_is_kept_and_its_posts_are_named(
+        self, stack: Stack, invoke: Invoke, provider: Provider
+    ) -> None:
+        job_id = provider.create_job()
+        provider.finish(job_id)
+        stack.keep(_a_video(stage=Stage.STORING, provider_job_id=job_id), _a_post())
+
+        answer = invoke("StoreFunction", read_event("store"))
+
+        post = {"video_id": _VIDEO_ID, "post_id": "twitter#101"}
+        assert answer == {"outcome": "stored", "wait_seconds": 0, "posts": [post]}
+        kept = stack.client("s3").head_object(Bucket=BUCKET, Key=f"videos/{_VIDEO_ID}/video.mp4")
+        stored = stack.video(_VIDEO_ID).stored
+        assert stored is not None
+        assert kept["ContentLength"] == stored.size_bytes
+
+    def test_a_video_that_is_kept_is_not_stored_again(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_stored_video())
+
+        assert invoke("StoreFunction", read_event("store")) == {"outcome": "stored", "wait_seconds": 0, "posts": []}
+
+    @pytest.mark.parametrize("state", [PostState.PUBLISHED, PostState.SCHEDULED, PostState.IN_DOUBT, PostState.FAILED])
+    def test_a_post_that_was_made_or_given_up_is_not_made_again(
+        self, stack: Stack, invoke: Invoke, state: PostState
+    ) -> None:
+        stack.keep(_a_stored_video(), _a_post(state=state))
+
+        assert invoke("PublishFunction", read_event("publish"))["outcome"] == "settled"
+
+    def test_a_post_without_a_key_fails_and_says_where_it_goes(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_stored_video(), _a_post())
+
+        assert invoke("PublishFunction", read_event("publish"))["outcome"] == "settled"
+
+        (post,) = stack.posts(_VIDEO_ID)
+        assert (post.state, post.error_code) == (PostState.FAILED, ErrorCode.AUTHENTICATION)
+        assert f"{_SECRETS}/blotato-api-key" in str(post.error_message)
+
+    def test_a_failed_post_is_counted_for_its_stack(
+        self, stack: Stack, invoke: Invoke, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stack.keep(_a_stored_video(), _a_post())
+
+        invoke("PublishFunction", read_event("publish"))
+
+        (metric,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+        assert (metric["stack"], metric["PostsFailed"]) == (STACK, [1.0])
+
+    def test_a_published_post_is_not_asked_about(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_stored_video(), _a_post(state=PostState.PUBLISHED))
+
+        assert invoke("TrackFunction", read_event("track"))["outcome"] == "settled"
+
+    def test_a_post_that_cannot_be_asked_about_is_asked_about_later(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_stored_video(), _a_post(state=PostState.SUBMITTED, submission_id="submission-1"))
+
+        answer = invoke("TrackFunction", read_event("track"))
+
+        assert (answer["outcome"], answer["wait_seconds"]) == ("wait", 10)
+
+    def test_a_kept_video_is_closed(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_stored_video())
+
+        assert invoke("CloseFunction", read_event("close"))["outcome"] == "closed"
+
+        video = stack.video(_VIDEO_ID)
+        assert (video.stage, video.status) == (Stage.DONE, VideoStatus.COMPLETED)
+
+    def test_closing_tells_the_bus(self, stack: Stack, invoke: Invoke) -> None:
+        bus = stack.client("events").describe_event_bus(Name=STACK)["Arn"]
+        stack.client("events").create_archive(ArchiveName="seen", EventSourceArn=bus)
+        stack.keep(_a_stored_video())
+
+        invoke("CloseFunction", read_event("close"))
+
+        assert stack.client("events").describe_archive(ArchiveName="seen")["EventCount"] == 1
+
+    @pytest.mark.parametrize(
+        ("name", "fault"),
+        [("close-execution-failed", "Lambda.Unknown"), ("close-from-event", "execution TIMED_OUT")],
+    )
+    def test_a_video_whose_execution_broke_off_fails_and_says_why(
+        self, stack: Stack, invoke: Invoke, name: str, fault: str
+    ) -> None:
+        stack.keep(_a_video(stage=Stage.RENDERING, provider_job_id="job-1"))
+
+        assert invoke("CloseFunction", read_event(name))["outcome"] == "closed"
+
+        video = stack.video(_VIDEO_ID)
+        assert video.failure is not None
+        assert (video.status, video.failure.code) == (VideoStatus.FAILED, ErrorCode.INTERNAL_ERROR)
+        assert fault in video.failure.message
+
+    def test_closing_twice_closes_once(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_stored_video())
+        invoke("CloseFunction", read_event("close"))
+        version = stack.video(_VIDEO_ID).version
+
+        invoke("CloseFunction", read_event("close-from-event"))
+
+        assert stack.video(_VIDEO_ID).version == version
+
+
+class TestSweep:
+    def test_a_video_that_was_never_started_is_failed(self, stack: Stack, invoke: Invoke) -> None:
+        created_at = datetime.now(UTC) - timedelta(minutes=10)
+        stack.keep(_a_video(created_at=created_at, updated_at=created_at))
+
+        assert invoke("SweepFunction", read_event("sweep")) is None
+
+        assert stack.video(_VIDEO_ID).status is VideoStatus.FAILED
+
+    def test_a_video_that_was_started_is_left_alone(self, stack: Stack, invoke: Invoke) -> None:
+        video_id = _body(invoke("SubmitFunction", read_event("submit")))["id"]
+
+        invoke("SweepFunction", read_event("sweep"))
+
+        assert stack.video(video_id).status is VideoStatus.QUEUED
+
+
+def test_a_multipart_sample_says_what_the_json_sample_says() -> None:
+    form, plain = read_event("submit-multipart"), read_event("submit")
+
+    content = base64.b64decode(form["body"]).decode()
+
+    for name, value in json.loads(plain["body"]).items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        assert f'name="{name}"\r\n\r\n{text}\r\n' in content

@@ -1,0 +1,201 @@
+"""The ledger of posts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from mediaposter.errors import Conflict, ErrorCode, NotFound
+from mediaposter.library.posts import EARLIER_STATES, Post, PostLedger, PostState
+from mediaposter.library.videos import VideoLibrary
+from mediaposter.publishing.targets import PublishTarget
+from tests.builders import NOW, VIDEO_ID, a_post, a_target, a_video
+from tests.fakes.table import InMemoryTable
+
+LATER = NOW + timedelta(minutes=1)
+POST_ID = "twitter#101"
+
+# Nothing is sent again from these: the public may have seen it, or the owner was told that it failed.
+ENDS = (PostState.PUBLISHED, PostState.FAILED, PostState.PARKED, PostState.UNKNOWN)
+
+
+@pytest.fixture
+def table() -> InMemoryTable:
+    return InMemoryTable()
+
+
+@pytest.fixture
+def ledger(table: InMemoryTable) -> PostLedger:
+    return PostLedger(table)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        a_target("twitter"),
+        a_target("instagram", collaborators=["ada", "grace"], share_to_feed=False),
+        a_target("facebook"),
+        a_target("linkedin"),
+        a_target("tiktok", is_draft=True),
+        a_target("youtube", playlist_ids=["PL1"]),
+        a_target("pinterest"),
+        a_target("threads"),
+        a_target("bluesky"),
+    ],
+    ids=lambda target: target.platform,
+)
+def test_a_post_on_any_network_is_read_as_it_was_kept(
+    ledger: PostLedger, table: InMemoryTable, target: PublishTarget
+) -> None:
+    post = a_post(
+        target,
+        state=PostState.FAILED,
+        lease_expires_at=LATER,
+        media_url="https://media.example/1/video.mp4",
+        submission_id="submission-1",
+        submitted_at=NOW,
+        scheduled_time=LATER,
+        public_url="https://network.example/1",
+        error_code=ErrorCode.PROVIDER_ERROR,
+        error_message="no",
+    )
+    table.create([post])
+
+    assert ledger.get(VIDEO_ID, post.target.post_id) == post
+
+
+def test_a_post_that_is_not_there_is_not_found(ledger: PostLedger) -> None:
+    with pytest.raises(NotFound):
+        ledger.get(VIDEO_ID, POST_ID)
+
+
+def test_posts_are_listed_by_network_and_account_without_their_video(ledger: PostLedger, table: InMemoryTable) -> None:
+    posts = [a_post(a_target("twitter", "2")), a_post(a_target("twitter", "1")), a_post(a_target("bluesky", "3"))]
+    VideoLibrary(table).create(a_video(), posts)
+    table.create([a_post(video_id="video_2")])
+
+    assert [post.target.post_id for post in ledger.list(VIDEO_ID)] == ["bluesky#3", "twitter#1", "twitter#2"]
+
+
+def test_a_transition_numbers_dates_and_keeps_the_post(ledger: PostLedger, table: InMemoryTable) -> None:
+    table.create([a_post()])
+
+    changed = ledger.advance(a_post(), PostState.CALLING, now=LATER, lease_expires_at=LATER)
+
+    assert (changed.version, changed.updated_at, changed.state) == (2, LATER, PostState.CALLING)
+    assert ledger.get(VIDEO_ID, POST_ID) == changed
+
+
+ALLOWED = {
+    (PostState.PENDING, PostState.CALLING),
+    (PostState.PENDING, PostState.FAILED),
+    (PostState.CALLING, PostState.PENDING),
+    (PostState.CALLING, PostState.SUBMITTED),
+    (PostState.CALLING, PostState.SCHEDULED),
+    (PostState.CALLING, PostState.PUBLISHED),
+    (PostState.CALLING, PostState.FAILED),
+    (PostState.CALLING, PostState.IN_DOUBT),
+    (PostState.SUBMITTED, PostState.SCHEDULED),
+    (PostState.SUBMITTED, PostState.PUBLISHED),
+    (PostState.SUBMITTED, PostState.FAILED),
+    (PostState.SUBMITTED, PostState.UNKNOWN),
+    (PostState.SCHEDULED, PostState.PUBLISHED),
+    (PostState.SCHEDULED, PostState.FAILED),
+    (PostState.IN_DOUBT, PostState.SUBMITTED),
+    (PostState.IN_DOUBT, PostState.SCHEDULED),
+    (PostState.IN_DOUBT, PostState.PUBLISHED),
+    (PostState.IN_DOUBT, PostState.PARKED),
+}
+
+
+@pytest.mark.parametrize("after", PostState)
+@pytest.mark.parametrize("before", PostState)
+def test_only_these_transitions_can_be_made(
+    ledger: PostLedger, table: InMemoryTable, before: PostState, after: PostState
+) -> None:
+    table.create([a_post(state=before)])
+
+    if (before, after) in ALLOWED:
+        assert ledger.advance(a_post(state=before), after, now=LATER).state is after
+    else:
+        with pytest.raises(Conflict, match=rf"is {before} and cannot become {after}"):
+            ledger.advance(a_post(state=before), after, now=LATER)
+        assert ledger.get(VIDEO_ID, POST_ID).version == 1
+
+
+def test_every_state_has_its_row() -> None:
+    assert EARLIER_STATES.keys() == set(PostState)
+
+
+def test_two_writers_of_one_version_cannot_both_win(ledger: PostLedger, table: InMemoryTable) -> None:
+    table.create([a_post()])
+    first, second = ledger.get(VIDEO_ID, POST_ID), ledger.get(VIDEO_ID, POST_ID)
+    ledger.advance(first, PostState.CALLING, now=LATER)
+
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        ledger.advance(second, PostState.CALLING, now=LATER)
+
+
+def test_a_post_the_table_knows_further_on_is_not_written_over(ledger: PostLedger, table: InMemoryTable) -> None:
+    table.create([a_post(state=PostState.PUBLISHED)])
+    mistaken = a_post()  # of the same version, and as if it were pending
+
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        ledger.advance(mistaken, PostState.CALLING, now=LATER)
+
+    assert ledger.get(VIDEO_ID, POST_ID).state is PostState.PUBLISHED
+
+
+class PostTransitions(RuleBasedStateMachine):
+    """Any writers, with any copies they ever read, in any order."""
+
+    copies = Bundle[Post]("copies")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = InMemoryTable()
+        self.ledger = PostLedger(self.table)
+        self.previous: Post | None = None
+
+    @property
+    def kept(self) -> Post:
+        return self.ledger.get(VIDEO_ID, POST_ID)
+
+    @initialize(target=copies)
+    def create(self) -> Post:
+        self.table.create([a_post()])
+        return self.kept
+
+    @rule(target=copies)
+    def read(self) -> Post:
+        return self.kept
+
+    @rule(target=copies, copy=copies, state=st.sampled_from(PostState))
+    def advance(self, copy: Post, state: PostState) -> Post:
+        before = self.kept
+        try:
+            after = self.ledger.advance(copy, state, now=LATER)
+        except Conflict:
+            assert self.kept == before
+            return before
+        assert copy == before, "a stale writer won"
+        assert after.version == before.version + 1
+        assert self.kept == after
+        return after
+
+    @invariant()
+    def the_version_only_rises_and_the_ends_stay(self) -> None:
+        kept = self.kept
+        if self.previous is not None:
+            assert kept.version > self.previous.version or kept == self.previous
+            assert self.previous.state not in ENDS or kept == self.previous
+            # Only a post that was certainly not taken may be called again, and only a call can say that.
+            assert kept.state is not PostState.CALLING or self.previous.state in (PostState.PENDING, PostState.CALLING)
+            assert kept.state is not PostState.PENDING or self.previous.state in (PostState.PENDING, PostState.CALLING)
+        self.previous = kept
+
+
+TestPostTransitions = PostTransitions.TestCase

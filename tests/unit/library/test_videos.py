@@ -1,0 +1,315 @@
+"""The record of a video, and the transitions it can make."""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.errors import Conflict, ErrorCode, NotFound
+from mediaposter.library.table import Key
+from mediaposter.library.videos import EARLIER_STAGES, Stage, Video, VideoFailure, VideoLibrary
+from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
+from tests.fakes.table import InMemoryTable
+
+FAILURE = VideoFailure(code=ErrorCode.TIMEOUT, message="too late")
+LATER = NOW + timedelta(minutes=1)
+KEPT = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
+UNKEPT = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING)
+NEVER = timedelta(0)
+
+
+@pytest.fixture
+def table() -> InMemoryTable:
+    return InMemoryTable()
+
+
+@pytest.fixture
+def library(table: InMemoryTable) -> VideoLibrary:
+    return VideoLibrary(table)
+
+
+def test_a_video_and_its_posts_are_kept_together(library: VideoLibrary, table: InMemoryTable) -> None:
+    library.create(a_video(), [a_post(), a_post(a_target("tiktok"))])
+
+    assert list(table.items) == [
+        Key("VIDEO#video_1", "VIDEO"),
+        Key("VIDEO#video_1", "POST#twitter#101"),
+        Key("VIDEO#video_1", "POST#tiktok#101"),
+    ]
+
+
+def test_a_full_record_is_read_as_it_was_kept(library: VideoLibrary) -> None:
+    video = a_video(
+        stage=Stage.PUBLISHING,
+        metadata={"campaign": "kites"},
+        progress=100,
+        attempts=(an_attempt(provider_job_id="job-1", cost_micros=400_000),),
+        provider_job_id="job-1",
+        deadline_at=LATER,
+        rendering_since=NOW,
+        cost_micros=400_000,
+        stored=a_stored_video(),
+        completed_at=LATER,
+    )
+    library.create(video, [])
+
+    assert library.get(VIDEO_ID) == video
+
+
+def test_a_video_that_is_not_there_is_not_found(library: VideoLibrary) -> None:
+    with pytest.raises(NotFound):
+        library.get(VIDEO_ID)
+
+
+@pytest.mark.parametrize(
+    ("stage", "status"),
+    [
+        (Stage.QUEUED, VideoStatus.QUEUED),
+        *[(stage, VideoStatus.IN_PROGRESS) for stage in UNKEPT[1:]],
+        *[(stage, VideoStatus.COMPLETED) for stage in KEPT],
+    ],
+)
+def test_each_stage_has_one_of_openais_words(stage: Stage, status: VideoStatus) -> None:
+    assert a_video(stage=stage).status is status
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_a_failure_outweighs_the_stage(stage: Stage) -> None:
+    assert a_video(stage=stage, failure=FAILURE).status is VideoStatus.FAILED
+
+
+def test_a_transition_numbers_dates_and_keeps_the_record(library: VideoLibrary) -> None:
+    library.create(a_video(), [])
+
+    changed = library.advance(library.get(VIDEO_ID), Stage.SUBMITTING, now=LATER, progress=1)
+
+    assert (changed.version, changed.updated_at, changed.stage, changed.progress) == (2, LATER, Stage.SUBMITTING, 1)
+    assert library.get(VIDEO_ID) == changed
+
+
+def test_a_failure_keeps_the_stage_it_came_at_and_ends_the_lease(library: VideoLibrary) -> None:
+    library.create(a_video(stage=Stage.SUBMITTING, lease_expires_at=LATER), [])
+
+    failed = library.fail(library.get(VIDEO_ID), FAILURE, now=LATER)
+
+    assert (failed.stage, failed.failure, failed.lease_expires_at) == (Stage.SUBMITTING, FAILURE, None)
+    assert library.get(VIDEO_ID) == failed
+
+
+@pytest.mark.parametrize("stage", UNKEPT)
+def test_a_video_can_fail_until_it_is_kept(library: VideoLibrary, stage: Stage) -> None:
+    library.create(a_video(stage=stage), [])
+
+    assert library.fail(library.get(VIDEO_ID), FAILURE, now=LATER).status is VideoStatus.FAILED
+
+
+@pytest.mark.parametrize("stage", KEPT)
+def test_a_kept_video_can_never_fail(library: VideoLibrary, stage: Stage) -> None:
+    library.create(a_video(stage=stage), [])
+
+    with pytest.raises(Conflict, match=rf"The video video_1 is completed at {stage} and stays so"):
+        library.fail(library.get(VIDEO_ID), FAILURE, now=LATER)
+
+
+ALLOWED = {
+    (Stage.QUEUED, Stage.SUBMITTING),
+    (Stage.SUBMITTING, Stage.QUEUED),
+    (Stage.SUBMITTING, Stage.RENDERING),
+    (Stage.RENDERING, Stage.STORING),
+    (Stage.STORING, Stage.AWAITING_APPROVAL),
+    (Stage.STORING, Stage.PUBLISHING),
+    (Stage.STORING, Stage.DONE),
+    (Stage.AWAITING_APPROVAL, Stage.PUBLISHING),
+    (Stage.AWAITING_APPROVAL, Stage.DONE),
+    (Stage.PUBLISHING, Stage.DONE),
+}
+
+
+@pytest.mark.parametrize("after", Stage)
+@pytest.mark.parametrize("before", Stage)
+def test_only_these_transitions_can_be_made(library: VideoLibrary, before: Stage, after: Stage) -> None:
+    library.create(a_video(stage=before), [])
+
+    if (before, after) in ALLOWED:
+        assert library.advance(library.get(VIDEO_ID), after, now=LATER).stage is after
+    else:
+        with pytest.raises(Conflict):
+            library.advance(library.get(VIDEO_ID), after, now=LATER)
+        assert library.get(VIDEO_ID).version == 1
+
+
+def test_every_stage_has_its_row() -> None:
+    assert EARLIER_STAGES.keys() == set(Stage)
+
+
+def test_two_writers_of_one_version_cannot_both_win(library: VideoLibrary) -> None:
+    library.create(a_video(), [])
+    first, second = library.get(VIDEO_ID), library.get(VIDEO_ID)
+    library.advance(first, Stage.SUBMITTING, now=LATER)
+
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        library.advance(second, Stage.SUBMITTING, now=LATER)
+
+
+def test_a_record_the_table_knows_as_failed_is_not_written_over(library: VideoLibrary, table: InMemoryTable) -> None:
+    library.create(a_video(failure=FAILURE), [])
+    mistaken = a_video()  # of the same version, and without the failure
+
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        library.advance(mistaken, Stage.SUBMITTING, now=LATER)
+
+    assert table.get(mistaken.key)["status"] == "failed"
+
+
+def test_a_record_the_table_knows_further_on_is_not_written_over(library: VideoLibrary, table: InMemoryTable) -> None:
+    library.create(a_video(stage=Stage.RENDERING), [])
+    mistaken = a_video()
+
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        library.advance(mistaken, Stage.SUBMITTING, now=LATER)
+
+    assert table.get(mistaken.key)["stage"] == "rendering"
+
+
+def list_waiting(library: VideoLibrary) -> list[str]:
+    return library.list_never_started(older_than=NEVER, now=NOW + timedelta(days=1))
+
+
+def test_a_new_video_waits_to_be_started(library: VideoLibrary) -> None:
+    library.create(a_video(), [])
+
+    assert list_waiting(library) == [VIDEO_ID]
+
+
+def test_a_video_that_was_taken_up_no_longer_waits(library: VideoLibrary) -> None:
+    library.create(a_video(), [])
+    library.advance(library.get(VIDEO_ID), Stage.SUBMITTING, now=LATER, attempts=(an_attempt(),))
+
+    assert list_waiting(library) == []
+
+
+def test_a_video_that_failed_no_longer_waits(library: VideoLibrary) -> None:
+    library.create(a_video(), [])
+    library.fail(library.get(VIDEO_ID), FAILURE, now=LATER)
+
+    assert list_waiting(library) == []
+
+
+def test_waiting_videos_are_listed_oldest_first_and_posts_are_not(library: VideoLibrary) -> None:
+    library.create(a_video(id="video_2", created_at=LATER), [])
+    library.create(a_video(), [a_post()])
+
+    assert list_waiting(library) == [VIDEO_ID, "video_2"]
+
+
+def test_only_videos_older_than_asked_for_wait(library: VideoLibrary) -> None:
+    library.create(a_video(created_at=NOW), [])
+
+    assert library.list_never_started(older_than=timedelta(minutes=5), now=NOW + timedelta(minutes=5)) == []
+    assert library.list_never_started(older_than=timedelta(minutes=5), now=NOW + timedelta(minutes=5, seconds=1)) == [
+        VIDEO_ID
+    ]
+
+
+def test_the_zone_of_the_clock_does_not_matter(library: VideoLibrary) -> None:
+    library.create(a_video(), [])
+    elsewhere = (NOW + timedelta(minutes=1)).astimezone(timezone(timedelta(hours=9)))
+
+    assert library.list_never_started(older_than=NEVER, now=elsewhere) == [VIDEO_ID]
+
+
+@given(st.lists(st.timedeltas(timedelta(0), timedelta(days=20_000)), min_size=2))
+def test_times_are_kept_as_text_that_sorts_by_the_second(ages: list[timedelta]) -> None:
+    videos = [a_video(created_at=NOW + age) for age in ages]
+
+    videos.sort(key=lambda video: str(video.model_dump(mode="json")["created_at"]))
+
+    assert all(later.created_at - earlier.created_at > timedelta(seconds=-1) for earlier, later in pairwise(videos))
+
+
+class VideoTransitions(RuleBasedStateMachine):
+    """Any writers, with any copies they ever read, in any order."""
+
+    copies = Bundle[Video]("copies")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.library = VideoLibrary(InMemoryTable())
+        self.previous: Video | None = None
+
+    @property
+    def kept(self) -> Video:
+        return self.library.get(VIDEO_ID)
+
+    @initialize(target=copies)
+    def create(self) -> Video:
+        self.library.create(a_video(), [])
+        return self.kept
+
+    @rule(target=copies)
+    def read(self) -> Video:
+        return self.kept
+
+    @rule(target=copies, copy=copies, stage=st.sampled_from(Stage))
+    def advance(self, copy: Video, stage: Stage) -> Video:
+        before = self.kept
+        try:
+            after = self.library.advance(copy, stage, now=LATER)
+        except Conflict:
+            self._see_nothing_changed(before)
+            return before
+        self._see_a_rightful_writer(copy, before, after)
+        is_back = list(Stage).index(stage) <= list(Stage).index(before.stage)
+        assert not is_back or (before.stage, stage) == (Stage.SUBMITTING, Stage.QUEUED)
+        return after
+
+    @rule(target=copies, copy=copies)
+    def fail(self, copy: Video) -> Video:
+        before = self.kept
+        try:
+            after = self.library.fail(copy, FAILURE, now=LATER)
+        except Conflict:
+            self._see_nothing_changed(before)
+            return before
+        self._see_a_rightful_writer(copy, before, after)
+        assert before.status is not VideoStatus.COMPLETED, "a kept video failed"
+        return after
+
+    @rule(target=copies, copy=copies, progress=st.integers(0, 100))
+    def note(self, copy: Video, progress: int) -> Video:
+        before = self.kept
+        try:
+            after = self.library.note(copy, now=LATER, progress=progress)
+        except Conflict:
+            self._see_nothing_changed(before)
+            return before
+        self._see_a_rightful_writer(copy, before, after)
+        assert after.stage is before.stage
+        return after
+
+    def _see_nothing_changed(self, before: Video) -> None:
+        assert self.kept == before
+
+    def _see_a_rightful_writer(self, copy: Video, before: Video, after: Video) -> None:
+        assert copy == before, "a stale writer won"
+        assert before.failure is None, "a failed video went on"
+        assert self.kept == after
+        assert after.version == before.version + 1
+
+    @invariant()
+    def the_version_only_rises_and_the_ends_stay(self) -> None:
+        kept = self.kept
+        if self.previous is not None:
+            assert kept.version > self.previous.version or kept == self.previous
+            assert not self.previous.status.is_terminal or kept.status is self.previous.status
+            assert self.previous.stage is not Stage.DONE or kept.stage is Stage.DONE
+        self.previous = kept
+
+
+TestVideoTransitions = VideoTransitions.TestCase

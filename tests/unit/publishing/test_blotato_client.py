@@ -1,0 +1,492 @@
+"""Blotato's REST API: what is sent, and what its answers mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import ValidationError
+
+from mediaposter.errors import ConfigurationError, ErrorCode, PostUnknown, PublisherError
+from mediaposter.publishing.blotato_client import BlotatoClient
+from mediaposter.publishing.publisher_interface import PostReport, PostStatus
+from tests.builders import a_target
+
+KEY = "blotato-key-of-the-test=="
+PRESIGNED_URL = "https://storage.example/put/clip.mp4?X-Amz-Signature=5ec7e7"
+PUBLIC_URL = "https://database.blotato.io/1/clip.mp4"
+MEDIA_URL = "https://media.example/clip.mp4"
+MP4 = b"\x00\x00\x00\x18ftypisom" * 40_000
+
+UPLOAD = httpx.Response(201, json={"presignedUrl": PRESIGNED_URL, "publicUrl": PUBLIC_URL})
+ACCEPTED = httpx.Response(201, json={"postSubmissionId": "submission-1"})
+
+Reply = httpx.Response | Exception
+
+
+class Blotato:
+    """Answers one call after the other, and remembers each with the body that came."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.requests: list[httpx.Request] = []
+        self._replies = list(replies)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        self.requests.append(request)
+        reply = self._replies.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    @property
+    def body(self) -> Any:
+        """Give the JSON of the last call."""
+        return json.loads(self.requests[-1].content)
+
+
+def connect(*replies: Reply) -> tuple[Blotato, BlotatoClient]:
+    blotato = Blotato(*replies)
+    return blotato, BlotatoClient(KEY, base_url="https://blotato.example/v2/", transport=httpx.MockTransport(blotato))
+
+
+def publish(client: BlotatoClient) -> PostReport:
+    return client.publish(a_target(), text="Look up", media_url=MEDIA_URL)
+
+
+def upload(client: BlotatoClient) -> str:
+    chunks: Iterator[bytes] = iter([MP4[:1_000], MP4[1_000:]])
+    return client.upload_stream(chunks, size_bytes=len(MP4), filename="clip.mp4")
+
+
+def check(client: BlotatoClient) -> PostReport:
+    return client.get_post("submission-1")
+
+
+CALLS = pytest.mark.parametrize("call", [publish, upload, check], ids=["publish", "upload", "check"])
+
+
+def error_of(call: Callable[[BlotatoClient], object], *replies: Reply) -> PublisherError:
+    blotato, client = connect(*replies)
+    with pytest.raises(PublisherError) as error:
+        call(client)
+    assert len(blotato.requests) == len(replies), "sent again by itself"
+    return error.value
+
+
+def refusal_of(call: Callable[[BlotatoClient], object], *replies: Reply) -> PublisherError:
+    """Give an error that says that nothing was posted."""
+    error = error_of(call, *replies)
+    assert not isinstance(error, PostUnknown)
+    return error
+
+
+def test_a_client_without_a_key_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BLOTATO_API_KEY", raising=False)
+
+    with pytest.raises(ConfigurationError, match="BLOTATO_API_KEY"):
+        BlotatoClient()
+
+
+def test_the_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLOTATO_API_KEY", KEY)
+    blotato = Blotato(ACCEPTED)
+
+    publish(BlotatoClient(transport=httpx.MockTransport(blotato)))
+
+    assert blotato.requests[0].headers["blotato-api-key"] == KEY
+    assert blotato.requests[0].url.host == "backend.blotato.com"
+
+
+def status(word: str, **fields: object) -> httpx.Response:
+    return httpx.Response(200, json={"postSubmissionId": "submission-1", "status": word, **fields})
+
+
+@pytest.mark.parametrize(
+    ("call", "replies"),
+    [(publish, [ACCEPTED]), (upload, [UPLOAD, httpx.Response(200)]), (check, [status("published")])],
+    ids=["publish", "upload", "check"],
+)
+def test_the_key_goes_verbatim_into_its_own_header(
+    call: Callable[[BlotatoClient], object], replies: list[Reply]
+) -> None:
+    blotato, client = connect(*replies)
+
+    call(client)
+
+    assert blotato.requests[0].headers["blotato-api-key"] == KEY
+    assert "authorization" not in blotato.requests[0].headers
+
+
+def test_a_post_is_written_as_documented() -> None:
+    blotato, client = connect(ACCEPTED)
+
+    client.publish(a_target("facebook", "98432"), text="Look up", media_url=MEDIA_URL)
+
+    assert (blotato.requests[0].method, str(blotato.requests[0].url)) == ("POST", "https://blotato.example/v2/posts")
+    assert blotato.body == {
+        "post": {
+            "accountId": "98432",
+            "content": {"text": "Look up", "mediaUrls": [MEDIA_URL], "platform": "facebook"},
+            "target": {"targetType": "facebook", "pageId": "12345", "mediaType": "reel"},
+        }
+    }
+
+
+def test_an_accepted_post_is_in_progress_and_not_yet_published() -> None:
+    _, client = connect(ACCEPTED)
+
+    assert publish(client) == PostReport(submission_id="submission-1", status=PostStatus.IN_PROGRESS)
+
+
+def test_an_accepted_post_with_a_time_is_scheduled() -> None:
+    _, client = connect(
+        httpx.Response(201, json={"postSubmissionId": "submission-1", "scheduledTime": "2026-12-01T15:00:00Z"})
+    )
+
+    assert publish(client) == PostReport(
+        submission_id="submission-1",
+        status=PostStatus.SCHEDULED,
+        scheduled_time=datetime(2026, 12, 1, 15, tzinfo=UTC),
+    )
+
+
+def test_what_is_new_in_an_answer_does_not_matter() -> None:
+    _, client = connect(httpx.Response(201, json={"postSubmissionId": "submission-1", "new": {"field": 1}}))
+
+    assert publish(client).submission_id == "submission-1"
+
+
+def test_a_post_can_be_made_from_plain_arguments() -> None:
+    blotato, client = connect(ACCEPTED)
+
+    client.create_post(
+        account_id="98432",
+        platform="tiktok",
+        text="Look up",
+        media_urls=[MEDIA_URL],
+        privacy_level="SELF_ONLY",
+    )
+
+    assert blotato.body["post"]["accountId"] == "98432"
+    assert blotato.body["post"]["target"]["privacyLevel"] == "SELF_ONLY"
+    assert blotato.body["post"]["target"]["isAiGenerated"] is True
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"platform": "tiktok"}, {"platform": "twitter", "isDraft": True}, {"platform": "twitter", "text": "x" * 281}],
+)
+def test_a_post_that_does_not_fit_its_network_is_never_sent(fields: dict[str, Any]) -> None:
+    blotato, client = connect()
+
+    with pytest.raises(ValidationError):
+        client.create_post(**{"account_id": "1", "text": "Look up", "media_urls": [MEDIA_URL], **fields})
+
+    assert blotato.requests == []
+
+
+NEVER_SENT = [
+    httpx.ConnectError("refused"),
+    httpx.ConnectTimeout("no answer"),
+    httpx.PoolTimeout("no connection"),
+    httpx.UnsupportedProtocol("htp"),
+]
+LOST = [
+    httpx.ReadTimeout("slow"),
+    httpx.WriteTimeout("slow"),
+    httpx.ReadError("reset by peer"),
+    httpx.WriteError("broken pipe"),
+    httpx.CloseError("closed"),
+    httpx.RemoteProtocolError("Server disconnected without sending a response."),
+    httpx.DecodingError("not gzip"),
+]
+
+
+@pytest.mark.parametrize("error", NEVER_SENT, ids=lambda error: type(error).__name__)
+def test_a_post_that_never_left_may_be_sent_later(error: Exception) -> None:
+    refusal = refusal_of(publish, error)
+
+    assert (refusal.code, refusal.transient) == (ErrorCode.PROVIDER_ERROR, True)
+    assert refusal.message == f"Blotato could not be reached: {type(error).__name__}."
+
+
+@pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
+def test_a_post_that_left_without_an_answer_may_be_public(error: Exception) -> None:
+    unknown = error_of(publish, error)
+
+    assert isinstance(unknown, PostUnknown)
+    assert (unknown.code, unknown.transient) == (ErrorCode.SUBMISSION_UNKNOWN, False)
+    assert unknown.message == f"Blotato did not answer the post: {type(error).__name__}. It may be public."
+
+
+@pytest.mark.parametrize("status_code", [500, 502, 503, 504, 599, 408, 300, 301, 302, 303, 304, 307, 308])
+def test_an_answer_that_is_neither_yes_nor_no_may_be_public(status_code: int) -> None:
+    unknown = error_of(publish, httpx.Response(status_code, json={"message": "hm"}))
+
+    assert isinstance(unknown, PostUnknown)
+    assert unknown.message == f"Blotato answered {status_code} to the post. It may be public."
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        httpx.Response(201),
+        httpx.Response(204),
+        httpx.Response(200, text="<html>OK</html>"),
+        httpx.Response(201, json={}),
+        httpx.Response(201, json=[]),
+        httpx.Response(201, json={"postSubmissionId": None}),
+        httpx.Response(201, json={"postSubmissionId": ""}),
+        httpx.Response(202, json={"postSubmissionId": "submission-1", "scheduledTime": "soon"}),
+        httpx.Response(201, content=b"\xff\xfe"),
+    ],
+    ids=lambda reply: repr(reply.content[:30]),
+)
+def test_a_yes_without_an_id_may_be_public(reply: httpx.Response) -> None:
+    unknown = error_of(publish, reply)
+
+    assert isinstance(unknown, PostUnknown)
+    assert unknown.message == "Blotato took the post but its answer has no id. It may be public."
+
+
+REFUSALS = pytest.mark.parametrize(
+    ("status_code", "code", "is_transient"),
+    [
+        (400, ErrorCode.INVALID_REQUEST, False),
+        (401, ErrorCode.AUTHENTICATION, False),
+        (402, ErrorCode.INSUFFICIENT_CREDIT, False),
+        (403, ErrorCode.AUTHENTICATION, False),
+        (404, ErrorCode.INVALID_REQUEST, False),
+        (409, ErrorCode.INVALID_REQUEST, False),
+        (422, ErrorCode.INVALID_REQUEST, False),
+        (429, ErrorCode.RATE_LIMITED, True),
+    ],
+)
+
+
+@CALLS
+@REFUSALS
+def test_a_refusal_is_in_blotatos_words(
+    call: Callable[[BlotatoClient], object], status_code: int, code: ErrorCode, is_transient: bool
+) -> None:
+    refusal = refusal_of(call, httpx.Response(status_code, json={"message": "body.post.target must be an object"}))
+
+    assert (refusal.code, refusal.transient) == (code, is_transient)
+    assert refusal.message == "body.post.target must be an object"
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'{"message": 1}', b"\xff", b'{"error": "no"}'])
+def test_a_refusal_without_words_tells_its_number(content: bytes) -> None:
+    assert refusal_of(publish, httpx.Response(422, content=content)).message == "Blotato answered 422."
+
+
+@pytest.mark.parametrize(
+    ("message", "headers", "wait_seconds"),
+    [
+        ("Too many requests. Try again in 20 seconds.", {}, 20),
+        ("Retry after 1500 ms", {}, 1.5),
+        ("Please wait 2 minutes", {}, 120),
+        ("Wait 1m", {}, 60),
+        ("wait 7s", {}, 7),
+        ("Wait 0.5 sec", {}, 0.5),
+        ("Too many requests.", {"Retry-After": "33"}, 33),
+        ("Try again in 20 seconds.", {"Retry-After": "33"}, 33),
+        ("Too many requests.", {}, 60),
+        ("Too many requests.", {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 60),
+        ("Too many requests.", {"Retry-After": "²"}, 60),
+        ("Limit 30 requests", {}, 60),
+    ],
+)
+def test_a_limit_says_how_long_to_wait(message: str, headers: dict[str, str], wait_seconds: float) -> None:
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    refusal = refusal_of(publish, httpx.Response(429, headers=encoded, json={"message": message}))
+
+    assert refusal.retry_after_seconds == wait_seconds
+
+
+@pytest.mark.parametrize("status_code", [401, 422])
+def test_only_a_limit_is_waited_for(status_code: int) -> None:
+    reply = httpx.Response(status_code, headers={"Retry-After": "33"}, json={"message": "Try again in 20 seconds."})
+
+    assert refusal_of(publish, reply).retry_after_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "report"),
+    [
+        (
+            status("published", publicUrl="https://x.com/1"),
+            PostReport(submission_id="submission-1", status=PostStatus.PUBLISHED, public_url="https://x.com/1"),
+        ),
+        (status("published"), PostReport(submission_id="submission-1", status=PostStatus.PUBLISHED)),
+        (
+            status("failed", errorMessage="reached_active_user_cap"),
+            PostReport(submission_id="submission-1", status=PostStatus.FAILED, error_message="reached_active_user_cap"),
+        ),
+        (
+            status("scheduled", scheduledTime="2026-12-01T15:00:00Z"),
+            PostReport(
+                submission_id="submission-1",
+                status=PostStatus.SCHEDULED,
+                scheduled_time=datetime(2026, 12, 1, 15, tzinfo=UTC),
+            ),
+        ),
+        (status("in-progress"), PostReport(submission_id="submission-1", status=PostStatus.IN_PROGRESS)),
+    ],
+)
+def test_a_status_is_read(reply: httpx.Response, report: PostReport) -> None:
+    _, client = connect(reply)
+
+    assert check(client) == report
+
+
+@pytest.mark.parametrize("word", ["processing", "PUBLISHED", "", "success"])
+def test_a_word_nobody_documented_is_no_end(word: str) -> None:
+    _, client = connect(status(word))
+
+    assert check(client).status is PostStatus.IN_PROGRESS
+
+
+def test_an_id_cannot_lead_to_another_route() -> None:
+    blotato, client = connect(status("published"))
+
+    client.get_post("../users/me?x=1#y")
+
+    assert blotato.requests[0].url.raw_path == b"/v2/posts/..%2Fusers%2Fme%3Fx%3D1%23y"
+
+
+@pytest.mark.parametrize("error", [*NEVER_SENT, *LOST], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("call", [check, upload], ids=["check", "upload"])
+def test_a_call_nobody_sees_may_be_made_again_after_any_break(
+    call: Callable[[BlotatoClient], object], error: Exception
+) -> None:
+    refusal = refusal_of(call, error)
+
+    assert (refusal.code, refusal.transient) == (ErrorCode.PROVIDER_ERROR, True)
+
+
+@pytest.mark.parametrize("status_code", [408, 500, 502, 503])
+@pytest.mark.parametrize("call", [check, upload], ids=["check", "upload"])
+def test_a_call_nobody_sees_may_be_made_again_after_a_fault(
+    call: Callable[[BlotatoClient], object], status_code: int
+) -> None:
+    assert refusal_of(call, httpx.Response(status_code)).transient is True
+
+
+@pytest.mark.parametrize("call", [check, upload], ids=["check", "upload"])
+def test_a_yes_that_is_not_as_documented_is_a_passing_fault(call: Callable[[BlotatoClient], object]) -> None:
+    refusal = refusal_of(call, httpx.Response(200, text="<html>"))
+
+    assert (refusal.code, refusal.transient) == (ErrorCode.PROVIDER_ERROR, True)
+    assert refusal.message == "blotato.example answered 200 with something else than expected."
+
+
+def test_a_video_is_sent_to_the_address_blotato_gives_for_its_name() -> None:
+    blotato, client = connect(UPLOAD, httpx.Response(200))
+
+    assert upload(client) == PUBLIC_URL
+
+    ask, put = blotato.requests
+    assert (ask.method, str(ask.url)) == ("POST", "https://blotato.example/v2/media/uploads")
+    assert json.loads(ask.content) == {"filename": "clip.mp4"}
+    assert (put.method, str(put.url)) == ("PUT", PRESIGNED_URL)
+    assert put.content == MP4
+
+
+def test_an_upload_tells_its_length_and_is_not_chunked() -> None:
+    blotato, client = connect(UPLOAD, httpx.Response(200))
+
+    upload(client)
+
+    headers = blotato.requests[1].headers
+    assert headers["content-length"] == str(len(MP4))
+    assert headers["content-type"] == "video/mp4"
+    assert "transfer-encoding" not in headers
+
+
+def test_the_key_never_goes_to_the_presigned_address() -> None:
+    blotato, client = connect(UPLOAD, httpx.Response(200))
+
+    upload(client)
+
+    assert KEY not in str(blotato.requests[1].headers.multi_items())
+
+
+def test_a_file_is_sent_under_its_name(tmp_path: Path) -> None:
+    blotato, client = connect(UPLOAD, httpx.Response(200))
+    path = tmp_path / "kite.mp4"
+    path.write_bytes(MP4)
+
+    assert client.upload_media(path) == PUBLIC_URL
+
+    assert json.loads(blotato.requests[0].content) == {"filename": "kite.mp4"}
+    assert blotato.requests[1].content == MP4
+    assert blotato.requests[1].headers["content-length"] == str(len(MP4))
+
+
+@pytest.mark.parametrize("url", ["https://media.example/clip.mp4", "http://media.example/clip.mp4"])
+def test_a_public_address_is_handed_on(url: str) -> None:
+    blotato, client = connect(httpx.Response(201, json={"url": PUBLIC_URL, "id": "1"}))
+
+    assert client.upload_media(url) == PUBLIC_URL
+
+    assert str(blotato.requests[0].url) == "https://blotato.example/v2/media"
+    assert blotato.body == {"url": url}
+
+
+@pytest.mark.parametrize(
+    ("status_code", "code", "is_transient"),
+    [
+        (403, ErrorCode.PROVIDER_ERROR, True),  # the address ran out: a new one is asked for
+        (400, ErrorCode.PROVIDER_ERROR, True),
+        (500, ErrorCode.PROVIDER_ERROR, True),
+        (302, ErrorCode.PROVIDER_ERROR, True),
+        (413, ErrorCode.INVALID_REQUEST, False),
+        (415, ErrorCode.INVALID_REQUEST, False),
+        (422, ErrorCode.INVALID_REQUEST, False),
+    ],
+)
+def test_a_refused_upload_is_final_only_when_another_address_cannot_help(
+    status_code: int, code: ErrorCode, is_transient: bool
+) -> None:
+    refusal = refusal_of(upload, UPLOAD, httpx.Response(status_code, text="<Error/>"))
+
+    assert (refusal.code, refusal.transient) == (code, is_transient)
+    assert refusal.message == f"Blotato's storage answered {status_code} to the upload of {len(MP4)} bytes."
+
+
+@pytest.mark.parametrize("error", [*NEVER_SENT, *LOST], ids=lambda error: type(error).__name__)
+def test_an_upload_that_breaks_off_may_be_made_again(error: Exception) -> None:
+    refusal = refusal_of(upload, UPLOAD, error)
+
+    assert (refusal.code, refusal.transient) == (ErrorCode.PROVIDER_ERROR, True)
+    assert refusal.message == f"The upload to Blotato broke off: {type(error).__name__}."
+
+
+@pytest.mark.parametrize("error_type", [httpx.ConnectError, httpx.ReadError, httpx.WriteTimeout])
+def test_no_message_repeats_the_presigned_address_or_the_key(error_type: type[httpx.TransportError]) -> None:
+    leaky = error_type(f"{PRESIGNED_URL} with {KEY}")
+
+    for error in (
+        error_of(upload, UPLOAD, leaky),
+        error_of(upload, leaky),
+        error_of(publish, leaky),
+        error_of(check, leaky),
+        error_of(upload, UPLOAD, httpx.Response(403, text=PRESIGNED_URL)),
+    ):
+        assert "5ec7e7" not in str(error)
+        assert "storage.example" not in str(error)
+        assert KEY not in str(error)
+
+
+def test_the_client_does_not_show_its_key() -> None:
+    _, client = connect()
+
+    assert KEY not in repr(client)
