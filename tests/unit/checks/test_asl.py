@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from checks.asl import check_asl
-from checks.state_machine import Scope, count_history_events
+from checks.state_machine import Loop, Scope, count_history_events
 from tests.unit.checks.planting import plant, run_check
 
 _FILE = "statemachine/video.asl.json"
@@ -129,6 +129,11 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="an unreachable state",
         ),
         pytest.param(
+            lambda states: states.update({"Rest": {"Type": "Pass", "Next": "Sleep"}, "Sleep": {"Type": "Succeed"}}),
+            'State "Sleep": nothing leads to it',
+            id="a state that only an unreachable one leads to",
+        ),
+        pytest.param(
             lambda states: states["Close Video"].update(QueryLanguage="JSONata"),
             'State "Close Video": QueryLanguage stands at the top level only',
             id="a query language of one state",
@@ -162,6 +167,16 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             lambda states: states["Wait For Render"].update(Assign={"polls": 1}),
             'State "Wait For Render": nothing bounds the loop',
             id="a counter that the loop sets back",
+        ),
+        pytest.param(
+            lambda states: states["Wait For Render"].update(Assign={"polls": "{% $polls - 1 %}"}),
+            'State "Wait For Render": nothing bounds the loop',
+            id="a counter that the loop lowers",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task["Assign"].update(polls="{% $stores + 1 %}")),
+            'State "Wait For Render": nothing bounds the loop',
+            id="a counter that takes the value of another",
         ),
         pytest.param(
             lambda states: states["Prepare"]["Assign"].pop("polls"),
@@ -298,6 +313,20 @@ def test_the_events_of_an_execution_are_counted_as_step_functions_writes_them() 
     # 10 rounds of 5 + 2 × 3 for the task, 2 for the choice and 2 for the wait; 20 items of 2 + 11 in a map of 4; the
     # pass has 2, and so have the start and the end.
     assert count_history_events(Scope.model_validate(machine), map_items=20) == 10 * 15 + 20 * 13 + 4 + 2 + 2
+
+
+def test_each_way_round_is_listed_once() -> None:
+    states = {"Ask": {"Type": "Pass", "Next": "Rest"}, "Rest": {"Type": "Wait", "Next": "Ask"}}
+
+    assert Scope.model_validate({"StartAt": "Ask", "States": states}).list_loops() == [
+        Loop(("Ask", "Rest"), None, None)
+    ]
+
+
+def test_a_loop_without_a_bound_counts_once() -> None:
+    states = {"Ask": {"Type": "Pass", "Next": "Rest"}, "Rest": {"Type": "Wait", "Next": "Ask"}}
+
+    assert count_history_events(Scope.model_validate({"StartAt": "Ask", "States": states}), map_items=1) == 2 + 2 + 2
 
 
 def test_the_longest_history_is_told(root: Path) -> None:

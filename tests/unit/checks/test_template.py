@@ -51,6 +51,14 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="everything on the bucket allowed",
         ),
         pytest.param(
+            "            - Sid: RecordVideo\n",
+            "            - Sid: Less\n              Effect: Deny\n              Action: dynamodb:*\n"
+            "              Resource: !GetAtt LibraryTable.Arn\n            - Sid: RecordVideo\n",
+            "SubmitFunction",
+            "the action dynamodb:* names more than it needs",
+            id="a wildcard action denied",
+        ),
+        pytest.param(
             "              Action: states:DescribeExecution\n",
             "              NotAction: states:StopExecution\n",
             "SweepFunction",
@@ -87,6 +95,13 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             "SweepFunction",
             "its EventInvokeConfig must have a DestinationConfig with OnFailure",
             id="an asynchronous function whose failures go nowhere",
+        ),
+        pytest.param(
+            "      CodeUri: functions/submit\n",
+            "      CodeUri: functions/submit\n      EventInvokeConfig: {MaximumRetryAttempts: 0}\n",
+            "SubmitFunction",
+            "its EventInvokeConfig must have a DestinationConfig with OnFailure",
+            id="an invoke configuration whose failures go nowhere",
         ),
         pytest.param(
             "      EventInvokeConfig:\n        MaximumRetryAttempts: 2\n        DestinationConfig:\n"
@@ -153,6 +168,34 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="plain HTTP",
         ),
         pytest.param(
+            "            Effect: Deny\n",
+            "            Effect: Allow\n",
+            "VideoBucket",
+            "a policy must deny s3:* to all",
+            id="plain HTTP allowed",
+        ),
+        pytest.param(
+            '            Principal: "*"\n',
+            "            Principal: {Service: lambda.amazonaws.com}\n",
+            "VideoBucket",
+            "a policy must deny s3:* to all",
+            id="plain HTTP to all but one",
+        ),
+        pytest.param(
+            "            Action: s3:*\n",
+            "            Action: s3:PutObject\n",
+            "VideoBucket",
+            "a policy must deny s3:* to all",
+            id="plain HTTP to read",
+        ),
+        pytest.param(
+            "      Bucket: !Ref VideoBucket\n",
+            "      Bucket: another\n",
+            "VideoBucket",
+            "a policy must deny s3:* to all",
+            id="a policy of another bucket",
+        ),
+        pytest.param(
             '[!GetAtt VideoBucket.Arn, !Sub "${VideoBucket.Arn}/*"]',
             "[!GetAtt VideoBucket.Arn]",
             "VideoBucket",
@@ -203,7 +246,7 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
         ),
         pytest.param(
             "        - Statement:\n            - Sid: RecordVideo\n",
-            "        - AmazonS3FullAccess\n        - Statement:\n            - Sid: RecordVideo\n",
+            "        - StatementKeeperFullAccess\n        - Statement:\n            - Sid: RecordVideo\n",
             "SubmitFunction",
             "its Policies must be statements that name their actions",
             id="a policy from elsewhere",
@@ -271,6 +314,19 @@ def test_an_anchor_and_its_alias_are_named_by_their_lines(root: Path) -> None:
 def test_a_name_that_comes_from_the_stack_is_allowed(root: Path) -> None:
     billing = "      BillingMode: PAY_PER_REQUEST\n"
     plant(root, "template.yaml", billing, billing + '      TableName: !Sub "${AWS::StackName}-library"\n')
+
+    assert check_rules(root) == []
+
+
+def test_a_schedule_of_a_state_machine_needs_no_invoke_configuration(root: Path) -> None:
+    events = """      Events:
+        Nightly:
+          Type: ScheduleV2
+          Properties:
+            ScheduleExpression: rate(1 day)
+            DeadLetterConfig: {Arn: !GetAtt DeadLetterQueue.Arn}
+"""
+    plant(root, "template.yaml", "      Tracing: {Enabled: true}\n", f"      Tracing: {{Enabled: true}}\n{events}")
 
     assert check_rules(root) == []
 

@@ -249,6 +249,16 @@ def test_without_a_validator_the_video_is_read_again_and_compared() -> None:
     assert provider.asked == [(0, None), (0, None)]
 
 
+def test_a_video_that_was_compared_is_resumed_under_its_new_validator() -> None:
+    provider = Provider(
+        Attempt(stops_at=450, raises=LOST),
+        Attempt(stops_at=600, raises=LOST, honours_range=False, validator='"v2"'),
+        Attempt(validator='"v2"'),
+    )
+    assert b"".join(ingest_from(provider.open)) == MP4
+    assert provider.asked == [(0, None), (450, '"v1"'), (600, '"v2"')]
+
+
 def test_a_rest_under_another_validator_is_refused() -> None:
     provider = Provider(Attempt(stops_at=450, raises=LOST), Attempt(validator='"v2"'))
     with pytest.raises(MediaError, match="changed at the provider after 450 bytes"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+from zlib import crc32
 
 import boto3
 import pytest
@@ -126,6 +128,26 @@ def test_a_video_of_many_parts_is_stored_in_order(s3: S3Client, library: MediaLi
     stored = store(library, serve(long_mp4))
     assert sha256(read(s3, KEY)).hexdigest() == stored.sha256 == sha256(long_mp4).hexdigest()
     assert s3.head_object(Bucket=BUCKET, Key=KEY)["ETag"].endswith('-3"')
+
+
+def test_each_part_is_sent_and_completed_with_its_checksum(
+    s3: S3Client, library: MediaLibrary, moov_first_mp4: bytes
+) -> None:
+    sent: list[str | None] = []
+    completed: list[bytes] = []
+
+    def note_part(params: dict[str, Any], **_: object) -> None:
+        sent.append(params["headers"].get("x-amz-checksum-crc32"))
+
+    def note_completion(params: dict[str, Any], **_: object) -> None:
+        completed.append(params["body"])
+
+    s3.meta.events.register("before-call.s3.UploadPart", note_part)
+    s3.meta.events.register("before-call.s3.CompleteMultipartUpload", note_completion)
+    store(library, serve(moov_first_mp4))
+    checksum = b64encode(crc32(moov_first_mp4).to_bytes(4, "big")).decode()
+    assert sent == [checksum]
+    assert f"<ChecksumCRC32>{checksum}</ChecksumCRC32>".encode() in completed[0]
 
 
 def test_a_broken_download_is_resumed_into_the_same_object(

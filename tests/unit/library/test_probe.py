@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -74,6 +75,28 @@ def test_a_thumbnail_of_a_black_clip_is_black(make_video: MakeVideo) -> None:
 def test_a_thumbnail_does_not_look_beyond_the_first_seconds(make_video: MakeVideo) -> None:
     path = make_video(black_frames=100, frames=120, audio=False)
     assert sum(open_thumbnail(path).resize((1, 1)).tobytes()) < 15
+
+
+def test_a_clip_of_one_frame_in_five_seconds_has_a_thumbnail(tmp_path: Path) -> None:
+    path = tmp_path / "slow.mp4"
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(1, 5))
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame(320, 180, "yuv420p")))
+        container.mux(stream.encode(None))
+    assert open_thumbnail(path).size == (320, 180)
+
+
+def test_another_container_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame(320, 180, "yuv420p")))
+        container.mux(stream.encode(None))
+    with pytest.raises(MediaError, match="cannot be read"):
+        probe_video(path)
 
 
 def test_a_thumbnail_has_at_most_640_pixels_a_side(tmp_path: Path) -> None:

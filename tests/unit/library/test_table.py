@@ -248,3 +248,20 @@ def test_a_transaction_that_was_cancelled_for_another_reason_is_no_conflict() ->
 
         with pytest.raises(ClientError, match="TransactionCanceled"):
             LibraryTable(client, "library").create([Note(), Note(sk="B")])
+
+
+def test_reads_see_every_write_before_them() -> None:
+    client = make_client()
+    key = {"pk": {"S": "NOTE#1"}, "sk": {"S": "NOTE"}}
+    query = {
+        "TableName": "library",
+        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+        "ExpressionAttributeValues": {":pk": {"S": "NOTE#1"}, ":sk": {"S": "N"}},
+        "ConsistentRead": True,
+    }
+    with Stubber(client) as stubber:
+        stubber.add_response("get_item", {"Item": key}, {"TableName": "library", "Key": key, "ConsistentRead": True})
+        stubber.add_response("query", {"Items": [key]}, query)
+
+        assert LibraryTable(client, "library").get(Key("NOTE#1", "NOTE")) == {"pk": "NOTE#1", "sk": "NOTE"}
+        assert LibraryTable(client, "library").query_prefix("NOTE#1", "N") == [{"pk": "NOTE#1", "sk": "NOTE"}]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta, timezone
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -109,6 +111,21 @@ def test_a_video_can_fail_until_it_is_kept(library: VideoLibrary, stage: Stage) 
     assert library.fail(library.get(VIDEO_ID), FAILURE, now=LATER).status is VideoStatus.FAILED
 
 
+@pytest.mark.parametrize("stage", UNKEPT)
+def test_a_failed_video_stays_failed_where_it_was(library: VideoLibrary, stage: Stage) -> None:
+    failed = a_video(stage=stage, failure=FAILURE)
+    library.create(failed, [])
+
+    writes: list[Callable[[], object]] = [
+        lambda: library.fail(failed, FAILURE, now=LATER),
+        lambda: library.note(failed, now=LATER, progress=50),
+        *[partial(library.advance, failed, after, now=LATER) for after in Stage],
+    ]
+    for write in writes:
+        with pytest.raises(Conflict, match=rf"The video video_1 is failed at {stage} and stays so"):
+            write()
+
+
 @pytest.mark.parametrize("stage", KEPT)
 def test_a_kept_video_can_never_fail(library: VideoLibrary, stage: Stage) -> None:
     library.create(a_video(stage=stage), [])
@@ -190,6 +207,12 @@ def test_a_new_video_waits_to_be_started(library: VideoLibrary) -> None:
 def test_a_video_that_was_taken_up_no_longer_waits(library: VideoLibrary) -> None:
     library.create(a_video(), [])
     library.advance(library.get(VIDEO_ID), Stage.SUBMITTING, now=LATER, attempts=(an_attempt(),))
+
+    assert list_waiting(library) == []
+
+
+def test_a_queued_video_that_was_tried_before_no_longer_waits(library: VideoLibrary) -> None:
+    library.create(a_video(attempts=(an_attempt(),)), [])
 
     assert list_waiting(library) == []
 

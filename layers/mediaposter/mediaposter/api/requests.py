@@ -19,7 +19,7 @@ METADATA_PAIRS_MAX = 16  # as in OpenAI's other resources
 def _parse_seconds(value: object) -> object:
     # The SDK sends "8"; people write 8. To Python True is a number, to a caller it is not.
     if isinstance(value, bool):
-        raise ValueError("must be a number of seconds")
+        raise ValueError("must be a number of seconds")  # noqa: TRY004 (Pydantic takes a ValueError for a refusal)
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
@@ -165,7 +165,7 @@ def _explain(error: ValidationError) -> InvalidRequest:
 
 
 def _name_field(location: tuple[int | str, ...]) -> str:
-    """Write a location as callers do, `publish[0].page_id`; the union's tag and the mark of a key are not part of it."""
+    """Write a location as callers do, `publish[0].page_id`, without the union's tag and the mark of a key."""
     name = ""
     previous: int | str = ""
     for part in location:
