@@ -77,9 +77,14 @@ class World:
         self.statuses: list[Status] = []
 
         self.submit = SubmitVideo(
-            library=self.library, catalog=CATALOG, workflow=self.workflow, clock=self.clock, new_id=lambda: VIDEO_ID
+            library=self.library,
+            ledger=self.ledger,
+            catalog=CATALOG,
+            workflow=self.workflow,
+            count_metric=self.metrics.append,
+            clock=self.clock,
+            new_id=lambda: VIDEO_ID,
         )
-        self.sweep = SweepVideos(library=self.library, workflow=self.workflow, clock=self.clock)
         self.start = StartGeneration(
             library=self.library,
             models=self._give_model,
@@ -116,6 +121,7 @@ class World:
             count_metric=self.metrics.append,
             clock=self.clock,
         )
+        self.sweep = SweepVideos(library=self.library, workflow=self.workflow, close=self.close, clock=self.clock)
         self.read = ReadLibrary(library=self.library, ledger=self.ledger, media=self.media)
 
     @property

@@ -122,6 +122,21 @@ class DeployedStack:
         listed = self.aws("s3").list_multipart_uploads(Bucket=self.world.stack.bucket, Prefix=f"videos/{video_id}/")
         return len(listed.get("Uploads", []))
 
+    def read_logs(self) -> str:
+        """Read everything the functions logged."""
+        logs = self.aws("logs")
+        groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+        pages = [
+            page for group in groups for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        ]
+        return "\n".join(event["message"] for page in pages for event in page["events"])
+
+    def read_history(self, video_id: str) -> str:
+        """Read the history of the execution of a video, as text."""
+        arn = self.world.stack.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{video_id}"
+        history = self.aws("stepfunctions").get_execution_history(executionArn=arn, includeExecutionData=True)
+        return str(history["events"])
+
     @contextmanager
     def waiting(self, scale: float) -> Iterator[None]:
         """Change what a second of the machine's waits takes, for a while."""

@@ -186,7 +186,13 @@ def submit_video() -> SubmitVideo:
     from mediaposter.pipeline.submit import SubmitVideo
 
     return SubmitVideo(
-        library=video_library(), catalog=built_in_catalog(), workflow=workflow(), clock=now, new_id=new_video_id
+        library=video_library(),
+        ledger=post_ledger(),
+        catalog=built_in_catalog(),
+        workflow=workflow(),
+        count_metric=_count,
+        clock=now,
+        new_id=new_video_id,
     )
 
 
@@ -203,7 +209,7 @@ def sweep_videos() -> SweepVideos:
     """Build the use case behind the sweep."""
     from mediaposter.pipeline.submit import SweepVideos
 
-    return SweepVideos(library=video_library(), workflow=workflow(), clock=now)
+    return SweepVideos(library=video_library(), workflow=workflow(), close=close_video(), clock=now)
 
 
 @cache

@@ -23,7 +23,7 @@ class Settings(BaseModel):
     sora_base_url: str = Field(default="", alias="SORA_BASE_URL")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
     call_lease_seconds: int = Field(default=120, alias="CALL_LEASE_SECONDS", gt=0)
-    generation_timeout_seconds: int = Field(default=3600, alias="GENERATION_TIMEOUT_SECONDS", gt=0, le=86_400)
+    generation_timeout_seconds: int = Field(default=3600, alias="GENERATION_TIMEOUT_SECONDS", gt=0, le=43_200)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -38,7 +38,7 @@ class VideoGenerationRequest(BaseModel):
     `input_image` is a path, an https URL or a data URI of the reference image.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     prompt: str = Field(min_length=1)
     model: str | None = None

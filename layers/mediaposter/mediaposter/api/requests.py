@@ -36,6 +36,8 @@ def _parse_json_text(value: object) -> object:
 def _refuse_blank(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
+    if "\0" in value:
+        raise ValueError("must not have null characters")
     return value
 
 
@@ -53,7 +55,7 @@ MetadataText = Annotated[str, StringConstraints(max_length=512)]
 class CreateVideoRequest(BaseModel):
     """POST /videos: OpenAI's fields, and ours."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     prompt: Annotated[str, Field(min_length=1, max_length=PROMPT_MAX_CHARACTERS), AfterValidator(_refuse_blank)]
     model: Annotated[str, Field(min_length=1, max_length=128)] = "sora-2"

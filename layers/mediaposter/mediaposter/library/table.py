@@ -26,7 +26,8 @@ class Key(NamedTuple):
 class Record(BaseModel):
     """A kept thing: immutable, and numbered so that two writers cannot both win."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # A record holds prompts and captions, and an error ends in a log.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     version: int = 1
 

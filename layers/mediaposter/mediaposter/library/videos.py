@@ -71,7 +71,8 @@ class Video(Record):
     """One video, from the request to the kept MP4.
 
     `model` is what was asked for, `resolved_model` the catalog's name. `lease_expires_at` bounds the
-    provider call that a `submitting` record announces. Money is in micro-dollars.
+    provider call that a `submitting` record announces; `deadline_at` ends the generation, and is set by
+    the first step of the execution. Money is in micro-dollars.
     """
 
     id: str
@@ -115,7 +116,7 @@ class Video(Record):
 
     def index_attributes(self) -> Mapping[str, str]:
         """List a video under the start index only while nothing has taken it up: the sweep reads that."""
-        waits = self.stage is Stage.QUEUED and self.failure is None and not self.attempts
+        waits = self.stage is Stage.QUEUED and self.failure is None and self.deadline_at is None
         return {"awaiting_start": "yes"} if waits else {}
 
 

@@ -11,8 +11,8 @@ from mediaposter.errors import ConfigurationError, ErrorCode, MediaError, MediaP
 from mediaposter.events import VideoEvent
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import PostLedger
-from mediaposter.library.videos import STAGES_OF_A_KEPT_VIDEO, Stage, VideoFailure, VideoLibrary
-from mediaposter.pipeline.generate import Clock, Models
+from mediaposter.library.videos import STAGES_OF_A_KEPT_VIDEO, Stage, Video, VideoFailure, VideoLibrary
+from mediaposter.pipeline.generate import Clock, Models, explain_unknown
 from mediaposter.pipeline.publish import settle_left_over
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
 
@@ -80,7 +80,7 @@ class StoreVideo:
             if step.attempt < STORE_ATTEMPTS_MAX:
                 hint = error.retry_after_seconds if isinstance(error, VideoModelError) else None
                 return wait(hint or 15.0 * step.attempt)
-            code = error.code if isinstance(error, VideoModelError) else ErrorCode.PROVIDER_ERROR
+            code = _judge_refusal(error)
             failure = VideoFailure(
                 code=code, message=f"{video.provider} rendered the video but did not hand it over whole. {error}"
             )
@@ -116,29 +116,15 @@ class CloseVideo:
         video = self._library.get(closing.video_id)
         now = self._clock()
         if video.failure is None and video.stage not in STAGES_OF_A_KEPT_VIDEO:
-            failure = VideoFailure(
-                code=_judge_fault(video.stage),
-                message=(
-                    f"The pipeline broke off at {video.stage} ({closing.fault or 'no reason given'}). "
-                    + (
-                        f"The provider's job is {video.provider_job_id}."
-                        if video.provider_job_id
-                        else "Nothing was posted."
-                    )
-                ),
-            )
+            failure = _explain_break(video, closing.fault)
             video = self._library.fail(video, failure, now=now)
+        code, reason = (
+            (video.failure.code, "The video failed, so nothing was posted.")
+            if video.failure
+            else (ErrorCode.INTERNAL_ERROR, f"The pipeline broke off ({closing.fault}) before anything was sent.")
+        )
         for post in self._ledger.list(video.id):
-            settle_left_over(
-                self._ledger,
-                post,
-                reason="The video failed, so nothing was posted."
-                if video.failure
-                else _explain_unposted(closing.fault),
-                code=video.failure.code if video.failure else ErrorCode.INTERNAL_ERROR,
-                now=now,
-                count_metric=self._count_metric,
-            )
+            settle_left_over(self._ledger, post, reason=reason, code=code, now=now, count_metric=self._count_metric)
         if video.stage is Stage.PUBLISHING:
             video = self._library.advance(video, Stage.DONE, now=now)
         self._send_event(_describe(video.id, video.owner, video.failure))
@@ -146,13 +132,26 @@ class CloseVideo:
         return StepResult(outcome=Outcome.CLOSED)
 
 
-def _explain_unposted(fault: str | None) -> str:
-    return f"The pipeline broke off ({fault or 'no reason given'}) before anything was sent to the network."
+def _judge_refusal(error: VideoModelError | MediaError | ConfigurationError) -> ErrorCode:
+    if isinstance(error, ConfigurationError):
+        return ErrorCode.AUTHENTICATION
+    return error.code if isinstance(error, VideoModelError) else ErrorCode.PROVIDER_ERROR
 
 
-def _judge_fault(stage: Stage) -> ErrorCode:
-    """Say what a break means for the caller: between intent and reply, nobody knows what was accepted."""
-    return ErrorCode.SUBMISSION_UNKNOWN if stage is Stage.SUBMITTING else ErrorCode.INTERNAL_ERROR
+def _explain_break(video: Video, fault: str | None) -> VideoFailure:
+    """Say what a break means for the caller, by how far the video had come."""
+    broke = f"The pipeline broke off at {video.stage} ({fault or 'no reason given'})."
+    if video.stage is Stage.QUEUED:
+        return VideoFailure(
+            code=ErrorCode.INTERNAL_ERROR, message=f"{broke} Nothing was generated or spent; send the request again."
+        )
+    if video.stage is Stage.SUBMITTING:
+        # Between intent and reply, nobody knows what was accepted.
+        return VideoFailure(code=ErrorCode.SUBMISSION_UNKNOWN, message=explain_unknown(broke))
+    return VideoFailure(
+        code=ErrorCode.INTERNAL_ERROR,
+        message=f"{broke} The provider's job {video.provider_job_id} may have been paid for; nothing was posted.",
+    )
 
 
 def _describe(video_id: str, owner: str, failure: VideoFailure | None) -> VideoEvent:

@@ -95,7 +95,7 @@ class StartGeneration:
         try:
             job = model.create_video(_to_generation_request(video))
         except SubmissionUnknown as error:
-            return self._fail(video, error.code, _explain_unknown(error.message))
+            return self._fail(video, error.code, explain_unknown(error.message))
         except VideoModelError as error:
             return self._take_refusal(video, error, deadline_at, step.attempt)
         return self._keep_job(video, job)
@@ -104,7 +104,7 @@ class StartGeneration:
         if video.lease_expires_at is not None and now < video.lease_expires_at:
             return wait((video.lease_expires_at - now).total_seconds())
         return self._fail(
-            video, ErrorCode.SUBMISSION_UNKNOWN, _explain_unknown("The process that submitted it was lost.")
+            video, ErrorCode.SUBMISSION_UNKNOWN, explain_unknown("The process that submitted it was lost.")
         )
 
     def _take_refusal(self, video: Video, error: VideoModelError, deadline_at: datetime, attempt: int) -> StepResult:
@@ -219,7 +219,8 @@ def _fail(library: VideoLibrary, video: Video, code: ErrorCode, message: str, no
     return StepResult(outcome=Outcome.FAILED)
 
 
-def _explain_unknown(message: str) -> str:
+def explain_unknown(message: str) -> str:
+    """Say what to do about a submission whose fate nobody can tell."""
     return (
         f"{message} The provider may have accepted the video and may charge for it, so it was not sent again. "
         "Look at the provider, then submit a new video if there is none."

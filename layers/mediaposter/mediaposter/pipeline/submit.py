@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from mediaposter.ai.catalog import Catalog
 from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.errors import Conflict, ErrorCode, InvalidRequest, NotStarted
-from mediaposter.library.posts import Post
-from mediaposter.library.videos import Video, VideoFailure, VideoLibrary
+from mediaposter.library.posts import Post, PostLedger
+from mediaposter.library.videos import Stage, Video, VideoFailure, VideoLibrary
+from mediaposter.pipeline.publish import settle_left_over
+from mediaposter.pipeline.steps import CloseInput
 from mediaposter.publishing.targets import AnyTarget
 
 Clock = Callable[[], datetime]
@@ -40,9 +42,19 @@ class SubmitVideo:
     """Record a video and start its execution."""
 
     def __init__(
-        self, *, library: VideoLibrary, catalog: Catalog, workflow: Workflow, clock: Clock, new_id: Callable[[], str]
+        self,
+        *,
+        library: VideoLibrary,
+        ledger: PostLedger,
+        catalog: Catalog,
+        workflow: Workflow,
+        count_metric: Callable[[str], None],
+        clock: Clock,
+        new_id: Callable[[], str],
     ) -> None:
         self._library = library
+        self._ledger = ledger
+        self._count_metric = count_metric
         self._catalog = catalog
         self._workflow = workflow
         self._clock = clock
@@ -74,9 +86,9 @@ class SubmitVideo:
         )
         posts = [_plan_post(video, target, index) for index, target in enumerate(request.publish)]
         self._library.create(video, posts)
-        return Submission(self._start(video), posts)
+        return Submission(self._start(video, posts), posts)
 
-    def _start(self, video: Video) -> Video:
+    def _start(self, video: Video, posts: Sequence[Post]) -> Video:
         try:
             self._workflow.start(video.id)
         except NotStarted as error:
@@ -89,6 +101,15 @@ class SubmitVideo:
             except Conflict:
                 # Only a running execution takes up a new record: it did start after all.
                 return self._library.get(video.id)
+            for post in posts:
+                settle_left_over(
+                    self._ledger,
+                    post,
+                    reason="The video was not started, so nothing was posted.",
+                    code=failure.code,
+                    now=self._clock(),
+                    count_metric=self._count_metric,
+                )
             raise NotStarted(f"{video.id}: {failure.message}") from error
         return video
 
@@ -114,24 +135,27 @@ class SweepVideos:
     start would render, pay for and post the same thing twice.
     """
 
-    def __init__(self, *, library: VideoLibrary, workflow: Workflow, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        library: VideoLibrary,
+        workflow: Workflow,
+        close: Callable[[CloseInput], object],
+        clock: Clock,
+    ) -> None:
         self._library = library
         self._workflow = workflow
+        self._close = close
         self._clock = clock
 
     def __call__(self) -> int:
         """Fail the videos that never had an execution, and count them."""
-        now = self._clock()
-        failure = VideoFailure(
-            code=ErrorCode.INTERNAL_ERROR,
-            message="A crash came between recording the video and starting it. Nothing was spent; send it again.",
-        )
         swept = 0
-        for video_id in self._library.list_never_started(older_than=NEVER_STARTED_AFTER, now=now):
-            if self._workflow.exists(video_id):
+        for video_id in self._library.list_never_started(older_than=NEVER_STARTED_AFTER, now=self._clock()):
+            if self._workflow.exists(video_id) or self._library.get(video_id).stage is not Stage.QUEUED:
                 continue
             try:
-                self._library.fail(self._library.get(video_id), failure, now=now)
+                self._close(CloseInput(video_id=video_id, fault="a crash before its execution was started"))
             except Conflict:
                 continue  # someone closed it meanwhile
             swept += 1

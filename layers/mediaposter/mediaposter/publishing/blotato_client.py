@@ -84,7 +84,13 @@ class BlotatoClient:
             raise ConfigurationError("Blotato needs BLOTATO_API_KEY in the environment (or api_key as an argument).")
         self._key = key
         self._base_url = base_url.rstrip("/")
-        self._http = httpx.Client(transport=transport, timeout=_CALL_TIMEOUT, trust_env=False)
+        self._http = httpx.Client(
+            transport=transport,
+            timeout=_CALL_TIMEOUT,
+            trust_env=False,
+            # A connection that died while a Lambda was frozen would make the next post look sent and lost.
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
 
     def upload_media(self, path_or_url: str | os.PathLike[str]) -> str:
         """Give Blotato a video and get the URL a post may name.

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 TARGETS_MAX = 20
 
 AccountId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-PageId = Annotated[str, StringConstraints(pattern=r"^\d{1,32}$")]
+PageId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
 
 
 class PublishTarget(BaseModel):
