@@ -115,6 +115,12 @@ def _check_name(resource: Resource) -> Iterator[str]:
     for key in resource.properties.keys() & _PHYSICAL_NAMES:
         if "AWS::StackName" not in json.dumps(resource.properties[key]):
             yield f"{key} must come from AWS::StackName, or two stacks cannot stand side by side"
+    for name, event in resource.properties.get("Events", {}).items():
+        properties = event.get("Properties", {})
+        is_named = properties.get("OmitName") is True or "AWS::StackName" in json.dumps(properties.get("Name"))
+        if event["Type"] == "ScheduleV2" and not is_named:
+            # Without either SAM names the schedule by its logical id.
+            yield f"the event {name} must have a Name that comes from AWS::StackName, or OmitName"
 
 
 def _check_dead_letters(resource: Resource) -> Iterator[str]:

@@ -109,6 +109,11 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="a map without a catch",
         ),
         pytest.param(
+            lambda states: states["Prepare"].update(Type="Parallel"),
+            'State "Prepare": these checks do not look into a Parallel yet',
+            id="a state the checks would pass over",
+        ),
+        pytest.param(
             _check_generation(lambda task: task.update(Next="Done?")),
             'State "Check Generation": there is no state "Done?" to go to',
             id="a dangling next",

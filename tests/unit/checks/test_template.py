@@ -126,6 +126,13 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="a name of its own",
         ),
         pytest.param(
+            "            ScheduleExpression: rate(5 minutes)\n",
+            "            ScheduleExpression: rate(5 minutes)\n            OmitName: false\n            Name: sweep\n",
+            "SweepFunction",
+            "the event EveryFiveMinutes must have a Name that comes from AWS::StackName, or OmitName",
+            id="a schedule with a name of its own",
+        ),
+        pytest.param(
             "        BlockPublicPolicy: true\n",
             "        BlockPublicPolicy: false\n",
             "VideoBucket",
@@ -324,6 +331,7 @@ def test_a_schedule_of_a_state_machine_needs_no_invoke_configuration(root: Path)
           Type: ScheduleV2
           Properties:
             ScheduleExpression: rate(1 day)
+            OmitName: true
             DeadLetterConfig: {Arn: !GetAtt DeadLetterQueue.Arn}
 """
     plant(root, "template.yaml", "      Tracing: {Enabled: true}\n", f"      Tracing: {{Enabled: true}}\n{events}")

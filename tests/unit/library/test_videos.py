@@ -206,13 +206,13 @@ def test_a_new_video_waits_to_be_started(library: VideoLibrary) -> None:
 
 def test_a_video_that_was_taken_up_no_longer_waits(library: VideoLibrary) -> None:
     library.create(a_video(), [])
-    library.advance(library.get(VIDEO_ID), Stage.SUBMITTING, now=LATER, attempts=(an_attempt(),))
+    library.advance(library.get(VIDEO_ID), Stage.SUBMITTING, now=LATER, deadline_at=LATER)
 
     assert list_waiting(library) == []
 
 
 def test_a_queued_video_that_was_tried_before_no_longer_waits(library: VideoLibrary) -> None:
-    library.create(a_video(attempts=(an_attempt(),)), [])
+    library.create(a_video(deadline_at=LATER), [])
 
     assert list_waiting(library) == []
 

@@ -270,7 +270,9 @@ def test_a_start_that_always_dies_closes_the_video_unspent() -> None:
 
     check_the_world(world)
     assert world.video.failure is not None
-    assert world.video.failure.message == "The pipeline broke off at queued (Runtime.ExitError). Nothing was posted."
+    assert world.video.failure.message == (
+        "The pipeline broke off at queued (Runtime.ExitError). Nothing was generated or spent; send the request again."
+    )
     assert world.statuses == [Status.FAILED]
 
 
@@ -279,7 +281,7 @@ def test_a_poll_that_always_dies_closes_the_video_and_names_the_job() -> None:
 
     check_the_world(world)
     assert world.video.failure is not None
-    assert "The provider's job is job-1." in world.video.failure.message
+    assert "The provider's job job-1 may have been paid for" in world.video.failure.message
 
 
 def test_a_store_that_always_dies_closes_the_video_and_names_the_job() -> None:
@@ -287,7 +289,7 @@ def test_a_store_that_always_dies_closes_the_video_and_names_the_job() -> None:
 
     check_the_world(world)
     assert world.video.failure is not None
-    assert "The provider's job is job-1." in world.video.failure.message
+    assert "The provider's job job-1 may have been paid for" in world.video.failure.message
 
 
 def test_a_post_that_always_dies_does_not_hold_up_the_other() -> None:

@@ -226,10 +226,28 @@ def test_a_fault_after_the_video_was_kept_does_not_fail_it() -> None:
 @pytest.mark.parametrize(
     ("stage", "job_id", "code", "end"),
     [
-        (Stage.QUEUED, None, ErrorCode.INTERNAL_ERROR, "Nothing was posted."),
-        (Stage.SUBMITTING, None, ErrorCode.SUBMISSION_UNKNOWN, "Nothing was posted."),
-        (Stage.RENDERING, "job-1", ErrorCode.INTERNAL_ERROR, "The provider's job is job-1."),
-        (Stage.STORING, "job-1", ErrorCode.INTERNAL_ERROR, "The provider's job is job-1."),
+        (Stage.QUEUED, None, ErrorCode.INTERNAL_ERROR, "Nothing was generated or spent; send the request again."),
+        (
+            Stage.SUBMITTING,
+            None,
+            ErrorCode.SUBMISSION_UNKNOWN,
+            (
+                "The provider may have accepted the video and may charge for it, so it was not sent again. "
+                "Look at the provider, then submit a new video if there is none."
+            ),
+        ),
+        (
+            Stage.RENDERING,
+            "job-1",
+            ErrorCode.INTERNAL_ERROR,
+            "The provider's job job-1 may have been paid for; nothing was posted.",
+        ),
+        (
+            Stage.STORING,
+            "job-1",
+            ErrorCode.INTERNAL_ERROR,
+            "The provider's job job-1 may have been paid for; nothing was posted.",
+        ),
     ],
 )
 def test_a_video_whose_machine_broke_off_says_where_and_what_is_known(
@@ -275,7 +293,7 @@ def test_a_post_that_a_kept_video_never_got_to_fails_and_was_certainly_not_sent(
 
     [post] = world.posts
     assert (post.state, post.error_code) == (PostState.FAILED, ErrorCode.INTERNAL_ERROR)
-    assert post.error_message == "The pipeline broke off (States.Timeout) before anything was sent to the network."
+    assert post.error_message == "The pipeline broke off (States.Timeout) before anything was sent."
 
 
 @pytest.mark.parametrize("seconds_ago", [0, LEASE_SECONDS + 1], ids=["leased", "abandoned"])

@@ -13,7 +13,7 @@ from mediaposter.library.posts import PostState
 from mediaposter.library.videos import Stage, VideoFailure
 from mediaposter.pipeline.steps import Outcome, StepInput
 from mediaposter.pipeline.submit import NEVER_STARTED_AFTER
-from tests.builders import NOW, OWNER, VIDEO_ID, a_request, a_video, an_attempt
+from tests.builders import NOW, OWNER, VIDEO_ID, a_post, a_request, a_video, an_attempt
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
 
@@ -102,8 +102,9 @@ def test_a_video_whose_execution_did_not_start_is_failed_and_the_caller_may_send
     world = World(workflow=REFUSING)
 
     with pytest.raises(NotStarted, match=rf"{VIDEO_ID}: .* Nothing was generated or spent; send the request again"):
-        world.submit(a_request(), owner=OWNER)
+        world.submit(a_request(publish=[{"platform": "instagram", "account_id": "807"}]), owner=OWNER)
 
+    assert [post.state for post in world.posts] == [PostState.FAILED]
     assert world.video.status is VideoStatus.FAILED
     assert world.video.failure is not None
     assert world.video.failure.code is ErrorCode.INTERNAL_ERROR
@@ -142,15 +143,20 @@ def test_an_id_that_is_taken_overwrites_nothing() -> None:
 
 def test_the_sweep_fails_a_video_that_never_had_an_execution() -> None:
     world = World()
-    world.keep(a_video())
+    world.keep(a_video(), a_post())
     world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
 
     assert world.sweep() == 1
 
     assert world.video.failure == VideoFailure(
         code=ErrorCode.INTERNAL_ERROR,
-        message="A crash came between recording the video and starting it. Nothing was spent; send it again.",
+        message=(
+            "The pipeline broke off at queued (a crash before its execution was started). "
+            "Nothing was generated or spent; send the request again."
+        ),
     )
+    assert [post.state for post in world.posts] == [PostState.FAILED]
+    assert [event.type for event in world.events] == ["video.failed"]
 
 
 def test_the_sweep_leaves_a_video_that_has_an_execution() -> None:

@@ -121,7 +121,10 @@ class CloseVideo:
         code, reason = (
             (video.failure.code, "The video failed, so nothing was posted.")
             if video.failure
-            else (ErrorCode.INTERNAL_ERROR, f"The pipeline broke off ({closing.fault}) before anything was sent.")
+            else (
+                ErrorCode.INTERNAL_ERROR,
+                f"The pipeline broke off ({closing.fault or 'no reason given'}) before anything was sent.",
+            )
         )
         for post in self._ledger.list(video.id):
             settle_left_over(self._ledger, post, reason=reason, code=code, now=now, count_metric=self._count_metric)

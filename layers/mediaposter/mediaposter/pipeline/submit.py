@@ -152,7 +152,10 @@ class SweepVideos:
         """Fail the videos that never had an execution, and count them."""
         swept = 0
         for video_id in self._library.list_never_started(older_than=NEVER_STARTED_AFTER, now=self._clock()):
-            if self._workflow.exists(video_id) or self._library.get(video_id).stage is not Stage.QUEUED:
+            if self._workflow.exists(video_id):
+                continue
+            video = self._library.get(video_id)
+            if video.failure is not None or video.stage is not Stage.QUEUED:
                 continue
             try:
                 self._close(CloseInput(video_id=video_id, fault="a crash before its execution was started"))
