@@ -6,14 +6,14 @@ AWS Lambda's service faults are those of the guide's "Best practices", to be ret
 
 from __future__ import annotations
 
+import math
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from statelint.linter import Linter  # type: ignore[import-untyped]  # it comes without types
 
 from checks.cloudformation import Template, read_template
 from checks.command import run
@@ -87,11 +87,7 @@ def _check_machine(path: Path, name: str, template: Template) -> Iterator[str]:
 
 
 def _lint(path: Path) -> Iterator[str]:
-    done = subprocess.run([sys.executable, "-m", "statelint", path], capture_output=True, text=True, check=False)
-    # The first line counts the others.
-    problems = [line.strip() for line in done.stdout.splitlines()[1:]]
-    if done.returncode != 0 and not problems:
-        yield f"State machine: statelint could not judge it. {done.stderr}"
+    problems: list[str] = Linter.validate(str(path))
     yield from (f"statelint: {problem}" for problem in problems if not _FALSE_FINDING.search(problem))
 
 
@@ -132,7 +128,7 @@ def _check_ways(scope: Scope) -> Iterator[str]:
 def _check_loops(scope: Scope) -> Iterator[str]:
     for loop in scope.list_loops():
         place, way = f'State "{loop.states[0]}"', " → ".join(loop.states)
-        if loop.counter is None or loop.rounds is None:
+        if loop.rounds is None:
             yield (
                 f"{place}: nothing bounds the loop {way}: each way round must raise a counter and pass a Choice that "
                 'requires "$counter <= …", or a Catch that answers by "$counter < …"'
@@ -186,7 +182,7 @@ def _check_times(template: Template) -> Iterator[str]:
     start_seconds = template.function_timeout_seconds("StartFunction")
     if lease_seconds <= start_seconds:
         yield f"CallLeaseSeconds, {lease_seconds}, must be more than the Timeout of StartFunction, {start_seconds}"
-    call_seconds = sum(seconds or 0.0 for seconds in BLOTATO_TIMEOUT.as_dict().values())
+    call_seconds = sum(math.inf if seconds is None else seconds for seconds in BLOTATO_TIMEOUT.as_dict().values())
     if lease_seconds <= call_seconds:
         yield f"CallLeaseSeconds, {lease_seconds}, must be more than a call to Blotato may take, {call_seconds:.0f}"
     store_seconds = template.function_timeout_seconds("StoreFunction")

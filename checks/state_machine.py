@@ -92,11 +92,11 @@ class Edge(NamedTuple):
 class Loop(NamedTuple):
     """A way round, and how often an execution takes it at most.
 
-    `counter` and `rounds` are None when nothing bounds it.
+    `rounds` is None, and `counter` empty, when nothing bounds it.
     """
 
     states: tuple[str, ...]
-    counter: str | None
+    counter: str
     rounds: int | None
 
 
@@ -181,7 +181,7 @@ class Scope(_Part):
             numbers = [start for start in starts if isinstance(start, int)]
             if counter in raised and len(numbers) == 1:
                 return Loop(states, counter, bound - numbers[0] + 1)
-        return Loop(states, None, None)
+        return Loop(states, "", None)
 
 
 def read_state_machine(path: Path) -> Scope:

@@ -18,6 +18,7 @@ from mediaposter.observability import count_metric
 
 if TYPE_CHECKING:
     import boto3
+    from aws_lambda_powertools.utilities.parameters import SSMProvider
     from mypy_boto3_ssm import SSMClient
 
     from mediaposter.ai.video_model_interface import VideoModelInterface
@@ -76,19 +77,25 @@ def _session() -> boto3.Session:
     return boto3.Session(botocore_session=core)
 
 
+@cache
+def _secrets() -> SSMProvider:
+    from aws_lambda_powertools.utilities.parameters import SSMProvider
+
+    client: SSMClient = _session().client("ssm")
+    return SSMProvider(boto3_client=client)
+
+
 def read_secret(name: str) -> str:
     """Read a secret of this stack from Parameter Store, verbatim.
 
     Raises:
         ConfigurationError: it was never put there.
     """
-    from aws_lambda_powertools.utilities.parameters import SSMProvider
     from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
     path = f"{settings().require('secrets_path')}/{name}"
-    client: SSMClient = _session().client("ssm")
     try:
-        return str(SSMProvider(boto3_client=client).get(path, decrypt=True, max_age=_SECRET_MAX_AGE_SECONDS))
+        return str(_secrets().get(path, decrypt=True, max_age=_SECRET_MAX_AGE_SECONDS))
     except GetParameterError as error:
         if type(error.__cause__).__name__ == "ParameterNotFound" or "ParameterNotFound" in str(error):
             raise ConfigurationError(

@@ -263,21 +263,19 @@ def _send(
                 timeout=min(remaining_seconds, READ_TIMEOUT_SECONDS),
             )
         )
-        request = client.build_request(
-            "GET",
-            url.copy_with(host=address),
-            headers={"Host": url.netloc.decode("ascii"), **headers},
-            extensions={"sni_hostname": url.raw_host.decode("ascii")},
-        )
         try:
-            response = client.send(request, stream=True)
+            return stack.enter_context(
+                client.stream(
+                    "GET",
+                    url.copy_with(host=address),
+                    headers={"Host": url.netloc.decode("ascii"), **headers},
+                    extensions={"sni_hostname": url.raw_host.decode("ascii")},
+                )
+            )
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             failure = error
-            continue
         except httpx.RequestError as error:
             raise _broken(url.host, error) from error
-        stack.callback(response.close)
-        return response
     raise VideoModelError(
         ErrorCode.PROVIDER_ERROR, f"{url.host} cannot be reached: {failure or 'it has no address'}.", transient=True
     ) from failure

@@ -15,7 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaposter.ai.sora_model import MAX_DOWNLOAD_SECONDS, MAX_IMAGE_BYTES, MAX_SENTENCE_LENGTH, SoraVideoModel
+from mediaposter.ai.provider_reply import MAX_SENTENCE_LENGTH
+from mediaposter.ai.reference_image import MAX_IMAGE_BYTES
+from mediaposter.ai.sora_model import MAX_DOWNLOAD_SECONDS, SoraVideoModel
 from mediaposter.ai.video_model_interface import Capabilities, VideoGenerationJob, VideoGenerationRequest, VideoStatus
 from mediaposter.errors import (
     ConfigurationError,
@@ -456,8 +458,20 @@ def test_a_sentence_loses_our_key_and_the_signatures_of_urls() -> None:
     assert message == "Bad key [key]; see https://s3.example/a.mp4 for more"
 
 
+def test_the_sentence_of_a_failed_job_loses_them_too() -> None:
+    said = f"Bad key {KEY}; see https://s3.example/a.mp4?X-Amz-Signature=secret for more"
+    job = build(Server(job_reply(status="failed", error={"code": "x", "message": said}))).get_status("video_1")
+    assert job.error_message == "Bad key [key]; see https://s3.example/a.mp4 for more"
+
+
 def test_a_sentence_is_cut_to_a_length_that_a_record_takes() -> None:
     assert len(creation_error(httpx2.Response(400, json={"detail": "x" * 10_000})).message) == MAX_SENTENCE_LENGTH
+
+
+def test_a_refused_list_is_an_error_whatever_its_body_looks_like() -> None:
+    with pytest.raises(VideoModelError) as raised:
+        build(Server(httpx2.Response(403, json={"object": "list", "data": []}))).list_jobs()
+    assert raised.value.code is ErrorCode.AUTHENTICATION
 
 
 def test_a_redirect_of_a_create_is_not_followed_even_by_a_client_that_would() -> None:
@@ -561,6 +575,7 @@ def test_an_image_behind_a_url_that_may_not_be_fetched_is_refused(image: str) ->
         f"data:image/png;base64,{base64.b64encode(PNG).decode()}#",
         "data:image/png;base64,",
         "data:image/png",
+        f"data:image/webp;base64,{base64.b64encode(b'RIFF----WAVEfmt ').decode()}",
         "/nowhere/a.png",
         "a\0b",
     ],

@@ -323,9 +323,7 @@ def test_the_events_of_an_execution_are_counted_as_step_functions_writes_them() 
 def test_each_way_round_is_listed_once() -> None:
     states = {"Ask": {"Type": "Pass", "Next": "Rest"}, "Rest": {"Type": "Wait", "Next": "Ask"}}
 
-    assert Scope.model_validate({"StartAt": "Ask", "States": states}).list_loops() == [
-        Loop(("Ask", "Rest"), None, None)
-    ]
+    assert Scope.model_validate({"StartAt": "Ask", "States": states}).list_loops() == [Loop(("Ask", "Rest"), "", None)]
 
 
 def test_a_loop_without_a_bound_counts_once() -> None:

@@ -66,10 +66,10 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="everything but an action",
         ),
         pytest.param(
-            "              Action: events:PutEvents\n              Resource: !GetAtt MediaPosterBus.Arn\n",
-            '              Action: events:PutEvents\n              Resource: "*"\n',
-            "CloseFunction",
-            'the Resource of events:PutEvents must not be "*"',
+            '              Resource: !Sub "${LibraryTable.Arn}/index/AwaitingStart"\n',
+            '              Resource: "*"\n',
+            "SweepFunction",
+            'the Resource of dynamodb:Query must not be "*"',
             id="every resource",
         ),
         pytest.param(

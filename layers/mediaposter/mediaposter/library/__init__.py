@@ -1,0 +1,1 @@
+"""What is kept: records in DynamoDB, MP4s in S3."""

@@ -1,0 +1,1 @@
+"""The use cases, over collaborators that they are given."""

@@ -1,0 +1,1 @@
+"""Posting: the interface, the networks, and the client of Blotato."""

@@ -1,0 +1,92 @@
+"""Read the image that a request refers to, from a path, a data URI or a URL, for any video model."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import unquote_to_bytes
+
+from mediaposter.errors import ErrorCode, VideoModelError
+from mediaposter.safe_http import PUBLIC_INTERNET, PublicInternet, fetch_bytes
+
+MAX_IMAGE_BYTES = 20 * 1024 * 1024
+
+# Told by the content, so that a path never sends anything but a picture.
+_SIGNATURES: Mapping[str, re.Pattern[bytes]] = MappingProxyType(
+    {
+        "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+        "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+        "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceImage:
+    """A PNG, JPEG or WebP file of at most `MAX_IMAGE_BYTES`."""
+
+    content: bytes
+    content_type: str
+
+    @property
+    def filename(self) -> str:
+        """Give it a name that fits its type and tells nothing of where it came from."""
+        return f"reference.{self.content_type.removeprefix('image/')}"
+
+
+def read_reference_image(
+    source: str, *, timeout_seconds: float, internet: PublicInternet = PUBLIC_INTERNET
+) -> ReferenceImage:
+    """Read a reference image before anything is submitted.
+
+    Args:
+        source: a path, an https URL or a data URI.
+        timeout_seconds: for the whole of a URL.
+        internet: the way to a URL.
+
+    Raises:
+        VideoModelError: with code `invalid_request`, since the request named it; `transient` when another try may help.
+    """
+    if source.startswith("data:"):
+        content = _decode_data_uri(source)
+    elif "://" in source:
+        content = fetch_bytes(source, max_bytes=MAX_IMAGE_BYTES, timeout_seconds=timeout_seconds, internet=internet)
+    else:
+        content = _read_file(source)
+    if len(content) > MAX_IMAGE_BYTES:
+        raise _unusable(f"it is longer than {MAX_IMAGE_BYTES} bytes")
+    for content_type, signature in _SIGNATURES.items():
+        if signature.match(content):
+            return ReferenceImage(content, content_type)
+    raise _unusable("it is not a PNG, JPEG or WebP file")
+
+
+def _decode_data_uri(uri: str) -> bytes:
+    """Decode `data:[type][;base64],data` (RFC 2397)."""
+    header, _, data = uri.partition(",")
+    content = unquote_to_bytes(data)
+    if not header.endswith(";base64"):
+        return content
+    try:
+        return base64.b64decode(content, validate=True)
+    except binascii.Error as error:
+        raise _unusable(f"its data URI is not base64: {error}") from error
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(MAX_IMAGE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise _unusable(f"it cannot be read: {error}") from error
+
+
+def _unusable(reason: str) -> VideoModelError:
+    return VideoModelError(
+        ErrorCode.INVALID_REQUEST, f"The reference image cannot be used, and nothing was submitted: {reason}."
+    )

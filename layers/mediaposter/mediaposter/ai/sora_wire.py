@@ -1,0 +1,148 @@
+"""Read the jobs of OpenAI's `/v1/videos`, as tolerantly as the servers that speak it differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from mediaposter.ai.provider_reply import OptionalText, ProviderErrors, Reply, ReplyError, take_text
+from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
+from mediaposter.errors import ErrorCode
+from mediaposter.safe_http import parse_retry_after
+
+# What a machine-readable `code` or `type` means, in a refusal and in a failed job alike. Sentences are never matched.
+CODES_BY_WORD: Mapping[str, ErrorCode] = MappingProxyType(
+    {
+        "moderation_blocked": ErrorCode.CONTENT_POLICY,
+        "content_policy": ErrorCode.CONTENT_POLICY,
+        "content_policy_violation": ErrorCode.CONTENT_POLICY,
+        "content_filter": ErrorCode.CONTENT_POLICY,
+        "sentinel_block": ErrorCode.CONTENT_POLICY,
+        "insufficient_quota": ErrorCode.INSUFFICIENT_CREDIT,
+        "billing_hard_limit_reached": ErrorCode.INSUFFICIENT_CREDIT,
+        "rate_limit_exceeded": ErrorCode.RATE_LIMITED,
+        "model_not_found": ErrorCode.MODEL_NOT_FOUND,
+        "invalid_api_key": ErrorCode.AUTHENTICATION,
+        # vLLM-Omni writes the HTTP status of a failed job as its code.
+        "400": ErrorCode.INVALID_REQUEST,
+        "422": ErrorCode.INVALID_REQUEST,
+    }
+)
+
+# The servers' words for where a job stands; one that is not here means that it still runs.
+_STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
+    {
+        "queued": VideoStatus.QUEUED,
+        "pending": VideoStatus.QUEUED,
+        "in_progress": VideoStatus.IN_PROGRESS,
+        "processing": VideoStatus.IN_PROGRESS,
+        "running": VideoStatus.IN_PROGRESS,
+        "completed": VideoStatus.COMPLETED,
+        "succeeded": VideoStatus.COMPLETED,
+        "failed": VideoStatus.FAILED,
+        "cancelled": VideoStatus.FAILED,
+        "canceled": VideoStatus.FAILED,
+        "deleted": VideoStatus.FAILED,
+        "expired": VideoStatus.FAILED,
+    }
+)
+
+# Ends that are a reason by themselves, whatever the job's `error` says.
+_ENDS: Mapping[str, tuple[ErrorCode, str]] = MappingProxyType(
+    {
+        "cancelled": (ErrorCode.CANCELLED, "The provider says that the job was cancelled."),
+        "canceled": (ErrorCode.CANCELLED, "The provider says that the job was cancelled."),
+        "deleted": (ErrorCode.CANCELLED, "The provider says that the job was deleted."),
+        "expired": (ErrorCode.EXPIRED, "The provider says that the job has expired."),
+    }
+)
+
+
+def _read_percentage(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return round(min(max(value, 0), 100))
+
+
+class WireJob(BaseModel):
+    """The parts of a video object that all servers agree on, however they write them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1)
+    # An id without a status is a job all the same: whoever drops it loses a paid render.
+    status: Annotated[str, BeforeValidator(lambda value: (take_text(value) or "").lower())] = ""
+    progress: Annotated[int | None, BeforeValidator(_read_percentage)] = None
+    error: ReplyError | None = None
+    url: OptionalText = None
+    video_url: OptionalText = None
+
+
+class _WirePage(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    data: list[WireJob]
+
+
+def read_job(body: object) -> WireJob | None:
+    """Find the job that a body is."""
+    try:
+        job = WireJob.model_validate(body)
+    except ValidationError:
+        return None
+    # An error with an id (of the request, perhaps) is no job.
+    return job if job.status or job.error is None else None
+
+
+def read_failed_job(body: object) -> WireJob | None:
+    """Find a failed job in the body of an error, where it may be wrapped as the error itself."""
+    inner = (body.get("error"), body.get("detail")) if isinstance(body, dict) else ()
+    for candidate in (body, *inner):
+        job = read_job(candidate)
+        if job is not None and _STATUSES.get(job.status) is VideoStatus.FAILED:
+            return job
+    return None
+
+
+def read_jobs(body: object) -> list[WireJob] | None:
+    """Find the jobs of a page; None when one of them cannot be read."""
+    try:
+        return _WirePage.model_validate(body).data
+    except ValidationError:
+        return None
+
+
+def translate_job(job: WireJob, reply: Reply, errors: ProviderErrors, *, job_id: str) -> VideoGenerationJob:
+    """Say in our words what a server's reply says of a job."""
+    status = _STATUSES.get(job.status, VideoStatus.IN_PROGRESS)
+    error_code: ErrorCode | None = None
+    error_message: str | None = None
+    if status is VideoStatus.FAILED:
+        error = job.error or ReplyError()
+        error_code, ours = _ENDS.get(job.status) or (
+            errors.find_code(error) or ErrorCode.PROVIDER_ERROR,
+            "The provider gave no reason for the failure.",
+        )
+        error_message = errors.clean(error.message) or ours
+    return VideoGenerationJob(
+        job_id=job_id,
+        status=status,
+        progress=job.progress,
+        video_url=job.url or job.video_url,
+        error_code=error_code,
+        error_message=error_message,
+        retry_after_seconds=_read_pace(reply),
+    )
+
+
+def _read_pace(reply: Reply) -> float | None:
+    """Read how long the server asks to wait before the next question."""
+    milliseconds = parse_retry_after(reply.headers.get("openai-poll-after-ms"), now=datetime.now(UTC))
+    return reply.retry_after_seconds if milliseconds is None else milliseconds / 1000

@@ -1,0 +1,32 @@
+"""The layers as they are built for Lambda: its Python, its processor, whatever machine builds them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sandbox.cloud import ROOT
+
+ELF_MACHINE_AARCH64 = b"\xb7\x00"
+
+
+@pytest.mark.parametrize(
+    ("layer", "target", "packages"),
+    [
+        ("mediaposter", "build-MediaPosterLayer", {"mediaposter", "openai", "httpx", "pydantic_core"}),
+        ("media", "build-MediaLayer", {"av", "PIL"}),
+    ],
+)
+def test_a_layer_is_built_for_lambda(layer: str, target: str, packages: set[str], tmp_path: Path) -> None:
+    command = ["make", "-C", f"layers/{layer}", target, f"ARTIFACTS_DIR={tmp_path}", f"UV={ROOT / '.venv/bin/uv'}"]
+
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert built.returncode == 0, built.stderr
+    assert packages <= {path.name for path in (tmp_path / "python").iterdir()}
+    libraries = list((tmp_path / "python").rglob("*.so"))
+    assert libraries
+    for library in libraries:
+        assert library.read_bytes()[18:20] == ELF_MACHINE_AARCH64, library.name
