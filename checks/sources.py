@@ -45,7 +45,10 @@ def check_sources(root: Path) -> list[str]:
         findings += [f"{path.relative_to(root)}:{finding}" for finding in _check_handler(path.read_text())]
     for name, late in _LATE_IMPORTS.items():
         findings += [f"{name}:{finding}" for finding in _check_late_imports((root / name).read_text(), late)]
-    for path in sorted((root / _PACKAGE).glob("ai/*_model.py")):
+    for path in sorted((root / _PACKAGE).glob("ai/*.py")):
+        # The factory hands the models what it reads, for whoever has no bootstrap.
+        if path.name == "video_model_factory.py":
+            continue
         findings += [f"{path.relative_to(root)}:{finding}" for finding in _check_environment(path.read_text())]
     return findings
 

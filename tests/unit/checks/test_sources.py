@@ -73,6 +73,7 @@ def test_an_import_that_must_come_late_is_named(root: Path, path: str, statement
     assert finding.endswith(f": {name} must be imported inside the function that needs it")
 
 
+@pytest.mark.parametrize("path", [f"{PACKAGE}/ai/sora_model.py", f"{PACKAGE}/ai/sora_wire.py"])
 @pytest.mark.parametrize(
     "statement",
     [
@@ -81,8 +82,7 @@ def test_an_import_that_must_come_late_is_named(root: Path, path: str, statement
         "x = 1\nfrom os import environ",
     ],
 )
-def test_a_video_model_that_reads_the_environment_is_named(root: Path, statement: str) -> None:
-    path = f"{PACKAGE}/ai/sora_model.py"
+def test_a_video_model_that_reads_the_environment_is_named(root: Path, statement: str, path: str) -> None:
     first_line = int(plant_import(root, path, statement).rpartition(":")[2])
 
     assert check_sources(root) == [
