@@ -97,7 +97,8 @@ def read_secret(name: str) -> str:
     try:
         return str(_secrets().get(path, decrypt=True, max_age=_SECRET_MAX_AGE_SECONDS))
     except GetParameterError as error:
-        if type(error.__cause__).__name__ == "ParameterNotFound" or "ParameterNotFound" in str(error):
+        # Powertools raises its own error from within the handling of the service's.
+        if type(error.__context__).__name__ == "ParameterNotFound":
             raise ConfigurationError(
                 f"The secret {path} is missing. Put it: "
                 f"aws ssm put-parameter --type SecureString --name {path} --value …"
