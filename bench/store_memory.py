@@ -31,7 +31,7 @@ import httpx
 from botocore.config import Config
 from pydantic import BaseModel, ConfigDict
 
-from mediaposter.ai.video_model_interface import VideoStream
+from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.library.media import MediaLibrary
 from mediaposter.library.probe import draw_thumbnail, probe_video
 

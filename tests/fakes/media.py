@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from mediaposter.ai.video_model_interface import VideoStream
+from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import NotFound
 from mediaposter.library.media import StoredVideo
 from tests.builders import a_stored_video

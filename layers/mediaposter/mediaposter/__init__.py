@@ -21,13 +21,12 @@ What is kept:
     library.posts                   the ledger of posts, and theirs
     library.keys                    API keys, kept as hashes
     library.media                   MP4s in S3: streamed in, verified, visible once; handed out
-    library.ingest                  one pass over a provider's video: hashed, walked, resumed
-    library.mp4                     the boxes of an MP4 as its bytes come
     library.probe                   what an MP4 is, and its thumbnail
 
 Who makes the videos and who posts them:
 
     ai.video_model_interface        what every video model implements, and the types that cross it
+    ai.waiting                      follows jobs to their end, one or many at once
     ai.video_model_factory          a model by its provider's name, imported only then
     ai.catalog                      which models exist, what fits them, what they cost (catalog.toml)
     ai.sora_model                   any server of OpenAI's Videos API
@@ -38,6 +37,12 @@ Who makes the videos and who posts them:
     publishing.publisher_interface  what the pipeline needs of whoever posts
     publishing.targets              one closed model for each social network
     publishing.blotato_client       Blotato's REST API
+
+The bytes of a video on their way:
+
+    streaming.video_stream          what a provider or a bucket gives
+    streaming.ingest                one verified pass over it: hashed, walked, resumed where it broke off
+    streaming.mp4                   the boxes of an MP4 as its bytes come
 
 What holds it together:
 

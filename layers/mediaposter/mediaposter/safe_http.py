@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv6Network, ip_address
 
 import httpx
 
-from mediaposter.ai.video_model_interface import VideoStream
+from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import ErrorCode, VideoModelError
 
 MAX_REDIRECTS = 3

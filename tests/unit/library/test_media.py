@@ -21,9 +21,9 @@ from botocore.config import Config
 from moto import mock_aws
 from PIL import Image
 
-from mediaposter.ai.video_model_interface import VideoStream
+from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import Conflict, ErrorCode, MediaError, NotFound, VideoModelError
-from mediaposter.library.ingest import OpenStream
+from mediaposter.streaming.ingest import OpenStream
 from mediaposter.library.media import MediaLibrary, StoredVideo
 
 if TYPE_CHECKING:

@@ -5,17 +5,29 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mediaposter.errors import ErrorCode, UnsupportedOperation, VideoModelError
+from mediaposter.ai.waiting import wait_for_all
+from mediaposter.errors import ErrorCode, UnsupportedOperation
+from mediaposter.streaming.ingest import VideoIngest
+from mediaposter.streaming.video_stream import VideoStream
+
+__all__ = [
+    "Capabilities",
+    "VideoGenerationJob",
+    "VideoGenerationRequest",
+    "VideoModelInterface",
+    "VideoStatus",
+    "VideoStream",
+]
 
 
 class VideoStatus(StrEnum):
@@ -93,25 +105,6 @@ class Capabilities(BaseModel):
     idempotent_submit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class VideoStream:
-    """The bytes of a finished video as they come.
-
-    Attributes:
-        chunks: the body from `start_byte` on.
-        start_byte: offset of the first chunk; 0 when the server ignored a requested range.
-        size_bytes: length of the whole video, when the server told it.
-        content_type: as sent, without parameters.
-        validator: a strong ETag that a later range request may name in If-Range.
-    """
-
-    chunks: Iterator[bytes]
-    start_byte: int = 0
-    size_bytes: int | None = None
-    content_type: str | None = None
-    validator: str | None = None
-
-
 class VideoModelInterface(ABC):
     """A model that turns a prompt into a video.
 
@@ -156,21 +149,36 @@ class VideoModelInterface(ABC):
             VideoModelError: the provider did not hand it over.
         """
 
-    def download_video(self, job_id: str, path: str | os.PathLike[str]) -> Path:
-        """Write the finished video to `path`, which appears whole or not at all."""
+    def download_video(
+        self,
+        job_id: str,
+        path: str | os.PathLike[str],
+        *,
+        timeout_seconds: float = 3600,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Path:
+        """Write the finished video to `path`, which appears whole and playable, or not at all.
+
+        A download that breaks off is resumed where it was.
+
+        Raises:
+            MediaError: what the provider gave is not one whole MP4.
+            VideoModelError: the provider refused, or broke off again and again, or the time ran out.
+        """
         target = Path(path)
-        part = target.with_name(target.name + ".part")
-        with self.open_video(job_id) as stream, part.open("wb") as file:
-            for chunk in stream.chunks:
-                file.write(chunk)
-            received_bytes = file.tell()
-        if stream.size_bytes is not None and received_bytes != stream.size_bytes:
-            raise VideoModelError(
-                ErrorCode.PROVIDER_ERROR,
-                f"The download ended after {received_bytes} of {stream.size_bytes} bytes; the part is kept as {part}.",
-                transient=True,
-            )
-        return part.replace(target)
+        video = VideoIngest(
+            lambda start_byte, validator: self.open_video(job_id, start_byte=start_byte, validator=validator),
+            deadline=clock() + timeout_seconds,
+            sleep=sleep,
+            clock=clock,
+        )
+        with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as directory:
+            part = Path(directory) / target.name
+            with part.open("wb") as file:
+                for chunk in video:
+                    file.write(chunk)
+            return part.replace(target)
 
     def create_and_wait(
         self,
@@ -184,29 +192,17 @@ class VideoModelInterface(ABC):
         """Start a generation and follow it to its end.
 
         Raises:
-            VideoModelError: with code `timeout` when `timeout_seconds` pass first; the job may still finish.
+            VideoModelError: with code `timeout` when `timeout_seconds` pass first. The job goes on at the provider;
+                the error names it, as Ctrl-C does.
         """
-        deadline = clock() + timeout_seconds
-        job = self.create_video(request)
-        while not job.status.is_terminal:
-            if on_progress is not None:
-                on_progress(job)
-            wait_seconds = job.retry_after_seconds or 5.0
-            if clock() + wait_seconds > deadline:
-                raise VideoModelError(
-                    ErrorCode.TIMEOUT,
-                    f"Job {job.job_id} is still {job.status} after {timeout_seconds:.0f} s; ask again with get_status.",
-                )
-            sleep(wait_seconds)
-            try:
-                job = self.get_status(job.job_id)
-            except VideoModelError as error:
-                # A fault of one question says nothing about a render that is paid for.
-                if not error.transient:
-                    raise
-                job = job.model_copy(update={"retry_after_seconds": error.retry_after_seconds})
-        if on_progress is not None:
-            on_progress(job)
+        [job] = wait_for_all(
+            self,
+            [self.create_video(request)],
+            timeout_seconds=timeout_seconds,
+            on_progress=on_progress,
+            sleep=sleep,
+            clock=clock,
+        )
         return job
 
     def remix_video(self, job_id: str, prompt: str) -> VideoGenerationJob:

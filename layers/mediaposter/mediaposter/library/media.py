@@ -21,9 +21,9 @@ from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mediaposter.ai.video_model_interface import VideoStream
+from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import Conflict, NotFound
-from mediaposter.library.ingest import MAX_VIDEO_BYTES, OpenStream, VideoIngest
+from mediaposter.streaming.ingest import MAX_VIDEO_BYTES, OpenStream, VideoIngest
 from mediaposter.library.probe import Probe, draw_thumbnail, probe_video
 
 if TYPE_CHECKING:

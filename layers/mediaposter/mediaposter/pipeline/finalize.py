@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from mediaposter.ai.video_model_interface import VideoStream
+from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import ConfigurationError, ErrorCode, MediaError, MediaPosterError, VideoModelError
 from mediaposter.events import VideoEvent
 from mediaposter.library.media import StoredVideo

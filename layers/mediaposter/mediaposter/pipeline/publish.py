@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from mediaposter.ai.video_model_interface import VideoStream
+from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import ConfigurationError, Conflict, ErrorCode, MediaPosterError, PostUnknown, PublisherError
 from mediaposter.library.posts import Post, PostLedger, PostState
 from mediaposter.library.videos import VideoLibrary

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaposter.errors import MediaError
-from mediaposter.library.mp4 import Box, Mp4Walker
+from mediaposter.streaming.mp4 import Box, Mp4Walker
 
 
 def box(box_type: str, body: bytes = b"", *, large: bool = False) -> bytes:

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 from hashlib import sha256
 from typing import IO, TypeAlias
 
-from mediaposter.ai.video_model_interface import VideoStream
 from mediaposter.errors import ErrorCode, MediaError, VideoModelError
-from mediaposter.library.mp4 import Box, Mp4Walker
+from mediaposter.streaming.mp4 import Box, Mp4Walker
+from mediaposter.streaming.video_stream import VideoStream
 
 # Opens the video from a byte on, naming the validator (a strong ETag) that the earlier bytes came with.
 OpenStream: TypeAlias = Callable[[int, str | None], AbstractContextManager[VideoStream]]
@@ -44,7 +44,7 @@ class VideoIngest:
     def __init__(
         self,
         open_stream: OpenStream,
-        spool: IO[bytes],
+        spool: IO[bytes] | None = None,
         *,
         deadline: float,
         clock: Callable[[], float] = time.monotonic,
@@ -55,7 +55,7 @@ class VideoIngest:
 
         Args:
             open_stream: asks the provider; raises `VideoModelError`, while the chunks come too.
-            spool: an empty file; holds afterwards what a probe needs of the video.
+            spool: an empty file that is to hold what a probe needs of the video, for whoever probes it.
             deadline: in the time of `clock`.
             clock: seconds that only grow.
             sleep: waits between attempts.
@@ -63,7 +63,7 @@ class VideoIngest:
         """
         self.size_bytes = 0
         self._open_stream = open_stream
-        self._spool = _Spool(spool)
+        self._spool = None if spool is None else _Spool(spool)
         self._deadline = deadline
         self._clock = clock
         self._sleep = sleep
@@ -102,7 +102,8 @@ class VideoIngest:
                     raise
                 self._sleep(wait_seconds)
         self._walker.finish(self._declared_bytes)
-        self._spool.finish(self.size_bytes)
+        if self._spool is not None:
+            self._spool.finish(self.size_bytes)
 
     def _attempt(self) -> Iterator[bytes]:
         # Without a validator the rest could be that of another file: then all of it is read again and compared.
@@ -197,7 +198,9 @@ class VideoIngest:
         if self._declared_bytes is not None and end_byte > self._declared_bytes:
             raise MediaError(f"More than the declared {self._declared_bytes} bytes came; nothing was stored.")
         self._sha256.update(chunk)
-        self._spool.write(self.size_bytes, chunk, self._walker.feed(chunk))
+        begun = self._walker.feed(chunk)
+        if self._spool is not None:
+            self._spool.write(self.size_bytes, chunk, begun)
         self.size_bytes = end_byte
 
     def _check_size(self, size_bytes: int) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mediaposter.ai.video_model_interface import VideoStream
 from mediaposter.errors import ErrorCode, MediaError, VideoModelError
-from mediaposter.library.ingest import (
+from mediaposter.library.probe import draw_thumbnail, probe_video
+from mediaposter.streaming.ingest import (
     FLOOR_BYTES_PER_SECOND,
     MAX_BOXES_BEFORE_MOOV,
     MAX_FUTILE_ATTEMPTS,
@@ -24,7 +24,7 @@ from mediaposter.library.ingest import (
     OpenStream,
     VideoIngest,
 )
-from mediaposter.library.probe import draw_thumbnail, probe_video
+from mediaposter.streaming.video_stream import VideoStream
 
 MIB = 1024**2
 LOST = VideoModelError(ErrorCode.PROVIDER_ERROR, "The connection was lost.", transient=True)
