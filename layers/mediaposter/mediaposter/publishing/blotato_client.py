@@ -71,10 +71,10 @@ class BlotatoClient:
         self,
         api_key: str | None = None,
         *,
-        base_url: str = BASE_URL,
+        base_url: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Make a client; the key may come from `BLOTATO_API_KEY`.
+        """Make a client; the key may come from `BLOTATO_API_KEY`, another address from `BLOTATO_BASE_URL`.
 
         Raises:
             ConfigurationError: there is no key.
@@ -83,7 +83,7 @@ class BlotatoClient:
         if not key:
             raise ConfigurationError("Blotato needs BLOTATO_API_KEY in the environment (or api_key as an argument).")
         self._key = key
-        self._base_url = base_url.rstrip("/")
+        self._base_url = (base_url or os.environ.get("BLOTATO_BASE_URL") or BASE_URL).rstrip("/")
         self._http = httpx.Client(
             transport=transport,
             timeout=_CALL_TIMEOUT,
