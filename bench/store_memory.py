@@ -31,9 +31,9 @@ import httpx
 from botocore.config import Config
 from pydantic import BaseModel, ConfigDict
 
-from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.library.media import MediaLibrary
 from mediaposter.library.probe import draw_thumbnail, probe_video
+from mediaposter.streaming.video_stream import VideoStream
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +60,15 @@ def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Somebody outside the stack, by the name that the template's parameter and the secret begin with."""
+
+    name: str
+    base_url: str
+    api_key: str
 
 
 class _GatewayResponse(BaseModel):
@@ -145,15 +155,19 @@ class LocalCloud:
         self.stop()
         raise CloudError(f"MiniStack did not come up on port {self.port}. Its last words:\n{words}")
 
-    def deploy(self, *, sora_base_url: str, sora_api_key: str, blotato_base_url: str, blotato_api_key: str) -> Stack:
+    def deploy(self, outside: Sequence[Outside]) -> Stack:
         """Build and deploy the template, put its secrets, and make an API key.
+
+        Args:
+            outside: whom the stack talks to.
 
         Raises:
             CloudError: SAM refused.
         """
-        secrets = {"sora-api-key": sora_api_key, "blotato-api-key": blotato_api_key}
-        for name, value in secrets.items():
-            self.client("ssm").put_parameter(Name=f"/mediaposter/{STACK_NAME}/{name}", Value=value, Type="SecureString")
+        for other in outside:
+            self.client("ssm").put_parameter(
+                Name=f"/mediaposter/{STACK_NAME}/{other.name}-api-key", Value=other.api_key, Type="SecureString"
+            )
         self.client("s3").create_bucket(Bucket=_DEPLOY_BUCKET)
         build = self.directory / "build"
         self._run_sam("build", "--build-dir", str(build), "--cache-dir", str(self.directory / "cache"), "--cached")
@@ -164,7 +178,8 @@ class LocalCloud:
             *("--no-confirm-changeset", "--no-progressbar"),
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
             "--parameter-overrides",
-            *(f"SoraBaseUrl={sora_base_url}", f"BlotatoBaseUrl={blotato_base_url}", "BucketTransport=any"),
+            *(f"{other.name.title()}BaseUrl={other.base_url}" for other in outside),
+            "BucketTransport=any",
             f"CallLeaseSeconds={self.lease_seconds}",
         )
         return self._read_stack()

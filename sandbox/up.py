@@ -16,7 +16,7 @@ from rich.console import Console
 from sandbox.world import LOCAL_DIRECTORY, World, run_world
 
 STACK_FILE = LOCAL_DIRECTORY / "stack.json"
-_OUR_COMMANDS = ("sandbox.up", "sandbox.videos_api", "sandbox.blotato", "bin/ministack")
+_OUR_COMMANDS = ("-m sandbox.", "bin/ministack")
 
 
 class StackFile(BaseModel):
@@ -28,6 +28,8 @@ class StackFile(BaseModel):
     api_key: str
     endpoint_url: str
     videos_url: str
+    gemini_url: str
+    runway_url: str
     blotato_url: str
     table: str
     bucket: str
@@ -87,6 +89,8 @@ def write_stack_file(world: World, path: Path) -> None:
     content = StackFile(
         **world.stack.model_dump(),
         videos_url=world.videos.base_url,
+        gemini_url=world.gemini.base_url,
+        runway_url=world.runway.base_url,
         blotato_url=world.blotato.base_url,
         process_ids=world.process_ids,
     )

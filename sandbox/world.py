@@ -9,14 +9,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from sandbox.cloud import ROOT, LocalCloud, Stack, stop_process_group
+from sandbox.cloud import ROOT, LocalCloud, Outside, Stack, stop_process_group
 
 LOCAL_DIRECTORY = ROOT / ".local"
 # Keys of the stand-ins; they open nothing else.
 VIDEOS_KEY = "sk-sandbox"
+GEMINI_KEY = "gemini-sandbox-key"
+RUNWAY_KEY = "key_runway-sandbox"
 BLOTATO_KEY = "blotato-sandbox-key="  # ends in =, as real ones do, so that nobody trims it
 
 
@@ -30,7 +33,8 @@ class StandIn(BaseModel):
     @property
     def control_url(self) -> str:
         """Give the address of its script of faults and its log of calls."""
-        return self.base_url.rpartition("/")[0] + "/_sandbox"
+        origin = urlsplit(self.base_url)
+        return f"{origin.scheme}://{origin.netloc}/_sandbox"
 
 
 class World(BaseModel):
@@ -40,6 +44,8 @@ class World(BaseModel):
 
     stack: Stack
     videos: StandIn
+    gemini: StandIn
+    runway: StandIn
     blotato: StandIn
     process_ids: tuple[int, ...]
 
@@ -68,20 +74,36 @@ def run_world(
         CloudError: the cloud did not come up.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    rendering = ("--render-seconds", str(render_seconds))
     with ExitStack() as running:
-        videos = running.enter_context(_run_stand_in("videos_api", directory, "--render-seconds", str(render_seconds)))
-        blotato = running.enter_context(_run_stand_in("blotato", directory, "--rate-scale", str(rate_scale)))
+
+        def start(name: str, *arguments: str) -> _Running:
+            return running.enter_context(_run_stand_in(name, directory, *arguments))
+
+        videos = start("videos_api", *rendering)
+        gemini = start("gemini", *rendering)
+        runway = start("runway", *rendering)
+        blotato = start("blotato", "--rate-scale", str(rate_scale))
         cloud = running.enter_context(
             LocalCloud(directory, wait_scale=wait_scale, concurrency=concurrency, lease_seconds=lease_seconds)
         )
         stack = cloud.deploy(
-            sora_base_url=videos.stand_in.base_url,
-            sora_api_key=VIDEOS_KEY,
-            blotato_base_url=blotato.stand_in.base_url,
-            blotato_api_key=BLOTATO_KEY,
+            [
+                Outside("sora", videos.stand_in.base_url, VIDEOS_KEY),
+                Outside("gemini", gemini.stand_in.base_url, GEMINI_KEY),
+                Outside("runway", runway.stand_in.base_url, RUNWAY_KEY),
+                Outside("blotato", blotato.stand_in.base_url, BLOTATO_KEY),
+            ]
         )
-        process_ids = (os.getpid(), videos.process.pid, blotato.process.pid, cloud.pid)
-        yield World(stack=stack, videos=videos.stand_in, blotato=blotato.stand_in, process_ids=process_ids)
+        stand_ins = (videos, gemini, runway, blotato)
+        yield World(
+            stack=stack,
+            videos=videos.stand_in,
+            gemini=gemini.stand_in,
+            runway=runway.stand_in,
+            blotato=blotato.stand_in,
+            process_ids=(os.getpid(), *(running_one.process.pid for running_one in stand_ins), cloud.pid),
+        )
 
 
 class _Running:

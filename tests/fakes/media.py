@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import NotFound
 from mediaposter.library.media import StoredVideo
+from mediaposter.streaming.video_stream import VideoStream
 from tests.builders import a_stored_video
 from tests.fakes.effects import Effects
 

@@ -248,6 +248,8 @@ class _Scope:
             "count": lambda value: 0 if value is _MISSING else len(value),
             "exists": lambda value: value is not _MISSING,
             "string": lambda value: "null" if value is None else str(value),
+            "random": lambda: 0.5,  # a run must be the same each time
+            "round": round,
         }
 
     def _find(self, path: str) -> Any:
@@ -260,9 +262,9 @@ class _Scope:
 
 @cache
 def _compile(template: str) -> CodeType:
-    """Translate an expression: `$a.b`, `=`, `and`, comparisons, `+`, `? :`, `null` and three functions are known."""
+    """Translate an expression: `$a.b`, `=`, `and`, comparisons, `+`, `? :`, `null` and five functions are known."""
     expression = template.removeprefix("{%").removesuffix("%}").strip()
-    expression = re.sub(r"\$(count|exists|string)\(", r"\1(", expression)
+    expression = re.sub(r"\$(count|exists|random|round|string)\(", r"\1(", expression)
     expression = re.sub(r"\$([a-z_A-Z.]+)", r"find('\1')", expression)
     expression = re.sub(r"(?<![<>=!])=(?!=)", "==", expression)
     expression = re.sub(r"^(.+?) \? (.+?) : (.+)$", r"(\2) if (\1) else (\3)", expression)

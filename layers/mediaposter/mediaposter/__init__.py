@@ -31,6 +31,10 @@ Who makes the videos and who posts them:
     ai.catalog                      which models exist, what fits them, what they cost (catalog.toml)
     ai.sora_model                   any server of OpenAI's Videos API
     ai.sora_wire                    its jobs, as tolerantly as those servers differ
+    ai.gemini_model                 Gemini Omni, through Google's Interactions API
+    ai.gemini_wire                  its interactions, read without holding a clip that is spelt out in them
+    ai.runway_model                 Runway's API
+    ai.runway_wire                  its tasks
     ai.provider_reply               what a provider answers over HTTP, and what that means, for any vendor
     ai.reference_image              the image that a request refers to, for any model
     safe_http                       fetches a URL that somebody else chose

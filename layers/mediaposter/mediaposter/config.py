@@ -21,6 +21,8 @@ class Settings(BaseModel):
     state_machine_arn: str = Field(default="", alias="STATE_MACHINE_ARN")
     secrets_path: str = Field(default="", alias="SECRETS_PATH")
     sora_base_url: str = Field(default="", alias="SORA_BASE_URL")
+    gemini_base_url: str = Field(default="", alias="GEMINI_BASE_URL")
+    runway_base_url: str = Field(default="", alias="RUNWAY_BASE_URL")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
     call_lease_seconds: int = Field(default=120, alias="CALL_LEASE_SECONDS", gt=0)
     generation_timeout_seconds: int = Field(default=3600, alias="GENERATION_TIMEOUT_SECONDS", gt=0, le=43_200)

@@ -20,8 +20,8 @@ from ipaddress import IPv4Address, IPv6Network, ip_address
 
 import httpx
 
-from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import ErrorCode, VideoModelError
+from mediaposter.streaming.video_stream import VideoStream
 
 MAX_REDIRECTS = 3
 CHUNK_BYTES = 128 * 1024

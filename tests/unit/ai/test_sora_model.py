@@ -1050,9 +1050,10 @@ def test_a_video_that_trickles_in_meets_the_deadline() -> None:
     assert (error.code, internet.now) == (ErrorCode.TIMEOUT, MAX_DOWNLOAD_SECONDS + 100.0)
 
 
-def test_a_video_is_written_whole_to_a_file(tmp_path: Path) -> None:
-    server = finished(httpx2.Response(200, content=b"movie"))
-    assert build(server).download_video("video_1", tmp_path / "a.mp4").read_bytes() == b"movie"
+def test_a_video_is_written_whole_to_a_file(make_video: Callable[[], Path], tmp_path: Path) -> None:
+    content = make_video().read_bytes()
+    server = finished(httpx2.Response(200, content=content))
+    assert build(server).download_video("video_1", tmp_path / "a.mp4").read_bytes() == content
 
 
 # Remixing, deleting, listing

@@ -103,3 +103,13 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ConfigurationError, match="needs SORA_API_KEY or OPENAI_API_KEY"):
         create_video_model("sora", base_url=BASE_URL)
+
+
+def test_a_vendor_with_a_server_of_its_own_needs_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RUNWAY_BASE_URL", raising=False)
+    monkeypatch.delenv("RUNWAY_API_KEY", raising=False)
+    monkeypatch.setenv("RUNWAYML_API_SECRET", "key_of_the_test")
+
+    model = create_video_model("runway", "gen4.5")
+
+    assert (model.api_key, model.base_url) == ("key_of_the_test", "https://api.dev.runwayml.com")

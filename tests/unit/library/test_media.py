@@ -21,10 +21,10 @@ from botocore.config import Config
 from moto import mock_aws
 from PIL import Image
 
-from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import Conflict, ErrorCode, MediaError, NotFound, VideoModelError
-from mediaposter.streaming.ingest import OpenStream
 from mediaposter.library.media import MediaLibrary, StoredVideo
+from mediaposter.streaming.ingest import OpenStream
+from mediaposter.streaming.video_stream import VideoStream
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -87,7 +87,7 @@ class SoraVideoModel(VideoModelInterface):
         Raises:
             ConfigurationError: `base_url` or `api_key` cannot be used.
         """
-        super().__init__(model_variant=model_variant, capabilities=capabilities)
+        super().__init__(model_variant=model_variant, capabilities=capabilities, api_key=api_key, base_url=base_url)
         self._base_url = _check_base_url(base_url)
         self._api_key = _check_api_key(api_key)
         self._timeout_seconds = timeout_seconds

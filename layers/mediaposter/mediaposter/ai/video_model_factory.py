@@ -26,8 +26,8 @@ def create_video_model(
 ) -> VideoModelInterface:
     """Make the model `model_variant` of the provider `name`.
 
-    What is not given is read from `<NAME>_API_KEY` and `<NAME>_BASE_URL`; for sora, `OPENAI_API_KEY`
-    and `OPENAI_BASE_URL` serve as well.
+    What is not given is read from `<NAME>_API_KEY` and `<NAME>_BASE_URL`, or from the variables the
+    vendor's own SDK reads. The address may be left out where the vendor has a server of its own.
 
     Raises:
         ConfigurationError: the provider, the variant, the key or the address is not known.
@@ -45,7 +45,7 @@ def create_video_model(
         model_variant=entry.name,
         capabilities=entry.capabilities,
         api_key=api_key or _read_setting(name, "API_KEY"),
-        base_url=base_url or _read_setting(name, "BASE_URL"),
+        base_url=base_url or _read_setting(name, "BASE_URL", default=model_class.default_base_url),
     )
 
 
@@ -57,11 +57,22 @@ def _find_model_class(name: str) -> type[VideoModelInterface]:
     raise ConfigurationError(f"{module.__name__} defines no video model with provider = {name!r}.")
 
 
-def _read_setting(name: str, suffix: str) -> str:
-    variables = [f"{name.upper()}_{suffix}", *([f"OPENAI_{suffix}"] if name == "sora" else [])]
+# What the vendors' own SDKs read (openai-python, runwayml).
+_VENDORS_VARIABLES = {
+    ("sora", "API_KEY"): "OPENAI_API_KEY",
+    ("sora", "BASE_URL"): "OPENAI_BASE_URL",
+    ("runway", "API_KEY"): "RUNWAYML_API_SECRET",
+}
+
+
+def _read_setting(name: str, suffix: str, *, default: str | None = None) -> str:
+    vendors = _VENDORS_VARIABLES.get((name, suffix))
+    variables = [f"{name.upper()}_{suffix}", *([vendors] if vendors else [])]
     for variable in variables:
         if value := os.environ.get(variable):
             return value
+    if default is not None:
+        return default
     raise ConfigurationError(
         f"The provider {name} needs {' or '.join(variables)} in the environment (or as an argument)."
     )

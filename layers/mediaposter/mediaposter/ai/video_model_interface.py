@@ -113,6 +113,8 @@ class VideoModelInterface(ABC):
     """
 
     provider: ClassVar[str]
+    # Where the vendor's own server is, if there is one.
+    default_base_url: ClassVar[str | None] = None
 
     def __init__(
         self, *, model_variant: str, capabilities: Capabilities, api_key: str = "", base_url: str = ""

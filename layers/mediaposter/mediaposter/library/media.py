@@ -21,10 +21,10 @@ from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import Conflict, NotFound
-from mediaposter.streaming.ingest import MAX_VIDEO_BYTES, OpenStream, VideoIngest
 from mediaposter.library.probe import Probe, draw_thumbnail, probe_video
+from mediaposter.streaming.ingest import MAX_VIDEO_BYTES, OpenStream, VideoIngest
+from mediaposter.streaming.video_stream import VideoStream
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import ConfigurationError, ErrorCode, MediaError, MediaPosterError, VideoModelError
 from mediaposter.events import VideoEvent
 from mediaposter.library.media import StoredVideo
@@ -15,6 +14,7 @@ from mediaposter.library.videos import STAGES_OF_A_KEPT_VIDEO, Stage, Video, Vid
 from mediaposter.pipeline.generate import Clock, Models, explain_unknown
 from mediaposter.pipeline.publish import settle_left_over
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
+from mediaposter.streaming.video_stream import VideoStream
 
 # A render is paid for: a download that fails is tried again, whatever the reason.
 STORE_ATTEMPTS_MAX = 5

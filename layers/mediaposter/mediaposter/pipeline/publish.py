@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from mediaposter.streaming.video_stream import VideoStream
 from mediaposter.errors import ConfigurationError, Conflict, ErrorCode, MediaPosterError, PostUnknown, PublisherError
 from mediaposter.library.posts import Post, PostLedger, PostState
 from mediaposter.library.videos import VideoLibrary
 from mediaposter.pipeline.steps import Outcome, PostStepInput, StepResult, wait
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus, PublisherInterface
+from mediaposter.streaming.video_stream import VideoStream
 
 Clock = Callable[[], datetime]
 CountMetric = Callable[[str], None]
