@@ -78,7 +78,7 @@ def draw_thumbnail(path: Path) -> bytes:
         MediaError: there is no video stream, or nothing decodes.
     """
     # Pillow comes with the layer that only StoreFunction has.
-    from PIL import ImageStat  # noqa: PLC0415
+    from PIL import ImageStat
 
     best: Image.Image | None = None
     best_luma = -1.0
@@ -100,7 +100,7 @@ def draw_thumbnail(path: Path) -> bytes:
 @contextmanager
 def _open(path: Path) -> Iterator[InputContainer]:
     # PyAV comes with the layer that only StoreFunction has.
-    import av  # noqa: PLC0415
+    import av
 
     try:
         # Naming the demuxer keeps a playlist or a subtitle script from being followed.
@@ -114,7 +114,7 @@ def _open(path: Path) -> Iterator[InputContainer]:
 
 
 def _decode_first_seconds(container: InputContainer) -> Iterator[VideoFrame]:
-    import av  # noqa: PLC0415 (see _open)
+    import av
 
     stream = container.streams.video[0]
     # Each decoding thread would hold frames of its own.
@@ -135,7 +135,7 @@ def _decode_first_seconds(container: InputContainer) -> Iterator[VideoFrame]:
 
 def _shrink(frame: VideoFrame) -> Image.Image:
     # Pillow comes with the layer that only StoreFunction has.
-    from PIL import Image  # noqa: PLC0415
+    from PIL import Image
 
     ratio = min(1.0, THUMBNAIL_SIDE_PIXELS / max(frame.width, frame.height))
     width, height = max(1, round(frame.width * ratio)), max(1, round(frame.height * ratio))

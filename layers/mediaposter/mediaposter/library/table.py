@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +24,7 @@ class Key(NamedTuple):
     sk: str
 
 
-class Record(BaseModel):
+class Record(BaseModel, ABC):
     """A kept thing: immutable, and numbered so that two writers cannot both win."""
 
     # A record holds prompts and captions, and an error ends in a log.
@@ -32,9 +33,9 @@ class Record(BaseModel):
     version: int = 1
 
     @property
+    @abstractmethod
     def key(self) -> Key:
         """Give the primary key."""
-        raise NotImplementedError
 
     def index_attributes(self) -> Mapping[str, str]:
         """Give the attributes that only an index reads."""
