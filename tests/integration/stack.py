@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -122,6 +123,18 @@ class DeployedStack:
         listed = self.aws("s3").list_multipart_uploads(Bucket=self.world.stack.bucket, Prefix=f"videos/{video_id}/")
         return len(listed.get("Uploads", []))
 
+    def execution_arn(self, video_id: str) -> str:
+        """Name the execution of a video."""
+        return self.world.stack.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{video_id}"
+
+    def invoke(self, function: str, event: JsonValue) -> None:
+        """Invoke a function as its trigger would, and see that it ended well."""
+        functions = self.aws("lambda")
+        names = [found["FunctionName"] for found in functions.list_functions()["Functions"]]
+        name = next(name for name in names if f"-{function}-" in name)
+        answer = functions.invoke(FunctionName=name, Payload=json.dumps(event))
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
     def read_logs(self) -> str:
         """Read everything the functions logged."""
         logs = self.aws("logs")
@@ -133,8 +146,9 @@ class DeployedStack:
 
     def read_history(self, video_id: str) -> str:
         """Read the history of the execution of a video, as text."""
-        arn = self.world.stack.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{video_id}"
-        history = self.aws("stepfunctions").get_execution_history(executionArn=arn, includeExecutionData=True)
+        history = self.aws("stepfunctions").get_execution_history(
+            executionArn=self.execution_arn(video_id), includeExecutionData=True
+        )
         return str(history["events"])
 
     @contextmanager
