@@ -70,7 +70,7 @@ def test_a_model_of_another_vendor_is_named(root: Path) -> None:
 def test_several_imports_of_one_module_are_each_named(root: Path) -> None:
     places = [
         plant_import(root, f"{PACKAGE}/library/{name}.py", "from mediaposter.pipeline import steps")
-        for name in ("keys", "mp4", "table")
+        for name in ("keys", "probe", "table")
     ]
 
     findings = check_imports(root)
