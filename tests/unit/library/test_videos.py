@@ -51,7 +51,7 @@ def test_a_full_record_is_read_as_it_was_kept(library: VideoLibrary) -> None:
         stage=Stage.PUBLISHING,
         metadata={"campaign": "kites"},
         progress=100,
-        attempts=(an_attempt(provider_job_id="job-1", cost_micros=400_000),),
+        attempts=(an_attempt(provider_job_id="job-1"),),
         provider_job_id="job-1",
         deadline_at=LATER,
         rendering_since=NOW,

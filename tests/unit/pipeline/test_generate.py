@@ -368,6 +368,14 @@ def test_a_failed_job_fails_the_video_with_its_reason(code: ErrorCode) -> None:
     assert failure_of(world) == VideoFailure(code=code, message="The provider's own sentence.")
 
 
+def test_what_a_failed_job_cost_is_kept() -> None:
+    world = rendering_world(a_job(VideoStatus.FAILED, error_code=ErrorCode.CONTENT_POLICY, cost_micros=480_000))
+
+    world.check(STEP)
+
+    assert world.video.cost_micros == 480_000
+
+
 def test_a_failed_job_without_a_reason_is_the_providers_fault() -> None:
     world = rendering_world(a_job(VideoStatus.FAILED))
 

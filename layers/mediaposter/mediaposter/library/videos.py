@@ -64,7 +64,6 @@ class Attempt(BaseModel):
     model: str
     started_at: AwareDatetime
     provider_job_id: str | None = None
-    cost_micros: int | None = None
 
 
 class Video(Record):

@@ -175,7 +175,10 @@ class CheckGeneration:
         if job.status is VideoStatus.FAILED:
             code = job.error_code or ErrorCode.PROVIDER_ERROR
             message = job.error_message or f"{video.provider} gave no reason."
-            return _fail(self._library, video, code, message, now)
+            # Some vendors charge for a render they refuse to hand over.
+            failure = VideoFailure(code=code, message=message)
+            self._library.fail(video, failure, now=now, cost_micros=job.cost_micros)
+            return StepResult(outcome=Outcome.FAILED)
         if last_poll:
             return _fail(
                 self._library,
