@@ -18,6 +18,7 @@ from statelint.linter import Linter  # type: ignore[import-untyped]  # it comes 
 from checks.cloudformation import Template, read_template
 from checks.command import run
 from checks.state_machine import Scope, State, count_history_events, read_state_machine
+from mediaposter.api.requests import FALLBACK_MODELS_MAX
 from mediaposter.pipeline.finalize import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
 from mediaposter.pipeline.generate import POLLS_MAX, STARTS_MAX
 from mediaposter.pipeline.publish import CHECKS_MAX, CREATE_ATTEMPTS_MAX
@@ -36,6 +37,7 @@ SERVICE_FAULTS = (
 PIPELINE_BOUNDS = {
     "starts": STARTS_MAX,
     "polls": POLLS_MAX,
+    "models": FALLBACK_MODELS_MAX,
     "stores": STORE_ATTEMPTS_MAX,
     "creates": CREATE_ATTEMPTS_MAX,
     "checks": CHECKS_MAX,

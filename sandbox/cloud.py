@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ REGION = "us-east-1"
 STACK_NAME = "mediaposter-local"
 _OWNER = "test"  # MiniStack's root credentials: this word as key and as secret
 _DEPLOY_BUCKET = "mediaposter-local-deploy"
+_CATALOG_KEY = "config/catalog.toml"
 _START_TIMEOUT_SECONDS = 30.0
 _DEPLOY_TIMEOUT_SECONDS = 300.0
 _STOP_TIMEOUT_SECONDS = 10.0
@@ -64,7 +65,7 @@ def find_free_port() -> int:
 
 @dataclass(frozen=True)
 class Outside:
-    """Somebody outside the stack, by the name that the template's parameter and the secret begin with."""
+    """A provider or a publisher that the stack talks to, by the name that its secret begins with."""
 
     name: str
     base_url: str
@@ -155,34 +156,58 @@ class LocalCloud:
         self.stop()
         raise CloudError(f"MiniStack did not come up on port {self.port}. Its last words:\n{words}")
 
-    def deploy(self, outside: Sequence[Outside]) -> Stack:
+    def deploy(
+        self,
+        providers: Sequence[Outside],
+        *,
+        blotato: Outside,
+        bedrock_url: str,
+        aliases: Mapping[str, str],
+        fallback_models: Sequence[str] = (),
+        catalog: str | None = None,
+    ) -> Stack:
         """Build and deploy the template, put its secrets, and make an API key.
 
         Args:
-            outside: whom the stack talks to.
+            providers: who renders.
+            blotato: who posts.
+            bedrock_url: where Bedrock is.
+            aliases: which models the names of OpenAI's lead to.
+            fallback_models: which models take over when the one asked for refuses.
+            catalog: what extends the catalog of models, as TOML.
 
         Raises:
             CloudError: SAM refused.
         """
-        for other in outside:
+        for place, other in [*((f"providers/{other.name}", other) for other in providers), ("blotato", blotato)]:
             self.client("ssm").put_parameter(
-                Name=f"/mediaposter/{STACK_NAME}/{other.name}-api-key", Value=other.api_key, Type="SecureString"
+                Name=f"/mediaposter/{STACK_NAME}/{place}-api-key", Value=other.api_key, Type="SecureString"
             )
         self.client("s3").create_bucket(Bucket=_DEPLOY_BUCKET)
         build = self.directory / "build"
         self._run_sam("build", "--build-dir", str(build), "--cache-dir", str(self.directory / "cache"), "--cached")
+        parameters = {
+            "ProviderBaseUrls": ",".join(f"{other.name}={other.base_url}" for other in providers),
+            "BedrockEndpointUrl": bedrock_url,
+            "BlotatoBaseUrl": blotato.base_url,
+            "ModelAliases": ",".join(f"{alias}={name}" for alias, name in aliases.items()),
+            "FallbackModels": ",".join(fallback_models),
+            "CatalogKey": _CATALOG_KEY if catalog is not None else "",
+            "BucketTransport": "any",
+            "CallLeaseSeconds": str(self.lease_seconds),
+        }
         self._run_sam(
             "deploy",
             *("--template-file", str(build / "template.yaml")),
             *("--stack-name", STACK_NAME, "--region", REGION, "--s3-bucket", _DEPLOY_BUCKET),
             *("--no-confirm-changeset", "--no-progressbar"),
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
-            "--parameter-overrides",
-            *(f"{other.name.title()}BaseUrl={other.base_url}" for other in outside),
-            "BucketTransport=any",
-            f"CallLeaseSeconds={self.lease_seconds}",
+            *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items() if value)),
         )
-        return self._read_stack()
+        stack = self._read_stack()
+        if catalog is not None:
+            self.client("s3").put_object(Bucket=stack.bucket, Key=_CATALOG_KEY, Body=catalog.encode())
+        return stack
 
     def client(self, service: Any) -> Any:
         """Make a client of a service of this cloud, with the rights of its owner."""

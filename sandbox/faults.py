@@ -8,11 +8,13 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
-class _Closed(BaseModel):
+class Closed(BaseModel):
+    """What a stand-in takes and shows where it is steered: no unknown fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Answer(_Closed):
+class Answer(Closed):
     """What a fault puts in the place of the real answer. A string goes out as it is, any other body as JSON."""
 
     status: int = Field(ge=200, le=599)
@@ -26,20 +28,20 @@ class Respond(Answer):
     type: Literal["respond"] = "respond"
 
 
-class Delay(_Closed):
+class Delay(Closed):
     """Do the work, and answer so much later."""
 
     type: Literal["delay"] = "delay"
     seconds: float = Field(gt=0)
 
 
-class Drop(_Closed):
+class Drop(Closed):
     """Close the connection before anything is done."""
 
     type: Literal["drop"] = "drop"
 
 
-class AcceptThenDrop(_Closed):
+class AcceptThenDrop(Closed):
     """Do the work, then close the connection without an answer."""
 
     type: Literal["accept_then_drop"] = "accept_then_drop"
@@ -51,7 +53,7 @@ class AcceptThenRespond(Answer):
     type: Literal["accept_then_respond"] = "accept_then_respond"
 
 
-class Fail(_Closed):
+class Fail(Closed):
     """Accept the job, and let it fail where it would have been completed."""
 
     type: Literal["fail"] = "fail"
@@ -59,19 +61,19 @@ class Fail(_Closed):
     message: str = "Your request was blocked by our moderation system."
 
 
-class NeverFinish(_Closed):
+class NeverFinish(Closed):
     """Accept the job, and let it be in progress for ever."""
 
     type: Literal["never_finish"] = "never_finish"
 
 
-class MoovLast(_Closed):
+class MoovLast(Closed):
     """Render the clip with its index at the end."""
 
     type: Literal["moov_last"] = "moov_last"
 
 
-class VllmFailed(_Closed):
+class VllmFailed(Closed):
     """Accept the job and let it fail as in vLLM-Omni 0.30: each GET answers `status`, the job is its body.
 
     The `code` in the job's error is an integer there.
@@ -83,34 +85,34 @@ class VllmFailed(_Closed):
     message: str = "The engine died."
 
 
-class ShowStatus(_Closed):
+class ShowStatus(Closed):
     """Show this word for the status, as gateways do (`processing`, `cancelled`)."""
 
     type: Literal["status"] = "status"
     status: str
 
 
-class Truncate(_Closed):
+class Truncate(Closed):
     """Declare the whole length, and close the connection after so many bytes."""
 
     type: Literal["truncate"] = "truncate"
     after_bytes: int = Field(ge=0)
 
 
-class TruncateSilently(_Closed):
+class TruncateSilently(Closed):
     """Declare no length, and end the body properly after so many bytes."""
 
     type: Literal["truncate_silently"] = "truncate_silently"
     after_bytes: int = Field(ge=0)
 
 
-class NotMp4(_Closed):
+class NotMp4(Closed):
     """Answer 200 with a page of HTML."""
 
     type: Literal["not_mp4"] = "not_mp4"
 
 
-class Stall(_Closed):
+class Stall(Closed):
     """Send so many bytes, then nothing for so long, then close the connection."""
 
     type: Literal["stall"] = "stall"
@@ -118,13 +120,13 @@ class Stall(_Closed):
     seconds: float = Field(gt=0)
 
 
-class SglangVariant(_Closed):
+class SglangVariant(Closed):
     """Answer 404 to any `variant`, as SGLang Diffusion 0.5.23 does, for which it is a number."""
 
     type: Literal["sglang_variant"] = "sglang_variant"
 
 
-class FaultRule(_Closed):
+class FaultRule(Closed):
     """Play a fault on calls whose prompt contains `match` ("" is in all), `times` times (null is always)."""
 
     match: str = ""
@@ -158,13 +160,20 @@ class OnContent(FaultRule):
     ]
 
 
-class FaultScript(_Closed):
+VideosFault = OnCreate | OnRetrieve | OnContent
+RuleT = TypeVar("RuleT", bound=FaultRule)
+
+
+class Script(Closed, Generic[RuleT]):
     """What `POST /_sandbox/faults` takes: rules, added behind the ones there are."""
 
-    rules: tuple[Annotated[OnCreate | OnRetrieve | OnContent, Field(discriminator="on")], ...]
+    rules: tuple[RuleT, ...]
 
 
-RuleT = TypeVar("RuleT", bound=FaultRule)
+class FaultScript(Script[Annotated[VideosFault, Field(discriminator="on")]]):
+    """The script of the stand-in for a Videos API server."""
+
+
 PickedT = TypeVar("PickedT", bound=FaultRule)
 
 

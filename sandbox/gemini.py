@@ -6,37 +6,25 @@ Faults are put in with `POST /_sandbox/faults` (see `sandbox.gemini_state`) and 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.faults import (
-    AcceptThenDrop,
-    AcceptThenRespond,
-    Delay,
-    Drop,
-    NotMp4,
-    Respond,
-    ShowStatus,
-    Stall,
-    Truncate,
-)
-from sandbox.gemini_state import Call, CallLog, GeminiFaultScript, GeminiServer, Job, OnContent, OnCreate, OnRetrieve
+from sandbox.control import build_app
+from sandbox.faults import Delay, Drop, Respond, ShowStatus
+from sandbox.gemini_state import Call, GeminiFaultScript, GeminiServer, Job, OnContent, OnCreate, OnRetrieve
 from sandbox.gemini_wire import ApiError, Interaction, read_create
-from sandbox.serving import CutResponse, DropConnection, build_response, serve
+from sandbox.serving import answer_accepted, answer_instead, build_parser, serve, spoil
 
 _DEFAULT_API_KEY = "gemini-sandbox-key"
 # How often a call that waits for its video looks whether it is there.
@@ -54,19 +42,15 @@ class InteractionsApi:
         order = read_create(await request.body())
         if order.previous_interaction_id is not None:
             self._check_previous(order.previous_interaction_id)
-        self._server.note(request.state.call_id, prompt=order.prompt, images=len(order.images))
+        self._server.calls.note(request.state.request_id, prompt=order.prompt, images=len(order.images))
         fault = self._server.faults.pick(OnCreate, order.prompt)
         action = fault.action if fault else None
         if isinstance(action, Drop | Respond):
-            return _answer_instead(action)
+            return answer_instead(action)
         job = self._server.accept(order, fault)
-        self._server.note(request.state.call_id, interaction_id=job.id)
-        if isinstance(action, AcceptThenDrop):
-            return DropConnection()
-        if isinstance(action, AcceptThenRespond):
-            return build_response(action)
-        if isinstance(action, Delay):
-            await asyncio.sleep(action.seconds)
+        self._server.calls.note(request.state.request_id, interaction_id=job.id)
+        if instead := await answer_accepted(action):
+            return instead
         if order.background:
             # As it was accepted, whatever the clock did meanwhile.
             return _json(self._server.show(job, "queued", _find_base_url(request)))
@@ -86,7 +70,7 @@ class InteractionsApi:
         fault = self._server.faults.pick(OnRetrieve, job.order.prompt)
         action = fault.action if fault else None
         if isinstance(action, Drop | Respond):
-            return _answer_instead(action)
+            return answer_instead(action)
         if isinstance(action, Delay):
             await asyncio.sleep(action.seconds)
         shown = self._show(request, job)
@@ -128,81 +112,12 @@ class FilesApi:
         fault = self._server.faults.pick(OnContent, job.order.prompt)
         action = fault.action if fault else None
         if isinstance(action, Drop | Respond):
-            return _answer_instead(action)
+            return answer_instead(action)
         if isinstance(action, Delay):
             await asyncio.sleep(action.seconds)
-        content = FileResponse(job.render.result(timeout=0).path, media_type="video/mp4")
-        match action:
-            case NotMp4():
-                return HTMLResponse("<!doctype html><title>Sign in</title><p>Sign in to go on.")
-            case Truncate(after_bytes=after_bytes):
-                return CutResponse(content, after_bytes=after_bytes)
-            case Stall(after_bytes=after_bytes, seconds=seconds):
-                return CutResponse(content, after_bytes=after_bytes, stall_seconds=seconds)
-        return content
-
-
-class SandboxRoutes:
-    """The routes under `/_sandbox`, which steer the stand-in and ask what it saw."""
-
-    def __init__(self, server: GeminiServer) -> None:
-        self._server = server
-
-    async def add_faults(self, request: Request) -> Response:
-        """Answer `POST /_sandbox/faults`."""
-        try:
-            script = GeminiFaultScript.model_validate_json(await request.body())
-        except ValidationError as error:
-            raise ApiError(400, "INVALID_ARGUMENT", str(error)) from error
-        self._server.faults.add(script.rules)
-        return _json(script)
-
-    async def clear_faults(self, _: Request) -> Response:
-        """Answer `DELETE /_sandbox/faults`."""
-        self._server.faults.clear()
-        return Response(status_code=204)
-
-    async def show_calls(self, _: Request) -> Response:
-        """Answer `GET /_sandbox/calls`."""
-        return _json(
-            CallLog(
-                calls=tuple(self._server.calls.values()),
-                creates_accepted=self._server.creates_accepted,
-                in_flight=self._server.count_in_flight(),
-                most_in_flight=self._server.most_in_flight,
-            )
-        )
-
-    async def reset(self, _: Request) -> Response:
-        """Answer `POST /_sandbox/reset`."""
-        self._server.reset()
-        return Response(status_code=204)
-
-
-class CallRecorder:
-    """Middleware: writes down the calls, but not those that steer the stand-in."""
-
-    def __init__(self, app: ASGIApp, server: GeminiServer) -> None:
-        self._app = app
-        self._server = server
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Record one call."""
-        if scope["type"] != "http" or scope["path"].startswith("/_sandbox/"):
-            await self._app(scope, receive, send)
-            return
-        call_id = uuid.uuid4().hex
-        scope.setdefault("state", {})["call_id"] = call_id
-        parts = scope["path"].split("/")
-        interaction_id = parts[3] if len(parts) > 3 and parts[2] == "interactions" else None
-        self._server.calls[call_id] = Call(method=scope["method"], path=scope["path"], interaction_id=interaction_id)
-
-        async def send_noted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._server.note(call_id, status=message["status"])
-            await send(message)
-
-        await self._app(scope, receive, send_noted)
+        path = job.render.result(timeout=0).path
+        content = FileResponse(path, media_type="video/mp4")
+        return spoil(content, path, action)
 
 
 class RequireKey:
@@ -236,26 +151,23 @@ def create_app(
         clock: Unix seconds; interactions and files move on with it.
     """
     server = GeminiServer(render_seconds=render_seconds, clock=clock)
-    sandbox = SandboxRoutes(server)
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        with server.renders:
-            yield
-
     key = [Middleware(RequireKey, api_key=api_key)]
-    return Starlette(
-        routes=[
-            *(Mount(f"/{version}", routes=_build_routes(server), middleware=key) for version in ("v1beta", "v1")),
-            Route("/_sandbox/faults", sandbox.add_faults, methods=["POST"]),
-            Route("/_sandbox/faults", sandbox.clear_faults, methods=["DELETE"]),
-            Route("/_sandbox/calls", sandbox.show_calls, methods=["GET"]),
-            Route("/_sandbox/reset", sandbox.reset, methods=["POST"]),
-        ],
-        middleware=[Middleware(CallRecorder, server=server)],
+    return build_app(
+        server,
+        [Mount(f"/{version}", routes=_build_routes(server), middleware=key) for version in ("v1beta", "v1")],
+        script=GeminiFaultScript,
+        read_call=_read_call,
         exception_handlers={ApiError: _answer_error, HTTPException: _answer_error},
-        lifespan=lifespan,
     )
+
+
+def _read_call(method: str, path: str, request_id: str) -> Call | None:
+    match path.split("/"):
+        case ["", "_sandbox", *_]:
+            return None
+        case ["", _, "interactions", interaction_id, *_]:
+            return Call(method=method, path=path, request_id=request_id, interaction_id=interaction_id)
+    return Call(method=method, path=path, request_id=request_id)
 
 
 def _build_routes(server: GeminiServer) -> list[BaseRoute]:
@@ -279,15 +191,11 @@ def _json(model: BaseModel) -> Response:
     return Response(model.model_dump_json(by_alias=True, exclude_none=True), media_type="application/json")
 
 
-def _answer_instead(action: Drop | Respond) -> Response:
-    return DropConnection() if isinstance(action, Drop) else build_response(action)
-
-
 async def _answer_error(request: Request, error: Exception) -> Response:
     if isinstance(error, ApiError):
         return _envelope(error.code, error.status, error.message)
     if isinstance(error, HTTPException):
-        status = "NOT_FOUND" if error.status_code == 404 else "UNIMPLEMENTED"
+        status = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND"}.get(error.status_code, "UNIMPLEMENTED")
         return _envelope(error.status_code, status, f"{error.detail}: {request.method} {request.url.path}")
     raise error
 
@@ -298,11 +206,7 @@ def _envelope(code: int, status: str, message: str) -> Response:
 
 def main() -> None:
     """Serve the stand-in until SIGTERM."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--render-seconds", type=float, default=3.0, help="how long an interaction takes")
-    parser.add_argument("--api-key", default=_DEFAULT_API_KEY, help="the one key that is let in")
-    arguments = parser.parse_args()
+    arguments = build_parser(main.__doc__, api_key=_DEFAULT_API_KEY).parse_args()
     app = create_app(render_seconds=arguments.render_seconds, api_key=arguments.api_key)
     serve(app, port=arguments.port, base_path="")
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from sandbox.calls import ReceivedCall, ReceivedCalls
+from sandbox.control import JobServer
 from sandbox.faults import (
     AcceptThenDrop,
     AcceptThenRespond,
+    Closed,
     Delay,
     Drop,
-    FaultBook,
     FaultRule,
     NeverFinish,
     NotMp4,
     Respond,
+    Script,
     ShowStatus,
     Stall,
     Truncate,
@@ -37,7 +39,7 @@ from sandbox.gemini_wire import (
     Usage,
     VideoContent,
 )
-from sandbox.render import RenderedVideo, RenderPool
+from sandbox.render import RenderedVideo
 
 _RUNNING = ("queued", "in_progress")
 _FILE_LIFETIME_SECONDS = 48 * 3600
@@ -49,11 +51,7 @@ _TOKENS_PER_SECOND = 5792
 _SIGNATURE = "c2FuZGJveA=="
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FailInteraction(_Closed):
+class FailInteraction(Closed):
     """Accept the interaction, and let it fail where it would have been completed."""
 
     type: Literal["fail"] = "fail"
@@ -61,31 +59,31 @@ class FailInteraction(_Closed):
     message: str = "An internal error has occurred."
 
 
-class CompleteEmpty(_Closed):
+class CompleteEmpty(Closed):
     """Complete the interaction without a video, as Google does with what its filters block."""
 
     type: Literal["complete_empty"] = "complete_empty"
 
 
-class InlineAnyway(_Closed):
+class InlineAnyway(Closed):
     """Give the video as base64 though `delivery` is `uri`, as was seen on the preview model."""
 
     type: Literal["inline_anyway"] = "inline_anyway"
 
 
-class Incomplete(_Closed):
+class Incomplete(Closed):
     """End the interaction as `incomplete`, without a video."""
 
     type: Literal["incomplete"] = "incomplete"
 
 
-class BudgetExceeded(_Closed):
+class BudgetExceeded(Closed):
     """End the interaction as `budget_exceeded`, without a video."""
 
     type: Literal["budget_exceeded"] = "budget_exceeded"
 
 
-class FileFailed(_Closed):
+class FileFailed(Closed):
     """Complete the interaction, and let its file become FAILED instead of ACTIVE."""
 
     type: Literal["file_failed"] = "file_failed"
@@ -127,34 +125,22 @@ class OnContent(FaultRule):
     action: Annotated[Respond | Delay | Drop | Truncate | NotMp4 | Stall, Field(discriminator="type")]
 
 
-class GeminiFaultScript(_Closed):
-    """What `POST /_sandbox/faults` takes: rules, added behind the ones there are."""
-
-    rules: tuple[Annotated[OnCreate | OnRetrieve | OnContent, Field(discriminator="on")], ...]
+GeminiFault = OnCreate | OnRetrieve | OnContent
 
 
-class Call(_Closed):
-    """One call the stand-in received.
+class GeminiFaultScript(Script[Annotated[GeminiFault, Field(discriminator="on")]]):
+    """The script of this stand-in."""
 
-    `status` is null while the call runs, and when its connection was dropped. `interaction_id` is the one of the path
-    or, for a create, the one that was accepted. `prompt` is told for every well-formed create, accepted or not.
-    """
 
-    method: str
-    path: str
-    status: int | None = None
+class Call(ReceivedCall):
+    """A call; `interaction_id` is the one of the path or, for a create, the one that was accepted."""
+
     interaction_id: str | None = None
-    prompt: str | None = None
     images: int = 0
 
 
-class CallLog(_Closed):
-    """What `GET /_sandbox/calls` answers: the calls in the order they came, and counts of interactions."""
-
-    calls: tuple[Call, ...]
-    creates_accepted: int
-    in_flight: int
-    most_in_flight: int
+class CallLog(ReceivedCalls[Call]):
+    """What `GET /_sandbox/calls` answers, where the jobs are interactions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,24 +197,15 @@ class Job:
         return anyway or self.order.response_format.delivery == "inline"
 
 
-class GeminiServer:
+class GeminiServer(JobServer[Call, GeminiFault]):
     """The stand-in's state: jobs, files, faults, calls."""
-
-    def __init__(self, *, render_seconds: float, clock: Callable[[], float]) -> None:
-        self.render_seconds = render_seconds
-        self.clock = clock
-        self.renders = RenderPool(clock=clock)
-        self.reset()
 
     def reset(self) -> None:
         """Forget jobs, files, faults and calls."""
+        super().reset()
         self.jobs: dict[str, Job] = {}
         # By the id of the file, which nobody is told before the file is there. A file outlives its interaction.
         self._made: dict[str, Job] = {}
-        self.calls: dict[str, Call] = {}
-        self.faults: FaultBook[FaultRule] = FaultBook()
-        self.creates_accepted = 0
-        self.most_in_flight = 0
 
     def accept(self, order: CreateInteraction, fault: OnCreate | None) -> Job:
         """Take an interaction on and start its render."""
@@ -236,8 +213,7 @@ class GeminiServer:
         job = Job(f"v1_{uuid.uuid4().hex}", uuid.uuid4().hex[:12], order, self.clock(), render, fault)
         self.jobs[job.id] = job
         self._made[job.file_id] = job
-        self.creates_accepted += 1
-        self.most_in_flight = max(self.most_in_flight, self.count_in_flight())
+        self.count_accepted()
         return job
 
     def find(self, interaction_id: str) -> Job:
@@ -305,11 +281,6 @@ class GeminiServer:
         if state != "ACTIVE":
             raise ApiError(400, "FAILED_PRECONDITION", f"The File {file_id} is not in an ACTIVE state: {state}.")
         return job
-
-    def note(self, call_id: str, **facts: str | int | None) -> None:
-        """Add what has become known to the entry of a call; a reset may have taken the entry away."""
-        if call_id in self.calls:
-            self.calls[call_id] = self.calls[call_id].model_copy(update=facts)
 
     def _find_made(self, file_id: str) -> Job:
         """Give the job that made a file, while the file is there."""

@@ -22,6 +22,8 @@ from pydantic.alias_generators import to_camel
 _SECONDS = {"gemini-omni-1.2-flash": (3, 15), "gemini-omni-1.1-flash": (3, 10)}
 _SHORT_SIDES = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}
 _DURATION = re.compile(r"\d+(\.\d+)?s")
+# A frame of the video in the prompt, and the picture it is, where the prompt names one.
+_FRAME_TAG = re.compile(r"<(FIRST|LAST)_FRAME>(?:@Image(\d+))?")
 # Pillow does not read these two, so their bytes are taken on trust.
 _UNREADABLE_IMAGES = ("image/heic", "image/heif")
 
@@ -96,9 +98,14 @@ class VideoConfig(_Closed):
 
 
 class GenerationConfig(_Closed):
-    """How the model works. Omni takes no temperature, seed, or stop sequence."""
+    """How the model works. Omni takes no temperature, seed, or stop sequence.
+
+    Source of the two fields about thinking: google-gemini/cookbook, quickstarts/Get_started_Omni.ipynb.
+    """
 
     video_config: VideoConfig | None = None
+    thinking_level: Literal["low", "high"] | None = None
+    thinking_summaries: Literal["auto", "none"] | None = None
 
 
 class WebhookConfig(_Closed):
@@ -251,6 +258,7 @@ def read_create(body: bytes) -> CreateInteraction:
         raise ApiError(400, "INVALID_ARGUMENT", "background=true requires store=true.")
     for image in order.images:
         _check_image(image)
+    _check_frames(order)
     return order
 
 
@@ -276,6 +284,22 @@ def _check_image(image: ImageContent) -> None:
         Image.open(io.BytesIO(base64.b64decode(image.data))).close()
     except UnidentifiedImageError as error:
         raise ApiError(400, "INVALID_ARGUMENT", "Unable to process input image.") from error
+
+
+def _check_frames(order: CreateInteraction) -> None:
+    """Refuse tags that bind no picture: simple ones take the pictures in their order, `@Image2` names one.
+
+    Source: ai.google.dev/gemini-api/docs/omni, "Using tags in prompts to set image and video roles". What Google
+    answers to a wrong use is not documented; a stand-in that let it pass would hide it.
+    """
+    tags = _FRAME_TAG.findall(order.prompt)
+    roles = {role for role, _ in tags}
+    if roles == {"LAST"}:
+        raise ApiError(400, "INVALID_ARGUMENT", "<LAST_FRAME> must be used with <FIRST_FRAME>.")
+    needed = max([int(number) for _, number in tags if number], default=len(roles))
+    if needed > len(order.images):
+        message = f"The prompt binds {needed} image(s) to frames, and the input has {len(order.images)}."
+        raise ApiError(400, "INVALID_ARGUMENT", message)
 
 
 def _refuse(error: ValidationError) -> ApiError:

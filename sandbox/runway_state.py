@@ -12,24 +12,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, Field
 
+from sandbox.calls import Call
+from sandbox.control import JobServer
 from sandbox.faults import (
     AcceptThenDrop,
     AcceptThenRespond,
+    Closed,
     Delay,
     Drop,
-    FaultBook,
     FaultRule,
     NeverFinish,
     NotMp4,
     OnRetrieve,
     Respond,
+    Script,
     Stall,
     Truncate,
     TruncateSilently,
 )
-from sandbox.render import RenderedVideo, RenderPool
+from sandbox.render import RenderedVideo
 from sandbox.runway_wire import (
     MODELS,
     ApiError,
@@ -47,7 +50,6 @@ from sandbox.runway_wire import (
     Usage,
     WaitingTask,
 )
-from sandbox.videos_state import Call
 
 # Runway's last between this and the double: docs.dev.runwayml.com/assets/outputs.
 OUTPUT_LIFETIME_SECONDS = 24 * 3600
@@ -60,11 +62,7 @@ _DAY_SECONDS = 24 * 3600
 Status = Literal["THROTTLED", "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"]
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FailTask(_Closed):
+class FailTask(Closed):
     """Accept the task, and let it fail where it would have succeeded. The code may be null, as Runway's may."""
 
     type: Literal["fail"] = "fail"
@@ -72,20 +70,20 @@ class FailTask(_Closed):
     failure_code: str | None = Field(default=None, validation_alias=AliasChoices("failureCode", "failure_code"))
 
 
-class CancelTask(_Closed):
+class CancelTask(Closed):
     """Accept the task, and let somebody stop it where it would have succeeded."""
 
     type: Literal["cancelled"] = "cancelled"
 
 
-class ThrottleTask(_Closed):
+class ThrottleTask(Closed):
     """Accept the task, and hold it back for so long, as if others were in its way."""
 
     type: Literal["throttled_for"] = "throttled_for"
     seconds: float = Field(gt=0)
 
 
-class ExpiredUrl(_Closed):
+class ExpiredUrl(Closed):
     """Answer 403 from now on at the address that was asked for; the task's next answer has another."""
 
     type: Literal["expired_url"] = "expired_url"
@@ -122,10 +120,8 @@ class OnContent(FaultRule):
 RunwayFault = OnCreate | OnRetrieve | OnContent
 
 
-class RunwayFaultScript(_Closed):
-    """What `POST /_sandbox/faults` takes: rules, added behind the ones there are."""
-
-    rules: tuple[Annotated[RunwayFault, Field(discriminator="on")], ...]
+class RunwayFaultScript(Script[Annotated[RunwayFault, Field(discriminator="on")]]):
+    """The script of this stand-in."""
 
 
 Fate = FailTask | NeverFinish | CancelTask | ThrottleTask
@@ -173,23 +169,17 @@ class Task:
         return self.order.credits
 
 
-class RunwayServer:
+class RunwayServer(JobServer[Call, RunwayFault]):
     """The stand-in's state: tasks, faults, calls, addresses of outputs."""
 
     def __init__(self, *, render_seconds: float, max_concurrent: int, clock: Callable[[], float]) -> None:
-        self.render_seconds = render_seconds
+        super().__init__(render_seconds=render_seconds, clock=clock)
         self.max_concurrent = max_concurrent
-        self.clock = clock
-        self.renders = RenderPool(clock=clock)
-        self.reset()
 
     def reset(self) -> None:
         """Forget tasks, faults, calls and addresses."""
+        super().reset()
         self.tasks: dict[str, Task] = {}
-        self.calls: dict[str, Call] = {}
-        self.faults: FaultBook[RunwayFault] = FaultBook()
-        self.creates_accepted = 0
-        self.most_in_flight = 0
         # What tasks that are gone have cost, and when tasks were accepted, by model.
         self._credits_of_deleted = 0
         self._accepted: list[tuple[str, float]] = []
@@ -202,8 +192,7 @@ class RunwayServer:
         task = Task(str(uuid.uuid4()), order, self.clock(), render, fate)
         self.tasks[task.id] = task
         self._accepted.append((order.model, task.created_at))
-        self.creates_accepted += 1
-        self.most_in_flight = max(self.most_in_flight, self.count_in_flight())
+        self.count_accepted()
         return task
 
     def find(self, task_id: str) -> Task:
@@ -267,11 +256,6 @@ class RunwayServer:
         """Count the tasks that have not ended, those that wait among them."""
         self._fill_places()
         return sum(self._tell_status(task) in ("THROTTLED", "PENDING", "RUNNING") for task in self.tasks.values())
-
-    def note(self, request_id: str, **facts: str | int | None) -> None:
-        """Add what has become known to the entry of a call; a reset may have taken the entry away."""
-        if request_id in self.calls:
-            self.calls[request_id] = self.calls[request_id].model_copy(update=facts)
 
     def _tell_status(self, task: Task) -> Status:
         return task.tell_status(self.clock(), self.render_seconds)

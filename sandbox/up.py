@@ -27,9 +27,7 @@ class StackFile(BaseModel):
     base_url: str
     api_key: str
     endpoint_url: str
-    videos_url: str
-    gemini_url: str
-    runway_url: str
+    provider_urls: dict[str, str]
     blotato_url: str
     table: str
     bucket: str
@@ -88,9 +86,7 @@ def write_stack_file(world: World, path: Path) -> None:
     """Write how to reach the stack, readable by this user alone: it has a key in it."""
     content = StackFile(
         **world.stack.model_dump(),
-        videos_url=world.videos.base_url,
-        gemini_url=world.gemini.base_url,
-        runway_url=world.runway.base_url,
+        provider_urls={name: stand_in.base_url for name, stand_in in world.providers.items()},
         blotato_url=world.blotato.base_url,
         process_ids=world.process_ids,
     )

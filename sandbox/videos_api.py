@@ -6,44 +6,35 @@ tells what was received; `POST /_sandbox/reset` forgets everything.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Callable
 
-from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sandbox.calls import Call
+from sandbox.control import build_app
 from sandbox.faults import (
-    AcceptThenDrop,
-    AcceptThenRespond,
     Delay,
     Drop,
     FaultScript,
-    NotMp4,
     OnContent,
     OnCreate,
     OnRetrieve,
     Respond,
     SglangVariant,
     ShowStatus,
-    Stall,
-    Truncate,
-    TruncateSilently,
     VllmFailed,
 )
-from sandbox.serving import CutResponse, DropConnection, build_response, serve
-from sandbox.videos_state import Call, CallLog, VideoServer
+from sandbox.serving import answer_accepted, answer_instead, answer_model, build_parser, serve, spoil
+from sandbox.videos_state import VideoServer
 from sandbox.videos_wire import (
     ApiError,
     CreateVideo,
@@ -58,6 +49,7 @@ from sandbox.videos_wire import (
     validate,
 )
 
+_DEFAULT_API_KEY = "sk-sandbox"
 _MEDIA_TYPES = {"video": "video/mp4", "thumbnail": "image/webp", "spritesheet": "image/jpeg"}
 
 
@@ -70,7 +62,7 @@ class VideosApi:
     async def create(self, request: Request) -> Response:
         """Answer `POST /videos`."""
         order, has_reference = await read_create(request)
-        self._server.note(request.state.request_id, input_reference=has_reference)
+        self._server.calls.note(request.state.request_id, input_reference=has_reference)
         return await self._start(request, order)
 
     async def remix(self, request: Request) -> Response:
@@ -80,22 +72,16 @@ class VideosApi:
         return await self._start(request, source.order.model_copy(update={"prompt": prompt}), source.id)
 
     async def _start(self, request: Request, order: CreateVideo, remixed_from_video_id: str | None = None) -> Response:
-        self._server.note(request.state.request_id, prompt=order.prompt, video_id=None)
+        self._server.calls.note(request.state.request_id, prompt=order.prompt, video_id=None)
         fault = self._server.faults.pick(OnCreate, order.prompt)
         action = fault.action if fault else None
         if isinstance(action, Drop | Respond):
-            return _answer_instead(action)
+            return answer_instead(action)
         job = self._server.accept(order, fault, remixed_from_video_id)
         # As it was accepted, whatever the clock does meanwhile: a create answers `queued`.
         video = job.describe(job.created_at, self._server.render_seconds)
-        self._server.note(request.state.request_id, video_id=job.id)
-        if isinstance(action, AcceptThenDrop):
-            return DropConnection()
-        if isinstance(action, AcceptThenRespond):
-            return build_response(action)
-        if isinstance(action, Delay):
-            await asyncio.sleep(action.seconds)
-        return self._show(video)
+        self._server.calls.note(request.state.request_id, video_id=job.id)
+        return await answer_accepted(action) or self._show(video)
 
     async def retrieve(self, request: Request) -> Response:
         """Answer `GET /videos/{id}`."""
@@ -103,7 +89,7 @@ class VideosApi:
         fault = self._server.faults.pick(OnRetrieve, job.order.prompt)
         action = fault.action if fault else None
         if isinstance(action, Drop | Respond):
-            return _answer_instead(action)
+            return answer_instead(action)
         if isinstance(action, ShowStatus):
             return JSONResponse({**self._server.describe(job).model_dump(), "status": action.status})
         if isinstance(action, Delay):
@@ -126,7 +112,7 @@ class VideosApi:
                 raise ApiError(400, f"No such video: '{query.after}'.", param="after", code="invalid_value")
             jobs = jobs[ids.index(query.after) + 1 :]
         data = tuple(self._server.describe(job) for job in jobs[: query.limit])
-        return _json(
+        return answer_model(
             VideoPage(
                 data=data,
                 first_id=data[0].id if data else None,
@@ -142,7 +128,7 @@ class VideosApi:
         if status not in ("completed", "failed"):
             raise ApiError(400, f"A video that is {status} cannot be deleted; wait until it has ended.")
         del self._server.jobs[job.id]
-        return _json(VideoDeleted(id=job.id))
+        return answer_model(VideoDeleted(id=job.id))
 
     async def fetch_content(self, request: Request) -> Response:
         """Answer `GET /videos/{id}/content`."""
@@ -150,7 +136,7 @@ class VideosApi:
         fault = self._server.faults.pick(OnContent, job.order.prompt)
         action = fault.action if fault else None
         if isinstance(action, Drop | Respond):
-            return _answer_instead(action)
+            return answer_instead(action)
         if isinstance(action, SglangVariant) and "variant" in request.query_params:
             return JSONResponse({"detail": "Variant not found"}, status_code=404)
         variant = validate(FetchContent, request.query_params).variant
@@ -160,80 +146,11 @@ class VideosApi:
         content = FileResponse(path, media_type=_MEDIA_TYPES[variant])
         if isinstance(action, Delay):
             await asyncio.sleep(action.seconds)
-        return _spoil(content, path, action)
+        return spoil(content, path, action)
 
     def _show(self, video: Video) -> Response:
         poll_after_ms = max(100, int(self._server.render_seconds * 100))
-        return _json(video, headers={"openai-poll-after-ms": str(poll_after_ms)})
-
-
-class SandboxRoutes:
-    """The routes under `/_sandbox`, which steer the stand-in and ask what it saw."""
-
-    def __init__(self, server: VideoServer) -> None:
-        self._server = server
-
-    async def add_faults(self, request: Request) -> Response:
-        """Answer `POST /_sandbox/faults`."""
-        try:
-            script = FaultScript.model_validate_json(await request.body())
-        except ValidationError as error:
-            raise ApiError(400, str(error)) from error
-        self._server.faults.add(script.rules)
-        return _json(script)
-
-    async def clear_faults(self, _: Request) -> Response:
-        """Answer `DELETE /_sandbox/faults`."""
-        self._server.faults.clear()
-        return Response(status_code=204)
-
-    async def show_calls(self, _: Request) -> Response:
-        """Answer `GET /_sandbox/calls`."""
-        return _json(
-            CallLog(
-                calls=tuple(self._server.calls.values()),
-                creates_accepted=self._server.creates_accepted,
-                in_flight=self._server.count_in_flight(),
-                most_in_flight=self._server.most_in_flight,
-            )
-        )
-
-    async def reset(self, _: Request) -> Response:
-        """Answer `POST /_sandbox/reset`."""
-        self._server.reset()
-        return Response(status_code=204)
-
-
-class CallRecorder:
-    """Middleware: gives every reply an `x-request-id`, and writes down the calls under `/v1`."""
-
-    def __init__(self, app: ASGIApp, server: VideoServer) -> None:
-        self._app = app
-        self._server = server
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Record one call."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request_id = f"req_{uuid.uuid4().hex}"
-        scope.setdefault("state", {})["request_id"] = request_id
-        if scope["path"].startswith("/v1/"):
-            parts = scope["path"].split("/")
-            self._server.calls[request_id] = Call(
-                method=scope["method"],
-                path=scope["path"],
-                request_id=request_id,
-                video_id=parts[3] if len(parts) > 3 else None,
-            )
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).setdefault("x-request-id", request_id)
-                self._server.note(request_id, status=message["status"])
-            await send(message)
-
-        await self._app(scope, receive, send_with_id)
+        return answer_model(video, headers={"openai-poll-after-ms": str(poll_after_ms)})
 
 
 class RequireKey:
@@ -254,7 +171,7 @@ class RequireKey:
 
 
 def create_app(
-    *, render_seconds: float = 3.0, api_key: str = "sk-sandbox", clock: Callable[[], float] = time.time
+    *, render_seconds: float = 3.0, api_key: str = _DEFAULT_API_KEY, clock: Callable[[], float] = time.time
 ) -> Starlette:
     """Build the stand-in.
 
@@ -265,58 +182,31 @@ def create_app(
     """
     server = VideoServer(render_seconds=render_seconds, clock=clock)
     videos = VideosApi(server)
-    sandbox = SandboxRoutes(server)
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        with server.renders:
-            yield
-
-    return Starlette(
-        routes=[
-            Mount(
-                "/v1",
-                routes=[
-                    Route("/videos", videos.create, methods=["POST"]),
-                    Route("/videos", videos.list_videos, methods=["GET"]),
-                    Route("/videos/{video_id}", videos.retrieve, methods=["GET"]),
-                    Route("/videos/{video_id}", videos.delete, methods=["DELETE"]),
-                    Route("/videos/{video_id}/content", videos.fetch_content, methods=["GET"]),
-                    Route("/videos/{video_id}/remix", videos.remix, methods=["POST"]),
-                ],
-                middleware=[Middleware(RequireKey, api_key=api_key)],
-            ),
-            Route("/_sandbox/faults", sandbox.add_faults, methods=["POST"]),
-            Route("/_sandbox/faults", sandbox.clear_faults, methods=["DELETE"]),
-            Route("/_sandbox/calls", sandbox.show_calls, methods=["GET"]),
-            Route("/_sandbox/reset", sandbox.reset, methods=["POST"]),
-        ],
-        middleware=[Middleware(CallRecorder, server=server)],
+    routes = [
+        Route("/videos", videos.create, methods=["POST"]),
+        Route("/videos", videos.list_videos, methods=["GET"]),
+        Route("/videos/{video_id}", videos.retrieve, methods=["GET"]),
+        Route("/videos/{video_id}", videos.delete, methods=["DELETE"]),
+        Route("/videos/{video_id}/content", videos.fetch_content, methods=["GET"]),
+        Route("/videos/{video_id}/remix", videos.remix, methods=["POST"]),
+    ]
+    return build_app(
+        server,
+        [Mount("/v1", routes=routes, middleware=[Middleware(RequireKey, api_key=api_key)])],
+        script=FaultScript,
+        read_call=_read_call,
         exception_handlers={ApiError: _answer_error, HTTPException: _answer_error},
-        lifespan=lifespan,
+        id_header="x-request-id",
     )
 
 
-def _json(model: BaseModel, headers: dict[str, str] | None = None) -> Response:
-    return Response(model.model_dump_json(), media_type="application/json", headers=headers)
-
-
-def _spoil(content: Response, path: Path, action: BaseModel | None) -> Response:
-    """Do to a download what its fault says, if there is one."""
-    match action:
-        case NotMp4():
-            return HTMLResponse("<!doctype html><title>Sign in</title><p>Sign in to go on.")
-        case Truncate(after_bytes=after_bytes):
-            return CutResponse(content, after_bytes=after_bytes)
-        case Stall(after_bytes=after_bytes, seconds=seconds):
-            return CutResponse(content, after_bytes=after_bytes, stall_seconds=seconds)
-        case TruncateSilently(after_bytes=after_bytes):
-            return StreamingResponse(iter([path.read_bytes()[:after_bytes]]), media_type=content.media_type)
-    return content
-
-
-def _answer_instead(action: Drop | Respond) -> Response:
-    return DropConnection() if isinstance(action, Drop) else build_response(action)
+def _read_call(method: str, path: str, request_id: str) -> Call | None:
+    match path.split("/"):
+        case ["", "v1", _, video_id, *_]:
+            return Call(method=method, path=path, request_id=request_id, video_id=video_id)
+        case ["", "v1", _, *_]:
+            return Call(method=method, path=path, request_id=request_id)
+    return None
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
@@ -334,11 +224,7 @@ def _envelope(status: int, message: str, param: str | None = None, code: str | N
 
 def main() -> None:
     """Serve the stand-in until SIGTERM."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--render-seconds", type=float, default=3.0, help="how long a job takes")
-    parser.add_argument("--api-key", default="sk-sandbox", help="the one key that is let in")
-    arguments = parser.parse_args()
+    arguments = build_parser(main.__doc__, api_key=_DEFAULT_API_KEY).parse_args()
     serve(create_app(render_seconds=arguments.render_seconds, api_key=arguments.api_key), port=arguments.port)
 
 

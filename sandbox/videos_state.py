@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
-
-from sandbox.faults import Fail, FaultBook, FaultRule, MoovLast, NeverFinish, OnCreate, VllmFailed
-from sandbox.render import RenderedVideo, RenderPool
+from sandbox.calls import Call, CallLog
+from sandbox.control import JobServer
+from sandbox.faults import Fail, MoovLast, NeverFinish, OnCreate, VideosFault, VllmFailed
+from sandbox.render import RenderedVideo
 from sandbox.videos_wire import ApiError, CreateVideo, Video, VideoError
 
+
+
 _ASSET_LIFETIME_SECONDS = 24 * 3600
-
-
-class Call(BaseModel):
-    """One call the stand-in received.
-
-    `status` is null while the call runs, and when its connection was dropped. `video_id` is the video of the path or,
-    for a create, the job that was accepted. `prompt` is told for every well-formed create, accepted or not.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: str
-    path: str
-    request_id: str
-    status: int | None = None
-    video_id: str | None = None
-    prompt: str | None = None
-    input_reference: bool = False
-
-
-class CallLog(BaseModel):
-    """What `GET /_sandbox/calls` answers: the calls in the order they came, and counts of jobs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    calls: tuple[Call, ...]
-    creates_accepted: int
-    in_flight: int
-    most_in_flight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +62,7 @@ class Job:
         )
 
 
-class VideoServer:
+class VideoServer(JobServer[Call, VideosFault]):
     """The stand-in's state: jobs, faults, calls.
 
     It follows OpenAI's Videos reference (developers.openai.com/api/reference/resources/videos) as openai-python 3.54.0
@@ -98,19 +70,10 @@ class VideoServer:
     the API off on 2026-09-24; vLLM-Omni, SGLang Diffusion, LiteLLM and other gateways go on speaking it.
     """
 
-    def __init__(self, *, render_seconds: float, clock: Callable[[], float]) -> None:
-        self.render_seconds = render_seconds
-        self.clock = clock
-        self.renders = RenderPool(clock=clock)
-        self.reset()
-
     def reset(self) -> None:
         """Forget jobs, faults and calls."""
+        super().reset()
         self.jobs: dict[str, Job] = {}
-        self.calls: dict[str, Call] = {}
-        self.faults: FaultBook[FaultRule] = FaultBook()
-        self.creates_accepted = 0
-        self.most_in_flight = 0
 
     def accept(self, order: CreateVideo, fault: OnCreate | None, remixed_from_video_id: str | None) -> Job:
         """Take a job on and start its render."""
@@ -123,8 +86,7 @@ class VideoServer:
         )
         job = Job(f"video_{uuid.uuid4().hex}", order, self.clock(), render, fault, remixed_from_video_id)
         self.jobs[job.id] = job
-        self.creates_accepted += 1
-        self.most_in_flight = max(self.most_in_flight, self.count_in_flight())
+        self.count_accepted()
         return job
 
     def describe(self, job: Job) -> Video:
@@ -147,8 +109,3 @@ class VideoServer:
     def count_in_flight(self) -> int:
         """Count the jobs that have not ended."""
         return sum(self.describe(job).status in ("queued", "in_progress") for job in self.jobs.values())
-
-    def note(self, request_id: str, **facts: str | int | None) -> None:
-        """Add what has become known to the entry of a call; a reset may have taken the entry away."""
-        if request_id in self.calls:
-            self.calls[request_id] = self.calls[request_id].model_copy(update=facts)

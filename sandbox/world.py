@@ -6,9 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
@@ -16,11 +17,17 @@ from pydantic import BaseModel, ConfigDict
 from sandbox.cloud import ROOT, LocalCloud, Outside, Stack, stop_process_group
 
 LOCAL_DIRECTORY = ROOT / ".local"
-# Keys of the stand-ins; they open nothing else.
+# Nobody needs a key to begin: the names of OpenAI's models lead to the world's own.
+SANDBOX_ALIASES = {"sora-2": "sandbox-1", "sora-2-pro": "sandbox-1"}
 VIDEOS_KEY = "sk-sandbox"
-GEMINI_KEY = "gemini-sandbox-key"
-RUNWAY_KEY = "key_runway-sandbox"
 BLOTATO_KEY = "blotato-sandbox-key="  # ends in =, as real ones do, so that nobody trims it
+# The modules of the stand-ins, and the keys that open them and nothing else.
+_STAND_INS = {
+    "sora": ("videos_api", VIDEOS_KEY),
+    "gemini": ("gemini", "gemini-sandbox-key"),
+    "runway": ("runway", "key_runway-sandbox"),
+    "fal": ("fal", "fal-sandbox-id:fal-sandbox-secret"),
+}
 
 
 class StandIn(BaseModel):
@@ -38,16 +45,22 @@ class StandIn(BaseModel):
 
 
 class World(BaseModel):
-    """Everything that runs, and how to reach it."""
+    """Everything that runs, and how to reach it.
+
+    `providers` are the stand-ins of the video models' vendors, by the name of the provider.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     stack: Stack
-    videos: StandIn
-    gemini: StandIn
-    runway: StandIn
+    providers: dict[str, StandIn]
     blotato: StandIn
     process_ids: tuple[int, ...]
+
+    @property
+    def videos(self) -> StandIn:
+        """Give the server that speaks OpenAI's Videos API."""
+        return self.providers["sora"]
 
 
 @contextmanager
@@ -59,6 +72,8 @@ def run_world(
     lease_seconds: int = 120,
     render_seconds: float = 4.0,
     rate_scale: float = 1.0,
+    aliases: Mapping[str, str] = MappingProxyType(SANDBOX_ALIASES),
+    catalog: str | None = None,
 ) -> Iterator[World]:
     """Run the world while the block runs, and end all of it afterwards.
 
@@ -69,6 +84,8 @@ def run_world(
         lease_seconds: how long an announced call may go unreported.
         render_seconds: how long the stand-in pretends to render.
         rate_scale: multiplies the rate limits of the Blotato stand-in.
+        aliases: which models the names of OpenAI's lead to.
+        catalog: what extends the catalog of models, as TOML.
 
     Raises:
         CloudError: the cloud did not come up.
@@ -80,29 +97,32 @@ def run_world(
         def start(name: str, *arguments: str) -> _Running:
             return running.enter_context(_run_stand_in(name, directory, *arguments))
 
-        videos = start("videos_api", *rendering)
-        gemini = start("gemini", *rendering)
-        runway = start("runway", *rendering)
-        blotato = start("blotato", "--rate-scale", str(rate_scale))
         cloud = running.enter_context(
             LocalCloud(directory, wait_scale=wait_scale, concurrency=concurrency, lease_seconds=lease_seconds)
         )
+        blotato = start("blotato", "--rate-scale", str(rate_scale))
+        # Bedrock writes its videos into the stack's own bucket.
+        bedrock = start("bedrock", *rendering, "--s3-endpoint", cloud.endpoint_url)
+        providers = {name: start(module, *rendering) for name, (module, _) in _STAND_INS.items()}
+        outside = [
+            Outside(name, providers[name].stand_in.base_url, api_key) for name, (_, api_key) in _STAND_INS.items()
+        ]
         stack = cloud.deploy(
-            [
-                Outside("sora", videos.stand_in.base_url, VIDEOS_KEY),
-                Outside("gemini", gemini.stand_in.base_url, GEMINI_KEY),
-                Outside("runway", runway.stand_in.base_url, RUNWAY_KEY),
-                Outside("blotato", blotato.stand_in.base_url, BLOTATO_KEY),
-            ]
+            [*outside, Outside("sandbox", providers["sora"].stand_in.base_url, "unused")],
+            blotato=Outside("blotato", blotato.stand_in.base_url, BLOTATO_KEY),
+            bedrock_url=bedrock.stand_in.base_url,
+            aliases=aliases,
+            catalog=catalog,
         )
-        stand_ins = (videos, gemini, runway, blotato)
+        started = [blotato, bedrock, *providers.values()]
         yield World(
             stack=stack,
-            videos=videos.stand_in,
-            gemini=gemini.stand_in,
-            runway=runway.stand_in,
+            providers={
+                "bedrock": bedrock.stand_in,
+                **{name: provider.stand_in for name, provider in providers.items()},
+            },
             blotato=blotato.stand_in,
-            process_ids=(os.getpid(), *(running_one.process.pid for running_one in stand_ins), cloud.pid),
+            process_ids=(os.getpid(), *(running_one.process.pid for running_one in started), cloud.pid),
         )
 
 

@@ -27,6 +27,28 @@ CATALOG = parse_catalog(
     sizes = ["720x1280", "1280x720"]
     price_usd_per_second = { "720" = "0.10" }
     expected_render_seconds = 100
+
+    [models.kite-1]
+    provider = "kites"
+    durations_seconds = [5, 10]
+    sizes = ["768x1280", "1280x768"]
+    price_usd_per_second = { "768" = "0.20" }
+    expected_render_seconds = 50
+
+    [models.glider-1]
+    provider = "gliders"
+    durations_seconds = { min = 3, max = 15 }
+    sizes = ["720x1280", "1280x720"]
+    price_usd_per_second = { "720" = "0.05" }
+    expected_render_seconds = 50
+    retires_on = 2027-01-01
+    replaced_by = "kite-1"
+
+    [aliases]
+    sora-2-pro = "kite-1"
+
+    [gone]
+    balloon-1 = { retired_on = 2026-09-24, replaced_by = "kite-1" }
     """
 )
 
@@ -65,6 +87,7 @@ def a_video(**changes: Any) -> Video:
         "seconds": 4,
         "size": "720x1280",
         "cost_estimate_micros": 400_000,
+        "expected_render_seconds": 100,
     }
     return Video.model_validate({**fields, **changes})
 

@@ -8,13 +8,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter import bootstrap
 from mediaposter.observability import logger
-from mediaposter.pipeline.steps import StepInput
+from mediaposter.pipeline.steps import CheckInput
 
 
 @logger.inject_lambda_context(correlation_id_path="video_id", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take the step once."""
     del context
-    result = bootstrap.check_generation()(StepInput.model_validate(event))
+    result = bootstrap.check_generation()(CheckInput.model_validate(event))
     logger.info("step", extra={"outcome": result.outcome, "wait_seconds": result.wait_seconds})
     return result.model_dump(mode="json")

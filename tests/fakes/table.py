@@ -48,7 +48,14 @@ class InMemoryTable(LibraryTable):
                 raise Conflict(f"{records[0].key.pk} exists already.")
             self.items.update({record.key: _to_item(record) for record in records})
 
-    def replace(self, record: Record, *, expected_version: int, allowed: Mapping[str, Sequence[str]]) -> None:
+    def replace(
+        self,
+        record: Record,
+        *,
+        expected_version: int,
+        allowed: Mapping[str, Sequence[str]],
+        also_create: Sequence[Record] = (),
+    ) -> None:
         """Put a record over the version and the states it was made from, or raise Conflict."""
         item = _to_item(record)
         with self._effects.take(f"write {record.key.sk} {item.get('stage') or item.get('state')}"):
@@ -57,7 +64,10 @@ class InMemoryTable(LibraryTable):
                 kept.get(attribute) not in states for attribute, states in allowed.items()
             ):
                 raise Conflict(f"{record.key.pk} {record.key.sk} changed meanwhile.")
+            if any(new.key in self.items for new in also_create):
+                raise Conflict(f"{record.key.pk} {record.key.sk} changed meanwhile.")
             self.items[record.key] = item
+            self.items.update({new.key: _to_item(new) for new in also_create})
 
 
 def _to_item(record: Record) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from mediaposter.ai.video_model_interface import (
     VideoStream,
 )
 from mediaposter.errors import ErrorCode, SubmissionUnknown, VideoModelError
+from tests.builders import CATALOG, NOW
 from tests.fakes.answers import Accept, Answer, Drop, Refuse
 from tests.fakes.effects import Effects
 
+NO_CAPABILITIES = Capabilities()
 MP4 = b"\x00\x00\x00\x18ftypisom a whole film"
 
 
@@ -26,6 +28,8 @@ class FakeVideoModel(VideoModelInterface):
     Attributes:
         accepted: the requests it took and will charge for.
         retry_after_seconds: the hint that comes with an accepted job.
+        listed: jobs in its list that are not ours.
+        list_errors: what the next questions for the list raise.
         meanwhile: what happens while it decides on a create.
     """
 
@@ -38,13 +42,16 @@ class FakeVideoModel(VideoModelInterface):
         creates: Sequence[Answer] = (),
         polls: Sequence[VideoGenerationJob | VideoModelError] = (),
         retry_after_seconds: float | None = None,
+        capabilities: Capabilities = NO_CAPABILITIES,
     ) -> None:
-        super().__init__(model_variant="sora-2", capabilities=Capabilities())
+        super().__init__(entry=CATALOG.get("sora-2").model_copy(update={"capabilities": capabilities}))
         self.accepted: list[VideoGenerationRequest] = []
         self.create_calls = 0
         self.poll_calls = 0
         self.retry_after_seconds = retry_after_seconds
         self.meanwhile: Callable[[], object] = _nothing
+        self.listed: list[VideoGenerationJob] = []
+        self.list_errors: list[VideoModelError] = []
         self._effects = effects or Effects()
         self._creates = list(creates)
         self._polls = list(polls)
@@ -59,7 +66,8 @@ class FakeVideoModel(VideoModelInterface):
                 raise answer.error
             if isinstance(answer, Drop) and not answer.is_accepted:
                 raise SubmissionUnknown("The connection was lost.")
-            self.accepted.append(request)
+            if not self._is_repeated(request):
+                self.accepted.append(request)
             if isinstance(answer, Drop):
                 raise SubmissionUnknown("The connection was lost.")
         return VideoGenerationJob(
@@ -76,6 +84,22 @@ class FakeVideoModel(VideoModelInterface):
         if isinstance(answer, VideoModelError):
             raise answer
         return answer or VideoGenerationJob(job_id=job_id, status=VideoStatus.COMPLETED, cost_micros=800_000)
+
+    def list_jobs(self, limit: int = 20) -> list[VideoGenerationJob]:
+        """List what it accepted, newest first."""
+        if self.list_errors:
+            raise self.list_errors.pop(0)
+        accepted = [
+            VideoGenerationJob(
+                job_id=f"job-{number}", status=VideoStatus.IN_PROGRESS, prompt=request.prompt, created_at=NOW
+            )
+            for number, request in enumerate(self.accepted, start=1)
+        ]
+        return [*self.listed, *reversed(accepted)][:limit]
+
+    def _is_repeated(self, request: VideoGenerationRequest) -> bool:
+        keys = {accepted.idempotency_key for accepted in self.accepted}
+        return self.capabilities.idempotent_submit and request.idempotency_key in keys
 
     @contextmanager
     def open_video(self, job_id: str, *, start_byte: int = 0, validator: str | None = None) -> Iterator[VideoStream]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -14,12 +15,13 @@ from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.errors import ConfigurationError, NotStarted
 from mediaposter.events import VideoEvent
 from mediaposter.library.posts import Post, PostLedger
+from mediaposter.library.render_times import RenderTimesLibrary
 from mediaposter.library.videos import Video, VideoLibrary
 from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
 from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
 from mediaposter.pipeline.publish import CheckPost, CreatePost
 from mediaposter.pipeline.read import ReadLibrary
-from mediaposter.pipeline.steps import CloseInput, PostStepInput, StepInput, StepResult
+from mediaposter.pipeline.steps import CheckInput, CloseInput, PostStepInput, StepInput, StepResult
 from mediaposter.pipeline.submit import SubmitVideo, SweepVideos
 from mediaposter.publishing.publisher_interface import PublisherInterface
 from tests.builders import CATALOG, OWNER, VIDEO_ID
@@ -47,6 +49,7 @@ class World:
     """One stack over fakes. What is not given is a collaborator that works.
 
     Attributes:
+        other_models: the providers of the models that are not the first one's.
         missing_key: what asking for the model or the publisher raises, if anything.
         meanwhile: what happens, once, between a step's look at the record and its next write.
         statuses: how each execution ended.
@@ -60,6 +63,8 @@ class World:
         publisher: Callable[[Effects], FakePublisher] = FakePublisher,
         media: Callable[[Effects], FakeMediaStore] = FakeMediaStore,
         workflow: Callable[[Effects], FakeWorkflow] = FakeWorkflow,
+        other_models: Mapping[str, Callable[[Effects], FakeVideoModel]] = MappingProxyType({}),
+        default_fallbacks: Sequence[str] = (),
     ) -> None:
         self.effects = effects or Effects()
         self.clock = Clock()
@@ -67,6 +72,7 @@ class World:
         self.library = VideoLibrary(self.table)
         self.ledger = PostLedger(self.table)
         self.model = model(self.effects)
+        self.other_models = {name: build(self.effects) for name, build in other_models.items()}
         self.publisher = publisher(self.effects)
         self.media = media(self.effects)
         self.workflow = workflow(self.effects)
@@ -79,7 +85,8 @@ class World:
         self.submit = SubmitVideo(
             library=self.library,
             ledger=self.ledger,
-            catalog=CATALOG,
+            catalogs=lambda: CATALOG,
+            default_fallbacks=default_fallbacks,
             workflow=self.workflow,
             count_metric=self.metrics.append,
             clock=self.clock,
@@ -88,12 +95,17 @@ class World:
         self.start = StartGeneration(
             library=self.library,
             models=self._give_model,
-            catalog=CATALOG,
+            render_times=RenderTimesLibrary(self.table),
             clock=self.clock,
             lease_seconds=LEASE_SECONDS,
             timeout_seconds=GENERATION_TIMEOUT_SECONDS,
         )
-        self.check = CheckGeneration(library=self.library, models=self._give_model, clock=self.clock)
+        self.check = CheckGeneration(
+            library=self.library,
+            models=self._give_model,
+            render_times=RenderTimesLibrary(self.table),
+            clock=self.clock,
+        )
         self.store = StoreVideo(
             library=self.library,
             ledger=self.ledger,
@@ -142,14 +154,18 @@ class World:
         """Take a request and do all that the stack would do about it, until nothing moves any more."""
         with suppress(SimulatedCrash, NotStarted):  # the caller has an error; the stack goes on
             self.submit(request, owner=OWNER)
-        for video_id in self.workflow.executions:
-            machine = StateMachine(DEFINITION, self._functions(), self.clock, crash_error=crash_error)
-            self.statuses.append(machine.run({"video_id": video_id}))
+        self.run_executions(crash_error=crash_error)
         if Status.FAILED in self.statuses:
             closing = CloseInput(video_id=VIDEO_ID, fault="execution FAILED")
             self._call_until_done(lambda: self.close(closing), every_seconds=_CLOSE_AGAIN_AFTER_SECONDS)
         self.clock.advance(_SWEEP_EVERY_SECONDS)
         self._call_until_done(self.sweep, every_seconds=_SWEEP_EVERY_SECONDS)
+
+    def run_executions(self, *, crash_error: str = "Runtime.ExitError") -> None:
+        """Carry the executions that were started to their ends."""
+        for video_id in self.workflow.executions:
+            machine = StateMachine(DEFINITION, self._functions(), self.clock, crash_error=crash_error)
+            self.statuses.append(machine.run({"video_id": video_id}))
 
     def _call_until_done(self, call: Callable[[], object], *, every_seconds: float) -> None:
         for _ in range(_CALLS_MAX):
@@ -164,7 +180,7 @@ class World:
     def _functions(self) -> dict[str, Function]:
         return {
             "${StartFunctionArn}": _as_function(StepInput, self.start),
-            "${PollFunctionArn}": _as_function(StepInput, self.check),
+            "${PollFunctionArn}": _as_function(CheckInput, self.check),
             "${StoreFunctionArn}": _as_function(StepInput, self.store),
             "${PublishFunctionArn}": _as_function(PostStepInput, self.create_post),
             "${TrackFunctionArn}": _as_function(PostStepInput, self.check_post),
@@ -172,9 +188,8 @@ class World:
         }
 
     def _give_model(self, video: Video) -> VideoModelInterface:
-        del video
         self._let_things_happen()
-        return self.model
+        return self.other_models.get(video.resolved_model, self.model)
 
     def _give_publisher(self) -> PublisherInterface:
         self._let_things_happen()

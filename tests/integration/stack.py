@@ -20,8 +20,8 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.api.video_object import VideoObject
 from mediaposter.library.videos import Stage
 from sandbox.blotato import ACCOUNTS
+from sandbox.calls import Call, CallLog
 from sandbox.cloud import REGION
-from sandbox.videos_state import Call, CallLog
 from sandbox.world import World
 
 # A second of the machine's waits takes so long; tests about time ask for more of it.
@@ -88,24 +88,30 @@ class DeployedStack:
 
     def play_on_videos(self, prompt: str, on: str, action: dict[str, JsonValue], *, times: int | None = None) -> None:
         """Have the video server play a fault for the videos of this prompt."""
+        self.play_on("sora", prompt, on, action, times=times)
+
+    def play_on(
+        self, provider: str, prompt: str, on: str, action: dict[str, JsonValue], *, times: int | None = None
+    ) -> None:
+        """Have a provider's stand-in play a fault for the videos of this prompt."""
         rule: dict[str, JsonValue] = {"match": prompt, "on": on, "times": times, "action": action}
-        _put_fault(self.outside, self.world.videos.control_url, rule)
+        _put_fault(self.outside, self.world.providers[provider].control_url, rule)
 
     def play_on_blotato(self, text: str, on: str, action: dict[str, JsonValue], *, times: int | None = None) -> None:
         """Have Blotato play a fault for the posts of this text."""
         rule: dict[str, JsonValue] = {"match": text, "on": on, "times": times, "action": action}
         _put_fault(self.outside, self.world.blotato.control_url, rule)
 
-    def list_video_calls(self) -> tuple[Call, ...]:
-        """List what the video server received."""
-        answer = self.outside.get(f"{self.world.videos.control_url}/calls")
+    def list_calls(self, provider: str) -> tuple[Call, ...]:
+        """List what a provider's stand-in received."""
+        answer = self.outside.get(f"{self.world.providers[provider].control_url}/calls")
         return CallLog.model_validate_json(answer.content).calls
 
-    def count_accepted(self, prompt: str) -> int:
-        """Count the jobs the video server accepted for a prompt."""
+    def count_accepted(self, prompt: str, *, provider: str = "sora") -> int:
+        """Count the jobs a provider accepted for a prompt."""
         return sum(
             call.method == "POST" and call.prompt == prompt and call.video_id is not None
-            for call in self.list_video_calls()
+            for call in self.list_calls(provider)
         )
 
     def list_posts(self, text: str) -> list[dict[str, Any]]:

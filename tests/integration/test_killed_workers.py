@@ -80,4 +80,4 @@ def test_killed_while_submitting_never_submits_again(stack: DeployedStack) -> No
 
 def _asks_for_content(stack: DeployedStack, video_id: str) -> bool:
     job_ids = [attempt.provider_job_id for attempt in stack.retrieve(video_id).attempts]
-    return any(call.path.endswith(f"{job_id}/content") for job_id in job_ids for call in stack.list_video_calls())
+    return any(call.path.endswith(f"{job_id}/content") for job_id in job_ids for call in stack.list_calls("sora"))

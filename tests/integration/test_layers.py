@@ -15,7 +15,7 @@ ELF_MACHINE_AARCH64 = b"\xb7\x00"
 @pytest.mark.parametrize(
     ("layer", "target", "packages"),
     [
-        ("mediaposter", "build-MediaPosterLayer", {"mediaposter", "openai", "httpx", "pydantic_core"}),
+        ("mediaposter", "build-MediaPosterLayer", {"mediaposter", "httpx", "pydantic_core"}),
         ("media", "build-MediaLayer", {"av", "PIL"}),
     ],
 )

@@ -16,6 +16,14 @@ from tests.integration.stack import DeployedStack, new_prompt
         ("gemini-omni-1.2-flash", "gemini"),
         ("gemini-omni-1.1-flash", "gemini"),
         ("gen4.5", "runway"),
+        ("sandbox-1", "sandbox"),
+        ("seedance-2.0", "fal"),
+        ("kling-3.0-pro", "fal"),
+        ("minimax-h3", "fal"),
+        ("wan-2.7", "fal"),
+        ("pika-2.2", "pika"),
+        ("luma.ray-v2:0", "bedrock"),
+        ("house-wan", "sora"),
     ],
 )
 def test_the_video_is_kept_and_posted_whoever_renders_it(stack: DeployedStack, model: str, provider: str) -> None:

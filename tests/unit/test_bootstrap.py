@@ -42,16 +42,18 @@ def test_a_secret_is_read_verbatim() -> None:
 
 
 def test_a_secret_is_asked_for_once_in_a_while() -> None:
-    put_secret("sora-api-key", "first")
-    bootstrap.read_secret("sora-api-key")
-    put_secret("sora-api-key", "second")
+    put_secret("providers/sora-api-key", "first")
+    bootstrap.read_secret("providers/sora-api-key")
+    put_secret("providers/sora-api-key", "second")
 
-    assert bootstrap.read_secret("sora-api-key") == "first"
+    assert bootstrap.read_secret("providers/sora-api-key") == "first"
 
 
 def test_a_missing_secret_says_how_to_put_it() -> None:
-    with pytest.raises(ConfigurationError, match=f"ssm put-parameter --type SecureString --name {PATH}/sora-api-key"):
-        bootstrap.read_secret("sora-api-key")
+    with pytest.raises(
+        ConfigurationError, match=f"ssm put-parameter --type SecureString --name {PATH}/providers/sora-api-key"
+    ):
+        bootstrap.read_secret("providers/sora-api-key")
 
 
 def test_an_outage_of_the_parameter_store_is_not_taken_for_a_missing_secret() -> None:
@@ -59,4 +61,4 @@ def test_an_outage_of_the_parameter_store_is_not_taken_for_a_missing_secret() ->
         store.add_client_error("get_parameter", "ThrottlingException")
 
         with pytest.raises(GetParameterError):
-            bootstrap.read_secret("sora-api-key")
+            bootstrap.read_secret("providers/sora-api-key")

@@ -9,7 +9,7 @@ import os
 import time
 import uuid
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from mediaposter.config import Settings
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SSMProvider
     from mypy_boto3_ssm import SSMClient
 
+    from mediaposter.ai.catalog import Catalog
     from mediaposter.ai.video_model_interface import VideoModelInterface
     from mediaposter.library.keys import KeyRing
     from mediaposter.library.media import MediaLibrary
     from mediaposter.library.posts import PostLedger
+    from mediaposter.library.render_times import RenderTimesLibrary
     from mediaposter.library.table import LibraryTable
     from mediaposter.library.videos import Video, VideoLibrary
     from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 _AWS_CONNECT_TIMEOUT_SECONDS = 3
 _AWS_READ_TIMEOUT_SECONDS = 20
 _SECRET_MAX_AGE_SECONDS = 300
+_CATALOG_MAX_AGE_SECONDS = 60
 
 
 @cache
@@ -139,6 +142,14 @@ def post_ledger() -> PostLedger:
 
 
 @cache
+def render_times() -> RenderTimesLibrary:
+    """Build what is known of how long renders take."""
+    from mediaposter.library.render_times import RenderTimesLibrary
+
+    return RenderTimesLibrary(library_table())
+
+
+@cache
 def media_library() -> MediaLibrary:
     """Build the store of the MP4s."""
     from botocore.config import Config
@@ -158,21 +169,50 @@ def workflow() -> StepFunctionsWorkflow:
     return StepFunctionsWorkflow(_session().client("stepfunctions"), settings().require("state_machine_arn"))
 
 
+def catalog() -> Catalog:
+    """Read the catalog of this stack: the built-in one, extended by its file and its parameter.
+
+    Raises:
+        ConfigurationError: the file or the parameter is wrong; the sentence says where.
+    """
+    # The minute is the key of the cache: a new file holds a minute later, and a warm function reads it once a minute.
+    return _read_catalog(int(time.time() // _CATALOG_MAX_AGE_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _read_catalog(_period: int) -> Catalog:
+    from mediaposter.ai.catalog import built_in_catalog, built_in_catalog_text, parse_catalog
+
+    found = built_in_catalog()
+    if key := settings().catalog_key:
+        found = parse_catalog(media_library().read_text(key), extending=built_in_catalog_text())
+    return found.with_aliases(settings().model_aliases)
+
+
 def model_for(video: Video) -> VideoModelInterface:
     """Build the model that renders a video.
 
     Raises:
         ConfigurationError: its key or address is missing.
     """
-    from mediaposter.ai.catalog import built_in_catalog
-    from mediaposter.ai.video_model_factory import create_video_model
+    from mediaposter.ai.video_model_factory import create_video_model, find_model_class
 
+    model_class = find_model_class(video.provider)
+    account = model_class.account or video.provider
+    # Bedrock writes its videos into a bucket: this stack's own.
+    addresses = {"bedrock": f"s3://{settings().require('video_bucket')}/renders", **settings().provider_base_urls}
+    base_url = addresses.get(account, model_class.default_base_url)
+    if base_url is None:
+        raise ConfigurationError(
+            f"This stack does not know where the provider {account} is: put {account}=https://… into its parameter "
+            "ProviderBaseUrls."
+        )
     return create_video_model(
         video.provider,
         video.resolved_model,
-        api_key=read_secret(f"{video.provider}-api-key"),
-        base_url=settings().require(f"{video.provider}_base_url"),
-        catalog=built_in_catalog(),
+        api_key=read_secret(f"providers/{account}-api-key") if model_class.needs_api_key else "",
+        base_url=base_url,
+        catalog=catalog(),
     )
 
 
@@ -190,13 +230,13 @@ def publisher() -> PublisherInterface:
 @cache
 def submit_video() -> SubmitVideo:
     """Build the use case behind POST /videos."""
-    from mediaposter.ai.catalog import built_in_catalog
     from mediaposter.pipeline.submit import SubmitVideo
 
     return SubmitVideo(
         library=video_library(),
         ledger=post_ledger(),
-        catalog=built_in_catalog(),
+        catalogs=catalog,
+        default_fallbacks=settings().fallback_models,
         workflow=workflow(),
         count_metric=_count,
         clock=now,
@@ -223,13 +263,12 @@ def sweep_videos() -> SweepVideos:
 @cache
 def start_generation() -> StartGeneration:
     """Build the step Start Generation."""
-    from mediaposter.ai.catalog import built_in_catalog
     from mediaposter.pipeline.generate import StartGeneration
 
     return StartGeneration(
         library=video_library(),
         models=model_for,
-        catalog=built_in_catalog(),
+        render_times=render_times(),
         clock=now,
         lease_seconds=settings().call_lease_seconds,
         timeout_seconds=settings().generation_timeout_seconds,
@@ -241,7 +280,7 @@ def check_generation() -> CheckGeneration:
     """Build the step Check Generation."""
     from mediaposter.pipeline.generate import CheckGeneration
 
-    return CheckGeneration(library=video_library(), models=model_for, clock=now)
+    return CheckGeneration(library=video_library(), models=model_for, render_times=render_times(), clock=now)
 
 
 @cache

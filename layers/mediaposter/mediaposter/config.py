@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mediaposter.errors import ConfigurationError
+
+
+def _split(value: object) -> object:
+    """Read `a, b`."""
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+def _parse_pairs(value: object) -> object:
+    """Read `name=value, name=value`."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if not all(name.strip() and sign and content.strip() for name, sign, content in pairs):
+        raise ValueError("must read name=value, name=value")
+    return {name.strip(): content.strip() for name, _, content in pairs}
 
 
 class Settings(BaseModel):
@@ -20,9 +36,16 @@ class Settings(BaseModel):
     event_bus: str = Field(default="", alias="EVENT_BUS")
     state_machine_arn: str = Field(default="", alias="STATE_MACHINE_ARN")
     secrets_path: str = Field(default="", alias="SECRETS_PATH")
-    sora_base_url: str = Field(default="", alias="SORA_BASE_URL")
-    gemini_base_url: str = Field(default="", alias="GEMINI_BASE_URL")
-    runway_base_url: str = Field(default="", alias="RUNWAY_BASE_URL")
+    provider_base_urls: Annotated[dict[str, str], BeforeValidator(_parse_pairs)] = Field(
+        default_factory=dict, alias="PROVIDER_BASE_URLS"
+    )
+    model_aliases: Annotated[dict[str, str], BeforeValidator(_parse_pairs)] = Field(
+        default_factory=dict, alias="MODEL_ALIASES"
+    )
+    fallback_models: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+        default=(), alias="FALLBACK_MODELS", max_length=4
+    )
+    catalog_key: str = Field(default="", alias="CATALOG_KEY")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
     call_lease_seconds: int = Field(default=120, alias="CALL_LEASE_SECONDS", gt=0)
     generation_timeout_seconds: int = Field(default=3600, alias="GENERATION_TIMEOUT_SECONDS", gt=0, le=43_200)

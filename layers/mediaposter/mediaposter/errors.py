@@ -49,6 +49,10 @@ class Conflict(MediaPosterError):
     """The record changed under us: another worker made the transition first."""
 
 
+class WebhookRejected(MediaPosterError):
+    """A webhook does not show that its sender is who it should be, or that it is of now; nothing was done."""
+
+
 class NotStarted(MediaPosterError):
     """The execution of a video could not be started; nothing was spent, and sending again is safe."""
 

@@ -21,6 +21,8 @@ from PIL import Image
 from pydantic import BaseModel, JsonValue
 from starlette.testclient import TestClient
 
+from mediaposter.ai.video_model_factory import create_video_model
+from mediaposter.ai.video_model_interface import VideoGenerationRequest
 from sandbox.faults import (
     AcceptThenDrop,
     AcceptThenRespond,
@@ -47,7 +49,16 @@ from sandbox.gemini_state import (
     OnCreate,
     OnRetrieve,
 )
-from sandbox.gemini_wire import File, Interaction, InteractionError, ModelOutput, Usage, VideoContent
+from sandbox.gemini_wire import (
+    File,
+    Interaction,
+    InteractionError,
+    ModelOutput,
+    TextContent,
+    Usage,
+    UserInput,
+    VideoContent,
+)
 from sandbox.serving import serve_in_thread
 
 REPOSITORY = Path(__file__).parents[3]
@@ -174,9 +185,9 @@ def read_size(content: bytes) -> tuple[int, int, int]:
         return video.width, video.height, sum(1 for _ in container.decode(video=0))
 
 
-def draw_png() -> str:
+def draw_png(color: str = "black") -> str:
     file = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(file, "PNG")
+    Image.new("RGB", (8, 8), color).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()
 
 
@@ -353,7 +364,11 @@ def test_the_background_needs_a_store(sandbox: Sandbox) -> None:
 
 def test_every_documented_field_is_taken(sandbox: Sandbox) -> None:
     reply = sandbox.post(
-        generation_config={"video_config": {"task": "text_to_video"}},
+        generation_config={
+            "video_config": {"task": "text_to_video"},
+            "thinking_level": "low",
+            "thinking_summaries": "auto",
+        },
         webhook_config={"uris": ["https://example.com/hook"], "user_metadata": {"job": "1"}},
         store=True,
     )
@@ -384,6 +399,58 @@ def test_an_input_may_be_parts_with_images(sandbox: Sandbox, in_a_step: bool) ->
 def test_an_unfit_image_is_refused(sandbox: Sandbox, mime_type: str | None, data: str) -> None:
     reply = sandbox.post(input=[{"type": "image", "mime_type": mime_type, "data": data}])
     assert refusal_of(reply) == (400, "INVALID_ARGUMENT")
+
+
+def show_pictures(prompt: str, count: int) -> JsonValue:
+    picture: JsonValue = {"type": "image", "mime_type": "image/png", "data": draw_png()}
+    return [{"type": "text", "text": prompt}, *[picture] * count]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "images"),
+    [
+        ("From one to the other", 2),
+        ("<FIRST_FRAME> A cat", 1),
+        ("<FIRST_FRAME> <LAST_FRAME> A cat", 2),
+        ("<FIRST_FRAME> A cat like <IMAGE_REF_0>", 2),
+        ("[# Sources <FIRST_FRAME>@Image1 <LAST_FRAME>@Image2] A cat", 2),
+        ("[# Sources <FIRST_FRAME>@Image1 <LAST_FRAME>@Image1] A cat that goes round and round", 1),
+    ],
+)
+def test_pictures_are_bound_to_frames_by_tags_in_the_prompt(sandbox: Sandbox, prompt: str, images: int) -> None:
+    config: JsonValue = {"video_config": {"task": "image_to_video"}}
+    assert sandbox.create(input=show_pictures(prompt, images), generation_config=config).status == "queued"
+    call = sandbox.read_calls().calls[0]
+    assert (call.prompt, call.images) == (prompt, images)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "images"),
+    [
+        ("<LAST_FRAME> A cat", 1),
+        ("<LAST_FRAME> A cat", 2),
+        ("<FIRST_FRAME> A cat", 0),
+        ("<FIRST_FRAME> <LAST_FRAME> A cat", 1),
+        ("[# Sources <FIRST_FRAME>@Image1 <LAST_FRAME>@Image3] A cat", 2),
+    ],
+)
+def test_a_frame_without_its_picture_or_its_first_frame_is_refused(sandbox: Sandbox, prompt: str, images: int) -> None:
+    assert refusal_of(sandbox.post(input=show_pictures(prompt, images))) == (400, "INVALID_ARGUMENT")
+    assert sandbox.read_calls().creates_accepted == 0
+
+
+def test_the_models_two_frames_are_taken_in_their_order(sandbox: Sandbox) -> None:
+    model = create_video_model("gemini", api_key=KEY["x-goog-api-key"], base_url=sandbox.base_url)
+    first, last = (f"data:;base64,{draw_png(color)}" for color in ("red", "blue"))
+    job = model.create_video(VideoGenerationRequest(prompt="A cat", input_image=first, last_frame_image=last))
+    model.cancel_video(job.job_id)
+    interaction = parse(sandbox.http.get(f"interactions/{job.job_id}"))
+    assert isinstance(interaction.steps[0], UserInput)
+    assert [part.text if isinstance(part, TextContent) else part.data for part in interaction.steps[0].content] == [
+        "<FIRST_FRAME> <LAST_FRAME> A cat",
+        draw_png("red"),
+        draw_png("blue"),
+    ]
 
 
 def test_a_video_is_changed_by_naming_its_interaction(sandbox: Sandbox) -> None:

@@ -21,6 +21,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
 
+from sandbox.calls import CallLog
 from sandbox.faults import (
     AcceptThenDrop,
     AcceptThenRespond,
@@ -51,7 +52,6 @@ from sandbox.runway_state import (
 )
 from sandbox.runway_wire import Created, Order
 from sandbox.serving import serve_in_thread
-from sandbox.videos_state import CallLog
 
 REPOSITORY = Path(__file__).parents[3]
 RENDER_SECONDS = 100.0

@@ -21,6 +21,7 @@ from PIL import Image
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
+from sandbox.calls import CallLog
 from sandbox.faults import (
     AcceptThenDrop,
     AcceptThenRespond,
@@ -45,7 +46,7 @@ from sandbox.faults import (
 from sandbox.render import RenderedVideo
 from sandbox.serving import serve_in_thread
 from sandbox.videos_api import create_app
-from sandbox.videos_state import CallLog, Job
+from sandbox.videos_state import Job
 from sandbox.videos_wire import CreateVideo, Video, VideoPage
 
 # The SDK marks the whole Videos API as deprecated: OpenAI switched its own off.

@@ -1,28 +1,74 @@
-"""Which models exist, what fits them, and what a video costs."""
+"""Which models exist, what fits them, what a video costs, and what became of the models that are gone."""
 
 from __future__ import annotations
 
-import pytest
-from pydantic import ValidationError
+import math
+from datetime import date
+from decimal import Decimal
 
-from mediaposter.ai.catalog import Catalog, CatalogEntry, built_in_catalog, parse_catalog, parse_size
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaposter.ai.catalog import (
+    Catalog,
+    CatalogEntry,
+    ImageRole,
+    Shape,
+    built_in_catalog,
+    built_in_catalog_text,
+    parse_catalog,
+    parse_size,
+)
 from mediaposter.ai.video_model_factory import list_providers
-from mediaposter.errors import InvalidRequest
+from mediaposter.errors import ConfigurationError, InvalidRequest
+
+TODAY = date(2026, 11, 22)
 
 TEXT = """
+[aliases]
+paper = "kite-1"
+
 [models.kite-1]
 provider = "kites"
 durations_seconds = [4, 8]
 sizes = ["720x1280", "1280x720", "1024x1792"]
 price_usd_per_second = { "720" = "0.10", "1024" = "0.333333" }
 expected_render_seconds = 90
-capabilities = { remix = true }
-retired = [{ host = "api.kites.example", on = 2026-09-24 }]
+capabilities = { remix = true, image_roles = ["first_frame"] }
+
+[models.kite-2]
+provider = "kites"
+provider_model = "maker/kite@2"
+durations_seconds = { min = 3, max = 15 }
+aspect_ratios = ["16:9", "9:16", "1:1", "21:9"]
+resolutions = { 480p = 480, HD = 720 }
+price_usd_per_second = { "480" = "0.04", "720" = "0.08" }
+expected_render_seconds = 60
+retires_on = 2026-12-01
+replaced_by = "kite-1"
+
+[gone]
+kite-0 = { retired_on = 2025-01-31, replaced_by = "kite-1" }
+kite-00 = { retired_on = 2024-01-31 }
 """
 
 
-def entry() -> CatalogEntry:
-    return parse_catalog(TEXT).get("kite-1")
+def catalog() -> Catalog:
+    return parse_catalog(TEXT)
+
+
+def entry(name: str = "kite-1") -> CatalogEntry:
+    return catalog().get(name)
+
+
+def refusal(text: str, *, extending: str | None = None) -> str:
+    with pytest.raises(ConfigurationError) as raised:
+        parse_catalog(text, extending=extending)
+    return str(raised.value)
+
+
+# A row
 
 
 def test_a_model_is_found_by_its_name() -> None:
@@ -31,25 +77,57 @@ def test_a_model_is_found_by_its_name() -> None:
     assert not entry().capabilities.extend
 
 
-def test_a_model_is_found_by_its_dated_name() -> None:
-    assert parse_catalog(TEXT).get("kite-1-2026-01-31") == entry()
+def test_a_model_goes_by_its_own_name_at_its_provider_unless_its_row_says_another() -> None:
+    assert (entry("kite-1").provider_model, entry("kite-2").provider_model) == ("kite-1", "maker/kite@2")
+
+
+def test_a_range_of_lengths_is_every_whole_second_of_it() -> None:
+    assert entry("kite-2").durations_seconds == tuple(range(3, 16))
+
+
+def test_sizes_are_every_shape_at_every_resolution_with_an_even_longer_side() -> None:
+    assert entry("kite-2").sizes == (
+        "854x480",
+        "480x854",
+        "480x480",
+        "1120x480",
+        "1280x720",
+        "720x1280",
+        "720x720",
+        "1680x720",
+    )
 
 
 @pytest.mark.parametrize(
-    "name", ["kite-2", "", "KITE-1", "kite-1-2026-01", "2026-01-31", "kite-1-2026-01-31-x", "kite-1\n"]
+    ("size", "shape"),
+    [
+        ("854x480", Shape("16:9", "480p")),
+        ("720x1280", Shape("9:16", "HD")),
+        ("720x720", Shape("1:1", "HD")),
+        ("1120x480", Shape("21:9", "480p")),
+    ],
 )
-def test_an_unknown_model_is_refused_with_those_there_are(name: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"There is no model .* here\. There are: kite-1\.") as refusal:
-        parse_catalog(TEXT).get(name)
-
-    assert (refusal.value.param, refusal.value.code) == ("model", "model_not_found")
+def test_a_size_is_said_as_a_shape_and_the_vendors_word_for_its_resolution(size: str, shape: Shape) -> None:
+    assert entry("kite-2").find_shape(size) == shape
 
 
-def test_a_name_as_long_as_a_body_is_not_repeated_whole() -> None:
-    with pytest.raises(InvalidRequest) as refusal:
-        parse_catalog(TEXT).get("x" * 1_000_000)
+def test_a_size_that_a_model_does_not_make_has_no_shape() -> None:
+    with pytest.raises(InvalidRequest, match=r"kite-2 makes videos of 854x480, .* not 1920x1080") as raised:
+        entry("kite-2").find_shape("1920x1080")
+    assert (raised.value.param, raised.value.code) == ("size", "invalid_value")
 
-    assert len(refusal.value.message) < 200
+
+@pytest.mark.parametrize(("roles", "takes_one"), [("[]", False), ('["first_frame"]', True), ('["last_frame"]', False)])
+def test_a_video_can_begin_with_a_picture_where_that_is_a_role(roles: str, takes_one: bool) -> None:
+    row = parse_catalog(TEXT.replace('["first_frame"]', roles)).get("kite-1")
+    assert row.capabilities.image_input == takes_one
+
+
+def test_a_size_is_two_numbers_of_pixels() -> None:
+    assert parse_size("1280x720") == (1280, 720)
+
+
+# What it makes, and what that costs
 
 
 @pytest.mark.parametrize("seconds", [4, 8])
@@ -60,18 +138,21 @@ def test_what_a_model_makes_is_let_through(seconds: int, size: str) -> None:
 
 @pytest.mark.parametrize("seconds", [0, 5, -4, 12, 10**100])
 def test_another_length_is_refused_with_those_it_makes(seconds: int) -> None:
-    with pytest.raises(InvalidRequest, match=r"kite-1 makes videos of 4, 8 seconds, not") as refusal:
+    with pytest.raises(InvalidRequest, match=r"kite-1 makes videos of 4, 8 seconds, not") as raised:
         entry().check(seconds=seconds, size="720x1280")
+    assert (raised.value.param, raised.value.code) == ("seconds", "invalid_value")
 
-    assert (refusal.value.param, refusal.value.code) == ("seconds", "invalid_value")
+
+def test_a_long_row_of_lengths_is_told_by_its_ends() -> None:
+    with pytest.raises(InvalidRequest, match=r"kite-2 makes videos of 3 to 15 seconds, not 2\."):
+        entry("kite-2").check(seconds=2, size="1280x720")
 
 
 @pytest.mark.parametrize("size", ["1792x1024", "720X1280", "720", ""])
 def test_another_size_is_refused_with_those_it_makes(size: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"kite-1 makes videos of 720x1280, 1280x720, 1024x1792, not") as refusal:
+    with pytest.raises(InvalidRequest, match=r"kite-1 makes videos of 720x1280, 1280x720, 1024x1792, not") as raised:
         entry().check(seconds=4, size=size)
-
-    assert (refusal.value.param, refusal.value.code) == ("size", "invalid_value")
+    assert (raised.value.param, raised.value.code) == ("size", "invalid_value")
 
 
 @pytest.mark.parametrize(
@@ -82,50 +163,487 @@ def test_a_video_is_priced_by_its_length_and_shorter_side(seconds: int, size: st
     assert entry().estimate_cost_micros(seconds=seconds, size=size) == micros
 
 
-def test_a_size_is_two_numbers_of_pixels() -> None:
-    assert parse_size("1280x720") == (1280, 720)
+# What comes nearest
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        ('provider = "kites"', ""),
-        ("durations_seconds = [4, 8]", "durations_seconds = []"),
-        ('"720x1280", ', '"720 x 1280", '),
-        ('"720x1280", ', '"0x1280", '),
-        ("expected_render_seconds = 90", "expected_render_seconds = 0"),
-        ("remix = true", "teleport = true"),
-        ("[models.kite-1]", "[models.kite-1]\ncolour = 1"),
-    ],
-    ids=lambda change: change[1],
+    ("asked", "made"),
+    [(1, 4), (5, 4), (7, 8), (60, 8), (6, 4), (-3, 4), (10**100, 8)],
 )
-def test_a_catalog_with_a_mistake_is_not_read(change: tuple[str, str]) -> None:
-    with pytest.raises(ValidationError):
-        parse_catalog(TEXT.replace(*change))
+def test_a_length_moves_to_the_nearest_and_of_two_to_the_shorter(asked: int, made: int) -> None:
+    fitted = entry().fit(seconds=asked, size="720x1280")
+    assert (fitted.seconds, fitted.size) == (made, "720x1280")
+    assert fitted.warnings == (f"seconds: kite-1 makes no video of {asked} seconds; it becomes {made}.",)
 
 
-ENTRIES = pytest.mark.parametrize("entry", built_in_catalog().models.values(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize(
+    ("asked", "made"),
+    [
+        # The shape comes first, then the number of pixels.
+        ("1920x1080", "1280x720"),
+        ("3840x2160", "1280x720"),
+        ("640x360", "854x480"),
+        ("1080x1920", "720x1280"),
+        ("1024x1024", "720x720"),
+        ("2560x1080", "1680x720"),
+        ("1024x1792", "720x1280"),
+        # 854 is 853 1/3 made even: no less 16:9 than 1280 is.
+        ("960x540", "854x480"),
+    ],
+)
+def test_a_size_moves_to_the_most_similar_shape_and_then_to_the_most_similar_number_of_pixels(
+    asked: str, made: str
+) -> None:
+    fitted = entry("kite-2").fit(seconds=4, size=asked)
+    assert (fitted.seconds, fitted.size) == (4, made)
+    assert fitted.warnings == (f"size: kite-2 makes no video of {asked}; it becomes {made}.",)
 
 
-@ENTRIES
+def test_what_changes_in_length_and_size_is_said_of_both() -> None:
+    assert entry().fit(seconds=12, size="1920x1080").warnings == (
+        "seconds: kite-1 makes no video of 12 seconds; it becomes 8.",
+        "size: kite-1 makes no video of 1920x1080; it becomes 1280x720.",
+    )
+
+
+@pytest.mark.parametrize("size", ["", "720", "720p", "720X1280", "0x720", "720x0", "x720", "1280x720\n", "123456x720"])
+def test_what_is_no_size_fits_nothing(size: str) -> None:
+    with pytest.raises(InvalidRequest, match="is not a size; write it as 1280x720") as raised:
+        entry().fit(seconds=4, size=size)
+    assert (raised.value.param, raised.value.code) == ("size", "invalid_value")
+
+
+ENTRIES = st.sampled_from([*catalog().models.values(), *built_in_catalog().models.values()])
+SIDES = st.integers(10, 9999)
+
+
+@given(row=ENTRIES, seconds=st.integers(), width=SIDES, height=SIDES)
+def test_what_was_made_to_fit_is_accepted_and_says_what_changed(
+    row: CatalogEntry, seconds: int, width: int, height: int
+) -> None:
+    size = f"{width}x{height}"
+    fitted = row.fit(seconds=seconds, size=size)
+    row.check(seconds=fitted.seconds, size=fitted.size)
+    changed = [fitted.seconds != seconds, fitted.size != size]
+    assert [warning.split(":")[0] for warning in fitted.warnings] == [
+        field for field, is_changed in zip(("seconds", "size"), changed, strict=True) if is_changed
+    ]
+
+
+@given(row=ENTRIES, data=st.data())
+def test_what_fits_stays_as_it_is(row: CatalogEntry, data: st.DataObject) -> None:
+    seconds = data.draw(st.sampled_from(row.durations_seconds))
+    size = data.draw(st.sampled_from(row.sizes))
+    assert row.fit(seconds=seconds, size=size) == (seconds, size, ())
+
+
+@given(row=ENTRIES, seconds=st.integers(-100, 100), width=SIDES, height=SIDES)
+def test_nothing_a_model_makes_is_nearer(row: CatalogEntry, seconds: int, width: int, height: int) -> None:
+    fitted = row.fit(seconds=seconds, size=f"{width}x{height}")
+    assert abs(fitted.seconds - seconds) == min(abs(offered - seconds) for offered in row.durations_seconds)
+
+    def stretch(size: str) -> float:
+        offered_width, offered_height = parse_size(size)
+        return abs(math.log(offered_width / offered_height) - math.log(width / height))
+
+    assert stretch(fitted.size) <= min(map(stretch, row.sizes)) + 0.01
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "is_alias"),
+    [
+        ("kite-1", "kite-1", False),
+        ("kite-1-2026-01-31", "kite-1", False),
+        ("paper", "kite-1", True),
+        ("paper-2026-01-31", "kite-1", True),
+    ],
+)
+def test_a_name_leads_to_its_model_with_and_without_a_date(name: str, found: str, is_alias: bool) -> None:
+    assert catalog().resolve(name, today=TODAY) == (entry(found), is_alias)
+
+
+def test_a_name_that_ends_in_a_date_itself_is_found() -> None:
+    text = TEXT.replace("[models.kite-1]", "[models.kite-2026-01-31]").replace(
+        'paper = "kite-1"', 'paper-2026-01-31 = "kite-2"'
+    )
+    dated = parse_catalog(text)
+    assert dated.resolve("kite-2026-01-31", today=TODAY).entry.name == "kite-2026-01-31"
+    assert dated.resolve("paper-2026-01-31", today=TODAY).entry.name == "kite-2"
+
+
+def test_an_alias_comes_before_a_model_of_its_name() -> None:
+    text = TEXT.replace('paper = "kite-1"', 'kite-2 = "kite-1"')
+    assert parse_catalog(text).resolve("kite-2", today=TODAY) == (entry("kite-1"), True)
+
+
+def test_a_model_is_found_by_its_own_name_even_where_an_alias_hides_it() -> None:
+    text = TEXT.replace('paper = "kite-1"', 'kite-2 = "kite-1"')
+    assert parse_catalog(text).get("kite-2") == entry("kite-2")
+
+
+@pytest.mark.parametrize("name", ["kite-3", "", "KITE-1", "kite-1-2026-01", "2026-01-31", "kite-1-2026-01-31-x"])
+def test_an_unknown_model_is_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"There is no model .* here\. There are: kite-1, kite-2, paper\.") as no:
+        catalog().resolve(name, today=TODAY)
+    assert (no.value.param, no.value.code) == ("model", "model_not_found")
+
+
+@pytest.mark.parametrize("name", ["kite-1\n", "kite-1-2026-01-31\n", "paper\n"])
+def test_a_name_with_a_line_break_is_unknown(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="There is no model"):
+        catalog().resolve(name, today=TODAY)
+
+
+def test_a_name_as_long_as_a_body_is_not_repeated_whole() -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        catalog().resolve("x" * 1_000_000, today=TODAY)
+    assert len(raised.value.message) < 200
+
+
+def test_a_models_aliases_may_be_given_beside_the_catalog() -> None:
+    led = catalog().with_aliases({"paper": "kite-2", "silk": "kite-1"})
+    assert led.resolve("paper", today=TODAY) == (entry("kite-2"), True)
+    assert led.resolve("silk", today=TODAY) == (entry("kite-1"), True)
+    assert catalog().aliases == {"paper": "kite-1"}
+
+
+def test_an_alias_given_beside_the_catalog_leads_to_a_model_or_is_refused() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"The alias silk leads to paper, which is no model here\. There are: kite-1, kite-2\."
+    ):
+        catalog().with_aliases({"silk": "paper"})
+
+
+# Retirement
+
+
+def test_a_model_is_there_until_the_day_before_its_vendor_switches_it_off() -> None:
+    assert catalog().resolve("kite-2", today=date(2026, 11, 30)).entry.name == "kite-2"
+
+
+@pytest.mark.parametrize("today", [date(2026, 12, 1), date(2027, 1, 1)])
+@pytest.mark.parametrize("name", ["kite-2", "kite-2-2026-01-31"])
+def test_a_model_that_was_switched_off_is_refused_with_what_replaces_it(name: str, today: date) -> None:
+    with pytest.raises(InvalidRequest, match=r"^kite-2 was retired on 2026-12-01\. Ask for kite-1 instead\.$") as no:
+        catalog().resolve(name, today=today)
+    assert (no.value.param, no.value.code) == ("model", "model_not_found")
+
+
+def test_an_alias_for_a_model_that_was_switched_off_says_so() -> None:
+    with pytest.raises(InvalidRequest, match="kite-2 was retired on 2026-12-01"):
+        catalog().with_aliases({"paper": "kite-2"}).resolve("paper", today=date(2026, 12, 1))
+
+
+def test_a_video_of_a_model_that_was_switched_off_still_finds_its_row() -> None:
+    assert catalog().get("kite-2").is_retired(date(2026, 12, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("kite-0", r"^kite-0 was retired on 2025-01-31\. Ask for kite-1 instead\.$"),
+        ("kite-0-2024-05-05", r"^kite-0 was retired on 2025-01-31\. Ask for kite-1 instead\.$"),
+        ("kite-00", r"^kite-00 was retired on 2024-01-31\.$"),
+    ],
+)
+def test_a_model_that_is_gone_is_refused_with_what_replaces_it(name: str, sentence: str) -> None:
+    with pytest.raises(InvalidRequest, match=sentence) as raised:
+        catalog().resolve(name, today=TODAY)
+    assert (raised.value.param, raised.value.code) == ("model", "model_not_found")
+
+
+@pytest.mark.parametrize(
+    ("name", "today", "is_living"),
+    [
+        ("kite-1", TODAY, True),
+        ("paper", TODAY, True),
+        ("kite-2", date(2026, 11, 30), True),
+        ("kite-2", date(2026, 12, 1), False),
+        ("kite-0", TODAY, False),
+        ("kite-3", TODAY, False),
+    ],
+)
+def test_a_name_is_told_from_one_that_leads_to_nothing_living(name: str, today: date, is_living: bool) -> None:
+    assert catalog().has_living(name, today=today) == is_living
+
+
+# Those that can make a video
+
+
+def list_names(
+    *, seconds: int = 4, size: str = "1280x720", today: date = TODAY, roles: frozenset[ImageRole] = frozenset()
+) -> list[str]:
+    fitting = catalog().list_fitting(seconds=seconds, size=size, today=today, image_roles=roles)
+    return [row.name for row in fitting]
+
+
+def test_the_models_that_can_make_a_video_are_listed_the_cheapest_first() -> None:
+    assert list_names() == ["kite-2", "kite-1"]
+
+
+def test_a_model_that_makes_no_such_length_is_not_listed() -> None:
+    assert list_names(seconds=5) == ["kite-2"]
+
+
+def test_a_model_that_makes_no_such_size_is_not_listed() -> None:
+    assert list_names(size="1024x1792") == ["kite-1"]
+
+
+def test_a_model_that_takes_no_such_picture_is_not_listed() -> None:
+    assert list_names(roles=frozenset({ImageRole.FIRST_FRAME})) == ["kite-1"]
+    assert list_names(roles=frozenset({ImageRole.FIRST_FRAME, ImageRole.LAST_FRAME})) == []
+
+
+def test_a_model_that_was_switched_off_is_not_listed() -> None:
+    assert list_names(today=date(2026, 12, 1)) == ["kite-1"]
+
+
+# A stack's own text over the built-in one
+
+
+def test_a_row_of_a_stacks_own_is_added() -> None:
+    text = """
+[models.silk-1]
+provider = "sora"
+durations_seconds = [5]
+sizes = ["854x480"]
+price_usd_per_second = { "480" = "0" }
+expected_render_seconds = 300
+"""
+    extended = parse_catalog(text, extending=TEXT)
+    assert set(extended.models) == {"kite-1", "kite-2", "silk-1"}
+    assert extended.get("silk-1").estimate_cost_micros(seconds=5, size="854x480") == 0
+    assert (extended.get("kite-1"), extended.aliases, extended.gone) == (entry(), catalog().aliases, catalog().gone)
+
+
+def test_one_field_of_a_row_is_overridden_and_the_rest_stays() -> None:
+    extended = parse_catalog("[models.kite-1]\nexpected_render_seconds = 5", extending=TEXT)
+    assert extended.get("kite-1") == entry().model_copy(update={"expected_render_seconds": 5})
+    assert extended.get("kite-2") == entry("kite-2")
+
+
+def test_sizes_follow_an_overridden_resolution() -> None:
+    extended = parse_catalog('[models.kite-2]\naspect_ratios = ["4:3"]', extending=TEXT)
+    assert extended.get("kite-2").sizes == ("640x480", "960x720")
+
+
+def test_a_stack_brings_a_retirement_forward() -> None:
+    extended = parse_catalog('[models.kite-1]\nretires_on = 2026-11-01\nreplaced_by = "kite-2"', extending=TEXT)
+    with pytest.raises(InvalidRequest, match=r"kite-1 was retired on 2026-11-01\. Ask for kite-2 instead\."):
+        extended.resolve("kite-1", today=TODAY)
+
+
+def test_a_stack_adds_an_alias_and_moves_one() -> None:
+    extended = parse_catalog('[aliases]\nsilk = "kite-1"\npaper = "kite-2"', extending=TEXT)
+    assert extended.aliases == {"paper": "kite-2", "silk": "kite-1"}
+
+
+def test_an_empty_text_changes_nothing() -> None:
+    assert parse_catalog("", extending=TEXT) == catalog()
+
+
+def test_an_extension_leaves_the_built_in_catalog_as_it_was() -> None:
+    before = built_in_catalog()
+    parse_catalog("[models.sora-2]\nexpected_render_seconds = 1", extending=built_in_catalog_text())
+    assert parse_catalog(built_in_catalog_text()) == before
+
+
+# A text with a mistake
+
+
+SIZES = 'sizes = ["720x1280", "1280x720", "1024x1792"]'
+
+
+@pytest.mark.parametrize(
+    ("place", "old", "new"),
+    [
+        ("models.kite-1.provider", 'provider = "kites"\ndurations_seconds = [4', "durations_seconds = [4"),
+        ("models.kite-1.provider_model", SIZES, f"{SIZES}\nprovider_model = 7"),
+        ("models.kite-1.durations_seconds", "[4, 8]", "[]"),
+        ("models.kite-1.durations_seconds.1", "[4, 8]", "[4, 0]"),
+        ("models.kite-1.durations_seconds.1", "[4, 8]", "[4, 5.5]"),
+        ("models.kite-1.durations_seconds", "[4, 8]", "{ min = 8, max = 4 }"),
+        ("models.kite-1.durations_seconds", "[4, 8]", "{ min = 4 }"),
+        ("models.kite-1.durations_seconds", "[4, 8]", '{ min = "4", max = 8 }'),
+        ("models.kite-1.durations_seconds", "[4, 8]", "{ min = 4.5, max = 8 }"),
+        ("models.kite-1.sizes", SIZES, ""),
+        ("models.kite-1.sizes", SIZES, 'sizes = "720x1280"'),
+        ("models.kite-1.sizes.0", '"720x1280", ', '"720 x 1280", '),
+        ("models.kite-1.sizes.0", '"720x1280", ', '"0x1280", '),
+        ("models.kite-2.aspect_ratios.0", '"16:9", ', '"16-9", '),
+        ("models.kite-2.aspect_ratios.0", '"16:9", ', '"16:0", '),
+        ("models.kite-2.aspect_ratios.0", '"16:9", ', "16, "),
+        ("models.kite-2.resolutions.480p", "480p = 480", "480p = 0"),
+        ("models.kite-2.resolutions.480p", "480p = 480", '480p = "sd"'),
+        ("models.kite-2.resolutions", "{ 480p = 480, HD = 720 }", "720"),
+        ("models.kite-2.sizes", "resolutions = { 480p = 480, HD = 720 }", ""),
+        ("models.kite-1.price_usd_per_second.720", '"0.10"', '"ten cents"'),
+        ("models.kite-1.price_usd_per_second.720", '"0.10"', '"NaN"'),
+        ("models.kite-1.expected_render_seconds", "expected_render_seconds = 90", "expected_render_seconds = 0"),
+        ("models.kite-1.capabilities.teleport", "remix = true", "teleport = true"),
+        ("models.kite-1.capabilities.image_roles.0", '"first_frame"', '"middle_frame"'),
+        ("models.kite-1.colour", "[models.kite-1]", "[models.kite-1]\ncolour = 1"),
+        ("models.kite-2.retires_on", "2026-12-01", '"soon"'),
+        ("gone.kite-00.retired_on", "retired_on = 2024-01-31", "since = 2024-01-31"),
+        ("modles", "[models.kite-1]", "[modles.kite-1]"),
+    ],
+)
+def test_a_mistake_is_named_by_its_row_and_field(place: str, old: str, new: str) -> None:
+    assert TEXT.count(old) == 1
+    assert refusal(TEXT.replace(old, new)).startswith(f"The catalog is wrong at {place}: ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            '"720" = "0.10", ',
+            "",
+            "The catalog is wrong at models.kite-1: 720x1280 has no price: price_usd_per_second names no 720.",
+        ),
+        (
+            '"480" = "0.04", ',
+            "",
+            "The catalog is wrong at models.kite-2: 854x480 has no price: price_usd_per_second names no 480.",
+        ),
+        (
+            '"0.10"',
+            '"0.0000001"',
+            "The catalog is wrong at models.kite-1: a price of 1E-7 is not a whole number of micro-dollars.",
+        ),
+        (
+            '"0.10"',
+            '"-1"',
+            "The catalog is wrong at models.kite-1: a price of -1 is not a whole number of micro-dollars.",
+        ),
+        (
+            'paper = "kite-1"',
+            'paper = "kite-9"',
+            "The catalog is wrong at the catalog: the alias paper leads to kite-9, which is no model here.",
+        ),
+        ("[gone]", "[[gone]]", "The catalog is wrong at gone: it must be a table."),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_a_row_that_contradicts_itself_is_not_read(old: str, new: str, sentence: str) -> None:
+    assert refusal(TEXT.replace(old, new)) == sentence
+
+
+def test_a_price_however_high_is_read() -> None:
+    assert parse_catalog(TEXT.replace('"0.10"', '"1e30"')).get("kite-1").price_usd_per_second["720"] == Decimal(10**30)
+
+
+def test_a_text_that_is_no_toml_is_refused_with_its_line() -> None:
+    sentence = refusal("\nmodels = =")
+    assert sentence.startswith("The catalog is not TOML: ")
+    assert "line 2" in sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("models = 3", "models"), ("[models]\nkite-1 = 3", "models.kite-1"), ("aliases = []", "aliases")],
+)
+def test_a_table_that_is_none_is_refused(text: str, place: str) -> None:
+    sentence = f"The catalog is wrong at {place}: it must be a table."
+    assert (refusal(text), refusal(text, extending=TEXT)) == (sentence, sentence)
+
+
+def test_a_mistake_in_an_extension_is_named_by_its_row() -> None:
+    assert refusal("[models.kite-1]\ndurations_seconds = []", extending=TEXT).startswith(
+        "The catalog is wrong at models.kite-1.durations_seconds: "
+    )
+    assert refusal('[models.silk-1]\nprovider = "sora"', extending=TEXT).startswith(
+        "The catalog is wrong at models.silk-1.durations_seconds: Field required"
+    )
+
+
+TOML_VALUES = st.sampled_from(
+    [
+        *("7", "0", "-1", "2.5", "true", "nan", "2026-01-31", "09:30:00", '""', '"a"', '"16:9"', '"720"'),
+        *("[]", "[7]", '["16:9"]', "[[]]", "{}", "{ a = 720 }", '{ a = "b" }', '{ "720" = "1e999" }'),
+        "{ min = 1, max = 2 }",
+    ]
+)
+
+
+@given(
+    field=st.sampled_from([*CatalogEntry.model_fields, "capabilities.audio", "fields.text_to_video", "colour"]),
+    value=TOML_VALUES,
+)
+def test_whatever_a_field_is_set_to_the_catalog_is_read_or_refused_with_a_sentence(field: str, value: str) -> None:
+    try:
+        parse_catalog(f"[models.kite-2]\n{field} = {value}", extending=TEXT)
+    except ConfigurationError as error:
+        sentence = str(error)
+    else:
+        return
+    assert sentence.startswith("The catalog is wrong at models.kite-2")
+
+
+# The catalog that is shipped
+
+SHIPPED = pytest.mark.parametrize("entry", built_in_catalog().models.values(), ids=lambda entry: entry.name)
+
+
+@SHIPPED
 def test_every_model_that_is_offered_has_a_provider_here(entry: CatalogEntry) -> None:
     assert entry.provider in list_providers()
 
 
-@ENTRIES
-def test_every_size_that_is_offered_has_a_price(entry: CatalogEntry) -> None:
+@SHIPPED
+def test_every_size_that_is_offered_has_a_price_in_whole_micro_dollars(entry: CatalogEntry) -> None:
     for size in entry.sizes:
-        assert entry.estimate_cost_micros(seconds=entry.durations_seconds[0], size=size) > 0
+        micros = entry.price_usd_per_second[str(min(parse_size(size)))] * 1_000_000
+        assert entry.estimate_cost_micros(seconds=1, size=size) == micros > 0
 
 
-@ENTRIES
-def test_every_price_is_whole_micro_dollars(entry: CatalogEntry) -> None:
-    for price in entry.price_usd_per_second.values():
-        assert (price * 1_000_000) % 1 == 0
+@SHIPPED
+def test_every_price_is_of_a_size_that_is_offered(entry: CatalogEntry) -> None:
+    assert set(entry.price_usd_per_second) == {str(min(parse_size(size))) for size in entry.sizes}
+
+
+@SHIPPED
+def test_every_shape_that_is_offered_can_be_said(entry: CatalogEntry) -> None:
+    if entry.aspect_ratios:
+        assert {entry.find_shape(size).resolution for size in entry.sizes} <= set(entry.resolutions)
+
+
+@SHIPPED
+def test_no_length_or_size_is_offered_twice(entry: CatalogEntry) -> None:
+    assert list(entry.durations_seconds) == sorted(set(entry.durations_seconds))
+    assert len(set(entry.sizes)) == len(entry.sizes)
+
+
+@SHIPPED
+def test_what_replaces_a_model_is_a_model(entry: CatalogEntry) -> None:
+    assert entry.replaced_by is None or entry.replaced_by in built_in_catalog().models
+
+
+def test_what_is_gone_is_not_offered_and_leads_to_what_is() -> None:
+    shipped = built_in_catalog()
+    assert not set(shipped.gone) & {*shipped.models, *shipped.aliases}
+    assert {gone.replaced_by for gone in shipped.gone.values()} - {None} <= set(shipped.models)
+
+
+@pytest.mark.parametrize("name", ["sora-2", "sora-2-pro", "sora-2-2025-12-08", "sora-2-pro-2025-10-06"])
+def test_the_names_of_openais_models_lead_to_a_living_one(name: str) -> None:
+    assert built_in_catalog().resolve(name, today=TODAY).is_alias
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("veo-3.1-generate-preview", "veo-3.1-generate-preview was retired on 2026-10-22"),
+        ("amazon.nova-reel-v1:0", "amazon.nova-reel-v1:0 was retired on 2026-09-30"),
+    ],
+)
+def test_a_model_that_died_this_year_is_said_to_be_gone(name: str, sentence: str) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        built_in_catalog().resolve(name, today=TODAY)
 
 
 def test_the_built_in_catalog_is_read_once() -> None:
-    catalog: Catalog = built_in_catalog()
-
-    assert catalog is built_in_catalog()
-    assert "sora-2" in catalog.models
+    assert built_in_catalog() is built_in_catalog()

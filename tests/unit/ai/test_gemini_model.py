@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from io import BytesIO
@@ -14,12 +16,13 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
-from mediaposter.ai.catalog import built_in_catalog, parse_size
-from mediaposter.ai.gemini_model import MAX_DOWNLOAD_SECONDS, GeminiVideoModel
+from mediaposter.ai.catalog import Capabilities, CatalogEntry, ImageRole, parse_size
+from mediaposter.ai.gemini_model import GeminiVideoModel
 from mediaposter.ai.gemini_wire import MAX_KEPT_BYTES, MAX_STRING_BYTES, BodySkimmer
+from mediaposter.ai.provider_connection import MAX_DOWNLOAD_SECONDS, MAX_REPLY_BYTES
 from mediaposter.ai.video_model_interface import (
-    Capabilities,
     VideoGenerationJob,
     VideoGenerationRequest,
     VideoStatus,
@@ -31,24 +34,22 @@ from mediaposter.errors import (
     SubmissionUnknown,
     UnsupportedOperation,
     VideoModelError,
+    WebhookRejected,
 )
-from mediaposter.safe_http import PublicInternet
+from tests.fakes.provider import Answer, Body, Host, Internet, read_reply, row
 
-REPLIES = Path(__file__).parent / "replies" / "gemini"
 HOST = "generativelanguage.googleapis.com"
+NAME = "gemini-omni-1.2-flash"
 KEY = "key-of-the-test"
 ID = "v1_ChdGcm9tVGhlVGVzdA"
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
+JPEG = b"\xff\xd8\xff" + b"pixels"
 PATH = f"/v1beta/interactions/{ID}"
 FILE = "/v1beta/files/abc-123xyz"
 
-Answer = httpx.Response | Exception
-
 
 def reply(name: str, **headers: str) -> httpx.Response:
-    """Read a reply in Google's format; `headers` are added to its own."""
-    recorded = json.loads((REPLIES / f"{name}.json").read_text(encoding="utf-8"))
-    return httpx.Response(recorded["status_code"], headers={**recorded["headers"], **headers}, json=recorded["body"])
+    return read_reply("gemini", name, **headers)
 
 
 def interaction_reply(**fields: object) -> httpx.Response:
@@ -60,95 +61,26 @@ def inline_reply(data: str, **content: object) -> httpx.Response:
     return interaction_reply(status="completed", steps=[{"type": "model_output", "content": [video]}])
 
 
-class Body(httpx.SyncByteStream):
-    """A body that comes in pieces and may break at the end."""
-
-    def __init__(self, pieces: Sequence[bytes], error: Exception | None = None) -> None:
-        self._pieces = pieces
-        self._error = error
-        self.closed = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._pieces
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Server:
-    """Answers in turn, repeats its last answer, and keeps what it was asked."""
-
-    def __init__(self, *answers: Answer) -> None:
-        self._answers = list(answers)
-        self.requests: list[httpx.Request] = []
-
-    def take(self, request: httpx.Request) -> httpx.Response:
-        request.read()
-        self.requests.append(request)
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    @property
-    def paths(self) -> list[str]:
-        return [request.url.raw_path.decode() for request in self.requests]
-
-    @property
-    def sent(self) -> dict[str, object]:
-        sent = json.loads(self.requests[0].content)
-        assert isinstance(sent, dict)
-        return sent
-
-
-class Internet:
-    """Every other host: one public address, one answer, a clock that stands still."""
-
-    def __init__(self, answer: httpx.Response | None = None) -> None:
-        self._answer = answer or httpx.Response(200, content=b"movie")
-        self.requests: list[httpx.Request] = []
-        self.addresses = ["93.184.215.14"]
-        self.now = 0.0
-
-    @property
-    def way(self) -> PublicInternet:
-        return PublicInternet(
-            resolve=lambda _host, _port: self.addresses,
-            transport=httpx.MockTransport(self._take),
-            clock=lambda: self.now,
-        )
-
-    def _take(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        return self._answer
-
-
-ALL = Capabilities(audio=True, image_input=True, remix=True, extend=True, edit=True, cancel=True, delete=True)
-
-
 def build(
-    server: Server,
+    server: Host,
     *,
     internet: Internet | None = None,
-    capabilities: Capabilities = ALL,
+    entry: CatalogEntry | None = None,
     base_url: str = f"https://{HOST}",
     api_key: str = KEY,
     follow_redirects: bool = False,
 ) -> GeminiVideoModel:
     return GeminiVideoModel(
-        model_variant="gemini-omni-1.2-flash",
-        capabilities=capabilities,
+        entry=entry or row(NAME),
         api_key=api_key,
         base_url=base_url,
-        http_client=httpx.Client(transport=httpx.MockTransport(server.take), follow_redirects=follow_redirects),
+        http_client=server.client(follow_redirects=follow_redirects),
         internet=(internet or Internet()).way,
     )
 
 
 def create(answer: Answer, request: VideoGenerationRequest | None = None) -> VideoGenerationJob:
-    return build(Server(answer)).create_video(request or VideoGenerationRequest(prompt="A lake"))
+    return build(Host(answer)).create_video(request or VideoGenerationRequest(prompt="A lake"))
 
 
 def creation_error(answer: Answer) -> VideoModelError:
@@ -158,7 +90,7 @@ def creation_error(answer: Answer) -> VideoModelError:
 
 
 def status(answer: Answer) -> VideoGenerationJob:
-    return build(Server(answer)).get_status(ID)
+    return build(Host(answer)).get_status(ID)
 
 
 def status_error(answer: Answer) -> VideoModelError:
@@ -181,55 +113,38 @@ def download_error(model: GeminiVideoModel) -> VideoModelError:
 # Construction
 
 
-@pytest.mark.parametrize(
-    "base_url", ["", HOST, f"ftp://{HOST}", f"https://user:pw@{HOST}", f"https://{HOST}?a=1", "http://v.example:x"]
-)
-def test_an_address_that_is_no_base_url_is_refused(base_url: str) -> None:
-    with pytest.raises(ConfigurationError, match="base_url"):
-        build(Server(), base_url=base_url)
+def test_an_address_that_is_no_base_url_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=f"base_url must read like https://{HOST}"):
+        build(Host(), base_url=f"ftp://{HOST}")
 
 
-@pytest.mark.parametrize("api_key", ["", "key\n", "a key", "ké"])
-def test_a_key_that_no_header_takes_is_refused(api_key: str) -> None:
+def test_a_key_that_no_header_takes_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="api_key"):
-        build(Server(), api_key=api_key)
+        build(Host(), api_key="key\n")
 
 
 def test_google_is_asked_unless_another_address_is_given() -> None:
-    server = Server(reply("in_progress"))
-    GeminiVideoModel(
-        model_variant="gemini-omni-1.2-flash",
-        capabilities=ALL,
-        api_key=KEY,
-        http_client=httpx.Client(transport=httpx.MockTransport(server.take)),
-    ).get_status(ID)
+    server = Host(reply("in_progress"))
+    GeminiVideoModel(entry=row(NAME), api_key=KEY, http_client=server.client()).get_status(ID)
     assert str(server.requests[0].url) == f"https://{HOST}{PATH}"
 
 
 def test_another_address_is_taken_with_its_path() -> None:
-    server = Server(reply("in_progress"))
+    server = Host(reply("in_progress"))
     build(server, base_url="http://localhost:8091/google/").get_status(ID)
     assert str(server.requests[0].url) == f"http://localhost:8091/google{PATH}"
-
-
-def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "no-such-scheme://proxy.example")
-    with pytest.raises(ValueError, match="no-such-scheme"):
-        httpx.Client()
-    GeminiVideoModel(model_variant="gemini-omni-1.2-flash", capabilities=ALL, api_key=KEY)
 
 
 # Creating
 
 
 def test_a_prompt_is_submitted_with_the_format_of_its_video() -> None:
-    server = Server(reply("queued"))
+    server = Host(reply("queued"))
     build(server).create_video(VideoGenerationRequest(prompt="Ein See, früh", width=720, height=1280))
     assert (server.requests[0].method, server.paths) == ("POST", ["/v1beta/interactions"])
     assert server.requests[0].headers["x-goog-api-key"] == KEY
     assert server.requests[0].headers["content-type"] == "application/json"
-    assert server.sent == {
+    assert server.sent_body == {
         "model": "gemini-omni-1.2-flash",
         "input": "Ein See, früh",
         "response_format": {
@@ -257,10 +172,10 @@ def test_a_prompt_is_submitted_with_the_format_of_its_video() -> None:
     ],
 )
 def test_a_size_is_said_as_a_ratio_and_a_resolution(size: str, aspect_ratio: str, resolution: str) -> None:
-    server = Server(reply("queued"))
+    server = Host(reply("queued"))
     width, height = parse_size(size)
     build(server).create_video(VideoGenerationRequest(prompt="A lake", width=width, height=height, duration_seconds=15))
-    assert server.sent["response_format"] == {
+    assert server.sent_body["response_format"] == {
         "type": "video",
         "aspect_ratio": aspect_ratio,
         "resolution": resolution,
@@ -273,7 +188,7 @@ def test_a_size_is_said_as_a_ratio_and_a_resolution(size: str, aspect_ratio: str
     "size", ["1024x1024", "1024x1792", "720x720", "1280x721", "854x480", "2560x1440", "720x1080", "1600x900"]
 )
 def test_a_size_that_gemini_does_not_make_is_refused_before_anything_is_sent(size: str) -> None:
-    server = Server(reply("queued"))
+    server = Host(reply("queued"))
     width, height = parse_size(size)
     with pytest.raises(VideoModelError, match=f"not {size}") as raised:
         build(server).create_video(VideoGenerationRequest(prompt="A lake", width=width, height=height))
@@ -282,46 +197,142 @@ def test_a_size_that_gemini_does_not_make_is_refused_before_anything_is_sent(siz
 
 
 def test_a_model_named_in_the_request_wins() -> None:
-    server = Server(reply("queued"))
+    server = Host(reply("queued"))
     build(server).create_video(VideoGenerationRequest(prompt="A lake", model="gemini-omni-1.1-flash"))
-    assert server.sent["model"] == "gemini-omni-1.1-flash"
+    assert server.sent_body["model"] == "gemini-omni-1.1-flash"
 
 
-def test_an_image_is_sent_beside_the_prompt(tmp_path: Path) -> None:
+def test_the_vendors_name_of_the_model_is_sent() -> None:
+    server = Host(reply("edited"))
+    model = build(server, entry=row(NAME).model_copy(update={"provider_model": "gemini-omni-next"}))
+    model.create_video(VideoGenerationRequest(prompt="A lake"))
+    model.remix_video(ID, "Warmer")
+    assert [json.loads(request.content)["model"] for request in server.requests] == ["gemini-omni-next"] * 2
+
+
+def data_uri(image: bytes) -> str:
+    return f"data:;base64,{base64.b64encode(image).decode()}"
+
+
+def picture(image: bytes, content_type: str) -> dict[str, str]:
+    return {"type": "image", "mime_type": content_type, "data": base64.b64encode(image).decode()}
+
+
+def test_a_first_frame_is_sent_beside_the_prompt_that_binds_it(tmp_path: Path) -> None:
     path = tmp_path / "an image"
     path.write_bytes(PNG)
-    server = Server(reply("queued"))
+    server = Host(reply("queued"))
     build(server).create_video(VideoGenerationRequest(prompt="A lake", input_image=str(path)))
-    assert server.sent["input"] == [
-        {
-            "type": "user_input",
-            "content": [
-                {"type": "text", "text": "A lake"},
-                {"type": "image", "mime_type": "image/png", "data": base64.b64encode(PNG).decode()},
-            ],
-        }
-    ]
-    assert server.sent["generation_config"] == {"video_config": {"task": "image_to_video"}}
+    text = {"type": "text", "text": "<FIRST_FRAME> A lake"}
+    assert server.sent_body["input"] == [{"type": "user_input", "content": [text, picture(PNG, "image/png")]}]
+    assert server.sent_body["generation_config"] == {"video_config": {"task": "image_to_video"}}
 
 
-def test_an_image_behind_a_url_is_fetched_without_the_key() -> None:
-    server = Server(reply("queued"))
+def test_a_last_frame_follows_the_first_one() -> None:
+    server = Host(reply("queued"))
+    build(server).create_video(
+        VideoGenerationRequest(prompt="A lake", input_image=data_uri(PNG), last_frame_image=data_uri(JPEG))
+    )
+    text = {"type": "text", "text": "<FIRST_FRAME> <LAST_FRAME> A lake"}
+    pictures = [picture(PNG, "image/png"), picture(JPEG, "image/jpeg")]
+    assert server.sent_body["input"] == [{"type": "user_input", "content": [text, *pictures]}]
+    assert server.sent_body["generation_config"] == {"video_config": {"task": "image_to_video"}}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sent"),
+    [
+        ("<FIRST_FRAME> <LAST_FRAME> A lake", "<FIRST_FRAME> <LAST_FRAME> A lake"),
+        ("From <FIRST_FRAME> on, a lake", "<LAST_FRAME> From <FIRST_FRAME> on, a lake"),
+        (
+            "[# Sources <FIRST_FRAME>@Image1 <LAST_FRAME>@Image2] A lake",
+            "[# Sources <FIRST_FRAME>@Image1 <LAST_FRAME>@Image2] A lake",
+        ),
+    ],
+)
+def test_a_tag_that_the_caller_wrote_is_not_written_again(prompt: str, sent: str) -> None:
+    server = Host(reply("queued"))
+    build(server).create_video(
+        VideoGenerationRequest(prompt=prompt, input_image=data_uri(PNG), last_frame_image=data_uri(PNG))
+    )
+    assert f'"text":{json.dumps(sent)}'.encode() in server.requests[0].content
+
+
+def test_a_last_frame_alone_is_refused_before_anything_is_sent() -> None:
+    server = Host(reply("queued"))
+    with pytest.raises(VideoModelError, match="only together with a first one; nothing was submitted") as raised:
+        build(server).create_video(VideoGenerationRequest(prompt="A lake", last_frame_image=data_uri(PNG)))
+    assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
+    assert server.requests == []
+
+
+def test_pictures_behind_urls_are_fetched_without_the_key() -> None:
+    server = Host(reply("queued"))
     internet = Internet(httpx.Response(200, content=PNG))
     build(server, internet=internet).create_video(
-        VideoGenerationRequest(prompt="A lake", input_image="https://images.example/a.png")
+        VideoGenerationRequest(
+            prompt="A lake",
+            input_image="https://images.example/a.png",
+            last_frame_image="https://images.example/b.png",
+        )
     )
     assert len(server.requests) == 1
-    assert "x-goog-api-key" not in internet.requests[0].headers
+    assert internet.calls == ["GET /a.png", "GET /b.png"]
+    assert all(KEY not in str(request.headers.multi_items()) for request in internet.requests)
 
 
-@pytest.mark.parametrize("capabilities", [ALL, Capabilities()])
-def test_an_image_that_cannot_be_used_is_refused_before_anything_is_sent(capabilities: Capabilities) -> None:
-    server = Server(reply("queued"))
-    image = "data:text/plain,hello" if capabilities.image_input else "data:image/png,%89PNG%0D%0A%1A%0Apixels"
-    with pytest.raises(VideoModelError) as raised:
-        build(server, capabilities=capabilities).create_video(VideoGenerationRequest(prompt="A", input_image=image))
+@pytest.mark.parametrize("image", ["data:text/plain,hello", "data:;base64,!"])
+def test_a_picture_that_cannot_be_used_is_refused_before_anything_is_sent(image: str) -> None:
+    server = Host(reply("queued"))
+    for images in ({"input_image": image}, {"input_image": data_uri(PNG), "last_frame_image": image}):
+        with pytest.raises(VideoModelError) as raised:
+            build(server).create_video(VideoGenerationRequest.model_validate({"prompt": "A lake", **images}))
+        assert raised.value.code is ErrorCode.INVALID_REQUEST
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("roles", [(), (ImageRole.FIRST_FRAME,)])
+def test_a_picture_in_a_role_that_the_model_lacks_is_refused_before_anything_is_sent(
+    roles: tuple[ImageRole, ...],
+) -> None:
+    server = Host(reply("queued"))
+    request = VideoGenerationRequest(prompt="A lake", input_image=data_uri(PNG), last_frame_image=data_uri(PNG))
+    with pytest.raises(VideoModelError, match="takes no picture") as raised:
+        build(server, entry=row(NAME, Capabilities(image_roles=roles))).create_video(request)
     assert raised.value.code is ErrorCode.INVALID_REQUEST
     assert server.requests == []
+
+
+def test_the_callers_own_fields_are_sent_beside_ours() -> None:
+    server = Host(reply("queued"))
+    options: dict[str, JsonValue] = {
+        "webhook_config": {"uris": ["https://hooks.example/"]},
+        "generation_config": {"thinking_level": "low"},
+    }
+    build(server).create_video(
+        VideoGenerationRequest(prompt="A lake", input_image=data_uri(PNG), provider_options=options)
+    )
+    assert server.sent_body["webhook_config"] == options["webhook_config"]
+    assert server.sent_body["generation_config"] == {
+        "thinking_level": "low",
+        "video_config": {"task": "image_to_video"},
+    }
+
+
+def test_the_callers_own_fields_never_replace_ours() -> None:
+    server = Host(reply("queued"))
+    request = VideoGenerationRequest(prompt="A lake", input_image=data_uri(PNG))
+    build(server).create_video(request)
+    options: dict[str, JsonValue] = {
+        "model": "another",
+        "input": "Another",
+        "response_format": {"type": "text", "aspect_ratio": "1:1", "resolution": "4k", "duration": "99s"},
+        "generation_config": {"video_config": {"task": "edit"}},
+        "background": False,
+        "store": False,
+    }
+    build(server).create_video(request.model_copy(update={"provider_options": options}))
+    assert json.loads(server.requests[1].content) == json.loads(server.requests[0].content)
 
 
 def test_a_created_job_bears_the_interactions_id() -> None:
@@ -342,7 +353,7 @@ def test_a_created_job_bears_the_interactions_id() -> None:
     ],
 )
 def test_a_create_is_sent_once_whatever_comes_of_it(answer: Answer) -> None:
-    server = Server(answer)
+    server = Host(answer)
     with pytest.raises(VideoModelError):
         build(server, follow_redirects=True).create_video(VideoGenerationRequest(prompt="A lake"))
     assert len(server.requests) == 1
@@ -353,35 +364,12 @@ def test_a_fault_after_which_the_job_may_exist_is_unknown(status_code: int) -> N
     assert isinstance(creation_error(httpx.Response(status_code)), SubmissionUnknown)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        httpx.ReadTimeout("slow"),
-        httpx.WriteTimeout("slow"),
-        httpx.ReadError("connection reset by peer"),
-        httpx.WriteError("broken pipe"),
-        httpx.CloseError(""),
-        httpx.RemoteProtocolError("Server disconnected without sending a response."),
-        httpx.LocalProtocolError("too much data"),
-        httpx.DecodingError("not gzip"),
-    ],
-)
-def test_a_break_after_something_was_sent_is_unknown(error: httpx.RequestError) -> None:
-    assert isinstance(creation_error(error), SubmissionUnknown)
+def test_a_break_after_something_was_sent_is_unknown() -> None:
+    assert isinstance(creation_error(httpx.RemoteProtocolError("Server disconnected.")), SubmissionUnknown)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        httpx.ConnectError("[Errno 111] Connection refused"),
-        httpx.ConnectTimeout("timed out"),
-        httpx.PoolTimeout("no connection is free"),
-        httpx.ProxyError("403 Forbidden"),
-        httpx.UnsupportedProtocol("unknown scheme"),
-    ],
-)
-def test_a_break_before_anything_was_sent_is_certain_and_may_be_tried_again(error: httpx.RequestError) -> None:
-    raised = creation_error(error)
+def test_a_break_before_anything_was_sent_is_certain_and_may_be_tried_again() -> None:
+    raised = creation_error(httpx.ConnectError("[Errno 111] Connection refused"))
     assert not isinstance(raised, SubmissionUnknown)
     assert (raised.code, raised.transient) == (ErrorCode.PROVIDER_ERROR, True)
 
@@ -401,6 +389,11 @@ def test_an_acceptance_that_cannot_be_read_is_unknown(content: bytes) -> None:
 def test_an_acceptance_without_end_is_not_read_to_its_end_and_unknown() -> None:
     endless = Body([b"[1, " * 100_000] * (MAX_KEPT_BYTES // 400_000 + 2), AssertionError("read to its end"))
     assert isinstance(creation_error(httpx.Response(200, stream=endless)), SubmissionUnknown)
+
+
+def test_an_acceptance_that_shows_the_pictures_again_is_a_job() -> None:
+    steps = [{"type": "user_input", "content": [picture(bytes(MAX_REPLY_BYTES), "image/png")]}]
+    assert create(interaction_reply(steps=steps)).job_id == ID
 
 
 def test_an_id_without_a_status_is_a_running_job() -> None:
@@ -511,7 +504,7 @@ def test_any_answer_to_a_create_is_a_job_or_a_known_error(body: object, status_c
     ],
 )
 def test_an_interaction_is_read(name: str, expected: VideoStatus) -> None:
-    server = Server(reply(name))
+    server = Host(reply(name))
     job = build(server).get_status(ID)
     assert job == VideoGenerationJob(job_id=ID, status=expected)
     assert (server.requests[0].method, server.paths) == ("GET", [PATH])
@@ -631,7 +624,7 @@ def test_a_question_that_was_not_answered_is_an_error(answer: Answer, code: Erro
 
 @pytest.mark.parametrize("job_id", ["", ".", ".."])
 def test_an_id_that_would_name_another_path_is_refused(job_id: str) -> None:
-    server = Server(reply("in_progress"))
+    server = Host(reply("in_progress"))
     model = build(server)
     calls: list[Callable[[], object]] = [
         lambda: model.get_status(job_id),
@@ -645,7 +638,7 @@ def test_an_id_that_would_name_another_path_is_refused(job_id: str) -> None:
 
 
 def test_an_id_with_slashes_arrives_as_it_is() -> None:
-    server = Server(reply("in_progress"))
+    server = Host(reply("in_progress"))
     assert build(server).get_status("a/../b?c").job_id == "a/../b?c"
     assert server.paths == ["/v1beta/interactions/a%2F..%2Fb%3Fc"]
 
@@ -660,7 +653,7 @@ def test_an_answer_that_trickles_in_meets_the_deadline() -> None:
                 yield b" "
 
     with pytest.raises(VideoModelError) as raised:
-        build(Server(httpx.Response(200, stream=Trickle())), internet=internet).get_status(ID)
+        build(Host(httpx.Response(200, stream=Trickle())), internet=internet).get_status(ID)
     assert (raised.value.transient, internet.now) == (True, MAX_DOWNLOAD_SECONDS + 100.0)
 
 
@@ -712,7 +705,7 @@ def test_a_clip_that_does_not_fit_beside_is_refused() -> None:
 
 @pytest.mark.parametrize("clip", [CLIP, CLIP[:-1], CLIP[:-2], b"movie"], ids=["whole", "one less", "two less", "short"])
 def test_a_clip_in_the_answer_is_streamed_with_its_length(clip: bytes) -> None:
-    server = Server(inline_reply(base64.b64encode(clip).decode()))
+    server = Host(inline_reply(base64.b64encode(clip).decode()))
     with build(server).open_video(ID) as stream:
         assert (stream.start_byte, stream.size_bytes, stream.content_type) == (0, len(clip), "video/mp4")
         assert b"".join(stream.chunks) == clip
@@ -725,18 +718,18 @@ def test_a_clip_arrives_whatever_its_pieces_and_escapes(length: int, slash: str)
     clip = CLIP[:-1]
     content = body_of("DATA").replace(b"DATA", base64.b64encode(clip).replace(b"/", slash.encode()))
     content = content.replace(b"=", rb"\u003d")
-    assert download(build(Server(in_pieces(content, length)))) == clip
+    assert download(build(Host(in_pieces(content, length)))) == clip
 
 
 @pytest.mark.parametrize("start_byte", [1, 2, 3, 98_303, 98_304, 131_072, len(CLIP) - 1])
 def test_a_clip_in_the_answer_goes_on_where_it_was_left(start_byte: int) -> None:
-    with build(Server(inline_reply(ENCODED))).open_video(ID, start_byte=start_byte) as stream:
+    with build(Host(inline_reply(ENCODED))).open_video(ID, start_byte=start_byte) as stream:
         assert (stream.start_byte, stream.size_bytes) == (start_byte, len(CLIP))
         assert b"".join(stream.chunks) == CLIP[start_byte:]
 
 
 def test_a_place_behind_the_end_of_a_clip_starts_it_again() -> None:
-    with build(Server(inline_reply(ENCODED))).open_video(ID, start_byte=len(CLIP)) as stream:
+    with build(Host(inline_reply(ENCODED))).open_video(ID, start_byte=len(CLIP)) as stream:
         assert (stream.start_byte, b"".join(stream.chunks)) == (0, CLIP)
 
 
@@ -750,14 +743,14 @@ def test_the_models_last_clip_is_taken_among_other_long_strings() -> None:
         {"type": "model_output", "content": [video("B" * 100_000), video(ENCODED)]},
         {"type": "user_input", "content": [video("C" * 100_000)]},
     ]
-    assert download(build(Server(interaction_reply(status="completed", steps=steps)))) == CLIP
+    assert download(build(Host(interaction_reply(status="completed", steps=steps)))) == CLIP
 
 
 @pytest.mark.parametrize(
     "data", [ENCODED[:-1], ENCODED[:-4] + "!!!!", "-_-_" + ENCODED, "bW92aWU", "string 0 put aside"]
 )
 def test_a_clip_that_is_not_base64_is_an_error(data: str) -> None:
-    error = download_error(build(Server(inline_reply(data))))
+    error = download_error(build(Host(inline_reply(data))))
     assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
     assert "not base64" in error.message
 
@@ -765,7 +758,7 @@ def test_a_clip_that_is_not_base64_is_an_error(data: str) -> None:
 def test_a_clip_that_was_cut_off_is_refused_before_it_is_read() -> None:
     with (
         pytest.raises(VideoModelError, match="341335 characters"),
-        build(Server(inline_reply(ENCODED[:-1]))).open_video(ID),
+        build(Host(inline_reply(ENCODED[:-1]))).open_video(ID),
     ):
         pytest.fail("it was opened")
 
@@ -779,8 +772,8 @@ def test_a_body_without_long_strings_is_left_as_it_is(body: object, length: int)
 # The finished video as a file
 
 
-def finished(*answers: Answer) -> Server:
-    return Server(reply("completed_uri"), reply("file_active"), *answers)
+def finished(*answers: Answer) -> Host:
+    return Host(reply("completed_uri"), reply("file_active"), *answers)
 
 
 def test_the_file_is_streamed_with_its_length_and_type() -> None:
@@ -795,7 +788,7 @@ def test_the_file_is_streamed_with_its_length_and_type() -> None:
 
 
 def test_the_address_of_the_first_revision_is_a_file_too() -> None:
-    server = Server(reply("completed_first_revision"), reply("file_active"), httpx.Response(200, content=b"movie"))
+    server = Host(reply("completed_first_revision"), reply("file_active"), httpx.Response(200, content=b"movie"))
     assert download(build(server)) == b"movie"
     assert server.paths[1:] == [FILE, f"{FILE}:download?alt=media"]
 
@@ -809,7 +802,7 @@ def test_a_resumed_download_asks_for_the_rest_of_the_same_file() -> None:
 
 @pytest.mark.parametrize("state", ["PROCESSING", "STATE_UNSPECIFIED", "", None])
 def test_a_file_that_is_not_ready_is_asked_for_again_soon(state: object) -> None:
-    server = Server(reply("completed_uri"), httpx.Response(200, json={"name": "files/abc-123xyz", "state": state}))
+    server = Host(reply("completed_uri"), httpx.Response(200, json={"name": "files/abc-123xyz", "state": state}))
     error = download_error(build(server))
     assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.PROVIDER_ERROR, True, 2.0)
     assert len(server.requests) == 2
@@ -826,7 +819,7 @@ def test_a_file_that_is_not_ready_is_asked_for_again_soon(state: object) -> None
     ],
 )
 def test_a_file_that_is_not_there_says_why(answer: Answer, code: ErrorCode, transient: bool, sentence: str) -> None:
-    error = download_error(build(Server(reply("completed_uri"), answer)))
+    error = download_error(build(Host(reply("completed_uri"), answer)))
     assert (error.code, error.transient) == (code, transient)
     assert sentence in error.message
 
@@ -851,7 +844,7 @@ def test_an_answer_that_is_no_video_is_an_error(answer: Answer, code: ErrorCode,
 
 
 def test_an_address_elsewhere_never_sees_the_key() -> None:
-    server = Server(reply("completed_elsewhere"))
+    server = Host(reply("completed_elsewhere"))
     internet = Internet()
     assert download(build(server, internet=internet)) == b"movie"
     assert len(server.requests) == 1
@@ -861,7 +854,7 @@ def test_an_address_elsewhere_never_sees_the_key() -> None:
 
 def test_a_resume_at_an_address_elsewhere_asks_for_the_rest() -> None:
     internet = Internet(httpx.Response(206, headers={"content-range": "bytes 3-4/5"}, content=b"ie"))
-    with build(Server(reply("completed_elsewhere")), internet=internet).open_video(
+    with build(Host(reply("completed_elsewhere")), internet=internet).open_video(
         ID, start_byte=3, validator='"v1"'
     ) as stream:
         assert stream.start_byte == 3
@@ -878,7 +871,7 @@ def test_a_resume_at_an_address_elsewhere_asks_for_the_rest() -> None:
     ],
 )
 def test_an_address_that_only_resembles_googles_does_not_get_the_key(uri: str) -> None:
-    server = Server(inline_reply("", uri=uri))
+    server = Host(inline_reply("", uri=uri))
     internet = Internet()
     assert download(build(server, internet=internet)) == b"movie"
     assert len(server.requests) == 1
@@ -891,13 +884,13 @@ def test_an_address_that_only_resembles_googles_does_not_get_the_key(uri: str) -
 def test_an_address_that_may_not_be_fetched_is_refused(uri: str) -> None:
     internet = Internet()
     internet.addresses = ["10.0.0.8"]
-    server = Server(inline_reply("", uri=uri))
+    server = Host(inline_reply("", uri=uri))
     assert not download_error(build(server, internet=internet)).transient
     assert (len(server.requests), internet.requests) == (1, [])
 
 
 def test_an_address_of_google_that_is_no_file_is_refused() -> None:
-    server = Server(inline_reply("", uri=f"https://{HOST}/v1beta/models"))
+    server = Host(inline_reply("", uri=f"https://{HOST}/v1beta/models"))
     assert download_error(build(server)).code is ErrorCode.PROVIDER_ERROR
     assert len(server.requests) == 1
 
@@ -918,21 +911,15 @@ def test_a_redirect_within_google_is_followed_with_the_key() -> None:
     assert server.requests[3].headers["x-goog-api-key"] == KEY
 
 
-def test_redirects_within_google_end() -> None:
-    server = finished(httpx.Response(302, headers={"location": "/again"}))
-    download_error(build(server))
-    assert len(server.requests) == 6
-
-
 def test_a_job_that_still_runs_has_no_video_yet() -> None:
-    server = Server(reply("in_progress", **{"retry-after": "4"}))
+    server = Host(reply("in_progress", **{"retry-after": "4"}))
     error = download_error(build(server))
     assert (error.transient, error.retry_after_seconds, len(server.requests)) == (True, 4.0, 1)
 
 
 @pytest.mark.parametrize("name", ["failed_safety", "completed_without_video"])
 def test_a_failed_job_has_no_video_and_says_why(name: str) -> None:
-    assert download_error(build(Server(reply(name)))).code is ErrorCode.CONTENT_POLICY
+    assert download_error(build(Host(reply(name)))).code is ErrorCode.CONTENT_POLICY
 
 
 def test_a_reader_that_stops_early_closes_the_connection() -> None:
@@ -940,19 +927,6 @@ def test_a_reader_that_stops_early_closes_the_connection() -> None:
     with build(finished(httpx.Response(200, stream=body))).open_video(ID):
         assert not body.closed
     assert body.closed
-
-
-def test_a_file_that_trickles_in_meets_the_deadline() -> None:
-    internet = Internet()
-
-    class Trickle(httpx.SyncByteStream):
-        def __iter__(self) -> Iterator[bytes]:
-            for _ in range(100):
-                internet.now += 100.0
-                yield b"x"
-
-    error = download_error(build(finished(httpx.Response(200, stream=Trickle())), internet=internet))
-    assert (error.code, internet.now) == (ErrorCode.TIMEOUT, MAX_DOWNLOAD_SECONDS + 100.0)
 
 
 # Remixing, editing, extending, cancelling, deleting
@@ -966,13 +940,13 @@ DERIVATIONS: dict[str, Callable[[GeminiVideoModel], VideoGenerationJob]] = {
 
 @pytest.mark.parametrize("name", DERIVATIONS)
 def test_a_new_job_is_derived_from_a_finished_one(name: str) -> None:
-    server = Server(reply("edited"))
+    server = Host(reply("edited"))
     job = DERIVATIONS[name](build(server))
     assert (job.job_id, job.status) == ("v1_Edited", VideoStatus.IN_PROGRESS)
     video_format = {"type": "video", "delivery": "uri", **({"duration": "7s"} if name == "extend" else {})}
     task = {} if name == "remix" else {"generation_config": {"video_config": {"task": name}}}
     assert server.paths == ["/v1beta/interactions"]
-    assert server.sent == {
+    assert server.sent_body == {
         "model": "gemini-omni-1.2-flash",
         "previous_interaction_id": ID,
         "input": "Warmer",
@@ -985,7 +959,7 @@ def test_a_new_job_is_derived_from_a_finished_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", DERIVATIONS)
 def test_a_derivation_that_may_have_been_accepted_is_unknown_and_sent_once(name: str) -> None:
-    server = Server(reply("error_internal"))
+    server = Host(reply("error_internal"))
     with pytest.raises(SubmissionUnknown):
         DERIVATIONS[name](build(server))
     assert len(server.requests) == 1
@@ -994,18 +968,18 @@ def test_a_derivation_that_may_have_been_accepted_is_unknown_and_sent_once(name:
 @pytest.mark.parametrize("name", DERIVATIONS)
 def test_a_derivation_of_a_video_that_is_gone_has_expired(name: str) -> None:
     with pytest.raises(VideoModelError) as raised:
-        DERIVATIONS[name](build(Server(reply("error_gone"))))
+        DERIVATIONS[name](build(Host(reply("error_gone"))))
     assert raised.value.code is ErrorCode.EXPIRED
 
 
 def test_a_running_job_is_cancelled() -> None:
-    server = Server(reply("cancelled"))
+    server = Host(reply("cancelled"))
     build(server).cancel_video(ID)
     assert [(request.method, request.url.path) for request in server.requests] == [("POST", f"{PATH}/cancel")]
 
 
 def test_a_video_is_deleted() -> None:
-    server = Server(httpx.Response(200, json={}))
+    server = Host(httpx.Response(200, json={}))
     build(server).delete_video(ID)
     assert [(request.method, request.url.path) for request in server.requests] == [("DELETE", PATH)]
 
@@ -1014,7 +988,7 @@ def test_a_video_is_deleted() -> None:
     ("answer", "code"), [(reply("error_gone"), ErrorCode.EXPIRED), (reply("error_internal"), ErrorCode.PROVIDER_ERROR)]
 )
 def test_an_order_that_was_not_carried_out_is_an_error(answer: httpx.Response, code: ErrorCode) -> None:
-    model = build(Server(answer))
+    model = build(Host(answer))
     for call in (model.cancel_video, model.delete_video):
         with pytest.raises(VideoModelError) as raised:
             call(ID)
@@ -1022,9 +996,10 @@ def test_an_order_that_was_not_carried_out_is_an_error(answer: httpx.Response, c
 
 
 def test_what_the_catalog_does_not_offer_is_refused_before_anything_is_sent() -> None:
-    server = Server(reply("edited"))
-    model = build(server, capabilities=Capabilities())
+    server = Host(reply("edited"))
+    model = build(server, entry=row(NAME, Capabilities()))
     orders: list[Callable[[], object]] = [
+        lambda: model.parse_webhook(sign(event()), event(), secrets=[SECRET], now=NOW),
         lambda: model.cancel_video(ID),
         lambda: model.delete_video(ID),
         *(lambda derive=derive: derive(model) for derive in DERIVATIONS.values()),
@@ -1033,6 +1008,79 @@ def test_what_the_catalog_does_not_offer_is_refused_before_anything_is_sent() ->
         with pytest.raises(UnsupportedOperation):
             order()
     assert server.requests == []
+
+
+# Webhooks
+
+SECRET = "whsec_" + base64.b64encode(b"secret of the test, 32 bytes ...").decode()
+NOW = datetime(2026, 11, 22, 10, 0, 5, tzinfo=UTC)
+
+
+def event(kind: str = "interaction.completed", **data: object) -> bytes:
+    return json.dumps(
+        {"type": kind, "version": "v1", "timestamp": "2026-11-22T10:00:00Z", "data": {"id": ID, **data}}
+    ).encode()
+
+
+def sign(body: bytes, *, secret: str = SECRET) -> dict[str, str]:
+    """Sign a body as Standard Webhooks prescribe."""
+    timestamp = str(int(NOW.timestamp()))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signature = base64.b64encode(hmac.digest(key, f"msg_1.{timestamp}.".encode() + body, hashlib.sha256)).decode()
+    return {"webhook-id": "msg_1", "webhook-timestamp": timestamp, "webhook-signature": f"v1,{signature}"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        event("interaction.completed"),
+        event("interaction.failed", error_code="internal", error_message="Oops."),
+        event("interaction.cancelled"),
+        event("interaction.requires_action"),
+        event("video.generated", output_file_uri="https://evil.example/a.mp4", file_name="files/abc-123xyz"),
+    ],
+)
+def test_a_webhook_names_its_interaction_and_nothing_is_asked(body: bytes) -> None:
+    server = Host(reply("completed_uri"))
+    model = build(server)
+    assert model.parse_webhook(sign(body), body, secrets=[SECRET], now=NOW) == model.webhook_key(ID) == ID
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "now"),
+    [
+        ({}, NOW),
+        (sign(event(), secret="whsec_" + base64.b64encode(b"secret of another, 32 bytes long").decode()), NOW),
+        (sign(event(error_code="internal")), NOW),
+        (sign(event()), NOW + timedelta(minutes=6)),
+    ],
+    ids=["unsigned", "of another", "changed", "stale"],
+)
+def test_a_webhook_that_does_not_show_that_it_is_googles_is_rejected(headers: dict[str, str], now: datetime) -> None:
+    with pytest.raises(WebhookRejected):
+        build(Host()).parse_webhook(headers, event(), secrets=[SECRET], now=now)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        event("batch.succeeded", output_file_uri="gs://my-bucket/results.jsonl"),
+        event("interaction"),
+        event(id=""),
+        event(id=7),
+        event(id=None),
+        b'{"type": "interaction.completed"}',
+        b'{"type": "interaction.completed", "data": "v1_x"}',
+        b"[]",
+        b"null",
+        b"",
+        b"\xff",
+    ],
+)
+def test_a_webhook_that_tells_of_no_interaction_is_rejected(body: bytes) -> None:
+    with pytest.raises(WebhookRejected, match="tells of no interaction"):
+        build(Host()).parse_webhook(sign(body), body, secrets=[SECRET], now=NOW)
 
 
 # The catalog's rows
@@ -1045,12 +1093,17 @@ def test_what_the_catalog_does_not_offer_is_refused_before_anything_is_sent() ->
         ("gemini-omni-1.1-flash", 10, {"640x360": 30_000, "720x1280": 100_000, "2160x3840": 300_000}),
     ],
 )
-def test_every_size_that_the_catalog_offers_can_be_asked_for(name: str, longest: int, micros: dict[str, int]) -> None:
-    entry = built_in_catalog().get(name)
+def test_the_catalog_says_what_google_offers(name: str, longest: int, micros: dict[str, int]) -> None:
+    entry = row(name)
     assert (entry.provider, entry.durations_seconds) == ("gemini", tuple(range(3, longest + 1)))
-    assert entry.capabilities == ALL
     assert {size: entry.estimate_cost_micros(seconds=1, size=size) for size in micros} == micros
-    server = Server(reply("queued"))
-    for width, height in map(parse_size, entry.sizes):
-        build(server).create_video(VideoGenerationRequest(prompt="A lake", width=width, height=height))
-    assert len(server.requests) == len(entry.sizes)
+    assert entry.capabilities == Capabilities(
+        audio=True,
+        image_roles=(ImageRole.FIRST_FRAME, ImageRole.LAST_FRAME),
+        remix=True,
+        extend=True,
+        edit=True,
+        cancel=True,
+        delete=True,
+        webhook=True,
+    )

@@ -1,44 +1,35 @@
+"""Speaking Runway's API. What every adapter's calls promise is tested in test_provider_connection."""
+
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
-from mediaposter.ai.catalog import built_in_catalog
-from mediaposter.ai.runway_model import (
-    MAX_DATA_URI_CHARACTERS,
-    MAX_DOWNLOAD_SECONDS,
-    PROMPT_MAX_UTF16_UNITS,
-    RunwayVideoModel,
-    _build_http_client,
-)
-from mediaposter.ai.video_model_factory import create_video_model
-from mediaposter.ai.video_model_interface import Capabilities, VideoGenerationJob, VideoGenerationRequest, VideoStatus
-from mediaposter.errors import ConfigurationError, ErrorCode, SubmissionUnknown, UnsupportedOperation, VideoModelError
-from mediaposter.safe_http import PublicInternet
+from mediaposter.ai.catalog import Capabilities, ImageRole
+from mediaposter.ai.runway_model import MAX_DATA_URI_CHARACTERS, PROMPT_MAX_UTF16_UNITS, RunwayVideoModel
+from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest, VideoStatus
+from mediaposter.errors import ErrorCode, SubmissionUnknown, UnsupportedOperation, VideoModelError
+from tests.fakes.provider import Answer, Host, Internet, read_reply, row
 
-REPLIES = Path(__file__).parent / "replies" / "runway"
 BASE_URL = "https://api.dev.runwayml.com"
 STAND_IN = "http://127.0.0.1:4020"
 KEY = "key-of-the-test"
 TASK_ID = "17f20503-6c24-4c16-946b-35dbbce2af2f"
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 
-Answer = httpx.Response | Exception
+ALL = Capabilities(image_roles=(ImageRole.FIRST_FRAME,), edit=True, cancel=True, delete=True)
 
 
-def reply(name: str, **headers: str) -> httpx.Response:
-    """Read a reply in the vendor's format; `headers` are added to its own."""
-    recorded = json.loads((REPLIES / f"{name}.json").read_text(encoding="utf-8"))
-    return httpx.Response(recorded["status_code"], headers={**recorded["headers"], **headers}, json=recorded["body"])
+def recorded(name: str, **headers: str) -> httpx.Response:
+    return read_reply("runway", name, **headers)
 
 
 def task_reply(**fields: object) -> httpx.Response:
@@ -49,84 +40,18 @@ def video_at(url: str) -> httpx.Response:
     return task_reply(status="SUCCEEDED", output=[url])
 
 
-class Body(httpx.SyncByteStream):
-    """A body that comes in pieces and may break at the end."""
-
-    def __init__(self, pieces: Sequence[bytes], error: Exception | None = None) -> None:
-        self._pieces = pieces
-        self._error = error
-        self.closed = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._pieces
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Host:
-    """Answers in turn, repeats its last answer, and keeps what it was asked."""
-
-    def __init__(self, *answers: Answer) -> None:
-        self._answers = list(answers)
-        self.requests: list[httpx.Request] = []
-
-    def take(self, request: httpx.Request) -> httpx.Response:
-        request.read()
-        self.requests.append(request)
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    @property
-    def calls(self) -> list[str]:
-        return [f"{request.method} {request.url.raw_path.decode()}" for request in self.requests]
-
-    @property
-    def sent_body(self) -> object:
-        """The body of the only request."""
-        (request,) = self.requests
-        return json.loads(request.content)
-
-
-class Internet(Host):
-    """Every other host: one public address, and a clock that stands still."""
-
-    def __init__(self, *answers: Answer) -> None:
-        super().__init__(*(answers or [httpx.Response(200, content=b"movie")]))
-        self.addresses = ["93.184.215.14"]
-        self.now = 0.0
-
-    @property
-    def way(self) -> PublicInternet:
-        return PublicInternet(
-            resolve=lambda _host, _port: self.addresses,
-            transport=httpx.MockTransport(self.take),
-            clock=lambda: self.now,
-        )
-
-
-ALL = Capabilities(image_input=True, edit=True, cancel=True, delete=True)
-
-
 def build(
     server: Host,
     *,
     internet: Internet | None = None,
     capabilities: Capabilities = ALL,
     base_url: str = BASE_URL,
-    api_key: str = KEY,
-    follow_redirects: bool = False,
 ) -> RunwayVideoModel:
     return RunwayVideoModel(
-        model_variant="gen4.5",
-        capabilities=capabilities,
-        api_key=api_key,
+        entry=row("gen4.5", capabilities),
+        api_key=KEY,
         base_url=base_url,
-        http_client=httpx.Client(transport=httpx.MockTransport(server.take), follow_redirects=follow_redirects),
+        http_client=server.client(),
         internet=(internet or Internet()).way,
     )
 
@@ -165,44 +90,10 @@ def download_error(model: RunwayVideoModel) -> VideoModelError:
 # Construction
 
 
-@pytest.mark.parametrize(
-    "base_url",
-    [
-        "",
-        "api.dev.runwayml.com",
-        "ftp://runway.example",
-        "https://user:pw@runway.example",
-        "https://r.example?a=1",
-        "http://r.example:x",
-    ],
-)
-def test_an_address_that_is_no_base_url_is_refused(base_url: str) -> None:
-    with pytest.raises(ConfigurationError, match="base_url"):
-        build(Host(), base_url=base_url)
-
-
-@pytest.mark.parametrize("api_key", ["", "key-1\n", "key 1", "key-é"])
-def test_a_key_that_no_header_takes_is_refused(api_key: str) -> None:
-    with pytest.raises(ConfigurationError, match="api_key"):
-        build(Host(), api_key=api_key)
-
-
 def test_without_an_address_runways_own_is_called() -> None:
-    server = Host(reply("running"))
-    RunwayVideoModel(
-        model_variant="gen4.5",
-        capabilities=ALL,
-        api_key=KEY,
-        http_client=httpx.Client(transport=httpx.MockTransport(server.take)),
-    ).get_status(TASK_ID)
+    server = Host(recorded("running"))
+    RunwayVideoModel(entry=row("gen4.5"), api_key=KEY, http_client=server.client()).get_status(TASK_ID)
     assert str(server.requests[0].url) == f"https://api.dev.runwayml.com/v1/tasks/{TASK_ID}"
-
-
-@pytest.mark.parametrize("base_url", ["http://127.0.0.1:4020/runway", "http://127.0.0.1:4020/runway/"])
-def test_a_proxy_under_a_path_is_called_there(base_url: str) -> None:
-    server = Host(reply("running"))
-    build(server, base_url=base_url).get_status("a")
-    assert server.calls == ["GET /runway/v1/tasks/a"]
 
 
 def test_the_interface_shows_what_the_model_was_made_with() -> None:
@@ -212,7 +103,9 @@ def test_the_interface_shows_what_the_model_was_made_with() -> None:
 
 
 def test_every_call_to_the_api_carries_the_key_and_the_version() -> None:
-    server = Host(reply("created"), reply("succeeded"), reply("succeeded"), reply("created"), httpx.Response(204))
+    server = Host(
+        recorded("created"), recorded("succeeded"), recorded("succeeded"), recorded("created"), httpx.Response(204)
+    )
     model = build(server)
     model.create_video(VideoGenerationRequest(prompt="A lake"))
     model.get_status(TASK_ID)
@@ -224,41 +117,19 @@ def test_every_call_to_the_api_carries_the_key_and_the_version() -> None:
         assert request.headers["x-runway-version"] == "2024-11-06"
 
 
-def test_a_proxy_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://proxy.example:3128")
-    client = _build_http_client()
-    assert not client.trust_env
-    assert not client._mounts
-
-
-def test_no_connection_is_kept() -> None:
-    transport = _build_http_client()._transport
-    assert isinstance(transport, httpx.HTTPTransport)
-    assert transport._pool._max_keepalive_connections == 0
-
-
-def test_the_catalog_offers_gen45_by_a_name_with_a_dot() -> None:
-    entry = built_in_catalog().get("gen4.5")
-    assert (entry.name, entry.provider) == ("gen4.5", "runway")
-    assert entry.estimate_cost_micros(seconds=8, size="720x1280") == 960_000
-    model = create_video_model("runway", "gen4.5", api_key=KEY, base_url=BASE_URL)
-    assert isinstance(model, RunwayVideoModel)
-
-
 # Creating
 
 
 def test_a_created_task_is_queued_and_leaves_the_first_wait_to_the_caller() -> None:
-    assert create(reply("created")) == VideoGenerationJob(job_id=TASK_ID, status=VideoStatus.QUEUED)
+    assert create(recorded("created")) == VideoGenerationJob(job_id=TASK_ID, status=VideoStatus.QUEUED)
 
 
 def test_a_wait_that_the_answer_to_a_create_asks_for_is_kept() -> None:
-    assert create(reply("created", **{"retry-after": "20"})).retry_after_seconds == 20.0
+    assert create(recorded("created", **{"retry-after": "20"})).retry_after_seconds == 20.0
 
 
 def test_a_text_is_sent_with_a_ratio_in_pixels_and_whole_seconds() -> None:
-    server = Host(reply("created"))
+    server = Host(recorded("created"))
     build(server).create_video(
         VideoGenerationRequest(prompt="Ein See, früh", width=720, height=1280, duration_seconds=10)
     )
@@ -266,16 +137,36 @@ def test_a_text_is_sent_with_a_ratio_in_pixels_and_whole_seconds() -> None:
     assert server.sent_body == {"model": "gen4.5", "promptText": "Ein See, früh", "ratio": "720:1280", "duration": 10}
 
 
+def test_the_model_goes_by_its_name_at_runway() -> None:
+    server = Host(recorded("created"))
+    entry = row("gen4.5", ALL).model_copy(update={"provider_model": "gen5"})
+    RunwayVideoModel(entry=entry, api_key=KEY, http_client=server.client()).create_video(
+        VideoGenerationRequest(prompt="A lake")
+    )
+    assert server.sent_body["model"] == "gen5"
+
+
 def test_a_model_named_in_the_request_wins() -> None:
-    server = Host(reply("created"))
+    server = Host(recorded("created"))
     build(server).create_video(VideoGenerationRequest(prompt="A lake", model="veo3.1"))
-    assert isinstance(server.sent_body, dict)
     assert server.sent_body["model"] == "veo3.1"
+
+
+def test_runways_own_options_are_sent_and_never_replace_what_the_request_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    server = Host(recorded("created"))
+    ours = ("model", "promptText", "ratio", "duration", "promptImage")
+    options: dict[str, JsonValue] = {"seed": 7, **dict.fromkeys(ours, "theirs")}
+    build(server).create_video(VideoGenerationRequest(prompt="A lake", input_image=str(path), provider_options=options))
+    assert server.sent_body["seed"] == 7
+    assert set(server.sent_body) == {"seed", *ours}
+    assert "theirs" not in server.sent_body.values()
 
 
 @pytest.mark.parametrize("prompt", ["x" * PROMPT_MAX_UTF16_UNITS, "é" * PROMPT_MAX_UTF16_UNITS, "🌊" * 500])
 def test_a_prompt_of_a_thousand_utf16_units_is_sent(prompt: str) -> None:
-    server = Host(reply("created"))
+    server = Host(recorded("created"))
     build(server).create_video(VideoGenerationRequest(prompt=prompt))
     assert len(server.requests) == 1
 
@@ -291,67 +182,16 @@ def test_a_prompt_of_a_thousand_utf16_units_is_sent(prompt: str) -> None:
 def test_a_longer_prompt_is_refused_before_anything_is_sent(
     call: Callable[[RunwayVideoModel, str], object], prompt: str
 ) -> None:
-    server = Host(reply("created"))
+    server = Host(recorded("created"))
     with pytest.raises(VideoModelError, match="1000 UTF-16 units and this one has 1001") as raised:
         call(build(server), prompt)
     assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
     assert server.requests == []
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        reply("error_server"),
-        httpx.Response(408),
-        httpx.Response(429),
-        httpx.Response(503, headers={"retry-after": "1"}),
-        httpx.ReadTimeout("slow"),
-        httpx.ConnectError("refused"),
-    ],
-)
-def test_a_create_is_sent_once_whatever_comes_of_it(answer: Answer) -> None:
-    server = Host(answer)
-    with pytest.raises(VideoModelError):
-        build(server).create_video(VideoGenerationRequest(prompt="A lake"))
-    assert len(server.requests) == 1
-
-
 @pytest.mark.parametrize("status_code", [408, 409, 500, 502, 503, 504, 520])
 def test_a_fault_after_which_the_task_may_exist_is_unknown(status_code: int) -> None:
     assert isinstance(creation_error(httpx.Response(status_code)), SubmissionUnknown)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        httpx.ReadTimeout("slow"),
-        httpx.WriteTimeout("slow"),
-        httpx.ReadError("connection reset by peer"),
-        httpx.WriteError("broken pipe"),
-        httpx.CloseError(""),
-        httpx.RemoteProtocolError("Server disconnected without sending a response."),
-        httpx.LocalProtocolError("too much data"),
-        httpx.DecodingError("not gzip"),
-    ],
-)
-def test_a_break_after_something_was_sent_is_unknown(error: httpx.RequestError) -> None:
-    assert isinstance(creation_error(error), SubmissionUnknown)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        httpx.ConnectError("[Errno 111] Connection refused"),
-        httpx.ConnectTimeout("timed out"),
-        httpx.PoolTimeout("no connection is free"),
-        httpx.ProxyError("403 Forbidden"),
-        httpx.UnsupportedProtocol("unknown scheme"),
-    ],
-)
-def test_a_break_before_anything_was_sent_is_certain_and_may_be_tried_again(error: httpx.RequestError) -> None:
-    raised = creation_error(error)
-    assert not isinstance(raised, SubmissionUnknown)
-    assert (raised.code, raised.transient) == (ErrorCode.PROVIDER_ERROR, True)
 
 
 @pytest.mark.parametrize(
@@ -372,21 +212,16 @@ def test_an_acceptance_that_cannot_be_read_is_unknown(content: bytes) -> None:
     assert isinstance(creation_error(httpx.Response(200, content=content)), SubmissionUnknown)
 
 
-def test_an_acceptance_whose_body_breaks_off_is_unknown() -> None:
-    broken = httpx.Response(200, stream=Body([b'{"id": "17'], httpx.ReadError("reset")))
-    assert isinstance(creation_error(broken), SubmissionUnknown)
-
-
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        (reply("error_ratio"), ErrorCode.INVALID_REQUEST),
+        (recorded("error_ratio"), ErrorCode.INVALID_REQUEST),
         # A sentence alone never decides.
-        (reply("error_credits"), ErrorCode.INVALID_REQUEST),
-        (reply("error_key"), ErrorCode.AUTHENTICATION),
+        (recorded("error_credits"), ErrorCode.INVALID_REQUEST),
+        (recorded("error_key"), ErrorCode.AUTHENTICATION),
         (httpx.Response(403), ErrorCode.AUTHENTICATION),
         (httpx.Response(402), ErrorCode.INSUFFICIENT_CREDIT),
-        (reply("error_model"), ErrorCode.MODEL_NOT_FOUND),
+        (recorded("error_model"), ErrorCode.MODEL_NOT_FOUND),
         (httpx.Response(410), ErrorCode.MODEL_NOT_FOUND),
         (httpx.Response(405), ErrorCode.PROVIDER_ERROR),
         (httpx.Response(302, headers={"location": "https://elsewhere.example/v1"}), ErrorCode.PROVIDER_ERROR),
@@ -399,26 +234,13 @@ def test_a_refusal_is_certain_and_final(answer: httpx.Response, code: ErrorCode)
 
 
 def test_the_daily_cap_may_pass() -> None:
-    error = creation_error(reply("error_daily_cap"))
+    error = creation_error(recorded("error_daily_cap"))
     assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.RATE_LIMITED, True, 3600.0)
 
 
-def test_the_daily_cap_until_a_date_is_read() -> None:
-    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    seconds = creation_error(reply("error_daily_cap", **{"retry-after": moment})).retry_after_seconds
-    assert seconds == pytest.approx(90, abs=5)
-
-
 def test_a_refusal_keeps_the_vendors_sentence_without_our_key() -> None:
-    assert creation_error(reply("error_ratio")).message.startswith("Validation of body failed: `ratio`")
+    assert creation_error(recorded("error_ratio")).message.startswith("Validation of body failed: `ratio`")
     assert creation_error(httpx.Response(401, json={"error": f"Bad key {KEY}."})).message == "Bad key [key]."
-
-
-def test_a_redirect_of_a_create_is_not_followed_even_by_a_client_that_would() -> None:
-    server = Host(httpx.Response(307, headers={"location": "https://elsewhere.example/v1/text_to_video"}))
-    with pytest.raises(VideoModelError, match="base_url"):
-        build(server, follow_redirects=True).create_video(VideoGenerationRequest(prompt="A lake"))
-    assert len(server.requests) == 1
 
 
 JSON = st.recursive(
@@ -460,7 +282,7 @@ def test_fields_of_any_type_do_no_harm(word: str, fields: dict[str, object]) -> 
 def test_an_image_is_sent_as_a_data_uri_of_its_type(tmp_path: Path) -> None:
     path = tmp_path / "an image"
     path.write_bytes(PNG)
-    server = Host(reply("created"))
+    server = Host(recorded("created"))
     build(server).create_video(VideoGenerationRequest(prompt="A lake", input_image=str(path)))
     assert server.calls == ["POST /v1/image_to_video"]
     assert server.sent_body == {
@@ -472,16 +294,6 @@ def test_an_image_is_sent_as_a_data_uri_of_its_type(tmp_path: Path) -> None:
     }
 
 
-def test_an_image_behind_a_url_is_fetched_without_the_key() -> None:
-    server = Host(reply("created"))
-    internet = Internet(httpx.Response(200, content=PNG))
-    build(server, internet=internet).create_video(
-        VideoGenerationRequest(prompt="A lake", input_image="https://images.example/a.png")
-    )
-    assert server.calls == ["POST /v1/image_to_video"]
-    assert "authorization" not in internet.requests[0].headers
-
-
 def png_whose_data_uri_has(characters: int) -> bytes:
     """Base64 makes four characters of three bytes."""
     return PNG.ljust((characters - len("data:image/png;base64,")) // 4 * 3, b"\0")
@@ -490,7 +302,7 @@ def png_whose_data_uri_has(characters: int) -> bytes:
 def test_an_image_whose_data_uri_is_below_five_megabytes_is_sent(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(png_whose_data_uri_has(MAX_DATA_URI_CHARACTERS - 1))
-    server = Host(reply("created"))
+    server = Host(recorded("created"))
     build(server).create_video(VideoGenerationRequest(prompt="A lake", input_image=str(path)))
     assert len(server.requests) == 1
 
@@ -498,27 +310,18 @@ def test_an_image_whose_data_uri_is_below_five_megabytes_is_sent(tmp_path: Path)
 def test_a_longer_image_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(png_whose_data_uri_has(MAX_DATA_URI_CHARACTERS + 3))
-    server = Host(reply("created"))
+    server = Host(recorded("created"))
     with pytest.raises(VideoModelError, match="nothing was submitted") as raised:
         build(server).create_video(VideoGenerationRequest(prompt="A lake", input_image=str(path)))
     assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
     assert server.requests == []
 
 
-def test_a_path_never_sends_a_file_that_is_no_picture(tmp_path: Path) -> None:
-    path = tmp_path / "environ"
-    path.write_bytes(b"AWS_SECRET_ACCESS_KEY=secret")
-    server = Host(reply("created"))
-    with pytest.raises(VideoModelError, match="PNG, JPEG or WebP"):
-        build(server).create_video(VideoGenerationRequest(prompt="A lake", input_image=str(path)))
-    assert server.requests == []
-
-
 def test_a_model_that_takes_no_image_refuses_one(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(PNG)
-    server = Host(reply("created"))
-    with pytest.raises(VideoModelError, match="takes no reference image") as raised:
+    server = Host(recorded("created"))
+    with pytest.raises(VideoModelError, match="takes no picture as first frame; nothing was submitted") as raised:
         build(server, capabilities=Capabilities()).create_video(
             VideoGenerationRequest(prompt="A lake", input_image=str(path))
         )
@@ -539,7 +342,7 @@ def test_a_model_that_takes_no_image_refuses_one(tmp_path: Path) -> None:
     ],
 )
 def test_a_task_that_has_not_failed_is_read(name: str, expected: VideoStatus, progress: int | None) -> None:
-    job = status(reply(name))
+    job = status(recorded(name))
     assert (job.job_id, job.status, job.progress) == (TASK_ID, expected, progress)
     assert (job.error_code, job.error_message) == (None, None)
 
@@ -589,7 +392,7 @@ def test_a_success_without_a_video_is_a_failure(output: object) -> None:
 def test_a_failed_task_is_an_answer_and_may_cost(
     name: str, code: ErrorCode, message: str, cost_micros: int | None
 ) -> None:
-    job = status(reply(name))
+    job = status(recorded(name))
     assert (job.status, job.error_code, job.error_message) == (VideoStatus.FAILED, code, message)
     assert job.cost_micros == cost_micros
 
@@ -631,7 +434,7 @@ def test_the_sentence_of_a_failed_task_loses_the_key_and_the_signatures_of_urls(
 
 
 def test_a_credit_is_a_cent() -> None:
-    assert status(reply("succeeded")).cost_micros == 960_000
+    assert status(recorded("succeeded")).cost_micros == 960_000
 
 
 @pytest.mark.parametrize(
@@ -652,12 +455,12 @@ def test_a_cost_is_credits_or_nothing(cost: object, micros: int | None) -> None:
 
 
 def test_an_estimate_is_no_cost() -> None:
-    assert status(reply("running")).cost_micros is None
+    assert status(recorded("running")).cost_micros is None
 
 
 @pytest.mark.parametrize(("headers", "seconds"), [({}, 5.0), ({"retry-after": "1"}, 5.0), ({"retry-after": "9"}, 9.0)])
 def test_a_task_is_asked_for_no_more_often_than_every_five_seconds(headers: dict[str, str], seconds: float) -> None:
-    assert status(reply("running", **headers)).retry_after_seconds == seconds
+    assert status(recorded("running", **headers)).retry_after_seconds == seconds
 
 
 def test_the_id_that_was_asked_for_is_kept() -> None:
@@ -668,14 +471,6 @@ def test_an_id_with_slashes_stays_one_segment() -> None:
     server = Host(task_reply())
     build(server).get_status("../organization?a=1")
     assert server.calls == ["GET /v1/tasks/..%2Forganization%3Fa%3D1"]
-
-
-@pytest.mark.parametrize("job_id", ["", ".", ".."])
-def test_an_id_that_would_name_another_path_is_refused(job_id: str) -> None:
-    server = Host(task_reply())
-    with pytest.raises(VideoModelError):
-        build(server).get_status(job_id)
-    assert server.requests == []
 
 
 @pytest.mark.parametrize(
@@ -689,9 +484,9 @@ def test_an_id_that_would_name_another_path_is_refused(job_id: str) -> None:
         (httpx.Response(302, headers={"location": "/login"}), ErrorCode.PROVIDER_ERROR, True),
         (httpx.ConnectError("refused"), ErrorCode.PROVIDER_ERROR, True),
         (httpx.ReadTimeout("slow"), ErrorCode.PROVIDER_ERROR, True),
-        (reply("error_key"), ErrorCode.AUTHENTICATION, False),
+        (recorded("error_key"), ErrorCode.AUTHENTICATION, False),
         (httpx.Response(402), ErrorCode.INSUFFICIENT_CREDIT, False),
-        (reply("error_gone"), ErrorCode.EXPIRED, False),
+        (recorded("error_gone"), ErrorCode.EXPIRED, False),
         (httpx.Response(410), ErrorCode.EXPIRED, False),
     ],
 )
@@ -705,18 +500,11 @@ def test_an_error_that_looks_like_a_task_is_an_error() -> None:
     assert error.transient
 
 
-def test_a_question_is_asked_once() -> None:
-    server = Host(httpx.Response(503))
-    with pytest.raises(VideoModelError):
-        build(server).get_status(TASK_ID)
-    assert len(server.requests) == 1
-
-
 # The finished video
 
 
 def test_the_video_is_streamed_from_its_own_address_without_the_key() -> None:
-    server = Host(reply("succeeded"))
+    server = Host(recorded("succeeded"))
     internet = Internet(httpx.Response(200, headers={"content-type": "video/mp4", "etag": '"v1"'}, content=b"movie"))
     with build(server, internet=internet).open_video(TASK_ID) as stream:
         assert (stream.start_byte, stream.size_bytes, stream.content_type) == (0, 5, "video/mp4")
@@ -739,7 +527,7 @@ def test_each_opening_asks_for_a_fresh_url() -> None:
 
 def test_a_resumed_download_asks_for_the_rest_of_the_same_video() -> None:
     internet = Internet(httpx.Response(206, headers={"content-range": "bytes 3-4/5"}, content=b"ie"))
-    with build(Host(reply("succeeded")), internet=internet).open_video(
+    with build(Host(recorded("succeeded")), internet=internet).open_video(
         TASK_ID, start_byte=3, validator='"v1"'
     ) as stream:
         assert (stream.start_byte, stream.size_bytes, b"".join(stream.chunks)) == (3, 5, b"ie")
@@ -749,7 +537,7 @@ def test_a_resumed_download_asks_for_the_rest_of_the_same_video() -> None:
 
 @pytest.mark.parametrize("status_code", [401, 403, 404, 410])
 def test_a_url_that_has_died_may_be_replaced_by_opening_again(status_code: int) -> None:
-    error = download_error(build(Host(reply("succeeded")), internet=Internet(httpx.Response(status_code))))
+    error = download_error(build(Host(recorded("succeeded")), internet=Internet(httpx.Response(status_code))))
     assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.EXPIRED, True, 5.0)
     assert "fresh URL" in error.message
 
@@ -759,25 +547,8 @@ def test_a_url_that_has_died_may_be_replaced_by_opening_again(status_code: int) 
     [(httpx.Response(503), True), (httpx.ConnectError("no"), True), (httpx.Response(400), False)],
 )
 def test_another_fault_of_the_videos_server_is_its_own(answer: Answer, transient: bool) -> None:
-    error = download_error(build(Host(reply("succeeded")), internet=Internet(answer)))
+    error = download_error(build(Host(recorded("succeeded")), internet=Internet(answer)))
     assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, transient)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://outputs.example/a.mp4",
-        "https://user:pw@outputs.example/a.mp4",
-        "https://inner.example/a.mp4",
-        "https://h:port/",
-    ],
-)
-def test_an_address_that_may_not_be_fetched_is_refused(url: str) -> None:
-    internet = Internet()
-    internet.addresses = ["10.0.0.8"]
-    server = Host(video_at(url))
-    assert not download_error(build(server, internet=internet)).transient
-    assert (len(server.requests), internet.requests) == (1, [])
 
 
 def test_a_video_at_a_stand_ins_own_origin_comes_from_there_without_the_key() -> None:
@@ -790,55 +561,12 @@ def test_a_video_at_a_stand_ins_own_origin_comes_from_there_without_the_key() ->
     assert internet.requests == []
 
 
-def test_a_resume_at_a_stand_in_asks_for_the_rest() -> None:
-    rest = httpx.Response(206, headers={"content-range": "bytes 3-4/5"}, content=b"ie")
-    server = Host(video_at(f"{STAND_IN}/a.mp4"), rest)
-    with build(server, base_url=STAND_IN).open_video(TASK_ID, start_byte=3, validator='"v1"') as stream:
-        assert (stream.start_byte, stream.size_bytes) == (3, 5)
-    assert server.requests[1].headers["if-range"] == '"v1"'
-
-
 @pytest.mark.parametrize("url", [f"{BASE_URL}/files/a.mp4", f"{BASE_URL}:443/files/a.mp4", "/files/a.mp4"])
 def test_a_video_at_the_apis_own_origin_never_sees_the_key(url: str) -> None:
     server = Host(video_at(url), httpx.Response(200, content=b"movie"))
     assert download(build(server)) == b"movie"
     assert server.calls[1] == "GET /files/a.mp4"
     assert KEY not in str(server.requests[1].headers)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://127.0.0.1:4021/a.mp4",
-        "https://127.0.0.1:4020/a.mp4",
-        "http://user:pw@127.0.0.1:4020/a.mp4",
-        "http://localhost:4020/a.mp4",
-        "http://169.254.169.254/latest/meta-data",
-    ],
-)
-def test_an_address_that_only_resembles_a_stand_ins_is_a_strangers(url: str) -> None:
-    internet = Internet()
-    internet.addresses = ["127.0.0.1"]
-    server = Host(video_at(url), httpx.Response(200, content=b"movie"))
-    assert not download_error(build(server, internet=internet, base_url=STAND_IN)).transient
-    assert (len(server.requests), internet.requests) == (1, [])
-
-
-@pytest.mark.parametrize("follow_redirects", [False, True])
-def test_a_redirect_of_a_stand_in_to_another_host_is_a_strangers(follow_redirects: bool) -> None:
-    redirect = httpx.Response(302, headers={"location": "https://outputs.example/a.mp4?_jwt=1"})
-    server = Host(video_at(f"{STAND_IN}/a.mp4"), redirect)
-    internet = Internet()
-    model = build(server, internet=internet, base_url=STAND_IN, follow_redirects=follow_redirects)
-    assert download(model) == b"movie"
-    assert len(server.requests) == 2
-    assert internet.requests[0].headers["host"] == "outputs.example"
-
-
-def test_redirects_within_a_stand_in_end() -> None:
-    server = Host(video_at(f"{STAND_IN}/a.mp4"), httpx.Response(302, headers={"location": "/again"}))
-    download_error(build(server, base_url=STAND_IN))
-    assert len(server.requests) == 5
 
 
 @pytest.mark.parametrize(
@@ -860,46 +588,15 @@ def test_an_answer_of_a_stand_in_that_is_no_video_is_an_error(
     assert (error.code, error.transient) == (code, transient)
 
 
-def test_a_break_while_a_stand_ins_video_comes_is_transient() -> None:
-    body = Body([b"mo"], httpx.ReadError("reset"))
-    server = Host(video_at(f"{STAND_IN}/a.mp4"), httpx.Response(200, stream=body))
-    assert download_error(build(server, base_url=STAND_IN)).transient
-    assert body.closed
-
-
-def test_a_stand_ins_video_that_trickles_in_meets_the_deadline() -> None:
-    internet = Internet()
-
-    class Trickle(httpx.SyncByteStream):
-        def __iter__(self) -> Iterator[bytes]:
-            for _ in range(100):
-                internet.now += 100.0
-                yield b"x"
-
-    server = Host(video_at(f"{STAND_IN}/a.mp4"), httpx.Response(200, stream=Trickle()))
-    error = download_error(build(server, internet=internet, base_url=STAND_IN))
-    assert (error.code, internet.now) == (ErrorCode.TIMEOUT, MAX_DOWNLOAD_SECONDS + 100.0)
-
-
-def test_a_readers_own_error_is_left_as_it_is() -> None:
-    def read() -> None:
-        with build(Host(reply("succeeded"))).open_video(TASK_ID):
-            raise VideoModelError(ErrorCode.EXPIRED, "the reader's own")
-
-    with pytest.raises(VideoModelError, match="the reader's own") as raised:
-        read()
-    assert not raised.value.transient
-
-
 def test_a_task_that_still_runs_has_no_video_yet() -> None:
-    server = Host(reply("running"))
+    server = Host(recorded("running"))
     error = download_error(build(server))
     assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.PROVIDER_ERROR, True, 5.0)
     assert len(server.requests) == 1
 
 
 def test_a_failed_task_has_no_video_and_says_why() -> None:
-    error = download_error(build(Host(reply("failed_safety"))))
+    error = download_error(build(Host(recorded("failed_safety"))))
     assert (error.code, error.transient) == (ErrorCode.CONTENT_POLICY, False)
     assert error.message == "The output was flagged by our moderation."
 
@@ -917,7 +614,7 @@ def test_a_download_whose_url_has_died_goes_on_with_a_fresh_one(tmp_path: Path, 
 
 
 def test_an_edit_is_a_new_task_that_takes_the_finished_video() -> None:
-    server = Host(reply("succeeded"), httpx.Response(200, json={"id": "task-2"}))
+    server = Host(recorded("succeeded"), httpx.Response(200, json={"id": "task-2"}))
     job = build(server).edit_video(TASK_ID, "Warmer")
     assert (job.job_id, job.status) == ("task-2", VideoStatus.QUEUED)
     assert server.calls == [f"GET /v1/tasks/{TASK_ID}", "POST /v1/video_to_video"]
@@ -929,7 +626,7 @@ def test_an_edit_is_a_new_task_that_takes_the_finished_video() -> None:
 
 
 def test_an_edit_that_may_have_been_accepted_is_unknown_and_sent_once() -> None:
-    server = Host(reply("succeeded"), httpx.Response(502))
+    server = Host(recorded("succeeded"), httpx.Response(502))
     with pytest.raises(SubmissionUnknown):
         build(server).edit_video(TASK_ID, "Warmer")
     assert server.calls.count("POST /v1/video_to_video") == 1
@@ -937,7 +634,7 @@ def test_an_edit_that_may_have_been_accepted_is_unknown_and_sent_once() -> None:
 
 @pytest.mark.parametrize("name", ["running", "failed_internal", "error_gone"])
 def test_an_edit_of_a_video_that_is_not_there_is_not_sent(name: str) -> None:
-    server = Host(reply(name))
+    server = Host(recorded(name))
     with pytest.raises(VideoModelError):
         build(server).edit_video(TASK_ID, "Warmer")
     assert len(server.requests) == 1
@@ -953,8 +650,8 @@ def test_a_task_is_stopped_or_removed_by_deleting_it(call: Callable[[RunwayVideo
 @pytest.mark.parametrize(
     ("answer", "code", "transient"),
     [
-        (reply("error_gone"), ErrorCode.EXPIRED, False),
-        (reply("error_key"), ErrorCode.AUTHENTICATION, False),
+        (recorded("error_gone"), ErrorCode.EXPIRED, False),
+        (recorded("error_key"), ErrorCode.AUTHENTICATION, False),
         (httpx.Response(503), ErrorCode.PROVIDER_ERROR, True),
         (httpx.ReadTimeout("slow"), ErrorCode.PROVIDER_ERROR, True),
     ],
@@ -977,7 +674,7 @@ def test_a_task_that_was_not_deleted_is_an_error(answer: Answer, code: ErrorCode
     ],
 )
 def test_what_the_catalog_does_not_offer_is_not_sent(call: Callable[[RunwayVideoModel], object]) -> None:
-    server = Host(reply("succeeded"))
+    server = Host(recorded("succeeded"))
     with pytest.raises(UnsupportedOperation):
         call(build(server, capabilities=Capabilities()))
     assert server.requests == []

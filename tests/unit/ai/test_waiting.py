@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from mediaposter.ai.video_model_interface import (
-    Capabilities,
     VideoGenerationJob,
     VideoGenerationRequest,
     VideoModelInterface,
@@ -16,6 +15,7 @@ from mediaposter.ai.video_model_interface import (
 )
 from mediaposter.ai.waiting import wait_for_all
 from mediaposter.errors import ErrorCode, MediaError, VideoModelError
+from tests.builders import CATALOG
 
 Answer = VideoStatus | BaseException
 
@@ -26,7 +26,7 @@ class ScriptedModel(VideoModelInterface):
     provider = "scripted"
 
     def __init__(self, content: bytes = b"", break_after_bytes: int | None = None, **answers: list[Answer]) -> None:
-        super().__init__(model_variant="one", capabilities=Capabilities())
+        super().__init__(entry=CATALOG.get("sora-2"))
         self.answers = answers
         self.content = content
         self.break_after_bytes = break_after_bytes

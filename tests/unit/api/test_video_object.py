@@ -11,7 +11,7 @@ from openai.types import Video as OpenAIVideo
 from mediaposter.api.video_object import present_video
 from mediaposter.errors import ErrorCode
 from mediaposter.library.posts import PostState
-from mediaposter.library.videos import Stage, Video, VideoFailure
+from mediaposter.library.videos import Candidate, Stage, Video, VideoFailure
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
 
 CREATED_AT = int(NOW.timestamp())
@@ -109,8 +109,34 @@ def test_what_a_video_cost_is_told_when_it_is_known() -> None:
 
 def test_an_attempt_tells_the_providers_job() -> None:
     assert write(RECORDS["in_progress"])["attempts"] == [
-        {"provider": "sora", "model": "sora-2", "started_at": CREATED_AT, "provider_job_id": "job-1"}
+        {
+            "provider": "sora",
+            "model": "sora-2",
+            "started_at": CREATED_AT,
+            "provider_job_id": "job-1",
+            "error": None,
+            "cost_usd": None,
+        }
     ]
+
+
+def test_an_attempt_that_failed_tells_why_and_what_it_cost() -> None:
+    failure = VideoFailure(code=ErrorCode.INSUFFICIENT_CREDIT, message="Top up.")
+
+    [attempt] = write(a_video(attempts=(an_attempt(failure=failure, cost_micros=10_000),)))["attempts"]
+
+    assert attempt["error"] == {"code": "insufficient_credit", "message": "Top up."}
+    assert attempt["cost_usd"] == "0.01"
+
+
+def test_what_differs_from_the_request_is_told_with_the_models_still_to_be_tried() -> None:
+    candidate = Candidate(
+        model="kite-1", provider="kites", seconds=5, size="768x1280", cost_estimate_micros=1, expected_render_seconds=50
+    )
+
+    shown = write(a_video(warnings=("seconds: 5 instead of 4",), fallbacks=(candidate,)))
+
+    assert (shown["warnings"], shown["fallback_models"]) == (["seconds: 5 instead of 4"], ["kite-1"])
 
 
 def test_a_post_tells_where_it_stands() -> None:

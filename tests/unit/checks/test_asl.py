@@ -154,7 +154,7 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="a loop without a bound",
         ),
         pytest.param(
-            _go_on_if("$states.input.outcome = 'wait' or $polls <= 251"),
+            _go_on_if("$states.input.outcome = 'wait' or $polls <= 221"),
             'State "Wait For Render": nothing bounds the loop',
             id="a bound that is one of two alternatives",
         ),
@@ -205,14 +205,14 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="too many faults",
         ),
         pytest.param(
-            _go_on_if("$states.input.outcome = 'wait' and $polls <= 250"),
-            'State "Wait For Render": $polls allows 250 rounds of Wait For Render → Check Generation → Finished?; '
-            "it must allow 251 to 255",
+            _go_on_if("$states.input.outcome = 'wait' and $polls <= 220"),
+            'State "Wait For Render": $polls allows 220 rounds of Wait For Render → Check Generation → Finished?; '
+            "it must allow 221 to 225",
             id="a bound below the pipeline's own",
         ),
         pytest.param(
-            _go_on_if("$states.input.outcome = 'wait' and $polls <= 256"),
-            'State "Wait For Render": $polls allows 256 rounds of ',
+            _go_on_if("$states.input.outcome = 'wait' and $polls <= 226"),
+            'State "Wait For Render": $polls allows 226 rounds of ',
             id="a raised bound",
         ),
         pytest.param(

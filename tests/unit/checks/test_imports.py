@@ -59,11 +59,13 @@ def test_a_forbidden_import_is_named_by_file_line_and_rule(root: Path, path: str
 
 
 def test_a_model_of_another_vendor_is_named(root: Path) -> None:
-    (root / PACKAGE / "ai" / "fal_model.py").write_text("from mediaposter.ai import sora_model\n")
+    (root / PACKAGE / "ai" / "kites_model.py").write_text("from mediaposter.ai import sora_model\n")
 
     (finding,) = check_imports(root)
 
-    assert finding.startswith(f"{PACKAGE}/ai/fal_model.py:1: mediaposter.ai.fal_model -> mediaposter.ai.sora_model: ")
+    assert finding.startswith(
+        f"{PACKAGE}/ai/kites_model.py:1: mediaposter.ai.kites_model -> mediaposter.ai.sora_model: "
+    )
     assert _APART in finding
 
 

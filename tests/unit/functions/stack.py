@@ -51,9 +51,11 @@ class Stack:
 
     def __init__(self, template: Template) -> None:
         self._template = template
-        self._parameters: dict[str, str] = {"AWS::StackName": STACK, "SoraBaseUrl": "", "BlotatoBaseUrl": ""}
-        self._parameters |= {
-            name: str(parameter["Default"]) for name, parameter in template.parameters.items() if "Default" in parameter
+        self._parameters: dict[str, str] = {
+            "AWS::StackName": STACK,
+            **{name: str(parameter["Default"]) for name, parameter in template.parameters.items()},
+            "ModelAliases": "sora-2=sora-2",
+            "ProviderBaseUrls": "sora=https://videos.example/v1",
         }
         self._make_table()
         self.client("s3").create_bucket(Bucket=BUCKET)

@@ -338,8 +338,10 @@ def provider(stack: Stack) -> Iterator[Provider]:
     """Serve the provider, and tell the stack of it."""
     clock = [1_800_000_000.0]
     with serve_in_thread(create_app(render_seconds=100, clock=lambda: clock[0])) as base_url:
-        stack.tell(SoraBaseUrl=base_url)
-        stack.client("ssm").put_parameter(Name=f"{_SECRETS}/sora-api-key", Value="sk-sandbox", Type="SecureString")
+        stack.tell(ProviderBaseUrls=f"sora={base_url}")
+        stack.client("ssm").put_parameter(
+            Name=f"{_SECRETS}/providers/sora-api-key", Value="sk-sandbox", Type="SecureString"
+        )
         yield Provider(base_url, clock)
 
 
@@ -369,7 +371,7 @@ class TestGenerate:
         failure = stack.video(_VIDEO_ID).failure
         assert failure is not None
         assert failure.code is ErrorCode.AUTHENTICATION
-        assert f"{_SECRETS}/sora-api-key" in failure.message
+        assert f"{_SECRETS}/providers/sora-api-key" in failure.message
 
     @_LEAVES_THE_MACHINE
     def test_a_running_render_is_waited_for(self, stack: Stack, invoke: Invoke, provider: Provider) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from mediaposter.ai.catalog import Capabilities
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.errors import ErrorCode, MediaError, NotFound, PublisherError, VideoModelError
 from mediaposter.library.posts import PostState
@@ -28,6 +29,7 @@ from tests.fakes.world import World
 REQUEST = a_request(
     publish=[{"platform": "twitter", "account_id": "101"}, {"platform": "twitter", "account_id": "102"}]
 )
+POOR = VideoModelError(ErrorCode.INSUFFICIENT_CREDIT, "Top up.")
 BUSY = VideoModelError(ErrorCode.RATE_LIMITED, "Later.", transient=True, retry_after_seconds=20)
 FAULT = VideoModelError(ErrorCode.PROVIDER_ERROR, "Bad gateway.", transient=True)
 BUSY_PUBLISHER = PublisherError(ErrorCode.RATE_LIMITED, "Later.", transient=True, retry_after_seconds=20)
@@ -48,8 +50,17 @@ def world_with(
     publisher: Callable[[Effects], FakePublisher] = FakePublisher,
     media: Callable[[Effects], FakeMediaStore] = FakeMediaStore,
     workflow: Callable[[Effects], FakeWorkflow] = FakeWorkflow,
+    fallback: Callable[[Effects], FakeVideoModel] | None = None,
 ) -> World:
-    return World(effects=effects, model=model, publisher=publisher, media=media, workflow=workflow)
+    return World(
+        effects=effects,
+        model=model,
+        publisher=publisher,
+        media=media,
+        workflow=workflow,
+        other_models={"kite-1": fallback} if fallback else {},
+        default_fallbacks=["kite-1"] if fallback else [],
+    )
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -64,6 +75,26 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "the call to the provider is lost": partial(
         world_with, model=partial(FakeVideoModel, creates=[Drop(is_accepted=False)])
+    ),
+    "the provider takes the job, its answer is lost, and it lists its jobs": partial(
+        world_with,
+        model=partial(FakeVideoModel, creates=[Drop(is_accepted=True)], capabilities=Capabilities(list_jobs=True)),
+    ),
+    "the answer is lost and the provider knows a repetition": partial(
+        world_with,
+        model=partial(
+            FakeVideoModel, creates=[Drop(is_accepted=True)], capabilities=Capabilities(idempotent_submit=True)
+        ),
+    ),
+    "the first model refuses and the next takes over": partial(
+        world_with,
+        model=partial(FakeVideoModel, creates=[Refuse(POOR)] * 9),
+        fallback=FakeVideoModel,
+    ),
+    "the first render fails and the next model takes over": partial(
+        world_with,
+        model=partial(FakeVideoModel, polls=[a_job(VideoStatus.FAILED, error_code=ErrorCode.PROVIDER_ERROR)] * 9),
+        fallback=FakeVideoModel,
     ),
     "the render is slow and the provider stumbles": partial(
         world_with, model=partial(FakeVideoModel, polls=[a_job(progress=10), FAULT, a_job(progress=50), FAULT])
@@ -112,7 +143,8 @@ def crashes_of(effects_count: int, *, after: int = 0) -> Iterator[Crash]:
 def check_the_world(world: World) -> None:
     """See that nothing was paid for or posted twice, and that the record tells what anyone can know."""
     public = world.publisher.count_posts()
-    assert len(world.model.accepted) <= 1, "paid twice"
+    models = [world.model, *world.other_models.values()]
+    assert all(len(model.accepted) <= 1 for model in models), "paid twice"
     assert all(count == 1 for count in public.values()), "posted twice"
 
     try:
@@ -128,8 +160,9 @@ def check_the_world(world: World) -> None:
     else:
         assert video.failure is not None, "left open"
         assert not public, "a failed video was posted"
-        is_traced = video.provider_job_id is not None or video.failure.code is ErrorCode.SUBMISSION_UNKNOWN
-        assert is_traced or not world.model.accepted, "a paid job is denied"
+        traced = [attempt for attempt in video.attempts if attempt.provider_job_id is not None]
+        is_unknown = video.failure.code is ErrorCode.SUBMISSION_UNKNOWN
+        assert len(traced) + is_unknown >= sum(len(model.accepted) for model in models), "a paid job is denied"
 
     if world.workflow.executions:
         assert world.events[-1].type == ("video.failed" if video.failure else "video.completed")
@@ -158,6 +191,7 @@ def test_the_plan_takes_every_effect_once() -> None:
         "create at the provider",
         "write VIDEO rendering",
         "write VIDEO storing",
+        "create RENDERS",
         "store the video",
         "write VIDEO publishing",
         "upload to the publisher",

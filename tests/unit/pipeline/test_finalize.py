@@ -13,13 +13,13 @@ from mediaposter.events import VideoEvent
 from mediaposter.library.posts import Post, PostState
 from mediaposter.library.videos import Stage, VideoFailure
 from mediaposter.pipeline.finalize import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
-from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult
+from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome, PostReference, StepInput, StepResult
 from tests.builders import NOW, OWNER, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
 from tests.fakes.media import FakeMediaStore
 from tests.fakes.video_model import MP4
 from tests.fakes.world import LEASE_SECONDS, World
 
-STEP = StepInput(video_id=VIDEO_ID)
+STEP = CheckInput(video_id=VIDEO_ID)
 LAST_STEP = StepInput(video_id=VIDEO_ID, attempt=STORE_ATTEMPTS_MAX)
 CLOSING = CloseInput(video_id=VIDEO_ID)
 BROKEN = CloseInput(video_id=VIDEO_ID, fault="States.Timeout")

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.errors import ConfigurationError, ErrorCode, MediaPosterError, VideoModelError
+from mediaposter.library.render_times import RenderTimesLibrary, guess_render_times
 from mediaposter.library.videos import Stage, VideoFailure
-from mediaposter.pipeline.generate import NEW_JOB_GRACE, POLL_FLOOR_SECONDS, POLLS_MAX, STARTS_MAX
-from mediaposter.pipeline.steps import CloseInput, Outcome, StepInput, StepResult
+from mediaposter.pipeline.generate import NEW_JOB_GRACE, POLLS_MAX, STARTS_MAX
+from mediaposter.pipeline.pacing import choose_wait_seconds
+from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome, StepInput, StepResult
 from tests.builders import NOW, VIDEO_ID, a_job, a_stored_video, a_video, an_attempt
 from tests.fakes.answers import Answer, Drop, Refuse
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.world import GENERATION_TIMEOUT_SECONDS, LEASE_SECONDS, World
 
-STEP = StepInput(video_id=VIDEO_ID)
+STEP = CheckInput(video_id=VIDEO_ID)
 TIMED_OUT = VideoFailure(code=ErrorCode.TIMEOUT, message="too late")
 BUSY = VideoModelError(ErrorCode.RATE_LIMITED, "Too many requests.", transient=True, retry_after_seconds=42.5)
 FAULT = VideoModelError(ErrorCode.PROVIDER_ERROR, "Bad gateway.", transient=True)
@@ -64,12 +66,17 @@ def test_a_queued_video_is_submitted_as_it_was_asked_for() -> None:
     world.start(STEP)
 
     [request] = world.model.accepted
-    assert (request.prompt, request.model, request.size, request.duration_seconds) == (
-        "A kite",
-        "sora-2",
-        "1280x720",
-        8,
-    )
+    assert (request.prompt, request.size, request.duration_seconds) == ("A kite", "1280x720", 8)
+    assert request.idempotency_key == f"{VIDEO_ID}-1"
+
+
+def test_the_vendors_own_options_are_handed_on() -> None:
+    world = World()
+    world.keep(a_video(provider_options={"seed": 7, "guidance": 0.5}))
+
+    world.start(STEP)
+
+    assert world.model.accepted[0].provider_options == {"seed": 7, "guidance": 0.5}
 
 
 def test_an_accepted_job_is_kept_with_its_attempt() -> None:
@@ -86,15 +93,59 @@ def test_an_accepted_job_is_kept_with_its_attempt() -> None:
     assert video.deadline_at == NOW + timedelta(seconds=GENERATION_TIMEOUT_SECONDS)
 
 
+def usual_wait(**changes: Any) -> int:
+    """Give the wait that the usual times of the model's renders make best."""
+    return choose_wait_seconds(guess_render_times("sora-2", expected_seconds=100), **changes)
+
+
 def test_the_first_wait_is_a_part_of_the_usual_time() -> None:
-    assert world_that_answers().start(STEP).wait_seconds == 60
+    assert world_that_answers().start(STEP).wait_seconds == usual_wait()
+    assert 50 < usual_wait() < 70
 
 
-def test_the_first_wait_is_the_providers_hint_when_there_is_one() -> None:
+@pytest.mark.parametrize(("hint_seconds", "wait_seconds"), [(7.2, usual_wait()), (97.2, 98)])
+def test_a_providers_hint_can_only_make_the_first_wait_longer(hint_seconds: float, wait_seconds: int) -> None:
     world = world_that_answers()
-    world.model.retry_after_seconds = 7.2
+    world.model.retry_after_seconds = hint_seconds
 
-    assert world.start(STEP).wait_seconds == 8
+    assert world.start(STEP).wait_seconds == wait_seconds
+
+
+def test_the_waits_follow_what_the_models_renders_have_lately_taken() -> None:
+    world = world_that_answers()
+    times = RenderTimesLibrary(world.table)
+    for _ in range(40):
+        times.learn("sora-2", expected_seconds=100, running_seconds=395, done_seconds=405)
+
+    assert world.start(STEP).wait_seconds > 200
+
+
+def test_a_finished_render_is_learned_between_the_last_two_questions() -> None:
+    world = rendering_world(a_job(), seconds_ago=80)
+    world.check(STEP)
+    world.clock.advance(30)
+
+    world.check(CheckInput(video_id=VIDEO_ID, attempt=2, waited_seconds=30))
+
+    learned = RenderTimesLibrary(world.table).get("sora-2", expected_seconds=100)
+    assert learned == guess_render_times("sora-2", expected_seconds=100).learn(running_seconds=80, done_seconds=110)
+
+
+def test_a_render_that_was_done_at_the_first_question_was_never_seen_running() -> None:
+    world = rendering_world(seconds_ago=80)
+
+    world.check(CheckInput(video_id=VIDEO_ID, attempt=1, waited_seconds=60))
+
+    learned = RenderTimesLibrary(world.table).get("sora-2", expected_seconds=100)
+    assert learned == guess_render_times("sora-2", expected_seconds=100).learn(running_seconds=0, done_seconds=80)
+
+
+def test_a_render_that_failed_teaches_nothing() -> None:
+    world = rendering_world(a_job(VideoStatus.FAILED), seconds_ago=80)
+
+    world.check(STEP)
+
+    assert RenderTimesLibrary(world.table).get("sora-2", expected_seconds=100).version == 0
 
 
 def test_the_intent_and_its_lease_are_written_before_the_call_is_made() -> None:
@@ -183,7 +234,16 @@ def test_a_passing_refusal_puts_the_video_back_and_waits_as_long_as_the_provider
 
     video = world.video
     assert result == StepResult(outcome=Outcome.WAIT, wait_seconds=43)
-    assert (video.stage, video.attempts, video.lease_expires_at) == (Stage.QUEUED, (), None)
+    assert (video.stage, video.attempts, video.lease_expires_at) == (Stage.QUEUED, (an_attempt(),), None)
+
+
+def test_a_provider_that_was_busy_for_a_while_is_one_attempt() -> None:
+    world = world_that_answers(Refuse(BUSY), Refuse(BUSY))
+    for _ in range(3):
+        world.start(STEP)
+        world.clock.advance(60)
+
+    assert world.video.attempts == (an_attempt(provider_job_id="job-1"),)
 
 
 def test_a_passing_refusal_without_a_hint_waits_half_a_minute() -> None:
@@ -282,7 +342,7 @@ def test_a_job_whose_record_was_closed_meanwhile_is_named_by_the_error() -> None
     world = world_that_answers()
     world.model.meanwhile = lambda: world.close(CloseInput(video_id=VIDEO_ID, fault="execution TIMED_OUT"))
 
-    with pytest.raises(MediaPosterError, match=r"sora accepted job job-1, but video_1 was closed meanwhile"):
+    with pytest.raises(MediaPosterError, match=r"sora accepted job job-1, but video_1 was closed, or another"):
         world.start(STEP)
 
     assert failure_of(world).code is ErrorCode.SUBMISSION_UNKNOWN
@@ -294,17 +354,27 @@ def test_a_running_job_is_asked_again_later(status: VideoStatus) -> None:
 
     result = world.check(STEP)
 
-    assert result == StepResult(outcome=Outcome.WAIT, wait_seconds=math.ceil(POLL_FLOOR_SECONDS))
+    assert result == StepResult(outcome=Outcome.WAIT, wait_seconds=usual_wait())
     assert world.video.stage is Stage.RENDERING
 
 
 def test_the_longer_a_render_takes_the_rarer_it_is_asked_for() -> None:
-    assert rendering_world(a_job(), seconds_ago=2_000).check(STEP).wait_seconds == 50
+    waits = [rendering_world(a_job(), seconds_ago=ago).check(STEP).wait_seconds for ago in (500, 1_000, 2_000)]
+
+    assert waits == sorted(waits)
+    assert waits[-1] == usual_wait(elapsed_seconds=2_000) > 2_000 / 30
 
 
 def test_a_providers_hint_can_only_make_the_wait_longer() -> None:
     assert rendering_world(a_job(retry_after_seconds=90)).check(STEP).wait_seconds == 90
-    assert rendering_world(a_job(retry_after_seconds=0.1)).check(STEP).wait_seconds == 5
+    assert rendering_world(a_job(retry_after_seconds=0.1)).check(STEP).wait_seconds == usual_wait()
+
+
+def test_progress_that_goes_on_makes_the_next_question_sooner_and_progress_that_stands_still_does_not() -> None:
+    world = rendering_world(a_job(progress=90), a_job(progress=90), seconds_ago=60)
+
+    assert world.check(STEP).wait_seconds < usual_wait(elapsed_seconds=60)
+    assert world.check(STEP).wait_seconds == usual_wait(elapsed_seconds=60)
 
 
 def test_no_wait_is_longer_than_an_hour() -> None:
@@ -398,7 +468,7 @@ def test_a_failed_job_without_a_reason_is_the_providers_fault() -> None:
 def test_a_fault_of_one_question_never_ends_a_render(error: VideoModelError) -> None:
     world = rendering_world(error, seconds_ago=GENERATION_TIMEOUT_SECONDS - 1)
 
-    assert world.check(StepInput(video_id=VIDEO_ID, attempt=POLLS_MAX - 1)).outcome is Outcome.WAIT
+    assert world.check(CheckInput(video_id=VIDEO_ID, attempt=POLLS_MAX - 1)).outcome is Outcome.WAIT
     assert world.video.stage is Stage.RENDERING
     assert world.video.failure is None
 
@@ -407,14 +477,14 @@ def test_a_key_that_is_missing_while_a_render_goes_on_can_still_be_put() -> None
     world = rendering_world()
     world.missing_key = ConfigurationError("The secret /sora-api-key is missing.")
 
-    assert world.check(STEP) == StepResult(outcome=Outcome.WAIT, wait_seconds=5)
+    assert world.check(STEP) == StepResult(outcome=Outcome.WAIT, wait_seconds=usual_wait())
 
     world.missing_key = None
     assert world.check(STEP).outcome is Outcome.COMPLETED
 
 
 def test_a_faults_hint_is_waited_for() -> None:
-    assert rendering_world(BUSY).check(STEP).wait_seconds == 43
+    assert rendering_world(BUSY, seconds_ago=90).check(STEP).wait_seconds == 43
 
 
 def at_the_deadline(world: World) -> StepResult:
@@ -423,7 +493,7 @@ def at_the_deadline(world: World) -> StepResult:
 
 
 def at_the_last_poll(world: World) -> StepResult:
-    return world.check(StepInput(video_id=VIDEO_ID, attempt=POLLS_MAX))
+    return world.check(CheckInput(video_id=VIDEO_ID, attempt=POLLS_MAX))
 
 
 ENDS = pytest.mark.parametrize("end", [at_the_deadline, at_the_last_poll])

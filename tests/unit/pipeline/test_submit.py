@@ -11,14 +11,14 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.errors import Conflict, ErrorCode, InvalidRequest, NotFound, NotStarted
 from mediaposter.library.posts import PostState
 from mediaposter.library.videos import Stage, VideoFailure
-from mediaposter.pipeline.steps import Outcome, StepInput
+from mediaposter.pipeline.steps import CheckInput, Outcome
 from mediaposter.pipeline.submit import NEVER_STARTED_AFTER
 from tests.builders import NOW, OWNER, VIDEO_ID, a_post, a_request, a_video, an_attempt
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
 
 TWITTER = {"platform": "twitter", "account_id": "101"}
-STEP = StepInput(video_id=VIDEO_ID)
+STEP = CheckInput(video_id=VIDEO_ID)
 
 REFUSING = partial(FakeWorkflow, refuses=True)
 

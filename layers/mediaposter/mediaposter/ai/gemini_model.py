@@ -1,72 +1,46 @@
-"""Speak Google's Interactions API, which makes Gemini Omni's videos since Veo left the Developer API.
-
-Four calls over plain HTTP: the vendor's SDK takes 0.7 s to import and sends a paid POST again by itself.
-"""
+"""Speak Google's Interactions API, which makes Gemini Omni's videos since Veo left the Developer API."""
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from fractions import Fraction
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from tempfile import TemporaryFile
 from types import MappingProxyType
-from typing import TypeAlias
 from urllib.parse import quote
 
 import httpx
 
+from mediaposter.ai.catalog import CatalogEntry
 from mediaposter.ai.gemini_wire import (
     CODES_BY_WORD,
     BodySkimmer,
     GeminiReply,
     WireVideo,
+    read_event,
     read_file,
     read_interaction,
     translate_interaction,
 )
-from mediaposter.ai.provider_reply import ProviderErrors
-from mediaposter.ai.reference_image import read_reference_image
+from mediaposter.ai.provider_connection import ProviderConnection, check_job_id, quote_job_id, require_finished
+from mediaposter.ai.provider_reply import Reply
 from mediaposter.ai.video_model_interface import (
-    Capabilities,
     VideoGenerationJob,
     VideoGenerationRequest,
     VideoModelInterface,
-    VideoStatus,
     VideoStream,
 )
-from mediaposter.errors import ConfigurationError, ErrorCode, VideoModelError
-from mediaposter.safe_http import (
-    MAX_REDIRECTS,
-    PUBLIC_INTERNET,
-    PublicInternet,
-    build_stream,
-    download_headers,
-    open_url,
-)
-
-MAX_VIDEO_BYTES = 4 * 1024**3
-# As long as a Lambda may run: a longer download would outlive its reader.
-MAX_DOWNLOAD_SECONDS = 900.0
-FILE_RETRY_SECONDS = 2.0
-
-# What an interaction's response_format can say.
-_ASPECT_RATIOS: Mapping[Fraction, str] = MappingProxyType({Fraction(16, 9): "16:9", Fraction(9, 16): "9:16"})
-_RESOLUTIONS: Mapping[int, str] = MappingProxyType({360: "360p", 720: "720p", 1080: "1080p", 2160: "4k"})
-
-# Raised before the first byte of a request is written. Everything else (a timeout while reading or writing, a reset,
-# a reply that is not HTTP) comes when the server may already have acted.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-
-# JSON on its way out.
-Json: TypeAlias = "str | bool | list[Json] | Mapping[str, Json]"
-
-# Inline, the other delivery, is for clips below 4 MB.
-_VIDEO_FORMAT: Mapping[str, Json] = MappingProxyType({"type": "video", "delivery": "uri"})
-
+from mediaposter.ai.webhook_signature import verify_standard_webhook
+from mediaposter.errors import ErrorCode, InvalidRequest, VideoModelError, WebhookRejected
+from mediaposter.safe_http import PUBLIC_INTERNET, PublicInternet
 
 DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
+FILE_RETRY_SECONDS = 2.0
+
+# Inline, the other delivery, is for clips below 4 MB.
+_VIDEO_FORMAT: Mapping[str, object] = MappingProxyType({"type": "video", "delivery": "uri"})
 
 
 class GeminiVideoModel(VideoModelInterface):
@@ -78,35 +52,30 @@ class GeminiVideoModel(VideoModelInterface):
     def __init__(
         self,
         *,
-        model_variant: str,
-        capabilities: Capabilities,
+        entry: CatalogEntry,
         api_key: str,
         base_url: str = DEFAULT_BASE_URL,
         http_client: httpx.Client | None = None,
         timeout_seconds: float = 30.0,
         internet: PublicInternet = PUBLIC_INTERNET,
     ) -> None:
-        """Take Google's key.
-
-        Args:
-            model_variant: the model's name at Google.
-            capabilities: its row in the catalog.
-            api_key: sent to the origin of `base_url` alone.
-            base_url: without `/v1beta`.
-            http_client: carries the calls to `base_url`, for a proxy or private certificates.
-            timeout_seconds: for each wait for Google: to connect, to send, to receive.
-            internet: the way to URLs that callers and replies name.
+        """Take a key, and Google's address: up to and without `/v1beta`.
 
         Raises:
             ConfigurationError: `base_url` or `api_key` cannot be used.
         """
-        super().__init__(model_variant=model_variant, capabilities=capabilities, api_key=api_key, base_url=base_url)
-        self._base_url = _check_base_url(base_url)
-        self._key_header = {"x-goog-api-key": _check_api_key(api_key), "User-Agent": "mediaposter"}
-        self._timeout_seconds = timeout_seconds
-        self._internet = internet
-        self._errors = ProviderErrors(host=self._base_url.host, api_key=api_key, codes_by_word=CODES_BY_WORD)
-        self._http = _build_http_client() if http_client is None else http_client
+        super().__init__(entry=entry, api_key=api_key, base_url=base_url)
+        self._google = ProviderConnection(
+            base_url=base_url,
+            example_url=DEFAULT_BASE_URL,
+            api_key=api_key,
+            key_header=lambda key: {"x-goog-api-key": key},
+            codes_by_word=CODES_BY_WORD,
+            reply_class=GeminiReply,
+            http_client=http_client,
+            timeout_seconds=timeout_seconds,
+            internet=internet,
+        )
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
         """Start a generation, at most once: one HTTP request, whatever comes of it.
@@ -115,25 +84,19 @@ class GeminiVideoModel(VideoModelInterface):
             SubmissionUnknown: Google may have accepted it.
             VideoModelError: it certainly did not.
         """
-        fields: dict[str, Json] = {
-            "model": request.model or self.model_variant,
+        self.check_images(request)
+        fields: dict[str, object] = {
+            "model": request.model or self.entry.provider_model,
             "input": request.prompt,
-            "response_format": {**_VIDEO_FORMAT, **_describe_format(request)},
+            "response_format": {**_VIDEO_FORMAT, **self._describe_format(request)},
         }
-        if request.input_image is not None:
-            if not self.capabilities.image_input:
-                raise VideoModelError(ErrorCode.INVALID_REQUEST, f"{self.model_variant} takes no reference image.")
-            image = read_reference_image(
-                request.input_image, timeout_seconds=self._timeout_seconds, internet=self._internet
-            )
-            picture: Json = {
-                "type": "image",
-                "mime_type": image.content_type,
-                "data": base64.b64encode(image.content).decode("ascii"),
-            }
-            fields["input"] = [{"type": "user_input", "content": [{"type": "text", "text": request.prompt}, picture]}]
+        frames = _list_frames(request)
+        if frames:
+            text = {"type": "text", "text": _bind_frames(request.prompt, frames)}
+            pictures = [self._read_picture(source) for source in frames.values()]
+            fields["input"] = [{"type": "user_input", "content": [text, *pictures]}]
             fields["generation_config"] = _describe_task("image_to_video")
-        return self._submit(fields, gone=ErrorCode.MODEL_NOT_FOUND)
+        return self._submit(_lay_over(request.provider_options, fields), gone=ErrorCode.MODEL_NOT_FOUND)
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
         """Ask how a generation stands. A failed generation is an answer, not an exception.
@@ -158,48 +121,22 @@ class GeminiVideoModel(VideoModelInterface):
             VideoModelError: on opening or while the chunks are read; `transient`, with a hint, while Google still
                 prepares the file.
         """
-        deadline = self._internet.clock() + MAX_DOWNLOAD_SECONDS
-        with ExitStack() as stack:
-            skimmer = BodySkimmer(stack.enter_context(TemporaryFile()))
-            job, video = self._ask(job_id, skimmer)
-            if job.status is VideoStatus.FAILED:
-                raise VideoModelError(job.error_code or ErrorCode.PROVIDER_ERROR, job.error_message or "It failed.")
-            if job.status is not VideoStatus.COMPLETED or video is None:
-                raise VideoModelError(
-                    ErrorCode.PROVIDER_ERROR,
-                    f"Job {job_id} is still {job.status}; there is no video yet.",
-                    transient=True,
-                    retry_after_seconds=job.retry_after_seconds,
-                )
+        with TemporaryFile() as aside:
+            skimmer = BodySkimmer(aside)
+            job, videos = self._ask(job_id, skimmer)
+            require_finished(job)
+            video = videos[-1]
             if video.data is not None:
                 yield _stream_inline(skimmer, video.data, video.mime_type, start_byte)
                 return
-            url = self._find_download(_join(self._base_url, video.uri or ""))
-            answer = self._follow_own(url, download_headers(start_byte, validator), stack)
-            if isinstance(answer, httpx.URL):
-                yield stack.enter_context(
-                    open_url(
-                        str(answer),
-                        max_bytes=MAX_VIDEO_BYTES,
-                        timeout_seconds=deadline - self._internet.clock(),
-                        start_byte=start_byte,
-                        validator=validator,
-                        internet=self._internet,
-                    )
-                )
-                return
-            if answer.status_code not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
-                content = BodySkimmer().read(self._read_pieces(answer))
-                raise self._refuse_file(GeminiReply(answer.status_code, answer.headers, content))
-            yield build_stream(
-                answer.status_code,
-                answer.headers,
-                self._read_pieces(answer),
-                source=self._base_url.host,
-                max_bytes=MAX_VIDEO_BYTES,
-                deadline=deadline,
-                clock=self._internet.clock,
-            )
+            with self._google.open_video(
+                self._find_download(video.uri or ""),
+                start_byte=start_byte,
+                validator=validator,
+                send_key=True,
+                refuse=self._refuse_file,
+            ) as stream:
+                yield stream
 
     def remix_video(self, job_id: str, prompt: str) -> VideoGenerationJob:
         """Start a new video from a finished one and a changed prompt, at most once."""
@@ -211,7 +148,7 @@ class GeminiVideoModel(VideoModelInterface):
         """Start a video that goes on where a finished one ends, at most once."""
         if not self.capabilities.extend:
             self._unsupported("extend_video")
-        response_format: Json = {**_VIDEO_FORMAT, "duration": f"{duration_seconds}s"}
+        response_format = {**_VIDEO_FORMAT, "duration": f"{duration_seconds}s"}
         return self._derive(
             job_id,
             {"input": prompt, "response_format": response_format, "generation_config": _describe_task("extend")},
@@ -237,80 +174,97 @@ class GeminiVideoModel(VideoModelInterface):
             self._unsupported("delete_video")
         self._order("DELETE", _job_path(job_id))
 
-    def _derive(self, job_id: str, fields: Mapping[str, Json]) -> VideoGenerationJob:
+    def parse_webhook(
+        self, headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str] = (), now: datetime
+    ) -> str:
+        """Verify a call of one of the project's static webhooks, and find the interaction it speaks of.
+
+        Of the body nothing else is believed, least of all that the video is there: ask.
+
+        Raises:
+            WebhookRejected: it is unsigned or stale, or tells of no interaction.
+            ConfigurationError: `secrets` are none, or malformed.
+        """
+        if not self.capabilities.webhook:
+            self._unsupported("parse_webhook")
+        verify_standard_webhook(headers, body, secrets=secrets, now=now)
+        interaction_id = read_event(body)
+        if interaction_id is None:
+            raise WebhookRejected(
+                "The webhook is Google's and tells of no interaction; nothing was done. At Google, subscribe this "
+                "address to the events of interactions alone."
+            )
+        return interaction_id
+
+    def _describe_format(self, request: VideoGenerationRequest) -> Mapping[str, str]:
+        """Say a size and a length in Google's words, before anything is sent."""
+        try:
+            shape = self.entry.find_shape(request.size)
+        except InvalidRequest as error:
+            raise VideoModelError(
+                ErrorCode.INVALID_REQUEST, f"{error.message} Nothing was submitted; ask for another size."
+            ) from error
+        return {
+            "aspect_ratio": shape.aspect_ratio,
+            "resolution": shape.resolution,
+            "duration": f"{request.duration_seconds}s",
+        }
+
+    def _read_picture(self, source: str) -> Mapping[str, str]:
+        image = self._google.read_image(source)
+        data = base64.b64encode(image.content).decode("ascii")
+        return {"type": "image", "mime_type": image.content_type, "data": data}
+
+    def _derive(self, job_id: str, fields: Mapping[str, object]) -> VideoGenerationJob:
         return self._submit(
-            {"model": self.model_variant, "previous_interaction_id": _check_job_id(job_id), **fields},
+            {"model": self.entry.provider_model, "previous_interaction_id": check_job_id(job_id), **fields},
             gone=ErrorCode.EXPIRED,
         )
 
-    def _submit(self, fields: Mapping[str, Json], *, gone: ErrorCode) -> VideoGenerationJob:
+    def _submit(self, fields: Mapping[str, object], *, gone: ErrorCode) -> VideoGenerationJob:
         """Send one paid POST, and read the interaction that it started; `gone` is what a 404 means here."""
-        reply = self._exchange(
-            "POST",
-            "/interactions",
-            lambda error: self._errors.lose_submission(error, was_sent=not isinstance(error, _NOT_SENT)),
+        reply = self._google.submit(
+            "/v1beta/interactions",
             # `background` needs `store`.
-            fields={**fields, "background": True, "store": True},
+            json={**fields, "background": True, "store": True},
+            # An interaction begins with its input, and so with the pictures in it.
+            read=BodySkimmer().read,
         )
         interaction = read_interaction(reply.body) if reply.is_success else None
         if interaction is None:
-            raise self._errors.refuse_submission(reply, gone=gone)
-        return translate_interaction(interaction, reply, self._errors, job_id=interaction.id)
+            raise self._google.errors.refuse_submission(reply, gone=gone)
+        return translate_interaction(interaction, reply, self._google.errors, job_id=interaction.id)
 
-    def _ask(self, job_id: str, skimmer: BodySkimmer) -> tuple[VideoGenerationJob, WireVideo | None]:
-        reply = self._exchange("GET", _job_path(job_id), self._errors.lose_question, skimmer=skimmer)
+    def _ask(self, job_id: str, skimmer: BodySkimmer) -> tuple[VideoGenerationJob, Sequence[WireVideo]]:
+        """Ask how an interaction stands, and for its clips: one at least, if it is completed."""
+        reply = self._google.ask("GET", _job_path(job_id), read=skimmer.read)
         interaction = read_interaction(reply.body) if reply.is_success else None
         if interaction is None:
-            raise self._errors.refuse_question(reply)
-        return translate_interaction(interaction, reply, self._errors, job_id=job_id), interaction.video
+            raise self._google.errors.refuse_question(reply)
+        return translate_interaction(interaction, reply, self._google.errors, job_id=job_id), interaction.videos
 
     def _order(self, method: str, path: str) -> None:
-        reply = self._exchange(method, path, self._errors.lose_question)
+        reply = self._google.ask(method, path)
         if not reply.is_success:
-            raise self._errors.refuse_question(reply)
+            raise self._google.errors.refuse_question(reply)
 
-    def _exchange(
-        self,
-        method: str,
-        path: str,
-        lose: Callable[[BaseException], VideoModelError],
-        *,
-        fields: Mapping[str, Json] | None = None,
-        skimmer: BodySkimmer | None = None,
-    ) -> GeminiReply:
-        """Send once, and take whatever answer comes; `lose` maps what came instead of one."""
-        deadline = self._internet.clock() + MAX_DOWNLOAD_SECONDS
-        try:
-            with self._http.stream(
-                method,
-                f"{self._base_url}/v1beta{path}",
-                headers=self._key_header,
-                json=fields,
-                # Neither the key nor a paid POST goes to an address that a reply names.
-                follow_redirects=False,
-                timeout=self._timeout_seconds,
-            ) as response:
-                content = (skimmer or BodySkimmer()).read(_receive(response, deadline, self._internet.clock))
-        except httpx.RequestError as error:
-            raise lose(error) from error
-        return GeminiReply(response.status_code, response.headers, content)
-
-    def _find_download(self, url: httpx.URL) -> httpx.URL:
+    def _find_download(self, location: str) -> str:
         """Find where the bytes of a clip's address are, once Google has prepared them."""
-        if _origin(url) != _origin(self._base_url):
-            return url
+        url = self._google.join(location)
+        if not self._google.is_own(url):
+            return location
         file_id = re.search(r"/files/([^/:]+)(?::download)?$", url.path)
         if file_id is None:
             raise VideoModelError(
-                ErrorCode.PROVIDER_ERROR, f"{self._base_url.host} gave an address that names none of its files."
+                ErrorCode.PROVIDER_ERROR, f"{self._google.base_url.host} gave an address that names none of its files."
             )
-        path = f"/files/{quote(file_id[1], safe='')}"
-        reply = self._exchange("GET", path, self._errors.lose_question)
+        path = f"/v1beta/files/{quote(file_id[1], safe='')}"
+        reply = self._google.ask("GET", path)
         if not reply.is_success:
             raise self._refuse_file(reply)
         file = read_file(reply.body)
         if file.state == "FAILED":
-            said = self._errors.clean(file.error.message if file.error else None)
+            said = self._google.errors.clean(file.error.message if file.error else None)
             raise VideoModelError(ErrorCode.PROVIDER_ERROR, said or "Google could not prepare the video's file.")
         if file.state != "ACTIVE":
             raise VideoModelError(
@@ -319,65 +273,57 @@ class GeminiVideoModel(VideoModelInterface):
                 transient=True,
                 retry_after_seconds=FILE_RETRY_SECONDS,
             )
-        return httpx.URL(f"{self._base_url}/v1beta{path}:download?alt=media")
+        return f"{self._google.base_url}{path}:download?alt=media"
 
-    def _refuse_file(self, reply: GeminiReply) -> VideoModelError:
+    def _refuse_file(self, reply: Reply) -> VideoModelError:
         """Map a refused file. The Files API says 403 of a file that it no longer has: the key has just been taken."""
         if reply.status_code == httpx.codes.FORBIDDEN:
-            said = self._errors.clean(reply.error.message) or ""
+            said = self._google.errors.clean(reply.error.message) or ""
             return VideoModelError(
                 ErrorCode.EXPIRED,
                 f"Google no longer has the video's file, which it keeps for 48 hours. {said}".rstrip(),
             )
-        return self._errors.refuse_question(reply)
-
-    def _follow_own(self, url: httpx.URL, headers: Mapping[str, str], stack: ExitStack) -> httpx.Response | httpx.URL:
-        """Ask Google's own origin for bytes, with the key.
-
-        Returns:
-            Its answer, or the address elsewhere that it leads to.
-        """
-        for _ in range(MAX_REDIRECTS + 1):
-            if _origin(url) != _origin(self._base_url):
-                return url
-            try:
-                response = stack.enter_context(
-                    self._http.stream(
-                        "GET",
-                        url,
-                        headers={**self._key_header, **headers},
-                        follow_redirects=False,
-                        timeout=self._timeout_seconds,
-                    )
-                )
-            except httpx.RequestError as error:
-                raise self._errors.lose_question(error) from error
-            if not response.has_redirect_location:
-                break
-            url = _join(url, response.headers["location"])
-        return response
-
-    def _read_pieces(self, response: httpx.Response) -> Iterator[bytes]:
-        try:
-            yield from response.iter_bytes()
-        except httpx.RequestError as error:
-            raise self._errors.lose_question(error) from error
+        return self._google.errors.refuse_question(reply)
 
 
-def _describe_format(request: VideoGenerationRequest) -> dict[str, Json]:
-    """Say a size in Google's words, before anything is sent."""
-    aspect_ratio = _ASPECT_RATIOS.get(Fraction(request.width, request.height))
-    resolution = _RESOLUTIONS.get(min(request.width, request.height))
-    if aspect_ratio is None or resolution is None:
-        raise VideoModelError(
-            ErrorCode.INVALID_REQUEST,
-            f"Gemini makes 16:9 and 9:16 videos whose shorter side is 360, 720, 1080 or 2160 pixels, not "
-            f"{request.size}. Nothing was submitted.",
-        )
-    return {"aspect_ratio": aspect_ratio, "resolution": resolution, "duration": f"{request.duration_seconds}s"}
+def _list_frames(request: VideoGenerationRequest) -> Mapping[str, str]:
+    """List a request's pictures by the tags that bind them, in the order in which Google takes them.
+
+    https://ai.google.dev/gemini-api/docs/omni, "Using tags in prompts to set image and video roles": <LAST_FRAME> must
+    be used with <FIRST_FRAME>.
+    """
+    if request.input_image is None:
+        if request.last_frame_image is not None:
+            raise VideoModelError(
+                ErrorCode.INVALID_REQUEST,
+                "Gemini takes a last frame only together with a first one; nothing was submitted. Give both pictures.",
+            )
+        return {}
+    frames = {"<FIRST_FRAME>": request.input_image}
+    if request.last_frame_image is not None:
+        frames["<LAST_FRAME>"] = request.last_frame_image
+    return frames
 
 
-def _describe_task(task: str) -> dict[str, Json]:
+def _bind_frames(prompt: str, tags: Mapping[str, str]) -> str:
+    """Say in the prompt which frame each picture is; without that the model decides what it is for.
+
+    Tags that the caller has written stay where they are: `[# Sources <FIRST_FRAME>@Image1]` must come first.
+    """
+    return " ".join([*(tag for tag in tags if tag not in prompt), prompt])
+
+
+def _lay_over(options: Mapping[str, object], fields: Mapping[str, object]) -> Mapping[str, object]:
+    """Lay our fields over the caller's, also inside objects: a `thinking_level` stands beside our `video_config`."""
+    merged = {**options, **fields}
+    for name, value in fields.items():
+        beneath = options.get(name)
+        if isinstance(value, Mapping) and isinstance(beneath, Mapping):
+            merged[name] = _lay_over(beneath, value)
+    return merged
+
+
+def _describe_task(task: str) -> Mapping[str, object]:
     return {"video_config": {"task": task}}
 
 
@@ -392,57 +338,5 @@ def _stream_inline(skimmer: BodySkimmer, data: str, mime_type: str | None, start
     )
 
 
-def _receive(response: httpx.Response, deadline: float, clock: Callable[[], float]) -> Iterator[bytes]:
-    """Take a body as it comes; each piece may come in time and the whole too late."""
-    for piece in response.iter_bytes():
-        if clock() > deadline:
-            raise httpx.ReadTimeout(f"the answer took more than {MAX_DOWNLOAD_SECONDS:.0f} s")
-        yield piece
-
-
-def _build_http_client() -> httpx.Client:
-    # No connection is kept: one that died while a Lambda was frozen would make the next paid POST look as if it had
-    # been sent and lost.
-    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    # httpx leaves a scheme's own port out.
-    return url.scheme, url.host, url.port
-
-
-def _join(base: httpx.URL, location: str) -> httpx.URL:
-    try:
-        return base.join(location)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise VideoModelError(
-            ErrorCode.PROVIDER_ERROR, f"{base.host} gave an address that is not a URL: {error}."
-        ) from error
-
-
 def _job_path(job_id: str) -> str:
-    return f"/interactions/{quote(_check_job_id(job_id), safe='')}"
-
-
-def _check_job_id(job_id: str) -> str:
-    if job_id in ("", ".", ".."):
-        raise VideoModelError(ErrorCode.INVALID_REQUEST, f"{job_id!r} is not the id of a job.")
-    return job_id
-
-
-def _check_base_url(base_url: str) -> httpx.URL:
-    try:
-        url = httpx.URL(base_url.rstrip("/"))
-    except (httpx.InvalidURL, ValueError) as error:
-        raise ConfigurationError(f"base_url is not a URL: {error}.") from error
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
-        raise ConfigurationError("base_url must read https://host, without a password, query or fragment.")
-    return url
-
-
-def _check_api_key(api_key: str) -> str:
-    if not re.fullmatch(r"[!-~]+", api_key):
-        raise ConfigurationError(
-            "api_key is empty, or holds a space, a line break or a character that no header takes; copy it again."
-        )
-    return api_key
+    return f"/v1beta/interactions/{quote_job_id(job_id)}"

@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from types import MappingProxyType
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -311,14 +311,13 @@ class WireInteraction(BaseModel):
     errors: Annotated[tuple[_WireError, ...], BeforeValidator(_keep_objects)] = ()
 
     @property
-    def video(self) -> WireVideo | None:
-        """Find the last clip that the model, not the user, put in."""
+    def videos(self) -> Sequence[WireVideo]:
+        """List the clips that the model, not the user, put in; the last one is what was asked for."""
         outputs = [
             *self.outputs,
             *(part for step in self.steps if step.type == "model_output" for part in step.content),
         ]
-        clips = [part for part in outputs if part.type == "video" and (part.data or part.uri)]
-        return clips[-1] if clips else None
+        return [part for part in outputs if part.type == "video" and (part.data or part.uri)]
 
     @property
     def reason(self) -> ReplyError:
@@ -335,6 +334,35 @@ class WireFile(BaseModel):
 
     state: OptionalText = None
     error: Annotated[_WireError | None, BeforeValidator(_keep_object)] = None
+
+
+class _WireEventData(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(min_length=1)
+
+
+class _WireEvent(BaseModel):
+    """A webhook's body (https://ai.google.dev/gemini-api/docs/webhooks, "Webhook envelope" and "Event catalog")."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: Literal[
+        "interaction.completed",
+        "interaction.failed",
+        "interaction.cancelled",
+        "interaction.requires_action",
+        "video.generated",
+    ]
+    data: _WireEventData
+
+
+def read_event(body: bytes) -> str | None:
+    """Find the id of the interaction that a webhook's body tells of."""
+    try:
+        return _WireEvent.model_validate_json(body).data.id
+    except ValidationError:
+        return None
 
 
 def read_interaction(body: object) -> WireInteraction | None:
@@ -362,7 +390,7 @@ def translate_interaction(
     status = _STATUSES.get(interaction.status, VideoStatus.IN_PROGRESS)
     error_code: ErrorCode | None = None
     error_message: str | None = None
-    if status is VideoStatus.COMPLETED and interaction.video is None:
+    if status is VideoStatus.COMPLETED and not interaction.videos:
         status = VideoStatus.FAILED
         error_code = errors.find_code(interaction.reason) or ErrorCode.CONTENT_POLICY
         ours = "Google ended the interaction without a video: its filters took it out."

@@ -17,6 +17,8 @@ from mediaposter.errors import ErrorCode
 MIN_POLL_SECONDS = 5.0
 # A credit costs a cent.
 _MICROS_PER_CREDIT = 10_000
+# No video costs ten million dollars: more is not a number of credits.
+_CREDITS_MAX = 1e9
 
 # The vendor's words for where a task stands; one that is not here means that it still runs.
 _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
@@ -58,7 +60,9 @@ def _read_percentage(value: object) -> int | None:
 
 def _read_cost_micros(value: object) -> int | None:
     credits_spent = _take_number(value.get("credits")) if isinstance(value, dict) else None
-    return None if credits_spent is None or credits_spent < 0 else round(credits_spent * _MICROS_PER_CREDIT)
+    if credits_spent is None or not 0 <= credits_spent <= _CREDITS_MAX:
+        return None
+    return round(credits_spent * _MICROS_PER_CREDIT)
 
 
 def _find_first_url(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Read the jobs of OpenAI's `/v1/videos`, as tolerantly as the servers that speak it differ."""
+"""Read the jobs and events of OpenAI's `/v1/videos`, as tolerantly as the servers that speak it differ."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mediaposter.ai.provider_reply import OptionalText, ProviderErrors, Reply, ReplyError, take_text
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
-from mediaposter.errors import ErrorCode
+from mediaposter.errors import ErrorCode, WebhookRejected
 from mediaposter.safe_http import parse_retry_after
 
 # What a machine-readable `code` or `type` means, in a refusal and in a failed job alike. Sentences are never matched.
@@ -71,6 +71,19 @@ def _read_percentage(value: object) -> int | None:
     return round(min(max(value, 0), 100))
 
 
+def _read_moment(value: object) -> datetime | None:
+    """Take Unix seconds, and anything else as absent."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+OptionalMoment = Annotated[datetime | None, BeforeValidator(_read_moment)]
+
+
 class WireJob(BaseModel):
     """The parts of a video object that all servers agree on, however they write them."""
 
@@ -83,12 +96,32 @@ class WireJob(BaseModel):
     error: ReplyError | None = None
     url: OptionalText = None
     video_url: OptionalText = None
+    # Exactly as it is: a lost submission is found by the prompt that was sent.
+    prompt: Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)] = None
+    created_at: OptionalMoment = None
+    created: OptionalMoment = None
 
 
 class _WirePage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     data: list[WireJob]
+
+
+class _WireSubject(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(min_length=1)
+
+
+class _WireEvent(BaseModel):
+    """A webhook's body, the same for all of OpenAI's events; the SDK has no type for those of videos."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    object: Literal["event"] = "event"
+    type: Literal["video.completed", "video.failed"]
+    data: _WireSubject
 
 
 def read_job(body: object) -> WireJob | None:
@@ -119,6 +152,21 @@ def read_jobs(body: object) -> list[WireJob] | None:
         return None
 
 
+def read_event(body: bytes) -> str:
+    """Find the id of the job that a webhook tells of.
+
+    Raises:
+        WebhookRejected: it tells of something else.
+    """
+    try:
+        return _WireEvent.model_validate_json(body).data.id
+    except ValidationError as error:
+        raise WebhookRejected(
+            "The webhook is signed, but it tells of no video that has ended: only video.completed and video.failed "
+            "are taken here. Subscribe this address to these two."
+        ) from error
+
+
 def translate_job(job: WireJob, reply: Reply, errors: ProviderErrors, *, job_id: str) -> VideoGenerationJob:
     """Say in our words what a server's reply says of a job."""
     status = _STATUSES.get(job.status, VideoStatus.IN_PROGRESS)
@@ -139,6 +187,8 @@ def translate_job(job: WireJob, reply: Reply, errors: ProviderErrors, *, job_id:
         error_code=error_code,
         error_message=error_message,
         retry_after_seconds=_read_pace(reply),
+        prompt=job.prompt,
+        created_at=job.created_at or job.created,
     )
 
 

@@ -32,24 +32,29 @@ def create_video_model(
     Raises:
         ConfigurationError: the provider, the variant, the key or the address is not known.
     """
-    # Only a name found on disk is imported, never the caller's text.
-    if name not in list_providers():
-        raise ConfigurationError(f"There is no provider {name[:80]!r}. There are: {', '.join(list_providers())}.")
+    model_class = find_model_class(name)
     entries = [entry for entry in (catalog or built_in_catalog()).models.values() if entry.provider == name]
     entry = next((entry for entry in entries if model_variant in (None, entry.name)), None)
     if entry is None:
         known = ", ".join(entry.name for entry in entries) or "none"
         raise ConfigurationError(f"The provider {name} has no variant {str(model_variant)[:80]!r}. It has: {known}.")
-    model_class = _find_model_class(name)
+    account = model_class.account or name
     return model_class(
-        model_variant=entry.name,
-        capabilities=entry.capabilities,
-        api_key=api_key or _read_setting(name, "API_KEY"),
-        base_url=base_url or _read_setting(name, "BASE_URL", default=model_class.default_base_url),
+        entry=entry,
+        api_key=api_key or _read_setting(account, "API_KEY", default=None if model_class.needs_api_key else ""),
+        base_url=base_url or _read_setting(account, "BASE_URL", default=model_class.default_base_url),
     )
 
 
-def _find_model_class(name: str) -> type[VideoModelInterface]:
+def find_model_class(name: str) -> type[VideoModelInterface]:
+    """Import the adapter of a provider, and nothing else's.
+
+    Raises:
+        ConfigurationError: there is no such provider, or its file defines no model.
+    """
+    # Only a name found on disk is imported, never the caller's text.
+    if name not in list_providers():
+        raise ConfigurationError(f"There is no provider {name[:80]!r}. There are: {', '.join(list_providers())}.")
     module = import_module(f"mediaposter.ai.{name}_model")
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, VideoModelInterface) and vars(value).get("provider") == name:
@@ -57,11 +62,12 @@ def _find_model_class(name: str) -> type[VideoModelInterface]:
     raise ConfigurationError(f"{module.__name__} defines no video model with provider = {name!r}.")
 
 
-# What the vendors' own SDKs read (openai-python, runwayml).
+# What the vendors' own SDKs read (openai-python, runwayml, fal-client).
 _VENDORS_VARIABLES = {
     ("sora", "API_KEY"): "OPENAI_API_KEY",
     ("sora", "BASE_URL"): "OPENAI_BASE_URL",
     ("runway", "API_KEY"): "RUNWAYML_API_SECRET",
+    ("fal", "API_KEY"): "FAL_KEY",
 }
 
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
+from mediaposter.ai.catalog import Capabilities, CatalogEntry, ImageRole
 from mediaposter.ai.waiting import wait_for_all
-from mediaposter.errors import ErrorCode, UnsupportedOperation
+from mediaposter.errors import ErrorCode, UnsupportedOperation, VideoModelError
 from mediaposter.streaming.ingest import VideoIngest
 from mediaposter.streaming.video_stream import VideoStream
+
+MAX_LIST_LIMIT = 100
+# A vendor's clock and ours agree no better; its times may be whole seconds.
+CLOCKS_APART = timedelta(seconds=5)
 
 __all__ = [
     "Capabilities",
@@ -47,7 +53,11 @@ class VideoStatus(StrEnum):
 class VideoGenerationRequest(BaseModel):
     """What to generate.
 
-    `input_image` is a path, an https URL or a data URI of the reference image.
+    Attributes:
+        input_image: a path, an https URL or a data URI of the picture that the video begins with.
+        last_frame_image: the same, of the picture that it ends with.
+        provider_options: fields of the vendor's own, sent as they are; they never replace what is said above.
+        idempotency_key: names this submission to the vendors that know what a repetition is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -58,6 +68,9 @@ class VideoGenerationRequest(BaseModel):
     height: int = Field(default=720, gt=0)
     duration_seconds: int = Field(default=8, gt=0)
     input_image: str | None = None
+    last_frame_image: str | None = None
+    provider_options: dict[str, JsonValue] = Field(default_factory=dict)
+    idempotency_key: str | None = None
 
     @property
     def size(self) -> str:
@@ -68,7 +81,8 @@ class VideoGenerationRequest(BaseModel):
 class VideoGenerationJob(BaseModel):
     """What a provider says of one generation.
 
-    `job_id` is opaque and carries everything a later call needs. `progress` is a percentage.
+    `job_id` is opaque and carries everything a later call needs. `progress` is a percentage. `prompt` and `created_at`
+    are told by the vendors that list jobs, so that a lost one can be found.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,28 +95,13 @@ class VideoGenerationJob(BaseModel):
     error_message: str | None = None
     retry_after_seconds: float | None = None
     cost_micros: int | None = None
+    prompt: str | None = None
+    created_at: AwareDatetime | None = None
 
     @property
     def cost_usd(self) -> Decimal | None:
         """Give the cost in dollars, when the provider told it."""
         return None if self.cost_micros is None else Decimal(self.cost_micros) / 1_000_000
-
-
-class Capabilities(BaseModel):
-    """What a model can do, as its row in the catalog says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    audio: bool = False
-    image_input: bool = False
-    remix: bool = False
-    extend: bool = False
-    edit: bool = False
-    cancel: bool = False
-    delete: bool = False
-    list_jobs: bool = False
-    webhook: bool = False
-    idempotent_submit: bool = False
 
 
 class VideoModelInterface(ABC):
@@ -113,16 +112,27 @@ class VideoModelInterface(ABC):
     """
 
     provider: ClassVar[str]
+    # Whose key and address it uses, when not its own: Pika's models live at fal.
+    account: ClassVar[str | None] = None
     # Where the vendor's own server is, if there is one.
     default_base_url: ClassVar[str | None] = None
+    needs_api_key: ClassVar[bool] = True
 
-    def __init__(
-        self, *, model_variant: str, capabilities: Capabilities, api_key: str = "", base_url: str = ""
-    ) -> None:
-        self.model_variant = model_variant
-        self.capabilities = capabilities
+    def __init__(self, *, entry: CatalogEntry, api_key: str = "", base_url: str = "") -> None:
+        """Take the model's row in the catalog, and the vendor's key and address."""
+        self.entry = entry
         self.api_key = api_key
         self.base_url = base_url
+
+    @property
+    def model_variant(self) -> str:
+        """Give the model's name in the catalog."""
+        return self.entry.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Tell what the model can do."""
+        return self.entry.capabilities
 
     @abstractmethod
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
@@ -150,6 +160,22 @@ class VideoModelInterface(ABC):
         Raises:
             VideoModelError: the provider did not hand it over.
         """
+
+    def check_images(self, request: VideoGenerationRequest) -> None:
+        """Refuse a picture in a role that this model has none for.
+
+        Raises:
+            VideoModelError: with code `invalid_request`; nothing was submitted.
+        """
+        for image, role in (
+            (request.input_image, ImageRole.FIRST_FRAME),
+            (request.last_frame_image, ImageRole.LAST_FRAME),
+        ):
+            if image is not None and role not in self.capabilities.image_roles:
+                raise VideoModelError(
+                    ErrorCode.INVALID_REQUEST,
+                    f"{self.model_variant} takes no picture as {role.replace('_', ' ')}; nothing was submitted.",
+                )
 
     def download_video(
         self,
@@ -230,6 +256,45 @@ class VideoModelInterface(ABC):
     def list_jobs(self, limit: int = 20) -> list[VideoGenerationJob]:
         """List the latest jobs at the provider, newest first."""
         self._unsupported("list_jobs")
+
+    def find_submitted(self, request: VideoGenerationRequest, *, submitted_after: datetime) -> list[VideoGenerationJob]:
+        """List the jobs at the provider that a lost submission may have started, oldest first.
+
+        Raises:
+            UnsupportedOperation: the provider does not list its jobs.
+            VideoModelError: it did not answer.
+        """
+        jobs = [
+            job
+            for job in self.list_jobs(limit=MAX_LIST_LIMIT)
+            if job.created_at is not None
+            and job.created_at >= submitted_after - CLOCKS_APART
+            and job.prompt == request.prompt
+        ]
+        return sorted(jobs, key=lambda job: job.created_at or submitted_after)
+
+    def parse_webhook(
+        self, headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str] = (), now: datetime
+    ) -> str:
+        """Verify a call that says it comes from the vendor, and find the job it speaks of: a hint to ask, no more.
+
+        Args:
+            headers: of the call.
+            body: as it came, byte for byte.
+            secrets: any of them may have signed it, where the vendor signs with a secret.
+            now: a signature far from it is stale.
+
+        Returns:
+            What `webhook_key` gives for the job.
+
+        Raises:
+            WebhookRejected: it is unsigned, stale, or not the vendor's.
+        """
+        self._unsupported("parse_webhook")
+
+    def webhook_key(self, job_id: str) -> str:
+        """Give the part of a `job_id` that the vendor's webhooks name the job by."""
+        return job_id
 
     def _unsupported(self, operation: str) -> NoReturn:
         raise UnsupportedOperation(f"{self.provider}/{self.model_variant}", operation)

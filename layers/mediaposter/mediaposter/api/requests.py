@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+)
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import File, FormParser, parse_options_header
 
@@ -13,6 +22,8 @@ from mediaposter.ai.catalog import PROMPT_MAX_CHARACTERS
 from mediaposter.errors import InvalidRequest
 from mediaposter.publishing.targets import TARGETS_MAX, AnyTarget
 
+FALLBACK_MODELS_MAX = 4  # the state machine's bound on how often another model takes over
+PROVIDER_OPTIONS_MAX = 32
 METADATA_PAIRS_MAX = 16  # as in OpenAI's other resources
 
 
@@ -65,6 +76,18 @@ class CreateVideoRequest(BaseModel):
     metadata: Annotated[
         dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], MetadataText],
         Field(max_length=METADATA_PAIRS_MAX),
+        BeforeValidator(_parse_json_text),
+    ] = {}
+    # Left out, the stack's own chain holds; an empty one means none.
+    fallback_models: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=128)]] | None,
+        Field(max_length=FALLBACK_MODELS_MAX),
+        BeforeValidator(_parse_json_text),
+    ] = None
+    resubmit: bool = False
+    provider_options: Annotated[
+        dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], JsonValue],
+        Field(max_length=PROVIDER_OPTIONS_MAX),
         BeforeValidator(_parse_json_text),
     ] = {}
     publish: Annotated[

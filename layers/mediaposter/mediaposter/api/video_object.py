@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.library.posts import Post, PostState
 from mediaposter.library.probe import Probe
-from mediaposter.library.videos import Stage, Video
+from mediaposter.library.videos import Stage, Video, VideoFailure
 
 
 class VideoErrorObject(BaseModel):
@@ -50,6 +50,8 @@ class AttemptObject(BaseModel):
     model: str
     started_at: int
     provider_job_id: str | None
+    error: VideoErrorObject | None
+    cost_usd: str | None
 
 
 class VideoObject(BaseModel):
@@ -75,6 +77,8 @@ class VideoObject(BaseModel):
     provider: str
     resolved_model: str
     attempts: list[AttemptObject]
+    fallback_models: list[str]
+    warnings: list[str]
     cost_estimate_usd: str
     cost_usd: str | None
     size_bytes: int | None
@@ -96,7 +100,7 @@ def present_video(video: Video, posts: Iterable[Post]) -> VideoObject:
         seconds=str(video.seconds),
         size=video.size,
         prompt=video.prompt,
-        error=VideoErrorObject(code=video.failure.code, message=video.failure.message) if video.failure else None,
+        error=_present_failure(video.failure),
         stage=video.stage,
         provider=video.provider,
         resolved_model=video.resolved_model,
@@ -106,11 +110,15 @@ def present_video(video: Video, posts: Iterable[Post]) -> VideoObject:
                 model=attempt.model,
                 started_at=int(attempt.started_at.timestamp()),
                 provider_job_id=attempt.provider_job_id,
+                error=_present_failure(attempt.failure),
+                cost_usd=_show_cost(attempt.cost_micros),
             )
             for attempt in video.attempts
         ],
+        fallback_models=[candidate.model for candidate in video.fallbacks],
+        warnings=list(video.warnings),
         cost_estimate_usd=_to_dollars(video.cost_estimate_micros),
-        cost_usd=None if video.cost_micros is None else _to_dollars(video.cost_micros),
+        cost_usd=_show_cost(video.cost_micros),
         size_bytes=video.stored.size_bytes if video.stored else None,
         sha256=video.stored.sha256 if video.stored else None,
         probe=video.stored.probe if video.stored else None,
@@ -131,6 +139,14 @@ def _present_post(post: Post) -> PostObject:
         scheduled_time=post.scheduled_time,
         error=error,
     )
+
+
+def _present_failure(failure: VideoFailure | None) -> VideoErrorObject | None:
+    return VideoErrorObject(code=failure.code, message=failure.message) if failure else None
+
+
+def _show_cost(micros: int | None) -> str | None:
+    return None if micros is None else _to_dollars(micros)
 
 
 def _to_dollars(micros: int) -> str:

@@ -21,7 +21,7 @@ from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mediaposter.errors import Conflict, NotFound
+from mediaposter.errors import ConfigurationError, Conflict, NotFound
 from mediaposter.library.probe import Probe, draw_thumbnail, probe_video
 from mediaposter.streaming.ingest import MAX_VIDEO_BYTES, OpenStream, VideoIngest
 from mediaposter.streaming.video_stream import VideoStream
@@ -63,6 +63,23 @@ class MediaLibrary:
         self._s3 = s3_client
         self._bucket = bucket
         self._spool_directory = spool_directory
+
+    def read_text(self, key: str) -> str:
+        """Read a small file of the stack's owner.
+
+        Raises:
+            ConfigurationError: it is not there, or not UTF-8.
+        """
+        try:
+            content = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except self._s3.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING_CODES:
+                raise ConfigurationError(f"There is no {key} in the bucket {self._bucket}. Put it there.") from error
+            raise
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"The file {key} is not UTF-8.") from error
 
     def store_video(
         self,

@@ -14,7 +14,7 @@ from mediaposter.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, PutTypeDef, TransactWriteItemTypeDef
 
 
 class Key(NamedTuple):
@@ -88,28 +88,26 @@ class LibraryTable:
         Raises:
             Conflict: one of them is there already.
         """
-        puts: list[TransactWriteItemTypeDef] = [
-            {
-                "Put": {
-                    "TableName": self.name,
-                    "Item": _to_item(record),
-                    "ConditionExpression": "attribute_not_exists(pk)",
-                }
-            }
-            for record in records
-        ]
         try:
-            self._client.transact_write_items(TransactItems=puts)
+            self._client.transact_write_items(TransactItems=[self._put_new(record) for record in records])
         except ClientError as error:
             raise _translate(error, f"{records[0].key.pk} exists already.") from error
 
-    def replace(self, record: Record, *, expected_version: int, allowed: Mapping[str, Sequence[str]]) -> None:
+    def replace(
+        self,
+        record: Record,
+        *,
+        expected_version: int,
+        allowed: Mapping[str, Sequence[str]],
+        also_create: Sequence[Record] = (),
+    ) -> None:
         """Put a record over the version it was made from, if its states still allow that.
 
         Args:
             record: the new content.
             expected_version: the version that was read.
             allowed: for each state attribute, the values it may have now.
+            also_create: new records that are put with it, all or none.
 
         Raises:
             Conflict: another writer came first.
@@ -122,16 +120,31 @@ class LibraryTable:
             placeholders = [f":state{index}x{position}" for position in range(len(states))]
             values.update(zip(placeholders, states, strict=True))
             conditions.append(f"#state{index} IN ({', '.join(placeholders)})")
+        put: PutTypeDef = {
+            "TableName": self.name,
+            "Item": _to_item(record),
+            "ConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": _encode(values),
+        }
         try:
-            self._client.put_item(
-                TableName=self.name,
-                Item=_to_item(record),
-                ConditionExpression=" AND ".join(conditions),
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=_encode(values),
-            )
+            if also_create:
+                self._client.transact_write_items(
+                    TransactItems=[{"Put": put}, *(self._put_new(new) for new in also_create)]
+                )
+            else:
+                self._client.put_item(**put)
         except ClientError as error:
             raise _translate(error, f"{record.key.pk} {record.key.sk} changed meanwhile.") from error
+
+    def _put_new(self, record: Record) -> TransactWriteItemTypeDef:
+        return {
+            "Put": {
+                "TableName": self.name,
+                "Item": _to_item(record),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
 
 
 def _to_item(record: Record) -> dict[str, AttributeValueTypeDef]:

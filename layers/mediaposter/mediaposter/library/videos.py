@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    computed_field,
+)
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.errors import Conflict, ErrorCode
+from mediaposter.errors import Conflict, ErrorCode, NotFound
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import Post
 from mediaposter.library.table import Key, LibraryTable, Record
@@ -30,10 +40,10 @@ class Stage(StrEnum):
     DONE = "done"
 
 
-# From which stages each stage is reached. What is not here cannot happen. Back from submitting to
-# queued only when the provider certainly accepted nothing.
+# From which stages each stage is reached. What is not here cannot happen. Back to queued a video goes when its
+# provider certainly accepted nothing, when another model takes over, or when its owner asked to send it again.
 EARLIER_STAGES: Mapping[Stage, tuple[Stage, ...]] = {
-    Stage.QUEUED: (Stage.SUBMITTING,),
+    Stage.QUEUED: (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING),
     Stage.SUBMITTING: (Stage.QUEUED,),
     Stage.RENDERING: (Stage.SUBMITTING,),
     Stage.STORING: (Stage.RENDERING,),
@@ -56,7 +66,7 @@ class VideoFailure(BaseModel):
 
 
 class Attempt(BaseModel):
-    """One submission to a provider."""
+    """One submission to a provider: what became of it, and what it cost. Nothing is what a refused one costs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,14 +74,42 @@ class Attempt(BaseModel):
     model: str
     started_at: AwareDatetime
     provider_job_id: str | None = None
+    failure: VideoFailure | None = None
+    cost_micros: int | None = None
+
+
+class Candidate(BaseModel):
+    """A model that takes over when the one before it refuses, and the video it would make."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    provider: str
+    seconds: int
+    size: str
+    cost_estimate_micros: int
+    expected_render_seconds: int
+    warnings: tuple[str, ...] = ()
+
+
+def _read_json_text(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+# Kept as text: DynamoDB has no floats, and these are the vendor's own fields, whatever they are.
+ProviderOptions = Annotated[
+    dict[str, JsonValue], BeforeValidator(_read_json_text), PlainSerializer(json.dumps, when_used="json")
+]
 
 
 class Video(Record):
     """One video, from the request to the kept MP4.
 
-    `model` is what was asked for, `resolved_model` the catalog's name. `lease_expires_at` bounds the
-    provider call that a `submitting` record announces; `deadline_at` ends the generation, and is set by
-    the first step of the execution. Money is in micro-dollars.
+    `model` is what was asked for, `resolved_model` the catalog's name, `fallbacks` the models still to be tried after
+    it. `warnings` say where the video differs from what was asked for. `resubmit` is the owner's word to send a lost
+    submission again, at the risk of paying twice. `lease_expires_at` bounds the provider call that a `submitting`
+    record announces; `deadline_at` ends the generation, and is set by the first step of the execution. Money is in
+    micro-dollars.
     """
 
     id: str
@@ -86,6 +124,10 @@ class Video(Record):
     seconds: int
     size: str
     metadata: dict[str, str] = Field(default_factory=dict)
+    provider_options: ProviderOptions = Field(default_factory=dict)
+    fallbacks: tuple[Candidate, ...] = ()
+    resubmit: bool = False
+    warnings: tuple[str, ...] = ()
     progress: int = 0
     attempts: tuple[Attempt, ...] = ()
     provider_job_id: str | None = None
@@ -94,6 +136,7 @@ class Video(Record):
     rendering_since: AwareDatetime | None = None
     failure: VideoFailure | None = None
     cost_estimate_micros: int
+    expected_render_seconds: int
     cost_micros: int | None = None
     stored: StoredVideo | None = None
     completed_at: AwareDatetime | None = None
@@ -117,6 +160,24 @@ class Video(Record):
         """List a video under the start index only while nothing has taken it up: the sweep reads that."""
         waits = self.stage is Stage.QUEUED and self.failure is None and self.deadline_at is None
         return {"awaiting_start": "yes"} if waits else {}
+
+
+class JobClaim(Record):
+    """Which video a provider's job belongs to: a job is taken by one video alone."""
+
+    provider: str
+    job: str
+    video_id: str
+
+    @property
+    def key(self) -> Key:
+        """Give the primary key."""
+        return job_key(self.provider, self.job)
+
+
+def job_key(provider: str, job: str) -> Key:
+    """Give the primary key of a claim."""
+    return Key(f"JOB#{provider}#{job}", "JOB")
 
 
 def video_key(video_id: str) -> Key:
@@ -166,6 +227,24 @@ class VideoLibrary:
         """
         return self._replace(video, STAGES_THAT_CAN_FAIL, now, failure=failure, lease_expires_at=None, **changes)
 
+    def keep_job(self, video: Video, job: str, *, now: datetime, **changes: Any) -> Video:
+        """Write down that a provider's job renders a video, and that it renders no other.
+
+        Raises:
+            Conflict: the record changed since it was read, or the job is another video's.
+        """
+        claim = JobClaim(provider=video.provider, job=job, video_id=video.id)
+        return self._replace(
+            video, EARLIER_STAGES[Stage.RENDERING], now, stage=Stage.RENDERING, also_create=[claim], **changes
+        )
+
+    def find_video_of_job(self, provider: str, job: str) -> str | None:
+        """Find the id of the video that a provider's job renders."""
+        try:
+            return JobClaim.model_validate(self._table.get(job_key(provider, job))).video_id
+        except NotFound:
+            return None
+
     def list_never_started(self, *, older_than: timedelta, now: datetime) -> list[str]:
         """List the ids of videos that no execution took up, oldest first, at most 100."""
         partition_keys = self._table.query_index(
@@ -177,7 +256,15 @@ class VideoLibrary:
         )
         return [key.removeprefix("VIDEO#") for key in partition_keys]
 
-    def _replace(self, video: Video, earlier: tuple[Stage, ...], now: datetime, **changes: Any) -> Video:
+    def _replace(
+        self,
+        video: Video,
+        earlier: tuple[Stage, ...],
+        now: datetime,
+        *,
+        also_create: Sequence[Record] = (),
+        **changes: Any,
+    ) -> Video:
         if video.failure is not None or video.stage not in earlier:
             raise Conflict(f"The video {video.id} is {video.status} at {video.stage} and stays so.")
         changed = video.model_copy(update={**changes, "version": video.version + 1, "updated_at": now})
@@ -185,6 +272,7 @@ class VideoLibrary:
             changed,
             expected_version=video.version,
             allowed={"stage": earlier, "status": [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS, VideoStatus.COMPLETED]},
+            also_create=also_create,
         )
         return changed
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
-from mediaposter.ai.catalog import Catalog, parse_size
+from mediaposter.ai.catalog import parse_size
 from mediaposter.ai.video_model_interface import (
     VideoGenerationJob,
     VideoGenerationRequest,
@@ -21,8 +21,10 @@ from mediaposter.errors import (
     SubmissionUnknown,
     VideoModelError,
 )
+from mediaposter.library.render_times import RenderTimesLibrary
 from mediaposter.library.videos import Attempt, Stage, Video, VideoFailure, VideoLibrary
-from mediaposter.pipeline.steps import Outcome, StepInput, StepResult, wait
+from mediaposter.pipeline.pacing import choose_wait_seconds
+from mediaposter.pipeline.steps import CheckInput, Outcome, StepInput, StepResult, wait
 
 Clock = Callable[[], datetime]
 # Give the model that renders a video; raises ConfigurationError when its key or address is missing.
@@ -30,31 +32,42 @@ Models = Callable[[Video], VideoModelInterface]
 
 # These two bound the execution's history; the machine's own bounds are a little higher.
 STARTS_MAX = 60
-POLLS_MAX = 250
-POLL_FLOOR_SECONDS = 5.0
-# A late answer costs at most this part of the time the render has taken, and polls grow only with its logarithm.
-POLL_PART_OF_ELAPSED = 1 / 40
-FIRST_WAIT_PART_OF_EXPECTED = 0.6
+POLLS_MAX = 220
+# How long to wait before looking again at a record that another worker is moving.
+LOOK_SECONDS = 5
+LOOK_AGAIN_SECONDS = 30.0
+# An owner who asks for it risks paying this many times more, and no oftener.
+RESUBMITS_MAX = 2
+# Refusals that say something about the provider, not about the video: another may not refuse.
+CODES_OF_THE_PROVIDER = frozenset(
+    {
+        ErrorCode.AUTHENTICATION,
+        ErrorCode.INSUFFICIENT_CREDIT,
+        ErrorCode.MODEL_NOT_FOUND,
+        ErrorCode.PROVIDER_ERROR,
+        ErrorCode.RATE_LIMITED,
+    }
+)
 # A job the provider has just accepted may not be readable yet.
 NEW_JOB_GRACE = timedelta(seconds=60)
 
 
 class StartGeneration:
-    """Submit a video to its model, at most once."""
+    """Submit a video to its model, at most once, and to the next one when that refuses."""
 
     def __init__(
         self,
         *,
         library: VideoLibrary,
         models: Models,
-        catalog: Catalog,
+        render_times: RenderTimesLibrary,
         clock: Clock,
         lease_seconds: int,
         timeout_seconds: int,
     ) -> None:
         self._library = library
         self._models = models
-        self._catalog = catalog
+        self._render_times = render_times
         self._clock = clock
         # Longer than StartFunction may run: when it has passed, whoever announced the call is dead.
         self._lease = timedelta(seconds=lease_seconds)
@@ -70,88 +83,185 @@ class StartGeneration:
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
         if video.stage is Stage.SUBMITTING:
-            return self._look(video, now)
+            return self._look(video, step.attempt)
         if video.stage is not Stage.QUEUED:
-            return StepResult(outcome=Outcome.STARTED, wait_seconds=int(POLL_FLOOR_SECONDS))
+            return StepResult(outcome=Outcome.STARTED, wait_seconds=LOOK_SECONDS)
 
+        attempts = _open_attempt(video, now)
+        deadline_at = video.deadline_at or now + self._timeout
         try:
             model = self._models(video)
         except ConfigurationError as error:
-            return self._fail(video, ErrorCode.AUTHENTICATION, str(error))
-        deadline_at = video.deadline_at or now + self._timeout
-        attempt = Attempt(provider=video.provider, model=video.resolved_model, started_at=now)
+            video = video.model_copy(update={"attempts": attempts, "deadline_at": deadline_at})
+            return self._take_refusal(video, VideoModelError(ErrorCode.AUTHENTICATION, str(error)), step.attempt)
         try:
             video = self._library.advance(
                 video,
                 Stage.SUBMITTING,
                 now=now,
-                attempts=(*video.attempts, attempt),
+                attempts=attempts,
                 lease_expires_at=now + self._lease,
                 deadline_at=deadline_at,
             )
         except Conflict:
-            return wait(POLL_FLOOR_SECONDS)
+            return wait(LOOK_SECONDS)
+        return self._submit(video, model, step.attempt)
 
+    def _submit(self, video: Video, model: VideoModelInterface, tries: int) -> StepResult:
         try:
             job = model.create_video(_to_generation_request(video))
         except SubmissionUnknown as error:
-            return self._fail(video, error.code, explain_unknown(error.message))
+            return self._take_unknown(video, model, error.message, tries)
         except VideoModelError as error:
-            return self._take_refusal(video, error, deadline_at, step.attempt)
-        return self._keep_job(video, job)
+            return self._take_refusal(video, error, tries)
+        return self._keep_job(video, model, job)
 
-    def _look(self, video: Video, now: datetime) -> StepResult:
-        if video.lease_expires_at is not None and now < video.lease_expires_at:
-            return wait((video.lease_expires_at - now).total_seconds())
-        return self._fail(
-            video, ErrorCode.SUBMISSION_UNKNOWN, explain_unknown("The process that submitted it was lost.")
+    def _take_unknown(self, video: Video, model: VideoModelInterface, message: str, tries: int) -> StepResult:
+        """Leave a lost submission as it is for a while, where its fate can be found out then."""
+        can_tell = model.capabilities.idempotent_submit or model.capabilities.list_jobs
+        if not can_tell or self._is_last(video, tries):
+            return self._leave_unknown(video, message)
+        ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message)
+        self._library.note(video, now=self._clock(), attempts=ended.attempts)
+        return self._wait_for_lease(video)
+
+    def _look(self, video: Video, tries: int) -> StepResult:
+        """Find out what became of a submission that nobody reported, once whoever made it is certainly dead."""
+        if video.lease_expires_at is not None and self._clock() < video.lease_expires_at:
+            return self._wait_for_lease(video)
+        lost = video.attempts[-1].failure
+        message = lost.message if lost else "The process that submitted it was lost."
+        try:
+            model = self._models(video)
+            if model.capabilities.idempotent_submit and not self._is_last(video, tries):
+                return self._repeat(video, model, message, tries)
+            if model.capabilities.list_jobs:
+                job = self._find_job(video, model)
+                if job is not None:
+                    return self._keep_job(video, model, job, started_at=job.created_at)
+                message = f"{message} It is not in the provider's list of jobs."
+        except (ConfigurationError, VideoModelError) as error:
+            # A missing key can be put there meanwhile.
+            may_pass = isinstance(error, ConfigurationError) or error.transient
+            if may_pass and not self._is_last(video, tries):
+                return wait(LOOK_AGAIN_SECONDS)
+        return self._leave_unknown(video, message)
+
+    def _repeat(self, video: Video, model: VideoModelInterface, message: str, tries: int) -> StepResult:
+        """Submit again under the same key: the provider knows it, and answers for the first submission."""
+        now = self._clock()
+        attempts = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message).attempts
+        try:
+            video = self._library.note(video, now=now, attempts=attempts, lease_expires_at=now + self._lease)
+        except Conflict:
+            return wait(LOOK_SECONDS)
+        return self._submit(video, model, tries)
+
+    def _find_job(self, video: Video, model: VideoModelInterface) -> VideoGenerationJob | None:
+        """Find the oldest job in the provider's list that the submission may have started and no video has."""
+        request = _to_generation_request(video)
+        for job in model.find_submitted(request, submitted_after=video.attempts[-1].started_at):
+            if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None:
+                return job
+        return None
+
+    def _leave_unknown(self, video: Video, message: str) -> StepResult:
+        """Send it again if the owner said so, else leave it to a person."""
+        now = self._clock()
+        ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message)
+        if not video.resubmit or sum(map(_is_lost, ended.attempts)) > RESUBMITS_MAX:
+            ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, explain_unknown(message))
+            return fail(self._library, video, ended, now)
+        self._library.advance(
+            video,
+            Stage.QUEUED,
+            now=now,
+            attempts=ended.attempts,
+            lease_expires_at=None,
+            warnings=(*video.warnings, f"resubmit: a submission to {video.provider} was lost and sent again."),
         )
+        return wait(LOOK_SECONDS)
 
-    def _take_refusal(self, video: Video, error: VideoModelError, deadline_at: datetime, attempt: int) -> StepResult:
-        """Come back later if that may help and the deadline allows it; the provider accepted nothing."""
+    def _take_refusal(self, video: Video, error: VideoModelError, tries: int) -> StepResult:
+        """Come back later if that may help and there is time; else let the next model try, if another may not refuse.
+
+        The provider accepted nothing.
+        """
         now = self._clock()
         wait_seconds = error.retry_after_seconds or 30.0
-        is_too_late = attempt >= STARTS_MAX or now + timedelta(seconds=wait_seconds) > deadline_at
-        if not error.transient or is_too_late:
-            return self._fail(video, error.code, error.message)
-        self._library.advance(video, Stage.QUEUED, now=now, attempts=video.attempts[:-1], lease_expires_at=None)
+        if _is_lost(video.attempts[-1]):
+            return self._take_refused_look(video, error, wait_seconds, tries)
+        is_too_late = tries >= STARTS_MAX or now + timedelta(seconds=wait_seconds) > _end_of_patience(video, now)
+        if error.transient and not is_too_late:
+            self._library.advance(video, Stage.QUEUED, now=now, attempts=video.attempts, lease_expires_at=None)
+            return wait(wait_seconds)
+        ended = end_attempt(video, error.code, error.message, cost_micros=0)
+        if can_fall_back(video, error.code):
+            fall_back(self._library, video, ended, now)
+            return wait(1)
+        return fail(self._library, video, ended, now)
+
+    def _take_refused_look(self, video: Video, error: VideoModelError, wait_seconds: float, tries: int) -> StepResult:
+        """Go on looking: a refusal of the repetition says nothing about the submission that was lost."""
+        if not error.transient or self._is_last(video, tries):
+            return self._leave_unknown(video, error.message)
+        lease_expires_at = self._clock() + timedelta(seconds=wait_seconds)
+        self._library.note(video, now=self._clock(), lease_expires_at=lease_expires_at)
         return wait(wait_seconds)
 
-    def _keep_job(self, video: Video, job: VideoGenerationJob) -> StepResult:
+    def _keep_job(
+        self,
+        video: Video,
+        model: VideoModelInterface,
+        job: VideoGenerationJob,
+        *,
+        started_at: datetime | None = None,
+    ) -> StepResult:
+        """Write down the job, which started just now unless it was found."""
         now = self._clock()
-        attempt = video.attempts[-1].model_copy(update={"provider_job_id": job.job_id})
+        rendering_since = min(started_at or now, now)
+        attempt = video.attempts[-1].model_copy(update={"provider_job_id": job.job_id, "failure": None})
         try:
-            self._library.advance(
+            self._library.keep_job(
                 video,
-                Stage.RENDERING,
+                model.webhook_key(job.job_id),
                 now=now,
                 provider_job_id=job.job_id,
                 attempts=(*video.attempts[:-1], attempt),
-                rendering_since=now,
+                rendering_since=rendering_since,
                 lease_expires_at=None,
             )
         except Conflict as error:
             # Paid for, and the record no longer waits for it: the log must at least name it.
             raise MediaPosterError(
-                f"{video.provider} accepted job {job.job_id}, but {video.id} was closed meanwhile."
+                f"{video.provider} accepted job {job.job_id}, but {video.id} was closed, or another video took the "
+                "job, meanwhile."
             ) from error
-        expected_seconds = self._catalog.get(video.resolved_model).expected_render_seconds
-        first_wait = job.retry_after_seconds or expected_seconds * FIRST_WAIT_PART_OF_EXPECTED
-        return StepResult(outcome=Outcome.STARTED, wait_seconds=wait(first_wait).wait_seconds)
+        times = self._render_times.get(video.resolved_model, expected_seconds=video.expected_render_seconds)
+        elapsed_seconds = (now - rendering_since).total_seconds()
+        wait_seconds = choose_wait_seconds(times, elapsed_seconds=elapsed_seconds, hint_seconds=job.retry_after_seconds)
+        return StepResult(outcome=Outcome.STARTED, wait_seconds=wait(wait_seconds).wait_seconds)
 
-    def _fail(self, video: Video, code: ErrorCode, message: str) -> StepResult:
-        return _fail(self._library, video, code, message, self._clock())
+    def _wait_for_lease(self, video: Video) -> StepResult:
+        now = self._clock()
+        return wait(((video.lease_expires_at or now) - now).total_seconds())
+
+    def _is_last(self, video: Video, tries: int) -> bool:
+        return tries >= STARTS_MAX or (video.deadline_at is not None and self._clock() >= video.deadline_at)
 
 
 class CheckGeneration:
     """Ask how a generation stands."""
 
-    def __init__(self, *, library: VideoLibrary, models: Models, clock: Clock) -> None:
+    def __init__(
+        self, *, library: VideoLibrary, models: Models, render_times: RenderTimesLibrary, clock: Clock
+    ) -> None:
         self._library = library
         self._models = models
+        self._render_times = render_times
         self._clock = clock
 
-    def __call__(self, step: StepInput) -> StepResult:
+    def __call__(self, step: CheckInput) -> StepResult:
         """Ask once, and say when to ask again. A fault of one question never ends a paid render."""
         video = self._library.get(step.video_id)
         if video.failure is not None:
@@ -170,26 +280,31 @@ class CheckGeneration:
             return self._take_fault(video, error, last_poll=last_poll)
 
         if job.status is VideoStatus.COMPLETED:
-            self._library.advance(video, Stage.STORING, now=now, progress=100, cost_micros=job.cost_micros)
+            attempt = video.attempts[-1].model_copy(update={"cost_micros": job.cost_micros})
+            attempts = (*video.attempts[:-1], attempt)
+            self._library.advance(
+                video, Stage.STORING, now=now, progress=100, attempts=attempts, cost_micros=add_costs(attempts)
+            )
+            self._learn(video, step, now)
             return StepResult(outcome=Outcome.COMPLETED)
         if job.status is VideoStatus.FAILED:
             code = job.error_code or ErrorCode.PROVIDER_ERROR
             message = job.error_message or f"{video.provider} gave no reason."
             # Some vendors charge for a render they refuse to hand over.
-            failure = VideoFailure(code=code, message=message)
-            self._library.fail(video, failure, now=now, cost_micros=job.cost_micros)
-            return StepResult(outcome=Outcome.FAILED)
+            ended = end_attempt(video, code, message, cost_micros=job.cost_micros)
+            if can_fall_back(video, code):
+                fall_back(self._library, video, ended, now)
+                return StepResult(outcome=Outcome.NEXT_MODEL)
+            return fail(self._library, video, ended, now)
         if last_poll:
-            return _fail(
-                self._library,
-                video,
-                ErrorCode.TIMEOUT,
-                f"{video.provider} had not finished the video in time; its job {job.job_id} may still end there.",
-                now,
-            )
-        if job.progress is not None and job.progress > video.progress:
-            video = self._library.note(video, now=now, progress=job.progress)
-        return wait(max(job.retry_after_seconds or 0.0, self._next_wait_seconds(video, now)))
+            message = f"{video.provider} had not finished the video in time; its job {job.job_id} may still end there."
+            ended = end_attempt(video, ErrorCode.TIMEOUT, message)
+            return fail(self._library, video, ended, now)
+        # Progress that stands still tells nothing.
+        progress = job.progress if job.progress is not None and job.progress > video.progress else None
+        if progress is not None:
+            video = self._library.note(video, now=now, progress=progress)
+        return self._wait(video, now, progress=progress, hint_seconds=job.retry_after_seconds)
 
     def _take_fault(self, video: Video, error: VideoModelError, *, last_poll: bool) -> StepResult:
         now = self._clock()
@@ -198,28 +313,125 @@ class CheckGeneration:
         # A refused key can be mended while the render goes on; only the deadline ends that.
         if is_gone or last_poll:
             code = ErrorCode.TIMEOUT if error.transient else error.code
-            return _fail(self._library, video, code, error.message, now)
-        return wait(max(error.retry_after_seconds or 0.0, self._next_wait_seconds(video, now)))
+            ended = end_attempt(video, code, error.message)
+            return fail(self._library, video, ended, now)
+        return self._wait(video, now, hint_seconds=error.retry_after_seconds)
 
-    def _next_wait_seconds(self, video: Video, now: datetime) -> float:
-        elapsed = (now - (video.rendering_since or now)).total_seconds()
-        return max(POLL_FLOOR_SECONDS, elapsed * POLL_PART_OF_ELAPSED)
+    def _wait(
+        self, video: Video, now: datetime, *, hint_seconds: float | None, progress: int | None = None
+    ) -> StepResult:
+        times = self._render_times.get(video.resolved_model, expected_seconds=video.expected_render_seconds)
+        return wait(
+            choose_wait_seconds(
+                times, elapsed_seconds=_count_seconds(video, now), progress=progress, hint_seconds=hint_seconds
+            )
+        )
+
+    def _learn(self, video: Video, step: CheckInput, now: datetime) -> None:
+        """Remember how long the render took: it ended some time after the question before this one."""
+        done_seconds = _count_seconds(video, now)
+        self._render_times.learn(
+            video.resolved_model,
+            expected_seconds=video.expected_render_seconds,
+            running_seconds=max(done_seconds - step.waited_seconds, 0.0) if step.attempt > 1 else 0.0,
+            done_seconds=done_seconds,
+        )
+
+
+def _count_seconds(video: Video, now: datetime) -> float:
+    """Count the seconds since the render began."""
+    return (now - (video.rendering_since or now)).total_seconds()
 
 
 def _to_generation_request(video: Video) -> VideoGenerationRequest:
     width, height = parse_size(video.size)
     return VideoGenerationRequest(
         prompt=video.prompt,
-        model=video.resolved_model,
         width=width,
         height=height,
         duration_seconds=video.seconds,
+        provider_options=video.provider_options,
+        # The same for every submission of one attempt: a provider that knows what a repetition is makes one video.
+        idempotency_key=f"{video.id}-{len(video.attempts)}",
     )
 
 
-def _fail(library: VideoLibrary, video: Video, code: ErrorCode, message: str, now: datetime) -> StepResult:
-    library.fail(video, VideoFailure(code=code, message=message), now=now)
+def _open_attempt(video: Video, now: datetime) -> tuple[Attempt, ...]:
+    """Go on with an attempt that was put off, or begin a new one."""
+    last = video.attempts[-1] if video.attempts else None
+    if last is not None and last.failure is None and last.provider_job_id is None:
+        return video.attempts
+    return (*video.attempts, Attempt(provider=video.provider, model=video.resolved_model, started_at=now))
+
+
+class EndedAttempt(NamedTuple):
+    """Why the last attempt failed, and all attempts with that written down."""
+
+    failure: VideoFailure
+    attempts: tuple[Attempt, ...]
+
+
+def end_attempt(video: Video, code: ErrorCode, message: str, *, cost_micros: int | None = None) -> EndedAttempt:
+    """Write down how the last attempt failed, and what it cost, if that is known."""
+    failure = VideoFailure(code=code, message=message)
+    last = video.attempts[-1].model_copy(update={"failure": failure, "cost_micros": cost_micros})
+    return EndedAttempt(failure, (*video.attempts[:-1], last))
+
+
+def add_costs(attempts: tuple[Attempt, ...]) -> int | None:
+    """Add up what the attempts cost; what none of them told is not known."""
+    costs = [attempt.cost_micros for attempt in attempts]
+    return None if costs[-1] is None else sum(cost for cost in costs if cost is not None)
+
+
+def _end_of_patience(video: Video, now: datetime) -> datetime:
+    """Tell until when a busy provider is waited for: the models still to be tried have an equal part of the time."""
+    started_at = video.attempts[-1].started_at
+    left = (video.deadline_at or now) - started_at
+    return started_at + left / (1 + len(video.fallbacks))
+
+
+def can_fall_back(video: Video, code: ErrorCode) -> bool:
+    """Tell whether another model is left that may not refuse for this reason."""
+    return code in CODES_OF_THE_PROVIDER and bool(video.fallbacks)
+
+
+def fall_back(library: VideoLibrary, video: Video, ended: EndedAttempt, now: datetime) -> None:
+    """Queue the video again, for the next model."""
+    candidate, *rest = video.fallbacks
+    library.advance(
+        video,
+        Stage.QUEUED,
+        now=now,
+        attempts=ended.attempts,
+        deadline_at=video.deadline_at,
+        resolved_model=candidate.model,
+        provider=candidate.provider,
+        seconds=candidate.seconds,
+        size=candidate.size,
+        cost_estimate_micros=candidate.cost_estimate_micros,
+        expected_render_seconds=candidate.expected_render_seconds,
+        fallbacks=tuple(rest),
+        warnings=(
+            *video.warnings,
+            f"model: {video.resolved_model} refused ({ended.failure.code}); {candidate.model} takes over.",
+            *candidate.warnings,
+        ),
+        progress=0,
+        provider_job_id=None,
+        rendering_since=None,
+        lease_expires_at=None,
+    )
+
+
+def fail(library: VideoLibrary, video: Video, ended: EndedAttempt, now: datetime) -> StepResult:
+    """End a video as its last attempt ended, with what all of them cost."""
+    library.fail(video, ended.failure, now=now, attempts=ended.attempts, cost_micros=add_costs(ended.attempts))
     return StepResult(outcome=Outcome.FAILED)
+
+
+def _is_lost(attempt: Attempt) -> bool:
+    return attempt.failure is not None and attempt.failure.code is ErrorCode.SUBMISSION_UNKNOWN
 
 
 def explain_unknown(message: str) -> str:

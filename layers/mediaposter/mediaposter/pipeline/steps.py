@@ -21,6 +21,12 @@ class StepInput(BaseModel):
     attempt: int = Field(default=1, ge=1)
 
 
+class CheckInput(StepInput):
+    """How long the machine has waited before it came."""
+
+    waited_seconds: int = Field(default=0, ge=0)
+
+
 class PostStepInput(StepInput):
     """Which post of which video."""
 
@@ -41,6 +47,7 @@ class Outcome(StrEnum):
 
     WAIT = "wait"  # come back to this step after wait_seconds
     STARTED = "started"  # the generation runs
+    NEXT_MODEL = "next_model"  # the provider refused, and another is to start
     COMPLETED = "completed"  # the provider is done
     STORED = "stored"  # the MP4 is kept
     SUBMITTED = "submitted"  # the publisher has the post

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from mediaposter.ai.catalog import Catalog
+from mediaposter.ai.catalog import Catalog, CatalogEntry
 from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.errors import Conflict, ErrorCode, InvalidRequest, NotStarted
 from mediaposter.library.posts import Post, PostLedger
-from mediaposter.library.videos import Stage, Video, VideoFailure, VideoLibrary
+from mediaposter.library.videos import Candidate, Stage, Video, VideoFailure, VideoLibrary
 from mediaposter.pipeline.publish import settle_left_over
 from mediaposter.pipeline.steps import CloseInput
 from mediaposter.publishing.targets import AnyTarget
@@ -46,7 +46,8 @@ class SubmitVideo:
         *,
         library: VideoLibrary,
         ledger: PostLedger,
-        catalog: Catalog,
+        catalogs: Callable[[], Catalog],
+        default_fallbacks: Sequence[str],
         workflow: Workflow,
         count_metric: Callable[[str], None],
         clock: Clock,
@@ -55,7 +56,8 @@ class SubmitVideo:
         self._library = library
         self._ledger = ledger
         self._count_metric = count_metric
-        self._catalog = catalog
+        self._catalogs = catalogs
+        self._default_fallbacks = default_fallbacks
         self._workflow = workflow
         self._clock = clock
         self._new_id = new_id
@@ -67,9 +69,8 @@ class SubmitVideo:
             InvalidRequest: it cannot be done; nothing was recorded or spent.
             NotStarted: its execution did not start; it is recorded as failed, and sending again is safe.
         """
-        entry = self._catalog.get(request.model)
-        entry.check(seconds=request.seconds, size=request.size)
         now = self._clock()
+        first, *fallbacks = self._choose_models(request, now)
         video = Video(
             id=self._new_id(),
             owner=owner,
@@ -77,16 +78,52 @@ class SubmitVideo:
             updated_at=now,
             prompt=request.prompt,
             model=request.model,
-            resolved_model=entry.name,
-            provider=entry.provider,
-            seconds=request.seconds,
-            size=request.size,
+            resolved_model=first.model,
+            provider=first.provider,
+            seconds=first.seconds,
+            size=first.size,
             metadata=request.metadata,
-            cost_estimate_micros=entry.estimate_cost_micros(seconds=request.seconds, size=request.size),
+            provider_options=request.provider_options,
+            resubmit=request.resubmit,
+            fallbacks=tuple(fallbacks),
+            warnings=first.warnings,
+            cost_estimate_micros=first.cost_estimate_micros,
+            expected_render_seconds=first.expected_render_seconds,
         )
         posts = [_plan_post(video, target, index) for index, target in enumerate(request.publish)]
         self._library.create(video, posts)
         return Submission(self._start(video, posts), posts)
+
+    def _choose_models(self, request: CreateVideoRequest, now: datetime) -> list[Candidate]:
+        """Find the model that was asked for, and those that take over when it refuses.
+
+        Behind an alias, and after a fallback, a video is made as near to what was asked for as the model can; a model
+        named outright makes what was asked for, or nothing.
+        """
+        catalog = self._catalogs()
+        today = now.date()
+        asked = catalog.resolve(request.model, today=today)
+        if not asked.is_alias:
+            asked.entry.check(seconds=request.seconds, size=request.size)
+        candidates = [_fit(asked.entry, request)]
+        for name in self._list_fallbacks(request, catalog, today):
+            candidate = _fit(catalog.resolve(name, today=today).entry, request)
+            if candidate.model not in [chosen.model for chosen in candidates]:
+                candidates.append(candidate)
+        return candidates
+
+    def _list_fallbacks(self, request: CreateVideoRequest, catalog: Catalog, today: date) -> list[str]:
+        if request.fallback_models is None:
+            # The stack's own chain outlives its models.
+            return [name for name in self._default_fallbacks if catalog.has_living(name, today=today)]
+        for index, name in enumerate(request.fallback_models):
+            if not catalog.has_living(name, today=today):
+                raise InvalidRequest(
+                    f"There is no model {name[:80]!r} here to fall back to; GET /models lists those there are.",
+                    param=f"fallback_models[{index}]",
+                    code="model_not_found",
+                )
+        return request.fallback_models
 
     def _start(self, video: Video, posts: Sequence[Post]) -> Video:
         try:
@@ -112,6 +149,20 @@ class SubmitVideo:
                 )
             raise NotStarted(f"{video.id}: {failure.message}") from error
         return video
+
+
+def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:
+    """Fit a request to what a model can do, and price it."""
+    fitted = entry.fit(seconds=request.seconds, size=request.size)
+    return Candidate(
+        model=entry.name,
+        provider=entry.provider,
+        seconds=fitted.seconds,
+        size=fitted.size,
+        cost_estimate_micros=entry.estimate_cost_micros(seconds=fitted.seconds, size=fitted.size),
+        expected_render_seconds=entry.expected_render_seconds,
+        warnings=fitted.warnings,
+    )
 
 
 def _plan_post(video: Video, target: AnyTarget, index: int) -> Post:

@@ -1,0 +1,357 @@
+"""Speak fal's queue API (https://fal.ai/docs/api-reference/inference-api), behind which most makers' models live."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+import httpx
+
+from mediaposter.ai.catalog import CatalogEntry, FieldMap, ImageRole
+from mediaposter.ai.fal_wire import (
+    ALREADY_COMPLETED,
+    CODES_BY_WORD,
+    COMPLETED,
+    STATUSES,
+    FalReply,
+    FalRequest,
+    WireTicket,
+    read_status,
+    read_ticket,
+    translate_result,
+)
+from mediaposter.ai.provider_connection import ProviderConnection, require_finished
+from mediaposter.ai.provider_reply import Reply
+from mediaposter.ai.video_model_interface import (
+    VideoGenerationJob,
+    VideoGenerationRequest,
+    VideoModelInterface,
+    VideoStatus,
+    VideoStream,
+)
+from mediaposter.ai.webhook_signature import parse_fal_keys, verify_fal_webhook
+from mediaposter.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError, WebhookRejected
+from mediaposter.safe_http import PUBLIC_INTERNET, PublicInternet, fetch_bytes
+
+DEFAULT_BASE_URL = "https://queue.fal.run"
+# The queue answers here as well, at the same paths and with the same key
+# (https://fal.ai/docs/documentation/model-apis/inference/reliability); its answers may name either host.
+_QUEUE_HOSTS = frozenset({"queue.fal.run", "queue.falrun.com"})
+# fal runs a request again after a fault of its own, up to ten times, unless it is told not to
+# (https://fal.ai/docs/documentation/model-apis/inference/reliability): one submission is one render here.
+_NO_RETRY: Mapping[str, str] = MappingProxyType({"X-Fal-No-Retry": "1"})
+
+KEY_SET_URL = "https://rest.fal.ai/.well-known/jwks.json"
+# https://fal.ai/docs/documentation/model-apis/inference/webhooks allows a day.
+KEYS_MAX_AGE = timedelta(hours=24)
+# A webhook that nobody signed must not make us ask for the keys each time that one comes.
+KEYS_FETCH_INTERVAL = timedelta(minutes=1)
+MAX_KEY_SET_BYTES = 64 * 1024
+
+
+class FalVideoModel(VideoModelInterface):
+    """A model that fal serves, asked as its row in the catalog says.
+
+    Its addresses are those of the row's `fields`; `provider_model`, and the model that a request names, are not used.
+    """
+
+    provider = "fal"
+    default_base_url = DEFAULT_BASE_URL
+
+    def __init__(
+        self,
+        *,
+        entry: CatalogEntry,
+        api_key: str,
+        base_url: str = DEFAULT_BASE_URL,
+        http_client: httpx.Client | None = None,
+        timeout_seconds: float = 30.0,
+        internet: PublicInternet = PUBLIC_INTERNET,
+    ) -> None:
+        """Take a key, and the address of fal's queue.
+
+        Raises:
+            ConfigurationError: `base_url` or `api_key` cannot be used, or the row does not say how to ask the model.
+        """
+        super().__init__(entry=entry, api_key=api_key, base_url=base_url)
+        self._fields = _check_fields(entry)
+        self._fal = ProviderConnection(
+            base_url=base_url,
+            example_url=DEFAULT_BASE_URL,
+            api_key=api_key,
+            key_header=lambda key: {"Authorization": f"Key {key}"},
+            codes_by_word=CODES_BY_WORD,
+            reply_class=FalReply,
+            http_client=http_client,
+            timeout_seconds=timeout_seconds,
+            internet=internet,
+        )
+        self._own_path = f"{self._fal.base_url.raw_path.decode('ascii').rstrip('/')}/"
+        self._keys = _SigningKeys(internet=internet, timeout_seconds=timeout_seconds)
+
+    def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
+        """Start a generation, at most once: one HTTP request, whatever comes of it.
+
+        Raises:
+            SubmissionUnknown: fal may have accepted it.
+            VideoModelError: it certainly did not.
+        """
+        self.check_images(request)
+        if request.last_frame_image is not None and request.input_image is None:
+            raise VideoModelError(
+                ErrorCode.INVALID_REQUEST,
+                f"{self.model_variant} takes a last frame only beside a first one; nothing was submitted.",
+            )
+        endpoint = self._fields.text_to_video
+        if request.input_image is not None and self._fields.image_to_video is not None:
+            endpoint = self._fields.image_to_video
+        reply = self._fal.submit(f"/{endpoint}", json=self._describe(request), headers=_NO_RETRY)
+        ticket = read_ticket(reply.body) if reply.is_success else None
+        if ticket is None:
+            raise self._fal.errors.refuse_submission(reply, gone=ErrorCode.MODEL_NOT_FOUND)
+        return VideoGenerationJob(
+            job_id=self._keep_paths(ticket, endpoint).job_id,
+            status=VideoStatus.QUEUED,
+            retry_after_seconds=reply.retry_after_seconds,
+        )
+
+    def get_status(self, job_id: str) -> VideoGenerationJob:
+        """Ask how a generation stands. A failed generation is an answer, not an exception.
+
+        fal knows no failed requests, only completed ones: what one came to is seen in its result. It tells no cost.
+
+        Raises:
+            VideoModelError: fal did not answer the question; `transient` tells whether to ask again.
+        """
+        request = FalRequest.from_job_id(job_id)
+        reply = self._fal.ask("GET", request.status_path)
+        status = read_status(reply.body) if reply.is_success else None
+        if status is None:
+            raise self._fal.errors.refuse_question(reply)
+        if status.status != COMPLETED:
+            return VideoGenerationJob(
+                job_id=job_id,
+                status=STATUSES.get(status.status, VideoStatus.IN_PROGRESS),
+                retry_after_seconds=reply.retry_after_seconds,
+            )
+        result = self._fal.ask("GET", request.response_path)
+        job = translate_result(status, result, self._fal.errors, job_id=job_id)
+        if job is None:
+            raise self._fal.errors.refuse_question(result)
+        return job
+
+    @contextmanager
+    def open_video(self, job_id: str, *, start_byte: int = 0, validator: str | None = None) -> Iterator[VideoStream]:
+        """Open the finished video, from `start_byte` on when its server can.
+
+        The file is public and is opened without the key: on the origin of `base_url` (a stand-in) by the same client,
+        elsewhere as a stranger's.
+
+        Raises:
+            VideoModelError: on opening or while the chunks are read.
+        """
+        job = require_finished(self.get_status(job_id))
+        with self._fal.open_video(
+            job.video_url or "",
+            start_byte=start_byte,
+            validator=validator,
+            send_key=False,
+            refuse=self._refuse_video,
+            outlive=_outlive,
+        ) as stream:
+            yield stream
+
+    def cancel_video(self, job_id: str) -> None:
+        """Stop a generation that has not ended; one that a runner already has may go on, if its model cannot stop.
+
+        Raises:
+            VideoModelError: it has ended, or fal does not know it, or did not answer.
+        """
+        if not self.capabilities.cancel:
+            self._unsupported("cancel_video")
+        reply = self._fal.ask("PUT", FalRequest.from_job_id(job_id).cancel_path)
+        if reply.is_success:
+            return
+        status = read_status(reply.body)
+        if status is not None and status.status == ALREADY_COMPLETED:
+            raise VideoModelError(
+                ErrorCode.INVALID_REQUEST,
+                "The generation has ended already; there is nothing to cancel.",
+                request_id=reply.request_id,
+            )
+        raise self._fal.errors.refuse_question(reply)
+
+    def parse_webhook(
+        self,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        secrets: Sequence[str] = (),  # noqa: ARG002 (the interface's; fal signs with keys of its own)
+        now: datetime,
+    ) -> str:
+        """Verify a call that says it comes from fal, and give the id of the request it speaks of.
+
+        fal calls the address that a submission named, for whoever submitted it: that the call is fal's does not make
+        the request ours.
+
+        Raises:
+            WebhookRejected: it is unsigned or stale, or not signed by fal.
+            VideoModelError: fal's keys could not be fetched; fal sends the call again.
+        """
+        if not self.capabilities.webhook:
+            self._unsupported("parse_webhook")
+        return self._keys.verify(headers, body, now=now)
+
+    def webhook_key(self, job_id: str) -> str:
+        """Give the id of the request, by which fal's webhooks name it."""
+        return FalRequest.from_job_id(job_id).request_id
+
+    def _describe(self, request: VideoGenerationRequest) -> Mapping[str, object]:
+        """Say the request in the model's own fields."""
+        fields = self._fields
+        try:
+            shape = self.entry.find_shape(request.size)
+        except InvalidRequest as error:
+            raise VideoModelError(
+                ErrorCode.INVALID_REQUEST, f"{error.message} Nothing was submitted; ask for another size."
+            ) from error
+        body: dict[str, object] = {
+            **request.provider_options,
+            **fields.fixed,
+            "prompt": request.prompt,
+            fields.duration: _write_seconds(request.duration_seconds, fields),
+        }
+        if fields.resolution is not None:
+            body[fields.resolution] = shape.resolution
+        if fields.aspect_ratio is not None and (request.input_image is None or fields.image_aspect_ratio):
+            body[fields.aspect_ratio] = shape.aspect_ratio
+        if request.input_image is not None:
+            body[fields.first_frame] = self._read_image(request.input_image)
+        if request.last_frame_image is not None and fields.last_frame is not None:
+            body[fields.last_frame] = self._read_image(request.last_frame_image)
+        return body
+
+    def _read_image(self, source: str) -> str:
+        """Read a picture as a data URI, which fal's models take for a URL."""
+        image = self._fal.read_image(source)
+        return f"data:{image.content_type};base64,{base64.b64encode(image.content).decode('ascii')}"
+
+    def _keep_paths(self, ticket: WireTicket, endpoint: str) -> FalRequest:
+        """Take the paths of the addresses that fal gave; what it documents of them stands in for one that is unusable.
+
+        The request is accepted and paid for: nothing about the addresses may lose it.
+        """
+        app = "/".join(endpoint.split("/")[:2])
+        documented = f"/{app}/requests/{ticket.request_id}"
+        return FalRequest(
+            request_id=ticket.request_id,
+            status_path=self._find_path(ticket.status_url) or f"{documented}/status",
+            response_path=self._find_path(ticket.response_url) or documented,
+            cancel_path=self._find_path(ticket.cancel_url) or f"{documented}/cancel",
+        )
+
+    def _find_path(self, address: str | None) -> str | None:
+        """Give the path, below `base_url`, of an address in the queue: the key goes to no other host."""
+        if address is None or "://" not in address:
+            return None
+        try:
+            url = self._fal.join(address)
+        except VideoModelError:
+            # No URL at all is as good as none.
+            return None
+        path = url.raw_path.decode("ascii")
+        if self._fal.is_own(url):
+            return f"/{path.removeprefix(self._own_path).lstrip('/')}"
+        is_queue = url.scheme == "https" and not url.userinfo and url.netloc.decode("ascii") in _QUEUE_HOSTS
+        return path if is_queue else None
+
+    def _refuse_video(self, reply: Reply) -> VideoModelError:
+        if reply.status_code in (401, 403, 404, 410):
+            return _outlive(f"{self._fal.base_url.host} answered {reply.status_code} to the URL of the video.")
+        return self._fal.errors.refuse_question(reply)
+
+
+class _SigningKeys:
+    """The public keys with which fal signs its webhooks, fetched when one comes."""
+
+    def __init__(self, *, internet: PublicInternet, timeout_seconds: float) -> None:
+        self._internet = internet
+        self._timeout_seconds = timeout_seconds
+        self._keys: tuple[bytes, ...] = ()
+        self._fetched_at: datetime | None = None
+        self._asked_at: datetime | None = None
+
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> str:
+        """Give the id of the request that a webhook is about; fal may have changed its keys since they were fetched."""
+        has_keys = self._fetched_at is not None and now - self._fetched_at < KEYS_MAX_AGE
+        may_fetch = self._asked_at is None or now - self._asked_at >= KEYS_FETCH_INTERVAL
+        if has_keys:
+            try:
+                return verify_fal_webhook(headers, body, keys=self._keys, now=now)
+            except WebhookRejected:
+                if not may_fetch:
+                    raise
+        elif not may_fetch:
+            raise VideoModelError(
+                ErrorCode.PROVIDER_ERROR,
+                "fal's public keys could not be fetched a moment ago, so its webhook was not verified; nothing was "
+                "done. fal sends it again.",
+                transient=True,
+                retry_after_seconds=KEYS_FETCH_INTERVAL.total_seconds(),
+            )
+        self._fetch(now)
+        return verify_fal_webhook(headers, body, keys=self._keys, now=now)
+
+    def _fetch(self, now: datetime) -> None:
+        # Before the call: one that fails is not repeated at once either.
+        self._asked_at = now
+        try:
+            content = fetch_bytes(
+                KEY_SET_URL,
+                max_bytes=MAX_KEY_SET_BYTES,
+                timeout_seconds=self._timeout_seconds,
+                internet=self._internet,
+            )
+        except VideoModelError as error:
+            raise VideoModelError(
+                ErrorCode.PROVIDER_ERROR,
+                f"fal's public keys could not be fetched, so its webhook was not verified; nothing was done. fal sends "
+                f"it again. {error.__cause__ or error}",
+                transient=True,
+            ) from error
+        self._keys = parse_fal_keys(content)
+        self._fetched_at = now
+
+
+def _check_fields(entry: CatalogEntry) -> FieldMap:
+    """Refuse a row that does not say how to ask its model."""
+    if entry.fields is None:
+        raise ConfigurationError(
+            f"The catalog does not say how {entry.name} is asked at fal: give its row a table `fields`."
+        )
+    if ImageRole.LAST_FRAME in entry.capabilities.image_roles and entry.fields.last_frame is None:
+        raise ConfigurationError(
+            f"The catalog says that {entry.name} takes a last frame, and not in which field: add `last_frame` to the "
+            "`fields` of its row."
+        )
+    return entry.fields
+
+
+def _write_seconds(seconds: int, fields: FieldMap) -> int | str:
+    match fields.duration_form:
+        case "number":
+            return seconds
+        case "text":
+            return str(seconds)
+        case "text_with_unit":
+            return f"{seconds}s"
+
+
+def _outlive(sentence: str) -> VideoModelError:
+    return VideoModelError(
+        ErrorCode.EXPIRED,
+        f"{sentence} fal keeps a file for as long as the account's settings say, and names no other address for it.",
+    )

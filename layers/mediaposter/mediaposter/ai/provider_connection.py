@@ -1,0 +1,395 @@
+"""Carry an adapter's calls to its vendor's server: the key goes there alone, and a paid call is sent once.
+
+No vendor's SDK stands between: each of them sends a paid POST again by itself after a fault.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from urllib.parse import quote
+
+import httpx
+
+from mediaposter.ai.provider_reply import ProviderErrors, Reply
+from mediaposter.ai.reference_image import ReferenceImage, read_reference_image
+from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus, VideoStream
+from mediaposter.errors import ConfigurationError, ErrorCode, VideoModelError
+from mediaposter.safe_http import (
+    MAX_REDIRECTS,
+    PUBLIC_INTERNET,
+    PublicInternet,
+    build_stream,
+    download_headers,
+    open_url,
+)
+
+MAX_VIDEO_BYTES = 4 * 1024**3
+# As long as a Lambda may run: a longer download would outlive its reader.
+MAX_DOWNLOAD_SECONDS = 900.0
+# No vendor's answer about a job is as long; one that is has been cut, and so is no JSON.
+MAX_REPLY_BYTES = 4 * 1024 * 1024
+
+# Raised before the first byte of a request is written. Everything else (a timeout while reading or writing, a reset,
+# a reply that is not HTTP) comes when the server may already have acted. Redirects are never followed with a POST,
+# so none of these can belong to a second hop.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+# httpx also reads the address of a redirect that it does not follow, and may find that it is none.
+_BROKEN = (httpx.RequestError, httpx.InvalidURL, ValueError)
+
+
+class ProviderConnection:
+    """The calls to one vendor's server."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        example_url: str,
+        api_key: str,
+        key_header: Callable[[str], Mapping[str, str]],
+        codes_by_word: Mapping[str, ErrorCode],
+        reply_class: type[Reply] = Reply,
+        headers: Mapping[str, str] | None = None,
+        http_client: httpx.Client | None = None,
+        timeout_seconds: float = 30.0,
+        internet: PublicInternet = PUBLIC_INTERNET,
+    ) -> None:
+        """Take a server's address and key.
+
+        Args:
+            base_url: where the vendor's paths begin.
+            example_url: what `base_url` looks like, for the sentence that refuses another.
+            api_key: sent to the origin of `base_url` alone.
+            key_header: writes the key as the vendor wants it.
+            codes_by_word: what the vendor's machine-readable words mean, in lower case.
+            reply_class: reads the vendor's answers, where its errors have a form of their own.
+            headers: what the vendor wants besides.
+            http_client: carries the calls to `base_url`, for a proxy or private certificates.
+            timeout_seconds: for each wait for that server: to connect, to send, to receive.
+            internet: the way to URLs that callers and replies name.
+
+        Raises:
+            ConfigurationError: `base_url` or `api_key` cannot be used.
+        """
+        self.base_url = _check_base_url(base_url, example_url)
+        self.timeout_seconds = timeout_seconds
+        self.internet = internet
+        self.errors = ProviderErrors(host=self.base_url.host, api_key=api_key, codes_by_word=codes_by_word)
+        self._key_header = key_header(_check_api_key(api_key))
+        self._headers = {"Accept": "application/json", "User-Agent": "mediaposter", **(headers or {})}
+        self._reply_class = reply_class
+        self._http = _build_http_client() if http_client is None else http_client
+
+    def submit(
+        self,
+        path: str,
+        *,
+        json: Mapping[str, object] | None = None,
+        form: Mapping[str, str] | None = None,
+        file: tuple[str, ReferenceImage] | None = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        read: Callable[[Iterable[bytes]], bytes] | None = None,
+    ) -> Reply:
+        """Send one paid POST, whatever comes of it.
+
+        Args:
+            path: below `base_url`.
+            json: the body.
+            form: the body, as multipart/form-data.
+            file: a field of the form and the picture in it.
+            params: of the query.
+            headers: of this call alone.
+            read: takes the body of the answer as it comes, where it may be long.
+
+        Raises:
+            SubmissionUnknown: the server may have accepted it.
+            VideoModelError: it cannot be reached, so it did not.
+        """
+        parts: list[tuple[str, tuple[str | None, str | bytes, str] | tuple[None, str]]] = [
+            (name, (None, value)) for name, value in (form or {}).items()
+        ]
+        if file is not None:
+            field, image = file
+            parts.append((field, (image.filename, image.content, image.content_type)))
+        request = self._http.build_request(
+            "POST",
+            self._address(path),
+            json=json,
+            files=parts or None,
+            params=params,
+            headers={**self._headers, **self._key_header, **(headers or {})},
+            timeout=self.timeout_seconds,
+        )
+        return self._exchange(
+            request,
+            lambda error: self.errors.lose_submission(error, was_sent=not isinstance(error, _NOT_SENT)),
+            read or read_bounded,
+        )
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        read: Callable[[Iterable[bytes]], bytes] | None = None,
+    ) -> Reply:
+        """Ask or order something that does no harm when it is repeated, and take whatever answer comes.
+
+        Args:
+            method: of HTTP.
+            path: below `base_url`.
+            params: of the query.
+            read: takes the body as it comes, where it may be long.
+
+        Raises:
+            VideoModelError: no answer came.
+        """
+        request = self._http.build_request(
+            method,
+            self._address(path),
+            params=params,
+            headers={**self._headers, **self._key_header},
+            timeout=self.timeout_seconds,
+        )
+        return self._exchange(request, self.errors.lose_question, read or read_bounded)
+
+    @contextmanager
+    def open_video(
+        self,
+        location: str,
+        *,
+        start_byte: int,
+        validator: str | None,
+        send_key: bool,
+        refuse: Callable[[Reply], VideoModelError] | None = None,
+        outlive: Callable[[str], VideoModelError] | None = None,
+    ) -> Iterator[VideoStream]:
+        """Open a video where a reply says that it is.
+
+        On the server's own origin it is asked for by the same client; any other address, also one that a redirect
+        names, is opened as a stranger's and never sees the key.
+
+        Args:
+            location: a URL, or a path on the server's origin.
+            start_byte: where to begin.
+            validator: of the file that was begun.
+            send_key: whether the own origin wants the key.
+            refuse: maps an answer of the own origin that is no video.
+            outlive: maps the sentence of an address elsewhere that is no longer valid.
+
+        Raises:
+            VideoModelError: on opening or while the chunks are read.
+        """
+        deadline = self.internet.clock() + MAX_DOWNLOAD_SECONDS
+        headers = {**(self._key_header if send_key else {}), **download_headers(start_byte, validator)}
+        with ExitStack() as stack:
+            answer = self._follow_own(self.join(location), headers, stack)
+            if isinstance(answer, httpx.URL):
+                foreign = open_url(
+                    str(answer),
+                    max_bytes=MAX_VIDEO_BYTES,
+                    timeout_seconds=deadline - self.internet.clock(),
+                    start_byte=start_byte,
+                    validator=validator,
+                    internet=self.internet,
+                )
+                try:
+                    stream = stack.enter_context(foreign)
+                except VideoModelError as error:
+                    if outlive is not None and error.code is ErrorCode.EXPIRED:
+                        raise outlive(error.message) from error
+                    raise
+            elif answer.status_code in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
+                stream = build_stream(
+                    answer.status_code,
+                    answer.headers,
+                    self._read_pieces(answer),
+                    source=self.base_url.host,
+                    max_bytes=MAX_VIDEO_BYTES,
+                    deadline=deadline,
+                    clock=self.internet.clock,
+                )
+            else:
+                content = read_bounded(self._read_pieces(answer, deadline))
+                raise (refuse or self.errors.refuse_question)(
+                    self._reply_class(answer.status_code, answer.headers, content)
+                )
+            yield stream
+
+    def join(self, location: str) -> httpx.URL:
+        """Read an address that a reply gave.
+
+        Raises:
+            VideoModelError: it is not a URL.
+        """
+        return self._join(self.base_url, location)
+
+    def read_image(self, source: str) -> ReferenceImage:
+        """Read a picture that a request names, before anything is submitted.
+
+        Raises:
+            VideoModelError: with code `invalid_request`; `transient` when another try may help.
+        """
+        return read_reference_image(source, timeout_seconds=self.timeout_seconds, internet=self.internet)
+
+    def is_own(self, url: httpx.URL) -> bool:
+        """Tell whether an address lies on the server's own origin, the only one that may see the key."""
+        return _origin(url) == _origin(self.base_url)
+
+    def _exchange(
+        self,
+        request: httpx.Request,
+        lose: Callable[[BaseException], VideoModelError],
+        read: Callable[[Iterable[bytes]], bytes],
+    ) -> Reply:
+        """Send once, and take whatever answer comes; `lose` maps what came instead of one."""
+        deadline = self.internet.clock() + MAX_DOWNLOAD_SECONDS
+        try:
+            # Neither the key nor a paid POST goes to an address that a reply names: a 3xx comes back as an answer.
+            response = self._http.send(request, stream=True, follow_redirects=False)
+            with closing(response):
+                content = read(_hurry(response.iter_bytes(), deadline, self.internet.clock))
+        except _BROKEN as error:
+            raise lose(error) from error
+        return self._reply_class(response.status_code, response.headers, content)
+
+    def _follow_own(self, url: httpx.URL, headers: Mapping[str, str], stack: ExitStack) -> httpx.Response | httpx.URL:
+        """Ask the server's own origin for bytes.
+
+        Returns:
+            Its answer, or the address elsewhere that it leads to.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            if not self.is_own(url):
+                return url
+            try:
+                response = stack.enter_context(
+                    self._http.stream("GET", url, headers=headers, follow_redirects=False, timeout=self.timeout_seconds)
+                )
+            except _BROKEN as error:
+                raise self.errors.lose_question(error) from error
+            if not response.has_redirect_location:
+                break
+            url = self._join(url, response.headers["location"])
+        return response
+
+    def _read_pieces(self, response: httpx.Response, deadline: float = math.inf) -> Iterator[bytes]:
+        try:
+            yield from _hurry(response.iter_bytes(), deadline, self.internet.clock)
+        except httpx.RequestError as error:
+            raise self.errors.lose_question(error) from error
+
+    def _address(self, path: str) -> str:
+        return f"{self.base_url}{path}"
+
+    def _join(self, base: httpx.URL, location: str) -> httpx.URL:
+        try:
+            url = base.join(location)
+            # Only now shows that a host like "xn--" is none.
+            host = url.host
+        except (httpx.InvalidURL, ValueError) as error:
+            raise self._refuse_address(str(error)) from error
+        if not host:
+            raise self._refuse_address("it names no host")
+        return url
+
+    def _refuse_address(self, reason: str) -> VideoModelError:
+        return VideoModelError(
+            ErrorCode.PROVIDER_ERROR, f"{self.base_url.host} gave an address that is not a URL: {reason.rstrip('.')}."
+        )
+
+
+def read_bounded(pieces: Iterable[bytes]) -> bytes:
+    """Read a body, up to `MAX_REPLY_BYTES` and a piece."""
+    content = bytearray()
+    for piece in pieces:
+        content += piece
+        if len(content) > MAX_REPLY_BYTES:
+            break
+    return bytes(content)
+
+
+def check_job_id(job_id: str) -> str:
+    """Refuse what can be no job's id.
+
+    Raises:
+        VideoModelError: with code `invalid_request`.
+    """
+    if job_id in ("", ".", ".."):
+        raise VideoModelError(ErrorCode.INVALID_REQUEST, f"{job_id!r} is not the id of a job.")
+    return job_id
+
+
+def quote_job_id(job_id: str) -> str:
+    """Write a job's id as one segment of a path; LiteLLM's are base64, with "/", "+" and "=".
+
+    Raises:
+        VideoModelError: it can be no id.
+    """
+    return quote(check_job_id(job_id), safe="")
+
+
+def require_finished(job: VideoGenerationJob) -> VideoGenerationJob:
+    """Refuse to open the video of a job that has none, or none yet.
+
+    Raises:
+        VideoModelError: the job's own failure; or a transient one while it runs.
+    """
+    if job.status is VideoStatus.FAILED:
+        raise VideoModelError(job.error_code or ErrorCode.PROVIDER_ERROR, job.error_message or "The job failed.")
+    if job.status is not VideoStatus.COMPLETED:
+        raise VideoModelError(
+            ErrorCode.PROVIDER_ERROR,
+            f"Job {job.job_id} is still {job.status}; there is no video yet.",
+            transient=True,
+            retry_after_seconds=job.retry_after_seconds,
+        )
+    return job
+
+
+def _hurry(pieces: Iterable[bytes], deadline: float, clock: Callable[[], float]) -> Iterator[bytes]:
+    """Take a body as it comes; each piece may come in time and the whole too late."""
+    for piece in pieces:
+        if clock() > deadline:
+            raise httpx.ReadTimeout(f"the answer took more than {MAX_DOWNLOAD_SECONDS:.0f} s")
+        yield piece
+
+
+def _build_http_client() -> httpx.Client:
+    # No connection is kept: one that died while a Lambda was frozen would make the next paid POST look as if it had
+    # been sent and lost.
+    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+
+
+def _origin(url: httpx.URL) -> tuple[str, bytes, bytes]:
+    # With its user name and password, which `base_url` never has: they would travel as an Authorization header.
+    # httpx leaves a scheme's own port out.
+    return url.scheme, url.userinfo, url.netloc
+
+
+def _check_base_url(base_url: str, example_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url.rstrip("/"))
+        host = url.host
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ConfigurationError(f"base_url is not a URL: {error}.") from error
+    # An empty query or fragment is one too: the paths would land in it.
+    if url.scheme not in ("http", "https") or not host or url.userinfo or re.search("[?#]", base_url):
+        raise ConfigurationError(
+            f"base_url must read like {example_url}, without a user name, password, query or fragment."
+        )
+    return url
+
+
+def _check_api_key(api_key: str) -> str:
+    if not re.fullmatch(r"[!-~]+", api_key):
+        raise ConfigurationError(
+            "api_key is empty, or holds a space, a line break or a character that no header takes; copy it again. "
+            "A server that asks for no key takes any word."
+        )
+    return api_key

@@ -1,0 +1,195 @@
+"""Tell a provider's webhook from a forgery or a replay, by its signature and the time that the signature covers.
+
+Two schemes serve the providers that sign: Standard Webhooks (OpenAI, Replicate, Gemini's project-wide webhooks) and
+fal's. The body must be the bytes as they came; JSON that was read and written again has another signature.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from mediaposter.errors import ConfigurationError, ErrorCode, VideoModelError, WebhookRejected
+
+# How far the sender's clock may be from ours, either way. fal prescribes it; of the others, OpenAI's SDK and the
+# reference implementations of Standard Webhooks use it.
+_TOLERANCE = timedelta(seconds=300)
+
+# int() would also take "1_0" and " 5", and eleven digits are a date that datetime can hold.
+_TIMESTAMP = re.compile(r"[0-9]{1,11}")
+
+_SECRET_PREFIX = "whsec_"  # noqa: S105 (what every secret begins with, no secret)
+_SECRET_BYTES_MIN = 24
+
+_ED25519_KEY_BYTES = 32
+_ED25519_SIGNATURE = re.compile(r"[0-9a-fA-F]{128}")
+
+
+def verify_standard_webhook(headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str], now: datetime) -> str:
+    """Verify a webhook signed by Standard Webhooks with HMAC-SHA256 (version `v1`), and give its id.
+
+    The id stays the same when the provider sends the webhook again, so it is what to drop repetitions by.
+
+    The scheme and its limits: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md.
+    Who follows it: https://platform.openai.com/docs/guides/webhooks, https://ai.google.dev/gemini-api/docs/webhooks
+    (static ones; those set per request bear a JWT instead),
+    https://replicate.com/docs/topics/webhooks/verify-webhook.
+
+    Args:
+        headers: as they came, in any case.
+        body: the raw body.
+        secrets: what the provider gave, `whsec_` and base64; any may match, so that a new one can replace an old one
+            while webhooks are on their way.
+        now: the time in UTC.
+
+    Raises:
+        WebhookRejected: the webhook is not signed with one of the secrets, or not now.
+        ConfigurationError: there is no secret, or one is malformed.
+    """
+    keys = [_decode_secret(secret) for secret in secrets]
+    if not keys:
+        raise ConfigurationError(
+            "No webhook can be verified without a signing secret: set the one that the provider gave for this address."
+        )
+    webhook_id = _take_header(headers, "webhook-id")
+    # The parts are joined by full stops. With one inside the id, some of the body could pass for the time.
+    if "." in webhook_id:
+        raise WebhookRejected("The webhook-id header holds a full stop, which Standard Webhooks does not allow.")
+    timestamp = _take_timestamp(headers, "webhook-timestamp", now)
+    signatures = _take_header(headers, "webhook-signature").split()
+    signed = f"{webhook_id}.{timestamp}.".encode() + body
+    # Compared together with their version: a signature of another version is no match.
+    expected = [f"v1,{base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()}" for key in keys]
+    if not any(hmac.compare_digest(signature, match) for signature in signatures for match in expected):
+        raise WebhookRejected(
+            "No signature of the webhook matches: it was not signed with a secret that is set here, or it was changed "
+            "on its way. If it is the provider's, set the secret that the provider shows for this address."
+        )
+    return webhook_id
+
+
+class _Ed25519Key(BaseModel):
+    """A JSON Web Key as in RFC 8037; fal's own example decodes `x` with its padding, which the RFC leaves out."""
+
+    model_config = ConfigDict(frozen=True, val_json_bytes="base64")
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: Annotated[bytes, Field(min_length=_ED25519_KEY_BYTES, max_length=_ED25519_KEY_BYTES)]
+
+
+class _KeySet(BaseModel):
+    """A JSON Web Key Set; a key that is not for us is left as it is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    keys: tuple[Annotated[_Ed25519Key | JsonValue, Field(union_mode="left_to_right")], ...]
+
+
+def parse_fal_keys(content: bytes) -> tuple[bytes, ...]:
+    """Read the public keys of fal's key set, 32 bytes each; keys of any other kind are skipped.
+
+    It is at https://rest.fal.ai/.well-known/jwks.json and may be kept for 24 hours
+    (https://docs.fal.ai/model-apis/model-endpoints/webhooks).
+
+    Raises:
+        VideoModelError: it is no key set, or has no key for Ed25519.
+    """
+    try:
+        key_set = _KeySet.model_validate_json(content)
+    except ValidationError as error:
+        raise VideoModelError(
+            ErrorCode.PROVIDER_ERROR, "What came in place of fal's public keys is no key set.", transient=True
+        ) from error
+    keys = tuple(key.x for key in key_set.keys if isinstance(key, _Ed25519Key))
+    if not keys:
+        raise VideoModelError(ErrorCode.PROVIDER_ERROR, "fal's key set has no key for Ed25519.", transient=True)
+    return keys
+
+
+def verify_fal_webhook(headers: Mapping[str, str], body: bytes, *, keys: Sequence[bytes], now: datetime) -> str:
+    """Verify a webhook of fal, and give the id of the request that it is about.
+
+    fal signs the webhooks of all its customers with the same keys, and whoever submits a job chooses where its webhook
+    goes. So this proves that fal sent it, and not that the job is ours: look the id up among our own.
+
+    The scheme: https://docs.fal.ai/model-apis/model-endpoints/webhooks; Ed25519: RFC 8032.
+
+    Args:
+        headers: as they came, in any case.
+        body: the raw body.
+        keys: what `parse_fal_keys` gave; any may match.
+        now: the time in UTC.
+
+    Raises:
+        WebhookRejected: the webhook is not signed with one of the keys, or not now.
+    """
+    request_id = _take_header(headers, "X-Fal-Webhook-Request-Id")
+    user_id = _take_header(headers, "X-Fal-Webhook-User-Id")
+    timestamp = _take_timestamp(headers, "X-Fal-Webhook-Timestamp", now)
+    signature = _take_header(headers, "X-Fal-Webhook-Signature")
+    if not _ED25519_SIGNATURE.fullmatch(signature):
+        raise WebhookRejected("The X-Fal-Webhook-Signature header is not 64 bytes in hexadecimal.")
+    message = "\n".join((request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())).encode()
+    if not any(_is_signed(message, bytes.fromhex(signature), key) for key in keys):
+        raise WebhookRejected(
+            "The webhook is not signed with one of fal's keys, or it was changed on its way. If it is fal's, "
+            "fetch fal's public keys again: they change."
+        )
+    return request_id
+
+
+def _decode_secret(secret: str) -> bytes:
+    encoded = secret.removeprefix(_SECRET_PREFIX)
+    try:
+        # Some providers leave the padding out.
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        key = b""
+    if not secret.startswith(_SECRET_PREFIX) or len(key) < _SECRET_BYTES_MIN:
+        raise ConfigurationError(
+            f"A signing secret for webhooks must be {_SECRET_PREFIX} and the base64 of at least {_SECRET_BYTES_MIN} "
+            "bytes: set it exactly as the provider shows it."
+        )
+    return key
+
+
+def _take_header(headers: Mapping[str, str], name: str) -> str:
+    value = next((value for key, value in headers.items() if key.lower() == name.lower()), "")
+    if not value:
+        raise WebhookRejected(f"The webhook has no {name} header.")
+    # A line break would move the borders between the parts of fal's message, and only ASCII can be compared safely.
+    if not (value.isascii() and value.isprintable()):
+        raise WebhookRejected(f"The {name} header holds other characters than printable ASCII.")
+    return value
+
+
+def _take_timestamp(headers: Mapping[str, str], name: str, now: datetime) -> str:
+    value = _take_header(headers, name)
+    if not _TIMESTAMP.fullmatch(value):
+        raise WebhookRejected(f"The {name} header is not a whole number of seconds since 1970.")
+    if abs(now - datetime.fromtimestamp(int(value), UTC)) > _TOLERANCE:
+        raise WebhookRejected(
+            f"The {name} header is more than {_TOLERANCE.total_seconds():.0f} seconds away from the time here: the "
+            "webhook is a replay, or one of the clocks is wrong."
+        )
+    return value
+
+
+def _is_signed(message: bytes, signature: bytes, key: bytes) -> bool:
+    # Heavy, with a library of its own, and of all Lambdas only the one that takes webhooks needs it.
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 (see above)
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 (see above)
+
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True

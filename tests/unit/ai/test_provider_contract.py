@@ -1,0 +1,551 @@
+"""What an adapter answers in each situation, the same for every provider, over its vendor's recorded replies.
+
+A provider is found by its file, `ai/<provider>_model.py`. Beside its replies lies `contract.json`: the catalog's row it
+is tried with, the address and a job of the replies, and for each of `SITUATIONS` the name of the reply that the vendor
+gives then, or of several in their order. What only a vendor has is tested in the file of its adapter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, NoReturn
+
+import httpx
+import pytest
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mediaposter.ai.catalog import Capabilities, CatalogEntry, built_in_catalog
+from mediaposter.ai.video_model_factory import find_model_class, list_providers
+from mediaposter.ai.video_model_interface import (
+    VideoGenerationJob,
+    VideoGenerationRequest,
+    VideoModelInterface,
+    VideoStatus,
+)
+from mediaposter.errors import ErrorCode, SubmissionUnknown, UnsupportedOperation, VideoModelError, WebhookRejected
+from tests.fakes.provider import REPLIES, Answer, Host, Internet, read_reply, row
+
+KEY = "key-of-the-test"
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
+MOVIE = b"movie"
+WEBHOOK_SECRET = "whsec_YSBzZWNyZXQgb2YgdGhlIHRlc3QncyBvd24="
+
+# Stands in a list of replies for the bytes of the finished video.
+VIDEO = "@video"
+
+SITUATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "started": "a create that is accepted; the job is `job_id`",
+        "running": "the status of a job that is being made",
+        "unknown_status": "the status of a job, in a word that no adapter knows",
+        "done": "the status of a finished job",
+        "failed": "the status of a job that failed by a fault of the vendor's",
+        "blocked": "the status of a job that the vendor's moderation ended",
+        "cancelled": "the status of a job that was cancelled",
+        "video": f'a finished video is opened: the answers of the vendor\'s server, with "{VIDEO}" for the bytes; '
+        "bytes from any other host come by themselves",
+        "video_expired": "a finished video is opened whose address is not valid any more: the answers of the vendor's "
+        "server; a 403 of any other host comes by itself",
+        "unauthorized": "any call with a key that the vendor does not know",
+        "no_credit": "a create that the account cannot pay for",
+        "model_gone": "a create with a model that is not there",
+        "job_gone": "the status of a job that is not there",
+        "rate_limited": "any call, when there were too many; Retry-After is put in here",
+        "broken": "any call, when the vendor's server fails",
+    }
+)
+
+WHAT_TO_WRITE = (
+    'Name for each situation a recorded reply beside it ("created"), one of another provider ("fal/created"), several '
+    'in their order (["completed", "result"]), or say why the vendor has none: {"absent": "…"}.'
+)
+
+
+# A model, its vendor's server and the rest of the internet
+
+
+class Absent(BaseModel):
+    """Why a vendor cannot be in a situation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    absent: str
+
+
+class Contract(BaseModel):
+    """Which recorded replies a provider gives in which situation.
+
+    Attributes:
+        provider: whose replies they are.
+        model: a row of the built-in catalog.
+        base_url: where the vendor's server is in the replies.
+        job_id: of the job in the replies.
+        situations: the replies, by their names.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider: str
+    model: str
+    base_url: str
+    job_id: str
+    situations: dict[str, str | tuple[str, ...] | Absent]
+
+    def find_replies(self, situation: str) -> list[tuple[str, str]] | Absent:
+        """List the provider and the name of each reply in a situation."""
+        said = self.situations[situation]
+        if isinstance(said, Absent):
+            return said
+        names = (said,) if isinstance(said, str) else said
+        return [(name.rpartition("/")[0] or self.provider, name.rpartition("/")[2]) for name in names]
+
+
+def read_contract(provider: str, replies: Path = REPLIES) -> Contract:
+    """Read the contract of a provider, or of the one whose wire it speaks, and say what is missing in it."""
+    path = replies / provider / "contract.json"
+    try:
+        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if said.keys() == {"same_as"}:
+            return read_contract(said["same_as"], replies)
+        contract = Contract.model_validate({"provider": provider, **said})
+    except FileNotFoundError:
+        example = {"model": "…", "base_url": "https://…", "job_id": "…", "situations": dict.fromkeys(SITUATIONS, "…")}
+        _fail(
+            path,
+            f'is missing: write {json.dumps(example, ensure_ascii=False)}, or {{"same_as": "sora"}} for a provider '
+            f"that only gives another's wire a name. {WHAT_TO_WRITE}",
+            SITUATIONS,
+        )
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        _fail(path, f"is wrong at {'.'.join(map(str, problem['loc']))}: {problem['msg']}. {WHAT_TO_WRITE}", SITUATIONS)
+    _check_situations(path, contract, replies)
+    return contract
+
+
+def _check_situations(path: Path, contract: Contract, replies: Path) -> None:
+    missing = {name: SITUATIONS[name] for name in SITUATIONS if name not in contract.situations}
+    if missing:
+        _fail(path, f"lacks a situation. {WHAT_TO_WRITE}", missing)
+    if unknown := sorted(contract.situations.keys() - SITUATIONS.keys()):
+        _fail(path, f"has a situation that is none: {', '.join(unknown)}.", SITUATIONS)
+    for situation in contract.situations:
+        found = contract.find_replies(situation)
+        for provider, name in [] if isinstance(found, Absent) else found:
+            if name != VIDEO and not (replies / provider / f"{name}.json").exists():
+                _fail(
+                    path,
+                    f"names a reply that is not recorded: {provider}/{name}.json.",
+                    {situation: SITUATIONS[situation]},
+                )
+
+
+def _fail(path: Path, what: str, situations: Mapping[str, str]) -> NoReturn:
+    place = "/".join(["tests/unit/ai/replies", *path.parts[-2:]])
+    listed = "".join(f"\n  {name}: {meaning}" for name, meaning in situations.items())
+    pytest.fail(f"{place} {what}\nThe situations:{listed}", pytrace=False)
+
+
+Build = Callable[[type[VideoModelInterface], CatalogEntry, str, Host, Internet], VideoModelInterface]
+
+
+def build_over_httpx(
+    model_class: type[VideoModelInterface], entry: CatalogEntry, base_url: str, server: Host, internet: Internet
+) -> VideoModelInterface:
+    """Build a model whose calls to its vendor come to `server`, and all others to `internet`."""
+    make: Callable[..., VideoModelInterface] = model_class
+    return make(entry=entry, api_key=KEY, base_url=base_url, http_client=server.client(), internet=internet.way)
+
+
+# The providers whose adapters take no `http_client=`. Such a builder makes a client of the adapter's own kind, which
+# turns each of its requests into an httpx.Request for `server.take`, and back what comes of it: a reply, or for
+# httpx.ConnectTimeout and httpx.ReadTimeout its own exceptions of that meaning.
+BUILDERS: Mapping[str, Build] = MappingProxyType({})
+
+
+class Stage(NamedTuple):
+    """A provider's model between its vendor's server and the rest of the internet."""
+
+    model: VideoModelInterface
+    contract: Contract
+    server: Host
+    internet: Internet
+
+    def create(self) -> VideoGenerationJob:
+        """Ask for the first video of the model's row."""
+        width, height = map(int, self.model.entry.sizes[0].split("x"))
+        seconds = self.model.entry.durations_seconds[0]
+        request = VideoGenerationRequest(prompt="A lake", width=width, height=height, duration_seconds=seconds)
+        return self.model.create_video(request)
+
+    def refuse_create(self) -> VideoModelError:
+        with pytest.raises(VideoModelError) as raised:
+            self.create()
+        # Whatever comes of it, a paid call is made once.
+        assert len(self.server.requests) == 1
+        return raised.value
+
+    def ask(self) -> VideoGenerationJob:
+        job = self.model.get_status(self.contract.job_id)
+        assert job.job_id == self.contract.job_id
+        return job
+
+    def refuse_question(self) -> VideoModelError:
+        with pytest.raises(VideoModelError) as raised:
+            self.ask()
+        assert not isinstance(raised.value, SubmissionUnknown)
+        return raised.value
+
+    def download(self) -> bytes:
+        with self.model.open_video(self.contract.job_id) as stream:
+            return b"".join(stream.chunks)
+
+    def refuse_download(self) -> VideoModelError:
+        with pytest.raises(VideoModelError) as raised:
+            self.download()
+        assert not isinstance(raised.value, SubmissionUnknown)
+        return raised.value
+
+
+def set_stage(
+    provider: str, *answers: Answer, elsewhere: Answer | None = None, entry: CatalogEntry | None = None
+) -> Stage:
+    contract = read_contract(provider)
+    server = Host(*answers)
+    internet = Internet(elsewhere or httpx.Response(200, content=MOVIE))
+    build = BUILDERS.get(provider, build_over_httpx)
+    model = build(find_model_class(provider), entry or row(contract.model), contract.base_url, server, internet)
+    return Stage(model, contract, server, internet)
+
+
+def set_bare_stage(provider: str) -> Stage:
+    """Set the stage for a model whose row offers nothing."""
+    return set_stage(provider, httpx.Response(200), entry=row(read_contract(provider).model, Capabilities()))
+
+
+def play(provider: str, situation: str, *, elsewhere: Answer | None = None, retry_after: str | None = None) -> Stage:
+    """Set the stage for a situation; one that the vendor cannot be in is skipped."""
+    found = read_contract(provider).find_replies(situation)
+    if isinstance(found, Absent):
+        pytest.skip(f"{provider} knows no {situation}: {found.absent}")
+    headers = {} if retry_after is None else {"retry-after": retry_after}
+    answers = [
+        httpx.Response(200, headers={"content-type": "video/mp4"}, content=MOVIE)
+        if name == VIDEO
+        else read_reply(folder, name, **headers)
+        for folder, name in found
+    ]
+    return set_stage(provider, *answers, elsewhere=elsewhere)
+
+
+def in_ninety_seconds() -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+
+
+PROVIDERS = pytest.mark.parametrize("provider", list_providers())
+
+
+@PROVIDERS
+def test_every_provider_has_recorded_what_its_vendor_answers_in_each_situation(provider: str) -> None:
+    assert read_contract(provider).situations.keys() == SITUATIONS.keys()
+
+
+# Creating
+
+
+@PROVIDERS
+def test_an_accepted_create_is_a_job_that_has_not_ended(provider: str) -> None:
+    stage = play(provider, "started")
+    job = stage.create()
+    assert job.job_id == stage.contract.job_id
+    assert not job.status.is_terminal
+    assert len(stage.server.requests) == 1
+
+
+CREATE_REFUSALS = {
+    "unauthorized": ErrorCode.AUTHENTICATION,
+    "no_credit": ErrorCode.INSUFFICIENT_CREDIT,
+    "model_gone": ErrorCode.MODEL_NOT_FOUND,
+}
+
+
+@PROVIDERS
+@pytest.mark.parametrize("situation", CREATE_REFUSALS)
+def test_a_refused_create_is_certain_and_final(provider: str, situation: str) -> None:
+    error = play(provider, situation).refuse_create()
+    assert not isinstance(error, SubmissionUnknown)
+    assert (error.code, error.transient) == (CREATE_REFUSALS[situation], False)
+
+
+@PROVIDERS
+def test_a_create_that_came_too_often_is_certain_and_may_be_sent_later(provider: str) -> None:
+    error = play(provider, "rate_limited", retry_after="7").refuse_create()
+    assert not isinstance(error, SubmissionUnknown)
+    assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.RATE_LIMITED, True, 7.0)
+
+
+@PROVIDERS
+def test_a_create_may_be_told_to_come_back_at_a_date(provider: str) -> None:
+    error = play(provider, "rate_limited", retry_after=in_ninety_seconds()).refuse_create()
+    assert error.retry_after_seconds == pytest.approx(90, abs=5)
+
+
+@PROVIDERS
+def test_a_create_at_a_broken_server_is_unknown(provider: str) -> None:
+    assert isinstance(play(provider, "broken").refuse_create(), SubmissionUnknown)
+
+
+@PROVIDERS
+def test_a_create_that_did_not_reach_the_server_is_certain_and_may_be_sent_again(provider: str) -> None:
+    error = set_stage(provider, httpx.ConnectTimeout("no connection")).refuse_create()
+    assert not isinstance(error, SubmissionUnknown)
+    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
+
+
+@PROVIDERS
+def test_a_create_that_was_sent_and_not_answered_is_unknown(provider: str) -> None:
+    assert isinstance(set_stage(provider, httpx.ReadTimeout("no answer")).refuse_create(), SubmissionUnknown)
+
+
+GARBAGE = [b"", b"<html>It works!</html>", b"null", b"[]", b"{}", b'{"id": "cut o']
+
+
+@PROVIDERS
+@pytest.mark.parametrize("content", GARBAGE)
+def test_a_create_that_is_accepted_in_words_nobody_can_read_is_unknown(provider: str, content: bytes) -> None:
+    assert isinstance(set_stage(provider, httpx.Response(200, content=content)).refuse_create(), SubmissionUnknown)
+
+
+@PROVIDERS
+@pytest.mark.parametrize("role", ["input_image", "last_frame_image"])
+def test_a_picture_that_the_model_has_no_role_for_is_refused_before_anything_is_sent(provider: str, role: str) -> None:
+    stage = set_bare_stage(provider)
+    with pytest.raises(VideoModelError) as raised:
+        stage.model.create_video(VideoGenerationRequest.model_validate({"prompt": "A lake", role: PICTURE}))
+    assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
+    assert (stage.server.requests, stage.internet.requests) == ([], [])
+
+
+# Asking how a job stands
+
+
+@PROVIDERS
+@pytest.mark.parametrize("situation", ["running", "unknown_status"])
+def test_a_job_runs_until_its_vendor_says_a_known_word_for_its_end(provider: str, situation: str) -> None:
+    job = play(provider, situation).ask()
+    assert (job.status, job.error_code) == (VideoStatus.IN_PROGRESS, None)
+
+
+@PROVIDERS
+def test_a_finished_job_is_completed(provider: str) -> None:
+    job = play(provider, "done").ask()
+    assert (job.status, job.error_code) == (VideoStatus.COMPLETED, None)
+
+
+ENDS = {
+    "failed": ErrorCode.PROVIDER_ERROR,
+    "blocked": ErrorCode.CONTENT_POLICY,
+    "cancelled": ErrorCode.CANCELLED,
+}
+
+
+@PROVIDERS
+@pytest.mark.parametrize("situation", ENDS)
+def test_a_job_that_came_to_nothing_is_an_answer_with_a_reason(provider: str, situation: str) -> None:
+    job = play(provider, situation).ask()
+    assert (job.status, job.error_code) == (VideoStatus.FAILED, ENDS[situation])
+    assert job.error_message
+
+
+QUESTION_REFUSALS = {
+    "unauthorized": (ErrorCode.AUTHENTICATION, False),
+    "job_gone": (ErrorCode.EXPIRED, False),
+    "broken": (ErrorCode.PROVIDER_ERROR, True),
+}
+
+
+@PROVIDERS
+@pytest.mark.parametrize("situation", QUESTION_REFUSALS)
+def test_a_question_that_is_refused_may_be_asked_again_where_that_can_help(provider: str, situation: str) -> None:
+    error = play(provider, situation).refuse_question()
+    assert (error.code, error.transient) == QUESTION_REFUSALS[situation]
+
+
+@PROVIDERS
+def test_a_question_that_came_too_often_may_be_asked_later(provider: str) -> None:
+    error = play(provider, "rate_limited", retry_after="7").refuse_question()
+    assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.RATE_LIMITED, True, 7.0)
+
+
+@PROVIDERS
+def test_a_question_may_be_told_to_come_back_at_a_date(provider: str) -> None:
+    error = play(provider, "rate_limited", retry_after=in_ninety_seconds()).refuse_question()
+    assert error.retry_after_seconds == pytest.approx(90, abs=5)
+
+
+@PROVIDERS
+@pytest.mark.parametrize(
+    "answer", [httpx.ConnectTimeout("no connection"), httpx.ReadTimeout("no answer"), *GARBAGE], ids=repr
+)
+def test_a_question_without_an_answer_anyone_can_read_may_be_asked_again(
+    provider: str, answer: httpx.RequestError | bytes
+) -> None:
+    stage = set_stage(provider, httpx.Response(200, content=answer) if isinstance(answer, bytes) else answer)
+    error = stage.refuse_question()
+    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
+
+
+# The finished video
+
+
+@PROVIDERS
+def test_a_finished_video_is_handed_over_and_a_stranger_never_sees_the_key(provider: str) -> None:
+    stage = play(provider, "video")
+    assert stage.download() == MOVIE
+    for request in stage.internet.requests:
+        assert KEY not in f"{request.url} {request.headers}"
+
+
+@PROVIDERS
+def test_a_video_whose_address_is_not_valid_any_more_has_expired(provider: str) -> None:
+    # Whether another opening helps is the vendor's: some give a fresh address each time, some keep one for two days.
+    error = play(provider, "video_expired", elsewhere=httpx.Response(403)).refuse_download()
+    assert error.code is ErrorCode.EXPIRED
+
+
+@PROVIDERS
+@pytest.mark.parametrize("situation", ["running", "unknown_status"])
+def test_a_video_that_is_not_there_yet_may_be_opened_later(provider: str, situation: str) -> None:
+    error = play(provider, situation).refuse_download()
+    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
+
+
+@PROVIDERS
+@pytest.mark.parametrize("situation", ENDS)
+def test_a_video_that_was_never_made_says_why(provider: str, situation: str) -> None:
+    error = play(provider, situation).refuse_download()
+    assert (error.code, error.transient) == (ENDS[situation], False)
+
+
+# What a row offers
+
+
+OPERATIONS: Mapping[str, Callable[[VideoModelInterface, str], object]] = MappingProxyType(
+    {
+        "remix": lambda model, job_id: model.remix_video(job_id, "Warmer"),
+        "extend": lambda model, job_id: model.extend_video(job_id, "On", 4),
+        "edit": lambda model, job_id: model.edit_video(job_id, "Warmer"),
+        "cancel": lambda model, job_id: model.cancel_video(job_id),
+        "delete": lambda model, job_id: model.delete_video(job_id),
+        "list_jobs": lambda model, _job_id: model.list_jobs(),
+        "webhook": lambda model, _job_id: model.parse_webhook({}, b"", secrets=[WEBHOOK_SECRET], now=datetime.now(UTC)),
+    }
+)
+
+
+@PROVIDERS
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_what_a_row_does_not_offer_is_refused_before_anything_is_sent(provider: str, operation: str) -> None:
+    stage = set_bare_stage(provider)
+    with pytest.raises(UnsupportedOperation):
+        OPERATIONS[operation](stage.model, stage.contract.job_id)
+    assert (stage.server.requests, stage.internet.requests) == ([], [])
+
+
+@pytest.mark.parametrize("entry", built_in_catalog().models.values(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_what_a_row_offers_its_adapter_can_be_asked_for(entry: CatalogEntry, operation: str) -> None:
+    if not getattr(entry.capabilities, operation):
+        return
+    stage = set_stage(entry.provider, httpx.Response(400), entry=entry)
+    # Refused by the vendor's server or by the adapter for what it was given, but not for being asked.
+    with suppress(VideoModelError, WebhookRejected):
+        OPERATIONS[operation](stage.model, stage.contract.job_id)
+
+
+# What a contract lacks is said with what to write
+
+
+REPLY = '{"status_code": 200, "headers": {}, "body": {}}'
+
+
+def write_contract(replies: Path, provider: str, **changes: object) -> None:
+    """Write a contract without a fault but for `changes`, where None stands for a field that is left out."""
+    said = {
+        "model": "gen4.5",
+        "base_url": "https://k.example",
+        "job_id": "a",
+        "situations": dict.fromkeys(SITUATIONS, "said"),
+    }
+    folder = replies / provider
+    folder.mkdir()
+    (folder / "said.json").write_text(REPLY, encoding="utf-8")
+    kept = {field: value for field, value in {**said, **changes}.items() if value is not None}
+    (folder / "contract.json").write_text(json.dumps(kept), encoding="utf-8")
+
+
+def complaint(replies: Path, provider: str = "kites") -> str:
+    with pytest.raises(pytest.fail.Exception) as raised:
+        read_contract(provider, replies)
+    return str(raised.value)
+
+
+def test_a_provider_without_a_contract_is_told_what_to_write(tmp_path: Path) -> None:
+    sentence = complaint(tmp_path)
+    assert sentence.startswith("tests/unit/ai/replies/kites/contract.json is missing: write {")
+    assert all(f"\n  {name}: {meaning}" in sentence for name, meaning in SITUATIONS.items())
+
+
+def test_a_contract_without_a_situation_is_told_which(tmp_path: Path) -> None:
+    write_contract(tmp_path, "kites", situations={name: "said" for name in SITUATIONS if name != "blocked"})
+    sentence = complaint(tmp_path)
+    assert sentence.startswith("tests/unit/ai/replies/kites/contract.json lacks a situation.")
+    assert sentence.endswith(f"The situations:\n  blocked: {SITUATIONS['blocked']}")
+
+
+def test_a_contract_with_a_situation_that_is_none_is_refused(tmp_path: Path) -> None:
+    write_contract(tmp_path, "kites", situations=dict.fromkeys([*SITUATIONS, "vanished"], "said"))
+    assert "has a situation that is none: vanished." in complaint(tmp_path)
+
+
+def test_a_contract_that_names_a_reply_nobody_recorded_is_refused(tmp_path: Path) -> None:
+    write_contract(tmp_path, "kites", situations=dict.fromkeys(SITUATIONS, "said") | {"done": ["said", "result"]})
+    assert "names a reply that is not recorded: kites/result.json." in complaint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [({"model": None}, "model"), ({"keys": []}, "keys"), ({"situations": {"done": {"absent": 7}}}, "situations.done")],
+)
+def test_a_contract_that_cannot_be_read_says_where(tmp_path: Path, changes: dict[str, object], place: str) -> None:
+    write_contract(tmp_path, "kites", **changes)
+    assert f"contract.json is wrong at {place}" in complaint(tmp_path)
+
+
+def test_a_name_for_another_providers_wire_has_its_contract(tmp_path: Path) -> None:
+    write_contract(tmp_path, "kites")
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "contract.json").write_text('{"same_as": "kites"}', encoding="utf-8")
+    assert read_contract("paper", tmp_path) == read_contract("kites", tmp_path)
+
+
+def test_a_reply_of_another_provider_is_found(tmp_path: Path) -> None:
+    write_contract(tmp_path, "kites")
+    write_contract(tmp_path, "paper", situations={name: ["kites/said", "said", VIDEO] for name in SITUATIONS})
+    assert read_contract("paper", tmp_path).find_replies("video") == [
+        ("kites", "said"),
+        ("paper", "said"),
+        ("paper", VIDEO),
+    ]
+
+
+def test_a_situation_that_a_vendor_cannot_be_in_has_a_reason_instead(tmp_path: Path) -> None:
+    absent = {"absent": "Paper is free."}
+    write_contract(tmp_path, "paper", situations=dict.fromkeys(SITUATIONS, "said") | {"no_credit": absent})
+    assert read_contract("paper", tmp_path).find_replies("no_credit") == Absent(absent="Paper is free.")
