@@ -6,13 +6,11 @@ import uuid
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from sandbox.calls import Call, CallLog
+from sandbox.calls import Call
 from sandbox.control import JobServer
 from sandbox.faults import Fail, MoovLast, NeverFinish, OnCreate, VideosFault, VllmFailed
 from sandbox.render import RenderedVideo
 from sandbox.videos_wire import ApiError, CreateVideo, Video, VideoError
-
-
 
 _ASSET_LIFETIME_SECONDS = 24 * 3600
 

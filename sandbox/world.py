@@ -26,7 +26,7 @@ _STAND_INS = {
     "sora": ("videos_api", VIDEOS_KEY),
     "gemini": ("gemini", "gemini-sandbox-key"),
     "runway": ("runway", "key_runway-sandbox"),
-    "fal": ("fal", "fal-sandbox-id:fal-sandbox-secret"),
+    "fal": ("fal", "sandbox-key-id:sandbox-key-secret"),
 }
 
 

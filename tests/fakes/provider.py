@@ -72,6 +72,14 @@ class Host:
     def paths(self) -> list[str]:
         return [request.url.raw_path.decode() for request in self.requests]
 
+    def saw(self, secret: str) -> bool:
+        """Tell whether it was ever sent; the text of httpx's headers leaves keys out."""
+        return any(
+            secret in part
+            for request in self.requests
+            for part in (str(request.url), *request.headers.values(), request.content.decode(errors="replace"))
+        )
+
     @property
     def sent_body(self) -> dict[str, object]:
         """The JSON body of the only request."""

@@ -10,7 +10,16 @@ from sandbox.world import run_world
 from tests.integration.stack import WAIT_SCALE, DeployedStack
 
 # The names of OpenAI's models lead to a server that speaks its API, as in a stack of somebody who runs one.
-ALIASES = {"sora-2": "sora-2", "sora-2-pro": "sora-2-pro", "house-model": "gen4.5"}
+ALIASES = {
+    "sora-2": "sora-2",
+    "sora-2-pro": "sora-2-pro",
+    "house-model": "gen4.5",
+    "our-kling": "kling-3.0-pro",
+    "our-h3": "minimax-h3",
+    "our-wan": "wan-2.7",
+    "our-pika": "pika-2.2",
+    "our-ray": "luma.ray-v2:0",
+}
 # A model that only this stack has, and a price that only it pays.
 CATALOG = """
 [models."gen4.5"]
@@ -23,6 +32,7 @@ durations_seconds = [4]
 sizes = ["720x1280"]
 price_usd_per_second = { "720" = "0.05" }
 expected_render_seconds = 30
+capabilities = { list_jobs = true }
 """
 
 

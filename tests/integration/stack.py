@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 
 import boto3
 import httpx
-from pydantic import JsonValue
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.api.video_object import VideoObject
 from mediaposter.library.videos import Stage
 from sandbox.blotato import ACCOUNTS
-from sandbox.calls import Call, CallLog
 from sandbox.cloud import REGION
 from sandbox.world import World
 
@@ -30,6 +29,23 @@ DONE_TIMEOUT_SECONDS = 90.0
 _LOOK_AGAIN_SECONDS = 0.1
 
 Answer = TypeVar("Answer")
+
+
+class SeenCall(BaseModel):
+    """A call as any stand-in tells it; `job_id` is what the vendor calls what was started."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    method: str
+    path: str
+    prompt: str | None = None
+    job_id: str | None = Field(default=None, validation_alias=AliasChoices("video_id", "interaction_id"))
+
+
+class SeenCalls(BaseModel):
+    """The log of a stand-in."""
+
+    calls: tuple[SeenCall, ...]
 
 
 class DeployedStack:
@@ -102,15 +118,15 @@ class DeployedStack:
         rule: dict[str, JsonValue] = {"match": text, "on": on, "times": times, "action": action}
         _put_fault(self.outside, self.world.blotato.control_url, rule)
 
-    def list_calls(self, provider: str) -> tuple[Call, ...]:
+    def list_calls(self, provider: str) -> tuple[SeenCall, ...]:
         """List what a provider's stand-in received."""
         answer = self.outside.get(f"{self.world.providers[provider].control_url}/calls")
-        return CallLog.model_validate_json(answer.content).calls
+        return SeenCalls.model_validate_json(answer.content).calls
 
     def count_accepted(self, prompt: str, *, provider: str = "sora") -> int:
         """Count the jobs a provider accepted for a prompt."""
         return sum(
-            call.method == "POST" and call.prompt == prompt and call.video_id is not None
+            call.method == "POST" and call.prompt == prompt and call.job_id is not None
             for call in self.list_calls(provider)
         )
 

@@ -152,6 +152,12 @@ def test_a_url_with_a_password_is_refused() -> None:
     assert world.requests == []
 
 
+def test_a_host_that_cannot_be_decoded_is_refused() -> None:
+    world = World()
+    refusal_of(world, "https://xn--/a.png")
+    assert world.requests == []
+
+
 def test_a_url_that_is_none_is_refused() -> None:
     refusal_of(World(), "https://cdn.example:port/a")
 

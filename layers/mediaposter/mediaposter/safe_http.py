@@ -232,9 +232,10 @@ def _follow(
 def _parse_url(url: str, *, base: httpx.URL | None = None) -> httpx.URL:
     try:
         parsed = httpx.URL(url) if base is None else base.join(url)
+        host = parsed.host  # decoded only now
     except (httpx.InvalidURL, ValueError) as error:
         raise VideoModelError(ErrorCode.PROVIDER_ERROR, f"That is not a URL: {error}.") from error
-    if parsed.scheme != "https" or not parsed.host:
+    if parsed.scheme != "https" or not host:
         raise VideoModelError(
             ErrorCode.PROVIDER_ERROR,
             f"Only https URLs are fetched; this one is {parsed.scheme or 'without a scheme'}.",

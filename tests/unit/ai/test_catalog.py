@@ -143,9 +143,14 @@ def test_another_length_is_refused_with_those_it_makes(seconds: int) -> None:
     assert (raised.value.param, raised.value.code) == ("seconds", "invalid_value")
 
 
-def test_a_long_row_of_lengths_is_told_by_its_ends() -> None:
-    with pytest.raises(InvalidRequest, match=r"kite-2 makes videos of 3 to 15 seconds, not 2\."):
-        entry("kite-2").check(seconds=2, size="1280x720")
+@pytest.mark.parametrize(
+    ("lengths", "told"),
+    [("[4, 5, 6]", "4, 5, 6"), ("[4, 5, 6, 7]", "4 to 7"), ("[5, 10, 15, 20]", "5, 10, 15, 20"), ("[6]", "6")],
+)
+def test_lengths_are_told_one_by_one_unless_they_are_a_long_row(lengths: str, told: str) -> None:
+    row = parse_catalog(TEXT.replace("[4, 8]", lengths)).get("kite-1")
+    with pytest.raises(InvalidRequest, match=f"kite-1 makes videos of {told} seconds, not 3"):
+        row.check(seconds=3, size="720x1280")
 
 
 @pytest.mark.parametrize("size", ["1792x1024", "720X1280", "720", ""])

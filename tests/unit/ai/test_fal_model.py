@@ -29,7 +29,7 @@ from mediaposter.errors import (
     VideoModelError,
     WebhookRejected,
 )
-from tests.fakes.provider import Answer, Host, Internet, read_reply, row
+from tests.fakes.provider import Answer, Body, Host, Internet, read_reply, row
 
 BASE_URL = "https://queue.fal.run"
 STAND_IN = "http://127.0.0.1:4030"
@@ -376,8 +376,10 @@ def test_a_refusal_keeps_the_vendors_sentences_and_the_id_of_the_call() -> None:
 
 
 def test_a_refusal_that_repeats_a_whole_picture_still_says_why() -> None:
-    detail = {"loc": ["body", "image_url"], "msg": "Flagged.", "type": "content_policy_violation"}
-    error = creation_error(refusal(422, {**detail, "input": "data:image/png;base64," + "A" * 6_000_000}))
+    said = (
+        b'{"detail": [{"loc": ["body", "image_url"], "msg": "Flagged.", "type": "content_policy_violation", "input": "'
+    )
+    error = creation_error(httpx.Response(422, stream=Body([said, *[b"A" * 1_000_000] * 6, b'"}]}'])))
     assert (error.code, error.message) == (ErrorCode.CONTENT_POLICY, "body.image_url: Flagged.")
 
 
@@ -701,6 +703,7 @@ def test_a_failed_request_is_an_answer(stands: str, came_to: str, code: ErrorCod
         (refusal(422, {"type": "missing"}, {"type": "content_policy_violation"}), ErrorCode.CONTENT_POLICY),
         (httpx.Response(503, json={"detail": "x", "error_type": "runner_disconnected"}), ErrorCode.PROVIDER_ERROR),
         (httpx.Response(503, headers={"x-fal-error-type": "runner_disconnected"}), ErrorCode.PROVIDER_ERROR),
+        (httpx.Response(400, json={"detail": "x", "error_type": "bad_request"}), ErrorCode.INVALID_REQUEST),
         (httpx.Response(499, json={"detail": "x", "error_type": "client_cancelled"}), ErrorCode.CANCELLED),
         (httpx.Response(499, json={"detail": "x", "error_type": "client_disconnected"}), ErrorCode.PROVIDER_ERROR),
         # Not all models give their errors types yet.
@@ -752,6 +755,12 @@ def test_the_wait_that_a_limit_asks_for_is_kept() -> None:
     assert status_error(recorded("completed"), recorded("error_rate")).retry_after_seconds == 30.0
 
 
+def test_a_failure_is_judged_by_the_type_in_its_status_where_its_result_has_none() -> None:
+    said = completed(error="Flagged.", error_type="content_policy_violation")
+    job = status(said, httpx.Response(400, json={"detail": "Flagged, in more words."}))
+    assert (job.error_code, job.error_message) == (ErrorCode.CONTENT_POLICY, "Flagged, in more words.")
+
+
 def test_a_failure_without_a_sentence_shows_its_type() -> None:
     job = status(completed(error_type="startup_timeout"), httpx.Response(404))
     assert job.error_message == "startup_timeout"
@@ -775,6 +784,8 @@ def test_the_sentence_of_a_failure_loses_the_key_and_the_signatures_of_urls() ->
         (httpx.Response(503), ErrorCode.PROVIDER_ERROR, True),
         (httpx.Response(200, text="<html>"), ErrorCode.PROVIDER_ERROR, True),
         (httpx.Response(200, json={"request_id": REQUEST_ID}), ErrorCode.PROVIDER_ERROR, True),
+        (httpx.Response(200, json={"status": ""}), ErrorCode.PROVIDER_ERROR, True),
+        (httpx.Response(200, content=b'{"status": "IN_PROGRESS", "lo'), ErrorCode.PROVIDER_ERROR, True),
         (httpx.ReadTimeout("slow"), ErrorCode.PROVIDER_ERROR, True),
         # An error may look like a status.
         (httpx.Response(503, json={"status": "COMPLETED", "error": "x"}), ErrorCode.PROVIDER_ERROR, True),
@@ -1020,7 +1031,7 @@ def test_a_webhook_that_is_not_fals_or_not_of_now_is_rejected(
         httpx.Response(404),
         httpx.ConnectError("refused"),
         httpx.Response(200, text="<html>"),
-        httpx.Response(200, content=b" " * 70_000),
+        httpx.Response(200, content=FAL.key_set.content + b" " * 70_000),
     ],
 )
 def test_without_keys_a_webhook_is_neither_taken_nor_rejected(answer: Answer) -> None:

@@ -61,6 +61,10 @@ def inline_reply(data: str, **content: object) -> httpx.Response:
     return interaction_reply(status="completed", steps=[{"type": "model_output", "content": [video]}])
 
 
+def in_pieces(content: bytes, length: int) -> httpx.Response:
+    return httpx.Response(200, stream=Body([content[at : at + length] for at in range(0, len(content), length)]))
+
+
 def build(
     server: Host,
     *,
@@ -127,6 +131,12 @@ def test_google_is_asked_unless_another_address_is_given() -> None:
     server = Host(reply("in_progress"))
     GeminiVideoModel(entry=row(NAME), api_key=KEY, http_client=server.client()).get_status(ID)
     assert str(server.requests[0].url) == f"https://{HOST}{PATH}"
+
+
+def test_each_wait_for_google_is_bounded() -> None:
+    server = Host(reply("in_progress"))
+    GeminiVideoModel(entry=row(NAME), api_key=KEY, http_client=server.client(), timeout_seconds=7).get_status(ID)
+    assert set(server.requests[0].extensions["timeout"].values()) == {7}
 
 
 def test_another_address_is_taken_with_its_path() -> None:
@@ -393,7 +403,7 @@ def test_an_acceptance_without_end_is_not_read_to_its_end_and_unknown() -> None:
 
 def test_an_acceptance_that_shows_the_pictures_again_is_a_job() -> None:
     steps = [{"type": "user_input", "content": [picture(bytes(MAX_REPLY_BYTES), "image/png")]}]
-    assert create(interaction_reply(steps=steps)).job_id == ID
+    assert create(in_pieces(interaction_reply(steps=steps).content, 65_536)).job_id == ID
 
 
 def test_an_id_without_a_status_is_a_running_job() -> None:
@@ -405,6 +415,13 @@ def test_an_error_with_an_id_is_no_job() -> None:
     error = creation_error(httpx.Response(200, json={"id": "req_1", "error": {"message": "upstream hung up"}}))
     assert isinstance(error, SubmissionUnknown)
     assert "upstream hung up" in error.message
+
+
+@pytest.mark.parametrize("status_code", [400, 503])
+def test_an_error_that_looks_like_an_interaction_is_an_error(status_code: int) -> None:
+    answer = httpx.Response(status_code, json={"id": ID, "status": "queued"})
+    assert isinstance(creation_error(answer), SubmissionUnknown) == (status_code == 503)
+    assert status_error(answer).transient == (status_code == 503)
 
 
 @pytest.mark.parametrize(
@@ -667,10 +684,6 @@ def body_of(data: str) -> bytes:
     return inline_reply(data).read()
 
 
-def in_pieces(content: bytes, length: int) -> httpx.Response:
-    return httpx.Response(200, stream=Body([content[at : at + length] for at in range(0, len(content), length)]))
-
-
 def test_a_clip_in_the_answer_is_a_finished_job() -> None:
     assert status(inline_reply(ENCODED)).status is VideoStatus.COMPLETED
 
@@ -800,6 +813,12 @@ def test_a_resumed_download_asks_for_the_rest_of_the_same_file() -> None:
     assert (server.requests[2].headers["range"], server.requests[2].headers["if-range"]) == ("bytes=3-", '"v1"')
 
 
+def test_a_file_with_a_strange_name_is_asked_for_by_that_name() -> None:
+    server = Host(inline_reply("", uri=f"https://{HOST}/v1beta/files/a%3Fb%23"), reply("file_processing"))
+    download_error(build(server))
+    assert server.paths[1:] == ["/v1beta/files/a%3Fb%23"]
+
+
 @pytest.mark.parametrize("state", ["PROCESSING", "STATE_UNSPECIFIED", "", None])
 def test_a_file_that_is_not_ready_is_asked_for_again_soon(state: object) -> None:
     server = Host(reply("completed_uri"), httpx.Response(200, json={"name": "files/abc-123xyz", "state": state}))
@@ -841,6 +860,21 @@ def test_a_file_that_is_not_there_says_why(answer: Answer, code: ErrorCode, tran
 def test_an_answer_that_is_no_video_is_an_error(answer: Answer, code: ErrorCode, transient: bool) -> None:
     error = download_error(build(finished(answer)))
     assert (error.code, error.transient) == (code, transient)
+
+
+def test_a_download_is_asked_for_again_when_the_details_of_its_refusal_say() -> None:
+    assert download_error(build(finished(reply("error_exhausted")))).retry_after_seconds == 34.5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, json={"state": "FAILED", "error": {"message": f"Bad key {KEY}"}}),
+        httpx.Response(403, json={"error": {"message": f"Bad key {KEY}"}}),
+    ],
+)
+def test_the_sentence_about_a_file_loses_our_key(answer: httpx.Response) -> None:
+    assert download_error(build(Host(reply("completed_uri"), answer))).message.endswith("Bad key [key]")
 
 
 def test_an_address_elsewhere_never_sees_the_key() -> None:
@@ -889,8 +923,9 @@ def test_an_address_that_may_not_be_fetched_is_refused(uri: str) -> None:
     assert (len(server.requests), internet.requests) == (1, [])
 
 
-def test_an_address_of_google_that_is_no_file_is_refused() -> None:
-    server = Host(inline_reply("", uri=f"https://{HOST}/v1beta/models"))
+@pytest.mark.parametrize("path", ["/v1beta/models", f"{FILE}/versions", "/v1beta/files/"])
+def test_an_address_of_google_that_is_no_file_is_refused(path: str) -> None:
+    server = Host(inline_reply("", uri=f"https://{HOST}{path}"))
     assert download_error(build(server)).code is ErrorCode.PROVIDER_ERROR
     assert len(server.requests) == 1
 

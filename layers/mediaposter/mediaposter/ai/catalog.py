@@ -193,7 +193,7 @@ class CatalogEntry(BaseModel):
         nearest_seconds = min(self.durations_seconds, key=lambda offered: (abs(offered - seconds), offered))
         if nearest_seconds != seconds:
             warnings.append(f"seconds: {self.name} makes no video of {seconds} seconds; it becomes {nearest_seconds}.")
-        nearest_size = size if size in self.sizes else min(self.sizes, key=lambda offered: _distance(offered, size))
+        nearest_size = min(self.sizes, key=lambda offered: (offered != size, *_distance(offered, size)))
         if nearest_size != size:
             warnings.append(f"size: {self.name} makes no video of {size}; it becomes {nearest_size}.")
         return FittedRequest(nearest_seconds, nearest_size, tuple(warnings))
@@ -207,7 +207,9 @@ class CatalogEntry(BaseModel):
         shape = self._shapes.get(size)
         if shape is None:
             raise InvalidRequest(
-                f"{self.name} makes videos of {', '.join(self.sizes)}, not {size}.", param="size", code="invalid_value"
+                f"{self.name} makes videos of {', '.join(self._shapes)}, not {size}.",
+                param="size",
+                code="invalid_value",
             )
         return shape
 
@@ -345,7 +347,7 @@ def parse_catalog(text: str, *, extending: str | None = None) -> Catalog:
         for name, row in tables.get("models", {}).items():
             tables["models"][name] = {**base.get("models", {}).get(name, {}), **row}
         tables = {name: {**base.get(name, {}), **tables.get(name, {})} for name in {*base, *tables}}
-    tables["models"] = {name: {"name": name, **row} for name, row in tables.get("models", {}).items()}
+    tables["models"] = {name: {**row, "name": name} for name, row in tables.get("models", {}).items()}
     try:
         return Catalog.model_validate(tables)
     except ValidationError as error:

@@ -13,7 +13,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -46,7 +45,6 @@ _CODES_BY_STATUS: Mapping[int, ErrorCode] = MappingProxyType(
         400: ErrorCode.INVALID_REQUEST,
         # The queue takes any path below an application that exists; the application then does not know it.
         404: ErrorCode.MODEL_NOT_FOUND,
-        413: ErrorCode.INVALID_REQUEST,
         422: ErrorCode.INVALID_REQUEST,
     }
 )
@@ -198,7 +196,7 @@ class WireStatus(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    status: Annotated[str, BeforeValidator(lambda value: (take_text(value) or "").upper())] = Field(min_length=1)
+    status: Annotated[str, BeforeValidator(take_text)]
     error: OptionalText = None
     error_type: OptionalText = None
 

@@ -1,0 +1,235 @@
+"""Read what boto3 gives of Amazon Bedrock's asynchronous invocations, and of the videos that they leave in S3."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, NamedTuple
+
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from mediaposter.ai.provider_reply import MAX_SENTENCE_LENGTH, OptionalText, ProviderErrors, Reply, ReplyError
+from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
+from mediaposter.errors import ErrorCode
+
+# Bedrock's words for where an invocation stands; one that is not here means that it still runs.
+_STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
+    {
+        "InProgress": VideoStatus.IN_PROGRESS,
+        "Completed": VideoStatus.COMPLETED,
+        "Failed": VideoStatus.FAILED,
+    }
+)
+
+# The names of AWS's errors, where their status says something else: these come with 400.
+_CODES_BY_NAME: Mapping[str, ErrorCode] = MappingProxyType(
+    {
+        # "You can resubmit your request later" (bedrock-runtime's service model): it is about how many run at once.
+        "servicequotaexceededexception": ErrorCode.RATE_LIMITED,
+        "expiredtoken": ErrorCode.AUTHENTICATION,
+        "expiredtokenexception": ErrorCode.AUTHENTICATION,
+        "incompletesignatureexception": ErrorCode.AUTHENTICATION,
+        "invalidtoken": ErrorCode.AUTHENTICATION,
+        "unrecognizedclientexception": ErrorCode.AUTHENTICATION,
+        "validationexception": ErrorCode.INVALID_REQUEST,
+    }
+)
+
+
+class _Verdict(NamedTuple):
+    """What a sentence of Bedrock's means, and what to do about it, where it does not say so."""
+
+    words: str
+    code: ErrorCode
+    advice: str = ""
+
+
+# For all that is wrong with a request Bedrock has one name, ValidationException, and for all that is wrong with an
+# invocation none: only the sentence tells. These are as its users report them (and Luma, docs.lumalabs.ai/docs/errors).
+_VERDICTS = (
+    _Verdict("moderation", ErrorCode.CONTENT_POLICY),
+    _Verdict("content filter", ErrorCode.CONTENT_POLICY),
+    _Verdict(
+        "model identifier is invalid",
+        ErrorCode.MODEL_NOT_FOUND,
+        "Bedrock has each model in some regions alone; the region it was asked in is the one that boto3 finds.",
+    ),
+    _Verdict(
+        "invalid output config/credentials",
+        ErrorCode.AUTHENTICATION,
+        "Bedrock writes with your rights to the place that base_url names: see that this bucket exists, in the region "
+        "of the model, and that you may s3:PutObject there.",
+    ),
+)
+
+
+def _judge(sentence: str | None) -> _Verdict | None:
+    found = (sentence or "").lower()
+    return next((verdict for verdict in _VERDICTS if verdict.words in found), None)
+
+
+class S3Folder(NamedTuple):
+    """A place in S3, `s3://bucket` or `s3://bucket/prefix`."""
+
+    bucket: str
+    prefix: str
+
+    @classmethod
+    def parse(cls, uri: str) -> S3Folder:
+        """Read an address of bedrock-runtime's shape S3Uri.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if not re.fullmatch(r"s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?", uri) or len(uri) > 1024:
+            raise ValueError("is not an address in S3")
+        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        return cls(bucket, prefix.rstrip("/"))
+
+    @property
+    def uri(self) -> str:
+        """Write it as an address, without a slash at the end."""
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def locate(self, name: str) -> str:
+        """Give the key of an object in it."""
+        return f"{self.prefix}/{name}".lstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class AwsReply(Reply):
+    """An answer as boto3 has read it: with the error, but without its content."""
+
+    said: ReplyError
+    id: str | None
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Tell whether an invocation may exist all the same; a conflict (400) is with one that has the same token."""
+        return self.status_code in (408, 409) or self.status_code >= 500 or self.said.code == "ConflictException"
+
+    @property
+    def error(self) -> ReplyError:
+        """Give the error that boto3 found."""
+        return self.said
+
+    @property
+    def request_id(self) -> str | None:
+        """Give AWS's id of the call."""
+        return self.id
+
+
+class BedrockErrors(ProviderErrors):
+    """Map AWS's answers onto our errors. There is no key to keep secret: boto3 signs."""
+
+    def __init__(self, *, host: str) -> None:
+        """Take the name of the service, for the sentences."""
+        super().__init__(host=host, api_key="", codes_by_word=_CODES_BY_NAME)
+
+    def find_code(self, error: ReplyError) -> ErrorCode | None:
+        """Look the error's name up, and in the sentence what a ValidationException is about."""
+        code = super().find_code(error)
+        verdict = _judge(error.message) if code is ErrorCode.INVALID_REQUEST else None
+        return code if verdict is None else verdict.code
+
+    def clean(self, sentence: str | None) -> str | None:
+        """Keep AWS's sentence, and say what to do about it.
+
+        Only its first line: to "The request signature we calculated does not match" AWS adds the whole request, with
+        the session's token in it.
+        """
+        if sentence is None:
+            return None
+        sentence = sentence.partition("\n")[0][:MAX_SENTENCE_LENGTH]
+        verdict = _judge(sentence)
+        return f"{sentence.rstrip('.')}. {verdict.advice}" if verdict is not None and verdict.advice else sentence
+
+
+def _read_folder(value: object) -> object:
+    return S3Folder.parse(value) if isinstance(value, str) else value
+
+
+class WireInvocation(BaseModel):
+    """The parts of an invocation that we use; its folder is its own, below the one that was asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    status: str
+    failure: OptionalText = Field(default=None, alias="failureMessage")
+    folder: Annotated[S3Folder, BeforeValidator(_read_folder)] = Field(
+        validation_alias=AliasPath("outputDataConfig", "s3OutputDataConfig", "s3Uri")
+    )
+
+
+class WireStart(BaseModel):
+    """What tells that an invocation was started."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    arn: str = Field(min_length=1, alias="invocationArn")
+
+
+class _WireError(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    code: OptionalText = Field(default=None, alias="Code")
+    message: OptionalText = Field(default=None, alias="Message")
+
+
+class _WireMetadata(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    status_code: int = Field(alias="HTTPStatusCode")
+    headers: dict[str, str] = Field(alias="HTTPHeaders")
+    request_id: OptionalText = Field(default=None, alias="RequestId")
+
+
+class _WireAnswer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    metadata: _WireMetadata = Field(alias="ResponseMetadata")
+    error: _WireError = Field(default=_WireError(), alias="Error")
+
+
+def read_reply(response: object) -> AwsReply:
+    """Read what boto3 tells of an answer, be it a refusal or not."""
+    answer = _WireAnswer.model_validate(response)
+    return AwsReply(
+        status_code=answer.metadata.status_code,
+        headers=answer.metadata.headers,
+        content=b"",
+        said=ReplyError(code=answer.error.code, message=answer.error.message),
+        id=answer.metadata.request_id,
+    )
+
+
+def read_start(response: object) -> WireStart | None:
+    """Find the invocation that was started."""
+    try:
+        return WireStart.model_validate(response)
+    except ValidationError:
+        return None
+
+
+def read_invocation(response: object) -> WireInvocation | None:
+    """Find the invocation that an answer tells of."""
+    try:
+        return WireInvocation.model_validate(response)
+    except ValidationError:
+        return None
+
+
+def translate_invocation(invocation: WireInvocation, errors: ProviderErrors, *, job_id: str) -> VideoGenerationJob:
+    """Say in our words what Bedrock says of an invocation."""
+    status = _STATUSES.get(invocation.status, VideoStatus.IN_PROGRESS)
+    if status is not VideoStatus.FAILED:
+        return VideoGenerationJob(job_id=job_id, status=status)
+    verdict = _judge(invocation.failure)
+    return VideoGenerationJob(
+        job_id=job_id,
+        status=status,
+        error_code=ErrorCode.PROVIDER_ERROR if verdict is None else verdict.code,
+        error_message=errors.clean(invocation.failure) or "The provider gave no reason for the failure.",
+    )
