@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
 
 import pytest
@@ -212,3 +214,26 @@ def test_a_key_named_after_pika_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> N
 
     with pytest.raises(ConfigurationError, match="The provider fal needs FAL_API_KEY or FAL_KEY"):
         create_video_model("pika")
+
+
+VENDORS_LIBRARIES = {"openai", "httpx2", "google", "runwayml", "fal_client", "boto3", "botocore", "cryptography"}
+# Pika lives at fal, and the sandbox speaks sora's wire.
+SHARED_WIRES = {"pika": {"fal"}, "sandbox": {"sora"}}
+
+
+@pytest.mark.parametrize("provider", list_providers())
+def test_loading_one_provider_loads_no_others_file_or_library(provider: str) -> None:
+    program = (
+        "import sys\n"
+        "from mediaposter.ai.video_model_factory import find_model_class\n"
+        f"find_model_class({provider!r})\n"
+        "print(*(name for name in sys.modules))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+    adapters = {
+        name.split(".")[2].removesuffix("_model") for name in loaded if re.match(r"mediaposter\.ai\.\w+_model$", name)
+    }
+    assert adapters == {provider} | SHARED_WIRES.get(provider, set())
+    allowed = {"boto3", "botocore"} if provider == "bedrock" else set()
+    assert set(loaded) & VENDORS_LIBRARIES <= allowed
