@@ -94,7 +94,9 @@ def a_video(**changes: Any) -> Video:
 
 def an_attempt(**changes: Any) -> Attempt:
     """Build a submission to the provider."""
-    return Attempt.model_validate({"provider": "sora", "model": "sora-2", "started_at": NOW, **changes})
+    return Attempt.model_validate(
+        {"provider": "sora", "model": "sora-2", "started_at": NOW, "estimate_micros": 400_000, **changes}
+    )
 
 
 def a_stored_video(video_id: str = VIDEO_ID) -> StoredVideo:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from mediaposter.errors import Conflict, NotFound
-from mediaposter.library.table import Key, LibraryTable, Record
+from mediaposter.library.table import (
+    Change,
+    Create,
+    Delete,
+    Increase,
+    Key,
+    LibraryTable,
+    Page,
+    PageQuery,
+    Put,
+    Record,
+    Replace,
+)
 from tests.fakes.effects import Effects
 
 _INDEX_PAGE_ITEMS = 100
@@ -41,33 +53,90 @@ class InMemoryTable(LibraryTable):
         )
         return [pk for _, pk in found[:_INDEX_PAGE_ITEMS]]
 
-    def create(self, records: Sequence[Record]) -> None:
-        """Put new records, all or none, or raise Conflict."""
-        with self._effects.take(f"create {records[0].key.sk}"):
-            if any(record.key in self.items for record in records):
-                raise Conflict(f"{records[0].key.pk} exists already.")
-            self.items.update({record.key: _to_item(record) for record in records})
+    def query_range(self, pk: str, sk_from: str, sk_to: str) -> list[dict[str, Any]]:
+        """Read the items of a partition between two sort keys, in their order."""
+        keys = sorted(key for key in self.items if key.pk == pk and sk_from <= key.sk <= sk_to)
+        return [dict(self.items[key]) for key in keys]
 
-    def replace(
-        self,
-        record: Record,
-        *,
-        expected_version: int,
-        allowed: Mapping[str, Sequence[str]],
-        also_create: Sequence[Record] = (),
-    ) -> None:
-        """Put a record over the version and the states it was made from, or raise Conflict."""
-        item = _to_item(record)
-        with self._effects.take(f"write {record.key.sk} {item.get('stage') or item.get('state')}"):
-            kept = self.items.get(record.key, {})
-            if kept.get("version") != expected_version or any(
-                kept.get(attribute) not in states for attribute, states in allowed.items()
-            ):
-                raise Conflict(f"{record.key.pk} {record.key.sk} changed meanwhile.")
-            if any(new.key in self.items for new in also_create):
-                raise Conflict(f"{record.key.pk} {record.key.sk} changed meanwhile.")
-            self.items[record.key] = item
-            self.items.update({new.key: _to_item(new) for new in also_create})
+    def get_many(self, keys: Sequence[Key]) -> list[dict[str, Any]]:
+        """Read items in the order of their keys."""
+        return [dict(self.items[key]) for key in keys if key in self.items]
+
+    def query_page(self, index: str, query: PageQuery) -> Page:
+        """Read one page of an index."""
+        found = sorted(
+            (
+                (str(item[query.range_name]), key)
+                for key, item in self.items.items()
+                if item.get(query.hash_name) == query.value and query.range_name in item
+            ),
+            reverse=query.newest_first,
+        )
+        beyond = [
+            key
+            for place, key in found
+            if (query.after is None or (place < query.after if query.newest_first else place > query.after))
+            and all(self.items[key].get(name) == content for name, content in query.filters.items())
+        ]
+        return Page(keys=tuple(beyond[: query.limit]), has_more=len(beyond) > query.limit)
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Make changes, all or none, or raise Conflict with those that cannot be."""
+        with self._effects.take(_describe(changes[0])):
+            failed = tuple(number for number, change in enumerate(changes) if not self._may(change))
+            if failed:
+                raise Conflict(f"{_name(changes[failed[0]])} changed meanwhile, or exists already.", changes=failed)
+            for change in changes:
+                self._make(change)
+
+    def _may(self, change: Change) -> bool:
+        if isinstance(change, Put):
+            return True
+        if isinstance(change, Create):
+            kept = self.items.get(change.record.key)
+            return kept is None or (change.now is not None and "ttl" in kept and kept["ttl"] < change.now)
+        if isinstance(change, Replace):
+            kept = self.items.get(change.record.key, {})
+            return kept.get("version") == change.expected_version and all(
+                kept.get(attribute) in states for attribute, states in change.allowed.items()
+            )
+        kept = self.items.get(change.key, {})
+        if isinstance(change, Delete):
+            return change.expected_version is None or kept.get("version") == change.expected_version
+        return all(
+            kept.get(attribute, 0) + amount <= change.at_most[attribute]
+            for attribute, amount in change.amounts.items()
+            if attribute in change.at_most
+        )
+
+    def _make(self, change: Change) -> None:
+        if isinstance(change, Create | Put | Replace):
+            self.items[change.record.key] = _to_item(change.record)
+        elif isinstance(change, Delete):
+            self.items.pop(change.key, None)
+        else:
+            item = self.items.setdefault(change.key, dict(change.key._asdict()))
+            for attribute, amount in change.amounts.items():
+                item[attribute] = Decimal(int(item.get(attribute, 0)) + amount)
+            if change.expires_at is not None:
+                item["ttl"] = Decimal(change.expires_at)
+
+
+def _name(change: Change) -> str:
+    key = change.key if isinstance(change, Delete | Increase) else change.record.key
+    return f"{key.pk} {key.sk}"
+
+
+def _describe(change: Change) -> str:
+    """Name the effect of a transaction by its first change."""
+    if isinstance(change, Increase):
+        return f"add to {change.key.sk}"
+    if isinstance(change, Delete):
+        return f"delete {change.key.sk}"
+    if isinstance(change, Create):
+        return f"create {change.record.key.sk}"
+    item = _to_item(change.record)
+    return f"write {change.record.key.sk} {item.get('stage') or item.get('state')}"
 
 
 def _to_item(record: Record) -> dict[str, Any]:

@@ -46,7 +46,19 @@ class NotFound(MediaPosterError):
 
 
 class Conflict(MediaPosterError):
-    """The record changed under us: another worker made the transition first."""
+    """The record changed under us: another worker made the transition first.
+
+    Attributes:
+        changes: which changes of a transaction their conditions forbade.
+    """
+
+    def __init__(self, message: str, *, changes: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.changes = changes
+
+
+class Busy(MediaPosterError):
+    """Others hold what is to be written or read; nothing was changed, and asking again is safe."""
 
 
 class WebhookRejected(MediaPosterError):

@@ -15,8 +15,8 @@ from moto import mock_aws
 from pydantic import Field
 
 from checks.cloudformation import read_template
-from mediaposter.errors import Conflict, NotFound
-from mediaposter.library.table import Key, LibraryTable, Record
+from mediaposter.errors import Busy, Conflict, NotFound
+from mediaposter.library.table import Create, Delete, Increase, Key, LibraryTable, Page, PageQuery, Put, Record
 from tests.fakes.table import InMemoryTable
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def test_what_is_not_there_is_not_found(table: LibraryTable) -> None:
 def test_a_record_is_created_once(table: LibraryTable) -> None:
     table.create([Note(text="first")])
 
-    with pytest.raises(Conflict, match="NOTE#1 exists already"):
+    with pytest.raises(Conflict, match=r"NOTE#1 NOTE changed meanwhile, or exists already"):
         table.create([Note(text="second")])
 
     assert table.get(Key("NOTE#1", "NOTE"))["text"] == "first"
@@ -142,7 +142,7 @@ def test_a_record_is_replaced_over_its_version(table: LibraryTable) -> None:
 def test_a_stale_writer_has_a_conflict_and_changes_nothing(table: LibraryTable) -> None:
     table.create([Note(version=2, text="newer")])
 
-    with pytest.raises(Conflict, match="NOTE#1 NOTE changed meanwhile"):
+    with pytest.raises(Conflict, match=r"NOTE#1 NOTE changed meanwhile, or exists already"):
         table.replace(Note(version=2, text="stale"), expected_version=1, allowed={})
 
     assert table.get(Key("NOTE#1", "NOTE"))["text"] == "newer"
@@ -234,7 +234,7 @@ def test_a_fault_of_the_service_is_no_conflict() -> None:
         with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
             table.replace(Note(version=2), expected_version=1, allowed={})
         with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
-            table.create([Note()])
+            table.create([Note(), Note(sk="B")])
 
 
 def test_a_transaction_that_was_cancelled_for_another_reason_is_no_conflict() -> None:
@@ -248,6 +248,184 @@ def test_a_transaction_that_was_cancelled_for_another_reason_is_no_conflict() ->
 
         with pytest.raises(ClientError, match="TransactionCanceled"):
             LibraryTable(client, "library").create([Note(), Note(sk="B")])
+
+
+COUNTER = Key("COUNTER#1", "DAY")
+
+
+def count(table: LibraryTable, name: str = "used") -> int:
+    return int(table.get(COUNTER)[name])
+
+
+def test_numbers_begin_at_zero_and_are_added_to(table: LibraryTable) -> None:
+    table.commit([Increase(COUNTER, {"used": 3, "times": 1})])
+    table.commit([Increase(COUNTER, {"used": -1, "times": 1}, expires_at=1_800_000_000)])
+
+    assert table.get(COUNTER) == {"pk": "COUNTER#1", "sk": "DAY", "used": 2, "times": 2, "ttl": 1_800_000_000}
+
+
+@pytest.mark.parametrize(("amount", "fits"), [(1, True), (7, True), (8, False), (11, False), (-9, True)])
+def test_a_number_becomes_no_greater_than_it_may(table: LibraryTable, amount: int, fits: bool) -> None:
+    table.commit([Increase(COUNTER, {"used": 3})])
+    more = Increase(COUNTER, {"used": amount}, at_most={"used": 10})
+
+    if fits:
+        table.commit([more])
+    else:
+        with pytest.raises(Conflict):
+            table.commit([more])
+
+    assert count(table) == (3 + amount if fits else 3)
+
+
+@pytest.mark.parametrize(("amount", "fits"), [(10, True), (11, False)])
+def test_the_first_amount_is_bound_too(table: LibraryTable, amount: int, fits: bool) -> None:
+    first = Increase(COUNTER, {"used": amount}, at_most={"used": 10})
+
+    if fits:
+        table.commit([first])
+        assert count(table) == amount
+    else:
+        with pytest.raises(Conflict):
+            table.commit([first])
+        with pytest.raises(NotFound):
+            table.get(COUNTER)
+
+
+def test_changes_are_made_all_or_none_and_those_that_cannot_be_are_numbered(table: LibraryTable) -> None:
+    table.create([Note()])
+
+    with pytest.raises(Conflict) as conflict:
+        table.commit(
+            [
+                Create(Note(sk="B")),
+                Create(Note()),
+                Increase(COUNTER, {"used": 11}, at_most={"used": 10}),
+                Put(Note(sk="C")),
+            ]
+        )
+
+    assert conflict.value.changes == (1, 2)
+    assert [item["sk"] for item in table.get_many([Key("NOTE#1", name) for name in ("NOTE", "B", "C")])] == ["NOTE"]
+    with pytest.raises(NotFound):
+        table.get(COUNTER)
+
+
+def test_a_record_is_put_over_whatever_there_is(table: LibraryTable) -> None:
+    table.commit([Put(Note(text="one"))])
+    table.commit([Put(Note(text="two")), Put(Note(sk="B"))])
+
+    assert table.get(Note().key)["text"] == "two"
+
+
+def test_a_record_is_deleted_over_its_version(table: LibraryTable) -> None:
+    table.create([Note()])
+
+    with pytest.raises(Conflict):
+        table.commit([Delete(Note().key, expected_version=2)])
+    table.commit([Delete(Note().key, expected_version=1)])
+    table.commit([Delete(Note().key)])
+
+    with pytest.raises(NotFound):
+        table.get(Note().key)
+
+
+class Ticket(Note):
+    """A record that may be forgotten."""
+
+    ttl: int = 100
+
+
+def test_a_record_whose_time_is_over_counts_as_gone(table: LibraryTable) -> None:
+    table.commit([Create(Ticket(), now=50)])
+
+    for now in (50, 99, 100):
+        with pytest.raises(Conflict):
+            table.commit([Create(Ticket(text="new"), now=now)])
+    table.commit([Create(Ticket(text="new"), now=101)])
+
+    assert table.get(Note().key)["text"] == "new"
+
+
+def test_a_record_without_a_time_is_never_over(table: LibraryTable) -> None:
+    table.create([Note()])
+
+    with pytest.raises(Conflict):
+        table.commit([Create(Note(), now=2_000_000_000)])
+
+
+def test_many_are_read_in_the_order_of_their_keys_and_the_missing_left_out(table: LibraryTable) -> None:
+    table.create([Note(sk=name) for name in "ABC"])
+
+    found = table.get_many([Key("NOTE#1", name) for name in "CXA"])
+
+    assert [item["sk"] for item in found] == ["C", "A"]
+    assert table.get_many([]) == []
+
+
+def page(table: LibraryTable, **changes: Any) -> Page:
+    query = {"hash_name": "owner", "value": "ann", "range_name": "id", "limit": 2}
+    return table.query_page("ByOwner", PageQuery(**{**query, **changes}))
+
+
+class Owned(Note):
+    """A record that its owner lists."""
+
+    id: str
+    owner: str = "ann"
+    status: str = "open"
+
+    @property
+    def key(self) -> Key:
+        """Give the primary key."""
+        return Key(f"VIDEO#{self.id}", "VIDEO")
+
+
+def ids(found: Page) -> list[str]:
+    return [key.pk.removeprefix("VIDEO#") for key in found.keys]
+
+
+def test_a_page_goes_on_where_the_one_before_ended_in_both_directions(table: LibraryTable) -> None:
+    table.create([Owned(id=name) for name in "abcde"] + [Owned(id="z", owner="bob"), Note()])
+
+    assert (ids(page(table)), page(table).has_more) == (["e", "d"], True)
+    assert ids(page(table, after="d")) == ["c", "b"]
+    assert (ids(page(table, after="b")), page(table, after="b").has_more) == (["a"], False)
+    assert ids(page(table, newest_first=False)) == ["a", "b"]
+    assert ids(page(table, newest_first=False, after="d")) == ["e"]
+    assert page(table, after="a") == Page(keys=(), has_more=False)
+
+
+def test_a_page_that_is_just_full_has_no_more(table: LibraryTable) -> None:
+    table.create([Owned(id=name) for name in "ab"])
+
+    assert not page(table).has_more
+
+
+def test_a_page_holds_what_the_filters_let_through(table: LibraryTable) -> None:
+    table.create([Owned(id=name, status="shut" if name in "bd" else "open") for name in "abcdef"])
+
+    assert ids(page(table, filters={"status": "shut"})) == ["d", "b"]
+    found = page(table, filters={"status": "open"})
+    assert (ids(found), found.has_more) == (["f", "e"], True)
+
+
+def test_a_transaction_that_meets_another_is_tried_again_and_given_up_in_the_end() -> None:
+    client = make_client()
+    waits: list[float] = []
+    with Stubber(client) as stubber:
+        for _ in range(8):
+            stubber.add_client_error(
+                "transact_write_items",
+                service_error_code="TransactionCanceledException",
+                modeled_fields={"CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}]},
+            )
+
+        with pytest.raises(Busy, match="nothing was changed"):
+            LibraryTable(client, "library", sleep=waits.append).create([Note(), Note(sk="B")])
+
+        stubber.assert_no_pending_responses()
+    assert len(waits) == 7
 
 
 def test_reads_see_every_write_before_them() -> None:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import random
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
-from mediaposter.errors import Conflict, NotFound
+from mediaposter.errors import Busy, Conflict, NotFound
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, PutTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        DeleteTypeDef,
+        PutTypeDef,
+        QueryInputTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateTypeDef,
+    )
+
+
+# Others may hold an item for the time of a transaction, some milliseconds.
+_COMMITS_MAX = 8
+_COMMIT_WAIT_SECONDS = 0.01
 
 
 class Key(NamedTuple):
@@ -42,12 +57,107 @@ class Record(BaseModel, ABC):
         return {}
 
 
+@dataclass(frozen=True)
+class PageQuery:
+    """Which page of an index to read.
+
+    Attributes:
+        hash_name: the attribute that the index is grouped by, and
+        value: the group.
+        range_name: the attribute that it is sorted by.
+        limit: how many keys a page has at most.
+        after: where the page before ended.
+        newest_first: whether it goes down.
+        filters: what other attributes must be.
+    """
+
+    hash_name: str
+    value: str
+    range_name: str
+    limit: int
+    after: str | None = None
+    newest_first: bool = True
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+class Page(NamedTuple):
+    """A page of keys; `reached` is how far an empty one that has more has come."""
+
+    keys: tuple[Key, ...]
+    has_more: bool
+    reached: str | None = None
+
+
+@dataclass(frozen=True)
+class Create:
+    """Put a new record; one whose time is over counts as gone.
+
+    Attributes:
+        record: the new content.
+        now: in seconds since 1970, where a record that has expired may still lie there: DynamoDB removes it late.
+    """
+
+    record: Record
+    now: int | None = None
+
+
+@dataclass(frozen=True)
+class Put:
+    """Put a record whether or not there is one."""
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Put a record over the version it was made from, if its states still allow that.
+
+    Attributes:
+        record: the new content.
+        expected_version: the version that was read.
+        allowed: for each state attribute, the values it may have now.
+    """
+
+    record: Record
+    expected_version: int
+    allowed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Remove a record, if it is still the version that was read."""
+
+    key: Key
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class Increase:
+    """Add to the numbers of an item, which begins at zero, as long as none becomes greater than it may.
+
+    Attributes:
+        key: of the item.
+        amounts: what is added to each number; may be negative.
+        at_most: how great a number may become.
+        expires_at: when the item may be forgotten, in seconds since 1970.
+    """
+
+    key: Key
+    amounts: Mapping[str, int]
+    at_most: Mapping[str, int] = field(default_factory=dict)
+    expires_at: int | None = None
+
+
+Change: TypeAlias = Create | Put | Replace | Delete | Increase
+
+
 class LibraryTable:
     """Conditional reads and writes of records."""
 
-    def __init__(self, client: DynamoDBClient, name: str) -> None:
+    def __init__(self, client: DynamoDBClient, name: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self.name = name
+        self._sleep = sleep
 
     def get(self, key: Key) -> dict[str, Any]:
         """Read one item, consistently.
@@ -70,6 +180,70 @@ class LibraryTable:
         )
         return [_decode(item) for page in pages for item in page["Items"]]
 
+    def query_range(self, pk: str, sk_from: str, sk_to: str) -> list[dict[str, Any]]:
+        """Read all items of one partition whose sort key lies between two, both included."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self.name,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :from AND :to",
+            ExpressionAttributeValues=_encode({":pk": pk, ":from": sk_from, ":to": sk_to}),
+            ConsistentRead=True,
+        )
+        return [_decode(item) for page in pages for item in page["Items"]]
+
+    def get_many(self, keys: Sequence[Key]) -> list[dict[str, Any]]:
+        """Read up to 100 items, in the order of their keys; those that are gone are left out."""
+        found: dict[Key, dict[str, Any]] = {}
+        wanted = list(keys)
+        for attempt in range(_COMMITS_MAX):
+            if not wanted:
+                break
+            if attempt > 0:
+                self._sleep(_COMMIT_WAIT_SECONDS * 2**attempt)
+            answer = self._client.batch_get_item(
+                RequestItems={self.name: {"Keys": [_encode(key._asdict()) for key in wanted]}}
+            )
+            for item in map(_decode, answer["Responses"][self.name]):
+                found[Key(item["pk"], item["sk"])] = item
+            left = answer["UnprocessedKeys"].get(self.name)
+            wanted = [Key(**_decode(key)) for key in left["Keys"]] if left else []
+        if wanted:
+            raise Busy(f"{len(wanted)} of {len(keys)} records could not be read just now.")
+        return [found[key] for key in keys if key in found]
+
+    def query_page(self, index: str, query: PageQuery) -> Page:
+        """Read one page of an index, of which only the keys and the filtered attributes are kept there."""
+        names = {"#hash": query.hash_name}
+        values: dict[str, object] = {":hash": query.value}
+        condition = "#hash = :hash"
+        if query.after is not None:
+            names["#range"] = query.range_name
+            condition += f" AND #range {'<' if query.newest_first else '>'} :after"
+            values[":after"] = query.after
+        arguments: QueryInputTypeDef = {
+            "TableName": self.name,
+            "IndexName": index,
+            "KeyConditionExpression": condition,
+            "ScanIndexForward": not query.newest_first,
+        }
+        if query.filters:
+            for number, (attribute, content) in enumerate(query.filters.items()):
+                names[f"#filter{number}"] = attribute
+                values[f":filter{number}"] = content
+            arguments["FilterExpression"] = " AND ".join(
+                f"#filter{number} = :filter{number}" for number in range(len(query.filters))
+            )
+        else:
+            # One more tells whether there are more. With a filter the service reads a megabyte of the index.
+            arguments["Limit"] = query.limit + 1
+        arguments["ExpressionAttributeNames"] = names
+        arguments["ExpressionAttributeValues"] = _encode(values)
+        answer = self._client.query(**arguments)
+        items = [_decode(item) for item in answer["Items"]]
+        keys = tuple(Key(item["pk"], item["sk"]) for item in items[: query.limit])
+        last = answer.get("LastEvaluatedKey")
+        reached = str(_decode(last)[query.range_name]) if last and not items else None
+        return Page(keys=keys, has_more=len(items) > query.limit or last is not None, reached=reached)
+
     def query_index(self, index: str, *, hash_name: str, value: str, range_name: str, before: str) -> list[str]:
         """List the partition keys an index holds under a value, oldest first, up to `before`."""
         page = self._client.query(
@@ -88,63 +262,137 @@ class LibraryTable:
         Raises:
             Conflict: one of them is there already.
         """
-        try:
-            self._client.transact_write_items(TransactItems=[self._put_new(record) for record in records])
-        except ClientError as error:
-            raise _translate(error, f"{records[0].key.pk} exists already.") from error
+        self.commit([Create(record) for record in records])
 
-    def replace(
-        self,
-        record: Record,
-        *,
-        expected_version: int,
-        allowed: Mapping[str, Sequence[str]],
-        also_create: Sequence[Record] = (),
-    ) -> None:
+    def replace(self, record: Record, *, expected_version: int, allowed: Mapping[str, Sequence[str]]) -> None:
         """Put a record over the version it was made from, if its states still allow that.
-
-        Args:
-            record: the new content.
-            expected_version: the version that was read.
-            allowed: for each state attribute, the values it may have now.
-            also_create: new records that are put with it, all or none.
 
         Raises:
             Conflict: another writer came first.
         """
-        names = {"#version": "version"}
-        values: dict[str, object] = {":version": expected_version}
-        conditions = ["#version = :version"]
-        for index, (attribute, states) in enumerate(allowed.items()):
-            names[f"#state{index}"] = attribute
-            placeholders = [f":state{index}x{position}" for position in range(len(states))]
-            values.update(zip(placeholders, states, strict=True))
-            conditions.append(f"#state{index} IN ({', '.join(placeholders)})")
-        put: PutTypeDef = {
-            "TableName": self.name,
-            "Item": _to_item(record),
-            "ConditionExpression": " AND ".join(conditions),
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": _encode(values),
-        }
-        try:
-            if also_create:
-                self._client.transact_write_items(
-                    TransactItems=[{"Put": put}, *(self._put_new(new) for new in also_create)]
-                )
-            else:
-                self._client.put_item(**put)
-        except ClientError as error:
-            raise _translate(error, f"{record.key.pk} {record.key.sk} changed meanwhile.") from error
+        self.commit([Replace(record, expected_version, allowed)])
 
-    def _put_new(self, record: Record) -> TransactWriteItemTypeDef:
-        return {
-            "Put": {
-                "TableName": self.name,
-                "Item": _to_item(record),
-                "ConditionExpression": "attribute_not_exists(pk)",
-            }
-        }
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Make changes of up to 100 items, all or none.
+
+        Raises:
+            Conflict: a condition does not hold; `changes` numbers those of whose it does not.
+            Busy: others wrote the same items all the time; nothing was changed.
+        """
+        requests = [_describe(change, self.name) for change in changes]
+        for attempt in range(_COMMITS_MAX):
+            if attempt > 0:
+                self._sleep(random.uniform(0, _COMMIT_WAIT_SECONDS * 2**attempt))  # noqa: S311 (spreads, hides nothing)
+            try:
+                self._send(requests)
+            except ClientError as error:
+                failed = _find_failed(error)
+                if failed is None:
+                    raise
+                if failed:
+                    what = " and ".join(_name(changes[index]) for index in failed)
+                    raise Conflict(f"{what} changed meanwhile, or exists already.", changes=failed) from error
+                continue  # another transaction held one of the items
+            return
+        raise Busy(f"{_name(changes[0])} is being written by others; nothing was changed.")
+
+    def _send(self, requests: Sequence[TransactWriteItemTypeDef]) -> None:
+        if len(requests) > 1:
+            self._client.transact_write_items(TransactItems=requests)
+            return
+        [request] = requests
+        # Half the price of a transaction of one.
+        if "Put" in request:
+            self._client.put_item(**request["Put"])
+        elif "Update" in request:
+            self._client.update_item(**request["Update"])
+        else:
+            self._client.delete_item(**request["Delete"])
+
+
+def _describe(change: Change, table: str) -> TransactWriteItemTypeDef:
+    """Say a change in DynamoDB's words."""
+    if isinstance(change, Put):
+        return {"Put": {"TableName": table, "Item": _to_item(change.record)}}
+    if isinstance(change, Create):
+        return {"Put": _describe_create(change, table)}
+    if isinstance(change, Replace):
+        return {"Put": _describe_replace(change, table)}
+    if isinstance(change, Increase):
+        return {"Update": _describe_increase(change, table)}
+    delete: DeleteTypeDef = {"TableName": table, "Key": _encode(change.key._asdict())}
+    if change.expected_version is not None:
+        delete["ConditionExpression"] = "#version = :version"
+        delete["ExpressionAttributeNames"] = {"#version": "version"}
+        delete["ExpressionAttributeValues"] = _encode({":version": change.expected_version})
+    return {"Delete": delete}
+
+
+def _describe_create(change: Create, table: str) -> PutTypeDef:
+    put: PutTypeDef = {
+        "TableName": table,
+        "Item": _to_item(change.record),
+        "ConditionExpression": "attribute_not_exists(pk)",
+    }
+    if change.now is not None:
+        put["ConditionExpression"] = "attribute_not_exists(pk) OR #ttl < :now"
+        put["ExpressionAttributeNames"] = {"#ttl": "ttl"}
+        put["ExpressionAttributeValues"] = _encode({":now": change.now})
+    return put
+
+
+def _describe_replace(change: Replace, table: str) -> PutTypeDef:
+    names = {"#version": "version"}
+    values: dict[str, object] = {":version": change.expected_version}
+    conditions = ["#version = :version"]
+    for index, (attribute, states) in enumerate(change.allowed.items()):
+        names[f"#state{index}"] = attribute
+        placeholders = [f":state{index}x{position}" for position in range(len(states))]
+        values.update(zip(placeholders, states, strict=True))
+        conditions.append(f"#state{index} IN ({', '.join(placeholders)})")
+    return {
+        "TableName": table,
+        "Item": _to_item(change.record),
+        "ConditionExpression": " AND ".join(conditions),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": _encode(values),
+    }
+
+
+def _describe_increase(change: Increase, table: str) -> UpdateTypeDef:
+    names: dict[str, str] = {}
+    values: dict[str, object] = {}
+    additions, conditions = [], []
+    for index, (attribute, amount) in enumerate(change.amounts.items()):
+        names[f"#number{index}"] = attribute
+        values[f":amount{index}"] = amount
+        additions.append(f"#number{index} :amount{index}")
+        if attribute in change.at_most:
+            # What is not there yet is zero; an amount that alone is too much fits no item.
+            room = change.at_most[attribute] - amount
+            values[f":room{index}"] = room
+            absent = f"attribute_not_exists(#number{index}) OR " if room >= 0 else ""
+            conditions.append(f"({absent}#number{index} <= :room{index})")
+    expression = f"ADD {', '.join(additions)}"
+    if change.expires_at is not None:
+        names["#ttl"] = "ttl"
+        values[":ttl"] = change.expires_at
+        expression += " SET #ttl = :ttl"
+    update: UpdateTypeDef = {
+        "TableName": table,
+        "Key": _encode(change.key._asdict()),
+        "UpdateExpression": expression,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": _encode(values),
+    }
+    if conditions:
+        update["ConditionExpression"] = " AND ".join(conditions)
+    return update
+
+
+def _name(change: Change) -> str:
+    key = change.key if isinstance(change, Delete | Increase) else change.record.key
+    return f"{key.pk} {key.sk}"
 
 
 def _to_item(record: Record) -> dict[str, AttributeValueTypeDef]:
@@ -162,13 +410,20 @@ def _decode(item: Mapping[str, AttributeValueTypeDef]) -> dict[str, Any]:
     return {name: deserializer.deserialize(value) for name, value in item.items()}
 
 
-def _translate(error: ClientError, conflict_sentence: str) -> Exception:
-    """Map the service's refusal of a condition to ours; everything else is a fault and stays one."""
+def _find_failed(error: ClientError) -> tuple[int, ...] | None:
+    """Number the changes whose condition did not hold: none when others wrote at the same time.
+
+    Returns:
+        None for everything else, which is a fault and stays one.
+    """
     code = error.response["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
-        return Conflict(conflict_sentence)
+        return (0,)
+    if code == "TransactionConflictException":
+        return ()
     if code == "TransactionCanceledException":
-        reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-        if "ConditionalCheckFailed" in reasons:
-            return Conflict(conflict_sentence)
-    return error
+        reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
+        failed = tuple(index for index, reason in enumerate(reasons) if reason == "ConditionalCheckFailed")
+        if failed or "TransactionConflict" in reasons:
+            return failed
+    return None

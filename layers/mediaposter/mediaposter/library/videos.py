@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
     AwareDatetime,
@@ -21,11 +22,14 @@ from pydantic import (
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.errors import Conflict, ErrorCode, NotFound
+from mediaposter.library.budget import STACK_OWNER, count_usage, settle
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import Post
-from mediaposter.library.table import Key, LibraryTable, Record
+from mediaposter.library.table import Change, Create, Delete, Key, LibraryTable, PageQuery, Record, Replace
 
 STARTS_INDEX = "AwaitingStart"
+OWNERS_INDEX = "ByOwner"
+QUERIES_A_PAGE_MAX = 10
 
 
 class Stage(StrEnum):
@@ -73,9 +77,40 @@ class Attempt(BaseModel):
     provider: str
     model: str
     started_at: AwareDatetime
+    estimate_micros: int = 0
     provider_job_id: str | None = None
     failure: VideoFailure | None = None
     cost_micros: int | None = None
+
+
+class DerivationKind(StrEnum):
+    """How a video is made from another."""
+
+    REMIX = "remix"
+    EDIT = "edit"
+    EXTEND = "extend"
+
+
+class Derivation(BaseModel):
+    """The video that another is made from. `extend_seconds` is what is added, where a video is extended."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: DerivationKind
+    video_id: str
+    provider_job_id: str
+    extend_seconds: int | None = None
+
+
+class Reservation(BaseModel):
+    """What a video was promised of its owner's day, and of the stack's where that has a limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    on: date
+    micros: int
+    of_stack: bool = False
+    settled_micros: int | None = None
 
 
 class Candidate(BaseModel):
@@ -106,7 +141,8 @@ class Video(Record):
     """One video, from the request to the kept MP4.
 
     `model` is what was asked for, `resolved_model` the catalog's name, `fallbacks` the models still to be tried after
-    it. `warnings` say where the video differs from what was asked for. `resubmit` is the owner's word to send a lost
+    it. `input_image` is the picture it begins with: the URL that the caller named, or a key in our bucket. `warnings`
+    say where the video differs from what was asked for. `resubmit` is the owner's word to send a lost
     submission again, at the risk of paying twice. `lease_expires_at` bounds the provider call that a `submitting`
     record announces; `deadline_at` ends the generation, and is set by the first step of the execution. Money is in
     micro-dollars.
@@ -127,6 +163,10 @@ class Video(Record):
     provider_options: ProviderOptions = Field(default_factory=dict)
     fallbacks: tuple[Candidate, ...] = ()
     resubmit: bool = False
+    input_image: str | None = None
+    derivation: Derivation | None = None
+    batch_id: str | None = None
+    reservation: Reservation | None = None
     warnings: tuple[str, ...] = ()
     progress: int = 0
     attempts: tuple[Attempt, ...] = ()
@@ -185,15 +225,42 @@ def video_key(video_id: str) -> Key:
     return Key(f"VIDEO#{video_id}", "VIDEO")
 
 
+@dataclass(frozen=True)
+class VideoQuery:
+    """Which videos to list; `filters` are attributes of the index and what they must be."""
+
+    owner: str
+    limit: int
+    after: str | None = None
+    newest_first: bool = True
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+class VideoPage(NamedTuple):
+    """A page of videos."""
+
+    videos: list[Video]
+    has_more: bool
+
+
 class VideoLibrary:
     """The videos that are kept."""
 
     def __init__(self, table: LibraryTable) -> None:
         self._table = table
 
-    def create(self, video: Video, posts: Sequence[Post]) -> None:
-        """Keep a new video and the posts it is to become, all or nothing."""
-        self._table.create([video, *posts])
+    def create(self, video: Video, posts: Sequence[Post], *, conditions: Sequence[Change] = ()) -> None:
+        """Keep a new video and the posts it is to become, all or nothing.
+
+        Args:
+            video: the new record.
+            posts: theirs.
+            conditions: what must be possible with it: a promise of its money, its request's name.
+
+        Raises:
+            Conflict: `changes` numbers the conditions that do not hold.
+        """
+        self._table.commit([*conditions, Create(video), *map(Create, posts)])
 
     def get(self, video_id: str) -> Video:
         """Read a video.
@@ -245,6 +312,53 @@ class VideoLibrary:
         except NotFound:
             return None
 
+    def list_page(self, query: VideoQuery) -> VideoPage:
+        """List an owner's videos by their time, one query of the index whatever the size of the library.
+
+        A filter that nothing in the megabyte of one query fits makes it go on, a few times at the most.
+        """
+        wanted = PageQuery(
+            hash_name="owner",
+            value=query.owner,
+            range_name="id",
+            limit=query.limit,
+            after=query.after,
+            newest_first=query.newest_first,
+            filters=query.filters,
+        )
+        for _ in range(QUERIES_A_PAGE_MAX):
+            page = self._table.query_page(OWNERS_INDEX, wanted)
+            if page.keys or page.reached is None:
+                break
+            wanted = replace(wanted, after=page.reached)
+        # The index comes a moment after the record: what is gone meanwhile is left out.
+        videos = [Video.model_validate(item) for item in self._table.get_many(page.keys)]
+        return VideoPage(videos=videos, has_more=page.has_more)
+
+    def settle(self, video: Video, spent_micros: int, *, now: datetime) -> Video:
+        """Book what a video cost, and take its promise back; once, however often it is asked for.
+
+        Raises:
+            Conflict: the record changed since it was read.
+        """
+        if video.reservation is None or video.reservation.settled_micros is not None:
+            return video
+        reservation = video.reservation.model_copy(update={"settled_micros": spent_micros})
+        changed = video.model_copy(update={"reservation": reservation, "version": video.version + 1, "updated_at": now})
+        self._table.commit([Replace(changed, video.version), *_book(video, video.reservation, spent_micros)])
+        return changed
+
+    def delete(self, video: Video, spent_micros: int) -> None:
+        """Forget a video, and settle it if it was not; its posts stay in the ledger.
+
+        Raises:
+            Conflict: the record changed since it was read.
+        """
+        books = []
+        if video.reservation is not None and video.reservation.settled_micros is None:
+            books = _book(video, video.reservation, spent_micros)
+        self._table.commit([Delete(video.key, video.version), *books])
+
     def list_never_started(self, *, older_than: timedelta, now: datetime) -> list[str]:
         """List the ids of videos that no execution took up, oldest first, at most 100."""
         partition_keys = self._table.query_index(
@@ -268,13 +382,20 @@ class VideoLibrary:
         if video.failure is not None or video.stage not in earlier:
             raise Conflict(f"The video {video.id} is {video.status} at {video.stage} and stays so.")
         changed = video.model_copy(update={**changes, "version": video.version + 1, "updated_at": now})
-        self._table.replace(
-            changed,
-            expected_version=video.version,
-            allowed={"stage": earlier, "status": [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS, VideoStatus.COMPLETED]},
-            also_create=also_create,
-        )
+        allowed = {
+            "stage": earlier,
+            "status": [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS, VideoStatus.COMPLETED],
+        }
+        self._table.commit([Replace(changed, video.version, allowed), *map(Create, also_create)])
         return changed
+
+
+def _book(video: Video, reservation: Reservation, spent_micros: int) -> list[Change]:
+    owners = [video.owner, STACK_OWNER] if reservation.of_stack else [video.owner]
+    promises = [
+        settle(owner, reservation.on, reserved_micros=reservation.micros, spent_micros=spent_micros) for owner in owners
+    ]
+    return [*promises, count_usage(video.owner, reservation.on, video.resolved_model, spent_micros=spent_micros)]
 
 
 def _to_text(moment: datetime) -> str:

@@ -361,7 +361,13 @@ def _open_attempt(video: Video, now: datetime) -> tuple[Attempt, ...]:
     last = video.attempts[-1] if video.attempts else None
     if last is not None and last.failure is None and last.provider_job_id is None:
         return video.attempts
-    return (*video.attempts, Attempt(provider=video.provider, model=video.resolved_model, started_at=now))
+    attempt = Attempt(
+        provider=video.provider,
+        model=video.resolved_model,
+        started_at=now,
+        estimate_micros=video.cost_estimate_micros,
+    )
+    return (*video.attempts, attempt)
 
 
 class EndedAttempt(NamedTuple):
@@ -382,6 +388,25 @@ def add_costs(attempts: tuple[Attempt, ...]) -> int | None:
     """Add up what the attempts cost; what none of them told is not known."""
     costs = [attempt.cost_micros for attempt in attempts]
     return None if costs[-1] is None else sum(cost for cost in costs if cost is not None)
+
+
+def count_spent_micros(video: Video) -> int:
+    """Count what a video that has ended cost, as far as anyone can know.
+
+    Where the provider told nothing, a render that came out well, and one that may go on or have been taken, count as
+    their estimate; one that the provider failed counts as nothing.
+    """
+    return sum(_count_attempt_micros(video, attempt) for attempt in video.attempts)
+
+
+def _count_attempt_micros(video: Video, attempt: Attempt) -> int:
+    if attempt.cost_micros is not None:
+        return attempt.cost_micros
+    if attempt.failure is None:
+        # Still queued, it was refused for a while and never taken.
+        return 0 if video.stage is Stage.QUEUED else attempt.estimate_micros
+    may_be_charged = attempt.failure.code in (ErrorCode.SUBMISSION_UNKNOWN, ErrorCode.TIMEOUT, ErrorCode.EXPIRED)
+    return attempt.estimate_micros if may_be_charged else 0
 
 
 def _end_of_patience(video: Video, now: datetime) -> datetime:
