@@ -6,7 +6,7 @@ UV := .venv/bin/uv
 RUN := .venv/bin/python
 UV_VERSION := 0.13.9
 
-.PHONY: demo up down test check format requirements install tools clean
+.PHONY: demo up down test check format requirements openapi install tools clean
 
 demo: install tools          ## one video, from a request to three posts, on this machine
 	$(RUN) -m sandbox.demo
@@ -20,7 +20,7 @@ down: install                ## end one left behind
 test: install tools          ## every test
 	$(RUN) -m pytest
 
-check: install               ## format, lint, types, import rules, template, state machine, requirements
+check: install               ## format, lint, types, import rules, template, state machine, requirements, OpenAPI
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
@@ -28,6 +28,7 @@ check: install               ## format, lint, types, import rules, template, sta
 	$(RUN) -m checks.template
 	$(RUN) -m checks.asl
 	$(RUN) -m checks.requirements
+	$(RUN) -m checks.openapi
 
 format: install              ## put the code into the project's format
 	$(RUN) -m ruff format .
@@ -35,6 +36,9 @@ format: install              ## put the code into the project's format
 
 requirements: install        ## export the layers' requirements from uv.lock
 	$(RUN) -m checks.requirements --write
+
+openapi: install             ## write docs/openapi.json from the resolvers
+	$(RUN) -m checks.openapi --write
 
 install: .venv/.installed
 tools: .tools/ministack/.installed .tools/sam/.installed

@@ -9,11 +9,13 @@ from pydantic import TypeAdapter
 
 from mediaposter.ai.catalog import parse_catalog
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
+from mediaposter.api.caller import Caller
 from mediaposter.api.requests import CreateVideoRequest
+from mediaposter.library.keys import Scope
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import Post
 from mediaposter.library.probe import Probe
-from mediaposter.library.videos import Attempt, Video
+from mediaposter.library.videos import Attempt, Reservation, Video
 from mediaposter.publishing.targets import AnyTarget, PublishTarget
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -52,6 +54,9 @@ CATALOG = parse_catalog(
     """
 )
 
+# What a video of the builder was promised of its day.
+RESERVATION = Reservation(on=NOW.date(), micros=400_000)
+
 _TARGET: TypeAdapter[AnyTarget] = TypeAdapter(AnyTarget)
 
 
@@ -66,6 +71,12 @@ def a_target(platform: str = "twitter", account_id: str = "101", **fields: objec
     return _TARGET.validate_python(
         {"platform": platform, "account_id": account_id, **required.get(platform, {}), **fields}
     )
+
+
+def a_caller(**changes: Any) -> Caller:
+    """Build a caller who may do everything but see what is others'."""
+    scopes = frozenset({Scope.READ, Scope.CREATE, Scope.PUBLISH})
+    return Caller.model_validate({"owner": OWNER, "scopes": scopes, **changes})
 
 
 def a_request(**changes: Any) -> CreateVideoRequest:
@@ -104,6 +115,7 @@ def a_stored_video(video_id: str = VIDEO_ID) -> StoredVideo:
     return StoredVideo(
         key=f"videos/{video_id}/video.mp4",
         thumbnail_key=f"videos/{video_id}/thumbnail.webp",
+        spritesheet_key=f"videos/{video_id}/spritesheet.jpg",
         size_bytes=1_000,
         sha256="a" * 64,
         probe=Probe(width=720, height=1280, duration_ms=4_000, video_codec="h264", audio_codec="aac"),

@@ -1,4 +1,4 @@
-"""POST routes: take a video."""
+"""POST routes: take a video, or one that is made from another."""
 
 from __future__ import annotations
 
@@ -9,20 +9,91 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter import bootstrap
-from mediaposter.api.http import create_resolver, poll_headers, read_body, read_owner, reply
-from mediaposter.api.requests import parse_create_video
-from mediaposter.api.video_object import present_video
+from mediaposter.api.contract import contract
+from mediaposter.api.http import (
+    authorize,
+    create_resolver,
+    poll_headers,
+    read_body,
+    read_query,
+    read_sent_as,
+    refuse_characters,
+    reply,
+)
+from mediaposter.api.objects import EstimateObject, UploadObject, present_estimate, present_upload
+from mediaposter.api.queries import CreateQuery
+from mediaposter.api.requests import (
+    CreateVideoRequest,
+    EditVideoRequest,
+    ExtendVideoRequest,
+    RemixVideoRequest,
+    parse_create_video,
+    parse_edit_video,
+    parse_extend_video,
+    parse_remix_video,
+)
+from mediaposter.api.uploads import UploadRequest, parse_upload
+from mediaposter.api.video_object import VideoObject, present_video
+from mediaposter.library.keys import Scope
 from mediaposter.observability import logger
 
 app = create_resolver()
 
 
-@app.post("/videos")
+@app.post(
+    "/videos", openapi_extensions=contract(VideoObject, EstimateObject, query=CreateQuery, form=CreateVideoRequest)
+)
 def create_video() -> Response[str]:
-    """Record a video and start its execution."""
+    """Record a video and start its execution; with `dry_run` only tell what it would be."""
+    caller = authorize(app, Scope.CREATE)
+    query = read_query(app, CreateQuery)
     request = parse_create_video(*read_body(app))
-    submission = bootstrap.submit_video()(request, owner=read_owner(app))
+    if query.dry_run:
+        return reply(present_estimate(bootstrap.submit_video().estimate(request)))
+    submission = bootstrap.submit_video()(request, caller=caller, sent_as=read_sent_as(app))
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
+
+
+@app.post("/videos/<video_id>/remix", openapi_extensions=contract(VideoObject, form=RemixVideoRequest))
+def remix_video(video_id: str) -> Response[str]:
+    """Record a new video that is made from a finished one and a changed prompt."""
+    caller = authorize(app, Scope.CREATE)
+    request = parse_remix_video(*read_body(app), video_id=video_id)
+    submission = bootstrap.submit_video().derive(request, caller=caller, sent_as=read_sent_as(app))
+    return reply(present_video(submission.video, submission.posts), headers=poll_headers())
+
+
+@app.post("/videos/edits", openapi_extensions=contract(VideoObject, form=EditVideoRequest, errors=(404,)))
+def edit_video() -> Response[str]:
+    """Record a video that changes a finished one as the prompt says."""
+    caller = authorize(app, Scope.CREATE)
+    request = parse_edit_video(*read_body(app))
+    submission = bootstrap.submit_video().derive(request, caller=caller, sent_as=read_sent_as(app))
+    return reply(present_video(submission.video, submission.posts), headers=poll_headers())
+
+
+@app.post("/videos/extensions", openapi_extensions=contract(VideoObject, form=ExtendVideoRequest, errors=(404,)))
+def extend_video() -> Response[str]:
+    """Record a video that goes on where a finished one ends."""
+    caller = authorize(app, Scope.CREATE)
+    request = parse_extend_video(*read_body(app))
+    submission = bootstrap.submit_video().derive(request, caller=caller, sent_as=read_sent_as(app))
+    return reply(present_video(submission.video, submission.posts), headers=poll_headers())
+
+
+@app.post("/videos/characters", openapi_extensions=contract(errors=(400,)))
+def create_character() -> Response[str]:
+    """Refuse: characters were OpenAI's alone."""
+    authorize(app, Scope.CREATE)
+    return refuse_characters()
+
+
+@app.post("/uploads", openapi_extensions=contract(UploadObject, json=UploadRequest))
+def create_upload() -> Response[str]:
+    """Give a place to PUT a picture that is too large for a request."""
+    caller = authorize(app, Scope.CREATE)
+    upload = bootstrap.open_upload()(parse_upload(*read_body(app)), caller=caller)
+    return reply(present_upload(upload.upload_id, upload.presigned))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST, clear_state=True)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from mediaposter.errors import NotFound
-from mediaposter.library.media import StoredVideo
+from mediaposter.library.media import PresignedUpload, StoredVideo
 from mediaposter.streaming.video_stream import VideoStream
-from tests.builders import a_stored_video
+from tests.builders import NOW, a_stored_video
 from tests.fakes.effects import Effects
 
 
@@ -19,6 +19,7 @@ class FakeMediaStore:
     Attributes:
         puts: how often each key was written.
         errors: what the next calls of `store_video` raise, having kept nothing.
+        meanwhile: what happens between the last byte and the answer.
         deadlines: what each call of `store_video` was given.
     """
 
@@ -27,6 +28,7 @@ class FakeMediaStore:
         self.puts: Counter[str] = Counter()
         self.errors = list(errors)
         self.deadlines: list[float] = []
+        self.meanwhile: Callable[[], object] = _nothing
         self._effects = effects or Effects()
 
     def store_video(
@@ -47,7 +49,9 @@ class FakeMediaStore:
             with self._effects.take("store the video"):
                 self.objects[stored.key] = content
                 self.puts[stored.key] += 1
-        return stored.model_copy(update={"size_bytes": len(self.objects[stored.key])})
+        stored = stored.model_copy(update={"size_bytes": len(self.objects[stored.key])})
+        self.meanwhile()
+        return stored
 
     @contextmanager
     def open_stored(self, key: str) -> Iterator[VideoStream]:
@@ -59,3 +63,33 @@ class FakeMediaStore:
     def presign_download(self, key: str, *, filename: str) -> str:
         """Give an address that names both."""
         return f"https://bucket.example/{key}?as={filename}"
+
+    def delete_video(self, video_id: str) -> int:
+        """Remove what is kept of a video."""
+        keys = [key for key in self.objects if key.startswith(f"videos/{video_id}/")]
+        for key in keys:
+            del self.objects[key]
+        return len(keys)
+
+    def presign_upload(self, owner: str, upload_id: str, *, content_type: str, size_bytes: int) -> PresignedUpload:
+        """Give an address that names all of it."""
+        return PresignedUpload(
+            url=f"https://bucket.example/uploads/{owner}/{upload_id}?size={size_bytes}",
+            headers=(("content-type", content_type),),
+            expires_at=NOW,
+        )
+
+    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
+        """Keep a picture."""
+        del content_type
+        self.objects[f"uploads/{owner}/{upload_id}"] = content
+
+    def read_upload(self, owner: str, upload_id: str) -> bytes:
+        """Read a picture."""
+        if f"uploads/{owner}/{upload_id}" not in self.objects:
+            raise NotFound(f"There is no upload {upload_id}.")
+        return self.objects[f"uploads/{owner}/{upload_id}"]
+
+
+def _nothing() -> None:
+    """Let nothing happen meanwhile."""

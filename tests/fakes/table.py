@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -26,11 +26,16 @@ _INDEX_PAGE_ITEMS = 100
 
 
 class InMemoryTable(LibraryTable):
-    """Items by their key, under the same conditions as the real table's."""
+    """Items by their key, under the same conditions as the real table's.
+
+    Attributes:
+        meanwhile: what another worker does, once, right before the next write.
+    """
 
     def __init__(self, effects: Effects | None = None) -> None:
         self.name = "in-memory"
         self.items: dict[Key, dict[str, Any]] = {}
+        self.meanwhile: Callable[[], object] | None = None
         self._effects = effects or Effects()
 
     def get(self, key: Key) -> dict[str, Any]:
@@ -82,6 +87,9 @@ class InMemoryTable(LibraryTable):
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Make changes, all or none, or raise Conflict with those that cannot be."""
+        if self.meanwhile is not None:
+            happen, self.meanwhile = self.meanwhile, None
+            happen()
         with self._effects.take(_describe(changes[0])):
             failed = tuple(number for number, change in enumerate(changes) if not self._may(change))
             if failed:

@@ -28,6 +28,7 @@ class FakeVideoModel(VideoModelInterface):
     Attributes:
         accepted: the requests it took and will charge for.
         retry_after_seconds: the hint that comes with an accepted job.
+        cancelled: the jobs it was told to stop.
         listed: jobs in its list that are not ours.
         list_errors: what the next questions for the list raise.
         meanwhile: what happens while it decides on a create.
@@ -50,6 +51,7 @@ class FakeVideoModel(VideoModelInterface):
         self.poll_calls = 0
         self.retry_after_seconds = retry_after_seconds
         self.meanwhile: Callable[[], object] = _nothing
+        self.cancelled: list[str] = []
         self.listed: list[VideoGenerationJob] = []
         self.list_errors: list[VideoModelError] = []
         self._effects = effects or Effects()
@@ -84,6 +86,12 @@ class FakeVideoModel(VideoModelInterface):
         if isinstance(answer, VideoModelError):
             raise answer
         return answer or VideoGenerationJob(job_id=job_id, status=VideoStatus.COMPLETED, cost_micros=800_000)
+
+    def cancel_video(self, job_id: str) -> None:
+        """Stop a job."""
+        if not self.capabilities.cancel:
+            self._unsupported("cancel_video")
+        self.cancelled.append(job_id)
 
     def list_jobs(self, limit: int = 20) -> list[VideoGenerationJob]:
         """List what it accepted, newest first."""

@@ -13,6 +13,7 @@ class FakeWorkflow:
 
     Attributes:
         executions: the videos that have one.
+        stopped: those that were ended.
         refuses: say that nothing was started.
         starts_anyway: start what it says it did not.
         on_start: what the execution does before the answer to its start is there.
@@ -27,6 +28,7 @@ class FakeWorkflow:
         starts_anyway: bool = False,
     ) -> None:
         self.executions: list[str] = []
+        self.stopped: list[str] = []
         self.refuses = refuses
         self.starts_anyway = starts_anyway
         self.on_start: Callable[[], object] = _nothing
@@ -41,6 +43,10 @@ class FakeWorkflow:
                 self.on_start()
             if self.refuses:
                 raise NotStarted(f"The execution of {video_id} was not started: ReadTimeoutError.")
+
+    def stop(self, video_id: str) -> None:
+        """End an execution."""
+        self.stopped.append(video_id)
 
     def exists(self, video_id: str) -> bool:
         """Tell whether a video ever had an execution."""

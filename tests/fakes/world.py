@@ -14,17 +14,22 @@ from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.errors import ConfigurationError, NotStarted
 from mediaposter.events import VideoEvent
+from mediaposter.library.budget import BudgetBook
+from mediaposter.library.idempotency import KnownRequests
 from mediaposter.library.posts import Post, PostLedger
 from mediaposter.library.render_times import RenderTimesLibrary
 from mediaposter.library.videos import Video, VideoLibrary
+from mediaposter.pipeline.delete import DeleteVideo
 from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
 from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
 from mediaposter.pipeline.publish import CheckPost, CreatePost
 from mediaposter.pipeline.read import ReadLibrary
 from mediaposter.pipeline.steps import CheckInput, CloseInput, PostStepInput, StepInput, StepResult
-from mediaposter.pipeline.submit import SubmitVideo, SweepVideos
+from mediaposter.pipeline.submit import SubmitVideo
+from mediaposter.pipeline.sweep import SweepVideos
+from mediaposter.pipeline.upload import ReadPicture
 from mediaposter.publishing.publisher_interface import PublisherInterface
-from tests.builders import CATALOG, OWNER, VIDEO_ID
+from tests.builders import CATALOG, VIDEO_ID, a_caller
 from tests.fakes.clock import Clock
 from tests.fakes.effects import Effects, SimulatedCrash
 from tests.fakes.media import FakeMediaStore
@@ -65,7 +70,10 @@ class World:
         workflow: Callable[[Effects], FakeWorkflow] = FakeWorkflow,
         other_models: Mapping[str, Callable[[Effects], FakeVideoModel]] = MappingProxyType({}),
         default_fallbacks: Sequence[str] = (),
+        stack_daily_budget_micros: int | None = None,
+        ids: Sequence[str] = (),
     ) -> None:
+        new_ids = list(ids)
         self.effects = effects or Effects()
         self.clock = Clock()
         self.table = InMemoryTable(self.effects)
@@ -82,19 +90,26 @@ class World:
         self.metrics: list[str] = []
         self.statuses: list[Status] = []
 
+        self.requests = KnownRequests(self.table)
+        self.budget = BudgetBook(self.table)
         self.submit = SubmitVideo(
             library=self.library,
             ledger=self.ledger,
+            requests=self.requests,
+            budget=self.budget,
+            pictures=lambda: self.media,
+            stack_daily_budget_micros=stack_daily_budget_micros,
             catalogs=lambda: CATALOG,
             default_fallbacks=default_fallbacks,
             workflow=self.workflow,
             count_metric=self.metrics.append,
             clock=self.clock,
-            new_id=lambda: VIDEO_ID,
+            new_id=lambda: new_ids.pop(0) if new_ids else VIDEO_ID,
         )
         self.start = StartGeneration(
             library=self.library,
             models=self._give_model,
+            pictures=ReadPicture(media=lambda: self.media),
             render_times=RenderTimesLibrary(self.table),
             clock=self.clock,
             lease_seconds=LEASE_SECONDS,
@@ -134,7 +149,20 @@ class World:
             clock=self.clock,
         )
         self.sweep = SweepVideos(library=self.library, workflow=self.workflow, close=self.close, clock=self.clock)
-        self.read = ReadLibrary(library=self.library, ledger=self.ledger, media=self.media)
+        self.read = ReadLibrary(
+            library=self.library, ledger=self.ledger, budget=self.budget, media=self.media, clock=self.clock
+        )
+        self.faults: list[str] = []
+        self.delete = DeleteVideo(
+            library=self.library,
+            ledger=self.ledger,
+            media=self.media,
+            models=self._give_model,
+            workflow=self.workflow,
+            count_metric=self.metrics.append,
+            report_fault=self.faults.append,
+            clock=self.clock,
+        )
 
     @property
     def video(self) -> Video:
@@ -153,7 +181,7 @@ class World:
     def deliver(self, request: CreateVideoRequest, *, crash_error: str = "Runtime.ExitError") -> None:
         """Take a request and do all that the stack would do about it, until nothing moves any more."""
         with suppress(SimulatedCrash, NotStarted):  # the caller has an error; the stack goes on
-            self.submit(request, owner=OWNER)
+            self.submit(request, caller=a_caller())
         self.run_executions(crash_error=crash_error)
         if Status.FAILED in self.statuses:
             closing = CloseInput(video_id=VIDEO_ID, fault="execution FAILED")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mediaposter.config import Settings
 from mediaposter.errors import ConfigurationError
-from mediaposter.observability import count_metric
+from mediaposter.observability import count_metric, logger
 
 if TYPE_CHECKING:
     import boto3
@@ -23,17 +23,21 @@ if TYPE_CHECKING:
 
     from mediaposter.ai.catalog import Catalog
     from mediaposter.ai.video_model_interface import VideoModelInterface
+    from mediaposter.library.budget import BudgetBook
     from mediaposter.library.keys import KeyRing
     from mediaposter.library.media import MediaLibrary
     from mediaposter.library.posts import PostLedger
     from mediaposter.library.render_times import RenderTimesLibrary
     from mediaposter.library.table import LibraryTable
     from mediaposter.library.videos import Video, VideoLibrary
+    from mediaposter.pipeline.delete import DeleteVideo
     from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
     from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
     from mediaposter.pipeline.publish import CheckPost, CreatePost
     from mediaposter.pipeline.read import ReadLibrary
-    from mediaposter.pipeline.submit import SubmitVideo, SweepVideos
+    from mediaposter.pipeline.submit import SubmitVideo
+    from mediaposter.pipeline.sweep import SweepVideos
+    from mediaposter.pipeline.upload import OpenUpload
     from mediaposter.publishing.publisher_interface import PublisherInterface
     from mediaposter.workflow import StepFunctionsWorkflow
 
@@ -228,15 +232,28 @@ def publisher() -> PublisherInterface:
 
 
 @cache
+def budget_book() -> BudgetBook:
+    """Build the figures of what is spent."""
+    from mediaposter.library.budget import BudgetBook
+
+    return BudgetBook(library_table())
+
+
+@cache
 def submit_video() -> SubmitVideo:
     """Build the use case behind POST /videos."""
+    from mediaposter.library.idempotency import KnownRequests
     from mediaposter.pipeline.submit import SubmitVideo
 
     return SubmitVideo(
         library=video_library(),
         ledger=post_ledger(),
+        requests=KnownRequests(library_table()),
+        budget=budget_book(),
+        pictures=media_library,
         catalogs=catalog,
         default_fallbacks=settings().fallback_models,
+        stack_daily_budget_micros=settings().daily_budget_micros,
         workflow=workflow(),
         count_metric=_count,
         clock=now,
@@ -245,17 +262,44 @@ def submit_video() -> SubmitVideo:
 
 
 @cache
+def open_upload() -> OpenUpload:
+    """Build the use case behind POST /uploads."""
+    from mediaposter.pipeline.upload import OpenUpload
+
+    return OpenUpload(media=media_library())
+
+
+@cache
 def read_library() -> ReadLibrary:
     """Build the use cases behind the GET routes."""
     from mediaposter.pipeline.read import ReadLibrary
 
-    return ReadLibrary(library=video_library(), ledger=post_ledger(), media=media_library())
+    return ReadLibrary(
+        library=video_library(), ledger=post_ledger(), budget=budget_book(), media=media_library(), clock=now
+    )
+
+
+@cache
+def delete_video() -> DeleteVideo:
+    """Build the use case behind DELETE /videos/{id}."""
+    from mediaposter.pipeline.delete import DeleteVideo
+
+    return DeleteVideo(
+        library=video_library(),
+        ledger=post_ledger(),
+        media=media_library(),
+        models=model_for,
+        workflow=workflow(),
+        count_metric=_count,
+        report_fault=logger.warning,
+        clock=now,
+    )
 
 
 @cache
 def sweep_videos() -> SweepVideos:
     """Build the use case behind the sweep."""
-    from mediaposter.pipeline.submit import SweepVideos
+    from mediaposter.pipeline.sweep import SweepVideos
 
     return SweepVideos(library=video_library(), workflow=workflow(), close=close_video(), clock=now)
 
@@ -264,10 +308,12 @@ def sweep_videos() -> SweepVideos:
 def start_generation() -> StartGeneration:
     """Build the step Start Generation."""
     from mediaposter.pipeline.generate import StartGeneration
+    from mediaposter.pipeline.upload import ReadPicture
 
     return StartGeneration(
         library=video_library(),
         models=model_for,
+        pictures=ReadPicture(media=media_library),
         render_times=render_times(),
         clock=now,
         lease_seconds=settings().call_lease_seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -25,6 +26,19 @@ def _parse_pairs(value: object) -> object:
     return {name.strip(): content.strip() for name, _, content in pairs}
 
 
+def _parse_dollars(value: object) -> object:
+    """Read `12.50` as micro-dollars; nothing, and 0, is no limit."""
+    if not isinstance(value, str):
+        return value
+    try:
+        micros = Decimal(value or "0") * 1_000_000
+    except InvalidOperation as error:
+        raise ValueError("must be dollars, such as 12.50") from error
+    if not micros.is_finite() or micros < 0 or micros % 1 != 0:
+        raise ValueError("must be dollars, such as 12.50")
+    return int(micros) or None
+
+
 class Settings(BaseModel):
     """What a function is told by its environment; each function gets only what it uses."""
 
@@ -44,6 +58,9 @@ class Settings(BaseModel):
     )
     fallback_models: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=(), alias="FALLBACK_MODELS", max_length=4
+    )
+    daily_budget_micros: Annotated[int | None, BeforeValidator(_parse_dollars)] = Field(
+        default=None, alias="DAILY_BUDGET_USD"
     )
     catalog_key: str = Field(default="", alias="CATALOG_KEY")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")

@@ -41,6 +41,28 @@ class InvalidRequest(MediaPosterError):
         self.code = code
 
 
+class Forbidden(MediaPosterError):
+    """The caller's key has not the scope that this takes; nothing was done."""
+
+    def __init__(self, message: str, *, scope: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = "insufficient_scope"
+        self.scope = scope
+
+
+class BudgetExceeded(MediaPosterError):
+    """The day's limit has no room for what was asked for; nothing was recorded or spent."""
+
+
+class RateExceeded(MediaPosterError):
+    """The key has made as many creates this minute as it may; nothing was recorded or spent."""
+
+
+class IdempotencyKeyReused(MediaPosterError):
+    """The caller's key names another request; nothing was recorded or spent."""
+
+
 class NotFound(MediaPosterError):
     """There is no such thing, or it belongs to someone else; the two are not told apart."""
 

@@ -37,9 +37,20 @@ class StepFunctionsWorkflow:
 
     def exists(self, video_id: str) -> bool:
         """Tell whether a video ever had an execution."""
-        arn = self._state_machine_arn.replace(":stateMachine:", ":execution:") + f":{video_id}"
+        arn = self._name_execution(video_id)
         try:
             self._client.describe_execution(executionArn=arn)
         except self._client.exceptions.ExecutionDoesNotExist:
             return False
         return True
+
+    def stop(self, video_id: str) -> None:
+        """End the execution of a video, if it runs."""
+        arn = self._name_execution(video_id)
+        try:
+            self._client.stop_execution(executionArn=arn, error="Deleted", cause="The video was deleted by its owner.")
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return
+
+    def _name_execution(self, video_id: str) -> str:
+        return self._state_machine_arn.replace(":stateMachine:", ":execution:") + f":{video_id}"

@@ -11,6 +11,14 @@ from pathlib import Path
 import boto3
 import httpx
 import pytest
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+    SSOTokenLoadError,
+    TokenRetrievalError,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
@@ -341,6 +349,7 @@ def test_a_size_that_the_model_does_not_make_is_refused_before_anything_is_sent(
         (recorded("error_access"), ErrorCode.AUTHENTICATION, "You don't have access to the model with the specified"),
         (recorded("error_token"), ErrorCode.AUTHENTICATION, "The security token included in the request is invalid."),
         (refusal("ExpiredTokenException", "Expired."), ErrorCode.AUTHENTICATION, "Expired."),
+        (refusal("IncompleteSignatureException", "No."), ErrorCode.AUTHENTICATION, "No."),
         (recorded("error_input"), ErrorCode.INVALID_REQUEST, "Malformed input request: #/duration: 8s is not a valid"),
         (recorded("error_model"), ErrorCode.MODEL_NOT_FOUND, "The provided model identifier is invalid. Bedrock has"),
         (refusal("ResourceNotFoundException", "No.", 404), ErrorCode.MODEL_NOT_FOUND, "No."),
@@ -414,11 +423,33 @@ def test_a_submission_that_broke_after_it_was_sent_is_unknown(error: Exception) 
     assert len(server.requests) == 1
 
 
-def test_a_bedrock_that_cannot_be_reached_has_accepted_nothing() -> None:
-    error = creation_error(httpx.ConnectTimeout("no route"))
+@pytest.mark.parametrize(
+    ("broken", "sentence"),
+    [
+        (ConnectTimeoutError(endpoint_url="https://b.example"), "Connect timeout on endpoint"),
+        (EndpointConnectionError(endpoint_url="https://b.example"), "Could not connect to the endpoint"),
+        (ProxyConnectionError(proxy_url="https://p.example"), "Failed to connect to proxy"),
+    ],
+)
+def test_a_bedrock_that_cannot_be_reached_has_accepted_nothing(broken: Exception, sentence: str) -> None:
+    error = creation_error(broken)
     assert not isinstance(error, SubmissionUnknown)
     assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
-    assert error.message.startswith("Amazon Bedrock cannot be reached, so nothing was submitted: Connect timeout")
+    assert error.message.startswith(f"Amazon Bedrock cannot be reached, so nothing was submitted: {sentence}")
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        CredentialRetrievalError(provider="p", error_msg="gone"),
+        SSOTokenLoadError(error_msg="gone"),
+        TokenRetrievalError(provider="p", error_msg="gone"),
+    ],
+)
+def test_credentials_that_cannot_be_renewed_are_refused_before_anything_is_sent(missing: Exception) -> None:
+    for error in (creation_error(missing), status_error(missing)):
+        assert not isinstance(error, SubmissionUnknown)
+        assert (error.code, error.transient) == (ErrorCode.AUTHENTICATION, False)
 
 
 @pytest.mark.parametrize("name", ["error_access", "error_server"])
@@ -593,11 +624,14 @@ def test_a_finished_video_is_read_from_the_folder_of_its_invocation() -> None:
     assert "if-match" not in asked.headers
 
 
-def test_a_folder_at_the_top_of_the_bucket_is_found() -> None:
-    folder = {"s3OutputDataConfig": {"s3Uri": f"s3://{BUCKET}/k3v9q0t7m2xa/"}}
-    server = Host(invocation(outputDataConfig=folder), movie())
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [(f"s3://{BUCKET}/k3v9q0t7m2xa/", "/k3v9q0t7m2xa/output.mp4"), (f"s3://{BUCKET}", "/output.mp4")],
+)
+def test_a_folder_at_the_top_of_the_bucket_is_found(uri: str, path: str) -> None:
+    server = Host(invocation(outputDataConfig={"s3OutputDataConfig": {"s3Uri": uri}}), movie())
     assert download(server) == b"movie"
-    assert server.requests[1].url.path == "/k3v9q0t7m2xa/output.mp4"
+    assert server.requests[1].url.path == path
 
 
 def test_a_download_goes_on_where_it_broke_off_if_the_object_is_the_same() -> None:
@@ -679,6 +713,8 @@ def test_an_object_that_was_removed_has_expired() -> None:
     ("answer", "code", "transient"),
     [
         (recorded("s3_denied"), ErrorCode.AUTHENTICATION, False),
+        (recorded("s3_expired_token"), ErrorCode.AUTHENTICATION, False),
+        (recorded("s3_invalid_token"), ErrorCode.AUTHENTICATION, False),
         (recorded("s3_changed"), ErrorCode.PROVIDER_ERROR, False),
         (recorded("s3_slow_down"), ErrorCode.PROVIDER_ERROR, True),
         (httpx.Response(416), ErrorCode.PROVIDER_ERROR, False),

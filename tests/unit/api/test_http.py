@@ -12,8 +12,29 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
 from mediaposter.api.errors import invalid_request, server_error
-from mediaposter.api.http import create_resolver, poll_headers, read_body, read_owner, redirect, reply
-from mediaposter.errors import InvalidRequest, NotFound, NotStarted
+from mediaposter.api.http import authorize, create_resolver, poll_headers, read_body, read_sent_as, redirect, reply
+from mediaposter.api.sent_as import SentAs
+from mediaposter.errors import (
+    BudgetExceeded,
+    Busy,
+    Conflict,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotFound,
+    NotStarted,
+    RateExceeded,
+)
+from mediaposter.library.keys import Scope
+
+AUTHORIZER = {
+    "owner": "key_1",
+    "key": "key_1",
+    "scopes": "read",
+    "daily_budget_micros": "",
+    "rate_per_minute": "",
+    "webhook_url": "",
+    "principalId": "key_1",
+}
 
 
 class Answer(BaseModel):
@@ -33,7 +54,7 @@ def call(app: APIGatewayRestResolver, *, path: str = "/videos", **event: object)
             "multiValueHeaders": {},
             "queryStringParameters": None,
             "multiValueQueryStringParameters": None,
-            "requestContext": {"authorizer": {"owner": "key_1", "principalId": "key_1"}, "stage": "v1"},
+            "requestContext": {"authorizer": AUTHORIZER, "stage": "v1"},
             "body": None,
             "isBase64Encoded": False,
             **event,
@@ -57,7 +78,7 @@ def app_that_reads(seen: list[object]) -> APIGatewayRestResolver:
 
     @app.get("/videos")
     def _answer() -> Response[str]:
-        seen.extend([*read_body(app), read_owner(app)])
+        seen.extend([*read_body(app), authorize(app, Scope.READ).owner])
         return reply(Answer(text="ok"), headers=poll_headers())
 
     return app
@@ -170,3 +191,66 @@ def test_the_two_kinds_of_errors_are_those_the_sdk_knows() -> None:
 
     assert refused == {"error": {"message": "No.", "type": "invalid_request_error", "param": "size", "code": None}}
     assert broken == {"error": {"message": "Oh.", "type": "server_error", "param": None, "code": "not_started"}}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind", "code", "wait_seconds"),
+    [
+        (IdempotencyKeyReused("used"), 422, "invalid_request_error", "idempotency_key_reused", None),
+        (BudgetExceeded("spent"), 429, "rate_limit_error", "budget_exceeded", None),
+        (RateExceeded("fast"), 429, "rate_limit_error", "rate_limit_exceeded", "60"),
+        (Busy("VIDEO#1"), 409, "invalid_request_error", "conflict", "1"),
+        (Conflict("VIDEO#1"), 409, "invalid_request_error", "conflict", "1"),
+        (InvalidRequest("big", code="request_too_large"), 413, "invalid_request_error", "request_too_large", None),
+    ],
+)
+def test_each_refusal_has_its_status_and_its_word(
+    error: Exception, status: int, kind: str, code: str, wait_seconds: str | None
+) -> None:
+    answer = call(app_that_raises(error))
+
+    detail = json.loads(answer["body"])["error"]
+    assert (answer["statusCode"], detail["type"], detail["code"]) == (status, kind, code)
+    assert answer["multiValueHeaders"].get("Retry-After") == ([wait_seconds] if wait_seconds else None)
+    assert "VIDEO#1" not in answer["body"]
+
+
+def test_a_key_without_the_scope_is_told_so() -> None:
+    app = create_resolver()
+
+    @app.get("/videos")
+    def _answer() -> Response[str]:
+        authorize(app, Scope.CREATE)
+        return reply(Answer(text="never"))
+
+    answer = call(app)
+
+    assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (403, "insufficient_scope")
+
+
+def sent_as(**headers: str) -> object:
+    seen: list[object] = []
+    app = create_resolver()
+
+    @app.get("/videos")
+    def _answer() -> Response[str]:
+        seen.append(read_sent_as(app))
+        return reply(Answer(text="read"))
+
+    answer = call(app, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    return seen[0] if seen else json.loads(answer["body"])["error"]["param"]
+
+
+@pytest.mark.parametrize("name", ["Idempotency_Key", "idempotency_key"])
+def test_a_callers_key_is_read_whatever_its_case(name: str) -> None:
+    assert sent_as(**{name: "order 1"}) == SentAs("order 1", None)
+
+
+@pytest.mark.parametrize(("count", "read"), [("0", 0), ("2", 2), ("", None), ("-1", None), ("x", None), ("9999", None)])
+def test_the_tries_of_the_sdk_are_counted(count: str, read: int | None) -> None:
+    assert sent_as(x_stainless_retry_count=count) == SentAs(None, read)
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+def test_a_key_that_is_empty_or_too_long_is_refused(key: str) -> None:
+    assert sent_as(idempotency_key=key) == "Idempotency-Key"

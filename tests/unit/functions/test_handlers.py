@@ -105,7 +105,14 @@ class TestAuthorize:
         answer = invoke("AuthorizeFunction", event)
 
         assert answer["principalId"] == _OWNER
-        assert answer["context"] == {"owner": _OWNER, "scopes": "read create"}
+        assert answer["context"] == {
+            "owner": _OWNER,
+            "key": _OWNER,
+            "scopes": "read create",
+            "daily_budget_micros": "",
+            "rate_per_minute": "",
+            "webhook_url": "",
+        }
 
     def test_an_unknown_key_is_denied_without_a_context(self, invoke: Invoke) -> None:
         answer = invoke("AuthorizeFunction", read_event("authorize-unknown-key"))

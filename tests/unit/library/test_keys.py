@@ -1,23 +1,83 @@
-"""API keys: shown once, kept as a hash."""
+"""API keys: shown once, kept as a hash, listed by an id that gives nothing away, and revoked for good."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta, timezone
+from pathlib import Path
+from typing import Any
 
-from mediaposter.library.keys import KeyRing, Scope
+import boto3
+import pytest
+from moto import mock_aws
+from pydantic import ValidationError
+
+from checks.cloudformation import read_template
+from mediaposter.errors import NotFound
+from mediaposter.library.keys import ApiKey, KeyRing, ListedKey, Scope
+from mediaposter.library.table import Change, Key, LibraryTable, PageQuery, Replace
 from tests.builders import NOW
 from tests.fakes.table import InMemoryTable
 
+TEMPLATE = Path(__file__).parents[3] / "template.yaml"
+SCHEMA = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 SCOPES = (Scope.READ, Scope.CREATE)
+LATER = NOW + timedelta(hours=1)
 
 
-def test_a_key_is_found_by_what_was_shown() -> None:
-    ring = KeyRing(InMemoryTable())
+@pytest.fixture(params=["memory", "dynamodb"])
+def table(request: pytest.FixtureRequest) -> Iterator[LibraryTable]:
+    if request.param == "memory":
+        yield InMemoryTable()
+        return
+    properties = read_template(TEMPLATE).resources["LibraryTable"].properties
+    with mock_aws():
+        client = boto3.client(
+            "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
+        )
+        client.create_table(TableName="library", **{name: properties[name] for name in SCHEMA})
+        yield LibraryTable(client, "library")
+
+
+def an_api_key(**changes: Any) -> ApiKey:
+    return ApiKey.model_validate(
+        {"key_hash": "0" * 64, "owner": "key_1", "name": "laptop", "scopes": SCOPES, "created_at": NOW, **changes}
+    )
+
+
+def test_a_key_is_found_by_what_was_shown(table: LibraryTable) -> None:
+    ring = KeyRing(table)
 
     secret, api_key = ring.create("laptop", scopes=SCOPES, now=NOW)
 
     assert ring.find(secret) == api_key
     assert (api_key.name, api_key.scopes, api_key.created_at) == ("laptop", SCOPES, NOW)
+
+
+def test_a_key_keeps_its_limits_and_its_webhook(table: LibraryTable) -> None:
+    ring = KeyRing(table)
+
+    secret, _ = ring.create(
+        "laptop",
+        scopes=SCOPES,
+        now=NOW,
+        daily_budget_micros=5_000_000,
+        rate_per_minute=30,
+        webhook_url="https://hooks.example/videos",
+    )
+
+    found = ring.find(secret)
+    assert found is not None
+    assert (found.daily_budget_micros, found.rate_per_minute) == (5_000_000, 30)
+    assert found.webhook_url == "https://hooks.example/videos"
+
+
+def test_a_key_has_no_limits_unless_it_is_given_some(table: LibraryTable) -> None:
+    _, api_key = KeyRing(table).create("laptop", scopes=SCOPES, now=NOW)
+
+    assert (api_key.daily_budget_micros, api_key.rate_per_minute, api_key.webhook_url) == (None, None, None)
 
 
 def test_the_key_itself_is_kept_nowhere() -> None:
@@ -26,6 +86,7 @@ def test_the_key_itself_is_kept_nowhere() -> None:
     secret, api_key = KeyRing(table).create("laptop", scopes=SCOPES, now=NOW)
 
     assert secret not in repr(table.items)
+    assert secret.removeprefix("mp_") not in repr(table.items)
     assert secret not in repr(api_key)
     assert api_key.key_hash == hashlib.sha256(secret.encode()).hexdigest()
 
@@ -39,29 +100,191 @@ def test_keys_begin_with_their_prefix_and_are_long_and_different() -> None:
     assert all(secret.startswith("mp_") and len(secret) >= 40 for secret in secrets)
 
 
-def test_each_key_is_an_owner_of_its_own_that_does_not_give_it_away() -> None:
+def test_the_id_of_a_key_gives_nothing_of_it_away() -> None:
+    secret, api_key = KeyRing(InMemoryTable()).create("laptop", scopes=SCOPES, now=NOW)
+
+    assert re.fullmatch(r"key_[0-9a-f]{16}", api_key.key_id)
+    number = api_key.key_id.removeprefix("key_")
+    assert number not in secret
+    assert number not in api_key.key_hash
+
+
+def test_each_key_is_an_owner_of_its_own() -> None:
     ring = KeyRing(InMemoryTable())
 
-    first, second = (ring.create("laptop", scopes=SCOPES, now=NOW) for _ in range(2))
+    first, second = (ring.create("laptop", scopes=SCOPES, now=NOW)[1] for _ in range(2))
 
-    assert first[1].owner != second[1].owner
-    assert first[1].owner not in first[0]
+    assert first.owner == first.key_id
+    assert first.owner != second.owner
 
 
-def test_a_key_that_was_never_made_is_not_found() -> None:
+def test_a_key_may_have_the_owner_of_another_which_it_replaces() -> None:
     ring = KeyRing(InMemoryTable())
-    secret, _ = ring.create("laptop", scopes=SCOPES, now=NOW)
+    _, old = ring.create("laptop", scopes=SCOPES, now=NOW)
+
+    _, new = ring.create("laptop, again", scopes=SCOPES, now=LATER, owner=old.owner)
+
+    assert new.owner == old.owner
+    assert new.key_id != old.key_id
+
+
+def test_the_first_keys_had_an_owner_as_their_id() -> None:
+    assert an_api_key(owner="key_1").key_id == "key_1"
+
+
+def test_a_key_that_was_never_made_is_not_found(table: LibraryTable) -> None:
+    ring = KeyRing(table)
+    secret, api_key = ring.create("laptop", scopes=SCOPES, now=NOW)
 
     assert ring.find("mp_nothing") is None
     assert ring.find(secret + "x") is None
+    assert ring.find(api_key.key_hash) is None
 
 
-def test_a_revoked_key_is_not_found() -> None:
+def test_keys_are_listed_the_oldest_first(table: LibraryTable) -> None:
+    ring = KeyRing(table)
+    # As text, a whole second would come after its own fractions; and so would an hour in another zone.
+    moments = [
+        NOW,
+        (NOW + timedelta(milliseconds=500)).astimezone(timezone(timedelta(hours=-5))),
+        NOW + timedelta(seconds=1),
+    ]
+    made = {moment: ring.create("laptop", scopes=SCOPES, now=moment)[1] for moment in (moments[2], *moments[:2])}
+
+    assert ring.list() == [made[moment] for moment in moments]
+
+
+def test_a_ring_without_keys_lists_none(table: LibraryTable) -> None:
+    assert KeyRing(table).list() == []
+
+
+def test_keys_are_listed_from_one_partition() -> None:
     table = InMemoryTable()
+    _, api_key = KeyRing(table).create("laptop", scopes=SCOPES, now=NOW)
+
+    assert set(table.items) == {
+        Key(f"KEY#{api_key.key_hash}", "KEY"),
+        Key("KEYS", f"2026-12-01T12:00:00.000000Z#{api_key.key_id}"),
+    }
+
+
+def test_a_key_is_not_among_the_videos_of_its_owner(table: LibraryTable) -> None:
+    # The index of videos holds whatever has an owner and an id.
+    KeyRing(table).create("laptop", scopes=SCOPES, now=NOW, owner="studio")
+
+    page = table.query_page("ByOwner", PageQuery(hash_name="owner", value="studio", range_name="id", limit=10))
+
+    assert page.keys == ()
+
+
+def test_a_revoked_key_is_unknown_at_once_and_stays_listed(table: LibraryTable) -> None:
     ring = KeyRing(table)
     secret, api_key = ring.create("laptop", scopes=SCOPES, now=NOW)
-    revoked = api_key.model_copy(update={"revoked_at": NOW, "version": 2})
 
-    table.replace(revoked, expected_version=1, allowed={})
+    revoked = ring.revoke(api_key.key_id, now=LATER)
 
     assert ring.find(secret) is None
+    assert ring.list() == [revoked]
+    assert revoked == api_key.model_copy(update={"revoked_at": LATER, "version": 2})
+
+
+def test_to_revoke_one_key_leaves_the_others_of_its_owner(table: LibraryTable) -> None:
+    ring = KeyRing(table)
+    _, old = ring.create("laptop", scopes=SCOPES, now=NOW)
+    secret, _ = ring.create("laptop", scopes=SCOPES, now=NOW, owner=old.owner)
+
+    ring.revoke(old.key_id, now=LATER)
+
+    assert ring.find(secret) is not None
+
+
+def test_a_key_is_revoked_once_and_for_good(table: LibraryTable) -> None:
+    ring = KeyRing(table)
+    _, api_key = ring.create("laptop", scopes=SCOPES, now=NOW)
+    revoked = ring.revoke(api_key.key_id, now=LATER)
+
+    assert ring.revoke(api_key.key_id, now=LATER + timedelta(days=1)) == revoked
+
+
+def test_two_who_revoke_a_key_at_once_both_see_it_revoked_by_the_first() -> None:
+    class Race(InMemoryTable):
+        """A table in which somebody else always comes first."""
+
+        def commit(self, changes: Sequence[Change]) -> None:
+            first, second = changes
+            if isinstance(first, Replace) and isinstance(second, Replace) and isinstance(first.record, ApiKey):
+                earlier = first.record.model_copy(update={"revoked_at": NOW})
+                listed = ListedKey(api_key=earlier, version=earlier.version)
+                super().commit([Replace(earlier, first.expected_version), Replace(listed, second.expected_version)])
+            super().commit(changes)
+
+    ring = KeyRing(Race())
+    _, api_key = ring.create("laptop", scopes=SCOPES, now=NOW)
+
+    assert ring.revoke(api_key.key_id, now=LATER).revoked_at == NOW
+    assert [listed.revoked_at for listed in ring.list()] == [NOW]
+
+
+def test_a_key_that_is_not_there_cannot_be_revoked_and_is_not_repeated(table: LibraryTable) -> None:
+    ring = KeyRing(table)
+    secret, _ = ring.create("laptop", scopes=SCOPES, now=NOW)
+
+    with pytest.raises(NotFound, match=r"There is no key with that id\.") as caught:
+        ring.revoke(secret, now=LATER)
+
+    assert secret not in str(caught.value)
+    assert ring.find(secret) is not None
+
+
+@pytest.mark.parametrize("owner", ["a", "studio", "key_0123456789abcdef", "ann@example.com", "a.b-c_d", "x" * 64])
+def test_an_owner_is_a_word(owner: str) -> None:
+    assert an_api_key(owner=owner).owner == owner
+
+
+@pytest.mark.parametrize("owner", ["", "*", "a#b", "a b", "-a", 'a"b', "a\\b", "a/b", "ü", "a\n", "x" * 65])
+def test_an_owner_that_would_run_into_others_records_or_the_log_is_refused(owner: str) -> None:
+    with pytest.raises(ValidationError, match="an owner has 1 to 64"):
+        an_api_key(owner=owner)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example/",
+        "https://",
+        "https:///path",
+        "https://user@hooks.example/",
+        "https://user:word@hooks.example/",
+        "https://hooks.example/#here",
+        "https://hooks.example/a b",
+        "https://hooks.example/\n",
+        "https://hooks.example:0/",
+        "https://hööks.example/",
+        "ftp://hooks.example/",
+        "hooks.example",
+        "",
+        "https://hooks.example/" + "x" * 2_000,
+    ],
+)
+def test_a_webhook_that_is_no_plain_https_url_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="a webhook's URL is https"):
+        an_api_key(webhook_url=url)
+
+
+@pytest.mark.parametrize("url", ["https://hooks.example", "https://hooks.example:8443/videos?stack=a&token=b%20c"])
+def test_a_webhook_is_an_https_url(url: str) -> None:
+    assert an_api_key(webhook_url=url).webhook_url == url
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\nb", "\x1b[31mred", "a\u202eb"])
+def test_a_name_that_a_list_could_not_show_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="a name has 1 to 100"):
+        an_api_key(name=name)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"scopes": ()}, {"daily_budget_micros": 0}, {"daily_budget_micros": -1}, {"rate_per_minute": 0}]
+)
+def test_a_key_that_could_do_nothing_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        an_api_key(**changes)

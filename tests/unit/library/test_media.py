@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +24,11 @@ from botocore.config import Config
 from moto import mock_aws
 from PIL import Image
 
-from mediaposter.errors import Conflict, ErrorCode, MediaError, NotFound, VideoModelError
-from mediaposter.library.media import MediaLibrary, StoredVideo
+from mediaposter.errors import ConfigurationError, Conflict, ErrorCode, MediaError, NotFound, VideoModelError
+from mediaposter.library.media import MAX_UPLOAD_BYTES, MediaLibrary, StoredVideo
 from mediaposter.streaming.ingest import OpenStream
 from mediaposter.streaming.video_stream import VideoStream
+from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,20 +36,29 @@ if TYPE_CHECKING:
 BUCKET = "media"
 KEY = "videos/video_1/video.mp4"
 THUMBNAIL_KEY = "videos/video_1/thumbnail.webp"
+SPRITESHEET_KEY = "videos/video_1/spritesheet.jpg"
+# As they are listed.
+KEYS = [SPRITESHEET_KEY, THUMBNAIL_KEY, KEY]
 LOST = VideoModelError(ErrorCode.PROVIDER_ERROR, "The connection was lost.", transient=True)
+
+
+def connect() -> S3Client:
+    return boto3.client(
+        "s3",
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=Config(signature_version="s3v4"),
+    )
 
 
 @pytest.fixture
 def s3() -> Iterator[S3Client]:
     with mock_aws():
-        client = boto3.client(
-            "s3",
-            region_name="us-east-1",
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-            config=Config(signature_version="s3v4"),
-        )
+        client = connect()
         client.create_bucket(Bucket=BUCKET)
+        # As the stack's bucket is.
+        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         yield client
 
 
@@ -87,6 +100,12 @@ def keys(s3: S3Client) -> list[str]:
     return [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
+def versions(s3: S3Client) -> list[str]:
+    """Give the key of every version, and of every mark that says an object was deleted."""
+    listed = s3.list_object_versions(Bucket=BUCKET)
+    return sorted(found["Key"] for found in (*listed.get("Versions", []), *listed.get("DeleteMarkers", [])))
+
+
 def unfinished_uploads(s3: S3Client) -> int:
     return len(s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []))
 
@@ -113,7 +132,7 @@ def test_a_video_is_stored_as_it_came_with_what_it_is(
     stored = store(library, serve(body))
     assert read(s3, KEY) == body
     assert s3.head_object(Bucket=BUCKET, Key=KEY)["ContentType"] == "video/mp4"
-    assert (stored.key, stored.thumbnail_key) == (KEY, THUMBNAIL_KEY)
+    assert (stored.key, stored.thumbnail_key, stored.spritesheet_key) == (KEY, THUMBNAIL_KEY, SPRITESHEET_KEY)
     assert (stored.size_bytes, stored.sha256) == (len(body), sha256(body).hexdigest())
     assert (stored.probe.width, stored.probe.height, stored.probe.duration_ms) == (320, 180, 1000)
 
@@ -122,6 +141,12 @@ def test_a_thumbnail_is_stored_beside_the_video(s3: S3Client, library: MediaLibr
     store(library, serve(moov_first_mp4))
     assert Image.open(io.BytesIO(read(s3, THUMBNAIL_KEY))).size == (320, 180)
     assert s3.head_object(Bucket=BUCKET, Key=THUMBNAIL_KEY)["ContentType"] == "image/webp"
+
+
+def test_a_spritesheet_is_stored_beside_the_video(s3: S3Client, library: MediaLibrary, moov_first_mp4: bytes) -> None:
+    store(library, serve(moov_first_mp4))
+    assert Image.open(io.BytesIO(read(s3, SPRITESHEET_KEY))).size == (160, 90)
+    assert s3.head_object(Bucket=BUCKET, Key=SPRITESHEET_KEY)["ContentType"] == "image/jpeg"
 
 
 def test_a_video_of_many_parts_is_stored_in_order(s3: S3Client, library: MediaLibrary, long_mp4: bytes) -> None:
@@ -267,19 +292,89 @@ def test_a_failed_part_fails_the_store_and_leaves_nothing(s3: S3Client, library:
 
 def test_storing_twice_stores_once_and_tells_the_same(s3: S3Client, library: MediaLibrary, long_mp4: bytes) -> None:
     first = store(library, serve(long_mp4))
-    written = s3.head_object(Bucket=BUCKET, Key=KEY)["LastModified"]
     s3.meta.events.register("before-call.s3.CreateMultipartUpload", answer(500, "NotAgain"))
     assert store(library, contextmanager(never_opened)) == first
-    assert s3.head_object(Bucket=BUCKET, Key=KEY)["LastModified"] == written
+    assert versions(s3) == KEYS
 
 
-def test_a_thumbnail_that_was_never_put_is_put_by_the_next_run(
-    s3: S3Client, library: MediaLibrary, moov_first_mp4: bytes
+@pytest.mark.parametrize("key", [THUMBNAIL_KEY, SPRITESHEET_KEY])
+def test_a_preview_that_was_never_put_is_put_by_the_next_run(
+    s3: S3Client, library: MediaLibrary, moov_first_mp4: bytes, key: str
 ) -> None:
     store(library, serve(moov_first_mp4))
-    s3.delete_object(Bucket=BUCKET, Key=THUMBNAIL_KEY)
+    drawn = read(s3, key)
+    s3.delete_object(Bucket=BUCKET, Key=key, VersionId=s3.head_object(Bucket=BUCKET, Key=key)["VersionId"])
     store(library, contextmanager(never_opened))
-    assert keys(s3) == [THUMBNAIL_KEY, KEY]
+    assert versions(s3) == KEYS
+    assert read(s3, key) == drawn
+
+
+# What storing asks of S3, in its order.
+CALLS = [
+    "HeadObject",
+    "CreateMultipartUpload",
+    "UploadPart",
+    "CompleteMultipartUpload",
+    "HeadObject",
+    "PutObject",
+    "HeadObject",
+    "PutObject",
+]
+
+
+def take_calls(s3: S3Client, effects: Effects) -> None:
+    """Take each call of a client as an effect. A process that died makes no more."""
+    has_died = False
+
+    def begin(*, model: Any, context: dict[str, Any], **_: object) -> None:
+        nonlocal has_died
+        if has_died:
+            raise SimulatedCrash("after the end")
+        context["effect"] = effects.take(model.name)
+        step(context["effect"].__enter__)
+
+    def end(*, context: dict[str, Any], **_: object) -> None:
+        taken: AbstractContextManager[None] = context.pop("effect")
+        step(lambda: taken.__exit__(None, None, None))
+
+    def step(take: Callable[[], object]) -> None:
+        nonlocal has_died
+        try:
+            take()
+        except SimulatedCrash:
+            has_died = True
+            raise
+
+    s3.meta.events.register("before-call.s3", begin)
+    s3.meta.events.register("after-call.s3", end)
+
+
+def test_storing_asks_of_s3_what_the_crashes_are_numbered_by(
+    s3: S3Client, tmp_path: Path, moov_first_mp4: bytes
+) -> None:
+    effects = Effects()
+    take_calls(s3, effects)
+    store(MediaLibrary(s3, BUCKET, spool_directory=tmp_path), serve(moov_first_mp4))
+    assert effects.names == CALLS
+
+
+@pytest.mark.parametrize(
+    "crash",
+    [Crash(number, moment) for number in range(1, len(CALLS) + 1) for moment in Moment],
+    ids=lambda crash: f"{crash.moment} {crash.effect} {CALLS[crash.effect - 1]}",
+)
+def test_a_kill_anywhere_is_made_good_by_the_next_run(
+    s3: S3Client, library: MediaLibrary, tmp_path: Path, moov_first_mp4: bytes, crash: Crash
+) -> None:
+    dying = connect()
+    take_calls(dying, Effects(crash))
+    with pytest.raises(SimulatedCrash):
+        store(MediaLibrary(dying, BUCKET, spool_directory=tmp_path), serve(moov_first_mp4))
+
+    stored = store(library, serve(moov_first_mp4))
+
+    assert versions(s3) == KEYS
+    assert sha256(read(s3, KEY)).hexdigest() == stored.sha256
 
 
 def test_a_stored_object_that_is_not_a_video_is_not_adopted(s3: S3Client, library: MediaLibrary) -> None:
@@ -336,19 +431,156 @@ def test_opening_what_is_not_there_is_told(library: MediaLibrary) -> None:
 
 
 def test_a_download_link_is_short_lived_and_names_the_file(library: MediaLibrary) -> None:
-    url = urlsplit(library.presign_download(KEY, filename='a "b"\r\nX-Evil: ü.mp4'))
+    url = urlsplit(library.presign_download(KEY, filename="video_1.mp4"))
     query = parse_qs(url.query)
     assert url.path.endswith(KEY)
-    assert query["response-content-disposition"] == [
-        "attachment; filename*=UTF-8''a%20%22b%22%0D%0AX-Evil%3A%20%C3%BC.mp4"
-    ]
+    assert query["response-content-disposition"] == ['attachment; filename="video_1.mp4"']
     assert query["X-Amz-Expires"] == ["900"]
 
 
-def test_deleting_a_video_deletes_its_thumbnail_and_may_be_repeated(
+def test_no_filename_breaks_out_of_the_header(library: MediaLibrary) -> None:
+    query = parse_qs(urlsplit(library.presign_download(KEY, filename='a "b"\r\nX-Evil: ü.mp4')).query)
+    assert query["response-content-disposition"] == [
+        "attachment; filename=\"a__b___X-Evil___.mp4\"; filename*=UTF-8''a%20%22b%22%0D%0AX-Evil%3A%20%C3%BC.mp4"
+    ]
+
+
+def test_deleting_a_video_leaves_no_version_and_no_upload_of_it(
     s3: S3Client, library: MediaLibrary, moov_first_mp4: bytes
 ) -> None:
     store(library, serve(moov_first_mp4))
-    library.delete_video("video_1")
-    library.delete_video("video_1")
-    assert keys(s3) == []
+    s3.put_object(Bucket=BUCKET, Key=SPRITESHEET_KEY, Body=b"drawn twice")
+    s3.delete_object(Bucket=BUCKET, Key=THUMBNAIL_KEY)
+    s3.create_multipart_upload(Bucket=BUCKET, Key=KEY)
+    s3.create_multipart_upload(Bucket=BUCKET, Key=KEY)
+
+    # Three objects, a second version of one, the mark that hides another, and two uploads.
+    assert library.delete_video("video_1") == 7
+    assert (versions(s3), unfinished_uploads(s3)) == ([], 0)
+    assert library.delete_video("video_1") == 0
+
+
+def test_deleting_a_video_leaves_the_others_alone(s3: S3Client, library: MediaLibrary, moov_first_mp4: bytes) -> None:
+    library.store_video("video_10", serve(moov_first_mp4), deadline=10, clock=lambda: 0)
+    s3.create_multipart_upload(Bucket=BUCKET, Key="videos/video_10/video.mp4")
+    assert library.delete_video("video_1") == 0
+    assert (len(versions(s3)), unfinished_uploads(s3)) == (3, 1)
+
+
+def test_deleting_a_video_goes_on_where_a_page_ends(s3: S3Client, library: MediaLibrary) -> None:
+    def list_two(params: dict[str, Any], **_: object) -> None:
+        params["MaxKeys"] = 2
+
+    for number in range(5):
+        s3.put_object(Bucket=BUCKET, Key=KEY, Body=bytes([number]))
+    s3.meta.events.register("before-parameter-build.s3.ListObjectVersions", list_two)
+    assert library.delete_video("video_1") == 5
+
+
+def test_what_is_completed_while_its_video_is_deleted_is_removed_too(
+    s3: S3Client, library: MediaLibrary, moov_first_mp4: bytes
+) -> None:
+    upload_id = s3.create_multipart_upload(Bucket=BUCKET, Key=KEY)["UploadId"]
+    part = s3.upload_part(Bucket=BUCKET, Key=KEY, UploadId=upload_id, PartNumber=1, Body=moov_first_mp4)
+
+    def complete_first(**_: object) -> None:
+        connect().complete_multipart_upload(
+            Bucket=BUCKET,
+            Key=KEY,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
+        )
+
+    s3.meta.events.register("before-call.s3.AbortMultipartUpload", complete_first)
+    assert library.delete_video("video_1") == 1
+    assert (versions(s3), unfinished_uploads(s3)) == ([], 0)
+
+
+@pytest.mark.parametrize("operation", ["AbortMultipartUpload", "DeleteObject"])
+def test_what_could_not_be_deleted_is_told(s3: S3Client, library: MediaLibrary, operation: str) -> None:
+    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"kept")
+    s3.create_multipart_upload(Bucket=BUCKET, Key=KEY)
+    s3.meta.events.register(f"before-call.s3.{operation}", answer(403, "AccessDenied"))
+    with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+        library.delete_video("video_1")
+
+
+def test_an_upload_link_takes_one_type_and_one_size_for_a_quarter_of_an_hour(s3: S3Client) -> None:
+    library = MediaLibrary(s3, BUCKET, wall_clock=lambda: datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp() + 0.9)
+    upload = library.presign_upload("alice", "upload_1", content_type="image/png", size_bytes=1_000)
+    url = urlsplit(upload.url)
+    query = parse_qs(url.query)
+    assert url.path.endswith("uploads/alice/upload_1")
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["X-Amz-SignedHeaders"] == ["content-length;content-type;host"]
+    assert query["X-Amz-Expires"] == ["900"]
+    assert dict(upload.headers) == {"Content-Type": "image/png", "Content-Length": "1000"}
+    assert upload.expires_at == datetime(2026, 12, 1, 12, 15, tzinfo=UTC)
+
+
+def test_an_upload_link_asks_for_no_checksum_of_bytes_that_are_not_known_yet(library: MediaLibrary) -> None:
+    upload = library.presign_upload("alice", "upload_1", content_type="image/png", size_bytes=1_000)
+    assert "checksum" not in upload.url.lower()
+
+
+def test_an_upload_link_stays_out_of_logs(library: MediaLibrary) -> None:
+    upload = library.presign_upload("alice", "upload_1", content_type="image/png", size_bytes=1_000)
+    assert "X-Amz-Signature" in upload.url
+    assert "X-Amz-Signature" not in repr(upload)
+
+
+def test_an_upload_is_kept_and_read_back(s3: S3Client, library: MediaLibrary) -> None:
+    library.keep_upload("alice", "upload_1", b"a picture", "image/png")
+    assert library.read_upload("alice", "upload_1") == b"a picture"
+    assert s3.head_object(Bucket=BUCKET, Key="uploads/alice/upload_1")["ContentType"] == "image/png"
+
+
+def test_an_upload_of_another_owner_is_not_found(library: MediaLibrary) -> None:
+    library.keep_upload("alice", "upload_1", b"a picture", "image/png")
+    with pytest.raises(NotFound, match="upload_1"):
+        library.read_upload("bob", "upload_1")
+
+
+def test_an_upload_as_large_as_may_be_is_read_and_no_larger_one(s3: S3Client, library: MediaLibrary) -> None:
+    library.keep_upload("alice", "upload_1", bytes(MAX_UPLOAD_BYTES), "image/png")
+    library.keep_upload("alice", "upload_2", bytes(MAX_UPLOAD_BYTES + 1), "image/png")
+    assert len(library.read_upload("alice", "upload_1")) == MAX_UPLOAD_BYTES
+    with pytest.raises(NotFound, match="larger"):
+        library.read_upload("alice", "upload_2")
+
+
+def test_a_text_file_is_read(s3: S3Client, library: MediaLibrary) -> None:
+    s3.put_object(Bucket=BUCKET, Key="config/models.toml", Body="# Drachen über See".encode())
+    assert library.read_text("config/models.toml") == "# Drachen über See"
+
+
+def test_a_text_file_that_is_not_there_is_told_with_its_place(library: MediaLibrary) -> None:
+    with pytest.raises(ConfigurationError, match=r"There is no config/models\.toml in the bucket media"):
+        library.read_text("config/models.toml")
+
+
+def test_a_text_file_that_is_no_text_is_told(s3: S3Client, library: MediaLibrary) -> None:
+    s3.put_object(Bucket=BUCKET, Key="config/models.toml", Body=b"\xff")
+    with pytest.raises(ConfigurationError, match="not UTF-8"):
+        library.read_text("config/models.toml")
+
+
+def test_a_text_file_that_may_not_be_read_is_not_taken_for_missing(s3: S3Client, library: MediaLibrary) -> None:
+    s3.meta.events.register("before-call.s3.GetObject", answer(403, "AccessDenied"))
+    with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+        library.read_text("config/models.toml")
+
+
+def test_presigning_needs_neither_av_nor_pillow() -> None:
+    code = (
+        "import sys; sys.modules['av'] = sys.modules['PIL'] = None\n"
+        "import boto3\n"
+        "from mediaposter.library.media import MediaLibrary\n"
+        "client = boto3.client('s3', region_name='us-east-1', aws_access_key_id='a', aws_secret_access_key='b')\n"
+        "library = MediaLibrary(client, 'media')\n"
+        "library.presign_download('videos/video_1/video.mp4', filename='video_1.mp4')\n"
+        "library.presign_upload('alice', 'upload_1', content_type='image/png', size_bytes=1)\n"
+        "print('signed')"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "signed\n"

@@ -1,4 +1,4 @@
-"""The probe and the thumbnail, on real clips."""
+"""The probe, the thumbnail and the spritesheet, on real clips."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from mediaposter.errors import MediaError
-from mediaposter.library.probe import Probe, draw_thumbnail, probe_video
+from mediaposter.library.probe import Probe, draw_spritesheet, draw_thumbnail, probe_video
 
 MakeVideo = Callable[..., Path]
 
@@ -139,7 +139,7 @@ def erase_frames(path: Path) -> None:
     path.write_bytes(data[:start] + bytes(size_bytes - 8) + data[start + size_bytes - 8 :])
 
 
-@pytest.mark.parametrize("read", [probe_video, draw_thumbnail])
+@pytest.mark.parametrize("read", [probe_video, draw_thumbnail, draw_spritesheet])
 def test_frames_that_do_not_decode_are_refused(make_video: MakeVideo, read: Callable[[Path], object]) -> None:
     path = make_video()
     erase_frames(path)
@@ -147,7 +147,8 @@ def test_frames_that_do_not_decode_are_refused(make_video: MakeVideo, read: Call
         read(path)
 
 
-def test_a_clip_without_duration_is_refused(make_video: MakeVideo) -> None:
+@pytest.mark.parametrize("read", [probe_video, draw_spritesheet])
+def test_a_clip_without_duration_is_refused(make_video: MakeVideo, read: Callable[[Path], object]) -> None:
     path = make_video(audio=False)
     data = bytearray(path.read_bytes())
     # The time-to-sample table gives each frame its length; ffmpeg believes it over the headers.
@@ -159,7 +160,148 @@ def test_a_clip_without_duration_is_refused(make_video: MakeVideo) -> None:
         struct.pack_into(">I", data, data.index(name) + at, 0)
     path.write_bytes(data)
     with pytest.raises(MediaError, match="no duration"):
-        probe_video(path)
+        read(path)
+
+
+@pytest.mark.parametrize("read", [probe_video, draw_thumbnail, draw_spritesheet])
+def test_a_codec_that_is_not_known_is_refused(make_video: MakeVideo, read: Callable[[Path], object]) -> None:
+    path = make_video()
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"new1").replace(b"avcC", b"newC"))
+    with pytest.raises(MediaError, match="codec"):
+        read(path)
+
+
+def test_a_title_in_a_strange_encoding_harms_nothing(make_video: MakeVideo) -> None:
+    path = make_video()
+    data = path.read_bytes()
+    assert b"Lavf" in data
+    path.write_bytes(data.replace(b"Lavf", b"\xff\xfe\xff\xfe"))
+    assert probe_video(path).duration_ms == 1000
+
+
+# Frames a second of the clips that the spritesheets are drawn of.
+RATE = 8
+
+
+def draw_steps(path: Path, count: int, *, rate: Fraction = Fraction(RATE), steps: int = RATE, group: int = 250) -> Path:
+    """Draw `count` frames of 320x180 that become lighter after each `steps` frames; every `group`th is a keyframe."""
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"g": str(group), "sc_threshold": "0", "crf": "5"})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for number in range(count):
+            frame = av.VideoFrame(320, 180, "yuv420p")
+            for plane, value in zip(frame.planes, (26 + 4 * (number // steps), 128, 128), strict=True):
+                plane.update(bytes([value]) * plane.buffer_size)
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def open_spritesheet(path: Path, *, clock: Callable[[], float] = lambda: 0) -> Image.Image:
+    return Image.open(io.BytesIO(draw_spritesheet(path, clock=clock)))
+
+
+def read_steps(sheet: Image.Image) -> list[int | None]:
+    """Tell for each cell how many steps lighter than the first frame it is; None where it is black."""
+    luma = sheet.convert("YCbCr").getchannel("Y")
+    steps: list[int | None] = []
+    for top in range(0, sheet.height, 90):
+        for left in range(0, sheet.width, 160):
+            gray = luma.getpixel((left + 80, top + 45))
+            assert isinstance(gray, int)
+            # A picture's 0 to 255 are a clip's 16 to 235, and come out of the conversion one or two too dark.
+            step = round((16 + gray * 219 / 255 + 1.5 - 26) / 4)
+            steps.append(step if step >= 0 else None)
+    return steps
+
+
+def test_a_spritesheet_is_a_jpeg_with_a_cell_for_each_second(tmp_path: Path) -> None:
+    sheet = open_spritesheet(draw_steps(tmp_path / "clip.mp4", 3 * RATE))
+    assert (sheet.format, sheet.size) == ("JPEG", (3 * 160, 90))
+    assert read_steps(sheet) == [0, 1, 2]
+
+
+def test_a_spritesheet_has_ten_cells_in_a_row(tmp_path: Path) -> None:
+    sheet = open_spritesheet(draw_steps(tmp_path / "clip.mp4", 12 * RATE))
+    assert sheet.size == (10 * 160, 2 * 90)
+    assert read_steps(sheet) == [*range(12), *[None] * 8]
+
+
+def test_a_spritesheet_of_a_long_clip_has_fifty_cells_spread_over_it(tmp_path: Path) -> None:
+    sheet = open_spritesheet(draw_steps(tmp_path / "clip.mp4", 100 * RATE, steps=2 * RATE))
+    assert sheet.size == (10 * 160, 5 * 90)
+    assert read_steps(sheet) == list(range(50))
+
+
+def test_a_spritesheet_of_a_blink_has_one_cell(tmp_path: Path) -> None:
+    assert open_spritesheet(draw_steps(tmp_path / "clip.mp4", 3)).size == (160, 90)
+
+
+def test_a_spritesheet_stands_upright(make_video: MakeVideo) -> None:
+    sheet = open_spritesheet(make_video(rotation=90)).convert("RGB")
+    assert sheet.size == (90, 160)
+    assert is_blue(sheet.getpixel((10, 150)))
+    assert is_red(sheet.getpixel((10, 10)))
+
+
+def test_each_cell_shows_what_a_player_shows_then(tmp_path: Path) -> None:
+    slow = draw_steps(tmp_path / "clip.mp4", 3, rate=Fraction(1, 5), steps=1)
+    assert read_steps(open_spritesheet(slow)) == [0] * 5 + [1] * 5 + [2] * 5 + [None] * 5
+
+
+def erase_some_frames(path: Path, numbers: Sequence[int]) -> Path:
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.pts is not None]
+        packets.sort(key=lambda packet: packet.pts or 0)
+        places = [(packets[number].pos or 0, packets[number].size) for number in numbers]
+    data = bytearray(path.read_bytes())
+    for start, size_bytes in places:
+        data[start : start + size_bytes] = bytes(size_bytes)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("erased", "shown"),
+    [
+        (range(RATE), [1, 1, 2, 3, 4, 5]),
+        (range(2 * RATE, 4 * RATE), [0, 1, 4, 4, 4, 5]),
+        (range(3 * RATE, 6 * RATE), [0, 1, 2, 2, 2, 2]),
+    ],
+    ids=["at the start", "in the middle", "at the end"],
+)
+def test_in_place_of_a_broken_frame_a_spritesheet_shows_the_next_or_the_last(
+    tmp_path: Path, erased: Sequence[int], shown: list[int]
+) -> None:
+    path = erase_some_frames(draw_steps(tmp_path / "clip.mp4", 6 * RATE, group=1), erased)
+    assert read_steps(open_spritesheet(path)) == shown
+
+
+class CountingClock:
+    """Is asked once at first and once for each frame; stands at `late_seconds` from the second time on."""
+
+    def __init__(self, late_seconds: float = 0) -> None:
+        self.asked = 0
+        self._late_seconds = late_seconds
+
+    def __call__(self) -> float:
+        self.asked += 1
+        return self._late_seconds if self.asked > 1 else 0
+
+
+def test_a_spritesheet_decodes_no_more_than_from_the_last_keyframe_on(tmp_path: Path) -> None:
+    path = draw_steps(tmp_path / "clip.mp4", 20 * RATE, group=RATE)
+    clock = CountingClock()
+    assert read_steps(open_spritesheet(path, clock=clock)) == list(range(20))
+    assert clock.asked - 1 == 20
+
+
+def test_a_spritesheet_that_takes_long_goes_on_with_one_frame_a_cell(tmp_path: Path) -> None:
+    path = draw_steps(tmp_path / "clip.mp4", 8 * RATE, group=2 * RATE)
+    clock = CountingClock(late_seconds=20)
+    assert read_steps(open_spritesheet(path, clock=clock)) == [0, 0, 2, 2, 4, 4, 6, 6]
+    assert clock.asked - 1 == 8
 
 
 def test_the_probe_model_can_be_imported_where_there_is_no_av() -> None:

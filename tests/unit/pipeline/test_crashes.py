@@ -205,6 +205,7 @@ def test_the_plan_takes_every_effect_once() -> None:
         "write POST#twitter#102 submitted",
         "write POST#twitter#102 published",
         "write VIDEO done",
+        "write VIDEO done",
         "send the event",
     ]
 
@@ -290,6 +291,19 @@ def test_two_crashes_anywhere_leave_the_world_in_order(name: str, crash_error: s
             except AssertionError as error:
                 error.add_note(f"after {first} and {second}: {world.effects.names}")
                 raise
+
+
+@pytest.mark.parametrize("crash_error", CRASH_ERRORS)
+def test_a_crash_while_the_next_model_takes_over_does_not_lose_the_video(crash_error: str) -> None:
+    scenario = SCENARIOS["the first render fails and the next model takes over"]
+    names = deliver(scenario).effects.names
+    queued = names.index("write VIDEO queued") + 1
+
+    for moment in Moment:
+        world = deliver(scenario, Crash(queued, moment), crash_error=crash_error)
+
+        check_the_world(world)
+        assert (world.video.status, world.video.resolved_model) == (VideoStatus.COMPLETED, "kite-1"), moment
 
 
 def world_that_dies_before(name: str) -> World:

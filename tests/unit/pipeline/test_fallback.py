@@ -14,7 +14,7 @@ from mediaposter.errors import ConfigurationError, ErrorCode, InvalidRequest, Vi
 from mediaposter.library.videos import Candidate, Stage, Video
 from mediaposter.pipeline.generate import CODES_OF_THE_PROVIDER, RESUBMITS_MAX, STARTS_MAX
 from mediaposter.pipeline.steps import CheckInput, Outcome, StepInput
-from tests.builders import NOW, OWNER, VIDEO_ID, a_job, a_request, a_video
+from tests.builders import NOW, VIDEO_ID, a_caller, a_job, a_request, a_video
 from tests.fakes.answers import Answer, Drop, Refuse
 from tests.fakes.state_machine import Status
 from tests.fakes.video_model import FakeVideoModel
@@ -200,7 +200,7 @@ def test_the_last_of_the_chain_has_all_the_time_that_is_left() -> None:
 def test_an_alias_leads_to_its_model_and_fits_the_request_to_it() -> None:
     world = World()
 
-    video = world.submit(a_request(model="sora-2-pro-2025-10-06", seconds=8, size="1024x1792"), owner=OWNER).video
+    video = world.submit(a_request(model="sora-2-pro-2025-10-06", seconds=8, size="1024x1792"), caller=a_caller()).video
 
     assert (video.model, video.resolved_model, video.provider) == ("sora-2-pro-2025-10-06", "kite-1", "kites")
     assert (video.seconds, video.size, video.cost_estimate_micros) == (10, "768x1280", 2_000_000)
@@ -212,11 +212,11 @@ def test_an_alias_leads_to_its_model_and_fits_the_request_to_it() -> None:
 
 def test_a_model_named_outright_makes_what_was_asked_for_or_nothing() -> None:
     with pytest.raises(InvalidRequest, match="kite-1 makes videos of 5, 10 seconds, not 8"):
-        World().submit(a_request(model="kite-1", seconds=8), owner=OWNER)
+        World().submit(a_request(model="kite-1", seconds=8), caller=a_caller())
 
 
 def test_a_fallback_is_fitted_and_priced_when_it_is_asked_for() -> None:
-    video = World().submit(a_request(fallback_models=["kite-1", "glider-1"]), owner=OWNER).video
+    video = World().submit(a_request(fallback_models=["kite-1", "glider-1"]), caller=a_caller()).video
 
     assert [(c.model, c.seconds, c.size, c.cost_estimate_micros) for c in video.fallbacks] == [
         ("kite-1", 5, "768x1280", 1_000_000),
@@ -226,14 +226,16 @@ def test_a_fallback_is_fitted_and_priced_when_it_is_asked_for() -> None:
 
 
 def test_a_model_is_tried_once() -> None:
-    video = World().submit(a_request(fallback_models=["sora-2-pro", "kite-1", "sora-2", "kite-1"]), owner=OWNER).video
+    video = (
+        World().submit(a_request(fallback_models=["sora-2-pro", "kite-1", "sora-2", "kite-1"]), caller=a_caller()).video
+    )
 
     assert [candidate.model for candidate in video.fallbacks] == ["kite-1"]
 
 
 def test_a_fallback_that_is_no_model_is_refused() -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        World().submit(a_request(fallback_models=["kite-1", "zeppelin"]), owner=OWNER)
+        World().submit(a_request(fallback_models=["kite-1", "zeppelin"]), caller=a_caller())
 
     assert (refusal.value.param, refusal.value.code) == ("fallback_models[1]", "model_not_found")
     assert "'zeppelin'" in refusal.value.message
@@ -242,13 +244,13 @@ def test_a_fallback_that_is_no_model_is_refused() -> None:
 def test_the_stacks_own_chain_holds_where_a_request_names_none() -> None:
     world = World(default_fallbacks=["balloon-1", "glider-1"])
 
-    assert [c.model for c in world.submit(a_request(), owner=OWNER).video.fallbacks] == ["glider-1"]
+    assert [c.model for c in world.submit(a_request(), caller=a_caller()).video.fallbacks] == ["glider-1"]
 
 
 def test_a_request_can_do_without_the_stacks_chain() -> None:
     world = World(default_fallbacks=["glider-1"])
 
-    assert world.submit(a_request(fallback_models=[]), owner=OWNER).video.fallbacks == ()
+    assert world.submit(a_request(fallback_models=[]), caller=a_caller()).video.fallbacks == ()
 
 
 def test_a_retired_model_is_refused_with_what_replaces_it() -> None:
@@ -256,7 +258,7 @@ def test_a_retired_model_is_refused_with_what_replaces_it() -> None:
     world.clock.advance((datetime(2027, 1, 2, tzinfo=NOW.tzinfo) - NOW).total_seconds())
 
     with pytest.raises(InvalidRequest, match=r"glider-1 was retired on 2027-01-01\. Ask for kite-1 instead\."):
-        world.submit(a_request(model="glider-1"), owner=OWNER)
+        world.submit(a_request(model="glider-1"), caller=a_caller())
 
 
 # A submission whose answer was lost

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from mediaposter.api.caller import Caller
+from mediaposter.api.queries import ListQuery, Variant
 from mediaposter.errors import ErrorCode, InvalidRequest, NotFound
+from mediaposter.library.keys import Scope
 from mediaposter.library.videos import Stage, VideoFailure
-from tests.builders import OWNER, VIDEO_ID, a_post, a_stored_video, a_video
+from tests.builders import VIDEO_ID, a_caller, a_post, a_stored_video, a_video
 from tests.fakes.world import World
 
 
@@ -19,21 +22,21 @@ def kept_world() -> World:
 def test_an_owner_reads_the_video_and_its_posts() -> None:
     world = kept_world()
 
-    assert world.read.retrieve(VIDEO_ID, owner=OWNER) == (world.video, [a_post()])
+    assert world.read.retrieve(VIDEO_ID, caller=a_caller()) == (world.video, [a_post()])
 
 
 def test_a_video_of_somebody_else_looks_like_none_at_all() -> None:
     world = kept_world()
 
     with pytest.raises(NotFound):
-        world.read.retrieve(VIDEO_ID, owner="key_of_another")
+        world.read.retrieve(VIDEO_ID, caller=a_caller(owner="key_of_another"))
     with pytest.raises(NotFound):
-        world.read.retrieve("video_2", owner=OWNER)
+        world.read.retrieve("video_2", caller=a_caller())
 
 
 def test_the_content_of_somebody_elses_video_is_not_handed_out() -> None:
     with pytest.raises(NotFound):
-        kept_world().read.locate(VIDEO_ID, owner="key_of_another", variant="video")
+        kept_world().read.locate(VIDEO_ID, caller=a_caller(owner="key_of_another"), variant="video")
 
 
 @pytest.mark.parametrize(
@@ -41,17 +44,11 @@ def test_the_content_of_somebody_elses_video_is_not_handed_out() -> None:
     [
         ("video", "https://bucket.example/videos/video_1/video.mp4?as=video_1.mp4"),
         ("thumbnail", "https://bucket.example/videos/video_1/thumbnail.webp?as=video_1.webp"),
+        ("spritesheet", "https://bucket.example/videos/video_1/spritesheet.jpg?as=video_1.jpg"),
     ],
 )
-def test_a_variant_is_found_under_a_name_of_its_kind(variant: str, url: str) -> None:
-    assert kept_world().read.locate(VIDEO_ID, owner=OWNER, variant=variant) == url
-
-
-def test_an_unknown_variant_is_refused_with_those_there_are() -> None:
-    with pytest.raises(InvalidRequest, match=r"'spritesheet'. There are: video, thumbnail") as refusal:
-        kept_world().read.locate(VIDEO_ID, owner=OWNER, variant="spritesheet")
-
-    assert (refusal.value.param, refusal.value.code) == ("variant", "invalid_value")
+def test_a_variant_is_found_under_a_name_of_its_kind(variant: Variant, url: str) -> None:
+    assert kept_world().read.locate(VIDEO_ID, caller=a_caller(), variant=variant) == url
 
 
 @pytest.mark.parametrize(
@@ -66,6 +63,62 @@ def test_a_video_that_is_not_kept_has_no_content(changes: dict[str, object], rea
     world.keep(a_video(**changes))
 
     with pytest.raises(InvalidRequest, match=reason) as refusal:
-        world.read.locate(VIDEO_ID, owner=OWNER, variant="video")
+        world.read.locate(VIDEO_ID, caller=a_caller(), variant="video")
 
     assert refusal.value.code == "video_not_ready"
+
+
+ADMIN = a_caller(owner="key_of_the_boss", scopes=frozenset({Scope.ADMIN}))
+
+
+def test_an_admin_sees_everybodys_videos() -> None:
+    assert kept_world().read.retrieve(VIDEO_ID, caller=ADMIN)[0].id == VIDEO_ID
+
+
+def library_of(count: int, **changes: object) -> World:
+    world = World()
+    for number in range(count):
+        world.keep(a_video(id=f"video_{number:03}", **changes))
+    return world
+
+
+def ids(world: World, caller: Caller | None = None, **query: object) -> list[str]:
+    page = world.read.list_videos(ListQuery.model_validate(query), caller=caller or a_caller())
+    return [video.id for video in page.videos]
+
+
+def test_the_newest_videos_come_first_a_page_at_a_time() -> None:
+    world = library_of(5)
+
+    assert ids(world, limit=2) == ["video_004", "video_003"]
+    assert ids(world, limit=2, after="video_003") == ["video_002", "video_001"]
+    assert ids(world, limit=2, after="video_001") == ["video_000"]
+    assert ids(world, limit=2, order="asc", after="video_001") == ["video_002", "video_003"]
+
+
+@pytest.mark.parametrize(("count", "has_more"), [(2, False), (3, True)])
+def test_a_page_tells_whether_there_are_more(count: int, has_more: bool) -> None:
+    page = library_of(count).read.list_videos(ListQuery(limit=2), caller=a_caller())
+
+    assert page.has_more is has_more
+
+
+def test_a_list_is_of_one_owner_and_an_admin_names_whose() -> None:
+    world = library_of(1)
+    world.keep(a_video(id="video_b", owner="key_of_another"))
+
+    assert ids(world) == ["video_000"]
+    assert ids(world, ADMIN, owner="key_of_another") == ["video_b"]
+    with pytest.raises(NotFound):
+        ids(world, owner="key_of_another")
+
+
+def test_a_list_is_filtered_by_status_model_batch_and_prompt() -> None:
+    world = library_of(2)
+    world.keep(a_video(id="video_done", stage=Stage.DONE, stored=a_stored_video(), prompt="A Kite in THE rain"))
+    world.keep(a_video(id="video_kite", resolved_model="kite-1", batch_id="batch_1"))
+
+    assert ids(world, status="completed") == ["video_done"]
+    assert ids(world, model="kite-1") == ["video_kite"]
+    assert ids(world, batch_id="batch_1", status="queued") == ["video_kite"]
+    assert ids(world, prompt="the RAIN") == ["video_done"]

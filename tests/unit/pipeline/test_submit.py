@@ -10,33 +10,39 @@ import pytest
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.errors import Conflict, ErrorCode, InvalidRequest, NotFound, NotStarted
 from mediaposter.library.posts import PostState
-from mediaposter.library.videos import Stage, VideoFailure
+from mediaposter.library.videos import Reservation, Stage, VideoFailure
 from mediaposter.pipeline.steps import CheckInput, Outcome
-from mediaposter.pipeline.submit import NEVER_STARTED_AFTER
-from tests.builders import NOW, OWNER, VIDEO_ID, a_post, a_request, a_video, an_attempt
+from mediaposter.pipeline.sweep import NEVER_STARTED_AFTER
+from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_video, an_attempt
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
 
 TWITTER = {"platform": "twitter", "account_id": "101"}
 STEP = CheckInput(video_id=VIDEO_ID)
 
+RESERVED = Reservation(on=NOW.date(), micros=800_000)
 REFUSING = partial(FakeWorkflow, refuses=True)
 
 
 def test_a_request_becomes_a_queued_record_of_its_owner() -> None:
     world = World()
 
-    submission = world.submit(a_request(seconds=8, metadata={"campaign": "kites"}), owner=OWNER)
+    submission = world.submit(a_request(seconds=8, metadata={"campaign": "kites"}), caller=a_caller())
 
     assert submission.video == world.video
-    assert world.video == a_video(seconds=8, metadata={"campaign": "kites"}, cost_estimate_micros=800_000)
+    assert world.video == a_video(
+        seconds=8,
+        metadata={"campaign": "kites"},
+        cost_estimate_micros=800_000,
+        reservation=Reservation(on=NOW.date(), micros=800_000),
+    )
     assert world.video.status is VideoStatus.QUEUED
 
 
 def test_a_dated_model_name_is_resolved_to_the_catalogs() -> None:
     world = World()
 
-    world.submit(a_request(model="sora-2-2025-10-06"), owner=OWNER)
+    world.submit(a_request(model="sora-2-2025-10-06"), caller=a_caller())
 
     assert (world.video.model, world.video.resolved_model) == ("sora-2-2025-10-06", "sora-2")
 
@@ -44,7 +50,7 @@ def test_a_dated_model_name_is_resolved_to_the_catalogs() -> None:
 def test_the_execution_is_started_under_the_videos_id() -> None:
     world = World()
 
-    world.submit(a_request(), owner=OWNER)
+    world.submit(a_request(), caller=a_caller())
 
     assert world.workflow.executions == [VIDEO_ID]
 
@@ -52,7 +58,7 @@ def test_the_execution_is_started_under_the_videos_id() -> None:
 def test_the_record_is_kept_before_the_execution_is_started() -> None:
     world = World()
 
-    world.submit(a_request(publish=[TWITTER]), owner=OWNER)
+    world.submit(a_request(publish=[TWITTER]), caller=a_caller())
 
     assert world.effects.names == ["create VIDEO", "start the execution"]
 
@@ -61,7 +67,7 @@ def test_posts_are_written_down_with_their_captions_before_anything_is_spent() -
     world = World()
 
     submission = world.submit(
-        a_request(publish=[{**TWITTER, "text": "Look up"}, {**TWITTER, "account_id": "102"}]), owner=OWNER
+        a_request(publish=[{**TWITTER, "text": "Look up"}, {**TWITTER, "account_id": "102"}]), caller=a_caller()
     )
 
     assert [(post.key.sk, post.text, post.state) for post in world.posts] == [
@@ -79,7 +85,7 @@ def test_what_the_catalog_does_not_offer_is_refused_and_not_recorded(changes: di
     world = World()
 
     with pytest.raises(InvalidRequest) as refusal:
-        world.submit(a_request(**changes), owner=OWNER)
+        world.submit(a_request(**changes), caller=a_caller())
 
     assert refusal.value.param == param
     assert world.effects.names == []
@@ -91,7 +97,7 @@ def test_a_prompt_that_does_not_fit_as_a_caption_is_refused_and_not_repeated() -
     request = a_request(prompt="kite " * 100, publish=[{**TWITTER, "text": "fits"}, {**TWITTER, "account_id": "102"}])
 
     with pytest.raises(InvalidRequest, match=r"the post on twitter takes the prompt, .* at most 280") as refusal:
-        world.submit(request, owner=OWNER)
+        world.submit(request, caller=a_caller())
 
     assert (refusal.value.param, refusal.value.code) == ("publish[1].text", "invalid_value")
     assert "kite" not in refusal.value.message
@@ -102,7 +108,7 @@ def test_a_video_whose_execution_did_not_start_is_failed_and_the_caller_may_send
     world = World(workflow=REFUSING)
 
     with pytest.raises(NotStarted, match=rf"{VIDEO_ID}: .* Nothing was generated or spent; send the request again"):
-        world.submit(a_request(publish=[{"platform": "instagram", "account_id": "807"}]), owner=OWNER)
+        world.submit(a_request(publish=[{"platform": "instagram", "account_id": "807"}]), caller=a_caller())
 
     assert [post.state for post in world.posts] == [PostState.FAILED]
     assert world.video.status is VideoStatus.FAILED
@@ -114,7 +120,7 @@ def test_an_execution_that_runs_although_its_start_seemed_to_fail_is_answered_wi
     world = World(workflow=partial(FakeWorkflow, refuses=True, starts_anyway=True))
     world.workflow.on_start = lambda: world.start(STEP)
 
-    submission = world.submit(a_request(), owner=OWNER)
+    submission = world.submit(a_request(), caller=a_caller())
 
     assert submission.video.stage is Stage.RENDERING
     assert submission.video == world.video
@@ -124,7 +130,7 @@ def test_an_execution_that_comes_after_its_video_was_failed_spends_nothing() -> 
     world = World(workflow=partial(FakeWorkflow, refuses=True, starts_anyway=True))
 
     with pytest.raises(NotStarted):
-        world.submit(a_request(), owner=OWNER)
+        world.submit(a_request(), caller=a_caller())
 
     assert world.start(STEP).outcome is Outcome.FAILED
     assert world.model.create_calls == 0
@@ -135,7 +141,7 @@ def test_an_id_that_is_taken_overwrites_nothing() -> None:
     world.keep(a_video(owner="someone else"))
 
     with pytest.raises(Conflict):
-        world.submit(a_request(), owner=OWNER)
+        world.submit(a_request(), caller=a_caller())
 
     assert world.video.owner == "someone else"
     assert world.workflow.executions == []

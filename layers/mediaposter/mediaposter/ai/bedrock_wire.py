@@ -32,7 +32,6 @@ _CODES_BY_NAME: Mapping[str, ErrorCode] = MappingProxyType(
         "expiredtokenexception": ErrorCode.AUTHENTICATION,
         "incompletesignatureexception": ErrorCode.AUTHENTICATION,
         "invalidtoken": ErrorCode.AUTHENTICATION,
-        "unrecognizedclientexception": ErrorCode.AUTHENTICATION,
         "validationexception": ErrorCode.INVALID_REQUEST,
     }
 )

@@ -30,12 +30,26 @@ class PolicyDocument(BaseModel):
 
 
 class AuthorizerContext(BaseModel):
-    """What the routes learn of the caller; API Gateway takes flat text only."""
+    """What the routes learn of the caller; API Gateway takes flat text only.
 
-    model_config = ConfigDict(frozen=True)
+    Attributes:
+        owner: who it is.
+        scopes: what the key may do, parted by spaces.
+        key: the id of the key.
+        daily_budget_micros: a whole number, or "" where the key has no such limit.
+        rate_per_minute: the same.
+        webhook_url: "" where the key has none.
+    """
+
+    # API Gateway adds fields of its own. An answer that was cached before an update lacks what came with it.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     owner: str
     scopes: str
+    key: str = ""
+    daily_budget_micros: str = ""
+    rate_per_minute: str = ""
+    webhook_url: str = ""
 
 
 class AuthorizerAnswer(BaseModel):
@@ -68,5 +82,20 @@ def decide(api_key: ApiKey | None, method_arn: str) -> AuthorizerAnswer:
     return AuthorizerAnswer(
         principal_id=api_key.owner,
         policy_document=PolicyDocument(statement=[Statement(effect="Allow", resource=every_route)]),
-        context=AuthorizerContext(owner=api_key.owner, scopes=" ".join(api_key.scopes)),
+        context=_tell_routes(api_key),
     )
+
+
+def _tell_routes(api_key: ApiKey) -> AuthorizerContext:
+    return AuthorizerContext(
+        owner=api_key.owner,
+        scopes=" ".join(api_key.scopes),
+        key=api_key.key_id,
+        daily_budget_micros=_write_limit(api_key.daily_budget_micros),
+        rate_per_minute=_write_limit(api_key.rate_per_minute),
+        webhook_url=api_key.webhook_url or "",
+    )
+
+
+def _write_limit(limit: int | None) -> str:
+    return "" if limit is None else str(limit)

@@ -36,3 +36,8 @@ def invalid_request(message: str, *, param: str | None, code: str | None) -> Err
 def server_error(message: str, *, code: str) -> ErrorEnvelope:
     """Say what went wrong on our side."""
     return ErrorEnvelope(error=ErrorDetail(message=message, type="server_error", param=None, code=code))
+
+
+def limit_reached(message: str, *, code: str) -> ErrorEnvelope:
+    """Say which limit has no room."""
+    return ErrorEnvelope(error=ErrorDetail(message=message, type="rate_limit_error", param=None, code=code))

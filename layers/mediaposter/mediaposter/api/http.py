@@ -10,9 +10,24 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFound
 from pydantic import BaseModel
 
-from mediaposter.api.errors import invalid_request, server_error
-from mediaposter.errors import InvalidRequest, NotFound, NotStarted
+from mediaposter.api.caller import Caller, read_caller
+from mediaposter.api.errors import invalid_request, limit_reached, server_error
+from mediaposter.api.queries import Query, parse_query
+from mediaposter.api.sent_as import SentAs
+from mediaposter.errors import (
+    BudgetExceeded,
+    Busy,
+    Conflict,
+    Forbidden,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotFound,
+    NotStarted,
+    RateExceeded,
+)
+from mediaposter.library.keys import Scope
 
+IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
 # What `client.videos.poll` waits between two questions; a video takes minutes, its default is a second.
 POLL_AFTER_MS = 5_000
 
@@ -23,12 +38,41 @@ def create_resolver() -> APIGatewayRestResolver:
 
     @app.exception_handler(InvalidRequest)
     def _refuse(error: InvalidRequest) -> Response[str]:
-        return reply(invalid_request(error.message, param=error.param, code=error.code), HTTPStatus.BAD_REQUEST)
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if error.code == "request_too_large" else HTTPStatus.BAD_REQUEST
+        return reply(invalid_request(error.message, param=error.param, code=error.code), status)
 
     @app.exception_handler(NotFound)
     def _miss(error: NotFound) -> Response[str]:
         del error  # it names the record; the caller learns only that there is none
         return reply(invalid_request("There is no such video.", param=None, code="not_found"), HTTPStatus.NOT_FOUND)
+
+    @app.exception_handler(Forbidden)
+    def _forbid(error: Forbidden) -> Response[str]:
+        return reply(invalid_request(str(error), param=None, code="insufficient_scope"), HTTPStatus.FORBIDDEN)
+
+    @app.exception_handler(IdempotencyKeyReused)
+    def _refuse_reuse(error: IdempotencyKeyReused) -> Response[str]:
+        body = invalid_request(str(error), param=None, code="idempotency_key_reused")
+        return reply(body, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+    @app.exception_handler([Busy, Conflict])
+    def _hold_off(error: Busy | Conflict) -> Response[str]:
+        del error  # it names records
+        body = invalid_request(
+            "The same thing is being written by another request just now. Nothing was changed; send this one again.",
+            param=None,
+            code="conflict",
+        )
+        return reply(body, HTTPStatus.CONFLICT, headers={"Retry-After": "1"})
+
+    @app.exception_handler(BudgetExceeded)
+    def _spare(error: BudgetExceeded) -> Response[str]:
+        return reply(limit_reached(str(error), code="budget_exceeded"), HTTPStatus.TOO_MANY_REQUESTS)
+
+    @app.exception_handler(RateExceeded)
+    def _slow_down(error: RateExceeded) -> Response[str]:
+        body = limit_reached(str(error), code="rate_limit_exceeded")
+        return reply(body, HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "60"})
 
     @app.exception_handler(NotStarted)
     def _regret(error: NotStarted) -> Response[str]:
@@ -56,6 +100,22 @@ def reply(
     )
 
 
+def reply_text(body: str) -> Response[str]:
+    """Answer with JSON that is written already."""
+    return Response(status_code=HTTPStatus.OK, content_type=content_types.APPLICATION_JSON, body=body)
+
+
+def refuse_characters() -> Response[str]:
+    """Say that there are no characters, on the routes that OpenAI's SDK has for them."""
+    body = invalid_request(
+        "No model here offers characters: they were OpenAI's alone. Describe the character in the prompt, or send a "
+        "picture as input_reference.",
+        param=None,
+        code="unsupported_operation",
+    )
+    return reply(body, HTTPStatus.BAD_REQUEST)
+
+
 def redirect(url: str) -> Response[str]:
     """Answer with another place to look; the URL is a secret for as long as it lives."""
     return Response(status_code=HTTPStatus.FOUND, headers={"Location": url, "Cache-Control": "no-store"}, body="")
@@ -78,6 +138,41 @@ def read_body(app: APIGatewayRestResolver) -> tuple[bytes, str]:
         raise InvalidRequest("The body did not arrive whole.", code="invalid_body") from error
 
 
-def read_owner(app: APIGatewayRestResolver) -> str:
-    """Give the owner the authorizer found for the key of this request."""
-    return str(app.current_event.request_context.authorizer["owner"])
+def read_query(app: APIGatewayRestResolver, model: type[Query]) -> Query:
+    """Read the query of this request.
+
+    Raises:
+        InvalidRequest: naming the parameter and what is wrong with it.
+    """
+    return parse_query(model, app.current_event.query_string_parameters)
+
+
+def authorize(app: APIGatewayRestResolver, scope: Scope) -> Caller:
+    """Give the caller of this request, who may do what needs `scope`.
+
+    Raises:
+        Forbidden: the key has not that scope.
+    """
+    caller = read_caller(app.current_event.request_context.authorizer)
+    caller.require(scope)
+    return caller
+
+
+def read_sent_as(app: APIGatewayRestResolver) -> SentAs:
+    """Read how a request was sent: under which key, and which try of an SDK's call it is.
+
+    `x-stainless-retry-count` is what every SDK of OpenAI's sends; Stripe's bound on a key is 255 characters.
+
+    Raises:
+        InvalidRequest: the key is empty or too long.
+    """
+    headers = app.current_event.headers
+    key = headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= IDEMPOTENCY_KEY_MAX_CHARACTERS:
+        raise InvalidRequest(
+            f"An Idempotency-Key has 1 to {IDEMPOTENCY_KEY_MAX_CHARACTERS} characters.",
+            param="Idempotency-Key",
+            code="invalid_value",
+        )
+    count = headers.get("x-stainless-retry-count") or ""
+    return SentAs(key, int(count) if count.isascii() and count.isdigit() and len(count) < 4 else None)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import Annotated, Any
+import re
+from collections import Counter
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -15,16 +18,24 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import File, FormParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 
 from mediaposter.ai.catalog import PROMPT_MAX_CHARACTERS
-from mediaposter.errors import InvalidRequest
-from mediaposter.publishing.targets import TARGETS_MAX, AnyTarget
+from mediaposter.api.forms import FormValue, parse_form
+from mediaposter.api.pictures import HttpsUrl, InputReference, read_input_reference
+from mediaposter.errors import InvalidRequest, NotFound
+from mediaposter.publishing.targets import TARGETS_MAX, AnyTarget, PublishTarget
 
 FALLBACK_MODELS_MAX = 4  # the state machine's bound on how often another model takes over
 PROVIDER_OPTIONS_MAX = 32
+PROVIDER_OPTIONS_DEPTH_MAX = 16  # a vendor's body is flatter
+PROVIDER_OPTIONS_MAX_BYTES = 64 * 1024  # as JSON, which is how the record keeps them: DynamoDB takes 400 KB in all
 METADATA_PAIRS_MAX = 16  # as in OpenAI's other resources
+EXTENSION_MAX_SECONDS = 60  # OpenAI's longest is 20; what a model adds is the catalog's to say
+# The SDK's types ask for a file, so a stand-in may come beside the video's id. No MP4 is as short.
+VIDEO_STAND_IN_MAX_BYTES = 1_024
+
+_VIDEO_ID = r"^[A-Za-z0-9_-]{1,128}$"
 
 
 def _parse_seconds(value: object) -> object:
@@ -34,13 +45,44 @@ def _parse_seconds(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
+class _RepeatedNameError(ValueError):
+    """A JSON object has a name twice, and its readers do not agree on which one counts."""
+
+    def __init__(self, name: str) -> None:
+        # JSON can name half characters, which no reply can carry.
+        self.name = name[:80].encode("utf-8", "replace").decode()
+        super().__init__(f"has {self.name!r} twice")
+
+
+def _parse_json(text: bytes | str) -> object:
+    """Parse JSON in which no object has a name twice.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_collect_pairs)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _collect_pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise _RepeatedNameError(next(name for name, count in counts.items() if count > 1))
+    return fields
+
+
 def _parse_json_text(value: object) -> object:
-    # A multipart form has only text: nested fields come as JSON in it.
+    # A multipart form has only text: nested fields may come as JSON in it.
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
+        return _parse_json(value)
+    except _RepeatedNameError:
+        raise
+    except ValueError as error:
         raise ValueError("not valid JSON") from error
 
 
@@ -60,24 +102,88 @@ def _refuse_repeated_accounts(targets: list[AnyTarget]) -> list[AnyTarget]:
     return targets
 
 
+def _check_options(options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse what Python reads as JSON and nobody else does, and what is nested beyond all need."""
+    if _measure_depth(options) > PROVIDER_OPTIONS_DEPTH_MAX:
+        raise ValueError(f"may be nested {PROVIDER_OPTIONS_DEPTH_MAX} levels deep at most")
+    try:
+        json.dumps(options, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise ValueError("must be JSON of whole characters and finite numbers") from error
+    if len(json.dumps(options)) > PROVIDER_OPTIONS_MAX_BYTES:
+        raise ValueError(f"may have {PROVIDER_OPTIONS_MAX_BYTES} bytes at most, written as JSON")
+    return options
+
+
+def _measure_depth(value: JsonValue) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_measure_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_measure_depth, value), default=0)
+    return 0
+
+
+def _parse_reference(value: object) -> object:
+    return None if value is None else read_input_reference(_parse_object_text(value))
+
+
+def _parse_video(value: object) -> object:
+    value = _parse_object_text(value)
+    if not isinstance(value, dict):
+        return value
+    if value.keys() != {"id"}:
+        raise ValueError('must be the id of a video of this library, or {"id": …} with it and nothing else')
+    return value["id"]
+
+
+def _parse_object_text(value: object) -> object:
+    return _parse_json_text(value) if isinstance(value, str) and value.startswith("{") else value
+
+
 MetadataText = Annotated[str, StringConstraints(max_length=512)]
+VideoId = Annotated[str, StringConstraints(pattern=_VIDEO_ID)]
 
 
-class CreateVideoRequest(BaseModel):
-    """POST /videos: OpenAI's fields, and ours."""
+class _VideoRequest(BaseModel):
+    """What every request for a video has."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_by_name=True, validate_by_alias=True
+    )
 
     prompt: Annotated[str, Field(min_length=1, max_length=PROMPT_MAX_CHARACTERS), AfterValidator(_refuse_blank)]
-    model: Annotated[str, Field(min_length=1, max_length=128)] = "sora-2"
-    seconds: Annotated[int, BeforeValidator(_parse_seconds)] = 4
-    # Whether a model makes that size is the catalog's to say, with the sizes it does make.
-    size: Annotated[str, Field(max_length=32)] = "720x1280"
     metadata: Annotated[
         dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], MetadataText],
         Field(max_length=METADATA_PAIRS_MAX),
         BeforeValidator(_parse_json_text),
     ] = {}
+    publish: Annotated[
+        list[AnyTarget],
+        Field(max_length=TARGETS_MAX),
+        AfterValidator(_refuse_repeated_accounts),
+        BeforeValidator(_parse_json_text),
+    ] = []
+    webhook_url: HttpsUrl | None = None
+
+    def fingerprint(self) -> str:
+        """Give a hash that two requests share when they ask for the same, however they were sent.
+
+        What is as by default counts as not sent, so that a new field changes no fingerprint. A picture counts by its
+        own hash.
+        """
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        canonical = json.dumps([type(self).__name__, content], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class CreateVideoRequest(_VideoRequest):
+    """POST /videos: OpenAI's fields, and ours."""
+
+    model: Annotated[str, Field(min_length=1, max_length=128)] = "sora-2"
+    seconds: Annotated[int, BeforeValidator(_parse_seconds)] = 4
+    # Whether a model makes that size is the catalog's to say, with the sizes it does make.
+    size: Annotated[str, Field(max_length=32)] = "720x1280"
+    input_reference: Annotated[InputReference | None, BeforeValidator(_parse_reference)] = None
     # Left out, the stack's own chain holds; an empty one means none.
     fallback_models: Annotated[
         list[Annotated[str, StringConstraints(min_length=1, max_length=128)]] | None,
@@ -88,14 +194,29 @@ class CreateVideoRequest(BaseModel):
     provider_options: Annotated[
         dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], JsonValue],
         Field(max_length=PROVIDER_OPTIONS_MAX),
+        AfterValidator(_check_options),
         BeforeValidator(_parse_json_text),
     ] = {}
-    publish: Annotated[
-        list[AnyTarget],
-        Field(max_length=TARGETS_MAX),
-        AfterValidator(_refuse_repeated_accounts),
-        BeforeValidator(_parse_json_text),
-    ] = []
+
+
+class DeriveVideoRequest(_VideoRequest):
+    """A video of this library, to be made into another."""
+
+    video_id: Annotated[VideoId, BeforeValidator(_parse_video)] = Field(validation_alias="video")
+
+
+class RemixVideoRequest(DeriveVideoRequest):
+    """POST /videos/{id}/remix: the same once more, by another prompt."""
+
+
+class EditVideoRequest(DeriveVideoRequest):
+    """POST /videos/edits: the same, but for what the prompt changes."""
+
+
+class ExtendVideoRequest(DeriveVideoRequest):
+    """POST /videos/extensions: what comes after it; `seconds` are those to be added."""
+
+    seconds: Annotated[int, Field(ge=1, le=EXTENSION_MAX_SECONDS), BeforeValidator(_parse_seconds)]
 
 
 def parse_create_video(body: bytes, content_type: str) -> CreateVideoRequest:
@@ -104,23 +225,99 @@ def parse_create_video(body: bytes, content_type: str) -> CreateVideoRequest:
     Raises:
         InvalidRequest: naming the field, the rule and what was sent.
     """
-    fields = _parse_fields(body, content_type)
+    fields, files = _parse_body(body, content_type)
+    picture = files.pop("input_reference", None)
+    _refuse_files(files)
+    if picture is not None:
+        if "input_reference" in fields:
+            raise InvalidRequest(
+                "input_reference: the request has it as a file and as a field; send one of them.",
+                param="input_reference",
+                code="mixed_field",
+            )
+        fields["input_reference"] = picture
+    return _validate(CreateVideoRequest, fields)
+
+
+def parse_remix_video(body: bytes, content_type: str, *, video_id: str) -> RemixVideoRequest:
+    """Read the body of POST /videos/{video_id}/remix.
+
+    Raises:
+        InvalidRequest: naming the field, the rule and what was sent.
+        NotFound: what the path names can be no video.
+    """
+    fields, files = _parse_body(body, content_type)
+    _refuse_files(files)
+    if "video" in fields:
+        raise InvalidRequest("video: a remix names its video in the path.", param="video", code="unknown_parameter")
+    if not re.fullmatch(_VIDEO_ID, video_id):
+        raise NotFound("There is no video of such an id.")
+    return _validate(RemixVideoRequest, {**fields, "video": video_id})
+
+
+def parse_edit_video(body: bytes, content_type: str) -> EditVideoRequest:
+    """Read the body of POST /videos/edits.
+
+    Raises:
+        InvalidRequest: naming the field, the rule and what was sent.
+    """
+    return _validate(EditVideoRequest, _parse_derivation(body, content_type, verb="Editing"))
+
+
+def parse_extend_video(body: bytes, content_type: str) -> ExtendVideoRequest:
+    """Read the body of POST /videos/extensions.
+
+    Raises:
+        InvalidRequest: naming the field, the rule and what was sent.
+    """
+    return _validate(ExtendVideoRequest, _parse_derivation(body, content_type, verb="Extending"))
+
+
+def _parse_derivation(body: bytes, content_type: str, *, verb: str) -> dict[str, Any]:
+    fields, files = _parse_body(body, content_type)
+    file = files.pop("video", None)
+    _refuse_files(files)
+    is_stand_in = "video" in fields and file is not None and len(file) <= VIDEO_STAND_IN_MAX_BYTES
+    if file is not None and not is_stand_in:
+        raise InvalidRequest(
+            f"{verb} needs a video of this library: send its id as video[id], and no file.",
+            param="video",
+            code="unsupported_file",
+        )
+    return fields
+
+
+def _refuse_files(files: dict[str, bytes]) -> None:
+    for name in files:
+        raise InvalidRequest(f"A file in {name[:80]!r} is not taken here.", param=name[:80], code="unsupported_file")
+
+
+AnyRequest = TypeVar("AnyRequest", bound=_VideoRequest)
+
+
+def _validate(model: type[AnyRequest], fields: dict[str, Any]) -> AnyRequest:
     try:
-        return CreateVideoRequest.model_validate(fields)
+        return model.model_validate(fields, by_alias=True, by_name=False)
     except ValidationError as error:
         raise _explain(error) from error
 
 
-def _parse_fields(body: bytes, content_type: str) -> dict[str, Any]:
+class _Body(NamedTuple):
+    fields: dict[str, Any]
+    files: dict[str, bytes]
+
+
+def _parse_body(body: bytes, content_type: str) -> _Body:
     media_type_bytes, options = parse_options_header(content_type.encode("latin-1", "replace"))
     media_type = media_type_bytes.decode("latin-1")
     if media_type == "application/json":
-        return _parse_json_body(body)
+        return _Body(_parse_json_body(body), {})
     if media_type == "multipart/form-data":
         boundary = options.get(b"boundary")
         if not boundary:
             raise InvalidRequest("The multipart content type names no boundary.", code="invalid_multipart")
-        return _parse_form(body, media_type, boundary)
+        form = parse_form(body, boundary, objects=("metadata", "provider_options"), row_keys={"publish": "platform"})
+        return _Body({name: _read_form_value(name, value) for name, value in form.fields.items()}, form.files)
     raise InvalidRequest(
         f"The content type {media_type[:80]!r} is not understood; send multipart/form-data or application/json.",
         code="unsupported_content_type",
@@ -129,64 +326,70 @@ def _parse_fields(body: bytes, content_type: str) -> dict[str, Any]:
 
 def _parse_json_body(body: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        fields = _parse_json(body)
+    except _RepeatedNameError as error:
+        raise InvalidRequest(f"The body {error}.", param=error.name, code="duplicate_field") from error
+    except ValueError as error:
         raise InvalidRequest("The body is not valid JSON.", code="invalid_json") from error
     if not isinstance(fields, dict):
         raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
     return fields
 
 
-def _parse_form(body: bytes, media_type: str, boundary: bytes) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    is_whole = False
+# A nested form has only text. Which of it means more, the field says: a target has flags beside its texts, and a
+# vendor's options may be anything.
 
-    def take_field(field: Any) -> None:
-        name = _decode(field.field_name)
-        if name in fields:
-            raise InvalidRequest(
-                f"The form has the field {name[:80]!r} twice.", param=name[:80], code="duplicate_field"
-            )
-        fields[name] = _decode(field.value or b"")
+_FLAGS = frozenset(
+    name
+    for target in PublishTarget.__subclasses__()
+    for name, field in target.model_fields.items()
+    if field.annotation in {bool, bool | None}
+)
+_FLAG_TEXTS = {"true": True, "false": False}
+_SCALAR = re.compile(r"true|false|-?[0-9]{1,17}(\.[0-9]{1,17})?(e[+-]?[0-9]{1,3})?")
 
-    def take_file(file: File) -> None:
-        name = _decode(file.field_name or b"")
-        raise InvalidRequest(f"A file in {name[:80]!r} is not taken here.", param=name[:80], code="unsupported_file")
 
-    def take_end() -> None:
-        nonlocal is_whole
-        is_whole = True
+def _read_form_value(name: str, value: FormValue) -> object:
+    if name == "publish" and isinstance(value, list):
+        return [_read_target(target) for target in value]
+    if name == "provider_options" and isinstance(value, dict):
+        return _read_option(value)
+    return value
 
+
+def _read_target(target: FormValue) -> object:
+    if not isinstance(target, dict):
+        return target
+    return {
+        name: _FLAG_TEXTS.get(value, value) if name in _FLAGS and isinstance(value, str) else value
+        for name, value in target.items()
+    }
+
+
+def _read_option(value: FormValue) -> JsonValue:
+    """Read a number or a truth value where the text is just what JSON would write for it; "007" and "3.10" are text."""
+    if isinstance(value, dict):
+        return {name: _read_option(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_read_option(inner) for inner in value]
+    if not _SCALAR.fullmatch(value):
+        return value
     try:
-        parser = FormParser(media_type, take_field, take_file, take_end, boundary=boundary)
-        parser.write(body)
-        parser.finalize()
-    except FormParserError as error:
-        raise InvalidRequest(f"The multipart body is malformed: {error}.", code="invalid_multipart") from error
-    if not is_whole:
-        # What is missing may be `publish`: a part of a request is not a request.
-        raise InvalidRequest("The multipart body ends before its closing boundary.", code="invalid_multipart")
-    if not fields:
-        raise InvalidRequest("The multipart body has no fields.", code="invalid_multipart")
-    return fields
-
-
-def _decode(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidRequest("The form is not UTF-8.", code="invalid_multipart") from error
+        scalar: JsonValue = json.loads(value)
+    except ValueError:
+        return value
+    return scalar if json.dumps(scalar) == value else value
 
 
 def _explain(error: ValidationError) -> InvalidRequest:
     """Turn the first problem into one sentence; the value itself is not repeated, it may be a prompt."""
     problem = error.errors(include_input=False, include_url=False)[0]
     # A name and a platform are the caller's words, and may be as long as the body.
-    param = _name_field(problem["loc"])[:80]
+    param = _name_field(problem["loc"])[:80] or None
     reason = str(problem["msg"]).removeprefix("Value error, ")[:400]
     codes = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
     code = codes.get(problem["type"], "invalid_value")
-    return InvalidRequest(f"{param}: {reason}.", param=param, code=code)
+    return InvalidRequest(f"{param or 'The body'}: {reason}.", param=param, code=code)
 
 
 def _name_field(location: tuple[int | str, ...]) -> str:

@@ -100,6 +100,7 @@ def present_video(video: Video, posts: Iterable[Post]) -> VideoObject:
         seconds=str(video.seconds),
         size=video.size,
         prompt=video.prompt,
+        remixed_from_video_id=video.derivation.video_id if video.derivation else None,
         error=_present_failure(video.failure),
         stage=video.stage,
         provider=video.provider,
@@ -117,7 +118,7 @@ def present_video(video: Video, posts: Iterable[Post]) -> VideoObject:
         ],
         fallback_models=[candidate.model for candidate in video.fallbacks],
         warnings=list(video.warnings),
-        cost_estimate_usd=_to_dollars(video.cost_estimate_micros),
+        cost_estimate_usd=to_dollars(video.cost_estimate_micros),
         cost_usd=_show_cost(video.cost_micros),
         size_bytes=video.stored.size_bytes if video.stored else None,
         sha256=video.stored.sha256 if video.stored else None,
@@ -146,8 +147,9 @@ def _present_failure(failure: VideoFailure | None) -> VideoErrorObject | None:
 
 
 def _show_cost(micros: int | None) -> str | None:
-    return None if micros is None else _to_dollars(micros)
+    return None if micros is None else to_dollars(micros)
 
 
-def _to_dollars(micros: int) -> str:
+def to_dollars(micros: int) -> str:
+    """Write micro-dollars as dollars."""
     return f"{Decimal(micros) / 1_000_000:f}"

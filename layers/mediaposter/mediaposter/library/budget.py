@@ -47,6 +47,14 @@ class ModelUsage(BaseModel):
     spent_micros: int = 0
 
 
+class Usage(NamedTuple):
+    """What an owner spent: today's figures, and what settled videos cost by day and model."""
+
+    today: date
+    budget: BudgetDay
+    days: list[ModelUsage]
+
+
 class Limit(NamedTuple):
     """How much an owner may spend a day."""
 

@@ -10,7 +10,7 @@ import hashlib
 from datetime import datetime, timedelta
 
 from mediaposter.errors import NotFound
-from mediaposter.library.table import Key, LibraryTable, Record
+from mediaposter.library.table import Delete, Key, LibraryTable, Record
 
 KEPT_FOR = timedelta(hours=24)
 # Longer than the SDK's retries of one call take: two, each after up to ten minutes of waiting for an answer.
@@ -63,3 +63,7 @@ class KnownRequests:
         except NotFound:
             return None
         return found if found.ttl >= now.timestamp() else None
+
+    def forget(self, known: KnownRequest) -> None:
+        """Forget a request that became nothing."""
+        self._table.commit([Delete(known.key)])

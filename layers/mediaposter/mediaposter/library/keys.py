@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, Field
 
-from mediaposter.errors import NotFound
-from mediaposter.library.table import Key, LibraryTable, Record
+from mediaposter.errors import Conflict, NotFound
+from mediaposter.library.table import Key, LibraryTable, Record, Replace
 
 KEY_PREFIX = "mp_"
+WEBHOOK_URL_MAX_CHARACTERS = 2_000
+
+_LISTED = "KEYS"
+# A sort key cannot be empty, nor can the beginning of one; a time begins so until the year 3000.
+_ANY_TIME = "2"
 
 
 class Scope(StrEnum):
@@ -24,13 +32,51 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+def check_name(name: str) -> str:
+    """Refuse a name that a list of keys could not show."""
+    if not name.strip() or len(name) > 100 or not name.isprintable():
+        raise ValueError("a name has 1 to 100 characters that can be seen")
+    return name
+
+
+def check_owner(owner: str) -> str:
+    """Refuse an owner that would run into another's records: `#` parts their keys, and `*` is the stack itself."""
+    # The access log writes it into JSON as it is, too.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", owner):
+        raise ValueError("an owner has 1 to 64 letters, digits and . _ @ -, and begins with a letter or a digit")
+    return owner
+
+
+def check_webhook_url(url: str) -> str:
+    """Refuse what is no https URL; whether it may be fetched is found out when it is."""
+    sentence = (
+        f"a webhook's URL is https://…, of up to {WEBHOOK_URL_MAX_CHARACTERS} characters, without user or fragment"
+    )
+    if len(url) > WEBHOOK_URL_MAX_CHARACTERS or not re.fullmatch(r"https://[!-~]+", url) or "#" in url:
+        raise ValueError(sentence)
+    parts = urlsplit(url)
+    if not parts.hostname or "@" in parts.netloc or parts.port == 0:
+        raise ValueError(sentence)
+    return url
+
+
 class ApiKey(Record):
-    """A key as it is kept: who it is, never what it is."""
+    """A key as it is kept: who it is, never what it is.
+
+    Several keys may have one owner: that is how a key is replaced by another. The limits are a key's own, and what
+    counts towards them is all that its owner does.
+    """
 
     key_hash: str
-    owner: str
-    name: str
-    scopes: tuple[Scope, ...]
+    owner: Annotated[str, AfterValidator(check_owner)]
+    # Not `id`: the index ByOwner holds whatever has an owner and an id, and that is videos alone. The first keys had
+    # an owner only, which was their id.
+    key_id: str = Field(default_factory=lambda fields: fields["owner"])
+    name: Annotated[str, AfterValidator(check_name)]
+    scopes: tuple[Scope, ...] = Field(min_length=1)
+    daily_budget_micros: int | None = Field(default=None, gt=0)
+    rate_per_minute: int | None = Field(default=None, gt=0)
+    webhook_url: Annotated[str, AfterValidator(check_webhook_url)] | None = None
     created_at: AwareDatetime
     revoked_at: AwareDatetime | None = None
 
@@ -40,19 +86,53 @@ class ApiKey(Record):
         return Key(f"KEY#{self.key_hash}", "KEY")
 
 
+class ListedKey(Record):
+    """The copy of a key by which it is listed, in one partition; it goes wherever the key goes, in its transaction."""
+
+    api_key: ApiKey
+
+    @property
+    def key(self) -> Key:
+        """Give the primary key."""
+        made_at = self.api_key.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return Key(_LISTED, f"{made_at}#{self.api_key.key_id}")
+
+
 class KeyRing:
     """The keys of a stack."""
 
     def __init__(self, table: LibraryTable) -> None:
         self._table = table
 
-    def create(self, name: str, *, scopes: tuple[Scope, ...], now: datetime) -> tuple[str, ApiKey]:
-        """Make a key and keep its hash; the key itself is given here and never again."""
+    def create(
+        self,
+        name: str,
+        *,
+        scopes: tuple[Scope, ...],
+        now: datetime,
+        owner: str | None = None,
+        daily_budget_micros: int | None = None,
+        rate_per_minute: int | None = None,
+        webhook_url: str | None = None,
+    ) -> tuple[str, ApiKey]:
+        """Make a key and keep its hash; the key itself is given here and never again.
+
+        Without an owner it is one of its own, and sees nobody else's videos.
+        """
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
+        key_id = f"key_{secrets.token_hex(8)}"
         api_key = ApiKey(
-            key_hash=_hash(secret), owner=f"key_{secrets.token_hex(8)}", name=name, scopes=scopes, created_at=now
+            key_hash=_hash(secret),
+            owner=key_id if owner is None else owner,
+            key_id=key_id,
+            name=name,
+            scopes=scopes,
+            daily_budget_micros=daily_budget_micros,
+            rate_per_minute=rate_per_minute,
+            webhook_url=webhook_url,
+            created_at=now,
         )
-        self._table.create([api_key])
+        self._table.create([api_key, ListedKey(api_key=api_key)])
         return secret, api_key
 
     def find(self, secret: str) -> ApiKey | None:
@@ -63,6 +143,41 @@ class KeyRing:
         except NotFound:
             return None
         return None if found.revoked_at else found
+
+    def list(self) -> list[ApiKey]:
+        """List all keys, the revoked ones too, the oldest first."""
+        items = self._table.query_prefix(_LISTED, _ANY_TIME)
+        return [ListedKey.model_validate(item).api_key for item in items]
+
+    def revoke(self, key_id: str, *, now: datetime) -> ApiKey:
+        """Revoke a key for good: from here on `find` does not know it. One that is revoked stays as it is.
+
+        Raises:
+            NotFound: there is no such key.
+        """
+        api_key = self._read(key_id)
+        if api_key.revoked_at is not None:
+            return api_key
+        version = api_key.version + 1
+        revoked = api_key.model_copy(update={"revoked_at": now, "version": version})
+        try:
+            self._table.commit(
+                [
+                    Replace(revoked, api_key.version),
+                    Replace(ListedKey(api_key=revoked, version=version), api_key.version),
+                ]
+            )
+        except Conflict:
+            # Only a revocation changes a key: another one came first.
+            return self._read(key_id)
+        return revoked
+
+    def _read(self, key_id: str) -> ApiKey:
+        for api_key in self.list():
+            if api_key.key_id == key_id:
+                return api_key
+        # Whoever mistakes the key itself for its id must not find it in a log.
+        raise NotFound("There is no key with that id.")
 
 
 def _hash(secret: str) -> str:

@@ -1,28 +1,30 @@
-"""Keep videos in S3: stream them in, verified; hand them out.
+"""Keep videos in S3: stream them in, verified; hand them out. Keep the pictures that videos begin with.
 
 A video becomes visible at its key only when it is whole and playable, and only once.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 from zlib import crc32
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from mediaposter.errors import ConfigurationError, Conflict, NotFound
-from mediaposter.library.probe import Probe, draw_thumbnail, probe_video
+from mediaposter.library.probe import Probe, draw_spritesheet, draw_thumbnail, probe_video
 from mediaposter.streaming.ingest import MAX_VIDEO_BYTES, OpenStream, VideoIngest
 from mediaposter.streaming.video_stream import VideoStream
 
@@ -35,34 +37,63 @@ _PART_BYTES = 8 * 1024**2
 _UPLOAD_THREADS = 2
 _READ_BYTES = 256 * 1024
 
+# An upload is read into memory. No model takes a larger picture.
+MAX_UPLOAD_BYTES = 20 * 1024**2
+
+_PRESIGNED_SECONDS = 900
+
 _MISSING_CODES = frozenset({"404", "NoSuchKey"})
 # An upload that is gone was completed or removed by another worker.
 _TAKEN_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload"})
 
 
 class StoredVideo(BaseModel):
-    """A whole, playable video in the bucket, and its thumbnail."""
+    """A whole, playable video in the bucket, its thumbnail (WebP) and its spritesheet (JPEG)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     thumbnail_key: str
+    spritesheet_key: str
     size_bytes: int = Field(gt=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     probe: Probe
 
 
+class PresignedUpload(BaseModel):
+    """Where one object of one type and size may be put until `expires_at`, with exactly these headers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(repr=False)  # whoever has it may put the object
+    headers: tuple[tuple[str, str], ...]
+    expires_at: AwareDatetime
+
+
+class _Previews(NamedTuple):
+    thumbnail: bytes
+    spritesheet: bytes
+
+
 class MediaLibrary:
-    """The videos in one bucket.
+    """The videos in one bucket, and the pictures that videos are to begin with.
 
     The role needs ListBucket on the bucket: without it S3 answers 403, not 404, for a key that is not there. The
     bucket needs a lifecycle rule for unfinished multipart uploads: a killed process leaves one behind.
     """
 
-    def __init__(self, s3_client: S3Client, bucket: str, *, spool_directory: Path | None = None) -> None:
+    def __init__(
+        self,
+        s3_client: S3Client,
+        bucket: str,
+        *,
+        spool_directory: Path | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._s3 = s3_client
         self._bucket = bucket
         self._spool_directory = spool_directory
+        self._wall_clock = wall_clock
 
     def read_text(self, key: str) -> str:
         """Read a small file of the stack's owner.
@@ -91,9 +122,10 @@ class MediaLibrary:
         sleep: Callable[[float], None] = time.sleep,
         max_bytes: int = MAX_VIDEO_BYTES,
     ) -> StoredVideo:
-        """Stream a video into the bucket, verified, and draw its thumbnail.
+        """Stream a video into the bucket, verified, and draw its thumbnail and its spritesheet.
 
-        A video that is there already is read back and verified instead, and `open_stream` is not called.
+        A video that is there already is read back and verified instead, and `open_stream` is not called. What a run
+        that died left undrawn is then drawn; what is there is not written again.
 
         Raises:
             MediaError: it is not a whole, playable MP4; nothing was stored.
@@ -105,17 +137,17 @@ class MediaLibrary:
         if not self._has(key):
             try:
                 with self._upload(key) as upload:
-                    stored, thumbnail = receive(open_stream, upload.write)
+                    stored, previews = receive(open_stream, upload.write)
                     upload.complete()
             except Conflict:
                 if not self._has(key):
                     raise
             else:
-                self._put_thumbnail(stored, thumbnail)
+                self._put_previews(stored, previews)
                 return stored
-        # Another run stored it, and may have died before its thumbnail was put.
-        stored, thumbnail = receive(lambda _start_byte, _validator: self.open_stored(key), _discard)
-        self._put_thumbnail(stored, thumbnail)
+        # Another run stored it, and may have died before its thumbnail or its spritesheet was put.
+        stored, previews = receive(lambda _start_byte, _validator: self.open_stored(key), _discard)
+        self._put_previews(stored, previews)
         return stored
 
     @contextmanager
@@ -135,26 +167,71 @@ class MediaLibrary:
                 validator=response["ETag"],
             )
 
-    def presign_download(self, key: str, *, filename: str, expires_seconds: int = 900) -> str:
-        """Sign a URL under which anyone may save the object as `filename`.
+    def presign_download(self, key: str, *, filename: str) -> str:
+        """Sign a URL under which anyone may save the object as `filename`, for 15 minutes.
 
-        It dies with the session of the role that signs it, however far off `expires_seconds` is.
+        It dies with the session of the role that signs it, if that ends before.
         """
         return self._s3.generate_presigned_url(
             "get_object",
             Params={
                 "Bucket": self._bucket,
                 "Key": key,
-                # RFC 8187: quoted like this, no name can break out of the header.
-                "ResponseContentDisposition": f"attachment; filename*=UTF-8''{quote(filename, safe='')}",
+                "ResponseContentDisposition": _write_disposition(filename),
             },
-            ExpiresIn=expires_seconds,
+            ExpiresIn=_PRESIGNED_SECONDS,
         )
 
-    def delete_video(self, video_id: str) -> None:
-        """Delete a video and its thumbnail; what is not there is left so."""
-        for key in (_thumbnail_key(video_id), _video_key(video_id)):
-            self._s3.delete_object(Bucket=self._bucket, Key=key)
+    def delete_video(self, video_id: str) -> int:
+        """Remove every version of all that is kept of a video and its uploads in progress, and count them.
+
+        What is not there is left so. An upload that begins meanwhile stays: whatever stores the video is stopped first.
+        """
+        # Uploads first, lest one become an object after those were listed.
+        return self._abort_uploads(_video_prefix(video_id)) + self._delete_versions(_video_prefix(video_id))
+
+    def presign_upload(self, owner: str, upload_id: str, *, content_type: str, size_bytes: int) -> PresignedUpload:
+        """Sign a URL under which anyone may put one object of this type and size, for 15 minutes.
+
+        It dies with the session of the role that signs it, if that ends before.
+        """
+        # Read before signing and cut to the second, as the signature is: it promises no moment too much.
+        expires_at = datetime.fromtimestamp(int(self._wall_clock()) + _PRESIGNED_SECONDS, UTC)
+        url = self._s3.generate_presigned_url(
+            "put_object",
+            Params={
+                "Bucket": self._bucket,
+                "Key": _upload_key(owner, upload_id),
+                "ContentType": content_type,
+                "ContentLength": size_bytes,
+            },
+            ExpiresIn=_PRESIGNED_SECONDS,
+        )
+        return PresignedUpload(
+            url=url,
+            headers=(("Content-Type", content_type), ("Content-Length", str(size_bytes))),
+            expires_at=expires_at,
+        )
+
+    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
+        """Keep a picture that came with a request."""
+        self._s3.put_object(
+            Bucket=self._bucket, Key=_upload_key(owner, upload_id), Body=content, ContentType=content_type
+        )
+
+    def read_upload(self, owner: str, upload_id: str) -> bytes:
+        """Read a picture that was kept or put.
+
+        Raises:
+            NotFound: there is none of at most 20 MiB.
+        """
+        key = _upload_key(owner, upload_id)
+        with self._named_errors(key):
+            response = self._s3.get_object(Bucket=self._bucket, Key=key)
+        with closing(response["Body"]) as body:
+            if response["ContentLength"] > MAX_UPLOAD_BYTES:
+                raise NotFound(f"The upload {upload_id} is larger than {MAX_UPLOAD_BYTES} bytes: it is not read.")
+            return body.read()
 
     def _receive(
         self,
@@ -166,20 +243,22 @@ class MediaLibrary:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         max_bytes: int,
-    ) -> tuple[StoredVideo, bytes]:
+    ) -> tuple[StoredVideo, _Previews]:
         with NamedTemporaryFile(suffix=".mp4", dir=self._spool_directory) as spool:
             ingest = VideoIngest(open_stream, spool, deadline=deadline, clock=clock, sleep=sleep, max_bytes=max_bytes)
             with closing(iter(ingest)) as chunks:
                 for chunk in chunks:
                     consume(chunk)
+            path = Path(spool.name)
             stored = StoredVideo(
                 key=_video_key(video_id),
                 thumbnail_key=_thumbnail_key(video_id),
+                spritesheet_key=_spritesheet_key(video_id),
                 size_bytes=ingest.size_bytes,
                 sha256=ingest.sha256,
-                probe=probe_video(Path(spool.name)),
+                probe=probe_video(path),
             )
-            return stored, draw_thumbnail(Path(spool.name))
+            return stored, _Previews(draw_thumbnail(path), draw_spritesheet(path, clock=clock))
 
     @contextmanager
     def _upload(self, key: str) -> Iterator[_MultipartUpload]:
@@ -206,8 +285,40 @@ class MediaLibrary:
             return False
         return True
 
-    def _put_thumbnail(self, stored: StoredVideo, thumbnail: bytes) -> None:
-        self._s3.put_object(Bucket=self._bucket, Key=stored.thumbnail_key, Body=thumbnail, ContentType="image/webp")
+    def _abort_uploads(self, prefix: str) -> int:
+        pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix)
+        # All pages first: what one is continued from would be gone.
+        uploads = [upload for page in pages for upload in page.get("Uploads", [])]
+        aborted = 0
+        for upload in uploads:
+            try:
+                with self._named_errors(upload["Key"]):
+                    self._s3.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+            except Conflict:
+                continue  # It ended by itself, and is an object now if it was completed.
+            aborted += 1
+        return aborted
+
+    def _delete_versions(self, prefix: str) -> int:
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+        # All pages first, here too.
+        versions = [
+            (version["Key"], version["VersionId"])
+            for page in pages
+            for version in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+        ]
+        for key, version_id in versions:
+            self._s3.delete_object(Bucket=self._bucket, Key=key, VersionId=version_id)
+        return len(versions)
+
+    def _put_previews(self, stored: StoredVideo, previews: _Previews) -> None:
+        for key, content, content_type in (
+            (stored.thumbnail_key, previews.thumbnail, "image/webp"),
+            (stored.spritesheet_key, previews.spritesheet, "image/jpeg"),
+        ):
+            # Put again it would be one more version, kept and billed.
+            if not self._has(key):
+                self._s3.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)
 
     @contextmanager
     def _named_errors(self, key: str) -> Iterator[None]:
@@ -291,12 +402,33 @@ def _allocate_part() -> BytesIO:
     return BytesIO(bytes(_PART_BYTES))
 
 
+def _video_prefix(video_id: str) -> str:
+    # The slash keeps video_1 apart from video_10.
+    return f"videos/{video_id}/"
+
+
 def _video_key(video_id: str) -> str:
-    return f"videos/{video_id}/video.mp4"
+    return f"{_video_prefix(video_id)}video.mp4"
 
 
 def _thumbnail_key(video_id: str) -> str:
-    return f"videos/{video_id}/thumbnail.webp"
+    return f"{_video_prefix(video_id)}thumbnail.webp"
+
+
+def _spritesheet_key(video_id: str) -> str:
+    return f"{_video_prefix(video_id)}spritesheet.jpg"
+
+
+def _upload_key(owner: str, upload_id: str) -> str:
+    return f"uploads/{owner}/{upload_id}"
+
+
+def _write_disposition(filename: str) -> str:
+    # RFC 6266: a name that cannot be said plainly follows in the form of RFC 8187. Neither lets it break out of the
+    # header.
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", filename)
+    exact = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f'attachment; filename="{plain}"{exact}'
 
 
 def _discard(_chunk: bytes) -> None:

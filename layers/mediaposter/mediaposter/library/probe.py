@@ -1,4 +1,4 @@
-"""Read what a stored MP4 is, and draw its thumbnail.
+"""Read what a stored MP4 is, and draw its thumbnail and its spritesheet.
 
 PyAV and Pillow are imported by the functions that need them: only StoreFunction has the layer they come in.
 """
@@ -6,8 +6,11 @@ PyAV and Pillow are imported by the functions that need them: only StoreFunction
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +24,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
 THUMBNAIL_SIDE_PIXELS = 640
+
+SPRITESHEET_CELLS_MAX = 50
+SPRITESHEET_COLUMNS = 10
+SPRITESHEET_SIDE_PIXELS = 160
+# Fifteen seconds of 4K decode well within it. With the probe and the thumbnail it fits into what StoreFunction has
+# left when a video took all of its time to arrive.
+SPRITESHEET_EXACT_SECONDS = 20.0
 
 # A video may fade in from black; one that is still black after this is black.
 _LOOK_SECONDS = 3
@@ -51,19 +61,12 @@ def probe_video(path: Path) -> Probe:
         if frame is None:
             raise MediaError("Nothing in the first seconds of the video decodes.")
         stream = container.streams.video[0]
-        duration_ms = 0
-        if stream.duration is not None and stream.time_base is not None:
-            duration_ms = round(stream.duration * stream.time_base * 1000)
-        elif container.duration is not None:
-            duration_ms = round(container.duration / 1000)
-        if duration_ms <= 0:
-            raise MediaError("The video has no duration.")
         is_turned = frame.rotation % 180 != 0
         audio = container.streams.audio
         return Probe(
             width=frame.height if is_turned else frame.width,
             height=frame.width if is_turned else frame.height,
-            duration_ms=duration_ms,
+            duration_ms=_read_duration_ms(container),
             video_codec=stream.codec_context.codec.canonical_name,
             audio_codec=audio[0].codec_context.codec.canonical_name if audio else None,
         )
@@ -84,7 +87,7 @@ def draw_thumbnail(path: Path) -> bytes:
     best_luma = -1.0
     with _open(path) as container:
         for frame in _decode_first_seconds(container):
-            image = _shrink(frame)
+            image = _shrink(frame, THUMBNAIL_SIDE_PIXELS)
             luma = ImageStat.Stat(image.convert("L")).mean[0]
             if luma > best_luma:
                 best, best_luma = image, luma
@@ -97,20 +100,72 @@ def draw_thumbnail(path: Path) -> bytes:
     return webp.getvalue()
 
 
+def draw_spritesheet(path: Path, *, clock: Callable[[], float] = time.monotonic) -> bytes:
+    """Draw frames spread evenly over the video into a grid, as JPEG, each at most 160 pixels on its longer side.
+
+    The grid has one cell for each second of the video, rounded, but at least one and at most 50: ten in a row, filled
+    from the upper left, the end of the last row black. Of n cells over d seconds, cell i (from 0) shows what a player
+    shows at i × d / n seconds. In place of a frame that does not decode it shows the next one that does, or the last.
+
+    Frames are decoded one by one, from the last keyframe before each cell on. Once that took 20 seconds, each cell left
+    costs one frame more: that keyframe itself or, where none is new, the next one in line.
+
+    Raises:
+        MediaError: there is no video stream or no duration, or nothing decodes.
+    """
+    # Pillow comes with the layer that only StoreFunction has.
+    from PIL import Image
+
+    sheet: Image.Image | None = None
+    with _open(path) as container:
+        seconds = Fraction(_read_duration_ms(container), 1000)
+        cells = min(max(round(seconds), 1), SPRITESHEET_CELLS_MAX)
+        columns, rows = min(cells, SPRITESHEET_COLUMNS), math.ceil(cells / SPRITESHEET_COLUMNS)
+        times = [seconds * cell / cells for cell in range(cells)]
+        for cell, frame in enumerate(_decode_at(container, times, clock)):
+            tile = _shrink(frame, SPRITESHEET_SIDE_PIXELS)
+            if sheet is None:
+                width, height = tile.size
+                sheet = Image.new("RGB", (columns * width, rows * height))
+            row, column = divmod(cell, SPRITESHEET_COLUMNS)
+            sheet.paste(tile, (column * width, row * height))
+    if sheet is None:
+        raise MediaError("Nothing in the video decodes.")
+    jpeg = io.BytesIO()
+    sheet.save(jpeg, format="JPEG", quality=80)
+    return jpeg.getvalue()
+
+
 @contextmanager
 def _open(path: Path) -> Iterator[InputContainer]:
     # PyAV comes with the layer that only StoreFunction has.
     import av
 
     try:
-        # Naming the demuxer keeps a playlist or a subtitle script from being followed.
-        container = av.open(str(path), format="mp4")
+        # Naming the demuxer keeps a playlist or a subtitle script from being followed. A title in a strange encoding
+        # harms nothing.
+        container = av.open(str(path), format="mp4", metadata_errors="replace")
     except av.FFmpegError as error:
         raise MediaError("The video's 'moov' box cannot be read.") from error
     with container:
         if not container.streams.video:
             raise MediaError("The file has no video stream.")
+        # PyAV's types promise one; for a codec that it does not know there is none.
+        if container.streams.video[0].codec_context is None:
+            raise MediaError("The video is in a codec that is not known here.")
         yield container
+
+
+def _read_duration_ms(container: InputContainer) -> int:
+    stream = container.streams.video[0]
+    duration_ms = 0
+    if stream.duration is not None and stream.time_base is not None:
+        duration_ms = round(stream.duration * stream.time_base * 1000)
+    elif container.duration is not None:
+        duration_ms = round(container.duration / 1000)
+    if duration_ms <= 0:
+        raise MediaError("The video has no duration.")
+    return duration_ms
 
 
 def _decode_first_seconds(container: InputContainer) -> Iterator[VideoFrame]:
@@ -133,11 +188,61 @@ def _decode_first_seconds(container: InputContainer) -> Iterator[VideoFrame]:
         return
 
 
-def _shrink(frame: VideoFrame) -> Image.Image:
+def _decode_at(container: InputContainer, times: list[Fraction], clock: Callable[[], float]) -> Iterator[VideoFrame]:
+    """Give the frame shown at each of the times, which are in seconds and grow; nothing where nothing decodes."""
+    stream = container.streams.video[0]
+    # Each decoding thread would hold frames of its own.
+    stream.codec_context.thread_count = 1
+    time_base = stream.time_base or Fraction(1, 1000)
+    exact_until = clock() + SPRITESHEET_EXACT_SECONDS
+    frames = _decode_readable(container)
+    shown: VideoFrame | None = None
+    has_ended = False
+    for seconds in times:
+        ticks = (stream.start_time or 0) + int(seconds / time_base)
+        if not has_ended and (shown is None or _end_ticks(shown) <= ticks):
+            if shown is not None and _seek_keyframe(container, after=_end_ticks(shown), until=ticks):
+                frames = _decode_readable(container)
+            has_ended = True
+            for frame in frames:
+                shown = frame
+                if clock() >= exact_until or _end_ticks(frame) > ticks:
+                    has_ended = False
+                    break
+        if shown is not None:
+            yield shown
+
+
+def _decode_readable(container: InputContainer) -> Iterator[VideoFrame]:
+    """Decode from where the container stands to its end, without what is damaged."""
+    import av
+
+    stream = container.streams.video[0]
+    with suppress(av.FFmpegError):  # of the container: what came before it counts
+        for packet in container.demux(stream):
+            with suppress(av.FFmpegError):  # of this packet: the next ones may decode
+                yield from stream.decode(packet)
+
+
+def _seek_keyframe(container: InputContainer, *, after: int, until: int) -> bool:
+    """Go to the last keyframe up to `until` if it saves decoding what lies before it."""
+    stream = container.streams.video[0]
+    found = stream.index_entries.search_timestamp(until)
+    if found < 0 or stream.index_entries[found].timestamp < after:
+        return False
+    container.seek(until, stream=stream)
+    return True
+
+
+def _end_ticks(frame: VideoFrame) -> int:
+    return (frame.pts or 0) + max(frame.duration, 1)
+
+
+def _shrink(frame: VideoFrame, side_pixels: int) -> Image.Image:
     # Pillow comes with the layer that only StoreFunction has.
     from PIL import Image
 
-    ratio = min(1.0, THUMBNAIL_SIDE_PIXELS / max(frame.width, frame.height))
+    ratio = min(1.0, side_pixels / max(frame.width, frame.height))
     width, height = max(1, round(frame.width * ratio)), max(1, round(frame.height * ratio))
     plane = frame.reformat(width=width, height=height, format="rgb24").planes[0]
     image = Image.frombytes("RGB", (width, height), bytes(plane), "raw", "RGB", plane.line_size)

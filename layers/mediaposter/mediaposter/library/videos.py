@@ -127,6 +127,13 @@ class Candidate(BaseModel):
     warnings: tuple[str, ...] = ()
 
 
+class Estimate(NamedTuple):
+    """What a request would become, and what it would cost."""
+
+    candidates: list[Candidate]
+    reserved_micros: int
+
+
 def _read_json_text(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
@@ -167,6 +174,7 @@ class Video(Record):
     derivation: Derivation | None = None
     batch_id: str | None = None
     reservation: Reservation | None = None
+    webhook_url: str | None = None
     warnings: tuple[str, ...] = ()
     progress: int = 0
     attempts: tuple[Attempt, ...] = ()
@@ -260,7 +268,12 @@ class VideoLibrary:
         Raises:
             Conflict: `changes` numbers the conditions that do not hold.
         """
-        self._table.commit([*conditions, Create(video), *map(Create, posts)])
+        records: list[Change] = [Create(video), *map(Create, posts)]
+        try:
+            self._table.commit([*records, *conditions])
+        except Conflict as conflict:
+            forbidden = tuple(index - len(records) for index in conflict.changes if index >= len(records))
+            raise Conflict(str(conflict), changes=forbidden) from conflict
 
     def get(self, video_id: str) -> Video:
         """Read a video.

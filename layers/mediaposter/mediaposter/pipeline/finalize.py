@@ -6,12 +6,20 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from mediaposter.errors import ConfigurationError, ErrorCode, MediaError, MediaPosterError, VideoModelError
+from mediaposter.errors import (
+    ConfigurationError,
+    Conflict,
+    ErrorCode,
+    MediaError,
+    MediaPosterError,
+    NotFound,
+    VideoModelError,
+)
 from mediaposter.events import VideoEvent
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import PostLedger
 from mediaposter.library.videos import STAGES_OF_A_KEPT_VIDEO, Stage, Video, VideoFailure, VideoLibrary
-from mediaposter.pipeline.generate import Clock, Models, explain_unknown
+from mediaposter.pipeline.generate import Clock, Models, count_spent_micros, explain_unknown
 from mediaposter.pipeline.publish import settle_left_over
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
 from mediaposter.streaming.video_stream import VideoStream
@@ -33,6 +41,9 @@ class MediaStore(Protocol):
         deadline: float,
     ) -> StoredVideo:
         """Keep a video that is complete and playable, or raise MediaError and keep nothing."""
+
+    def delete_video(self, video_id: str) -> int:
+        """Remove everything that is kept of a video, and count it."""
 
 
 class StoreVideo:
@@ -89,8 +100,22 @@ class StoreVideo:
 
         now = self._clock()
         next_stage = Stage.PUBLISHING if posts else Stage.DONE
-        self._library.advance(video, next_stage, now=now, stored=stored, completed_at=now)
+        try:
+            self._library.advance(video, next_stage, now=now, stored=stored, completed_at=now)
+        except Conflict:
+            if not self._is_deleted(video.id):
+                raise
+            self._media.delete_video(video.id)
+            return StepResult(outcome=Outcome.FAILED)
         return StepResult(outcome=Outcome.STORED, posts=posts)
+
+    def _is_deleted(self, video_id: str) -> bool:
+        """Tell whether the video was deleted while it was stored: nothing of it may stay behind."""
+        try:
+            video = self._library.get(video_id)
+        except NotFound:
+            return True
+        return video.failure is not None and video.failure.code is ErrorCode.CANCELLED
 
 
 class CloseVideo:
@@ -113,7 +138,10 @@ class CloseVideo:
 
     def __call__(self, closing: CloseInput) -> StepResult:
         """Close the record; doing so again changes nothing."""
-        video = self._library.get(closing.video_id)
+        try:
+            video = self._library.get(closing.video_id)
+        except NotFound:
+            return StepResult(outcome=Outcome.CLOSED)  # deleted, and settled by that
         now = self._clock()
         if video.failure is None and video.stage not in STAGES_OF_A_KEPT_VIDEO:
             failure = _explain_break(video, closing.fault)
@@ -130,6 +158,7 @@ class CloseVideo:
             settle_left_over(self._ledger, post, reason=reason, code=code, now=now, count_metric=self._count_metric)
         if video.stage is Stage.PUBLISHING:
             video = self._library.advance(video, Stage.DONE, now=now)
+        self._library.settle(video, count_spent_micros(video), now=now)
         self._send_event(_describe(video.id, video.owner, video.failure))
         self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
         return StepResult(outcome=Outcome.CLOSED)
@@ -144,7 +173,7 @@ def _judge_refusal(error: VideoModelError | MediaError | ConfigurationError) -> 
 def _explain_break(video: Video, fault: str | None) -> VideoFailure:
     """Say what a break means for the caller, by how far the video had come."""
     broke = f"The pipeline broke off at {video.stage} ({fault or 'no reason given'})."
-    if video.stage is Stage.QUEUED:
+    if video.stage is Stage.QUEUED and count_spent_micros(video) == 0:
         return VideoFailure(
             code=ErrorCode.INTERNAL_ERROR, message=f"{broke} Nothing was generated or spent; send the request again."
         )

@@ -17,18 +17,22 @@ from mediaposter.errors import (
     ConfigurationError,
     Conflict,
     ErrorCode,
+    InvalidRequest,
     MediaPosterError,
     SubmissionUnknown,
+    UnsupportedOperation,
     VideoModelError,
 )
 from mediaposter.library.render_times import RenderTimesLibrary
-from mediaposter.library.videos import Attempt, Stage, Video, VideoFailure, VideoLibrary
+from mediaposter.library.videos import Attempt, DerivationKind, Stage, Video, VideoFailure, VideoLibrary
 from mediaposter.pipeline.pacing import choose_wait_seconds
 from mediaposter.pipeline.steps import CheckInput, Outcome, StepInput, StepResult, wait
 
 Clock = Callable[[], datetime]
 # Give the model that renders a video; raises ConfigurationError when its key or address is missing.
 Models = Callable[[Video], VideoModelInterface]
+# Give the picture that a video begins with, as an adapter takes it; raises VideoModelError when it is gone.
+Pictures = Callable[[Video], str]
 
 # These two bound the execution's history; the machine's own bounds are a little higher.
 STARTS_MAX = 60
@@ -60,6 +64,7 @@ class StartGeneration:
         *,
         library: VideoLibrary,
         models: Models,
+        pictures: Pictures,
         render_times: RenderTimesLibrary,
         clock: Clock,
         lease_seconds: int,
@@ -67,6 +72,7 @@ class StartGeneration:
     ) -> None:
         self._library = library
         self._models = models
+        self._pictures = pictures
         self._render_times = render_times
         self._clock = clock
         # Longer than StartFunction may run: when it has passed, whoever announced the call is dead.
@@ -109,16 +115,43 @@ class StartGeneration:
 
     def _submit(self, video: Video, model: VideoModelInterface, tries: int) -> StepResult:
         try:
-            job = model.create_video(_to_generation_request(video))
+            job = self._call(video, model)
         except SubmissionUnknown as error:
             return self._take_unknown(video, model, error.message, tries)
         except VideoModelError as error:
             return self._take_refusal(video, error, tries)
+        except (InvalidRequest, UnsupportedOperation) as error:
+            # Found out before anything was sent.
+            return self._take_refusal(video, VideoModelError(ErrorCode.INVALID_REQUEST, str(error)), tries)
         return self._keep_job(video, model, job)
+
+    def _call(self, video: Video, model: VideoModelInterface) -> VideoGenerationJob:
+        """Make the one call that costs money."""
+        source = video.derivation
+        if source is None:
+            return model.create_video(self._describe(video))
+        if source.kind is DerivationKind.REMIX:
+            return model.remix_video(source.provider_job_id, video.prompt)
+        if source.kind is DerivationKind.EDIT:
+            return model.edit_video(source.provider_job_id, video.prompt)
+        return model.extend_video(source.provider_job_id, video.prompt, source.extend_seconds or video.seconds)
+
+    def _describe(self, video: Video) -> VideoGenerationRequest:
+        width, height = parse_size(video.size)
+        return VideoGenerationRequest(
+            prompt=video.prompt,
+            width=width,
+            height=height,
+            duration_seconds=video.seconds,
+            input_image=self._pictures(video) if video.input_image else None,
+            provider_options=video.provider_options,
+            # The same for every submission of one attempt: a provider that knows what a repetition is makes one video.
+            idempotency_key=f"{video.id}-{len(video.attempts)}",
+        )
 
     def _take_unknown(self, video: Video, model: VideoModelInterface, message: str, tries: int) -> StepResult:
         """Leave a lost submission as it is for a while, where its fate can be found out then."""
-        can_tell = model.capabilities.idempotent_submit or model.capabilities.list_jobs
+        can_tell = _knows_repetition(video, model) or model.capabilities.list_jobs
         if not can_tell or self._is_last(video, tries):
             return self._leave_unknown(video, message)
         ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message)
@@ -133,7 +166,7 @@ class StartGeneration:
         message = lost.message if lost else "The process that submitted it was lost."
         try:
             model = self._models(video)
-            if model.capabilities.idempotent_submit and not self._is_last(video, tries):
+            if _knows_repetition(video, model) and not self._is_last(video, tries):
                 return self._repeat(video, model, message, tries)
             if model.capabilities.list_jobs:
                 job = self._find_job(video, model)
@@ -159,7 +192,7 @@ class StartGeneration:
 
     def _find_job(self, video: Video, model: VideoModelInterface) -> VideoGenerationJob | None:
         """Find the oldest job in the provider's list that the submission may have started and no video has."""
-        request = _to_generation_request(video)
+        request = self._describe(video)
         for job in model.find_submitted(request, submitted_after=video.attempts[-1].started_at):
             if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None:
                 return job
@@ -266,6 +299,9 @@ class CheckGeneration:
         video = self._library.get(step.video_id)
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
+        if video.stage is Stage.QUEUED:
+            # The worker before this one queued it for the next model, and died before it could say so.
+            return StepResult(outcome=Outcome.NEXT_MODEL)
         if video.stage is not Stage.RENDERING:
             return StepResult(outcome=Outcome.COMPLETED)
         now = self._clock()
@@ -343,17 +379,9 @@ def _count_seconds(video: Video, now: datetime) -> float:
     return (now - (video.rendering_since or now)).total_seconds()
 
 
-def _to_generation_request(video: Video) -> VideoGenerationRequest:
-    width, height = parse_size(video.size)
-    return VideoGenerationRequest(
-        prompt=video.prompt,
-        width=width,
-        height=height,
-        duration_seconds=video.seconds,
-        provider_options=video.provider_options,
-        # The same for every submission of one attempt: a provider that knows what a repetition is makes one video.
-        idempotency_key=f"{video.id}-{len(video.attempts)}",
-    )
+def _knows_repetition(video: Video, model: VideoModelInterface) -> bool:
+    """Tell whether the provider knows a submission by its key; that of a changed video has none."""
+    return model.capabilities.idempotent_submit and video.derivation is None
 
 
 def _open_attempt(video: Video, now: datetime) -> tuple[Attempt, ...]:

@@ -1,13 +1,21 @@
-"""Answer what is kept, to its owner alone."""
+"""Answer what is kept, to whoever may see it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.api.caller import Caller
+from mediaposter.api.queries import ListQuery, UsageQuery, Variant
 from mediaposter.errors import InvalidRequest, NotFound
+from mediaposter.library.budget import BudgetBook, Usage
 from mediaposter.library.posts import Post, PostLedger
-from mediaposter.library.videos import Video, VideoLibrary
+from mediaposter.library.videos import Video, VideoLibrary, VideoPage, VideoQuery
+
+Clock = Callable[[], datetime]
+USAGE_DAYS = 30
 
 
 class Presigner(Protocol):
@@ -18,41 +26,91 @@ class Presigner(Protocol):
 
 
 class ReadLibrary:
-    """The questions a caller may ask about a video."""
+    """The questions a caller may ask."""
 
-    def __init__(self, *, library: VideoLibrary, ledger: PostLedger, media: Presigner) -> None:
+    def __init__(
+        self,
+        *,
+        library: VideoLibrary,
+        ledger: PostLedger,
+        budget: BudgetBook,
+        media: Presigner,
+        clock: Clock,
+    ) -> None:
         self._library = library
         self._ledger = ledger
+        self._budget = budget
         self._media = media
+        self._clock = clock
 
-    def retrieve(self, video_id: str, *, owner: str) -> tuple[Video, list[Post]]:
+    def retrieve(self, video_id: str, *, caller: Caller) -> tuple[Video, list[Post]]:
         """Read a video and its posts.
 
         Raises:
             NotFound: there is none, or it is somebody else's; the two look alike from outside.
         """
         video = self._library.get(video_id)
-        if video.owner != owner:
+        if not caller.may_see(video.owner):
             raise NotFound(f"There is no video {video_id}.")
         return video, self._ledger.list(video_id)
 
-    def locate(self, video_id: str, *, owner: str, variant: str) -> str:
+    def list_videos(self, query: ListQuery, *, caller: Caller) -> VideoPage:
+        """List a page of the caller's videos, without their posts.
+
+        Raises:
+            NotFound: the caller may not see the owner that was asked for.
+        """
+        owner = query.owner or caller.owner
+        if not caller.may_see(owner):
+            raise NotFound(f"There is no owner {owner}.")
+        filters = {"status": query.status, "resolved_model": query.model, "batch_id": query.batch_id}
+        page = self._library.list_page(
+            VideoQuery(
+                owner=owner,
+                limit=query.limit,
+                after=query.after,
+                newest_first=query.order == "desc",
+                filters={name: value for name, value in filters.items() if value is not None},
+            )
+        )
+        if query.prompt is None:
+            return page
+        wanted = query.prompt.casefold()
+        return page._replace(videos=[video for video in page.videos if wanted in video.prompt.casefold()])
+
+    def locate(self, video_id: str, *, caller: Caller, variant: Variant) -> str:
         """Give a short-lived URL of a variant of a kept video.
 
         Raises:
-            NotFound: there is no such video of this owner.
-            InvalidRequest: the video is not kept (yet), or there is no such variant.
+            NotFound: there is no such video of this caller.
+            InvalidRequest: the video is not kept (yet).
         """
-        video, _ = self.retrieve(video_id, owner=owner)
+        video, _ = self.retrieve(video_id, caller=caller)
         if video.stored is None:
             reason = "has failed" if video.status is VideoStatus.FAILED else "is not completed yet"
             raise InvalidRequest(f"The video {reason}: there is no content to download.", code="video_not_ready")
-        keys = {"video": video.stored.key, "thumbnail": video.stored.thumbnail_key}
-        if variant not in keys:
-            raise InvalidRequest(
-                f"There is no variant {variant[:40]!r}. There are: {', '.join(keys)}.",
-                param="variant",
-                code="invalid_value",
-            )
+        keys = {
+            "video": video.stored.key,
+            "thumbnail": video.stored.thumbnail_key,
+            "spritesheet": video.stored.spritesheet_key,
+        }
         suffix = keys[variant].rpartition(".")[2]
         return self._media.presign_download(keys[variant], filename=f"{video_id}.{suffix}")
+
+    def sum_usage(self, query: UsageQuery, *, caller: Caller) -> Usage:
+        """Tell what the caller spent, and what of today is promised.
+
+        Raises:
+            NotFound: the caller may not see the owner that was asked for.
+        """
+        owner = query.owner or caller.owner
+        if not caller.may_see(owner):
+            raise NotFound(f"There is no owner {owner}.")
+        today = self._clock().date()
+        until = query.until or today
+        since = query.since or until - timedelta(days=USAGE_DAYS)
+        return Usage(
+            today=today,
+            budget=self._budget.get(owner, today),
+            days=self._budget.list_usage(owner, since=since, until=until),
+        )

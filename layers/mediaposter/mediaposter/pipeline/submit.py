@@ -1,24 +1,56 @@
-"""Take a request: check it, record it, start its execution. And sweep up what a crash left between."""
+"""Take a request: check it, record it with its money, start its execution."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
-from typing import NamedTuple, Protocol
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple, NoReturn, Protocol
 
 from mediaposter.ai.catalog import Catalog, CatalogEntry
-from mediaposter.api.requests import CreateVideoRequest
-from mediaposter.errors import Conflict, ErrorCode, InvalidRequest, NotStarted
+from mediaposter.api.caller import Caller
+from mediaposter.api.pictures import InputReference, PictureUrl, UploadedPicture
+from mediaposter.api.requests import (
+    CreateVideoRequest,
+    DeriveVideoRequest,
+    EditVideoRequest,
+    ExtendVideoRequest,
+    RemixVideoRequest,
+)
+from mediaposter.api.sent_as import SENT_ONCE, SentAs
+from mediaposter.api.video_object import to_dollars
+from mediaposter.errors import (
+    BudgetExceeded,
+    Busy,
+    Conflict,
+    ErrorCode,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotFound,
+    NotStarted,
+    RateExceeded,
+)
+from mediaposter.library.budget import STACK_OWNER, BudgetBook, Limit, count_call, renews_at, reserve
+from mediaposter.library.idempotency import KnownRequest, KnownRequests, name_request
+from mediaposter.library.keys import Scope
 from mediaposter.library.posts import Post, PostLedger
-from mediaposter.library.videos import Candidate, Stage, Video, VideoFailure, VideoLibrary
+from mediaposter.library.table import Change, Create, Put
+from mediaposter.library.videos import (
+    Candidate,
+    Derivation,
+    DerivationKind,
+    Estimate,
+    Reservation,
+    Video,
+    VideoFailure,
+    VideoLibrary,
+)
 from mediaposter.pipeline.publish import settle_left_over
-from mediaposter.pipeline.steps import CloseInput
 from mediaposter.publishing.targets import AnyTarget
 
 Clock = Callable[[], datetime]
-
-# Longer than any submit can run, so that the sweep never meets one at work.
-NEVER_STARTED_AFTER = timedelta(minutes=5)
 
 
 class Workflow(Protocol):
@@ -38,6 +70,16 @@ class Submission(NamedTuple):
     posts: list[Post]
 
 
+class PictureStore(Protocol):
+    """Where the pictures of requests are kept until their videos are made."""
+
+    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
+        """Keep a picture."""
+
+    def read_upload(self, owner: str, upload_id: str) -> bytes:
+        """Read a picture that the caller has put. Raises NotFound."""
+
+
 class SubmitVideo:
     """Record a video and start its execution."""
 
@@ -46,8 +88,12 @@ class SubmitVideo:
         *,
         library: VideoLibrary,
         ledger: PostLedger,
+        requests: KnownRequests,
+        budget: BudgetBook,
+        pictures: Callable[[], PictureStore],
         catalogs: Callable[[], Catalog],
         default_fallbacks: Sequence[str],
+        stack_daily_budget_micros: int | None,
         workflow: Workflow,
         count_metric: Callable[[str], None],
         clock: Clock,
@@ -55,25 +101,30 @@ class SubmitVideo:
     ) -> None:
         self._library = library
         self._ledger = ledger
+        self._requests = requests
+        self._budget = budget
+        self._pictures = pictures
         self._count_metric = count_metric
         self._catalogs = catalogs
         self._default_fallbacks = default_fallbacks
+        self._stack_daily_budget_micros = stack_daily_budget_micros
         self._workflow = workflow
         self._clock = clock
         self._new_id = new_id
 
-    def __call__(self, request: CreateVideoRequest, *, owner: str) -> Submission:
-        """Take a request.
+    def __call__(self, request: CreateVideoRequest, *, caller: Caller, sent_as: SentAs = SENT_ONCE) -> Submission:
+        """Take a request, once for each Idempotency-Key.
 
         Raises:
-            InvalidRequest: it cannot be done; nothing was recorded or spent.
+            InvalidRequest: it cannot be done; nothing was recorded or spent. So are the four of `_take`.
             NotStarted: its execution did not start; it is recorded as failed, and sending again is safe.
         """
         now = self._clock()
-        first, *fallbacks = self._choose_models(request, now)
+        candidates = self._choose_models(request, now)
+        first, *fallbacks = candidates
         video = Video(
             id=self._new_id(),
-            owner=owner,
+            owner=caller.owner,
             created_at=now,
             updated_at=now,
             prompt=request.prompt,
@@ -89,10 +140,180 @@ class SubmitVideo:
             warnings=first.warnings,
             cost_estimate_micros=first.cost_estimate_micros,
             expected_render_seconds=first.expected_render_seconds,
+            webhook_url=request.webhook_url or caller.webhook_url,
+            reservation=self._plan_reservation(candidates, now),
         )
-        posts = [_plan_post(video, target, index) for index, target in enumerate(request.publish)]
-        self._library.create(video, posts)
-        return Submission(self._start(video, posts), posts)
+        order = _Order(video, request.publish, request.input_reference, request.fingerprint())
+        return self._take(order, caller, sent_as)
+
+    def estimate(self, request: CreateVideoRequest) -> Estimate:
+        """Tell what a request would become, and spend nothing.
+
+        Raises:
+            InvalidRequest: it cannot be done.
+        """
+        now = self._clock()
+        candidates = self._choose_models(request, now)
+        return Estimate(candidates, self._plan_reservation(candidates, now).micros)
+
+    def derive(self, request: DeriveVideoRequest, *, caller: Caller, sent_as: SentAs = SENT_ONCE) -> Submission:
+        """Take a request for a video that is made from another.
+
+        Raises:
+            NotFound: there is no such video of this caller.
+            InvalidRequest: it is not finished, or its model does not offer this.
+        """
+        now = self._clock()
+        source = self._library.get(request.video_id)
+        if not caller.may_see(source.owner):
+            raise NotFound(f"There is no video {source.id}.")
+        if source.stored is None or source.provider_job_id is None:
+            raise InvalidRequest(f"The video is {source.status}: only a completed one can be changed.", param="video")
+        kind = _DERIVATIONS[type(request)]
+        entry = self._catalogs().get(source.resolved_model)
+        if not getattr(entry.capabilities, kind):
+            raise InvalidRequest(
+                f"The model {entry.name}, which made this video, does not offer {kind}.",
+                param="video",
+                code="unsupported_operation",
+            )
+        added_seconds = request.seconds if isinstance(request, ExtendVideoRequest) else None
+        charged_seconds = source.seconds if added_seconds is None else added_seconds
+        estimate_micros = entry.estimate_cost_micros(seconds=charged_seconds, size=source.size)
+        video = Video(
+            id=self._new_id(),
+            owner=caller.owner,
+            created_at=now,
+            updated_at=now,
+            prompt=request.prompt,
+            model=source.model,
+            resolved_model=source.resolved_model,
+            provider=source.provider,
+            # Of an extension OpenAI tells the whole.
+            seconds=source.seconds + (added_seconds or 0),
+            size=source.size,
+            metadata=request.metadata,
+            derivation=Derivation(
+                kind=kind,
+                video_id=source.id,
+                provider_job_id=source.provider_job_id,
+                extend_seconds=added_seconds,
+            ),
+            cost_estimate_micros=estimate_micros,
+            expected_render_seconds=source.expected_render_seconds,
+            webhook_url=request.webhook_url or caller.webhook_url,
+            reservation=Reservation(
+                on=now.date(), micros=estimate_micros, of_stack=self._stack_daily_budget_micros is not None
+            ),
+        )
+        return self._take(_Order(video, request.publish, None, f"{kind} {request.fingerprint()}"), caller, sent_as)
+
+    def _take(self, order: _Order, caller: Caller, sent_as: SentAs) -> Submission:
+        """Record a video with its posts, its money and its request's name, all or nothing; then start it.
+
+        Raises:
+            Forbidden: there are posts, and the caller may not publish.
+            IdempotencyKeyReused: the caller's key names another request.
+            BudgetExceeded: the day's limit of the caller or of the stack has no room.
+            RateExceeded: the caller's minute has no room.
+            Busy: others hold the same records; sending again is safe.
+        """
+        if order.publish:
+            caller.require(Scope.PUBLISH)
+        video = order.video
+        name = name_request(caller.owner, sent_as.idempotency_key, order.fingerprint, video.id, now=video.created_at)
+        if sent_as.idempotency_key is None and sent_as.retry_count:
+            # The SDK tries one call again: if the first try was taken, its answer was lost.
+            earlier = self._requests.find(name, now=video.created_at)
+            if earlier is not None:
+                return self._repeat(earlier)
+        posts = [_plan_post(video, target, index) for index, target in enumerate(order.publish)]
+        if order.picture is not None:
+            video = video.model_copy(update={"input_image": self._keep_picture(order.picture, caller)})
+        conditions = self._list_conditions(video, name, caller, sent_as)
+        try:
+            self._library.create(video, posts, conditions=[condition.change for condition in conditions])
+        except Conflict as conflict:
+            if not conflict.changes:
+                raise
+            return conditions[conflict.changes[0]].take_refusal()
+        return Submission(self._start(video, posts, name), posts)
+
+    def _list_conditions(self, video: Video, name: KnownRequest, caller: Caller, sent_as: SentAs) -> list[_Condition]:
+        """List what must be possible together with the record.
+
+        The request's name comes first: one that is repeated is the same whatever the budget has become.
+        """
+        conditions = []
+        if sent_as.idempotency_key is not None:
+            create = Create(name, now=int(video.created_at.timestamp()))
+            conditions.append(_Condition(create, lambda: self._take_repeated(name, video)))
+        elif sent_as.retry_count is not None:
+            conditions.append(_Condition(Put(name), _never))
+        if video.reservation is not None:
+            for limit in self._list_limits(caller, video.reservation):
+                change = reserve(limit, video.reservation.on, video.reservation.micros)
+                conditions.append(_Condition(change, partial(self._refuse_budget, limit, video.reservation)))
+        if caller.rate_per_minute is not None:
+            call = count_call(caller.owner, video.created_at, per_minute=caller.rate_per_minute)
+            conditions.append(_Condition(call, partial(_refuse_rate, caller.rate_per_minute)))
+        return conditions
+
+    def _list_limits(self, caller: Caller, reservation: Reservation) -> list[Limit]:
+        limits = [Limit(caller.owner, caller.daily_budget_micros)]
+        if reservation.of_stack:
+            limits.append(Limit(STACK_OWNER, self._stack_daily_budget_micros))
+        return limits
+
+    def _plan_reservation(self, candidates: Sequence[Candidate], now: datetime) -> Reservation:
+        """Reserve what the dearest of the models would cost: any of them may be the one that delivers."""
+        return Reservation(
+            on=now.date(),
+            micros=max(candidate.cost_estimate_micros for candidate in candidates),
+            of_stack=self._stack_daily_budget_micros is not None,
+        )
+
+    def _take_repeated(self, wanted: KnownRequest, video: Video) -> Submission:
+        known = self._requests.find(wanted, now=video.created_at)
+        if known is None:
+            raise Busy("The request of this Idempotency-Key is just being forgotten; send it again.")
+        if known.fingerprint != wanted.fingerprint:
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key was used for another request in the last 24 hours. Nothing was recorded; use a "
+                "new key for a new video."
+            )
+        return self._repeat(known)
+
+    def _repeat(self, known: KnownRequest) -> Submission:
+        return Submission(self._library.get(known.video_id), self._ledger.list(known.video_id))
+
+    def _refuse_budget(self, limit: Limit, reservation: Reservation) -> NoReturn:
+        day = self._budget.get(limit.owner, reservation.on)
+        left_micros = max((limit.daily_micros or 0) - day.committed_micros, 0)
+        whose = "this stack" if limit.owner == STACK_OWNER else "this key"
+        raise BudgetExceeded(
+            f"The video may cost ${to_dollars(reservation.micros)}, and of today's limit of {whose} "
+            f"(${to_dollars(limit.daily_micros or 0)}) ${to_dollars(left_micros)} is left. Nothing was recorded; it "
+            f"renews at {renews_at(reservation.on):%Y-%m-%dT%H:%M:%SZ}."
+        )
+
+    def _keep_picture(self, picture: InputReference, caller: Caller) -> str:
+        """Keep a picture that came with the request; one elsewhere stays there until the video is started."""
+        if isinstance(picture, PictureUrl):
+            return picture.url
+        if isinstance(picture, UploadedPicture):
+            upload_id = f"upload_{uuid.uuid4().hex}"
+            self._pictures().keep_upload(caller.owner, upload_id, picture.content, picture.content_type)
+            return upload_id
+        try:
+            UploadedPicture.read(self._pictures().read_upload(caller.owner, picture.upload_id))
+        except NotFound as error:
+            raise InvalidRequest(
+                f"There is no upload {picture.upload_id}: put the picture to the URL that POST /uploads gave first.",
+                param="input_reference",
+                code="invalid_value",
+            ) from error
+        return picture.upload_id
 
     def _choose_models(self, request: CreateVideoRequest, now: datetime) -> list[Candidate]:
         """Find the model that was asked for, and those that take over when it refuses.
@@ -105,11 +326,19 @@ class SubmitVideo:
         asked = catalog.resolve(request.model, today=today)
         if not asked.is_alias:
             asked.entry.check(seconds=request.seconds, size=request.size)
+        if request.input_reference is not None and not asked.entry.capabilities.image_input:
+            takers = [name for name, entry in catalog.models.items() if entry.capabilities.image_input]
+            raise InvalidRequest(
+                f"The model {asked.entry.name} takes no picture. These do: {', '.join(sorted(takers))}.",
+                param="input_reference",
+                code="unsupported_operation",
+            )
         candidates = [_fit(asked.entry, request)]
         for name in self._list_fallbacks(request, catalog, today):
-            candidate = _fit(catalog.resolve(name, today=today).entry, request)
-            if candidate.model not in [chosen.model for chosen in candidates]:
-                candidates.append(candidate)
+            entry = catalog.resolve(name, today=today).entry
+            is_new = entry.name not in [candidate.model for candidate in candidates]
+            if is_new and (request.input_reference is None or entry.capabilities.image_input):
+                candidates.append(_fit(entry, request))
         return candidates
 
     def _list_fallbacks(self, request: CreateVideoRequest, catalog: Catalog, today: date) -> list[str]:
@@ -125,7 +354,7 @@ class SubmitVideo:
                 )
         return request.fallback_models
 
-    def _start(self, video: Video, posts: Sequence[Post]) -> Video:
+    def _start(self, video: Video, posts: Sequence[Post], name: KnownRequest) -> Video:
         try:
             self._workflow.start(video.id)
         except NotStarted as error:
@@ -134,10 +363,13 @@ class SubmitVideo:
                 message="The execution could not be started. Nothing was generated or spent; send the request again.",
             )
             try:
-                self._library.fail(video, failure, now=self._clock())
+                failed = self._library.fail(video, failure, now=self._clock())
             except Conflict:
                 # Only a running execution takes up a new record: it did start after all.
                 return self._library.get(video.id)
+            self._library.settle(failed, 0, now=self._clock())
+            # Sending again is safe, so the same key must not lead to this one.
+            self._requests.forget(name)
             for post in posts:
                 settle_left_over(
                     self._ledger,
@@ -149,6 +381,39 @@ class SubmitVideo:
                 )
             raise NotStarted(f"{video.id}: {failure.message}") from error
         return video
+
+
+_DERIVATIONS: Mapping[type[DeriveVideoRequest], DerivationKind] = MappingProxyType(
+    {
+        RemixVideoRequest: DerivationKind.REMIX,
+        EditVideoRequest: DerivationKind.EDIT,
+        ExtendVideoRequest: DerivationKind.EXTEND,
+    }
+)
+
+
+class _Order(NamedTuple):
+    """A new record, and what the request wants with it."""
+
+    video: Video
+    publish: Sequence[AnyTarget]
+    picture: InputReference | None
+    fingerprint: str
+
+
+class _Condition(NamedTuple):
+    """A change that must be possible with a new record, and what is answered when it is not."""
+
+    change: Change
+    take_refusal: Callable[[], Submission]
+
+
+def _never() -> Submission:
+    raise AssertionError("A record that is put over whatever there is is never refused.")
+
+
+def _refuse_rate(per_minute: int) -> NoReturn:
+    raise RateExceeded(f"This key may create {per_minute} videos a minute. Nothing was recorded; wait for the next.")
 
 
 def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:
@@ -177,40 +442,3 @@ def _plan_post(video: Video, target: AnyTarget, index: int) -> Post:
             code="invalid_value",
         ) from error
     return Post(video_id=video.id, target=target, text=text, created_at=video.created_at, updated_at=video.created_at)
-
-
-class SweepVideos:
-    """Fail what a crash left between the record and its execution.
-
-    It is not started late: its caller had an error and was told that sending again is safe, so a late
-    start would render, pay for and post the same thing twice.
-    """
-
-    def __init__(
-        self,
-        *,
-        library: VideoLibrary,
-        workflow: Workflow,
-        close: Callable[[CloseInput], object],
-        clock: Clock,
-    ) -> None:
-        self._library = library
-        self._workflow = workflow
-        self._close = close
-        self._clock = clock
-
-    def __call__(self) -> int:
-        """Fail the videos that never had an execution, and count them."""
-        swept = 0
-        for video_id in self._library.list_never_started(older_than=NEVER_STARTED_AFTER, now=self._clock()):
-            if self._workflow.exists(video_id):
-                continue
-            video = self._library.get(video_id)
-            if video.failure is not None or video.stage is not Stage.QUEUED:
-                continue
-            try:
-                self._close(CloseInput(video_id=video_id, fault="a crash before its execution was started"))
-            except Conflict:
-                continue  # someone closed it meanwhile
-            swept += 1
-        return swept

@@ -1,0 +1,188 @@
+"""What the API answers besides a video: lists, models, usage, estimates, uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from mediaposter.ai.catalog import Capabilities, Catalog, CatalogEntry
+from mediaposter.api.video_object import VideoObject, present_video, to_dollars
+from mediaposter.library.budget import Usage, renews_at
+from mediaposter.library.media import PresignedUpload
+from mediaposter.library.videos import Estimate, Video
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ListObject(_Answer, Generic[Item]):
+    """A page, as OpenAI's lists are; the next one is asked for with `after=<last_id>`."""
+
+    object: Literal["list"] = "list"
+    data: list[Item]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+class DeletedVideoObject(_Answer):
+    """A video that is no more."""
+
+    id: str
+    object: Literal["video.deleted"] = "video.deleted"
+    deleted: Literal[True] = True
+
+
+class ModelObject(_Answer):
+    """A model that can be asked for: OpenAI's fields, and what it can do. Prices are dollars as text."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    alias_of: str | None
+    seconds: list[int]
+    sizes: list[str]
+    price_usd_per_second: dict[str, str]
+    expected_render_seconds: int
+    capabilities: Capabilities
+    retires_on: date | None
+    replaced_by: str | None
+
+
+class ModelUsageObject(_Answer):
+    """What the settled videos of one model cost on one day."""
+
+    day: date
+    model: str
+    videos: int
+    cost_usd: str
+
+
+class UsageObject(_Answer):
+    """What an owner spent. `promised_usd` is reserved by videos that are not settled yet; no limit is null."""
+
+    object: Literal["usage"] = "usage"
+    today: date
+    spent_usd: str
+    promised_usd: str
+    videos: int
+    limit_usd: str | None
+    left_usd: str | None
+    renews_at: datetime
+    days: list[ModelUsageObject]
+
+
+class CandidateObject(_Answer):
+    """A model, and the video it would make."""
+
+    model: str
+    provider: str
+    seconds: str
+    size: str
+    cost_estimate_usd: str
+    warnings: list[str]
+
+
+class EstimateObject(_Answer):
+    """What a request would become; nothing was recorded. The first model is tried first."""
+
+    object: Literal["video.estimate"] = "video.estimate"
+    reserved_usd: str
+    candidates: list[CandidateObject]
+
+
+class UploadObject(_Answer):
+    """Where to PUT a picture, with exactly these headers, before it is named as `input_reference`."""
+
+    id: str
+    object: Literal["upload"] = "upload"
+    method: Literal["PUT"] = "PUT"
+    url: str
+    headers: dict[str, str]
+    expires_at: datetime
+
+
+def present_page(videos: Sequence[Video], *, has_more: bool) -> ListObject[VideoObject]:
+    """Write a page of videos, without their posts."""
+    return _list([present_video(video, []) for video in videos], [video.id for video in videos], has_more=has_more)
+
+
+def present_models(catalog: Catalog, *, today: date) -> ListObject[ModelObject]:
+    """Write the living models and the names that lead to them."""
+    names = {name: catalog.aliases.get(name, name) for name in sorted({*catalog.models, *catalog.aliases})}
+    models = [
+        _present_model(name, catalog.models[target])
+        for name, target in names.items()
+        if not catalog.models[target].is_retired(today)
+    ]
+    return _list(models, [model.id for model in models], has_more=False)
+
+
+def present_usage(usage: Usage, *, limit_micros: int | None) -> UsageObject:
+    """Write what an owner spent."""
+    budget = usage.budget
+    left = None if limit_micros is None else to_dollars(max(limit_micros - budget.committed_micros, 0))
+    return UsageObject(
+        today=usage.today,
+        spent_usd=to_dollars(budget.spent_micros),
+        promised_usd=to_dollars(budget.promised_micros),
+        videos=budget.videos,
+        limit_usd=None if limit_micros is None else to_dollars(limit_micros),
+        left_usd=left,
+        renews_at=renews_at(usage.today),
+        days=[
+            ModelUsageObject(day=day.day, model=day.model, videos=day.videos, cost_usd=to_dollars(day.spent_micros))
+            for day in usage.days
+        ],
+    )
+
+
+def present_estimate(estimate: Estimate) -> EstimateObject:
+    """Write what a request would become."""
+    return EstimateObject(
+        reserved_usd=to_dollars(estimate.reserved_micros),
+        candidates=[
+            CandidateObject(
+                model=candidate.model,
+                provider=candidate.provider,
+                seconds=str(candidate.seconds),
+                size=candidate.size,
+                cost_estimate_usd=to_dollars(candidate.cost_estimate_micros),
+                warnings=list(candidate.warnings),
+            )
+            for candidate in estimate.candidates
+        ],
+    )
+
+
+def present_upload(upload_id: str, upload: PresignedUpload) -> UploadObject:
+    """Write where a picture is put."""
+    return UploadObject(id=upload_id, url=upload.url, headers=dict(upload.headers), expires_at=upload.expires_at)
+
+
+def _list(data: list[Item], ids: Sequence[str], *, has_more: bool) -> ListObject[Item]:
+    return ListObject(data=data, has_more=has_more, first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None)
+
+
+def _present_model(name: str, entry: CatalogEntry) -> ModelObject:
+    return ModelObject(
+        id=name,
+        # OpenAI's clients want a time; a catalog knows none.
+        created=0,
+        owned_by=entry.provider,
+        alias_of=entry.name if name != entry.name else None,
+        seconds=list(entry.durations_seconds),
+        sizes=list(entry.sizes),
+        price_usd_per_second={side: f"{price:f}" for side, price in entry.price_usd_per_second.items()},
+        expected_render_seconds=entry.expected_render_seconds,
+        capabilities=entry.capabilities,
+        retires_on=entry.retires_on,
+        replaced_by=entry.replaced_by,
+    )

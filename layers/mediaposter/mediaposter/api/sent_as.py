@@ -1,0 +1,20 @@
+"""How a request was sent, which tells whether it was sent before."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class SentAs(NamedTuple):
+    """How a request was sent.
+
+    Attributes:
+        idempotency_key: the caller's own name for it.
+        retry_count: which try of one call of the SDK it is, from 0; None when no SDK told.
+    """
+
+    idempotency_key: str | None = None
+    retry_count: int | None = None
+
+
+SENT_ONCE = SentAs()

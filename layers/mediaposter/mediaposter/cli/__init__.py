@@ -1,0 +1,70 @@
+"""`mediaposter` on the command line: API keys and the catalog of models.
+
+Each group of commands is a module of its own, loaded only when it is asked for: `models` needs no AWS.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mediaposter.cli.arguments import CommandParser
+from mediaposter.errors import MediaPosterError
+
+if TYPE_CHECKING:
+    from mediaposter.cli.deployed_stack import DeployedStack, OpenStack
+
+_GROUPS = {
+    "keys": "make, list and revoke API keys",
+    "models": "show which models there are, and check a catalog of your own",
+}
+_EXTRAS = frozenset({"boto3", "botocore", "rich"})
+
+
+def now() -> datetime:
+    """Tell the time."""
+    return datetime.now(UTC)
+
+
+def open_stack(name: str, *, endpoint_url: str | None) -> DeployedStack:
+    """Find a stack with the credentials and the region of the environment."""
+    stack: DeployedStack = import_module("mediaposter.cli.deployed_stack").open_stack(name, endpoint_url=endpoint_url)
+    return stack
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    open_stack: OpenStack = open_stack,
+    clock: Callable[[], datetime] = now,
+) -> int:
+    """Run a command and give its exit status; 1 is a failure, told in one sentence on stderr.
+
+    Raises:
+        SystemExit: with 2, when the command line is wrong.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = CommandParser(prog="mediaposter", description="MediaPoster from the command line.")
+    groups = parser.add_subparsers(dest="group", required=True, metavar="COMMAND")
+    for name, summary in _GROUPS.items():
+        groups.add_parser(name, help=summary, add_help=False)
+    # Only the first word: what follows is read by the group itself.
+    group = parser.parse_args(words[:1]).group
+    try:
+        import_module(f"mediaposter.cli.{group}").run(words[1:], open_stack=open_stack, clock=clock)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRAS:
+            raise
+        return _fail(f"This command needs {missing}, which is not installed: pip install 'mediaposter[cli,aws]'")
+    except MediaPosterError as error:
+        return _fail(str(error))
+    return 0
+
+
+def _fail(sentence: str) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return 1

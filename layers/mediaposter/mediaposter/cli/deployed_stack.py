@@ -1,0 +1,191 @@
+"""A stack as the command line reaches it: by its name, with whatever rights the caller has in the account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mediaposter.ai.catalog import Catalog, built_in_catalog, built_in_catalog_text, parse_catalog
+from mediaposter.config import Settings
+from mediaposter.errors import ConfigurationError
+from mediaposter.library.keys import KeyRing
+from mediaposter.library.media import MediaLibrary
+from mediaposter.library.table import LibraryTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
+# A person waits at the other end.
+_AWS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+class _Outputs(BaseModel):
+    """What the stack says of itself: the Outputs of template.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    base_url: str = Field(alias="BaseUrl")
+    api_id: str = Field(alias="ApiId")
+    table: str = Field(alias="LibraryTable")
+    bucket: str = Field(alias="VideoBucket")
+
+
+class _Parameters(BaseModel):
+    """What the stack was told of its models: Parameters of template.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model_aliases: str = Field(default="", alias="ModelAliases")
+    catalog_key: str = Field(default="", alias="CatalogKey")
+
+
+@dataclass(frozen=True)
+class DeployedStack:
+    """A stack, and what is kept in it.
+
+    Attributes:
+        name: as CloudFormation knows it.
+        base_url: what a client takes as its base URL.
+        api_id: the id of its API.
+        keys: its API keys.
+        read_file: reads a small file of its bucket, by its key.
+        settings: what its functions are told of models.
+    """
+
+    name: str
+    base_url: str
+    api_id: str
+    keys: KeyRing
+    read_file: Callable[[str], str]
+    settings: Settings
+
+    def read_catalog(self) -> Catalog:
+        """Read the catalog as the functions of the stack read it.
+
+        Raises:
+            ConfigurationError: its file or its aliases are wrong; the sentence says where.
+        """
+        catalog = built_in_catalog()
+        if key := self.settings.catalog_key:
+            with explain_aws_errors():
+                text = self.read_file(key)
+            catalog = parse_catalog(text, extending=built_in_catalog_text())
+        return catalog.with_aliases(self.settings.model_aliases)
+
+
+class OpenStack(Protocol):
+    """Finds a stack by its name."""
+
+    def __call__(self, name: str, *, endpoint_url: str | None) -> DeployedStack:
+        """Find it, at AWS or where `endpoint_url` says.
+
+        Raises:
+            ConfigurationError: it cannot be reached, and why.
+        """
+        ...
+
+
+def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | None = None) -> DeployedStack:
+    """Find a stack by its name, with the credentials and the region of the environment.
+
+    Raises:
+        ConfigurationError: it cannot be reached, and why.
+    """
+    with explain_aws_errors():
+        session = session or boto3.Session()
+        try:
+            formation = session.client("cloudformation", endpoint_url=endpoint_url, config=_AWS)
+        except ValueError as error:
+            raise ConfigurationError(f"The address of AWS is wrong: {error}") from error
+        try:
+            [stack] = formation.describe_stacks(StackName=name)["Stacks"]
+        except ClientError as error:
+            # Its only objection to a name.
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise ConfigurationError(
+                f"There is no stack {name} in {formation.meta.region_name}. Name yours with --stack, and its region "
+                "with AWS_DEFAULT_REGION or AWS_PROFILE."
+            ) from error
+        outputs = _read_outputs(stack)
+        parameters = _Parameters.model_validate(
+            {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])}
+        )
+        return DeployedStack(
+            name=name,
+            base_url=_find_base_url(outputs, formation.meta.endpoint_url),
+            api_id=outputs.api_id,
+            keys=KeyRing(
+                LibraryTable(session.client("dynamodb", endpoint_url=endpoint_url, config=_AWS), outputs.table)
+            ),
+            read_file=MediaLibrary(
+                session.client("s3", endpoint_url=endpoint_url, config=_AWS), outputs.bucket
+            ).read_text,
+            settings=Settings.from_environment(
+                {"MODEL_ALIASES": parameters.model_aliases, "CATALOG_KEY": parameters.catalog_key}
+            ),
+        )
+
+
+@contextmanager
+def explain_aws_errors() -> Iterator[None]:
+    """Say in a sentence why AWS could not be asked, or what it refused.
+
+    Raises:
+        ConfigurationError: with the sentence.
+    """
+    try:
+        yield
+    except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
+        raise ConfigurationError(
+            "There are no AWS credentials here that work. Log in with the AWS CLI, or name a profile that has some in "
+            "AWS_PROFILE."
+        ) from error
+    except NoRegionError as error:
+        raise ConfigurationError(
+            "No AWS region is set. Set AWS_DEFAULT_REGION, or a region in the profile that AWS_PROFILE names."
+        ) from error
+    except ClientError as error:
+        refusal = error.response["Error"]
+        raise ConfigurationError(
+            f"AWS refused {error.operation_name} ({refusal['Code']}): {refusal.get('Message', 'it did not say why')}"
+        ) from error
+    except BotoCoreError as error:
+        raise ConfigurationError(f"AWS could not be asked: {error}") from error
+
+
+def _read_outputs(stack: StackTypeDef) -> _Outputs:
+    found: dict[str, Any] = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    try:
+        return _Outputs.model_validate(found)
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"The stack {stack['StackName']} ({stack['StackStatus']}) is none of MediaPoster's, or not deployed yet: "
+            "it lacks outputs of template.yaml."
+        ) from error
+
+
+def _find_base_url(outputs: _Outputs, endpoint_url: str) -> str:
+    """Give the base URL; the local cloud serves APIs at its own address, whatever the template makes of it."""
+    endpoint = urlsplit(endpoint_url)
+    if endpoint.hostname not in {"localhost", "127.0.0.1"}:
+        return outputs.base_url
+    # Another host than S3's, as on AWS: a redirect to the bucket must not carry the API key along.
+    return (
+        f"{endpoint.scheme}://{endpoint.netloc.replace('127.0.0.1', 'localhost')}/_aws/execute-api/{outputs.api_id}/v1"
+    )

@@ -1,0 +1,203 @@
+"""`mediaposter keys`: make, list and revoke the API keys of a stack."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
+
+from mediaposter.cli.arguments import (
+    CommandParser,
+    add_stack_arguments,
+    checked,
+    read_count,
+    read_dollars,
+    write_dollars,
+)
+from mediaposter.cli.console import create_table, open_console
+from mediaposter.cli.deployed_stack import DeployedStack, OpenStack, explain_aws_errors
+from mediaposter.errors import NotFound
+from mediaposter.library.keys import ApiKey, Scope, check_name, check_owner, check_webhook_url
+
+# What costs little and is seen by nobody: to post, and to see what others made, a key is told so.
+_USUAL_SCOPES = (Scope.READ, Scope.CREATE)
+_DEEDS = {
+    Scope.READ: "read what its owner has",
+    Scope.CREATE: "make videos",
+    Scope.PUBLISH: "post them",
+    Scope.ADMIN: "do everything, for every owner",
+}
+
+
+class KeyLine(BaseModel):
+    """A key as `keys list --json` writes it; never its hash."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    owner: str
+    scopes: tuple[Scope, ...]
+    daily_budget_usd: str | None
+    rate_per_minute: int | None
+    webhook_url: str | None
+    created_at: AwareDatetime
+    revoked_at: AwareDatetime | None
+
+
+_KEY_LINES = TypeAdapter(list[KeyLine])
+
+
+def run(argv: Sequence[str], *, open_stack: OpenStack, clock: Callable[[], datetime]) -> None:
+    """Run a command of this group.
+
+    Raises:
+        ConfigurationError: the stack cannot be reached.
+        NotFound: there is no such key.
+    """
+    arguments = _create_parser().parse_args(argv)
+    with explain_aws_errors():
+        stack = open_stack(arguments.stack, endpoint_url=arguments.endpoint_url)
+        if arguments.command == "create":
+            _create(arguments, stack, clock())
+        elif arguments.command == "list":
+            _list(stack, as_json=arguments.json)
+        else:
+            _revoke(arguments.key_id, stack, clock())
+
+
+def _create_parser() -> CommandParser:
+    parser = CommandParser(prog="mediaposter keys", description="The API keys of a stack.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    create = commands.add_parser("create", help="make a key; it is shown once")
+    create.add_argument("name", type=checked(check_name), metavar="NAME", help="what you know it by")
+    create.add_argument(
+        "--scope",
+        action="append",
+        choices=[scope.value for scope in Scope],
+        help=f"what it may do; say it again for more (default: {' and '.join(_USUAL_SCOPES)}; admin includes all)",
+    )
+    create.add_argument(
+        "--owner",
+        type=checked(check_owner),
+        help="whose videos it sees and makes, to replace a key by another (default: an owner of its own)",
+    )
+    create.add_argument(
+        "--daily-budget",
+        type=read_dollars,
+        metavar="DOLLARS",
+        help="what its owner may spend on a UTC day by it (default: no limit)",
+    )
+    create.add_argument(
+        "--rate",
+        type=read_count,
+        metavar="COUNT",
+        help="how many videos its owner may ask for in a minute by it (default: no limit)",
+    )
+    create.add_argument(
+        "--webhook-url",
+        type=checked(check_webhook_url),
+        metavar="URL",
+        help="who is told of its videos, over https (default: nobody)",
+    )
+    add_stack_arguments(create)
+
+    listing = commands.add_parser("list", help="list the keys, the revoked ones too, the oldest first")
+    listing.add_argument("--json", action="store_true", help="write JSON")
+    add_stack_arguments(listing)
+
+    revoke = commands.add_parser("revoke", help="revoke a key for good")
+    revoke.add_argument("key_id", metavar="KEY_ID", help="its id: key_…")
+    add_stack_arguments(revoke)
+    return parser
+
+
+def _create(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) -> None:
+    chosen = arguments.scope or _USUAL_SCOPES
+    secret, api_key = stack.keys.create(
+        arguments.name,
+        scopes=tuple(scope for scope in Scope if scope in chosen),
+        now=now,
+        owner=arguments.owner,
+        daily_budget_micros=arguments.daily_budget,
+        rate_per_minute=arguments.rate,
+        webhook_url=arguments.webhook_url,
+    )
+    console = open_console()
+    console.print(f"{api_key.key_id} is made: {api_key.name}, of the owner {api_key.owner}.")
+    console.print(f"It may {', '.join(_DEEDS[scope] for scope in api_key.scopes)}; {_describe_limits(api_key)}.")
+    if api_key.webhook_url:
+        console.print(f"What becomes of its videos is told to {api_key.webhook_url}.")
+    console.print(
+        f"\nexport OPENAI_BASE_URL={stack.base_url}\nexport OPENAI_API_KEY={secret}\n\n"
+        "The key is shown now and never again: only its hash is kept. The openai SDK takes both from its environment, "
+        "or as OpenAI(base_url=…, api_key=…):\n\n"
+        "from openai import OpenAI\n\n"
+        'video = OpenAI().videos.create_and_poll(prompt="A paper boat on a rainy street")'
+    )
+
+
+def _describe_limits(api_key: ApiKey) -> str:
+    budget, rate = api_key.daily_budget_micros, api_key.rate_per_minute
+    spends = "without a daily budget" if budget is None else f"up to ${write_dollars(budget)} on a UTC day"
+    asks = "as often as it likes" if rate is None else f"up to {rate} times a minute"
+    return f"{spends}, {asks}"
+
+
+def _list(stack: DeployedStack, *, as_json: bool) -> None:
+    keys = stack.keys.list()
+    if as_json:
+        lines = [
+            KeyLine(
+                id=api_key.key_id,
+                name=api_key.name,
+                owner=api_key.owner,
+                scopes=api_key.scopes,
+                daily_budget_usd=_write_budget(api_key),
+                rate_per_minute=api_key.rate_per_minute,
+                webhook_url=api_key.webhook_url,
+                created_at=api_key.created_at,
+                revoked_at=api_key.revoked_at,
+            )
+            for api_key in keys
+        ]
+        sys.stdout.write(_KEY_LINES.dump_json(lines, indent=2).decode() + "\n")
+        return
+    if not keys:
+        open_console().print(f"{stack.name} has no keys yet. mediaposter keys create NAME makes one.")
+        return
+    table = create_table("KEY_ID", "name", "owner", "scopes", "$ a day", "a minute", "made", "revoked", "webhook")
+    for api_key in keys:
+        table.add_row(
+            api_key.key_id,
+            api_key.name,
+            api_key.owner,
+            " ".join(api_key.scopes),
+            _write_budget(api_key) or "",
+            str(api_key.rate_per_minute or ""),
+            f"{api_key.created_at:%Y-%m-%d}",
+            f"{api_key.revoked_at:%Y-%m-%d}" if api_key.revoked_at else "",
+            api_key.webhook_url or "",
+        )
+    open_console().print(table)
+
+
+def _write_budget(api_key: ApiKey) -> str | None:
+    return None if api_key.daily_budget_micros is None else write_dollars(api_key.daily_budget_micros)
+
+
+def _revoke(key_id: str, stack: DeployedStack, now: datetime) -> None:
+    try:
+        api_key = stack.keys.revoke(key_id, now=now)
+    except NotFound as error:
+        raise NotFound(f"{stack.name} has no key with that id. mediaposter keys list shows those it has.") from error
+    open_console().print(
+        f"{api_key.key_id} ({api_key.name}) is revoked since {api_key.revoked_at:%Y-%m-%d %H:%M} UTC.\n"
+        "The stack does not know it any more. But API Gateway remembers for up to 5 minutes whom it let in, and a key "
+        "that was used just before works as long. To end that at once:\n\n"
+        f"aws apigateway flush-stage-authorizers-cache --rest-api-id {stack.api_id} --stage-name v1"
+    )

@@ -1,0 +1,138 @@
+"""Who is calling: what the routes learn from the authorizer, and what they let pass."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaposter.api.authorization import decide
+from mediaposter.api.caller import Caller, read_caller
+from mediaposter.errors import Forbidden
+from mediaposter.library.keys import ApiKey, Scope
+
+ARN = "arn:aws:execute-api:eu-central-1:123456789012:abc123/v1/GET/videos"
+# What API Gateway adds to the context of a Lambda authorizer.
+GATEWAYS_OWN = {"principalId": "key_1", "integrationLatency": 42}
+CONTEXT = {
+    "owner": "key_1",
+    "scopes": "read create",
+    "key": "key_2",
+    "daily_budget_micros": "5000000",
+    "rate_per_minute": "30",
+    "webhook_url": "https://hooks.example/videos",
+}
+
+
+def a_caller(*scopes: Scope) -> Caller:
+    return Caller(owner="key_1", scopes=frozenset(scopes))
+
+
+def test_a_caller_is_read_from_the_event_of_api_gateway() -> None:
+    event = APIGatewayProxyEvent({"requestContext": {"authorizer": {**GATEWAYS_OWN, **CONTEXT}}})
+
+    assert read_caller(event.request_context.authorizer) == Caller(
+        owner="key_1",
+        key="key_2",
+        scopes=frozenset({Scope.READ, Scope.CREATE}),
+        daily_budget_micros=5_000_000,
+        rate_per_minute=30,
+        webhook_url="https://hooks.example/videos",
+    )
+
+
+def test_what_is_empty_is_not_limited() -> None:
+    caller = read_caller({**CONTEXT, "daily_budget_micros": "", "rate_per_minute": "", "webhook_url": ""})
+
+    assert (caller.daily_budget_micros, caller.rate_per_minute, caller.webhook_url) == (None, None, None)
+
+
+def test_an_answer_that_was_cached_before_an_update_is_still_understood() -> None:
+    assert read_caller({"owner": "key_1", "scopes": "read"}) == a_caller(Scope.READ)
+
+
+@pytest.mark.parametrize(
+    ("authorizer", "problem"),
+    [
+        ({}, "owner"),
+        ({"owner": "key_1"}, "scopes"),
+        ({"scopes": "admin"}, "owner"),
+        ({**CONTEXT, "scopes": "everything"}, "'everything' is not a valid Scope"),
+        ({**CONTEXT, "daily_budget_micros": "5.00"}, r"invalid literal for int.*5\.00"),
+        ({**CONTEXT, "rate_per_minute": "many"}, "invalid literal for int.*many"),
+    ],
+)
+def test_what_no_authorizer_of_ours_said_lets_nobody_in(authorizer: dict[str, str], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        read_caller(authorizer)
+
+
+@given(
+    scopes=st.lists(st.sampled_from(Scope), min_size=1, unique=True),
+    daily_budget_micros=st.none() | st.integers(1, 10**15),
+    rate_per_minute=st.none() | st.integers(1, 10**6),
+    webhook_url=st.none() | st.just("https://hooks.example/videos?a=b"),
+)
+def test_the_routes_learn_what_is_kept_with_the_key(
+    scopes: list[Scope], daily_budget_micros: int | None, rate_per_minute: int | None, webhook_url: str | None
+) -> None:
+    api_key = ApiKey(
+        key_hash="0" * 64,
+        owner="key_1",
+        key_id="key_2",
+        name="laptop",
+        scopes=tuple(scopes),
+        daily_budget_micros=daily_budget_micros,
+        rate_per_minute=rate_per_minute,
+        webhook_url=webhook_url,
+        created_at=datetime(2026, 12, 1, tzinfo=UTC),
+    )
+    context = decide(api_key, ARN).model_dump(by_alias=True, exclude_none=True)["context"]
+
+    assert all(type(value) is str for value in context.values())
+    assert read_caller(context) == Caller(
+        owner="key_1",
+        key="key_2",
+        scopes=frozenset(scopes),
+        daily_budget_micros=daily_budget_micros,
+        rate_per_minute=rate_per_minute,
+        webhook_url=webhook_url,
+    )
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_a_scope_lets_its_own_pass(scope: Scope) -> None:
+    a_caller(scope).require(scope)
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_admin_includes_every_scope(scope: Scope) -> None:
+    a_caller(Scope.ADMIN).require(scope)
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_no_other_scope_stands_in_for_one(scope: Scope) -> None:
+    others = [other for other in Scope if other not in {scope, Scope.ADMIN}]
+
+    with pytest.raises(Forbidden) as caught:
+        a_caller(*others).require(scope)
+
+    assert (caught.value.code, caught.value.scope) == ("insufficient_scope", scope)
+    assert caught.value.message == str(caught.value)
+    assert f"the scope {scope}." in caught.value.message
+    assert f"mediaposter keys create NAME --scope {scope}" in caught.value.message
+
+
+def test_an_owners_own_things_are_seen() -> None:
+    assert a_caller(Scope.READ).may_see("key_1")
+
+
+def test_another_owners_things_are_not_seen() -> None:
+    assert not a_caller(Scope.READ, Scope.CREATE, Scope.PUBLISH).may_see("key_10")
+
+
+def test_an_admin_sees_every_owners_things() -> None:
+    assert a_caller(Scope.ADMIN).may_see("key_10")

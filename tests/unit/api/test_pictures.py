@@ -1,0 +1,515 @@
+"""Reference pictures: what is told of them by their content, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import random
+import struct
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import ValidationError
+
+from mediaposter.api.pictures import (
+    PICTURE_MAX_BYTES,
+    REQUEST_PICTURE_MAX_BYTES,
+    PictureUrl,
+    UploadedPicture,
+    UploadReference,
+    check_https_url,
+    read_input_reference,
+)
+from mediaposter.errors import InvalidRequest
+
+UPLOAD_ID = "upload_" + "0123456789abcdef" * 2
+
+
+def draw(kind: str, *, width: int = 90, height: int = 160, mode: str = "RGB", **options: Any) -> bytes:
+    """Draw noise, so that there are pixels to cut off."""
+    channels = len(Image.new(mode, (1, 1)).getbands())
+    image = Image.frombytes(mode, (width, height), random.Random(0).randbytes(width * height * channels))
+    drawn = io.BytesIO()
+    image.save(drawn, kind, **options)
+    return drawn.getvalue()
+
+
+def draw_animation() -> bytes:
+    drawn = io.BytesIO()
+    frames = [Image.new("RGB", (90, 160), colour) for colour in ("red", "blue")]
+    frames[0].save(drawn, "WEBP", save_all=True, append_images=frames[1:])
+    return drawn.getvalue()
+
+
+PNG = draw("PNG")
+JPEG = draw("JPEG")
+VP8 = draw("WEBP", quality=50)
+VP8L = draw("WEBP", lossless=True)
+VP8X = draw("WEBP", quality=50, mode="RGBA")
+VP8X_LOSSLESS = draw("WEBP", lossless=True, icc_profile=b"a profile")
+PICTURES = {
+    "png": (PNG, "image/png"),
+    "png with a palette": (draw("PNG", mode="P"), "image/png"),
+    "jpeg": (JPEG, "image/jpeg"),
+    "progressive jpeg": (draw("JPEG", progressive=True), "image/jpeg"),
+    "grey jpeg": (draw("JPEG", mode="L"), "image/jpeg"),
+    "cmyk jpeg": (draw("JPEG", mode="CMYK"), "image/jpeg"),
+    "jpeg with restarts": (draw("JPEG", restart_marker_rows=1), "image/jpeg"),
+    "vp8": (VP8, "image/webp"),
+    "vp8l": (VP8L, "image/webp"),
+    "vp8x": (VP8X, "image/webp"),
+    "vp8x, lossless": (VP8X_LOSSLESS, "image/webp"),
+}
+WHOLE = {"png": PNG, "jpeg": JPEG, "vp8": VP8, "vp8l": VP8L, "vp8x": VP8X}
+
+
+def refusal_of(value: object) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as refusal:
+        read_input_reference(value)
+    assert refusal.value.param == "input_reference"
+    assert refusal.value.message.startswith("The reference picture cannot be used: ")
+    assert refusal.value.message.endswith(".")
+    return refusal.value
+
+
+# What a file is
+
+
+@pytest.mark.parametrize(("content", "content_type"), PICTURES.values(), ids=PICTURES)
+def test_a_picture_is_told_and_measured_by_its_content(content: bytes, content_type: str) -> None:
+    picture = UploadedPicture.read(content)
+
+    assert (picture.content_type, picture.width, picture.height) == (content_type, 90, 160)
+    assert picture.content == content
+
+
+def test_the_pictures_of_these_tests_are_of_the_three_kinds_of_webp() -> None:
+    assert [content[12:16] for content in (VP8, VP8L, VP8X, VP8X_LOSSLESS)] == [b"VP8 ", b"VP8L", b"VP8X", b"VP8X"]
+
+
+def test_a_thumbnail_within_a_jpeg_is_not_taken_for_it() -> None:
+    thumbnail = draw("JPEG", width=10, height=10)
+    segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+
+    picture = UploadedPicture.read(JPEG[:2] + segment + JPEG[2:])
+
+    assert (picture.width, picture.height) == (90, 160)
+
+
+def test_what_comes_after_the_end_of_a_picture_does_not_matter() -> None:
+    for content in WHOLE.values():
+        assert UploadedPicture.read(content + b"a camera's note").width == 90
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x", b"GIF89a" + b"\0" * 100, b"<svg/>", b"\0" * 100, b"\x89PNG", b"\xff\xd8", b"RIFF\0\0\0\0WAVE"],
+)
+def test_what_is_no_picture_is_refused(content: bytes) -> None:
+    assert refusal_of(content).code == "invalid_value"
+
+
+# What is wrong with it
+
+
+@pytest.mark.parametrize("content", WHOLE.values(), ids=WHOLE)
+def test_a_truncated_picture_is_refused_wherever_it_ends(content: bytes) -> None:
+    for size in range(0, len(content), 7):
+        refusal_of(content[:size])
+    refusal_of(content[:-1])
+
+
+def test_a_damaged_png_is_refused() -> None:
+    for position in (18, 30, len(PNG) // 2):
+        damaged = bytearray(PNG)
+        damaged[position] ^= 1
+        assert "checksum" in refusal_of(bytes(damaged)).message
+
+
+def write_png(*chunks: tuple[bytes, bytes]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def a_header(**changes: int) -> tuple[bytes, bytes]:
+    fields = {"width": 90, "height": 160, "depth": 8, "colour": 2, "compression": 0, "filter": 0, "interlace": 0}
+    return b"IHDR", struct.pack(">IIBBBBB", *{**fields, **changes}.values())
+
+
+PIXELS = (b"IDAT", b"x")
+END = (b"IEND", b"")
+
+
+def test_a_png_written_by_hand_is_read() -> None:
+    assert UploadedPicture.read(write_png(a_header(interlace=1), PIXELS, END)).height == 160
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        (PIXELS, a_header(), END),
+        ((b"IHDX", a_header()[1]), PIXELS, END),
+        ((b"IHDR", b"x" * 12), PIXELS, END),
+        (a_header(depth=3), PIXELS, END),
+        (a_header(colour=1), PIXELS, END),
+        (a_header(colour=2, depth=1), PIXELS, END),
+        (a_header(compression=1), PIXELS, END),
+        (a_header(filter=1), PIXELS, END),
+        (a_header(interlace=2), PIXELS, END),
+        (a_header(), END),
+        (a_header(), (b"IDAT", b""), END),
+        (a_header(), PIXELS),
+    ],
+)
+def test_a_png_whose_parts_do_not_fit_is_refused(chunks: tuple[tuple[bytes, bytes], ...]) -> None:
+    assert "as image/png it" in refusal_of(write_png(*chunks)).message
+
+
+def a_frame(marker: int = 0xC0, *, components: int = 3, size: int = 17) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">HBHHB", size, 8, 160, 90, components) + b"\0" * (size - 8)
+
+
+SCAN = b"\xff\xda\0\x02pixels\xff\0\xff\xd0more"
+JPEG_END = b"\xff\xd9"
+
+
+@pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2])
+def test_a_jpeg_written_by_hand_is_read(marker: int) -> None:
+    picture = UploadedPicture.read(b"\xff\xd8\xff\x01\xff\xff\xff" + a_frame(marker)[1:] + SCAN + JPEG_END)
+
+    assert (picture.width, picture.height) == (90, 160)
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        SCAN + JPEG_END,
+        a_frame() + JPEG_END,
+        a_frame() + SCAN,
+        a_frame() + b"\xff\xda\0\x02" + JPEG_END,
+        a_frame() + a_frame() + SCAN + JPEG_END,
+        a_frame(0xC3) + SCAN + JPEG_END,
+        a_frame(0xC9) + SCAN + JPEG_END,
+        a_frame(components=2, size=14) + SCAN + JPEG_END,
+        a_frame() + b"\xff\xda\0\0pixels" + JPEG_END,
+        a_frame() + b"\xff\xda\0\x01pixels" + JPEG_END,
+        a_frame(size=16) + SCAN + JPEG_END,
+        b"\xff\xc0\0\x04\0\0" + SCAN + JPEG_END,
+        b"\xff\xe0\0\x01" + a_frame() + SCAN + JPEG_END,
+        b"\xff\xe0\0\0" + a_frame() + SCAN + JPEG_END,
+        b"\xff\xe0\xff\xff" + a_frame() + SCAN + JPEG_END,
+        b"\xff\0\0\x02" + a_frame() + SCAN + JPEG_END,
+        b"\xff\xd8\0\x02" + a_frame() + SCAN + JPEG_END,
+        JPEG_END + b"\0\x02" + a_frame() + SCAN + JPEG_END,
+        b"\xff" * 1_000_000,
+    ],
+    ids=lambda segments: segments[:12].hex(),
+)
+def test_a_jpeg_whose_parts_do_not_fit_is_refused(segments: bytes) -> None:
+    # A filler makes of the start alone what a JPEG begins with.
+    assert "as image/jpeg it" in refusal_of(b"\xff\xd8\xff" + segments).message
+
+
+def test_a_jpeg_of_a_kind_that_few_programs_read_is_refused_as_one() -> None:
+    content = b"\xff\xd8" + a_frame(0xC3) + SCAN + JPEG_END
+
+    assert "neither baseline nor progressive" in refusal_of(content).message
+
+
+def write_webp(*chunks: tuple[bytes, bytes], size: int | None = None) -> bytes:
+    written = b"WEBP" + b"".join(
+        kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for kind, data in chunks
+    )
+    return b"RIFF" + struct.pack("<I", len(written) if size is None else size) + written
+
+
+def a_canvas(width: int = 90, height: int = 160, *, flags: int = 0) -> tuple[bytes, bytes]:
+    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return b"VP8X", bytes([flags, 0, 0, 0]) + sides
+
+
+LOSSY = (b"VP8 ", VP8[20 : 20 + int.from_bytes(VP8[16:20], "little")])
+LOSSLESS = (b"VP8L", VP8L[20 : 20 + int.from_bytes(VP8L[16:20], "little")])
+
+
+def with_byte(chunk: tuple[bytes, bytes], position: int, value: int) -> tuple[bytes, bytes]:
+    kind, data = chunk
+    return kind, data[:position] + bytes([value]) + data[position + 1 :]
+
+
+@pytest.mark.parametrize("chunks", [(LOSSY,), (LOSSLESS,), (a_canvas(), (b"ICCP", b"odd"), LOSSY)])
+def test_a_webp_written_by_hand_is_read(chunks: tuple[tuple[bytes, bytes], ...]) -> None:
+    picture = UploadedPicture.read(write_webp(*chunks))
+
+    assert (picture.width, picture.height) == (90, 160)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        write_webp(),
+        write_webp(a_canvas()),
+        write_webp((b"EXIF", b"xx")),
+        write_webp(a_canvas(), a_canvas(), LOSSY),
+        write_webp(a_canvas(91), LOSSY),
+        write_webp(a_canvas(height=161), LOSSLESS),
+        write_webp((b"VP8X", b"short"), LOSSY),
+        write_webp((b"VP8 ", b"short")),
+        write_webp((b"VP8L", b"\x2f")),
+        write_webp(with_byte(LOSSY, 0, LOSSY[1][0] | 1)),
+        write_webp(with_byte(LOSSY, 3, 0)),
+        write_webp(with_byte(LOSSY, 2, 0xFF)),
+        write_webp(with_byte(LOSSLESS, 0, 0)),
+        write_webp(with_byte(LOSSLESS, 4, LOSSLESS[1][4] | 0x20)),
+        write_webp(LOSSY, size=len(LOSSY[1])),
+        write_webp(LOSSY, size=1_000_000),
+        write_webp(LOSSY, size=0),
+    ],
+)
+def test_a_webp_whose_parts_do_not_fit_is_refused(content: bytes) -> None:
+    assert "as image/webp it" in refusal_of(content).message
+
+
+def test_an_animation_is_refused_as_one() -> None:
+    assert "animation" in refusal_of(draw_animation()).message
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 8_192), (8_192, 64)])
+def test_a_picture_may_be_this_small_and_this_large(width: int, height: int) -> None:
+    picture = UploadedPicture.read(draw("PNG", width=width, height=height, mode="L"))
+
+    assert (picture.width, picture.height) == (width, height)
+
+
+@pytest.mark.parametrize("side", [0, 1, 63, 8_193, 2**31])
+def test_a_smaller_or_larger_picture_is_refused_with_its_size(side: int) -> None:
+    for header in (a_header(width=side), a_header(height=side)):
+        assert str(side) in refusal_of(write_png(header, PIXELS, END)).message
+
+
+def test_a_picture_of_too_many_bytes_is_refused() -> None:
+    padding = (b"tEXt", b"x" * (PICTURE_MAX_BYTES - len(write_png(a_header(), PIXELS, (b"tEXt", b""), END))))
+    longest = write_png(a_header(), PIXELS, padding, END)
+
+    assert len(UploadedPicture.read(longest).content) == PICTURE_MAX_BYTES
+    with pytest.raises(InvalidRequest) as refusal:
+        UploadedPicture.read(longest + b"x")
+    assert (refusal.value.param, refusal.value.code) == ("input_reference", "request_too_large")
+
+
+@given(
+    kind=st.sampled_from(sorted(WHOLE)),
+    changes=st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=8),
+    size=st.integers(0, 100_000),
+)
+def test_whatever_is_in_a_file_it_is_read_or_refused(kind: str, changes: list[tuple[int, int]], size: int) -> None:
+    content = bytearray(WHOLE[kind][:size])
+    for position, value in changes:
+        if position < len(content):
+            content[position] = value
+    try:
+        picture = UploadedPicture.read(bytes(content))
+    except InvalidRequest as refusal:
+        assert refusal.param == "input_reference"  # noqa: PT017 (either is right)
+    else:
+        assert 64 <= picture.width <= 8_192
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x40\0\0\0WEBP"]))
+def test_bytes_at_random_are_no_picture(content: bytes, start: bytes) -> None:
+    refusal_of(start + content)
+
+
+# What a request says of its picture
+
+
+def test_a_file_is_a_picture() -> None:
+    assert read_input_reference(PNG) == UploadedPicture.read(PNG)
+
+
+def test_a_url_may_be_written_alone_or_by_its_name() -> None:
+    expected = PictureUrl(url="https://example.com/kite.png?size=2")
+
+    assert read_input_reference("https://example.com/kite.png?size=2") == expected
+    assert read_input_reference({"image_url": "https://example.com/kite.png?size=2"}) == expected
+    assert read_input_reference(expected) is expected
+
+
+def test_an_upload_may_be_written_alone_or_by_its_name() -> None:
+    assert read_input_reference(UPLOAD_ID) == UploadReference(upload_id=UPLOAD_ID)
+    assert read_input_reference({"upload_id": UPLOAD_ID}) == UploadReference(upload_id=UPLOAD_ID)
+
+
+@pytest.mark.parametrize(
+    "upload_id",
+    [
+        "upload_",
+        "upload_1",
+        UPLOAD_ID[:-1],
+        UPLOAD_ID + "0",
+        UPLOAD_ID + "\n",
+        UPLOAD_ID[:-1] + "A",
+        "UPLOAD_" + "0" * 32,
+    ],
+)
+def test_an_upload_of_another_name_is_refused(upload_id: str) -> None:
+    refusal_of({"upload_id": upload_id})
+    refusal_of(upload_id)
+
+
+def a_data_url(content: bytes, start: str = "data:image/png;base64,") -> str:
+    return start + base64.b64encode(content).decode()
+
+
+@pytest.mark.parametrize("start", ["data:image/png;base64,", "data:image/jpeg;base64,", "DATA:IMAGE/PNG;x=y;BASE64,"])
+def test_a_data_url_is_the_picture_in_it_whatever_it_calls_it(start: str) -> None:
+    assert read_input_reference(a_data_url(PNG, start)) == UploadedPicture.read(PNG)
+    assert read_input_reference({"image_url": a_data_url(PNG, start)}) == UploadedPicture.read(PNG)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "data:",
+        "data:,",
+        "data:image/png;base64",
+        "data:image/png;base64,",
+        "data:image/png;base64,####",
+        "data:image/png;base64,ü",
+        "data:image/png;base64,AAA",
+        "data:image/png,x",
+        a_data_url(PNG, "data:image/png,"),
+        a_data_url(PNG, "data:text/html;base64,"),
+        a_data_url(b"no picture"),
+        a_data_url(PNG[:-9]),
+        a_data_url(PNG) + "\n",
+    ],
+)
+def test_a_data_url_without_a_picture_in_it_is_refused(url: str) -> None:
+    refusal_of({"image_url": url})
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+def test_a_picture_too_large_for_a_request_is_refused_with_the_way_round(padding: int) -> None:
+    content = b"\0" * (REQUEST_PICTURE_MAX_BYTES + 1 + padding)
+    for value in (content, a_data_url(content)):
+        refusal = refusal_of(value)
+        assert refusal.code == "request_too_large"
+        assert "POST /uploads" in refusal.message
+        assert str(len(content)) in refusal.message
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+def test_a_picture_that_just_fits_a_request_is_taken(padding: int) -> None:
+    longest = PNG + b"\0" * (REQUEST_PICTURE_MAX_BYTES - padding - len(PNG))
+
+    assert read_input_reference(longest) == read_input_reference(a_data_url(longest)) == UploadedPicture.read(longest)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        1,
+        True,
+        None,
+        [],
+        {},
+        [UPLOAD_ID],
+        {"image_url": 1},
+        {"image_url": None},
+        {"image_url": {"url": "https://example.com"}},
+        {"upload_id": ["x"]},
+        {"upload_id": UPLOAD_ID, "image_url": "https://example.com"},
+        {"file_id": "file-1"},
+        {"url": "https://example.com"},
+    ],
+)
+def test_a_reference_of_another_shape_is_refused(value: object) -> None:
+    assert refusal_of(value).code == "invalid_value"
+
+
+# URLs
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://example.com", "HTTPS://example.com:8443/a?b=c#d", "https://[2001:db8::1]/", "https://xn--4ca.com/%20"],
+)
+def test_an_https_url_is_taken_as_it_is(url: str) -> None:
+    assert check_https_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "example.com",
+        "http://example.com",
+        "ftp://example.com",
+        "file:///etc/passwd",
+        "https://",
+        "https:///path",
+        "https:example.com",
+        "https://[::1",
+        "https://[x]/",
+        "https://example.com:99999/",
+        "https://example.com:port/",
+        "https://user@example.com/",
+        "https://user:secret@example.com/",
+        "https://@example.com/",
+        "https://example.com\\@evil.example/",
+        "https://example.com/a b",
+        "https://example.com/\n",
+        "https://example.com/\0",
+        " https://example.com",
+        "https://exämple.com",
+        "https://example.com/" + "x" * 2_030,
+        "javascript:alert(1)",
+    ],
+)
+def test_what_is_no_plain_https_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match="must be") as refusal:
+        check_https_url(url)
+    assert "secret" not in str(refusal.value)
+    refusal_of({"image_url": url})
+    with pytest.raises(ValidationError):
+        PictureUrl(url=url)
+
+
+def test_a_url_may_have_2048_characters() -> None:
+    assert check_https_url("https://example.com/" + "x" * 2_028)
+
+
+@given(st.text())
+def test_whatever_the_url_it_is_read_or_refused(text: str) -> None:
+    for url in (text, f"https://{text}", f"https://[{text}]/", f"data:{text}", f"upload_{text}"):
+        try:
+            read_input_reference(url)
+        except InvalidRequest as refusal:
+            assert len(refusal.message) < 400  # noqa: PT017 (either is right)
+
+
+# What is written down of it
+
+
+def test_in_json_a_picture_is_its_hash() -> None:
+    written = json.loads(UploadedPicture.read(PNG).model_dump_json())
+
+    assert written == {
+        "content": hashlib.sha256(PNG).hexdigest(),
+        "content_type": "image/png",
+        "width": 90,
+        "height": 160,
+    }
+
+
+def test_the_bytes_of_a_picture_are_not_shown() -> None:
+    assert repr(UploadedPicture.read(PNG)) == "UploadedPicture(content_type='image/png', width=90, height=160)"

@@ -1,0 +1,47 @@
+"""A stack in memory, and what a command ended with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mediaposter.cli.deployed_stack import DeployedStack
+from mediaposter.config import Settings
+from mediaposter.library.keys import KeyRing
+from tests.fakes.table import InMemoryTable
+
+BASE_URL = "https://abc123.execute-api.eu-central-1.amazonaws.com/v1"
+
+
+class Outcome(NamedTuple):
+    """What a command ended with."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+class StackInMemory:
+    """A stack, and by which name and address it was looked for."""
+
+    def __init__(self) -> None:
+        self.table = InMemoryTable()
+        self.keys = KeyRing(self.table)
+        self.files: dict[str, str] = {}
+        self.settings = Settings()
+        self.looked_for: list[tuple[str, str | None]] = []
+
+    def open(self, name: str, *, endpoint_url: str | None) -> DeployedStack:
+        """Find it, as the command line does."""
+        self.looked_for.append((name, endpoint_url))
+        return DeployedStack(
+            name=name,
+            base_url=BASE_URL,
+            api_id="abc123",
+            keys=self.keys,
+            read_file=self.files.__getitem__,
+            settings=self.settings,
+        )

@@ -1,0 +1,229 @@
+"""A stack is found by its name at AWS, and what hinders that is told in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import CredentialRetrievalError, EndpointConnectionError, PartialCredentialsError
+from moto import mock_aws
+
+from checks.cloudformation import read_template
+from mediaposter.cli import main
+from mediaposter.cli.deployed_stack import explain_aws_errors, open_stack
+from mediaposter.errors import ConfigurationError
+from mediaposter.library.keys import Scope
+from tests.builders import NOW
+
+TEMPLATE = Path(__file__).parents[3] / "template.yaml"
+SCHEMA = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+OUTPUTS = {
+    "BaseUrl": "https://abc123.execute-api.eu-central-1.amazonaws.com/v1",
+    "ApiId": "abc123",
+    "LibraryTable": "library",
+    "VideoBucket": "videos-of-the-stack",
+    "StateMachineArn": "arn:aws:states:eu-central-1:123456789012:stateMachine:video",
+}
+PARAMETERS = {"ModelAliases": "sora-2=gen4.5", "CatalogKey": "config/catalog.toml", "FallbackModels": ""}
+NO_SUCH_STACK = {"Code": "ValidationError", "Message": "Stack with id studio does not exist"}
+NOBODY = {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+}
+
+ACCESS_DENIED = {"Code": "AccessDenied", "Message": "You may not."}
+
+Describe = Callable[..., boto3.Session]
+
+
+def refuse(error: dict[str, str], **_: object) -> Any:
+    """Answer a call before it is made, as botocore's own Stubber does."""
+    return AWSResponse("", 400, HTTPHeaders(), None), {"Error": error, "ResponseMetadata": {}}
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Take away whatever this machine knows of AWS."""
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "DEFAULT_REGION", "REGION", "PROFILE"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for name, value in NOBODY.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.fixture
+def describe(nobody: pytest.MonkeyPatch) -> Describe:
+    """Give a session in which CloudFormation describes a stack so."""
+
+    def make_session(
+        *, error: dict[str, str] | None = None, outputs: dict[str, str] = OUTPUTS, status: str = "UPDATE_COMPLETE"
+    ) -> boto3.Session:
+        stack = {
+            "StackName": "studio",
+            "StackStatus": status,
+            "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
+            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in PARAMETERS.items()],
+        }
+
+        def answer(params: dict[str, Any], **_: object) -> Any:
+            assert params["body"]["StackName"] == "studio"
+            return refuse(error) if error else (AWSResponse("", 200, HTTPHeaders(), None), {"Stacks": [stack]})
+
+        session = boto3.Session(
+            aws_access_key_id="testing", aws_secret_access_key="testing", region_name="eu-central-1"
+        )
+        session.events.register("before-call.cloudformation.DescribeStacks", answer)
+        return session
+
+    return make_session
+
+
+@pytest.fixture
+def services(describe: Describe) -> Iterator[boto3.Session]:
+    """Give a session with the table and the bucket of the stack."""
+    properties = read_template(TEMPLATE).resources["LibraryTable"].properties
+    with mock_aws():
+        session = describe()
+        session.client("dynamodb").create_table(TableName="library", **{name: properties[name] for name in SCHEMA})
+        session.client("s3").create_bucket(
+            Bucket=OUTPUTS["VideoBucket"], CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        yield session
+
+
+def find_refusal(session: boto3.Session | None, *, endpoint_url: str | None = None) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        open_stack("studio", endpoint_url=endpoint_url, session=session)
+    return str(caught.value)
+
+
+def test_a_stack_is_found_with_its_address_and_its_keys(services: boto3.Session) -> None:
+    stack = open_stack("studio", endpoint_url=None, session=services)
+
+    secret, api_key = stack.keys.create("laptop", scopes=(Scope.READ,), now=NOW)
+    assert (stack.name, stack.base_url, stack.api_id) == ("studio", OUTPUTS["BaseUrl"], "abc123")
+    assert stack.keys.find(secret) == api_key
+    assert stack.keys.list() == [api_key]
+
+
+def test_the_catalog_of_a_stack_is_read_as_its_functions_read_it(services: boto3.Session) -> None:
+    services.client("s3").put_object(
+        Bucket=OUTPUTS["VideoBucket"],
+        Key="config/catalog.toml",
+        Body=b'[models."gen4.5"]\nexpected_render_seconds = 7\n',
+    )
+
+    catalog = open_stack("studio", endpoint_url=None, session=services).read_catalog()
+
+    assert catalog.models["gen4.5"].expected_render_seconds == 7
+    assert catalog.aliases["sora-2"] == "gen4.5"
+
+
+def test_a_catalog_that_was_never_put_there_is_told(services: boto3.Session) -> None:
+    stack = open_stack("studio", endpoint_url=None, session=services)
+
+    with pytest.raises(ConfigurationError, match=r"There is no config/catalog\.toml in the bucket"):
+        stack.read_catalog()
+
+
+def test_a_catalog_that_may_not_be_read_is_told(describe: Describe) -> None:
+    session = describe()
+    session.events.register("before-call.s3.GetObject", partial(refuse, ACCESS_DENIED))
+
+    with pytest.raises(ConfigurationError, match=r"AWS refused GetObject \(AccessDenied\): You may not\."):
+        open_stack("studio", endpoint_url=None, session=session).read_catalog()
+
+
+def test_keys_that_may_not_be_read_are_told_on_stderr(describe: Describe, capsys: pytest.CaptureFixture[str]) -> None:
+    session = describe()
+    session.events.register("before-call.dynamodb.Query", partial(refuse, ACCESS_DENIED))
+
+    status = main(["keys", "list", "--stack", "studio"], open_stack=partial(open_stack, session=session))
+
+    assert (status, *capsys.readouterr()) == (1, "", "AWS refused Query (AccessDenied): You may not.\n")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_the_local_cloud_serves_the_api_at_an_address_of_its_own(describe: Describe, host: str) -> None:
+    stack = open_stack("studio", endpoint_url=f"http://{host}:4566", session=describe())
+
+    assert stack.base_url == "http://localhost:4566/_aws/execute-api/abc123/v1"
+
+
+def test_the_address_of_aws_may_stand_in_the_environment(nobody: pytest.MonkeyPatch, describe: Describe) -> None:
+    nobody.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+
+    stack = open_stack("studio", endpoint_url=None, session=describe())
+
+    assert stack.base_url == "http://localhost:4566/_aws/execute-api/abc123/v1"
+
+
+def test_a_stack_that_is_not_there_is_told_with_its_region(describe: Describe) -> None:
+    assert find_refusal(describe(error=NO_SUCH_STACK)) == (
+        "There is no stack studio in eu-central-1. Name yours with --stack, and its region with AWS_DEFAULT_REGION or "
+        "AWS_PROFILE."
+    )
+
+
+def test_another_refusal_is_not_taken_for_a_stack_that_is_not_there(describe: Describe) -> None:
+    error = {"Code": "ExpiredToken", "Message": "The security token included in the request is expired"}
+
+    assert find_refusal(describe(error=error)) == (
+        "AWS refused DescribeStacks (ExpiredToken): The security token included in the request is expired"
+    )
+
+
+def test_a_stack_of_something_else_is_told(describe: Describe) -> None:
+    sentence = find_refusal(describe(outputs={"Url": "https://example.com"}, status="CREATE_IN_PROGRESS"))
+
+    assert sentence.startswith("The stack studio (CREATE_IN_PROGRESS) is none of MediaPoster's, or not deployed yet")
+
+
+def test_who_has_no_credentials_is_told(nobody: pytest.MonkeyPatch) -> None:
+    nobody.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+    assert find_refusal(None).startswith("There are no AWS credentials here that work.")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+        CredentialRetrievalError(provider="process", error_msg="it ended with 1"),
+    ],
+)
+def test_credentials_that_do_not_work_are_told(error: Exception) -> None:
+    with pytest.raises(ConfigurationError, match="There are no AWS credentials here that work"), explain_aws_errors():
+        raise error
+
+
+def test_who_has_no_region_is_told(nobody: pytest.MonkeyPatch) -> None:
+    assert find_refusal(None).startswith("No AWS region is set. Set AWS_DEFAULT_REGION")
+
+
+def test_a_profile_that_is_not_there_is_told(nobody: pytest.MonkeyPatch) -> None:
+    nobody.setenv("AWS_PROFILE", "nobodys")
+
+    assert find_refusal(None) == "AWS could not be asked: The config profile (nobodys) could not be found"
+
+
+def test_an_address_that_is_none_is_told(describe: Describe) -> None:
+    assert find_refusal(describe(), endpoint_url="nowhere") == "The address of AWS is wrong: Invalid endpoint: nowhere"
+
+
+def test_a_cloud_that_does_not_answer_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="AWS could not be asked: Could not conn"), explain_aws_errors():
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1/")
+
+
+def test_a_fault_of_ours_stays_a_fault() -> None:
+    with pytest.raises(ZeroDivisionError), explain_aws_errors():
+        raise ZeroDivisionError

@@ -1,0 +1,236 @@
+"""`mediaposter keys`: a key is shown once, with what it may do and how it is used; it is listed and revoked."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import Any
+
+import pytest
+
+from mediaposter.library.keys import ApiKey, Scope
+from tests.builders import NOW
+from tests.unit.cli.stack import BASE_URL, Run, StackInMemory
+
+
+def read_secret(out: str) -> str:
+    """Find the key that was shown."""
+    (secret,) = re.findall(r"mp_[A-Za-z0-9_-]{43}", out)
+    return str(secret)
+
+
+def keep_key(stack: StackInMemory, name: str = "laptop", **fields: Any) -> ApiKey:
+    return stack.keys.create(name, scopes=(Scope.READ,), now=NOW, **fields)[1]
+
+
+class TestCreate:
+    def test_a_key_is_shown_once_and_works(self, run: Run, stack: StackInMemory) -> None:
+        outcome = run("keys", "create", "laptop")
+
+        found = stack.keys.find(read_secret(outcome.out))
+        assert found is not None
+        assert (found.name, found.scopes, found.created_at) == ("laptop", (Scope.READ, Scope.CREATE), NOW)
+        assert (outcome.status, outcome.err) == (0, "")
+
+    def test_how_to_use_it_is_told_with_the_variables_of_the_openai_sdk(self, run: Run) -> None:
+        out = run("keys", "create", "laptop").out
+
+        assert f"export OPENAI_BASE_URL={BASE_URL}\nexport OPENAI_API_KEY={read_secret(out)}\n" in out
+        assert "OpenAI(base_url=…, api_key=…)" in out
+        assert "shown now and never again" in out
+
+    def test_what_it_may_do_is_told(self, run: Run) -> None:
+        assert (
+            "It may read what its owner has, make videos; without a daily budget, as often as it likes."
+            in run("keys", "create", "laptop").out
+        )
+        everything = run(
+            *("keys", "create", "laptop", "--scope", "admin", "--scope", "publish"),
+            *("--daily-budget", "5.00", "--rate", "30", "--webhook-url", "https://hooks.example/videos"),
+        ).out
+        assert (
+            "It may post them, do everything, for every owner; up to $5.00 on a UTC day, up to 30 times" in everything
+        )
+        assert "told to https://hooks.example/videos." in everything
+
+    def test_a_key_gets_the_scopes_that_were_named_and_no_more(self, run: Run, stack: StackInMemory) -> None:
+        run("keys", "create", "laptop", "--scope", "publish", "--scope", "read", "--scope", "read")
+
+        assert stack.keys.list()[0].scopes == (Scope.READ, Scope.PUBLISH)
+
+    @pytest.mark.parametrize(
+        ("dollars", "micros"), [("5.00", 5_000_000), ("5", 5_000_000), ("0.10", 100_000), ("0.000001", 1)]
+    )
+    def test_a_budget_is_dollars_outside_and_micro_dollars_inside(
+        self, run: Run, stack: StackInMemory, dollars: str, micros: int
+    ) -> None:
+        run("keys", "create", "laptop", "--daily-budget", dollars)
+
+        assert stack.keys.list()[0].daily_budget_micros == micros
+
+    def test_the_other_limits_are_kept(self, run: Run, stack: StackInMemory) -> None:
+        run("keys", "create", "laptop", "--rate", "30", "--webhook-url", "https://hooks.example/videos")
+
+        kept = stack.keys.list()[0]
+        assert (kept.rate_per_minute, kept.webhook_url) == (30, "https://hooks.example/videos")
+
+    def test_a_second_key_may_have_the_owner_of_the_first(self, run: Run, stack: StackInMemory) -> None:
+        first = keep_key(stack)
+
+        outcome = run("keys", "create", "laptop, again", "--owner", first.owner)
+
+        assert {api_key.owner for api_key in stack.keys.list()} == {first.owner}
+        assert f"of the owner {first.owner}." in outcome.out
+
+    @pytest.mark.parametrize(
+        ("argument", "sentence"),
+        [
+            (("--scope", "everything"), "argument --scope: invalid choice: 'everything'"),
+            (("--daily-budget", "five"), "argument --daily-budget: an amount is in dollars and more than nothing"),
+            (("--daily-budget", "0"), "more than nothing"),
+            (("--daily-budget", "0.00"), "more than nothing"),
+            (("--daily-budget", "-1"), "--daily-budget"),
+            (("--daily-budget", "1e9"), "more than nothing"),
+            (("--daily-budget", "NaN"), "more than nothing"),
+            (("--daily-budget", "0.0000001"), "more than nothing"),
+            (("--daily-budget", "1234567890"), "more than nothing"),
+            (("--daily-budget", "\u0665"), "more than nothing"),
+            (("--rate", "0"), "argument --rate: a count is a whole number above zero"),
+            (("--rate", "1.5"), "above zero"),
+            (("--owner", "a#b"), "argument --owner: an owner has 1 to 64 letters"),
+            (("--webhook-url", "http://hooks.example"), "argument --webhook-url: a webhook's URL is https"),
+            (("--webhook-url", "https://[hooks"), "argument --webhook-url: "),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused_in_a_sentence_and_makes_no_key(
+        self, run: Run, stack: StackInMemory, argument: tuple[str, str], sentence: str
+    ) -> None:
+        outcome = run("keys", "create", "laptop", *argument)
+
+        assert (outcome.status, outcome.out) == (2, "")
+        assert sentence in outcome.err
+        assert outcome.err.startswith("mediaposter keys create: ")
+        assert outcome.err.count("\n") == 1
+        assert stack.looked_for == []
+
+    def test_a_name_that_a_list_could_not_show_is_refused(self, run: Run) -> None:
+        outcome = run("keys", "create", "\x1b[31m")
+
+        assert (outcome.status, "argument NAME: a name has 1 to 100 characters" in outcome.err) == (2, True)
+
+    def test_the_key_is_in_no_log(self, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+
+        secret = read_secret(run("keys", "create", "laptop").out)
+
+        assert secret not in caplog.text
+
+    def test_the_stack_is_the_one_that_was_named(self, run: Run, stack: StackInMemory) -> None:
+        run("keys", "create", "laptop")
+        run("keys", "create", "laptop", "--stack", "other", "--endpoint-url", "http://127.0.0.1:4566")
+
+        assert stack.looked_for == [("mediaposter", None), ("other", "http://127.0.0.1:4566")]
+
+
+class TestList:
+    def test_keys_are_listed_with_all_but_the_key(self, run: Run, stack: StackInMemory) -> None:
+        api_key = keep_key(
+            stack,
+            owner="studio",
+            daily_budget_micros=5_250_000,
+            rate_per_minute=30,
+            webhook_url="https://hooks.example/",
+        )
+
+        outcome = run("keys", "list")
+
+        title, line = outcome.out.splitlines()
+        assert title.split() == [
+            "KEY_ID",
+            "name",
+            "owner",
+            "scopes",
+            "$",
+            "a",
+            "day",
+            "a",
+            "minute",
+            "made",
+            "revoked",
+            "webhook",
+        ]
+        assert line.split() == [
+            *(api_key.key_id, "laptop", "studio", "read", "5.25", "30", "2026-12-01", "https://hooks.example/")
+        ]
+        assert api_key.key_hash not in outcome.out
+
+    def test_a_name_is_shown_as_it_is(self, run: Run, stack: StackInMemory) -> None:
+        keep_key(stack, "[red]a[/] :smile: [")
+
+        assert "[red]a[/] :smile: [" in run("keys", "list").out
+
+    def test_a_long_line_is_not_broken_where_there_is_no_terminal(self, run: Run, stack: StackInMemory) -> None:
+        keep_key(stack, "n" * 100, owner="o" * 64, webhook_url="https://hooks.example/" + "w" * 300)
+
+        assert len(run("keys", "list").out.splitlines()) == 2
+
+    def test_a_stack_without_keys_says_how_to_make_one(self, run: Run) -> None:
+        assert run("keys", "list").out == "mediaposter has no keys yet. mediaposter keys create NAME makes one.\n"
+
+    def test_keys_are_listed_as_json_for_scripts(self, run: Run, stack: StackInMemory) -> None:
+        limited = keep_key(stack, owner="studio", daily_budget_micros=5_000_001, rate_per_minute=30)
+        unlimited = keep_key(stack, "phone")
+        stack.keys.revoke(unlimited.key_id, now=NOW)
+
+        lines = {line["id"]: line for line in json.loads(run("keys", "list", "--json").out)}
+
+        assert lines[limited.key_id] == {
+            "id": limited.key_id,
+            "name": "laptop",
+            "owner": "studio",
+            "scopes": ["read"],
+            "daily_budget_usd": "5.000001",
+            "rate_per_minute": 30,
+            "webhook_url": None,
+            "created_at": "2026-12-01T12:00:00Z",
+            "revoked_at": None,
+        }
+        assert lines[unlimited.key_id]["daily_budget_usd"] is None
+        assert lines[unlimited.key_id]["revoked_at"] == "2026-12-01T12:00:00Z"
+
+    def test_no_keys_are_an_empty_list(self, run: Run) -> None:
+        assert json.loads(run("keys", "list", "--json").out) == []
+
+
+class TestRevoke:
+    def test_a_key_is_revoked(self, run: Run, stack: StackInMemory) -> None:
+        secret, api_key = stack.keys.create("laptop", scopes=(Scope.READ,), now=NOW)
+
+        outcome = run("keys", "revoke", api_key.key_id)
+
+        assert stack.keys.find(secret) is None
+        assert outcome.status == 0
+        assert f"{api_key.key_id} (laptop) is revoked since 2026-12-01 12:00 UTC." in outcome.out
+
+    def test_how_long_the_gateway_remembers_a_key_is_told_and_how_to_end_it(
+        self, run: Run, stack: StackInMemory
+    ) -> None:
+        out = run("keys", "revoke", keep_key(stack).key_id).out
+
+        assert "API Gateway remembers for up to 5 minutes" in out
+        assert "aws apigateway flush-stage-authorizers-cache --rest-api-id abc123 --stage-name v1\n" in out
+
+    def test_to_revoke_a_key_again_says_the_same(self, run: Run, stack: StackInMemory) -> None:
+        api_key = keep_key(stack)
+
+        assert run("keys", "revoke", api_key.key_id) == run("keys", "revoke", api_key.key_id)
+
+    def test_a_key_that_is_not_there_is_told_and_not_repeated(self, run: Run) -> None:
+        outcome = run("keys", "revoke", "mp_pasted-by-mistake")
+
+        assert outcome == (
+            1,
+            "",
+            "mediaposter has no key with that id. mediaposter keys list shows those it has.\n",
+        )

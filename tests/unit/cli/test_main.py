@@ -1,0 +1,97 @@
+"""What holds for every command: its help, its exit status, and what it says when a part is not installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.unit.cli.stack import Run
+from tests.unit.functions.stack import REPOSITORY
+
+_PROGRAM = """
+import sys
+for name in {missing}:
+    sys.modules[name] = None
+from mediaposter.cli import main
+sys.exit(main({argv}))
+"""
+
+
+def run_without(missing: list[str], argv: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command in an interpreter that has not all of the extras."""
+    return subprocess.run(
+        [sys.executable, "-c", _PROGRAM.format(missing=missing, argv=argv)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "layers" / "mediaposter")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_help_names_the_commands(run: Run) -> None:
+    outcome = run("--help")
+
+    assert outcome.status == 0
+    assert "make, list and revoke API keys" in outcome.out
+
+
+@pytest.mark.parametrize("argv", [("keys", "--help"), ("keys", "create", "--help"), ("models", "--help")])
+def test_every_command_has_a_help_of_its_own(run: Run, argv: tuple[str, ...]) -> None:
+    outcome = run(*argv)
+
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.startswith(f"usage: mediaposter {' '.join(argv[:-1])} ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        ((), "mediaposter: the following arguments are required: COMMAND; see mediaposter --help.\n"),
+        (("videos",), "mediaposter: argument COMMAND: invalid choice: 'videos'"),
+        (("keys",), "mediaposter keys: the following arguments are required: COMMAND; see mediaposter keys --help.\n"),
+        (("keys", "list", "--all"), "unrecognized arguments: --all"),
+        (("keys", "create"), "the following arguments are required: NAME"),
+    ],
+)
+def test_a_command_line_that_is_wrong_ends_with_2_and_a_sentence(
+    run: Run, argv: tuple[str, ...], sentence: str
+) -> None:
+    outcome = run(*argv)
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert sentence in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "argv", "named"),
+    [
+        (["boto3"], ["keys", "list"], "boto3"),
+        (["boto3"], ["models", "--stack", "studio"], "boto3"),
+        (["rich"], ["models"], "rich"),
+        (["rich", "boto3"], ["keys", "create", "laptop"], "rich"),
+    ],
+)
+def test_a_part_that_is_not_installed_is_named_with_how_to_install_it(
+    missing: list[str], argv: list[str], named: str
+) -> None:
+    done = run_without(missing, argv)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (f"This command needs {named}, which is not installed: pip install 'mediaposter[cli,aws]'\n")
+
+
+def test_the_catalog_is_shown_without_boto3() -> None:
+    done = run_without(["boto3", "botocore"], ["models"])
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "gen4.5" in done.stdout
+
+
+def test_a_module_of_ours_that_is_missing_is_no_missing_part() -> None:
+    done = run_without(["mediaposter.cli.console"], ["models"])
+
+    assert "Traceback" in done.stderr

@@ -1,0 +1,353 @@
+"""Promises of money, and the one time each is kept or taken back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.api.sent_as import SentAs
+from mediaposter.errors import (
+    BudgetExceeded,
+    Conflict,
+    ErrorCode,
+    Forbidden,
+    IdempotencyKeyReused,
+    NotFound,
+    NotStarted,
+    RateExceeded,
+)
+from mediaposter.library.budget import STACK_OWNER, BudgetBook, BudgetDay, Limit, reserve
+from mediaposter.library.keys import Scope
+from mediaposter.library.videos import Attempt, Reservation, Stage, Video, VideoFailure, VideoLibrary
+from mediaposter.pipeline.generate import count_spent_micros
+from mediaposter.pipeline.steps import CloseInput
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_job, a_request, a_video, an_attempt
+from tests.fakes.table import InMemoryTable
+from tests.fakes.video_model import FakeVideoModel
+from tests.fakes.workflow import FakeWorkflow
+from tests.fakes.world import World
+
+TODAY = NOW.date()
+LIMITED = a_caller(daily_budget_micros=1_000_000)
+BUSY = VideoFailure(code=ErrorCode.RATE_LIMITED, message="Later.")
+IDS = ("video_1", "video_2", "video_3")
+
+
+def day(world: World, owner: str = OWNER) -> BudgetDay:
+    return world.budget.get(owner, TODAY)
+
+
+def test_a_request_promises_its_estimate_with_its_record() -> None:
+    world = World()
+    world.submit(a_request(), caller=LIMITED)
+
+    assert day(world) == BudgetDay(committed_micros=400_000, spent_micros=0, videos=1)
+    assert world.video.reservation == Reservation(on=TODAY, micros=400_000)
+    assert world.effects.names == ["create VIDEO", "start the execution"], "one transaction"
+
+
+def test_a_chain_promises_what_its_dearest_model_would_cost() -> None:
+    world = World()
+    world.submit(a_request(fallback_models=["kite-1", "glider-1"]), caller=LIMITED)
+
+    assert day(world).committed_micros == 1_000_000
+
+
+def test_what_the_day_has_no_room_for_is_refused_with_what_is_left_and_not_recorded() -> None:
+    world = World(ids=IDS)
+    for _ in range(2):
+        world.submit(a_request(), caller=LIMITED)
+
+    with pytest.raises(BudgetExceeded) as refusal:
+        world.submit(a_request(), caller=LIMITED)
+
+    assert str(refusal.value) == (
+        "The video may cost $0.4, and of today's limit of this key ($1) $0.2 is left. Nothing was recorded; it "
+        "renews at 2026-12-02T00:00:00Z."
+    )
+    assert day(world).committed_micros == 800_000
+    with pytest.raises(NotFound):
+        world.library.get("video_3")
+    assert world.workflow.executions == ["video_1", "video_2"]
+
+
+def test_the_next_day_has_its_own_room() -> None:
+    world = World(ids=IDS)
+    for _ in range(2):
+        world.submit(a_request(), caller=LIMITED)
+    world.clock.advance(timedelta(hours=12).total_seconds())
+
+    world.submit(a_request(), caller=LIMITED)
+
+    assert world.library.get("video_3").reservation == Reservation(on=TODAY + timedelta(days=1), micros=400_000)
+
+
+def test_the_stacks_limit_holds_for_all_keys_together() -> None:
+    world = World(ids=IDS, stack_daily_budget_micros=1_000_000)
+    world.submit(a_request(), caller=a_caller(owner="ann"))
+    world.submit(a_request(), caller=a_caller(owner="bob"))
+
+    with pytest.raises(BudgetExceeded, match="today's limit of this stack"):
+        world.submit(a_request(), caller=a_caller(owner="cleo"))
+
+    assert day(world, STACK_OWNER).committed_micros == 800_000
+    assert day(world, "cleo") == BudgetDay()
+
+
+def test_a_finished_video_is_settled_by_what_it_cost() -> None:
+    world = World(stack_daily_budget_micros=9_000_000)
+    world.deliver(a_request())
+
+    assert day(world) == BudgetDay(committed_micros=800_000, spent_micros=800_000, videos=1)
+    assert day(world, STACK_OWNER) == day(world)
+    [usage] = world.budget.list_usage(OWNER, since=TODAY, until=TODAY)
+    assert (usage.day, usage.model, usage.videos, usage.spent_micros) == (TODAY, "sora-2", 1, 800_000)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "stage", "micros"),
+    [
+        ((), Stage.QUEUED, 0),
+        ((an_attempt(),), Stage.QUEUED, 0),
+        ((an_attempt(),), Stage.SUBMITTING, 400_000),
+        ((an_attempt(provider_job_id="job-1"),), Stage.RENDERING, 400_000),
+        ((an_attempt(provider_job_id="job-1", cost_micros=7),), Stage.DONE, 7),
+        (
+            (an_attempt(cost_micros=0, failure=VideoFailure(code=ErrorCode.RATE_LIMITED, message="-")),),
+            Stage.SUBMITTING,
+            0,
+        ),
+    ],
+)
+def test_what_nobody_told_is_counted_as_its_estimate_where_it_may_be_charged(
+    attempts: tuple[Attempt, ...], stage: Stage, micros: int
+) -> None:
+    assert count_spent_micros(a_video(attempts=attempts, stage=stage)) == micros
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_a_failed_render_whose_cost_nobody_told_counts_only_where_it_may_go_on(code: ErrorCode) -> None:
+    attempt = an_attempt(provider_job_id="job-1", failure=VideoFailure(code=code, message="-"))
+
+    counts = count_spent_micros(a_video(attempts=(attempt,), stage=Stage.RENDERING))
+
+    may_go_on = code in (ErrorCode.SUBMISSION_UNKNOWN, ErrorCode.TIMEOUT, ErrorCode.EXPIRED)
+    assert counts == (400_000 if may_go_on else 0)
+
+
+def test_every_attempt_counts() -> None:
+    first = an_attempt(cost_micros=5, failure=VideoFailure(code=ErrorCode.PROVIDER_ERROR, message="-"))
+    second = an_attempt(provider_job_id="job-2")
+
+    assert count_spent_micros(a_video(attempts=(first, second), stage=Stage.DONE)) == 400_005
+
+
+def test_what_was_promised_for_a_refused_video_is_given_back() -> None:
+    world = World(model=partial(FakeVideoModel, polls=[a_job(VideoStatus.FAILED, error_code=ErrorCode.CONTENT_POLICY)]))
+    world.deliver(a_request())
+
+    assert day(world) == BudgetDay(committed_micros=0, spent_micros=0, videos=1)
+
+
+def test_closing_again_settles_nothing_again() -> None:
+    world = World()
+    world.deliver(a_request())
+    for _ in range(3):
+        world.close(CloseInput(video_id=VIDEO_ID))
+
+    assert day(world).committed_micros == 800_000
+
+
+def test_a_video_that_was_not_started_gives_its_promise_and_its_key_back() -> None:
+    world = World(workflow=partial(FakeWorkflow, refuses=True), ids=IDS)
+    with pytest.raises(NotStarted):
+        world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1"))
+    world.workflow.refuses = False
+
+    submission = world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1"))
+
+    assert submission.video.id == "video_2"
+    assert day(world).committed_micros == 400_000
+
+
+# The same request, sent again
+
+
+def test_the_same_key_and_request_is_the_same_video_for_a_day() -> None:
+    world = World(ids=IDS)
+    first = world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1"))
+    world.clock.advance(timedelta(hours=23).total_seconds())
+    again = world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1"))
+
+    assert again == first
+    assert day(world).committed_micros == 400_000
+    assert world.workflow.executions == ["video_1"]
+
+
+def test_a_key_is_forgotten_after_a_day() -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=a_caller(), sent_as=SentAs("order 1"))
+    world.clock.advance(timedelta(hours=24, seconds=1).total_seconds())
+
+    assert world.submit(a_request(), caller=a_caller(), sent_as=SentAs("order 1")).video.id == "video_2"
+
+
+def test_the_same_key_for_another_request_is_refused_and_not_recorded() -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=a_caller(), sent_as=SentAs("order 1"))
+
+    with pytest.raises(IdempotencyKeyReused):
+        world.submit(a_request(prompt="Another kite"), caller=a_caller(), sent_as=SentAs("order 1"))
+
+    assert world.workflow.executions == ["video_1"]
+
+
+def test_a_key_means_nothing_to_another_owner() -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=a_caller(owner="ann"), sent_as=SentAs("order 1"))
+
+    assert world.submit(a_request(), caller=a_caller(owner="bob"), sent_as=SentAs("order 1")).video.id == "video_2"
+
+
+def test_a_repeated_request_is_answered_though_the_budget_is_used_up() -> None:
+    world = World(ids=IDS)
+    caller = a_caller(daily_budget_micros=400_000)
+    first = world.submit(a_request(), caller=caller, sent_as=SentAs("order 1"))
+
+    assert world.submit(a_request(), caller=caller, sent_as=SentAs("order 1")) == first
+
+
+def test_without_a_key_every_request_is_a_new_video() -> None:
+    world = World(ids=IDS)
+    sent = [world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, count)) for count in (None, 0, 0)]
+
+    assert [submission.video.id for submission in sent] == ["video_1", "video_2", "video_3"]
+
+
+def test_a_try_of_the_sdk_whose_answer_was_lost_is_not_a_second_video() -> None:
+    world = World(ids=IDS)
+    first = world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 0))
+
+    assert world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 1)) == first
+    assert world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 2)) == first
+
+
+def test_a_second_try_whose_first_never_came_is_taken() -> None:
+    world = World(ids=IDS)
+
+    assert world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 1)).video.id == "video_1"
+    assert world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 2)).video.id == "video_1"
+
+
+def test_a_try_of_another_request_is_a_video_of_its_own() -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 0))
+
+    other = world.submit(a_request(prompt="Another kite"), caller=a_caller(), sent_as=SentAs(None, 1))
+
+    assert other.video.id == "video_2"
+
+
+# What a key may do
+
+
+def test_a_key_creates_only_so_many_videos_a_minute() -> None:
+    world = World(ids=(*IDS, "video_4"))
+    caller = a_caller(rate_per_minute=2)
+    for _ in range(2):
+        world.submit(a_request(), caller=caller)
+
+    with pytest.raises(RateExceeded, match="2 videos a minute"):
+        world.submit(a_request(), caller=caller)
+    world.clock.advance(60)
+
+    assert world.submit(a_request(), caller=caller).video.id == "video_4"
+
+
+def test_a_key_without_the_scope_publishes_nothing() -> None:
+    caller = a_caller(scopes=frozenset({Scope.CREATE}))
+    publish = [{"platform": "twitter", "account_id": "101"}]
+
+    with pytest.raises(Forbidden):
+        World().submit(a_request(publish=publish), caller=caller)
+    World().submit(a_request(), caller=caller)
+
+
+def test_an_estimate_spends_nothing() -> None:
+    world = World()
+
+    estimate = world.submit.estimate(a_request(model="sora-2-pro", fallback_models=["glider-1"]))
+
+    assert [candidate.model for candidate in estimate.candidates] == ["kite-1", "glider-1"]
+    assert estimate.reserved_micros == 1_000_000
+    assert (world.effects.names, day(world)) == ([], BudgetDay())
+
+
+class Money(RuleBasedStateMachine):
+    """Videos of any price, promised, settled once or many times over, deleted, by stale and fresh copies."""
+
+    videos = Bundle[str]("videos")
+    LIMIT = 1_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = InMemoryTable()
+        self.library = VideoLibrary(self.table)
+        self.book = BudgetBook(self.table)
+        self.live: dict[str, int] = {}  # what each unsettled video was promised
+        self.spent = 0
+        self.copies: dict[str, Video] = {}
+        self.count = 0
+
+    @rule(target=videos, micros=st.integers(0, 600))
+    def take(self, micros: int) -> str | MultipleResults[str]:
+        self.count += 1
+        video = a_video(id=f"video_{self.count}", reservation=Reservation(on=TODAY, micros=micros))
+        promise = reserve(Limit(OWNER, self.LIMIT), TODAY, micros)
+        try:
+            self.library.create(video, [], conditions=[promise])
+        except Conflict:
+            assert self.spent + sum(self.live.values()) + micros > self.LIMIT, "refused though there was room"
+            return multiple()
+        self.live[video.id] = micros
+        self.copies[video.id] = video
+        return video.id
+
+    @rule(video_id=videos, part=st.floats(0, 1), is_stale=st.booleans())
+    def settle(self, video_id: str, part: float, is_stale: bool) -> None:
+        video = self.copies[video_id] if is_stale else self.library.get(video_id)
+        spent = int((video.reservation.micros if video.reservation else 0) * part)
+        try:
+            settled = self.library.settle(video, spent, now=NOW)
+        except Conflict:
+            return
+        if settled is not video:
+            assert video_id in self.live, "settled twice"
+            self.live.pop(video_id)
+            self.spent += spent
+
+    @rule(video_id=consumes(videos), part=st.floats(0, 1))
+    def delete(self, video_id: str, part: float) -> None:
+        video = self.library.get(video_id)
+        spent = int((video.reservation.micros if video.reservation else 0) * part)
+        self.library.delete(video, spent)
+        if video_id in self.live:
+            self.live.pop(video_id)
+            self.spent += spent
+
+    @invariant()
+    def what_is_committed_is_what_was_spent_and_what_lives(self) -> None:
+        kept = self.book.get(OWNER, TODAY)
+        assert (kept.committed_micros, kept.spent_micros) == (self.spent + sum(self.live.values()), self.spent)
+        assert kept.committed_micros <= self.LIMIT
+        assert sum(usage.spent_micros for usage in self.book.list_usage(OWNER, since=TODAY, until=TODAY)) == self.spent
+
+
+Money.TestCase.settings = settings(max_examples=1_000, stateful_step_count=20, deadline=None)
+TestMoney = Money.TestCase
