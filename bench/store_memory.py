@@ -32,7 +32,7 @@ from botocore.config import Config
 from pydantic import BaseModel, ConfigDict
 
 from mediaposter.library.media import MediaLibrary
-from mediaposter.library.probe import draw_thumbnail, probe_video
+from mediaposter.library.probe import draw_spritesheet, draw_thumbnail, probe_video
 from mediaposter.streaming.video_stream import VideoStream
 
 if TYPE_CHECKING:
@@ -195,6 +195,7 @@ def warm_up(s3: S3Client, source_url: str, clip: Path) -> None:
     s3.put_object(Bucket="media", Key="warm", Body=b"up")
     probe_video(clip)
     draw_thumbnail(clip)
+    draw_spritesheet(clip)
 
 
 def measure(way: str, size_bytes: int, source_url: str, s3_url: str, clip: Path) -> Figures:

@@ -31,7 +31,6 @@ from mediaposter.api.objects import (
 )
 from mediaposter.api.queries import ContentQuery, ListQuery, UsageQuery
 from mediaposter.api.video_object import VideoObject, present_video
-from mediaposter.library.keys import Scope
 from mediaposter.observability import logger
 
 app = create_resolver()
@@ -40,7 +39,7 @@ app = create_resolver()
 @app.get("/videos", openapi_extensions=contract(ListObject[VideoObject], query=ListQuery, errors=(404,)))
 def list_videos() -> Response[str]:
     """Answer a page of the caller's videos."""
-    caller = authorize(app, Scope.READ)
+    caller = authorize(app, "read")
     page = bootstrap.read_library().list_videos(read_query(app, ListQuery), caller=caller)
     return reply(present_page(page.videos, has_more=page.has_more))
 
@@ -48,14 +47,14 @@ def list_videos() -> Response[str]:
 @app.get("/videos/<video_id>", openapi_extensions=contract(VideoObject))
 def retrieve_video(video_id: str) -> Response[str]:
     """Answer one video with its posts."""
-    video, posts = bootstrap.read_library().retrieve(video_id, caller=authorize(app, Scope.READ))
+    video, posts = bootstrap.read_library().retrieve(video_id, caller=authorize(app, "read"))
     return reply(present_video(video, posts), headers=poll_headers())
 
 
 @app.get("/videos/<video_id>/content", openapi_extensions=contract(query=ContentQuery))
 def download_content(video_id: str) -> Response[str]:
     """Redirect to the bytes of a kept video, its thumbnail or its spritesheet."""
-    caller = authorize(app, Scope.READ)
+    caller = authorize(app, "read")
     variant = read_query(app, ContentQuery).variant
     return redirect(bootstrap.read_library().locate(video_id, caller=caller, variant=variant))
 
@@ -63,28 +62,28 @@ def download_content(video_id: str) -> Response[str]:
 @app.delete("/videos/<video_id>", openapi_extensions=contract(DeletedVideoObject, errors=(409,)))
 def delete_video(video_id: str) -> Response[str]:
     """Stop, remove and forget a video."""
-    bootstrap.delete_video()(video_id, caller=authorize(app, Scope.CREATE))
+    bootstrap.delete_video()(video_id, caller=authorize(app, "create"))
     return reply(DeletedVideoObject(id=video_id))
 
 
 @app.get("/videos/characters/<_character_id>", openapi_extensions=contract(errors=(400,)))
 def retrieve_character(_character_id: str) -> Response[str]:
     """Refuse: characters were OpenAI's alone."""
-    authorize(app, Scope.READ)
+    authorize(app, "read")
     return refuse_characters()
 
 
 @app.get("/models", openapi_extensions=contract(ListObject[ModelObject]))
 def list_models() -> Response[str]:
     """Answer the models that can be asked for."""
-    authorize(app, Scope.READ)
+    authorize(app, "read")
     return reply(present_models(bootstrap.catalog(), today=bootstrap.now().date()))
 
 
 @app.get("/usage", openapi_extensions=contract(UsageObject, query=UsageQuery, errors=(404,)))
 def sum_usage() -> Response[str]:
     """Answer what was spent."""
-    caller = authorize(app, Scope.READ)
+    caller = authorize(app, "read")
     usage = bootstrap.read_library().sum_usage(read_query(app, UsageQuery), caller=caller)
     return reply(present_usage(usage, limit_micros=caller.daily_budget_micros))
 
@@ -92,7 +91,7 @@ def sum_usage() -> Response[str]:
 @app.get("/openapi.json", openapi_extensions=contract(OpenApiDocument))
 def describe_api() -> Response[str]:
     """Answer the contract of this API."""
-    authorize(app, Scope.READ)
+    authorize(app, "read")
     return reply_text(read_openapi())
 
 

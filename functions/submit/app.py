@@ -34,7 +34,6 @@ from mediaposter.api.requests import (
 )
 from mediaposter.api.uploads import UploadRequest, parse_upload
 from mediaposter.api.video_object import VideoObject, present_video
-from mediaposter.library.keys import Scope
 from mediaposter.observability import logger
 
 app = create_resolver()
@@ -45,7 +44,7 @@ app = create_resolver()
 )
 def create_video() -> Response[str]:
     """Record a video and start its execution; with `dry_run` only tell what it would be."""
-    caller = authorize(app, Scope.CREATE)
+    caller = authorize(app, "create")
     query = read_query(app, CreateQuery)
     request = parse_create_video(*read_body(app))
     if query.dry_run:
@@ -57,7 +56,7 @@ def create_video() -> Response[str]:
 @app.post("/videos/<video_id>/remix", openapi_extensions=contract(VideoObject, form=RemixVideoRequest))
 def remix_video(video_id: str) -> Response[str]:
     """Record a new video that is made from a finished one and a changed prompt."""
-    caller = authorize(app, Scope.CREATE)
+    caller = authorize(app, "create")
     request = parse_remix_video(*read_body(app), video_id=video_id)
     submission = bootstrap.submit_video().derive(request, caller=caller, sent_as=read_sent_as(app))
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
@@ -66,7 +65,7 @@ def remix_video(video_id: str) -> Response[str]:
 @app.post("/videos/edits", openapi_extensions=contract(VideoObject, form=EditVideoRequest, errors=(404,)))
 def edit_video() -> Response[str]:
     """Record a video that changes a finished one as the prompt says."""
-    caller = authorize(app, Scope.CREATE)
+    caller = authorize(app, "create")
     request = parse_edit_video(*read_body(app))
     submission = bootstrap.submit_video().derive(request, caller=caller, sent_as=read_sent_as(app))
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
@@ -75,7 +74,7 @@ def edit_video() -> Response[str]:
 @app.post("/videos/extensions", openapi_extensions=contract(VideoObject, form=ExtendVideoRequest, errors=(404,)))
 def extend_video() -> Response[str]:
     """Record a video that goes on where a finished one ends."""
-    caller = authorize(app, Scope.CREATE)
+    caller = authorize(app, "create")
     request = parse_extend_video(*read_body(app))
     submission = bootstrap.submit_video().derive(request, caller=caller, sent_as=read_sent_as(app))
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
@@ -84,14 +83,14 @@ def extend_video() -> Response[str]:
 @app.post("/videos/characters", openapi_extensions=contract(errors=(400,)))
 def create_character() -> Response[str]:
     """Refuse: characters were OpenAI's alone."""
-    authorize(app, Scope.CREATE)
+    authorize(app, "create")
     return refuse_characters()
 
 
 @app.post("/uploads", openapi_extensions=contract(UploadObject, json=UploadRequest))
 def create_upload() -> Response[str]:
     """Give a place to PUT a picture that is too large for a request."""
-    caller = authorize(app, Scope.CREATE)
+    caller = authorize(app, "create")
     upload = bootstrap.open_upload()(parse_upload(*read_body(app)), caller=caller)
     return reply(present_upload(upload.upload_id, upload.presigned))
 

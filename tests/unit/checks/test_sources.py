@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.sources import HANDLER_LINES_MAX, check_sources
+from checks.sources import ROUTE_LINES_MAX, check_sources
 from tests.unit.checks.planting import PACKAGE, plant, plant_import
 
 _HANDLER = "functions/sweep/app.py"
@@ -25,11 +25,11 @@ def test_a_handler_that_catches_is_named(root: Path) -> None:
     ]
 
 
-def test_a_handler_of_more_lines_than_it_may_have_is_named_at_the_first_too_many(root: Path) -> None:
-    lines = (root / _HANDLER).read_text().count("\n")
-    (root / _HANDLER).write_text((root / _HANDLER).read_text() + "\n" * (HANDLER_LINES_MAX + 1 - lines))
+def test_a_route_of_more_lines_than_it_may_have_is_named(root: Path) -> None:
+    body = "    x = 1\n" * ROUTE_LINES_MAX
+    (root / _HANDLER).write_text(f"def route() -> None:\n{body}")
 
-    assert check_sources(root) == [f"{_HANDLER}:46: the handler has 46 lines, more than 45"]
+    assert check_sources(root) == [f"{_HANDLER}:1: route has 15 lines, more than 14: it translates only"]
 
 
 @pytest.mark.parametrize(

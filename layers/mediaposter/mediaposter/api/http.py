@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from http import HTTPStatus
+from typing import Literal
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFound
@@ -147,14 +148,14 @@ def read_query(app: APIGatewayRestResolver, model: type[Query]) -> Query:
     return parse_query(model, app.current_event.query_string_parameters)
 
 
-def authorize(app: APIGatewayRestResolver, scope: Scope) -> Caller:
+def authorize(app: APIGatewayRestResolver, scope: Literal["read", "create", "publish", "admin"]) -> Caller:
     """Give the caller of this request, who may do what needs `scope`.
 
     Raises:
         Forbidden: the key has not that scope.
     """
     caller = read_caller(app.current_event.request_context.authorizer)
-    caller.require(scope)
+    caller.require(Scope(scope))
     return caller
 
 
