@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.api.video_object import VideoObject
+from mediaposter.library.keys import KeyRing, Scope
+from mediaposter.library.table import LibraryTable
 from mediaposter.library.videos import Stage
 from sandbox.blotato import ACCOUNTS
 from sandbox.cloud import REGION
@@ -69,6 +72,14 @@ class DeployedStack:
             aws_access_key_id="test",
             aws_secret_access_key="test",
         )
+
+    def make_key(self, scopes: Iterable[Scope], *, daily_budget_micros: int | None = None) -> str:
+        """Make a key of an owner of its own, and give it."""
+        keys = KeyRing(LibraryTable(self.aws("dynamodb"), self.world.stack.table))
+        secret, _ = keys.create(
+            "test", scopes=tuple(scopes), now=datetime.now(UTC), daily_budget_micros=daily_budget_micros
+        )
+        return secret
 
     def submit(self, prompt: str, *platforms: str, **fields: JsonValue) -> VideoObject:
         """Post a prompt with these networks as targets."""
