@@ -42,6 +42,8 @@ openapi: install             ## write docs/openapi.json from the resolvers
 
 install: .venv/.installed
 tools: .tools/ministack/.installed .tools/sam/.installed
+# LiteLLM is a client of the API like any other, in an environment of its own: only the tests need it.
+test: .tools/litellm/.installed
 
 .venv/.installed: pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -31,6 +31,7 @@ _LATE_IMPORTS = {
         "mediaposter.library",
         "mediaposter.pipeline",
         "mediaposter.publishing",
+        "mediaposter.safe_http",
         "mediaposter.workflow",
     ),
     f"{_PACKAGE}/library/probe.py": ("av", "PIL"),

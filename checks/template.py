@@ -113,7 +113,10 @@ def _check_statements(resource: Resource) -> Iterator[str]:
 
 def _check_name(resource: Resource) -> Iterator[str]:
     for key in resource.properties.keys() & _PHYSICAL_NAMES:
-        if "AWS::StackName" not in json.dumps(resource.properties[key]):
+        name = resource.properties[key]
+        # What is got from another resource names that one: an event source mapping, its function.
+        is_another = isinstance(name, dict) and "Fn::GetAtt" in name
+        if not is_another and "AWS::StackName" not in json.dumps(name):
             yield f"{key} must come from AWS::StackName, or two stacks cannot stand side by side"
     for name, event in resource.properties.get("Events", {}).items():
         properties = event.get("Properties", {})

@@ -7,6 +7,7 @@ loopback, on free ports, and ends with `stop`.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,6 +32,7 @@ ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".tools"
 REGION = "us-east-1"
 STACK_NAME = "mediaposter-local"
+WEBHOOK_SIGNING_KEY = "the-signing-key-of-the-local-cloud"
 _OWNER = "test"  # MiniStack's root credentials: this word as key and as secret
 _DEPLOY_BUCKET = "mediaposter-local-deploy"
 _CATALOG_KEY = "config/catalog.toml"
@@ -112,6 +114,10 @@ class LocalCloud:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def _scratch(self) -> Path:
+        return self.directory.absolute() / "scratch"
+
+    @property
     def pid(self) -> int:
         """Give the id of MiniStack's process group."""
         if self._process is None:
@@ -133,7 +139,7 @@ class LocalCloud:
         Raises:
             CloudError: it did not come up.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self._scratch.mkdir(parents=True, exist_ok=True)
         log_path = self.directory / "ministack.log"
         with log_path.open("wb") as log:
             self._process = subprocess.Popen(
@@ -183,6 +189,9 @@ class LocalCloud:
             self.client("ssm").put_parameter(
                 Name=f"/mediaposter/{STACK_NAME}/{place}-api-key", Value=other.api_key, Type="SecureString"
             )
+        self.client("ssm").put_parameter(
+            Name=f"/mediaposter/{STACK_NAME}/webhook-signing-key", Value=WEBHOOK_SIGNING_KEY, Type="SecureString"
+        )
         self.client("s3").create_bucket(Bucket=_DEPLOY_BUCKET)
         build = self.directory / "build"
         self._run_sam("build", "--build-dir", str(build), "--cache-dir", str(self.directory / "cache"), "--cached")
@@ -194,6 +203,7 @@ class LocalCloud:
             "FallbackModels": ",".join(fallback_models),
             "CatalogKey": _CATALOG_KEY if catalog is not None else "",
             "BucketTransport": "any",
+            "WebhookTransport": "any",
             "CallLeaseSeconds": str(self.lease_seconds),
         }
         self._run_sam(
@@ -226,6 +236,8 @@ class LocalCloud:
             return
         stop_process_group(self._process)
         self._process = None
+        # MiniStack unpacks every function with its layers, a quarter of a gigabyte for one, and leaves it there.
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _read_stack(self) -> Stack:
         description = self.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
@@ -283,9 +295,10 @@ class LocalCloud:
 
     def _environment(self) -> dict[str, str]:
         """Give the tools a clean environment: a Lambda inherits MiniStack's."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return {
             **kept,
+            "TMPDIR": str(self._scratch),
             "GATEWAY_PORT": str(self.port),
             "BIND_HOST": "127.0.0.1",
             "AUTH": "true",

@@ -62,7 +62,7 @@ def remix_video(video_id: str) -> Response[str]:
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
 
-@app.post("/videos/edits", openapi_extensions=contract(VideoObject, form=EditVideoRequest, errors=(404,)))
+@app.post("/videos/edits", openapi_extensions=contract(VideoObject, form=EditVideoRequest))
 def edit_video() -> Response[str]:
     """Record a video that changes a finished one as the prompt says."""
     caller = authorize(app, "create")
@@ -71,7 +71,7 @@ def edit_video() -> Response[str]:
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
 
-@app.post("/videos/extensions", openapi_extensions=contract(VideoObject, form=ExtendVideoRequest, errors=(404,)))
+@app.post("/videos/extensions", openapi_extensions=contract(VideoObject, form=ExtendVideoRequest))
 def extend_video() -> Response[str]:
     """Record a video that goes on where a finished one ends."""
     caller = authorize(app, "create")

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.errors import ConfigurationError, NotStarted
-from mediaposter.events import VideoEvent
+from mediaposter.events import PostEvent, VideoEvent
 from mediaposter.library.budget import BudgetBook
 from mediaposter.library.idempotency import KnownRequests
 from mediaposter.library.posts import Post, PostLedger
@@ -87,6 +87,7 @@ class World:
         self.missing_key: ConfigurationError | None = None
         self.meanwhile: Callable[[], object] | None = None
         self.events: list[VideoEvent] = []
+        self.post_events: list[PostEvent] = []
         self.metrics: list[str] = []
         self.statuses: list[Status] = []
 
@@ -134,12 +135,18 @@ class World:
             ledger=self.ledger,
             media=self.media,
             publishers=self._give_publisher,
+            send_event=self._send_event,
             count_metric=self.metrics.append,
             clock=self.clock,
             lease_seconds=LEASE_SECONDS,
         )
         self.check_post = CheckPost(
-            ledger=self.ledger, publishers=self._give_publisher, count_metric=self.metrics.append, clock=self.clock
+            library=self.library,
+            ledger=self.ledger,
+            publishers=self._give_publisher,
+            send_event=self._send_event,
+            count_metric=self.metrics.append,
+            clock=self.clock,
         )
         self.close = CloseVideo(
             library=self.library,
@@ -230,9 +237,12 @@ class World:
             happen, self.meanwhile = self.meanwhile, None
             happen()
 
-    def _send_event(self, event: VideoEvent) -> None:
-        with self.effects.take("send the event"):
-            self.events.append(event)
+    def _send_event(self, event: VideoEvent | PostEvent) -> None:
+        with self.effects.take(f"send {event.type}"):
+            if isinstance(event, PostEvent):
+                self.post_events.append(event)
+            else:
+                self.events.append(event)
 
 
 def _as_function(input_type: type[InputType], use_case: Callable[[InputType], StepResult]) -> Function:

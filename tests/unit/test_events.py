@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import boto3
@@ -12,14 +13,26 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from mediaposter.errors import ErrorCode
-from mediaposter.events import EventBus, EventNotSent, VideoEvent
+from mediaposter.events import AnyEvent, EventBus, EventNotSent, PostEvent, VideoEvent
 from tests.builders import OWNER, VIDEO_ID
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
-FAILED = VideoEvent(type="video.failed", video_id=VIDEO_ID, owner=OWNER, error_code=ErrorCode.TIMEOUT)
-COMPLETED = VideoEvent(type="video.completed", video_id=VIDEO_ID, owner=OWNER)
+THEN = datetime(2026, 12, 1, 12, tzinfo=UTC)
+COMPLETED = VideoEvent(type="video.completed", video_id=VIDEO_ID, owner=OWNER, occurred_at=THEN)
+FAILED = COMPLETED.model_copy(update={"type": "video.failed", "error_code": ErrorCode.TIMEOUT})
+PUBLISHED = PostEvent(
+    type="post.published",
+    video_id=VIDEO_ID,
+    owner=OWNER,
+    occurred_at=THEN,
+    webhook_url="https://hooks.example/mediaposter",
+    platform="twitter",
+    account_id="101",
+    url="https://x.example/1",
+)
+_TOLD = {"video_id": VIDEO_ID, "owner": OWNER, "occurred_at": "2026-12-01T12:00:00Z"}
 
 
 @pytest.fixture
@@ -39,12 +52,23 @@ def service(client: EventBridgeClient) -> Iterator[Stubber]:
 @pytest.mark.parametrize(
     ("event", "detail"),
     [
-        (COMPLETED, {"type": "video.completed", "video_id": VIDEO_ID, "owner": OWNER}),
-        (FAILED, {"type": "video.failed", "video_id": VIDEO_ID, "owner": OWNER, "error_code": "timeout"}),
+        (COMPLETED, {**_TOLD, "type": "video.completed"}),
+        (FAILED, {**_TOLD, "type": "video.failed", "error_code": "timeout"}),
+        (
+            PUBLISHED,
+            {
+                **_TOLD,
+                "webhook_url": "https://hooks.example/mediaposter",
+                "type": "post.published",
+                "platform": "twitter",
+                "account_id": "101",
+                "url": "https://x.example/1",
+            },
+        ),
     ],
 )
 def test_an_event_says_what_happened_to_which_video(
-    client: EventBridgeClient, service: Stubber, event: VideoEvent, detail: dict[str, str]
+    client: EventBridgeClient, service: Stubber, event: AnyEvent, detail: dict[str, str]
 ) -> None:
     entry = {
         "EventBusName": "the-bus",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,12 +16,14 @@ from mediaposter.safe_http import (
     fetch_bytes,
     open_url,
     parse_retry_after,
+    post_json,
 )
 
 PUBLIC_V4 = "93.184.215.14"
 OTHER_PUBLIC_V4 = "93.184.215.99"
 PUBLIC_V6 = "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
 URL = "https://cdn.example/clip.mp4?X-Amz-Signature=a%2Fb%3D"
+HOOK = "https://cdn.example/hooks?token=tk_of_the_receiver"
 
 
 class Pieces(httpx.SyncByteStream):
@@ -56,6 +59,16 @@ class World:
 
     def fetch(self, url: str = URL, *, max_bytes: int = 1000) -> bytes:
         return fetch_bytes(url, max_bytes=max_bytes, timeout_seconds=60, internet=self.internet)
+
+    def post(self, url: str = HOOK, *, is_anywhere_allowed: bool = False) -> int:
+        return post_json(
+            url,
+            b'{"id":"evt_1"}',
+            headers={"webhook-id": "evt_1"},
+            timeout_seconds=10,
+            is_anywhere_allowed=is_anywhere_allowed,
+            internet=self.internet,
+        )
 
     def read(self, url: str = URL, *, max_bytes: int = 1000) -> bytes:
         with open_url(url, max_bytes=max_bytes, timeout_seconds=60, internet=self.internet) as stream:
@@ -510,3 +523,84 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 )
 def test_retry_after_is_read_as_seconds_from_now(value: str | None, seconds: float | None) -> None:
     assert parse_retry_after(value, now=NOW) == seconds
+
+
+def test_a_document_is_posted_as_it_is() -> None:
+    world = World()
+
+    assert world.post() == 200
+
+    (request,) = world.requests
+    assert (request.method, request.read()) == ("POST", b'{"id":"evt_1"}')
+    assert (request.headers["content-type"], request.headers["webhook-id"]) == ("application/json", "evt_1")
+
+
+def test_a_document_goes_to_the_address_that_was_checked_under_the_name_of_the_host() -> None:
+    world = World()
+    world.post()
+
+    (request,) = world.requests
+    assert (request.url.host, request.url.raw_path) == (PUBLIC_V4, b"/hooks?token=tk_of_the_receiver")
+    assert (request.headers["host"], request.extensions["sni_hostname"]) == ("cdn.example", "cdn.example")
+
+
+@pytest.mark.parametrize("status", [204, 302, 404, 410, 503])
+def test_the_answer_to_a_document_is_its_status_whatever_that_is(status: int) -> None:
+    world = World(lambda _: httpx.Response(status, headers={"location": "https://files.example/"}))
+
+    assert world.post() == status
+    assert len(world.requests) == 1, "a redirect was followed"
+
+
+def test_the_body_of_the_answer_to_a_document_is_not_read() -> None:
+    body = Pieces([b"x"], ssl.SSLError("it would never end"))
+
+    assert World(lambda _: httpx.Response(200, stream=body)).post() == 200
+    assert body.closed
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.8", "169.254.169.254", "::1", "fd00:ec2::254"])
+def test_no_document_is_posted_to_an_address_inside(address: str) -> None:
+    world = World()
+    world.addresses["cdn.example"] = [PUBLIC_V4, address]
+
+    with pytest.raises(VideoModelError, match="private network"):
+        world.post()
+    assert world.requests == []
+
+
+@pytest.mark.parametrize("url", ["http://cdn.example/hooks", "https://user:password@cdn.example/hooks", "hooks"])
+def test_no_document_is_posted_to_a_url_that_is_not_safe(url: str) -> None:
+    world = World()
+
+    with pytest.raises(VideoModelError):
+        world.post(url)
+    assert world.requests == []
+
+
+def test_a_receiver_on_this_machine_is_reached_only_where_that_was_allowed() -> None:
+    world = World()
+    world.addresses["127.0.0.1"] = ["127.0.0.1"]
+
+    assert world.post("http://127.0.0.1/hooks", is_anywhere_allowed=True) == 200
+    assert world.resolved == [("127.0.0.1", 80)]
+    with pytest.raises(VideoModelError):
+        world.post("http://127.0.0.1/hooks")
+
+
+def test_a_receiver_that_does_not_answer_in_time_gave_no_answer() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.extensions["timeout"]["read"] == 10
+        raise httpx.ReadTimeout("timed out")
+
+    with pytest.raises(VideoModelError, match=r"cdn\.example"):
+        World(answer).post()
+
+
+def test_a_query_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)  # as Lambda sets it for JSON logs
+
+    World().post()
+    World().fetch()
+
+    assert caplog.text == ""

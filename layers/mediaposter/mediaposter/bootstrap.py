@@ -9,7 +9,7 @@ import os
 import time
 import uuid
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 
 from mediaposter.config import Settings
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mediaposter.ai.catalog import Catalog
     from mediaposter.ai.video_model_interface import VideoModelInterface
+    from mediaposter.events import EventBus
     from mediaposter.library.budget import BudgetBook
     from mediaposter.library.keys import KeyRing
     from mediaposter.library.media import MediaLibrary
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mediaposter.pipeline.delete import DeleteVideo
     from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
     from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
+    from mediaposter.pipeline.notify import DeliverEvent
     from mediaposter.pipeline.publish import CheckPost, CreatePost
     from mediaposter.pipeline.read import ReadLibrary
     from mediaposter.pipeline.submit import SubmitVideo
@@ -232,6 +234,14 @@ def publisher() -> PublisherInterface:
 
 
 @cache
+def event_bus() -> EventBus:
+    """Build the bus of the stack."""
+    from mediaposter.events import EventBus
+
+    return EventBus(_session().client("events"), settings().require("event_bus"))
+
+
+@cache
 def budget_book() -> BudgetBook:
     """Build the figures of what is spent."""
     from mediaposter.library.budget import BudgetBook
@@ -354,6 +364,7 @@ def create_post() -> CreatePost:
         ledger=post_ledger(),
         media=media_library(),
         publishers=publisher,
+        send_event=event_bus().send,
         count_metric=_count,
         clock=now,
         lease_seconds=settings().call_lease_seconds,
@@ -365,18 +376,46 @@ def check_post() -> CheckPost:
     """Build the step Check Post."""
     from mediaposter.pipeline.publish import CheckPost
 
-    return CheckPost(ledger=post_ledger(), publishers=publisher, count_metric=_count, clock=now)
+    return CheckPost(
+        library=video_library(),
+        ledger=post_ledger(),
+        publishers=publisher,
+        send_event=event_bus().send,
+        count_metric=_count,
+        clock=now,
+    )
 
 
 @cache
 def close_video() -> CloseVideo:
     """Build the last step, which also closes what broke off."""
-    from mediaposter.events import EventBus
     from mediaposter.pipeline.finalize import CloseVideo
 
-    bus = EventBus(_session().client("events"), settings().require("event_bus"))
     return CloseVideo(
-        library=video_library(), ledger=post_ledger(), send_event=bus.send, count_metric=_count, clock=now
+        library=video_library(), ledger=post_ledger(), send_event=event_bus().send, count_metric=_count, clock=now
+    )
+
+
+@cache
+def deliver_event() -> DeliverEvent:
+    """Build what delivers webhooks."""
+    from mediaposter.pipeline.notify import DELIVERY_TIMEOUT_SECONDS, DeliverEvent
+    from mediaposter.safe_http import post_json
+
+    queue = _session().client("sqs")
+    queue_url = settings().require("webhook_queue_url")
+    return DeliverEvent(
+        post_json=partial(
+            post_json,
+            timeout_seconds=DELIVERY_TIMEOUT_SECONDS,
+            is_anywhere_allowed=settings().webhook_transport == "any",
+        ),
+        put_off=lambda receipt_handle, seconds: queue.change_message_visibility(
+            QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+        ),
+        signing_key=lambda: read_secret("webhook-signing-key"),
+        count_metric=_count,
+        clock=now,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -63,6 +63,8 @@ class Settings(BaseModel):
         default=None, alias="DAILY_BUDGET_USD"
     )
     catalog_key: str = Field(default="", alias="CATALOG_KEY")
+    webhook_queue_url: str = Field(default="", alias="WEBHOOK_QUEUE_URL")
+    webhook_transport: Literal["https-only", "any"] = Field(default="https-only", alias="WEBHOOK_TRANSPORT")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
     call_lease_seconds: int = Field(default=120, alias="CALL_LEASE_SECONDS", gt=0)
     generation_timeout_seconds: int = Field(default=3600, alias="GENERATION_TIMEOUT_SECONDS", gt=0, le=43_200)

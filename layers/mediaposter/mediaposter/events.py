@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import hashlib
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from mediaposter.errors import ErrorCode, MediaPosterError
 
@@ -14,15 +15,50 @@ if TYPE_CHECKING:
 SOURCE = "mediaposter"
 
 
-class VideoEvent(BaseModel):
-    """What happened to a video. Delivered at least once: `video_id` and `type` tell repeats apart."""
+class _Event(BaseModel):
+    """Something that happened, delivered at least once: its id tells repeats apart.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    `occurred_at` is when the record came to say so; `webhook_url` is where the owner wants to be told.
+    """
 
-    type: Literal["video.completed", "video.failed"]
+    # It is read back out of a queue, where it may wait while another version is deployed: a field more does no harm.
+    # An error over what cannot be read does not repeat it: the URL may hold a secret.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
     video_id: str
     owner: str
+    occurred_at: AwareDatetime
+    webhook_url: str | None = None
+
+
+class VideoEvent(_Event):
+    """What happened to a video."""
+
+    type: Literal["video.completed", "video.failed"]
     error_code: ErrorCode | None = None
+
+    @property
+    def id(self) -> str:
+        """Give its id, the same each time it is told; a video ends once."""
+        return _derive_id(self.type, self.video_id)
+
+
+class PostEvent(_Event):
+    """How a post of a video ended. `url` is that of the public post, if the network tells it."""
+
+    type: Literal["post.published", "post.failed"]
+    platform: str
+    account_id: str
+    url: str | None = None
+    error_code: ErrorCode | None = None
+
+    @property
+    def id(self) -> str:
+        """Give its id, the same each time it is told; a post may be made again and end again."""
+        return _derive_id(self.type, self.video_id, self.platform, self.account_id, self.occurred_at.isoformat())
+
+
+AnyEvent = Annotated[VideoEvent | PostEvent, Field(discriminator="type")]
 
 
 class EventNotSent(MediaPosterError):
@@ -36,7 +72,7 @@ class EventBus:
         self._client = client
         self._name = name
 
-    def send(self, event: VideoEvent) -> None:
+    def send(self, event: AnyEvent) -> None:
         """Put an event on the bus.
 
         Raises:
@@ -54,3 +90,7 @@ class EventBus:
         )
         if answer["FailedEntryCount"]:
             raise EventNotSent(f"{event.type} of {event.video_id}: {answer['Entries'][0].get('ErrorCode')}")
+
+
+def _derive_id(*facts: str) -> str:
+    return f"evt_{hashlib.sha256('#'.join(facts).encode()).hexdigest()[:32]}"

@@ -1,4 +1,4 @@
-"""Fetch what lies behind a URL that someone else chose: a caller's image, a provider's finished video.
+"""Reach a URL that someone else chose: a caller's image, a provider's finished video, a receiver of webhooks.
 
 Such a URL may name a host inside our own network, or turn there by a redirect or by a changed DNS answer. So it is
 https only, every address of every hop is checked, and the connection goes to the very address that was checked. No
@@ -7,6 +7,7 @@ key and no cookie ever travels with it.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import socket
@@ -22,6 +23,9 @@ import httpx
 
 from mediaposter.errors import ErrorCode, VideoModelError
 from mediaposter.streaming.video_stream import VideoStream
+
+# httpx logs each URL at INFO with its query, which may sign or hold a secret; Lambda's JSON logs begin at INFO.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 MAX_REDIRECTS = 3
 CHUNK_BYTES = 128 * 1024
@@ -130,6 +134,41 @@ def fetch_bytes(
     return content
 
 
+def post_json(
+    url: str,
+    content: bytes,
+    *,
+    headers: Mapping[str, str],
+    timeout_seconds: float,
+    is_anywhere_allowed: bool = False,
+    internet: PublicInternet = PUBLIC_INTERNET,
+) -> int:
+    """Post a JSON document, once, and give the status of the answer; its body is not read, a redirect not followed.
+
+    Args:
+        url: https, without a user name or password in it.
+        content: the document.
+        headers: beside those that every such request has.
+        timeout_seconds: for everything up to the headers of the answer.
+        is_anywhere_allowed: plain http and private addresses too, as a cloud on one machine needs them.
+        internet: how to get there.
+
+    Raises:
+        VideoModelError: nothing was answered: the URL is refused, or its host was not reached in time.
+    """
+    with ExitStack() as stack:
+        response = _send(
+            _parse_url(url, schemes=("https", "http") if is_anywhere_allowed else ("https",)),
+            {"Content-Type": "application/json", "User-Agent": "mediaposter", **headers},
+            internet.clock() + timeout_seconds,
+            internet,
+            stack,
+            content=content,
+            is_anywhere_allowed=is_anywhere_allowed,
+        )
+        return response.status_code
+
+
 def download_headers(start_byte: int, validator: str | None) -> dict[str, str]:
     """Ask for a file as it is, from `start_byte` on if it is still the one that `validator` names."""
     headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "mediaposter"}
@@ -229,13 +268,13 @@ def _follow(
     )
 
 
-def _parse_url(url: str, *, base: httpx.URL | None = None) -> httpx.URL:
+def _parse_url(url: str, *, base: httpx.URL | None = None, schemes: Sequence[str] = ("https",)) -> httpx.URL:
     try:
         parsed = httpx.URL(url) if base is None else base.join(url)
         host = parsed.host  # decoded only now
     except (httpx.InvalidURL, ValueError) as error:
         raise VideoModelError(ErrorCode.PROVIDER_ERROR, f"That is not a URL: {error}.") from error
-    if parsed.scheme != "https" or not host:
+    if parsed.scheme not in schemes or not host:
         raise VideoModelError(
             ErrorCode.PROVIDER_ERROR,
             f"Only https URLs are fetched; this one is {parsed.scheme or 'without a scheme'}.",
@@ -246,11 +285,21 @@ def _parse_url(url: str, *, base: httpx.URL | None = None) -> httpx.URL:
 
 
 def _send(
-    url: httpx.URL, headers: Mapping[str, str], deadline: float, internet: PublicInternet, stack: ExitStack
+    url: httpx.URL,
+    headers: Mapping[str, str],
+    deadline: float,
+    internet: PublicInternet,
+    stack: ExitStack,
+    *,
+    content: bytes | None = None,
+    is_anywhere_allowed: bool = False,
 ) -> httpx.Response:
-    """Ask the first address that can be reached; the headers have come when this returns."""
+    """Ask the first address that can be reached, with a GET or, where there is content, a POST.
+
+    The headers have come when this returns.
+    """
     failure: httpx.RequestError | None = None
-    for address in _resolve_public(url, internet):
+    for address in _resolve(url, internet, is_anywhere_allowed=is_anywhere_allowed):
         remaining_seconds = deadline - internet.clock()
         if remaining_seconds <= 0:
             raise _too_late(url.host, 0)
@@ -267,8 +316,9 @@ def _send(
         try:
             return stack.enter_context(
                 client.stream(
-                    "GET",
+                    "GET" if content is None else "POST",
                     url.copy_with(host=address),
+                    content=content,
                     headers={"Host": url.netloc.decode("ascii"), **headers},
                     extensions={"sni_hostname": url.raw_host.decode("ascii")},
                 )
@@ -282,15 +332,15 @@ def _send(
     ) from failure
 
 
-def _resolve_public(url: httpx.URL, internet: PublicInternet) -> Sequence[str]:
+def _resolve(url: httpx.URL, internet: PublicInternet, *, is_anywhere_allowed: bool) -> Sequence[str]:
     """Resolve a host once; one inner address among its addresses refuses it altogether."""
     try:
-        addresses = internet.resolve(url.host, url.port or 443)
+        addresses = internet.resolve(url.host, url.port or (443 if url.scheme == "https" else 80))
     except (OSError, UnicodeError) as error:
         raise VideoModelError(
             ErrorCode.PROVIDER_ERROR, f"The name {url.host} does not resolve: {error}.", transient=True
         ) from error
-    if not all(_is_public(address) for address in addresses):
+    if not is_anywhere_allowed and not all(_is_public(address) for address in addresses):
         raise VideoModelError(
             ErrorCode.PROVIDER_ERROR, f"{url.host} lies in a private network; only public addresses are fetched."
         )

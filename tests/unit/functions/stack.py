@@ -67,6 +67,7 @@ class Stack:
             "VideoBucket": BUCKET,
             "MediaPosterBus": STACK,
             "VideoStateMachine": machine["stateMachineArn"],
+            "WebhookQueue": self.client("sqs").create_queue(QueueName="webhooks")["QueueUrl"],
         }
 
     def client(self, service: Any) -> Any:
@@ -90,6 +91,11 @@ class Stack:
         properties = self._template.resources[function].properties
         module, _, _ = properties["Handler"].rpartition(".")
         return f"{properties['CodeUri']}/{module}".replace("/", ".")
+
+    @property
+    def webhook_queue_url(self) -> str:
+        """Name the queue of webhooks."""
+        return self._parameters["WebhookQueue"]
 
     @property
     def table(self) -> LibraryTable:

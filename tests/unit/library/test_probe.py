@@ -183,8 +183,13 @@ def test_a_title_in_a_strange_encoding_harms_nothing(make_video: MakeVideo) -> N
 RATE = 8
 
 
-def draw_steps(path: Path, count: int, *, rate: Fraction = Fraction(RATE), steps: int = RATE, group: int = 250) -> Path:
-    """Draw `count` frames of 320x180 that become lighter after each `steps` frames; every `group`th is a keyframe."""
+def draw_steps(
+    path: Path, count: int, *, rate: Fraction = Fraction(RATE), steps: int = RATE, group: int = 250, first: int = 0
+) -> Path:
+    """Draw `count` frames of 320x180 that become lighter after each `steps` frames; every `group`th is a keyframe.
+
+    They are shown after the time of `first` frames.
+    """
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=rate, options={"g": str(group), "sc_threshold": "0", "crf": "5"})
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
@@ -192,7 +197,7 @@ def draw_steps(path: Path, count: int, *, rate: Fraction = Fraction(RATE), steps
             frame = av.VideoFrame(320, 180, "yuv420p")
             for plane, value in zip(frame.planes, (26 + 4 * (number // steps), 128, 128), strict=True):
                 plane.update(bytes([value]) * plane.buffer_size)
-            frame.pts = number
+            frame.pts, frame.time_base = first + number, 1 / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
@@ -279,29 +284,59 @@ def test_in_place_of_a_broken_frame_a_spritesheet_shows_the_next_or_the_last(
 
 
 class CountingClock:
-    """Is asked once at first and once for each frame; stands at `late_seconds` from the second time on."""
+    """Is asked once at first, and once for each frame that decodes or does not; after that stands at `late_seconds`."""
 
     def __init__(self, late_seconds: float = 0) -> None:
-        self.asked = 0
+        self.asked = -1
         self._late_seconds = late_seconds
 
     def __call__(self) -> float:
         self.asked += 1
-        return self._late_seconds if self.asked > 1 else 0
+        return self._late_seconds if self.asked else 0
+
+
+def test_a_spritesheet_begins_when_its_clip_does(tmp_path: Path) -> None:
+    path = draw_steps(tmp_path / "clip.mp4", 3 * RATE, first=5 * RATE)
+    assert read_steps(open_spritesheet(path)) == [0, 1, 2]
 
 
 def test_a_spritesheet_decodes_no_more_than_from_the_last_keyframe_on(tmp_path: Path) -> None:
     path = draw_steps(tmp_path / "clip.mp4", 20 * RATE, group=RATE)
     clock = CountingClock()
     assert read_steps(open_spritesheet(path, clock=clock)) == list(range(20))
-    assert clock.asked - 1 == 20
+    assert clock.asked == 20
+
+
+@pytest.mark.parametrize("keyframe", [1, 6 * RATE], ids=["first", "last"])
+def test_a_spritesheet_decodes_a_clip_of_one_keyframe_once(tmp_path: Path, keyframe: int) -> None:
+    path = draw_steps(tmp_path / "clip.mp4", 6 * RATE)
+    data = bytearray(path.read_bytes())
+    struct.pack_into(">I", data, data.index(b"stss") + 12, keyframe)
+    path.write_bytes(data)
+    clock = CountingClock()
+    assert read_steps(open_spritesheet(path, clock=clock)) == list(range(6))
+    assert clock.asked <= 6 * RATE
+
+
+def test_a_spritesheet_passes_over_a_broken_end_once(tmp_path: Path) -> None:
+    path = erase_some_frames(draw_steps(tmp_path / "clip.mp4", 6 * RATE, group=1), range(RATE, 6 * RATE))
+    clock = CountingClock()
+    assert read_steps(open_spritesheet(path, clock=clock)) == [0] * 6
+    assert clock.asked <= 6 * RATE
 
 
 def test_a_spritesheet_that_takes_long_goes_on_with_one_frame_a_cell(tmp_path: Path) -> None:
     path = draw_steps(tmp_path / "clip.mp4", 8 * RATE, group=2 * RATE)
     clock = CountingClock(late_seconds=20)
     assert read_steps(open_spritesheet(path, clock=clock)) == [0, 0, 2, 2, 4, 4, 6, 6]
-    assert clock.asked - 1 == 8
+    assert clock.asked == 8
+
+
+def test_a_spritesheet_that_takes_long_does_not_pass_over_what_is_broken(tmp_path: Path) -> None:
+    path = erase_some_frames(draw_steps(tmp_path / "clip.mp4", 6 * RATE, group=1), range(RATE, 4 * RATE))
+    clock = CountingClock(late_seconds=20)
+    assert read_steps(open_spritesheet(path, clock=clock)) == [0] * 6
+    assert clock.asked == 2
 
 
 def test_the_probe_model_can_be_imported_where_there_is_no_av() -> None:

@@ -178,6 +178,12 @@ def check_posts(world: World) -> None:
             assert is_public, "a post is claimed that nobody can see"
         if post.state is PostState.FAILED:
             assert not is_public, "a public post is denied"
+        told = [event for event in world.post_events if event.account_id == post.target.account_id]
+        if post.state in (PostState.PUBLISHED, PostState.FAILED):
+            assert {event.type for event in told} == {f"post.{post.state}"}, "nobody was told, or not the truth"
+            assert len({event.id for event in told}) == 1, "a repetition looks like news"
+        else:
+            assert not told, "what nobody knows was told"
 
 
 PLAN = deliver(SCENARIOS["everything works"]).effects.names
@@ -199,14 +205,18 @@ def test_the_plan_takes_every_effect_once() -> None:
         "publish on twitter#101",
         "write POST#twitter#101 submitted",
         "write POST#twitter#101 published",
+        "send post.published",
+        "write POST#twitter#101 published",
         "upload to the publisher",
         "write POST#twitter#102 calling",
         "publish on twitter#102",
         "write POST#twitter#102 submitted",
         "write POST#twitter#102 published",
+        "send post.published",
+        "write POST#twitter#102 published",
         "write VIDEO done",
         "write VIDEO done",
-        "send the event",
+        "send video.completed",
     ]
 
 

@@ -188,7 +188,8 @@ def test_closing_a_kept_video_ends_it_and_tells_the_bus() -> None:
     assert world.close(CLOSING).outcome is Outcome.CLOSED
 
     assert (world.video.stage, world.video.status) == (Stage.DONE, VideoStatus.COMPLETED)
-    assert world.events == [VideoEvent(type="video.completed", video_id=VIDEO_ID, owner=OWNER)]
+    completed = VideoEvent(type="video.completed", video_id=VIDEO_ID, owner=OWNER, occurred_at=NOW)
+    assert world.events == [completed]
     assert world.metrics == ["VideosCompleted"]
 
 
@@ -199,7 +200,7 @@ def test_closing_a_failed_video_tells_the_bus_why() -> None:
     world.close(CLOSING)
 
     assert world.events == [
-        VideoEvent(type="video.failed", video_id=VIDEO_ID, owner=OWNER, error_code=ErrorCode.TIMEOUT)
+        VideoEvent(type="video.failed", video_id=VIDEO_ID, owner=OWNER, occurred_at=NOW, error_code=ErrorCode.TIMEOUT)
     ]
     assert world.metrics == ["VideosFailed"]
 
@@ -332,8 +333,8 @@ def test_a_post_that_nobody_follows_any_more_is_unknown_after_the_close() -> Non
         PostState.UNKNOWN,
     ],
 )
-def test_a_settled_post_is_left_as_it_is(state: PostState) -> None:
-    post = a_post(state=state)
+def test_a_settled_post_that_was_told_is_left_as_it_is(state: PostState) -> None:
+    post = a_post(state=state, is_told=True)
     world = kept_world(post)
 
     world.close(CLOSING)

@@ -419,7 +419,7 @@ def test_a_post_that_is_published_at_the_last_check_is_kept_so() -> None:
 
 @pytest.mark.parametrize("state", [state for state in PostState if state is not PostState.SUBMITTED])
 def test_only_a_submitted_post_is_asked_for(state: PostState) -> None:
-    post = a_post(state=state, submission_id="submission-1")
+    post = a_post(state=state, submission_id="submission-1", is_told=True)
     world = World()
     world.keep(a_video(), post)
 

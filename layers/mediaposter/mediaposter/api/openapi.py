@@ -23,8 +23,9 @@ from pydantic_core.core_schema import DataclassField, ModelField, ModelSchema, T
 
 from mediaposter.api.contract import Contract, find_contract
 from mediaposter.api.errors import ErrorEnvelope
+from mediaposter.api.forms import BRACKETS_MAX
 from mediaposter.api.http import IDEMPOTENCY_KEY_MAX_CHARACTERS, POLL_AFTER_MS
-from mediaposter.api.pictures import ContentType, UploadReference
+from mediaposter.api.pictures import URL_MAX_CHARACTERS, ContentType, UploadReference
 from mediaposter.library.keys import KEY_PREFIX
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -313,7 +314,7 @@ def _find_references(value: object) -> set[str]:
 def _take_seconds(schema: JsonObject) -> JsonObject:
     kept = {name: schema.pop(name) for name in ("default",) if name in schema}
     # OpenAI's SDK writes the number as text.
-    return {"anyOf": [schema, {"type": "string", "pattern": "^[0-9]+$"}], **kept}
+    return {"anyOf": [schema, {"type": "string", "pattern": "^[1-9][0-9]*$"}], **kept}
 
 
 def _take_video(schema: JsonObject) -> JsonObject:
@@ -335,8 +336,18 @@ def _take_reference(schema: JsonObject) -> JsonObject:
     }
 
 
+def _take_https_url(schema: JsonObject) -> JsonObject:
+    url = {"type": "string", "maxLength": URL_MAX_CHARACTERS, "pattern": "^https://[!-~]+$"}
+    return {**schema, "anyOf": [url, {"type": "null"}]}
+
+
 _WIRE: Mapping[str, Callable[[JsonObject], JsonObject]] = MappingProxyType(
-    {"seconds": _take_seconds, "video": _take_video, "input_reference": _take_reference}
+    {
+        "seconds": _take_seconds,
+        "video": _take_video,
+        "input_reference": _take_reference,
+        "webhook_url": _take_https_url,
+    }
 )
 # The fields of a form that may be files, and of which types.
 _FILES = MappingProxyType({"input_reference": ", ".join(get_args(ContentType))})
@@ -358,7 +369,7 @@ def _write_form(schema: JsonObject) -> JsonObject:
         "required": [name for name in schema["required"] if name not in nested],
     }
     if nested:
-        form["patternProperties"] = {rf"^({'|'.join(nested)})(\[\w*\])+$": {"type": "string"}}
+        form["patternProperties"] = {rf"^({'|'.join(nested)})(\[\w*\]){{1,{BRACKETS_MAX}}}$": {"type": "string"}}
     return form
 
 
@@ -456,7 +467,8 @@ def _list_refusals(route: _Route) -> list[str]:
     if route.body:
         statuses |= {"400", "413"}
     if "read_sent_as" in route.calls:
-        statuses |= {"400", "409", "422", "503"}
+        # What an Idempotency-Key made may be deleted since.
+        statuses |= {"400", "404", "409", "422", "503"}
     return sorted(statuses)
 
 

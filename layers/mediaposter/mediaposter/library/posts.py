@@ -52,7 +52,7 @@ class Post(Record):
 
     `text` is the caption as it will be sent. `media_url` is the publisher's copy of the MP4, minted for
     this post alone, so that it also tells this post from any other. `lease_expires_at` bounds the call
-    that a `calling` record announces.
+    that a `calling` record announces. `is_told` says that the bus was told how the post ended.
     """
 
     video_id: str
@@ -69,6 +69,7 @@ class Post(Record):
     public_url: str | None = None
     error_code: ErrorCode | None = None
     error_message: str | None = None
+    is_told: bool = False
 
     @property
     def key(self) -> Key:
@@ -112,3 +113,13 @@ class PostLedger:
         changed = post.model_copy(update={**changes, "state": state, "version": post.version + 1, "updated_at": now})
         self._table.replace(changed, expected_version=post.version, allowed={"state": earlier})
         return changed
+
+    def note_told(self, post: Post) -> Post:
+        """Write down that the bus was told how a post ended; that changes nothing about when it did.
+
+        Raises:
+            Conflict: the record changed since it was read.
+        """
+        told = post.model_copy(update={"is_told": True, "version": post.version + 1})
+        self._table.replace(told, expected_version=post.version, allowed={"state": (post.state,)})
+        return told

@@ -9,7 +9,7 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +28,8 @@ THUMBNAIL_SIDE_PIXELS = 640
 SPRITESHEET_CELLS_MAX = 50
 SPRITESHEET_COLUMNS = 10
 SPRITESHEET_SIDE_PIXELS = 160
-# Fifteen seconds of 4K decode well within it. With the probe and the thumbnail it fits into what StoreFunction has
-# left when a video took all of its time to arrive.
+# Fifteen seconds of 4K took five of a whole core. With the probe and the thumbnail it fits into the minute that
+# StoreFunction has left when a video took all of its time to arrive.
 SPRITESHEET_EXACT_SECONDS = 20.0
 
 # A video may fade in from black; one that is still black after this is black.
@@ -108,7 +108,8 @@ def draw_spritesheet(path: Path, *, clock: Callable[[], float] = time.monotonic)
     shows at i × d / n seconds. In place of a frame that does not decode it shows the next one that does, or the last.
 
     Frames are decoded one by one, from the last keyframe before each cell on. Once that took 20 seconds, each cell left
-    costs one frame more: that keyframe itself or, where none is new, the next one in line.
+    costs one frame more: that keyframe itself or, where none is new, the next one in line; what is broken is then no
+    longer passed over.
 
     Raises:
         MediaError: there is no video stream or no duration, or nothing decodes.
@@ -195,33 +196,43 @@ def _decode_at(container: InputContainer, times: list[Fraction], clock: Callable
     stream.codec_context.thread_count = 1
     time_base = stream.time_base or Fraction(1, 1000)
     exact_until = clock() + SPRITESHEET_EXACT_SECONDS
-    frames = _decode_readable(container)
+
+    def is_late() -> bool:
+        return clock() >= exact_until
+
+    frames = _decode_readable(container, is_late)
     shown: VideoFrame | None = None
     has_ended = False
     for seconds in times:
         ticks = (stream.start_time or 0) + int(seconds / time_base)
         if not has_ended and (shown is None or _end_ticks(shown) <= ticks):
             if shown is not None and _seek_keyframe(container, after=_end_ticks(shown), until=ticks):
-                frames = _decode_readable(container)
+                frames = _decode_readable(container, is_late)
             has_ended = True
             for frame in frames:
                 shown = frame
-                if clock() >= exact_until or _end_ticks(frame) > ticks:
+                if is_late() or _end_ticks(frame) > ticks:
                     has_ended = False
                     break
         if shown is not None:
             yield shown
 
 
-def _decode_readable(container: InputContainer) -> Iterator[VideoFrame]:
-    """Decode from where the container stands to its end, without what is damaged."""
+def _decode_readable(container: InputContainer, is_late: Callable[[], bool]) -> Iterator[VideoFrame]:
+    """Decode from where the container stands on, passing over what does not decode while there is time."""
     import av
 
     stream = container.streams.video[0]
-    with suppress(av.FFmpegError):  # of the container: what came before it counts
-        for packet in container.demux(stream):
-            with suppress(av.FFmpegError):  # of this packet: the next ones may decode
-                yield from stream.decode(packet)
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            yield from stream.decode(packet)
+        except av.FFmpegError:
+            if is_late():
+                return
 
 
 def _seek_keyframe(container: InputContainer, *, after: int, until: int) -> bool:

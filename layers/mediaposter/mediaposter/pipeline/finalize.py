@@ -15,12 +15,12 @@ from mediaposter.errors import (
     NotFound,
     VideoModelError,
 )
-from mediaposter.events import VideoEvent
+from mediaposter.events import PostEvent, VideoEvent
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import PostLedger
 from mediaposter.library.videos import STAGES_OF_A_KEPT_VIDEO, Stage, Video, VideoFailure, VideoLibrary
 from mediaposter.pipeline.generate import Clock, Models, count_spent_micros, explain_unknown
-from mediaposter.pipeline.publish import settle_left_over
+from mediaposter.pipeline.publish import settle_left_over, tell_end
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
 from mediaposter.streaming.video_stream import VideoStream
 
@@ -126,7 +126,7 @@ class CloseVideo:
         *,
         library: VideoLibrary,
         ledger: PostLedger,
-        send_event: Callable[[VideoEvent], None],
+        send_event: Callable[[VideoEvent | PostEvent], None],
         count_metric: Callable[[str], None],
         clock: Clock,
     ) -> None:
@@ -155,11 +155,14 @@ class CloseVideo:
             )
         )
         for post in self._ledger.list(video.id):
-            settle_left_over(self._ledger, post, reason=reason, code=code, now=now, count_metric=self._count_metric)
+            settled = settle_left_over(
+                self._ledger, post, reason=reason, code=code, now=now, count_metric=self._count_metric
+            )
+            tell_end(self._library, self._ledger, settled, send_event=self._send_event)
         if video.stage is Stage.PUBLISHING:
             video = self._library.advance(video, Stage.DONE, now=now)
         self._library.settle(video, count_spent_micros(video), now=now)
-        self._send_event(_describe(video.id, video.owner, video.failure))
+        self._send_event(_describe(video))
         self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
         return StepResult(outcome=Outcome.CLOSED)
 
@@ -186,7 +189,12 @@ def _explain_break(video: Video, fault: str | None) -> VideoFailure:
     )
 
 
-def _describe(video_id: str, owner: str, failure: VideoFailure | None) -> VideoEvent:
-    if failure is None:
-        return VideoEvent(type="video.completed", video_id=video_id, owner=owner)
-    return VideoEvent(type="video.failed", video_id=video_id, owner=owner, error_code=failure.code)
+def _describe(video: Video) -> VideoEvent:
+    return VideoEvent(
+        type="video.failed" if video.failure else "video.completed",
+        video_id=video.id,
+        owner=video.owner,
+        occurred_at=video.completed_at or video.updated_at,
+        webhook_url=video.webhook_url,
+        error_code=video.failure.code if video.failure else None,
+    )

@@ -7,7 +7,16 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from mediaposter.errors import ConfigurationError, Conflict, ErrorCode, MediaPosterError, PostUnknown, PublisherError
+from mediaposter.errors import (
+    ConfigurationError,
+    Conflict,
+    ErrorCode,
+    MediaPosterError,
+    NotFound,
+    PostUnknown,
+    PublisherError,
+)
+from mediaposter.events import PostEvent
 from mediaposter.library.posts import Post, PostLedger, PostState
 from mediaposter.library.videos import VideoLibrary
 from mediaposter.pipeline.steps import Outcome, PostStepInput, StepResult, wait
@@ -16,6 +25,7 @@ from mediaposter.streaming.video_stream import VideoStream
 
 Clock = Callable[[], datetime]
 CountMetric = Callable[[str], None]
+SendEvent = Callable[[PostEvent], None]
 # Give the publisher; raises ConfigurationError when its key is missing.
 Publishers = Callable[[], PublisherInterface]
 
@@ -51,6 +61,7 @@ class CreatePost:
         ledger: PostLedger,
         media: StoredMedia,
         publishers: Publishers,
+        send_event: SendEvent,
         count_metric: CountMetric,
         clock: Clock,
         lease_seconds: int,
@@ -59,6 +70,7 @@ class CreatePost:
         self._ledger = ledger
         self._media = media
         self._publishers = publishers
+        self._send_event = send_event
         self._count_metric = count_metric
         self._clock = clock
         # Longer than the call can take: when it has passed, whoever announced the call is dead.
@@ -79,7 +91,7 @@ class CreatePost:
         if post.state is PostState.SUBMITTED:
             return StepResult(outcome=Outcome.SUBMITTED, wait_seconds=_QUICK_CHECK_SECONDS)
         if post.state is not PostState.PENDING:
-            return StepResult(outcome=Outcome.SETTLED)
+            return self._settle(post)
 
         try:
             publisher = self._publishers()
@@ -128,14 +140,14 @@ class CreatePost:
                 self._ledger.advance(post, PostState.PENDING, now=now, lease_expires_at=None)
             return wait(error.retry_after_seconds or 15.0 * attempt)
         code = error.code if isinstance(error, PublisherError) else ErrorCode.AUTHENTICATION
-        self._ledger.advance(post, PostState.FAILED, now=now, error_code=code, error_message=str(error))
+        failed = self._ledger.advance(post, PostState.FAILED, now=now, error_code=code, error_message=str(error))
         self._count_metric("PostsFailed")
-        return StepResult(outcome=Outcome.SETTLED)
+        return self._settle(failed)
 
     def _keep_report(self, post: Post, report: PostReport) -> StepResult:
         now = self._clock()
         try:
-            self._ledger.advance(
+            reported = self._ledger.advance(
                 post,
                 _STATE_OF[report.status],
                 now=now,
@@ -152,15 +164,30 @@ class CreatePost:
             ) from error
         if report.status is PostStatus.IN_PROGRESS:
             return StepResult(outcome=Outcome.SUBMITTED, wait_seconds=_QUICK_CHECK_SECONDS)
+        return self._settle(reported)
+
+    def _settle(self, post: Post) -> StepResult:
+        tell_end(self._library, self._ledger, post, send_event=self._send_event)
         return StepResult(outcome=Outcome.SETTLED)
 
 
 class CheckPost:
     """Ask what became of a submitted post."""
 
-    def __init__(self, *, ledger: PostLedger, publishers: Publishers, count_metric: CountMetric, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        library: VideoLibrary,
+        ledger: PostLedger,
+        publishers: Publishers,
+        send_event: SendEvent,
+        count_metric: CountMetric,
+        clock: Clock,
+    ) -> None:
+        self._library = library
         self._ledger = ledger
         self._publishers = publishers
+        self._send_event = send_event
         self._count_metric = count_metric
         self._clock = clock
 
@@ -168,7 +195,7 @@ class CheckPost:
         """Ask once, and say when to ask again. In progress for too long becomes `unknown`, never `failed`."""
         post = self._ledger.get(step.video_id, step.post_id)
         if post.state is not PostState.SUBMITTED:
-            return StepResult(outcome=Outcome.SETTLED)
+            return self._settle(post)
         if post.submission_id is None:
             raise MediaPosterError(f"{post.key.sk} of {post.video_id} was submitted without an id.")
         try:
@@ -179,7 +206,7 @@ class CheckPost:
 
         if report.status is PostStatus.IN_PROGRESS:
             return self._ask_again(post, step.attempt, None, "The publisher never said what became of it.")
-        self._ledger.advance(
+        reported = self._ledger.advance(
             post,
             _STATE_OF[report.status],
             now=self._clock(),
@@ -190,7 +217,7 @@ class CheckPost:
         )
         if report.status is PostStatus.FAILED:
             self._count_metric("PostsFailed")
-        return StepResult(outcome=Outcome.SETTLED)
+        return self._settle(reported)
 
     def _ask_again(self, post: Post, attempt: int, hint_seconds: float | None, reason: str) -> StepResult:
         if attempt >= CHECKS_MAX:
@@ -200,35 +227,71 @@ class CheckPost:
         usual_seconds = _QUICK_CHECK_SECONDS if attempt <= _QUICK_CHECKS else _SLOW_CHECK_SECONDS
         return wait(hint_seconds or usual_seconds)
 
+    def _settle(self, post: Post) -> StepResult:
+        tell_end(self._library, self._ledger, post, send_event=self._send_event)
+        return StepResult(outcome=Outcome.SETTLED)
 
-def settle_abandoned_call(ledger: PostLedger, post: Post, *, now: datetime, count_metric: CountMetric) -> None:
+
+def tell_end(library: VideoLibrary, ledger: PostLedger, post: Post, *, send_event: SendEvent) -> None:
+    """Tell the bus how a post ended, unless it was told; of a post in doubt there is nothing to tell.
+
+    What is told stands in the ledger already: somebody may make a post again by hand that is said to have failed. And
+    the ledger says that it was told only afterwards: whoever finds it untold tells it again, under the same id.
+    """
+    if post.is_told or post.state not in (PostState.PUBLISHED, PostState.FAILED):
+        return
+    try:
+        video = library.get(post.video_id)
+    except NotFound:
+        return  # deleted meanwhile, and with it who wanted to be told
+    send_event(
+        PostEvent(
+            type="post.published" if post.state is PostState.PUBLISHED else "post.failed",
+            video_id=post.video_id,
+            owner=video.owner,
+            occurred_at=post.updated_at,
+            webhook_url=video.webhook_url,
+            platform=post.target.platform,
+            account_id=post.target.account_id,
+            url=post.public_url,
+            error_code=post.error_code,
+        )
+    )
+    ledger.note_told(post)
+
+
+def settle_abandoned_call(ledger: PostLedger, post: Post, *, now: datetime, count_metric: CountMetric) -> Post:
     """Put a post in doubt whose caller died during the call: it may be public, and nobody was told."""
-    ledger.advance(
+    in_doubt = ledger.advance(
         post,
         PostState.IN_DOUBT,
         now=now,
         error_message="The process that sent it was lost before an answer came; it may be public. Look at the network.",
     )
     count_metric("PostsInDoubt")
+    return in_doubt
 
 
 def settle_left_over(
     ledger: PostLedger, post: Post, *, reason: str, code: ErrorCode, now: datetime, count_metric: CountMetric
-) -> None:
+) -> Post:
     """Settle a post at the end of its execution, so that none is left waiting for nobody.
 
     Nobody comes back when a lease has run out, so a call is not waited for either.
     """
     if post.state is PostState.CALLING:
-        settle_abandoned_call(ledger, post, now=now, count_metric=count_metric)
-    elif post.state is PostState.SUBMITTED:
-        ledger.advance(
+        return settle_abandoned_call(ledger, post, now=now, count_metric=count_metric)
+    if post.state is PostState.SUBMITTED:
+        unknown = ledger.advance(
             post,
             PostState.UNKNOWN,
             now=now,
             error_message="The pipeline broke off before the publisher said what became of it. Look at the network.",
         )
         count_metric("PostsInDoubt")
-    elif post.state is PostState.PENDING:
-        ledger.advance(post, PostState.FAILED, now=now, error_code=code, error_message=reason)
+        return unknown
+    if post.state is PostState.PENDING:
+        failed = ledger.advance(post, PostState.FAILED, now=now, error_code=code, error_message=reason)
         count_metric("PostsFailed")
+        return failed
+    return post

@@ -1,0 +1,33 @@
+"""LiteLLM, in a tool environment of its own, creates, polls and downloads a video of the deployed stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from sandbox.cloud import TOOLS
+from tests.integration.stack import DeployedStack, new_prompt
+
+_CLIENT = Path(__file__).parent / "litellm_client.py"
+
+
+def test_litellm_creates_polls_and_downloads(stack: DeployedStack) -> None:
+    prompt = new_prompt("By LiteLLM")
+
+    done = subprocess.run(
+        [TOOLS / "litellm" / "bin" / "python", _CLIENT, stack.world.stack.base_url, stack.world.stack.api_key, prompt],
+        # Its prices are its own copy, not one from the network.
+        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert (answer["status"], answer["kind"]) == ("completed", "ftyp")
+    assert answer["bytes"] > 10_000
+    assert stack.count_accepted(prompt) == 1

@@ -1,0 +1,401 @@
+"""The OpenAPI document: valid, of every route and no other, and true of what is taken and answered."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from pydantic import BaseModel
+
+from checks.cloudformation import read_template
+from mediaposter.ai.catalog import built_in_catalog
+from mediaposter.api.contract import OpenApiDocument, contract, read_openapi
+from mediaposter.api.errors import ErrorEnvelope, invalid_request, limit_reached, server_error
+from mediaposter.api.http import create_resolver, read_body, read_query, reply
+from mediaposter.api.objects import (
+    DeletedVideoObject,
+    present_estimate,
+    present_models,
+    present_page,
+    present_upload,
+    present_usage,
+)
+from mediaposter.api.openapi import UndescribedRoute, collect_schemas, describe_api
+from mediaposter.api.queries import ContentQuery, UsageQuery
+from mediaposter.api.uploads import UploadRequest, parse_upload
+from mediaposter.api.video_object import present_video
+from mediaposter.errors import ErrorCode
+from mediaposter.library.budget import BudgetDay, ModelUsage, Usage
+from mediaposter.library.media import PresignedUpload
+from mediaposter.library.posts import PostState
+from mediaposter.library.videos import Candidate, Estimate, Stage, VideoFailure
+from tests.builders import NOW, a_post, a_stored_video, a_target, a_video, an_attempt
+from tests.unit.functions.stack import REPOSITORY, read_event
+
+DOCUMENT = json.loads(read_openapi())
+OPERATIONS: dict[str, dict[str, Any]] = {
+    f"{method.upper()} {path}": operation
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+}
+SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
+
+FAILURE = VideoFailure(code=ErrorCode.CONTENT_POLICY, message="The prompt was refused.")
+VIDEOS = {
+    "queued": present_video(a_video(), []),
+    "rendering": present_video(a_video(stage=Stage.RENDERING, progress=40, attempts=(an_attempt(),)), [a_post()]),
+    "failed": present_video(
+        a_video(stage=Stage.RENDERING, failure=FAILURE, attempts=(an_attempt(failure=FAILURE, cost_micros=0),)),
+        [a_post(state=PostState.FAILED, error_code=ErrorCode.CANCELLED, error_message="Not posted.")],
+    ),
+    "completed": present_video(
+        a_video(stage=Stage.DONE, progress=100, stored=a_stored_video(), completed_at=NOW, cost_micros=400_000),
+        [
+            a_post(state=PostState.PUBLISHED, public_url="https://x.example/1"),
+            a_post(a_target("tiktok"), state=PostState.SCHEDULED, scheduled_time=NOW),
+        ],
+    ),
+}
+CANDIDATE = Candidate(
+    model="sora-2",
+    provider="sora",
+    seconds=4,
+    size="720x1280",
+    cost_estimate_micros=400_000,
+    expected_render_seconds=100,
+    warnings=("seconds: it becomes 4.",),
+)
+ANSWERS: dict[str, tuple[str, str, BaseModel]] = {
+    **{f"a {name} video": ("GET /videos/{video_id}", "200", video) for name, video in VIDEOS.items()},
+    "a video that was taken": ("POST /videos", "200", VIDEOS["queued"]),
+    "an estimate": ("POST /videos", "200", present_estimate(Estimate([CANDIDATE], 400_000))),
+    "a remix": ("POST /videos/{video_id}/remix", "200", VIDEOS["queued"]),
+    "a page": ("GET /videos", "200", present_page([a_video()], has_more=True)),
+    "an empty page": ("GET /videos", "200", present_page([], has_more=False)),
+    "a deletion": ("DELETE /videos/{video_id}", "200", DeletedVideoObject(id="video_1")),
+    "the models": ("GET /models", "200", present_models(built_in_catalog(), today=NOW.date())),
+    "what was spent": (
+        "GET /usage",
+        "200",
+        present_usage(
+            Usage(NOW.date(), BudgetDay(videos=1), [ModelUsage(day=NOW.date(), model="sora-2")]), limit_micros=None
+        ),
+    ),
+    "a place for a picture": (
+        "POST /uploads",
+        "200",
+        present_upload(
+            "upload_1",
+            PresignedUpload(
+                url="https://bucket.example/1", headers=(("Content-Type", "image/png"),), expires_at=NOW + timedelta(1)
+            ),
+        ),
+    ),
+    "the document itself": ("GET /openapi.json", "200", OpenApiDocument.model_validate(DOCUMENT)),
+    "a refusal": ("POST /videos", "400", invalid_request("prompt: missing.", param="prompt", code="invalid_value")),
+    "a limit": ("POST /videos", "429", limit_reached("Of today's limit $0 is left.", code="budget_exceeded")),
+    "a failure": ("POST /videos", "503", server_error("The execution did not start.", code="not_started")),
+}
+VIDEO_BODIES: dict[str, tuple[str, dict[str, Any], bool]] = {
+    "a prompt": ("CreateVideoRequest", {"prompt": "A kite"}, True),
+    "no prompt": ("CreateVideoRequest", {"model": "sora-2"}, False),
+    "an unknown field": ("CreateVideoRequest", {"prompt": "A kite", "colour": "red"}, False),
+    "a number of seconds": ("CreateVideoRequest", {"prompt": "A kite", "seconds": 8}, True),
+    "seconds as OpenAI's SDK writes them": ("CreateVideoRequest", {"prompt": "A kite", "seconds": "8"}, True),
+    "seconds in words": ("CreateVideoRequest", {"prompt": "A kite", "seconds": "eight"}, False),
+    "a picture's URL": (
+        "CreateVideoRequest",
+        {"prompt": "A kite", "input_reference": {"image_url": "https://kites.example/1.png"}},
+        True,
+    ),
+    "an upload's id": (
+        "CreateVideoRequest",
+        {"prompt": "A kite", "input_reference": {"upload_id": f"upload_{'0' * 32}"}},
+        True,
+    ),
+    "a picture as it is kept": (
+        "CreateVideoRequest",
+        {"prompt": "A kite", "input_reference": {"url": "https://kites.example/1.png"}},
+        False,
+    ),
+    "a plain webhook": ("CreateVideoRequest", {"prompt": "A kite", "webhook_url": "http://kites.example"}, False),
+    "a target without its page": (
+        "CreateVideoRequest",
+        {"prompt": "A kite", "publish": [{"platform": "facebook", "account_id": "1"}]},
+        False,
+    ),
+    "a video's id": ("EditVideoRequest", {"prompt": "A kite", "video": "video_1"}, True),
+    "a video as OpenAI names it": ("EditVideoRequest", {"prompt": "A kite", "video": {"id": "video_1"}}, True),
+    "a remix": ("RemixVideoRequest", {"prompt": "A kite"}, True),
+    "a remix that names its video twice": ("RemixVideoRequest", {"prompt": "A kite", "video": "video_1"}, False),
+}
+
+
+def validator_of(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    """Make a validator that looks at formats, too."""
+    return jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]}, validate_formats=True)
+
+
+def resolve(part: dict[str, Any]) -> Any:
+    """Follow the reference to a component, if it is one."""
+    found: Any = part
+    if "$ref" in part:
+        found = DOCUMENT
+        for name in part["$ref"].removeprefix("#/").split("/"):
+            found = found[name]
+    return found
+
+
+def walk(part: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(part, dict):
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from walk(inner)
+
+
+class TestTheDocument:
+    def test_it_is_valid_openapi_3_1(self) -> None:
+        assert DOCUMENT["openapi"].startswith("3.1.")
+        schemathesis.openapi.from_dict(DOCUMENT).validate()
+
+    @pytest.mark.parametrize("name", SCHEMAS)
+    def test_every_schema_is_a_json_schema(self, name: str) -> None:
+        jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **SCHEMAS[name]})
+
+    def test_every_reference_leads_somewhere(self) -> None:
+        for part in walk(DOCUMENT):
+            resolve(part)
+
+    def test_every_schema_is_used(self) -> None:
+        responses = DOCUMENT["components"]["responses"]
+
+        assert collect_schemas([DOCUMENT["paths"], responses], SCHEMAS).keys() == SCHEMAS.keys()
+
+    def test_it_has_the_routes_of_the_template_and_no_others(self) -> None:
+        template = read_template(REPOSITORY / "template.yaml")
+        events = [
+            event["Properties"]
+            for function in template.of_type("AWS::Serverless::Function").values()
+            for event in function.properties.get("Events", {}).values()
+            if event["Type"] == "Api"
+        ]
+
+        assert {f"{event['Method'].upper()} {event['Path']}" for event in events} == OPERATIONS.keys()
+
+    def test_every_operation_has_an_id_of_its_own(self) -> None:
+        ids = [operation["operationId"] for operation in OPERATIONS.values()]
+
+        assert len(set(ids)) == len(ids)
+
+    @pytest.mark.parametrize("route", OPERATIONS)
+    def test_every_name_in_a_path_is_a_parameter(self, route: str) -> None:
+        parameters = [parameter["name"] for parameter in OPERATIONS[route]["parameters"] if parameter["in"] == "path"]
+
+        assert parameters == re.findall(r"{(.+?)}", route)
+
+    @pytest.mark.parametrize("route", OPERATIONS)
+    def test_whatever_every_route_may_refuse_is_said(self, route: str) -> None:
+        assert {"401", "403", "429", "5XX"} <= OPERATIONS[route]["responses"].keys()
+
+    @pytest.mark.parametrize("route", OPERATIONS)
+    def test_a_refusal_is_openais_envelope(self, route: str) -> None:
+        refusals = {
+            status: resolve(response)["content"]
+            for status, response in OPERATIONS[route]["responses"].items()
+            if status >= "400"
+        }
+
+        envelope = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorEnvelope.__name__}"}}}
+        assert refusals == dict.fromkeys(refusals, envelope)
+
+    def test_nothing_of_powertools_own_is_left(self) -> None:
+        for text in ("Successful Response", "Validation Error", "HTTPValidationError", "Powertools"):
+            assert text not in read_openapi()
+
+    def test_its_keys_are_sorted(self) -> None:
+        assert json.dumps(DOCUMENT, ensure_ascii=False, indent=2, sort_keys=True) + "\n" == read_openapi()
+
+    def test_a_lambda_does_not_load_what_writes_it(self) -> None:
+        program = (
+            "import sys, functions.submit.app, functions.library.app; print('mediaposter.api.openapi' in sys.modules)"
+        )
+
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        )
+
+        assert done.stdout == "False\n"
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("what", ANSWERS)
+    def test_an_answer_is_what_its_route_says(self, what: str) -> None:
+        route, status, answer = ANSWERS[what]
+        schema = resolve(OPERATIONS[route]["responses"][status])["content"]["application/json"]["schema"]
+
+        validator_of(schema).validate(json.loads(answer.model_dump_json()))
+
+    @pytest.mark.parametrize("field", json.loads(VIDEOS["queued"].model_dump_json()))
+    def test_a_video_has_every_field_always(self, field: str) -> None:
+        assert field in SCHEMAS["VideoObject"]["required"]
+
+    def test_an_answer_may_have_more_one_day(self) -> None:
+        reached = collect_schemas([operation["responses"] for operation in OPERATIONS.values()], SCHEMAS)
+
+        assert [name for name, schema in reached.items() if schema.get("additionalProperties") is False] == []
+
+    def test_content_is_elsewhere(self) -> None:
+        answer = OPERATIONS["GET /videos/{video_id}/content"]["responses"]["302"]
+
+        assert resolve(answer["headers"]["Location"])["required"] is True
+        assert "content" not in answer
+
+    @pytest.mark.parametrize("route", ["POST /videos", "GET /videos/{video_id}", "POST /videos/edits"])
+    def test_a_video_comes_with_when_to_ask_again(self, route: str) -> None:
+        assert "openai-poll-after-ms" in OPERATIONS[route]["responses"]["200"]["headers"]
+
+    @pytest.mark.parametrize("status", ["409", "429", "503"])
+    def test_what_may_be_sent_again_says_when(self, status: str) -> None:
+        assert "Retry-After" in resolve(OPERATIONS["POST /videos"]["responses"][status])["headers"]
+
+    @pytest.mark.parametrize("route", ["POST /videos/characters", "GET /videos/characters/{character_id}"])
+    def test_what_is_never_done_has_no_success(self, route: str) -> None:
+        assert all(status >= "400" for status in OPERATIONS[route]["responses"])
+
+
+class TestRequests:
+    @pytest.mark.parametrize("what", VIDEO_BODIES)
+    def test_a_body_is_taken_or_not_as_the_schema_says(self, what: str) -> None:
+        name, body, is_taken = VIDEO_BODIES[what]
+
+        assert validator_of(SCHEMAS[name]).is_valid(body) is is_taken
+
+    def test_the_sample_request_fits(self) -> None:
+        validator_of(SCHEMAS["CreateVideoRequest"]).validate(json.loads(read_event("submit")["body"]))
+
+    @pytest.mark.parametrize(
+        "platform",
+        ["twitter", "instagram", "facebook", "linkedin", "tiktok", "youtube", "pinterest", "threads", "bluesky"],
+    )
+    def test_every_network_is_a_target(self, platform: str) -> None:
+        target = json.loads(a_target(platform).model_dump_json())
+
+        validator_of(SCHEMAS["CreateVideoRequest"]).validate({"prompt": "A kite", "publish": [target]})
+
+    @pytest.mark.parametrize("path", [path for path in DOCUMENT["paths"] if "{video_id}" in path])
+    def test_the_id_of_a_video_has_one_pattern(self, path: str) -> None:
+        for operation in DOCUMENT["paths"][path].values():
+            parameter = next(parameter for parameter in operation["parameters"] if parameter["in"] == "path")
+            assert parameter["schema"] == {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"}
+
+    def test_a_form_takes_a_file_and_what_is_nested_as_text(self) -> None:
+        content = OPERATIONS["POST /videos"]["requestBody"]["content"]["multipart/form-data"]
+        form = resolve(content["schema"])
+
+        assert content["encoding"] == {"input_reference": {"contentType": "image/png, image/jpeg, image/webp"}}
+        assert form["properties"]["input_reference"]["format"] == "binary"
+        assert form["properties"]["metadata"]["contentMediaType"] == "application/json"
+        assert form["properties"]["metadata"]["type"] == "string"
+
+    @pytest.mark.parametrize(
+        ("name", "is_taken"), [("metadata[campaign]", True), ("publish[0][platform]", True), ("colour[]", False)]
+    )
+    def test_a_form_takes_bracketed_names_of_nested_fields(self, name: str, is_taken: bool) -> None:
+        validator = validator_of(SCHEMAS["CreateVideoRequestForm"])
+
+        assert validator.is_valid({"prompt": "A kite", name: "x"}) is is_taken
+
+    def test_a_form_may_name_its_video_in_brackets(self) -> None:
+        validator_of(SCHEMAS["EditVideoRequestForm"]).validate({"prompt": "A kite", "video[id]": "video_1"})
+
+    def test_an_upload_is_json_alone(self) -> None:
+        assert OPERATIONS["POST /uploads"]["requestBody"]["content"].keys() == {"application/json"}
+
+    def test_a_query_has_no_null(self) -> None:
+        parameters = {parameter["name"]: parameter for parameter in OPERATIONS["GET /videos"]["parameters"]}
+
+        assert parameters["after"]["schema"] == {"type": "string", "minLength": 1, "maxLength": 128}
+        assert parameters["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
+
+    @pytest.mark.parametrize("route", ["POST /videos", "POST /videos/extensions", "POST /videos/{video_id}/remix"])
+    def test_what_records_a_video_takes_a_name_for_the_request(self, route: str) -> None:
+        headers = [parameter["name"] for parameter in OPERATIONS[route]["parameters"] if parameter["in"] == "header"]
+
+        assert headers == ["Idempotency-Key"]
+
+
+def _answer_nothing() -> Response[str]:
+    """Answer a deletion."""
+    return reply(DeletedVideoObject(id="video_1"))
+
+
+def _answer_without_docstring() -> Response[str]:
+    return reply(DeletedVideoObject(id="video_1"))
+
+
+APP = create_resolver()
+
+
+def _read_body() -> Response[str]:
+    """Read a body."""
+    parse_upload(*read_body(APP))
+    return reply(DeletedVideoObject(id="video_1"))
+
+
+def _read_query() -> Response[str]:
+    """Read a query."""
+    read_query(APP, UsageQuery)
+    return reply(DeletedVideoObject(id="video_1"))
+
+
+class TestRoutesThatSayTooLittle:
+    def _describe(self, handler: Callable[[], Response[str]], extensions: dict[str, Any] | None) -> str:
+        app: APIGatewayRestResolver = create_resolver()
+        app.post("/kites", openapi_extensions=extensions)(handler)
+        return describe_api([app], version="1.0.0")
+
+    @pytest.mark.parametrize(
+        ("handler", "extensions", "sentence"),
+        [
+            (_answer_nothing, None, "does not say what it takes and answers"),
+            (_answer_nothing, {"x-kites": True}, "does not say what it takes and answers"),
+            (_answer_nothing, contract(), "names no answer"),
+            (_answer_nothing, contract(OpenApiDocument), "names OpenApiDocument, and its code makes none"),
+            (_answer_nothing, contract(DeletedVideoObject, json=UploadRequest), "reads a body or names a model of one"),
+            (_answer_nothing, contract(DeletedVideoObject, query=UsageQuery), "reads a query or names a model of one"),
+            (_answer_without_docstring, contract(DeletedVideoObject), "has no docstring"),
+            (_read_body, contract(DeletedVideoObject), "reads a body or names a model of one"),
+            (_read_body, contract(DeletedVideoObject, json=UsageQuery), "names UsageQuery, and its code makes none"),
+            (_read_query, contract(DeletedVideoObject), "reads a query or names a model of one"),
+            (_read_query, contract(DeletedVideoObject, query=ContentQuery), "names ContentQuery, and its code makes"),
+        ],
+    )
+    def test_it_is_named_with_what_it_lacks(
+        self, handler: Callable[[], Response[str]], extensions: dict[str, Any] | None, sentence: str
+    ) -> None:
+        with pytest.raises(UndescribedRoute) as caught:
+            self._describe(handler, extensions)
+
+        assert str(caught.value).startswith(f"POST /kites ({handler.__name__}) {sentence}")
+
+    @pytest.mark.parametrize(
+        ("handler", "extensions"),
+        [
+            (_answer_nothing, contract(DeletedVideoObject)),
+            (_read_body, contract(DeletedVideoObject, json=UploadRequest)),
+            (_read_query, contract(DeletedVideoObject, query=UsageQuery)),
+        ],
+    )
+    def test_one_that_says_all_is_described(
+        self, handler: Callable[[], Response[str]], extensions: dict[str, Any]
+    ) -> None:
+        assert "/kites" in json.loads(self._describe(handler, extensions))["paths"]

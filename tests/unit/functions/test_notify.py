@@ -1,0 +1,222 @@
+"""The function behind the queue of webhooks: whom it tells, what it leaves in the queue, and what it does not say."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import httpx
+import pytest
+from aws_lambda_powertools.utilities.parser.models import EventBridgeModel, SqsModel
+from openai import OpenAI
+
+from checks.cloudformation import Template
+from mediaposter.api.webhooks import QueuedEvent, derive_webhook_secret
+from mediaposter.errors import MediaPosterError
+from mediaposter.events import SOURCE, EventBus
+from mediaposter.pipeline.notify import RETRY_AFTER_SECONDS
+from sandbox.faults import Respond
+from sandbox.hooks import Deliveries, Delivery, HookScript, OnDelivery, create_app
+from sandbox.serving import serve_in_thread
+from tests.unit.functions.conftest import Invoke
+from tests.unit.functions.stack import STACK, Event, Stack, read_event
+
+_OWNER = "key_5f0c1d2e3a4b5c6d"
+_SIGNING_KEY = "a signing key of thirty-two characters, and more"
+_TOKEN = "tk_of_the_receiver"
+_SAMPLES = ["notify-completed", "notify-post-last-try"]
+_LEAVES_THE_MACHINE = pytest.mark.enable_socket(reason="the receiver listens on loopback")
+
+
+class Receiver:
+    """A running receiver, and the queue before it."""
+
+    def __init__(self, stack: Stack, base_url: str) -> None:
+        self._stack = stack
+        self._http = httpx.Client(base_url=base_url)
+        self.url = f"{base_url}/mediaposter?token={_TOKEN}"
+
+    def answer(self, status: int) -> None:
+        rule = OnDelivery(action=Respond(status=status))
+        self._http.post("/_sandbox/faults", content=HookScript(rules=(rule,)).model_dump_json()).raise_for_status()
+
+    def deliveries(self) -> tuple[Delivery, ...]:
+        return Deliveries.model_validate_json(self._http.get("/_sandbox/calls").content).calls
+
+    def queue(self, sample: str) -> Event:
+        """Put a sample's message for this receiver into the queue, and take it out as Lambda does."""
+        event = read_event(sample)
+        (record,) = event["Records"]
+        body = json.loads(record["body"])
+        body["detail"]["webhook_url"] = self.url
+        queue, queue_url = self._stack.client("sqs"), self._stack.webhook_queue_url
+        queue.send_message(QueueUrl=queue_url, MessageBody=json.dumps(body))
+        (message,) = queue.receive_message(QueueUrl=queue_url, VisibilityTimeout=600)["Messages"]
+        record |= {"body": message["Body"], "receiptHandle": message["ReceiptHandle"]}
+        return event
+
+    def is_visible_again(self) -> bool:
+        return "Messages" in self._stack.client("sqs").receive_message(QueueUrl=self._stack.webhook_queue_url)
+
+
+@pytest.fixture
+def receiver(stack: Stack) -> Iterator[Receiver]:
+    stack.tell(WebhookTransport="any")
+    _put_signing_key(stack)
+    with serve_in_thread(create_app(), base_path="") as base_url:
+        yield Receiver(stack, base_url)
+
+
+def _put_signing_key(stack: Stack) -> None:
+    name = f"/mediaposter/{STACK}/webhook-signing-key"
+    stack.client("ssm").put_parameter(Name=name, Value=_SIGNING_KEY, Type="SecureString")
+
+
+def _message_id(event: Event) -> Any:
+    return event["Records"][0]["messageId"]
+
+
+@pytest.fixture
+def bus(stack: Stack, template: Template) -> EventBus:
+    """Give the stack's bus, with the template's rule between it and the queue."""
+    rule = template.resources["WebhookRule"].properties
+    queue = stack.client("sqs").get_queue_attributes(QueueUrl=stack.webhook_queue_url, AttributeNames=["QueueArn"])
+    events = stack.client("events")
+    events.put_rule(Name="webhooks", EventBusName=STACK, EventPattern=json.dumps(rule["EventPattern"]))
+    target = {"Id": "queue", "Arn": queue["Attributes"]["QueueArn"]}
+    events.put_targets(Rule="webhooks", EventBusName=STACK, Targets=[target])
+    return EventBus(events, STACK)
+
+
+@pytest.mark.parametrize("name", _SAMPLES)
+def test_a_sample_is_what_the_queue_hands_over_of_the_bus(name: str) -> None:
+    event = read_event(name)
+
+    SqsModel.model_validate(event)
+    body = event["Records"][0]["body"]
+    announced = EventBridgeModel.model_validate_json(body)
+    assert (announced.source, announced.detail_type) == (SOURCE, json.loads(body)["detail"]["type"])
+
+
+@pytest.mark.parametrize("name", _SAMPLES)
+def test_what_happened_goes_over_the_bus_into_the_queue(stack: Stack, bus: EventBus, name: str) -> None:
+    (record,) = read_event(name)["Records"]
+    event = QueuedEvent.model_validate(record).event
+
+    bus.send(event)
+
+    (message,) = stack.client("sqs").receive_message(QueueUrl=stack.webhook_queue_url)["Messages"]
+    assert QueuedEvent.model_validate({**record, "body": message["Body"]}).event == event
+
+
+def test_an_event_that_nobody_wants_to_be_told_of_is_not_queued(stack: Stack, bus: EventBus) -> None:
+    (record,) = read_event("notify-completed")["Records"]
+    event = QueuedEvent.model_validate(record).event
+
+    bus.send(event.model_copy(update={"webhook_url": None}))
+
+    assert "Messages" not in stack.client("sqs").receive_message(QueueUrl=stack.webhook_queue_url)
+
+
+@_LEAVES_THE_MACHINE
+def test_a_delivered_event_leaves_the_queue(invoke: Invoke, receiver: Receiver) -> None:
+    assert invoke("NotifyFunction", receiver.queue("notify-completed")) == {"batchItemFailures": []}
+
+    assert len(receiver.deliveries()) == 1
+
+
+@_LEAVES_THE_MACHINE
+def test_the_sdk_of_openai_accepts_what_is_delivered(invoke: Invoke, receiver: Receiver) -> None:
+    invoke("NotifyFunction", receiver.queue("notify-completed"))
+
+    (delivery,) = receiver.deliveries()
+    secret = derive_webhook_secret(_SIGNING_KEY, _OWNER)
+    OpenAI(api_key="mp_unused").webhooks.verify_signature(delivery.body, delivery.headers, secret=secret)
+
+
+@_LEAVES_THE_MACHINE
+def test_an_event_that_was_not_taken_stays_in_the_queue_for_later(invoke: Invoke, receiver: Receiver) -> None:
+    receiver.answer(503)
+    event = receiver.queue("notify-completed")
+
+    assert invoke("NotifyFunction", event) == {"batchItemFailures": [{"itemIdentifier": _message_id(event)}]}
+
+    assert not receiver.is_visible_again()
+
+
+@_LEAVES_THE_MACHINE
+def test_after_the_last_try_an_event_is_let_go_at_once(invoke: Invoke, receiver: Receiver) -> None:
+    receiver.answer(503)
+    event = receiver.queue("notify-post-last-try")
+    assert event["Records"][0]["attributes"]["ApproximateReceiveCount"] == str(len(RETRY_AFTER_SECONDS) + 1)
+
+    assert invoke("NotifyFunction", event) == {"batchItemFailures": [{"itemIdentifier": _message_id(event)}]}
+
+    assert receiver.is_visible_again()
+
+
+@_LEAVES_THE_MACHINE
+def test_a_receiver_inside_is_not_reached_where_the_stack_does_not_say_so(
+    stack: Stack, invoke: Invoke, receiver: Receiver, log: io.StringIO
+) -> None:
+    stack.tell(WebhookTransport="https-only")
+
+    answer = invoke("NotifyFunction", receiver.queue("notify-completed"))
+
+    assert len(answer["batchItemFailures"]) == 1
+    assert receiver.deliveries() == ()
+    assert "Only https URLs" in log.getvalue()
+
+
+@_LEAVES_THE_MACHINE
+def test_a_missing_signing_key_keeps_the_event_and_says_where_it_goes(
+    stack: Stack, invoke: Invoke, receiver: Receiver, log: io.StringIO
+) -> None:
+    stack.client("ssm").delete_parameter(Name=f"/mediaposter/{STACK}/webhook-signing-key")
+
+    answer = invoke("NotifyFunction", receiver.queue("notify-completed"))
+
+    assert len(answer["batchItemFailures"]) == 1
+    assert f"/mediaposter/{STACK}/webhook-signing-key" in log.getvalue()
+
+
+@_LEAVES_THE_MACHINE
+@pytest.mark.parametrize("status", [200, 410, 503])
+def test_a_log_names_the_event_and_neither_the_query_nor_a_secret(
+    invoke: Invoke, receiver: Receiver, log: io.StringIO, status: int
+) -> None:
+    receiver.answer(status)
+
+    invoke("NotifyFunction", receiver.queue("notify-completed"))
+
+    (line,) = [json.loads(text) for text in log.getvalue().splitlines()]
+    (delivery,) = receiver.deliveries()
+    assert (line["message"], line["webhook_id"], line["tries"]) == ("webhook", delivery.webhook_id, 1)
+    for secret in (_TOKEN, _SIGNING_KEY, derive_webhook_secret(_SIGNING_KEY, _OWNER), delivery.webhook_signature):
+        assert secret not in log.getvalue()
+
+
+@_LEAVES_THE_MACHINE
+def test_a_receiver_that_is_gone_is_counted_for_its_stack(
+    invoke: Invoke, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receiver.answer(410)
+
+    assert invoke("NotifyFunction", receiver.queue("notify-completed")) == {"batchItemFailures": []}
+
+    (metric,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert (metric["stack"], metric["WebhooksGone"]) == (STACK, [1.0])
+
+
+def test_an_event_that_names_nobody_is_a_fault(stack: Stack, invoke: Invoke) -> None:
+    _put_signing_key(stack)
+    event = deepcopy(read_event("notify-completed"))
+    body = json.loads(event["Records"][0]["body"])
+    del body["detail"]["webhook_url"]
+    event["Records"][0]["body"] = json.dumps(body)
+
+    with pytest.raises(MediaPosterError, match="names nobody"):
+        invoke("NotifyFunction", event)
