@@ -27,7 +27,9 @@ def test_killed_while_storing_keeps_exactly_one_object(stack: DeployedStack) -> 
     video = stack.follow(submitted.id)
 
     assert video.status is VideoStatus.COMPLETED
-    assert stack.list_versions(video.id) == [f"videos/{video.id}/thumbnail.webp", f"videos/{video.id}/video.mp4"]
+    assert stack.list_versions(video.id) == [
+        f"videos/{video.id}/{name}" for name in ("spritesheet.jpg", "thumbnail.webp", "video.mp4")
+    ]
     assert [post.status for post in video.posts] == ["published", "published"]
     assert sorted(post["platform"] for post in stack.list_posts(prompt)) == ["instagram", "youtube"]
     assert stack.count_accepted(prompt) == 1
@@ -72,9 +74,24 @@ def test_killed_while_submitting_never_submits_again(stack: DeployedStack) -> No
     assert stack.kill_workers("StartFunction") >= 1
     video = stack.follow(submitted.id)
 
+    # The server had taken it, and lists its jobs: it is found there.
+    assert (video.status, video.error) == (VideoStatus.COMPLETED, None)
+    assert stack.count_accepted(prompt) == 1
+    assert len(stack.list_posts(prompt)) == 1
+
+
+def test_killed_while_submitting_to_one_that_lists_no_jobs_leaves_it_unknown(stack: DeployedStack) -> None:
+    prompt = new_prompt("Killed for good")
+    stack.play_on("runway", prompt, "create", {"type": "delay", "seconds": 30}, times=1)
+    submitted = stack.submit(prompt, "instagram", model="gen4.5")
+
+    wait_for(lambda: stack.retrieve(submitted.id).stage == "submitting", what="the submission")
+    assert stack.kill_workers("StartFunction") >= 1
+    video = stack.follow(submitted.id)
+
     assert video.error is not None
     assert video.error.code == "submission_unknown"
-    assert stack.count_accepted(prompt) <= 1
+    assert stack.count_accepted(prompt, provider="runway") <= 1
     assert stack.list_posts(prompt) == []
 
 

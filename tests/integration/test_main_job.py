@@ -9,6 +9,7 @@ import httpx
 import openai
 
 from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.library.keys import Scope
 from tests.integration.stack import DeployedStack, new_prompt, target
 
 VIDEOS_AT_ONCE = 50
@@ -46,7 +47,9 @@ def test_the_content_is_the_bytes_that_were_hashed(stack: DeployedStack) -> None
     assert content.headers["content-type"] == "video/mp4"
     assert len(content.content) == video.size_bytes
     assert hashlib.sha256(content.content).hexdigest() == video.sha256
-    assert stack.list_versions(video.id) == [f"videos/{video.id}/thumbnail.webp", f"videos/{video.id}/video.mp4"]
+    assert stack.list_versions(video.id) == [
+        f"videos/{video.id}/{name}" for name in ("spritesheet.jpg", "thumbnail.webp", "video.mp4")
+    ]
 
 
 def test_the_unchanged_sdk_creates_polls_and_downloads(stack: DeployedStack) -> None:
@@ -96,7 +99,9 @@ def test_a_video_of_another_key_is_not_there(stack: DeployedStack) -> None:
     others = {**item, "pk": {"S": "VIDEO#video_others"}, "id": {"S": "video_others"}, "owner": {"S": "key_other"}}
     table.put_item(TableName=stack.world.stack.table, Item=others)
 
-    answer = stack.api.get("/videos/video_others")
+    # The stack's first key is an admin's, who sees everything.
+    headers = {"Authorization": f"Bearer {stack.make_key([Scope.READ])}"}
+    answer = stack.api.get("/videos/video_others", headers=headers)
 
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_found"

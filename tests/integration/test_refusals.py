@@ -87,6 +87,12 @@ def test_an_unknown_route_answers_in_the_envelope(stack: DeployedStack) -> None:
 
 
 def _count_items(stack: DeployedStack) -> int:
-    count = stack.aws("dynamodb").scan(TableName=stack.world.stack.table, Select="COUNT")["Count"]
+    # What a request writes; videos that still run write counters of their own.
+    count = stack.aws("dynamodb").scan(
+        TableName=stack.world.stack.table,
+        Select="COUNT",
+        FilterExpression="begins_with(pk, :video) OR begins_with(pk, :name)",
+        ExpressionAttributeValues={":video": {"S": "VIDEO#"}, ":name": {"S": "IDEMPOTENCY#"}},
+    )["Count"]
     assert isinstance(count, int)
     return count

@@ -3,16 +3,31 @@
 The way of a video, in the order in which it goes:
 
     api.authorization               an API key becomes an IAM policy
+    api.caller                      who is calling, and what the key may do
+    api.http                        API Gateway's events in, replies and errors out
+    api.forms                       multipart forms, and what is nested in their names
     api.requests                    the bodies callers send, and what is refused in them
-    pipeline.submit                 take a request: check, record, start; sweep up what a crash left between
+    api.queries                     the queries of GETs, and what is refused in them
+    api.pictures                    the picture that a video begins with
+    api.uploads                     a place for a picture that is too large for a request
+    api.sent_as                     how a request was sent, which tells whether it was sent before
+    pipeline.upload                 open a place for a picture, and fetch it when its video is started
+    pipeline.submit                 take a request: check it, record it with its money, start its execution
+    pipeline.sweep                  fail what a crash left between a record and its execution
+    pipeline.steps                  what a step of the state machine is told and what it answers
     pipeline.generate               start a generation at most once, and follow it to its end
+    pipeline.pacing                 when to ask a provider whether a render is done
     pipeline.finalize               keep the finished video, and close its record
     pipeline.publish                submit a post at most once, and follow it to its end
-    pipeline.read                   answer what is kept, to its owner alone
-    pipeline.steps                  what a step of the state machine is told and what it answers
+    pipeline.notify                 deliver an event to whoever wants to be told, for a day
+    pipeline.read                   answer what is kept, to whoever may see it
+    pipeline.delete                 stop a video, remove what is kept of it, forget its record
     api.video_object                a record as OpenAI's Video object, and more beside it
+    api.objects                     the other answers: lists, models, usage, estimates, uploads
+    api.webhooks                    an event as OpenAI's event object, signed for its receiver
     api.errors                      refusals in OpenAI's envelope
-    api.http                        API Gateway's events in, replies and errors out
+    api.contract                    what each route takes and answers, named beside it
+    api.openapi                     the OpenAPI document that is made of all of them
 
 What is kept:
 
@@ -20,8 +35,11 @@ What is kept:
     library.videos                  the record of a video, and the only transitions it can make
     library.posts                   the ledger of posts, and theirs
     library.keys                    API keys, kept as hashes
-    library.media                   MP4s in S3: streamed in, verified, visible once; handed out
-    library.probe                   what an MP4 is, and its thumbnail
+    library.budget                  what was spent and what is promised, by owner and day
+    library.idempotency             which video a request became
+    library.render_times            how long each model's renders have lately taken
+    library.media                   MP4s in S3: streamed in, verified, visible once; handed out; and pictures
+    library.probe                   what an MP4 is, its thumbnail and its spritesheet
 
 Who makes the videos and who posts them:
 
@@ -35,9 +53,17 @@ Who makes the videos and who posts them:
     ai.gemini_wire                  its interactions, read without holding a clip that is spelt out in them
     ai.runway_model                 Runway's API
     ai.runway_wire                  its tasks
+    ai.fal_model                    the models that fal serves, each with fields of its own
+    ai.fal_wire                     its queue
+    ai.pika_model                   Pika's models, which exist only behind fal
+    ai.bedrock_model                Luma's Ray, through Amazon Bedrock's asynchronous invocations
+    ai.bedrock_wire                 its invocations, and what it writes into the bucket
+    ai.sandbox_model                the model of the local cloud
+    ai.provider_connection          an adapter's calls over HTTP: the key goes there alone, a paid call once
     ai.provider_reply               what a provider answers over HTTP, and what that means, for any vendor
     ai.reference_image              the image that a request refers to, for any model
-    safe_http                       fetches a URL that somebody else chose
+    ai.webhook_signature            tells a vendor's webhook from a forgery or a replay
+    safe_http                       reaches a URL that somebody else chose
     publishing.publisher_interface  what the pipeline needs of whoever posts
     publishing.targets              one closed model for each social network
     publishing.blotato_client       Blotato's REST API
@@ -57,14 +83,23 @@ What holds it together:
     workflow                        starts the state machine
     observability                   the logger and the metrics
 
+At the keyboard:
+
+    cli                             `mediaposter`, and its groups of commands, each loaded when it is asked for
+    cli.keys                        make, list and revoke API keys
+    cli.models                      which models there are; check a catalog of one's own
+    cli.deployed_stack              a stack by its name, with the caller's rights
+    cli.arguments, cli.console      what all commands read and write in the same way
+
 Imports point downwards, from each line to those below it and never back:
 
-    functions
+    functions, cli
     bootstrap
     pipeline
     api
     library, workflow, events
     ai.catalog, ai.video_model_interface, publishing.publisher_interface, publishing.targets
+    streaming
     config, errors
 
 Only bootstrap imports the adapters: ai.*_model, by way of the factory, and publishing.blotato_client. A video model

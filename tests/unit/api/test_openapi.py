@@ -203,8 +203,25 @@ class TestTheDocument:
         assert parameters == re.findall(r"{(.+?)}", route)
 
     @pytest.mark.parametrize("route", OPERATIONS)
-    def test_whatever_every_route_may_refuse_is_said(self, route: str) -> None:
+    def test_what_every_route_may_refuse_is_said(self, route: str) -> None:
         assert {"401", "403", "429", "5XX"} <= OPERATIONS[route]["responses"].keys()
+
+    @pytest.mark.parametrize(
+        ("route", "statuses"),
+        [
+            ("GET /models", set()),
+            ("GET /videos", {"400", "404"}),
+            ("GET /videos/{video_id}", {"404"}),
+            ("GET /videos/{video_id}/content", {"400", "404"}),
+            ("DELETE /videos/{video_id}", {"404", "409"}),
+            ("POST /uploads", {"400", "413"}),
+            ("POST /videos/edits", {"400", "404", "409", "413", "422", "503"}),
+        ],
+    )
+    def test_what_else_a_route_may_refuse_is_said_and_no_more(self, route: str, statuses: set[str]) -> None:
+        refusals = {status for status in OPERATIONS[route]["responses"] if status >= "400"}
+
+        assert refusals - {"401", "403", "429", "5XX"} == statuses
 
     @pytest.mark.parametrize("route", OPERATIONS)
     def test_a_refusal_is_openais_envelope(self, route: str) -> None:
