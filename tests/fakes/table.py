@@ -78,12 +78,22 @@ class InMemoryTable(LibraryTable):
             reverse=query.newest_first,
         )
         beyond = [
-            key
+            (place, key)
             for place, key in found
-            if (query.after is None or (place < query.after if query.newest_first else place > query.after))
-            and all(self.items[key].get(name) == content for name, content in query.filters.items())
+            if query.after is None or (place < query.after if query.newest_first else place > query.after)
         ]
-        return Page(keys=tuple(beyond[: query.limit]), has_more=len(beyond) > query.limit)
+        seen = beyond[: query.read_max] if query.filters else beyond
+        is_cut = len(seen) < len(beyond)
+        fitting = [
+            key
+            for _, key in seen
+            if all(self.items[key].get(name) == content for name, content in query.filters.items())
+        ]
+        return Page(
+            keys=tuple(fitting[: query.limit]),
+            has_more=len(fitting) > query.limit or is_cut,
+            reached=seen[-1][0] if is_cut and not fitting else None,
+        )
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Make changes, all or none, or raise Conflict with those that cannot be."""

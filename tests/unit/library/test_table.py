@@ -410,6 +410,16 @@ def test_a_page_holds_what_the_filters_let_through(table: LibraryTable) -> None:
     assert (ids(found), found.has_more) == (["f", "e"], True)
 
 
+def test_a_filter_looks_at_so_many_entries_and_says_how_far_it_came(table: LibraryTable) -> None:
+    table.create([Owned(id=name, status="shut" if name == "a" else "open") for name in "abcdef"])
+
+    assert page(table, filters={"status": "shut"}, read_max=4) == Page(keys=(), has_more=True, reached="c")
+    assert page(table, filters={"status": "open"}, read_max=1) == Page(
+        keys=(Key("VIDEO#f", "VIDEO"),), has_more=True, reached=None
+    )
+    assert ids(page(table, filters={"status": "shut"}, read_max=4, after="c")) == ["a"]
+
+
 def test_a_transaction_that_meets_another_is_tried_again_and_given_up_in_the_end() -> None:
     client = make_client()
     waits: list[float] = []

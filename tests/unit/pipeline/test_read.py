@@ -8,7 +8,7 @@ from mediaposter.api.caller import Caller
 from mediaposter.api.queries import ListQuery, Variant
 from mediaposter.errors import ErrorCode, InvalidRequest, NotFound
 from mediaposter.library.keys import Scope
-from mediaposter.library.videos import Stage, VideoFailure
+from mediaposter.library.videos import FILTERED_ENTRIES_MAX, Stage, VideoFailure
 from tests.builders import VIDEO_ID, a_caller, a_post, a_stored_video, a_video
 from tests.fakes.world import World
 
@@ -122,3 +122,12 @@ def test_a_list_is_filtered_by_status_model_batch_and_prompt() -> None:
     assert ids(world, model="kite-1") == ["video_kite"]
     assert ids(world, batch_id="batch_1", status="queued") == ["video_kite"]
     assert ids(world, prompt="the RAIN") == ["video_done"]
+
+
+def test_a_filter_that_fits_nothing_of_the_latest_goes_on_until_it_finds_something() -> None:
+    world = World()
+    world.keep(a_video(id="video_000", stage=Stage.DONE, stored=a_stored_video()))
+    for number in range(1, FILTERED_ENTRIES_MAX + 10):
+        world.keep(a_video(id=f"video_{number:03}"))
+
+    assert ids(world, status="completed") == ["video_000"]

@@ -69,6 +69,7 @@ class PageQuery:
         after: where the page before ended.
         newest_first: whether it goes down.
         filters: what other attributes must be.
+        read_max: how many entries are looked at for a filter; None is a megabyte of them.
     """
 
     hash_name: str
@@ -78,6 +79,7 @@ class PageQuery:
     after: str | None = None
     newest_first: bool = True
     filters: Mapping[str, str] = field(default_factory=dict)
+    read_max: int | None = None
 
 
 class Page(NamedTuple):
@@ -232,8 +234,10 @@ class LibraryTable:
             arguments["FilterExpression"] = " AND ".join(
                 f"#filter{number} = :filter{number}" for number in range(len(query.filters))
             )
+            if query.read_max is not None:
+                arguments["Limit"] = query.read_max
         else:
-            # One more tells whether there are more. With a filter the service reads a megabyte of the index.
+            # One more tells whether there are more.
             arguments["Limit"] = query.limit + 1
         arguments["ExpressionAttributeNames"] = names
         arguments["ExpressionAttributeValues"] = _encode(values)

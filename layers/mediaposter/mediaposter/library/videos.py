@@ -30,6 +30,8 @@ from mediaposter.library.table import Change, Create, Delete, Key, LibraryTable,
 STARTS_INDEX = "AwaitingStart"
 OWNERS_INDEX = "ByOwner"
 QUERIES_A_PAGE_MAX = 10
+# Enough to fill a page of a filter that one in five fits.
+FILTERED_ENTRIES_MAX = 500
 
 
 class Stage(StrEnum):
@@ -328,7 +330,8 @@ class VideoLibrary:
     def list_page(self, query: VideoQuery) -> VideoPage:
         """List an owner's videos by their time, one query of the index whatever the size of the library.
 
-        A filter that nothing in the megabyte of one query fits makes it go on, a few times at the most.
+        A page that is filtered may be short, and there may be more all the same. Where nothing of what one query looks
+        at fits, it goes on, a megabyte at a time and a few times at the most.
         """
         wanted = PageQuery(
             hash_name="owner",
@@ -338,12 +341,13 @@ class VideoLibrary:
             after=query.after,
             newest_first=query.newest_first,
             filters=query.filters,
+            read_max=FILTERED_ENTRIES_MAX,
         )
         for _ in range(QUERIES_A_PAGE_MAX):
             page = self._table.query_page(OWNERS_INDEX, wanted)
             if page.keys or page.reached is None:
                 break
-            wanted = replace(wanted, after=page.reached)
+            wanted = replace(wanted, after=page.reached, read_max=None)
         # The index comes a moment after the record: what is gone meanwhile is left out.
         videos = [Video.model_validate(item) for item in self._table.get_many(page.keys)]
         return VideoPage(videos=videos, has_more=page.has_more)
