@@ -10,7 +10,7 @@ from mediaposter.ai.catalog import Capabilities
 from mediaposter.errors import ConfigurationError, ErrorCode, NotFound
 from mediaposter.library.budget import BudgetDay
 from mediaposter.library.posts import PostState
-from mediaposter.library.videos import Stage
+from mediaposter.library.videos import Stage, VideoFailure
 from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome
 from tests.builders import NOW, OWNER, RESERVATION, VIDEO_ID, a_caller, a_post, a_request, a_stored_video, a_video
 from tests.fakes.video_model import FakeVideoModel
@@ -121,3 +121,13 @@ def test_deleting_again_finds_nothing() -> None:
 
     with pytest.raises(NotFound):
         world.delete(VIDEO_ID, caller=a_caller())
+
+
+def test_a_deletion_that_died_half_way_is_finished_by_the_next() -> None:
+    world = rendering()
+    world.library.fail(world.video, VideoFailure(code=ErrorCode.CANCELLED, message="deleted"), now=NOW)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert (world.workflow.stopped, world.model.cancelled) == ([VIDEO_ID], ["job-1"])

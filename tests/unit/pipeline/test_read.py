@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mediaposter.api.caller import Caller
-from mediaposter.api.queries import ListQuery, Variant
+from mediaposter.api.queries import ListQuery, UsageQuery, Variant
 from mediaposter.errors import ErrorCode, InvalidRequest, NotFound
 from mediaposter.library.keys import Scope
 from mediaposter.library.videos import FILTERED_ENTRIES_MAX, Stage, VideoFailure
@@ -131,3 +131,17 @@ def test_a_filter_that_fits_nothing_of_the_latest_goes_on_until_it_finds_somethi
         world.keep(a_video(id=f"video_{number:03}"))
 
     assert ids(world, status="completed") == ["video_000"]
+
+
+def test_a_prompt_is_looked_for_beyond_a_page_that_has_none_of_it() -> None:
+    world = World()
+    world.keep(a_video(id="video_000", prompt="A lighthouse"))
+    for number in range(1, 150):
+        world.keep(a_video(id=f"video_{number:03}"))
+
+    assert ids(world, prompt="lighthouse", limit=1) == ["video_000"]
+
+
+def test_usage_is_told_for_so_many_days_at_once() -> None:
+    with pytest.raises(InvalidRequest, match="at most 366 days"):
+        World().read.sum_usage(UsageQuery.model_validate({"since": "2000-01-01"}), caller=a_caller())

@@ -68,10 +68,12 @@ class DeleteVideo:
         video = self._library.get(video_id)
         if not caller.may_see(video.owner):
             raise NotFound(f"There is no video {video_id}.")
-        if video.failure is None and video.stage in STAGES_THAT_CAN_FAIL:
+        if video.stage in STAGES_THAT_CAN_FAIL:
             video = self._end(video)
-            self._workflow.stop(video_id)
-            self._cancel(video)
+            # Also where an earlier deletion died after it had failed the video: neither does harm twice.
+            if video.failure is not None and video.failure.code is ErrorCode.CANCELLED:
+                self._workflow.stop(video_id)
+                self._cancel(video)
         for post in self._ledger.list(video_id):
             settle_left_over(
                 self._ledger,
@@ -87,12 +89,12 @@ class DeleteVideo:
     def _end(self, video: Video) -> Video:
         failure = VideoFailure(code=ErrorCode.CANCELLED, message="The video was deleted by its owner.")
         for _ in range(TRIES_MAX):
+            if video.failure is not None or video.stage not in STAGES_THAT_CAN_FAIL:
+                return video
             try:
                 return self._library.fail(video, failure, now=self._clock())
             except Conflict:
                 video = self._library.get(video.id)
-                if video.failure is not None or video.stage not in STAGES_THAT_CAN_FAIL:
-                    return video
         raise Conflict(f"{video.id} is being written all the time; delete it again.")
 
     def _cancel(self, video: Video) -> None:

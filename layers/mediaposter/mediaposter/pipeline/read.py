@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.api.caller import Caller
-from mediaposter.api.queries import ListQuery, UsageQuery, Variant
+from mediaposter.api.queries import LIST_LIMIT_MAX, USAGE_DAYS_MAX, ListQuery, UsageQuery, Variant
 from mediaposter.errors import InvalidRequest, NotFound
 from mediaposter.library.budget import BudgetBook, Usage
 from mediaposter.library.posts import Post, PostLedger
@@ -16,6 +17,7 @@ from mediaposter.library.videos import Video, VideoLibrary, VideoPage, VideoQuer
 
 Clock = Callable[[], datetime]
 USAGE_DAYS = 30
+PROMPT_PAGES_MAX = 10
 
 
 class Presigner(Protocol):
@@ -64,19 +66,24 @@ class ReadLibrary:
         if not caller.may_see(owner):
             raise NotFound(f"There is no owner {owner}.")
         filters = {"status": query.status, "resolved_model": query.model, "batch_id": query.batch_id}
-        page = self._library.list_page(
-            VideoQuery(
-                owner=owner,
-                limit=query.limit,
-                after=query.after,
-                newest_first=query.order == "desc",
-                filters={name: value for name, value in filters.items() if value is not None},
-            )
+        wanted = VideoQuery(
+            owner=owner,
+            limit=query.limit,
+            after=query.after,
+            newest_first=query.order == "desc",
+            filters={name: value for name, value in filters.items() if value is not None},
         )
+        page = self._library.list_page(wanted)
         if query.prompt is None:
             return page
-        wanted = query.prompt.casefold()
-        return page._replace(videos=[video for video in page.videos if wanted in video.prompt.casefold()])
+        words = query.prompt.casefold()
+        for _ in range(PROMPT_PAGES_MAX):
+            found = [video for video in page.videos if words in video.prompt.casefold()]
+            if found or not (page.has_more and page.videos):
+                return page._replace(videos=found)
+            # An empty page would end the SDK's paging.
+            page = self._library.list_page(replace(wanted, limit=LIST_LIMIT_MAX, after=page.videos[-1].id))
+        return page._replace(videos=[])
 
     def locate(self, video_id: str, *, caller: Caller, variant: Variant) -> str:
         """Give a short-lived URL of a variant of a kept video.
@@ -109,6 +116,8 @@ class ReadLibrary:
         today = self._clock().date()
         until = query.until or today
         since = query.since or until - timedelta(days=USAGE_DAYS)
+        if (until - since).days > USAGE_DAYS_MAX:
+            raise InvalidRequest(f"There are at most {USAGE_DAYS_MAX} days in an answer.", param="since")
         return Usage(
             today=today,
             budget=self._budget.get(owner, today),

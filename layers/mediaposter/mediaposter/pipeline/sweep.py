@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from mediaposter.errors import Conflict
+from mediaposter.errors import Conflict, NotFound
 from mediaposter.library.videos import Stage, VideoLibrary
 from mediaposter.pipeline.steps import CloseInput
 from mediaposter.pipeline.submit import Workflow
@@ -42,7 +42,10 @@ class SweepVideos:
         for video_id in self._library.list_never_started(older_than=NEVER_STARTED_AFTER, now=self._clock()):
             if self._workflow.exists(video_id):
                 continue
-            video = self._library.get(video_id)
+            try:
+                video = self._library.get(video_id)
+            except NotFound:
+                continue  # deleted meanwhile
             if video.failure is not None or video.stage is not Stage.QUEUED:
                 continue
             try:
