@@ -36,6 +36,7 @@ CATALOG = parse_catalog(
     sizes = ["768x1280", "1280x768"]
     price_usd_per_second = { "768" = "0.20" }
     expected_render_seconds = 50
+    capabilities = { extend = true }
 
     [models.glider-1]
     provider = "gliders"

@@ -224,3 +224,11 @@ def test_a_second_sweep_finds_nothing() -> None:
 def test_a_video_that_was_never_kept_is_not_found() -> None:
     with pytest.raises(NotFound):
         World().library.get(VIDEO_ID)
+
+
+def test_a_video_that_is_deleted_while_the_sweep_looks_is_left_alone() -> None:
+    world = World()
+    world.keep(a_video(created_at=NOW - NEVER_STARTED_AFTER - timedelta(minutes=1)))
+    world.workflow.on_look = lambda: world.delete(VIDEO_ID, caller=a_caller())
+
+    assert world.sweep() == 0
