@@ -192,13 +192,14 @@ def test_what_could_not_be_delivered_lies_with_the_dead_letters(stack: DeployedS
 
 def test_no_token_of_a_receiver_and_no_secret_is_logged(stack: DeployedStack, receiver: Receiver) -> None:
     video_id = new_prompt("video").replace(" ", "_")
+    began_at = datetime.now(UTC)
     receiver.play(video_id, Respond(status=500), times=1)
     tell_the_bus(stack, receiver, video_id)
     deliveries = receiver.wait_for_deliveries(video_id, 2)
 
     def read_logs() -> str | None:
         """Read what was logged once the function's lines have come: that is a moment after its delivery."""
-        written = stack.read_logs()
+        written = stack.read_logs(since=began_at)
         return written if deliveries[0].webhook_id in written else None
 
     written = wait_for(read_logs, what="the log of the delivery")
