@@ -17,8 +17,8 @@ up: install tools            ## the whole product on this machine until Ctrl-C
 down: install                ## end one left behind
 	$(RUN) -m sandbox.up down
 
-test: install tools          ## every test
-	$(RUN) -m pytest
+test: install tools          ## every test, in two processes
+	$(RUN) -m pytest --numprocesses 2 --dist loadgroup
 
 check: install               ## format, lint, types, import rules, template, state machine, requirements, OpenAPI
 	$(RUN) -m ruff format --check .

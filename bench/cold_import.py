@@ -43,6 +43,7 @@ FUNCTIONS = (
     Function("functions.authorize.app", "key_ring"),
     Function("functions.submit.app", "submit_video"),
     Function("functions.library.app", "read_library"),
+    Function("functions.posts.app", "repeat_posts"),
     Function("functions.generate.start", "start_generation"),
     Function("functions.generate.poll", "check_generation"),
     Function("functions.finalize.store", "store_video"),

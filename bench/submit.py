@@ -12,7 +12,8 @@ and what else the machine does weighs less. For every item of a transaction moto
 has a new one.
 
 Other submits send more, and are not measured: with a picture (an object in S3), with a key that is repeated or a retry
-of the SDK without one (reads), or in a stack that has a catalog of its own (an object read once a minute).
+of the SDK without one (reads), or in a stack that has a catalog of its own (an object read once a minute). What is
+connected at the publisher is read from the table once a minute, too: here before the first that counts.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -36,13 +38,16 @@ from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.api.caller import Caller
 from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.api.sent_as import SentAs
+from mediaposter.library.accounts import AccountBook, ConnectedAccounts
 from mediaposter.library.budget import BudgetBook
 from mediaposter.library.idempotency import KnownRequests
 from mediaposter.library.keys import Scope
 from mediaposter.library.posts import PostLedger
 from mediaposter.library.table import LibraryTable
 from mediaposter.library.videos import VideoLibrary
+from mediaposter.pipeline.accounts import Preflight
 from mediaposter.pipeline.submit import SubmitVideo
+from mediaposter.publishing.publisher_interface import Account
 from mediaposter.workflow import StepFunctionsWorkflow
 
 if TYPE_CHECKING:
@@ -67,6 +72,13 @@ REQUEST = CreateVideoRequest.model_validate(
         ],
         "metadata": {"campaign": "autumn"},
     }
+)
+
+CONNECTED = ConnectedAccounts(
+    accounts=tuple(
+        Account(account_id=target.account_id, platform=target.platform, name="bench") for target in REQUEST.publish
+    ),
+    read_at=datetime(2026, 12, 1, tzinfo=UTC),
 )
 
 
@@ -144,6 +156,12 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
         catalogs=built_in_catalog,
         default_fallbacks=(),
         stack_daily_budget_micros=STACK_DAILY_BUDGET_MICROS,
+        preflight=Preflight(
+            book=AccountBook(table),
+            publishers=refuse_publisher,
+            clock=lambda: CONNECTED.read_at,
+            monotonic=time.monotonic,
+        ).check,
         workflow=StepFunctionsWorkflow(stepfunctions, state_machine_arn),
         count_metric=refuse_metric,
         clock=bootstrap.now,
@@ -154,6 +172,11 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
 def refuse_pictures() -> NoReturn:
     """Tell that the request has none."""
     raise AssertionError("The request has no picture.")
+
+
+def refuse_publisher() -> NoReturn:
+    """Tell that the accounts of the request are known."""
+    raise AssertionError("The publisher was asked.")
 
 
 def refuse_metric(name: str) -> NoReturn:
@@ -176,6 +199,8 @@ def measure() -> list[Submit]:
         for number in range(WARM_UP_CALLS + CALLS):
             sent_as = SentAs(idempotency_key=f"request {number}")
             dynamodb.create_table(TableName=TABLE, **schema)
+            if number == 0:
+                AccountBook(LibraryTable(dynamodb, TABLE)).put(CONNECTED)
             meter.take()
             started = time.thread_time()
             submit_video(REQUEST, caller=CALLER, sent_as=sent_as)

@@ -18,10 +18,12 @@ from statelint.linter import Linter  # type: ignore[import-untyped]  # it comes 
 from checks.cloudformation import Template, read_template
 from checks.command import run
 from checks.state_machine import Scope, State, count_history_events, read_state_machine
-from mediaposter.api.requests import FALLBACK_MODELS_MAX
+from mediaposter.config import FALLBACK_MODELS_MAX
+from mediaposter.pipeline.approval import ASKS_MAX
 from mediaposter.pipeline.finalize import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
 from mediaposter.pipeline.generate import POLLS_MAX, STARTS_MAX
-from mediaposter.pipeline.publish import CHECKS_MAX, CREATE_ATTEMPTS_MAX
+from mediaposter.pipeline.publish import CREATE_ATTEMPTS_MAX
+from mediaposter.pipeline.track import CHECKS_MAX
 from mediaposter.publishing.blotato_client import _CALL_TIMEOUT as BLOTATO_TIMEOUT
 from mediaposter.publishing.targets import TARGETS_MAX
 
@@ -39,6 +41,7 @@ PIPELINE_BOUNDS = {
     "polls": POLLS_MAX,
     "models": FALLBACK_MODELS_MAX,
     "stores": STORE_ATTEMPTS_MAX,
+    "asks": ASKS_MAX,
     "creates": CREATE_ATTEMPTS_MAX,
     "checks": CHECKS_MAX,
 }

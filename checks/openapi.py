@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.library.app import app as library
+from functions.posts.app import app as posts
 from functions.submit.app import app as submit
 from mediaposter.api.openapi import UndescribedRoute, collect_schemas, describe_api
 
@@ -33,7 +34,7 @@ def check_openapi(root: Path) -> list[str]:
 
 def write_openapi() -> str:
     """Write the document of all routes."""
-    return describe_api([submit, library], version=version("mediaposter"))
+    return describe_api([submit, library, posts], version=version("mediaposter"))
 
 
 def _compare(path: Path, expected_text: str) -> Iterator[str]:

@@ -15,8 +15,9 @@ from checks.command import run
 _RUNTIME = "python3.13"
 _ARCHITECTURES = ["arm64"]
 _PUBLIC_ACCESS_BLOCKS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-# Log delivery has no resource-level permissions (Step Functions developer guide, "Logging in CloudWatch Logs").
-_LOG_DELIVERY = frozenset(
+# These have no resource: log delivery (Step Functions developer guide, "Logging in CloudWatch Logs"), and an answer to
+# who waits, which a task token alone names.
+_WITHOUT_RESOURCE = frozenset(
     {
         "logs:CreateLogDelivery",
         "logs:GetLogDelivery",
@@ -26,6 +27,7 @@ _LOG_DELIVERY = frozenset(
         "logs:PutResourcePolicy",
         "logs:DescribeResourcePolicies",
         "logs:DescribeLogGroups",
+        "states:SendTaskSuccess",
     }
 )
 # What calls a function without waiting for its answer: both the call and the function may fail unseen.
@@ -107,7 +109,7 @@ def _check_statements(resource: Resource) -> Iterator[str]:
         for action in actions:
             if "*" in str(action) and not (is_denied and action == "s3:*"):
                 yield f"the action {action} names more than it needs"
-        if "*" in _as_list(statement.get("Resource")) and not _LOG_DELIVERY.issuperset(map(str, actions)):
+        if "*" in _as_list(statement.get("Resource")) and not _WITHOUT_RESOURCE.issuperset(map(str, actions)):
             yield f'the Resource of {", ".join(map(str, actions))} must not be "*"'
 
 

@@ -4,7 +4,8 @@ It behaves as help.blotato.com says and as clients saw it live, the traps includ
 submission is "in-progress", an unknown field is dropped, a nested schedule is ignored. Nothing leaves the machine.
 
 Faults are put in with `POST /_sandbox/faults` (see `sandbox.blotato_faults`) and taken out with DELETE;
-`GET /_sandbox/calls`, `/posts` and `/uploads` tell what came of it all; `POST /_sandbox/reset` forgets everything.
+`GET /_sandbox/calls`, `/posts` and `/uploads` tell what came of it all; `DELETE /_sandbox/accounts/{accountId}`
+disconnects an account, and PUT connects it again; `POST /_sandbox/reset` forgets everything.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox.blotato_faults import BlotatoFaultScript, DelayBefore, OnCall, build_subject
+from sandbox.blotato_faults import AcceptTwice, BlotatoFaultScript, DelayBefore, OnCall, build_subject
 from sandbox.blotato_networks import (
     ACCOUNTS,
     FACEBOOK_PAGE,
@@ -37,7 +38,7 @@ from sandbox.blotato_networks import (
     Closed,
     Sent,
 )
-from sandbox.blotato_state import BlotatoState, UploadRow, find_account
+from sandbox.blotato_state import BlotatoState, UploadRow
 from sandbox.blotato_wire import (
     LIMITS_PER_MINUTE,
     AcceptedPost,
@@ -95,19 +96,23 @@ class BlotatoApi:
     async def list_accounts(self, request: Request) -> Response:
         """List the connected accounts."""
         platform = read_query(request, AccountsQuery).platform
-        return _answer_items(account for account in ACCOUNTS.values() if platform in (None, account.platform))
+        return _answer_items(account for account in self._state.list_accounts() if platform in (None, account.platform))
 
     async def list_subaccounts(self, request: Request) -> Response:
         """List the pages and playlists of an account."""
-        return _answer_subaccounts(request.path_params["accountId"])
+        return self._answer_subaccounts(request.path_params["accountId"])
 
     async def list_linkedin_pages(self, request: Request) -> Response:
         """List the company pages of a LinkedIn account."""
-        return _answer_subaccounts(read_query(request, SubaccountsQuery).account_id)
+        return self._answer_subaccounts(read_query(request, SubaccountsQuery).account_id)
+
+    def _answer_subaccounts(self, account_id: str) -> Response:
+        account = self._state.find_account(account_id)
+        return _answer_items(subaccount for subaccount in SUBACCOUNTS if subaccount.account_id == account.id)
 
     async def list_boards(self, request: Request) -> Response:
         """List the boards of a Pinterest account."""
-        account = find_account(read_query(request, SubaccountsQuery).account_id)
+        account = self._state.find_account(read_query(request, SubaccountsQuery).account_id)
         return _answer_items([PINTEREST_BOARD] if account == ACCOUNTS["pinterest"] else [])
 
     async def create_upload(self, request: Request) -> Response:
@@ -185,7 +190,7 @@ class BlotatoApi:
     async def show_schedule(self, request: Request) -> Response:
         """Give one schedule."""
         post = self._state.find_scheduled(request.path_params["id"])
-        return _answer(ScheduleAnswer(schedule=post.describe_schedule()))
+        return _answer(ScheduleAnswer(schedule=self._state.describe_schedule(post)))
 
     async def patch_schedule(self, request: Request) -> Response:
         """Change a schedule."""
@@ -241,6 +246,8 @@ class Gate:
         if isinstance(action, DelayBefore):
             await self._sleep(action.seconds)
         response = await handler(request)
+        if isinstance(action, AcceptTwice):
+            response = await handler(request)
         if isinstance(action, Delay):
             await self._sleep(action.seconds)
         if isinstance(action, AcceptThenDrop):
@@ -311,8 +318,21 @@ class SandboxRoutes:
         """Give every file whose bytes arrived."""
         return _answer_rows("uploads", (upload.file for upload in self._state.uploads.values() if upload.file))
 
+    async def disconnect_account(self, request: Request) -> Response:
+        """Disconnect an account."""
+        try:
+            self._state.disconnect(request.path_params["accountId"])
+        except ApiError as error:
+            return JSONResponse({"message": error.message}, error.status)
+        return Response(status_code=204)
+
+    async def reconnect_account(self, request: Request) -> Response:
+        """Connect an account again."""
+        self._state.reconnect(request.path_params["accountId"])
+        return Response(status_code=204)
+
     async def reset(self, _: Request) -> Response:
-        """Forget posts, uploads, faults, calls and spent limits."""
+        """Forget posts, uploads, faults, calls, disconnected accounts and spent limits."""
         self._state.reset()
         return Response(status_code=204)
 
@@ -324,11 +344,6 @@ def _answer(body: Sent, status: int = 200) -> Response:
 
 def _answer_items(items: Iterable[Sent]) -> Response:
     return _answer(Page(items=tuple(items)))
-
-
-def _answer_subaccounts(account_id: str) -> Response:
-    account = find_account(account_id)
-    return _answer_items(subaccount for subaccount in SUBACCOUNTS if subaccount.account_id == account.id)
 
 
 def _answer_rows(name: str, rows: Iterable[Closed]) -> Response:
@@ -392,6 +407,8 @@ def create_app(
             routing.Route("/_sandbox/calls", sandbox.show_calls, methods=["GET"]),
             routing.Route("/_sandbox/posts", sandbox.show_posts, methods=["GET"]),
             routing.Route("/_sandbox/uploads", sandbox.show_uploads, methods=["GET"]),
+            routing.Route("/_sandbox/accounts/{accountId}", sandbox.disconnect_account, methods=["DELETE"]),
+            routing.Route("/_sandbox/accounts/{accountId}", sandbox.reconnect_account, methods=["PUT"]),
             routing.Route("/_sandbox/reset", sandbox.reset, methods=["POST"]),
         ]
     )

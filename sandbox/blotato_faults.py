@@ -21,6 +21,12 @@ class DelayBefore(Closed):
     seconds: float = Field(gt=0)
 
 
+class AcceptTwice(Closed):
+    """Do the work twice and answer for the second time, as behind a proxy that sends again what it thinks lost."""
+
+    type: Literal["accept_twice"] = "accept_twice"
+
+
 class StayInProgress(Closed):
     """Accept the post, and never publish it."""
 
@@ -35,14 +41,14 @@ class FailPublish(Closed):
 
 
 class ListLag(Closed):
-    """Leave the post out of GET /posts until so long after it was accepted."""
+    """Leave the post out of GET /posts and GET /schedules until so long after it was accepted."""
 
     type: Literal["list_lag"] = "list_lag"
     list_lag_seconds: float = Field(gt=0)
 
 
 class DuplicateListing(Closed):
-    """List the one post twice in GET /posts."""
+    """List the one post twice in GET /posts and GET /schedules."""
 
     type: Literal["duplicate_listing"] = "duplicate_listing"
 
@@ -56,7 +62,8 @@ class OnCall(FaultRule):
 
     on: Route
     action: Annotated[
-        Respond | Delay | DelayBefore | Drop | AcceptThenDrop | AcceptThenRespond, Field(discriminator="type")
+        Respond | Delay | DelayBefore | Drop | AcceptThenDrop | AcceptThenRespond | AcceptTwice,
+        Field(discriminator="type"),
     ]
 
 

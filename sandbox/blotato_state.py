@@ -118,6 +118,15 @@ class Upload:
 
 
 @dataclass(slots=True)
+class Absence:
+    """A time for which an account was disconnected."""
+
+    account_id: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(slots=True)
 class PostRecord:
     """An accepted post. How it stands follows from the clock, its content and the faults it was given."""
 
@@ -149,13 +158,13 @@ class PostRecord:
         template = NETWORKS[self.account.platform].post_url
         return template.format(number=17_900_000_000_000_000 + self.number, code=f"Sbx{self.number:08d}")
 
-    def describe_schedule(self) -> Schedule:
+    def describe_schedule(self, *, is_connected: bool) -> Schedule:
         """Give the post as a schedule shows it."""
         content = ScheduledContent(text=self.text, media_urls=self.media_urls, platform=self.account.platform)
         return Schedule(
             id=self.schedule_id,
             scheduled_at=self.due_at,
-            account=self.account,
+            account=self.account if is_connected else None,
             draft=ScheduledDraft(account_id=self.account.id, content=content, target=self.target),
         )
 
@@ -177,6 +186,7 @@ class BlotatoState:
         self.calls: dict[str, CallRow] = {}
         self.posts: dict[str, PostRecord] = {}
         self.uploads: dict[str, Upload] = {}
+        self._absences: list[Absence] = []
         self._mirrored_paths: set[str] = set()
         self._call_times: defaultdict[Route, deque[datetime]] = defaultdict(deque)
         self._numbers = itertools.count(1)
@@ -243,7 +253,7 @@ class BlotatoState:
     def create_post(self, body: CreatePost) -> PostRecord:
         """Accept a post, which is not to publish it."""
         content, target = body.post.content, body.post.target
-        account = find_account(body.post.account_id)
+        account = self.find_account(body.post.account_id)
         if target.target_type != content.platform:
             raise ApiError(400, "body.post.target.targetType must equal body.post.content.platform")
         if account.platform != content.platform:
@@ -294,6 +304,8 @@ class BlotatoState:
     def _find_refusal(self, post: PostRecord) -> str | None:
         if isinstance(post.publish_fault, FailPublish):
             return post.publish_fault.error_message
+        if not self._is_connected(post.account, post.due_at):
+            return f"Account {post.account.id} is not connected."
         at = post.due_at + self._publish_time
         if not all(self.is_readable(url, at) for url in post.media_urls):
             return "Failed to read media metadata"
@@ -329,14 +341,13 @@ class BlotatoState:
                 or query.platform not in (None, item.platform)
             ):
                 continue
-            copies = 2 if isinstance(post.listing_fault, DuplicateListing) else 1
-            rows += [((-_microseconds(item.post_time), -post.number, copy), item) for copy in range(copies)]
+            place = (-_microseconds(item.post_time), -post.number)
+            rows += [((*place, copy), item) for copy in range(self._count_copies(post))]
         return _paginate(rows, query)
 
     def _list_post(self, post: PostRecord) -> ListedPost | None:
         answer = self._describe(post)
-        lag = post.listing_fault.list_lag_seconds if isinstance(post.listing_fault, ListLag) else 0
-        if answer.status is PostStatus.IN_PROGRESS or self.now() < post.created_at + timedelta(seconds=lag):
+        if answer.status is PostStatus.IN_PROGRESS:
             return None
         is_scheduled = answer.status is PostStatus.SCHEDULED
         return ListedPost(
@@ -348,14 +359,28 @@ class BlotatoState:
             state=ListedState(type=answer.status, post_url=answer.public_url, error_message=answer.error_message),
         )
 
+    def _count_copies(self, post: PostRecord) -> int:
+        """Tell how often a list shows a post now."""
+        match post.listing_fault:
+            case ListLag(list_lag_seconds=seconds) if self.now() < post.created_at + timedelta(seconds=seconds):
+                return 0
+            case DuplicateListing():
+                return 2
+        return 1
+
     def list_schedules(self, query: SchedulesQuery) -> Page:
         """List what is still to come, soonest first."""
         rows = [
-            ((_microseconds(post.due_at), post.number), post.describe_schedule())
+            ((_microseconds(post.due_at), post.number, copy), self.describe_schedule(post))
             for post in self.posts.values()
             if self.now() < post.due_at
+            for copy in range(self._count_copies(post))
         ]
         return _paginate(rows, query).model_copy(update={"count": str(len(rows))})
+
+    def describe_schedule(self, post: PostRecord) -> Schedule:
+        """Give a post that is still to come, as a schedule shows it now."""
+        return post.describe_schedule(is_connected=self._is_connected(post.account, self.now()))
 
     def find_scheduled(self, schedule_id: str) -> PostRecord:
         """Give the post of a schedule that is still to come."""
@@ -378,13 +403,32 @@ class BlotatoState:
         """Take a scheduled post away; its submission id then matches no record."""
         del self.posts[self.find_scheduled(schedule_id).submission_id]
 
+    def list_accounts(self) -> list[Account]:
+        """List the connected accounts."""
+        return [account for account in ACCOUNTS.values() if self._is_connected(account, self.now())]
 
-def find_account(account_id: str) -> Account:
-    """Give a connected account."""
-    for account in ACCOUNTS.values():
-        if account.id == account_id:
-            return account
-    raise ApiError(404, f"Account {account_id} not found")
+    def find_account(self, account_id: str) -> Account:
+        """Give a connected account."""
+        for account in self.list_accounts():
+            if account.id == account_id:
+                return account
+        raise ApiError(404, f"Account {account_id} not found")
+
+    def disconnect(self, account_id: str) -> None:
+        """Disconnect an account, as its owner does on Blotato's page: what is scheduled there will fail."""
+        self._absences.append(Absence(self.find_account(account_id).id, since=self.now()))
+
+    def reconnect(self, account_id: str) -> None:
+        """Connect an account again; what was due meanwhile stays failed."""
+        for absence in self._absences:
+            if absence.account_id == account_id and absence.until is None:
+                absence.until = self.now()
+
+    def _is_connected(self, account: Account, at: datetime) -> bool:
+        return not any(
+            absence.account_id == account.id and absence.since <= at and (absence.until is None or at < absence.until)
+            for absence in self._absences
+        )
 
 
 def _build_media_path(filename: str) -> str:

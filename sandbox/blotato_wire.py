@@ -21,7 +21,9 @@ from pydantic import (
     Field,
     JsonValue,
     SerializeAsAny,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 from starlette.requests import Request
@@ -274,12 +276,16 @@ class ScheduledDraft(Sent):
 
 
 class Schedule(Sent):
-    """An item of GET /schedules."""
+    """An item of GET /schedules; its account is null, and told so, once it is disconnected."""
 
     id: str
     scheduled_at: AwareDatetime
-    account: Account
+    account: Account | None
     draft: ScheduledDraft
+
+    @model_serializer(mode="wrap")
+    def _tell_no_account(self, serialize: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        return {"account": None, **serialize(self)}
 
 
 class ScheduleAnswer(Sent):

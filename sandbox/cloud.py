@@ -34,6 +34,9 @@ REGION = "us-east-1"
 STACK_NAME = "mediaposter-local"
 WEBHOOK_SIGNING_KEY = "the-signing-key-of-the-local-cloud"
 _OWNER = "test"  # MiniStack's root credentials: this word as key and as secret
+# Blotato's limits, which template.yaml has as its defaults.
+_POSTS_PER_MINUTE = 30
+_UPLOADS_PER_MINUTE = 10
 _DEPLOY_BUCKET = "mediaposter-local-deploy"
 _CATALOG_KEY = "config/catalog.toml"
 _START_TIMEOUT_SECONDS = 30.0
@@ -171,6 +174,7 @@ class LocalCloud:
         aliases: Mapping[str, str],
         fallback_models: Sequence[str] = (),
         catalog: str | None = None,
+        rate_scale: float = 1.0,
     ) -> Stack:
         """Build and deploy the template, put its secrets, and make an API key.
 
@@ -181,6 +185,7 @@ class LocalCloud:
             aliases: which models the names of OpenAI's lead to.
             fallback_models: which models take over when the one asked for refuses.
             catalog: what extends the catalog of models, as TOML.
+            rate_scale: how many times Blotato's limits the stack is told to keep to.
 
         Raises:
             CloudError: SAM refused.
@@ -205,6 +210,8 @@ class LocalCloud:
             "BucketTransport": "any",
             "WebhookTransport": "any",
             "CallLeaseSeconds": str(self.lease_seconds),
+            "BlotatoPostsPerMinute": str(round(_POSTS_PER_MINUTE * rate_scale)),
+            "BlotatoUploadsPerMinute": str(round(_UPLOADS_PER_MINUTE * rate_scale)),
         }
         self._run_sam(
             "deploy",

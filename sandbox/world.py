@@ -83,7 +83,7 @@ def run_world(
         concurrency: how many Lambdas run at once.
         lease_seconds: how long an announced call may go unreported.
         render_seconds: how long the stand-in pretends to render.
-        rate_scale: multiplies the rate limits of the Blotato stand-in.
+        rate_scale: multiplies the rate limits of the Blotato stand-in, and what the stack keeps to.
         aliases: which models the names of OpenAI's lead to.
         catalog: what extends the catalog of models, as TOML.
 
@@ -113,6 +113,7 @@ def run_world(
             bedrock_url=bedrock.stand_in.base_url,
             aliases=aliases,
             catalog=catalog,
+            rate_scale=rate_scale,
         )
         started = [blotato, bedrock, *providers.values()]
         yield World(

@@ -48,7 +48,8 @@ def list_videos() -> Response[str]:
 def retrieve_video(video_id: str) -> Response[str]:
     """Answer one video with its posts."""
     video, posts = bootstrap.read_library().retrieve(video_id, caller=authorize(app, "read"))
-    return reply(present_video(video, posts), headers=poll_headers())
+    approval = bootstrap.read_posts().find_approval(video)
+    return reply(present_video(video, posts, approval), headers=poll_headers())
 
 
 @app.get("/videos/<video_id>/content", openapi_extensions=contract(query=ContentQuery))
@@ -85,7 +86,7 @@ def sum_usage() -> Response[str]:
     """Answer what was spent."""
     caller = authorize(app, "read")
     usage = bootstrap.read_library().sum_usage(read_query(app, UsageQuery), caller=caller)
-    return reply(present_usage(usage, limit_micros=caller.daily_budget_micros))
+    return reply(present_usage(usage))
 
 
 @app.get("/openapi.json", openapi_extensions=contract(OpenApiDocument))

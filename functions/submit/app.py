@@ -48,7 +48,7 @@ def create_video() -> Response[str]:
     query = read_query(app, CreateQuery)
     request = parse_create_video(*read_body(app))
     if query.dry_run:
-        return reply(present_estimate(bootstrap.submit_video().estimate(request)))
+        return reply(present_estimate(bootstrap.submit_video().estimate(request, caller=caller)))
     submission = bootstrap.submit_video()(request, caller=caller, sent_as=read_sent_as(app))
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
@@ -62,7 +62,7 @@ def remix_video(video_id: str) -> Response[str]:
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
 
-@app.post("/videos/edits", openapi_extensions=contract(VideoObject, form=EditVideoRequest))
+@app.post("/videos/edits", openapi_extensions=contract(VideoObject, form=EditVideoRequest, errors=(404,)))
 def edit_video() -> Response[str]:
     """Record a video that changes a finished one as the prompt says."""
     caller = authorize(app, "create")
@@ -71,7 +71,7 @@ def edit_video() -> Response[str]:
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
 
-@app.post("/videos/extensions", openapi_extensions=contract(VideoObject, form=ExtendVideoRequest))
+@app.post("/videos/extensions", openapi_extensions=contract(VideoObject, form=ExtendVideoRequest, errors=(404,)))
 def extend_video() -> Response[str]:
     """Record a video that goes on where a finished one ends."""
     caller = authorize(app, "create")

@@ -1,4 +1,4 @@
-"""The scheduled sweep: fail what a crash left between a record and its execution."""
+"""The scheduled sweep: clear up what a crash left, and come back to what is due."""
 
 from __future__ import annotations
 
@@ -14,5 +14,4 @@ from mediaposter.observability import logger
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Sweep once."""
     del event, context
-    swept = bootstrap.sweep_videos()()
-    logger.info("swept", extra={"videos": swept})
+    logger.info("swept", extra=bootstrap.sweep())

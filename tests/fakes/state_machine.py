@@ -8,7 +8,7 @@ understood raises, so that a change of the definition cannot pass unseen.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,9 @@ from tests.fakes.clock import Clock
 from tests.fakes.effects import SimulatedCrash
 
 # A Lambda function: the payload in, its JSON answer out.
-Function = Callable[[dict[str, Any]], dict[str, Any]]
+Function = Callable[[dict[str, Any]], Any]
+# Gives what is sent with a task token within so many seconds, or None, and yields the seconds that it lets pass.
+Await = Callable[[str, float], Generator[float, None, dict[str, Any] | None]]
 
 _STEPS_MAX = 5_000
 _MISSING = object()  # what is not there, which is not null
@@ -104,6 +106,12 @@ class _Definition(_Part):
     states: dict[str, _State]
 
 
+def _never(task_token: str, seconds: float) -> Generator[float, None, None]:
+    """Send nothing."""
+    del task_token
+    yield seconds
+
+
 class StateMachine:
     """A definition and the functions its tasks name.
 
@@ -117,9 +125,11 @@ class StateMachine:
         functions: Mapping[str, Function],
         clock: Clock,
         *,
+        await_token: Await = _never,
         crash_error: str = "Runtime.ExitError",
     ) -> None:
         self._definition = _read(definition)
+        self._await_token = await_token
         self._functions = functions
         self._clock = clock
         self._crash_error = crash_error
@@ -127,23 +137,37 @@ class StateMachine:
 
     def run(self, execution_input: dict[str, Any]) -> Status:
         """Carry an execution to its end."""
+        walk = self.walk(execution_input)
+        while True:
+            try:
+                seconds = next(walk)
+            except StopIteration as end:
+                return Status(end.value)
+            self._clock.advance(seconds)
+
+    def walk(self, execution_input: dict[str, Any]) -> Generator[float, None, Status]:
+        """Carry an execution on from wait to wait: yields how many seconds each of them lasts."""
         try:
-            self._walk(self._definition.start_at, self._definition.states, execution_input, {})
+            yield from self._walk(self._definition.start_at, self._definition.states, execution_input, {})
         except StatesError:
             return Status.FAILED
         return Status.SUCCEEDED
 
-    def _walk(self, start_at: str, states: Mapping[str, _State], given: Any, outer_variables: Mapping[str, Any]) -> Any:
+    def _walk(
+        self, start_at: str, states: Mapping[str, _State], given: Any, outer_variables: Mapping[str, Any]
+    ) -> Generator[float, None, Any]:
         variables = dict(outer_variables)
         name: str | None = start_at
         while name is not None:
             self._steps += 1
             if self._steps > _STEPS_MAX:
                 raise AssertionError(f"the machine does not end: it is at {name}")
-            name, given = self._enter(states[name], given, variables)
+            name, given = yield from self._enter(states[name], given, variables)
         return given
 
-    def _enter(self, state: _State, given: Any, variables: dict[str, Any]) -> tuple[str | None, Any]:
+    def _enter(
+        self, state: _State, given: Any, variables: dict[str, Any]
+    ) -> Generator[float, None, tuple[str | None, Any]]:
         """Take a state: assign its variables, and give the next state and its input."""
         scope = _Scope(variables, {"input": given})
         if state.type == "Fail":
@@ -154,13 +178,13 @@ class StateMachine:
             chosen = next((choice.next for choice in state.choices if scope.evaluate(choice.condition)), state.default)
             return chosen, given
         if state.type == "Wait":
-            self._clock.advance(scope.evaluate(state.seconds))
+            yield scope.evaluate(state.seconds)
             return state.next, given
         if state.type == "Pass":
             result = given
         elif state.type in ("Task", "Map"):
             try:
-                result = self._work(state, scope)
+                result = yield from self._work(state, scope)
             except StatesError as error:
                 catcher = next((catcher for catcher in state.catch if _matches(catcher.error_equals, error)), None)
                 if catcher is None:
@@ -172,31 +196,39 @@ class StateMachine:
         scope = _Scope(variables, {"input": given, "result": result})
         return state.next, scope.settle(state.assign, state.output, result)
 
-    def _work(self, state: _State, scope: _Scope) -> Any:
+    def _work(self, state: _State, scope: _Scope) -> Generator[float, None, Any]:
         if state.type == "Map":
             processor = state.item_processor
             assert processor is not None
-            return [
-                self._walk(processor.start_at, processor.states, item, scope.variables)
-                for item in scope.evaluate(state.items)
-            ]
-        assert state.resource == "arn:aws:states:::lambda:invoke"
-        arguments = scope.evaluate(state.arguments)
+            results = []
+            for item in scope.evaluate(state.items):
+                result = yield from self._walk(processor.start_at, processor.states, item, scope.variables)
+                results.append(result)
+            return results
+        is_callback = state.resource == "arn:aws:states:::lambda:invoke.waitForTaskToken"
+        assert is_callback or state.resource == "arn:aws:states:::lambda:invoke"
+        token = f"token-{self._steps}"
+        arguments = scope.show("context", {"Task": {"Token": token}}).evaluate(state.arguments)
         function = self._functions[arguments["FunctionName"]]
         retries = 0
         while True:
             try:
-                return {"Payload": self._invoke(function, arguments["Payload"])}
+                answer = self._invoke(function, arguments["Payload"])
             except StatesError as error:
                 retrier = next((retrier for retrier in state.retry if _matches(retrier.error_equals, error)), None)
                 if retrier is None or retries >= retrier.max_attempts:
                     raise
-                self._clock.advance(
-                    min(retrier.interval_seconds * retrier.backoff_rate**retries, retrier.max_delay_seconds)
-                )
+                yield min(retrier.interval_seconds * retrier.backoff_rate**retries, retrier.max_delay_seconds)
                 retries += 1
+            else:
+                if not is_callback:
+                    return {"Payload": answer}
+                sent = yield from self._await_token(token, state.timeout_seconds)
+                if sent is None:
+                    raise StatesError("States.Timeout")
+                return sent
 
-    def _invoke(self, function: Function, payload: dict[str, Any]) -> dict[str, Any]:
+    def _invoke(self, function: Function, payload: dict[str, Any]) -> Any:
         try:
             return function(payload)
         except SimulatedCrash as crash:
@@ -222,6 +254,10 @@ class _Scope:
     def __init__(self, variables: dict[str, Any], states: Mapping[str, Any]) -> None:
         self.variables = variables
         self._states = states
+
+    def show(self, name: str, value: Any) -> _Scope:
+        """Let expressions see one thing more of `$states`."""
+        return _Scope(self.variables, {**self._states, name: value})
 
     def settle(self, assign: Mapping[str, Any], output: Any, default_output: Any) -> Any:
         """Evaluate output and variables, all over the old variables, and assign the new ones."""

@@ -49,14 +49,21 @@ class InMemoryTable(LibraryTable):
         keys = sorted(key for key in self.items if key.pk == pk and key.sk.startswith(sk_prefix))
         return [dict(self.items[key]) for key in keys]
 
-    def query_index(self, index: str, *, hash_name: str, value: str, range_name: str, before: str) -> list[str]:
-        """List partition keys by an index that holds only items with both of its attributes."""
+    def query_index(self, index: str, *, hash_name: str, value: str, range_name: str, before: str) -> list[Key]:
+        """List keys by an index that holds only items with both of its attributes."""
         found = sorted(
-            (str(item[range_name]), key.pk)
+            (str(item[range_name]), key)
             for key, item in self.items.items()
             if item.get(hash_name) == value and range_name in item and str(item[range_name]) < before
         )
-        return [pk for _, pk in found[:_INDEX_PAGE_ITEMS]]
+        return [key for _, key in found[:_INDEX_PAGE_ITEMS]]
+
+    def take_number(self, key: Key, *, at_least: int) -> int:
+        """Take the next number of an item."""
+        item = self.items.setdefault(key, dict(key._asdict()))
+        number = max(int(item.get("next_number", 0)), at_least)
+        item["next_number"] = Decimal(number + 1)
+        return number
 
     def query_range(self, pk: str, sk_from: str, sk_to: str) -> list[dict[str, Any]]:
         """Read the items of a partition between two sort keys, in their order."""
@@ -153,8 +160,8 @@ def _describe(change: Change) -> str:
         return f"delete {change.key.sk}"
     if isinstance(change, Create):
         return f"create {change.record.key.sk}"
-    item = _to_item(change.record)
-    return f"write {change.record.key.sk} {item.get('stage') or item.get('state')}"
+    record = change.record
+    return f"write {record.key.sk} {getattr(record, 'stage', None) or getattr(record, 'state', None)}"
 
 
 def _to_item(record: Record) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mediaposter.errors import NotStarted
+from mediaposter.pipeline.steps import PostReference, StepResult
 from tests.fakes.effects import Effects
 
 
@@ -13,6 +14,8 @@ class FakeWorkflow:
 
     Attributes:
         executions: the videos that have one.
+        postings: the posts of each execution that posts a video again, by its name.
+        signals: what was sent with each task token.
         stopped: those that were ended.
         refuses: say that nothing was started.
         starts_anyway: start what it says it did not.
@@ -28,6 +31,8 @@ class FakeWorkflow:
         starts_anyway: bool = False,
     ) -> None:
         self.executions: list[str] = []
+        self.postings: dict[str, list[PostReference]] = {}
+        self.signals: dict[str, StepResult] = {}
         self.stopped: list[str] = []
         self.refuses = refuses
         self.starts_anyway = starts_anyway
@@ -43,6 +48,18 @@ class FakeWorkflow:
                 self.on_start()
             if self.refuses:
                 raise NotStarted(f"The execution of {video_id} was not started: ReadTimeoutError.")
+
+    def start_posting(self, video_id: str, run: int, posts: Sequence[PostReference]) -> None:
+        """Start an execution for posts once, or refuse to."""
+        with self._effects.take("start posting"):
+            if self.refuses:
+                raise NotStarted(f"The posts of {video_id} were not started: ReadTimeoutError.")
+            self.postings.setdefault(f"{video_id}-posts-{run}", list(posts))
+
+    def signal(self, task_token: str, result: StepResult) -> None:
+        """Carry an execution on."""
+        with self._effects.take("signal the machine"):
+            self.signals[task_token] = result
 
     def stop(self, video_id: str) -> None:
         """End an execution."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -14,21 +15,29 @@ from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.errors import ConfigurationError, NotStarted
 from mediaposter.events import PostEvent, VideoEvent
+from mediaposter.library.approvals import ApprovalBook
 from mediaposter.library.budget import BudgetBook
+from mediaposter.library.due import DueList
 from mediaposter.library.idempotency import KnownRequests
 from mediaposter.library.posts import Post, PostLedger
+from mediaposter.library.rate import RateBook
 from mediaposter.library.render_times import RenderTimesLibrary
 from mediaposter.library.videos import Video, VideoLibrary
+from mediaposter.pipeline.approval import AskApproval, DecideApproval
 from mediaposter.pipeline.delete import DeleteVideo
 from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
 from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
-from mediaposter.pipeline.publish import CheckPost, CreatePost
+from mediaposter.pipeline.publish import CreatePost
 from mediaposter.pipeline.read import ReadLibrary
-from mediaposter.pipeline.steps import CheckInput, CloseInput, PostStepInput, StepInput, StepResult
+from mediaposter.pipeline.repost import RepeatPosts
+from mediaposter.pipeline.reschedule import ReschedulePost
+from mediaposter.pipeline.steps import AskInput, CheckInput, CloseInput, PostStepInput, StepInput
 from mediaposter.pipeline.submit import SubmitVideo
-from mediaposter.pipeline.sweep import SweepVideos
+from mediaposter.pipeline.sweep import SweepDue, SweepVideos
+from mediaposter.pipeline.track import CheckPost
 from mediaposter.pipeline.upload import ReadPicture
 from mediaposter.publishing.publisher_interface import PublisherInterface
+from mediaposter.publishing.targets import PublishTarget
 from tests.builders import CATALOG, VIDEO_ID, a_caller
 from tests.fakes.clock import Clock
 from tests.fakes.effects import Effects, SimulatedCrash
@@ -43,9 +52,15 @@ DEFINITION = Path(__file__).parents[2] / "statemachine" / "video.asl.json"
 LEASE_SECONDS = 120
 GENERATION_TIMEOUT_SECONDS = 3_600
 # The schedule of the sweep, and how often the rule behind a broken execution tries: template.yaml.
-_SWEEP_EVERY_SECONDS = 300
+_SWEEP_EVERY_SECONDS = 60
+_NEVER_STARTED_SECONDS = 300
+_SWEEPS_MAX = 200
+POSTS_PER_MINUTE = 30
+UPLOADS_PER_MINUTE = 10
 _CLOSE_AGAIN_AFTER_SECONDS = 60
 _CALLS_MAX = 5
+# Days pass while nobody decides: the sweep is not run every minute of them.
+_LONG_SWEEP_SECONDS = 1_800
 
 InputType = TypeVar("InputType", bound=BaseModel)
 
@@ -58,6 +73,8 @@ class World:
         missing_key: what asking for the model or the publisher raises, if anything.
         meanwhile: what happens, once, between a step's look at the record and its next write.
         statuses: how each execution ended.
+        while_asked: what people do while an execution waits for a decision.
+        targets_checked: the targets that were looked up at the publisher.
     """
 
     def __init__(
@@ -71,6 +88,7 @@ class World:
         other_models: Mapping[str, Callable[[Effects], FakeVideoModel]] = MappingProxyType({}),
         default_fallbacks: Sequence[str] = (),
         stack_daily_budget_micros: int | None = None,
+        preflight: Callable[[Sequence[PublishTarget]], list[str]] = lambda _: [],
         ids: Sequence[str] = (),
     ) -> None:
         new_ids = list(ids)
@@ -82,6 +100,7 @@ class World:
         self.model = model(self.effects)
         self.other_models = {name: build(self.effects) for name, build in other_models.items()}
         self.publisher = publisher(self.effects)
+        self.publisher.clock = self.clock
         self.media = media(self.effects)
         self.workflow = workflow(self.effects)
         self.missing_key: ConfigurationError | None = None
@@ -90,6 +109,10 @@ class World:
         self.post_events: list[PostEvent] = []
         self.metrics: list[str] = []
         self.statuses: list[Status] = []
+        self._ran: set[str] = set()
+        self.while_asked: Callable[[], object] = _nothing
+        self.targets_checked: list[PublishTarget] = []
+        self._preflight = preflight
 
         self.requests = KnownRequests(self.table)
         self.budget = BudgetBook(self.table)
@@ -100,6 +123,7 @@ class World:
             budget=self.budget,
             pictures=lambda: self.media,
             stack_daily_budget_micros=stack_daily_budget_micros,
+            preflight=self._check_targets,
             catalogs=lambda: CATALOG,
             default_fallbacks=default_fallbacks,
             workflow=self.workflow,
@@ -135,6 +159,7 @@ class World:
             ledger=self.ledger,
             media=self.media,
             publishers=self._give_publisher,
+            take_place=self._take_place,
             send_event=self._send_event,
             count_metric=self.metrics.append,
             clock=self.clock,
@@ -156,17 +181,59 @@ class World:
             clock=self.clock,
         )
         self.sweep = SweepVideos(library=self.library, workflow=self.workflow, close=self.close, clock=self.clock)
+        self.approvals = ApprovalBook(self.table)
+        self.ask = AskApproval(
+            library=self.library,
+            ledger=self.ledger,
+            approvals=self.approvals,
+            signaller=self.workflow,
+            send_event=self._send_event,
+            clock=self.clock,
+        )
+        self.decide = DecideApproval(
+            library=self.library,
+            ledger=self.ledger,
+            approvals=self.approvals,
+            signaller=self.workflow,
+            preflight=self._check_targets,
+            clock=self.clock,
+        )
+        self.repost = RepeatPosts(
+            library=self.library,
+            ledger=self.ledger,
+            workflow=self.workflow,
+            preflight=self._check_targets,
+            send_event=self._send_event,
+            clock=self.clock,
+        )
+        self.reschedule = ReschedulePost(
+            library=self.library, ledger=self.ledger, publishers=self._give_publisher, clock=self.clock
+        )
+        self.sweep_due = SweepDue(
+            due=DueList(self.table),
+            ledger=self.ledger,
+            create_post=self.create_post,
+            check_post=self.check_post,
+            start_posts=self.repost.start_left_over,
+            expire_approval=self.decide.expire,
+            clock=self.clock,
+        )
         self.read = ReadLibrary(
-            library=self.library, ledger=self.ledger, budget=self.budget, media=self.media, clock=self.clock
+            library=self.library,
+            ledger=self.ledger,
+            budget=self.budget,
+            media=self.media,
+            stack_daily_budget_micros=stack_daily_budget_micros,
+            clock=self.clock,
         )
         self.faults: list[str] = []
         self.delete = DeleteVideo(
             library=self.library,
             ledger=self.ledger,
+            approvals=self.approvals,
             media=self.media,
             models=self._give_model,
             workflow=self.workflow,
-            count_metric=self.metrics.append,
             report_fault=self.faults.append,
             clock=self.clock,
         )
@@ -189,18 +256,54 @@ class World:
         """Take a request and do all that the stack would do about it, until nothing moves any more."""
         with suppress(SimulatedCrash, NotStarted):  # the caller has an error; the stack goes on
             self.submit(request, caller=a_caller())
+        self.carry_on(crash_error=crash_error)
+
+    def carry_on(self, *, crash_error: str = "Runtime.ExitError") -> None:
+        """Do all that the stack would do about what is recorded, until nothing moves any more."""
         self.run_executions(crash_error=crash_error)
         if Status.FAILED in self.statuses:
             closing = CloseInput(video_id=VIDEO_ID, fault="execution FAILED")
             self._call_until_done(lambda: self.close(closing), every_seconds=_CLOSE_AGAIN_AFTER_SECONDS)
         self.clock.advance(_SWEEP_EVERY_SECONDS)
-        self._call_until_done(self.sweep, every_seconds=_SWEEP_EVERY_SECONDS)
+        self._call_until_done(self.sweep, every_seconds=_NEVER_STARTED_SECONDS)
+        self.sweep_until_nothing_is_due()
+
+    def sweep_until_nothing_is_due(self) -> None:
+        """Let the sweep come back to all that waits, however late it is due."""
+        for _ in range(_SWEEPS_MAX):
+            due = sorted(str(item["due_at"]) for item in self.table.items.values() if "due" in item)
+            if not due:
+                return
+            left = datetime.fromisoformat(due[0]) - self.clock()
+            self.clock.advance(max(left.total_seconds(), 0) + _SWEEP_EVERY_SECONDS)
+            with suppress(SimulatedCrash):
+                self.sweep_due()
+            self.run_executions()
+        raise AssertionError(f"something stays due: {due}")
 
     def run_executions(self, *, crash_error: str = "Runtime.ExitError") -> None:
         """Carry the executions that were started to their ends."""
-        for video_id in self.workflow.executions:
-            machine = StateMachine(DEFINITION, self._functions(), self.clock, crash_error=crash_error)
-            self.statuses.append(machine.run({"video_id": video_id}))
+        while started := self._take_started():
+            for execution_input in started:
+                self.statuses.append(self._build_machine(crash_error).run(execution_input))
+
+    def walk_executions(self, *, crash_error: str = "Runtime.ExitError") -> list[Generator[float, None, Status]]:
+        """Give the executions that were started and not taken yet; who takes them lets their seconds pass."""
+        return [self._build_machine(crash_error).walk(execution_input) for execution_input in self._take_started()]
+
+    def _take_started(self) -> list[dict[str, Any]]:
+        started: dict[str, dict[str, Any]] = {video_id: {"video_id": video_id} for video_id in self.workflow.executions}
+        for name, posts in self.workflow.postings.items():
+            references = [post.model_dump() for post in posts]
+            started[name] = {"video_id": references[0]["video_id"], "posts": references}
+        taken = [execution_input for name, execution_input in started.items() if name not in self._ran]
+        self._ran.update(started)
+        return taken
+
+    def _build_machine(self, crash_error: str) -> StateMachine:
+        return StateMachine(
+            DEFINITION, self._functions(), self.clock, await_token=self._await_token, crash_error=crash_error
+        )
 
     def _call_until_done(self, call: Callable[[], object], *, every_seconds: float) -> None:
         for _ in range(_CALLS_MAX):
@@ -219,8 +322,30 @@ class World:
             "${StoreFunctionArn}": _as_function(StepInput, self.store),
             "${PublishFunctionArn}": _as_function(PostStepInput, self.create_post),
             "${TrackFunctionArn}": _as_function(PostStepInput, self.check_post),
+            "${AskFunctionArn}": _as_function(AskInput, self.ask),
             "${CloseFunctionArn}": _as_function(CloseInput, self.close),
         }
+
+    def _await_token(self, task_token: str, seconds: float) -> Generator[float, None, dict[str, Any] | None]:
+        """Let people decide and the sweep run until something is sent with a token, or the time is over."""
+        until = self.clock() + timedelta(seconds=seconds)
+        while task_token not in self.workflow.signals and self.clock() < until:
+            with suppress(SimulatedCrash):
+                self.while_asked()
+            if task_token not in self.workflow.signals:
+                yield _LONG_SWEEP_SECONDS
+                with suppress(SimulatedCrash):
+                    self.sweep_due()
+        sent = self.workflow.signals.get(task_token)
+        return None if sent is None else sent.model_dump(mode="json")
+
+    def _take_place(self, call: str, at: datetime) -> datetime:
+        limits = {"upload": UPLOADS_PER_MINUTE, "post": POSTS_PER_MINUTE}
+        return RateBook(self.table).take(call, per_minute=limits[call], now=at)
+
+    def _check_targets(self, targets: Sequence[PublishTarget]) -> list[str]:
+        self.targets_checked += list(targets)
+        return self._preflight(targets)
 
     def _give_model(self, video: Video) -> VideoModelInterface:
         self._let_things_happen()
@@ -245,10 +370,15 @@ class World:
                 self.events.append(event)
 
 
-def _as_function(input_type: type[InputType], use_case: Callable[[InputType], StepResult]) -> Function:
+def _nothing() -> None:
+    """Let nothing happen."""
+
+
+def _as_function(input_type: type[InputType], use_case: Callable[[InputType], BaseModel | None]) -> Function:
     """Wrap a use case as the handlers in functions/ do."""
 
-    def handle(payload: dict[str, Any]) -> dict[str, Any]:
-        return use_case(input_type.model_validate(payload)).model_dump(mode="json")
+    def handle(payload: dict[str, Any]) -> Any:
+        result = use_case(input_type.model_validate(payload))
+        return None if result is None else result.model_dump(mode="json")
 
     return handle

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from mediaposter.api.video_object import VideoObject
 from mediaposter.library.keys import KeyRing, Scope
 from mediaposter.library.table import LibraryTable
 from mediaposter.library.videos import Stage
-from sandbox.blotato import ACCOUNTS
+from sandbox.blotato import ACCOUNTS, FACEBOOK_PAGE, PINTEREST_BOARD
 from sandbox.cloud import REGION
 from sandbox.world import World
 
@@ -31,6 +31,8 @@ WAIT_SCALE = 0.02
 DONE_TIMEOUT_SECONDS = 90.0
 _LOOK_AGAIN_SECONDS = 0.1
 _LOG_EVENTS_MAX = 10_000
+# Of a post: since when it is as it is, and when somebody has to come back to it.
+_AGEING = frozenset({"in_doubt_since", "submitted_at", "scheduled_time", "due_at"})
 
 Answer = TypeVar("Answer")
 
@@ -169,6 +171,24 @@ class DeployedStack:
         answer = functions.invoke(FunctionName=name, Payload=json.dumps(event))
         assert "FunctionError" not in answer, answer["Payload"].read()
 
+    def age_posts(self, video_id: str, seconds: float) -> None:
+        """Let time pass for what waits with the posts of a video: it began, and is due, so much earlier."""
+        client = self.aws("dynamodb")
+        found = client.query(
+            TableName=self.world.stack.table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": {"S": f"VIDEO#{video_id}"}, ":sk": {"S": "POST#"}},
+        )
+        for item in found["Items"]:
+            for name in _AGEING.intersection(item):
+                earlier = datetime.fromisoformat(item[name]["S"]) - timedelta(seconds=seconds)
+                item[name] = {"S": earlier.astimezone(UTC).isoformat(timespec="microseconds")}
+            client.put_item(TableName=self.world.stack.table, Item=item)
+
+    def sweep(self) -> None:
+        """Run the sweep, as its schedule does each minute."""
+        self.invoke("SweepFunction", {})
+
     def read_logs(self, *, since: datetime | None = None) -> str:
         """Read everything the functions logged."""
         logs = self.aws("logs")
@@ -209,6 +229,8 @@ class DeployedStack:
 def target(platform: str) -> JsonValue:
     """Build the target of a network, with what it requires."""
     required: dict[str, dict[str, JsonValue]] = {
+        "facebook": {"page_id": FACEBOOK_PAGE.id},
+        "pinterest": {"board_id": PINTEREST_BOARD.id},
         "tiktok": {"privacy_level": "SELF_ONLY"},
         "youtube": {"title": "A title"},
     }

@@ -35,18 +35,19 @@ def test_killed_while_storing_keeps_exactly_one_object(stack: DeployedStack) -> 
     assert stack.count_accepted(prompt) == 1
 
 
-@pytest.mark.usefixtures("unhurried")
-def test_killed_while_posting_leaves_one_post_and_says_it_is_in_doubt(stack: DeployedStack) -> None:
+def test_killed_while_posting_leaves_one_post_which_is_looked_for_and_adopted(stack: DeployedStack) -> None:
     prompt = new_prompt("Killed while posting")
     stack.play_on_blotato(prompt, "POST /posts", {"type": "delay", "seconds": 30}, times=1)
     submitted = stack.submit(prompt, "instagram")
 
     wait_for(lambda: stack.list_posts(prompt), what="the post")
     assert stack.kill_workers("PublishFunction") >= 1
-    video = stack.follow(submitted.id)
+    wait_for(lambda: _is_in_doubt(stack, submitted.id), what="the lease of the call to end")
+    wait_for(lambda: stack.list_posts(prompt)[0]["state"] == "published", what="the network")
+    stack.age_posts(submitted.id, 600)
+    wait_for(lambda: _is_published_after_a_sweep(stack, submitted.id), what="the post to be adopted")
 
-    assert video.status is VideoStatus.COMPLETED
-    assert [post.status for post in video.posts] == ["in_doubt"]
+    assert stack.retrieve(submitted.id).status is VideoStatus.COMPLETED
     assert len(stack.list_posts(prompt)) == 1
 
 
@@ -93,6 +94,16 @@ def test_killed_while_submitting_to_one_that_lists_no_jobs_leaves_it_unknown(sta
     assert video.error.code == "submission_unknown"
     assert stack.count_accepted(prompt, provider="runway") <= 1
     assert stack.list_posts(prompt) == []
+
+
+def _is_in_doubt(stack: DeployedStack, video_id: str) -> bool:
+    stack.sweep()
+    return [post.status for post in stack.retrieve(video_id).posts] == ["in_doubt"]
+
+
+def _is_published_after_a_sweep(stack: DeployedStack, video_id: str) -> bool:
+    stack.sweep()
+    return [post.status for post in stack.retrieve(video_id).posts] == ["published"]
 
 
 def _asks_for_content(stack: DeployedStack, video_id: str) -> bool:

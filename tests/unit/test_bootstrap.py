@@ -1,8 +1,9 @@
-"""The secrets of a stack, as the functions read them."""
+"""The secrets of a stack, as the functions read them, and the URLs that they sign."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import boto3
 import pytest
@@ -22,7 +23,9 @@ def _a_function_of_a_stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    builders = (bootstrap.settings, bootstrap._session, bootstrap._secrets)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    builders = (bootstrap.settings, bootstrap._session, bootstrap._secrets, bootstrap.media_library)
     with mock_aws():
         for builder in builders:
             builder.cache_clear()
@@ -62,3 +65,40 @@ def test_an_outage_of_the_parameter_store_is_not_taken_for_a_missing_secret() ->
 
         with pytest.raises(GetParameterError):
             bootstrap.read_secret("providers/sora-api-key")
+
+
+def presign(monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[SplitResult]:
+    monkeypatch.setenv("VIDEO_BUCKET", "a-bucket")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    media = bootstrap.media_library()
+    upload = media.presign_upload("ann", "upload_1", content_type="image/png", size_bytes=1)
+    return [urlsplit(url) for url in (media.presign_download("videos/v/video.mp4", filename="v.mp4"), upload.url)]
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("us-east-1", "a-bucket.s3.amazonaws.com"),
+        ("eu-central-1", "a-bucket.s3.eu-central-1.amazonaws.com"),
+        ("eu-south-2", "a-bucket.s3.eu-south-2.amazonaws.com"),
+        ("cn-north-1", "a-bucket.s3.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_a_url_is_signed_for_the_buckets_own_region_by_version_4(
+    monkeypatch: pytest.MonkeyPatch, region: str, host: str
+) -> None:
+    for url in presign(monkeypatch, AWS_DEFAULT_REGION=region):
+        query = parse_qs(url.query)
+
+        assert (url.scheme, url.netloc) == ("https", host)
+        assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+        assert query["X-Amz-Credential"][0].split("/")[2:] == [region, "s3", "aws4_request"]
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+@pytest.mark.parametrize("address", ["http://localhost:4566", "http://127.0.0.1:4566"])
+def test_a_local_cloud_is_reached_where_it_is(monkeypatch: pytest.MonkeyPatch, variable: str, address: str) -> None:
+    for url in presign(monkeypatch, **{variable: address}):
+        assert f"{url.scheme}://{url.netloc}" == address
+        assert url.path.startswith("/a-bucket/")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
-from mediaposter.config import Settings
+from mediaposter.api.requests import CreateVideoRequest
+from mediaposter.config import FALLBACK_MODELS_MAX, Settings
 from mediaposter.errors import ConfigurationError
 
 
@@ -43,3 +45,16 @@ def test_what_is_required_is_given() -> None:
 def test_what_is_required_and_missing_is_named_as_in_the_template() -> None:
     with pytest.raises(ConfigurationError, match=r"VIDEO_BUCKET is not set on this function; see template\.yaml"):
         Settings.from_environment({}).require("video_bucket")
+
+
+def test_a_stack_names_as_many_fallbacks_as_a_request_may() -> None:
+    names = [f"model-{number}" for number in range(FALLBACK_MODELS_MAX + 1)]
+
+    settings = Settings.from_environment({"FALLBACK_MODELS": ",".join(names[:FALLBACK_MODELS_MAX])})
+
+    request = CreateVideoRequest.model_validate({"prompt": "A kite", "fallback_models": settings.fallback_models})
+    assert request.fallback_models == names[:FALLBACK_MODELS_MAX]
+    with pytest.raises(ConfigurationError, match="FALLBACK_MODELS"):
+        Settings.from_environment({"FALLBACK_MODELS": ",".join(names)})
+    with pytest.raises(ValidationError, match="fallback_models"):
+        CreateVideoRequest.model_validate({"prompt": "A kite", "fallback_models": names})

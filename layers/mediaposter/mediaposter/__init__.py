@@ -13,6 +13,7 @@ The way of a video, in the order in which it goes:
     api.sent_as                     how a request was sent, which tells whether it was sent before
     pipeline.upload                 open a place for a picture, and fetch it when its video is started
     pipeline.submit                 take a request: check it, record it with its money, start its execution
+    pipeline.accounts               refuse accounts that are not connected; look every night for those that are gone
     pipeline.sweep                  fail what a crash left between a record and its execution
     pipeline.steps                  what a step of the state machine is told and what it answers
     pipeline.generate               start a generation at most once, and follow it to its end
@@ -34,6 +35,7 @@ What is kept:
     library.table                   the one DynamoDB table, every write conditional
     library.videos                  the record of a video, and the only transitions it can make
     library.posts                   the ledger of posts, and theirs
+    library.accounts                what is connected at the publisher
     library.keys                    API keys, kept as hashes
     library.budget                  what was spent and what is promised, by owner and day
     library.idempotency             which video a request became
@@ -67,6 +69,7 @@ Who makes the videos and who posts them:
     publishing.publisher_interface  what the pipeline needs of whoever posts
     publishing.targets              one closed model for each social network
     publishing.blotato_client       Blotato's REST API
+    publishing.blotato_wire         its answers, read as leniently as their meaning allows
 
 The bytes of a video on their way:
 
@@ -86,8 +89,10 @@ What holds it together:
 At the keyboard:
 
     cli                             `mediaposter`, and its groups of commands, each loaded when it is asked for
+    cli.accounts                    what is connected at Blotato
     cli.keys                        make, list and revoke API keys
     cli.models                      which models there are; check a catalog of one's own
+    cli.webhooks                    what an owner's webhooks are signed with
     cli.deployed_stack              a stack by its name, with the caller's rights
     cli.arguments, cli.console      what all commands read and write in the same way
 
@@ -102,7 +107,7 @@ Imports point downwards, from each line to those below it and never back:
     streaming
     config, errors
 
-Only bootstrap imports the adapters: ai.*_model, by way of the factory, and publishing.blotato_client. A video model
-knows its vendor alone: no boto3, no library, no pipeline, no other model. `make check` holds it. Importing a module
-does no I/O, reads no environment and builds no client; a test holds that.
+Only bootstrap imports the adapters, ai.*_model, by way of the factory, and publishing.blotato_client; and cli.accounts
+imports the last. A video model knows its vendor alone: no boto3, no library, no pipeline, no other model. `make check`
+holds it. Importing a module does no I/O, reads no environment and builds no client; a test holds that.
 """

@@ -17,6 +17,8 @@ from mediaposter.errors import ConfigurationError
 from mediaposter.observability import count_metric, logger
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import boto3
     from aws_lambda_powertools.utilities.parameters import SSMProvider
     from mypy_boto3_ssm import SSMClient
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from mediaposter.ai.catalog import Catalog
     from mediaposter.ai.video_model_interface import VideoModelInterface
     from mediaposter.events import EventBus
+    from mediaposter.library.accounts import AccountBook
+    from mediaposter.library.approvals import ApprovalBook
     from mediaposter.library.budget import BudgetBook
     from mediaposter.library.keys import KeyRing
     from mediaposter.library.media import MediaLibrary
@@ -31,17 +35,24 @@ if TYPE_CHECKING:
     from mediaposter.library.render_times import RenderTimesLibrary
     from mediaposter.library.table import LibraryTable
     from mediaposter.library.videos import Video, VideoLibrary
+    from mediaposter.pipeline.accounts import Preflight, ReadAccounts
+    from mediaposter.pipeline.approval import AskApproval, DecideApproval
     from mediaposter.pipeline.delete import DeleteVideo
     from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
     from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
     from mediaposter.pipeline.notify import DeliverEvent
-    from mediaposter.pipeline.publish import CheckPost, CreatePost
+    from mediaposter.pipeline.publish import Call, CreatePost
     from mediaposter.pipeline.read import ReadLibrary
+    from mediaposter.pipeline.read_posts import ReadPosts
+    from mediaposter.pipeline.repost import RepeatPosts
+    from mediaposter.pipeline.reschedule import ReschedulePost
     from mediaposter.pipeline.submit import SubmitVideo
-    from mediaposter.pipeline.sweep import SweepVideos
+    from mediaposter.pipeline.sweep import SweepDue, SweepVideos
+    from mediaposter.pipeline.track import CheckPost
     from mediaposter.pipeline.upload import OpenUpload
     from mediaposter.publishing.publisher_interface import PublisherInterface
-    from mediaposter.workflow import StepFunctionsWorkflow
+    from mediaposter.publishing.targets import PublishTarget
+    from mediaposter.workflow import StepFunctionsWorkflow, TaskTokens
 
 # Imports stand inside the functions: each Lambda loads what its own use case needs, and submit loads
 # no vendor's SDK. bench/cold_import.py holds that.
@@ -51,6 +62,9 @@ _AWS_CONNECT_TIMEOUT_SECONDS = 3
 _AWS_READ_TIMEOUT_SECONDS = 20
 _SECRET_MAX_AGE_SECONDS = 300
 _CATALOG_MAX_AGE_SECONDS = 60
+# A caller waits for the answer. To move a post takes three questions or more.
+_PREFLIGHT_TIMEOUT_SECONDS = 3.0
+_RESCHEDULE_TIMEOUT_SECONDS = 8.0
 
 
 @cache
@@ -162,9 +176,12 @@ def media_library() -> MediaLibrary:
 
     from mediaposter.library.media import MediaLibrary
 
-    # boto3 presigns with version 2 by default, which newer regions and KMS refuse.
-    client = _session().client("s3", config=Config(signature_version="s3v4"))
-    return MediaLibrary(client, settings().require("video_bucket"))
+    # By default boto3 presigns with version 2, which newer regions and KMS refuse, and for S3's global address, which
+    # sends its callers on to the bucket's region: the signature, which names the host, does not hold there. Only a
+    # bucket's own name is of its region (Amazon S3 user guide, "Virtual hosting"), and a local cloud has no such names.
+    is_elsewhere = any(map(os.environ.get, ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")))
+    config = Config(signature_version="s3v4", s3={"addressing_style": "path" if is_elsewhere else "virtual"})
+    return MediaLibrary(_session().client("s3", config=config), settings().require("video_bucket"))
 
 
 @cache
@@ -222,15 +239,62 @@ def model_for(video: Video) -> VideoModelInterface:
     )
 
 
-def publisher() -> PublisherInterface:
-    """Build the publisher.
+def publisher(*, timeout_seconds: float | None = None) -> PublisherInterface:
+    """Build the publisher, which waits for an answer as long as it does by itself, or so long.
 
     Raises:
         ConfigurationError: its key is missing.
     """
     from mediaposter.publishing.blotato_client import BlotatoClient
 
-    return BlotatoClient(api_key=read_secret("blotato-api-key"), base_url=settings().blotato_base_url)
+    return BlotatoClient(
+        api_key=read_secret("blotato-api-key"),
+        base_url=settings().blotato_base_url,
+        timeout_seconds=timeout_seconds,
+    )
+
+
+@cache
+def account_book() -> AccountBook:
+    """Build what is known of the accounts."""
+    from mediaposter.library.accounts import AccountBook
+
+    return AccountBook(library_table())
+
+
+@cache
+def preflight() -> Preflight:
+    """Build the check of accounts before a post is planned."""
+    from mediaposter.pipeline.accounts import Preflight
+
+    return Preflight(
+        book=account_book(),
+        publishers=partial(publisher, timeout_seconds=_PREFLIGHT_TIMEOUT_SECONDS),
+        clock=now,
+        monotonic=time.monotonic,
+    )
+
+
+def check_targets(targets: Sequence[PublishTarget]) -> list[str]:
+    """Check accounts: who posts nothing builds nothing, and only an unknown account loads the publisher's client."""
+    return preflight().check(targets)
+
+
+@cache
+def read_accounts() -> ReadAccounts:
+    """Build the nightly check of the accounts."""
+    from mediaposter.library.due import DueList
+    from mediaposter.pipeline.accounts import ReadAccounts, list_waiting_targets
+
+    due = DueList(library_table())
+    return ReadAccounts(
+        book=account_book(),
+        publishers=publisher,
+        list_waiting_targets=lambda: list_waiting_targets(due, post_ledger(), now=now()),
+        count_metric=_count,
+        report=logger.warning,
+        clock=now,
+    )
 
 
 @cache
@@ -264,6 +328,7 @@ def submit_video() -> SubmitVideo:
         catalogs=catalog,
         default_fallbacks=settings().fallback_models,
         stack_daily_budget_micros=settings().daily_budget_micros,
+        preflight=check_targets,
         workflow=workflow(),
         count_metric=_count,
         clock=now,
@@ -285,8 +350,21 @@ def read_library() -> ReadLibrary:
     from mediaposter.pipeline.read import ReadLibrary
 
     return ReadLibrary(
-        library=video_library(), ledger=post_ledger(), budget=budget_book(), media=media_library(), clock=now
+        library=video_library(),
+        ledger=post_ledger(),
+        budget=budget_book(),
+        media=media_library(),
+        stack_daily_budget_micros=settings().daily_budget_micros,
+        clock=now,
     )
+
+
+@cache
+def read_posts() -> ReadPosts:
+    """Build the questions about posts."""
+    from mediaposter.pipeline.read_posts import ReadPosts
+
+    return ReadPosts(library=video_library(), ledger=post_ledger(), approvals=approval_book())
 
 
 @cache
@@ -297,10 +375,10 @@ def delete_video() -> DeleteVideo:
     return DeleteVideo(
         library=video_library(),
         ledger=post_ledger(),
+        approvals=approval_book(),
         media=media_library(),
         models=model_for,
         workflow=workflow(),
-        count_metric=_count,
         report_fault=logger.warning,
         clock=now,
     )
@@ -312,6 +390,30 @@ def sweep_videos() -> SweepVideos:
     from mediaposter.pipeline.sweep import SweepVideos
 
     return SweepVideos(library=video_library(), workflow=workflow(), close=close_video(), clock=now)
+
+
+@cache
+def sweep_due() -> SweepDue:
+    """Build the use case that comes back to what is due."""
+    from mediaposter.library.due import DueList
+    from mediaposter.pipeline.sweep import SweepDue
+
+    return SweepDue(
+        due=DueList(library_table()),
+        ledger=post_ledger(),
+        create_post=create_post(),
+        check_post=check_post(),
+        start_posts=repeat_posts().start_left_over,
+        expire_approval=decide_approval().expire,
+        clock=now,
+    )
+
+
+def sweep() -> dict[str, int]:
+    """Run every sweep, and count what each found."""
+    from mediaposter.pipeline.sweep import sweep_each
+
+    return sweep_each({"videos": sweep_videos(), "due": sweep_due()})
 
 
 @cache
@@ -364,6 +466,7 @@ def create_post() -> CreatePost:
         ledger=post_ledger(),
         media=media_library(),
         publishers=publisher,
+        take_place=_take_place,
         send_event=event_bus().send,
         count_metric=_count,
         clock=now,
@@ -374,7 +477,7 @@ def create_post() -> CreatePost:
 @cache
 def check_post() -> CheckPost:
     """Build the step Check Post."""
-    from mediaposter.pipeline.publish import CheckPost
+    from mediaposter.pipeline.track import CheckPost
 
     return CheckPost(
         library=video_library(),
@@ -382,6 +485,87 @@ def check_post() -> CheckPost:
         publishers=publisher,
         send_event=event_bus().send,
         count_metric=_count,
+        clock=now,
+    )
+
+
+def _take_place(call: Call, at: datetime) -> datetime:
+    from mediaposter.library.rate import RateBook
+
+    limits = {"upload": settings().uploads_per_minute, "post": settings().posts_per_minute}
+    return RateBook(library_table()).take(f"publisher-{call}", per_minute=limits[call], now=at)
+
+
+@cache
+def task_tokens() -> TaskTokens:
+    """Build what carries waiting executions on."""
+    from mediaposter.workflow import TaskTokens
+
+    return TaskTokens(_session().client("stepfunctions"))
+
+
+@cache
+def approval_book() -> ApprovalBook:
+    """Build the approvals."""
+    from mediaposter.library.approvals import ApprovalBook
+
+    return ApprovalBook(library_table())
+
+
+@cache
+def ask_approval() -> AskApproval:
+    """Build the step Await Approval."""
+    from mediaposter.pipeline.approval import AskApproval
+
+    return AskApproval(
+        library=video_library(),
+        ledger=post_ledger(),
+        approvals=approval_book(),
+        signaller=task_tokens(),
+        send_event=event_bus().send,
+        clock=now,
+    )
+
+
+@cache
+def decide_approval() -> DecideApproval:
+    """Build the use case behind POST /videos/{id}/approval."""
+    from mediaposter.pipeline.approval import DecideApproval
+
+    return DecideApproval(
+        library=video_library(),
+        ledger=post_ledger(),
+        approvals=approval_book(),
+        signaller=task_tokens(),
+        preflight=check_targets,
+        clock=now,
+    )
+
+
+@cache
+def repeat_posts() -> RepeatPosts:
+    """Build the use cases behind POST /videos/{id}/posts and …/resolve."""
+    from mediaposter.pipeline.repost import RepeatPosts
+
+    return RepeatPosts(
+        library=video_library(),
+        ledger=post_ledger(),
+        workflow=workflow(),
+        preflight=check_targets,
+        send_event=event_bus().send,
+        clock=now,
+    )
+
+
+@cache
+def reschedule_post() -> ReschedulePost:
+    """Build the use cases behind PATCH and DELETE …/posts/{platform}/{account}."""
+    from mediaposter.pipeline.reschedule import ReschedulePost
+
+    return ReschedulePost(
+        library=video_library(),
+        ledger=post_ledger(),
+        publishers=partial(publisher, timeout_seconds=_RESCHEDULE_TIMEOUT_SECONDS),
         clock=now,
     )
 

@@ -10,6 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from mediaposter.errors import ConfigurationError
 
+# The state machine's bound on how often another model takes over, whoever names them.
+FALLBACK_MODELS_MAX = 4
+
 
 def _split(value: object) -> object:
     """Read `a, b`."""
@@ -57,7 +60,7 @@ class Settings(BaseModel):
         default_factory=dict, alias="MODEL_ALIASES"
     )
     fallback_models: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
-        default=(), alias="FALLBACK_MODELS", max_length=4
+        default=(), alias="FALLBACK_MODELS", max_length=FALLBACK_MODELS_MAX
     )
     daily_budget_micros: Annotated[int | None, BeforeValidator(_parse_dollars)] = Field(
         default=None, alias="DAILY_BUDGET_USD"
@@ -66,6 +69,8 @@ class Settings(BaseModel):
     webhook_queue_url: str = Field(default="", alias="WEBHOOK_QUEUE_URL")
     webhook_transport: Literal["https-only", "any"] = Field(default="https-only", alias="WEBHOOK_TRANSPORT")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
+    posts_per_minute: int = Field(default=30, alias="BLOTATO_POSTS_PER_MINUTE", gt=0)
+    uploads_per_minute: int = Field(default=10, alias="BLOTATO_UPLOADS_PER_MINUTE", gt=0)
     call_lease_seconds: int = Field(default=120, alias="CALL_LEASE_SECONDS", gt=0)
     generation_timeout_seconds: int = Field(default=3600, alias="GENERATION_TIMEOUT_SECONDS", gt=0, le=43_200)
 

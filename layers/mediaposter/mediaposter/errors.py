@@ -63,8 +63,20 @@ class IdempotencyKeyReused(MediaPosterError):
     """The caller's key names another request; nothing was recorded or spent."""
 
 
+class VideoDeleted(MediaPosterError):
+    """A request is repeated whose video was deleted since; nothing was recorded or spent."""
+
+
 class NotFound(MediaPosterError):
-    """There is no such thing, or it belongs to someone else; the two are not told apart."""
+    """There is no such thing, or it belongs to someone else; the two are not told apart.
+
+    Attributes:
+        what: the kind of thing, which a caller may know; the message names a record and is not for him.
+    """
+
+    def __init__(self, message: str, *, what: str = "video") -> None:
+        super().__init__(message)
+        self.what = what
 
 
 class Conflict(MediaPosterError):
@@ -79,8 +91,16 @@ class Conflict(MediaPosterError):
         self.changes = changes
 
 
+class AlreadyDecided(MediaPosterError):
+    """What is asked for was decided, or is no longer possible where the thing stands now; nothing was changed."""
+
+
 class Busy(MediaPosterError):
     """Others hold what is to be written or read; nothing was changed, and asking again is safe."""
+
+
+class Unfinished(MediaPosterError):
+    """What was asked for was begun, and others hold what is left of it: asking again finishes it."""
 
 
 class WebhookRejected(MediaPosterError):

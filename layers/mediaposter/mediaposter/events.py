@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
 SOURCE = "mediaposter"
+PostEventType = Literal["post.published", "post.failed", "post.in_doubt"]
 
 
 class _Event(BaseModel):
@@ -32,9 +33,10 @@ class _Event(BaseModel):
 
 
 class VideoEvent(_Event):
-    """What happened to a video."""
+    """What happened to a video; `expires_at` is until when one may be approved."""
 
-    type: Literal["video.completed", "video.failed"]
+    type: Literal["video.completed", "video.failed", "video.awaiting_approval"]
+    expires_at: AwareDatetime | None = None
     error_code: ErrorCode | None = None
 
     @property
@@ -44,9 +46,12 @@ class VideoEvent(_Event):
 
 
 class PostEvent(_Event):
-    """How a post of a video ended. `url` is that of the public post, if the network tells it."""
+    """How a post of a video ended, or that a person is to look: it is in doubt whether it is public.
 
-    type: Literal["post.published", "post.failed"]
+    `url` is that of the public post, if the network tells it.
+    """
+
+    type: PostEventType
     platform: str
     account_id: str
     url: str | None = None

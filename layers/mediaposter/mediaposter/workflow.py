@@ -1,11 +1,13 @@
-"""Start the state machine that carries a video."""
+"""Start the state machine that carries a video, and carry on an execution that waits."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel
 
 from mediaposter.errors import NotStarted
 
@@ -35,6 +37,24 @@ class StepFunctionsWorkflow:
         except (ClientError, BotoCoreError) as error:
             raise NotStarted(f"The execution of {video_id} was not started: {type(error).__name__}.") from error
 
+    def start_posting(self, video_id: str, run: int, posts: Sequence[BaseModel]) -> None:
+        """Start one more execution for posts of a kept video; one that exists already is left as it is.
+
+        Raises:
+            NotStarted: the service did not confirm it.
+        """
+        references = [post.model_dump() for post in posts]
+        try:
+            self._client.start_execution(
+                stateMachineArn=self._state_machine_arn,
+                name=f"{video_id}-posts-{run}",
+                input=json.dumps({"video_id": video_id, "posts": references}),
+            )
+        except self._client.exceptions.ExecutionAlreadyExists:
+            return
+        except (ClientError, BotoCoreError) as error:
+            raise NotStarted(f"The posts of {video_id} were not started: {type(error).__name__}.") from error
+
     def exists(self, video_id: str) -> bool:
         """Tell whether a video ever had an execution."""
         arn = self._name_execution(video_id)
@@ -54,3 +74,21 @@ class StepFunctionsWorkflow:
 
     def _name_execution(self, video_id: str) -> str:
         return self._state_machine_arn.replace(":stateMachine:", ":execution:") + f":{video_id}"
+
+
+class TaskTokens:
+    """Executions that wait for a decision, known by their tokens alone."""
+
+    def __init__(self, client: SFNClient) -> None:
+        self._client = client
+
+    def signal(self, task_token: str, result: BaseModel) -> None:
+        """Carry on an execution that waits for a decision; one that does not wait any more is left as it is."""
+        try:
+            self._client.send_task_success(taskToken=task_token, output=result.model_dump_json())
+        except (
+            self._client.exceptions.TaskDoesNotExist,
+            self._client.exceptions.TaskTimedOut,
+            self._client.exceptions.InvalidToken,
+        ):
+            return  # it is over, or asks again and is answered then

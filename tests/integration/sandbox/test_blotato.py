@@ -122,6 +122,59 @@ class TestAccounts:
         assert [item["id"] for item in items] == [LINKEDIN_PAGE.id]
 
 
+class TestDisconnectedAccount:
+    @pytest.fixture
+    def gone(self, client: TestClient) -> str:
+        """Disconnect the Facebook account, for which a post waits."""
+        submit(client, build_post("facebook", scheduledTime="2026-11-23T13:00:00Z"))
+        account_id = ACCOUNTS["facebook"].id
+        assert client.delete(f"/_sandbox/accounts/{account_id}").status_code == 204
+        return account_id
+
+    def test_it_is_not_listed(self, client: TestClient, gone: str) -> None:
+        items = get_json(client, "/v2/users/me/accounts")["items"]
+        assert gone not in [item["id"] for item in items]
+        assert len(items) == len(ACCOUNTS) - 1
+        assert client.get(f"/v2/users/me/accounts/{gone}/subaccounts").status_code == 404
+
+    def test_it_takes_no_posts(self, client: TestClient, gone: str) -> None:
+        response = client.post("/v2/posts", json=build_post("facebook"))
+        assert (response.status_code, response.json()["message"]) == (404, f"Account {gone} not found")
+
+    def test_its_schedules_have_no_account_and_keep_their_draft(self, client: TestClient, gone: str) -> None:
+        (item,) = get_json(client, "/v2/schedules")["items"]
+        assert item["account"] is None
+        assert item["draft"]["accountId"] == gone
+        assert get_json(client, f"/v2/schedules/{item['id']}")["schedule"] == item
+
+    def test_its_scheduled_posts_fail(self, client: TestClient, clock: Clock, gone: str) -> None:
+        clock.advance(3602)
+        assert [(post.state, post.error_message) for post in get_posts(client)] == [
+            ("failed", f"Account {gone} is not connected.")
+        ]
+
+    def test_what_was_published_before_stays(self, client: TestClient, clock: Clock) -> None:
+        submit(client, build_post("threads"))
+        clock.advance(2)
+        client.delete(f"/_sandbox/accounts/{ACCOUNTS['threads'].id}")
+        assert get_posts(client)[0].state == "published"
+
+    def test_connected_again_in_time_it_posts(self, client: TestClient, clock: Clock, gone: str) -> None:
+        clock.advance(60)
+        assert client.put(f"/_sandbox/accounts/{gone}").status_code == 204
+        clock.advance(3602)
+        assert get_posts(client)[0].state == "published"
+
+    def test_connected_again_too_late_what_failed_stays_so(self, client: TestClient, clock: Clock, gone: str) -> None:
+        clock.advance(3602)
+        client.put(f"/_sandbox/accounts/{gone}")
+        assert get_posts(client)[0].state == "failed"
+        assert len(get_json(client, "/v2/users/me/accounts")["items"]) == len(ACCOUNTS)
+
+    def test_one_that_is_not_connected_cannot_be_disconnected(self, client: TestClient, gone: str) -> None:
+        assert client.delete(f"/_sandbox/accounts/{gone}").status_code == 404
+
+
 class TestUploads:
     def test_bytes_are_counted_hashed_and_not_kept(self, client: TestClient) -> None:
         presigned_url, public_url = request_upload(client)

@@ -16,6 +16,7 @@ from tests.integration.sandbox.blotato_client import (
     TARGETS,
     Clock,
     Json,
+    add_fault,
     build_post,
     get_calls,
     get_json,
@@ -244,6 +245,20 @@ class TestPublishing:
         assert get_status(client, submission_id)["status"] == status
 
 
+class TestAcceptedTwice:
+    def test_one_call_makes_two_posts_and_is_answered_for_the_second(self, client: TestClient) -> None:
+        add_fault(client, Route.CREATE_POST, {"type": "accept_twice"}, times=1)
+        submission_id = submit(client, build_post())
+        posts = get_posts(client)
+        assert len(posts) == 2
+        assert posts[1].post_submission_id == submission_id
+
+    def test_one_call_makes_two_schedules(self, client: TestClient) -> None:
+        add_fault(client, Route.CREATE_POST, {"type": "accept_twice"}, times=1)
+        submit(client, build_post(scheduledTime="2026-11-24T00:00:00Z"))
+        assert len({item["id"] for item in get_json(client, "/v2/schedules")["items"]}) == 2
+
+
 class TestScheduling:
     def test_a_scheduled_post_waits_for_its_time(self, client: TestClient, clock: Clock) -> None:
         response = client.post("/v2/posts", json=build_post(scheduledTime="2026-11-23T12:01:00Z"))
@@ -409,6 +424,26 @@ class TestListing:
         assert len(first["items"]) == 50
         assert [item["text"] for item in first["items"] + second["items"]] == [str(n) for n in reversed(range(60))]
         assert "cursor" not in second
+
+    def test_a_late_post_is_missing_from_the_schedules_too(self, client: TestClient, clock: Clock) -> None:
+        add_fault(client, "listing", {"type": "list_lag", "list_lag_seconds": 30})
+        submit(client, build_post(scheduledTime="2026-11-24T00:00:00Z"))
+        assert get_json(client, "/v2/schedules") == {"items": [], "count": "0"}
+        clock.advance(30)
+        assert len(get_json(client, "/v2/schedules")["items"]) == 1
+
+    def test_a_post_can_be_twice_in_the_schedules(self, client: TestClient) -> None:
+        add_fault(client, "listing", {"type": "duplicate_listing"})
+        submit(client, build_post(scheduledTime="2026-11-24T00:00:00Z"))
+        first = get_json(client, "/v2/schedules", limit="1")
+        second = get_json(client, "/v2/schedules", limit="1", cursor=first["cursor"])
+        assert first["items"] == second["items"]
+
+    @pytest.mark.parametrize("route", [Route.LIST_POSTS, Route.LIST_SCHEDULES])
+    def test_a_list_can_fail(self, client: TestClient, route: Route) -> None:
+        add_fault(client, route, {"type": "respond", "status": 500, "body": {"message": "hm"}}, times=1)
+        path = f"/v2{route.split(' ')[1]}"
+        assert [client.get(path).status_code for _ in range(2)] == [500, 200]
 
     @pytest.mark.parametrize(
         "query", [{"limit": "0"}, {"limit": "251"}, {"cursor": "x"}, {"since": "1800000000"}, {"status": "draft"}]

@@ -15,14 +15,20 @@ from mediaposter.api.errors import invalid_request, server_error
 from mediaposter.api.http import authorize, create_resolver, poll_headers, read_body, read_sent_as, redirect, reply
 from mediaposter.api.sent_as import SentAs
 from mediaposter.errors import (
+    AlreadyDecided,
     BudgetExceeded,
     Busy,
     Conflict,
+    ErrorCode,
     IdempotencyKeyReused,
     InvalidRequest,
     NotFound,
     NotStarted,
+    PostUnknown,
+    PublisherError,
     RateExceeded,
+    Unfinished,
+    VideoDeleted,
 )
 
 AUTHORIZER = {
@@ -114,6 +120,12 @@ def test_what_is_not_there_is_not_named() -> None:
     }
 
 
+def test_an_owner_that_may_not_be_seen_is_not_called_a_video() -> None:
+    answer = call(app_that_raises(NotFound("There is no owner ann.", what="owner")))
+
+    assert (answer["statusCode"], read_error(answer)["message"]) == (404, "There is no such owner.")
+
+
 def test_a_video_that_was_not_started_may_be_sent_again_soon() -> None:
     answer = call(app_that_raises(NotStarted("video_1: send the request again.")))
 
@@ -198,6 +210,19 @@ def test_the_two_kinds_of_errors_are_those_the_sdk_knows() -> None:
         (IdempotencyKeyReused("used"), 422, "invalid_request_error", "idempotency_key_reused", None),
         (BudgetExceeded("spent"), 429, "rate_limit_error", "budget_exceeded", None),
         (RateExceeded("fast"), 429, "rate_limit_error", "rate_limit_exceeded", "60"),
+        (VideoDeleted("gone"), 410, "invalid_request_error", "video_deleted", None),
+        (Unfinished("half"), 409, "invalid_request_error", "conflict", "1"),
+        (AlreadyDecided("over"), 409, "invalid_request_error", "already_decided", None),
+        (PublisherError(ErrorCode.AUTHENTICATION, "no"), 502, "server_error", "publisher_error", None),
+        (PublisherError(ErrorCode.TIMEOUT, "slow", transient=True), 502, "server_error", "publisher_error", "5"),
+        (
+            PublisherError(ErrorCode.RATE_LIMITED, "later", transient=True, retry_after_seconds=12.2),
+            502,
+            "server_error",
+            "publisher_error",
+            "13",
+        ),
+        (PostUnknown("lost"), 502, "server_error", "publisher_error", None),
         (Busy("VIDEO#1"), 409, "invalid_request_error", "conflict", "1"),
         (Conflict("VIDEO#1"), 409, "invalid_request_error", "conflict", "1"),
         (InvalidRequest("big", code="request_too_large"), 413, "invalid_request_error", "request_too_large", None),
@@ -212,6 +237,40 @@ def test_each_refusal_has_its_status_and_its_word(
     assert (answer["statusCode"], detail["type"], detail["code"]) == (status, kind, code)
     assert answer["multiValueHeaders"].get("Retry-After") == ([wait_seconds] if wait_seconds else None)
     assert "VIDEO#1" not in answer["body"]
+
+
+@pytest.mark.parametrize(
+    ("error", "is_final"),
+    [
+        (AlreadyDecided("over"), True),
+        (PublisherError(ErrorCode.AUTHENTICATION, "no"), True),
+        (PublisherError(ErrorCode.TIMEOUT, "slow", transient=True), False),
+        (Conflict("VIDEO#1"), False),
+        (NotStarted("not yet"), False),
+    ],
+)
+def test_the_sdk_is_told_not_to_try_again_what_stays_refused(error: Exception, is_final: bool) -> None:
+    answer = call(app_that_raises(error))
+
+    assert answer["multiValueHeaders"].get("x-should-retry") == (["false"] if is_final else None)
+
+
+def test_what_the_publisher_said_is_passed_on() -> None:
+    answer = call(app_that_raises(PublisherError(ErrorCode.INVALID_REQUEST, "No such schedule.")))
+
+    assert read_error(answer)["message"] == "The publisher did not do it: No such schedule."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        VideoDeleted("video_1 is deleted."),
+        Unfinished("video_1 is half deleted."),
+        AlreadyDecided("video_1 is approved."),
+    ],
+)
+def test_what_became_of_a_video_is_told_in_its_own_sentence(error: Exception) -> None:
+    assert read_error(call(app_that_raises(error)))["message"] == str(error)
 
 
 def test_a_key_without_the_scope_is_told_so() -> None:

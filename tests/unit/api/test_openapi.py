@@ -26,17 +26,20 @@ from mediaposter.api.objects import (
     present_estimate,
     present_models,
     present_page,
+    present_posts,
+    present_schedules,
     present_upload,
     present_usage,
 )
 from mediaposter.api.openapi import UndescribedRoute, collect_schemas, describe_api
 from mediaposter.api.queries import ContentQuery, UsageQuery
 from mediaposter.api.uploads import UploadRequest, parse_upload
-from mediaposter.api.video_object import present_video
+from mediaposter.api.video_object import present_post, present_video
 from mediaposter.errors import ErrorCode
+from mediaposter.library.approvals import Approval, Decision
 from mediaposter.library.budget import BudgetDay, ModelUsage, Usage
 from mediaposter.library.media import PresignedUpload
-from mediaposter.library.posts import PostState
+from mediaposter.library.posts import PostState, SchedulePage
 from mediaposter.library.videos import Candidate, Estimate, Stage, VideoFailure
 from tests.builders import NOW, a_post, a_stored_video, a_target, a_video, an_attempt
 from tests.unit.functions.stack import REPOSITORY, read_event
@@ -63,6 +66,7 @@ VIDEOS = {
             a_post(state=PostState.PUBLISHED, public_url="https://x.example/1"),
             a_post(a_target("tiktok"), state=PostState.SCHEDULED, scheduled_time=NOW),
         ],
+        Approval(video_id="video_1", decision=Decision.APPROVED, asked_at=NOW, expires_at=NOW, decided_at=NOW),
     ),
 }
 CANDIDATE = Candidate(
@@ -81,13 +85,34 @@ ANSWERS: dict[str, tuple[str, str, BaseModel]] = {
     "a remix": ("POST /videos/{video_id}/remix", "200", VIDEOS["queued"]),
     "a page": ("GET /videos", "200", present_page([a_video()], has_more=True)),
     "an empty page": ("GET /videos", "200", present_page([], has_more=False)),
+    "the posts of a video": (
+        "GET /videos/{video_id}/posts",
+        "200",
+        present_posts([a_post(), a_post(a_target("tiktok"), state=PostState.PUBLISHED, submitted_at=NOW)]),
+    ),
+    "a post that was moved": (
+        "PATCH /videos/{video_id}/posts/{platform}/{account_id}",
+        "200",
+        present_post(a_post(state=PostState.SCHEDULED, scheduled_time=NOW)),
+    ),
+    "what is scheduled": (
+        "GET /schedules",
+        "200",
+        present_schedules(SchedulePage([a_post(state=PostState.SCHEDULED)], "first", "last", has_more=True)),
+    ),
+    "an approval": ("POST /videos/{video_id}/approval", "200", VIDEOS["completed"]),
+    "a publisher that did not answer": (
+        "PATCH /videos/{video_id}/posts/{platform}/{account_id}",
+        "502",
+        server_error("Blotato could not be reached.", code="publisher_error"),
+    ),
     "a deletion": ("DELETE /videos/{video_id}", "200", DeletedVideoObject(id="video_1")),
     "the models": ("GET /models", "200", present_models(built_in_catalog(), today=NOW.date())),
     "what was spent": (
         "GET /usage",
         "200",
         present_usage(
-            Usage(NOW.date(), BudgetDay(videos=1), [ModelUsage(day=NOW.date(), model="sora-2")]), limit_micros=None
+            Usage(NOW.date(), BudgetDay(videos=1), [ModelUsage(day=NOW.date(), model="sora-2")], limit_micros=None)
         ),
     ),
     "a place for a picture": (
@@ -133,8 +158,42 @@ VIDEO_BODIES: dict[str, tuple[str, dict[str, Any], bool]] = {
         {"prompt": "A kite", "publish": [{"platform": "facebook", "account_id": "1"}]},
         False,
     ),
+    "a time as a number": (
+        "CreateVideoRequest",
+        {"prompt": "A kite", "publish": [{"platform": "threads", "account_id": "1", "scheduled_time": 1}]},
+        False,
+    ),
+    "posts in turn, once somebody has seen them": (
+        "RemixVideoRequest",
+        {
+            "prompt": "A kite",
+            "publish": [{"platform": "threads", "account_id": "1", "scheduled_time": "2026-12-24T18:00:00Z"}],
+            "text": "{title}",
+            "title": "Dusk",
+            "stagger_minutes": "0",
+            "approval": "required",
+            "approval_hours": "12",
+        },
+        True,
+    ),
+    "no hours for somebody to see them": ("CreateVideoRequest", {"prompt": "A kite", "approval_hours": "0"}, False),
+    "a delivery of another kind": ("CreateVideoRequest", {"prompt": "A kite", "delivery": "soon"}, False),
     "a video's id": ("EditVideoRequest", {"prompt": "A kite", "video": "video_1"}, True),
     "a video as OpenAI names it": ("EditVideoRequest", {"prompt": "A kite", "video": {"id": "video_1"}}, True),
+    "a decision": ("ApprovalRequest", {"decision": "approve"}, True),
+    "a decision with other posts": (
+        "ApprovalRequest",
+        {"decision": "approve", "edits": {"publish": [{"platform": "threads", "account_id": "1"}]}},
+        True,
+    ),
+    "another decision": ("ApprovalRequest", {"decision": "perhaps"}, False),
+    "a decision that asks for one": ("ApprovalRequest", {"decision": "approve", "edits": {"approval": "none"}}, False),
+    "a post that is there": ("ResolveRequest", {"outcome": "posted", "url": "https://x.example/1"}, True),
+    "a post that is somewhere": ("ResolveRequest", {"outcome": "posted", "url": "x.example"}, False),
+    "another time": ("MoveRequest", {"scheduled_time": "2026-12-24T18:00:00Z"}, True),
+    "no time": ("MoveRequest", {"scheduled_time": 1_800_000_000}, False),
+    "what failed": ("PublishAgainRequest", {}, True),
+    "somebody to be asked again": ("PublishAgainRequest", {"approval": "required"}, False),
     "a remix": ("RemixVideoRequest", {"prompt": "A kite"}, True),
     "a remix that names its video twice": ("RemixVideoRequest", {"prompt": "A kite", "video": "video_1"}, False),
 }
@@ -215,7 +274,18 @@ class TestTheDocument:
             ("GET /videos/{video_id}/content", {"400", "404"}),
             ("DELETE /videos/{video_id}", {"404", "409"}),
             ("POST /uploads", {"400", "413"}),
-            ("POST /videos/edits", {"400", "404", "409", "413", "422", "503"}),
+            ("POST /videos", {"400", "409", "410", "413", "422", "503"}),
+            ("POST /videos/edits", {"400", "404", "409", "410", "413", "422", "503"}),
+            ("POST /videos/{video_id}/posts", {"400", "404", "409", "413", "503"}),
+            ("GET /videos/{video_id}/posts", {"404"}),
+            ("PATCH /videos/{video_id}/posts/{platform}/{account_id}", {"400", "404", "409", "413", "502"}),
+            ("DELETE /videos/{video_id}/posts/{platform}/{account_id}", {"404", "409", "502"}),
+            (
+                "POST /videos/{video_id}/posts/{platform}/{account_id}/resolve",
+                {"400", "404", "409", "413", "503"},
+            ),
+            ("POST /videos/{video_id}/approval", {"400", "404", "409", "413"}),
+            ("GET /schedules", {"400", "404"}),
         ],
     )
     def test_what_else_a_route_may_refuse_is_said_and_no_more(self, route: str, statuses: set[str]) -> None:
@@ -243,7 +313,8 @@ class TestTheDocument:
 
     def test_a_lambda_does_not_load_what_writes_it(self) -> None:
         program = (
-            "import sys, functions.submit.app, functions.library.app; print('mediaposter.api.openapi' in sys.modules)"
+            "import sys, functions.submit.app, functions.library.app, functions.posts.app; "
+            "print('mediaposter.api.openapi' in sys.modules)"
         )
 
         done = subprocess.run(
@@ -280,9 +351,17 @@ class TestAnswers:
     def test_a_video_comes_with_when_to_ask_again(self, route: str) -> None:
         assert "openai-poll-after-ms" in OPERATIONS[route]["responses"]["200"]["headers"]
 
-    @pytest.mark.parametrize("status", ["409", "429", "503"])
-    def test_what_may_be_sent_again_says_when(self, status: str) -> None:
-        assert "Retry-After" in resolve(OPERATIONS["POST /videos"]["responses"][status])["headers"]
+    @pytest.mark.parametrize(
+        ("route", "status"),
+        [
+            ("POST /videos", "409"),
+            ("POST /videos", "429"),
+            ("POST /videos", "503"),
+            ("DELETE /videos/{video_id}/posts/{platform}/{account_id}", "502"),
+        ],
+    )
+    def test_what_may_be_sent_again_says_when(self, route: str, status: str) -> None:
+        assert "Retry-After" in resolve(OPERATIONS[route]["responses"][status])["headers"]
 
     @pytest.mark.parametrize("route", ["POST /videos/characters", "GET /videos/characters/{character_id}"])
     def test_what_is_never_done_has_no_success(self, route: str) -> None:
@@ -313,6 +392,32 @@ class TestRequests:
         for operation in DOCUMENT["paths"][path].values():
             parameter = next(parameter for parameter in operation["parameters"] if parameter["in"] == "path")
             assert parameter["schema"] == {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"}
+
+    @pytest.mark.parametrize("path", [path for path in DOCUMENT["paths"] if "{platform}" in path])
+    def test_what_names_a_post_is_told(self, path: str) -> None:
+        for operation in DOCUMENT["paths"][path].values():
+            schemas = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
+            assert "bluesky" in schemas["platform"]["enum"]
+            assert schemas["account_id"] == {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
+
+    @pytest.mark.parametrize(
+        ("route", "is_required"),
+        [
+            ("POST /videos", True),
+            ("POST /videos/{video_id}/approval", True),
+            ("POST /videos/{video_id}/posts", False),
+        ],
+    )
+    def test_a_body_without_a_field_that_must_be_may_be_left_out(self, route: str, is_required: bool) -> None:
+        assert OPERATIONS[route]["requestBody"]["required"] is is_required
+
+    def test_every_list_of_targets_is_one_of_the_same(self) -> None:
+        lists = [
+            schema["properties"]["publish"] for schema in SCHEMAS.values() if "publish" in schema.get("properties", {})
+        ]
+        items = [found["items"]["$ref"] for found in lists if found["type"] == "array"]
+
+        assert (len(items) > 1, set(items)) == (True, {"#/components/schemas/PublishTarget"})
 
     def test_a_form_takes_a_file_and_what_is_nested_as_text(self) -> None:
         content = OPERATIONS["POST /videos"]["requestBody"]["content"]["multipart/form-data"]

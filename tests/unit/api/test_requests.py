@@ -477,13 +477,32 @@ def test_an_error_names_the_field_of_a_target_as_callers_write_it(target: object
     refusal = publish_refusal(TWITTER, target)
 
     assert (refusal.param, refusal.code) == (param, code)
-    assert refusal.message.startswith(f"{param}: ")
+    assert refusal.message.startswith("publish[1]")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ({"platform": "facebook", "account_id": "1"}, "publish[1] (facebook account 1): page_id: Field required."),
+        ({**INSTAGRAM, "collaborators": ["@ada"]}, "publish[1] (instagram account 101): collaborators[0]: String "),
+        ({**TWITTER, "account_id": "2", "text": "x" * 281}, "publish[1] (twitter account 2): text: at most 280 char"),
+        ({**INSTAGRAM, "text": "#a " * 6}, "publish[1] (instagram account 101): hashtags: at most 5, got 6."),
+        ({**INSTAGRAM, "media_type": "story", "text": "a"}, "publish[1] (instagram account 101): text: a story on "),
+        ({**TIKTOK, "is_branded_content": True}, "publish[1] (tiktok account 101): privacy_level: branded content "),
+        ({**INSTAGRAM, "scheduled_time": 5}, "publish[1] (instagram account 101): scheduled_time: must be a date and"),
+        ({"platform": "bluesky"}, "publish[1] (bluesky): account_id: Field required."),
+        ({"platform": "bluesky", "account_id": "a b"}, "publish[1] (bluesky): account_id: String should match"),
+        ({"platform": "myspace", "account_id": "1"}, "publish[1]: Input tag 'myspace' found using 'platform' does not"),
+    ],
+)
+def test_a_refusal_names_the_target_the_field_and_the_limit(target: object, message: str) -> None:
+    assert publish_refusal(TWITTER, target).message.startswith(message)
 
 
 def test_a_caption_that_does_not_fit_is_not_repeated() -> None:
     refusal = publish_refusal({**TWITTER, "text": "kite " * 100})
 
-    assert refusal.message == "publish[0].text: at most 280 characters, got 500."
+    assert refusal.message == "publish[0] (twitter account 101): text: at most 280 characters, got 500."
 
 
 def test_a_platform_as_long_as_a_body_is_not_repeated_whole() -> None:
@@ -492,6 +511,145 @@ def test_a_platform_as_long_as_a_body_is_not_repeated_whole() -> None:
 
 def test_a_target_may_be_null_nowhere() -> None:
     assert refusal_of(lambda: read_json({"prompt": PROMPT, "publish": None})).param == "publish"
+
+
+# what goes with it
+
+ABOUT_POSTS: dict[str, Any] = {
+    "text": "{prompt} at {title}",
+    "title": "Dusk",
+    "stagger_minutes": 30,
+    "delivery": "verified",
+    "approval": "required",
+    "approval_hours": 12,
+}
+
+
+@pytest.mark.parametrize("kind", PARSERS)
+def test_what_is_said_of_posts_is_read_in_every_request_by_both_ways(kind: str) -> None:
+    needed = {"video": VIDEO_ID, **DERIVING[kind]} if kind in DERIVING else {"prompt": PROMPT}
+    fields = {**needed, **ABOUT_POSTS, "publish": [TWITTER]}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+
+    for sent in (send_json(fields), send_form(texts)):
+        request = PARSERS[kind](*sent)
+        assert {name: getattr(request, name) for name in ABOUT_POSTS} == ABOUT_POSTS
+
+
+def test_posts_go_out_directly_together_and_unseen_unless_the_caller_says_otherwise() -> None:
+    request = read_json({"prompt": PROMPT, "publish": [TWITTER]})
+
+    assert {name: getattr(request, name) for name in ABOUT_POSTS} == {
+        "text": None,
+        "title": None,
+        "stagger_minutes": 0,
+        "delivery": "direct",
+        "approval": "none",
+        "approval_hours": 24,
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("text", ""),
+        ("text", "x" * 5_000),
+        ("title", "x" * 100),
+        ("stagger_minutes", 1_440),
+        ("stagger_minutes", "0"),
+        ("approval_hours", 1),
+        ("approval_hours", "168"),
+    ],
+)
+def test_what_is_said_of_posts_is_taken_up_to_its_limit(field: str, value: object) -> None:
+    for fields in ({"publish": [TWITTER]}, {"publish": json.dumps([TWITTER])}):
+        assert read_json({"prompt": PROMPT, "approval": "required", **fields, field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("text", "x" * 5_001),
+        ("text", "a\0b"),
+        ("text", 1),
+        ("title", ""),
+        ("title", " "),
+        ("title", "a\0b"),
+        ("title", "x" * 101),
+        ("stagger_minutes", -1),
+        ("stagger_minutes", 1_441),
+        ("stagger_minutes", True),
+        ("stagger_minutes", "soon"),
+        ("stagger_minutes", None),
+        ("delivery", "sometime"),
+        ("approval", True),
+        ("approval", "maybe"),
+        ("approval_hours", 0),
+        ("approval_hours", 169),
+        ("approval_hours", 1.5),
+    ],
+)
+def test_what_is_said_of_posts_is_refused_past_it(field: str, value: object) -> None:
+    refusal = refusal_of(
+        lambda: read_json({"prompt": PROMPT, "publish": [TWITTER], "approval": "required", field: value})
+    )
+
+    assert (refusal.param, refusal.code) == (field, "invalid_value")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("stagger_minutes", 30), ("delivery", "verified"), ("approval", "required")]
+)
+@pytest.mark.parametrize("publish", [{}, {"publish": []}])
+def test_without_targets_there_is_nothing_to_say_of_posts(field: str, value: object, publish: dict[str, Any]) -> None:
+    refusal = refusal_of(lambda: read_json({"prompt": PROMPT, **publish, field: value}))
+
+    assert refusal.message == f"{field}: needs publish: without targets there are no posts that it could be about."
+    assert (refusal.param, refusal.code) == (field, "invalid_value")
+
+
+def test_what_is_as_by_default_needs_no_targets() -> None:
+    default = {"stagger_minutes": 0, "delivery": "direct", "approval": "none", "approval_hours": 24, "text": "a"}
+
+    assert read_json({"prompt": PROMPT, **default}).publish == []
+
+
+def test_hours_of_an_approval_that_nobody_gives_are_refused() -> None:
+    refusal = refusal_of(lambda: read_json({"prompt": PROMPT, "publish": [TWITTER], "approval_hours": 3}))
+
+    assert refusal.message == 'approval_hours: needs approval to be "required".'
+
+
+def test_targets_that_are_wrong_are_what_is_told() -> None:
+    fields = {"prompt": PROMPT, "publish": [{"platform": "bluesky"}], "approval": "required"}
+
+    assert refusal_of(lambda: read_json(fields)).param == "publish[0].account_id"
+
+
+def test_flags_times_and_numbers_of_every_network_are_read_in_brackets() -> None:
+    fields = {
+        "publish[0][platform]": "tiktok",
+        "publish[0][account_id]": "101",
+        "publish[0][privacy_level]": "SELF_ONLY",
+        "publish[0][scheduled_time]": "2026-12-24T18:00:00Z",
+        "publish[0][video_cover_timestamp]": "1500",
+        "publish[1][platform]": "instagram",
+        "publish[1][account_id]": "101",
+        "publish[1][next_free_slot]": "true",
+        "publish[1][trial]": "true",
+        "publish[1][collaborators][0]": "ada",
+        "publish[1][disclosure]": "true",
+    }
+
+    assert parse_create_video(*send_form({"prompt": PROMPT, **fields})).publish == [
+        a_target(
+            "tiktok",
+            privacy_level="SELF_ONLY",
+            scheduled_time="2026-12-24T18:00:00Z",
+            video_cover_timestamp=1_500,
+        ),
+        a_target("instagram", next_free_slot=True, trial=True, collaborators=["ada"], disclosure="true"),
+    ]
 
 
 # metadata
@@ -1037,6 +1195,8 @@ def test_a_picture_counts_by_its_content_however_it_is_sent() -> None:
 def test_what_is_as_by_default_counts_as_not_sent() -> None:
     default = {"model": "sora-2", "seconds": 4, "size": "720x1280", "metadata": {}, "publish": [], "resubmit": False}
 
+    default |= {"text": None, "title": None, "stagger_minutes": 0, "delivery": "direct", "approval": "none"}
+
     assert fingerprint_of({"prompt": PROMPT, **default}) == fingerprint_of({"prompt": PROMPT})
     assert fingerprint_of({"prompt": PROMPT, "publish": [{**TIKTOK, "is_ai_generated": True}]}) == fingerprint_of(
         {"prompt": PROMPT, "publish": [TIKTOK]}
@@ -1061,6 +1221,13 @@ def test_what_is_as_by_default_counts_as_not_sent() -> None:
         ("publish", [{**TIKTOK, "is_draft": False}]),
         ("publish", [{**TIKTOK, "is_draft": True, "is_ai_generated": False}]),
         ("publish", [{**TIKTOK, "is_draft": True, "account_id": "102"}]),
+        ("publish", [{**TIKTOK, "is_draft": True, "next_free_slot": True}]),
+        ("publish", [{**TIKTOK, "is_draft": True, "scheduled_time": "2026-12-24T18:00:00Z"}]),
+        ("text", "Look up"),
+        ("title", "Dusk"),
+        ("stagger_minutes", 30),
+        ("delivery", "verified"),
+        ("approval", "required"),
         ("webhook_url", "https://example.com/hook2"),
         ("webhook_url", None),
         ("input_reference", URL + "2"),
@@ -1070,6 +1237,15 @@ def test_what_is_as_by_default_counts_as_not_sent() -> None:
 )
 def test_any_change_gives_another_fingerprint(field: str, value: object) -> None:
     assert fingerprint_of({**FULL, field: value}) != fingerprint_of(FULL)
+
+
+def test_a_time_counts_and_not_the_offset_it_is_written_with() -> None:
+    one, same, other = (
+        fingerprint_of({"prompt": PROMPT, "publish": [{**TWITTER, "scheduled_time": written}]})
+        for written in ("2026-12-24T18:00:00Z", "2026-12-24T19:00:00+01:00", "2026-12-24T19:00:00Z")
+    )
+
+    assert one == same != other
 
 
 def test_the_order_of_targets_counts() -> None:

@@ -10,6 +10,7 @@ from openai.types import Video as OpenAIVideo
 
 from mediaposter.api.video_object import present_video
 from mediaposter.errors import ErrorCode
+from mediaposter.library.approvals import Approval, Decision
 from mediaposter.library.posts import PostState
 from mediaposter.library.videos import Candidate, Stage, Video, VideoFailure
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
@@ -141,20 +142,61 @@ def test_what_differs_from_the_request_is_told_with_the_models_still_to_be_tried
 
 def test_a_post_tells_where_it_stands() -> None:
     post = a_post(
-        a_target("tiktok"), state=PostState.PUBLISHED, public_url="https://network.example/1", submission_id="s-1"
+        a_target("tiktok"),
+        state=PostState.PUBLISHED,
+        public_url="https://network.example/1",
+        submission_id="s-1",
+        submitted_at=NOW,
     )
 
     assert write(RECORDS["completed"], post)["posts"] == [
         {
             "object": "video.post",
+            "video_id": VIDEO_ID,
             "platform": "tiktok",
             "account_id": "101",
             "status": "published",
             "url": "https://network.example/1",
+            "text": "A red kite over the sea",
             "scheduled_time": None,
+            "submitted_at": CREATED_AT,
             "error": None,
         }
     ]
+
+
+def test_a_post_that_waits_to_be_made_tells_the_time_that_was_asked_for() -> None:
+    post = a_post(a_target(scheduled_time="2026-12-24T18:00:00Z"))
+
+    assert write(RECORDS["queued"], post)["posts"][0]["scheduled_time"] == "2026-12-24T18:00:00Z"
+
+
+def test_a_post_that_failed_goes_out_at_no_time() -> None:
+    post = a_post(a_target(scheduled_time="2026-12-24T18:00:00Z"), state=PostState.FAILED)
+
+    assert write(RECORDS["queued"], post)["posts"][0]["scheduled_time"] is None
+
+
+def test_an_approval_tells_how_it_stands_and_not_what_the_machine_waits_on() -> None:
+    approval = Approval(
+        video_id=VIDEO_ID,
+        decision=Decision.APPROVED,
+        asked_at=NOW,
+        expires_at=NOW + timedelta(hours=24),
+        decided_at=NOW + timedelta(seconds=1, milliseconds=700),
+        decided_by="key_of_ann",
+        task_token="secret",
+    )
+
+    assert present_video(RECORDS["completed"], [], approval).model_dump(mode="json")["approval"] == {
+        "status": "approved",
+        "expires_at": CREATED_AT + 24 * 3_600,
+        "decided_at": CREATED_AT + 1,
+    }
+
+
+def test_a_video_that_nobody_is_asked_about_has_no_approval() -> None:
+    assert write(RECORDS["completed"])["approval"] is None
 
 
 @pytest.mark.parametrize(("code", "written"), [(ErrorCode.AUTHENTICATION, "authentication"), (None, "unconfirmed")])

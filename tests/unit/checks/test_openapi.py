@@ -52,6 +52,9 @@ def test_a_changed_schema_is_named_by_every_route_that_refers_to_it(documents: P
             "POST /videos",
             "POST /videos/edits",
             "POST /videos/extensions",
+            "POST /videos/{video_id}/approval",
+            "POST /videos/{video_id}/posts",
+            "POST /videos/{video_id}/posts/{platform}/{account_id}/resolve",
             "POST /videos/{video_id}/remix",
         )
     ]

@@ -31,6 +31,7 @@ class StackInMemory:
         self.table = InMemoryTable()
         self.keys = KeyRing(self.table)
         self.files: dict[str, str] = {}
+        self.secrets: dict[str, str] = {}
         self.settings = Settings()
         self.looked_for: list[tuple[str, str | None]] = []
 
@@ -43,5 +44,6 @@ class StackInMemory:
             api_id="abc123",
             keys=self.keys,
             read_file=self.files.__getitem__,
+            read_secret=self.secrets.__getitem__,
             settings=self.settings,
         )

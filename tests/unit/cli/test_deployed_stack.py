@@ -29,6 +29,7 @@ OUTPUTS = {
     "LibraryTable": "library",
     "VideoBucket": "videos-of-the-stack",
     "StateMachineArn": "arn:aws:states:eu-central-1:123456789012:stateMachine:video",
+    "SecretsPath": "/mediaposter/studio",
 }
 PARAMETERS = {"ModelAliases": "sora-2=gen4.5", "CatalogKey": "config/catalog.toml", "FallbackModels": ""}
 NO_SUCH_STACK = {"Code": "ValidationError", "Message": "Stack with id studio does not exist"}
@@ -112,6 +113,17 @@ def test_a_stack_is_found_with_its_address_and_its_keys(services: boto3.Session)
     assert (stack.name, stack.base_url, stack.api_id) == ("studio", OUTPUTS["BaseUrl"], "abc123")
     assert stack.keys.find(secret) == api_key
     assert stack.keys.list() == [api_key]
+
+
+def test_a_secret_is_read_where_the_stack_says_and_how_to_put_one_that_is_missing_is_told(
+    services: boto3.Session,
+) -> None:
+    services.client("ssm").put_parameter(Name="/mediaposter/studio/a-secret", Value="abc==", Type="SecureString")
+    stack = open_stack("studio", endpoint_url=None, session=services)
+
+    assert stack.read_secret("a-secret") == "abc=="
+    with pytest.raises(ConfigurationError, match="put-parameter --type SecureString --name /mediaposter/studio/other"):
+        stack.read_secret("other")
 
 
 def test_the_catalog_of_a_stack_is_read_as_its_functions_read_it(services: boto3.Session) -> None:

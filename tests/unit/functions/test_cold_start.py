@@ -14,6 +14,8 @@ import functions.submit.app
 from mediaposter import bootstrap
 
 bootstrap.submit_video()
+# Of a request with posts; the publisher's client is loaded when it is asked for an account.
+bootstrap.preflight()
 print(*sorted({"av", "httpx", "httpx2", "openai", "PIL"} & sys.modules.keys()))
 """
 

@@ -47,7 +47,7 @@ def test_an_authorizers_sample_is_one_of_a_token_authorizer(name: str) -> None:
     ApiGatewayAuthorizerToken.model_validate(read_event(name))
 
 
-@pytest.mark.parametrize("name", [name for name in _EVENTS if name.startswith(("library-", "submit"))])
+@pytest.mark.parametrize("name", [name for name in _EVENTS if name.startswith(("library-", "posts-", "submit"))])
 def test_a_request_is_one_of_a_rest_api(name: str) -> None:
     event = read_event(name)
 
@@ -59,7 +59,7 @@ def test_a_request_is_one_of_a_rest_api(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in _EVENTS if name.startswith(("library-", "submit")) and "unknown" not in name]
+    "name", [name for name in _EVENTS if name.startswith(("library-", "posts-", "submit")) and "unknown" not in name]
 )
 def test_a_request_is_for_a_route_of_its_function(name: str) -> None:
     event = read_event(name)

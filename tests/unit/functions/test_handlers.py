@@ -63,6 +63,20 @@ def _an_api_key(event: Event, **changes: Any) -> ApiKey:
     )
 
 
+def _ask_for_usage(owner: str, **caller: str) -> Event:
+    """Build the event of a GET /usage of an owner."""
+    event = read_event("library-retrieve")
+    context = event["requestContext"]
+    return {
+        **event,
+        "path": "/usage",
+        "resource": "/usage",
+        "queryStringParameters": {"owner": owner},
+        "multiValueQueryStringParameters": {"owner": [owner]},
+        "requestContext": {**context, "authorizer": {**context["authorizer"], **caller}},
+    }
+
+
 def _statement(answer: Any) -> Any:
     (statement,) = answer["policyDocument"]["Statement"]
     return statement
@@ -295,6 +309,25 @@ class TestLibrary:
         answer = invoke("LibraryFunction", read_event("library-content"))
 
         assert (answer["statusCode"], _error(answer)["code"]) == (400, "video_not_ready")
+
+    @pytest.mark.parametrize(("owner", "limit_usd"), [("*", "9"), ("somebody", None)])
+    def test_an_admin_sees_the_limit_of_the_stack_and_none_of_another_owner(
+        self, stack: Stack, invoke: Invoke, owner: str, limit_usd: str | None
+    ) -> None:
+        stack.tell(DailyBudgetUsd="9")
+
+        answer = invoke("LibraryFunction", _ask_for_usage(owner, scopes="admin", daily_budget_micros="5000000"))
+
+        assert (answer["statusCode"], _body(answer)["limit_usd"], _body(answer)["left_usd"]) == (
+            200,
+            limit_usd,
+            limit_usd,
+        )
+
+    def test_an_owner_that_may_not_be_seen_is_not_called_a_video(self, invoke: Invoke) -> None:
+        answer = invoke("LibraryFunction", _ask_for_usage("somebody", scopes="read"))
+
+        assert (answer["statusCode"], _error(answer)["message"]) == (404, "There is no such owner.")
 
     def test_an_unknown_route_is_answered_in_the_envelope(self, invoke: Invoke) -> None:
         answer = invoke("LibraryFunction", read_event("library-unknown-route"))

@@ -18,8 +18,14 @@ from tests.fakes.table import InMemoryTable
 LATER = NOW + timedelta(minutes=1)
 POST_ID = "twitter#101"
 
-# Nothing is sent again from these: the public may have seen it, or the owner was told that it failed.
-ENDS = (PostState.PUBLISHED, PostState.FAILED, PostState.PARKED, PostState.UNKNOWN)
+# What becomes of an end, if anything: a person has it sent again, or says that it was posted.
+AFTER_ENDS = {
+    PostState.PUBLISHED: (),
+    PostState.FAILED: (PostState.PENDING,),
+    PostState.CANCELLED: (PostState.PENDING,),
+    PostState.PARKED: (PostState.PENDING, PostState.PUBLISHED),
+    PostState.UNKNOWN: (PostState.PENDING, PostState.PUBLISHED),
+}
 
 
 @pytest.fixture
@@ -92,6 +98,7 @@ def test_a_transition_numbers_dates_and_keeps_the_post(ledger: PostLedger, table
 ALLOWED = {
     (PostState.PENDING, PostState.CALLING),
     (PostState.PENDING, PostState.FAILED),
+    (PostState.PENDING, PostState.CANCELLED),
     (PostState.CALLING, PostState.PENDING),
     (PostState.CALLING, PostState.SUBMITTED),
     (PostState.CALLING, PostState.SCHEDULED),
@@ -102,12 +109,16 @@ ALLOWED = {
     (PostState.SUBMITTED, PostState.PUBLISHED),
     (PostState.SUBMITTED, PostState.FAILED),
     (PostState.SUBMITTED, PostState.UNKNOWN),
+    (PostState.SCHEDULED, PostState.SCHEDULED),  # at another time
     (PostState.SCHEDULED, PostState.PUBLISHED),
     (PostState.SCHEDULED, PostState.FAILED),
-    (PostState.IN_DOUBT, PostState.SUBMITTED),
+    (PostState.SCHEDULED, PostState.UNKNOWN),
+    (PostState.SCHEDULED, PostState.CANCELLED),
     (PostState.IN_DOUBT, PostState.SCHEDULED),
     (PostState.IN_DOUBT, PostState.PUBLISHED),
+    (PostState.IN_DOUBT, PostState.FAILED),
     (PostState.IN_DOUBT, PostState.PARKED),
+    *((end, after) for end, states in AFTER_ENDS.items() for after in states),
 }
 
 
@@ -191,10 +202,16 @@ class PostTransitions(RuleBasedStateMachine):
         kept = self.kept
         if self.previous is not None:
             assert kept.version > self.previous.version or kept == self.previous
-            assert self.previous.state not in ENDS or kept == self.previous
-            # Only a post that was certainly not taken may be called again, and only a call can say that.
-            assert kept.state is not PostState.CALLING or self.previous.state in (PostState.PENDING, PostState.CALLING)
-            assert kept.state is not PostState.PENDING or self.previous.state in (PostState.PENDING, PostState.CALLING)
+            before = self.previous.state
+            assert kept == self.previous or before not in AFTER_ENDS or kept.state in AFTER_ENDS[before]
+            # Only what was never sent may be sent.
+            assert kept.state is not PostState.CALLING or before in (PostState.PENDING, PostState.CALLING)
+            # Whether it was taken is known of a call that was refused, or told by a person: never of one in doubt.
+            assert kept.state is not PostState.PENDING or before in (
+                PostState.PENDING,
+                PostState.CALLING,
+                *AFTER_ENDS,
+            )
         self.previous = kept
 
 

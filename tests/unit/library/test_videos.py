@@ -219,11 +219,25 @@ def test_a_queued_video_that_was_tried_before_no_longer_waits(library: VideoLibr
     assert list_waiting(library) == []
 
 
-def test_a_video_that_failed_no_longer_waits(library: VideoLibrary) -> None:
+def test_a_video_that_failed_before_it_was_taken_up_waits_until_it_is_told(library: VideoLibrary) -> None:
     library.create(a_video(), [])
-    library.fail(library.get(VIDEO_ID), FAILURE, now=LATER)
+    failed = library.fail(library.get(VIDEO_ID), FAILURE, now=LATER)
+    assert list_waiting(library) == [VIDEO_ID]
+
+    library.note_told(failed)
 
     assert list_waiting(library) == []
+
+
+def test_that_a_video_was_told_of_is_noted_over_its_version_and_moves_no_time(library: VideoLibrary) -> None:
+    library.create(a_video(stage=Stage.DONE), [])
+    video = library.get(VIDEO_ID)
+
+    told = library.note_told(video)
+
+    assert library.get(VIDEO_ID) == told == video.model_copy(update={"is_told": True, "version": 2})
+    with pytest.raises(Conflict):
+        library.note_told(video)
 
 
 def test_waiting_videos_are_listed_oldest_first_and_posts_are_not(library: VideoLibrary) -> None:

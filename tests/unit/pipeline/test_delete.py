@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from mediaposter.ai.catalog import Capabilities
-from mediaposter.errors import ConfigurationError, ErrorCode, NotFound
+from mediaposter.errors import Busy, ConfigurationError, Conflict, ErrorCode, NotFound, Unfinished
 from mediaposter.library.budget import BudgetDay
 from mediaposter.library.posts import PostState
 from mediaposter.library.videos import Stage, VideoFailure
@@ -131,3 +131,70 @@ def test_a_deletion_that_died_half_way_is_finished_by_the_next() -> None:
 
     assert is_gone(world)
     assert (world.workflow.stopped, world.model.cancelled) == ([VIDEO_ID], ["job-1"])
+
+
+def write_all_the_time(world: World, *, from_write: int = 1) -> None:
+    """Let another worker come first at every write of the video, from the given one on."""
+    writes = 0
+
+    def come_first() -> None:
+        nonlocal writes
+        writes += 1
+        if writes >= from_write:
+            video = world.video
+            world.table.items[video.key]["version"] += 1
+        world.table.meanwhile = come_first
+
+    world.table.meanwhile = come_first
+
+
+def test_a_deletion_that_could_not_begin_has_changed_nothing() -> None:
+    world = rendering()
+    write_all_the_time(world)
+
+    with pytest.raises(Conflict):
+        world.delete(VIDEO_ID, caller=a_caller())
+
+    assert (world.video.failure, world.workflow.stopped, world.model.cancelled) == (None, [], [])
+    assert [post.state for post in world.posts] == [PostState.PENDING]
+
+
+def test_a_deletion_that_could_not_end_says_what_is_gone_and_the_next_ends_it() -> None:
+    world = rendering()
+    write_all_the_time(world, from_write=2)
+
+    with pytest.raises(Unfinished, match=r"not finished.* content gone already\. Delete it again"):
+        world.delete(VIDEO_ID, caller=a_caller())
+
+    assert world.workflow.stopped == [VIDEO_ID]
+    world.table.meanwhile = None
+    world.delete(VIDEO_ID, caller=a_caller())
+    assert is_gone(world)
+
+
+def test_a_deletion_that_meets_a_post_being_written_is_not_finished_either() -> None:
+    world = World()
+    world.keep(a_video(stage=Stage.PUBLISHING, stored=a_stored_video()), a_post())
+
+    def take_the_post() -> None:
+        world.ledger.advance(world.posts[0], PostState.CALLING, now=NOW)
+
+    world.table.meanwhile = take_the_post
+
+    with pytest.raises(Unfinished):
+        world.delete(VIDEO_ID, caller=a_caller())
+
+
+def test_a_table_that_is_held_by_others_leaves_a_deletion_unfinished() -> None:
+    world = rendering()
+
+    def hold() -> None:
+        def refuse() -> None:
+            raise Busy("VIDEO#video_1 is being written by others.")
+
+        world.table.meanwhile = refuse
+
+    world.table.meanwhile = hold
+
+    with pytest.raises(Unfinished):
+        world.delete(VIDEO_ID, caller=a_caller())

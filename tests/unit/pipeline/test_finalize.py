@@ -14,7 +14,7 @@ from mediaposter.library.posts import Post, PostState
 from mediaposter.library.videos import Stage, VideoFailure
 from mediaposter.pipeline.finalize import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
 from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome, PostReference, StepInput, StepResult
-from tests.builders import NOW, OWNER, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_stored_video, a_target, a_video, an_attempt
 from tests.fakes.media import FakeMediaStore
 from tests.fakes.video_model import MP4
 from tests.fakes.world import LEASE_SECONDS, World
@@ -205,7 +205,7 @@ def test_closing_a_failed_video_tells_the_bus_why() -> None:
     assert world.metrics == ["VideosFailed"]
 
 
-def test_closing_again_changes_nothing_and_sends_the_event_again() -> None:
+def test_closing_again_changes_nothing_and_tells_nobody_again() -> None:
     world = kept_world(*TWO_POSTS)
     world.close(BROKEN)
     items = dict(world.table.items)
@@ -213,7 +213,29 @@ def test_closing_again_changes_nothing_and_sends_the_event_again() -> None:
     world.close(CLOSING)
 
     assert world.table.items == items
-    assert [event.type for event in world.events] == ["video.completed", "video.completed"]
+    assert [event.type for event in world.events] == ["video.completed"]
+    assert world.metrics.count("VideosCompleted") == 1
+
+
+def test_that_the_bus_was_told_is_noted_and_moves_no_time() -> None:
+    world = World()
+    world.keep(a_video(stage=Stage.RENDERING, failure=TIMED_OUT))
+    world.clock.advance(60)
+
+    world.close(CLOSING)
+
+    assert (world.video.is_told, world.video.updated_at) == (True, NOW)
+
+
+def test_a_video_that_is_deleted_while_the_bus_is_told_is_a_conflict_and_then_nothing() -> None:
+    world = kept_world(stage=Stage.DONE)
+    world.table.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
+
+    with pytest.raises(Conflict):
+        world.close(CLOSING)
+
+    assert world.close(CLOSING).outcome is Outcome.CLOSED
+    assert len(world.events) == 1
 
 
 def test_a_fault_after_the_video_was_kept_does_not_fail_it() -> None:

@@ -21,6 +21,7 @@ from mediaposter.errors import (
     NotFound,
     NotStarted,
     RateExceeded,
+    VideoDeleted,
 )
 from mediaposter.library.budget import STACK_OWNER, BudgetBook, BudgetDay, Limit, reserve
 from mediaposter.library.keys import Scope
@@ -208,6 +209,19 @@ def test_the_same_key_for_another_request_is_refused_and_not_recorded() -> None:
     assert world.workflow.executions == ["video_1"]
 
 
+@pytest.mark.parametrize("sent_as", [SentAs("order 1"), SentAs(None, 1)], ids=["by its key", "as the SDK's next try"])
+def test_a_repeated_request_whose_video_was_deleted_is_told_so_and_makes_none(sent_as: SentAs) -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=a_caller(), sent_as=SentAs(sent_as.idempotency_key, 0))
+    world.delete("video_1", caller=a_caller())
+
+    with pytest.raises(VideoDeleted, match="became the video video_1, which was deleted since"):
+        world.submit(a_request(), caller=a_caller(), sent_as=sent_as)
+
+    assert world.workflow.executions == ["video_1"]
+    assert day(world).committed_micros == 0
+
+
 def test_a_key_means_nothing_to_another_owner() -> None:
     world = World(ids=IDS)
     world.submit(a_request(), caller=a_caller(owner="ann"), sent_as=SentAs("order 1"))
@@ -282,7 +296,7 @@ def test_a_key_without_the_scope_publishes_nothing() -> None:
 def test_an_estimate_spends_nothing() -> None:
     world = World()
 
-    estimate = world.submit.estimate(a_request(model="sora-2-pro", fallback_models=["glider-1"]))
+    estimate = world.submit.estimate(a_request(model="sora-2-pro", fallback_models=["glider-1"]), caller=a_caller())
 
     assert [candidate.model for candidate in estimate.candidates] == ["kite-1", "glider-1"]
     assert estimate.reserved_micros == 1_000_000

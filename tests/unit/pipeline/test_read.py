@@ -8,7 +8,7 @@ from mediaposter.api.caller import Caller
 from mediaposter.api.queries import ListQuery, UsageQuery, Variant
 from mediaposter.errors import ErrorCode, InvalidRequest, NotFound
 from mediaposter.library.keys import Scope
-from mediaposter.library.videos import FILTERED_ENTRIES_MAX, Stage, VideoFailure
+from mediaposter.library.videos import Stage, VideoFailure
 from tests.builders import VIDEO_ID, a_caller, a_post, a_stored_video, a_video
 from tests.fakes.world import World
 
@@ -124,15 +124,6 @@ def test_a_list_is_filtered_by_status_model_batch_and_prompt() -> None:
     assert ids(world, prompt="the RAIN") == ["video_done"]
 
 
-def test_a_filter_that_fits_nothing_of_the_latest_goes_on_until_it_finds_something() -> None:
-    world = World()
-    world.keep(a_video(id="video_000", stage=Stage.DONE, stored=a_stored_video()))
-    for number in range(1, FILTERED_ENTRIES_MAX + 10):
-        world.keep(a_video(id=f"video_{number:03}"))
-
-    assert ids(world, status="completed") == ["video_000"]
-
-
 def test_a_prompt_is_looked_for_beyond_a_page_that_has_none_of_it() -> None:
     world = World()
     world.keep(a_video(id="video_000", prompt="A lighthouse"))
@@ -145,3 +136,24 @@ def test_a_prompt_is_looked_for_beyond_a_page_that_has_none_of_it() -> None:
 def test_usage_is_told_for_so_many_days_at_once() -> None:
     with pytest.raises(InvalidRequest, match="at most 366 days"):
         World().read.sum_usage(UsageQuery.model_validate({"since": "2000-01-01"}), caller=a_caller())
+
+
+@pytest.mark.parametrize(
+    ("owner", "limit_micros"), [(None, 5_000_000), ("boss", 5_000_000), ("*", 9_000_000), ("ann", None)]
+)
+def test_usage_is_told_with_the_limit_of_whose_it_is(owner: str | None, limit_micros: int | None) -> None:
+    world = World(stack_daily_budget_micros=9_000_000)
+    boss = a_caller(owner="boss", scopes={Scope.ADMIN}, daily_budget_micros=5_000_000)
+
+    assert world.read.sum_usage(UsageQuery(owner=owner), caller=boss).limit_micros == limit_micros
+
+
+def test_whoever_may_not_be_seen_is_an_owner_that_is_not_there() -> None:
+    world = World()
+
+    with pytest.raises(NotFound) as listing:
+        world.read.list_videos(ListQuery(owner="ann"), caller=a_caller())
+    with pytest.raises(NotFound) as usage:
+        world.read.sum_usage(UsageQuery(owner="ann"), caller=a_caller())
+
+    assert [error.value.what for error in (listing, usage)] == ["owner", "owner"]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 import pytest
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.errors import Conflict, ErrorCode, InvalidRequest, NotFound, NotStarted
+from mediaposter.errors import Conflict, ErrorCode, Forbidden, InvalidRequest, NotFound, NotStarted
+from mediaposter.events import EventNotSent
+from mediaposter.library.keys import Scope
 from mediaposter.library.posts import PostState
 from mediaposter.library.videos import Reservation, Stage, VideoFailure
-from mediaposter.pipeline.steps import CheckInput, Outcome
-from mediaposter.pipeline.sweep import NEVER_STARTED_AFTER
-from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_video, an_attempt
+from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome
+from mediaposter.pipeline.sweep import NEVER_STARTED_AFTER, SweepVideos
+from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_target, a_video, an_attempt
+from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
 
@@ -96,7 +100,7 @@ def test_a_prompt_that_does_not_fit_as_a_caption_is_refused_and_not_repeated() -
 
     request = a_request(prompt="kite " * 100, publish=[{**TWITTER, "text": "fits"}, {**TWITTER, "account_id": "102"}])
 
-    with pytest.raises(InvalidRequest, match=r"the post on twitter takes the prompt, .* at most 280") as refusal:
+    with pytest.raises(InvalidRequest, match=r"text: at most 280 .* its caption is the prompt") as refusal:
         world.submit(request, caller=a_caller())
 
     assert (refusal.value.param, refusal.value.code) == ("publish[1].text", "invalid_value")
@@ -190,10 +194,11 @@ def test_the_sweep_leaves_a_video_whose_submit_may_still_be_at_work() -> None:
         {"stage": Stage.SUBMITTING, "attempts": (an_attempt(),)},
         {"stage": Stage.RENDERING, "attempts": (an_attempt(),)},
         {"stage": Stage.DONE},
-        {"failure": VideoFailure(code=ErrorCode.TIMEOUT, message="too late")},
+        {"deadline_at": NOW, "failure": VideoFailure(code=ErrorCode.TIMEOUT, message="too late")},
+        {"is_told": True, "failure": VideoFailure(code=ErrorCode.CANCELLED, message="stopped")},
     ],
 )
-def test_the_sweep_does_not_even_look_at_videos_that_were_taken_up_or_closed(changes: dict[str, object]) -> None:
+def test_the_sweep_does_not_even_look_at_videos_that_were_taken_up_or_told_of(changes: dict[str, object]) -> None:
     world = World()
     world.keep(a_video(**changes))
 
@@ -204,12 +209,68 @@ def test_the_sweep_passes_over_a_video_that_was_closed_while_it_looked() -> None
     world = World()
     world.keep(a_video())
     world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
-    failure = VideoFailure(code=ErrorCode.CANCELLED, message="the owner took it back")
-
-    world.workflow.on_look = lambda: world.library.fail(world.video, failure, now=NOW)
+    world.workflow.on_look = lambda: world.close(CloseInput(video_id=VIDEO_ID, fault="another sweep"))
 
     assert world.sweep() == 0
-    assert world.video.failure == failure
+    assert len(world.events) == 1
+
+
+def test_a_video_that_could_not_be_started_is_told_of_by_the_sweep_once() -> None:
+    world = World(workflow=REFUSING)
+    with pytest.raises(NotStarted):
+        world.submit(a_request(publish=[TWITTER], webhook_url="https://hooks.example/"), caller=a_caller())
+    failed = world.video
+    assert (world.events, world.post_events) == ([], [])
+    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
+
+    assert (world.sweep(), world.sweep()) == (1, 0)
+
+    assert [(event.type, event.webhook_url) for event in world.events] == [("video.failed", "https://hooks.example/")]
+    assert [event.type for event in world.post_events] == ["post.failed"]
+    assert world.video.failure == failed.failure, "what its caller was told stays"
+    assert world.video.reservation == failed.reservation, "settled twice"
+
+
+@pytest.mark.parametrize("name", ["write POST#twitter#101 failed", "send post.failed", "send video.failed"])
+@pytest.mark.parametrize("moment", Moment)
+def test_the_sweep_closes_again_what_its_own_crash_left_untold(name: str, moment: Moment) -> None:
+    names = sweep_once().effects.names
+    world = sweep_once(Crash(names.index(name) + 1, moment))
+
+    world.sweep()
+
+    assert world.video.is_told
+    assert {event.type for event in world.events} == {"video.failed"}
+    assert len({event.id for event in world.events}) == 1
+    assert [post.state for post in world.posts] == [PostState.FAILED]
+    assert world.sweep() == 0
+
+
+def test_a_video_that_cannot_be_closed_holds_up_no_other_and_shows_as_a_fault() -> None:
+    world = World()
+    world.keep(a_video())
+    world.keep(a_video(id="video_2"))
+    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
+
+    def close(closing: CloseInput) -> None:
+        if closing.video_id == VIDEO_ID:
+            raise EventNotSent("The bus is down.")
+        world.close(closing)
+
+    with pytest.raises(ExceptionGroup, match="1 of 2 never started videos"):
+        SweepVideos(library=world.library, workflow=world.workflow, close=close, clock=world.clock)()
+
+    assert [world.library.get(video_id).is_told for video_id in (VIDEO_ID, "video_2")] == [False, True]
+
+
+def sweep_once(*crashes: Crash) -> World:
+    """Sweep up a video that was recorded and never started, and die where it is said."""
+    world = World(effects=Effects(*crashes))
+    world.keep(a_video(), a_post())
+    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
+    with suppress(SimulatedCrash):
+        world.sweep()
+    return world
 
 
 def test_a_second_sweep_finds_nothing() -> None:
@@ -232,3 +293,10 @@ def test_a_video_that_is_deleted_while_the_sweep_looks_is_left_alone() -> None:
     world.workflow.on_look = lambda: world.delete(VIDEO_ID, caller=a_caller())
 
     assert world.sweep() == 0
+
+
+def test_whoever_may_not_publish_is_not_told_what_a_post_would_be() -> None:
+    request = a_request(publish=[a_target("twitter")])
+
+    with pytest.raises(Forbidden):
+        World().submit.estimate(request, caller=a_caller(scopes=frozenset({Scope.CREATE})))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from mediaposter.errors import ConfigurationError, ErrorCode, PostUnknown, PublisherError
 from mediaposter.publishing.blotato_client import BlotatoClient
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
-from tests.builders import a_target
+from tests.builders import NOW, a_target
+from tests.unit.publishing.blotato_replies import KEY, Blotato, Reply, connect
 
-KEY = "blotato-key-of-the-test=="
 PRESIGNED_URL = "https://storage.example/put/clip.mp4?X-Amz-Signature=5ec7e7"
 PUBLIC_URL = "https://database.blotato.io/1/clip.mp4"
 MEDIA_URL = "https://media.example/clip.mp4"
@@ -25,34 +25,6 @@ MP4 = b"\x00\x00\x00\x18ftypisom" * 40_000
 
 UPLOAD = httpx.Response(201, json={"presignedUrl": PRESIGNED_URL, "publicUrl": PUBLIC_URL})
 ACCEPTED = httpx.Response(201, json={"postSubmissionId": "submission-1"})
-
-Reply = httpx.Response | Exception
-
-
-class Blotato:
-    """Answers one call after the other, and remembers each with the body that came."""
-
-    def __init__(self, *replies: Reply) -> None:
-        self.requests: list[httpx.Request] = []
-        self._replies = list(replies)
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        request.read()
-        self.requests.append(request)
-        reply = self._replies.pop(0)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
-    @property
-    def body(self) -> Any:
-        """Give the JSON of the last call."""
-        return json.loads(self.requests[-1].content)
-
-
-def connect(*replies: Reply) -> tuple[Blotato, BlotatoClient]:
-    blotato = Blotato(*replies)
-    return blotato, BlotatoClient(KEY, base_url="https://blotato.example/v2/", transport=httpx.MockTransport(blotato))
 
 
 def publish(client: BlotatoClient) -> PostReport:
@@ -138,6 +110,42 @@ def test_a_post_is_written_as_documented() -> None:
     }
 
 
+def test_a_time_stands_beside_the_post_and_not_in_it() -> None:
+    blotato, client = connect(ACCEPTED)
+    at = datetime(2026, 12, 24, 20, 15, tzinfo=timezone(timedelta(hours=2)))
+
+    client.publish(a_target(), text="Look up", media_url=MEDIA_URL, scheduled_time=at)
+
+    assert set(blotato.body) == {"post", "scheduledTime"}
+    assert blotato.body["scheduledTime"] == "2026-12-24T18:15:00.000Z"
+    assert "scheduledTime" not in json.dumps(blotato.body["post"])
+
+
+def test_the_next_free_slot_is_asked_for_beside_the_post() -> None:
+    blotato, client = connect(ACCEPTED)
+
+    client.publish(a_target(), text="Look up", media_url=MEDIA_URL, next_free_slot=True)
+
+    assert set(blotato.body) == {"post", "useNextFreeSlot"}
+    assert blotato.body["useNextFreeSlot"] is True
+
+
+@pytest.mark.parametrize(
+    ("when", "sentence"),
+    [
+        ({"scheduled_time": NOW, "next_free_slot": True}, "not both"),
+        ({"scheduled_time": NOW.replace(tzinfo=None)}, "needs its offset from UTC"),
+    ],
+)
+def test_a_post_whose_time_makes_no_sense_is_never_sent(when: dict[str, Any], sentence: str) -> None:
+    blotato, client = connect()
+
+    with pytest.raises(ValueError, match=sentence):
+        client.publish(a_target(), text="Look up", media_url=MEDIA_URL, **when)
+
+    assert blotato.requests == []
+
+
 def test_an_accepted_post_is_in_progress_and_not_yet_published() -> None:
     _, client = connect(ACCEPTED)
 
@@ -176,6 +184,31 @@ def test_a_post_can_be_made_from_plain_arguments() -> None:
     assert blotato.body["post"]["accountId"] == "98432"
     assert blotato.body["post"]["target"]["privacyLevel"] == "SELF_ONLY"
     assert blotato.body["post"]["target"]["isAiGenerated"] is True
+
+
+def test_a_disclosure_is_part_of_the_caption() -> None:
+    blotato, client = connect(ACCEPTED)
+
+    client.create_post(
+        account_id="98432", platform="twitter", text="Look up", media_urls=[MEDIA_URL], disclosure="Made with AI"
+    )
+
+    assert blotato.body["post"]["content"]["text"] == "Look up\nMade with AI"
+
+
+@pytest.mark.parametrize(
+    ("when", "written"),
+    [
+        ({"scheduled_time": NOW}, {"scheduledTime": "2026-12-01T12:00:00.000Z"}),
+        ({"next_free_slot": True}, {"useNextFreeSlot": True}),
+    ],
+)
+def test_a_post_from_plain_arguments_can_have_a_time(when: dict[str, Any], written: dict[str, Any]) -> None:
+    blotato, client = connect(ACCEPTED)
+
+    client.create_post(account_id="98432", platform="twitter", text="Look up", media_urls=[MEDIA_URL], **when)
+
+    assert {name: value for name, value in blotato.body.items() if name != "post"} == written
 
 
 @pytest.mark.parametrize(

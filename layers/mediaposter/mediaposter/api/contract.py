@@ -26,6 +26,7 @@ class Contract(NamedTuple):
 
     Attributes:
         answers: what it answers when all is well, one of them; none where that has no body.
+        path: what its path must fit, where that is more than any text.
         query: how its query is read.
         json: how its body is read, where that must be JSON.
         form: how its body is read, where that may be a multipart form or JSON.
@@ -33,6 +34,7 @@ class Contract(NamedTuple):
     """
 
     answers: tuple[type[BaseModel], ...]
+    path: type[BaseModel] | None
     query: type[BaseModel] | None
     json: type[BaseModel] | None
     form: type[BaseModel] | None
@@ -41,13 +43,14 @@ class Contract(NamedTuple):
 
 def contract(
     *answers: type[BaseModel],
+    path: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     json: type[BaseModel] | None = None,
     form: type[BaseModel] | None = None,
     errors: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """Give the `openapi_extensions` of a route; `mediaposter.api.openapi` reads them, a Lambda never does."""
-    return {_EXTENSION: Contract(answers, query, json, form, errors)}
+    return {_EXTENSION: Contract(answers, path, query, json, form, errors)}
 
 
 def find_contract(extensions: Mapping[str, Any] | None) -> Contract | None:

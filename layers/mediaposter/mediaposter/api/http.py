@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from http import HTTPStatus
 from typing import Literal
 
@@ -16,6 +17,7 @@ from mediaposter.api.errors import invalid_request, limit_reached, server_error
 from mediaposter.api.queries import Query, parse_query
 from mediaposter.api.sent_as import SentAs
 from mediaposter.errors import (
+    AlreadyDecided,
     BudgetExceeded,
     Busy,
     Conflict,
@@ -24,13 +26,20 @@ from mediaposter.errors import (
     InvalidRequest,
     NotFound,
     NotStarted,
+    PublisherError,
     RateExceeded,
+    Unfinished,
+    VideoDeleted,
 )
 from mediaposter.library.keys import Scope
 
 IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
 # What `client.videos.poll` waits between two questions; a video takes minutes, its default is a second.
 POLL_AFTER_MS = 5_000
+# What to wait for a publisher that does not say how long.
+_PUBLISHER_AFTER_SECONDS = 5.0
+# Without it the SDKs of OpenAI send again what was answered with 409 or 5xx.
+_FINAL = {"x-should-retry": "false"}
 
 
 def create_resolver() -> APIGatewayRestResolver:
@@ -44,8 +53,9 @@ def create_resolver() -> APIGatewayRestResolver:
 
     @app.exception_handler(NotFound)
     def _miss(error: NotFound) -> Response[str]:
-        del error  # it names the record; the caller learns only that there is none
-        return reply(invalid_request("There is no such video.", param=None, code="not_found"), HTTPStatus.NOT_FOUND)
+        # Its message names the record; the caller learns only that there is none.
+        body = invalid_request(f"There is no such {error.what}.", param=None, code="not_found")
+        return reply(body, HTTPStatus.NOT_FOUND)
 
     @app.exception_handler(Forbidden)
     def _forbid(error: Forbidden) -> Response[str]:
@@ -55,6 +65,20 @@ def create_resolver() -> APIGatewayRestResolver:
     def _refuse_reuse(error: IdempotencyKeyReused) -> Response[str]:
         body = invalid_request(str(error), param=None, code="idempotency_key_reused")
         return reply(body, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+    @app.exception_handler(VideoDeleted)
+    def _refuse_deleted(error: VideoDeleted) -> Response[str]:
+        return reply(invalid_request(str(error), param=None, code="video_deleted"), HTTPStatus.GONE)
+
+    @app.exception_handler(Unfinished)
+    def _call_back(error: Unfinished) -> Response[str]:
+        body = invalid_request(str(error), param=None, code="conflict")
+        return reply(body, HTTPStatus.CONFLICT, headers={"Retry-After": "1"})
+
+    @app.exception_handler(AlreadyDecided)
+    def _stand_by(error: AlreadyDecided) -> Response[str]:
+        body = invalid_request(str(error), param=None, code="already_decided")
+        return reply(body, HTTPStatus.CONFLICT, headers=_FINAL)
 
     @app.exception_handler([Busy, Conflict])
     def _hold_off(error: Busy | Conflict) -> Response[str]:
@@ -80,6 +104,15 @@ def create_resolver() -> APIGatewayRestResolver:
         return reply(
             server_error(str(error), code="not_started"), HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"}
         )
+
+    @app.exception_handler(PublisherError)
+    def _blame(error: PublisherError) -> Response[str]:
+        sentence = f"The publisher did not do it: {error.message}"
+        headers = _FINAL
+        if error.transient:
+            sentence += " What was lost on the way may have been done all the same; sending it again does no harm."
+            headers = {"Retry-After": str(math.ceil(error.retry_after_seconds or _PUBLISHER_AFTER_SECONDS))}
+        return reply(server_error(sentence, code="publisher_error"), HTTPStatus.BAD_GATEWAY, headers=headers)
 
     @app.not_found
     def _no_route(error: RouteNotFound) -> Response[str]:

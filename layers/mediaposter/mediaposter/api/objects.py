@@ -9,9 +9,10 @@ from typing import Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from mediaposter.ai.catalog import Capabilities, Catalog, CatalogEntry
-from mediaposter.api.video_object import VideoObject, present_video, to_dollars
+from mediaposter.api.video_object import PostObject, VideoObject, present_post, present_video, to_dollars
 from mediaposter.library.budget import Usage, renews_at
 from mediaposter.library.media import PresignedUpload
+from mediaposter.library.posts import Post, SchedulePage
 from mediaposter.library.videos import Estimate, Video
 
 Item = TypeVar("Item", bound=BaseModel)
@@ -66,7 +67,11 @@ class ModelUsageObject(_Answer):
 
 
 class UsageObject(_Answer):
-    """What an owner spent. `promised_usd` is reserved by videos that are not settled yet; no limit is null."""
+    """What an owner spent. `promised_usd` is reserved by videos that are not settled yet.
+
+    `limit_usd` is that of the key that asks, for the stack's own figures the stack's; null is no limit, and that of
+    another owner, whose keys have limits of their own.
+    """
 
     object: Literal["usage"] = "usage"
     today: date
@@ -114,6 +119,21 @@ def present_page(videos: Sequence[Video], *, has_more: bool) -> ListObject[Video
     return _list([present_video(video, []) for video in videos], [video.id for video in videos], has_more=has_more)
 
 
+def present_posts(posts: Sequence[Post]) -> ListObject[PostObject]:
+    """Write the posts of a video: all of them, so there is no next page to name."""
+    return _list([present_post(post) for post in posts], [], has_more=False)
+
+
+def present_schedules(page: SchedulePage) -> ListObject[PostObject]:
+    """Write a page of posts that wait for their time. They have no ids: a page is named by the places of its ends."""
+    return ListObject(
+        data=[present_post(post) for post in page.posts],
+        has_more=page.has_more,
+        first_id=page.first,
+        last_id=page.last,
+    )
+
+
 def present_models(catalog: Catalog, *, today: date) -> ListObject[ModelObject]:
     """Write the living models and the names that lead to them."""
     names = {name: catalog.aliases.get(name, name) for name in sorted({*catalog.models, *catalog.aliases})}
@@ -125,9 +145,9 @@ def present_models(catalog: Catalog, *, today: date) -> ListObject[ModelObject]:
     return _list(models, [model.id for model in models], has_more=False)
 
 
-def present_usage(usage: Usage, *, limit_micros: int | None) -> UsageObject:
+def present_usage(usage: Usage) -> UsageObject:
     """Write what an owner spent."""
-    budget = usage.budget
+    budget, limit_micros = usage.budget, usage.limit_micros
     left = None if limit_micros is None else to_dollars(max(limit_micros - budget.committed_micros, 0))
     return UsageObject(
         today=usage.today,

@@ -62,12 +62,25 @@ _REFUSALS: Mapping[str, _Refusal] = MappingProxyType(
         "403": _Refusal("Forbidden", "The API key has not the scope that this takes. Nothing was done."),
         "404": _Refusal("NotFound", "There is no such thing, or it is somebody else's."),
         "409": _Refusal(
-            "Conflict", "Another request writes the same just now. Nothing was changed: send this one again."
+            "Conflict",
+            "Another request writes the same just now: send this one again. Or, as `already_decided`, what is asked "
+            "for was decided before, or is no longer possible. Nothing was changed, unless `message` says what was.",
+        ),
+        "410": _Refusal(
+            "VideoDeleted", "The request was taken before, and its video was deleted since. Nothing was recorded."
         ),
         "413": _Refusal("TooLarge", "The request or its picture is too large; POST /uploads takes larger pictures."),
         "422": _Refusal("KeyReused", "The Idempotency-Key was used for another request. Nothing was recorded."),
         "429": _Refusal("LimitReached", "Too many requests, or the day's budget has no room. Nothing was recorded."),
-        "503": _Refusal("NotStarted", "The video could not be started. Nothing was spent: send the request again."),
+        "502": _Refusal(
+            "PublisherFailed",
+            "The publisher refused it, or did not answer. With a `Retry-After` sending it again may help, and does no "
+            "harm.",
+        ),
+        "503": _Refusal(
+            "NotStarted",
+            "The video, or its posts, could not be started. Nothing was spent or posted: send the request again.",
+        ),
         "5XX": _Refusal(
             "Failure", "The service failed. Reading again is safe; a create may have been taken all the same."
         ),
@@ -92,7 +105,7 @@ _HEADERS: Mapping[str, JsonObject] = MappingProxyType(
         },
     }
 )
-_RETRIED = frozenset({"409", "429", "503"})
+_RETRIED = frozenset({"409", "429", "502", "503"})
 _IDEMPOTENCY_KEY: JsonObject = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -202,7 +215,7 @@ def _compare_with_code(contract: Contract, calls: frozenset[str], made: frozense
         yield "names no answer: name its models, or as errors= the refusals that are all it gives"
     # What is written already shows no model.
     answers = () if "reply_text" in calls else contract.answers
-    for model in (contract.query, contract.json, contract.form, *answers):
+    for model in (contract.path, contract.query, contract.json, contract.form, *answers):
         if model and model.__name__ not in made:
             yield f"names {model.__name__}, and its code makes none"
 
@@ -213,7 +226,8 @@ class _Schemas:
     def __init__(self, routes: Sequence[_Route]) -> None:
         models: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(ErrorEnvelope, "serialization"): None}
         for route in routes:
-            models |= {(model, "validation"): None for model in (route.contract.query, route.body) if model}
+            read = (route.contract.path, route.contract.query, route.body)
+            models |= {(model, "validation"): None for model in read if model}
             models |= {(model, "serialization"): None for model in route.contract.answers}
         self._references, document = models_json_schema(
             list(models), ref_template=f"{_COMPONENT}{{model}}", schema_generator=_SchemaGenerator
@@ -229,9 +243,11 @@ class _Schemas:
         for model in {route.body: None for route in routes if route.body}:
             properties = self.of(model, "validation")["properties"]
             properties |= {name: _WIRE[name](properties[name]) for name in properties.keys() & _WIRE.keys()}
-            if "publish" in properties:
-                self._components["PublishTarget"] = properties["publish"]["items"]
-                properties["publish"]["items"] = {"$ref": f"{_COMPONENT}PublishTarget"}
+        for schema in list(self._components.values()):
+            publish = schema.get("properties", {}).get("publish")
+            if publish:
+                self._components["PublishTarget"] = publish["items"]
+                publish["items"] = {"$ref": f"{_COMPONENT}PublishTarget"}
         for model in {route.contract.form: None for route in routes if route.contract.form}:
             self._components[f"{model.__name__}Form"] = _write_form(self.of(model, "validation"))
 
@@ -244,7 +260,7 @@ class _Schemas:
         return self._components[self.refer(model, mode)["$ref"].removeprefix(_COMPONENT)]
 
     def of_path_parameter(self, name: str) -> JsonObject:
-        """Give the schema of a parameter of a path: that of the body's field which it fills, if there is one."""
+        """Give the schema of a parameter of a path, which may be that of the body's field that it fills."""
         return self._path_parameters.get(name, {"type": "string"})
 
     def keep_used(self, paths: JsonObject) -> dict[str, JsonObject]:
@@ -252,7 +268,9 @@ class _Schemas:
         return collect_schemas([paths, self.refer(ErrorEnvelope, "serialization")], self._components)
 
     def _take_path_parameters(self, route: _Route) -> None:
-        """Take out of a body what the path says instead."""
+        """Take what the path must fit, and out of a body what the path says instead."""
+        if route.contract.path:
+            self._path_parameters |= self.of(route.contract.path, "validation")["properties"]
         if route.body is None:
             return
         schema = self.of(route.body, "validation")
@@ -311,10 +329,11 @@ def _find_references(value: object) -> set[str]:
 # What a field takes on the wire, where its model tells only what becomes of it.
 
 
-def _take_seconds(schema: JsonObject) -> JsonObject:
+def _take_number(schema: JsonObject) -> JsonObject:
     kept = {name: schema.pop(name) for name in ("default",) if name in schema}
-    # OpenAI's SDK writes the number as text.
-    return {"anyOf": [schema, {"type": "string", "pattern": "^[1-9][0-9]*$"}], **kept}
+    # OpenAI's SDK writes a number as text, and a form has nothing else.
+    pattern = "^[0-9]+$" if schema.get("minimum") == 0 else "^[1-9][0-9]*$"
+    return {"anyOf": [schema, {"type": "string", "pattern": pattern}], **kept}
 
 
 def _take_video(schema: JsonObject) -> JsonObject:
@@ -343,7 +362,10 @@ def _take_https_url(schema: JsonObject) -> JsonObject:
 
 _WIRE: Mapping[str, Callable[[JsonObject], JsonObject]] = MappingProxyType(
     {
-        "seconds": _take_seconds,
+        "approval_hours": _take_number,
+        "seconds": _take_number,
+        "url": _take_https_url,
+        "stagger_minutes": _take_number,
         "video": _take_video,
         "input_reference": _take_reference,
         "webhook_url": _take_https_url,
@@ -366,7 +388,7 @@ def _write_form(schema: JsonObject) -> JsonObject:
         "properties": {
             name: _describe_file(field) if name in _FILES else _write_text(field) for name, field in properties.items()
         },
-        "required": [name for name in schema["required"] if name not in nested],
+        "required": [name for name in schema.get("required", []) if name not in nested],
     }
     if nested:
         form["patternProperties"] = {rf"^({'|'.join(nested)})(\[\w*\]){{1,{BRACKETS_MAX}}}$": {"type": "string"}}
@@ -428,14 +450,15 @@ def _describe_parameters(route: _Route, schemas: _Schemas) -> Iterator[JsonObjec
 
 def _describe_body(route: _Route, model: type[BaseModel], schemas: _Schemas) -> JsonObject:
     content: JsonObject = {_JSON: {"schema": schemas.refer(model, "validation")}}
+    is_required = any(field.is_required() for field in model.model_fields.values())
     if route.contract.form is None:
-        return {"required": True, "content": content}
+        return {"required": is_required, "content": content}
     form = f"{model.__name__}Form"
     content[_FORM] = {"schema": {"$ref": f"{_COMPONENT}{form}"}}
     files = {name: {"contentType": types} for name, types in _FILES.items() if name in model.model_fields}
     if files:
         content[_FORM]["encoding"] = files
-    return {"required": True, "description": _FORM_BODY, "content": content}
+    return {"required": is_required, "description": _FORM_BODY, "content": content}
 
 
 def _describe_answer(route: _Route, schemas: _Schemas) -> JsonObject:
@@ -467,8 +490,7 @@ def _list_refusals(route: _Route) -> list[str]:
     if route.body:
         statuses |= {"400", "413"}
     if "read_sent_as" in route.calls:
-        # What an Idempotency-Key made may be deleted since.
-        statuses |= {"400", "404", "409", "422", "503"}
+        statuses |= {"400", "409", "410", "422", "503"}
     return sorted(statuses)
 
 

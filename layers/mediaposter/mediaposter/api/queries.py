@@ -34,6 +34,16 @@ class ListQuery(BaseModel):
     owner: Name | None = None
 
 
+class ScheduleQuery(BaseModel):
+    """GET /schedules: the soonest first, `after` the `last_id` of the page before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    after: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,256}$")] | None = None
+    limit: int = Field(default=20, ge=1, le=LIST_LIMIT_MAX)
+    owner: Name | None = None
+
+
 class UsageQuery(BaseModel):
     """GET /usage: which days, both included, and of whom."""
 

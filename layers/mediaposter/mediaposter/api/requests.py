@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 from collections import Counter
-from typing import Annotated, Any, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -17,19 +18,32 @@ from pydantic import (
     JsonValue,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from python_multipart.multipart import parse_options_header
 
 from mediaposter.ai.catalog import PROMPT_MAX_CHARACTERS
 from mediaposter.api.forms import FormValue, parse_form
 from mediaposter.api.pictures import HttpsUrl, InputReference, read_input_reference
+from mediaposter.config import FALLBACK_MODELS_MAX
 from mediaposter.errors import InvalidRequest, NotFound
-from mediaposter.publishing.targets import TARGETS_MAX, AnyTarget, PublishTarget
+from mediaposter.publishing.targets import (
+    ACCOUNT_ID,
+    TARGETS_MAX,
+    TEXT_MAX_CHARACTERS,
+    AnyTarget,
+    Delivery,
+    PublishTarget,
+    Text,
+)
 
-FALLBACK_MODELS_MAX = 4  # the state machine's bound on how often another model takes over
 PROVIDER_OPTIONS_MAX = 32
 PROVIDER_OPTIONS_DEPTH_MAX = 16  # a vendor's body is flatter
 PROVIDER_OPTIONS_MAX_BYTES = 64 * 1024  # as JSON, which is how the record keeps them: DynamoDB takes 400 KB in all
+TITLE_MAX_CHARACTERS = 100
+STAGGER_MAX_MINUTES = 24 * 60
+APPROVAL_MAX_HOURS = 7 * 24
 METADATA_PAIRS_MAX = 16  # as in OpenAI's other resources
 EXTENSION_MAX_SECONDS = 60  # OpenAI's longest is 20; what a model adds is the catalog's to say
 # The SDK's types ask for a file, so a stand-in may come beside the video's id. No MP4 is as short.
@@ -38,14 +52,14 @@ VIDEO_STAND_IN_MAX_BYTES = 1_024
 _VIDEO_ID = r"^[A-Za-z0-9_-]{1,128}$"
 
 
-def _parse_seconds(value: object) -> object:
+def _parse_number(value: object) -> object:
     # The SDK sends "8"; people write 8. To Python True is a number, to a caller it is not.
     if isinstance(value, bool):
-        raise ValueError("must be a number of seconds")  # noqa: TRY004 (Pydantic takes a ValueError for a refusal)
+        raise ValueError("must be a number")  # noqa: TRY004 (Pydantic takes a ValueError for a refusal)
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
-class _RepeatedNameError(ValueError):
+class RepeatedNameError(ValueError):
     """A JSON object has a name twice, and its readers do not agree on which one counts."""
 
     def __init__(self, name: str) -> None:
@@ -54,7 +68,7 @@ class _RepeatedNameError(ValueError):
         super().__init__(f"has {self.name!r} twice")
 
 
-def _parse_json(text: bytes | str) -> object:
+def parse_json(text: bytes | str) -> object:
     """Parse JSON in which no object has a name twice.
 
     Raises:
@@ -70,7 +84,7 @@ def _collect_pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         counts = Counter(name for name, _ in pairs)
-        raise _RepeatedNameError(next(name for name, count in counts.items() if count > 1))
+        raise RepeatedNameError(next(name for name, count in counts.items() if count > 1))
     return fields
 
 
@@ -79,8 +93,8 @@ def _parse_json_text(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return _parse_json(value)
-    except _RepeatedNameError:
+        return parse_json(value)
+    except RepeatedNameError:
         raise
     except ValueError as error:
         raise ValueError("not valid JSON") from error
@@ -144,12 +158,55 @@ MetadataText = Annotated[str, StringConstraints(max_length=512)]
 VideoId = Annotated[str, StringConstraints(pattern=_VIDEO_ID)]
 
 
-class _VideoRequest(BaseModel):
-    """What every request for a video has."""
+class PostsRequest(BaseModel):
+    """What every request that may make posts has: where they go, in which words, and when.
+
+    `text` is the caption of the targets without one of their own. The posts without a time of their own go out
+    `stagger_minutes` after each other.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, validate_by_name=True, validate_by_alias=True
     )
+
+    publish: Annotated[
+        list[AnyTarget],
+        Field(max_length=TARGETS_MAX),
+        AfterValidator(_refuse_repeated_accounts),
+        BeforeValidator(_parse_json_text),
+    ] = []
+    text: Annotated[Text, Field(max_length=TEXT_MAX_CHARACTERS)] | None = None
+    title: Annotated[str, Field(max_length=TITLE_MAX_CHARACTERS), AfterValidator(_refuse_blank)] | None = None
+    stagger_minutes: Annotated[int, Field(ge=0, le=STAGGER_MAX_MINUTES), BeforeValidator(_parse_number)] = 0
+    delivery: Delivery = "direct"
+
+    # The last two are those of a request that makes the video, too.
+    @field_validator("stagger_minutes", "delivery", "approval", "approval_hours", mode="after", check_fields=False)
+    @classmethod
+    def _require_targets(cls, value: int | str, info: ValidationInfo) -> int | str:
+        is_default = value == cls.model_fields[str(info.field_name)].default
+        # A publish that was refused itself is not here, and told of already.
+        if not is_default and info.data.get("publish") == []:
+            raise ValueError("needs publish: without targets there are no posts that it could be about")
+        return value
+
+
+class PublishRequest(PostsRequest):
+    """What a request that makes a video says of its posts; `approval_hours` is how long they wait for a person."""
+
+    approval: Literal["none", "required"] = "none"
+    approval_hours: Annotated[int, Field(ge=1, le=APPROVAL_MAX_HOURS), BeforeValidator(_parse_number)] = 24
+
+    @field_validator("approval_hours", mode="after")
+    @classmethod
+    def _require_approval(cls, hours: int, info: ValidationInfo) -> int:
+        if hours != cls.model_fields["approval_hours"].default and info.data.get("approval") == "none":
+            raise ValueError('needs approval to be "required"')
+        return hours
+
+
+class _VideoRequest(PublishRequest):
+    """What every request for a video has."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=PROMPT_MAX_CHARACTERS), AfterValidator(_refuse_blank)]
     metadata: Annotated[
@@ -157,12 +214,6 @@ class _VideoRequest(BaseModel):
         Field(max_length=METADATA_PAIRS_MAX),
         BeforeValidator(_parse_json_text),
     ] = {}
-    publish: Annotated[
-        list[AnyTarget],
-        Field(max_length=TARGETS_MAX),
-        AfterValidator(_refuse_repeated_accounts),
-        BeforeValidator(_parse_json_text),
-    ] = []
     webhook_url: HttpsUrl | None = None
 
     def fingerprint(self) -> str:
@@ -180,7 +231,7 @@ class CreateVideoRequest(_VideoRequest):
     """POST /videos: OpenAI's fields, and ours."""
 
     model: Annotated[str, Field(min_length=1, max_length=128)] = "sora-2"
-    seconds: Annotated[int, BeforeValidator(_parse_seconds)] = 4
+    seconds: Annotated[int, BeforeValidator(_parse_number)] = 4
     # Whether a model makes that size is the catalog's to say, with the sizes it does make.
     size: Annotated[str, Field(max_length=32)] = "720x1280"
     input_reference: Annotated[InputReference | None, BeforeValidator(_parse_reference)] = None
@@ -216,7 +267,7 @@ class EditVideoRequest(DeriveVideoRequest):
 class ExtendVideoRequest(DeriveVideoRequest):
     """POST /videos/extensions: what comes after it; `seconds` are those to be added."""
 
-    seconds: Annotated[int, Field(ge=1, le=EXTENSION_MAX_SECONDS), BeforeValidator(_parse_seconds)]
+    seconds: Annotated[int, Field(ge=1, le=EXTENSION_MAX_SECONDS), BeforeValidator(_parse_number)]
 
 
 def parse_create_video(body: bytes, content_type: str) -> CreateVideoRequest:
@@ -225,9 +276,9 @@ def parse_create_video(body: bytes, content_type: str) -> CreateVideoRequest:
     Raises:
         InvalidRequest: naming the field, the rule and what was sent.
     """
-    fields, files = _parse_body(body, content_type)
+    fields, files = parse_body(body, content_type)
     picture = files.pop("input_reference", None)
-    _refuse_files(files)
+    refuse_files(files)
     if picture is not None:
         if "input_reference" in fields:
             raise InvalidRequest(
@@ -236,7 +287,7 @@ def parse_create_video(body: bytes, content_type: str) -> CreateVideoRequest:
                 code="mixed_field",
             )
         fields["input_reference"] = picture
-    return _validate(CreateVideoRequest, fields)
+    return validate_fields(CreateVideoRequest, fields)
 
 
 def parse_remix_video(body: bytes, content_type: str, *, video_id: str) -> RemixVideoRequest:
@@ -246,13 +297,11 @@ def parse_remix_video(body: bytes, content_type: str, *, video_id: str) -> Remix
         InvalidRequest: naming the field, the rule and what was sent.
         NotFound: what the path names can be no video.
     """
-    fields, files = _parse_body(body, content_type)
-    _refuse_files(files)
+    fields, files = parse_body(body, content_type)
+    refuse_files(files)
     if "video" in fields:
         raise InvalidRequest("video: a remix names its video in the path.", param="video", code="unknown_parameter")
-    if not re.fullmatch(_VIDEO_ID, video_id):
-        raise NotFound("There is no video of such an id.")
-    return _validate(RemixVideoRequest, {**fields, "video": video_id})
+    return validate_fields(RemixVideoRequest, {**fields, "video": check_video_id(video_id)})
 
 
 def parse_edit_video(body: bytes, content_type: str) -> EditVideoRequest:
@@ -261,7 +310,7 @@ def parse_edit_video(body: bytes, content_type: str) -> EditVideoRequest:
     Raises:
         InvalidRequest: naming the field, the rule and what was sent.
     """
-    return _validate(EditVideoRequest, _parse_derivation(body, content_type, verb="Editing"))
+    return validate_fields(EditVideoRequest, _parse_derivation(body, content_type, verb="Editing"))
 
 
 def parse_extend_video(body: bytes, content_type: str) -> ExtendVideoRequest:
@@ -270,13 +319,13 @@ def parse_extend_video(body: bytes, content_type: str) -> ExtendVideoRequest:
     Raises:
         InvalidRequest: naming the field, the rule and what was sent.
     """
-    return _validate(ExtendVideoRequest, _parse_derivation(body, content_type, verb="Extending"))
+    return validate_fields(ExtendVideoRequest, _parse_derivation(body, content_type, verb="Extending"))
 
 
 def _parse_derivation(body: bytes, content_type: str, *, verb: str) -> dict[str, Any]:
-    fields, files = _parse_body(body, content_type)
+    fields, files = parse_body(body, content_type)
     file = files.pop("video", None)
-    _refuse_files(files)
+    refuse_files(files)
     is_stand_in = "video" in fields and file is not None and len(file) <= VIDEO_STAND_IN_MAX_BYTES
     if file is not None and not is_stand_in:
         raise InvalidRequest(
@@ -287,66 +336,103 @@ def _parse_derivation(body: bytes, content_type: str, *, verb: str) -> dict[str,
     return fields
 
 
-def _refuse_files(files: dict[str, bytes]) -> None:
+def check_video_id(video_id: str) -> str:
+    """Pass on what a path names a video by.
+
+    Raises:
+        NotFound: it can be no video.
+    """
+    if not re.fullmatch(_VIDEO_ID, video_id):
+        raise NotFound("There is no video of such an id.")
+    return video_id
+
+
+def refuse_files(files: dict[str, bytes]) -> None:
+    """Refuse the files of a form that takes none (any more).
+
+    Raises:
+        InvalidRequest: naming the file.
+    """
     for name in files:
         raise InvalidRequest(f"A file in {name[:80]!r} is not taken here.", param=name[:80], code="unsupported_file")
 
 
-AnyRequest = TypeVar("AnyRequest", bound=_VideoRequest)
+AnyRequest = TypeVar("AnyRequest", bound=BaseModel)
 
 
-def _validate(model: type[AnyRequest], fields: dict[str, Any]) -> AnyRequest:
+def validate_fields(model: type[AnyRequest], fields: dict[str, Any]) -> AnyRequest:
+    """Read the fields of a body.
+
+    Raises:
+        InvalidRequest: naming the field and the rule.
+    """
     try:
         return model.model_validate(fields, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise _explain(error) from error
+        raise _explain(error, fields) from error
 
 
-class _Body(NamedTuple):
+class Body(NamedTuple):
+    """The fields of a body, and the files of a form."""
+
     fields: dict[str, Any]
     files: dict[str, bytes]
 
 
-def _parse_body(body: bytes, content_type: str) -> _Body:
+def parse_body(body: bytes, content_type: str, *, allow_form: bool = True) -> Body:
+    """Read a body that is JSON or a form, or JSON alone.
+
+    Raises:
+        InvalidRequest: it is neither, or cannot be read in one way only.
+    """
     media_type_bytes, options = parse_options_header(content_type.encode("latin-1", "replace"))
     media_type = media_type_bytes.decode("latin-1")
     if media_type == "application/json":
-        return _Body(_parse_json_body(body), {})
-    if media_type == "multipart/form-data":
+        return Body(parse_json_object(body), {})
+    if media_type == "multipart/form-data" and allow_form:
         boundary = options.get(b"boundary")
         if not boundary:
             raise InvalidRequest("The multipart content type names no boundary.", code="invalid_multipart")
         form = parse_form(body, boundary, objects=("metadata", "provider_options"), row_keys={"publish": "platform"})
-        return _Body({name: _read_form_value(name, value) for name, value in form.fields.items()}, form.files)
+        return Body({name: _read_form_value(name, value) for name, value in form.fields.items()}, form.files)
+    understood = "multipart/form-data or application/json" if allow_form else "application/json"
     raise InvalidRequest(
-        f"The content type {media_type[:80]!r} is not understood; send multipart/form-data or application/json.",
+        f"The content type {media_type[:80]!r} is not understood; send {understood}.",
         code="unsupported_content_type",
     )
 
 
-def _parse_json_body(body: bytes) -> dict[str, Any]:
+def parse_json_object(text: bytes | str, *, name: str = "The body") -> dict[str, Any]:
+    """Parse a JSON object.
+
+    Args:
+        text: what is to be one.
+        name: what the caller knows it as, at the beginning of a sentence.
+
+    Raises:
+        InvalidRequest: it is none, or has a name twice.
+    """
     try:
-        fields = _parse_json(body)
-    except _RepeatedNameError as error:
-        raise InvalidRequest(f"The body {error}.", param=error.name, code="duplicate_field") from error
+        fields = parse_json(text)
+    except RepeatedNameError as error:
+        raise InvalidRequest(f"{name} {error}.", param=error.name, code="duplicate_field") from error
     except ValueError as error:
-        raise InvalidRequest("The body is not valid JSON.", code="invalid_json") from error
+        raise InvalidRequest(f"{name} is not valid JSON.", code="invalid_json") from error
     if not isinstance(fields, dict):
-        raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
+        raise InvalidRequest(f"{name} must be a JSON object.", code="invalid_json")
     return fields
 
 
 # A nested form has only text. Which of it means more, the field says: a target has flags beside its texts, and a
 # vendor's options may be anything.
 
+TARGETS: tuple[type[PublishTarget], ...] = get_args(get_args(AnyTarget)[0])
 _FLAGS = frozenset(
-    name
-    for target in PublishTarget.__subclasses__()
-    for name, field in target.model_fields.items()
-    if field.annotation in {bool, bool | None}
+    name for target in TARGETS for name, field in target.model_fields.items() if field.annotation in {bool, bool | None}
 )
 _FLAG_TEXTS = {"true": True, "false": False}
-_SCALAR = re.compile(r"true|false|-?[0-9]{1,17}(\.[0-9]{1,17})?(e[+-]?[0-9]{1,3})?")
+# Python writes 0.0001 and what is greater without an exponent: three zeros, and 17 digits at the most.
+_SCALAR = re.compile(r"true|false|-?[0-9]{1,17}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,3})?")
 
 
 def _read_form_value(name: str, value: FormValue) -> object:
@@ -381,15 +467,45 @@ def _read_option(value: FormValue) -> JsonValue:
     return scalar if json.dumps(scalar) == value else value
 
 
-def _explain(error: ValidationError) -> InvalidRequest:
+def _explain(error: ValidationError, fields: Mapping[str, object]) -> InvalidRequest:
     """Turn the first problem into one sentence; the value itself is not repeated, it may be a prompt."""
     problem = error.errors(include_input=False, include_url=False)[0]
+    location, within = problem["loc"], ""
+    edits = fields.get("edits")
+    if len(location) > 1 and location[0] == "edits" and isinstance(edits, dict):
+        location, within, fields = location[1:], "edits.", edits
     # A name and a platform are the caller's words, and may be as long as the body.
-    param = _name_field(problem["loc"])[:80] or None
+    param = f"{within}{_name_field(location)}"[:80] or None
     reason = str(problem["msg"]).removeprefix("Value error, ")[:400]
     codes = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
     code = codes.get(problem["type"], "invalid_value")
+    if len(location) >= _TARGET_DEPTH and location[0] == "publish":
+        field = _name_field(location[_TARGET_DEPTH:])[:80]
+        # A rule of a whole target names its field itself, as does one that a field shares with others.
+        rule = reason if not field or _NAMED_RULE.match(reason) else f"{field}: {reason}"
+        target = _name_refused(location, fields["publish"])
+        return InvalidRequest(f"{within}{target}: {rule}.", param=param, code=code)
     return InvalidRequest(f"{param or 'The body'}: {reason}.", param=param, code=code)
+
+
+_TARGET_DEPTH = 3  # publish, the index, the platform
+_NAMED_RULE = re.compile(r"[a-z_]+: ")
+
+
+def _name_refused(location: tuple[int | str, ...], publish: object) -> str:
+    """Name a target that was refused; its account, too, unless that is what is wrong with it."""
+    _, index, platform, *_ = location
+    targets = _parse_json_text(publish)
+    target = targets[index] if isinstance(targets, list) and isinstance(index, int) else None
+    account = target.get("account_id") if isinstance(target, dict) else None
+    if isinstance(account, str) and re.fullmatch(ACCOUNT_ID, account):
+        return name_target(index, platform, account)
+    return f"publish[{index}] ({platform})"
+
+
+def name_target(index: int | str, platform: int | str, account_id: str) -> str:
+    """Name a target of a request as a person knows it."""
+    return f"publish[{index}] ({platform} account {account_id})"
 
 
 def _name_field(location: tuple[int | str, ...]) -> str:

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.library.approvals import Approval, Decision
 from mediaposter.library.posts import Post, PostState
 from mediaposter.library.probe import Probe
 from mediaposter.library.videos import Stage, Video, VideoFailure
@@ -28,17 +29,30 @@ class VideoErrorObject(BaseModel):
 
 
 class PostObject(BaseModel):
-    """One post of a video."""
+    """One post of a video; `text` is its caption, `scheduled_time` when it goes out if not at once."""
 
     model_config = ConfigDict(frozen=True)
 
     object: Literal["video.post"] = "video.post"
+    video_id: str
     platform: str
     account_id: str
     status: PostState
     url: str | None
+    text: str
     scheduled_time: datetime | None
+    submitted_at: int | None
     error: VideoErrorObject | None
+
+
+class ApprovalObject(BaseModel):
+    """Whether a video may be posted; nobody decides after it expires."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Decision
+    expires_at: int
+    decided_at: int | None
 
 
 class AttemptObject(BaseModel):
@@ -84,11 +98,12 @@ class VideoObject(BaseModel):
     size_bytes: int | None
     sha256: str | None
     probe: Probe | None
+    approval: ApprovalObject | None
     posts: list[PostObject]
     metadata: dict[str, str]
 
 
-def present_video(video: Video, posts: Iterable[Post]) -> VideoObject:
+def present_video(video: Video, posts: Iterable[Post], approval: Approval | None = None) -> VideoObject:
     """Write a record as the API answers it."""
     return VideoObject(
         id=video.id,
@@ -123,22 +138,39 @@ def present_video(video: Video, posts: Iterable[Post]) -> VideoObject:
         size_bytes=video.stored.size_bytes if video.stored else None,
         sha256=video.stored.sha256 if video.stored else None,
         probe=video.stored.probe if video.stored else None,
-        posts=[_present_post(post) for post in posts],
+        approval=_present_approval(approval),
+        posts=[present_post(post) for post in posts],
         metadata=video.metadata,
     )
 
 
-def _present_post(post: Post) -> PostObject:
+def present_post(post: Post) -> PostObject:
+    """Write a post as the API answers it."""
     error = None
     if post.error_message is not None:
         error = VideoErrorObject(code=post.error_code or "unconfirmed", message=post.error_message)
+    # Until it is handed over, what was asked for is when it is meant to go out.
+    planned = post.target.scheduled_time if post.state is PostState.PENDING else None
     return PostObject(
+        video_id=post.video_id,
         platform=post.target.platform,
         account_id=post.target.account_id,
         status=post.state,
         url=post.public_url,
-        scheduled_time=post.scheduled_time,
+        text=post.text,
+        scheduled_time=post.scheduled_time or planned,
+        submitted_at=int(post.submitted_at.timestamp()) if post.submitted_at else None,
         error=error,
+    )
+
+
+def _present_approval(approval: Approval | None) -> ApprovalObject | None:
+    if approval is None:
+        return None
+    return ApprovalObject(
+        status=approval.decision,
+        expires_at=int(approval.expires_at.timestamp()),
+        decided_at=int(approval.decided_at.timestamp()) if approval.decided_at else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""`mediaposter` on the command line: API keys and the catalog of models.
+"""`mediaposter` on the command line: accounts, API keys, the catalog of models, and what webhooks are signed with.
 
 Each group of commands is a module of its own, loaded only when it is asked for: `models` needs no AWS.
 """
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from mediaposter.cli.deployed_stack import DeployedStack, OpenStack
 
 _GROUPS = {
+    "accounts": "show what is connected at Blotato",
     "keys": "make, list and revoke API keys",
     "models": "show which models there are, and check a catalog of your own",
+    "webhooks": "show what webhooks are signed with",
 }
 _EXTRAS = frozenset({"boto3", "botocore", "rich"})
 

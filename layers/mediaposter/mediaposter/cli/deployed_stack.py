@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ from mediaposter.library.table import LibraryTable
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_ssm import SSMClient
 
 # A person waits at the other end.
 _AWS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
@@ -43,15 +45,17 @@ class _Outputs(BaseModel):
     api_id: str = Field(alias="ApiId")
     table: str = Field(alias="LibraryTable")
     bucket: str = Field(alias="VideoBucket")
+    secrets_path: str = Field(alias="SecretsPath")
 
 
 class _Parameters(BaseModel):
-    """What the stack was told of its models: Parameters of template.yaml."""
+    """What the stack was told of its models and of Blotato: Parameters of template.yaml."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     model_aliases: str = Field(default="", alias="ModelAliases")
     catalog_key: str = Field(default="", alias="CatalogKey")
+    blotato_base_url: str = Field(default=Settings().blotato_base_url, alias="BlotatoBaseUrl")
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class DeployedStack:
         api_id: the id of its API.
         keys: its API keys.
         read_file: reads a small file of its bucket, by its key.
-        settings: what its functions are told of models.
+        read_secret: reads a secret of it, by its name below the stack's path; raises ConfigurationError for none.
+        settings: what its functions are told of models, and where Blotato is.
     """
 
     name: str
@@ -72,6 +77,7 @@ class DeployedStack:
     api_id: str
     keys: KeyRing
     read_file: Callable[[str], str]
+    read_secret: Callable[[str], str]
     settings: Settings
 
     def read_catalog(self) -> Catalog:
@@ -136,10 +142,29 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
             read_file=MediaLibrary(
                 session.client("s3", endpoint_url=endpoint_url, config=_AWS), outputs.bucket
             ).read_text,
+            read_secret=partial(
+                _read_secret, session.client("ssm", endpoint_url=endpoint_url, config=_AWS), outputs.secrets_path
+            ),
             settings=Settings.from_environment(
-                {"MODEL_ALIASES": parameters.model_aliases, "CATALOG_KEY": parameters.catalog_key}
+                {
+                    "MODEL_ALIASES": parameters.model_aliases,
+                    "CATALOG_KEY": parameters.catalog_key,
+                    "BLOTATO_BASE_URL": parameters.blotato_base_url,
+                }
             ),
         )
+
+
+def _read_secret(client: SSMClient, secrets_path: str, name: str) -> str:
+    path = f"{secrets_path}/{name}"
+    with explain_aws_errors():
+        try:
+            return client.get_parameter(Name=path, WithDecryption=True)["Parameter"]["Value"]
+        except client.exceptions.ParameterNotFound as error:
+            raise ConfigurationError(
+                f"The secret {path} is missing. Put it: "
+                f"aws ssm put-parameter --type SecureString --name {path} --value …"
+            ) from error
 
 
 @contextmanager

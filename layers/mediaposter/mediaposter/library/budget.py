@@ -48,11 +48,15 @@ class ModelUsage(BaseModel):
 
 
 class Usage(NamedTuple):
-    """What an owner spent: today's figures, and what settled videos cost by day and model."""
+    """What an owner spent: today's figures, and what settled videos cost by day and model.
+
+    `limit_micros` is what may be spent in a day; None where there is no limit, or where it is not known.
+    """
 
     today: date
     budget: BudgetDay
     days: list[ModelUsage]
+    limit_micros: int | None
 
 
 class Limit(NamedTuple):

@@ -7,15 +7,18 @@ that may publish; whoever finds it there later looks, and never sends again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime
 
-from mediaposter.errors import Conflict, ErrorCode
-from mediaposter.library.table import Key, LibraryTable, Record
-from mediaposter.publishing.targets import AnyTarget
+from mediaposter.errors import Conflict, ErrorCode, NotFound
+from mediaposter.library.due import give_due_attributes
+from mediaposter.library.table import Key, LibraryTable, PageQuery, Record
+from mediaposter.publishing.targets import AnyTarget, Delivery
+
+SCHEDULES_INDEX = "SchedulesByOwner"
 
 
 class PostState(StrEnum):
@@ -30,42 +33,81 @@ class PostState(StrEnum):
     IN_DOUBT = "in_doubt"
     PARKED = "parked"
     UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
 
+
+# What nobody comes back to by himself. A person may: by a retry, or by saying what happened.
+SETTLED_STATES = (PostState.PUBLISHED, PostState.FAILED, PostState.PARKED, PostState.UNKNOWN, PostState.CANCELLED)
+# What a person is asked about: it may be public.
+STATES_FOR_A_PERSON = (PostState.PARKED, PostState.UNKNOWN)
+# What the bus is told.
+STATES_TO_TELL = (PostState.PUBLISHED, PostState.FAILED, *STATES_FOR_A_PERSON)
+# The bus is told at once; if whoever wrote the end down died before he told it, the sweep does.
+TELL_GRACE = timedelta(minutes=5)
 
 # From which states each state is reached. Back from calling to pending, and on to failed, only when
-# the publisher certainly accepted nothing.
+# the publisher certainly accepted nothing; from a settled state to pending or published only on a person's word.
 EARLIER_STATES: Mapping[PostState, tuple[PostState, ...]] = {
-    PostState.PENDING: (PostState.CALLING,),
+    PostState.PENDING: (PostState.CALLING, *SETTLED_STATES[1:]),
     PostState.CALLING: (PostState.PENDING,),
-    PostState.SUBMITTED: (PostState.CALLING, PostState.IN_DOUBT),
-    PostState.SCHEDULED: (PostState.CALLING, PostState.SUBMITTED, PostState.IN_DOUBT),
-    PostState.PUBLISHED: (PostState.CALLING, PostState.SUBMITTED, PostState.SCHEDULED, PostState.IN_DOUBT),
-    PostState.FAILED: (PostState.PENDING, PostState.CALLING, PostState.SUBMITTED, PostState.SCHEDULED),
+    PostState.SUBMITTED: (PostState.CALLING,),
+    PostState.SCHEDULED: (PostState.CALLING, PostState.SUBMITTED, PostState.SCHEDULED, PostState.IN_DOUBT),
+    PostState.PUBLISHED: (
+        PostState.CALLING,
+        PostState.SUBMITTED,
+        PostState.SCHEDULED,
+        PostState.IN_DOUBT,
+        *STATES_FOR_A_PERSON,
+    ),
+    PostState.FAILED: (
+        PostState.PENDING,
+        PostState.CALLING,
+        PostState.SUBMITTED,
+        PostState.SCHEDULED,
+        PostState.IN_DOUBT,
+    ),
     PostState.IN_DOUBT: (PostState.CALLING,),
     PostState.PARKED: (PostState.IN_DOUBT,),
-    PostState.UNKNOWN: (PostState.SUBMITTED,),
+    PostState.UNKNOWN: (PostState.SUBMITTED, PostState.SCHEDULED),
+    PostState.CANCELLED: (PostState.PENDING, PostState.SCHEDULED),
 }
 
 
 class Post(Record):
     """One video on one account of one network.
 
-    `text` is the caption as it will be sent. `media_url` is the publisher's copy of the MP4, minted for
-    this post alone, so that it also tells this post from any other. `lease_expires_at` bounds the call
-    that a `calling` record announces. `is_told` says that the bus was told how the post ended.
+    `owner` is its video's; a post without one is in nobody's list. `text` is the caption as it will be sent. It goes
+    out `delay_minutes` after the first of its video. `media_url` is the publisher's copy of the MP4, minted for this
+    try alone, so that it also tells this post from any other. `lease_expires_at` bounds the call that a `calling`
+    record announces, which began at `called_at`. `place_at` is when the limits of the publisher let it make the call
+    of `place_for`. `refusals` counts the calls that were certainly not taken, `looks` those for a post in doubt.
+    `due_at` is when the sweep looks after it, unless somebody came back before. `is_told` says that the bus was told
+    how it stands.
     """
 
     video_id: str
+    owner: str | None = None
     target: AnyTarget
     text: str
+    delay_minutes: int = 0
+    delivery: Delivery = "direct"
     state: PostState = PostState.PENDING
     created_at: AwareDatetime
     updated_at: AwareDatetime
     lease_expires_at: AwareDatetime | None = None
+    called_at: AwareDatetime | None = None
+    place_for: Literal["upload", "post"] | None = None
+    place_at: AwareDatetime | None = None
+    refusals: int = 0
+    looks: int = 0
+    in_doubt_since: AwareDatetime | None = None
+    due_at: AwareDatetime | None = None
     media_url: str | None = None
     submission_id: str | None = None
     submitted_at: AwareDatetime | None = None
     scheduled_time: AwareDatetime | None = None
+    schedule_id: str | None = None
+    is_verified: bool = False
     public_url: str | None = None
     error_code: ErrorCode | None = None
     error_message: str | None = None
@@ -75,6 +117,32 @@ class Post(Record):
     def key(self) -> Key:
         """Give the primary key."""
         return post_key(self.video_id, self.target.post_id)
+
+    @property
+    def place(self) -> str:
+        """Give where it stands among the scheduled posts of its owner: by its time, and no two at the same place.
+
+        Nothing in it has to be escaped in a URL.
+        """
+        # The publisher may have told no time.
+        goes_out_at = (self.scheduled_time or self.updated_at).astimezone(UTC)
+        return f"{goes_out_at:%Y-%m-%dT%H:%M:%S.%fZ}~{self.video_id}~{self.target.platform}~{self.target.account_id}"
+
+    def index_attributes(self) -> Mapping[str, str]:
+        """List a post for the sweep while somebody has to come back to it, and for its owner while it is scheduled."""
+        attributes = give_due_attributes(self.due_at)
+        if self.state is PostState.SCHEDULED and self.owner:
+            return {**attributes, "schedule_owner": self.owner, "schedule_place": self.place}
+        return attributes
+
+
+class SchedulePage(NamedTuple):
+    """A page of posts that wait for their time; `first` and `last` are the places where it begins and ends."""
+
+    posts: list[Post]
+    first: str | None
+    last: str | None
+    has_more: bool
 
 
 def post_key(video_id: str, post_id: str) -> Key:
@@ -94,15 +162,40 @@ class PostLedger:
         Raises:
             NotFound: there is none.
         """
-        return Post.model_validate(self._table.get(post_key(video_id, post_id)))
+        try:
+            return Post.model_validate(self._table.get(post_key(video_id, post_id)))
+        except NotFound as error:
+            raise NotFound(f"There is no post {post_id} of {video_id}.", what="post") from error
 
     def list(self, video_id: str) -> list[Post]:
         """Read all posts of a video, by network and account."""
         items = self._table.query_prefix(f"VIDEO#{video_id}", "POST#")
         return [Post.model_validate(item) for item in items]
 
+    def list_schedules(self, owner: str, *, limit: int, after: str | None) -> SchedulePage:
+        """List a page of an owner's posts that wait for their time, the soonest first, beyond the place `after`."""
+        page = self._table.query_page(
+            SCHEDULES_INDEX,
+            PageQuery(
+                hash_name="schedule_owner",
+                value=owner,
+                range_name="schedule_place",
+                limit=limit,
+                after=after,
+                newest_first=False,
+            ),
+        )
+        found = [Post.model_validate(item) for item in self._table.get_many(page.keys)]
+        return SchedulePage(
+            # The index comes a moment after the record: what went out or was cancelled meanwhile is left out.
+            posts=[post for post in found if post.state is PostState.SCHEDULED],
+            first=found[0].place if found else None,
+            last=found[-1].place if found else None,
+            has_more=page.has_more,
+        )
+
     def advance(self, post: Post, state: PostState, *, now: datetime, **changes: Any) -> Post:
-        """Move a post to its next state.
+        """Move a post to its next state; what is not said anew of its call and its due time is over.
 
         Raises:
             Conflict: the record changed since it was read, or cannot make this transition.
@@ -110,16 +203,24 @@ class PostLedger:
         earlier = EARLIER_STATES[state]
         if post.state not in earlier:
             raise Conflict(f"The post {post.key.sk} of {post.video_id} is {post.state} and cannot become {state}.")
-        changed = post.model_copy(update={**changes, "state": state, "version": post.version + 1, "updated_at": now})
-        self._table.replace(changed, expected_version=post.version, allowed={"state": earlier})
-        return changed
+        over = {
+            "lease_expires_at": None,
+            "due_at": now + TELL_GRACE if state in STATES_TO_TELL else None,
+            "place_for": None,
+            "place_at": None,
+            "is_told": False,
+        }
+        return self._replace(post, {**over, **changes, "state": state, "updated_at": now})
 
-    def note_told(self, post: Post) -> Post:
-        """Write down that the bus was told how a post ended; that changes nothing about when it did.
+    def note(self, post: Post, **changes: Any) -> Post:
+        """Change what is known of a post within its state; that changes nothing about when it came to it.
 
         Raises:
             Conflict: the record changed since it was read.
         """
-        told = post.model_copy(update={"is_told": True, "version": post.version + 1})
-        self._table.replace(told, expected_version=post.version, allowed={"state": (post.state,)})
-        return told
+        return self._replace(post, changes)
+
+    def _replace(self, post: Post, changes: Mapping[str, Any]) -> Post:
+        changed = post.model_copy(update={**changes, "version": post.version + 1})
+        self._table.replace(changed, expected_version=post.version, allowed={"state": (post.state,)})
+        return changed

@@ -248,8 +248,8 @@ class LibraryTable:
         reached = str(_decode(last)[query.range_name]) if last and not items else None
         return Page(keys=keys, has_more=len(items) > query.limit or last is not None, reached=reached)
 
-    def query_index(self, index: str, *, hash_name: str, value: str, range_name: str, before: str) -> list[str]:
-        """List the partition keys an index holds under a value, oldest first, up to `before`."""
+    def query_index(self, index: str, *, hash_name: str, value: str, range_name: str, before: str) -> list[Key]:
+        """List the keys an index holds under a value, oldest first, up to `before`; at most 100."""
         page = self._client.query(
             TableName=self.name,
             IndexName=index,
@@ -258,7 +258,8 @@ class LibraryTable:
             ExpressionAttributeValues=_encode({":value": value, ":before": before}),
             Limit=100,
         )
-        return [str(_decode(item)["pk"]) for item in page["Items"]]
+        items = [_decode(item) for item in page["Items"]]
+        return [Key(str(item["pk"]), str(item["sk"])) for item in items]
 
     def create(self, records: Sequence[Record]) -> None:
         """Put new records, all or none.
@@ -275,6 +276,35 @@ class LibraryTable:
             Conflict: another writer came first.
         """
         self.commit([Replace(record, expected_version, allowed)])
+
+    def take_number(self, key: Key, *, at_least: int) -> int:
+        """Take the next number of an item that gives each number once, and none below `at_least`.
+
+        Raises:
+            Busy: others count the same item in a way that lets nobody through; no number was taken.
+        """
+        # DynamoDB cannot set the greater of two: either the count goes on, or it begins anew at what is asked for.
+        go_on = ("SET #next = #next + :one", "#next >= :least", {":one": 1, ":least": at_least})
+        begin = (
+            "SET #next = :after",
+            "attribute_not_exists(#next) OR #next < :least",
+            {":after": at_least + 1, ":least": at_least},
+        )
+        for update, condition, values in (go_on, begin, go_on):
+            try:
+                answer = self._client.update_item(
+                    TableName=self.name,
+                    Key=_encode(key._asdict()),
+                    UpdateExpression=update,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={"#next": "next_number"},
+                    ExpressionAttributeValues=_encode(values),
+                    ReturnValues="UPDATED_NEW",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                continue
+            return int(_decode(answer["Attributes"])["next_number"]) - 1
+        raise Busy(f"{key.pk} is being counted by others; no number was taken.")
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Make changes of up to 100 items, all or none.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
@@ -29,6 +30,10 @@ from mediaposter.library.table import Change, Create, Delete, Key, LibraryTable,
 
 STARTS_INDEX = "AwaitingStart"
 OWNERS_INDEX = "ByOwner"
+STATUS_INDEX = "ByOwnerStatus"
+MODEL_INDEX = "ByOwnerModel"
+STATUS_MODEL_INDEX = "ByOwnerStatusModel"
+BATCH_INDEX = "ByOwnerBatch"
 QUERIES_A_PAGE_MAX = 10
 # Enough to fill a page of a filter that one in five fits.
 FILTERED_ENTRIES_MAX = 500
@@ -54,7 +59,7 @@ EARLIER_STAGES: Mapping[Stage, tuple[Stage, ...]] = {
     Stage.RENDERING: (Stage.SUBMITTING,),
     Stage.STORING: (Stage.RENDERING,),
     Stage.AWAITING_APPROVAL: (Stage.STORING,),
-    Stage.PUBLISHING: (Stage.STORING, Stage.AWAITING_APPROVAL),
+    Stage.PUBLISHING: (Stage.STORING, Stage.AWAITING_APPROVAL, Stage.DONE),
     Stage.DONE: (Stage.STORING, Stage.AWAITING_APPROVAL, Stage.PUBLISHING),
 }
 # Once the MP4 is kept the video is completed: nothing after that can fail it.
@@ -151,9 +156,11 @@ class Video(Record):
 
     `model` is what was asked for, `resolved_model` the catalog's name, `fallbacks` the models still to be tried after
     it. `input_image` is the picture it begins with: the URL that the caller named, or a key in our bucket. `warnings`
-    say where the video differs from what was asked for. `resubmit` is the owner's word to send a lost
+    say where the video differs from what was asked for. `approval_hours` is how long its posts wait for a person, None
+    that they wait for nobody. `resubmit` is the owner's word to send a lost
     submission again, at the risk of paying twice. `lease_expires_at` bounds the provider call that a `submitting`
-    record announces; `deadline_at` ends the generation, and is set by the first step of the execution. Money is in
+    record announces; `deadline_at` ends the generation, and is set by the first step of the execution. `posting_run`
+    counts the executions that post it again. `is_told` says that the bus was told how the video ended. Money is in
     micro-dollars.
     """
 
@@ -177,6 +184,7 @@ class Video(Record):
     batch_id: str | None = None
     reservation: Reservation | None = None
     webhook_url: str | None = None
+    approval_hours: int | None = None
     warnings: tuple[str, ...] = ()
     progress: int = 0
     attempts: tuple[Attempt, ...] = ()
@@ -190,6 +198,9 @@ class Video(Record):
     cost_micros: int | None = None
     stored: StoredVideo | None = None
     completed_at: AwareDatetime | None = None
+    is_told: bool = False
+    publishing_since: AwareDatetime | None = None
+    posting_run: int = 0
 
     @property
     def key(self) -> Key:
@@ -206,10 +217,23 @@ class Video(Record):
             return VideoStatus.COMPLETED
         return VideoStatus.QUEUED if self.stage is Stage.QUEUED else VideoStatus.IN_PROGRESS
 
+    @property
+    def is_left_over(self) -> bool:
+        """Tell whether nothing has taken it up, and nobody was told that nothing will: the sweep reads that."""
+        return self.stage is Stage.QUEUED and self.deadline_at is None and not self.is_told
+
     def index_attributes(self) -> Mapping[str, str]:
-        """List a video under the start index only while nothing has taken it up: the sweep reads that."""
-        waits = self.stage is Stage.QUEUED and self.failure is None and self.deadline_at is None
-        return {"awaiting_start": "yes"} if waits else {}
+        """Give what its owner's lists are asked by, and list it for the sweep while it may be left over."""
+        attributes = {
+            "owner_status": join_index_key(self.owner, self.status),
+            "owner_model": join_index_key(self.owner, self.resolved_model),
+            "owner_status_model": join_index_key(self.owner, self.status, self.resolved_model),
+        }
+        if self.batch_id is not None:
+            attributes["owner_batch"] = join_index_key(self.owner, self.batch_id)
+        if self.is_left_over:
+            attributes["awaiting_start"] = "yes"
+        return attributes
 
 
 class JobClaim(Record):
@@ -237,13 +261,48 @@ def video_key(video_id: str) -> Key:
 
 @dataclass(frozen=True)
 class VideoQuery:
-    """Which videos to list; `filters` are attributes of the index and what they must be."""
+    """Which videos to list; what is None is not asked for."""
 
     owner: str
     limit: int
     after: str | None = None
     newest_first: bool = True
-    filters: Mapping[str, str] = field(default_factory=dict)
+    status: VideoStatus | None = None
+    resolved_model: str | None = None
+    batch_id: str | None = None
+
+
+class IndexChoice(NamedTuple):
+    """Which group of which index holds what is asked for; `filters` are for what it holds besides."""
+
+    index_name: str
+    hash_name: str
+    value: str
+    filters: Mapping[str, str] = MappingProxyType({})
+
+
+def choose_index(query: VideoQuery) -> IndexChoice:
+    """Choose the index that holds what is asked for and nothing else.
+
+    There is none for what is asked of a batch besides: a batch is bounded, so its own is filtered.
+    """
+    owner, status, model, batch_id = query.owner, query.status, query.resolved_model, query.batch_id
+    if batch_id is not None:
+        asked = {"status": status, "resolved_model": model}
+        filters = {name: value for name, value in asked.items() if value is not None}
+        return IndexChoice(BATCH_INDEX, "owner_batch", join_index_key(owner, batch_id), filters)
+    if status is not None and model is not None:
+        return IndexChoice(STATUS_MODEL_INDEX, "owner_status_model", join_index_key(owner, status, model))
+    if status is not None:
+        return IndexChoice(STATUS_INDEX, "owner_status", join_index_key(owner, status))
+    if model is not None:
+        return IndexChoice(MODEL_INDEX, "owner_model", join_index_key(owner, model))
+    return IndexChoice(OWNERS_INDEX, "owner", owner)
+
+
+def join_index_key(owner: str, *parts: str) -> str:
+    """Join what an index is grouped by; an owner has no `#`, so nobody's question reaches into another's group."""
+    return "#".join((owner, *parts))
 
 
 class VideoPage(NamedTuple):
@@ -293,6 +352,16 @@ class VideoLibrary:
         """
         return self._replace(video, EARLIER_STAGES[stage], now, stage=stage, **changes)
 
+    def advance_with(
+        self, video: Video, stage: Stage, *, now: datetime, together: Sequence[Change], **changes: Any
+    ) -> Video:
+        """Move a video to its next stage together with other changes, all or nothing.
+
+        Raises:
+            Conflict: the record changed since it was read or cannot make this transition, or another change cannot be.
+        """
+        return self._replace(video, EARLIER_STAGES[stage], now, stage=stage, together=together, **changes)
+
     def note(self, video: Video, *, now: datetime, **changes: Any) -> Video:
         """Change what is known of a video within its stage.
 
@@ -317,7 +386,7 @@ class VideoLibrary:
         """
         claim = JobClaim(provider=video.provider, job=job, video_id=video.id)
         return self._replace(
-            video, EARLIER_STAGES[Stage.RENDERING], now, stage=Stage.RENDERING, also_create=[claim], **changes
+            video, EARLIER_STAGES[Stage.RENDERING], now, stage=Stage.RENDERING, together=[Create(claim)], **changes
         )
 
     def find_video_of_job(self, provider: str, job: str) -> str | None:
@@ -328,23 +397,24 @@ class VideoLibrary:
             return None
 
     def list_page(self, query: VideoQuery) -> VideoPage:
-        """List an owner's videos by their time, one query of the index whatever the size of the library.
+        """List an owner's videos by their time, one query of one index whatever the size of the library.
 
-        A page that is filtered may be short, and there may be more all the same. Where nothing of what one query looks
-        at fits, it goes on, a megabyte at a time and a few times at the most.
+        Of a batch alone a filter leaves out: such a page may be short, and there may be more all the same. Where
+        nothing of what one query looks at fits, it goes on, a megabyte at a time and a few times at the most.
         """
+        choice = choose_index(query)
         wanted = PageQuery(
-            hash_name="owner",
-            value=query.owner,
+            hash_name=choice.hash_name,
+            value=choice.value,
             range_name="id",
             limit=query.limit,
             after=query.after,
             newest_first=query.newest_first,
-            filters=query.filters,
+            filters=choice.filters,
             read_max=FILTERED_ENTRIES_MAX,
         )
         for _ in range(QUERIES_A_PAGE_MAX):
-            page = self._table.query_page(OWNERS_INDEX, wanted)
+            page = self._table.query_page(choice.index_name, wanted)
             if page.keys or page.reached is None:
                 break
             wanted = replace(wanted, after=page.reached, read_max=None)
@@ -365,6 +435,16 @@ class VideoLibrary:
         self._table.commit([Replace(changed, video.version), *_book(video, video.reservation, spent_micros)])
         return changed
 
+    def note_told(self, video: Video) -> Video:
+        """Write down that the bus was told how a video ended; that changes nothing about when it did.
+
+        Raises:
+            Conflict: the record changed since it was read.
+        """
+        told = video.model_copy(update={"is_told": True, "version": video.version + 1})
+        self._table.commit([Replace(told, video.version)])
+        return told
+
     def delete(self, video: Video, spent_micros: int) -> None:
         """Forget a video, and settle it if it was not; its posts stay in the ledger.
 
@@ -377,15 +457,15 @@ class VideoLibrary:
         self._table.commit([Delete(video.key, video.version), *books])
 
     def list_never_started(self, *, older_than: timedelta, now: datetime) -> list[str]:
-        """List the ids of videos that no execution took up, oldest first, at most 100."""
-        partition_keys = self._table.query_index(
+        """List the ids of videos that no execution took up and of which nobody was told, oldest first, at most 100."""
+        keys = self._table.query_index(
             STARTS_INDEX,
             hash_name="awaiting_start",
             value="yes",
             range_name="created_at",
             before=_to_text(now - older_than),
         )
-        return [key.removeprefix("VIDEO#") for key in partition_keys]
+        return [key.pk.removeprefix("VIDEO#") for key in keys]
 
     def _replace(
         self,
@@ -393,7 +473,7 @@ class VideoLibrary:
         earlier: tuple[Stage, ...],
         now: datetime,
         *,
-        also_create: Sequence[Record] = (),
+        together: Sequence[Change] = (),
         **changes: Any,
     ) -> Video:
         if video.failure is not None or video.stage not in earlier:
@@ -403,7 +483,7 @@ class VideoLibrary:
             "stage": earlier,
             "status": [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS, VideoStatus.COMPLETED],
         }
-        self._table.commit([Replace(changed, video.version, allowed), *map(Create, also_create)])
+        self._table.commit([Replace(changed, video.version, allowed), *together])
         return changed
 
 

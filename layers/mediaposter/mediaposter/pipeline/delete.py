@@ -1,4 +1,8 @@
-"""Delete a video: stop what runs, remove what is kept, forget the record. The ledger of its posts stays."""
+"""Delete a video: stop what runs, remove what is kept, forget the record.
+
+The ledger of its posts stays. What was not sent is cancelled; what the publisher has goes out all the same, at once or
+at its time, and is followed to its end.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,20 @@ from datetime import datetime
 from typing import Protocol
 
 from mediaposter.api.caller import Caller
-from mediaposter.errors import ConfigurationError, Conflict, ErrorCode, NotFound, UnsupportedOperation, VideoModelError
-from mediaposter.library.posts import PostLedger
-from mediaposter.library.videos import STAGES_THAT_CAN_FAIL, Video, VideoFailure, VideoLibrary
+from mediaposter.errors import (
+    Busy,
+    ConfigurationError,
+    Conflict,
+    ErrorCode,
+    NotFound,
+    Unfinished,
+    UnsupportedOperation,
+    VideoModelError,
+)
+from mediaposter.library.approvals import ApprovalBook
+from mediaposter.library.posts import PostLedger, PostState
+from mediaposter.library.videos import STAGES_THAT_CAN_FAIL, Stage, Video, VideoFailure, VideoLibrary
 from mediaposter.pipeline.generate import Models, count_spent_micros
-from mediaposter.pipeline.publish import settle_left_over
 
 Clock = Callable[[], datetime]
 # A running step may write the record between our look and our write, but not often.
@@ -40,30 +53,32 @@ class DeleteVideo:
         *,
         library: VideoLibrary,
         ledger: PostLedger,
+        approvals: ApprovalBook,
         media: MediaRemover,
         models: Models,
         workflow: Stopper,
-        count_metric: Callable[[str], None],
         report_fault: Callable[[str], None],
         clock: Clock,
     ) -> None:
         self._library = library
         self._ledger = ledger
+        self._approvals = approvals
         self._media = media
         self._models = models
         self._workflow = workflow
-        self._count_metric = count_metric
         self._report_fault = report_fault
         self._clock = clock
 
     def __call__(self, video_id: str, *, caller: Caller) -> None:
         """Delete a video of this caller.
 
-        It is failed before it is stopped, so that a step that runs on finds out and does nothing more.
+        It is failed before it is stopped, and its posts are cancelled before, so that a step that runs on finds out and
+        does nothing more. A post that waits for its time at the publisher has to be cancelled first.
 
         Raises:
             NotFound: there is none.
-            Conflict: its record is written all the time; asking again is safe.
+            Conflict: its record is written all the time; nothing was changed.
+            Unfinished: it may be stopped and its content gone, but not its record.
         """
         video = self._library.get(video_id)
         if not caller.may_see(video.owner):
@@ -74,17 +89,14 @@ class DeleteVideo:
             if video.failure is not None and video.failure.code is ErrorCode.CANCELLED:
                 self._workflow.stop(video_id)
                 self._cancel(video)
-        for post in self._ledger.list(video_id):
-            settle_left_over(
-                self._ledger,
-                post,
-                reason="The video was deleted, so nothing was posted.",
-                code=ErrorCode.CANCELLED,
-                now=self._clock(),
-                count_metric=self._count_metric,
-            )
-        self._media.delete_video(video_id)
-        self._forget(video)
+        try:
+            self._remove(video)
+        except (Busy, Conflict) as error:
+            raise Unfinished(
+                f"The deletion of {video_id} is not finished: its record or a post of it is being written by others "
+                "just now. The video may be stopped and its content gone already. Delete it again; that goes on where "
+                "this one ended."
+            ) from error
 
     def _end(self, video: Video) -> Video:
         failure = VideoFailure(code=ErrorCode.CANCELLED, message="The video was deleted by its owner.")
@@ -108,15 +120,34 @@ class DeleteVideo:
         except (ConfigurationError, VideoModelError) as error:
             self._report_fault(f"{video.provider} did not cancel job {video.provider_job_id} of {video.id}: {error}")
 
-    def _forget(self, video: Video) -> None:
+    def _remove(self, video: Video) -> None:
         for _ in range(TRIES_MAX):
+            # New posts come with a new version of their video, so none comes after those of the one that is deleted.
+            self._cancel_posts(video)
+            if video.stage is Stage.AWAITING_APPROVAL:
+                self._workflow.stop(video.id)
+            self._media.delete_video(video.id)
             try:
                 self._library.delete(video, count_spent_micros(video))
             except Conflict:
                 try:
                     video = self._library.get(video.id)
                 except NotFound:
-                    return  # somebody else deleted it meanwhile
+                    break  # somebody else deleted it meanwhile
             else:
-                return
-        raise Conflict(f"{video.id} is being written all the time; delete it again.")
+                break
+        else:
+            raise Conflict(f"{video.id} is being written all the time; delete it again.")
+        # Should this not come to pass, the sweep forgets it when its time is over.
+        self._approvals.forget(video.id)
+
+    def _cancel_posts(self, video: Video) -> None:
+        for post in self._ledger.list(video.id):
+            if post.state is PostState.PENDING:
+                self._ledger.advance(
+                    post,
+                    PostState.CANCELLED,
+                    now=self._clock(),
+                    error_code=ErrorCode.CANCELLED,
+                    error_message="The video was deleted, so nothing was posted.",
+                )

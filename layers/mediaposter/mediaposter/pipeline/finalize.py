@@ -16,12 +16,14 @@ from mediaposter.errors import (
     VideoModelError,
 )
 from mediaposter.events import PostEvent, VideoEvent
+from mediaposter.library.approvals import open_approval
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import PostLedger
 from mediaposter.library.videos import STAGES_OF_A_KEPT_VIDEO, Stage, Video, VideoFailure, VideoLibrary
 from mediaposter.pipeline.generate import Clock, Models, count_spent_micros, explain_unknown
-from mediaposter.pipeline.publish import settle_left_over, tell_end
+from mediaposter.pipeline.publish import settle_left_over
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
+from mediaposter.pipeline.track import tell_end
 from mediaposter.streaming.video_stream import VideoStream
 
 # A render is paid for: a download that fails is tried again, whatever the reason.
@@ -75,7 +77,8 @@ class StoreVideo:
             PostReference(video_id=video.id, post_id=post.target.post_id) for post in self._ledger.list(video.id)
         )
         if video.stage in STAGES_OF_A_KEPT_VIDEO:
-            return StepResult(outcome=Outcome.STORED, posts=posts)
+            is_asked = video.stage is Stage.AWAITING_APPROVAL
+            return StepResult(outcome=Outcome.AWAITING_APPROVAL if is_asked else Outcome.STORED, posts=posts)
         job_id = video.provider_job_id
         if video.stage is not Stage.STORING or job_id is None:
             raise MediaPosterError(f"{video.id} is at {video.stage}: there is nothing to store yet.")
@@ -98,16 +101,27 @@ class StoreVideo:
             self._library.fail(video, failure, now=self._clock())
             return StepResult(outcome=Outcome.FAILED)
 
-        now = self._clock()
-        next_stage = Stage.PUBLISHING if posts else Stage.DONE
+        is_asked = bool(posts) and video.approval_hours is not None
         try:
-            self._library.advance(video, next_stage, now=now, stored=stored, completed_at=now)
+            self._keep(video, stored, has_posts=bool(posts))
         except Conflict:
             if not self._is_deleted(video.id):
                 raise
             self._media.delete_video(video.id)
             return StepResult(outcome=Outcome.FAILED)
-        return StepResult(outcome=Outcome.STORED, posts=posts)
+        return StepResult(outcome=Outcome.AWAITING_APPROVAL if is_asked else Outcome.STORED, posts=posts)
+
+    def _keep(self, video: Video, stored: StoredVideo, *, has_posts: bool) -> None:
+        """Write down that the video is kept, and what comes next: a person's decision, its posts, or nothing."""
+        now = self._clock()
+        kept = {"stored": stored, "completed_at": now}
+        if not has_posts:
+            self._library.advance(video, Stage.DONE, now=now, **kept)
+        elif video.approval_hours is None:
+            self._library.advance(video, Stage.PUBLISHING, now=now, publishing_since=now, **kept)
+        else:
+            question = open_approval(video.id, now=now, hours=video.approval_hours)
+            self._library.advance_with(video, Stage.AWAITING_APPROVAL, now=now, together=[question], **kept)
 
     def _is_deleted(self, video_id: str) -> bool:
         """Tell whether the video was deleted while it was stored: nothing of it may stay behind."""
@@ -137,7 +151,11 @@ class CloseVideo:
         self._clock = clock
 
     def __call__(self, closing: CloseInput) -> StepResult:
-        """Close the record; doing so again changes nothing."""
+        """Close the record; doing so again changes nothing.
+
+        The record says that the bus was told only afterwards: whoever finds it untold tells it again, under the same
+        id.
+        """
         try:
             video = self._library.get(closing.video_id)
         except NotFound:
@@ -159,11 +177,14 @@ class CloseVideo:
                 self._ledger, post, reason=reason, code=code, now=now, count_metric=self._count_metric
             )
             tell_end(self._library, self._ledger, settled, send_event=self._send_event)
-        if video.stage is Stage.PUBLISHING:
+        if video.stage in (Stage.AWAITING_APPROVAL, Stage.PUBLISHING):
             video = self._library.advance(video, Stage.DONE, now=now)
-        self._library.settle(video, count_spent_micros(video), now=now)
-        self._send_event(_describe(video))
-        self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
+        event = _describe(video)
+        video = self._library.settle(video, count_spent_micros(video), now=now)
+        if not video.is_told:
+            self._send_event(event)
+            self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
+            self._library.note_told(video)
         return StepResult(outcome=Outcome.CLOSED)
 
 

@@ -11,7 +11,7 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.api.caller import Caller
 from mediaposter.api.queries import LIST_LIMIT_MAX, USAGE_DAYS_MAX, ListQuery, UsageQuery, Variant
 from mediaposter.errors import InvalidRequest, NotFound
-from mediaposter.library.budget import BudgetBook, Usage
+from mediaposter.library.budget import STACK_OWNER, BudgetBook, Usage
 from mediaposter.library.posts import Post, PostLedger
 from mediaposter.library.videos import Video, VideoLibrary, VideoPage, VideoQuery
 
@@ -37,12 +37,14 @@ class ReadLibrary:
         ledger: PostLedger,
         budget: BudgetBook,
         media: Presigner,
+        stack_daily_budget_micros: int | None,
         clock: Clock,
     ) -> None:
         self._library = library
         self._ledger = ledger
         self._budget = budget
         self._media = media
+        self._stack_daily_budget_micros = stack_daily_budget_micros
         self._clock = clock
 
     def retrieve(self, video_id: str, *, caller: Caller) -> tuple[Video, list[Post]]:
@@ -64,14 +66,15 @@ class ReadLibrary:
         """
         owner = query.owner or caller.owner
         if not caller.may_see(owner):
-            raise NotFound(f"There is no owner {owner}.")
-        filters = {"status": query.status, "resolved_model": query.model, "batch_id": query.batch_id}
+            raise NotFound(f"There is no owner {owner}.", what="owner")
         wanted = VideoQuery(
             owner=owner,
             limit=query.limit,
             after=query.after,
             newest_first=query.order == "desc",
-            filters={name: value for name, value in filters.items() if value is not None},
+            status=query.status,
+            resolved_model=query.model,
+            batch_id=query.batch_id,
         )
         page = self._library.list_page(wanted)
         if query.prompt is None:
@@ -112,7 +115,7 @@ class ReadLibrary:
         """
         owner = query.owner or caller.owner
         if not caller.may_see(owner):
-            raise NotFound(f"There is no owner {owner}.")
+            raise NotFound(f"There is no owner {owner}.", what="owner")
         today = self._clock().date()
         until = query.until or today
         since = query.since or until - timedelta(days=USAGE_DAYS)
@@ -122,4 +125,11 @@ class ReadLibrary:
             today=today,
             budget=self._budget.get(owner, today),
             days=self._budget.list_usage(owner, since=since, until=until),
+            limit_micros=self._find_limit(owner, caller),
         )
+
+    def _find_limit(self, owner: str, caller: Caller) -> int | None:
+        """Give the day's limit of an owner where it is one: the keys of another may have as many as they are."""
+        if owner == STACK_OWNER:
+            return self._stack_daily_budget_micros
+        return caller.daily_budget_micros if owner == caller.owner else None

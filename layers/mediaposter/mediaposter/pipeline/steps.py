@@ -7,9 +7,11 @@ Only bugs and infrastructure raise.
 from __future__ import annotations
 
 import math
+import re
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class StepInput(BaseModel):
@@ -33,12 +35,23 @@ class PostStepInput(StepInput):
     post_id: str = Field(min_length=1)
 
 
+class AskInput(StepInput):
+    """What the machine waits on while a person decides; who has it can carry the execution on."""
+
+    task_token: str = Field(min_length=1, repr=False)
+
+
+def _read_execution_name(name: object) -> object:
+    """Find the video of an execution: one that posts it again has a number behind its id."""
+    return re.sub(r"-posts-\d+$", "", name) if isinstance(name, str) else name
+
+
 class CloseInput(BaseModel):
     """Which video to close, and what broke if the machine could not go on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    video_id: str = Field(min_length=1)
+    video_id: Annotated[str, BeforeValidator(_read_execution_name), Field(min_length=1)]
     fault: str | None = None
 
 
@@ -50,6 +63,9 @@ class Outcome(StrEnum):
     NEXT_MODEL = "next_model"  # the provider refused, and another is to start
     COMPLETED = "completed"  # the provider is done
     STORED = "stored"  # the MP4 is kept
+    AWAITING_APPROVAL = "awaiting_approval"  # it is kept, and a person is to say whether it may be posted
+    APPROVED = "approved"  # a person said so
+    REJECTED = "rejected"  # a person said no, or nothing in time
     SUBMITTED = "submitted"  # the publisher has the post
     SETTLED = "settled"  # nothing more will become of the post by itself
     FAILED = "failed"  # the video has failed, and the record says why

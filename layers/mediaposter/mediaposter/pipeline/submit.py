@@ -17,6 +17,7 @@ from mediaposter.api.requests import (
     DeriveVideoRequest,
     EditVideoRequest,
     ExtendVideoRequest,
+    PublishRequest,
     RemixVideoRequest,
 )
 from mediaposter.api.sent_as import SENT_ONCE, SentAs
@@ -31,6 +32,7 @@ from mediaposter.errors import (
     NotFound,
     NotStarted,
     RateExceeded,
+    VideoDeleted,
 )
 from mediaposter.library.budget import STACK_OWNER, BudgetBook, Limit, count_call, renews_at, reserve
 from mediaposter.library.idempotency import KnownRequest, KnownRequests, name_request
@@ -47,8 +49,9 @@ from mediaposter.library.videos import (
     VideoFailure,
     VideoLibrary,
 )
+from mediaposter.pipeline.plan_posts import plan_posts
 from mediaposter.pipeline.publish import settle_left_over
-from mediaposter.publishing.targets import AnyTarget
+from mediaposter.publishing.targets import PublishTarget
 
 Clock = Callable[[], datetime]
 
@@ -94,6 +97,7 @@ class SubmitVideo:
         catalogs: Callable[[], Catalog],
         default_fallbacks: Sequence[str],
         stack_daily_budget_micros: int | None,
+        preflight: Callable[[Sequence[PublishTarget]], list[str]],
         workflow: Workflow,
         count_metric: Callable[[str], None],
         clock: Clock,
@@ -108,6 +112,7 @@ class SubmitVideo:
         self._catalogs = catalogs
         self._default_fallbacks = default_fallbacks
         self._stack_daily_budget_micros = stack_daily_budget_micros
+        self._preflight = preflight
         self._workflow = workflow
         self._clock = clock
         self._new_id = new_id
@@ -120,40 +125,32 @@ class SubmitVideo:
             NotStarted: its execution did not start; it is recorded as failed, and sending again is safe.
         """
         now = self._clock()
-        candidates = self._choose_models(request, now)
-        first, *fallbacks = candidates
-        video = Video(
-            id=self._new_id(),
+        video = _describe(
+            request,
+            self._choose_models(request, now),
+            video_id=self._new_id(),
             owner=caller.owner,
-            created_at=now,
-            updated_at=now,
-            prompt=request.prompt,
-            model=request.model,
-            resolved_model=first.model,
-            provider=first.provider,
-            seconds=first.seconds,
-            size=first.size,
-            metadata=request.metadata,
-            provider_options=request.provider_options,
-            resubmit=request.resubmit,
-            fallbacks=tuple(fallbacks),
-            warnings=first.warnings,
-            cost_estimate_micros=first.cost_estimate_micros,
-            expected_render_seconds=first.expected_render_seconds,
             webhook_url=request.webhook_url or caller.webhook_url,
-            reservation=self._plan_reservation(candidates, now),
+            now=now,
         )
-        order = _Order(video, request.publish, request.input_reference, request.fingerprint())
-        return self._take(order, caller, sent_as)
+        return self._take(_Order(video, request, request.input_reference, request.fingerprint()), caller, sent_as)
 
-    def estimate(self, request: CreateVideoRequest) -> Estimate:
+    def estimate(self, request: CreateVideoRequest, *, caller: Caller) -> Estimate:
         """Tell what a request would become, and spend nothing.
 
         Raises:
+            Forbidden: there are posts, and the caller may not publish.
             InvalidRequest: it cannot be done.
         """
+        if request.publish:
+            caller.require(Scope.PUBLISH)
         now = self._clock()
-        candidates = self._choose_models(request, now)
+        first, *others = self._choose_models(request, now)
+        video = _describe(request, [first, *others], video_id="estimate", owner="", webhook_url=None, now=now)
+        plan = plan_posts(request, video, candidates=others, now=now)
+        warnings = self._check_accounts(request.publish)
+        first = first.model_copy(update={"warnings": (*first.warnings, *plan.warnings, *warnings)})
+        candidates = [first, *plan.fallbacks]
         return Estimate(candidates, self._plan_reservation(candidates, now).micros)
 
     def derive(self, request: DeriveVideoRequest, *, caller: Caller, sent_as: SentAs = SENT_ONCE) -> Submission:
@@ -202,23 +199,23 @@ class SubmitVideo:
             cost_estimate_micros=estimate_micros,
             expected_render_seconds=source.expected_render_seconds,
             webhook_url=request.webhook_url or caller.webhook_url,
-            reservation=Reservation(
-                on=now.date(), micros=estimate_micros, of_stack=self._stack_daily_budget_micros is not None
-            ),
+            approval_hours=_read_approval(request),
         )
-        return self._take(_Order(video, request.publish, None, f"{kind} {request.fingerprint()}"), caller, sent_as)
+        return self._take(_Order(video, request, None, f"{kind} {request.fingerprint()}"), caller, sent_as)
 
     def _take(self, order: _Order, caller: Caller, sent_as: SentAs) -> Submission:
         """Record a video with its posts, its money and its request's name, all or nothing; then start it.
 
         Raises:
             Forbidden: there are posts, and the caller may not publish.
+            InvalidRequest: a post would not fit, or its account is not connected.
             IdempotencyKeyReused: the caller's key names another request.
+            VideoDeleted: the request was taken before, and its video is no more.
             BudgetExceeded: the day's limit of the caller or of the stack has no room.
             RateExceeded: the caller's minute has no room.
             Busy: others hold the same records; sending again is safe.
         """
-        if order.publish:
+        if order.request.publish:
             caller.require(Scope.PUBLISH)
         video = order.video
         name = name_request(caller.owner, sent_as.idempotency_key, order.fingerprint, video.id, now=video.created_at)
@@ -227,7 +224,24 @@ class SubmitVideo:
             earlier = self._requests.find(name, now=video.created_at)
             if earlier is not None:
                 return self._repeat(earlier)
-        posts = [_plan_post(video, target, index) for index, target in enumerate(order.publish)]
+        try:
+            plan = plan_posts(order.request, video, candidates=video.fallbacks, now=video.created_at)
+            warnings = self._check_accounts(order.request.publish)
+        except InvalidRequest:
+            # What was taken once is answered again, even if the time of one of its posts has passed since, or its
+            # account is gone.
+            known = None if sent_as.idempotency_key is None else self._requests.find(name, now=video.created_at)
+            if known is None or known.fingerprint != name.fingerprint:
+                raise
+            return self._repeat(known)
+        posts = plan.posts
+        video = video.model_copy(
+            update={
+                "fallbacks": plan.fallbacks,
+                "warnings": (*video.warnings, *plan.warnings, *warnings),
+                "reservation": self._plan_reservation([video, *plan.fallbacks], video.created_at),
+            }
+        )
         if order.picture is not None:
             video = video.model_copy(update={"input_image": self._keep_picture(order.picture, caller)})
         conditions = self._list_conditions(video, name, caller, sent_as)
@@ -238,6 +252,10 @@ class SubmitVideo:
                 raise
             return conditions[conflict.changes[0]].take_refusal()
         return Submission(self._start(video, posts, name), posts)
+
+    def _check_accounts(self, targets: Sequence[PublishTarget]) -> list[str]:
+        """Refuse accounts that are not connected, and give warnings; who posts nothing asks nobody."""
+        return self._preflight(targets) if targets else []
 
     def _list_conditions(self, video: Video, name: KnownRequest, caller: Caller, sent_as: SentAs) -> list[_Condition]:
         """List what must be possible together with the record.
@@ -265,7 +283,7 @@ class SubmitVideo:
             limits.append(Limit(STACK_OWNER, self._stack_daily_budget_micros))
         return limits
 
-    def _plan_reservation(self, candidates: Sequence[Candidate], now: datetime) -> Reservation:
+    def _plan_reservation(self, candidates: Sequence[Video | Candidate], now: datetime) -> Reservation:
         """Reserve what the dearest of the models would cost: any of them may be the one that delivers."""
         return Reservation(
             on=now.date(),
@@ -285,7 +303,14 @@ class SubmitVideo:
         return self._repeat(known)
 
     def _repeat(self, known: KnownRequest) -> Submission:
-        return Submission(self._library.get(known.video_id), self._ledger.list(known.video_id))
+        try:
+            video = self._library.get(known.video_id)
+        except NotFound as error:
+            raise VideoDeleted(
+                f"This request became the video {known.video_id}, which was deleted since. Nothing was recorded; for "
+                "a new video send a new request, under a new Idempotency-Key if it has one."
+            ) from error
+        return Submission(video, self._ledger.list(known.video_id))
 
     def _refuse_budget(self, limit: Limit, reservation: Reservation) -> NoReturn:
         day = self._budget.get(limit.owner, reservation.on)
@@ -396,7 +421,7 @@ class _Order(NamedTuple):
     """A new record, and what the request wants with it."""
 
     video: Video
-    publish: Sequence[AnyTarget]
+    request: PublishRequest
     picture: InputReference | None
     fingerprint: str
 
@@ -416,6 +441,44 @@ def _refuse_rate(per_minute: int) -> NoReturn:
     raise RateExceeded(f"This key may create {per_minute} videos a minute. Nothing was recorded; wait for the next.")
 
 
+def _describe(
+    request: CreateVideoRequest,
+    candidates: Sequence[Candidate],
+    *,
+    video_id: str,
+    owner: str,
+    webhook_url: str | None,
+    now: datetime,
+) -> Video:
+    """Describe the video that the first of some models makes, or the others in its place."""
+    first, *others = candidates
+    return Video(
+        id=video_id,
+        owner=owner,
+        created_at=now,
+        updated_at=now,
+        prompt=request.prompt,
+        model=request.model,
+        resolved_model=first.model,
+        provider=first.provider,
+        seconds=first.seconds,
+        size=first.size,
+        metadata=request.metadata,
+        provider_options=request.provider_options,
+        resubmit=request.resubmit,
+        fallbacks=tuple(others),
+        warnings=first.warnings,
+        cost_estimate_micros=first.cost_estimate_micros,
+        expected_render_seconds=first.expected_render_seconds,
+        webhook_url=webhook_url,
+        approval_hours=_read_approval(request),
+    )
+
+
+def _read_approval(request: PublishRequest) -> int | None:
+    return request.approval_hours if request.approval == "required" else None
+
+
 def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:
     """Fit a request to what a model can do, and price it."""
     fitted = entry.fit(seconds=request.seconds, size=request.size)
@@ -428,17 +491,3 @@ def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:
         expected_render_seconds=entry.expected_render_seconds,
         warnings=fitted.warnings,
     )
-
-
-def _plan_post(video: Video, target: AnyTarget, index: int) -> Post:
-    """Write down a post before anything is spent, with the caption it will have."""
-    text = video.prompt if target.text is None else target.text
-    try:
-        target.check_caption(text)
-    except ValueError as error:
-        raise InvalidRequest(
-            f"Without a text of its own, the post on {target.platform} takes the prompt, which does not fit: {error}.",
-            param=f"publish[{index}].text",
-            code="invalid_value",
-        ) from error
-    return Post(video_id=video.id, target=target, text=text, created_at=video.created_at, updated_at=video.created_at)

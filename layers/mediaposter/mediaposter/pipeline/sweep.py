@@ -1,13 +1,16 @@
-"""Sweep up what a crash left between a record and its execution."""
+"""Sweep up what a crash left behind, and go on with what no execution waits for any more."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from mediaposter.errors import Conflict, NotFound
-from mediaposter.library.videos import Stage, VideoLibrary
-from mediaposter.pipeline.steps import CloseInput
+from mediaposter.library.due import DueList
+from mediaposter.library.posts import PostLedger, PostState
+from mediaposter.library.table import Key
+from mediaposter.library.videos import VideoLibrary
+from mediaposter.pipeline.steps import CloseInput, PostStepInput
 from mediaposter.pipeline.submit import Workflow
 
 Clock = Callable[[], datetime]
@@ -17,7 +20,7 @@ NEVER_STARTED_AFTER = timedelta(minutes=5)
 
 
 class SweepVideos:
-    """Fail what a crash left between the record and its execution.
+    """Fail what a crash left between the record and its execution, and close what could not be started.
 
     It is not started late: its caller had an error and was told that sending again is safe, so a late
     start would render, pay for and post the same thing twice.
@@ -37,20 +40,111 @@ class SweepVideos:
         self._clock = clock
 
     def __call__(self) -> int:
-        """Fail the videos that never had an execution, and count them."""
+        """Close the videos that never had an execution, and count them; one that cannot be closed holds up no other.
+
+        One whose close breaks off is closed again by the next sweep, until its end was told.
+
+        Raises:
+            ExceptionGroup: what went wrong; all of them were tried.
+        """
         swept = 0
-        for video_id in self._library.list_never_started(older_than=NEVER_STARTED_AFTER, now=self._clock()):
-            if self._workflow.exists(video_id):
-                continue
+        faults: list[Exception] = []
+        listed = self._library.list_never_started(older_than=NEVER_STARTED_AFTER, now=self._clock())
+        for video_id in listed:
             try:
-                video = self._library.get(video_id)
-            except NotFound:
-                continue  # deleted meanwhile
-            if video.failure is not None or video.stage is not Stage.QUEUED:
-                continue
-            try:
-                self._close(CloseInput(video_id=video_id, fault="a crash before its execution was started"))
-            except Conflict:
-                continue  # someone closed it meanwhile
-            swept += 1
+                swept += self._sweep(video_id)
+            except (Conflict, NotFound):
+                continue  # somebody closed or deleted it meanwhile
+            except Exception as error:
+                faults.append(error)
+        if faults:
+            raise ExceptionGroup(f"{len(faults)} of {len(listed)} never started videos could not be closed", faults)
         return swept
+
+    def _sweep(self, video_id: str) -> bool:
+        """Close a video that is left over, and tell whether it was."""
+        # What the index lists may be over by now.
+        if self._workflow.exists(video_id) or not self._library.get(video_id).is_left_over:
+            return False
+        self._close(CloseInput(video_id=video_id, fault="a crash before its execution was started"))
+        return True
+
+
+class SweepDue:
+    """Come back to posts and approvals whose time has come, where nobody else did."""
+
+    def __init__(
+        self,
+        *,
+        due: DueList,
+        ledger: PostLedger,
+        create_post: Callable[[PostStepInput], object],
+        check_post: Callable[[PostStepInput], object],
+        start_posts: Callable[[str], None],
+        expire_approval: Callable[[str], None],
+        clock: Clock,
+    ) -> None:
+        self._due = due
+        self._ledger = ledger
+        self._create_post = create_post
+        self._check_post = check_post
+        self._start_posts = start_posts
+        self._expire_approval = expire_approval
+        self._clock = clock
+
+    def __call__(self) -> int:
+        """Come back to each, and count them; one that cannot be helped now holds up no other.
+
+        Raises:
+            ExceptionGroup: what went wrong; all that is due was tried.
+        """
+        keys = self._due.list(now=self._clock())
+        faults = dict(self._try_each(keys))
+        if faults:
+            # A service shows no more of it than this line, and an error's own text may hold what no log may.
+            which = ", ".join(f"{key.pk} {key.sk} ({type(error).__name__})" for key, error in faults.items())
+            raise ExceptionGroup(
+                f"{len(faults)} of {len(keys)} that are due could not be looked after: {which}", list(faults.values())
+            )
+        return len(keys)
+
+    def _try_each(self, keys: list[Key]) -> Iterator[tuple[Key, Exception]]:
+        for key in keys:
+            try:
+                self._look_after(key)
+            except (Conflict, NotFound):
+                continue  # somebody came back to it, or deleted it, meanwhile
+            except Exception as error:
+                yield key, error
+
+    def _look_after(self, key: Key) -> None:
+        video_id = key.pk.removeprefix("VIDEO#")
+        if not key.sk.startswith("POST#"):
+            self._expire_approval(video_id)
+            return
+        post = self._ledger.get(video_id, key.sk.removeprefix("POST#"))
+        step = PostStepInput(video_id=video_id, post_id=post.target.post_id)
+        if post.state is PostState.PENDING:
+            self._start_posts(video_id)
+        elif post.state in (PostState.CALLING, PostState.IN_DOUBT):
+            self._create_post(step)
+        else:
+            self._check_post(step)
+
+
+def sweep_each(sweeps: Mapping[str, Callable[[], int]]) -> dict[str, int]:
+    """Run every sweep, though one of them fails, and count what each found.
+
+    Raises:
+        ExceptionGroup: what went wrong; all were run.
+    """
+    found: dict[str, int] = {}
+    faults: list[Exception] = []
+    for name, sweep in sweeps.items():
+        try:
+            found[name] = sweep()
+        except Exception as error:
+            faults.append(error)
+    if faults:
+        raise ExceptionGroup(" ".join(str(fault) for fault in faults), faults)
+    return found

@@ -1,0 +1,251 @@
+"""Ask a person before a video is posted, and carry the answer to the machine: once, whoever dies meanwhile.
+
+The answer stands in the table before the machine is told. So a decision is never made twice, and one that the machine
+has not heard is told again: by the sweep, or when the machine asks once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Protocol
+
+from mediaposter.api.caller import Caller
+from mediaposter.api.post_requests import ApprovalRequest, PostEdits
+from mediaposter.errors import AlreadyDecided, Conflict, ErrorCode, NotFound
+from mediaposter.events import VideoEvent
+from mediaposter.library.approvals import Approval, ApprovalBook, Decision, decide
+from mediaposter.library.keys import Scope
+from mediaposter.library.posts import Post, PostLedger, PostState
+from mediaposter.library.table import Change, Create, Delete, Replace
+from mediaposter.library.videos import Stage, Video, VideoLibrary
+from mediaposter.pipeline.plan_posts import plan_posts
+from mediaposter.pipeline.steps import AskInput, Outcome, PostReference, StepResult
+from mediaposter.publishing.targets import PublishTarget
+
+Clock = Callable[[], datetime]
+
+# How often the machine asks for one video: once, unless something breaks.
+ASKS_MAX = 6
+
+_OUTCOME_OF = {
+    Decision.APPROVED: Outcome.APPROVED,
+    Decision.REJECTED: Outcome.REJECTED,
+    Decision.EXPIRED: Outcome.REJECTED,
+}
+
+
+class Signaller(Protocol):
+    """Whatever waits for decisions."""
+
+    def signal(self, task_token: str, result: StepResult) -> None:
+        """Carry an execution on; one that does not wait any more is left as it is."""
+
+
+class AskApproval:
+    """Note what the machine waits on, and tell the owner that something waits."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoLibrary,
+        ledger: PostLedger,
+        approvals: ApprovalBook,
+        signaller: Signaller,
+        send_event: Callable[[VideoEvent], None],
+        clock: Clock,
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._approvals = approvals
+        self._signaller = signaller
+        self._send_event = send_event
+        self._clock = clock
+
+    def __call__(self, step: AskInput) -> None:
+        """Ask, or answer at once when it was decided before the machine came back to ask.
+
+        Raises:
+            Conflict: it is being decided at this moment; asking again finds the answer.
+        """
+        # Whoever told the machine before told another token.
+        approval = self._approvals.note(
+            self._approvals.get(step.video_id), task_token=step.task_token, is_signalled=False
+        )
+        if approval.decision is not Decision.WAITING:
+            tell_machine(approval, approvals=self._approvals, ledger=self._ledger, signaller=self._signaller)
+            return
+        if approval.is_told:
+            return
+        video = self._library.get(step.video_id)
+        self._send_event(
+            VideoEvent(
+                type="video.awaiting_approval",
+                video_id=video.id,
+                owner=video.owner,
+                occurred_at=approval.asked_at,
+                webhook_url=video.webhook_url,
+                expires_at=approval.expires_at,
+            )
+        )
+        self._approvals.note(approval, is_told=True)
+
+
+class DecideApproval:
+    """Take a person's decision, or that of the clock."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoLibrary,
+        ledger: PostLedger,
+        approvals: ApprovalBook,
+        signaller: Signaller,
+        preflight: Callable[[Sequence[PublishTarget]], list[str]],
+        clock: Clock,
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._approvals = approvals
+        self._signaller = signaller
+        self._preflight = preflight
+        self._clock = clock
+
+    def __call__(self, video_id: str, request: ApprovalRequest, *, caller: Caller) -> tuple[Video, list[Post]]:
+        """Decide once: approve, with changed posts or as they are, or reject.
+
+        Raises:
+            NotFound: there is no such video, or nobody asked for a decision.
+            Forbidden: the caller may not publish.
+            AlreadyDecided: there is a decision, or the time for one is over.
+            InvalidRequest: the changed posts would be refused; nothing was decided.
+        """
+        caller.require(Scope.PUBLISH)
+        video = self._library.get(video_id)
+        if not caller.may_see(video.owner):
+            raise NotFound(f"There is no video {video_id}.")
+        approval = self._approvals.get(video_id)
+        now = self._clock()
+        if approval.decision is Decision.WAITING and now >= approval.expires_at:
+            approval = self._decide(video, approval, Decision.EXPIRED, now=now)
+        if approval.decision is not Decision.WAITING:
+            self._tell(approval)
+            raise AlreadyDecided(
+                f"{video_id} is {approval.decision} since {approval.decided_at:%Y-%m-%dT%H:%M:%SZ}; the first decision "
+                "holds. Nothing was changed."
+            )
+        decision = Decision.APPROVED if request.decision == "approve" else Decision.REJECTED
+        edited = None if request.edits is None else self._edit(video, request.edits, now)
+        approval = self._decide(video, approval, decision, now=now, by=caller.owner, edited=edited)
+        self._tell(approval)
+        return self._library.get(video_id), self._ledger.list(video_id)
+
+    def expire(self, video_id: str) -> None:
+        """Reject what nobody decided in time; tell the machine of a decision that it has not heard."""
+        approval = self._approvals.get(video_id)
+        now = self._clock()
+        if approval.decision is Decision.WAITING:
+            if now < approval.expires_at:
+                return
+            try:
+                video = self._library.get(video_id)
+            except NotFound:
+                self._approvals.forget(video_id)
+                return
+            approval = self._decide(video, approval, Decision.EXPIRED, now=now)
+        self._tell(approval)
+
+    def _edit(self, video: Video, edits: PostEdits, now: datetime) -> list[Post]:
+        """Plan the posts anew; without targets of their own the edits are to the words of those there are."""
+        waiting = [post for post in self._ledger.list(video.id) if post.state is PostState.PENDING]
+        if edits.publish:
+            self._preflight(edits.publish)
+            return plan_posts(edits, video, candidates=(), now=now).posts
+        planned = plan_posts(
+            edits.model_copy(update={"publish": [post.target for post in waiting]}), video, candidates=(), now=now
+        )
+        return [post.model_copy(update={"text": new.text}) for post, new in zip(waiting, planned.posts, strict=True)]
+
+    def _decide(
+        self,
+        video: Video,
+        approval: Approval,
+        decision: Decision,
+        *,
+        now: datetime,
+        by: str | None = None,
+        edited: Sequence[Post] | None = None,
+    ) -> Approval:
+        """Write the decision and all that follows from it, all or nothing."""
+        posts = self._ledger.list(video.id)
+        changes: list[Change] = [decide(approval, decision, now=now, by=by)]
+        if decision is Decision.APPROVED:
+            stage = Stage.PUBLISHING
+            changes += [] if edited is None else _replace_posts(posts, edited)
+        else:
+            stage = Stage.DONE
+            changes += [_cancel(post, decision, now) for post in posts if post.state is PostState.PENDING]
+        if video.stage is Stage.AWAITING_APPROVAL:
+            since = now if stage is Stage.PUBLISHING else None
+            self._library.advance_with(video, stage, now=now, together=changes, publishing_since=since)
+        elif decision is Decision.EXPIRED:
+            # Its execution broke off and closed it: the question alone is left.
+            self._approvals.commit(changes[0])
+        else:
+            raise AlreadyDecided(
+                f"{video.id} waits for no decision any more: it is {video.stage}. Nothing was changed."
+            )
+        return self._approvals.get(video.id)
+
+    def _tell(self, approval: Approval) -> None:
+        tell_machine(approval, approvals=self._approvals, ledger=self._ledger, signaller=self._signaller)
+
+
+def tell_machine(approval: Approval, *, approvals: ApprovalBook, ledger: PostLedger, signaller: Signaller) -> None:
+    """Tell the machine what was decided, unless it heard it; telling it twice does no harm.
+
+    A machine that has not asked yet is answered when it asks.
+    """
+    if approval.is_signalled:
+        return
+    if approval.task_token is not None:
+        posts = tuple(
+            PostReference(video_id=post.video_id, post_id=post.target.post_id)
+            for post in ledger.list(approval.video_id)
+        )
+        outcome = _OUTCOME_OF[approval.decision]
+        signaller.signal(
+            approval.task_token, StepResult(outcome=outcome, posts=posts if outcome is Outcome.APPROVED else ())
+        )
+    # In a conflict somebody else told it, or the machine asks just now; what it has not heard the sweep tells.
+    with suppress(Conflict):
+        approvals.note(approval, is_signalled=True)
+
+
+def _replace_posts(posts: Sequence[Post], edited: Sequence[Post]) -> list[Change]:
+    """Put other posts in the place of those that wait."""
+    waiting = {post.key: post for post in posts if post.state is PostState.PENDING}
+    changes: list[Change] = []
+    for post in edited:
+        before = waiting.pop(post.key, None)
+        if before is None:
+            changes.append(Create(post))
+        else:
+            replacement = post.model_copy(update={"version": before.version + 1})
+            changes.append(Replace(replacement, before.version, {"state": [PostState.PENDING]}))
+    return changes + [Delete(post.key, post.version) for post in waiting.values()]
+
+
+def _cancel(post: Post, decision: Decision, now: datetime) -> Change:
+    reason = "It was rejected." if decision is Decision.REJECTED else "Nobody approved it in time."
+    cancelled = post.model_copy(
+        update={
+            "state": PostState.CANCELLED,
+            "error_code": ErrorCode.CANCELLED,
+            "error_message": f"{reason} Nothing was posted.",
+            "version": post.version + 1,
+            "updated_at": now,
+        }
+    )
+    return Replace(cancelled, post.version, {"state": [PostState.PENDING]})

@@ -1,0 +1,49 @@
+"""Answer how posts stand, to whoever may see them."""
+
+from __future__ import annotations
+
+from mediaposter.api.caller import Caller
+from mediaposter.api.queries import ScheduleQuery
+from mediaposter.errors import NotFound
+from mediaposter.library.approvals import Approval, ApprovalBook
+from mediaposter.library.posts import Post, PostLedger, SchedulePage
+from mediaposter.library.videos import Video, VideoLibrary
+
+
+class ReadPosts:
+    """The questions a caller may ask about posts."""
+
+    def __init__(self, *, library: VideoLibrary, ledger: PostLedger, approvals: ApprovalBook) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._approvals = approvals
+
+    def list_posts(self, video_id: str, *, caller: Caller) -> list[Post]:
+        """List the posts of a video.
+
+        Raises:
+            NotFound: there is no such video of this caller.
+        """
+        if not caller.may_see(self._library.get(video_id).owner):
+            raise NotFound(f"There is no video {video_id}.")
+        return self._ledger.list(video_id)
+
+    def list_schedules(self, query: ScheduleQuery, *, caller: Caller) -> SchedulePage:
+        """List a page of the caller's posts that wait for their time.
+
+        Raises:
+            NotFound: the caller may not see the owner that was asked for.
+        """
+        owner = query.owner or caller.owner
+        if not caller.may_see(owner):
+            raise NotFound(f"There is no owner {owner}.", what="owner")
+        return self._ledger.list_schedules(owner, limit=query.limit, after=query.after)
+
+    def find_approval(self, video: Video) -> Approval | None:
+        """Read whether a video may be posted, if anybody was asked; where nobody is to be, nothing is read."""
+        if video.approval_hours is None:
+            return None
+        try:
+            return self._approvals.get(video.id)
+        except NotFound:
+            return None  # it is not kept yet

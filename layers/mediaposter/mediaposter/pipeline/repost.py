@@ -1,0 +1,209 @@
+"""Post a kept video again: what failed, to more accounts, or what a person says was never posted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from mediaposter.api.caller import Caller
+from mediaposter.api.post_requests import PublishAgainRequest, ResolveRequest
+from mediaposter.errors import AlreadyDecided, Conflict, InvalidRequest, NotFound, NotStarted
+from mediaposter.events import PostEvent
+from mediaposter.library.keys import Scope
+from mediaposter.library.posts import STATES_FOR_A_PERSON, Post, PostLedger, PostState
+from mediaposter.library.table import Change, Create, Key, Replace
+from mediaposter.library.videos import Stage, Video, VideoLibrary
+from mediaposter.pipeline.look import SWEEP_GRACE
+from mediaposter.pipeline.plan_posts import plan_posts
+from mediaposter.pipeline.steps import PostReference
+from mediaposter.pipeline.track import tell_end
+from mediaposter.publishing.targets import PublishTarget
+
+Clock = Callable[[], datetime]
+# What a caller may send again without a person's word: it certainly is not public.
+STATES_TO_REPEAT = (PostState.FAILED, PostState.CANCELLED)
+
+
+class PostingWorkflow(Protocol):
+    """Whatever carries the posts of a kept video through their steps."""
+
+    def start_posting(self, video_id: str, run: int, posts: Sequence[PostReference]) -> None:
+        """Start one more execution for these posts; repeating it changes nothing. Raises NotStarted."""
+
+
+class RepeatPosts:
+    """Post a kept video once more, without rendering it again."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoLibrary,
+        ledger: PostLedger,
+        workflow: PostingWorkflow,
+        preflight: Callable[[Sequence[PublishTarget]], list[str]],
+        send_event: Callable[[PostEvent], None],
+        clock: Clock,
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._workflow = workflow
+        self._preflight = preflight
+        self._send_event = send_event
+        self._clock = clock
+
+    def __call__(self, video_id: str, request: PublishAgainRequest, *, caller: Caller) -> tuple[Video, list[Post]]:
+        """Post to these targets, or where it failed; what is public or may be is never sent again.
+
+        Raises:
+            Forbidden: the caller may not publish.
+            NotFound: there is no such video.
+            AlreadyDecided: it is not kept, it is being posted, or an account has it or may have it.
+            InvalidRequest: a target would be refused, or there is nothing to send.
+            NotStarted: the posts wait in the ledger; asking again starts them.
+        """
+        video = self._find(video_id, caller)
+        known = {post.key: post for post in self._ledger.list(video_id)}
+        now = self._clock()
+        if video.stage is Stage.PUBLISHING and video.posting_run:
+            return self._start_again(video, known, request, now)
+        if video.stage is not Stage.DONE or video.stored is None:
+            raise AlreadyDecided(
+                f"{video_id} is {video.status} at {video.stage}: it is posted again only when it is kept and nothing "
+                "of it is being posted. Nothing was changed."
+            )
+        if request.publish:
+            self._preflight(request.publish)
+            wanted = plan_posts(request, video, candidates=(), now=now).posts
+            _refuse_what_may_be_public(wanted, known)
+        else:
+            failed = [post for post in known.values() if post.state is PostState.FAILED]
+            if not failed:
+                raise InvalidRequest(
+                    "None of its posts failed: name the targets in publish.", param="publish", code="nothing_to_post"
+                )
+            wanted = [_begin_anew(post) for post in failed]
+        return self._post(video, wanted, known, now)
+
+    def resolve(
+        self, video_id: str, post_id: str, request: ResolveRequest, *, caller: Caller
+    ) -> tuple[Video, list[Post]]:
+        """Take a person's word for what became of a post nobody could find.
+
+        Raises:
+            Forbidden: the caller may not publish.
+            NotFound: there is no such post.
+            AlreadyDecided: it is not one that a person is asked about, or the video is being posted.
+            NotStarted: the post waits in the ledger; asking for its posts again starts it.
+        """
+        video = self._find(video_id, caller)
+        post = self._ledger.get(video_id, post_id)
+        now = self._clock()
+        if post.state not in STATES_FOR_A_PERSON:
+            raise AlreadyDecided(
+                f"The post on {post.target.platform} is {post.state}: only one that is parked or unknown waits for a "
+                "person's word. Nothing was changed."
+            )
+        if request.outcome == "posted":
+            posted = self._ledger.advance(
+                post, PostState.PUBLISHED, now=now, public_url=request.url, error_code=None, error_message=None
+            )
+            tell_end(self._library, self._ledger, posted, send_event=self._send_event)
+            return video, self._ledger.list(video_id)
+        if video.stage is not Stage.DONE:
+            raise AlreadyDecided(f"{video_id} is {video.stage}: try again when it is done. Nothing was changed.")
+        # The copy that was judged, and no later one: another request may have said meanwhile that it is public.
+        return self._post(video, [_begin_anew(post)], {post.key: post}, now)
+
+    def start_left_over(self, video_id: str) -> None:
+        """Start the posts that an earlier request wrote down and did not start; none that runs is started twice.
+
+        Raises:
+            NotFound: the video was deleted since.
+            NotStarted: asking again is safe.
+        """
+        video = self._library.get(video_id)
+        posts = [post for post in self._ledger.list(video_id) if post.state is PostState.PENDING]
+        if video.stage is Stage.PUBLISHING and video.posting_run and posts:
+            self._start(video, posts)
+
+    def _find(self, video_id: str, caller: Caller) -> Video:
+        caller.require(Scope.PUBLISH)
+        video = self._library.get(video_id)
+        if not caller.may_see(video.owner):
+            raise NotFound(f"There is no video {video_id}.")
+        return video
+
+    def _post(
+        self, video: Video, wanted: Sequence[Post], known: Mapping[Key, Post], now: datetime
+    ) -> tuple[Video, list[Post]]:
+        """Write down what is to be sent, all or nothing, then start what sends it."""
+        changes: list[Change] = []
+        for post in wanted:
+            # Should nothing start it, the sweep does.
+            planned = post.model_copy(update={"updated_at": now, "due_at": now + SWEEP_GRACE})
+            before = known.get(post.key)
+            if before is None:
+                changes.append(Create(planned))
+            else:
+                anew = planned.model_copy(update={"version": before.version + 1})
+                changes.append(Replace(anew, before.version, {"state": [before.state]}))
+        try:
+            video = self._library.advance_with(
+                video,
+                Stage.PUBLISHING,
+                now=now,
+                together=changes,
+                posting_run=video.posting_run + 1,
+                publishing_since=now,
+            )
+        except Conflict as error:
+            raise AlreadyDecided(f"{video.id} is being posted or changed just now. Nothing was changed.") from error
+        self._start(video, wanted)
+        return video, self._ledger.list(video.id)
+
+    def _start(self, video: Video, posts: Sequence[Post]) -> None:
+        references = [PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts]
+        try:
+            self._workflow.start_posting(video.id, video.posting_run, references)
+        except NotStarted as error:
+            raise NotStarted(
+                f"The posts of {video.id} are written down, and their execution could not be started. Nothing was "
+                "sent. Ask for its posts again, without naming any; or wait, they are started in some minutes."
+            ) from error
+
+    def _start_again(
+        self, video: Video, known: Mapping[Key, Post], request: PublishAgainRequest, now: datetime
+    ) -> tuple[Video, list[Post]]:
+        """Start what an earlier request wrote down, in case it died before it could; what runs is left as it is."""
+        waiting = {key: (post.target, post.text) for key, post in known.items() if post.state is PostState.PENDING}
+        wanted = plan_posts(request, video, candidates=(), now=now).posts
+        if any(waiting.get(post.key) != (post.target, post.text) for post in wanted):
+            raise AlreadyDecided(f"{video.id} is being posted: name more targets when it is done. Nothing was changed.")
+        self.start_left_over(video.id)
+        return video, list(known.values())
+
+
+def _begin_anew(post: Post) -> Post:
+    """Give a post as it was planned, for a try of its own: a new upload, which tells it from the one before."""
+    return Post(
+        video_id=post.video_id,
+        owner=post.owner,
+        target=post.target,
+        text=post.text,
+        delivery=post.delivery,
+        created_at=post.created_at,
+        updated_at=post.updated_at,
+    )
+
+
+def _refuse_what_may_be_public(wanted: Sequence[Post], known: Mapping[Key, Post]) -> None:
+    for index, post in enumerate(wanted):
+        before = known.get(post.key)
+        if before is not None and before.state not in STATES_TO_REPEAT:
+            raise InvalidRequest(
+                f"publish[{index}]: the post on {post.target.platform} account {post.target.account_id} is "
+                f"{before.state}; an account takes a video once. Nothing was changed.",
+                param=f"publish[{index}].account_id",
+                code="already_posted",
+            )

@@ -1,0 +1,285 @@
+"""What Blotato's API v2 answers, read as leniently as its meaning allows (help.blotato.com, rest-api-reference)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
+
+from mediaposter.publishing.publisher_interface import (
+    Account,
+    Board,
+    ListedPost,
+    Page,
+    PostReport,
+    PostStatus,
+    Schedule,
+    User,
+)
+
+_KNOWN_STATUSES = frozenset(PostStatus)
+
+
+def _read_number(value: object) -> object:
+    # Ids are numbers that are written as text.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _read_absent_text(value: object) -> object:
+    return "" if value is None else value
+
+
+def _read_absent_list(value: object) -> object:
+    return () if value is None else value
+
+
+def _read_status(value: object) -> object:
+    # A word we do not know is not an end: ask again, under the caller's deadline.
+    return value if value in _KNOWN_STATUSES or not isinstance(value, str) else PostStatus.IN_PROGRESS
+
+
+Id = Annotated[str, BeforeValidator(_read_number), Field(min_length=1)]
+Text = Annotated[str, BeforeValidator(_read_absent_text)]
+Urls = Annotated[tuple[str, ...], BeforeValidator(_read_absent_list)]
+Status = Annotated[PostStatus, BeforeValidator(_read_status)]
+
+
+class Reply(BaseModel):
+    """What any answer is: camelCase, with fields to come.
+
+    An answer may hold the API key or a presigned URL, so no error shows it.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+
+class Upload(Reply):
+    """Where the bytes of a file are put, and where they will be read."""
+
+    presigned_url: str
+    public_url: str
+
+
+class Media(Reply):
+    """Where a copy that Blotato made will be read."""
+
+    url: str
+
+
+class Accepted(Reply):
+    """A post that was taken: with a time when it is scheduled."""
+
+    post_submission_id: Id
+    scheduled_time: datetime | None = None
+
+    def to_report(self) -> PostReport:
+        """Give it as the pipeline knows it."""
+        return PostReport(
+            submission_id=self.post_submission_id,
+            status=PostStatus.SCHEDULED if self.scheduled_time else PostStatus.IN_PROGRESS,
+            scheduled_time=self.scheduled_time,
+        )
+
+
+class PostState(Reply):
+    """How a post stands."""
+
+    status: Status
+    public_url: str | None = None
+    error_message: str | None = None
+    scheduled_time: datetime | None = None
+
+    def to_report(self, submission_id: str) -> PostReport:
+        """Give it as the pipeline knows it."""
+        return PostReport(submission_id=submission_id, **dict(self))
+
+
+class Refusal(Reply):
+    """Why not."""
+
+    message: str = ""
+
+
+class Whoever(Reply):
+    """Whom the key belongs to; the answer holds the key too, which is not read."""
+
+    id: Id
+    subscription_status: str | None = None
+
+    def to_user(self) -> User:
+        """Give it as the library's users know it."""
+        return User(user_id=self.id, subscription_status=self.subscription_status)
+
+
+class ConnectedAccount(Reply):
+    """An account of a network."""
+
+    id: Id
+    platform: str
+    fullname: Text = ""
+    username: Text = ""
+
+    def to_account(self) -> Account:
+        """Give it as the pipeline knows it."""
+        return Account(account_id=self.id, platform=self.platform, name=self.username or self.fullname)
+
+
+class Below(Reply):
+    """A page, a playlist or a board below an account."""
+
+    id: Id
+    name: Text = ""
+
+    def to_page(self, account_id: str) -> Page:
+        """Give a page or a playlist as the pipeline knows it."""
+        return Page(page_id=self.id, account_id=account_id, name=self.name)
+
+    def to_board(self, account_id: str) -> Board:
+        """Give a board as the pipeline knows it."""
+        return Board(board_id=self.id, account_id=account_id, name=self.name)
+
+
+class AccountsReply(Reply):
+    """The accounts: all of them are read, or none, for one that is missing counts as gone."""
+
+    items: tuple[ConnectedAccount, ...]
+
+
+class BelowReply(Reply):
+    """What lies below an account: all of it is read, or nothing."""
+
+    items: tuple[Below, ...]
+
+
+class ListPage(Reply):
+    """One page of a long list, its items not read yet; the next page begins at `cursor`."""
+
+    items: tuple[JsonValue, ...]
+    cursor: str | None = None
+
+
+class _ListedState(Reply):
+    type: Status = PostStatus.IN_PROGRESS
+    post_url: str | None = None
+    error_message: str | None = None
+
+
+class ListedItem(Reply):
+    """An item of GET /posts."""
+
+    id: Id
+    post_time: AwareDatetime
+    platform: str
+    text: Text = ""
+    media_urls: Urls = ()
+    state: _ListedState
+
+    def to_listed_post(self) -> ListedPost:
+        """Give it as the pipeline knows it."""
+        return ListedPost(
+            listed_id=self.id,
+            post_time=self.post_time,
+            platform=self.platform,
+            text=self.text,
+            media_urls=self.media_urls,
+            status=self.state.type,
+            public_url=self.state.post_url,
+            error_message=self.state.error_message,
+        )
+
+
+class _DraftContent(Reply):
+    text: Text = ""
+    media_urls: Urls = ()
+    platform: str = ""
+
+
+class _DraftTarget(Reply):
+    target_type: str = ""
+
+
+class _Draft(Reply):
+    account_id: Id | None = None
+    content: _DraftContent
+    target: _DraftTarget | None = None
+
+
+class _ScheduledAccount(Reply):
+    id: Id
+
+
+class ScheduledItem(Reply):
+    """An item of GET /schedules; its `account` is null once that is disconnected, and the draft still names it."""
+
+    id: Id
+    scheduled_at: AwareDatetime
+    account: _ScheduledAccount | None = None
+    draft: _Draft
+
+    def to_schedule(self) -> Schedule:
+        """Give it as the pipeline knows it."""
+        content = self.draft.content
+        named = self.draft.account_id or (self.account.id if self.account else None)
+        return Schedule(
+            schedule_id=self.id,
+            scheduled_time=self.scheduled_at,
+            account_id=named,
+            platform=content.platform or (self.draft.target.target_type if self.draft.target else ""),
+            text=content.text,
+            media_urls=content.media_urls,
+        )
+
+
+class _KeptSchedule(Reply):
+    draft: dict[str, JsonValue] = Field(min_length=1)
+
+
+class ScheduleReply(Reply):
+    """The answer to GET /schedules/{id}: its draft stays as it was given, for PATCH replaces the draft whole."""
+
+    schedule: _KeptSchedule
+
+
+def write_time(time: datetime) -> str:
+    """Write a time as Blotato's pages do, `2026-12-01T15:00:00.000Z`.
+
+    Raises:
+        ValueError: it has no offset from UTC, so that it could be any hour.
+    """
+    if time.utcoffset() is None:
+        raise ValueError("a time needs its offset from UTC, as 2026-12-01T15:00:00Z has")
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def write_when(scheduled_time: datetime | None, *, next_free_slot: bool) -> dict[str, object]:
+    """Write when a post goes out; which of the two would win, Blotato's pages tell differently.
+
+    Raises:
+        ValueError: it is given both, or a time without its offset from UTC.
+    """
+    if scheduled_time is not None and next_free_slot:
+        raise ValueError("a post has a scheduled_time or takes the next_free_slot, not both")
+    if scheduled_time is not None:
+        return {"scheduledTime": write_time(scheduled_time)}
+    return {"useNextFreeSlot": True} if next_free_slot else {}
+
+
+def read_wait_seconds(header: str, message: str) -> float:
+    """Find how long to wait: Blotato says it in the message, a proxy in front of it in the header."""
+    if header.isascii() and header.isdigit():
+        return float(header)
+    found = re.search(r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|sec|seconds?|m|min|minutes?)\b", message, re.IGNORECASE)
+    if found is None:
+        return 60.0  # the limits are per minute
+    unit = found[2].lower()
+    factor = 0.001 if unit.startswith(("ms", "milli")) else 60.0 if unit.startswith("m") else 1.0
+    return float(found[1]) * factor

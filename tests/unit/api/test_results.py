@@ -1,0 +1,122 @@
+"""What became of the rows of a file, as JSONL and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaposter.api.results import ResultRow, write_csv, write_jsonl
+from mediaposter.api.rows import RowError
+
+DONE = ResultRow(
+    row=1,
+    id="a-1",
+    status="completed",
+    video_id="video_1",
+    mp4_url="https://example.com/video.mp4?a=1&b=2",
+    post_urls=("https://x.com/1", "https://instagram.com/2"),
+)
+REFUSED = ResultRow(
+    row=2, status="refused", error=RowError(code="invalid_value", message='prompt: "a", b.', param="prompt")
+)
+
+
+def read_back(*rows: ResultRow) -> list[dict[str, str]]:
+    text = b"".join(write_csv(rows)).decode()
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+
+
+def test_jsonl_has_an_object_with_every_field_for_each_row() -> None:
+    lines = [json.loads(line) for line in write_jsonl([DONE, REFUSED])]
+
+    assert lines[0] == {
+        "row": 1,
+        "id": "a-1",
+        "status": "completed",
+        "video_id": "video_1",
+        "mp4_url": "https://example.com/video.mp4?a=1&b=2",
+        "post_urls": ["https://x.com/1", "https://instagram.com/2"],
+        "error": None,
+    }
+    assert lines[1]["error"] == {"code": "invalid_value", "message": 'prompt: "a", b.', "param": "prompt"}
+
+
+def test_a_line_of_jsonl_is_one_line() -> None:
+    (line,) = write_jsonl([DONE.model_copy(update={"id": "a\r\nb"})])
+
+    assert line.endswith(b"}\n")
+    assert line.count(b"\n") == 1
+
+
+def test_csv_has_a_header_and_a_line_for_each_row() -> None:
+    assert b"".join(write_csv([DONE, REFUSED])) == (
+        b"row,id,status,video_id,mp4_url,post_urls,error_code,error_message,error_param\r\n"
+        b"1,a-1,completed,video_1,https://example.com/video.mp4?a=1&b=2,"
+        b"https://x.com/1|https://instagram.com/2,,,\r\n"
+        b'2,,refused,,,,invalid_value,"prompt: ""a"", b.",prompt\r\n'
+    )
+
+
+def test_a_csv_of_no_rows_has_its_header() -> None:
+    assert len(list(write_csv([]))) == 1
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "column", ["id", "video_id", "mp4_url", "post_urls", "error_code", "error_message", "error_param"]
+)
+def test_a_cell_that_would_be_a_formula_begins_with_an_apostrophe(column: str, text: str) -> None:
+    parts = {"code": "a", "message": "b", "param": "c"}
+    if column.startswith("error_"):
+        changes: dict[str, object] = {"error": RowError(**{**parts, column.removeprefix("error_"): text})}
+    else:
+        changes = {column: (text,) if column == "post_urls" else text}
+
+    (cells,) = read_back(DONE.model_copy(update=changes))
+
+    assert cells[column] == f"'{text}"
+
+
+def test_a_separator_within_a_url_is_percent_encoded() -> None:
+    (cells,) = read_back(DONE.model_copy(update={"post_urls": ("https://x.com/a|b", "https://x.com/c")}))
+
+    assert cells["post_urls"].split("|") == ["https://x.com/a%7Cb", "https://x.com/c"]
+
+
+@given(row_id=st.text(), message=st.text())
+def test_a_csv_of_results_reads_back_as_it_was(row_id: str, message: str) -> None:
+    (cells,) = read_back(
+        ResultRow(row=7, id=row_id, status="failed", error=RowError(code="a", message=message, param=None))
+    )
+
+    assert cells["row"] == "7"
+    assert cells["id"] in {row_id, f"'{row_id}"}
+    assert cells["error_message"] in {message, f"'{message}"}
+    assert cells["error_param"] == ""
+
+
+@pytest.mark.parametrize("write", [write_csv, write_jsonl])
+def test_results_are_written_while_they_come(write: object) -> None:
+    taken = []
+
+    def come() -> Iterator[ResultRow]:
+        for row in (DONE, REFUSED):
+            taken.append(row.row)
+            yield row
+
+    lines = write_csv(come()) if write is write_csv else write_jsonl(come())
+    if write is write_csv:
+        next(lines)
+    next(lines)
+
+    assert taken == [1]
+
+
+def test_a_result_shown_in_a_log_has_no_url_of_the_video() -> None:
+    assert "example.com" not in repr(DONE)

@@ -1,0 +1,814 @@
+"""Files of requests: JSON, JSONL and CSV, what is refused in them, and that they are read as they come."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import io
+import itertools
+import json
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaposter.ai.catalog import PROMPT_MAX_CHARACTERS
+from mediaposter.api.columns import HeaderError
+from mediaposter.api.records import FILE_MAX_BYTES, ROW_MAX_BYTES, read_records
+from mediaposter.api.requests import TARGETS, CreateVideoRequest, parse_create_video
+from mediaposter.api.rows import (
+    REQUEST_MAX_BYTES,
+    ROW_ID_MAX_CHARACTERS,
+    ROWS_MAX,
+    Row,
+    RowError,
+    read_csv,
+    read_json,
+    read_jsonl,
+)
+from mediaposter.errors import InvalidRequest
+
+PROMPT = "A red kite over the sea"
+BOM = b"\xef\xbb\xbf"
+BOTH = pytest.mark.parametrize("read", [read_csv, read_jsonl])
+Read = Callable[[Iterable[bytes]], Iterator[Row]]
+
+
+def rows_of_csv(*lines: str) -> list[Row]:
+    return list(read_csv(["\n".join(lines).encode()]))
+
+
+def rows_of_jsonl(*lines: object) -> list[Row]:
+    return list(read_jsonl(["\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines).encode()]))
+
+
+def request_of(row: Row) -> CreateVideoRequest:
+    assert row.error is None
+    assert row.request is not None
+    return row.request
+
+
+def error_of(row: Row) -> RowError:
+    assert row.request is None
+    assert row.error is not None
+    return row.error
+
+
+def prompts_of(rows: Iterable[Row]) -> list[str | None]:
+    return [None if row.request is None else row.request.prompt for row in rows]
+
+
+def refusal_of(read: Callable[[], object]) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as refusal:
+        read()
+    return refusal.value
+
+
+def refusal_of_file(read: Read, content: bytes) -> InvalidRequest:
+    return refusal_of(lambda: next(read([content])))
+
+
+def refusal_of_header(header: str) -> HeaderError:
+    with pytest.raises(HeaderError) as refusal:
+        next(read_csv([f"{header}\n".encode()]))
+    return refusal.value
+
+
+class Outcome(NamedTuple):
+    """All that a file comes to: its rows, and how it was refused if it was."""
+
+    rows: list[Row]
+    refusal: tuple[str, str | None, str] | None
+
+
+def read_all(read: Read, chunks: Iterable[bytes]) -> Outcome:
+    rows = []
+    try:
+        for row in read(chunks):
+            rows.append(row)  # noqa: PERF402 (what was given before a refusal counts)
+    except InvalidRequest as refusal:
+        return Outcome(rows, (refusal.message, refusal.param, refusal.code))
+    return Outcome(rows, None)
+
+
+def zip_of(*names: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name in names:
+            archive.writestr(name, "prompt\nkite\n")
+    return content.getvalue()
+
+
+# What is no text
+
+
+FOREIGN = [
+    pytest.param(zip_of("rows.csv"), "a zip archive", id="zip"),
+    pytest.param(zip_of(), "a zip archive", id="empty zip"),
+    pytest.param(zip_of("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook", id="xlsx of Excel"),
+    pytest.param(zip_of("docProps/app.xml", "xl/workbook.xml"), "an Excel workbook", id="xlsx of openpyxl"),
+    pytest.param(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "an old Excel workbook", id="xls"),
+    pytest.param(gzip.compress(b"prompt\nkite\n"), "a gzip archive", id="gzip"),
+    pytest.param(b"\x28\xb5\x2f\xfd" + bytes(100), "a Zstandard archive", id="zstd"),
+    pytest.param(b"%PDF-1.7\n", "a PDF", id="pdf"),
+    pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(100), "a PNG picture", id="png"),
+    pytest.param(b"\xff\xd8\xff\xe0" + bytes(100), "a JPEG picture", id="jpeg"),
+    pytest.param(b"RIFF\x10\0\0\0WEBPVP8 ", "a WebP picture", id="webp"),
+    pytest.param(b"GIF89a" + bytes(100), "a GIF picture", id="gif"),
+    pytest.param(b"\0\0\0\x18ftypmp42", "a video", id="mp4"),
+]
+
+
+@pytest.mark.parametrize(("content", "kind"), FOREIGN)
+@BOTH
+def test_another_kind_of_file_is_named(read: Read, content: bytes, kind: str) -> None:
+    refusal = refusal_of_file(read, content)
+
+    assert refusal.message.startswith(f"The file is {kind}")
+    assert refusal.code == "unsupported_file"
+
+
+@pytest.mark.parametrize(("content", "kind"), FOREIGN)
+def test_another_kind_of_file_is_named_where_one_request_should_be(content: bytes, kind: str) -> None:
+    assert refusal_of(lambda: read_json(content)).message.startswith(f"The file is {kind}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@BOTH
+def test_wide_encodings_are_named(read: Read, encoding: str) -> None:
+    refusal = refusal_of_file(read, "prompt\nkite\n".encode(encoding))
+
+    assert f"The file is {encoding[:6].upper()}" in refusal.message
+    assert refusal.code == "invalid_encoding"
+
+
+def test_utf_16_is_named_in_one_request_though_pythons_json_would_read_it() -> None:
+    content = json.dumps({"prompt": PROMPT}).encode("utf-16")
+
+    assert "UTF-16" in refusal_of(lambda: read_json(content)).message
+
+
+def test_latin_1_is_named_of_the_row_that_shows_it() -> None:
+    rows = list(read_csv(["prompt\nkite\nStraße\nsea\n".encode("latin-1")]))
+
+    assert prompts_of(rows) == ["kite", None, "sea"]
+    assert error_of(rows[1]).code == "invalid_encoding"
+    assert "byte 5 of it is 0xDF. It may be Latin-1" in error_of(rows[1]).message
+
+
+def test_latin_1_in_the_header_refuses_the_file() -> None:
+    refusal = refusal_of_file(read_csv, "prompt,metadata.straße\n".encode("latin-1"))
+
+    assert isinstance(refusal, HeaderError)
+    assert refusal.message.startswith("The header is not UTF-8")
+
+
+@BOTH
+def test_null_bytes_are_an_error_of_their_row(read: Read) -> None:
+    lines = [b"prompt", b"kite", b"ki\0te", b"sea"] if read is read_csv else [b'{"prompt":"kite"}', b"\0", b"{}"]
+    errors = [row.error for row in read([b"\n".join(lines)])]
+
+    assert errors[0] is None
+    assert errors[1] is not None
+    assert errors[1].code == "invalid_encoding"
+    assert "null bytes" in errors[1].message
+
+
+@pytest.mark.parametrize("content", [b"", BOM], ids=["nothing", "a mark alone"])
+@BOTH
+def test_an_empty_file_is_refused(read: Read, content: bytes) -> None:
+    assert refusal_of_file(read, content).message == "The file is empty."
+    assert refusal_of(lambda: read_json(content)).message == "The file is empty."
+    assert refusal_of(lambda: next(read([]))).code == "empty_file"
+
+
+@pytest.mark.parametrize("content", [b"prompt", b"prompt\n", b"prompt\n\n  \n", b"\n\n"])
+def test_a_csv_without_rows_is_refused(content: bytes) -> None:
+    assert refusal_of_file(read_csv, content).message == "The file has no rows."
+
+
+def test_a_jsonl_without_rows_is_refused() -> None:
+    assert refusal_of_file(read_jsonl, b"\n \r\n\t\n").message == "The file has no rows."
+
+
+# Lines
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("bom", [b"", BOM], ids=["bare", "bom"])
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_lines_end_in_any_of_three_ways(end: str, bom: bytes, is_ended: bool) -> None:
+    last = end if is_ended else ""
+    of_csv = bom + end.join(["prompt,model", "kite,a", '"two\nlines",b', "sea,c"]).encode() + last.encode()
+    of_jsonl = bom + end.join(['{"prompt":"kite"}', '{"prompt":"sea"}']).encode() + last.encode()
+
+    rows = list(read_csv([of_csv]))
+
+    assert prompts_of(rows) == ["kite", "two\nlines", "sea"]
+    assert [(row.number, row.line) for row in rows] == [(1, 2), (2, 3), (3, 5)]
+    assert [(row.number, row.line) for row in read_jsonl([of_jsonl])] == [(1, 1), (2, 2)]
+
+
+def test_blank_rows_count_and_are_passed_over() -> None:
+    of_csv = rows_of_csv("", "prompt,model", "", "kite,", ",", "  ", "sea,")
+    of_jsonl = rows_of_jsonl("", {"prompt": "kite"}, " \t", {"prompt": "sea"})
+
+    assert [(row.number, row.line) for row in of_csv] == [(2, 4), (5, 7)]
+    assert prompts_of(of_csv) == prompts_of(of_jsonl) == ["kite", "sea"]
+    assert [(row.number, row.line) for row in of_jsonl] == [(2, 2), (4, 4)]
+
+
+# One request
+
+
+def test_a_file_of_one_request_is_read_as_the_body_of_a_post() -> None:
+    fields = {"prompt": PROMPT, "seconds": "8", "publish": [{"platform": "twitter", "account_id": "101"}]}
+    content = json.dumps(fields, indent=1).encode()
+
+    assert read_json(BOM + content) == parse_create_video(content, "application/json")
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        (b"prompt: kite", "invalid_json", "The file is not valid JSON."),
+        (b"[]", "invalid_json", "The file must be a JSON object."),
+        (b'{"prompt":"a","prompt":"b"}', "duplicate_field", "The file has 'prompt' twice."),
+        (b"\xe4", "invalid_encoding", "The file is not UTF-8: byte 1 of it is 0xE4."),
+        (b'{"prompt":"a\0"}', "invalid_encoding", "The file has null bytes, which are no text."),
+        (b'{"promt":"a"}', "missing_required_parameter", "prompt: Field required."),
+        (bytes(REQUEST_MAX_BYTES + 1), "request_too_large", "The file has 6262145 bytes"),
+    ],
+)
+def test_a_file_that_is_no_request_is_refused(content: bytes, code: str, message: str) -> None:
+    refusal = refusal_of(lambda: read_json(content))
+
+    assert refusal.code == code
+    assert refusal.message.startswith(message)
+
+
+# JSONL
+
+
+def test_a_line_is_a_request_and_its_id() -> None:
+    first, second, third = rows_of_jsonl(
+        {"prompt": "kite", "seconds": 8, "id": "a-1"}, {"id": 7, "prompt": "sea"}, {"prompt": "sky"}
+    )
+
+    assert first == Row(1, CreateVideoRequest(prompt="kite", seconds=8), "a-1", None, 1)
+    assert second.row_id == "7"
+    assert third.row_id is None
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "param"),
+    [
+        ("kite", "invalid_json", None),
+        ('{"prompt":"kite"', "invalid_json", None),
+        ("[" * 100_000, "invalid_json", None),
+        ("[]", "invalid_json", None),
+        ("null", "invalid_json", None),
+        ('{"prompt":"a","model":"b","model":"c"}', "duplicate_field", "model"),
+        ('{"prompt":"a","provider_options":{"x":1,"x":2}}', "duplicate_field", "x"),
+        ("{}", "missing_required_parameter", "prompt"),
+        ('{"prompt":"a","promt":"b"}', "unknown_parameter", "promt"),
+        ('{"prompt":"a","\\ud800":"b"}', "invalid_value", None),
+        ('{"prompt":"\\ud800"}', "invalid_value", "prompt"),
+        ('{"prompt":"\\u0000a"}', "invalid_value", "prompt"),
+        ('{"prompt":"a","seconds":1e400}', "invalid_value", "seconds"),
+        ('{"prompt":"a","input_reference":"http://a"}', "invalid_value", "input_reference"),
+        (
+            '{"prompt":"a","publish":[{"platform":"twitter","account_id":"!"}]}',
+            "invalid_value",
+            "publish[0].account_id",
+        ),
+        (json.dumps({"prompt": "a" * (PROMPT_MAX_CHARACTERS + 1)}), "invalid_value", "prompt"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_said_of_it_alone(line: str, code: str, param: str | None) -> None:
+    before, wrong, after = rows_of_jsonl({"prompt": "kite"}, line, {"prompt": "sea"})
+
+    assert prompts_of([before, after]) == ["kite", "sea"]
+    assert (error_of(wrong).code, error_of(wrong).param) == (code, param)
+    assert (wrong.number, wrong.line) == (2, 2)
+
+
+# Ids
+
+
+@pytest.mark.parametrize(
+    "value", ["", "a" * (ROW_ID_MAX_CHARACTERS + 1), "a\nb", "a\x7f", "\ud800", True, 1.5, [], {}], ids=repr
+)
+def test_an_id_is_a_short_text(value: object) -> None:
+    (row,) = rows_of_jsonl({"prompt": "kite", "id": value})
+
+    assert row.row_id is None
+    assert (error_of(row).code, error_of(row).param) == ("invalid_value", "id")
+
+
+def test_an_id_that_is_taken_is_an_error_of_the_later_row_naming_the_first() -> None:
+    of_csv = rows_of_csv("id,prompt", "a,kite", "b,sea", "a,sky", "a,sun")
+    of_jsonl = rows_of_jsonl({"id": "7", "prompt": "kite"}, {"id": 7, "prompt": "sky"})
+
+    assert prompts_of(of_csv) == ["kite", "sea", None, None]
+    assert error_of(of_csv[2]) == RowError(code="duplicate_id", message="id: row 1 has it already.", param="id")
+    assert error_of(of_csv[3]).message == "id: row 1 has it already."
+    assert error_of(of_jsonl[1]).code == "duplicate_id"
+
+
+def test_a_row_that_is_wrong_keeps_its_id_and_has_it_first() -> None:
+    wrong, later = rows_of_csv("id,prompt,seconds", "a,kite,soon", "a,kite,4")
+
+    assert (wrong.row_id, error_of(wrong).param) == ("a", "seconds")
+    assert error_of(later).code == "duplicate_id"
+
+
+# The columns of CSV
+
+EVERYTHING: dict[str, Any] = {
+    "prompt": 'A "red" kite,\nover the sea',
+    "model": "kite-1",
+    "seconds": 8,
+    "size": "1280x720",
+    "input_reference": "https://example.com/kite.png",
+    "fallback_models": ["sora-2", "glider-1"],
+    "resubmit": True,
+    "text": "-5 °C, =1+1",
+    "title": "2026",
+    "stagger_minutes": 5,
+    "delivery": "verified",
+    "approval": "required",
+    "approval_hours": 12,
+    "webhook_url": "https://example.com/hook",
+    "metadata": {"campaign": "007", "a.b": "true"},
+    "provider_options": {"seed": 7, "style": "natural", "camera": {"pan": [1, None]}, "code": "007", "limit": "NaN"},
+    "publish": [
+        {
+            "platform": "youtube",
+            "account_id": "1",
+            "title": "2026",
+            "playlist_ids": ["a", "b"],
+            "is_made_for_kids": True,
+        },
+        {
+            "platform": "tiktok",
+            "account_id": "2",
+            "privacy_level": "SELF_ONLY",
+            "video_cover_timestamp": 1500,
+            "is_ai_generated": False,
+            "scheduled_time": "2026-12-24T18:00:00+01:00",
+        },
+        {"platform": "instagram", "account_id": "3", "collaborators": ["kite", "sea.side"], "share_to_feed": False},
+        {"platform": "instagram", "account_id": "4", "media_type": "story"},
+    ],
+}
+CELLS = {
+    **{name: EVERYTHING[name] for name in EVERYTHING if not isinstance(EVERYTHING[name], dict | list)},
+    "resubmit": "TRUE",
+    "fallback_models": "sora-2 | glider-1",
+    "metadata.campaign": "007",
+    "metadata.a.b": "true",
+    "provider_options.seed": "7",
+    "provider_options.style": "natural",
+    "provider_options.camera": '{"pan": [1, null]}',
+    "provider_options.code": "007",
+    "provider_options.limit": "NaN",
+    "publish.youtube.account_id": "1",
+    "publish.youtube.title": "2026",
+    "publish.youtube.playlist_ids": "a|b",
+    "publish.youtube.is_made_for_kids": "true",
+    "publish.tiktok.account_id": "2",
+    "publish.tiktok.privacy_level": "SELF_ONLY",
+    "publish.tiktok.video_cover_timestamp": "1500",
+    "publish.tiktok.is_ai_generated": "false",
+    "publish.tiktok.scheduled_time": "2026-12-24T18:00:00+01:00",
+    "publish.instagram.account_id": "3",
+    "publish.instagram.collaborators": "kite|sea.side",
+    "publish.instagram.share_to_feed": "FALSE",
+    "publish.instagram.2.account_id": "4",
+    "publish.instagram.2.media_type": "story",
+}
+
+
+def csv_of(*rows: dict[str, Any]) -> bytes:
+    content = io.StringIO(newline="")
+    writer = csv.DictWriter(content, fieldnames=list(rows[0]), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return content.getvalue().encode()
+
+
+def test_the_cells_of_a_row_say_what_a_request_in_json_says() -> None:
+    whole, bare = read_csv([csv_of(CELLS, {"prompt": "kite"})])
+
+    assert request_of(whole) == parse_create_video(json.dumps(EVERYTHING).encode(), "application/json")
+    assert request_of(bare) == CreateVideoRequest(prompt="kite")
+    assert request_of(bare).model_fields_set <= {"prompt", "publish", "metadata", "provider_options"}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_field_of_every_network_is_a_column(target: Any) -> None:
+    (platform,) = target.model_fields["platform"].annotation.__args__
+    columns = [f"publish.{platform}.20.{name}" for name in target.model_fields if name != "platform"]
+
+    (row,) = rows_of_csv(",".join(["prompt", *columns]), ",".join(["kite", *("" for _ in columns)]))
+
+    assert request_of(row).publish == []
+
+
+def test_a_target_without_a_value_is_not_one_of_the_row() -> None:
+    header = "prompt,publish.twitter.account_id,publish.twitter.2.account_id,publish.twitter.2.text"
+    neither, second, both = rows_of_csv(header, "kite,,,", "kite,,2,", "kite,1,2,hello")
+
+    assert request_of(neither).publish == []
+    assert [target.account_id for target in request_of(second).publish] == ["2"]
+    assert [target.account_id for target in request_of(both).publish] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("header", "param", "reason"),
+    [
+        ("promt", "promt", "no column is called that; did you mean 'prompt'? There are id, text,"),
+        ("id,Model,prompt", "Model", "no column is called that; did you mean 'model'?"),
+        ("prompt, model", " model", "no column is called that; did you mean 'model'?"),
+        ("prompt,publish", "publish", "a network and a field follow, as in publish.instagram.account_id."),
+        (
+            "prompt,publish.instgram.account_id",
+            "publish.instgram.account_id",
+            "no network is called that; did you mean 'instagram'? There are twitter, instagram,",
+        ),
+        ("prompt,publish.x", "publish.x", "no network is called that. There are twitter,"),
+        (
+            "prompt,publish.twitter.acount_id",
+            "publish.twitter.acount_id",
+            "twitter has no such field; did you mean 'account_id'? There are account_id, disclosure,",
+        ),
+        ("prompt,publish.twitter.platform", "publish.twitter.platform", "twitter has no such field"),
+        ("prompt,publish.twitter", "publish.twitter", "twitter has no such field"),
+        ("prompt,publish.twitter.1.text", "publish.twitter.1.text", "the first account of a network has no number"),
+        ("prompt,publish.twitter.21.text", "publish.twitter.21.text", "the first account of a network has no number"),
+        ("prompt,publish.twitter.02.text", "publish.twitter.02.text", "the first account of a network has no number"),
+        ("prompt,metadata", "metadata", "a name of 1 to 64 characters follows, as in metadata.<name>."),
+        ("prompt,metadata.", "metadata.", "a name of 1 to 64 characters follows"),
+        (f"prompt,metadata.{'a' * 65}", "metadata." + "a" * 65, "a name of 1 to 64 characters follows"),
+        ("prompt,provider_options.a.b", "provider_options.a.b", "an option that is an object is written as JSON, in"),
+        ("prompt,model,prompt", "prompt", "the header has it twice, as columns 1 and 3."),
+        ("model", "prompt", "the header must have this column."),
+        (
+            "prompt,publish.twitter.account_id,publish.twitter.2.text",
+            "publish.twitter.2.account_id",
+            "the header must have this column, as it has publish.twitter.2.text.",
+        ),
+    ],
+)
+def test_a_column_that_is_wrong_is_named_with_what_there_is(header: str, param: str, reason: str) -> None:
+    refusal = refusal_of_header(header)
+
+    assert refusal.param == param
+    assert refusal.message.startswith(f"{param}: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("prompt;model", "The header has semicolons between its columns."),
+        ("prompt\tmodel", "The header has tabs between its columns."),
+        ("prompt,", "Column 2 of the header has no name."),
+        ('prompt,"model"x', "The header is not valid CSV: "),
+        ('prompt,"model', "The header opens a quote that is never closed"),
+        ("prompt,metadata." + "a" * ROW_MAX_BYTES, "The header has more than 256 KB"),
+        ("prompt\0", "The header has null bytes"),
+    ],
+)
+def test_a_header_that_is_none_is_refused(header: str, message: str) -> None:
+    refusal = refusal_of_header(header)
+
+    assert refusal.param is None
+    assert refusal.message.startswith(message)
+
+
+def test_a_long_name_of_a_column_is_cut_in_its_refusal() -> None:
+    refusal = refusal_of_header("prompt," + "a" * 100_000)
+
+    assert refusal.param == "a" * 80
+    assert len(refusal.message) < 1_000
+
+
+def test_no_row_is_read_below_a_wrong_header() -> None:
+    assert read_all(read_csv, [b"promt\nkite\n"]).rows == []
+
+
+# The cells of CSV
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "code", "message"),
+    [
+        ("seconds", "soon", "invalid_value", "seconds: Input should be a valid integer"),
+        ("resubmit", "yes", "invalid_value", "resubmit: must be true or false."),
+        ("model", "a" * 129, "invalid_value", "model: String should have at most 128 characters"),
+        ("fallback_models", "a||b", "invalid_value", "fallback_models[1]: String should have at least 1"),
+        ("input_reference", "kite.png", "invalid_value", "The reference picture cannot be used: its URL must be"),
+        ("metadata.campaign", "a" * 513, "invalid_value", "metadata.campaign: String should have at most 512"),
+        ("provider_options.a", '{"x":1,"x":2}', "invalid_value", "provider_options.a: has 'x' twice."),
+        ("provider_options.a", "[" * 20 + "]" * 20, "invalid_value", "provider_options: may be nested 16 levels deep"),
+        ("publish.twitter.account_id", "!", "invalid_value", "publish.twitter (twitter): account_id: String should"),
+        (
+            "publish.twitter.2.account_id",
+            "!",
+            "invalid_value",
+            "publish.twitter.2 (twitter): account_id: String should",
+        ),
+        (
+            "publish.youtube.account_id",
+            "7",
+            "missing_required_parameter",
+            "publish.youtube (youtube account 7): title: Field required.",
+        ),
+        ("approval", "required", "invalid_value", "approval: needs publish"),
+        ("prompt", "", "missing_required_parameter", "prompt: Field required."),
+        ("prompt", " ", "invalid_value", "prompt: must not be empty."),
+        ("prompt", '"kite"x', "invalid_csv", "The row is not valid CSV: ',' expected after '\"'."),
+        (
+            "prompt",
+            '"kite\nsea"x',
+            "invalid_csv",
+            "The row is not valid CSV: ',' expected after '\"'. A quote in it made 2",
+        ),
+        ("prompt", "kite,sea", "invalid_csv", "The row has 3 cells, and the header has 2 columns."),
+    ],
+)
+def test_what_is_wrong_with_a_cell_is_said_of_its_column_and_row_alone(
+    column: str, cell: str, code: str, message: str
+) -> None:
+    # The cell stands as it is; one that is to be quoted is.
+    quoted = cell if column == "prompt" else '"{}"'.format(cell.replace('"', '""'))
+    header, row = ("model,prompt", f"sora-2,{cell}") if column == "prompt" else (f"prompt,{column}", f"kite,{quoted}")
+    good = "sora-2,kite" if column == "prompt" else "kite,"
+
+    before, wrong, after = rows_of_csv(header, good, row, good)
+
+    assert prompts_of([before, after]) == ["kite", "kite"]
+    assert error_of(wrong).code == code
+    assert error_of(wrong).message.startswith(message)
+    if code != "invalid_csv":
+        assert (error_of(wrong).param or "").split(".")[0].split("[")[0] == column.partition(".")[0]
+
+
+def test_a_field_of_a_second_account_is_named_by_its_column() -> None:
+    header = "prompt,publish.youtube.2.account_id,publish.youtube.2.title,publish.youtube.2.playlist_ids"
+    (row,) = rows_of_csv(header, "kite,7,Kites,a|b c")
+
+    assert error_of(row).param == "publish.youtube.2.playlist_ids[1]"
+    assert error_of(row).message.startswith("publish.youtube.2 (youtube account 7): playlist_ids[1]: ")
+
+
+def test_a_row_with_too_few_cells_is_refused() -> None:
+    wrong, right = rows_of_csv("prompt,model", "kite", "sea,")
+
+    assert error_of(wrong).code == "invalid_csv"
+    assert request_of(right).prompt == "sea"
+
+
+def test_a_quote_within_a_bare_cell_is_a_quote() -> None:
+    first, second = rows_of_csv("prompt,model", 'a 5" kite,a', 'sea "side",b')
+
+    assert request_of(first).prompt == 'a 5" kite'
+    assert request_of(second).prompt == 'sea "side"'
+
+
+def test_a_quote_that_is_never_closed_is_an_error_of_its_row() -> None:
+    before, wrong = rows_of_csv("prompt", "kite", '"sea', "sky", "sun")
+
+    assert request_of(before).prompt == "kite"
+    assert (wrong.number, wrong.line, error_of(wrong).code) == (2, 3, "invalid_csv")
+    assert "never closed" in error_of(wrong).message
+
+
+# Bounds
+
+
+@pytest.mark.parametrize("size_bytes", [1, 1_000, 70_000])
+@BOTH
+def test_a_prompt_of_300_kb_in_row_17_is_an_error_of_that_row_alone(read: Read, size_bytes: int) -> None:
+    prompts = ["kite"] * 16 + ['"\r\n' * 100_000] + ["sea"] * 3
+    if read is read_csv:
+        content = csv_of(*({"prompt": prompt} for prompt in prompts))
+    else:
+        content = "\n".join(json.dumps({"prompt": prompt}) for prompt in prompts).encode()
+
+    rows = list(read(content[start : start + size_bytes] for start in range(0, len(content), size_bytes)))
+
+    assert prompts_of(rows) == ["kite"] * 16 + [None] + ["sea"] * 3
+    assert error_of(rows[16]).code == "row_too_large"
+    assert "more than 256 KB" in error_of(rows[16]).message
+    assert [row.number for row in rows] == list(range(1, 21))
+    # Of CSV with a header, and with a cell of 100,001 lines.
+    assert rows[17].line == (100_019 if read is read_csv else 18)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@BOTH
+def test_a_row_may_have_so_many_bytes_and_no_more(read: Read, more: int) -> None:
+    head, start, end = (b"prompt,model\n", b"kite,", b"") if read is read_csv else (b"", b'{"model":"', b'"}')
+    row = start + b"a" * (ROW_MAX_BYTES + more - len(start) - len(end)) + end
+
+    (read_row,) = read([head + row + b"\r\n"])
+
+    assert (error_of(read_row).code == "row_too_large") == bool(more)
+
+
+def test_a_row_too_many_is_refused_once_the_others_were_given() -> None:
+    of_csv = read_all(read_csv, [b"prompt\n" + b"kite\n" * ROWS_MAX + b"\n\n"])
+    of_more = read_all(read_csv, [b"prompt\n" + b"kite\n" * (ROWS_MAX + 1)])
+
+    assert (len(of_csv.rows), of_csv.refusal) == (ROWS_MAX, None)
+    assert len(of_more.rows) == ROWS_MAX
+    assert of_more.refusal is not None
+    assert of_more.refusal[0].startswith("The file has more than 10,000 rows")
+    assert of_more.refusal[2] == "too_many_rows"
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_file_may_have_so_many_bytes_and_no_more(more: int) -> None:
+    line = b"kite" + b" " * (200_000 - 5) + b"\n"
+    whole, rest = divmod(FILE_MAX_BYTES + more, len(line))
+    chunks = (line if number < whole else line[-rest:] for number in range(whole + 1))
+
+    outcome = read_all(read_jsonl, chunks)
+
+    assert len(outcome.rows) == whole
+    if more:
+        assert outcome.refusal is not None
+        assert outcome.refusal[0].startswith("The file has more than 100 MB")
+        assert outcome.refusal[2] == "request_too_large"
+    else:
+        assert outcome.refusal is None
+
+
+def csv_of_20_mb() -> Iterator[bytes]:
+    yield b"id,prompt,metadata.note\n"
+    for number in range(10_000):
+        yield b'%d,"A kite,\r\n""over"" the sea %b",note\n' % (number, b"x" * 2_000)
+
+
+def csv_that_never_closes() -> Iterator[bytes]:
+    yield b'prompt\n"'
+    for _ in range(2_000):
+        yield b'""\r\n' * 2_500
+
+
+def one_line_that_never_ends() -> Iterator[bytes]:
+    for _ in range(2_000):
+        yield b"[" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("read", "chunks", "rows"),
+    [(read_csv, csv_of_20_mb, 10_000), (read_csv, csv_that_never_closes, 1), (read_jsonl, one_line_that_never_ends, 1)],
+)
+def test_a_large_file_is_never_held_in_memory(read: Read, chunks: Callable[[], Iterator[bytes]], rows: int) -> None:
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in read(chunks()))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert count == rows
+    assert peak_bytes < 5_000_000
+
+
+# However the bytes come
+
+SAMPLES = {
+    "csv": (
+        read_csv,
+        BOM
+        + 'id,prompt,publish.youtube.title,publish.youtube.account_id\r\n1,"a ""kité"",\r\nb",,\r2,"",x,7\n\n'
+        '3,"""x""",,\r\n\r\r\n,,,\n4,"x"y,,\n5,a"b,"c, ""d""",1\n6,"'.encode(),
+    ),
+    "csv with a wrong header": (read_csv, b"prompt,,\r\nkite"),
+    "jsonl": (read_jsonl, BOM + '{"prompt":"kité"}\r\n\r{"prompt":\n\n\r\n{"id":"1"}\rx\xe4'.encode("latin-1")),
+    "utf-16": (read_csv, "prompt\nkite".encode("utf-16")),
+    "xlsx": (read_csv, zip_of("xl/workbook.xml")),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_where_a_file_is_cut_never_changes_what_it_says(name: str) -> None:
+    read, content = SAMPLES[name]
+    whole = read_all(read, [content])
+
+    assert all(read_all(read, [content[:cut], b"", content[cut:]]) == whole for cut in range(len(content) + 1))
+    assert read_all(read, (content[at : at + 1] for at in range(len(content)))) == whole
+
+
+PARTS = st.sampled_from(
+    [
+        b"prompt",
+        b"id",
+        b",",
+        b",",
+        b'"',
+        b'"',
+        b'""',
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"a",
+        b"\xc3\xa9",
+        b"\xe9",
+        b"\0",
+        b"|",
+        b'{"prompt":"a"}',
+        b"{",
+        b"}",
+        b":",
+        b"[",
+        b" ",
+        b"metadata.a",
+        b"publish.twitter.account_id",
+        b"true",
+        BOM,
+    ]
+)
+CONTENTS = st.one_of(
+    st.binary(max_size=200),
+    st.lists(PARTS, max_size=30).map(b"".join),
+    st.lists(PARTS, max_size=30).map(
+        lambda parts: b"id,prompt,resubmit,publish.twitter.account_id\n" + b"".join(parts)
+    ),
+)
+
+
+@given(content=CONTENTS, cuts=st.lists(st.integers(0, 300), max_size=5))
+@BOTH
+def test_any_bytes_are_read_or_refused_the_same_however_they_come(read: Read, content: bytes, cuts: list[int]) -> None:
+    bounds = [0, *sorted(cuts), len(content)]
+    outcome = read_all(read, [content])
+
+    assert read_all(read, [content[start:end] for start, end in itertools.pairwise(bounds)]) == outcome
+    assert outcome.rows or outcome.refusal
+    assert all((row.request is None) != (row.error is None) for row in outcome.rows)
+    numbers = [row.number for row in outcome.rows]
+    assert numbers == sorted(set(numbers))
+
+
+@given(content=CONTENTS)
+def test_any_bytes_are_one_request_or_refused(content: bytes) -> None:
+    # Anything but a refusal would fail the test.
+    with contextlib.suppress(InvalidRequest):
+        read_json(content)
+
+
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "id",
+                        "prompt",
+                        "publish",
+                        "platform",
+                        "account_id",
+                        "metadata",
+                        "provider_options",
+                        "input_reference",
+                        "seconds",
+                    ]
+                )
+                | st.text(max_size=5),
+                inner,
+                max_size=5,
+            )
+        ),
+    )
+)
+def test_any_json_is_a_request_or_an_error_of_its_row(value: Any) -> None:
+    (row,) = read_jsonl([json.dumps(value).encode()])
+
+    assert (row.request is None) != (row.error is None)
+
+
+@given(text=st.text(alphabet='ab,"\r\né ', min_size=1, max_size=60))
+def test_rows_end_where_pythons_csv_ends_them(text: str) -> None:
+    expected = list(csv.reader(io.StringIO(text, newline="")))
+    contents = [record.content for record in read_records([text.encode()], has_quotes=True)]
+
+    assert [next(csv.reader([(content or b"").decode()]), []) for content in contents] == expected
+
+
+@given(prompt=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=50))
+def test_what_pythons_csv_writes_is_read_back(prompt: str) -> None:
+    (row,) = read_csv([csv_of({"id": "1", "prompt": prompt})])
+
+    assert prompts_of([row]) == [prompt if prompt.strip() else None]

@@ -1,0 +1,129 @@
+"""The accounts of a stack: checked every night, and before a video is taken that names them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mediaposter.library.accounts import AccountBook, ConnectedAccounts
+from mediaposter.library.posts import PostState
+from mediaposter.publishing.publisher_interface import Account
+from sandbox.blotato import ACCOUNTS, create_app
+from sandbox.serving import serve_in_thread
+from tests.builders import OWNER, a_post, a_target, a_video
+from tests.unit.functions.conftest import Invoke
+from tests.unit.functions.stack import STACK, Event, Stack, read_event
+
+_LISTENS = pytest.mark.enable_socket(reason="Blotato's stand-in listens on loopback")
+_KEY = "blotato-sandbox-key="
+
+
+@pytest.fixture
+def blotato(stack: Stack) -> Iterator[None]:
+    """Serve the stand-in, and tell the stack of it."""
+    with serve_in_thread(create_app(), base_path="/v2") as base_url:
+        stack.tell(BlotatoBaseUrl=base_url)
+        stack.client("ssm").put_parameter(Name=f"/mediaposter/{STACK}/blotato-api-key", Value=_KEY, Type="SecureString")
+        yield
+
+
+def wait_for(stack: Stack, account_id: str) -> None:
+    """Keep a post that is to come."""
+    due_at = datetime.now(UTC) + timedelta(days=1)
+    post = a_post(a_target("twitter", account_id), owner=OWNER, state=PostState.SCHEDULED, due_at=due_at)
+    stack.keep(a_video(), post)
+
+
+def submit_event(*publish: dict[str, Any], query: dict[str, str] | None = None) -> Event:
+    """Build a request of a caller who may publish."""
+    event = read_event("submit")
+    event["body"] = json.dumps({"model": "sora-2", "prompt": "A red kite", "publish": list(publish)})
+    event["requestContext"]["authorizer"]["scopes"] = "read create publish"
+    if query:
+        event["queryStringParameters"] = query
+        event["multiValueQueryStringParameters"] = {name: [value] for name, value in query.items()}
+    return event
+
+
+@_LISTENS
+@pytest.mark.usefixtures("blotato")
+def test_every_night_what_is_connected_is_kept(
+    stack: Stack, invoke: Invoke, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wait_for(stack, ACCOUNTS["twitter"].id)
+
+    assert invoke("AccountsFunction", read_event("accounts")) is None
+
+    known = AccountBook(stack.table).get()
+    assert known is not None
+    assert {account.account_id for account in known.accounts} == {account.id for account in ACCOUNTS.values()}
+    assert "AccountsMissing" not in capsys.readouterr().out
+
+
+@_LISTENS
+@pytest.mark.usefixtures("blotato")
+def test_an_account_that_is_gone_is_counted_and_named_in_the_log(
+    stack: Stack, invoke: Invoke, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wait_for(stack, "999")
+
+    invoke("AccountsFunction", read_event("accounts"))
+
+    (metric,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert (metric["stack"], metric["AccountsMissing"]) == (STACK, [1.0])
+    assert "twitter account 999 is not connected at Blotato." in log.getvalue()
+    assert _KEY not in log.getvalue()
+
+
+def test_a_stack_without_posts_and_without_a_key_is_left_in_peace(stack: Stack, invoke: Invoke) -> None:
+    assert invoke("AccountsFunction", read_event("accounts")) is None
+
+    assert AccountBook(stack.table).get() is None
+
+
+@_LISTENS
+@pytest.mark.usefixtures("blotato")
+@pytest.mark.parametrize("query", [None, {"dry_run": "true"}])
+def test_a_post_to_what_is_not_connected_is_refused(stack: Stack, invoke: Invoke, query: dict[str, str] | None) -> None:
+    answer = invoke("SubmitFunction", submit_event({"platform": "twitter", "account_id": "999"}, query=query))
+
+    assert answer["statusCode"] == 400
+    error = json.loads(answer["body"])["error"]
+    assert (error["param"], error["code"]) == ("publish[0].account_id", "account_not_found")
+    assert stack.executions() == []
+
+
+@_LISTENS
+@pytest.mark.usefixtures("blotato")
+def test_a_post_to_what_is_connected_is_taken(invoke: Invoke) -> None:
+    target = {"platform": "twitter", "account_id": ACCOUNTS["twitter"].id}
+
+    answer = invoke("SubmitFunction", submit_event(target))
+
+    assert (answer["statusCode"], json.loads(answer["body"])["warnings"]) == (200, [])
+
+
+def test_what_is_kept_answers_without_the_publisher(stack: Stack, invoke: Invoke) -> None:
+    account = Account(account_id="101", platform="twitter", name="kites")
+    AccountBook(stack.table).put(ConnectedAccounts(accounts=(account,), read_at=datetime.now(UTC)))
+
+    answer = invoke("SubmitFunction", submit_event({"platform": "twitter", "account_id": "101"}))
+
+    # Its key was never put: who were asked would say so.
+    assert (answer["statusCode"], json.loads(answer["body"])["warnings"]) == (200, [])
+
+
+def test_without_a_key_a_video_is_taken_with_a_warning(stack: Stack, invoke: Invoke) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=2)
+    AccountBook(stack.table).put(ConnectedAccounts(accounts=(), read_at=long_ago))
+
+    answer = invoke("SubmitFunction", submit_event({"platform": "twitter", "account_id": "101"}))
+
+    assert answer["statusCode"] == 200
+    (warning,) = json.loads(answer["body"])["warnings"]
+    assert warning.startswith("accounts could not be checked: The secret ")

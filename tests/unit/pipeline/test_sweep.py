@@ -1,0 +1,204 @@
+"""Coming back to posts and approvals whose time has come, where nobody else did."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mediaposter.errors import Conflict, NotFound
+from mediaposter.library.approvals import Decision, open_approval
+from mediaposter.library.due import DueList
+from mediaposter.library.posts import Post, PostState
+from mediaposter.library.table import Record
+from mediaposter.library.videos import Stage
+from mediaposter.pipeline.steps import PostStepInput
+from mediaposter.pipeline.sweep import SweepDue
+from tests.builders import NOW, VIDEO_ID, a_post, a_target
+from tests.fakes.clock import Clock
+from tests.fakes.table import InMemoryTable
+from tests.fakes.world import World
+from tests.unit.pipeline.posting import MEDIA_URL, a_kept_video, is_due, kept_world, post_of
+
+JUST_NOW = NOW - timedelta(seconds=1)
+
+
+class Steps:
+    """What the sweep calls; each notes what it is called with, and does as it is told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.errors: dict[str, Exception] = {}
+
+    def create_post(self, step: PostStepInput) -> None:
+        self._note("create", step.post_id)
+
+    def check_post(self, step: PostStepInput) -> None:
+        self._note("check", step.post_id)
+
+    def start_posts(self, video_id: str) -> None:
+        self._note("start", video_id)
+
+    def expire_approval(self, video_id: str) -> None:
+        self._note("expire", video_id)
+
+    def _note(self, name: str, what: str) -> None:
+        self.calls.append((name, what))
+        if what in self.errors:
+            raise self.errors[what]
+
+
+def sweep_of(*records: Record) -> tuple[SweepDue, Steps]:
+    """Build a sweep of a table with these records."""
+    table = InMemoryTable()
+    for record in records:
+        table.create([record])
+    steps = Steps()
+    world = World()
+    sweep = SweepDue(
+        due=DueList(table),
+        ledger=type(world.ledger)(table),
+        create_post=steps.create_post,
+        check_post=steps.check_post,
+        start_posts=steps.start_posts,
+        expire_approval=steps.expire_approval,
+        clock=Clock(),
+    )
+    return sweep, steps
+
+
+def due_post(account_id: str = "101", **changes: Any) -> Post:
+    return a_post(a_target(account_id=account_id), **{"due_at": JUST_NOW, **changes})
+
+
+@pytest.mark.parametrize(
+    ("state", "call"),
+    [
+        (PostState.PENDING, ("start", VIDEO_ID)),
+        (PostState.CALLING, ("create", "twitter#101")),
+        (PostState.IN_DOUBT, ("create", "twitter#101")),
+        (PostState.SUBMITTED, ("check", "twitter#101")),
+        (PostState.SCHEDULED, ("check", "twitter#101")),
+        # Their end is still to be told.
+        (PostState.PUBLISHED, ("check", "twitter#101")),
+        (PostState.FAILED, ("check", "twitter#101")),
+        (PostState.PARKED, ("check", "twitter#101")),
+        (PostState.UNKNOWN, ("check", "twitter#101")),
+    ],
+)
+def test_a_post_is_taken_up_where_it_stands(state: PostState, call: tuple[str, str]) -> None:
+    sweep, steps = sweep_of(due_post(state=state))
+
+    assert sweep() == 1
+    assert steps.calls == [call]
+
+
+def test_a_question_is_taken_up() -> None:
+    question = open_approval(VIDEO_ID, now=NOW - timedelta(days=2), hours=24).record
+    sweep, steps = sweep_of(question)
+
+    assert sweep() == 1
+    assert steps.calls == [("expire", VIDEO_ID)]
+
+
+def test_what_is_not_due_is_left_alone() -> None:
+    sweep, steps = sweep_of(
+        due_post("1", due_at=NOW),
+        due_post("2", due_at=NOW + timedelta(days=1)),
+        due_post("3", due_at=None),
+        open_approval(VIDEO_ID, now=NOW, hours=1).record,
+    )
+
+    assert sweep() == 0
+    assert steps.calls == []
+
+
+def test_what_is_due_longest_comes_first() -> None:
+    sweep, steps = sweep_of(
+        due_post("1", state=PostState.SUBMITTED),
+        due_post("2", state=PostState.SUBMITTED, due_at=NOW - timedelta(days=1)),
+    )
+
+    sweep()
+
+    assert [what for _, what in steps.calls] == ["twitter#2", "twitter#1"]
+
+
+def test_one_that_cannot_be_helped_holds_up_no_other_and_is_told_of() -> None:
+    sweep, steps = sweep_of(*(due_post(str(number), state=PostState.SUBMITTED) for number in range(3)))
+    steps.errors = {"twitter#0": RuntimeError("first"), "twitter#1": RuntimeError("second")}
+
+    with pytest.raises(ExceptionGroup, match=r"2 of 3 that are due could not be looked after") as group:
+        sweep()
+
+    assert [str(error) for error in group.value.exceptions] == ["first", "second"]
+    assert len(steps.calls) == 3
+
+
+@pytest.mark.parametrize("error", [Conflict("changed"), NotFound("gone")])
+def test_one_that_somebody_else_came_back_to_is_no_fault(error: Exception) -> None:
+    sweep, steps = sweep_of(*(due_post(str(number), state=PostState.SUBMITTED) for number in range(2)))
+    steps.errors = {"twitter#0": error}
+
+    assert sweep() == 2
+    assert len(steps.calls) == 2
+
+
+def test_a_post_that_is_gone_since_it_was_listed_is_no_fault() -> None:
+    table = InMemoryTable()
+    table.create([due_post(state=PostState.SUBMITTED)])
+    sweep, steps = sweep_of()
+    sweep._due = DueList(table)
+
+    assert sweep() == 1
+    assert steps.calls == []
+
+
+# Over the real use cases
+
+
+@pytest.mark.parametrize(
+    ("post", "state"),
+    [
+        ({"state": PostState.CALLING, "lease_expires_at": JUST_NOW, "called_at": NOW}, PostState.PARKED),
+        ({"state": PostState.IN_DOUBT, "in_doubt_since": NOW, "called_at": NOW}, PostState.PARKED),
+        ({"state": PostState.SUBMITTED, "submitted_at": NOW, "submission_id": "submission-9"}, PostState.UNKNOWN),
+        ({"state": PostState.SCHEDULED, "scheduled_time": NOW, "submission_id": "submission-9"}, PostState.UNKNOWN),
+    ],
+    ids=lambda value: str(value["state"]) if isinstance(value, dict) else str(value),
+)
+def test_nothing_that_was_sent_waits_for_ever(post: dict[str, Any], state: PostState) -> None:
+    world = kept_world(**{"media_url": MEDIA_URL, "due_at": JUST_NOW, **post})
+
+    world.sweep_until_nothing_is_due()
+
+    assert (post_of(world).state, world.publisher.publish_calls) == (state, 0)
+    assert [event.type for event in world.post_events] == ["post.in_doubt"]
+
+
+def test_of_a_deleted_video_what_was_sent_is_followed_to_its_end() -> None:
+    world = kept_world(
+        state=PostState.IN_DOUBT, media_url=MEDIA_URL, called_at=NOW, in_doubt_since=NOW, due_at=JUST_NOW
+    )
+    world.table.items.pop(world.video.key)
+
+    world.sweep_until_nothing_is_due()
+
+    assert (post_of(world).state, world.post_events) == (PostState.PARKED, [])
+
+
+def test_a_post_and_a_question_are_swept_together() -> None:
+    world = World()
+    world.keep(
+        a_kept_video(stage=Stage.AWAITING_APPROVAL),
+        a_post(),
+        a_post(a_target("threads"), state=PostState.PUBLISHED, due_at=JUST_NOW),
+    )
+    world.table.commit([open_approval(VIDEO_ID, now=NOW - timedelta(days=2), hours=1)])
+
+    assert world.sweep_due() == 2
+
+    assert world.approvals.get(VIDEO_ID).decision is Decision.EXPIRED
+    assert [event.type for event in world.post_events] == ["post.published"]
+    assert not is_due(world)
