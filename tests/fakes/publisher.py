@@ -190,7 +190,7 @@ class FakePublisher:
             and post.target.platform == platform
             and since <= (post.scheduled_time or post.taken_at) <= until
         ]
-        return listed * 2 if self.lists_twice else listed
+        return [*listed, *(item.model_copy() for item in listed)] if self.lists_twice else listed
 
     def list_schedules(self) -> list[Schedule]:
         """List its own posts that are still to come."""
@@ -209,7 +209,7 @@ class FakePublisher:
         ]
         happen, self.once_listed = self.once_listed, _nothing
         happen()
-        return schedules * 2 if self.lists_twice else schedules
+        return [*schedules, *(item.model_copy() for item in schedules)] if self.lists_twice else schedules
 
     def move_schedule(self, schedule_id: str, scheduled_time: datetime) -> bool:
         """Move a post that is still to come."""

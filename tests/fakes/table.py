@@ -61,7 +61,7 @@ class InMemoryTable(LibraryTable):
     def take_number(self, key: Key, *, at_least: int) -> int:
         """Take the next number of an item."""
         item = self.items.setdefault(key, dict(key._asdict()))
-        number = max(int(item.get("next_number", 0)), at_least)
+        number = max(int(item.get("next_number", at_least)), at_least)
         item["next_number"] = Decimal(number + 1)
         return number
 

@@ -21,6 +21,7 @@ class FakeWorkflow:
         starts_anyway: start what it says it did not.
         on_start: what the execution does before the answer to its start is there.
         on_look: what happens before it tells whether there is an execution.
+        on_stop: what happens before an execution is ended.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class FakeWorkflow:
         self.starts_anyway = starts_anyway
         self.on_start: Callable[[], object] = _nothing
         self.on_look: Callable[[], object] = _nothing
+        self.on_stop: Callable[[], object] = _nothing
         self._effects = effects or Effects()
 
     def start(self, video_id: str) -> None:
@@ -63,6 +65,7 @@ class FakeWorkflow:
 
     def stop(self, video_id: str) -> None:
         """End an execution."""
+        self.on_stop()
         self.stopped.append(video_id)
 
     def exists(self, video_id: str) -> bool:

@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from mediaposter.errors import NotStarted
-from mediaposter.workflow import StepFunctionsWorkflow
+from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepResult
+from mediaposter.workflow import StepFunctionsWorkflow, TaskTokens
 from tests.builders import NOW
 
 if TYPE_CHECKING:
@@ -71,6 +72,109 @@ def test_a_start_that_cannot_reach_the_service_is_not_started() -> None:
     # A parameter the service's model refuses fails before anything is sent, as a lost network does, with BotoCoreError.
     with pytest.raises(NotStarted, match="ParamValidationError"):
         StepFunctionsWorkflow(nowhere, MACHINE).start("")
+
+
+POSTS = [PostReference(video_id="video_1", post_id="twitter#101"), PostReference(video_id="video_1", post_id="x#2")]
+START_POSTING = {
+    "stateMachineArn": MACHINE,
+    "name": "video_1-posts-3",
+    "input": json.dumps(
+        {
+            "video_id": "video_1",
+            "posts": [
+                {"video_id": "video_1", "post_id": "twitter#101"},
+                {"video_id": "video_1", "post_id": "x#2"},
+            ],
+        }
+    ),
+}
+
+
+def test_an_execution_for_posts_is_named_by_its_run_so_that_a_repeat_is_safe(
+    workflow: StepFunctionsWorkflow, service: Stubber
+) -> None:
+    service.add_response("start_execution", {"executionArn": EXECUTION, "startDate": NOW}, START_POSTING)
+
+    workflow.start_posting("video_1", 3, POSTS)
+
+
+def test_the_name_of_an_execution_for_posts_leads_to_its_video() -> None:
+    assert CloseInput.model_validate({"video_id": START_POSTING["name"]}).video_id == "video_1"
+
+
+def test_an_execution_for_posts_that_exists_is_left_as_it_is(workflow: StepFunctionsWorkflow, service: Stubber) -> None:
+    service.add_client_error("start_execution", "ExecutionAlreadyExists", expected_params=START_POSTING)
+
+    workflow.start_posting("video_1", 3, POSTS)
+
+
+@pytest.mark.parametrize("code", ["StateMachineDoesNotExist", "AccessDeniedException", "ThrottlingException", "500"])
+def test_posts_whose_start_is_refused_are_not_started(
+    workflow: StepFunctionsWorkflow, service: Stubber, code: str
+) -> None:
+    service.add_client_error("start_execution", code, service_message="a message of the service")
+
+    with pytest.raises(NotStarted, match=r"^The posts of video_1 were not started: \w+\.$"):
+        workflow.start_posting("video_1", 3, POSTS)
+
+
+def test_posts_whose_start_cannot_reach_the_service_are_not_started(client: SFNClient) -> None:
+    # As above: refused by the service's model, before anything is sent.
+    with pytest.raises(NotStarted, match="ParamValidationError"):
+        StepFunctionsWorkflow(client, "").start_posting("video_1", 3, POSTS)
+
+
+DECIDED = StepResult(outcome=Outcome.APPROVED, posts=tuple(POSTS))
+SIGNAL = {"taskToken": "token-1", "output": DECIDED.model_dump_json()}
+
+
+def test_a_decision_carries_an_execution_on(client: SFNClient, service: Stubber) -> None:
+    service.add_response("send_task_success", {}, SIGNAL)
+
+    TaskTokens(client).signal("token-1", DECIDED)
+
+
+def test_what_is_sent_is_what_a_step_answers() -> None:
+    assert json.loads(SIGNAL["output"]) == {
+        "outcome": "approved",
+        "wait_seconds": 0,
+        "posts": [
+            {"video_id": "video_1", "post_id": "twitter#101"},
+            {"video_id": "video_1", "post_id": "x#2"},
+        ],
+    }
+
+
+@pytest.mark.parametrize("code", ["TaskDoesNotExist", "TaskTimedOut", "InvalidToken"])
+def test_an_execution_that_does_not_wait_any_more_is_left_as_it_is(
+    client: SFNClient, service: Stubber, code: str
+) -> None:
+    service.add_client_error("send_task_success", code, expected_params=SIGNAL)
+
+    TaskTokens(client).signal("token-1", DECIDED)
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "InvalidOutput"])
+def test_a_decision_that_the_service_did_not_take_is_a_fault_and_told_again_by_the_sweep(
+    client: SFNClient, service: Stubber, code: str
+) -> None:
+    service.add_client_error("send_task_success", code)
+
+    with pytest.raises(ClientError):
+        TaskTokens(client).signal("token-1", DECIDED)
+
+
+def test_an_execution_that_runs_is_stopped(workflow: StepFunctionsWorkflow, service: Stubber) -> None:
+    stop = {"executionArn": EXECUTION, "error": "Deleted", "cause": "The video was deleted by its owner."}
+    service.add_response("stop_execution", {"stopDate": NOW}, stop)
+
+    workflow.stop("video_1")
+
+
+def test_an_execution_that_is_not_there_need_not_be_stopped(workflow: StepFunctionsWorkflow, service: Stubber) -> None:
+    service.add_client_error("stop_execution", "ExecutionDoesNotExist")
+
+    workflow.stop("video_1")
 
 
 def test_an_execution_that_ever_ran_exists(workflow: StepFunctionsWorkflow, service: Stubber) -> None:

@@ -38,7 +38,7 @@ def _go_on_if(condition: str) -> Edit:
 
 
 def _answer_a_fault_by(outcome: str) -> Edit:
-    return lambda states: states["Store Video"]["Catch"][0]["Output"].update(outcome=outcome)
+    return lambda states: states["Store Video"]["Catch"][-1]["Output"].update(outcome=outcome)
 
 
 def _rename_the_counter(states: Json) -> None:
@@ -99,7 +99,7 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="no catch",
         ),
         pytest.param(
-            _of_posts(lambda states: states["Create Post"]["Catch"][0].update(ErrorEquals=["States.Timeout"])),
+            _of_posts(lambda states: states["Create Post"]["Catch"][-1].update(ErrorEquals=["States.Timeout"])),
             'State "Create Post": its last Catch must be of States.ALL',
             id="a catch of something, inside the map",
         ),

@@ -66,8 +66,8 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="everything but an action",
         ),
         pytest.param(
-            '              Resource: !Sub "${LibraryTable.Arn}/index/AwaitingStart"\n',
-            '              Resource: "*"\n',
+            '                - !Sub "${LibraryTable.Arn}/index/AwaitingStart"\n',
+            '                - "*"\n',
             "SweepFunction",
             'the Resource of dynamodb:Query must not be "*"',
             id="every resource",
@@ -82,10 +82,10 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
         ),
         pytest.param(
             "            DeadLetterConfig: {Arn: !GetAtt DeadLetterQueue.Arn}\n      Policies:\n        - Statement:\n"
-            "            - Sid: FindNeverStarted\n",
-            "      Policies:\n        - Statement:\n            - Sid: FindNeverStarted\n",
+            "            - Sid: FindWhatIsLeft\n",
+            "      Policies:\n        - Statement:\n            - Sid: FindWhatIsLeft\n",
             "SweepFunction",
-            "the event EveryFiveMinutes must have a DeadLetterConfig",
+            "the event EveryMinute must have a DeadLetterConfig",
             id="a schedule without a dead letter queue",
         ),
         pytest.param(
@@ -126,10 +126,10 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="a name of its own",
         ),
         pytest.param(
-            "            ScheduleExpression: rate(5 minutes)\n",
-            "            ScheduleExpression: rate(5 minutes)\n            OmitName: false\n            Name: sweep\n",
+            "            ScheduleExpression: rate(1 minute)\n",
+            "            ScheduleExpression: rate(1 minute)\n            OmitName: false\n            Name: sweep\n",
             "SweepFunction",
-            "the event EveryFiveMinutes must have a Name that comes from AWS::StackName, or OmitName",
+            "the event EveryMinute must have a Name that comes from AWS::StackName, or OmitName",
             id="a schedule with a name of its own",
         ),
         pytest.param(

@@ -481,7 +481,7 @@ class TestFinalize:
 
         assert invoke("StoreFunction", read_event("store")) == {"outcome": "stored", "wait_seconds": 0, "posts": []}
 
-    @pytest.mark.parametrize("state", [PostState.PUBLISHED, PostState.SCHEDULED, PostState.IN_DOUBT, PostState.FAILED])
+    @pytest.mark.parametrize("state", [PostState.PUBLISHED, PostState.PARKED, PostState.UNKNOWN, PostState.FAILED])
     def test_a_post_that_was_made_or_given_up_is_not_made_again(
         self, stack: Stack, invoke: Invoke, state: PostState
     ) -> None:

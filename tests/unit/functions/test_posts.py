@@ -746,8 +746,10 @@ def test_a_post_that_is_not_there_is_not_found(stack: Stack, invoke: Invoke, nam
 
 
 @pytest.mark.parametrize("name", [name for name in _SCOPE_OF if name not in (*_ABOUT_ONE_POST, "posts-schedules")])
-@pytest.mark.parametrize("video_id", ["v" * 3_000, "video 1", "video~1"])
-def test_an_id_that_no_video_can_have_is_not_found(invoke: Invoke, name: str, video_id: str) -> None:
+@pytest.mark.parametrize("video_id", ["v" * 3_000, "video~1"])
+def test_an_id_that_no_video_can_have_is_not_looked_for(stack: Stack, invoke: Invoke, name: str, video_id: str) -> None:
+    # Of a key that is too long DynamoDB makes a fault.
+    stack.tell(LibraryTable="gone")
     event = _event(name)
 
     answer = invoke(_FUNCTION, {**event, "path": event["path"].replace(_VIDEO_ID, video_id)})

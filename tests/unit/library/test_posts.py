@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from mediaposter.errors import Conflict, ErrorCode, NotFound
-from mediaposter.library.posts import EARLIER_STATES, Post, PostLedger, PostState
+from mediaposter.library.posts import EARLIER_STATES, STATES_TO_TELL, TELL_GRACE, Post, PostLedger, PostState
 from mediaposter.library.videos import VideoLibrary
 from mediaposter.publishing.targets import PublishTarget
 from tests.builders import NOW, VIDEO_ID, a_post, a_target, a_video
@@ -137,6 +138,73 @@ def test_only_these_transitions_can_be_made(
         assert ledger.get(VIDEO_ID, POST_ID).version == 1
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "due_at"),
+    [
+        (PostState.SUBMITTED, PostState.PUBLISHED, LATER + TELL_GRACE),
+        (PostState.SUBMITTED, PostState.FAILED, LATER + TELL_GRACE),
+        (PostState.SUBMITTED, PostState.UNKNOWN, LATER + TELL_GRACE),
+        (PostState.IN_DOUBT, PostState.PARKED, LATER + TELL_GRACE),
+        (PostState.SCHEDULED, PostState.CANCELLED, None),
+        (PostState.CALLING, PostState.PENDING, None),
+    ],
+)
+def test_what_was_said_of_a_call_is_over_and_its_end_is_still_to_be_told(
+    ledger: PostLedger, table: InMemoryTable, before: PostState, after: PostState, due_at: datetime | None
+) -> None:
+    call: dict[str, Any] = {"lease_expires_at": NOW, "due_at": NOW, "place_for": "post", "place_at": NOW, "is_told": True}
+    table.create([a_post(state=before, media_url="https://media.example/1", refusals=2, **call)])
+
+    post = ledger.advance(ledger.get(VIDEO_ID, POST_ID), after, now=LATER)
+
+    assert (post.lease_expires_at, post.place_for, post.place_at, post.is_told) == (None, None, None, False)
+    assert (post.due_at, post.media_url, post.refusals) == (due_at, "https://media.example/1", 2)
+    assert ("due" in table.items[post.key]) == (due_at is not None)
+    assert ledger.get(VIDEO_ID, POST_ID) == post
+
+
+def test_what_is_said_anew_of_a_call_counts(ledger: PostLedger, table: InMemoryTable) -> None:
+    table.create([a_post()])
+
+    post = ledger.advance(a_post(), PostState.CALLING, now=LATER, lease_expires_at=LATER, due_at=LATER)
+
+    assert (post.lease_expires_at, post.due_at) == (LATER, LATER)
+
+
+def test_a_note_changes_neither_the_state_nor_its_time(ledger: PostLedger, table: InMemoryTable) -> None:
+    table.create([a_post(state=PostState.IN_DOUBT, due_at=NOW, lease_expires_at=NOW)])
+
+    post = ledger.note(ledger.get(VIDEO_ID, POST_ID), looks=1)
+
+    assert post == a_post(state=PostState.IN_DOUBT, due_at=NOW, lease_expires_at=NOW, looks=1, version=2)
+    assert ledger.get(VIDEO_ID, POST_ID) == post
+
+
+def test_a_stale_note_is_a_conflict(ledger: PostLedger, table: InMemoryTable) -> None:
+    table.create([a_post()])
+    read = ledger.get(VIDEO_ID, POST_ID)
+    ledger.advance(read, PostState.CALLING, now=LATER)
+
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        ledger.note(read, media_url="https://media.example/1")
+
+
+def test_of_two_notes_of_one_version_the_second_is_a_conflict(ledger: PostLedger, table: InMemoryTable) -> None:
+    table.create([a_post()])
+    first, second = ledger.get(VIDEO_ID, POST_ID), ledger.get(VIDEO_ID, POST_ID)
+    ledger.note(first, media_url="https://media.example/1")
+
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        ledger.note(second, media_url="https://media.example/2")
+
+
+def test_a_note_on_a_post_the_table_knows_further_on_is_a_conflict(ledger: PostLedger, table: InMemoryTable) -> None:
+    table.create([a_post(state=PostState.PUBLISHED)])
+
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        ledger.note(a_post(), media_url="https://media.example/1")
+
+
 def test_every_state_has_its_row() -> None:
     assert EARLIER_STATES.keys() == set(PostState)
 
@@ -213,6 +281,10 @@ class PostTransitions(RuleBasedStateMachine):
                 *AFTER_ENDS,
             )
         self.previous = kept
+
+    @invariant()
+    def an_end_is_due_until_it_is_told(self) -> None:
+        assert (self.kept.due_at is not None) == (self.kept.state in STATES_TO_TELL)
 
 
 TestPostTransitions = PostTransitions.TestCase

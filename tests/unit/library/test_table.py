@@ -80,10 +80,13 @@ def table(request: pytest.FixtureRequest, moto_client: DynamoDBClient) -> Iterat
 
 
 def list_open(table: LibraryTable, *, before: str = "2027-01-01T00:00:00Z") -> list[str]:
-    keys = table.query_index(
+    return [key.pk for key in list_open_keys(table, before=before)]
+
+
+def list_open_keys(table: LibraryTable, *, before: str = "2027-01-01T00:00:00Z") -> list[Key]:
+    return table.query_index(
         "AwaitingStart", hash_name="awaiting_start", value="yes", range_name="created_at", before=before
     )
-    return [key.pk for key in keys]
 
 
 def test_a_record_is_read_as_it_was_kept(table: LibraryTable) -> None:
@@ -218,6 +221,12 @@ def test_an_index_is_read_in_pages_of_a_hundred(table: LibraryTable) -> None:
     assert len(list_open(table)) == 100
 
 
+def test_an_index_gives_the_whole_key(table: LibraryTable) -> None:
+    table.create([Note(sk="POST#b"), Note(sk="POST#a", created_at="2026-12-01T12:00:01Z")])
+
+    assert list_open_keys(table) == [Key("NOTE#1", "POST#b"), Key("NOTE#1", "POST#a")]
+
+
 def test_a_fraction_is_not_kept(table: LibraryTable) -> None:
     note = Note().model_copy(update={"pages": 1.5})
 
@@ -329,6 +338,81 @@ def test_a_record_is_deleted_over_its_version(table: LibraryTable) -> None:
 
     with pytest.raises(NotFound):
         table.get(Note().key)
+
+
+def test_numbers_are_taken_one_after_the_other_from_the_least(table: LibraryTable) -> None:
+    assert [table.take_number(COUNTER, at_least=5) for _ in range(3)] == [5, 6, 7]
+
+
+@pytest.mark.parametrize(("at_least", "number"), [(0, 2), (1, 2), (2, 2), (3, 3), (50, 50), (-5, 2)])
+def test_a_number_that_was_given_is_not_given_again(table: LibraryTable, at_least: int, number: int) -> None:
+    for _ in range(2):
+        table.take_number(COUNTER, at_least=0)
+
+    assert table.take_number(COUNTER, at_least=at_least) == number
+    assert table.take_number(COUNTER, at_least=0) == number + 1
+
+
+def test_numbers_may_be_below_nothing(table: LibraryTable) -> None:
+    assert [table.take_number(COUNTER, at_least=-1) for _ in range(3)] == [-1, 0, 1]
+
+
+def test_every_item_counts_for_itself(table: LibraryTable) -> None:
+    table.take_number(COUNTER, at_least=7)
+
+    assert table.take_number(Key("COUNTER#2", "DAY"), at_least=0) == 0
+    assert table.take_number(Key("COUNTER#1", "HOUR"), at_least=1) == 1
+
+
+def test_a_number_is_counted_beside_what_the_item_has(table: LibraryTable) -> None:
+    table.commit([Increase(COUNTER, {"used": 3})])
+
+    table.take_number(COUNTER, at_least=4)
+
+    assert table.get(COUNTER) == {"pk": "COUNTER#1", "sk": "DAY", "used": 3, "next_number": 5}
+
+
+def answer_counts(*answers: int | None) -> tuple[LibraryTable, Stubber]:
+    """Give a table whose service holds a condition for false (None), or gives the next number."""
+    client = make_client()
+    stubber = Stubber(client)
+    for answer in answers:
+        if answer is None:
+            stubber.add_client_error("update_item", "ConditionalCheckFailedException")
+        else:
+            stubber.add_response("update_item", {"Attributes": {"next_number": {"N": str(answer)}}})
+    return LibraryTable(client, "library"), stubber
+
+
+@pytest.mark.parametrize(
+    ("answers", "number"),
+    [((8,), 7), ((None, 8), 7), ((None, None, 8), 7)],
+    ids=["it goes on", "it begins anew", "another began it anew meanwhile"],
+)
+def test_whoever_comes_between_two_questions_takes_nobody_s_number(
+    answers: tuple[int | None, ...], number: int
+) -> None:
+    table, service = answer_counts(*answers)
+
+    with service:
+        assert table.take_number(COUNTER, at_least=5) == number
+        service.assert_no_pending_responses()
+
+
+def test_a_count_that_lets_nobody_through_is_busy() -> None:
+    table, service = answer_counts(None, None, None)
+
+    with service, pytest.raises(Busy, match="no number was taken"):
+        table.take_number(COUNTER, at_least=5)
+
+
+def test_a_fault_of_the_service_while_counting_is_a_fault() -> None:
+    client = make_client()
+    with Stubber(client) as stubber:
+        stubber.add_client_error("update_item", "ProvisionedThroughputExceededException")
+
+        with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
+            LibraryTable(client, "library").take_number(COUNTER, at_least=5)
 
 
 class Ticket(Note):

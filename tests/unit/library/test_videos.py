@@ -145,6 +145,7 @@ ALLOWED = {
     (Stage.STORING, Stage.PUBLISHING),
     (Stage.STORING, Stage.DONE),
     (Stage.AWAITING_APPROVAL, Stage.PUBLISHING),
+    (Stage.DONE, Stage.PUBLISHING),
     (Stage.AWAITING_APPROVAL, Stage.DONE),
     (Stage.PUBLISHING, Stage.DONE),
 }
@@ -347,8 +348,14 @@ class VideoTransitions(RuleBasedStateMachine):
         if self.previous is not None:
             assert kept.version > self.previous.version or kept == self.previous
             assert not self.previous.status.is_terminal or kept.status is self.previous.status
-            assert self.previous.stage is not Stage.DONE or kept.stage is Stage.DONE
+            # A video that is done may be posted once more, and nothing else.
+            assert self.previous.stage is not Stage.DONE or kept.stage in (Stage.DONE, Stage.PUBLISHING)
         self.previous = kept
 
 
 TestVideoTransitions = VideoTransitions.TestCase
+
+
+def test_what_is_too_long_for_an_id_names_no_video(library: VideoLibrary) -> None:
+    with pytest.raises(NotFound, match="such an id"):
+        library.get("v" * 129)

@@ -154,8 +154,8 @@ def test_a_rejected_video_is_done_and_its_posts_are_cancelled() -> None:
     video, posts = world.decide(VIDEO_ID, REJECT, caller=a_caller())
 
     assert (video.stage, video.publishing_since) == (Stage.DONE, None)
-    assert [(post.state, post.error_code, post.error_message, post.updated_at) for post in posts] == [
-        (PostState.CANCELLED, ErrorCode.CANCELLED, "It was rejected. Nothing was posted.", world.clock())
+    assert [(post.state, post.error_code, post.error_message, post.updated_at, post.version) for post in posts] == [
+        (PostState.CANCELLED, ErrorCode.CANCELLED, "It was rejected. Nothing was posted.", world.clock(), 2)
     ] * 2
     assert world.workflow.signals == {"token-1": REJECTED}
 
@@ -182,6 +182,15 @@ def test_the_first_decision_holds(second: ApprovalRequest) -> None:
 
     assert world.workflow.signals == {"token-1": REJECTED}
     assert set(states_of(world).values()) == {PostState.CANCELLED}
+
+
+def test_the_first_decision_holds_when_the_time_for_one_is_over_too() -> None:
+    world = asked_world()
+    decide(world)
+    world.clock.now = TOMORROW + timedelta(days=1)
+
+    with pytest.raises(AlreadyDecided, match="is approved since"):
+        decide(world, REJECT)
 
 
 def test_of_two_that_decide_at_once_one_is_refused_and_nothing_is_mixed() -> None:
@@ -453,6 +462,30 @@ def test_a_post_that_is_over_is_not_made_again_by_an_edit() -> None:
         decide(world, edits(publish=PUBLISH))
 
     assert (decision_of(world), states_of(world)["twitter#101"]) == (Decision.WAITING, PostState.FAILED)
+
+
+@pytest.mark.parametrize("fields", [{"text": "New"}, {"publish": [{"platform": "bluesky", "account_id": "7"}]}])
+def test_an_edit_leaves_a_post_that_is_over_in_the_ledger(fields: dict[str, Any]) -> None:
+    over = a_post(a_target("twitter"), state=PostState.FAILED, is_told=True)
+    world = asked_world(over, TWO_POSTS[1])
+
+    decide(world, edits(**fields))
+
+    assert world.posts[-1] == over
+
+
+@pytest.mark.parametrize("request_", [REJECT, edits(text="New")], ids=["reject", "edit"])
+def test_a_post_the_table_knows_further_on_is_not_written_over(request_: ApprovalRequest) -> None:
+    world = asked_world()
+
+    def call_without_a_new_version() -> None:
+        world.table.items[TWO_POSTS[0].key]["state"] = "calling"
+
+    world.table.meanwhile = call_without_a_new_version
+    with pytest.raises(Conflict):
+        decide(world, request_)
+
+    assert states_of(world)["twitter#101"] is PostState.CALLING
 
 
 @pytest.mark.parametrize("fields", [{"text": "New"}, {"publish": [{"platform": "bluesky", "account_id": "7"}]}])

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
 from mediaposter.ai.catalog import Capabilities
+from mediaposter.api.post_requests import ApprovalRequest, PublishAgainRequest
 from mediaposter.errors import Busy, ConfigurationError, Conflict, ErrorCode, NotFound, Unfinished
+from mediaposter.library.approvals import open_approval
 from mediaposter.library.budget import BudgetDay
 from mediaposter.library.posts import PostState
 from mediaposter.library.videos import Stage, VideoFailure
-from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome
-from tests.builders import NOW, OWNER, RESERVATION, VIDEO_ID, a_caller, a_post, a_request, a_stored_video, a_video
+from mediaposter.pipeline.steps import AskInput, CheckInput, CloseInput, Outcome
+from tests.builders import (
+    NOW,
+    OWNER,
+    RESERVATION,
+    VIDEO_ID,
+    a_caller,
+    a_post,
+    a_request,
+    a_stored_video,
+    a_target,
+    a_video,
+)
+from tests.fakes.answers import Drop
+from tests.fakes.effects import Moment, SimulatedCrash
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.world import World
+from tests.unit.pipeline.posting import STEP as POST_STEP
+from tests.unit.pipeline.posting import TOMORROW, a_kept_video, after, is_due, kept_world, post_of
 
 STEP = CheckInput(video_id=VIDEO_ID)
+APPROVE = ApprovalRequest(decision="approve")
 
 
 def is_gone(world: World) -> bool:
@@ -55,7 +75,13 @@ def test_a_running_video_is_stopped_here_and_at_its_provider() -> None:
 
     assert is_gone(world)
     assert (world.workflow.stopped, world.model.cancelled) == ([VIDEO_ID], ["job-1"])
-    assert [(post.state, post.error_code) for post in world.posts] == [(PostState.FAILED, ErrorCode.CANCELLED)]
+    [post] = world.posts
+    assert (post.state, post.error_code, post.error_message) == (
+        PostState.CANCELLED,
+        ErrorCode.CANCELLED,
+        "The video was deleted, so nothing was posted.",
+    )
+    assert world.metrics == []
 
 
 def test_a_video_that_was_not_taken_up_yet_costs_nothing() -> None:
@@ -198,3 +224,143 @@ def test_a_table_that_is_held_by_others_leaves_a_deletion_unfinished() -> None:
 
     with pytest.raises(Unfinished):
         world.delete(VIDEO_ID, caller=a_caller())
+
+
+# Its posts
+
+
+def awaiting_approval() -> World:
+    world = World()
+    world.keep(a_kept_video(stage=Stage.AWAITING_APPROVAL, approval_hours=24), a_post())
+    world.table.commit([open_approval(VIDEO_ID, now=NOW, hours=24)])
+    world.ask(AskInput(video_id=VIDEO_ID, task_token="token-1"))
+    return world
+
+
+def in_second_write(world: World, happen: Callable[[], object]) -> None:
+    """Let something happen right before the second write from now."""
+
+    def wait_once() -> None:
+        world.table.meanwhile = happen
+
+    world.table.meanwhile = wait_once
+
+
+def test_a_video_that_awaits_a_decision_is_stopped_and_its_question_forgotten() -> None:
+    world = awaiting_approval()
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert (world.workflow.stopped, post_of(world).state) == ([VIDEO_ID], PostState.CANCELLED)
+    with pytest.raises(NotFound):
+        world.approvals.get(VIDEO_ID)
+    assert not is_due(world)
+    with pytest.raises(NotFound):
+        world.decide(VIDEO_ID, APPROVE, caller=a_caller())
+
+
+def test_when_it_is_stopped_nothing_is_left_that_it_could_send() -> None:
+    world = awaiting_approval()
+    states = []
+    world.workflow.on_stop = lambda: states.append(post_of(world).state)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert states == [PostState.CANCELLED]
+
+
+@pytest.mark.parametrize("stage", [Stage.PUBLISHING, Stage.DONE])
+def test_an_execution_that_posts_finds_out_by_itself(stage: Stage) -> None:
+    world = kept_world(video=a_kept_video(stage=stage))
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert world.workflow.stopped == []
+    assert world.create_post(POST_STEP).outcome is Outcome.SETTLED
+    assert (world.publisher.publish_calls, world.post_events) == (0, [])
+
+
+def test_a_decision_of_long_ago_is_forgotten_too() -> None:
+    world = awaiting_approval()
+    world.decide(VIDEO_ID, APPROVE, caller=a_caller())
+    world.library.advance(world.video, Stage.DONE, now=NOW)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    with pytest.raises(NotFound):
+        world.approvals.get(VIDEO_ID)
+
+
+@pytest.mark.parametrize("edits", [None, {"publish": [{"platform": "bluesky", "account_id": "7"}]}])
+def test_a_video_that_is_approved_while_it_is_deleted_is_not_posted(edits: dict[str, Any] | None) -> None:
+    world = awaiting_approval()
+    approve = ApprovalRequest.model_validate({"decision": "approve", "edits": edits})
+    in_second_write(world, lambda: world.decide(VIDEO_ID, approve, caller=a_caller()))
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert {post.state for post in world.posts} == {PostState.CANCELLED}
+    assert not is_due(world)
+
+
+def test_posts_that_are_asked_for_while_the_video_is_deleted_are_not_made() -> None:
+    world = kept_world(video=a_kept_video(stage=Stage.DONE), state=PostState.FAILED, is_told=True)
+    world.table.meanwhile = lambda: world.repost(VIDEO_ID, PublishAgainRequest(), caller=a_caller())
+
+    world.delete(VIDEO_ID, caller=a_caller())
+    world.run_executions()
+
+    assert is_gone(world)
+    assert (post_of(world).state, world.publisher.posts) == (PostState.CANCELLED, {})
+    assert not is_due(world)
+
+
+def test_a_post_in_the_middle_of_its_call_is_followed_to_its_end() -> None:
+    world = kept_world()
+    world.publisher.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
+
+    assert world.create_post(POST_STEP).outcome is Outcome.SUBMITTED
+
+    assert is_gone(world)
+    world.sweep_until_nothing_is_due()
+    assert (post_of(world).state, world.post_events) == (PostState.PUBLISHED, [])
+
+
+def test_a_post_that_waits_for_its_time_goes_out_and_the_ledger_knows() -> None:
+    world = kept_world(target=a_target(scheduled_time=TOMORROW))
+    world.create_post(POST_STEP)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert (post_of(world).state, post_of(world).due_at) == (PostState.SCHEDULED, after(days=1))
+    world.sweep_until_nothing_is_due()
+    assert (post_of(world).state, post_of(world).public_url) == (
+        PostState.PUBLISHED,
+        "https://network.example/submission-1",
+    )
+
+
+def test_a_post_in_doubt_is_looked_for_all_the_same() -> None:
+    world = kept_world(Drop(is_accepted=True))
+    world.create_post(POST_STEP)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert post_of(world).state is PostState.IN_DOUBT
+    world.sweep_until_nothing_is_due()
+    assert (post_of(world).state, world.publisher.publish_calls) == (PostState.PUBLISHED, 1)
+
+
+def test_a_question_that_a_dying_deletion_left_is_forgotten_by_the_sweep() -> None:
+    world = awaiting_approval()
+    world.effects.crash_at(2, Moment.AFTER)
+    with pytest.raises(SimulatedCrash):
+        world.delete(VIDEO_ID, caller=a_caller())
+    assert is_gone(world)
+
+    world.sweep_until_nothing_is_due()
+
+    with pytest.raises(NotFound):
+        world.approvals.get(VIDEO_ID)

@@ -245,6 +245,17 @@ def test_of_those_still_to_come_the_soonest_stays() -> None:
     assert list(world.publisher.posts) == ["submission-2"]
 
 
+def test_of_those_that_come_at_the_same_time_everybody_leaves_the_same_one() -> None:
+    world = world_in_doubt()
+    for _ in range(2):
+        take(world, scheduled_time=TOMORROW)
+    world.publisher.posts = dict(reversed(world.publisher.posts.items()))
+
+    look(world)
+
+    assert list(world.publisher.posts) == ["submission-1"], "or two workers take away one each"
+
+
 def test_a_copy_that_is_gone_before_it_is_taken_away_is_not_counted() -> None:
     world = world_in_doubt()
     for _ in range(2):
@@ -261,6 +272,16 @@ def test_a_copy_still_to_come_counts_for_more_than_one_that_failed() -> None:
     world.publisher.looks = [[FAILED]]
 
     assert look(world).state is PostState.SCHEDULED
+
+
+def test_a_post_that_only_the_list_of_posts_shows_as_scheduled_is_adopted_with_its_time() -> None:
+    world = world_in_doubt(looks=2)
+    world.publisher.looks = [[FAILED, a_listed_post(status=PostStatus.SCHEDULED, post_time=TOMORROW, public_url=None)]]
+
+    post = look(world)
+
+    assert (post.state, post.scheduled_time, post.due_at) == (PostState.SCHEDULED, TOMORROW, after(days=1))
+    assert (post.schedule_id, post.is_verified, post.error_message) == (None, False, None)
 
 
 def test_a_public_copy_counts_for_more_than_one_that_failed() -> None:
@@ -293,6 +314,21 @@ def test_a_post_that_goes_out_later_is_looked_for_at_its_time() -> None:
     copies = find_copies(world.publisher, post_of(world), now=NOW)
 
     assert len(copies.published) == 1
+
+
+def test_a_post_that_was_planned_long_ago_is_looked_for_around_its_call() -> None:
+    world = world_in_doubt(created_at=NOW - timedelta(days=1))
+    take(world, taken_at=NOW - timedelta(hours=1))
+
+    assert find_copies(world.publisher, post_of(world), now=NOW).published == []
+
+
+def test_a_post_whose_time_has_passed_is_looked_for_until_now() -> None:
+    world = world_in_doubt(scheduled_time=NOW)
+    take(world, taken_at=NOW + timedelta(minutes=9))
+    world.clock.advance(600)
+
+    assert len(find_copies(world.publisher, post_of(world), now=world.clock()).published) == 1
 
 
 def test_a_post_without_a_call_is_looked_for_from_its_beginning() -> None:

@@ -144,7 +144,7 @@ def test_coming_back_after_the_submission_posts_nothing_again() -> None:
     "state", [PostState.PUBLISHED, PostState.FAILED, PostState.PARKED, PostState.UNKNOWN, PostState.CANCELLED]
 )
 def test_a_settled_post_is_never_posted(state: PostState) -> None:
-    world = kept_world(state=state)
+    world = kept_world(state=state, scheduled_time=NOW + timedelta(minutes=10))
 
     assert world.create_post(STEP) == SETTLED
     assert (world.publisher.publish_calls, world.publisher.uploads) == (0, {})

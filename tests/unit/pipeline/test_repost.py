@@ -12,7 +12,7 @@ from mediaposter.errors import AlreadyDecided, Conflict, ErrorCode, Forbidden, I
 from mediaposter.library.keys import Scope
 from mediaposter.library.posts import STATES_FOR_A_PERSON, Post, PostState
 from mediaposter.library.videos import Stage
-from mediaposter.pipeline.repost import STATES_TO_REPEAT, RepeatPosts
+from mediaposter.pipeline.repost import RepeatPosts
 from mediaposter.pipeline.steps import PostReference
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_target
@@ -168,7 +168,7 @@ def test_a_new_account_gets_a_post_of_its_own() -> None:
 def test_an_account_takes_a_video_once(state: PostState) -> None:
     world = done_world(failed_post(state=state))
 
-    if state in STATES_TO_REPEAT:
+    if state in (PostState.FAILED, PostState.CANCELLED):
         [post] = again(world, TO_TWITTER)
         assert (post.state, post.version, post.media_url) == (PostState.PENDING, 6, None)
         return
@@ -300,6 +300,19 @@ def test_a_post_that_is_public_meanwhile_is_not_sent_again() -> None:
     assert (post_of(world).state, world.workflow.postings) == (PostState.PUBLISHED, {})
 
 
+def test_a_post_the_table_knows_further_on_is_not_sent_again() -> None:
+    world = done_world(failed_post(state=PostState.PARKED))
+
+    def publish_without_a_new_version() -> None:
+        world.table.items[post_of(world).key]["state"] = "published"
+
+    world.table.meanwhile = publish_without_a_new_version
+    with pytest.raises(AlreadyDecided):
+        resolve(world, SEND_AGAIN)
+
+    assert (post_of(world).state, world.workflow.postings) == (PostState.PUBLISHED, {})
+
+
 # What was written down and not started
 
 
@@ -358,6 +371,20 @@ def test_what_runs_is_not_started_twice_and_takes_no_more_targets() -> None:
 
     assert world.workflow.postings == {RUN: [REFERENCE]}
     assert len(world.posts) == 1
+
+
+def test_while_others_wait_a_post_that_is_public_is_not_asked_for_again() -> None:
+    public = failed_post(state=PostState.PUBLISHED, text="A red kite over the sea")
+    world = done_world(
+        public,
+        a_post(a_target("threads")),
+        video={"stage": Stage.PUBLISHING, "posting_run": 1},
+    )
+
+    with pytest.raises(AlreadyDecided):
+        again(world, TO_TWITTER)
+
+    assert world.workflow.postings == {}
 
 
 @pytest.mark.parametrize(

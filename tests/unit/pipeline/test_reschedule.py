@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mediaposter.api.caller import Caller
 from mediaposter.api.post_requests import MoveRequest
 from mediaposter.errors import AlreadyDecided, ErrorCode, Forbidden, InvalidRequest, NotFound, PublisherError
 from mediaposter.library.keys import Scope
@@ -31,7 +32,7 @@ from tests.unit.pipeline.posting import (
 )
 
 NEXT_WEEK = TOMORROW + timedelta(days=7)
-Act = Callable[[World], Post]
+Act = Callable[..., Post]
 
 
 def scheduled_world(*, copies: int = 1, **parts: Any) -> World:
@@ -42,12 +43,12 @@ def scheduled_world(*, copies: int = 1, **parts: Any) -> World:
     return world
 
 
-def move(world: World, to: datetime = NEXT_WEEK) -> Post:
-    return world.reschedule.move(VIDEO_ID, POST_ID, MoveRequest(scheduled_time=to), caller=a_caller())
+def move(world: World, to: datetime = NEXT_WEEK, *, caller: Caller | None = None) -> Post:
+    return world.reschedule.move(VIDEO_ID, POST_ID, MoveRequest(scheduled_time=to), caller=caller or a_caller())
 
 
-def cancel(world: World) -> Post:
-    return world.reschedule.cancel(VIDEO_ID, POST_ID, caller=a_caller())
+def cancel(world: World, *, caller: Caller | None = None) -> Post:
+    return world.reschedule.cancel(VIDEO_ID, POST_ID, caller=caller or a_caller())
 
 
 def times_of(world: World) -> list[datetime | None]:
@@ -282,14 +283,9 @@ BOTH = pytest.mark.parametrize("act", [move, cancel])
 @BOTH
 def test_whoever_may_not_publish_changes_nothing(act: Act) -> None:
     world = scheduled_world()
-    reader = a_caller(scopes=frozenset({Scope.READ, Scope.CREATE}))
-    calls = {
-        move: lambda: world.reschedule.move(VIDEO_ID, POST_ID, MoveRequest(scheduled_time=NEXT_WEEK), caller=reader),
-        cancel: lambda: world.reschedule.cancel(VIDEO_ID, POST_ID, caller=reader),
-    }
 
     with pytest.raises(Forbidden):
-        calls[act]()
+        act(world, caller=a_caller(scopes=frozenset({Scope.READ, Scope.CREATE})))
 
     assert times_of(world) == [TOMORROW]
 
@@ -297,14 +293,9 @@ def test_whoever_may_not_publish_changes_nothing(act: Act) -> None:
 @BOTH
 def test_a_post_of_somebody_else_is_not_found(act: Act) -> None:
     world = scheduled_world()
-    stranger = a_caller(owner="key_of_another")
-    calls = {
-        move: lambda: world.reschedule.move(VIDEO_ID, POST_ID, MoveRequest(scheduled_time=NEXT_WEEK), caller=stranger),
-        cancel: lambda: world.reschedule.cancel(VIDEO_ID, POST_ID, caller=stranger),
-    }
 
     with pytest.raises(NotFound):
-        calls[act]()
+        act(world, caller=a_caller(owner="key_of_another"))
 
     assert times_of(world) == [TOMORROW]
 
@@ -327,7 +318,7 @@ def test_a_publisher_that_does_not_answer_is_asked_again_by_the_caller(
     act: Act, errors: list[PublisherError | None]
 ) -> None:
     world = scheduled_world()
-    world.publisher.schedule_errors = errors
+    world.publisher.schedule_errors = list(errors)
 
     with pytest.raises(PublisherError):
         act(world)

@@ -10,7 +10,7 @@ import pytest
 from mediaposter.errors import Conflict, NotFound
 from mediaposter.library.approvals import Decision, open_approval
 from mediaposter.library.due import DueList
-from mediaposter.library.posts import Post, PostState
+from mediaposter.library.posts import Post, PostLedger, PostState
 from mediaposter.library.table import Record
 from mediaposter.library.videos import Stage
 from mediaposter.pipeline.steps import PostStepInput
@@ -49,16 +49,15 @@ class Steps:
             raise self.errors[what]
 
 
-def sweep_of(*records: Record) -> tuple[SweepDue, Steps]:
-    """Build a sweep of a table with these records."""
+def sweep_of(*records: Record, are_gone: bool = False) -> tuple[SweepDue, Steps]:
+    """Build a sweep of these records, which may be gone since they were listed."""
     table = InMemoryTable()
     for record in records:
         table.create([record])
     steps = Steps()
-    world = World()
     sweep = SweepDue(
         due=DueList(table),
-        ledger=type(world.ledger)(table),
+        ledger=PostLedger(InMemoryTable() if are_gone else table),
         create_post=steps.create_post,
         check_post=steps.check_post,
         start_posts=steps.start_posts,
@@ -146,10 +145,7 @@ def test_one_that_somebody_else_came_back_to_is_no_fault(error: Exception) -> No
 
 
 def test_a_post_that_is_gone_since_it_was_listed_is_no_fault() -> None:
-    table = InMemoryTable()
-    table.create([due_post(state=PostState.SUBMITTED)])
-    sweep, steps = sweep_of()
-    sweep._due = DueList(table)
+    sweep, steps = sweep_of(due_post(state=PostState.SUBMITTED), are_gone=True)
 
     assert sweep() == 1
     assert steps.calls == []

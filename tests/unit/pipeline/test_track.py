@@ -80,6 +80,7 @@ def test_a_published_post_is_kept_with_its_address_and_told_once() -> None:
         PostState.PUBLISHED,
         "https://network.example/submission-1",
     )
+    assert (post_of(world).error_code, post_of(world).error_message, world.metrics) == (None, None, [])
     assert [(event.type, event.url) for event in world.post_events] == [
         ("post.published", "https://network.example/submission-1")
     ]
@@ -129,7 +130,13 @@ def test_an_end_that_was_written_and_not_told_is_told_by_the_sweep() -> None:
     "state", [state for state in PostState if state not in (PostState.SUBMITTED, PostState.SCHEDULED)]
 )
 def test_only_a_post_that_the_publisher_has_is_asked_for(state: PostState) -> None:
-    post = a_post(state=state, submission_id="submission-1", is_told=True)
+    post = a_post(
+        state=state,
+        submission_id="submission-1",
+        delivery="verified",
+        scheduled_time=IN_TEN_MINUTES,
+        is_told=True,
+    )
     world = World()
     world.keep(a_video(), post)
     world.missing_key = NO_KEY
@@ -149,6 +156,15 @@ def test_a_post_in_progress_is_asked_for_often_at_first(minutes: float, wait_sec
     world = submitted_world(IN_PROGRESS, minutes_ago=minutes)
 
     assert world.check_post(STEP) == wait_for(wait_seconds)
+    assert post_of(world).state is PostState.SUBMITTED
+
+
+def test_a_post_is_in_progress_since_it_was_handed_over() -> None:
+    world = kept_world(checks=(IN_PROGRESS,))
+    world.clock.advance(3_600)
+    world.create_post(STEP)
+
+    assert world.check_post(STEP) == wait_for(10)
     assert post_of(world).state is PostState.SUBMITTED
 
 
@@ -227,6 +243,14 @@ def test_nor_does_it_when_the_post_is_in_progress_for_long(error: MediaPosterErr
     assert post_of(world).state is PostState.PUBLISHED
 
 
+def test_whoever_was_never_to_be_looked_after_is_after_a_question_that_was_not_answered() -> None:
+    world = kept_world(checks=(FAULT,), state=PostState.SUBMITTED, submission_id="submission-1", submitted_at=NOW)
+
+    world.check_post(STEP)
+
+    assert post_of(world).due_at == after(seconds=0)
+
+
 def test_a_publisher_that_cannot_be_asked_for_a_day_leaves_the_post_to_a_person() -> None:
     world = submitted_world(FAULT, FAULT, minutes_ago=GIVE_UP_AFTER.total_seconds() / 60 - 1)
     world.check_post(STEP)
@@ -287,9 +311,9 @@ def test_a_post_whose_time_comes_soon_is_waited_for() -> None:
     assert world.check_post(STEP) == wait_for(10 * 60 + 10)
 
 
-def test_after_its_time_a_scheduled_post_is_asked_for() -> None:
+def test_at_its_time_a_scheduled_post_is_asked_for() -> None:
     world = submitted_world(target=a_post().target.model_copy(update={"scheduled_time": IN_TEN_MINUTES}))
-    world.clock.advance(10 * 60 + 10)
+    world.clock.advance(10 * 60)
 
     assert world.check_post(STEP) == SETTLED
     assert post_of(world).state is PostState.PUBLISHED
@@ -354,6 +378,16 @@ def test_a_scheduled_post_whose_time_nobody_tells_is_asked_for() -> None:
     assert world.check_post(STEP) == wait_for(10)
 
 
+def test_and_is_unknown_a_quarter_of_an_hour_after_it_was_handed_over() -> None:
+    no_time = PostReport(submission_id="", status=PostStatus.SCHEDULED)
+    world = submitted_world(no_time, no_time, minutes_ago=10)
+    world.check_post(STEP)
+    world.clock.advance(300)
+
+    assert world.check_post(STEP) == SETTLED
+    assert post_of(world).state is PostState.UNKNOWN
+
+
 # Adopted from the lists: the submission id is lost
 
 
@@ -389,6 +423,17 @@ def test_an_adopted_post_that_was_moved_at_the_publisher_waits_for_its_new_time(
 
     post = post_of(world)
     assert (post.state, post.scheduled_time, post.due_at) == (PostState.SCHEDULED, later, after(days=8))
+
+
+def test_an_adopted_post_that_only_the_list_of_posts_shows_waits_for_its_time() -> None:
+    later = TOMORROW + timedelta(days=7)
+    world = adopted_world()
+    world.publisher.posts.clear()
+    world.publisher.looks = [[a_listed_post(status=PostStatus.SCHEDULED, post_time=later, public_url=None)]]
+    world.clock.advance(25 * 3_600)
+
+    assert world.check_post(STEP) == SETTLED
+    assert (post_of(world).state, post_of(world).scheduled_time) == (PostState.SCHEDULED, later)
 
 
 def test_an_adopted_post_that_is_nowhere_is_asked_for_a_while_and_then_unknown() -> None:
@@ -439,6 +484,28 @@ def test_a_copy_too_many_is_taken_away_before_it_is_public() -> None:
     assert world.publisher.count_posts() == {"video_1-twitter-101": 1}
 
 
+def test_the_copy_that_was_kept_is_the_one_that_is_followed() -> None:
+    world = verified_world(copies=3)
+    assert post_of(world).submission_id == "submission-3", "which is taken away"
+    world.clock.advance(30)
+    world.check_post(STEP)
+    world.clock.advance(300)
+
+    assert world.check_post(STEP) == SETTLED
+    assert (post_of(world).state, post_of(world).public_url) == (
+        PostState.PUBLISHED,
+        "https://network.example/submission-1",
+    )
+
+
+def test_a_post_of_which_there_is_one_is_followed_by_its_id() -> None:
+    world = verified_world()
+    world.clock.advance(30)
+    world.check_post(STEP)
+
+    assert post_of(world).submission_id == "submission-1"
+
+
 def test_a_double_safe_post_is_verified_once() -> None:
     world = verified_world()
     world.check_post(STEP)
@@ -474,6 +541,15 @@ def test_a_double_safe_post_that_is_not_listed_yet_is_looked_for_until_shortly_b
     assert waits == [30] * 9 + [40]
     assert world.check_post(STEP) == SETTLED
     assert post_of(world).state is PostState.PUBLISHED
+
+
+@pytest.mark.parametrize(("seconds_left", "wait_seconds"), [(46, 30), (45, 55)])
+def test_nothing_is_verified_when_there_is_no_time_left_for_it(seconds_left: int, wait_seconds: int) -> None:
+    world = verified_world()
+    world.publisher.list_lag_seconds = 600
+    world.clock.advance(300 - seconds_left)
+
+    assert world.check_post(STEP) == wait_for(wait_seconds)
 
 
 def test_a_double_safe_post_of_tomorrow_is_verified_today() -> None:

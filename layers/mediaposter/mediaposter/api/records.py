@@ -10,6 +10,8 @@ from mediaposter.errors import InvalidRequest
 
 ROW_MAX_BYTES = 256 * 1024
 FILE_MAX_BYTES = 100 * 1024 * 1024
+# Blank ones among them: as many as a sheet has, for some programs write all of them.
+RECORDS_MAX = 1_048_576
 
 _PIECE_BYTES = 64 * 1024
 _HEAD_BYTES = 4 * 1024
@@ -45,7 +47,7 @@ _FOREIGN = (
     _Foreign(re.compile(rb"\xff\xd8\xff"), "a JPEG picture", _SEND_TEXT),
     _Foreign(re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "a WebP picture", _SEND_TEXT),
     _Foreign(re.compile(rb"GIF8[79]a"), "a GIF picture", _SEND_TEXT),
-    _Foreign(re.compile(rb".{4}ftyp", re.DOTALL), "a video", _SEND_TEXT),
+    _Foreign(re.compile(rb"\0\0.{2}ftyp", re.DOTALL), "a video", _SEND_TEXT),
     # The marks of UTF-32 begin with those of UTF-16. Without a mark, it is ASCII at first more often than not.
     _Foreign(re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"), "UTF-32", _SAVE_AS_UTF_8, "invalid_encoding"),
     _Foreign(re.compile(rb"\xff\xfe|\xfe\xff|([^\0]\0){2}|(\0[^\0]){2}"), "UTF-16", _SAVE_AS_UTF_8, "invalid_encoding"),
@@ -130,6 +132,16 @@ def read_records(chunks: Iterable[bytes], *, has_quotes: bool) -> Iterator[Recor
         InvalidRequest: the file is empty, no UTF-8 text, or too large; in the last case once its records within the
             bound were given.
     """
+    for record in _split(chunks, has_quotes=has_quotes):
+        if record.number > RECORDS_MAX:
+            raise InvalidRequest(
+                f"The file has more than {RECORDS_MAX:,} rows, blank ones included. Remove those.",
+                code="too_many_rows",
+            )
+        yield record
+
+
+def _split(chunks: Iterable[bytes], *, has_quotes: bool) -> Iterator[Record]:
     splitter = _Splitter(has_quotes=has_quotes)
     for piece in _open(chunks):
         yield from splitter.add(piece)
@@ -183,8 +195,8 @@ class _Splitter:
         self._is_quoted = False
         self._is_too_large = False
         self._number = 1
-        self._line = 1
-        self._next_line = 1
+        self._line = 1  # on which the record begins
+        self._next_line = 1  # after what was dropped
 
     def add(self, piece: bytes) -> Iterator[Record]:
         """Give the records that end in what has come."""
@@ -234,8 +246,10 @@ class _Splitter:
             self._position = int(self._is_quoted)
         while True:
             if self._is_quoted:
-                self._position = _end_of(_QUOTED.match(buffer, self._position))
-                if self._position + (not is_last) >= len(buffer):
+                text = _QUOTED.match(buffer, self._position)
+                self._position = text.end() if text else self._position
+                left = len(buffer) - self._position
+                if left == 0 or (left == 1 and not is_last):
                     return None
                 self._position += 1
                 self._is_quoted = False

@@ -28,6 +28,7 @@ from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import Post
 from mediaposter.library.table import Change, Create, Delete, Key, LibraryTable, PageQuery, Record, Replace
 
+VIDEO_ID_MAX_CHARACTERS = 128
 STARTS_INDEX = "AwaitingStart"
 OWNERS_INDEX = "ByOwner"
 STATUS_INDEX = "ByOwnerStatus"
@@ -342,6 +343,8 @@ class VideoLibrary:
         Raises:
             NotFound: there is none.
         """
+        if len(video_id) > VIDEO_ID_MAX_CHARACTERS:
+            raise NotFound("There is no video of such an id.")  # nor may it be a key: DynamoDB has a limit
         return Video.model_validate(self._table.get(video_key(video_id)))
 
     def advance(self, video: Video, stage: Stage, *, now: datetime, **changes: Any) -> Video:

@@ -28,11 +28,13 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 class Copies(NamedTuple):
     """What the publisher shows of a post: every copy carries the URL that was minted for it.
 
-    `lookalikes` are posts of the same words with other media, which prove nothing.
+    `waiting` are those still to come in the list of posts, which names none that could be cancelled. `lookalikes` are
+    posts of the same words with other media, which prove nothing.
     """
 
     published: list[ListedPost]
     scheduled: list[Schedule]
+    waiting: list[ListedPost]
     failed: list[ListedPost]
     lookalikes: list[ListedPost]
 
@@ -61,7 +63,7 @@ class LookForPost:
             kept = drop_surplus(publisher, copies, self._count_metric)
         except (PublisherError, ConfigurationError) as error:
             return self._take_failed_look(post, error, now)
-        if copies.published or kept is not None or copies.failed:
+        if copies.published or kept is not None or copies.waiting or copies.failed:
             return self._adopt(post, copies, kept, now)
         looks = post.looks + 1
         if looks < len(LOOKS_AFTER_SECONDS):
@@ -87,6 +89,16 @@ class LookForPost:
                 scheduled_time=kept.scheduled_time,
                 is_verified=True,
                 due_at=kept.scheduled_time + SWEEP_GRACE,
+                error_message=None,
+            )
+        if copies.waiting:
+            scheduled_time = copies.waiting[0].post_time
+            return self._ledger.advance(
+                post,
+                PostState.SCHEDULED,
+                now=now,
+                scheduled_time=scheduled_time,
+                due_at=scheduled_time + SWEEP_GRACE,
                 error_message=None,
             )
         self._count_metric("PostsFailed")
@@ -150,6 +162,7 @@ def find_copies(publisher: PublisherInterface, post: Post, *, now: datetime) -> 
     return Copies(
         published=[item for item in own.values() if item.status is PostStatus.PUBLISHED],
         scheduled=find_schedules(publisher, post),
+        waiting=[item for item in own.values() if item.status is PostStatus.SCHEDULED],
         failed=[item for item in own.values() if item.status is PostStatus.FAILED],
         lookalikes=[item for item in listed if item.text == post.text and item.listed_id not in own],
     )

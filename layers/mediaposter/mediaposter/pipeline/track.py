@@ -105,7 +105,7 @@ class CheckPost:
         if len(schedules) > 1:
             # Nobody knows which of them its id names: what became of the one that is kept is asked by its media.
             post = self._ledger.note(post, submission_id=None)
-        kept = drop_surplus(publisher, Copies([], schedules, [], []), self._count_metric)
+        kept = drop_surplus(publisher, Copies([], schedules, [], [], []), self._count_metric)
         due_at = None if post.scheduled_time is None else post.scheduled_time + SWEEP_GRACE
         if kept is None:
             return self._ledger.note(post, due_at=due_at)  # not listed yet
@@ -131,6 +131,8 @@ class CheckPost:
             return self._end(post, PostStatus.PUBLISHED, now, public_url=copies.published[0].public_url)
         if copies.scheduled:
             return self._take_new_time(post, copies.scheduled[0].scheduled_time, now)
+        if copies.waiting:
+            return self._take_new_time(post, copies.waiting[0].post_time, now)
         if copies.failed:
             return self._end(post, PostStatus.FAILED, now, error_message=copies.failed[0].error_message)
         return self._take_silence(post, "The publisher lists it neither as published nor as failed.")

@@ -1,0 +1,70 @@
+"""What somebody has to come back to, in the order of its time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from mediaposter.library.approvals import open_approval
+from mediaposter.library.due import DueList, give_due_attributes
+from mediaposter.library.posts import post_key
+from tests.builders import NOW, a_post, a_target
+from tests.fakes.table import InMemoryTable
+
+
+@pytest.fixture
+def table() -> InMemoryTable:
+    return InMemoryTable()
+
+
+def due_of(table: InMemoryTable, *, now: datetime = NOW) -> list[str]:
+    return [key.sk for key in DueList(table).list(now=now)]
+
+
+def keep_due(table: InMemoryTable, account_id: str, due_at: datetime | None) -> None:
+    table.create([a_post(a_target(account_id=account_id), due_at=due_at)])
+
+
+def test_what_is_never_due_is_in_no_list(table: InMemoryTable) -> None:
+    keep_due(table, "1", None)
+
+    assert due_of(table, now=NOW + timedelta(days=9_999)) == []
+    assert give_due_attributes(None) == {}
+
+
+def test_what_is_due_is_listed_after_its_time(table: InMemoryTable) -> None:
+    keep_due(table, "1", NOW)
+
+    assert due_of(table, now=NOW - timedelta(seconds=1)) == []
+    assert due_of(table, now=NOW) == []
+    assert due_of(table, now=NOW + timedelta(microseconds=1)) == ["POST#twitter#1"]
+
+
+def test_what_is_due_longest_comes_first_whatever_its_kind_and_its_time_zone(table: InMemoryTable) -> None:
+    keep_due(table, "third", NOW.replace(microsecond=1))
+    keep_due(table, "first", datetime(2026, 12, 1, 13, 59, tzinfo=timezone(timedelta(hours=3))))
+    keep_due(table, "fourth", datetime(2026, 12, 1, 12, 1, tzinfo=UTC))
+    table.commit([open_approval("video_2", now=NOW - timedelta(hours=1, seconds=1), hours=1)])
+
+    assert due_of(table, now=NOW + timedelta(hours=1)) == [
+        "POST#twitter#first",
+        "APPROVAL",
+        "POST#twitter#third",
+        "POST#twitter#fourth",
+    ]
+
+
+def test_a_list_names_the_whole_key(table: InMemoryTable) -> None:
+    keep_due(table, "1", NOW)
+
+    assert DueList(table).list(now=NOW + timedelta(seconds=1)) == [post_key("video_1", "twitter#1")]
+
+
+def test_a_list_has_a_hundred_entries(table: InMemoryTable) -> None:
+    for number in range(101):
+        keep_due(table, f"{number:03}", NOW + timedelta(seconds=number))
+
+    listed = due_of(table, now=NOW + timedelta(days=1))
+
+    assert (len(listed), listed[-1]) == (100, "POST#twitter#099")

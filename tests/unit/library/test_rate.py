@@ -1,0 +1,105 @@
+"""Places within a limit: no minute holds more, and nobody is refused."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaposter.library.rate import RateBook
+from tests.builders import NOW
+from tests.fakes.table import InMemoryTable
+
+MINUTE = timedelta(seconds=60)
+
+
+def take(book: RateBook, per_minute: int, at: datetime) -> datetime:
+    return book.take("posts", per_minute=per_minute, now=at)
+
+
+def count_fullest_minute(places: list[datetime]) -> int:
+    """Count the places in the sixty seconds that hold most, wherever they begin."""
+    ordered = sorted(places)
+    return max(sum(first <= place < first + MINUTE for place in ordered) for first in ordered)
+
+
+# Who comes when: gaps that are nothing, some, or a pause, and clocks that differ by a little.
+GAPS_SECONDS = st.one_of(
+    st.just(0.0), st.floats(0, 3, allow_nan=False), st.floats(0, 200, allow_nan=False), st.floats(-2, 0)
+)
+
+
+@given(per_minute=st.integers(1, 120), gaps_seconds=st.lists(GAPS_SECONDS, min_size=1, max_size=150))
+def test_no_minute_holds_more_places_than_the_limit_however_they_are_taken(
+    per_minute: int, gaps_seconds: list[float]
+) -> None:
+    book = RateBook(InMemoryTable())
+    now = NOW
+    places = []
+    for gap_seconds in gaps_seconds:
+        now += timedelta(seconds=gap_seconds)
+        place = take(book, per_minute, now)
+        assert place >= now, "a place in the past"
+        places.append(place)
+
+    assert count_fullest_minute(places) <= per_minute
+
+
+@given(per_minute=st.integers(1, 120), takers=st.integers(1, 300))
+def test_places_are_given_in_their_order(per_minute: int, takers: int) -> None:
+    book = RateBook(InMemoryTable())
+
+    places = [take(book, per_minute, NOW) for _ in range(takers)]
+
+    assert places == sorted(places)
+
+
+def test_a_thousand_that_come_at_once_get_a_place_each_evenly_spaced() -> None:
+    book = RateBook(InMemoryTable())
+
+    places = [take(book, 30, NOW) for _ in range(1_000)]
+
+    at_once = [place for place in places if place == NOW]
+    later = places[len(at_once) :]
+    assert len(at_once) == 7, "a quarter of the limit"
+    assert len(set(later)) == len(later)
+    gaps = [(after - before).total_seconds() for before, after in pairwise(later)]
+    assert gaps == pytest.approx([60 / 23] * len(gaps), abs=1e-5)
+    assert count_fullest_minute(places) == 30 - 1
+    assert later[-1] - NOW < timedelta(minutes=1_000 / 23 + 1)
+
+
+@pytest.mark.parametrize(("per_minute", "burst"), [(1, 1), (3, 1), (4, 1), (10, 2), (30, 7), (60, 15)])
+def test_after_a_pause_a_quarter_of_a_minute_s_places_comes_at_once(per_minute: int, burst: int) -> None:
+    book = RateBook(InMemoryTable())
+    for _ in range(per_minute):
+        take(book, per_minute, NOW)
+    later = NOW + timedelta(minutes=5)
+
+    places = [take(book, per_minute, later) for _ in range(burst + 1)]
+
+    assert places[:burst] == [later] * burst
+    assert places[burst] > later
+
+
+def test_without_a_pause_there_is_no_second_burst() -> None:
+    book = RateBook(InMemoryTable())
+    for _ in range(7):
+        take(book, 30, NOW)
+
+    assert take(book, 30, NOW + timedelta(seconds=2)) > NOW + timedelta(seconds=2)
+
+
+def test_each_thing_that_is_limited_has_places_of_its_own() -> None:
+    book = RateBook(InMemoryTable())
+    for _ in range(10):
+        take(book, 1, NOW)
+
+    assert book.take("uploads", per_minute=1, now=NOW) == NOW
+
+
+def test_a_place_is_a_time_of_utc() -> None:
+    assert take(RateBook(InMemoryTable()), 30, NOW).tzinfo is not None
