@@ -29,6 +29,7 @@ class FakeVideoModel(VideoModelInterface):
         accepted: the requests it took and will charge for.
         retry_after_seconds: the hint that comes with an accepted job.
         cancelled: the jobs it was told to stop.
+        cancel_errors: what the next calls to stop one raise.
         listed: jobs in its list that are not ours.
         list_errors: what the next questions for the list raise.
         meanwhile: what happens while it decides on a create.
@@ -52,6 +53,7 @@ class FakeVideoModel(VideoModelInterface):
         self.retry_after_seconds = retry_after_seconds
         self.meanwhile: Callable[[], object] = _nothing
         self.cancelled: list[str] = []
+        self.cancel_errors: list[VideoModelError] = []
         self.listed: list[VideoGenerationJob] = []
         self.list_errors: list[VideoModelError] = []
         self._effects = effects or Effects()
@@ -91,6 +93,8 @@ class FakeVideoModel(VideoModelInterface):
         """Stop a job."""
         if not self.capabilities.cancel:
             self._unsupported("cancel_video")
+        if self.cancel_errors:
+            raise self.cancel_errors.pop(0)
         self.cancelled.append(job_id)
 
     def list_jobs(self, limit: int = 20) -> list[VideoGenerationJob]:

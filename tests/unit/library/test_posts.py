@@ -152,8 +152,8 @@ def test_only_these_transitions_can_be_made(
 def test_what_was_said_of_a_call_is_over_and_its_end_is_still_to_be_told(
     ledger: PostLedger, table: InMemoryTable, before: PostState, after: PostState, due_at: datetime | None
 ) -> None:
-    call: dict[str, Any] = {"lease_expires_at": NOW, "due_at": NOW, "place_for": "post", "place_at": NOW, "is_told": True}
-    table.create([a_post(state=before, media_url="https://media.example/1", refusals=2, **call)])
+    call: dict[str, Any] = {"lease_expires_at": NOW, "due_at": NOW, "place_for": "post", "place_at": NOW}
+    table.create([a_post(state=before, media_url="https://media.example/1", refusals=2, is_told=True, **call)])
 
     post = ledger.advance(ledger.get(VIDEO_ID, POST_ID), after, now=LATER)
 

@@ -10,7 +10,7 @@ import pytest
 
 from mediaposter.ai.catalog import Capabilities
 from mediaposter.api.post_requests import ApprovalRequest, PublishAgainRequest
-from mediaposter.errors import Busy, ConfigurationError, Conflict, ErrorCode, NotFound, Unfinished
+from mediaposter.errors import Busy, ConfigurationError, Conflict, ErrorCode, NotFound, Unfinished, VideoModelError
 from mediaposter.library.approvals import open_approval
 from mediaposter.library.budget import BudgetDay
 from mediaposter.library.posts import PostState
@@ -85,11 +85,12 @@ def test_a_running_video_is_stopped_here_and_at_its_provider() -> None:
 
 
 def test_a_video_that_was_not_taken_up_yet_costs_nothing() -> None:
-    world = World()
+    world = World(model=partial(FakeVideoModel, capabilities=Capabilities(cancel=True)))
     world.submit(a_request(), caller=a_caller())
 
     world.delete(VIDEO_ID, caller=a_caller())
 
+    assert (world.model.cancelled, world.faults) == ([], [])
     assert world.budget.get(OWNER, NOW.date()) == BudgetDay(committed_micros=0, spent_micros=0, videos=1)
 
 
@@ -101,6 +102,58 @@ def test_a_provider_that_cannot_cancel_keeps_no_video_from_being_deleted() -> No
 
     assert is_gone(world)
     assert world.faults == ["sora did not cancel job job-1 of video_1: The secret is missing."]
+
+
+def test_a_provider_that_has_no_way_to_cancel_is_no_fault() -> None:
+    world = World()
+    world.submit(a_request(), caller=a_caller())
+    world.start(STEP)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert world.faults == []
+
+
+def test_a_provider_that_does_not_answer_keeps_no_video_from_being_deleted() -> None:
+    world = rendering()
+    world.model.cancel_errors = [VideoModelError(ErrorCode.PROVIDER_ERROR, "Bad gateway.", transient=True)]
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert world.faults == ["sora did not cancel job job-1 of video_1: Bad gateway."]
+
+
+def test_a_video_that_failed_by_itself_has_nothing_to_stop() -> None:
+    world = rendering()
+    world.library.fail(world.video, VideoFailure(code=ErrorCode.TIMEOUT, message="too late"), now=NOW)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert (world.workflow.stopped, world.model.cancelled) == ([], [])
+
+
+def test_a_video_that_is_kept_at_the_last_moment_is_deleted_too() -> None:
+    world = rendering()
+    world.check(STEP)
+    world.table.meanwhile = lambda: world.store(STEP)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert (world.media.objects, post_of(world).state) == ({}, PostState.CANCELLED)
+
+
+def test_of_two_deletions_at_once_both_find_it_gone() -> None:
+    world = World()
+    world.keep(a_video(stage=Stage.DONE, stored=a_stored_video()))
+    world.table.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
 
 
 def test_a_step_that_is_at_work_meanwhile_does_not_keep_a_video_from_being_deleted() -> None:

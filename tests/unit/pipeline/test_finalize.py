@@ -331,17 +331,18 @@ def test_a_post_in_the_middle_of_its_call_is_in_doubt_after_the_close(seconds_ag
     assert post.state is PostState.IN_DOUBT
     assert post.error_message is not None
     assert "it may be public" in post.error_message
-    assert world.metrics == ["PostsInDoubt", "VideosCompleted"]
+    assert post.due_at is not None, "the sweep looks for it"
+    assert (world.metrics, world.post_events) == (["VideosCompleted"], [])
 
 
-def test_a_post_that_nobody_follows_any_more_is_unknown_after_the_close() -> None:
-    world = kept_world(a_post(state=PostState.SUBMITTED, submission_id="submission-1"))
+def test_a_post_that_its_execution_does_not_follow_any_more_is_left_to_the_sweep() -> None:
+    post = a_post(state=PostState.SUBMITTED, submission_id="submission-1", submitted_at=NOW, due_at=NOW)
+    world = kept_world(post)
 
     world.close(BROKEN)
 
-    [post] = world.posts
-    assert post.state is PostState.UNKNOWN
-    assert world.metrics == ["PostsInDoubt", "VideosCompleted"]
+    assert world.posts == [post]
+    assert (world.metrics, world.post_events) == (["VideosCompleted"], [])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from mediaposter.errors import Conflict, ErrorCode, MediaPosterError
 from mediaposter.library.posts import Post, PostState
 from mediaposter.pipeline.look import GIVE_UP_AFTER, LOOKS_AFTER_SECONDS, LookForPost, find_copies
-from mediaposter.publishing.publisher_interface import PostStatus
+from mediaposter.publishing.publisher_interface import ListedPost, PostStatus
 from tests.builders import NOW, a_target
 from tests.fakes.publisher import FakePost
 from tests.fakes.world import World
@@ -274,9 +274,22 @@ def test_a_copy_still_to_come_counts_for_more_than_one_that_failed() -> None:
     assert look(world).state is PostState.SCHEDULED
 
 
-def test_a_post_that_only_the_list_of_posts_shows_as_scheduled_is_adopted_with_its_time() -> None:
+def test_a_post_that_is_listed_and_has_not_ended_is_not_taken_for_one_that_failed() -> None:
     world = world_in_doubt(looks=2)
-    world.publisher.looks = [[FAILED, a_listed_post(status=PostStatus.SCHEDULED, post_time=TOMORROW, public_url=None)]]
+    world.publisher.looks = [[a_listed_post(status=PostStatus.IN_PROGRESS, public_url=None)]]
+
+    post = look(world)
+
+    assert post.state is PostState.PARKED
+    assert "other media" not in (post.error_message or "")
+
+
+@pytest.mark.parametrize("others", [[], [FAILED]], ids=["alone", "beside one that failed"])
+def test_a_post_that_only_the_list_of_posts_shows_as_scheduled_is_adopted_with_its_time(
+    others: list[ListedPost],
+) -> None:
+    world = world_in_doubt(looks=2)
+    world.publisher.looks = [[*others, a_listed_post(status=PostStatus.SCHEDULED, post_time=TOMORROW, public_url=None)]]
 
     post = look(world)
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from mediaposter.api.post_requests import ApprovalRequest, MoveRequest, PublishAgainRequest, ResolveRequest
 from mediaposter.errors import ErrorCode, MediaPosterError, PublisherError
 from mediaposter.library.approvals import Approval, approval_key
-from mediaposter.library.posts import SETTLED_STATES, STATES_FOR_A_PERSON, Post, PostState
+from mediaposter.library.posts import SETTLED_STATES, Post, PostState
 from mediaposter.library.videos import Stage
 from mediaposter.pipeline.steps import CloseInput, PostStepInput
 from mediaposter.publishing.targets import Delivery
@@ -147,9 +147,11 @@ class Posting(RuleBasedStateMachine):
 
     # What goes wrong
 
-    @rule(effects_ahead=st.integers(1, 6), moment=st.sampled_from(Moment))
-    def die(self, effects_ahead: int, moment: Moment) -> None:
+    @rule(effects_ahead=st.integers(1, 6), moment=st.sampled_from(Moment), times=st.integers(0, 3))
+    def die(self, effects_ahead: int, moment: Moment, times: int) -> None:
+        """Kill the process at an effect: of an execution, or of whoever comes next."""
         self.world.effects.crash_at(effects_ahead, moment)
+        self.carry_on(times)
 
     @rule(answers=st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=2))
     def answer_next(self, answers: list[Answer]) -> None:
@@ -168,10 +170,11 @@ class Posting(RuleBasedStateMachine):
         else:
             world.workflow.refuses = what == "no start"
 
-    @rule(post_id=post_ids, what=st.sampled_from(DOINGS))
-    def come_between(self, post_id: str, what: str) -> None:
+    @rule(post_id=post_ids, what=st.sampled_from(DOINGS), times=st.integers(0, 1))
+    def come_between(self, post_id: str, what: str, times: int) -> None:
         """Let another worker do all of something between the look and the next write of whoever comes next."""
         self.world.table.meanwhile = partial(self.do, what, post_id)
+        self.carry_on(times)
 
     @rule(post_id=post_ids, what=st.sampled_from(DOINGS), seconds=SECONDS_OF_A_CALL)
     def come_during_a_call(self, post_id: str, what: str, seconds: int) -> None:
@@ -214,10 +217,8 @@ class Posting(RuleBasedStateMachine):
 
     @rule()
     def resolve(self) -> None:
-        """Say of each post that nobody could find what can be seen at the network."""
+        """Say of each post, whether it was asked for or not, what can be seen at the network."""
         for post in self.world.posts:
-            if post.state not in STATES_FOR_A_PERSON:
-                continue
             url = f"https://network.example/{post.target.account_id}"
             word: dict[str, Any] = (
                 {"outcome": "posted", "url": url} if self.is_public(post) else {"outcome": "send_again"}
@@ -267,7 +268,11 @@ class Posting(RuleBasedStateMachine):
         for post in self.world.posts:
             is_public = self.is_public(post)
             assert post.state in SETTLED_STATES, f"{post.key.sk} is left {post.state}"
-            may_be_public = post.state in (PostState.PUBLISHED, *STATES_FOR_A_PERSON)
+            # A publisher that calls it in progress for ever, or does not answer for a day, leaves it to a person.
+            is_unanswered = post.state is PostState.UNKNOWN or "could not be asked for a day" in (
+                post.error_message or ""
+            )
+            may_be_public = post.state is PostState.PUBLISHED or is_unanswered
             assert is_public <= may_be_public, f"{post.key.sk} is {post.state}, and public"
             assert is_public or post.state is not PostState.PUBLISHED, (
                 f"{post.key.sk} is published, and nobody can see it"

@@ -104,6 +104,26 @@ def test_the_intent_and_its_lease_are_written_before_the_call_is_made() -> None:
     assert post.media_url in world.publisher.uploads
 
 
+def test_the_intent_says_for_when_the_post_is_meant() -> None:
+    world = kept_world(target=a_target(scheduled_time=TOMORROW))
+    seen = []
+    world.publisher.meanwhile = lambda: seen.append(post_of(world).scheduled_time)
+
+    world.create_post(STEP)
+
+    assert seen == [TOMORROW], "it is looked for at its time"
+
+
+def test_a_post_that_was_never_sent_is_not_looked_for() -> None:
+    world = kept_world()
+    world.clock.advance(3_600)
+    world.publisher.looks = [FAULT]
+
+    world.create_post(STEP)
+
+    assert world.publisher.looks == [FAULT]
+
+
 def test_a_second_worker_that_comes_during_the_call_waits_for_the_lease() -> None:
     world = kept_world()
     results: list[StepResult] = []

@@ -169,6 +169,14 @@ def test_a_post_is_taken_away_before_its_time() -> None:
     assert (world.publisher.posts, is_due(world), world.post_events) == ({}, False, [])
 
 
+def test_a_post_is_taken_away_in_its_last_minutes() -> None:
+    world = scheduled_world()
+    world.clock.now = TOMORROW - timedelta(seconds=1)
+
+    assert cancel(world).state is PostState.CANCELLED
+    assert world.publisher.posts == {}
+
+
 def test_every_copy_is_taken_away() -> None:
     world = scheduled_world(copies=2)
 

@@ -13,9 +13,9 @@ from mediaposter.library.due import DueList
 from mediaposter.library.posts import Post, PostLedger, PostState
 from mediaposter.library.table import Record
 from mediaposter.library.videos import Stage
-from mediaposter.pipeline.steps import PostStepInput
-from mediaposter.pipeline.sweep import SweepDue
-from tests.builders import NOW, VIDEO_ID, a_post, a_target
+from mediaposter.pipeline.steps import CloseInput, PostStepInput
+from mediaposter.pipeline.sweep import SweepDue, SweepVideos, sweep_each
+from tests.builders import NOW, VIDEO_ID, a_post, a_target, a_video
 from tests.fakes.clock import Clock
 from tests.fakes.table import InMemoryTable
 from tests.fakes.world import World
@@ -128,9 +128,13 @@ def test_one_that_cannot_be_helped_holds_up_no_other_and_is_told_of() -> None:
     sweep, steps = sweep_of(*(due_post(str(number), state=PostState.SUBMITTED) for number in range(3)))
     steps.errors = {"twitter#0": RuntimeError("first"), "twitter#1": RuntimeError("second")}
 
-    with pytest.raises(ExceptionGroup, match=r"2 of 3 that are due could not be looked after") as group:
+    with pytest.raises(ExceptionGroup) as group:
         sweep()
 
+    assert group.value.message == (
+        "2 of 3 that are due could not be looked after: VIDEO#video_1 POST#twitter#0 (RuntimeError), "
+        "VIDEO#video_1 POST#twitter#1 (RuntimeError)"
+    ), "and nothing of what they say, which no log may hold"
     assert [str(error) for error in group.value.exceptions] == ["first", "second"]
     assert len(steps.calls) == 3
 
@@ -149,6 +153,36 @@ def test_a_post_that_is_gone_since_it_was_listed_is_no_fault() -> None:
 
     assert sweep() == 1
     assert steps.calls == []
+
+
+# The sweeps together
+
+
+def test_one_sweep_that_fails_holds_up_no_other() -> None:
+    def fail() -> int:
+        raise RuntimeError("no table")
+
+    with pytest.raises(ExceptionGroup, match="no table") as group:
+        sweep_each({"videos": fail, "due": fail})
+
+    assert len(group.value.exceptions) == 2
+
+
+def test_every_sweep_tells_what_it_found() -> None:
+    assert sweep_each({"videos": lambda: 0, "due": lambda: 3}) == {"videos": 0, "due": 3}
+
+
+def test_a_video_that_is_written_while_it_is_closed_is_left_to_the_next_sweep() -> None:
+    world = World()
+    world.keep(a_video())
+    world.clock.advance(301)
+
+    def meet_another(closing: CloseInput) -> None:
+        raise Conflict(f"{closing.video_id} changed meanwhile.")
+
+    sweep = SweepVideos(library=world.library, workflow=world.workflow, close=meet_another, clock=world.clock)
+
+    assert sweep() == 0
 
 
 # Over the real use cases

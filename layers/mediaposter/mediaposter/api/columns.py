@@ -101,18 +101,18 @@ class Columns:
         Raises:
             InvalidRequest: naming the column and the rule.
         """
-        objects: dict[str, dict[str, Any]] = {"": {}, "metadata": {}, "provider_options": {}}
+        objects: dict[str, dict[str, Any]] = {}
         for column in self._columns:
             if column.name in cells:
                 objects.setdefault(column.parent, {})[column.field] = _read_cell(column, cells[column.name])
-        fields, metadata, options = (objects.pop(parent) for parent in ("", "metadata", "provider_options"))
-        publish = [{"platform": parent.split(".")[1], **target} for parent, target in objects.items()]
+        targets = [parent for parent in objects if parent.startswith("publish.")]
+        fields = objects.pop("", {})
+        if targets:
+            fields["publish"] = [{"platform": name.split(".")[1], **objects.pop(name)} for name in targets]
         try:
-            return validate_fields(
-                CreateVideoRequest, {**fields, "metadata": metadata, "provider_options": options, "publish": publish}
-            )
+            return validate_fields(CreateVideoRequest, {**fields, **objects})
         except InvalidRequest as refusal:
-            raise _rename(refusal, list(objects)) from refusal
+            raise _rename(refusal, targets) from refusal
 
 
 def _split_cells(text: str, *, name: str) -> list[str]:

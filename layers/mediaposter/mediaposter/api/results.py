@@ -16,8 +16,16 @@ from mediaposter.api.rows import RowError
 # (owasp.org, CSV Injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = (
-    "row", "id", "status", "video_id", "mp4_url", "post_urls", "error_code", "error_message", "error_param",
-)  # fmt: skip
+    "row",
+    "id",
+    "status",
+    "video_id",
+    "mp4_url",
+    "post_urls",
+    "error_code",
+    "error_message",
+    "error_param",
+)
 
 
 class ResultRow(BaseModel):
