@@ -20,7 +20,7 @@ down: install                ## end one left behind
 test: install tools          ## every test, in two processes
 	$(RUN) -m pytest --numprocesses 2 --dist loadgroup
 
-check: install               ## format, lint, types, import rules, template, state machine, requirements, OpenAPI
+check: install               ## format, lint, types, import rules, template, state machine, requirements, OpenAPI, events
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
@@ -29,6 +29,7 @@ check: install               ## format, lint, types, import rules, template, sta
 	$(RUN) -m checks.asl
 	$(RUN) -m checks.requirements
 	$(RUN) -m checks.openapi
+	$(RUN) -m checks.events
 
 format: install              ## put the code into the project's format
 	$(RUN) -m ruff format .

@@ -202,6 +202,7 @@ class World:
             library=self.library,
             ledger=self.ledger,
             workflow=self.workflow,
+            publishers=self._give_publisher,
             preflight=self._check_targets,
             send_event=self._send_event,
             clock=self.clock,
@@ -295,7 +296,8 @@ class World:
         started: dict[str, dict[str, Any]] = {video_id: {"video_id": video_id} for video_id in self.workflow.executions}
         for name, posts in self.workflow.postings.items():
             references = [post.model_dump() for post in posts]
-            started[name] = {"video_id": references[0]["video_id"], "posts": references}
+            run = int(name.rpartition("-")[2])
+            started[name] = {"video_id": references[0]["video_id"], "run": run, "posts": references}
         taken = [execution_input for name, execution_input in started.items() if name not in self._ran]
         self._ran.update(started)
         return taken

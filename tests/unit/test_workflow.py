@@ -81,6 +81,7 @@ START_POSTING = {
     "input": json.dumps(
         {
             "video_id": "video_1",
+            "run": 3,
             "posts": [
                 {"video_id": "video_1", "post_id": "twitter#101"},
                 {"video_id": "video_1", "post_id": "x#2"},
@@ -98,8 +99,9 @@ def test_an_execution_for_posts_is_named_by_its_run_so_that_a_repeat_is_safe(
     workflow.start_posting("video_1", 3, POSTS)
 
 
-def test_the_name_of_an_execution_for_posts_leads_to_its_video() -> None:
-    assert CloseInput.model_validate({"video_id": START_POSTING["name"]}).video_id == "video_1"
+def test_the_name_of_an_execution_leads_to_its_video_and_its_run() -> None:
+    assert CloseInput.model_validate({"execution": START_POSTING["name"]}) == CloseInput(video_id="video_1", run=3)
+    assert CloseInput.model_validate({"execution": "video_1"}) == CloseInput(video_id="video_1", run=0)
 
 
 def test_an_execution_for_posts_that_exists_is_left_as_it_is(workflow: StepFunctionsWorkflow, service: Stubber) -> None:

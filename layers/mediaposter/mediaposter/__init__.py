@@ -11,8 +11,10 @@ The way of a video, in the order in which it goes:
     api.pictures                    the picture that a video begins with
     api.uploads                     a place for a picture that is too large for a request
     api.sent_as                     how a request was sent, which tells whether it was sent before
+    api.intake                      requests that come as files in the bucket or as events on the bus
     pipeline.upload                 open a place for a picture, and fetch it when its video is started
     pipeline.submit                 take a request: check it, record it with its money, start its execution
+    pipeline.intake                 take the requests that come without HTTP, and answer where they came from
     pipeline.accounts               refuse accounts that are not connected; look every night for those that are gone
     pipeline.sweep                  fail what a crash left between a record and its execution
     pipeline.steps                  what a step of the state machine is told and what it answers
@@ -41,6 +43,7 @@ What is kept:
     library.idempotency             which video a request became
     library.render_times            how long each model's renders have lately taken
     library.media                   MP4s in S3: streamed in, verified, visible once; handed out; and pictures
+    library.inbox                   files that are dropped into the bucket, and the answers beside them
     library.probe                   what an MP4 is, its thumbnail and its spritesheet
 
 Who makes the videos and who posts them:

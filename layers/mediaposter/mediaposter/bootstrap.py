@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mediaposter.pipeline.delete import DeleteVideo
     from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
     from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
+    from mediaposter.pipeline.intake import TakeRequest
     from mediaposter.pipeline.notify import DeliverEvent
     from mediaposter.pipeline.publish import Call, CreatePost
     from mediaposter.pipeline.read import ReadLibrary
@@ -64,7 +65,7 @@ _SECRET_MAX_AGE_SECONDS = 300
 _CATALOG_MAX_AGE_SECONDS = 60
 # A caller waits for the answer. To move a post takes three questions or more.
 _PREFLIGHT_TIMEOUT_SECONDS = 3.0
-_RESCHEDULE_TIMEOUT_SECONDS = 8.0
+_CALLER_TIMEOUT_SECONDS = 8.0
 
 
 @cache
@@ -337,6 +338,22 @@ def submit_video() -> SubmitVideo:
 
 
 @cache
+def take_request() -> TakeRequest:
+    """Build the use case behind the inbox and the events that ask for videos."""
+    from mediaposter.library.inbox import Inbox
+    from mediaposter.pipeline.intake import TakeRequest
+
+    return TakeRequest(
+        submit=submit_video(),
+        files=Inbox(_session().client("s3"), settings().require("video_bucket")),
+        send_event=event_bus().send,
+        inbox_owner=settings().inbox_owner,
+        events_owner=settings().events_owner,
+        clock=now,
+    )
+
+
+@cache
 def open_upload() -> OpenUpload:
     """Build the use case behind POST /uploads."""
     from mediaposter.pipeline.upload import OpenUpload
@@ -551,6 +568,7 @@ def repeat_posts() -> RepeatPosts:
         library=video_library(),
         ledger=post_ledger(),
         workflow=workflow(),
+        publishers=partial(publisher, timeout_seconds=_CALLER_TIMEOUT_SECONDS),
         preflight=check_targets,
         send_event=event_bus().send,
         clock=now,
@@ -565,7 +583,7 @@ def reschedule_post() -> ReschedulePost:
     return ReschedulePost(
         library=video_library(),
         ledger=post_ledger(),
-        publishers=partial(publisher, timeout_seconds=_RESCHEDULE_TIMEOUT_SECONDS),
+        publishers=partial(publisher, timeout_seconds=_CALLER_TIMEOUT_SECONDS),
         clock=now,
     )
 

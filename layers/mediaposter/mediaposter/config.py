@@ -68,6 +68,8 @@ class Settings(BaseModel):
     catalog_key: str = Field(default="", alias="CATALOG_KEY")
     webhook_queue_url: str = Field(default="", alias="WEBHOOK_QUEUE_URL")
     webhook_transport: Literal["https-only", "any"] = Field(default="https-only", alias="WEBHOOK_TRANSPORT")
+    inbox_owner: str = Field(default="inbox", alias="INBOX_OWNER")
+    events_owner: str = Field(default="events", alias="EVENTS_OWNER")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
     posts_per_minute: int = Field(default=30, alias="BLOTATO_POSTS_PER_MINUTE", gt=0)
     uploads_per_minute: int = Field(default=10, alias="BLOTATO_UPLOADS_PER_MINUTE", gt=0)

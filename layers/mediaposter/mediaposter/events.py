@@ -31,6 +31,11 @@ class _Event(BaseModel):
     occurred_at: AwareDatetime
     webhook_url: str | None = None
 
+    @property
+    def subject(self) -> str:
+        """Name what it is about, for a log."""
+        return self.video_id
+
 
 class VideoEvent(_Event):
     """What happened to a video; `expires_at` is until when one may be approved."""
@@ -66,6 +71,44 @@ class PostEvent(_Event):
 AnyEvent = Annotated[VideoEvent | PostEvent, Field(discriminator="type")]
 
 
+class _Answer(BaseModel):
+    """What became of a `video.requested`: `request_id` is the id of that event.
+
+    `correlation_id` is what the one who asked said to know the answer by. It goes to the bus, and to no webhook.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    request_id: str
+    correlation_id: str | None = None
+    owner: str
+    occurred_at: AwareDatetime
+
+    @property
+    def subject(self) -> str:
+        """Name what it is about, for a log."""
+        return f"the request {self.request_id}"
+
+
+class VideoQueued(_Answer):
+    """A request became a video, which is recorded and started."""
+
+    type: Literal["video.queued"] = "video.queued"
+    video_id: str
+
+
+class VideoRejected(_Answer):
+    """A request cannot be done: the message says why, and `error_param` names the field. Nothing was recorded."""
+
+    type: Literal["video.rejected"] = "video.rejected"
+    error_code: str
+    error_message: str
+    error_param: str | None = None
+
+
+AnyAnswer = VideoQueued | VideoRejected
+
+
 class EventNotSent(MediaPosterError):
     """The bus did not take an event."""
 
@@ -77,7 +120,7 @@ class EventBus:
         self._client = client
         self._name = name
 
-    def send(self, event: AnyEvent) -> None:
+    def send(self, event: AnyEvent | AnyAnswer) -> None:
         """Put an event on the bus.
 
         Raises:
@@ -94,7 +137,7 @@ class EventBus:
             ]
         )
         if answer["FailedEntryCount"]:
-            raise EventNotSent(f"{event.type} of {event.video_id}: {answer['Entries'][0].get('ErrorCode')}")
+            raise EventNotSent(f"{event.type} of {event.subject}: {answer['Entries'][0].get('ErrorCode')}")
 
 
 def _derive_id(*facts: str) -> str:

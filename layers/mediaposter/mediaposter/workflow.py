@@ -48,7 +48,7 @@ class StepFunctionsWorkflow:
             self._client.start_execution(
                 stateMachineArn=self._state_machine_arn,
                 name=f"{video_id}-posts-{run}",
-                input=json.dumps({"video_id": video_id, "posts": references}),
+                input=json.dumps({"video_id": video_id, "run": run, "posts": references}),
             )
         except self._client.exceptions.ExecutionAlreadyExists:
             return

@@ -85,4 +85,4 @@ def test_an_execution_that_broke_off_is_told_as_its_rule_does() -> None:
 
     template = rule["InputTransformer"]["InputTemplate"]
 
-    assert json.loads(template.replace("<video_id>", told["video_id"]).replace("<status>", "TIMED_OUT")) == told
+    assert json.loads(template.replace("<execution>", told["execution"]).replace("<status>", "TIMED_OUT")) == told

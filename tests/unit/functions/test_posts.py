@@ -118,7 +118,7 @@ class TestAgain:
         ]
         references = [{"video_id": _VIDEO_ID, "post_id": "twitter#101"}]
         assert stack.executions() == [
-            (f"{_VIDEO_ID}-posts-1", json.dumps({"video_id": _VIDEO_ID, "posts": references}))
+            (f"{_VIDEO_ID}-posts-1", json.dumps({"video_id": _VIDEO_ID, "run": 1, "posts": references}))
         ]
 
     @pytest.mark.parametrize("body", ["", "{}"])
@@ -428,10 +428,14 @@ class TestResolve:
             None,
         )
 
+    @_LISTENS
     def test_a_post_that_is_not_there_is_sent_again(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_video(), _a_post(state=PostState.PARKED, media_url=_MEDIA_URL))
 
-        answer = invoke(_FUNCTION, _event("posts-resolve", body={"outcome": "send_again"}))
+        with serve_in_thread(create_app(), base_path="/v2") as base_url:
+            stack.tell(BlotatoBaseUrl=base_url)
+            _put_key(stack, _KEY)
+            answer = invoke(_FUNCTION, _event("posts-resolve", body={"outcome": "send_again"}))
 
         assert (answer["statusCode"], _body(answer)["posts"][0]["status"]) == (200, "pending")
         (post,) = stack.posts(_VIDEO_ID)

@@ -380,3 +380,16 @@ def test_attempts_stay_in_the_record_of_a_closed_video() -> None:
     world.close(BROKEN)
 
     assert world.video.attempts == (an_attempt(),)
+
+
+def test_a_late_close_leaves_the_posts_of_a_newer_execution_alone() -> None:
+    world = World()
+    world.keep(a_video(stage=Stage.PUBLISHING, stored=a_stored_video(), posting_run=1), a_post())
+
+    world.close(CloseInput(video_id=VIDEO_ID, run=0, fault="execution FAILED"))
+
+    assert (world.video.stage, [post.state for post in world.posts]) == (Stage.PUBLISHING, [PostState.PENDING])
+
+    world.close(CloseInput(video_id=VIDEO_ID, run=1, fault="execution FAILED"))
+
+    assert (world.video.stage, [post.state for post in world.posts]) == (Stage.DONE, [PostState.FAILED])

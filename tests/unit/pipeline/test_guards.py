@@ -286,6 +286,15 @@ GUARDS: dict[str, Guard] = {
     "only a post that waits for its time is moved or cancelled": Guard(
         "pipeline/reschedule.py", "if post.state is not PostState.SCHEDULED:", "if not post.state:", (RESCHEDULE,)
     ),
+    "a sooner time is written down before it can come true": Guard(
+        "pipeline/reschedule.py",
+        "if schedule_ids and post.scheduled_time is not None and request.scheduled_time < post.scheduled_time:",
+        "if post.scheduled_time is None:",
+        (RESCHEDULE,),
+    ),
+    "a copy that could not be taken away is going out": Guard(
+        "pipeline/reschedule.py", "if not all(cancelled) or not (", "if not (", (RESCHEDULE,)
+    ),
     "a post that is not listed yet was not cancelled": Guard(
         "pipeline/reschedule.py",
         "return publisher.get_post(post.submission_id).status is PostStatus.IN_PROGRESS",

@@ -68,7 +68,6 @@ class Posting(RuleBasedStateMachine):
         self.world = World()
         self.running: list[tuple[datetime, int, Execution]] = []
         self.numbers = count()
-        self.deaths: list[str] = []
 
     @initialize(
         posts=st.lists(st.tuples(accounts, AHEAD), min_size=1, max_size=2, unique_by=lambda post: post[0]),
@@ -151,6 +150,17 @@ class Posting(RuleBasedStateMachine):
     def die(self, effects_ahead: int, moment: Moment, times: int) -> None:
         """Kill the process at an effect: of an execution, or of whoever comes next."""
         self.world.effects.crash_at(effects_ahead, moment)
+        self.carry_on(times)
+
+    @rule(moment=st.sampled_from(Moment), times=st.integers(0, 3))
+    def die_in_a_call(self, moment: Moment, times: int) -> None:
+        """Kill the process around the next call that may be public."""
+
+        def happen() -> None:
+            self.world.publisher.meanwhile = _nothing
+            self.world.effects.crash_at(1, moment)
+
+        self.world.publisher.meanwhile = happen
         self.carry_on(times)
 
     @rule(answers=st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=2))

@@ -8,13 +8,22 @@ from typing import Any
 import pytest
 
 from mediaposter.api.post_requests import PublishAgainRequest, ResolveRequest
-from mediaposter.errors import AlreadyDecided, Conflict, ErrorCode, Forbidden, InvalidRequest, NotFound, NotStarted
+from mediaposter.errors import (
+    AlreadyDecided,
+    Conflict,
+    ErrorCode,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    NotStarted,
+    PublisherError,
+)
 from mediaposter.library.keys import Scope
 from mediaposter.library.posts import STATES_FOR_A_PERSON, Post, PostState
 from mediaposter.library.videos import Stage
 from mediaposter.pipeline.repost import RepeatPosts
 from mediaposter.pipeline.steps import PostReference
-from mediaposter.publishing.publisher_interface import PostReport, PostStatus
+from mediaposter.publishing.publisher_interface import ListedPost, PostReport, PostStatus
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_target
 from tests.fakes.answers import Refuse
 from tests.fakes.effects import Effects, SimulatedCrash
@@ -290,6 +299,7 @@ def test_a_post_that_is_public_meanwhile_is_not_sent_again() -> None:
         library=world.library,
         ledger=world.ledger,
         workflow=world.workflow,
+        publishers=lambda: world.publisher,
         preflight=lambda _: [],
         send_event=world.post_events.append,
         clock=look_at_the_clock,
@@ -513,3 +523,36 @@ def test_a_cancelled_post_can_be_made_again_at_another_time() -> None:
     world.run_executions()
 
     assert (post_of(world).state, post_of(world).scheduled_time) == (PostState.SCHEDULED, TOMORROW)
+
+
+def listed(status: PostStatus, **changes: Any) -> ListedPost:
+    return ListedPost(
+        listed_id="listed",
+        post_time=NOW,
+        platform="twitter",
+        text="Look up",
+        media_urls=(MEDIA_URL,),
+        status=status,
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("status", [PostStatus.PUBLISHED, PostStatus.SCHEDULED])
+def test_what_the_publisher_lists_is_not_sent_again_whatever_a_person_says(status: PostStatus) -> None:
+    world = done_world(a_post(state=PostState.PARKED, media_url=MEDIA_URL, called_at=NOW))
+    world.publisher.looks = [[listed(status)]]
+
+    with pytest.raises(AlreadyDecided, match="not sent again"):
+        world.repost.resolve(VIDEO_ID, POST_ID, SEND_AGAIN, caller=a_caller())
+
+    assert (post_of(world).state, world.workflow.postings) == (PostState.PARKED, {})
+
+
+def test_a_publisher_that_cannot_be_asked_has_nothing_sent_again() -> None:
+    world = done_world(a_post(state=PostState.PARKED, media_url=MEDIA_URL, called_at=NOW))
+    world.publisher.looks = [PublisherError(ErrorCode.PROVIDER_ERROR, "Blotato could not be reached.", transient=True)]
+
+    with pytest.raises(PublisherError):
+        world.repost.resolve(VIDEO_ID, POST_ID, SEND_AGAIN, caller=a_caller())
+
+    assert (post_of(world).state, world.workflow.postings) == (PostState.PARKED, {})

@@ -137,6 +137,34 @@ def test_a_move_that_died_before_it_was_written_down_is_made_good_by_the_next() 
     assert move(world).scheduled_time == NEXT_WEEK
 
 
+def test_a_sooner_time_is_written_down_before_it_can_come_true() -> None:
+    effects = Effects()
+    world = scheduled_world(effects=effects)
+    sooner = NOW + timedelta(hours=1)
+    effects.crash_at(2, Moment.AFTER)
+    with pytest.raises(SimulatedCrash, match="move"):
+        move(world, sooner)
+
+    assert (post_of(world).scheduled_time, post_of(world).due_at) == (sooner, after(hours=1))
+
+
+def test_a_sooner_time_of_what_is_not_listed_is_not_written_down() -> None:
+    world = scheduled_world()
+    world.publisher.posts.clear()
+
+    with pytest.raises(AlreadyDecided):
+        move(world, NOW + timedelta(hours=1))
+
+    assert post_of(world).scheduled_time == TOMORROW
+
+
+def test_a_post_whose_time_nobody_knows_can_be_moved() -> None:
+    world = scheduled_world()
+    world.ledger.note(post_of(world), scheduled_time=None)
+
+    assert move(world).scheduled_time == NEXT_WEEK
+
+
 def test_a_move_that_was_never_written_down_is_found_out_by_the_sweep() -> None:
     effects = Effects()
     world = scheduled_world(effects=effects)

@@ -6,7 +6,15 @@ The SDK raises its own class by the HTTP status and shows these four fields
 
 from __future__ import annotations
 
+from typing import TypeAlias, get_args
+
 from pydantic import BaseModel, ConfigDict
+
+from mediaposter.errors import BudgetExceeded, IdempotencyKeyReused, InvalidRequest, VideoDeleted
+
+# What is wrong with a request itself: asking for the same again meets the same. Nothing was recorded.
+Refusal: TypeAlias = InvalidRequest | IdempotencyKeyReused | VideoDeleted | BudgetExceeded
+REFUSALS: tuple[type[Refusal], ...] = get_args(Refusal)
 
 
 class ErrorDetail(BaseModel):
@@ -41,3 +49,14 @@ def server_error(message: str, *, code: str) -> ErrorEnvelope:
 def limit_reached(message: str, *, code: str) -> ErrorEnvelope:
     """Say which limit has no room."""
     return ErrorEnvelope(error=ErrorDetail(message=message, type="rate_limit_error", param=None, code=code))
+
+
+def present_refusal(refusal: Refusal) -> ErrorEnvelope:
+    """Say why a request was refused, whichever way it came."""
+    if isinstance(refusal, InvalidRequest):
+        return invalid_request(refusal.message, param=refusal.param, code=refusal.code)
+    if isinstance(refusal, IdempotencyKeyReused):
+        return invalid_request(str(refusal), param=None, code="idempotency_key_reused")
+    if isinstance(refusal, VideoDeleted):
+        return invalid_request(str(refusal), param=None, code="video_deleted")
+    return limit_reached(str(refusal), code="budget_exceeded")

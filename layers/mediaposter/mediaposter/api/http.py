@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError as Rout
 from pydantic import BaseModel
 
 from mediaposter.api.caller import Caller, read_caller
-from mediaposter.api.errors import invalid_request, limit_reached, server_error
+from mediaposter.api.errors import invalid_request, limit_reached, present_refusal, server_error
 from mediaposter.api.queries import Query, parse_query
 from mediaposter.api.sent_as import SentAs
 from mediaposter.errors import (
@@ -49,7 +49,7 @@ def create_resolver() -> APIGatewayRestResolver:
     @app.exception_handler(InvalidRequest)
     def _refuse(error: InvalidRequest) -> Response[str]:
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if error.code == "request_too_large" else HTTPStatus.BAD_REQUEST
-        return reply(invalid_request(error.message, param=error.param, code=error.code), status)
+        return reply(present_refusal(error), status)
 
     @app.exception_handler(NotFound)
     def _miss(error: NotFound) -> Response[str]:
@@ -63,12 +63,11 @@ def create_resolver() -> APIGatewayRestResolver:
 
     @app.exception_handler(IdempotencyKeyReused)
     def _refuse_reuse(error: IdempotencyKeyReused) -> Response[str]:
-        body = invalid_request(str(error), param=None, code="idempotency_key_reused")
-        return reply(body, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return reply(present_refusal(error), HTTPStatus.UNPROCESSABLE_ENTITY)
 
     @app.exception_handler(VideoDeleted)
     def _refuse_deleted(error: VideoDeleted) -> Response[str]:
-        return reply(invalid_request(str(error), param=None, code="video_deleted"), HTTPStatus.GONE)
+        return reply(present_refusal(error), HTTPStatus.GONE)
 
     @app.exception_handler(Unfinished)
     def _call_back(error: Unfinished) -> Response[str]:
@@ -92,7 +91,7 @@ def create_resolver() -> APIGatewayRestResolver:
 
     @app.exception_handler(BudgetExceeded)
     def _spare(error: BudgetExceeded) -> Response[str]:
-        return reply(limit_reached(str(error), code="budget_exceeded"), HTTPStatus.TOO_MANY_REQUESTS)
+        return reply(present_refusal(error), HTTPStatus.TOO_MANY_REQUESTS)
 
     @app.exception_handler(RateExceeded)
     def _slow_down(error: RateExceeded) -> Response[str]:

@@ -172,12 +172,14 @@ class CloseVideo:
                 f"The pipeline broke off ({closing.fault or 'no reason given'}) before anything was sent.",
             )
         )
-        for post in self._ledger.list(video.id):
+        # Posts that another execution carries by now are not this one's to close.
+        is_last = closing.run is None or closing.run == video.posting_run
+        for post in self._ledger.list(video.id) if is_last else ():
             settled = settle_left_over(
                 self._ledger, post, reason=reason, code=code, now=now, count_metric=self._count_metric
             )
             tell_end(self._library, self._ledger, settled, send_event=self._send_event)
-        if video.stage in (Stage.AWAITING_APPROVAL, Stage.PUBLISHING):
+        if is_last and video.stage in (Stage.AWAITING_APPROVAL, Stage.PUBLISHING):
             video = self._library.advance(video, Stage.DONE, now=now)
         event = _describe(video)
         video = self._library.settle(video, count_spent_micros(video), now=now)

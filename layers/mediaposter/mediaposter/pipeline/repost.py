@@ -14,7 +14,7 @@ from mediaposter.library.keys import Scope
 from mediaposter.library.posts import STATES_FOR_A_PERSON, Post, PostLedger, PostState
 from mediaposter.library.table import Change, Create, Key, Replace
 from mediaposter.library.videos import Stage, Video, VideoLibrary
-from mediaposter.pipeline.look import SWEEP_GRACE
+from mediaposter.pipeline.look import SWEEP_GRACE, Publishers, find_copies
 from mediaposter.pipeline.plan_posts import plan_posts
 from mediaposter.pipeline.steps import PostReference
 from mediaposter.pipeline.track import tell_end
@@ -41,6 +41,7 @@ class RepeatPosts:
         library: VideoLibrary,
         ledger: PostLedger,
         workflow: PostingWorkflow,
+        publishers: Publishers,
         preflight: Callable[[Sequence[PublishTarget]], list[str]],
         send_event: Callable[[PostEvent], None],
         clock: Clock,
@@ -48,6 +49,7 @@ class RepeatPosts:
         self._library = library
         self._ledger = ledger
         self._workflow = workflow
+        self._publishers = publishers
         self._preflight = preflight
         self._send_event = send_event
         self._clock = clock
@@ -93,7 +95,9 @@ class RepeatPosts:
         Raises:
             Forbidden: the caller may not publish.
             NotFound: there is no such post.
-            AlreadyDecided: it is not one that a person is asked about, or the video is being posted.
+            AlreadyDecided: it is not one that a person is asked about, the video is being posted, or the publisher
+                lists the post that is to be sent again.
+            PublisherError: the publisher could not be asked for it; ask again.
             NotStarted: the post waits in the ledger; asking for its posts again starts it.
         """
         video = self._find(video_id, caller)
@@ -112,8 +116,19 @@ class RepeatPosts:
             return video, self._ledger.list(video_id)
         if video.stage is not Stage.DONE:
             raise AlreadyDecided(f"{video_id} is {video.stage}: try again when it is done. Nothing was changed.")
+        self._refuse_what_is_listed(post, now)
         # The copy that was judged, and no later one: another request may have said meanwhile that it is public.
         return self._post(video, [_begin_anew(post)], {post.key: post}, now)
+
+    def _refuse_what_is_listed(self, post: Post, now: datetime) -> None:
+        """Look once more before a person's word sends a post again: a list may have lagged, or a person be mistaken."""
+        copies = find_copies(self._publishers(), post, now=now)
+        if copies.published or copies.scheduled or copies.waiting:
+            where = copies.published[0].public_url if copies.published else "it still waits for its time"
+            raise AlreadyDecided(
+                f"The publisher lists this very post on {post.target.platform} ({where}): it was not sent again. Say "
+                "that it was posted, or cancel it at the publisher first."
+            )
 
     def start_left_over(self, video_id: str) -> None:
         """Start the posts that an earlier request wrote down and did not start; none that runs is started twice.

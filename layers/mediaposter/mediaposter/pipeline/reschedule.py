@@ -44,10 +44,17 @@ class ReschedulePost:
         except ValueError as error:
             raise InvalidRequest(f"{error}.", param="scheduled_time", code="invalid_value") from error
         publisher = self._publishers()
-        moved = [
-            publisher.move_schedule(schedule_id, request.scheduled_time)
-            for schedule_id in self._list_schedule_ids(publisher, post)
-        ]
+        schedule_ids = self._list_schedule_ids(publisher, post)
+        if schedule_ids and post.scheduled_time is not None and request.scheduled_time < post.scheduled_time:
+            # What is gone before its time counts as cancelled: so the sooner time is kept before it can come true.
+            post = self._keep(
+                post,
+                PostState.SCHEDULED,
+                now,
+                scheduled_time=request.scheduled_time,
+                due_at=request.scheduled_time + SWEEP_GRACE,
+            )
+        moved = [publisher.move_schedule(schedule_id, request.scheduled_time) for schedule_id in schedule_ids]
         if not any(moved):
             raise _gone(post)
         return self._keep(

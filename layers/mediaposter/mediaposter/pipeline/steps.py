@@ -7,11 +7,12 @@ Only bugs and infrastructure raise.
 from __future__ import annotations
 
 import math
-import re
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# Between the id of a video and the number of an execution that posts it again, in the name of the execution.
+POSTING_RUN = "-posts-"
 
 
 class StepInput(BaseModel):
@@ -41,18 +42,28 @@ class AskInput(StepInput):
     task_token: str = Field(min_length=1, repr=False)
 
 
-def _read_execution_name(name: object) -> object:
-    """Find the video of an execution: one that posts it again has a number behind its id."""
-    return re.sub(r"-posts-\d+$", "", name) if isinstance(name, str) else name
-
-
 class CloseInput(BaseModel):
-    """Which video to close, and what broke if the machine could not go on."""
+    """Which video to close, and what broke if the machine could not go on.
+
+    `run` is which of its executions ends: 0 carried it, the others post it again. The service itself names the
+    execution instead. None is whichever is the last.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    video_id: Annotated[str, BeforeValidator(_read_execution_name), Field(min_length=1)]
+    video_id: str = Field(min_length=1)
+    run: int | None = Field(default=None, ge=0)
     fault: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_execution(cls, fields: object) -> object:
+        """Find the video and the run of an execution by its name."""
+        if not isinstance(fields, dict) or not isinstance(fields.get("execution"), str):
+            return fields
+        others = {name: value for name, value in fields.items() if name != "execution"}
+        video_id, _, run = fields["execution"].partition(POSTING_RUN)
+        return {**others, "video_id": video_id, "run": run or 0}
 
 
 class Outcome(StrEnum):

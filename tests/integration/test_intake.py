@@ -1,0 +1,322 @@
+"""Files that are dropped into the bucket and events on the bus become videos, and are answered where they came from."""
+
+from __future__ import annotations
+
+import io
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from PIL import Image
+from pydantic import JsonValue
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.library.table import LibraryTable
+from mediaposter.library.videos import VideoLibrary
+from sandbox.cloud import STACK_NAME
+from tests.integration.stack import DeployedStack, new_prompt, target, wait_for
+
+DEAD_LETTER_TIMEOUT_SECONDS = 60.0
+SOURCE = "shop.orders"
+
+
+def new_name(what: str = "request") -> str:
+    """Make a name in the inbox that no other test has."""
+    return f"{what}-{uuid.uuid4().hex}"
+
+
+def drop(stack: DeployedStack, name: str, content: bytes) -> str:
+    """Drop a file into the inbox, and give its version."""
+    answer = stack.aws("s3").put_object(Bucket=stack.world.stack.bucket, Key=f"inbox/{name}", Body=content)
+    version_id: str = answer["VersionId"]
+    return version_id
+
+
+def draw_picture() -> bytes:
+    """Draw a picture of just the size of the video: OpenAI's server takes no other."""
+    drawn = io.BytesIO()
+    Image.new("RGB", (720, 1280), "red").save(drawn, "PNG")
+    return drawn.getvalue()
+
+
+def write(prompt: str, **fields: JsonValue) -> bytes:
+    return json.dumps({"prompt": prompt, **fields}, ensure_ascii=False).encode()
+
+
+def find_answer(stack: DeployedStack, name: str) -> dict[str, Any] | None:
+    s3, key = stack.aws("s3"), f"outbox/{name}.result.json"
+    found = s3.list_objects_v2(Bucket=stack.world.stack.bucket, Prefix=key).get("Contents")
+    if not found:
+        return None
+    answer: dict[str, Any] = json.loads(s3.get_object(Bucket=stack.world.stack.bucket, Key=key)["Body"].read())
+    return answer
+
+
+def wait_for_answer(stack: DeployedStack, name: str) -> dict[str, Any]:
+    return wait_for(lambda: find_answer(stack, name), what=f"an answer to {name}")
+
+
+def tell_of(key: str, version_id: str, *, bucket: str) -> dict[str, Any]:
+    """Write the queue's message about an object as AWS does."""
+    notice = {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "detail": {"bucket": {"name": bucket}, "object": {"key": key, "size": 1, "version-id": version_id}},
+    }
+    return {"Records": [{"messageId": str(uuid.uuid4()), "body": json.dumps(notice)}]}
+
+
+def find_queue(stack: DeployedStack, name: str) -> str:
+    """Give the URL of a queue by its logical id."""
+    described = stack.aws("cloudformation").describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=name)
+    url: str = described["StackResourceDetail"]["PhysicalResourceId"]
+    return url
+
+
+class Listener:
+    """Hears what this stack says on its bus about requests."""
+
+    def __init__(self, stack: DeployedStack) -> None:
+        self._stack = stack
+        self._sqs = stack.aws("sqs")
+        self._heard: list[dict[str, Any]] = []
+        name = new_name("listener")
+        self.queue_url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])
+        events = stack.aws("events")
+        pattern = {"source": ["mediaposter"], "detail-type": ["video.queued", "video.rejected"]}
+        events.put_rule(Name=name, EventBusName=STACK_NAME, EventPattern=json.dumps(pattern))
+        events.put_targets(
+            Rule=name, EventBusName=STACK_NAME, Targets=[{"Id": "queue", "Arn": arn["Attributes"]["QueueArn"]}]
+        )
+
+    def ask(self, *, source: str = SOURCE, **detail: JsonValue) -> str:
+        """Ask for a video, and give the id of the event."""
+        entry = {
+            "EventBusName": STACK_NAME,
+            "Source": source,
+            "DetailType": "video.requested",
+            "Detail": json.dumps(detail),
+        }
+        answer = self._stack.aws("events").put_events(Entries=[entry])
+        assert answer["FailedEntryCount"] == 0
+        event_id: str = answer["Entries"][0]["EventId"]
+        return event_id
+
+    def heard_of(self, correlation_id: str) -> list[dict[str, Any]]:
+        """Give the events that answer a request."""
+        while messages := self._sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                self._heard.append(json.loads(message["Body"]))
+                self._sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return [event for event in self._heard if event["detail"].get("correlation_id") == correlation_id]
+
+    def wait_for(self, correlation_id: str) -> dict[str, Any]:
+        (event,) = wait_for(lambda: self.heard_of(correlation_id), what=f"an answer to {correlation_id}")
+        return event
+
+
+@pytest.fixture(scope="module")
+def listener(stack: DeployedStack) -> Listener:
+    return Listener(stack)
+
+
+def test_a_dropped_request_becomes_a_video_that_is_posted(stack: DeployedStack) -> None:
+    name, prompt = new_name(), new_prompt("Dropped")
+
+    version_id = drop(stack, f"{name}.json", write(prompt, publish=[target("twitter")]))
+    answer = wait_for_answer(stack, name)
+
+    assert answer["error"] is None
+    assert answer["request"] == {"key": f"inbox/{name}.json", "version_id": version_id}
+    assert answer["video"]["status"] == "queued"
+    video = stack.follow(answer["video"]["id"])
+    assert (video.status, video.prompt) == (VideoStatus.COMPLETED, prompt)
+    assert [post.status for post in video.posts] == ["published"]
+    library = VideoLibrary(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
+    assert library.get(video.id).owner == "inbox"
+
+
+@pytest.mark.parametrize("name", ["a name with spaces", "Drachen über dem Meer 🪁", "100%25+1 & more", "in/a/folder"])
+def test_a_file_may_have_any_name(stack: DeployedStack, name: str) -> None:
+    name = new_name(name)
+
+    drop(stack, f"{name}.json", write(new_prompt("Named")))
+
+    assert wait_for_answer(stack, name)["video"]["status"] == "queued"
+
+
+@pytest.mark.parametrize("is_picture_first", [True, False], ids=["picture first", "request first"])
+def test_a_request_and_its_picture_are_one_video_whichever_comes_last(
+    stack: DeployedStack, is_picture_first: bool
+) -> None:
+    name, prompt = new_name(), new_prompt("Pictured")
+    files = [
+        (f"{name}.png", draw_picture()),
+        (f"{name}.json", write(prompt, input_reference="inbox", model="sora-2", size="720x1280")),
+    ]
+
+    for file_name, content in files if is_picture_first else reversed(files):
+        drop(stack, file_name, content)
+    video_id = wait_for_answer(stack, name)["video"]["id"]
+
+    assert stack.follow(video_id).status is VideoStatus.COMPLETED
+    assert stack.count_accepted(prompt) == 1
+    library = VideoLibrary(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
+    assert str(library.get(video_id).input_image).startswith("upload_")
+
+
+def test_a_request_that_awaits_its_picture_is_not_begun_without_it(stack: DeployedStack) -> None:
+    waiting, after = new_name("waiting"), new_name("after")
+    version_id = drop(stack, f"{waiting}.json", write(new_prompt("Waiting"), input_reference="inbox"))
+
+    notice = tell_of(f"inbox/{waiting}.json", version_id, bucket=stack.world.stack.bucket)
+    stack.invoke("IntakeFunction", notice)
+    drop(stack, f"{after}.json", write(new_prompt("After")))
+    wait_for_answer(stack, after)
+
+    assert find_answer(stack, waiting) is None
+
+
+def test_two_versions_told_of_twice_and_in_reverse_are_two_videos(stack: DeployedStack) -> None:
+    name, prompts = new_name("versions"), [new_prompt("First"), new_prompt("Second")]
+    versions = [drop(stack, f"{name}.json", write(prompt)) for prompt in prompts]
+    wait_for_answer(stack, name)
+
+    for version_id in [*reversed(versions), *versions, versions[0]]:
+        stack.invoke("IntakeFunction", tell_of(f"inbox/{name}.json", version_id, bucket=stack.world.stack.bucket))
+
+    assert find_answer(stack, name)
+    wait_for(lambda: all(map(stack.count_accepted, prompts)), what="both videos")
+    assert [stack.count_accepted(prompt) for prompt in prompts] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("end", "content", "code", "param"),
+    [
+        (".json", b"{", "invalid_json", None),
+        (".json", b"", "empty_file", None),
+        (".json", b"PK\x03\x04" + bytes(40), "unsupported_file", None),
+        (".json", '{"prompt": "Möwe"}'.encode("latin-1"), "invalid_encoding", None),
+        (".json", b'{"prompt": "' + b"a" * 256 * 1024 + b'"}', "request_too_large", None),
+        (".json", b'{"prompt": "A kite", "size": "1x1", "model": "gen4.5"}', "invalid_value", "size"),
+        (".JSON", b'{"prompt": "A kite"}', "unsupported_file", None),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_beside_it(
+    stack: DeployedStack, end: str, content: bytes, code: str, param: str | None
+) -> None:
+    name = new_name("wrong")
+
+    drop(stack, f"{name}{end}", content)
+    answer = wait_for_answer(stack, name if end == ".json" else f"{name}{end}")
+
+    assert answer["video"] is None
+    assert (answer["error"]["code"], answer["error"]["param"]) == (code, param)
+    assert answer["error"]["type"] == "invalid_request_error"
+
+
+def test_what_lies_elsewhere_in_the_bucket_is_not_taken(stack: DeployedStack) -> None:
+    name, prompt, after = new_name(), new_prompt("Elsewhere"), new_name("after")
+    s3, bucket = stack.aws("s3"), stack.world.stack.bucket
+    for folder in ("outbox", "inbox-2", "drafts/inbox"):
+        s3.put_object(Bucket=bucket, Key=f"{folder}/{name}.json", Body=write(prompt))
+
+    drop(stack, f"{after}.json", write(new_prompt("After")))
+    wait_for_answer(stack, after)
+
+    answers = [found["Key"] for found in s3.list_objects_v2(Bucket=bucket, Prefix="outbox/")["Contents"]]
+    assert f"outbox/{name}.json" in answers
+    assert not any(f"{name}.result" in key or f"{after}.result.result" in key for key in answers)
+    assert stack.count_accepted(prompt) == 0
+
+
+def test_an_event_that_asks_for_a_video_is_answered_on_the_bus(stack: DeployedStack, listener: Listener) -> None:
+    correlation_id, prompt = new_name("order"), new_prompt("Asked for")
+
+    event_id = listener.ask(prompt=prompt, correlation_id=correlation_id, publish=[target("twitter")])
+    event = listener.wait_for(correlation_id)
+
+    assert (event["source"], event["detail-type"]) == ("mediaposter", "video.queued")
+    assert (event["detail"]["request_id"], event["detail"]["owner"]) == (event_id, "events")
+    video = stack.follow(event["detail"]["video_id"])
+    assert (video.status, video.prompt) == (VideoStatus.COMPLETED, prompt)
+    assert [post.status for post in video.posts] == ["published"]
+
+
+def test_an_event_that_asks_for_what_cannot_be_done_is_rejected_on_the_bus(listener: Listener) -> None:
+    correlation_id = new_name("order")
+
+    listener.ask(prompt="A kite", model="no-such-model", correlation_id=correlation_id)
+    event = listener.wait_for(correlation_id)
+
+    assert event["detail-type"] == "video.rejected"
+    assert (event["detail"]["error_code"], event["detail"]["error_param"]) == ("model_not_found", "model")
+
+
+def test_an_event_that_is_delivered_twice_is_one_video(stack: DeployedStack, listener: Listener) -> None:
+    correlation_id, prompt = new_name("order"), new_prompt("Twice")
+    notice = {
+        "id": str(uuid.uuid4()),
+        "detail-type": "video.requested",
+        "source": SOURCE,
+        "detail": {"prompt": prompt, "correlation_id": correlation_id},
+    }
+    for _ in range(2):
+        stack.invoke("IntakeFunction", {"Records": [{"messageId": "1", "body": json.dumps(notice)}]})
+
+    first, second = wait_for(
+        lambda: found if len(found := listener.heard_of(correlation_id)) == 2 else None, what="two answers"
+    )
+    assert first["detail"] == second["detail"]
+    stack.follow(first["detail"]["video_id"])
+    assert stack.count_accepted(prompt) == 1
+
+
+def test_what_the_stack_itself_says_asks_for_nothing(stack: DeployedStack, listener: Listener) -> None:
+    correlation_id, after = new_name("order"), new_name("after")
+
+    listener.ask(source="mediaposter", prompt=new_prompt("Itself"), correlation_id=correlation_id)
+    listener.ask(prompt=new_prompt("After"), correlation_id=after)
+    listener.wait_for(after)
+
+    assert listener.heard_of(correlation_id) == []
+
+
+def test_a_message_that_cannot_be_read_lies_with_the_dead_letters(stack: DeployedStack) -> None:
+    sqs, queue_url = stack.aws("sqs"), find_queue(stack, "IntakeQueue")
+    dead_letters, mark = find_queue(stack, "DeadLetterQueue"), new_name("no-notice")
+    kept = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
+    assert int(json.loads(kept["Attributes"]["RedrivePolicy"])["maxReceiveCount"]) == 5
+    sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"VisibilityTimeout": "1"})
+
+    try:
+        sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"detail-type": mark}))
+        (message,) = wait_for(
+            lambda: sqs.receive_message(QueueUrl=dead_letters).get("Messages"),
+            what="a message among the dead letters",
+            timeout_seconds=DEAD_LETTER_TIMEOUT_SECONDS,
+        )
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue_url, Attributes=kept["Attributes"])
+
+    sqs.delete_message(QueueUrl=dead_letters, ReceiptHandle=message["ReceiptHandle"])
+    assert mark in message["Body"]
+
+
+def test_no_prompt_and_no_name_of_a_file_is_logged(stack: DeployedStack) -> None:
+    began_at, name, prompt = datetime.now(UTC), new_name("secret"), new_prompt("Not to be told")
+    drop(stack, f"{name}.json", write(prompt))
+    video_id = wait_for_answer(stack, name)["video"]["id"]
+
+    def read_logs() -> str | None:
+        written = stack.read_logs(since=began_at)
+        return written if f'"video_id":"{video_id}"' in written.replace(" ", "") else None
+
+    written = wait_for(read_logs, what="the log of the intake")
+    assert prompt not in written
+    assert name not in written

@@ -1,0 +1,102 @@
+"""docs/events: the schemas are the models', and what is really told and asked for fits them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from pydantic import JsonValue
+
+from checks.events import DIRECTORY, check_events
+from mediaposter.errors import ErrorCode
+from mediaposter.events import AnyAnswer, AnyEvent, PostEvent, VideoEvent, VideoQueued, VideoRejected
+
+CHECKOUT = Path(__file__).parents[3]
+TYPES = (
+    "post.failed",
+    "post.in_doubt",
+    "post.published",
+    "video.awaiting_approval",
+    "video.completed",
+    "video.failed",
+    "video.queued",
+    "video.rejected",
+    "video.requested",
+)
+THEN = datetime(2026, 12, 1, 12, tzinfo=UTC)
+VIDEO: Any = {"video_id": "video_1", "owner": "ann", "occurred_at": THEN}
+POST: Any = {**VIDEO, "platform": "twitter", "account_id": "101"}
+ANSWER: Any = {"request_id": "7a0d2d4c", "owner": "ann", "occurred_at": THEN}
+TOLD: tuple[AnyEvent | AnyAnswer, ...] = (
+    VideoEvent(type="video.completed", **VIDEO),
+    VideoEvent(type="video.failed", error_code=ErrorCode.TIMEOUT, webhook_url="https://hooks.example/1", **VIDEO),
+    VideoEvent(type="video.awaiting_approval", expires_at=THEN, **VIDEO),
+    PostEvent(type="post.published", url="https://x.example/1", **POST),
+    PostEvent(type="post.failed", error_code=ErrorCode.TIMEOUT, **POST),
+    PostEvent(type="post.in_doubt", **POST),
+    VideoQueued(video_id="video_1", correlation_id="order-1", **ANSWER),
+    VideoQueued(video_id="video_1", **ANSWER),
+    VideoRejected(error_code="invalid_value", error_message="No.", error_param="size", **ANSWER),
+)
+PROMPT: dict[str, JsonValue] = {"prompt": "A red kite over the sea"}
+
+
+def fits(detail: object, event_type: str) -> bool:
+    schema = json.loads((CHECKOUT / DIRECTORY / f"{event_type}.json").read_text(encoding="utf-8"))
+    return jsonschema_rs.validator_for(schema, validate_formats=True).is_valid(detail)
+
+
+def test_the_files_are_what_the_models_have() -> None:
+    assert check_events(CHECKOUT) == []
+
+
+def test_every_event_has_a_file() -> None:
+    assert tuple(sorted(path.stem for path in (CHECKOUT / DIRECTORY).glob("*.json"))) == TYPES
+
+
+def test_files_that_differ_are_missing_or_are_of_no_event_are_found(tmp_path: Path) -> None:
+    shutil.copytree(CHECKOUT / DIRECTORY, tmp_path / DIRECTORY)
+    (tmp_path / DIRECTORY / "video.queued.json").write_text("{}")
+    (tmp_path / DIRECTORY / "video.failed.json").unlink()
+    (tmp_path / DIRECTORY / "video.vanished.json").write_text("{}")
+
+    findings = check_events(tmp_path)
+
+    assert [finding.partition(":")[0] for finding in findings] == [
+        f"docs/events/video.{name}.json" for name in ("failed", "queued", "vanished")
+    ]
+
+
+@pytest.mark.parametrize("event", TOLD, ids=lambda event: event.type)
+def test_what_is_told_fits_its_schema(event: AnyEvent | AnyAnswer) -> None:
+    detail = json.loads(event.model_dump_json(exclude_none=True))
+
+    assert fits(detail, event.type)
+
+
+def test_an_event_does_not_fit_the_schema_of_another() -> None:
+    detail = json.loads(TOLD[0].model_dump_json(exclude_none=True))
+
+    assert not fits(detail, "video.failed")
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        PROMPT,
+        {**PROMPT, "correlation_id": "order-1", "seconds": "8", "metadata": {"campaign": "autumn"}},
+        {**PROMPT, "publish": [{"platform": "twitter", "account_id": "101"}], "input_reference": None},
+    ],
+)
+def test_a_request_fits_its_schema(detail: dict[str, JsonValue]) -> None:
+    assert fits(detail, "video.requested")
+
+
+@pytest.mark.parametrize("detail", [{}, {**PROMPT, "correlation_id": ""}, {**PROMPT, "publish": [{"platform": "x"}]}])
+def test_a_request_that_is_refused_does_not_fit(detail: dict[str, JsonValue]) -> None:
+    assert not fits(detail, "video.requested")

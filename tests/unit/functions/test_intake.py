@@ -1,0 +1,188 @@
+"""The function behind the queue of requests: its samples, what it takes, and what it does not say."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import traceback
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.parser.models import (
+    EventBridgeModel,
+    S3EventNotificationEventBridgeModel,
+    SqsModel,
+)
+from botocore.exceptions import ClientError
+
+from checks.cloudformation import Template
+from mediaposter.api.intake import QueuedNotice
+from mediaposter.library.keys import check_owner
+from mediaposter.library.videos import Video
+from tests.unit.functions.conftest import Invoke
+from tests.unit.functions.stack import BUCKET, REPOSITORY, Event, Stack, read_event
+
+_PROMPT = "A red kite over the sea at dawn, filmed from a cliff"
+_KEY = "inbox/autumn/red kite.json"
+_ANSWER_KEY = "outbox/autumn/red kite.result.json"
+_COLD = """
+import sys
+import functions.intake.app
+from mediaposter import bootstrap
+
+bootstrap.take_request()
+print(*sorted({"av", "httpx", "httpx2", "openai", "PIL"} & sys.modules.keys()))
+"""
+
+
+def read_notice(sample: str) -> Any:
+    (record,) = read_event(sample)["Records"]
+    return json.loads(record["body"])
+
+
+def write_event(notice: Any) -> Event:
+    event = read_event("intake-dropped")
+    event["Records"][0]["body"] = json.dumps(notice)
+    return event
+
+
+def ask() -> Event:
+    """Build the sample without its posts, whose account nobody could be asked about."""
+    notice = read_notice("intake-requested")
+    del notice["detail"]["publish"]
+    return write_event(notice)
+
+
+@pytest.fixture
+def dropped(stack: Stack) -> Event:
+    """Drop the file of the sample, and tell of it."""
+    s3 = stack.client("s3")
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    body = json.dumps({"prompt": _PROMPT, "seconds": 8})
+    version_id = s3.put_object(Bucket=BUCKET, Key=_KEY, Body=body)["VersionId"]
+    notice = read_notice("intake-dropped")
+    notice["detail"]["object"]["version-id"] = version_id
+    return write_event(notice)
+
+
+def list_videos(stack: Stack) -> list[Video]:
+    return [stack.video(video_id) for video_id, _ in stack.executions()]
+
+
+@pytest.mark.parametrize("sample", ["intake-dropped", "intake-requested"])
+def test_a_sample_is_a_message_of_a_queue_with_an_event_of_eventbridge(sample: str) -> None:
+    SqsModel.model_validate(read_event(sample))
+    EventBridgeModel.model_validate(read_notice(sample))
+
+
+def test_the_sample_of_a_file_is_what_s3_tells_and_is_read() -> None:
+    told = S3EventNotificationEventBridgeModel.model_validate(read_notice("intake-dropped"))
+    (record,) = read_event("intake-dropped")["Records"]
+
+    read = QueuedNotice.model_validate(record).body
+
+    assert read.model_dump(by_alias=True)["detail"]["object"] == {
+        "key": told.detail.object.key,
+        "version-id": told.detail.object.version_id,
+    }
+
+
+def test_the_samples_are_what_the_rules_let_through(template: Template) -> None:
+    inbox = template.resources["InboxRule"].properties["EventPattern"]
+    requested = template.resources["RequestedRule"].properties["EventPattern"]
+    file, request = read_notice("intake-dropped"), read_notice("intake-requested")
+
+    assert ([file["source"]], [file["detail-type"]]) == (inbox["source"], inbox["detail-type"])
+    (prefix,) = inbox["detail"]["object"]["key"]
+    assert file["detail"]["object"]["key"].startswith(prefix["prefix"])
+    assert [request["detail-type"]] == requested["detail-type"]
+    assert requested["source"] == [{"anything-but": "mediaposter"}]
+
+
+@pytest.mark.parametrize("name", ["InboxOwner", "EventsOwner"])
+def test_an_owner_that_a_stack_is_given_is_one_that_a_key_may_have(template: Template, name: str) -> None:
+    parameter = template.parameters[name]
+
+    assert check_owner(parameter["Default"]) == parameter["Default"]
+    assert parameter["AllowedPattern"] == "^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
+
+
+def test_a_dropped_request_is_taken_and_answered(stack: Stack, invoke: Invoke, dropped: Event) -> None:
+    assert invoke("IntakeFunction", dropped) is None
+
+    (video,) = list_videos(stack)
+    assert (video.owner, video.prompt, video.seconds) == ("inbox", _PROMPT, 8)
+    answer = json.loads(stack.client("s3").get_object(Bucket=BUCKET, Key=_ANSWER_KEY)["Body"].read())
+    assert answer["video"]["id"] == video.id
+
+
+def test_an_event_is_taken(stack: Stack, invoke: Invoke) -> None:
+    invoke("IntakeFunction", ask())
+
+    (video,) = list_videos(stack)
+    assert (video.owner, video.prompt, video.seconds, video.size) == ("events", _PROMPT, 8, "1280x720")
+
+
+def test_the_owners_are_those_that_the_stack_was_given(stack: Stack, invoke: Invoke, dropped: Event) -> None:
+    stack.tell(InboxOwner="ann", EventsOwner="shop")
+
+    invoke("IntakeFunction", dropped)
+    invoke("IntakeFunction", ask())
+
+    assert sorted(video.owner for video in list_videos(stack)) == ["ann", "shop"]
+
+
+def test_a_fault_is_raised_so_that_the_queue_brings_the_message_again(
+    stack: Stack, invoke: Invoke, dropped: Event
+) -> None:
+    stack.tell(LibraryTable="gone")
+
+    with pytest.raises(ClientError):
+        invoke("IntakeFunction", dropped)
+
+
+def test_a_fault_says_nothing_of_the_prompt(stack: Stack, invoke: Invoke, log: io.StringIO) -> None:
+    stack.tell(LibraryTable="gone")
+
+    with pytest.raises(ClientError) as caught:
+        invoke("IntakeFunction", ask())
+
+    assert _PROMPT not in "".join(traceback.format_exception(caught.value)) + log.getvalue()
+
+
+def test_what_became_of_it_is_logged_without_prompt_and_name(
+    stack: Stack, invoke: Invoke, dropped: Event, log: io.StringIO
+) -> None:
+    invoke("IntakeFunction", dropped)
+    invoke("IntakeFunction", ask())
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["outcome"] for line in lines] == ["taken", "taken"]
+    assert {line["video_id"] for line in lines} == {video.id for video in list_videos(stack)}
+    assert _PROMPT not in log.getvalue()
+    assert "red kite" not in log.getvalue()
+
+
+def test_taking_a_request_loads_no_http_client_and_no_vendors_sdk() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _COLD],
+        cwd=REPOSITORY,
+        env={
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "LIBRARY_TABLE": "library",
+            "VIDEO_BUCKET": "bucket",
+            "EVENT_BUS": "bus",
+            "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:video",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.split() == []
