@@ -168,6 +168,16 @@ def test_a_failed_video_is_told_with_its_reason() -> None:
     assert (body["type"], body["data"]) == ("video.failed", {"id": VIDEO_ID, "error": {"code": "content_policy"}})
 
 
+def test_a_video_that_waits_for_a_person_is_told_with_the_end_of_the_wait() -> None:
+    queue = Queue()
+    queue.bring(COMPLETED.model_copy(update={"type": "video.awaiting_approval", "expires_at": NOW}))
+
+    body = queue.sent[0].read()
+    assert isinstance(body, dict)
+    expected = {"id": VIDEO_ID, "expires_at": int(NOW.timestamp())}
+    assert (body["type"], body["data"]) == ("video.awaiting_approval", expected)
+
+
 def test_a_published_post_is_told_with_its_address() -> None:
     queue = Queue()
     queue.bring(PUBLISHED)

@@ -64,11 +64,12 @@ class EventError(BaseModel):
 
 
 class VideoData(BaseModel):
-    """Which video an event is about; a client retrieves the rest."""
+    """Which video an event is about; a client retrieves the rest. `expires_at` is until when it may be approved."""
 
     model_config = ConfigDict(frozen=True)
 
     id: str
+    expires_at: int | None = None
     error: EventError | None = None
 
 
@@ -100,7 +101,11 @@ def present_event(event: AnyEvent) -> EventObject:
     """Write an event as its receiver gets it."""
     error = EventError(code=event.error_code) if event.error_code else None
     data = (
-        VideoData(id=event.video_id, error=error)
+        VideoData(
+            id=event.video_id,
+            expires_at=int(event.expires_at.timestamp()) if event.expires_at else None,
+            error=error,
+        )
         if isinstance(event, VideoEvent)
         else PostData(
             video_id=event.video_id,
