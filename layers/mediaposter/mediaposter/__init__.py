@@ -11,17 +11,30 @@ The way of a video, in the order in which it goes:
     api.pictures                    the picture that a video begins with
     api.uploads                     a place for a picture that is too large for a request
     api.sent_as                     how a request was sent, which tells whether it was sent before
+    api.post_requests               the bodies of the routes about the posts of a kept video
+    api.rows                        requests that come by the file, a row each, from JSON Lines or CSV
+    api.columns                     what the columns of such a CSV mean
+    api.records                     a file cut into its rows, never held whole
+    api.results                     what became of each row, as a file
     api.intake                      requests that come as files in the bucket or as events on the bus
     pipeline.upload                 open a place for a picture, and fetch it when its video is started
     pipeline.submit                 take a request: check it, record it with its money, start its execution
+    pipeline.plan_posts             the posts of a video: captions, times, and whether each network takes it
+    pipeline.shape                  what a kept video is to a network
     pipeline.intake                 take the requests that come without HTTP, and answer where they came from
     pipeline.accounts               refuse accounts that are not connected; look every night for those that are gone
-    pipeline.sweep                  fail what a crash left between a record and its execution
+    pipeline.sweep                  clear up what a crash left behind, and come back to what is due
     pipeline.steps                  what a step of the state machine is told and what it answers
     pipeline.generate               start a generation at most once, and follow it to its end
     pipeline.pacing                 when to ask a provider whether a render is done
     pipeline.finalize               keep the finished video, and close its record
-    pipeline.publish                submit a post at most once, and follow it to its end
+    pipeline.approval               ask a person before a video is posted, and carry the answer to the machine
+    pipeline.publish                submit a post at most once
+    pipeline.look                   find out what became of a post whose answer was lost; never send it again
+    pipeline.track                  follow a post until its network has published or refused it
+    pipeline.repost                 post a kept video again, and take a person's word for a post nobody found
+    pipeline.reschedule             move or cancel a post that waits for its time
+    pipeline.read_posts             answer how posts stand, and which wait for their time
     pipeline.notify                 deliver an event to whoever wants to be told, for a day
     pipeline.read                   answer what is kept, to whoever may see it
     pipeline.delete                 stop a video, remove what is kept of it, forget its record
@@ -37,6 +50,9 @@ What is kept:
     library.table                   the one DynamoDB table, every write conditional
     library.videos                  the record of a video, and the only transitions it can make
     library.posts                   the ledger of posts, and theirs
+    library.approvals               what a person is asked before a video is posted, and what was answered, once
+    library.due                     what somebody has to come back to, by when
+    library.rate                    places within the limits of whom the stack calls
     library.accounts                what is connected at the publisher
     library.keys                    API keys, kept as hashes
     library.budget                  what was spent and what is promised, by owner and day
