@@ -505,8 +505,10 @@ class TestFinalize:
 
         invoke("PublishFunction", read_event("publish"))
 
-        (metric,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-        assert (metric["stack"], metric["PostsFailed"]) == (STACK, [1.0])
+        # There is no key, which is counted as well.
+        failed, refused = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+        assert (failed["stack"], failed["PostsFailed"]) == (STACK, [1.0])
+        assert (refused["stack"], refused["PublisherKeyRefused"]) == (STACK, [1.0])
 
     def test_a_published_post_is_not_asked_about(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_stored_video(), _a_post(state=PostState.PUBLISHED))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from checks.cloudformation import read_template
 from mediaposter.errors import ErrorCode, MediaPosterError, NotFound, PublisherError
 from mediaposter.library.posts import PostState
 from mediaposter.library.rate import RateBook
@@ -320,6 +322,16 @@ def test_a_missing_key_settles_the_post_and_says_what_to_do() -> None:
 
     assert world.create_post(STEP) == SETTLED
     assert (post_of(world).error_code, post_of(world).error_message) == (ErrorCode.AUTHENTICATION, str(NO_KEY))
+    assert world.metrics == ["PostsFailed", "PublisherKeyRefused"]
+
+
+def test_a_refused_key_rings_an_alarm_of_its_own() -> None:
+    world = kept_world(Refuse(PublisherError(ErrorCode.AUTHENTICATION, "Invalid API key")))
+
+    assert world.create_post(STEP) == SETTLED
+    assert world.metrics == ["PostsFailed", "PublisherKeyRefused"]
+    alarms = read_template(Path(__file__).parents[3] / "template.yaml").of_type("AWS::CloudWatch::Alarm").values()
+    assert "PublisherKeyRefused" in [alarm.properties["MetricName"] for alarm in alarms]
 
 
 # What was sent and not answered

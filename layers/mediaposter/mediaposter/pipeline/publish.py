@@ -194,6 +194,9 @@ class CreatePost:
             post, PostState.FAILED, now=self._clock(), error_code=code, error_message=message, scheduled_time=None
         )
         self._count_metric("PostsFailed")
+        if code is ErrorCode.AUTHENTICATION:
+            # Every post fails until somebody mends the key.
+            self._count_metric("PublisherKeyRefused")
         return self._go_on(failed)
 
     def _keep_report(self, post: Post, report: PostReport) -> StepResult:
