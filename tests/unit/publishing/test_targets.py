@@ -765,3 +765,11 @@ def test_a_target_cannot_be_changed() -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         target.account_id = "102"  # type: ignore[misc]  # that it cannot be assigned is what is tested
+
+
+def test_a_clip_that_is_a_frame_short_of_its_networks_least_is_left_to_the_network() -> None:
+    pin = a_target("pinterest")
+
+    pin.check_video(VideoShape(width=720, height=1280, seconds=3.96, size_bytes=1))
+    with pytest.raises(ValueError, match="seconds: at least 4"):
+        pin.check_video(VideoShape(width=720, height=1280, seconds=3.8, size_bytes=1))
