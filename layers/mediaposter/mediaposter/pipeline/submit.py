@@ -117,8 +117,15 @@ class SubmitVideo:
         self._clock = clock
         self._new_id = new_id
 
-    def __call__(self, request: CreateVideoRequest, *, caller: Caller, sent_as: SentAs = SENT_ONCE) -> Submission:
-        """Take a request, once for each Idempotency-Key.
+    def __call__(
+        self,
+        request: CreateVideoRequest,
+        *,
+        caller: Caller,
+        sent_as: SentAs = SENT_ONCE,
+        batch_id: str | None = None,
+    ) -> Submission:
+        """Take a request, or the row of a batch, once for each Idempotency-Key.
 
         Raises:
             InvalidRequest: it cannot be done; nothing was recorded or spent. So are the four of `_take`.
@@ -131,6 +138,7 @@ class SubmitVideo:
             video_id=self._new_id(),
             owner=caller.owner,
             webhook_url=request.webhook_url or caller.webhook_url,
+            batch_id=batch_id,
             now=now,
         )
         return self._take(_Order(video, request, request.input_reference, request.fingerprint()), caller, sent_as)
@@ -146,7 +154,7 @@ class SubmitVideo:
             caller.require(Scope.PUBLISH)
         now = self._clock()
         first, *others = self._choose_models(request, now)
-        video = _describe(request, [first, *others], video_id="estimate", owner="", webhook_url=None, now=now)
+        video = _describe(request, [first, *others], video_id="estimate", now=now)
         plan = plan_posts(request, video, candidates=others, now=now)
         warnings = self._check_accounts(request.publish)
         first = first.model_copy(update={"warnings": (*first.warnings, *plan.warnings, *warnings)})
@@ -446,8 +454,9 @@ def _describe(
     candidates: Sequence[Candidate],
     *,
     video_id: str,
-    owner: str,
-    webhook_url: str | None,
+    owner: str = "",
+    webhook_url: str | None = None,
+    batch_id: str | None = None,
     now: datetime,
 ) -> Video:
     """Describe the video that the first of some models makes, or the others in its place."""
@@ -471,6 +480,7 @@ def _describe(
         cost_estimate_micros=first.cost_estimate_micros,
         expected_render_seconds=first.expected_render_seconds,
         webhook_url=webhook_url,
+        batch_id=batch_id,
         approval_hours=_read_approval(request),
     )
 
