@@ -43,6 +43,7 @@ from mediaposter.library.budget import BudgetBook
 from mediaposter.library.idempotency import KnownRequests
 from mediaposter.library.keys import Scope
 from mediaposter.library.posts import PostLedger
+from mediaposter.library.slots import Slots
 from mediaposter.library.table import LibraryTable
 from mediaposter.library.videos import VideoLibrary
 from mediaposter.pipeline.accounts import Preflight
@@ -162,6 +163,7 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
             clock=lambda: CONNECTED.read_at,
             monotonic=time.monotonic,
         ).check,
+        slots=Slots(table, built_in_catalog().count_renders_at_once),
         workflow=StepFunctionsWorkflow(stepfunctions, state_machine_arn),
         count_metric=refuse_metric,
         clock=bootstrap.now,

@@ -16,13 +16,13 @@ from pydantic import BaseModel
 from checks.openapi import write_openapi
 from mediaposter.api.intake import CORRELATION_ID_MAX_CHARACTERS
 from mediaposter.api.openapi import collect_schemas
-from mediaposter.events import PostEvent, VideoEvent, VideoQueued, VideoRejected
+from mediaposter.events import BatchEvent, PostEvent, SeriesExhausted, VideoEvent, VideoQueued, VideoRejected
 
 DIRECTORY = "docs/events"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _COMPONENT = "#/components/schemas/"
-_TOLD: tuple[type[BaseModel], ...] = (VideoEvent, PostEvent, VideoQueued, VideoRejected)
+_TOLD: tuple[type[BaseModel], ...] = (VideoEvent, PostEvent, BatchEvent, VideoQueued, VideoRejected, SeriesExhausted)
 
 
 def check_events(root: Path) -> list[str]:

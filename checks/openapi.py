@@ -9,9 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from functions.batches.app import app as batches
 from functions.library.app import app as library
 from functions.posts.app import app as posts
 from functions.submit.app import app as submit
+from functions.webhooks.app import app as webhooks
 from mediaposter.api.openapi import UndescribedRoute, collect_schemas, describe_api
 
 # One to be read, and one that GET /openapi.json answers.
@@ -34,7 +36,7 @@ def check_openapi(root: Path) -> list[str]:
 
 def write_openapi() -> str:
     """Write the document of all routes."""
-    return describe_api([submit, library, posts], version=version("mediaposter"))
+    return describe_api([submit, library, posts, batches, webhooks], version=version("mediaposter"))
 
 
 def _compare(path: Path, expected_text: str) -> Iterator[str]:

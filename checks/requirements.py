@@ -12,6 +12,8 @@ from uv import find_uv_bin
 LAYERS = {
     "layers/mediaposter/requirements.txt": ("--no-dev", "--extra", "lambda"),
     "layers/media/requirements.txt": ("--only-group", "media"),
+    # What the package itself needs is in the layer that every function has.
+    "layers/webhooks/requirements.txt": ("--no-dev", "--extra", "webhooks", "--prune", "httpx", "--prune", "pydantic"),
 }
 _FORMAT = ("--no-emit-project", "--no-hashes", "--no-annotate", "--no-header")
 

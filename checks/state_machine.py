@@ -15,10 +15,13 @@ from pydantic.alias_generators import to_pascal
 
 _TASK_EVENTS = 5  # entered, scheduled, started, succeeded, exited
 _RETRY_EVENTS = 3  # failed, scheduled, started
+_CALLBACK_EVENTS = 1  # submitted, each time, where a task waits to be told
 _MAP_EVENTS = 4  # entered, started, succeeded, exited
+_MAP_RUN_EVENTS = 2  # started, succeeded, where each item has an execution of its own
 _ITERATION_EVENTS = 2
 _STATE_EVENTS = 2  # any other is entered and exited
 _EXECUTION_EVENTS = 2
+CALLBACK_SUFFIX = ".waitForTaskToken"
 
 _GUARD = re.compile(r"\$(?P<counter>\w+) <= (?P<bound>\d+)")
 # What a Catch answers: the word for which the loop goes on, as long as the counter, not raised yet, is low enough.
@@ -45,14 +48,16 @@ class Catcher(_Part):
     next: str
     assign: Mapping[str, Any] = Field(default_factory=dict)
     output: Any = None
+    result_path: str | None = "$"
 
 
 class Rule(_Part):
-    """Where a condition leads."""
+    """Where a condition leads; in JSONPath it is a `Variable` and what that is compared with, and none is here."""
 
-    condition: str
+    condition: str = ""
     next: str
     assign: Mapping[str, Any] = Field(default_factory=dict)
+    output: Any = None
 
 
 class State(_Part):
@@ -60,15 +65,32 @@ class State(_Part):
 
     type: str
     query_language: str | None = None
+    resource: str = ""
     timeout_seconds: int | None = None
+    # Of a Task in JSONata, and in JSONPath.
     arguments: Mapping[str, Any] = Field(default_factory=dict)
+    parameters: Mapping[str, Any] = Field(default_factory=dict)
+    result_selector: Mapping[str, Any] | None = None
+    result_path: str | None = "$"
+    items: Any = None
     assign: Mapping[str, Any] = Field(default_factory=dict)
+    output: Any = None
     retry: tuple[Retrier, ...] = ()
     catch: tuple[Catcher, ...] = ()
     choices: tuple[Rule, ...] = ()
     next: str | None = None
     default: str | None = None
     item_processor: Scope | None = None
+
+    @property
+    def function_name(self) -> str:
+        """Give what the definition calls the function that it invokes, if it does."""
+        return str((self.arguments or self.parameters).get("FunctionName"))
+
+    @property
+    def is_invocation(self) -> bool:
+        """Tell whether it is a Task that invokes a function."""
+        return self.type == "Task" and "aws-sdk:" not in self.resource
 
 
 class Edge(NamedTuple):
@@ -104,8 +126,14 @@ class Scope(_Part):
     """States that lead to each other: those of the machine, or those of one item of a Map."""
 
     query_language: str | None = None
+    processor_config: Mapping[str, str] = Field(default_factory=dict)
     start_at: str
     states: Mapping[str, State]
+
+    @property
+    def is_distributed(self) -> bool:
+        """Tell whether each item of the Map has an execution of its own."""
+        return self.processor_config.get("Mode") == "DISTRIBUTED"
 
     def walk(self) -> Iterator[Scope]:
         """Give this scope and those of its Maps."""
@@ -148,13 +176,13 @@ class Scope(_Part):
 
         A loop without a bound counts once.
         """
-        # Two ways round that differ only in how a state is left share its counter, or each have one.
-        loops = {(frozenset(loop.states), loop.counter): loop.rounds or 1 for loop in self.list_loops()}
-        total = 0
-        for name, state in self.states.items():
-            visits = 1 + sum(rounds - 1 for (states, _), rounds in loops.items() if name in states)
-            total += visits * _count_state_events(state, map_items)
-        return total
+        events = {name: _count_state_events(state, map_items) for name, state in self.states.items()}
+        # All ways round that a counter bounds share it, so at the worst each time is the longest of them.
+        again: dict[str, int] = {}
+        for loop in self.list_loops():
+            rounds = (loop.rounds or 1) - 1
+            again[loop.counter] = max(again.get(loop.counter, 0), rounds * sum(events[name] for name in loop.states))
+        return sum(events.values()) + sum(again.values())
 
     def _list_cycles(self) -> Iterator[tuple[Edge, ...]]:
         leaving: dict[str, list[Edge]] = {name: [] for name in self.states}
@@ -194,8 +222,9 @@ def read_state_machine(path: Path) -> Scope:
 
 
 def count_history_events(machine: Scope, *, map_items: int) -> int:
-    """Count the history events of the longest execution there can be."""
-    return _EXECUTION_EVENTS + machine.count_events(map_items=map_items)
+    """Count the history events of the longest execution there can be, of the machine or of an item of its Maps."""
+    executions = [machine, *(scope for scope in machine.walk() if scope.is_distributed)]
+    return _EXECUTION_EVENTS + max(scope.count_events(map_items=map_items) for scope in executions)
 
 
 def _build_edge(origin: str, target: str, assign: Mapping[str, Any], *, condition: str = "", outcome: str = "") -> Edge:
@@ -222,9 +251,14 @@ def _list_guards(cycle: tuple[Edge, ...]) -> Iterator[tuple[str, int]]:
 
 
 def _count_state_events(state: State, map_items: int) -> int:
+    if state.item_processor is not None and state.item_processor.is_distributed:
+        retries = sum(retrier.max_attempts for retrier in state.retry)
+        return _MAP_EVENTS + _MAP_RUN_EVENTS * (1 + retries)
     if state.item_processor is not None:
         iteration = _ITERATION_EVENTS + state.item_processor.count_events(map_items=map_items)
         return _MAP_EVENTS + map_items * iteration
     if state.type == "Task":
-        return _TASK_EVENTS + _RETRY_EVENTS * sum(retrier.max_attempts for retrier in state.retry)
+        retries = sum(retrier.max_attempts for retrier in state.retry)
+        submitted = _CALLBACK_EVENTS * (1 + retries) if state.resource.endswith(CALLBACK_SUFFIX) else 0
+        return _TASK_EVENTS + _RETRY_EVENTS * retries + submitted
     return _STATE_EVENTS

@@ -30,6 +30,8 @@ _WITHOUT_RESOURCE = frozenset(
         "states:SendTaskSuccess",
     }
 )
+# Whoever calls these shows in another way who he is: everything else takes an API key of the stack.
+_ROUTES_WITHOUT_KEY = frozenset({("POST", "/webhooks/{provider}")})
 # What calls a function without waiting for its answer: both the call and the function may fail unseen.
 _ASYNCHRONOUS_EVENTS = frozenset({"CloudWatchEvent", "EventBridgeRule", "Schedule", "ScheduleV2"})
 _PHYSICAL_NAMES = frozenset(
@@ -153,6 +155,7 @@ def _check_by_type(name: str, resource: Resource, template: Template) -> Iterato
         yield from _check_role(resource)
     if resource.type == "AWS::Serverless::Function":
         yield from _check_function(resource)
+        yield from _check_routes(resource)
     elif resource.type == "AWS::S3::Bucket":
         yield from _check_bucket(name, resource, template)
     elif resource.type == "AWS::DynamoDB::Table":
@@ -167,6 +170,14 @@ def _check_role(resource: Resource) -> Iterator[str]:
     for policy in _as_list(resource.properties.get("Policies")):
         if not isinstance(policy, dict) or "Statement" not in policy:
             yield "its Policies must be statements that name their actions, not policies from elsewhere"
+
+
+def _check_routes(resource: Resource) -> Iterator[str]:
+    for name, event in resource.properties.get("Events", {}).items():
+        properties = event.get("Properties", {})
+        route = (properties.get("Method"), properties.get("Path"))
+        if event["Type"] == "Api" and "Auth" in properties and route not in _ROUTES_WITHOUT_KEY:
+            yield f"the event {name} must be authorized as every other: it opens {' '.join(map(str, route))}"
 
 
 def _check_function(resource: Resource) -> Iterator[str]:

@@ -6,6 +6,7 @@ loopback, on free ports, and ends with `stop`.
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import boto3
@@ -32,6 +33,8 @@ ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".tools"
 REGION = "us-east-1"
 STACK_NAME = "mediaposter-local"
+# What the providers with a secret sign their webhooks with.
+PROVIDER_WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"the secret of the local providers").decode()
 WEBHOOK_SIGNING_KEY = "the-signing-key-of-the-local-cloud"
 _OWNER = "test"  # MiniStack's root credentials: this word as key and as secret
 # Blotato's limits, which template.yaml has as its defaults.
@@ -175,6 +178,8 @@ class LocalCloud:
         fallback_models: Sequence[str] = (),
         catalog: str | None = None,
         rate_scale: float = 1.0,
+        provider_webhooks: Sequence[str] = (),
+        provider_concurrency: Mapping[str, int] = MappingProxyType({}),
     ) -> Stack:
         """Build and deploy the template, put its secrets, and make an API key.
 
@@ -186,6 +191,8 @@ class LocalCloud:
             fallback_models: which models take over when the one asked for refuses.
             catalog: what extends the catalog of models, as TOML.
             rate_scale: how many times Blotato's limits the stack is told to keep to.
+            provider_webhooks: which providers are heard when they say that a render has ended.
+            provider_concurrency: how many videos a provider renders at once, where it is not what the catalog says.
 
         Raises:
             CloudError: SAM refused.
@@ -197,6 +204,12 @@ class LocalCloud:
         self.client("ssm").put_parameter(
             Name=f"/mediaposter/{STACK_NAME}/webhook-signing-key", Value=WEBHOOK_SIGNING_KEY, Type="SecureString"
         )
+        for provider in provider_webhooks:
+            self.client("ssm").put_parameter(
+                Name=f"/mediaposter/{STACK_NAME}/webhooks/{provider}-secret",
+                Value=PROVIDER_WEBHOOK_SECRET,
+                Type="SecureString",
+            )
         self.client("s3").create_bucket(Bucket=_DEPLOY_BUCKET)
         build = self.directory / "build"
         self._run_sam("build", "--build-dir", str(build), "--cache-dir", str(self.directory / "cache"), "--cached")
@@ -206,9 +219,11 @@ class LocalCloud:
             "BlotatoBaseUrl": blotato.base_url,
             "ModelAliases": ",".join(f"{alias}={name}" for alias, name in aliases.items()),
             "FallbackModels": ",".join(fallback_models),
+            "ProviderConcurrency": ",".join(f"{name}={limit}" for name, limit in provider_concurrency.items()),
             "CatalogKey": _CATALOG_KEY if catalog is not None else "",
             "BucketTransport": "any",
             "WebhookTransport": "any",
+            "ProviderWebhooks": ",".join(provider_webhooks),
             "CallLeaseSeconds": str(self.lease_seconds),
             "BlotatoPostsPerMinute": str(round(_POSTS_PER_MINUTE * rate_scale)),
             "BlotatoUploadsPerMinute": str(round(_UPLOADS_PER_MINUTE * rate_scale)),
@@ -222,6 +237,10 @@ class LocalCloud:
             *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items() if value)),
         )
         stack = self._read_stack()
+        # Functions of its own call it there, and tell others to.
+        self.client("ssm").put_parameter(
+            Name=f"/mediaposter/{STACK_NAME}/public-url", Value=stack.base_url, Type="String", Overwrite=True
+        )
         if catalog is not None:
             self.client("s3").put_object(Bucket=stack.bucket, Key=_CATALOG_KEY, Body=catalog.encode())
         return stack

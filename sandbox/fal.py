@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sandbox.calls import Call
 from sandbox.control import build_app
 from sandbox.fal_state import (
+    Duplicate,
     ExhaustedBalance,
     ExpiredUrl,
     FailModel,
@@ -34,6 +35,8 @@ from sandbox.fal_state import (
     OnContent,
     OnCreate,
     OnResult,
+    OnWebhook,
+    Unsigned,
 )
 from sandbox.fal_webhook import WebhookSender
 from sandbox.fal_wire import (
@@ -103,8 +106,14 @@ class QueueApi:
             await asyncio.sleep(_LOOK_SECONDS)
         if job.id not in self._server.jobs:
             return
+        fault = self._server.faults.pick(OnWebhook, job.prompt)
+        action = fault.action if fault else None
+        if isinstance(action, Drop):
+            return
         body = _build_webhook_body(job, self._server.describe_result(job, base_url))
-        await self._webhooks.send(webhook_url, job.id, body.model_dump_json(exclude_none=True).encode())
+        content = body.model_dump_json(exclude_none=True).encode()
+        for _ in range(2 if isinstance(action, Duplicate) else 1):
+            await self._webhooks.send(webhook_url, job.id, content, is_signed=not isinstance(action, Unsigned))
 
     async def show_status(self, request: Request) -> Response:
         """Answer `GET /{owner}/{alias}/requests/{id}/status`."""

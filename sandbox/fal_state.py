@@ -88,6 +88,18 @@ class ExpiredUrl(Closed):
     type: Literal["expired_url"] = "expired_url"
 
 
+class Duplicate(Closed):
+    """Send the webhook twice, though it was taken the first time."""
+
+    type: Literal["duplicate"] = "duplicate"
+
+
+class Unsigned(Closed):
+    """Send the webhook without its signature, as anybody could."""
+
+    type: Literal["unsigned"] = "unsigned"
+
+
 Fate = FailModel | FailRequest | IgnoreCancel | NeverFinish
 
 
@@ -127,7 +139,14 @@ class OnContent(FaultRule):
     ]
 
 
-FalFault = OnCreate | OnRetrieve | OnResult | OnContent
+class OnWebhook(FaultRule):
+    """A fault of the webhook of a request; `drop` sends none. With `delay` on create it comes before the ticket."""
+
+    on: Literal["webhook"] = "webhook"
+    action: Annotated[Drop | Duplicate | Unsigned, Field(discriminator="type")]
+
+
+FalFault = OnCreate | OnRetrieve | OnResult | OnContent | OnWebhook
 
 
 class FalFaultScript(Script[Annotated[FalFault, Field(discriminator="on")]]):

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -74,6 +74,8 @@ def run_world(
     rate_scale: float = 1.0,
     aliases: Mapping[str, str] = MappingProxyType(SANDBOX_ALIASES),
     catalog: str | None = None,
+    provider_webhooks: Sequence[str] = (),
+    provider_concurrency: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[World]:
     """Run the world while the block runs, and end all of it afterwards.
 
@@ -86,6 +88,8 @@ def run_world(
         rate_scale: multiplies the rate limits of the Blotato stand-in, and what the stack keeps to.
         aliases: which models the names of OpenAI's lead to.
         catalog: what extends the catalog of models, as TOML.
+        provider_webhooks: which providers are heard when they say that a render has ended.
+        provider_concurrency: how many videos a provider renders at once, where it is not what the catalog says.
 
     Raises:
         CloudError: the cloud did not come up.
@@ -114,6 +118,8 @@ def run_world(
             aliases=aliases,
             catalog=catalog,
             rate_scale=rate_scale,
+            provider_webhooks=provider_webhooks,
+            provider_concurrency=provider_concurrency,
         )
         started = [blotato, bedrock, *providers.values()]
         yield World(

@@ -1,4 +1,4 @@
-"""The queue of requests that come without HTTP: files dropped into the bucket, events on the bus."""
+"""The queue of requests that come without HTTP: files dropped into the bucket, events on the bus, turns of series."""
 
 from __future__ import annotations
 

@@ -25,6 +25,8 @@ from tests.fakes.effects import SimulatedCrash
 Function = Callable[[dict[str, Any]], Any]
 # Gives what is sent with a task token within so many seconds, or None, and yields the seconds that it lets pass.
 Await = Callable[[str, float], Generator[float, None, dict[str, Any] | None]]
+# Makes the write that a Task of Step Functions' own describes; raises StatesError.
+Update = Callable[[Mapping[str, Any]], None]
 
 _STEPS_MAX = 5_000
 _MISSING = object()  # what is not there, which is not null
@@ -112,11 +114,20 @@ def _never(task_token: str, seconds: float) -> Generator[float, None, None]:
     yield seconds
 
 
+def _refuse(arguments: Mapping[str, Any]) -> None:
+    """Know no table."""
+    raise StatesError("DynamoDb.ResourceNotFoundException")
+
+
 class StateMachine:
     """A definition and the functions its tasks name.
 
     `crash_error` is what the service calls a function that died: `Lambda.ServiceException` is retried by the
     machine, `Runtime.ExitError` is caught.
+
+    Attributes:
+        transitions: what Step Functions charges for: the states that were entered, and the retries.
+        invocations: how often a function was called.
     """
 
     def __init__(
@@ -126,14 +137,18 @@ class StateMachine:
         clock: Clock,
         *,
         await_token: Await = _never,
+        update_item: Update = _refuse,
         crash_error: str = "Runtime.ExitError",
     ) -> None:
         self._definition = _read(definition)
         self._await_token = await_token
+        self._update_item = update_item
         self._functions = functions
         self._clock = clock
         self._crash_error = crash_error
         self._steps = 0
+        self.transitions = 0
+        self.invocations = 0
 
     def run(self, execution_input: dict[str, Any]) -> Status:
         """Carry an execution to its end."""
@@ -160,6 +175,7 @@ class StateMachine:
         name: str | None = start_at
         while name is not None:
             self._steps += 1
+            self.transitions += 1
             if self._steps > _STEPS_MAX:
                 raise AssertionError(f"the machine does not end: it is at {name}")
             name, given = yield from self._enter(states[name], given, variables)
@@ -206,9 +222,13 @@ class StateMachine:
                 results.append(result)
             return results
         is_callback = state.resource == "arn:aws:states:::lambda:invoke.waitForTaskToken"
-        assert is_callback or state.resource == "arn:aws:states:::lambda:invoke"
+        is_update = state.resource == "arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken"
+        assert is_callback or is_update or state.resource == "arn:aws:states:::lambda:invoke"
         token = f"token-{self._steps}"
         arguments = scope.show("context", {"Task": {"Token": token}}).evaluate(state.arguments)
+        if is_update:
+            self._update_item(arguments)
+            return (yield from self._wait_for(token, state.timeout_seconds))
         function = self._functions[arguments["FunctionName"]]
         retries = 0
         while True:
@@ -220,15 +240,20 @@ class StateMachine:
                     raise
                 yield min(retrier.interval_seconds * retrier.backoff_rate**retries, retrier.max_delay_seconds)
                 retries += 1
+                self.transitions += 1
             else:
                 if not is_callback:
                     return {"Payload": answer}
-                sent = yield from self._await_token(token, state.timeout_seconds)
-                if sent is None:
-                    raise StatesError("States.Timeout")
-                return sent
+                return (yield from self._wait_for(token, state.timeout_seconds))
+
+    def _wait_for(self, token: str, seconds: float) -> Generator[float, None, dict[str, Any]]:
+        sent = yield from self._await_token(token, seconds)
+        if sent is None:
+            raise StatesError("States.Timeout")
+        return sent
 
     def _invoke(self, function: Function, payload: dict[str, Any]) -> Any:
+        self.invocations += 1
         try:
             return function(payload)
         except SimulatedCrash as crash:

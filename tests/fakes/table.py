@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -101,6 +102,10 @@ class InMemoryTable(LibraryTable):
             has_more=len(fitting) > query.limit or is_cut,
             reached=seen[-1][0] if is_cut and not fitting else None,
         )
+
+    def count_values(self, index: str, *, hash_name: str, value: str, attribute: str) -> Counter[str]:
+        """Count a group of an index by an attribute."""
+        return Counter(str(item[attribute]) for item in self.items.values() if item.get(hash_name) == value)
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Make changes, all or none, or raise Conflict with those that cannot be."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from mediaposter.ai.video_model_interface import (
     Capabilities,
@@ -16,6 +17,7 @@ from mediaposter.ai.video_model_interface import (
 from mediaposter.errors import ErrorCode, SubmissionUnknown, VideoModelError
 from tests.builders import CATALOG, NOW
 from tests.fakes.answers import Accept, Answer, Drop, Refuse
+from tests.fakes.clock import Clock
 from tests.fakes.effects import Effects
 
 NO_CAPABILITIES = Capabilities()
@@ -123,6 +125,49 @@ class FakeVideoModel(VideoModelInterface):
     def _check_job(self, job_id: str) -> None:
         if job_id not in {f"job-{number}" for number in range(1, len(self.accepted) + 1)}:
             raise VideoModelError(ErrorCode.EXPIRED, f"There is no job {job_id}.")
+
+
+class RenderingModel(FakeVideoModel):
+    """Renders each job for so long.
+
+    Attributes:
+        clock: whose time passes.
+        render_seconds: of the jobs that are accepted from now on.
+        done_at: when the latest of them is done.
+        known_at: when somebody first learned of that.
+        questions: how often it was asked until then.
+    """
+
+    takes_webhook_url = True
+
+    def __init__(self, effects: Effects | None = None, *, capabilities: Capabilities = NO_CAPABILITIES) -> None:
+        super().__init__(effects, capabilities=capabilities)
+        self.clock = Clock()
+        self.render_seconds = 60.0
+        self.done_at = self.known_at = NOW
+        self.questions = 0
+
+    def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
+        """Take a request, and render from now on."""
+        self.done_at = self.clock() + timedelta(seconds=self.render_seconds)
+        self.known_at = NOW
+        self.questions = 0
+        return super().create_video(request)
+
+    def get_status(self, job_id: str) -> VideoGenerationJob:
+        """Answer that it renders, until it is done."""
+        if self.known_at < self.done_at:
+            self.questions += 1
+        if self.clock() < self.done_at:
+            return VideoGenerationJob(job_id=job_id, status=VideoStatus.IN_PROGRESS)
+        if self.known_at < self.done_at:
+            self.known_at = self.clock()
+        return super().get_status(job_id)
+
+    @property
+    def delay_seconds(self) -> float:
+        """Tell how long nobody knew of a render that was done."""
+        return (self.known_at - self.done_at).total_seconds()
 
 
 def _nothing() -> None:

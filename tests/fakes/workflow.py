@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mediaposter.errors import NotStarted
-from mediaposter.pipeline.steps import PostReference, StepResult
+from mediaposter.pipeline.steps import LAUNCH, PostReference, StepResult
 from tests.fakes.effects import Effects
 
 
@@ -17,6 +17,7 @@ class FakeWorkflow:
         postings: the posts of each execution that posts a video again, by its name.
         signals: what was sent with each task token.
         stopped: those that were ended.
+        over: the executions that have come to their end.
         refuses: say that nothing was started.
         starts_anyway: start what it says it did not.
         on_start: what the execution does before the answer to its start is there.
@@ -35,6 +36,7 @@ class FakeWorkflow:
         self.postings: dict[str, list[PostReference]] = {}
         self.signals: dict[str, StepResult] = {}
         self.stopped: list[str] = []
+        self.over: set[str] = set()
         self.refuses = refuses
         self.starts_anyway = starts_anyway
         self.on_start: Callable[[], object] = _nothing
@@ -42,11 +44,12 @@ class FakeWorkflow:
         self.on_stop: Callable[[], object] = _nothing
         self._effects = effects or Effects()
 
-    def start(self, video_id: str) -> None:
+    def start(self, video_id: str, launch: int = 0) -> None:
         """Start an execution once, or refuse to; it may run all the same."""
         with self._effects.take("start the execution"):
-            if video_id not in self.executions and (self.starts_anyway or not self.refuses):
-                self.executions.append(video_id)
+            name = name_execution(video_id, launch)
+            if name not in self.executions and (self.starts_anyway or not self.refuses):
+                self.executions.append(name)
                 self.on_start()
             if self.refuses:
                 raise NotStarted(f"The execution of {video_id} was not started: ReadTimeoutError.")
@@ -63,15 +66,25 @@ class FakeWorkflow:
         with self._effects.take("signal the machine"):
             self.signals[task_token] = result
 
-    def stop(self, video_id: str) -> None:
+    def stop(self, video_id: str, launch: int = 0) -> None:
         """End an execution."""
         self.on_stop()
-        self.stopped.append(video_id)
+        self.stopped.append(name_execution(video_id, launch))
 
-    def exists(self, video_id: str) -> bool:
-        """Tell whether a video ever had an execution."""
+    def exists(self, video_id: str, launch: int = 0) -> bool:
+        """Tell whether a video ever had such an execution."""
+        return name_execution(video_id, launch) in self.executions
+
+    def runs(self, video_id: str, launch: int) -> bool:
+        """Tell whether such an execution carries a video now."""
         self.on_look()
-        return video_id in self.executions
+        name = name_execution(video_id, launch)
+        return name in self.executions and name not in self.over
+
+
+def name_execution(video_id: str, launch: int) -> str:
+    """Name an execution that carries a video."""
+    return f"{video_id}{LAUNCH}{launch}" if launch else video_id
 
 
 def _nothing() -> None:

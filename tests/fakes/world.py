@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from mediaposter.ai.catalog import Catalog
 from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.api.requests import CreateVideoRequest
-from mediaposter.errors import ConfigurationError, NotStarted
+from mediaposter.errors import ConfigurationError, NotStarted, WebhookRejected
 from mediaposter.events import PostEvent, VideoEvent
 from mediaposter.library.approvals import ApprovalBook
 from mediaposter.library.budget import BudgetBook
 from mediaposter.library.due import DueList
 from mediaposter.library.idempotency import KnownRequests
+from mediaposter.library.job_waits import JobWaits
 from mediaposter.library.posts import Post, PostLedger
 from mediaposter.library.rate import RateBook
 from mediaposter.library.render_times import RenderTimesLibrary
+from mediaposter.library.slots import Slots
+from mediaposter.library.table import Key
 from mediaposter.library.videos import Video, VideoLibrary
 from mediaposter.pipeline.approval import AskApproval, DecideApproval
 from mediaposter.pipeline.delete import DeleteVideo
+from mediaposter.pipeline.dispatch import DispatchVideos, ReclaimSlot
 from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
 from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
 from mediaposter.pipeline.publish import CreatePost
 from mediaposter.pipeline.read import ReadLibrary
 from mediaposter.pipeline.repost import RepeatPosts
 from mediaposter.pipeline.reschedule import ReschedulePost
-from mediaposter.pipeline.steps import AskInput, CheckInput, CloseInput, PostStepInput, StepInput
+from mediaposter.pipeline.steps import LAUNCH, AskInput, CheckInput, CloseInput, PostStepInput, StepInput
 from mediaposter.pipeline.submit import SubmitVideo
 from mediaposter.pipeline.sweep import SweepDue, SweepVideos
 from mediaposter.pipeline.track import CheckPost
 from mediaposter.pipeline.upload import ReadPicture
+from mediaposter.pipeline.webhooks import Heard, HearWebhook, Listening
 from mediaposter.publishing.publisher_interface import PublisherInterface
 from mediaposter.publishing.targets import PublishTarget
 from tests.builders import CATALOG, VIDEO_ID, a_caller
@@ -43,7 +50,7 @@ from tests.fakes.clock import Clock
 from tests.fakes.effects import Effects, SimulatedCrash
 from tests.fakes.media import FakeMediaStore
 from tests.fakes.publisher import FakePublisher
-from tests.fakes.state_machine import Function, StateMachine, Status
+from tests.fakes.state_machine import Function, StateMachine, StatesError, Status
 from tests.fakes.table import InMemoryTable
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.workflow import FakeWorkflow
@@ -56,6 +63,9 @@ _SWEEP_EVERY_SECONDS = 60
 _NEVER_STARTED_SECONDS = 300
 _SWEEPS_MAX = 200
 POSTS_PER_MINUTE = 30
+PUBLIC_URL = "https://api.example/v1"
+# How many videos each provider renders at once, where a test says nothing else.
+SLOTS = 10
 UPLOADS_PER_MINUTE = 10
 _CLOSE_AGAIN_AFTER_SECONDS = 60
 _CALLS_MAX = 5
@@ -73,8 +83,12 @@ class World:
         missing_key: what asking for the model or the publisher raises, if anything.
         meanwhile: what happens, once, between a step's look at the record and its next write.
         statuses: how each execution ended.
+        machines: what carried each of them.
         while_asked: what people do while an execution waits for a decision.
         targets_checked: the targets that were looked up at the publisher.
+        webhooks_at: when the provider's webhooks about its latest job come.
+        heard: what became of each webhook.
+        listening_fails: whether the machine cannot write down what it waits with.
     """
 
     def __init__(
@@ -86,15 +100,19 @@ class World:
         media: Callable[[Effects], FakeMediaStore] = FakeMediaStore,
         workflow: Callable[[Effects], FakeWorkflow] = FakeWorkflow,
         other_models: Mapping[str, Callable[[Effects], FakeVideoModel]] = MappingProxyType({}),
+        catalog: Catalog = CATALOG,
         default_fallbacks: Sequence[str] = (),
         stack_daily_budget_micros: int | None = None,
         preflight: Callable[[Sequence[PublishTarget]], list[str]] = lambda _: [],
-        ids: Sequence[str] = (),
+        slots: Mapping[str, int] = MappingProxyType({}),
+        listens_to: Sequence[str] = (),
+        table: Callable[[Effects], InMemoryTable] = InMemoryTable,
+        ids: Iterable[str] = (),
     ) -> None:
-        new_ids = list(ids)
+        new_ids = iter(ids)
         self.effects = effects or Effects()
         self.clock = Clock()
-        self.table = InMemoryTable(self.effects)
+        self.table = table(self.effects)
         self.library = VideoLibrary(self.table)
         self.ledger = PostLedger(self.table)
         self.model = model(self.effects)
@@ -109,11 +127,28 @@ class World:
         self.post_events: list[PostEvent] = []
         self.metrics: list[str] = []
         self.statuses: list[Status] = []
+        self.machines: list[StateMachine] = []
         self._ran: set[str] = set()
         self.while_asked: Callable[[], object] = _nothing
         self.targets_checked: list[PublishTarget] = []
         self._preflight = preflight
 
+        self.webhooks_at: list[datetime] = []
+        self.heard: list[Heard] = []
+        self.listening_fails = False
+        self._listening_tokens: set[str] = set()
+        waits = JobWaits(self.table)
+        listening = Listening(waits=waits, providers=listens_to, public_url=lambda: PUBLIC_URL)
+        self.hear = HearWebhook(
+            providers=listens_to,
+            parse_webhook=_parse_webhook,
+            library=self.library,
+            waits=waits,
+            signaller=self.workflow,
+            report=lambda _, heard: self.heard.append(heard),
+            clock=self.clock,
+        )
+        self.slots = Slots(self.table, lambda provider: slots.get(provider, SLOTS))
         self.requests = KnownRequests(self.table)
         self.budget = BudgetBook(self.table)
         self.submit = SubmitVideo(
@@ -124,18 +159,21 @@ class World:
             pictures=lambda: self.media,
             stack_daily_budget_micros=stack_daily_budget_micros,
             preflight=self._check_targets,
-            catalogs=lambda: CATALOG,
+            catalogs=lambda: catalog,
             default_fallbacks=default_fallbacks,
+            slots=self.slots,
             workflow=self.workflow,
             count_metric=self.metrics.append,
             clock=self.clock,
-            new_id=lambda: new_ids.pop(0) if new_ids else VIDEO_ID,
+            new_id=lambda: next(new_ids, VIDEO_ID),
         )
         self.start = StartGeneration(
             library=self.library,
             models=self._give_model,
             pictures=ReadPicture(media=lambda: self.media),
             render_times=RenderTimesLibrary(self.table),
+            slots=self.slots,
+            listening=listening,
             clock=self.clock,
             lease_seconds=LEASE_SECONDS,
             timeout_seconds=GENERATION_TIMEOUT_SECONDS,
@@ -144,6 +182,7 @@ class World:
             library=self.library,
             models=self._give_model,
             render_times=RenderTimesLibrary(self.table),
+            listening=listening,
             clock=self.clock,
         )
         self.store = StoreVideo(
@@ -217,8 +256,11 @@ class World:
             check_post=self.check_post,
             start_posts=self.repost.start_left_over,
             expire_approval=self.decide.expire,
+            look_after_batch=_nothing_of,
+            reclaim_slot=ReclaimSlot(library=self.library, workflow=self.workflow, close=self.close, clock=self.clock),
             clock=self.clock,
         )
+        self.dispatch = DispatchVideos(library=self.library, slots=self.slots, workflow=self.workflow, clock=self.clock)
         self.read = ReadLibrary(
             library=self.library,
             ledger=self.ledger,
@@ -293,7 +335,10 @@ class World:
         return [self._build_machine(crash_error).walk(execution_input) for execution_input in self._take_started()]
 
     def _take_started(self) -> list[dict[str, Any]]:
-        started: dict[str, dict[str, Any]] = {video_id: {"video_id": video_id} for video_id in self.workflow.executions}
+        started: dict[str, dict[str, Any]] = {}
+        for name in self.workflow.executions:
+            video_id, _, launch = name.partition(LAUNCH)
+            started[name] = {"video_id": video_id, "launch": int(launch or 0)}
         for name, posts in self.workflow.postings.items():
             references = [post.model_dump() for post in posts]
             run = int(name.rpartition("-")[2])
@@ -303,9 +348,16 @@ class World:
         return taken
 
     def _build_machine(self, crash_error: str) -> StateMachine:
-        return StateMachine(
-            DEFINITION, self._functions(), self.clock, await_token=self._await_token, crash_error=crash_error
+        machine = StateMachine(
+            DEFINITION,
+            self._functions(),
+            self.clock,
+            await_token=self._await_token,
+            update_item=self._update_item,
+            crash_error=crash_error,
         )
+        self.machines.append(machine)
+        return machine
 
     def _call_until_done(self, call: Callable[[], object], *, every_seconds: float) -> None:
         for _ in range(_CALLS_MAX):
@@ -330,6 +382,8 @@ class World:
 
     def _await_token(self, task_token: str, seconds: float) -> Generator[float, None, dict[str, Any] | None]:
         """Let people decide and the sweep run until something is sent with a token, or the time is over."""
+        if task_token in self._listening_tokens:
+            return (yield from self._listen(task_token, seconds))
         until = self.clock() + timedelta(seconds=seconds)
         while task_token not in self.workflow.signals and self.clock() < until:
             with suppress(SimulatedCrash):
@@ -341,6 +395,41 @@ class World:
                     self.sweep_due()
         sent = self.workflow.signals.get(task_token)
         return None if sent is None else sent.model_dump(mode="json")
+
+    def _update_item(self, arguments: Mapping[str, Any]) -> None:
+        """Write as DynamoDB would; tests/unit/library/test_job_waits.py holds moto to the same."""
+        if self.listening_fails:
+            raise StatesError("DynamoDb.ProvisionedThroughputExceededException")
+        assert arguments["UpdateExpression"] == "SET task_token = :token, #ttl = :ttl ADD version :one"
+        assert arguments["ConditionExpression"] == "attribute_not_exists(hinted_at)"
+        key = Key(arguments["Key"]["pk"]["S"], arguments["Key"]["sk"]["S"])
+        values = arguments["ExpressionAttributeValues"]
+        item = self.table.items.get(key, dict(key._asdict()))
+        if "hinted_at" in item:
+            raise StatesError("DynamoDb.ConditionalCheckFailedException")
+        task_token = values[":token"]["S"]
+        self._listening_tokens.add(task_token)
+        # Another execution may have had one of this name.
+        self.workflow.signals.pop(task_token, None)
+        ttl, version = Decimal(values[":ttl"]["N"]), item.get("version", Decimal(0)) + Decimal(values[":one"]["N"])
+        self.table.items[key] = {**item, "task_token": task_token, "ttl": ttl, "version": version}
+
+    def _listen(self, task_token: str, seconds: float) -> Generator[float, None, dict[str, Any] | None]:
+        """Let the provider call, or the time pass."""
+        until = self.clock() + timedelta(seconds=seconds)
+        while self.webhooks_at and self.webhooks_at[0] < until and task_token not in self.workflow.signals:
+            yield max((self.webhooks_at.pop(0) - self.clock()).total_seconds(), 0.0)
+            self.call(f"job-{len(self.model.accepted)}", f"says so for the {len(self.heard) + 1}. time")
+        sent = self.workflow.signals.get(task_token)
+        if sent is None:
+            yield (until - self.clock()).total_seconds()
+            return None
+        return sent.model_dump(mode="json")
+
+    def call(self, job: str = "job-1", body: str = "is done", *, provider: str = "sora") -> None:
+        """Call as a provider would, about a job of its; what it is answered is in `heard`."""
+        with suppress(WebhookRejected):
+            self.hear(provider, {}, f"{job} {body}".encode())
 
     def _take_place(self, call: str, at: datetime) -> datetime:
         limits = {"upload": UPLOADS_PER_MINUTE, "post": POSTS_PER_MINUTE}
@@ -371,6 +460,15 @@ class World:
                 self.post_events.append(event)
             else:
                 self.events.append(event)
+
+
+def _parse_webhook(provider: str, headers: Mapping[str, str], body: bytes, at: datetime) -> str:
+    del provider, headers, at
+    return body.decode().partition(" ")[0]
+
+
+def _nothing_of(_: str) -> None:
+    """Let nothing happen about it."""
 
 
 def _nothing() -> None:

@@ -17,6 +17,7 @@ ELF_MACHINE_AARCH64 = b"\xb7\x00"
     [
         ("mediaposter", "build-MediaPosterLayer", {"mediaposter", "httpx", "pydantic_core"}),
         ("media", "build-MediaLayer", {"av", "PIL"}),
+        ("webhooks", "build-WebhooksLayer", {"cryptography"}),
     ],
 )
 def test_a_layer_is_built_for_lambda(layer: str, target: str, packages: set[str], tmp_path: Path) -> None:

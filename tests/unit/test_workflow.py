@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:VideoStateMachine"
 EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:VideoStateMachine:video_1"
-START = {"stateMachineArn": MACHINE, "name": "video_1", "input": json.dumps({"video_id": "video_1"})}
+START = {"stateMachineArn": MACHINE, "name": "video_1", "input": json.dumps({"video_id": "video_1", "launch": 0})}
 
 
 @pytest.fixture
@@ -101,7 +101,10 @@ def test_an_execution_for_posts_is_named_by_its_run_so_that_a_repeat_is_safe(
 
 def test_the_name_of_an_execution_leads_to_its_video_and_its_run() -> None:
     assert CloseInput.model_validate({"execution": START_POSTING["name"]}) == CloseInput(video_id="video_1", run=3)
-    assert CloseInput.model_validate({"execution": "video_1"}) == CloseInput(video_id="video_1", run=0)
+    assert CloseInput.model_validate({"execution": "video_1"}) == CloseInput(video_id="video_1", run=0, launch=0)
+    assert CloseInput.model_validate({"execution": "video_1-launch-2"}) == CloseInput(
+        video_id="video_1", run=0, launch=2
+    )
 
 
 def test_an_execution_for_posts_that_exists_is_left_as_it_is(workflow: StepFunctionsWorkflow, service: Stubber) -> None:

@@ -16,17 +16,23 @@ The way of a video, in the order in which it goes:
     api.columns                     what the columns of such a CSV mean
     api.records                     a file cut into its rows, never held whole
     api.results                     what became of each row, as a file
-    api.intake                      requests that come as files in the bucket or as events on the bus
+    api.sheets                      such a file as the sheet of a series, of which one row is wanted at a time
+    api.intake                      requests that come as files in the bucket, as events on the bus or as turns of series
     pipeline.upload                 open a place for a picture, and fetch it when its video is started
     pipeline.submit                 take a request: check it, record it with its money, start its execution
     pipeline.plan_posts             the posts of a video: captions, times, and whether each network takes it
     pipeline.shape                  what a kept video is to a network
     pipeline.intake                 take the requests that come without HTTP, and answer where they came from
+    pipeline.series                 let each turn of a series take one row of its sheet, and make that a video, once
     pipeline.accounts               refuse accounts that are not connected; look every night for those that are gone
     pipeline.sweep                  clear up what a crash left behind, and come back to what is due
+    pipeline.dispatch               start the videos that wait, as slots of their provider come free
+    pipeline.announce               tell the bus of every video that is recorded
+    api.table_stream                what the table's stream tells of
     pipeline.steps                  what a step of the state machine is told and what it answers
     pipeline.generate               start a generation at most once, and follow it to its end
     pipeline.pacing                 when to ask a provider whether a render is done
+    pipeline.webhooks               end the wait for a render when its provider says that it has moved
     pipeline.finalize               keep the finished video, and close its record
     pipeline.approval               ask a person before a video is posted, and carry the answer to the machine
     pipeline.publish                submit a post at most once
@@ -52,14 +58,18 @@ What is kept:
     library.posts                   the ledger of posts, and theirs
     library.approvals               what a person is asked before a video is posted, and what was answered, once
     library.due                     what somebody has to come back to, by when
+    library.slots                   how many videos a provider renders at once, and in which order the others wait
     library.rate                    places within the limits of whom the stack calls
     library.accounts                what is connected at the publisher
     library.keys                    API keys, kept as hashes
     library.budget                  what was spent and what is promised, by owner and day
     library.idempotency             which video a request became
     library.render_times            how long each model's renders have lately taken
+    library.job_waits               where a provider's webhook and the wait for its job meet
     library.media                   MP4s in S3: streamed in, verified, visible once; handed out; and pictures
     library.inbox                   files that are dropped into the bucket, and the answers beside them
+    library.series                  series, which rows of their sheets wait, and what each turn took
+    library.sheets                  the sheets of series in the bucket
     library.probe                   what an MP4 is, its thumbnail and its spritesheet
 
 Who makes the videos and who posts them:
@@ -111,6 +121,9 @@ At the keyboard:
     cli.accounts                    what is connected at Blotato
     cli.keys                        make, list and revoke API keys
     cli.models                      which models there are; check a catalog of one's own
+    cli.schedule                    make, list, show, change and end series
+    cli.timing                      when a series has its turns, in words and as Scheduler takes it
+    cli.scheduler                   the entries of series at EventBridge Scheduler
     cli.webhooks                    what an owner's webhooks are signed with
     cli.deployed_stack              a stack by its name, with the caller's rights
     cli.arguments, cli.console      what all commands read and write in the same way

@@ -17,7 +17,7 @@ from mediaposter.errors import ConfigurationError
 from mediaposter.observability import count_metric, logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import boto3
     from aws_lambda_powertools.utilities.parameters import SSMProvider
@@ -28,32 +28,43 @@ if TYPE_CHECKING:
     from mediaposter.events import EventBus
     from mediaposter.library.accounts import AccountBook
     from mediaposter.library.approvals import ApprovalBook
+    from mediaposter.library.batch_files import BatchFiles
+    from mediaposter.library.batches import BatchLibrary
     from mediaposter.library.budget import BudgetBook
+    from mediaposter.library.job_waits import JobWaits
     from mediaposter.library.keys import KeyRing
     from mediaposter.library.media import MediaLibrary
     from mediaposter.library.posts import PostLedger
     from mediaposter.library.render_times import RenderTimesLibrary
+    from mediaposter.library.slots import Slots
     from mediaposter.library.table import LibraryTable
     from mediaposter.library.videos import Video, VideoLibrary
     from mediaposter.pipeline.accounts import Preflight, ReadAccounts
+    from mediaposter.pipeline.announce import AnnounceVideo
     from mediaposter.pipeline.approval import AskApproval, DecideApproval
     from mediaposter.pipeline.delete import DeleteVideo
+    from mediaposter.pipeline.dispatch import DispatchVideos
+    from mediaposter.pipeline.end_batch import CancelPart, EndBatch, LookAfterBatch, WriteResults
     from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
     from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
     from mediaposter.pipeline.intake import TakeRequest
     from mediaposter.pipeline.notify import DeliverEvent
+    from mediaposter.pipeline.open_batch import CancelBatch, OpenBatch, ReadBatches
     from mediaposter.pipeline.publish import Call, CreatePost
     from mediaposter.pipeline.read import ReadLibrary
     from mediaposter.pipeline.read_posts import ReadPosts
     from mediaposter.pipeline.repost import RepeatPosts
     from mediaposter.pipeline.reschedule import ReschedulePost
+    from mediaposter.pipeline.series import TakeTurn
     from mediaposter.pipeline.submit import SubmitVideo
     from mediaposter.pipeline.sweep import SweepDue, SweepVideos
+    from mediaposter.pipeline.take_batch import CloseTaking, ReadRows, TakePart
     from mediaposter.pipeline.track import CheckPost
     from mediaposter.pipeline.upload import OpenUpload
+    from mediaposter.pipeline.webhooks import Heard, HearWebhook, Listening
     from mediaposter.publishing.publisher_interface import PublisherInterface
     from mediaposter.publishing.targets import PublishTarget
-    from mediaposter.workflow import StepFunctionsWorkflow, TaskTokens
+    from mediaposter.workflow import BatchExecutions, StepFunctionsWorkflow, TaskTokens
 
 # Imports stand inside the functions: each Lambda loads what its own use case needs, and submit loads
 # no vendor's SDK. bench/cold_import.py holds that.
@@ -81,7 +92,16 @@ def now() -> datetime:
 
 def new_video_id() -> str:
     """Make an id that sorts by its time: milliseconds since 1970, then 80 random bits."""
-    return f"video_{int(time.time() * 1000):012x}{uuid.uuid4().hex[:20]}"
+    return f"video_{_new_sortable()}"
+
+
+def new_batch_id() -> str:
+    """Make an id of a batch, which sorts by its time as well."""
+    return f"batch_{_new_sortable()}"
+
+
+def _new_sortable() -> str:
+    return f"{int(time.time() * 1000):012x}{uuid.uuid4().hex[:20]}"
 
 
 @cache
@@ -171,6 +191,20 @@ def render_times() -> RenderTimesLibrary:
 
 
 @cache
+def slots() -> Slots:
+    """Build the slots of the providers."""
+    from mediaposter.library.slots import Slots
+
+    return Slots(library_table(), limit_renders)
+
+
+def limit_renders(provider: str) -> int:
+    """Tell how many videos a provider renders for this stack at once: what it was told, or what the catalog says."""
+    told = settings().provider_concurrency.get(provider)
+    return catalog().count_renders_at_once(provider) if told is None else told
+
+
+@cache
 def media_library() -> MediaLibrary:
     """Build the store of the MP4s."""
     from botocore.config import Config
@@ -223,6 +257,16 @@ def model_for(video: Video) -> VideoModelInterface:
 
     model_class = find_model_class(video.provider)
     account = model_class.account or video.provider
+    return create_video_model(
+        video.provider,
+        video.resolved_model,
+        api_key=read_secret(f"providers/{account}-api-key") if model_class.needs_api_key else "",
+        base_url=_find_base_url(model_class, account),
+        catalog=catalog(),
+    )
+
+
+def _find_base_url(model_class: type[VideoModelInterface], account: str) -> str:
     # Bedrock writes its videos into a bucket: this stack's own.
     addresses = {"bedrock": f"s3://{settings().require('video_bucket')}/renders", **settings().provider_base_urls}
     base_url = addresses.get(account, model_class.default_base_url)
@@ -231,13 +275,7 @@ def model_for(video: Video) -> VideoModelInterface:
             f"This stack does not know where the provider {account} is: put {account}=https://… into its parameter "
             "ProviderBaseUrls."
         )
-    return create_video_model(
-        video.provider,
-        video.resolved_model,
-        api_key=read_secret(f"providers/{account}-api-key") if model_class.needs_api_key else "",
-        base_url=base_url,
-        catalog=catalog(),
-    )
+    return base_url
 
 
 def publisher(*, timeout_seconds: float | None = None) -> PublisherInterface:
@@ -330,10 +368,29 @@ def submit_video() -> SubmitVideo:
         default_fallbacks=settings().fallback_models,
         stack_daily_budget_micros=settings().daily_budget_micros,
         preflight=check_targets,
+        slots=slots(),
         workflow=workflow(),
         count_metric=_count,
         clock=now,
         new_id=new_video_id,
+    )
+
+
+@cache
+def take_turn() -> TakeTurn:
+    """Build the use case behind the turns of series."""
+    from mediaposter.library.series import SeriesBook
+    from mediaposter.library.sheets import SheetStore
+    from mediaposter.pipeline.series import TakeTurn
+
+    return TakeTurn(
+        book=SeriesBook(library_table()),
+        sheets=SheetStore(_session().client("s3"), settings().require("video_bucket")),
+        submit=submit_video(),
+        send_event=event_bus().send,
+        count_metric=_count,
+        report=logger.warning,
+        clock=now,
     )
 
 
@@ -345,12 +402,157 @@ def take_request() -> TakeRequest:
 
     return TakeRequest(
         submit=submit_video(),
+        open_batch=open_batch(),
+        take_turn=take_turn(),
         files=Inbox(_session().client("s3"), settings().require("video_bucket")),
         send_event=event_bus().send,
         inbox_owner=settings().inbox_owner,
         events_owner=settings().events_owner,
         clock=now,
     )
+
+
+@cache
+def batch_library() -> BatchLibrary:
+    """Build the batches."""
+    from mediaposter.library.batches import BatchLibrary
+
+    return BatchLibrary(library_table())
+
+
+@cache
+def batch_files() -> BatchFiles:
+    """Build the files of the batches."""
+    from mediaposter.library.batch_files import BatchFiles
+
+    return BatchFiles(_session().client("s3"), settings().require("video_bucket"))
+
+
+@cache
+def batch_executions() -> BatchExecutions:
+    """Build the starter of the batches' state machine."""
+    from mediaposter.workflow import BatchExecutions
+
+    return BatchExecutions(_session().client("stepfunctions"), settings().require("batch_machine_arn"))
+
+
+@cache
+def open_batch() -> OpenBatch:
+    """Build the use case behind POST /batches and the files of the inbox."""
+    from mediaposter.library.idempotency import KnownRequests
+    from mediaposter.pipeline.open_batch import OpenBatch
+
+    return OpenBatch(
+        batches=batch_library(),
+        files=batch_files(),
+        requests=KnownRequests(library_table()),
+        workflow=batch_executions(),
+        clock=now,
+        new_id=new_batch_id,
+    )
+
+
+@cache
+def read_batches() -> ReadBatches:
+    """Build the questions about batches."""
+    from mediaposter.pipeline.open_batch import ReadBatches
+
+    return ReadBatches(batches=batch_library(), library=video_library(), media=media_library())
+
+
+@cache
+def cancel_batch() -> CancelBatch:
+    """Build the use case behind POST /batches/{id}/cancel."""
+    from mediaposter.pipeline.open_batch import CancelBatch
+
+    return CancelBatch(batches=batch_library(), workflow=batch_executions(), clock=now)
+
+
+@cache
+def end_batch() -> EndBatch:
+    """Build what ends a batch."""
+    from mediaposter.pipeline.end_batch import EndBatch
+
+    return EndBatch(batches=batch_library(), send_event=event_bus().send, clock=now)
+
+
+@cache
+def look_after_batch() -> LookAfterBatch:
+    """Build what the sweep does about batches."""
+    from mediaposter.pipeline.end_batch import LookAfterBatch
+
+    return LookAfterBatch(batches=batch_library(), workflow=batch_executions(), end=end_batch(), clock=now)
+
+
+@cache
+def read_rows() -> ReadRows:
+    """Build the step Read Rows."""
+    from mediaposter.pipeline.take_batch import ReadRows
+
+    return ReadRows(batches=batch_library(), files=batch_files(), pictures=media_library, end=end_batch(), clock=now)
+
+
+@cache
+def take_part() -> TakePart:
+    """Build the step Take Part."""
+    from mediaposter.library.idempotency import KnownRequests
+    from mediaposter.pipeline.take_batch import TakePart
+
+    return TakePart(
+        batches=batch_library(),
+        files=batch_files(),
+        submit=submit_video(),
+        requests=KnownRequests(library_table()),
+        clock=now,
+    )
+
+
+@cache
+def close_taking() -> CloseTaking:
+    """Build the step Close Taking."""
+    from mediaposter.library.idempotency import KnownRequests
+    from mediaposter.pipeline.take_batch import CloseTaking
+
+    return CloseTaking(
+        batches=batch_library(),
+        files=batch_files(),
+        requests=KnownRequests(library_table()),
+        end=end_batch(),
+        clock=now,
+    )
+
+
+@cache
+def write_results() -> WriteResults:
+    """Build the step Write Results."""
+    from mediaposter.pipeline.end_batch import WriteResults
+
+    return WriteResults(
+        batches=batch_library(),
+        library=video_library(),
+        ledger=post_ledger(),
+        files=batch_files(),
+        end=end_batch(),
+        public_url=public_url,
+    )
+
+
+@cache
+def cancel_part() -> CancelPart:
+    """Build the step Cancel Part."""
+    from mediaposter.pipeline.cancel import CancelVideo
+    from mediaposter.pipeline.end_batch import CancelPart
+
+    cancel_video = CancelVideo(
+        library=video_library(),
+        ledger=post_ledger(),
+        models=model_for,
+        workflow=workflow(),
+        close=close_video(),
+        report_fault=logger.warning,
+        clock=now,
+    )
+    return CancelPart(batches=batch_library(), files=batch_files(), cancel_video=cancel_video)
 
 
 @cache
@@ -413,6 +615,7 @@ def sweep_videos() -> SweepVideos:
 def sweep_due() -> SweepDue:
     """Build the use case that comes back to what is due."""
     from mediaposter.library.due import DueList
+    from mediaposter.pipeline.dispatch import ReclaimSlot
     from mediaposter.pipeline.sweep import SweepDue
 
     return SweepDue(
@@ -422,6 +625,8 @@ def sweep_due() -> SweepDue:
         check_post=check_post(),
         start_posts=repeat_posts().start_left_over,
         expire_approval=decide_approval().expire,
+        look_after_batch=look_after_batch(),
+        reclaim_slot=ReclaimSlot(library=video_library(), workflow=workflow(), close=close_video(), clock=now),
         clock=now,
     )
 
@@ -430,7 +635,33 @@ def sweep() -> dict[str, int]:
     """Run every sweep, and count what each found."""
     from mediaposter.pipeline.sweep import sweep_each
 
-    return sweep_each({"videos": sweep_videos(), "due": sweep_due()})
+    return sweep_each({"videos": sweep_videos(), "due": sweep_due(), "slots": dispatch_waiting})
+
+
+@cache
+def dispatch_videos() -> DispatchVideos:
+    """Build what starts the videos that wait for a slot."""
+    from mediaposter.pipeline.dispatch import DispatchVideos
+
+    return DispatchVideos(library=video_library(), slots=slots(), workflow=workflow(), clock=now)
+
+
+def dispatch_to(providers: Sequence[str]) -> int:
+    """Start those who wait for some providers, and count them."""
+    return dispatch_videos().dispatch_each(providers)
+
+
+def dispatch_waiting() -> int:
+    """Start those who wait for any provider, and count them."""
+    return dispatch_to(catalog().list_providers())
+
+
+@cache
+def announce_video() -> AnnounceVideo:
+    """Build what tells the bus of new videos."""
+    from mediaposter.pipeline.announce import AnnounceVideo
+
+    return AnnounceVideo(library=video_library(), send_event=event_bus().send)
 
 
 @cache
@@ -444,6 +675,8 @@ def start_generation() -> StartGeneration:
         models=model_for,
         pictures=ReadPicture(media=media_library),
         render_times=render_times(),
+        slots=slots(),
+        listening=listening(),
         clock=now,
         lease_seconds=settings().call_lease_seconds,
         timeout_seconds=settings().generation_timeout_seconds,
@@ -455,7 +688,74 @@ def check_generation() -> CheckGeneration:
     """Build the step Check Generation."""
     from mediaposter.pipeline.generate import CheckGeneration
 
-    return CheckGeneration(library=video_library(), models=model_for, render_times=render_times(), clock=now)
+    return CheckGeneration(
+        library=video_library(), models=model_for, render_times=render_times(), listening=listening(), clock=now
+    )
+
+
+@cache
+def job_waits() -> JobWaits:
+    """Build the waits for jobs."""
+    from mediaposter.library.job_waits import JobWaits
+
+    return JobWaits(library_table())
+
+
+@cache
+def listening() -> Listening:
+    """Build what knows which jobs are listened to."""
+    from mediaposter.pipeline.webhooks import Listening
+
+    return Listening(waits=job_waits(), providers=settings().provider_webhooks, public_url=public_url)
+
+
+def public_url() -> str:
+    """Read where this stack's API is; no function can be told, for the API is made of the functions."""
+    path = f"{settings().require('secrets_path')}/public-url"
+    return str(_secrets().get(path, max_age=_SECRET_MAX_AGE_SECONDS))
+
+
+@cache
+def hear_webhook() -> HearWebhook:
+    """Build the use case behind POST /webhooks/{provider}."""
+    from mediaposter.pipeline.webhooks import HearWebhook
+
+    return HearWebhook(
+        providers=settings().provider_webhooks,
+        parse_webhook=_parse_webhook,
+        library=video_library(),
+        waits=job_waits(),
+        signaller=task_tokens(),
+        report=_report_webhook,
+        clock=now,
+    )
+
+
+def _parse_webhook(provider: str, headers: Mapping[str, str], body: bytes, at: datetime) -> str:
+    model = _hearing_model(provider)
+    # Any of several may have signed, so that a new one can replace an old one.
+    secrets = read_secret(f"webhooks/{provider}-secret").replace(",", " ").split() if model.signs_with_secret else ()
+    return model.parse_webhook(headers, body, secrets=secrets, now=at)
+
+
+@cache
+def _hearing_model(provider: str) -> VideoModelInterface:
+    """Build a model that reads its provider's webhooks; it keeps what it fetched to verify them."""
+    from mediaposter.ai.video_model_factory import find_model_class
+
+    model_class = find_model_class(provider)
+    entries = [entry for entry in catalog().models.values() if entry.provider == provider]
+    entry = next((entry for entry in entries if entry.capabilities.webhook), None)
+    if entry is None:
+        raise ConfigurationError(f"ProviderWebhooks names {provider}, and no model of it in the catalog has webhooks.")
+    base_url = _find_base_url(model_class, model_class.account or provider)
+    # It calls nobody with a key.
+    return model_class(entry=entry, api_key="none", base_url=base_url)
+
+
+def _report_webhook(provider: str, heard: Heard) -> None:
+    logger.info("webhook", extra={"provider": provider, "outcome": heard})
+    _count(f"Webhooks{heard.capitalize()}")
 
 
 @cache

@@ -52,6 +52,7 @@ class Settings(BaseModel):
     video_bucket: str = Field(default="", alias="VIDEO_BUCKET")
     event_bus: str = Field(default="", alias="EVENT_BUS")
     state_machine_arn: str = Field(default="", alias="STATE_MACHINE_ARN")
+    batch_machine_arn: str = Field(default="", alias="BATCH_MACHINE_ARN")
     secrets_path: str = Field(default="", alias="SECRETS_PATH")
     provider_base_urls: Annotated[dict[str, str], BeforeValidator(_parse_pairs)] = Field(
         default_factory=dict, alias="PROVIDER_BASE_URLS"
@@ -61,6 +62,12 @@ class Settings(BaseModel):
     )
     fallback_models: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=(), alias="FALLBACK_MODELS", max_length=FALLBACK_MODELS_MAX
+    )
+    provider_webhooks: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+        default=(), alias="PROVIDER_WEBHOOKS"
+    )
+    provider_concurrency: Annotated[dict[str, Annotated[int, Field(gt=0)]], BeforeValidator(_parse_pairs)] = Field(
+        default_factory=dict, alias="PROVIDER_CONCURRENCY"
     )
     daily_budget_micros: Annotated[int | None, BeforeValidator(_parse_dollars)] = Field(
         default=None, alias="DAILY_BUDGET_USD"

@@ -91,6 +91,10 @@ class Conflict(MediaPosterError):
         self.changes = changes
 
 
+class SlotsTaken(Conflict):
+    """Every slot of the provider is taken, or others wait for one; the record is as it was."""
+
+
 class AlreadyDecided(MediaPosterError):
     """What is asked for was decided, or is no longer possible where the thing stands now; nothing was changed."""
 
@@ -105,6 +109,10 @@ class Unfinished(MediaPosterError):
 
 class WebhookRejected(MediaPosterError):
     """A webhook does not show that its sender is who it should be, or that it is of now; nothing was done."""
+
+
+class UnknownJob(WebhookRejected):
+    """A webhook is its sender's, and speaks of a job that no video here has, or not yet."""
 
 
 class NotStarted(MediaPosterError):

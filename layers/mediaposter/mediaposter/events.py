@@ -26,10 +26,15 @@ class _Event(BaseModel):
     # An error over what cannot be read does not repeat it: the URL may hold a secret.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    video_id: str
     owner: str
     occurred_at: AwareDatetime
     webhook_url: str | None = None
+
+
+class _AboutVideo(_Event):
+    """Something that happened to a video."""
+
+    video_id: str
 
     @property
     def subject(self) -> str:
@@ -37,7 +42,7 @@ class _Event(BaseModel):
         return self.video_id
 
 
-class VideoEvent(_Event):
+class VideoEvent(_AboutVideo):
     """What happened to a video; `expires_at` is until when one may be approved."""
 
     type: Literal["video.completed", "video.failed", "video.awaiting_approval"]
@@ -50,7 +55,7 @@ class VideoEvent(_Event):
         return _derive_id(self.type, self.video_id)
 
 
-class PostEvent(_Event):
+class PostEvent(_AboutVideo):
     """How a post of a video ended, or that a person is to look: it is in doubt whether it is public.
 
     `url` is that of the public post, if the network tells it.
@@ -68,18 +73,40 @@ class PostEvent(_Event):
         return _derive_id(self.type, self.video_id, self.platform, self.account_id, self.occurred_at.isoformat())
 
 
-AnyEvent = Annotated[VideoEvent | PostEvent, Field(discriminator="type")]
+class BatchEvent(_Event):
+    """How a batch ended, and what became of its rows: a refused one became no video."""
+
+    type: Literal["batch.completed", "batch.failed", "batch.cancelled"]
+    batch_id: str
+    rows: int
+    completed: int
+    failed: int
+    refused: int
+    error_code: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Give its id, the same each time it is told; a batch ends once."""
+        return _derive_id(self.type, self.batch_id)
+
+    @property
+    def subject(self) -> str:
+        """Name what it is about, for a log."""
+        return self.batch_id
+
+
+AnyEvent = Annotated[VideoEvent | PostEvent | BatchEvent, Field(discriminator="type")]
 
 
 class _Answer(BaseModel):
-    """What became of a `video.requested`: `request_id` is the id of that event.
+    """What became of a request: `request_id` is the id of the event that it came as, if it did.
 
     `correlation_id` is what the one who asked said to know the answer by. It goes to the bus, and to no webhook.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    request_id: str
+    request_id: str | None = None
     correlation_id: str | None = None
     owner: str
     occurred_at: AwareDatetime
@@ -91,10 +118,11 @@ class _Answer(BaseModel):
 
 
 class VideoQueued(_Answer):
-    """A request became a video, which is recorded and started."""
+    """A request became a video, which is recorded, and is started when its provider has a slot for it."""
 
     type: Literal["video.queued"] = "video.queued"
     video_id: str
+    batch_id: str | None = None
 
 
 class VideoRejected(_Answer):
@@ -109,6 +137,26 @@ class VideoRejected(_Answer):
 AnyAnswer = VideoQueued | VideoRejected
 
 
+class SeriesExhausted(BaseModel):
+    """A turn of a series found no row that waits: all were taken. `scheduled_at` is when the turn was due.
+
+    It goes to the bus, and to no webhook. Each turn says so until the series gets another sheet.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type: Literal["series.exhausted"] = "series.exhausted"
+    series: str
+    owner: str
+    scheduled_at: AwareDatetime
+    occurred_at: AwareDatetime
+
+    @property
+    def subject(self) -> str:
+        """Name what it is about, for a log."""
+        return f"the series {self.series}"
+
+
 class EventNotSent(MediaPosterError):
     """The bus did not take an event."""
 
@@ -120,7 +168,7 @@ class EventBus:
         self._client = client
         self._name = name
 
-    def send(self, event: AnyEvent | AnyAnswer) -> None:
+    def send(self, event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
         """Put an event on the bus.
 
         Raises:

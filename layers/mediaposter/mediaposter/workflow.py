@@ -22,15 +22,17 @@ class StepFunctionsWorkflow:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
-    def start(self, video_id: str) -> None:
-        """Start the execution of a video; one that exists already is left as it is.
+    def start(self, video_id: str, launch: int = 0) -> None:
+        """Start an execution that carries a video; one that exists already is left as it is.
 
         Raises:
             NotStarted: the service did not confirm it. It may run yet: its first step asks the record.
         """
         try:
             self._client.start_execution(
-                stateMachineArn=self._state_machine_arn, name=video_id, input=json.dumps({"video_id": video_id})
+                stateMachineArn=self._state_machine_arn,
+                name=_name_execution(video_id, launch),
+                input=json.dumps({"video_id": video_id, "launch": launch}),
             )
         except self._client.exceptions.ExecutionAlreadyExists:
             return
@@ -55,25 +57,77 @@ class StepFunctionsWorkflow:
         except (ClientError, BotoCoreError) as error:
             raise NotStarted(f"The posts of {video_id} were not started: {type(error).__name__}.") from error
 
-    def exists(self, video_id: str) -> bool:
-        """Tell whether a video ever had an execution."""
-        arn = self._name_execution(video_id)
-        try:
-            self._client.describe_execution(executionArn=arn)
-        except self._client.exceptions.ExecutionDoesNotExist:
-            return False
-        return True
+    def exists(self, video_id: str, launch: int = 0) -> bool:
+        """Tell whether a video ever had an execution, or such a one."""
+        return self._find_status(video_id, launch) is not None
 
-    def stop(self, video_id: str) -> None:
-        """End the execution of a video, if it runs."""
-        arn = self._name_execution(video_id)
+    def runs(self, video_id: str, launch: int) -> bool:
+        """Tell whether an execution carries a video now."""
+        return self._find_status(video_id, launch) == "RUNNING"
+
+    def stop(self, video_id: str, launch: int = 0) -> None:
+        """End an execution that carries a video, if it runs."""
+        arn = self._give_arn(video_id, launch)
         try:
             self._client.stop_execution(executionArn=arn, error="Deleted", cause="The video was deleted by its owner.")
         except self._client.exceptions.ExecutionDoesNotExist:
             return
 
-    def _name_execution(self, video_id: str) -> str:
-        return self._state_machine_arn.replace(":stateMachine:", ":execution:") + f":{video_id}"
+    def _find_status(self, video_id: str, launch: int) -> str | None:
+        try:
+            return self._client.describe_execution(executionArn=self._give_arn(video_id, launch))["status"]
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return None
+
+    def _give_arn(self, video_id: str, launch: int) -> str:
+        executions = self._state_machine_arn.replace(":stateMachine:", ":execution:")
+        return f"{executions}:{_name_execution(video_id, launch)}"
+
+
+def _name_execution(video_id: str, launch: int) -> str:
+    """Name an execution by its video, so that a start is safe to repeat."""
+    return f"{video_id}-launch-{launch}" if launch else video_id
+
+
+class BatchExecutions:
+    """Executions of the state machine of batches, named by their batch and what they do for it."""
+
+    def __init__(self, client: SFNClient, state_machine_arn: str) -> None:
+        self._client = client
+        self._state_machine_arn = state_machine_arn
+
+    def start(self, batch_id: str, step: str, run: int) -> None:
+        """Start an execution for a batch; one that exists already is left as it is.
+
+        Raises:
+            NotStarted: the service did not confirm it. It may run yet: each step asks the record.
+        """
+        try:
+            self._client.start_execution(
+                stateMachineArn=self._state_machine_arn,
+                name=f"{batch_id}-{step}-{run}",
+                input=json.dumps({"batch_id": batch_id, "step": step}),
+            )
+        except self._client.exceptions.ExecutionAlreadyExists:
+            return
+        except (ClientError, BotoCoreError) as error:
+            raise NotStarted(f"The execution of {batch_id} was not started: {type(error).__name__}.") from error
+
+    def exists(self, batch_id: str, step: str, run: int) -> bool:
+        """Tell whether there ever was such an execution."""
+        return self._find_status(batch_id, step, run) is not None
+
+    def runs(self, batch_id: str, step: str, run: int) -> bool:
+        """Tell whether such an execution runs."""
+        return self._find_status(batch_id, step, run) == "RUNNING"
+
+    def _find_status(self, batch_id: str, step: str, run: int) -> str | None:
+        executions = self._state_machine_arn.replace(":stateMachine:", ":execution:")
+        try:
+            found = self._client.describe_execution(executionArn=f"{executions}:{batch_id}-{step}-{run}")
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return None
+        return found["status"]
 
 
 class TaskTokens:

@@ -30,6 +30,7 @@ from sandbox.calls import CallLog
 from sandbox.fal import create_app
 from sandbox.fal_state import (
     Clip,
+    Duplicate,
     ExhaustedBalance,
     ExpiredUrl,
     FailModel,
@@ -41,6 +42,8 @@ from sandbox.fal_state import (
     OnContent,
     OnCreate,
     OnResult,
+    OnWebhook,
+    Unsigned,
 )
 from sandbox.fal_webhook import KeySet
 from sandbox.fal_wire import Order, Output, StatusView
@@ -851,6 +854,23 @@ def test_a_webhook_comes_again_until_it_is_taken(sandbox: Sandbox) -> None:
     with receive_webhooks(lambda number: 503 if number == 0 else 204) as receiver:
         sandbox.finish(sandbox.submit(webhook_url=receiver.url))
         assert receiver.wait().body == receiver.wait().body
+
+
+def test_a_webhook_comes_twice_or_unsigned_or_not_at_all_as_told(sandbox: Sandbox) -> None:
+    with receive_webhooks() as receiver:
+        sandbox.add_fault(OnWebhook(times=1, action=Duplicate()))
+        sandbox.finish(sandbox.submit(webhook_url=receiver.url))
+        assert receiver.wait().body == receiver.wait().body
+
+        sandbox.add_fault(OnWebhook(times=1, action=Unsigned()))
+        sandbox.finish(sandbox.submit(webhook_url=receiver.url))
+        assert "x-fal-webhook-signature" not in receiver.wait().headers
+
+        sandbox.add_fault(OnWebhook(times=1, action=Drop()))
+        sandbox.finish(sandbox.submit(webhook_url=receiver.url))
+        sandbox.finish(sandbox.submit(webhook_url=receiver.url))
+        receiver.wait()
+        assert receiver.is_empty
 
 
 def test_the_process_prints_its_address_serves_and_ends_on_sigterm() -> None:

@@ -966,6 +966,34 @@ def test_a_webhook_gives_the_key_of_the_job_it_speaks_of() -> None:
     assert KEY_SET_URL == "https://rest.fal.ai/.well-known/jwks.json"
 
 
+def test_whoever_stands_for_fals_queue_stands_for_its_keys() -> None:
+    proxy, internet = Host(FAL.key_set), Internet()
+    model = build(proxy, internet=internet, base_url="https://proxy.example/fal")
+    assert model.parse_webhook(FAL.sign(), BODY, now=NOW) == REQUEST_ID
+    assert [str(request.url) for request in proxy.requests] == ["https://proxy.example/fal/.well-known/jwks.json"]
+    assert internet.requests == []
+
+
+def test_keys_that_a_proxy_does_not_have_verify_nothing() -> None:
+    model = build(Host(httpx.Response(404)), base_url="https://proxy.example/fal")
+    with pytest.raises(VideoModelError) as raised:
+        model.parse_webhook(FAL.sign(), BODY, now=NOW)
+    assert raised.value.transient
+
+
+def test_a_submission_names_the_address_of_its_webhook() -> None:
+    server = Host(recorded("created"))
+    request = VideoGenerationRequest(prompt="A lake", webhook_url="https://api.example/v1/webhooks/fal?a=b&c")
+    build(server).create_video(request)
+    assert server.requests[0].url.params["fal_webhook"] == "https://api.example/v1/webhooks/fal?a=b&c"
+
+
+def test_a_submission_without_an_address_names_none() -> None:
+    server = Host(recorded("created"))
+    build(server).create_video(VideoGenerationRequest(prompt="A lake"))
+    assert not server.requests[0].url.query
+
+
 def test_the_keys_are_fetched_once_a_day() -> None:
     internet = Internet(FAL.key_set)
     model = build(Host(), internet=internet)

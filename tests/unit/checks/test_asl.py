@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
-from checks.asl import check_asl
+from checks.asl import VideoExecution, check_asl
 from checks.state_machine import Loop, Scope, count_history_events
+from mediaposter.pipeline.steps import PostReference
+from mediaposter.workflow import StepFunctionsWorkflow
+from tests.builders import NOW
 from tests.unit.checks.planting import plant, run_check
 
 _FILE = "statemachine/video.asl.json"
+_BATCH = "statemachine/batch.asl.json"
 
 Json = dict[str, Any]
 Edit = Callable[[Json], object]
 
 
-def _edit(root: Path, edit: Edit) -> None:
-    machine = json.loads((root / _FILE).read_text())
+def _edit(root: Path, edit: Edit, file: str = _FILE) -> None:
+    machine = json.loads((root / file).read_text())
     edit(machine["States"])
-    (root / _FILE).write_text(json.dumps(machine))
+    (root / file).write_text(json.dumps(machine))
 
 
 def _of_posts(edit: Edit) -> Edit:
@@ -34,11 +42,23 @@ def _check_generation(edit: Edit) -> Edit:
 
 
 def _go_on_if(condition: str) -> Edit:
-    return lambda states: states["Finished?"]["Choices"][2].update(Condition=f"{{% {condition} %}}")
+    def edit(states: Json) -> None:
+        rule = next(rule for rule in states["Finished?"]["Choices"] if rule["Next"] == "Wait For Render")
+        rule.update(Condition=f"{{% {condition} %}}")
+
+    return edit
 
 
 def _answer_a_fault_by(outcome: str) -> Edit:
     return lambda states: states["Store Video"]["Catch"][-1]["Output"].update(outcome=outcome)
+
+
+def _keep_a_log(more: str) -> Edit:
+    def edit(states: Json) -> None:
+        states["Prepare"]["Assign"].update(log="")
+        states["Check Generation"]["Catch"][0]["Assign"].update(log=more)
+
+    return edit
 
 
 def _rename_the_counter(states: Json) -> None:
@@ -72,6 +92,21 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             _check_generation(lambda task: task["Arguments"].update(FunctionName="poll")),
             'State "Check Generation": its FunctionName must be a substitution',
             id="a function named by hand",
+        ),
+        pytest.param(
+            lambda states: states["Listen 5 Seconds"].update(Retry=states["Check Generation"]["Retry"]),
+            'State "Listen 5 Seconds": a Task that invokes no function must have no Retry',
+            id="a retry of what only shortens a wait",
+        ),
+        pytest.param(
+            lambda states: states["Listen 5 Seconds"].pop("TimeoutSeconds"),
+            'State "Listen 5 Seconds": it must have TimeoutSeconds',
+            id="a wait for a webhook without an end",
+        ),
+        pytest.param(
+            lambda states: states["Listen 5 Seconds"]["Arguments"].update(TableName="${VideoTable}"),
+            "State machine: ${VideoTable} is not among its DefinitionSubstitutions in template.yaml",
+            id="a table that is not substituted",
         ),
         pytest.param(
             _check_generation(lambda task: task.pop("Retry")),
@@ -240,12 +275,149 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             "State machine: ('States', 'Check Generation', 'Retry'): ",
             id="a field of another type",
         ),
+        pytest.param(
+            lambda states: states["Close Video"]["Catch"][0]["Output"].update(fault="{% $states.errorOutput.Cause %}"),
+            'State "Close Video": its Catch Output carries {% $states.errorOutput.Cause %}, which nothing bounds',
+            id="the cause of an error",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task["Catch"][0]["Assign"].update(last="{% $states.errorOutput %}")),
+            'State "Check Generation": its Catch Assign carries {% $states.errorOutput %}, which nothing bounds',
+            id="an error with its cause, in a variable",
+        ),
+        pytest.param(
+            lambda states: states["Publish Posts"]["Catch"][0].pop("Output"),
+            'State "Publish Posts": its Catch Output: there is none, so all is handed on, and nothing bounds its '
+            "result.Cause",
+            id="a catch that hands on an error as it is",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.pop("Output")),
+            'State "Check Generation": its Output: there is none, so all is handed on, and nothing bounds its '
+            "result.SdkResponseMetadata",
+            id="a task that hands on all that a service answers",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.update(Output="{% $states.result %}")),
+            'State "Check Generation": its Output carries {% $states.result %}, which nothing bounds',
+            id="an output of all that a service answers",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.update(Resource="arn:aws:states:::s3:getObject")),
+            'State "Check Generation": its Output carries {% $states.result.Payload %}, which nothing bounds',
+            id="the answer of a service that nobody knows",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.update(Output={"posts": "{% $states.result.Payload.replies %}"})),
+            'State "Check Generation": its Output: nothing gives $states.result.Payload.replies',
+            id="a field that the model has not",
+        ),
+        pytest.param(
+            _check_generation(lambda task: task.update(Output={"posts": "{% $append($states.input, 1) %}"})),
+            'State "Check Generation": its Output: this check does not know the function $append',
+            id="a function the check does not know",
+        ),
+        pytest.param(
+            _keep_a_log("{% $log & $states.errorOutput.Error %}"),
+            "State machine: its variables may have ",
+            id="a variable to which each fault adds its name",
+        ),
+        pytest.param(
+            _keep_a_log("{% $log & '.' %}"),
+            "State machine: what it carries grows each time round a loop, without a bound",
+            id="a variable to which each fault adds a sign",
+        ),
+        pytest.param(
+            _of_posts(lambda states: states["Post Settled"]["Output"].update(settled="x" * 20_000)),
+            'State "Publish Posts": its Output may have 400,',
+            id="results of a map that are too large together",
+        ),
+        pytest.param(
+            lambda states: states["Close Video"]["Arguments"]["Payload"].update(fault="x" * 262_144),
+            'State "Close Video": its Arguments may have 2',
+            id="a payload that is too large",
+        ),
+        pytest.param(
+            lambda states: states["Publish Posts"].update(Items="{% $states.input %}"),
+            'State "Publish Posts": its Items: nothing tells how many there are',
+            id="a map of what is no list",
+        ),
     ],
 )
 def test_a_fault_is_named_by_its_state(root: Path, edit: Edit, finding: str) -> None:
     _edit(root, edit)
 
     assert [line for line in check_asl(root) if line.startswith(f"{_FILE}: {finding}")]
+
+
+@pytest.mark.parametrize(
+    ("edit", "finding"),
+    [
+        pytest.param(
+            lambda states: states["Close Taking"]["Catch"][0].pop("ResultPath"),
+            'State "Close Taking": its Catch ResultPath hands on what nothing bounds: result.Cause',
+            id="a catch that hands on an error as it is",
+        ),
+        pytest.param(
+            lambda states: states["Close Taking"]["Catch"][0].update(ResultPath="$.error"),
+            'State "Close Taking": its Catch ResultPath hands on what nothing bounds: result.Cause',
+            id="a catch that hands on an error beside the input",
+        ),
+        pytest.param(
+            lambda states: states["Write Results"].pop("ResultPath"),
+            'State "Write Results": its ResultPath hands on what nothing bounds: result.SdkResponseMetadata',
+            id="a task that hands on all that a service answers",
+        ),
+        pytest.param(
+            lambda states: states["Close Taking"]["ResultSelector"].update({"row.$": "$.Payload.row"}),
+            'State "Close Taking": its ResultSelector: nothing gives $source.Payload.row',
+            id="a field that the model has not",
+        ),
+        pytest.param(
+            lambda states: states["Write Results"]["Parameters"]["Payload"].update(
+                {"key.$": "States.Format('{}', $.batch_id)"}
+            ),
+            "State \"Write Results\": its Parameters: this check does not know States.Format('{}', $.batch_id)",
+            id="a function the check does not know",
+        ),
+        pytest.param(
+            lambda states: states["Take Rows"]["ItemProcessor"]["States"]["Take Part"].update(
+                ResultSelector={"note": "x" * 700}, ResultPath="$.note"
+            ),
+            'State "Take Rows": its results may have ',
+            id="results of a map that are too large together, though none is kept",
+        ),
+        pytest.param(
+            lambda states: (
+                states.update({"Take All": states.pop("Take Rows")})
+                or states["Readable?"]["Choices"][0].update(Next="Take All")
+            ),
+            'State "Take All": its Items: nothing tells how many there are',
+            id="a map of a file that the check does not know",
+        ),
+        pytest.param(
+            lambda states: states["Write Results"]["Retry"].reverse(),
+            'State "Write Results": its one Retry must name ',
+            id="a retry of everything before the service faults",
+        ),
+        pytest.param(
+            lambda states: states["Write Results"]["Retry"][1].pop("JitterStrategy"),
+            'State "Write Results": its Retry must have the JitterStrategy FULL',
+            id="a retry of everything without jitter",
+        ),
+        pytest.param(
+            lambda states: states["Take Rows"]["ItemProcessor"]["States"]["Take Part"]["Retry"][1].update(
+                MaxAttempts=7_000
+            ),
+            "State machine: an execution may have ",
+            id="too long a history of an item that has its own",
+        ),
+    ],
+)
+def test_a_fault_of_the_machine_of_batches_is_named_by_its_state(root: Path, edit: Edit, finding: str) -> None:
+    _edit(root, edit, _BATCH)
+
+    assert [line for line in check_asl(root) if line.startswith(f"{_BATCH}: {finding}")]
 
 
 def test_another_query_language_is_named(root: Path) -> None:
@@ -270,6 +442,46 @@ def test_a_substitution_that_is_not_used_is_named(root: Path) -> None:
     assert check_asl(root) == [
         f"{_FILE}: State machine: template.yaml substitutes ${{SweepFunctionArn}}, which is not here"
     ]
+
+
+@pytest.mark.parametrize(
+    ("new", "finding"),
+    [
+        ("bootstrap.take_request()(", "CloseFunction answers IntakeResult, and nothing bounds its "),
+        ("bootstrap.close_all(", "this check cannot tell what CloseFunction answers: its handler has 0 use cases"),
+        ("bootstrap.read_accounts()(", "this check cannot tell what CloseFunction answers: int is no model"),
+    ],
+    ids=["a model without bounds", "no use case", "no model"],
+)
+def test_an_answer_that_nothing_bounds_is_named_by_its_task(root: Path, new: str, finding: str) -> None:
+    plant(root, "functions/finalize/close.py", "bootstrap.close_video()(", new)
+
+    assert [line for line in check_asl(root) if line.startswith(f'{_FILE}: State "Close Video": its answer: {finding}')]
+
+
+def test_a_machine_is_measured_only_when_it_is_known_what_starts_it(root: Path) -> None:
+    shutil.copy(root / _FILE, root / "statemachine" / "other.asl.json")
+
+    assert (
+        "statemachine/other.asl.json: State machine: MACHINES of this check must say what it is started with"
+        in check_asl(root)
+    )
+
+
+def test_what_starts_a_machine_is_what_the_check_takes_it_for() -> None:
+    client = boto3.client("stepfunctions", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")
+    started: list[str] = []
+    client.meta.events.register("provide-client-params", lambda params, **_: started.append(params["input"]))
+    workflow = StepFunctionsWorkflow(client, "arn:aws:states:us-east-1:123456789012:stateMachine:video")
+    with Stubber(client) as service:
+        for _ in range(2):
+            service.add_response("start_execution", {"executionArn": "arn", "startDate": NOW})
+        workflow.start("video_1", 1)
+        workflow.start_posting("video_1", 2, [PostReference(video_id="video_1", post_id="twitter#101")])
+
+    given = [VideoExecution.model_validate_json(execution_input) for execution_input in started]
+
+    assert [execution.posts != () for execution in given] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -320,6 +532,28 @@ def test_the_events_of_an_execution_are_counted_as_step_functions_writes_them() 
     assert count_history_events(Scope.model_validate(machine), map_items=20) == 10 * 15 + 20 * 13 + 4 + 2 + 2
 
 
+def test_ways_round_that_share_a_counter_share_its_bound() -> None:
+    guarded = "{% $polls <= 10 %}"
+    machine = {
+        "StartAt": "Prepare",
+        "States": {
+            "Prepare": {"Type": "Pass", "Assign": {"polls": 1}, "Next": "Ask"},
+            "Ask": {"Type": "Pass", "Assign": {"polls": "{% $polls + 1 %}"}, "Next": "Done?"},
+            "Done?": {
+                "Type": "Choice",
+                "Choices": [{"Condition": guarded, "Next": "Rest"}, {"Condition": guarded, "Next": "Listen"}],
+                "Default": "All",
+            },
+            "Rest": {"Type": "Wait", "Next": "Ask"},
+            "Listen": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "Next": "Ask"},
+            "All": {"Type": "Succeed"},
+        },
+    }
+
+    # Each state once, and nine times more the longer way round: 2 and 2, and 6 for a task that waits to be told.
+    assert count_history_events(Scope.model_validate(machine), map_items=1) == 2 + 5 * 2 + 6 + 9 * (2 + 2 + 6)
+
+
 def test_each_way_round_is_listed_once() -> None:
     states = {"Ask": {"Type": "Pass", "Next": "Rest"}, "Rest": {"Type": "Wait", "Next": "Ask"}}
 
@@ -336,7 +570,14 @@ def test_the_longest_history_is_told(root: Path) -> None:
     code, printed = run_check("asl", root)
 
     assert code == 0
-    assert printed[0].startswith("video.asl.json: an execution has ")
+    told = [line for line in printed if line.startswith("video.asl.json: ")]
+    assert [re.sub(r"\d[\d,]*\d", "N", line) for line in told] == [
+        "video.asl.json: an execution has N events at the most, of N allowed",
+        (
+            'video.asl.json: N bytes at the most are handed on, of N allowed (State "Create Post": its input); '
+            "the variables have N together"
+        ),
+    ]
 
 
 def test_the_command_prints_the_findings_and_fails(root: Path) -> None:

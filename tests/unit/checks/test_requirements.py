@@ -11,7 +11,7 @@ import pytest
 from checks.requirements import LAYERS, check_requirements
 from tests.unit.checks.planting import REPOSITORY, plant, run_check
 
-_MEDIAPOSTER, _MEDIA = LAYERS
+_MEDIAPOSTER, _MEDIA, _ = LAYERS
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,14 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="a shared role",
         ),
         pytest.param(
+            "          Properties: {RestApiId: !Ref VideosApi, Method: POST, Path: /uploads}\n",
+            "          Properties:\n            RestApiId: !Ref VideosApi\n            Method: POST\n"
+            "            Path: /uploads\n            Auth: {Authorizer: NONE}\n",
+            "SubmitFunction",
+            "the event CreateUpload must be authorized as every other: it opens POST /uploads",
+            id="a route without a key",
+        ),
+        pytest.param(
             "            - Sid: RecordVideo\n",
             "            - Sid: More\n              Effect: Allow\n              Action: dynamodb:*\n"
             "              Resource: !GetAtt LibraryTable.Arn\n            - Sid: RecordVideo\n",

@@ -6,11 +6,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mediaposter.cli.deployed_stack import DeployedStack
+from mediaposter.cli.scheduler import Places, Scheduler
 from mediaposter.config import Settings
 from mediaposter.library.keys import KeyRing
+from mediaposter.library.series import SeriesBook
+from tests.fakes.scheduler import FakeSchedulerClient
+from tests.fakes.sheets import FakeSheetStore
 from tests.fakes.table import InMemoryTable
 
 BASE_URL = "https://abc123.execute-api.eu-central-1.amazonaws.com/v1"
+PLACES = Places(
+    group="mediaposter",
+    role_arn="arn:aws:iam::123456789012:role/mediaposter-SeriesScheduleRole",
+    queue_arn="arn:aws:sqs:eu-central-1:123456789012:mediaposter-IntakeQueue",
+    dead_letter_arn="arn:aws:sqs:eu-central-1:123456789012:mediaposter-DeadLetterQueue",
+)
 
 
 class Outcome(NamedTuple):
@@ -30,6 +40,10 @@ class StackInMemory:
     def __init__(self) -> None:
         self.table = InMemoryTable()
         self.keys = KeyRing(self.table)
+        self.series = SeriesBook(self.table)
+        self.sheets = FakeSheetStore()
+        self.scheduler = FakeSchedulerClient()
+        self.places = PLACES
         self.files: dict[str, str] = {}
         self.secrets: dict[str, str] = {}
         self.settings = Settings()
@@ -43,6 +57,9 @@ class StackInMemory:
             base_url=BASE_URL,
             api_id="abc123",
             keys=self.keys,
+            series=self.series,
+            sheets=self.sheets,
+            scheduler=Scheduler(self.scheduler, self.places),
             read_file=self.files.__getitem__,
             read_secret=self.secrets.__getitem__,
             settings=self.settings,

@@ -19,6 +19,7 @@ from mediaposter.cli import main
 from mediaposter.cli.deployed_stack import explain_aws_errors, open_stack
 from mediaposter.errors import ConfigurationError
 from mediaposter.library.keys import Scope
+from mediaposter.library.series import Series, Sheet, SheetFormat
 from tests.builders import NOW
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"
@@ -31,7 +32,12 @@ OUTPUTS = {
     "StateMachineArn": "arn:aws:states:eu-central-1:123456789012:stateMachine:video",
     "SecretsPath": "/mediaposter/studio",
 }
-PARAMETERS = {"ModelAliases": "sora-2=gen4.5", "CatalogKey": "config/catalog.toml", "FallbackModels": ""}
+PARAMETERS = {
+    "ModelAliases": "sora-2=gen4.5",
+    "CatalogKey": "config/catalog.toml",
+    "FallbackModels": "",
+    "InboxOwner": "ann",
+}
 NO_SUCH_STACK = {"Code": "ValidationError", "Message": "Stack with id studio does not exist"}
 NOBODY = {
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -113,6 +119,51 @@ def test_a_stack_is_found_with_its_address_and_its_keys(services: boto3.Session)
     assert (stack.name, stack.base_url, stack.api_id) == ("studio", OUTPUTS["BaseUrl"], "abc123")
     assert stack.keys.find(secret) == api_key
     assert stack.keys.list() == [api_key]
+
+
+def test_series_are_kept_in_the_stack_with_their_sheets_and_entries(
+    services: boto3.Session, describe: Describe
+) -> None:
+    outputs = {
+        **OUTPUTS,
+        "ScheduleGroup": "studio",
+        "ScheduleRoleArn": "arn:aws:iam::123456789012:role/studio-SeriesScheduleRole",
+        "IntakeQueueArn": "arn:aws:sqs:eu-central-1:123456789012:studio-IntakeQueue",
+        "DeadLetterQueueArn": "arn:aws:sqs:eu-central-1:123456789012:studio-DeadLetterQueue",
+    }
+    services.client("scheduler").create_schedule_group(Name="studio")
+    stack = open_stack("studio", endpoint_url=None, session=describe(outputs=outputs))
+    key = stack.sheets.put("kites", b"prompt\nA kite", SheetFormat.CSV, now=NOW)
+    series = Series(
+        name="kites",
+        owner=stack.settings.inbox_owner,
+        timing="daily 09:00",
+        expression="cron(0 9 * * ? *)",
+        timezone="Europe/Berlin",
+        sheet=Sheet(key=key, format=SheetFormat.CSV),
+        waiting=(1,),
+        created_at=NOW,
+    )
+
+    stack.scheduler.require()
+    stack.series.create(series)
+    stack.scheduler.put(series)
+
+    assert (stack.series.list_all(), stack.scheduler.list_enabled()) == ([series], {"kites": True})
+    assert series.owner == "ann"
+    target = services.client("scheduler").get_schedule(Name="kites", GroupName="studio")["Target"]
+    assert (target["Arn"], target["RoleArn"], target["DeadLetterConfig"]["Arn"]) == (
+        outputs["IntakeQueueArn"],
+        outputs["ScheduleRoleArn"],
+        outputs["DeadLetterQueueArn"],
+    )
+
+
+def test_a_stack_that_is_older_than_series_is_found_all_the_same(services: boto3.Session) -> None:
+    stack = open_stack("studio", endpoint_url=None, session=services)
+
+    with pytest.raises(ConfigurationError, match="deployed before there were series"):
+        stack.scheduler.require()
 
 
 def test_a_secret_is_read_where_the_stack_says_and_how_to_put_one_that_is_missing_is_told(

@@ -14,13 +14,26 @@ from pydantic import JsonValue
 
 from checks.events import DIRECTORY, check_events
 from mediaposter.errors import ErrorCode
-from mediaposter.events import AnyAnswer, AnyEvent, PostEvent, VideoEvent, VideoQueued, VideoRejected
+from mediaposter.events import (
+    AnyAnswer,
+    AnyEvent,
+    BatchEvent,
+    PostEvent,
+    SeriesExhausted,
+    VideoEvent,
+    VideoQueued,
+    VideoRejected,
+)
 
 CHECKOUT = Path(__file__).parents[3]
 TYPES = (
+    "batch.cancelled",
+    "batch.completed",
+    "batch.failed",
     "post.failed",
     "post.in_doubt",
     "post.published",
+    "series.exhausted",
     "video.awaiting_approval",
     "video.completed",
     "video.failed",
@@ -31,17 +44,30 @@ TYPES = (
 THEN = datetime(2026, 12, 1, 12, tzinfo=UTC)
 VIDEO: Any = {"video_id": "video_1", "owner": "ann", "occurred_at": THEN}
 POST: Any = {**VIDEO, "platform": "twitter", "account_id": "101"}
+BATCH: Any = {
+    "batch_id": "batch_1",
+    "owner": "ann",
+    "occurred_at": THEN,
+    "rows": 3,
+    "completed": 1,
+    "failed": 1,
+    "refused": 1,
+}
 ANSWER: Any = {"request_id": "7a0d2d4c", "owner": "ann", "occurred_at": THEN}
-TOLD: tuple[AnyEvent | AnyAnswer, ...] = (
+TOLD: tuple[AnyEvent | AnyAnswer | SeriesExhausted, ...] = (
     VideoEvent(type="video.completed", **VIDEO),
     VideoEvent(type="video.failed", error_code=ErrorCode.TIMEOUT, webhook_url="https://hooks.example/1", **VIDEO),
     VideoEvent(type="video.awaiting_approval", expires_at=THEN, **VIDEO),
     PostEvent(type="post.published", url="https://x.example/1", **POST),
     PostEvent(type="post.failed", error_code=ErrorCode.TIMEOUT, **POST),
     PostEvent(type="post.in_doubt", **POST),
+    BatchEvent(type="batch.completed", **BATCH),
+    BatchEvent(type="batch.cancelled", webhook_url="https://hooks.example/1", **BATCH),
+    BatchEvent(type="batch.failed", error_code="unsupported_file", **BATCH),
     VideoQueued(video_id="video_1", correlation_id="order-1", **ANSWER),
     VideoQueued(video_id="video_1", **ANSWER),
     VideoRejected(error_code="invalid_value", error_message="No.", error_param="size", **ANSWER),
+    SeriesExhausted(series="morning-kites", owner="ann", scheduled_at=THEN, occurred_at=THEN),
 )
 PROMPT: dict[str, JsonValue] = {"prompt": "A red kite over the sea"}
 
@@ -73,7 +99,7 @@ def test_files_that_differ_are_missing_or_are_of_no_event_are_found(tmp_path: Pa
 
 
 @pytest.mark.parametrize("event", TOLD, ids=lambda event: event.type)
-def test_what_is_told_fits_its_schema(event: AnyEvent | AnyAnswer) -> None:
+def test_what_is_told_fits_its_schema(event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
     detail = json.loads(event.model_dump_json(exclude_none=True))
 
     assert fits(detail, event.type)

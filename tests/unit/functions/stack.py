@@ -63,10 +63,14 @@ class Stack:
         machine = self.client("stepfunctions").create_state_machine(
             name=STACK, definition="{}", roleArn="arn:aws:iam::123456789012:role/states"
         )
+        batches = self.client("stepfunctions").create_state_machine(
+            name=f"{STACK}-batches", definition="{}", roleArn="arn:aws:iam::123456789012:role/states"
+        )
         self._parameters |= {
             "VideoBucket": BUCKET,
             "MediaPosterBus": STACK,
             "VideoStateMachine": machine["stateMachineArn"],
+            "BatchStateMachine": batches["stateMachineArn"],
             "WebhookQueue": self.client("sqs").create_queue(QueueName="webhooks")["QueueUrl"],
         }
 

@@ -47,7 +47,9 @@ def test_an_authorizers_sample_is_one_of_a_token_authorizer(name: str) -> None:
     ApiGatewayAuthorizerToken.model_validate(read_event(name))
 
 
-@pytest.mark.parametrize("name", [name for name in _EVENTS if name.startswith(("library-", "posts-", "submit"))])
+@pytest.mark.parametrize(
+    "name", [name for name in _EVENTS if name.startswith(("batches-", "library-", "posts-", "submit"))]
+)
 def test_a_request_is_one_of_a_rest_api(name: str) -> None:
     event = read_event(name)
 
@@ -58,8 +60,20 @@ def test_a_request_is_one_of_a_rest_api(name: str) -> None:
     assert event["headers"] == {name: values[0] for name, values in event["multiValueHeaders"].items()}
 
 
+def test_a_webhook_comes_without_a_key() -> None:
+    event = read_event("webhooks-completed")
+
+    assert "authorizer" not in event["requestContext"]
+    APIGatewayProxyEventModel.model_validate(event)
+
+
 @pytest.mark.parametrize(
-    "name", [name for name in _EVENTS if name.startswith(("library-", "posts-", "submit")) and "unknown" not in name]
+    "name",
+    [
+        name
+        for name in _EVENTS
+        if name.startswith(("batches-", "library-", "posts-", "submit", "webhooks-")) and "unknown" not in name
+    ],
 )
 def test_a_request_is_for_a_route_of_its_function(name: str) -> None:
     event = read_event(name)

@@ -19,13 +19,17 @@ from aws_lambda_powertools.utilities.parser.models import (
 from botocore.exceptions import ClientError
 
 from checks.cloudformation import Template
-from mediaposter.api.intake import QueuedNotice
+from mediaposter.api.intake import QueuedNotice, write_turn
 from mediaposter.library.keys import check_owner
+from mediaposter.library.series import Series, SeriesBook, Sheet, SheetFormat
+from mediaposter.library.sheets import SheetStore
 from mediaposter.library.videos import Video
+from tests.builders import NOW
 from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import BUCKET, REPOSITORY, Event, Stack, read_event
 
 _PROMPT = "A red kite over the sea at dawn, filmed from a cliff"
+_PROMPT_OF_ROW = "A red kite that nobody else is to read of"
 _KEY = "inbox/autumn/red kite.json"
 _ANSWER_KEY = "outbox/autumn/red kite.result.json"
 _COLD = """
@@ -68,6 +72,26 @@ def dropped(stack: Stack) -> Event:
     return write_event(notice)
 
 
+@pytest.fixture
+def series(stack: Stack) -> Series:
+    """Make the series that the sample tells of, with two rows."""
+    sheets = SheetStore(stack.client("s3"), BUCKET)
+    content = f"id,prompt,seconds\na,{_PROMPT_OF_ROW},8\nb,Another,4\n".encode()
+    key = sheets.put("morning-kites", content, SheetFormat.CSV, now=NOW)
+    made = Series(
+        name="morning-kites",
+        owner="studio",
+        timing="daily 08:00",
+        expression="cron(0 8 * * ? *)",
+        timezone="UTC",
+        sheet=Sheet(key=key, format=SheetFormat.CSV),
+        waiting=(1, 2),
+        created_at=NOW,
+    )
+    stack.keep(made)
+    return made
+
+
 def list_videos(stack: Stack) -> list[Video]:
     return [stack.video(video_id) for video_id, _ in stack.executions()]
 
@@ -102,6 +126,15 @@ def test_the_samples_are_what_the_rules_let_through(template: Template) -> None:
     assert requested["source"] == [{"anything-but": "mediaposter"}]
 
 
+def test_the_sample_of_a_turn_is_what_scheduler_makes_of_an_entrys_message() -> None:
+    (record,) = read_event("intake-series")["Records"]
+    SqsModel.model_validate(read_event("intake-series"))
+
+    told = write_turn("morning-kites").replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3")
+
+    assert record["body"] == told.replace("<aws.scheduler.scheduled-time>", "2026-12-01T08:00:00Z")
+
+
 @pytest.mark.parametrize("name", ["InboxOwner", "EventsOwner"])
 def test_an_owner_that_a_stack_is_given_is_one_that_a_key_may_have(template: Template, name: str) -> None:
     parameter = template.parameters[name]
@@ -124,6 +157,37 @@ def test_an_event_is_taken(stack: Stack, invoke: Invoke) -> None:
 
     (video,) = list_videos(stack)
     assert (video.owner, video.prompt, video.seconds, video.size) == ("events", _PROMPT, 8, "1280x720")
+
+
+def test_a_turn_takes_a_row_of_its_series_once(stack: Stack, invoke: Invoke, series: Series) -> None:
+    for _ in range(2):
+        assert invoke("IntakeFunction", read_event("intake-series")) is None
+
+    (video,) = list_videos(stack)
+    assert (video.owner, video.prompt, video.seconds) == ("studio", _PROMPT_OF_ROW, 8)
+    book = SeriesBook(stack.table)
+    assert book.get(series.name).waiting == (2,)
+    assert [(turn.row_id, turn.video_id) for turn in book.list_turns(series.name)] == [("a", video.id)]
+
+
+def test_a_used_up_sheet_is_logged_and_counted(
+    stack: Stack, invoke: Invoke, series: Series, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    SeriesBook(stack.table).change(series, waiting=())
+
+    invoke("IntakeFunction", read_event("intake-series"))
+
+    assert "The sheet of the series morning-kites is used up" in log.getvalue()
+    assert '"SeriesExhausted":[1.0]' in capsys.readouterr().out
+    assert list_videos(stack) == []
+
+
+def test_a_turn_says_nothing_of_its_prompt(
+    invoke: Invoke, series: Series, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    invoke("IntakeFunction", read_event("intake-series"))
+
+    assert _PROMPT_OF_ROW not in log.getvalue() + capsys.readouterr().out
 
 
 def test_the_owners_are_those_that_the_stack_was_given(stack: Stack, invoke: Invoke, dropped: Event) -> None:

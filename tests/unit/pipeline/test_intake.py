@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import suppress
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -13,15 +15,27 @@ from pydantic import JsonValue, ValidationError
 
 from checks.cloudformation import read_template
 from mediaposter.ai.catalog import parse_catalog
-from mediaposter.api.intake import DROPPED_REQUEST_MAX_BYTES, FileKind, QueuedNotice, find_taken, read_file_name
+from mediaposter.api.batches import present_answer
+from mediaposter.api.intake import (
+    DROPPED_REQUEST_MAX_BYTES,
+    FileKind,
+    QueuedNotice,
+    SeriesTurn,
+    find_taken,
+    read_file_name,
+    write_turn,
+)
 from mediaposter.api.pictures import PICTURE_MAX_BYTES
 from mediaposter.errors import NotStarted
-from mediaposter.events import AnyAnswer, EventNotSent, VideoQueued, VideoRejected
+from mediaposter.events import AnyAnswer, EventNotSent, VideoRejected
+from mediaposter.library.batches import BatchLibrary, BatchStep
 from mediaposter.library.idempotency import KEPT_FOR
 from mediaposter.library.videos import Video
 from mediaposter.pipeline.intake import IntakeOutcome, IntakeResult, TakeRequest
+from mediaposter.pipeline.open_batch import OpenBatch
 from mediaposter.pipeline.submit import SubmitVideo
 from tests.builders import NOW
+from tests.fakes.batches import FakeBatchFiles, FakeBatchWorkflow
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.inbox import FakeInbox
 from tests.fakes.workflow import FakeWorkflow
@@ -74,9 +88,14 @@ class Doors:
         self.world = World(effects=self.effects)
         self.inbox = FakeInbox(self.effects)
         self.said: list[AnyAnswer] = []
+        self.turns: list[SeriesTurn] = []
         self.fault: Exception | None = None
         ids = list(IDS)
         self.workflow = FakeWorkflow(self.effects)
+        self.batches = BatchLibrary(self.world.table)
+        self.batch_files = FakeBatchFiles(self.effects)
+        self.batch_workflow = FakeBatchWorkflow(self.effects)
+        self._batch_numbers = count(1)
         self._take = TakeRequest(
             submit=SubmitVideo(
                 library=self.world.library,
@@ -88,11 +107,21 @@ class Doors:
                 default_fallbacks=(),
                 stack_daily_budget_micros=stack_daily_budget_micros,
                 preflight=lambda _: [],
+                slots=self.world.slots,
                 workflow=self.workflow,
                 count_metric=self.world.metrics.append,
                 clock=self.world.clock,
                 new_id=lambda: ids.pop(0),
             ),
+            open_batch=OpenBatch(
+                batches=self.batches,
+                files=self.batch_files,
+                requests=self.world.requests,
+                workflow=self.batch_workflow,
+                clock=self.world.clock,
+                new_id=lambda: f"batch_{next(self._batch_numbers)}",
+            ),
+            take_turn=self._take_turn,
             files=self.inbox,
             send_event=self._say,
             inbox_owner="the-inbox",
@@ -120,13 +149,82 @@ class Doors:
         """List the videos, the oldest first."""
         return [Video.model_validate(item) for item in self.world.table.items.values() if item["sk"] == "VIDEO"]
 
+    def hand(self, notice: str) -> IntakeResult:
+        """Hand over a notice as it lies in the queue."""
+        return self._take(QueuedNotice.model_validate({"messageId": "1", "body": notice}).body)
+
     def _tell(self, notice: dict[str, Any]) -> IntakeResult:
-        return self._take(QueuedNotice.model_validate({"messageId": "1", "body": json.dumps(notice)}).body)
+        return self.hand(json.dumps(notice))
+
+    def _take_turn(self, turn: SeriesTurn) -> IntakeResult:
+        self.turns.append(turn)
+        return TAKEN
 
     def _say(self, event: AnyAnswer) -> None:
         if self.fault:
             raise self.fault
         self.said.append(event)
+
+
+class TestBatches:
+    @pytest.mark.parametrize(("key", "file_format"), [("inbox/kites.csv", "csv"), ("inbox/kites.jsonl", "jsonl")])
+    def test_a_file_of_rows_becomes_a_batch_of_the_inboxs_owner(self, key: str, file_format: str) -> None:
+        doors = Doors()
+
+        assert doors.drop(key, b"prompt\nA kite\n") == IntakeResult(outcome=IntakeOutcome.TAKEN, batch_id="batch_1")
+
+        batch = doors.batches.get("batch_1")
+        assert batch.caller.owner == "the-inbox"
+        assert batch.source.model_dump() == {
+            "key": key,
+            "version_id": "v1",
+            "format": file_format,
+            "answer_stem": "outbox/kites",
+        }
+        assert list(doors.batch_workflow.executions) == [("batch_1", BatchStep.TAKE, 1)]
+
+    @pytest.mark.parametrize("version_id", ["v1", None], ids=["named", "not named"])
+    def test_a_version_that_is_told_of_again_makes_no_second_batch(self, version_id: str | None) -> None:
+        doors = Doors()
+        doors.drop("inbox/kites.csv", b"prompt\nA kite\n")
+
+        assert doors.tell("inbox/kites.csv", version_id).batch_id == "batch_1"
+        assert list(doors.batch_workflow.executions) == [("batch_1", BatchStep.TAKE, 1)]
+
+    def test_a_version_that_is_told_of_days_later_is_known_by_its_answer(self) -> None:
+        doors = Doors()
+        doors.drop("inbox/kites.csv", b"prompt\nA kite\n")
+        answer = present_answer(doors.batches.get("batch_1"), [])
+        doors.inbox.put_answer("outbox/kites.result.json", answer.model_dump_json().encode())
+        doors.world.clock.advance((KEPT_FOR + timedelta(days=1)).total_seconds())
+
+        repeated = doors.tell("inbox/kites.csv", "v1")
+
+        assert repeated == IntakeResult(outcome=IntakeOutcome.REPEATED, batch_id="batch_1")
+
+    def test_another_version_is_another_batch(self) -> None:
+        doors = Doors()
+
+        first, second = (doors.drop("inbox/kites.csv", b"prompt\nA kite\n").batch_id for _ in range(2))
+
+        assert first != second
+
+    def test_a_file_that_was_removed_is_nothing_to_take(self) -> None:
+        doors = Doors()
+
+        assert doors.tell("inbox/kites.csv", "v1") == IGNORED
+        assert doors.batch_workflow.executions == {}
+
+    @pytest.mark.parametrize("moment", list(Moment))
+    @pytest.mark.parametrize("effect", [1, 2, 3])
+    def test_a_crash_makes_no_second_batch(self, effect: int, moment: Moment) -> None:
+        doors = Doors(Effects(Crash(effect, moment)))
+        with suppress(SimulatedCrash):
+            doors.drop("inbox/kites.csv", b"prompt\nA kite\n")
+
+        doors.tell("inbox/kites.csv", "v1")
+
+        assert len([key for key in doors.world.table.items if key.sk == "BATCH"]) == 1
 
 
 class TestInbox:
@@ -285,7 +383,9 @@ class TestInbox:
         assert doors.drop(KEY, write()) == TAKEN
         assert doors.inbox.answer(ANSWER)["request"]["version_id"] == "v2"
 
-    @pytest.mark.parametrize("name", ["kites.zip", "kite.JSON", "kite.PNG", "kite", "json", "kite.jsonl", "kite.csv"])
+    @pytest.mark.parametrize(
+        "name", ["kites.zip", "kite.JSON", "kite.PNG", "kite", "json", "kite.JSONL", "kite.csv.gz"]
+    )
     def test_a_file_of_another_kind_has_an_answer_of_its_own(self, name: str) -> None:
         doors = Doors()
 
@@ -429,28 +529,23 @@ class TestPicture:
 
 
 class TestEvents:
-    def test_a_request_becomes_a_video_of_the_buss_owner_and_is_answered(self) -> None:
+    def test_a_request_becomes_a_video_of_the_buss_owner_that_knows_who_asked(self) -> None:
         doors = Doors()
 
         assert doors.ask(seconds=8, correlation_id="order-1") == TAKEN
 
         (video,) = doors.videos
         assert (video.owner, video.seconds) == ("the-bus", 8)
-        assert doors.said == [
-            VideoQueued(
-                request_id=EVENT_ID, correlation_id="order-1", owner="the-bus", occurred_at=NOW, video_id="video_1"
-            )
-        ]
+        assert (video.request_id, video.correlation_id) == (EVENT_ID, "order-1")
+        assert doors.said == []  # the table's stream tells of it
 
-    def test_an_event_that_is_delivered_again_is_answered_the_same(self) -> None:
+    def test_an_event_that_is_delivered_again_is_taken_once(self) -> None:
         doors = Doors()
         doors.ask(correlation_id="order-1")
         doors.world.clock.advance(60)
 
         assert doors.ask(correlation_id="order-1") == TAKEN
 
-        first, second = doors.said
-        assert first == second
         assert len(doors.videos) == 1
 
     def test_another_event_is_another_video(self) -> None:
@@ -461,15 +556,15 @@ class TestEvents:
 
     def test_an_answer_that_the_bus_did_not_take_is_given_again(self) -> None:
         doors = Doors()
-        doors.fault = EventNotSent("video.queued")
+        doors.fault = EventNotSent("video.rejected")
         with pytest.raises(EventNotSent):
-            doors.ask()
+            doors.ask(model="kite-9")
         doors.fault = None
 
-        doors.ask()
+        doors.ask(model="kite-9")
 
-        assert [event.type for event in doors.said] == ["video.queued"]
-        assert len(doors.videos) == 1
+        assert [event.type for event in doors.said] == ["video.rejected"]
+        assert doors.videos == []
 
     @pytest.mark.parametrize(
         ("detail", "code", "param"),
@@ -521,6 +616,16 @@ class TestEvents:
 
         assert doors.ask(source="mediaposter") == IGNORED
         assert (doors.videos, doors.said) == ([], [])
+
+
+def test_a_turn_of_a_series_is_taken_as_scheduler_tells_of_it() -> None:
+    doors = Doors()
+    told = write_turn("morning-kites").replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3")
+
+    assert doors.hand(told.replace("<aws.scheduler.scheduled-time>", "2026-12-01T12:00:00Z")) == TAKEN
+
+    (turn,) = doors.turns
+    assert (turn.id, turn.detail.series, turn.detail.scheduled_at) == ("d32c5kddcf5bb8c3", "morning-kites", NOW)
 
 
 def test_a_message_that_is_no_notice_is_a_fault_that_does_not_repeat_it() -> None:

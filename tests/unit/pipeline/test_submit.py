@@ -39,6 +39,7 @@ def test_a_request_becomes_a_queued_record_of_its_owner() -> None:
         metadata={"campaign": "kites"},
         cost_estimate_micros=800_000,
         reservation=Reservation(on=NOW.date(), micros=800_000),
+        slot="sora",
     )
     assert world.video.status is VideoStatus.QUEUED
 

@@ -9,6 +9,7 @@ import pytest
 
 from mediaposter.errors import Conflict, NotFound
 from mediaposter.library.approvals import Decision, open_approval
+from mediaposter.library.batches import Batch, BatchCaller, BatchSource
 from mediaposter.library.due import DueList
 from mediaposter.library.posts import Post, PostLedger, PostState
 from mediaposter.library.table import Record
@@ -43,6 +44,12 @@ class Steps:
     def expire_approval(self, video_id: str) -> None:
         self._note("expire", video_id)
 
+    def look_after_batch(self, batch_id: str) -> None:
+        self._note("batch", batch_id)
+
+    def reclaim_slot(self, video_id: str) -> None:
+        self._note("reclaim", video_id)
+
     def _note(self, name: str, what: str) -> None:
         self.calls.append((name, what))
         if what in self.errors:
@@ -62,9 +69,21 @@ def sweep_of(*records: Record, are_gone: bool = False) -> tuple[SweepDue, Steps]
         check_post=steps.check_post,
         start_posts=steps.start_posts,
         expire_approval=steps.expire_approval,
+        look_after_batch=steps.look_after_batch,
+        reclaim_slot=steps.reclaim_slot,
         clock=Clock(),
     )
     return sweep, steps
+
+
+def test_a_batch_that_is_due_is_looked_after() -> None:
+    caller = BatchCaller(owner="somebody", scopes=frozenset())
+    source = BatchSource(key="inbox/kites.csv", version_id="v1", format="csv")
+    batch = Batch(id="batch_1", caller=caller, source=source, created_at=NOW, updated_at=NOW, due_at=JUST_NOW)
+    sweep, steps = sweep_of(batch)
+
+    assert sweep() == 1
+    assert steps.calls == [("batch", "batch_1")]
 
 
 def due_post(account_id: str = "101", **changes: Any) -> Post:

@@ -15,7 +15,9 @@ async def skip_wait(_: float) -> None:
     """Wait no time at all."""
 
 
-def send(url: str, answer: Callable[[int], httpx.Response] = lambda _: httpx.Response(200)) -> list[httpx.Request]:
+def send(
+    url: str, answer: Callable[[int], httpx.Response] = lambda _: httpx.Response(200), *, is_signed: bool = True
+) -> list[httpx.Request]:
     """Send a webhook, with `answer` for the nth attempt, from 0; give the attempts."""
     attempts: list[httpx.Request] = []
 
@@ -24,7 +26,7 @@ def send(url: str, answer: Callable[[int], httpx.Response] = lambda _: httpx.Res
         return answer(len(attempts) - 1)
 
     sender = WebhookSender(lambda: 1_800_000_000.5, transport=httpx.MockTransport(handle), sleep=skip_wait)
-    asyncio.run(sender.send(url, "request-1", b"{}"))
+    asyncio.run(sender.send(url, "request-1", b"{}", is_signed=is_signed))
     return attempts
 
 
@@ -49,6 +51,12 @@ def test_a_refused_webhook_is_sent_again_as_often_as_fal_does() -> None:
 
 def test_a_webhook_is_sent_again_until_it_is_taken() -> None:
     assert len(send("http://127.0.0.1/hook", lambda number: httpx.Response(200 if number == 2 else 429))) == 3
+
+
+def test_an_unsigned_webhook_has_everything_but_the_signature() -> None:
+    [signed] = send("http://127.0.0.1/hook")
+    [unsigned] = send("http://127.0.0.1/hook", is_signed=False)
+    assert set(signed.headers) - set(unsigned.headers) == {"x-fal-webhook-signature"}
 
 
 def test_a_redirected_webhook_is_given_up() -> None:

@@ -240,6 +240,18 @@ class GoneModel(BaseModel):
     replaced_by: str | None = None
 
 
+# What is asked of a provider at once whose limit nobody wrote down.
+RENDERS_AT_ONCE = 10
+
+
+class ProviderEntry(BaseModel):
+    """What holds for all models of a provider: how many videos it renders for one account at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    renders_at_once: int = Field(gt=0)
+
+
 class Resolution(NamedTuple):
     """The model behind a name, and whether the name was an alias for it."""
 
@@ -255,6 +267,7 @@ class Catalog(BaseModel):
     models: dict[str, CatalogEntry]
     aliases: dict[str, str] = Field(default_factory=dict)
     gone: dict[str, GoneModel] = Field(default_factory=dict)
+    providers: dict[str, ProviderEntry] = Field(default_factory=dict)
 
     @validate_model(mode="after")
     def _lead_somewhere(self) -> Catalog:
@@ -290,6 +303,15 @@ class Catalog(BaseModel):
                     f"{', '.join(sorted(self.models))}."
                 )
         return self.model_copy(update={"aliases": {**self.aliases, **aliases}})
+
+    def count_renders_at_once(self, provider: str) -> int:
+        """Tell how many videos a provider renders at once, if a new account asks for them."""
+        entry = self.providers.get(provider)
+        return RENDERS_AT_ONCE if entry is None else entry.renders_at_once
+
+    def list_providers(self) -> list[str]:
+        """List whose models there are."""
+        return sorted({entry.provider for entry in self.models.values()})
 
     def has_living(self, name: str, *, today: date) -> bool:
         """Tell whether a name leads to a model that can be asked today."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -44,7 +44,8 @@ _QUEUE_HOSTS = frozenset({"queue.fal.run", "queue.falrun.com"})
 # (https://fal.ai/docs/documentation/model-apis/inference/reliability): one submission is one render here.
 _NO_RETRY: Mapping[str, str] = MappingProxyType({"X-Fal-No-Retry": "1"})
 
-KEY_SET_URL = "https://rest.fal.ai/.well-known/jwks.json"
+_KEY_SET_PATH = "/.well-known/jwks.json"
+KEY_SET_URL = f"https://rest.fal.ai{_KEY_SET_PATH}"
 # https://fal.ai/docs/documentation/model-apis/inference/webhooks allows a day.
 KEYS_MAX_AGE = timedelta(hours=24)
 # A webhook that nobody signed must not make us ask for the keys each time that one comes.
@@ -60,6 +61,8 @@ class FalVideoModel(VideoModelInterface):
 
     provider = "fal"
     default_base_url = DEFAULT_BASE_URL
+    takes_webhook_url = True
+    signs_with_secret = False
 
     def __init__(
         self,
@@ -90,7 +93,8 @@ class FalVideoModel(VideoModelInterface):
             internet=internet,
         )
         self._own_path = f"{self._fal.base_url.raw_path.decode('ascii').rstrip('/')}/"
-        self._keys = _SigningKeys(internet=internet, timeout_seconds=timeout_seconds)
+        self._internet = internet
+        self._keys = _SigningKeys(self._fetch_key_set)
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
         """Start a generation, at most once: one HTTP request, whatever comes of it.
@@ -108,7 +112,8 @@ class FalVideoModel(VideoModelInterface):
         endpoint = self._fields.text_to_video
         if request.input_image is not None and self._fields.image_to_video is not None:
             endpoint = self._fields.image_to_video
-        reply = self._fal.submit(f"/{endpoint}", json=self._describe(request), headers=_NO_RETRY)
+        params = {"fal_webhook": request.webhook_url} if request.webhook_url else None
+        reply = self._fal.submit(f"/{endpoint}", json=self._describe(request), params=params, headers=_NO_RETRY)
         ticket = read_ticket(reply.body) if reply.is_success else None
         if ticket is None:
             raise self._fal.errors.refuse_submission(reply, gone=ErrorCode.MODEL_NOT_FOUND)
@@ -268,6 +273,20 @@ class FalVideoModel(VideoModelInterface):
         is_queue = url.scheme == "https" and not url.userinfo and url.netloc.decode("ascii") in _QUEUE_HOSTS
         return path if is_queue else None
 
+    def _fetch_key_set(self) -> bytes:
+        """Fetch fal's public keys; whoever stands for its queue stands for them too."""
+        if self._fal.base_url.host not in _QUEUE_HOSTS:
+            reply = self._fal.ask("GET", _KEY_SET_PATH)
+            if not reply.is_success:
+                raise self._fal.errors.refuse_question(reply)
+            return reply.content
+        return fetch_bytes(
+            KEY_SET_URL,
+            max_bytes=MAX_KEY_SET_BYTES,
+            timeout_seconds=self._fal.timeout_seconds,
+            internet=self._internet,
+        )
+
     def _refuse_video(self, reply: Reply) -> VideoModelError:
         if reply.status_code in (401, 403, 404, 410):
             return _outlive(f"{self._fal.base_url.host} answered {reply.status_code} to the URL of the video.")
@@ -277,9 +296,8 @@ class FalVideoModel(VideoModelInterface):
 class _SigningKeys:
     """The public keys with which fal signs its webhooks, fetched when one comes."""
 
-    def __init__(self, *, internet: PublicInternet, timeout_seconds: float) -> None:
-        self._internet = internet
-        self._timeout_seconds = timeout_seconds
+    def __init__(self, fetch_key_set: Callable[[], bytes]) -> None:
+        self._fetch_key_set = fetch_key_set
         self._keys: tuple[bytes, ...] = ()
         self._fetched_at: datetime | None = None
         self._asked_at: datetime | None = None
@@ -309,12 +327,7 @@ class _SigningKeys:
         # Before the call: one that fails is not repeated at once either.
         self._asked_at = now
         try:
-            content = fetch_bytes(
-                KEY_SET_URL,
-                max_bytes=MAX_KEY_SET_BYTES,
-                timeout_seconds=self._timeout_seconds,
-                internet=self._internet,
-            )
+            content = self._fetch_key_set()
         except VideoModelError as error:
             raise VideoModelError(
                 ErrorCode.PROVIDER_ERROR,

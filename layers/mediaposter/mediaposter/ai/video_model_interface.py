@@ -58,6 +58,7 @@ class VideoGenerationRequest(BaseModel):
         last_frame_image: the same, of the picture that it ends with.
         provider_options: fields of the vendor's own, sent as they are; they never replace what is said above.
         idempotency_key: names this submission to the vendors that know what a repetition is.
+        webhook_url: where the vendor is to tell of the end of this job, if it takes an address with each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -71,6 +72,7 @@ class VideoGenerationRequest(BaseModel):
     last_frame_image: str | None = None
     provider_options: dict[str, JsonValue] = Field(default_factory=dict)
     idempotency_key: str | None = None
+    webhook_url: str | None = None
 
     @property
     def size(self) -> str:
@@ -117,6 +119,10 @@ class VideoModelInterface(ABC):
     # Where the vendor's own server is, if there is one.
     default_base_url: ClassVar[str | None] = None
     needs_api_key: ClassVar[bool] = True
+    # Whether each submission names the address of its webhook; else one is put down at the vendor, for all.
+    takes_webhook_url: ClassVar[bool] = False
+    # Whether webhooks are signed with a secret that the vendor gave; else with keys that it shows to everybody.
+    signs_with_secret: ClassVar[bool] = True
 
     def __init__(self, *, entry: CatalogEntry, api_key: str = "", base_url: str = "") -> None:
         """Take the model's row in the catalog, and the vendor's key and address."""

@@ -29,15 +29,21 @@ from mediaposter.errors import (
     PublisherError,
     RateExceeded,
     Unfinished,
+    UnknownJob,
     VideoDeleted,
+    VideoModelError,
+    WebhookRejected,
 )
 from mediaposter.library.keys import Scope
 
 IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
 # What `client.videos.poll` waits between two questions; a video takes minutes, its default is a second.
 POLL_AFTER_MS = 5_000
-# What to wait for a publisher that does not say how long.
+# What to wait for a publisher or a provider that does not say how long.
 _PUBLISHER_AFTER_SECONDS = 5.0
+_PROVIDER_AFTER_SECONDS = 60.0
+# The webhooks of video models' providers hold a job and the addresses of its files.
+WEBHOOK_MAX_BYTES = 1024 * 1024
 # Without it the SDKs of OpenAI send again what was answered with 409 or 5xx.
 _FINAL = {"x-should-retry": "false"}
 
@@ -104,6 +110,17 @@ def create_resolver() -> APIGatewayRestResolver:
             server_error(str(error), code="not_started"), HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"}
         )
 
+    @app.exception_handler(WebhookRejected)
+    def _doubt(error: WebhookRejected) -> Response[str]:
+        code = "unknown_job" if isinstance(error, UnknownJob) else "invalid_signature"
+        return reply(invalid_request(str(error), param=None, code=code), HTTPStatus.UNAUTHORIZED)
+
+    @app.exception_handler(VideoModelError)
+    def _defer(error: VideoModelError) -> Response[str]:
+        headers = {"Retry-After": str(math.ceil(error.retry_after_seconds or _PROVIDER_AFTER_SECONDS))}
+        body = server_error(error.message, code="provider_error")
+        return reply(body, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
+
     @app.exception_handler(PublisherError)
     def _blame(error: PublisherError) -> Response[str]:
         sentence = f"The publisher did not do it: {error.message}"
@@ -169,6 +186,20 @@ def read_body(app: APIGatewayRestResolver) -> tuple[bytes, str]:
         return base64.b64decode(event.body or "", validate=True), content_type
     except binascii.Error as error:
         raise InvalidRequest("The body did not arrive whole.", code="invalid_body") from error
+
+
+def read_webhook(app: APIGatewayRestResolver) -> tuple[dict[str, str], bytes]:
+    """Give the headers and the body of a webhook as they were sent: they are what is signed.
+
+    Raises:
+        InvalidRequest: it is too large.
+    """
+    body, _ = read_body(app)
+    if len(body) > WEBHOOK_MAX_BYTES:
+        raise InvalidRequest(
+            f"A webhook has at most {WEBHOOK_MAX_BYTES:,} bytes. Nothing was done.", code="request_too_large"
+        )
+    return dict(app.current_event.headers.items()), body
 
 
 def read_query(app: APIGatewayRestResolver, model: type[Query]) -> Query:

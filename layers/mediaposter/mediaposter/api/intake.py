@@ -1,14 +1,16 @@
-"""Requests that come without HTTP: files in the bucket, and events on the stack's bus.
+"""Requests that come without HTTP: files in the bucket, events on the stack's bus, and the turns of series.
 
-Both arrive in one queue, as EventBridge passes them on (Amazon S3 user guide, "EventBridge event message structure").
+All arrive in one queue, as EventBridge and its Scheduler pass them on (Amazon S3 user guide, "EventBridge event message
+structure").
 """
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Json, JsonValue, ValidationError
 
 from mediaposter.api.errors import ErrorDetail
 from mediaposter.api.pictures import PICTURE_MAX_BYTES, UploadedPicture
@@ -17,6 +19,7 @@ from mediaposter.api.requests import CreateVideoRequest, parse_json_object, vali
 from mediaposter.api.video_object import VideoObject
 from mediaposter.errors import InvalidRequest
 from mediaposter.library.inbox import INBOX, OUTBOX, DroppedFile
+from mediaposter.library.series import SeriesName
 
 # A picture lies beside its request, not within it.
 DROPPED_REQUEST_MAX_BYTES = 256 * 1024
@@ -24,6 +27,8 @@ CORRELATION_ID_MAX_CHARACTERS = 256
 # What a dropped request says as its `input_reference` when its picture may come after it.
 PICTURE_IN_INBOX = "inbox"
 PICTURE_EXTENSIONS = ("png", "jpg", "jpeg", "webp")
+
+BATCH_EXTENSIONS = ("jsonl", "csv")
 
 _REQUEST_EXTENSION = "json"
 
@@ -59,7 +64,36 @@ class VideoRequested(_Notice):
     detail: dict[str, JsonValue]
 
 
-AnyNotice: TypeAlias = FileDropped | VideoRequested
+class _TurnDetail(_Notice):
+    series: SeriesName
+    scheduled_at: AwareDatetime
+
+
+class SeriesTurn(_Notice):
+    """The time of a series has come; `scheduled_at` tells repeats apart, and `id` the attempts of Scheduler."""
+
+    detail_type: Literal["series.turn"] = Field(alias="detail-type")
+    source: Literal["mediaposter.series"]
+    id: str
+    detail: _TurnDetail
+
+
+def write_turn(series: str) -> str:
+    """Write what Scheduler puts into the queue at each turn of a series.
+
+    What stands in angle brackets it replaces ("Adding context attributes", EventBridge Scheduler user guide).
+    """
+    return json.dumps(
+        {
+            "detail-type": "series.turn",
+            "source": "mediaposter.series",
+            "id": "<aws.scheduler.execution-id>",
+            "detail": {"series": series, "scheduled_at": "<aws.scheduler.scheduled-time>"},
+        }
+    )
+
+
+AnyNotice: TypeAlias = FileDropped | VideoRequested | SeriesTurn
 
 
 class QueuedNotice(_Notice):
@@ -72,6 +106,7 @@ class FileKind(StrEnum):
     """What a dropped file is, by the end of its name."""
 
     REQUEST = "request"
+    BATCH = "batch"
     PICTURE = "picture"
     OTHER = "other"
 
@@ -96,9 +131,14 @@ class FileName(NamedTuple):
         return [f"{INBOX}{self.stem}.{extension}" for extension in PICTURE_EXTENSIONS]
 
     @property
+    def answer_stem(self) -> str:
+        """Give what the keys of all that is laid beside it begin with."""
+        return f"{OUTBOX}{self.stem}"
+
+    @property
     def answer_key(self) -> str:
         """Give where its answer is laid."""
-        return f"{OUTBOX}{self.stem}.result.json"
+        return f"{self.answer_stem}.result.json"
 
 
 def read_file_name(key: str) -> FileName | None:
@@ -109,6 +149,8 @@ def read_file_name(key: str) -> FileName | None:
     stem, dot, extension = name.rpartition(".")
     if dot and extension == _REQUEST_EXTENSION:
         return FileName(stem, FileKind.REQUEST)
+    if dot and extension in BATCH_EXTENSIONS:
+        return FileName(stem, FileKind.BATCH)
     if dot and extension in PICTURE_EXTENSIONS:
         return FileName(stem, FileKind.PICTURE)
     return FileName(name, FileKind.OTHER)
@@ -184,15 +226,17 @@ class _EarlierAnswer(BaseModel):
 
     request: AnsweredFile
     video: _Identified | None = None
+    batch: _Identified | None = None
 
 
 def find_taken(answer: bytes, version_id: str) -> str | None:
-    """Find the video that a version of a request became, by the answer that lies beside it."""
+    """Find the video or the batch that a version of a file became, by the answer that lies beside it."""
     try:
         earlier = _EarlierAnswer.model_validate_json(answer)
     except ValidationError:
         return None  # Somebody else wrote it, or it is damaged: it answers nothing.
-    return earlier.video.id if earlier.video and earlier.request.version_id == version_id else None
+    taken = earlier.video or earlier.batch
+    return taken.id if taken and earlier.request.version_id == version_id else None
 
 
 def read_correlation_id(detail: dict[str, JsonValue]) -> str | None:

@@ -114,6 +114,13 @@ class UploadObject(_Answer):
     expires_at: datetime
 
 
+class WebhookReceipt(_Answer):
+    """A webhook that was taken: a hint to ask the provider, no more."""
+
+    object: Literal["webhook.receipt"] = "webhook.receipt"
+    repeated: bool
+
+
 def present_page(videos: Sequence[Video], *, has_more: bool) -> ListObject[VideoObject]:
     """Write a page of videos, without their posts."""
     return _list([present_video(video, []) for video in videos], [video.id for video in videos], has_more=has_more)

@@ -38,9 +38,9 @@ _DESCRIPTION = f"""\
 OpenAI's Videos API, over any video model, and what this stack adds to it: other models, posts on social networks, \
 budgets, estimates.
 
-Every request carries an API key of the stack, `Authorization: Bearer {KEY_PREFIX}…`. Every refusal is an error in \
-OpenAI's envelope, those of the gateway too. What an answer has beyond this document is to be ignored: fields are \
-added within a version."""
+Every request carries an API key of the stack, `Authorization: Bearer {KEY_PREFIX}…`; only the webhooks of providers \
+are signed instead. Every refusal is an error in OpenAI's envelope, those of the gateway too. What an answer has \
+beyond this document is to be ignored: fields are added within a version."""
 _SERVER = "The stage of the stack, where this document lies, too: its address ends in `/v1`, as OpenAI's does."
 _FORM_BODY = (
     "As JSON, or as a form. In a form, what is nested is sent as JSON text, or under bracketed names: "
@@ -58,7 +58,11 @@ _REFUSALS: Mapping[str, _Refusal] = MappingProxyType(
         "400": _Refusal(
             "BadRequest", "The request is wrong: `param` names the field, `message` the rule. Nothing was done."
         ),
-        "401": _Refusal("Unauthorized", "The API key is missing, unknown or revoked."),
+        "401": _Refusal(
+            "Unauthorized",
+            "The API key is missing, unknown or revoked. Or a webhook does not show whose it is and of when, or nobody "
+            "here has its job (`unknown_job`). Nothing was done.",
+        ),
         "403": _Refusal("Forbidden", "The API key has not the scope that this takes. Nothing was done."),
         "404": _Refusal("NotFound", "There is no such thing, or it is somebody else's."),
         "409": _Refusal(
@@ -115,6 +119,13 @@ _IDEMPOTENCY_KEY: JsonObject = {
 }
 
 
+_WEBHOOK_BODY: JsonObject = {
+    "required": True,
+    "description": "What the provider sends, signed by its rules; of it only the job is believed.",
+    "content": {_JSON: {"schema": {}}},
+}
+
+
 class UndescribedRoute(Exception):
     """A route does not say what it takes and answers; the sentence names it."""
 
@@ -140,6 +151,10 @@ class _Route(NamedTuple):
     @property
     def body(self) -> type[BaseModel] | None:
         return self.contract.json or self.contract.form
+
+    @property
+    def is_webhook(self) -> bool:
+        return "read_webhook" in self.calls
 
 
 def describe_api(resolvers: Iterable[APIGatewayRestResolver], *, version: str) -> str:
@@ -432,6 +447,8 @@ def _describe_operation(route: _Route, schemas: _Schemas) -> JsonObject:
         operation["description"] = description
     if route.body:
         operation["requestBody"] = _describe_body(route, route.body, schemas)
+    if route.is_webhook:
+        operation |= {"requestBody": _WEBHOOK_BODY, "security": []}
     return operation
 
 
@@ -483,6 +500,9 @@ def _read_summary(model: type[BaseModel]) -> str:
 
 def _list_refusals(route: _Route) -> list[str]:
     statuses = {*_ANYWHERE, *map(str, route.contract.errors)}
+    if route.is_webhook:
+        # It has no key, so it lacks no scope; and whoever cannot show who he is learns not even what there is.
+        return sorted({*statuses - {"403"}, "400", "413"})
     if route.path_parameters:
         statuses.add("404")
     if route.contract.query:

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, Json
 
 from mediaposter.errors import ConfigurationError, ErrorCode
-from mediaposter.events import AnyEvent, VideoEvent
+from mediaposter.events import AnyEvent, BatchEvent, VideoEvent
 
 # Each owner knows one secret that is derived from it: whoever can guess it from that has everybody's.
 SIGNING_KEY_CHARACTERS_MIN = 32
@@ -63,6 +63,14 @@ class EventError(BaseModel):
     code: ErrorCode
 
 
+class BatchError(BaseModel):
+    """Why nothing came of a batch."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+
+
 class VideoData(BaseModel):
     """Which video an event is about; a client retrieves the rest. `expires_at` is until when it may be approved."""
 
@@ -85,6 +93,19 @@ class PostData(BaseModel):
     error: EventError | None = None
 
 
+class BatchData(BaseModel):
+    """Which batch an event is about, and how many of its rows came to what."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    rows: int
+    completed: int
+    failed: int
+    refused: int
+    error: BatchError | None = None
+
+
 class EventObject(BaseModel):
     """An event as OpenAI sends them. `created_at` is in seconds since 1970."""
 
@@ -94,28 +115,40 @@ class EventObject(BaseModel):
     object: Literal["event"] = "event"
     type: str
     created_at: int
-    data: VideoData | PostData
+    data: VideoData | PostData | BatchData
 
 
 def present_event(event: AnyEvent) -> EventObject:
     """Write an event as its receiver gets it."""
+    return EventObject(
+        id=event.id, type=event.type, created_at=int(event.occurred_at.timestamp()), data=_present_data(event)
+    )
+
+
+def _present_data(event: AnyEvent) -> VideoData | PostData | BatchData:
+    if isinstance(event, BatchEvent):
+        return BatchData(
+            id=event.batch_id,
+            rows=event.rows,
+            completed=event.completed,
+            failed=event.failed,
+            refused=event.refused,
+            error=BatchError(code=event.error_code) if event.error_code else None,
+        )
     error = EventError(code=event.error_code) if event.error_code else None
-    data = (
-        VideoData(
+    if isinstance(event, VideoEvent):
+        return VideoData(
             id=event.video_id,
             expires_at=int(event.expires_at.timestamp()) if event.expires_at else None,
             error=error,
         )
-        if isinstance(event, VideoEvent)
-        else PostData(
-            video_id=event.video_id,
-            platform=event.platform,
-            account_id=event.account_id,
-            url=event.url,
-            error=error,
-        )
+    return PostData(
+        video_id=event.video_id,
+        platform=event.platform,
+        account_id=event.account_id,
+        url=event.url,
+        error=error,
     )
-    return EventObject(id=event.id, type=event.type, created_at=int(event.occurred_at.timestamp()), data=data)
 
 
 def derive_webhook_secret(master: str, owner: str) -> str:

@@ -1,4 +1,4 @@
-"""`mediaposter` on the command line: accounts, API keys, the catalog of models, and what webhooks are signed with.
+"""`mediaposter` on the command line: accounts, API keys, the catalog of models, series, and what signs webhooks.
 
 Each group of commands is a module of its own, loaded only when it is asked for: `models` needs no AWS.
 """
@@ -21,6 +21,7 @@ _GROUPS = {
     "accounts": "show what is connected at Blotato",
     "keys": "make, list and revoke API keys",
     "models": "show which models there are, and check a catalog of your own",
+    "schedule": "let series of videos be made by a timetable, a row of a sheet each time",
     "webhooks": "show what webhooks are signed with",
 }
 _EXTRAS = frozenset({"boto3", "botocore", "rich"})

@@ -6,9 +6,11 @@ import argparse
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 STACK = "mediaposter"
+
+Value = TypeVar("Value")
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -28,10 +30,10 @@ def add_stack_arguments(parser: argparse.ArgumentParser, *, default: str | None 
     )
 
 
-def checked(check: Callable[[str], str]) -> Callable[[str], str]:
+def checked(check: Callable[[str], Value]) -> Callable[[str], Value]:
     """Let argparse say the sentence of a check that refuses."""
 
-    def read(text: str) -> str:
+    def read(text: str) -> Value:
         try:
             return check(text)
         except ValueError as error:

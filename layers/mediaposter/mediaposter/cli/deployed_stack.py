@@ -22,13 +22,18 @@ from botocore.exceptions import (
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mediaposter.ai.catalog import Catalog, built_in_catalog, built_in_catalog_text, parse_catalog
+from mediaposter.cli.scheduler import Places, Scheduler
 from mediaposter.config import Settings
 from mediaposter.errors import ConfigurationError
 from mediaposter.library.keys import KeyRing
 from mediaposter.library.media import MediaLibrary
+from mediaposter.library.series import SeriesBook, Sheet, SheetFormat
+from mediaposter.library.sheets import SheetStore
 from mediaposter.library.table import LibraryTable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
     from mypy_boto3_ssm import SSMClient
 
@@ -46,16 +51,35 @@ class _Outputs(BaseModel):
     table: str = Field(alias="LibraryTable")
     bucket: str = Field(alias="VideoBucket")
     secrets_path: str = Field(alias="SecretsPath")
+    # A stack that is older than series has none of these, and does everything else.
+    schedule_group: str = Field(default="", alias="ScheduleGroup")
+    schedule_role_arn: str = Field(default="", alias="ScheduleRoleArn")
+    intake_queue_arn: str = Field(default="", alias="IntakeQueueArn")
+    dead_letter_queue_arn: str = Field(default="", alias="DeadLetterQueueArn")
 
 
 class _Parameters(BaseModel):
-    """What the stack was told of its models and of Blotato: Parameters of template.yaml."""
+    """What the stack was told of its models, of Blotato and of its owners: Parameters of template.yaml."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     model_aliases: str = Field(default="", alias="ModelAliases")
     catalog_key: str = Field(default="", alias="CatalogKey")
     blotato_base_url: str = Field(default=Settings().blotato_base_url, alias="BlotatoBaseUrl")
+    inbox_owner: str = Field(default=Settings().inbox_owner, alias="InboxOwner")
+
+
+class SheetKeeper(Protocol):
+    """Keeps the sheets of series."""
+
+    def put(self, name: str, content: bytes, sheet_format: SheetFormat, *, now: datetime) -> str:
+        """Keep a sheet, and give its key."""
+
+    def read(self, sheet: Sheet) -> bytes:
+        """Read a sheet. Raises ConfigurationError."""
+
+    def remove_all(self, name: str) -> None:
+        """Remove the sheets of a series."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +91,21 @@ class DeployedStack:
         base_url: what a client takes as its base URL.
         api_id: the id of its API.
         keys: its API keys.
+        series: its series.
+        sheets: their sheets.
+        scheduler: their entries at EventBridge Scheduler.
         read_file: reads a small file of its bucket, by its key.
         read_secret: reads a secret of it, by its name below the stack's path; raises ConfigurationError for none.
-        settings: what its functions are told of models, and where Blotato is.
+        settings: what its functions are told of models and of owners, and where Blotato is.
     """
 
     name: str
     base_url: str
     api_id: str
     keys: KeyRing
+    series: SeriesBook
+    sheets: SheetKeeper
+    scheduler: Scheduler
     read_file: Callable[[str], str]
     read_secret: Callable[[str], str]
     settings: Settings
@@ -132,16 +162,25 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
         parameters = _Parameters.model_validate(
             {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])}
         )
+        table = LibraryTable(session.client("dynamodb", endpoint_url=endpoint_url, config=_AWS), outputs.table)
+        s3_client = session.client("s3", endpoint_url=endpoint_url, config=_AWS)
         return DeployedStack(
             name=name,
             base_url=_find_base_url(outputs, formation.meta.endpoint_url),
             api_id=outputs.api_id,
-            keys=KeyRing(
-                LibraryTable(session.client("dynamodb", endpoint_url=endpoint_url, config=_AWS), outputs.table)
+            keys=KeyRing(table),
+            series=SeriesBook(table),
+            sheets=SheetStore(s3_client, outputs.bucket),
+            scheduler=Scheduler(
+                session.client("scheduler", endpoint_url=endpoint_url, config=_AWS),
+                Places(
+                    group=outputs.schedule_group,
+                    role_arn=outputs.schedule_role_arn,
+                    queue_arn=outputs.intake_queue_arn,
+                    dead_letter_arn=outputs.dead_letter_queue_arn,
+                ),
             ),
-            read_file=MediaLibrary(
-                session.client("s3", endpoint_url=endpoint_url, config=_AWS), outputs.bucket
-            ).read_text,
+            read_file=MediaLibrary(s3_client, outputs.bucket).read_text,
             read_secret=partial(
                 _read_secret, session.client("ssm", endpoint_url=endpoint_url, config=_AWS), outputs.secrets_path
             ),
@@ -150,6 +189,7 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
                     "MODEL_ALIASES": parameters.model_aliases,
                     "CATALOG_KEY": parameters.catalog_key,
                     "BLOTATO_BASE_URL": parameters.blotato_base_url,
+                    "INBOX_OWNER": parameters.inbox_owner,
                 }
             ),
         )

@@ -201,7 +201,7 @@ class MediaLibrary:
             "put_object",
             Params={
                 "Bucket": self._bucket,
-                "Key": _upload_key(owner, upload_id),
+                "Key": upload_key(owner, upload_id),
                 "ContentType": content_type,
                 "ContentLength": size_bytes,
             },
@@ -216,7 +216,7 @@ class MediaLibrary:
     def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
         """Keep a picture that came with a request."""
         self._s3.put_object(
-            Bucket=self._bucket, Key=_upload_key(owner, upload_id), Body=content, ContentType=content_type
+            Bucket=self._bucket, Key=upload_key(owner, upload_id), Body=content, ContentType=content_type
         )
 
     def read_upload(self, owner: str, upload_id: str) -> bytes:
@@ -225,7 +225,7 @@ class MediaLibrary:
         Raises:
             NotFound: there is none of at most 20 MiB.
         """
-        key = _upload_key(owner, upload_id)
+        key = upload_key(owner, upload_id)
         with self._named_errors(key):
             response = self._s3.get_object(Bucket=self._bucket, Key=key)
         with closing(response["Body"]) as body:
@@ -419,7 +419,8 @@ def _spritesheet_key(video_id: str) -> str:
     return f"{_video_prefix(video_id)}spritesheet.jpg"
 
 
-def _upload_key(owner: str, upload_id: str) -> str:
+def upload_key(owner: str, upload_id: str) -> str:
+    """Give where an upload lies."""
     return f"uploads/{owner}/{upload_id}"
 
 

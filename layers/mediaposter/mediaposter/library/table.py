@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -260,6 +261,18 @@ class LibraryTable:
         )
         items = [_decode(item) for item in page["Items"]]
         return [Key(str(item["pk"]), str(item["sk"])) for item in items]
+
+    def count_values(self, index: str, *, hash_name: str, value: str, attribute: str) -> Counter[str]:
+        """Count a group of an index by an attribute that is kept there."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self.name,
+            IndexName=index,
+            KeyConditionExpression="#hash = :value",
+            ProjectionExpression="#attribute",
+            ExpressionAttributeNames={"#hash": hash_name, "#attribute": attribute},
+            ExpressionAttributeValues=_encode({":value": value}),
+        )
+        return Counter(str(_decode(item)[attribute]) for page in pages for item in page["Items"])
 
     def create(self, records: Sequence[Record]) -> None:
         """Put new records, all or none.

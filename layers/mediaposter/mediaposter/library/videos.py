@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,11 +23,14 @@ from pydantic import (
 )
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.errors import Conflict, ErrorCode, NotFound
+from mediaposter.errors import Conflict, ErrorCode, NotFound, SlotsTaken
+from mediaposter.library.batches import count_recorded, count_settled
 from mediaposter.library.budget import STACK_OWNER, count_usage, settle
+from mediaposter.library.due import give_due_attributes
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import Post
-from mediaposter.library.table import Change, Create, Delete, Key, LibraryTable, PageQuery, Record, Replace
+from mediaposter.library.slots import Held, count_change, read_turn
+from mediaposter.library.table import Change, Create, Delete, Key, LibraryTable, PageQuery, Put, Record, Replace
 
 VIDEO_ID_MAX_CHARACTERS = 128
 STARTS_INDEX = "AwaitingStart"
@@ -65,6 +69,8 @@ EARLIER_STAGES: Mapping[Stage, tuple[Stage, ...]] = {
 }
 # Once the MP4 is kept the video is completed: nothing after that can fail it.
 STAGES_THAT_CAN_FAIL = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING)
+# While it is at one of these, a video holds a slot of its provider, or waits for one.
+STAGES_AT_A_PROVIDER = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING)
 STAGES_OF_A_KEPT_VIDEO = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
 
 
@@ -161,8 +167,12 @@ class Video(Record):
     that they wait for nobody. `resubmit` is the owner's word to send a lost
     submission again, at the risk of paying twice. `lease_expires_at` bounds the provider call that a `submitting`
     record announces; `deadline_at` ends the generation, and is set by the first step of the execution. `posting_run`
-    counts the executions that post it again. `is_told` says that the bus was told how the video ended. Money is in
-    micro-dollars.
+    counts the executions that post it again. `is_told` says that the bus was told how the video ended. `slot` is the
+    provider of whom it holds a slot, and until `slot_until` nobody asks whether it still does; `place` is where it
+    waits for one. `launch` counts the executions that carried it before this one: one that has to wait for another
+    provider's slot ends. `is_accepted` says that its caller was told that it is recorded, though no execution is.
+    `request_id` is the id of the event that asked for it, and `correlation_id` what is to be told with the answer.
+    Money is in micro-dollars.
     """
 
     id: str
@@ -202,6 +212,13 @@ class Video(Record):
     is_told: bool = False
     publishing_since: AwareDatetime | None = None
     posting_run: int = 0
+    slot: str | None = None
+    slot_until: AwareDatetime | None = None
+    place: str | None = None
+    launch: int = 0
+    is_accepted: bool = False
+    request_id: str | None = None
+    correlation_id: str | None = None
 
     @property
     def key(self) -> Key:
@@ -221,7 +238,15 @@ class Video(Record):
     @property
     def is_left_over(self) -> bool:
         """Tell whether nothing has taken it up, and nobody was told that nothing will: the sweep reads that."""
-        return self.stage is Stage.QUEUED and self.deadline_at is None and not self.is_told
+        is_taken_up = self.stage is not Stage.QUEUED or self.deadline_at is not None
+        return not is_taken_up and self.place is None and not self.is_told
+
+    @property
+    def held(self) -> Held | None:
+        """Tell what it holds of a provider."""
+        if self.slot is not None:
+            return Held(self.slot, has_slot=True)
+        return Held(self.provider, has_slot=False) if self.place is not None else None
 
     def index_attributes(self) -> Mapping[str, str]:
         """Give what its owner's lists are asked by, and list it for the sweep while it may be left over."""
@@ -234,7 +259,9 @@ class Video(Record):
             attributes["owner_batch"] = join_index_key(self.owner, self.batch_id)
         if self.is_left_over:
             attributes["awaiting_start"] = "yes"
-        return attributes
+        if self.place is not None:
+            attributes["waiting_for"] = self.provider
+        return {**attributes, **give_due_attributes(self.slot_until)}
 
 
 class JobClaim(Record):
@@ -331,6 +358,8 @@ class VideoLibrary:
             Conflict: `changes` numbers the conditions that do not hold.
         """
         records: list[Change] = [Create(video), *map(Create, posts)]
+        if video.batch_id is not None:
+            records.append(count_recorded(video.batch_id))
         try:
             self._table.commit([*records, *conditions])
         except Conflict as conflict:
@@ -347,13 +376,50 @@ class VideoLibrary:
             raise NotFound("There is no video of such an id.")  # nor may it be a key: DynamoDB has a limit
         return Video.model_validate(self._table.get(video_key(video_id)))
 
-    def advance(self, video: Video, stage: Stage, *, now: datetime, **changes: Any) -> Video:
-        """Move a video to its next stage.
+    def advance(
+        self,
+        video: Video,
+        stage: Stage,
+        *,
+        now: datetime,
+        at_most: Mapping[str, int] = MappingProxyType({}),
+        **changes: Any,
+    ) -> Video:
+        """Move a video to its next stage; `at_most` is what the provider's numbers may become if it takes a slot.
 
         Raises:
+            SlotsTaken: there is none.
             Conflict: the record changed since it was read, or cannot make this transition.
         """
-        return self._replace(video, EARLIER_STAGES[stage], now, stage=stage, **changes)
+        return self._replace(video, EARLIER_STAGES[stage], now, at_most=at_most, stage=stage, **changes)
+
+    def take_turn(self, video: Video, place: str, *, now: datetime, at_most: Mapping[str, int]) -> Video:
+        """Give a video that waits at a place a slot of its provider, as long as its numbers stay at most so great.
+
+        Raises:
+            SlotsTaken: there is none.
+            Conflict: the record changed since it was read.
+        """
+        turn = Put(read_turn(video.provider, place))
+        return self._replace(
+            video, (Stage.QUEUED,), now, together=[turn], at_most=at_most, slot=video.provider, place=None
+        )
+
+    def park(self, video: Video, place: str, *, now: datetime) -> Video:
+        """Let a queued video wait for a slot, without an execution: the next one is another.
+
+        Raises:
+            Conflict: the record changed since it was read.
+        """
+        return self._replace(
+            video,
+            (Stage.QUEUED,),
+            now,
+            place=place,
+            launch=video.launch + 1,
+            is_accepted=True,
+            deadline_at=None,
+        )
 
     def advance_with(
         self, video: Video, stage: Stage, *, now: datetime, together: Sequence[Change], **changes: Any
@@ -425,6 +491,12 @@ class VideoLibrary:
         videos = [Video.model_validate(item) for item in self._table.get_many(page.keys)]
         return VideoPage(videos=videos, has_more=page.has_more)
 
+    def count_batch(self, owner: str, batch_id: str) -> Counter[str]:
+        """Count the videos of a batch by their status."""
+        return self._table.count_values(
+            BATCH_INDEX, hash_name="owner_batch", value=join_index_key(owner, batch_id), attribute="status"
+        )
+
     def settle(self, video: Video, spent_micros: int, *, now: datetime) -> Video:
         """Book what a video cost, and take its promise back; once, however often it is asked for.
 
@@ -454,9 +526,9 @@ class VideoLibrary:
         Raises:
             Conflict: the record changed since it was read.
         """
-        books = []
+        books: list[Change] = [*count_change(video.held, None, {})]
         if video.reservation is not None and video.reservation.settled_micros is None:
-            books = _book(video, video.reservation, spent_micros)
+            books += _book(video, video.reservation, spent_micros)
         self._table.commit([Delete(video.key, video.version), *books])
 
     def list_never_started(self, *, older_than: timedelta, now: datetime) -> list[str]:
@@ -477,17 +549,34 @@ class VideoLibrary:
         now: datetime,
         *,
         together: Sequence[Change] = (),
+        at_most: Mapping[str, int] = MappingProxyType({}),
         **changes: Any,
     ) -> Video:
         if video.failure is not None or video.stage not in earlier:
             raise Conflict(f"The video {video.id} is {video.status} at {video.stage} and stays so.")
-        changed = video.model_copy(update={**changes, "version": video.version + 1, "updated_at": now})
+        changed = _let_go(video.model_copy(update={**changes, "version": video.version + 1, "updated_at": now}))
+        counts = count_change(video.held, changed.held, at_most)
         allowed = {
             "stage": earlier,
             "status": [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS, VideoStatus.COMPLETED],
         }
-        self._table.commit([Replace(changed, video.version, allowed), *together])
+        written = [Replace(changed, video.version, allowed), *together]
+        try:
+            self._table.commit([*written, *counts])
+        except Conflict as conflict:
+            if conflict.changes and min(conflict.changes) >= len(written):
+                raise SlotsTaken(f"{changed.provider} has no slot for {video.id}.") from conflict
+            raise
         return changed
+
+
+def _let_go(video: Video) -> Video:
+    """Let a video hold nothing that it does not need any more: the provider is done with it, or is another one."""
+    if video.failure is not None or video.stage not in STAGES_AT_A_PROVIDER:
+        return video.model_copy(update={"slot": None, "slot_until": None, "place": None})
+    if video.slot not in (None, video.provider):
+        return video.model_copy(update={"slot": None, "slot_until": None})
+    return video
 
 
 def _book(video: Video, reservation: Reservation, spent_micros: int) -> list[Change]:
@@ -495,7 +584,9 @@ def _book(video: Video, reservation: Reservation, spent_micros: int) -> list[Cha
     promises = [
         settle(owner, reservation.on, reserved_micros=reservation.micros, spent_micros=spent_micros) for owner in owners
     ]
-    return [*promises, count_usage(video.owner, reservation.on, video.resolved_model, spent_micros=spent_micros)]
+    of_batch = [] if video.batch_id is None else [count_settled(video.batch_id, spent_micros=spent_micros)]
+    usage = count_usage(video.owner, reservation.on, video.resolved_model, spent_micros=spent_micros)
+    return [*promises, usage, *of_batch]
 
 
 def _to_text(moment: datetime) -> str:

@@ -34,8 +34,8 @@ TRIES_MAX = 5
 class Stopper(Protocol):
     """Whatever carries videos through their steps."""
 
-    def stop(self, video_id: str) -> None:
-        """End the execution of a video, if it runs."""
+    def stop(self, video_id: str, launch: int = 0) -> None:
+        """End an execution that carries a video, if it runs."""
 
 
 class MediaRemover(Protocol):
@@ -87,7 +87,7 @@ class DeleteVideo:
             video = self._end(video)
             # Also where an earlier deletion died after it had failed the video: neither does harm twice.
             if video.failure is not None and video.failure.code is ErrorCode.CANCELLED:
-                self._workflow.stop(video_id)
+                self._workflow.stop(video_id, video.launch)
                 self._cancel(video)
         try:
             self._remove(video)
@@ -125,7 +125,7 @@ class DeleteVideo:
             # New posts come with a new version of their video, so none comes after those of the one that is deleted.
             self._cancel_posts(video)
             if video.stage is Stage.AWAITING_APPROVAL:
-                self._workflow.stop(video.id)
+                self._workflow.stop(video.id, video.launch)
             self._media.delete_video(video.id)
             try:
                 self._library.delete(video, count_spent_micros(video))

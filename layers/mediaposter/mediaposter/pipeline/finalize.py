@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from mediaposter.errors import (
     ConfigurationError,
@@ -114,7 +114,7 @@ class StoreVideo:
     def _keep(self, video: Video, stored: StoredVideo, *, has_posts: bool) -> None:
         """Write down that the video is kept, and what comes next: a person's decision, its posts, or nothing."""
         now = self._clock()
-        kept = {"stored": stored, "completed_at": now}
+        kept: dict[str, Any] = {"stored": stored, "completed_at": now}
         if not has_posts:
             self._library.advance(video, Stage.DONE, now=now, **kept)
         elif video.approval_hours is None:
@@ -160,6 +160,8 @@ class CloseVideo:
             video = self._library.get(closing.video_id)
         except NotFound:
             return StepResult(outcome=Outcome.CLOSED)  # deleted, and settled by that
+        if _is_carried_on(video, closing):
+            return StepResult(outcome=Outcome.CLOSED)
         now = self._clock()
         if video.failure is None and video.stage not in STAGES_OF_A_KEPT_VIDEO:
             failure = _explain_break(video, closing.fault)
@@ -188,6 +190,13 @@ class CloseVideo:
             self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
             self._library.note_told(video)
         return StepResult(outcome=Outcome.CLOSED)
+
+
+def _is_carried_on(video: Video, closing: CloseInput) -> bool:
+    """Tell whether another execution than the one that ends carries the video, or will when it has a slot."""
+    if video.failure is not None:
+        return False
+    return video.place is not None or (closing.launch is not None and closing.launch != video.launch)
 
 
 def _judge_refusal(error: VideoModelError | MediaError | ConfigurationError) -> ErrorCode:

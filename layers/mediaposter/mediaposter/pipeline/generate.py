@@ -19,14 +19,17 @@ from mediaposter.errors import (
     ErrorCode,
     InvalidRequest,
     MediaPosterError,
+    SlotsTaken,
     SubmissionUnknown,
     UnsupportedOperation,
     VideoModelError,
 )
 from mediaposter.library.render_times import RenderTimesLibrary
+from mediaposter.library.slots import Slots
 from mediaposter.library.videos import Attempt, DerivationKind, Stage, Video, VideoFailure, VideoLibrary
 from mediaposter.pipeline.pacing import choose_wait_seconds
 from mediaposter.pipeline.steps import CheckInput, Outcome, StepInput, StepResult, wait
+from mediaposter.pipeline.webhooks import Listening
 
 Clock = Callable[[], datetime]
 # Give the model that renders a video; raises ConfigurationError when its key or address is missing.
@@ -52,6 +55,8 @@ CODES_OF_THE_PROVIDER = frozenset(
         ErrorCode.RATE_LIMITED,
     }
 )
+# The deadline ends a generation, and then nothing should hold its slot: who does all the same is looked for.
+SLOT_GRACE = timedelta(minutes=10)
 # A job the provider has just accepted may not be readable yet.
 NEW_JOB_GRACE = timedelta(seconds=60)
 
@@ -66,10 +71,14 @@ class StartGeneration:
         models: Models,
         pictures: Pictures,
         render_times: RenderTimesLibrary,
+        slots: Slots,
+        listening: Listening,
         clock: Clock,
         lease_seconds: int,
         timeout_seconds: int,
     ) -> None:
+        self._slots = slots
+        self._listening = listening
         self._library = library
         self._models = models
         self._pictures = pictures
@@ -88,6 +97,8 @@ class StartGeneration:
         now = self._clock()
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
+        if step.launch != video.launch:
+            return StepResult(outcome=Outcome.PARKED)
         if video.stage is Stage.SUBMITTING:
             return self._look(video, step.attempt)
         if video.stage is not Stage.QUEUED:
@@ -100,6 +111,8 @@ class StartGeneration:
         except ConfigurationError as error:
             video = video.model_copy(update={"attempts": attempts, "deadline_at": deadline_at})
             return self._take_refusal(video, VideoModelError(ErrorCode.AUTHENTICATION, str(error)), step.attempt)
+        # Before the call is announced: of what fails after that nobody could tell that the call was not made.
+        webhook_url = self._listening.find_address(video, model)
         try:
             video = self._library.advance(
                 video,
@@ -108,14 +121,21 @@ class StartGeneration:
                 attempts=attempts,
                 lease_expires_at=now + self._lease,
                 deadline_at=deadline_at,
+                # It has one, unless this provider takes over from another.
+                slot=video.provider,
+                slot_until=deadline_at + SLOT_GRACE,
+                at_most=self._slots.bound(video.provider, may_overtake=False),
             )
+        except SlotsTaken:
+            self._library.park(video, self._slots.choose_place(video), now=now)
+            return StepResult(outcome=Outcome.PARKED)
         except Conflict:
             return wait(LOOK_SECONDS)
-        return self._submit(video, model, step.attempt)
+        return self._submit(video, model, step.attempt, webhook_url=webhook_url)
 
-    def _submit(self, video: Video, model: VideoModelInterface, tries: int) -> StepResult:
+    def _submit(self, video: Video, model: VideoModelInterface, tries: int, *, webhook_url: str | None) -> StepResult:
         try:
-            job = self._call(video, model)
+            job = self._call(video, model, webhook_url)
         except SubmissionUnknown as error:
             return self._take_unknown(video, model, error.message, tries)
         except VideoModelError as error:
@@ -125,18 +145,18 @@ class StartGeneration:
             return self._take_refusal(video, VideoModelError(ErrorCode.INVALID_REQUEST, str(error)), tries)
         return self._keep_job(video, model, job)
 
-    def _call(self, video: Video, model: VideoModelInterface) -> VideoGenerationJob:
+    def _call(self, video: Video, model: VideoModelInterface, webhook_url: str | None) -> VideoGenerationJob:
         """Make the one call that costs money."""
         source = video.derivation
         if source is None:
-            return model.create_video(self._describe(video))
+            return model.create_video(self._describe(video, webhook_url=webhook_url))
         if source.kind is DerivationKind.REMIX:
             return model.remix_video(source.provider_job_id, video.prompt)
         if source.kind is DerivationKind.EDIT:
             return model.edit_video(source.provider_job_id, video.prompt)
         return model.extend_video(source.provider_job_id, video.prompt, source.extend_seconds or video.seconds)
 
-    def _describe(self, video: Video) -> VideoGenerationRequest:
+    def _describe(self, video: Video, *, webhook_url: str | None = None) -> VideoGenerationRequest:
         width, height = parse_size(video.size)
         return VideoGenerationRequest(
             prompt=video.prompt,
@@ -147,6 +167,7 @@ class StartGeneration:
             provider_options=video.provider_options,
             # The same for every submission of one attempt: a provider that knows what a repetition is makes one video.
             idempotency_key=f"{video.id}-{len(video.attempts)}",
+            webhook_url=webhook_url,
         )
 
     def _take_unknown(self, video: Video, model: VideoModelInterface, message: str, tries: int) -> StepResult:
@@ -184,11 +205,12 @@ class StartGeneration:
         """Submit again under the same key: the provider knows it, and answers for the first submission."""
         now = self._clock()
         attempts = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message).attempts
+        webhook_url = self._listening.find_address(video, model)
         try:
             video = self._library.note(video, now=now, attempts=attempts, lease_expires_at=now + self._lease)
         except Conflict:
             return wait(LOOK_SECONDS)
-        return self._submit(video, model, tries)
+        return self._submit(video, model, tries, webhook_url=webhook_url)
 
     def _find_job(self, video: Video, model: VideoModelInterface) -> VideoGenerationJob | None:
         """Find the oldest job in the provider's list that the submission may have started and no video has."""
@@ -273,7 +295,8 @@ class StartGeneration:
         times = self._render_times.get(video.resolved_model, expected_seconds=video.expected_render_seconds)
         elapsed_seconds = (now - rendering_since).total_seconds()
         wait_seconds = choose_wait_seconds(times, elapsed_seconds=elapsed_seconds, hint_seconds=job.retry_after_seconds)
-        return StepResult(outcome=Outcome.STARTED, wait_seconds=wait(wait_seconds).wait_seconds)
+        started = StepResult(outcome=Outcome.STARTED, wait_seconds=wait(wait_seconds).wait_seconds)
+        return self._listening.listen(started, video, model, job.job_id, now=now)
 
     def _wait_for_lease(self, video: Video) -> StepResult:
         now = self._clock()
@@ -287,11 +310,18 @@ class CheckGeneration:
     """Ask how a generation stands."""
 
     def __init__(
-        self, *, library: VideoLibrary, models: Models, render_times: RenderTimesLibrary, clock: Clock
+        self,
+        *,
+        library: VideoLibrary,
+        models: Models,
+        render_times: RenderTimesLibrary,
+        listening: Listening,
+        clock: Clock,
     ) -> None:
         self._library = library
         self._models = models
         self._render_times = render_times
+        self._listening = listening
         self._clock = clock
 
     def __call__(self, step: CheckInput) -> StepResult:
@@ -306,14 +336,17 @@ class CheckGeneration:
             return StepResult(outcome=Outcome.COMPLETED)
         now = self._clock()
         last_poll = step.attempt >= POLLS_MAX or (video.deadline_at is not None and now >= video.deadline_at)
+        if video.provider_job_id is None:
+            _raise_incomplete(video)
         try:
-            if video.provider_job_id is None:
-                _raise_incomplete(video)
-            job = self._models(video).get_status(video.provider_job_id)
+            model = self._models(video)
         except ConfigurationError as error:
             return self._take_fault(video, VideoModelError(ErrorCode.AUTHENTICATION, str(error)), last_poll=last_poll)
+        hinted_at = self._listening.take_hint(video, model, video.provider_job_id, now=now)
+        try:
+            job = model.get_status(video.provider_job_id)
         except VideoModelError as error:
-            return self._take_fault(video, error, last_poll=last_poll)
+            return self._listen(self._take_fault(video, error, last_poll=last_poll), video, model)
 
         if job.status is VideoStatus.COMPLETED:
             attempt = video.attempts[-1].model_copy(update={"cost_micros": job.cost_micros})
@@ -321,7 +354,7 @@ class CheckGeneration:
             self._library.advance(
                 video, Stage.STORING, now=now, progress=100, attempts=attempts, cost_micros=add_costs(attempts)
             )
-            self._learn(video, step, now)
+            self._learn(video, step, now, hinted_at)
             return StepResult(outcome=Outcome.COMPLETED)
         if job.status is VideoStatus.FAILED:
             code = job.error_code or ErrorCode.PROVIDER_ERROR
@@ -340,7 +373,8 @@ class CheckGeneration:
         progress = job.progress if job.progress is not None and job.progress > video.progress else None
         if progress is not None:
             video = self._library.note(video, now=now, progress=progress)
-        return self._wait(video, now, progress=progress, hint_seconds=job.retry_after_seconds)
+        result = self._wait(video, now, progress=progress, hint_seconds=job.retry_after_seconds)
+        return self._listen(result, video, model)
 
     def _take_fault(self, video: Video, error: VideoModelError, *, last_poll: bool) -> StepResult:
         now = self._clock()
@@ -363,13 +397,24 @@ class CheckGeneration:
             )
         )
 
-    def _learn(self, video: Video, step: CheckInput, now: datetime) -> None:
-        """Remember how long the render took: it ended some time after the question before this one."""
+    def _listen(self, result: StepResult, video: Video, model: VideoModelInterface) -> StepResult:
+        if result.outcome is not Outcome.WAIT or video.provider_job_id is None:
+            return result
+        return self._listening.listen(result, video, model, video.provider_job_id, now=self._clock())
+
+    def _learn(self, video: Video, step: CheckInput, now: datetime, hinted_at: datetime | None) -> None:
+        """Remember how long the render took.
+
+        It ended when its provider said so, or else some time after the question before this one.
+        """
         done_seconds = _count_seconds(video, now)
+        running_seconds = max(done_seconds - step.waited_seconds, 0.0) if step.attempt > 1 else 0.0
+        if hinted_at is not None:
+            running_seconds = max(_count_seconds(video, hinted_at), 0.0)
         self._render_times.learn(
             video.resolved_model,
             expected_seconds=video.expected_render_seconds,
-            running_seconds=max(done_seconds - step.waited_seconds, 0.0) if step.attempt > 1 else 0.0,
+            running_seconds=running_seconds,
             done_seconds=done_seconds,
         )
 

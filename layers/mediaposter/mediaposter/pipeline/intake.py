@@ -23,6 +23,7 @@ from mediaposter.api.intake import (
     FileKind,
     FileName,
     InboxAnswer,
+    SeriesTurn,
     VideoRequested,
     find_taken,
     read_correlation_id,
@@ -36,9 +37,11 @@ from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.api.sent_as import SentAs
 from mediaposter.api.video_object import VideoObject, present_video
 from mediaposter.errors import IdempotencyKeyReused, InvalidRequest, NotFound
-from mediaposter.events import SOURCE, AnyAnswer, VideoQueued, VideoRejected
+from mediaposter.events import SOURCE, AnyAnswer, VideoRejected
+from mediaposter.library.batches import BatchSource
 from mediaposter.library.inbox import DroppedFile
 from mediaposter.library.keys import Scope
+from mediaposter.pipeline.open_batch import OpenBatch
 from mediaposter.pipeline.submit import SubmitVideo
 
 # Whoever may write into the bucket or onto the bus may do what such requests ask for.
@@ -69,6 +72,7 @@ class IntakeOutcome(StrEnum):
     REPEATED = "repeated"  # it was answered before
     WAITING = "waiting"  # for the other one of request and picture
     IGNORED = "ignored"  # it is nothing to take
+    EXHAUSTED = "exhausted"  # the sheet of the series has no row left
 
 
 class IntakeResult(BaseModel):
@@ -78,6 +82,7 @@ class IntakeResult(BaseModel):
 
     outcome: IntakeOutcome
     video_id: str | None = None
+    batch_id: str | None = None
     code: str | None = None
 
 
@@ -88,6 +93,8 @@ class TakeRequest:
         self,
         *,
         submit: SubmitVideo,
+        open_batch: OpenBatch,
+        take_turn: Callable[[SeriesTurn], IntakeResult],
         files: FileStore,
         send_event: Callable[[AnyAnswer], object],
         inbox_owner: str,
@@ -95,6 +102,8 @@ class TakeRequest:
         clock: Callable[[], datetime],
     ) -> None:
         self._submit = submit
+        self._open_batch = open_batch
+        self._take_turn = take_turn
         self._files = files
         self._send_event = send_event
         self._inbox_caller = Caller(owner=inbox_owner, scopes=_SCOPES)
@@ -110,6 +119,8 @@ class TakeRequest:
         """
         if isinstance(notice, FileDropped):
             return self._take_file(notice)
+        if isinstance(notice, SeriesTurn):
+            return self._take_turn(notice)
         return self._take_event(notice)
 
     def _take_file(self, notice: FileDropped) -> IntakeResult:
@@ -119,6 +130,8 @@ class TakeRequest:
             return IntakeResult(outcome=IntakeOutcome.IGNORED)
         if name.kind is FileKind.OTHER:
             return self._refuse_file(name, AnsweredFile(key=dropped.key, version_id=None), _refuse_kind())
+        if name.kind is FileKind.BATCH:
+            return self._take_batch(name, dropped.key, dropped.version_id)
         # A picture starts the newest request of its name.
         version_id = dropped.version_id if name.kind is FileKind.REQUEST else None
         try:
@@ -131,6 +144,26 @@ class TakeRequest:
         if taken_id:
             return IntakeResult(outcome=IntakeOutcome.REPEATED, video_id=taken_id)
         return self._take_request(name, file)
+
+    def _take_batch(self, name: FileName, key: str, version_id: str | None) -> IntakeResult:
+        """Take a file of requests; what became of its rows is answered when all of them were looked at."""
+        try:
+            file = self._files.read(key, max_bytes=0, version_id=version_id)  # only to tell its version
+        except NotFound:
+            return IntakeResult(outcome=IntakeOutcome.IGNORED)  # it was removed
+        answer = self._files.read_answer(name.answer_key)
+        taken_id = find_taken(answer, file.version_id) if answer else None
+        if taken_id:
+            return IntakeResult(outcome=IntakeOutcome.REPEATED, batch_id=taken_id)
+        source = BatchSource(
+            key=key,
+            version_id=file.version_id,
+            format="csv" if key.endswith(".csv") else "jsonl",
+            answer_stem=name.answer_stem,
+        )
+        sent_as = SentAs(idempotency_key=f"inbox:{key}:{file.version_id}")
+        batch = self._open_batch.take_file(source, caller=self._inbox_caller, sent_as=sent_as)
+        return IntakeResult(outcome=IntakeOutcome.TAKEN, batch_id=batch.id)
 
     def _take_request(self, name: FileName, file: DroppedFile) -> IntakeResult:
         answered = AnsweredFile(key=file.key, version_id=file.version_id)
@@ -201,7 +234,11 @@ class TakeRequest:
             submission = self._submit(
                 read_requested(requested.detail),
                 caller=self._events_caller,
-                sent_as=SentAs(idempotency_key=f"event:{requested.id}"),
+                sent_as=SentAs(
+                    idempotency_key=f"event:{requested.id}",
+                    request_id=requested.id,
+                    correlation_id=correlation_id,
+                ),
             )
         except REFUSALS as refusal:
             error = present_refusal(refusal).error
@@ -217,23 +254,15 @@ class TakeRequest:
                 )
             )
             return IntakeResult(outcome=IntakeOutcome.REFUSED, code=error.code)
-        video = submission.video
-        self._send_event(
-            VideoQueued(
-                request_id=requested.id,
-                correlation_id=correlation_id,
-                owner=video.owner,
-                occurred_at=video.created_at,
-                video_id=video.id,
-            )
-        )
-        return IntakeResult(outcome=IntakeOutcome.TAKEN, video_id=video.id)
+        # That it is queued is told of every video, by whoever reads the table's stream.
+        return IntakeResult(outcome=IntakeOutcome.TAKEN, video_id=submission.video.id)
 
 
 def _refuse_kind() -> ErrorDetail:
     pictures = ", ".join(f".{extension}" for extension in PICTURE_EXTENSIONS)
     refusal = InvalidRequest(
-        f"A request is a file whose name ends in .json, and its picture one that ends in {pictures}, in small letters.",
+        f"A request is a file whose name ends in .json, and its picture one that ends in {pictures}; many requests are "
+        "one that ends in .jsonl or .csv. All in small letters.",
         code="unsupported_file",
     )
     return present_refusal(refusal).error

@@ -95,7 +95,7 @@ class DeliverEvent:
 
     def _deliver(self, event: AnyEvent) -> int:
         if event.webhook_url is None:
-            raise MediaPosterError(f"{event.type} of {event.video_id} is queued, and names nobody to tell.")
+            raise MediaPosterError(f"{event.type} of {event.subject} is queued, and names nobody to tell.")
         content = present_event(event).model_dump_json(exclude_none=True).encode()
         secret = derive_webhook_secret(self._signing_key(), event.owner)
         headers = sign_webhook(event.id, content, secret=secret, now=self._clock())

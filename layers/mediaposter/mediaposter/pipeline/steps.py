@@ -11,17 +11,30 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-# Between the id of a video and the number of an execution that posts it again, in the name of the execution.
+from mediaposter.library.videos import VIDEO_ID_MAX_CHARACTERS
+from mediaposter.publishing.targets import TARGETS_MAX
+
+# A network's name, a sign and an account's id of up to 64 characters.
+POST_ID_MAX_CHARACTERS = 128
+# DynamoDB takes no longer partition key (its developer guide, "Quotas").
+_PARTITION_MAX_CHARACTERS = 2_048
+# Between the id of a video and the number of an execution that posts it again, in the name of the execution; and of one
+# that carries it after another had to end.
 POSTING_RUN = "-posts-"
+LAUNCH = "-launch-"
 
 
 class StepInput(BaseModel):
-    """Which video, and how often the machine has come here for it (from 1)."""
+    """Which video, and how often the machine has come here for it (from 1).
+
+    `launch` is which of the executions that carry the video it is, where another may have taken over.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     video_id: str = Field(min_length=1)
     attempt: int = Field(default=1, ge=1)
+    launch: int = Field(default=0, ge=0)
 
 
 class CheckInput(StepInput):
@@ -45,14 +58,15 @@ class AskInput(StepInput):
 class CloseInput(BaseModel):
     """Which video to close, and what broke if the machine could not go on.
 
-    `run` is which of its executions ends: 0 carried it, the others post it again. The service itself names the
-    execution instead. None is whichever is the last.
+    `run` is which of its executions ends: 0 carried it, the others post it again. `launch` is which of those that
+    carried it. The service itself names the execution instead. None is whichever is the last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     video_id: str = Field(min_length=1)
     run: int | None = Field(default=None, ge=0)
+    launch: int | None = Field(default=None, ge=0)
     fault: str | None = None
 
     @model_validator(mode="before")
@@ -62,8 +76,9 @@ class CloseInput(BaseModel):
         if not isinstance(fields, dict) or not isinstance(fields.get("execution"), str):
             return fields
         others = {name: value for name, value in fields.items() if name != "execution"}
-        video_id, _, run = fields["execution"].partition(POSTING_RUN)
-        return {**others, "video_id": video_id, "run": run or 0}
+        name, _, run = fields["execution"].partition(POSTING_RUN)
+        video_id, _, launch = name.partition(LAUNCH)
+        return {**others, "video_id": video_id, "run": run or 0, "launch": None if run else launch or 0}
 
 
 class Outcome(StrEnum):
@@ -71,6 +86,8 @@ class Outcome(StrEnum):
 
     WAIT = "wait"  # come back to this step after wait_seconds
     STARTED = "started"  # the generation runs
+    HINTED = "hinted"  # its provider says that it has moved
+    PARKED = "parked"  # the provider is full: another execution will start it
     NEXT_MODEL = "next_model"  # the provider refused, and another is to start
     COMPLETED = "completed"  # the provider is done
     STORED = "stored"  # the MP4 is kept
@@ -88,18 +105,31 @@ class PostReference(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    video_id: str
-    post_id: str
+    video_id: str = Field(max_length=VIDEO_ID_MAX_CHARACTERS)
+    post_id: str = Field(max_length=POST_ID_MAX_CHARACTERS)
+
+
+class Listen(BaseModel):
+    """Where to wait for a provider's word about a job: the partition of the item, and until when it is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pk: str = Field(max_length=_PARTITION_MAX_CHARACTERS)
+    ttl: int
 
 
 class StepResult(BaseModel):
-    """The answer of a step."""
+    """The answer of a step. What it says to `listen` for may end the wait.
+
+    Every field has a greatest length: an execution ends when its data becomes too large (checks/state_size.py).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     outcome: Outcome
     wait_seconds: int = Field(default=0, ge=0)
-    posts: tuple[PostReference, ...] = ()
+    listen: Listen | None = None
+    posts: tuple[PostReference, ...] = Field(default=(), max_length=TARGETS_MAX)
 
 
 def wait(seconds: float) -> StepResult:

@@ -38,6 +38,7 @@ from mediaposter.library.budget import STACK_OWNER, BudgetBook, Limit, count_cal
 from mediaposter.library.idempotency import KnownRequest, KnownRequests, name_request
 from mediaposter.library.keys import Scope
 from mediaposter.library.posts import Post, PostLedger
+from mediaposter.library.slots import Slots, count_change
 from mediaposter.library.table import Change, Create, Put
 from mediaposter.library.videos import (
     Candidate,
@@ -59,11 +60,14 @@ Clock = Callable[[], datetime]
 class Workflow(Protocol):
     """Whatever carries a video through its steps."""
 
-    def start(self, video_id: str) -> None:
-        """Start the execution of a video; repeating it changes nothing. Raises NotStarted."""
+    def start(self, video_id: str, launch: int = 0) -> None:
+        """Start an execution that carries a video; repeating it changes nothing. Raises NotStarted."""
 
-    def exists(self, video_id: str) -> bool:
-        """Tell whether a video ever had an execution."""
+    def exists(self, video_id: str, launch: int = 0) -> bool:
+        """Tell whether a video ever had such an execution."""
+
+    def runs(self, video_id: str, launch: int) -> bool:
+        """Tell whether such an execution carries a video now."""
 
 
 class Submission(NamedTuple):
@@ -98,6 +102,7 @@ class SubmitVideo:
         default_fallbacks: Sequence[str],
         stack_daily_budget_micros: int | None,
         preflight: Callable[[Sequence[PublishTarget]], list[str]],
+        slots: Slots,
         workflow: Workflow,
         count_metric: Callable[[str], None],
         clock: Clock,
@@ -113,6 +118,7 @@ class SubmitVideo:
         self._default_fallbacks = default_fallbacks
         self._stack_daily_budget_micros = stack_daily_budget_micros
         self._preflight = preflight
+        self._slots = slots
         self._workflow = workflow
         self._clock = clock
         self._new_id = new_id
@@ -214,6 +220,8 @@ class SubmitVideo:
     def _take(self, order: _Order, caller: Caller, sent_as: SentAs) -> Submission:
         """Record a video with its posts, its money and its request's name, all or nothing; then start it.
 
+        It is started if its provider has a slot for it. Else it waits, and is started in its turn.
+
         Raises:
             Forbidden: there are posts, and the caller may not publish.
             InvalidRequest: a post would not fit, or its account is not connected.
@@ -248,18 +256,33 @@ class SubmitVideo:
                 "fallbacks": plan.fallbacks,
                 "warnings": (*video.warnings, *plan.warnings, *warnings),
                 "reservation": self._plan_reservation([video, *plan.fallbacks], video.created_at),
+                "request_id": sent_as.request_id,
+                "correlation_id": sent_as.correlation_id,
             }
         )
         if order.picture is not None:
             video = video.model_copy(update={"input_image": self._keep_picture(order.picture, caller)})
         conditions = self._list_conditions(video, name, caller, sent_as)
+        started = video.model_copy(update={"slot": video.provider})
+        slot = count_change(None, started.held, self._slots.bound(video.provider, may_overtake=False))
+        conditions += [_Condition(change, lambda: self._queue(video, posts, conditions[:-1])) for change in slot]
+        return self._record(started, posts, conditions) or Submission(self._start(started, posts, name), posts)
+
+    def _queue(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission:
+        """Record a video that waits for a slot of its provider; its execution is started when it has one."""
+        waiting = video.model_copy(update={"place": self._slots.choose_place(video), "is_accepted": True})
+        counts = [_Condition(change, _never) for change in count_change(None, waiting.held, {})]
+        return self._record(waiting, posts, [*conditions, *counts]) or Submission(waiting, posts)
+
+    def _record(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission | None:
+        """Keep a record if it can be, else give what takes its place."""
         try:
             self._library.create(video, posts, conditions=[condition.change for condition in conditions])
         except Conflict as conflict:
             if not conflict.changes:
                 raise
             return conditions[conflict.changes[0]].take_refusal()
-        return Submission(self._start(video, posts, name), posts)
+        return None
 
     def _check_accounts(self, targets: Sequence[PublishTarget]) -> list[str]:
         """Refuse accounts that are not connected, and give warnings; who posts nothing asks nobody."""
@@ -318,7 +341,11 @@ class SubmitVideo:
                 f"This request became the video {known.video_id}, which was deleted since. Nothing was recorded; for "
                 "a new video send a new request, under a new Idempotency-Key if it has one."
             ) from error
-        return Submission(video, self._ledger.list(known.video_id))
+        posts = self._ledger.list(known.video_id)
+        if video.is_left_over and video.failure is None:
+            # Whoever recorded it is starting it just now, or died: to start it twice starts it once.
+            video = self._start(video, posts, known)
+        return Submission(video, posts)
 
     def _refuse_budget(self, limit: Limit, reservation: Reservation) -> NoReturn:
         day = self._budget.get(limit.owner, reservation.on)

@@ -23,7 +23,8 @@ class SweepVideos:
     """Fail what a crash left between the record and its execution, and close what could not be started.
 
     It is not started late: its caller had an error and was told that sending again is safe, so a late
-    start would render, pay for and post the same thing twice.
+    start would render, pay for and post the same thing twice. Only one whose caller was told that it is recorded, and
+    that waited for a slot, is started.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class SweepVideos:
         self._clock = clock
 
     def __call__(self) -> int:
-        """Close the videos that never had an execution, and count them; one that cannot be closed holds up no other.
+        """Look after the videos that never had an execution, and count them; one that cannot be holds up no other.
 
         One whose close breaks off is closed again by the next sweep, until its end was told.
 
@@ -62,11 +63,19 @@ class SweepVideos:
         return swept
 
     def _sweep(self, video_id: str) -> bool:
-        """Close a video that is left over, and tell whether it was."""
-        # What the index lists may be over by now.
-        if self._workflow.exists(video_id) or not self._library.get(video_id).is_left_over:
+        """Close a video that is left over, or start it if its caller was told that it will be; tell whether it was."""
+        if self._workflow.runs(video_id, self._library.get(video_id).launch):
             return False
-        self._close(CloseInput(video_id=video_id, fault="a crash before its execution was started"))
+        video = self._library.get(video_id)
+        # What the index lists may be over by now.
+        if not video.is_left_over:
+            return False
+        if self._workflow.exists(video_id, video.launch):
+            self._close(CloseInput(video_id=video_id, fault="its execution ended before it took the video up"))
+        elif video.is_accepted:
+            self._workflow.start(video_id, video.launch)
+        else:
+            self._close(CloseInput(video_id=video_id, fault="a crash before its execution was started"))
         return True
 
 
@@ -82,8 +91,12 @@ class SweepDue:
         check_post: Callable[[PostStepInput], object],
         start_posts: Callable[[str], None],
         expire_approval: Callable[[str], None],
+        look_after_batch: Callable[[str], None],
+        reclaim_slot: Callable[[str], None],
         clock: Clock,
     ) -> None:
+        self._reclaim_slot = reclaim_slot
+        self._look_after_batch = look_after_batch
         self._due = due
         self._ledger = ledger
         self._create_post = create_post
@@ -118,7 +131,13 @@ class SweepDue:
                 yield key, error
 
     def _look_after(self, key: Key) -> None:
+        if key.sk == "BATCH":
+            self._look_after_batch(key.pk.removeprefix("BATCH#"))
+            return
         video_id = key.pk.removeprefix("VIDEO#")
+        if key.sk == "VIDEO":
+            self._reclaim_slot(video_id)
+            return
         if not key.sk.startswith("POST#"):
             self._expire_approval(video_id)
             return

@@ -1,0 +1,19 @@
+"""The table's stream: the slots of a provider changed, and videos wait for one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mediaposter import bootstrap
+from mediaposter.api.table_stream import list_providers
+from mediaposter.observability import logger
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Start as many of those who wait as have a slot."""
+    del context
+    providers = list_providers(event)
+    logger.info("dispatch", extra={"providers": providers, "dispatched": bootstrap.dispatch_to(providers)})

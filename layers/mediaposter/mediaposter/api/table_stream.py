@@ -1,0 +1,49 @@
+"""What the table's stream tells of: the keys of what was written (DynamoDB developer guide, "Change data capture").
+
+The content is left where it is: it holds prompts, and may be older than the record.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class _Text(_Part):
+    text: str = Field(alias="S")
+
+
+class _Keys(_Part):
+    pk: _Text
+
+
+class _Change(_Part):
+    keys: _Keys = Field(alias="Keys")
+
+
+class _StreamRecord(_Part):
+    dynamodb: _Change
+
+
+class _StreamEvent(_Part):
+    records: tuple[_StreamRecord, ...] = Field(alias="Records")
+
+
+def list_providers(event: dict[str, Any]) -> list[str]:
+    """List the providers whose slots changed, each once."""
+    return sorted(set(_list_names(event, "SLOTS#")))
+
+
+def list_video_ids(event: dict[str, Any]) -> list[str]:
+    """List the ids of the videos that were written, in the stream's order."""
+    return _list_names(event, "VIDEO#")
+
+
+def _list_names(event: dict[str, Any], prefix: str) -> list[str]:
+    records = _StreamEvent.model_validate(event).records
+    return [record.dynamodb.keys.pk.text.removeprefix(prefix) for record in records]

@@ -1,0 +1,129 @@
+"""The entries that series have at EventBridge Scheduler, which tells the stack's queue of each turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict, Field
+
+from mediaposter.api.intake import write_turn
+from mediaposter.errors import ConfigurationError
+from mediaposter.library.series import Series, SeriesState
+
+_MISSING = "ResourceNotFoundException"
+_THERE_ALREADY = "ConflictException"
+# As long and as often as the rules in template.yaml: with the queue's half day not longer than a row's name is kept.
+_EVENT_MAX_AGE_SECONDS = 43_200
+_ATTEMPTS_MAX = 185
+
+
+class SchedulerClient(Protocol):
+    """What is used of boto3's client, whose types are in no extra of this project."""
+
+    def create_schedule(self, **arguments: object) -> object:
+        """Make an entry."""
+
+    def update_schedule(self, **arguments: object) -> object:
+        """Replace an entry."""
+
+    def delete_schedule(self, *, Name: str, GroupName: str) -> object:  # noqa: N803 (boto3's own names)
+        """Remove an entry."""
+
+    def list_schedules(self, **arguments: object) -> object:
+        """List a page of entries."""
+
+
+class Places(NamedTuple):
+    """What of a stack an entry names: outputs of template.yaml, all of them empty in one that is older than series."""
+
+    group: str
+    role_arn: str
+    queue_arn: str
+    dead_letter_arn: str
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(alias="Name")
+    state: str = Field(alias="State")
+
+
+class _Entries(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    entries: list[_Entry] = Field(alias="Schedules")
+    next_token: str | None = Field(default=None, alias="NextToken")
+
+
+class Scheduler:
+    """The entries of one stack, named as their series are."""
+
+    def __init__(self, client: SchedulerClient, places: Places) -> None:
+        self._client = client
+        self._places = places
+
+    def require(self) -> None:
+        """Refuse a stack that has no place for entries.
+
+        Raises:
+            ConfigurationError: its template is older than series are.
+        """
+        if not all(self._places):
+            raise ConfigurationError("The stack was deployed before there were series. Deploy it again: sam deploy.")
+
+    def put(self, series: Series) -> None:
+        """Make the entry of a series, or make it as the series is now."""
+        entry = self._describe(series)
+        try:
+            self._client.create_schedule(**entry)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != _THERE_ALREADY:
+                raise
+            self._client.update_schedule(**entry)
+
+    def remove(self, name: str) -> bool:
+        """Remove the entry of a series; tell whether there was one."""
+        try:
+            self._client.delete_schedule(Name=name, GroupName=self._places.group)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != _MISSING:
+                raise
+            return False
+        return True
+
+    def list_enabled(self) -> dict[str, bool]:
+        """Tell of each entry whether it is enabled, by its name."""
+        return {entry.name: entry.state == "ENABLED" for entry in self._list()}
+
+    def _list(self) -> Iterator[_Entry]:
+        more: dict[str, str] = {}
+        while True:
+            page = _Entries.model_validate(self._client.list_schedules(GroupName=self._places.group, **more))
+            yield from page.entries
+            if page.next_token is None:
+                return
+            more = {"NextToken": page.next_token}
+
+    def _describe(self, series: Series) -> dict[str, object]:
+        return {
+            "Name": series.name,
+            "GroupName": self._places.group,
+            "Description": f"Turns of the series {series.name}; made by mediaposter schedule.",
+            "ScheduleExpression": series.expression,
+            "ScheduleExpressionTimezone": series.timezone,
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "State": "ENABLED" if series.state is SeriesState.ACTIVE else "DISABLED",
+            "Target": {
+                "Arn": self._places.queue_arn,
+                "RoleArn": self._places.role_arn,
+                "Input": write_turn(series.name),
+                "RetryPolicy": {
+                    "MaximumEventAgeInSeconds": _EVENT_MAX_AGE_SECONDS,
+                    "MaximumRetryAttempts": _ATTEMPTS_MAX,
+                },
+                "DeadLetterConfig": {"Arn": self._places.dead_letter_arn},
+            },
+        }

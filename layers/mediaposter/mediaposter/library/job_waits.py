@@ -1,0 +1,131 @@
+"""Where a provider's webhook and the machine's wait for the same job meet: one item, whichever comes first.
+
+The machine writes there what wakes it, unless a webhook has come already (statemachine/video.asl.json, the states that
+listen); a webhook writes there that it came, and takes what wakes the machine from the same write. Every write raises
+the version, so of two at the same moment one is made again and sees the other: no webhook falls between two waits.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from pydantic import AwareDatetime, Field
+
+from mediaposter.errors import Busy, Conflict, NotFound
+from mediaposter.library.table import Create, Key, LibraryTable, Record, Replace
+
+# How often webhooks may cut a job's wait short. A provider sends one or two; and however many came, they must not use
+# up the questions that the machine may ask (pipeline.generate.POLLS_MAX).
+HINTS_MAX = 4
+# A generation and its wait for a place are over by then.
+KEPT_FOR = timedelta(days=2)
+# A create that is returning just now has written its job down long before.
+UNKNOWN_KEPT_FOR = timedelta(minutes=10)
+_WRITES_MAX = 8
+
+
+class JobWait(Record):
+    """The wait for a job. `seen` are the digests of the webhooks that were taken.
+
+    `task_token` is what the machine waits with. Who has it can carry the execution on, so it is in no reply, event or
+    log, and no error shows it.
+    """
+
+    pk: str
+    hinted_at: AwareDatetime | None = None
+    task_token: str | None = Field(default=None, repr=False)
+    seen: tuple[str, ...] = ()
+    ttl: int
+
+    @property
+    def key(self) -> Key:
+        """Give the primary key."""
+        return Key(self.pk, "WAIT")
+
+
+class Hint(NamedTuple):
+    """What became of a webhook: whether it was new, and what wakes the machine, if it waits for it."""
+
+    is_new: bool
+    task_token: str | None
+
+
+class JobWaits:
+    """The waits for jobs."""
+
+    def __init__(self, table: LibraryTable) -> None:
+        self._table = table
+
+    def hint(self, pk: str, digest: str, *, now: datetime, kept_for: timedelta = KEPT_FOR) -> Hint:
+        """Write down that a webhook came for a job.
+
+        Args:
+            pk: `name_job` of the job.
+            digest: of the webhook's body; the same one again is no news.
+            now: the time.
+            kept_for: how long to know of it at the least.
+
+        Raises:
+            Busy: others wrote the item all the time; nothing was changed.
+        """
+        ttl = _count_seconds(now + kept_for)
+        for _ in range(_WRITES_MAX):
+            wait = self._find(pk)
+            if wait is None:
+                hinted = JobWait(pk=pk, hinted_at=now, seen=(digest,), ttl=ttl)
+            elif digest in wait.seen or len(wait.seen) >= HINTS_MAX:
+                # Whoever took it the first time may have died before he woke the machine.
+                return Hint(is_new=False, task_token=wait.task_token if wait.hinted_at else None)
+            else:
+                changes = {"hinted_at": now, "seen": (*wait.seen, digest), "ttl": max(wait.ttl, ttl)}
+                hinted = _go_on(wait, **changes)
+            if self._write(hinted, wait):
+                return Hint(is_new=True, task_token=hinted.task_token)
+        raise Busy(f"{pk} WAIT is being written by others; nothing was changed.")
+
+    def take_hint(self, pk: str, *, now: datetime) -> datetime | None:
+        """Tell when the webhook came that nobody has acted on, and begin to wait for another.
+
+        Raises:
+            Busy: others wrote the item all the time; nothing was changed.
+        """
+        for _ in range(_WRITES_MAX):
+            wait = self._find(pk)
+            if wait is None or (wait.hinted_at is None and wait.task_token is None):
+                return None
+            if self._write(_go_on(wait, hinted_at=None, task_token=None, ttl=tell_ttl(now)), wait):
+                return wait.hinted_at
+        raise Busy(f"{pk} WAIT is being written by others; nothing was changed.")
+
+    def _find(self, pk: str) -> JobWait | None:
+        try:
+            return JobWait.model_validate(self._table.get(Key(pk, "WAIT")))
+        except NotFound:
+            return None
+
+    def _write(self, changed: JobWait, before: JobWait | None) -> bool:
+        change = Create(changed) if before is None else Replace(changed, before.version)
+        try:
+            self._table.commit([change])
+        except Conflict:
+            return False
+        return True
+
+
+def name_job(provider: str, job: str) -> str:
+    """Give the partition of a provider's job: that of its claim (library.videos)."""
+    return f"JOB#{provider}#{job}"
+
+
+def tell_ttl(now: datetime) -> int:
+    """Tell until when a wait is known, in seconds since 1970."""
+    return _count_seconds(now + KEPT_FOR)
+
+
+def _go_on(wait: JobWait, **changes: object) -> JobWait:
+    return wait.model_copy(update={**changes, "version": wait.version + 1})
+
+
+def _count_seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

@@ -1,0 +1,110 @@
+"""Cancel a video and keep its record: what is not made yet is not made, and what is kept is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from mediaposter.errors import (
+    ConfigurationError,
+    Conflict,
+    ErrorCode,
+    NotFound,
+    UnsupportedOperation,
+    VideoModelError,
+)
+from mediaposter.library.posts import PostLedger, PostState
+from mediaposter.library.videos import STAGES_THAT_CAN_FAIL, Stage, Video, VideoFailure, VideoLibrary
+from mediaposter.pipeline.delete import TRIES_MAX, Stopper
+from mediaposter.pipeline.generate import Models
+from mediaposter.pipeline.steps import CloseInput
+
+Clock = Callable[[], datetime]
+
+
+class CancelVideo:
+    """End a video that is not kept yet."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoLibrary,
+        ledger: PostLedger,
+        models: Models,
+        workflow: Stopper,
+        close: Callable[[CloseInput], object],
+        report_fault: Callable[[str], None],
+        clock: Clock,
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._models = models
+        self._workflow = workflow
+        self._close = close
+        self._report_fault = report_fault
+        self._clock = clock
+
+    def __call__(self, video_id: str, *, also_running: bool, reason: str) -> None:
+        """Cancel a video, if nobody renders it yet or what is rendered is to be stopped, too.
+
+        It is failed before it is stopped, so that a step that runs on finds out and does nothing more. To do so again
+        goes on where an earlier time broke off.
+
+        Raises:
+            Conflict: its record is written all the time; nothing was changed, or it is failed and not closed yet.
+        """
+        video = self._end(video_id, also_running=also_running, reason=reason)
+        if video is None:
+            return
+        self._workflow.stop(video.id, video.launch)
+        self._stop_render(video)
+        for _ in range(TRIES_MAX):
+            try:
+                self._cancel_posts(video_id, reason)
+                self._close(CloseInput(video_id=video_id))
+            except Conflict:
+                continue  # the end of the execution that was stopped closes it, too
+            return
+        raise Conflict(f"{video_id} is cancelled, and being written all the time; cancel it again.")
+
+    def _end(self, video_id: str, *, also_running: bool, reason: str) -> Video | None:
+        """Fail a video; None if it is not to be cancelled, or is already and was told."""
+        for _ in range(TRIES_MAX):
+            try:
+                video = self._library.get(video_id)
+            except NotFound:
+                return None  # deleted
+            if video.failure is not None:
+                is_unfinished = video.failure.code is ErrorCode.CANCELLED and not video.is_told
+                return video if is_unfinished else None
+            if video.stage not in STAGES_THAT_CAN_FAIL or not (also_running or video.stage is Stage.QUEUED):
+                return None
+            try:
+                return self._library.fail(
+                    video, VideoFailure(code=ErrorCode.CANCELLED, message=reason), now=self._clock()
+                )
+            except Conflict:
+                continue
+        raise Conflict(f"{video_id} is being written all the time; cancel it again.")
+
+    def _cancel_posts(self, video_id: str, reason: str) -> None:
+        for post in self._ledger.list(video_id):
+            if post.state is PostState.PENDING:
+                self._ledger.advance(
+                    post,
+                    PostState.CANCELLED,
+                    now=self._clock(),
+                    error_code=ErrorCode.CANCELLED,
+                    error_message=reason,
+                )
+
+    def _stop_render(self, video: Video) -> None:
+        """Stop the render where the provider can; that it cannot must not keep the video from being cancelled."""
+        if video.provider_job_id is None:
+            return
+        try:
+            self._models(video).cancel_video(video.provider_job_id)
+        except UnsupportedOperation:
+            return
+        except (ConfigurationError, VideoModelError) as error:
+            self._report_fault(f"{video.provider} did not cancel job {video.provider_job_id} of {video.id}: {error}")

@@ -1,0 +1,286 @@
+"""Take a batch: record it with its file, start its execution; answer how it stands; cancel it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple, Protocol
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.api.batches import (
+    BatchListQuery,
+    BatchView,
+    CancelBatchRequest,
+    CreateBatchRequest,
+    tell_status,
+    write_input,
+)
+from mediaposter.api.caller import Caller
+from mediaposter.api.sent_as import SentAs
+from mediaposter.errors import (
+    AlreadyDecided,
+    Busy,
+    Conflict,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotFound,
+    NotStarted,
+)
+from mediaposter.library.batch_files import FileVersion, input_key, results_key
+from mediaposter.library.batches import (
+    STAGES_TO_CANCEL,
+    Batch,
+    BatchCaller,
+    BatchLibrary,
+    BatchPage,
+    BatchSource,
+    BatchStage,
+    BatchStep,
+    CancelScope,
+)
+from mediaposter.library.idempotency import KnownRequest, KnownRequests, name_request
+from mediaposter.library.table import Create
+from mediaposter.library.videos import VideoLibrary
+from mediaposter.pipeline.read import Presigner
+
+Clock = Callable[[], datetime]
+
+# How often the sweep comes by.
+LOOK_AGAIN_AFTER = timedelta(minutes=1)
+_TRIES_MAX = 5
+_FORMATS: dict[str, Literal["csv", "jsonl"]] = {"text/csv": "csv", "application/jsonl": "jsonl"}
+
+
+class BatchWorkflow(Protocol):
+    """Whatever carries a batch through its steps."""
+
+    def start(self, batch_id: str, step: BatchStep, run: int) -> None:
+        """Start an execution for a batch; repeating it changes nothing. Raises NotStarted."""
+
+    def exists(self, batch_id: str, step: BatchStep, run: int) -> bool:
+        """Tell whether there ever was such an execution."""
+
+    def runs(self, batch_id: str, step: BatchStep, run: int) -> bool:
+        """Tell whether such an execution runs."""
+
+
+class InputStore(Protocol):
+    """Where the files of batches are."""
+
+    def put(self, key: str, content: bytes) -> FileVersion:
+        """Put a file, in place of an earlier one."""
+
+    def find_upload(self, owner: str, upload_id: str) -> FileVersion:
+        """Find a file that was put to the URL of POST /uploads. Raises NotFound."""
+
+
+class _Order(NamedTuple):
+    """A new batch, and the name of its request where it has one."""
+
+    batch_id: str
+    name: KnownRequest | None
+    now: datetime
+
+
+class OpenBatch:
+    """Record a batch and start its execution."""
+
+    def __init__(
+        self,
+        *,
+        batches: BatchLibrary,
+        files: InputStore,
+        requests: KnownRequests,
+        workflow: BatchWorkflow,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._batches = batches
+        self._files = files
+        self._requests = requests
+        self._workflow = workflow
+        self._clock = clock
+        self._new_id = new_id
+
+    def __call__(self, request: CreateBatchRequest, *, caller: Caller, sent_as: SentAs) -> Batch:
+        """Take a request for a batch, once for each Idempotency-Key.
+
+        Raises:
+            InvalidRequest: there is no such file; nothing was recorded.
+            IdempotencyKeyReused: the caller's key names another request.
+            Busy: others hold the same records; sending again is safe.
+        """
+        order = self._name(request.fingerprint(), caller, sent_as)
+        known = self._find_known(order)
+        if known is not None:
+            return known
+        if request.rows is not None:
+            put = self._files.put(input_key(order.batch_id), write_input(request.rows))
+            source = BatchSource(key=put.key, version_id=put.version_id, format="jsonl")
+        else:
+            source = self._find_source(str(request.file), caller)
+        return self._record(order, source, caller)
+
+    def take_file(self, source: BatchSource, *, caller: Caller, sent_as: SentAs) -> Batch:
+        """Take a file that lies in the bucket; one version of it is one batch.
+
+        Raises:
+            Busy: others hold the same records; it may be told of again.
+        """
+        order = self._name(f"{source.key} {source.version_id}", caller, sent_as)
+        return self._find_known(order) or self._record(order, source, caller)
+
+    def _name(self, fingerprint: str, caller: Caller, sent_as: SentAs) -> _Order:
+        now, batch_id = self._clock(), self._new_id()
+        if sent_as.idempotency_key is None:
+            return _Order(batch_id, None, now)
+        return _Order(
+            batch_id, name_request(caller.owner, sent_as.idempotency_key, fingerprint, batch_id, now=now), now
+        )
+
+    def _find_known(self, order: _Order) -> Batch | None:
+        known = None if order.name is None else self._requests.find(order.name, now=order.now)
+        if order.name is None or known is None:
+            return None
+        if known.fingerprint != order.name.fingerprint:
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key was used for another request in the last 24 hours. Nothing was recorded; use a "
+                "new key for a new batch."
+            )
+        return self._batches.get(known.video_id)
+
+    def _find_source(self, upload_id: str, caller: Caller) -> BatchSource:
+        try:
+            found = self._files.find_upload(caller.owner, upload_id)
+        except NotFound as error:
+            raise InvalidRequest(
+                f"There is no upload {upload_id}: put the file to the URL that POST /uploads gave first.",
+                param="file",
+                code="invalid_value",
+            ) from error
+        file_format = _FORMATS.get(found.content_type)
+        if file_format is None:
+            raise InvalidRequest(
+                f"The upload {upload_id} is {found.content_type}, and a batch is made from {' or '.join(_FORMATS)}.",
+                param="file",
+                code="invalid_value",
+            )
+        return BatchSource(key=found.key, version_id=found.version_id, format=file_format)
+
+    def _record(self, order: _Order, source: BatchSource, caller: Caller) -> Batch:
+        batch = Batch(
+            id=order.batch_id,
+            caller=BatchCaller.model_validate(caller.model_dump(exclude={"rate_per_minute"})),
+            source=source,
+            created_at=order.now,
+            updated_at=order.now,
+            due_at=order.now + LOOK_AGAIN_AFTER,
+        )
+        conditions = [] if order.name is None else [Create(order.name, now=int(order.now.timestamp()))]
+        try:
+            self._batches.create(batch, conditions=conditions)
+        except Conflict as conflict:
+            known = self._find_known(order)
+            if known is None:
+                raise Busy("The request of this Idempotency-Key is just being forgotten; send it again.") from conflict
+            return known
+        with suppress(NotStarted):  # the sweep starts it
+            self._workflow.start(batch.id, batch.step, batch.run)
+        return batch
+
+
+class ReadBatches:
+    """The questions a caller may ask about batches."""
+
+    def __init__(self, *, batches: BatchLibrary, library: VideoLibrary, media: Presigner) -> None:
+        self._batches = batches
+        self._library = library
+        self._media = media
+
+    def retrieve(self, batch_id: str, *, caller: Caller) -> BatchView:
+        """Read a batch, and count its videos.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's; the two look alike from outside.
+        """
+        return self._count(_get(self._batches, batch_id, caller))
+
+    def list_batches(self, query: BatchListQuery, *, caller: Caller) -> tuple[list[BatchView], bool]:
+        """List a page of the caller's batches, and tell whether there are more."""
+        page: BatchPage = self._batches.list_page(caller.owner, limit=query.limit, after=query.after)
+        return [self._count(batch) for batch in page.batches], page.has_more
+
+    def locate(self, batch_id: str, file_format: str, *, caller: Caller) -> str:
+        """Give a short-lived URL of the results.
+
+        Raises:
+            NotFound: there is no such batch of this caller.
+            InvalidRequest: it has no results, or none yet.
+        """
+        batch = _get(self._batches, batch_id, caller)
+        if not batch.has_results:
+            raise InvalidRequest(f"The batch is {tell_status(batch)}: it has no results.", code="batch_not_ready")
+        return self._media.presign_download(results_key(batch_id, file_format), filename=f"{batch_id}.{file_format}")
+
+    def _count(self, batch: Batch) -> BatchView:
+        totals = self._batches.count(batch.id)
+        if batch.stage is BatchStage.DONE:
+            return BatchView(batch, totals, completed=batch.completed, failed=batch.failed)
+        statuses = self._library.count_batch(batch.caller.owner, batch.id)
+        return BatchView(
+            batch,
+            totals,
+            queued=statuses[VideoStatus.QUEUED],
+            in_progress=statuses[VideoStatus.IN_PROGRESS],
+            completed=statuses[VideoStatus.COMPLETED],
+            failed=statuses[VideoStatus.FAILED],
+        )
+
+
+class CancelBatch:
+    """Let no more of a batch be started, and end what is not to be made."""
+
+    def __init__(self, *, batches: BatchLibrary, workflow: BatchWorkflow, clock: Clock) -> None:
+        self._batches = batches
+        self._workflow = workflow
+        self._clock = clock
+
+    def __call__(self, batch_id: str, request: CancelBatchRequest, *, caller: Caller) -> None:
+        """Cancel a batch; to do so again goes on with what broke off.
+
+        Raises:
+            NotFound: there is no such batch of this caller.
+            AlreadyDecided: it is over.
+            Conflict: its record is written all the time; nothing was changed.
+        """
+        for _ in range(_TRIES_MAX):
+            batch = _get(self._batches, batch_id, caller)
+            if tell_status(batch) == "cancelled":
+                return
+            if batch.stage not in STAGES_TO_CANCEL:
+                raise AlreadyDecided(f"The batch is {tell_status(batch)}: nothing of it is left to be cancelled.")
+            is_all = request.running or batch.cancel is CancelScope.RUNNING
+            # Before, the execution that takes the rows does it when all of them were looked at.
+            is_taken = batch.stage is BatchStage.RUNNING
+            try:
+                batch = self._batches.note(
+                    batch,
+                    now=self._clock(),
+                    cancel=CancelScope.RUNNING if is_all else CancelScope.WAITING,
+                    cancel_run=batch.cancel_run + is_taken,
+                )
+            except Conflict:
+                continue
+            if is_taken:
+                with suppress(NotStarted):  # the sweep starts it
+                    self._workflow.start(batch.id, BatchStep.CANCEL, batch.cancel_run)
+            return
+        raise Conflict(f"{batch_id} is being written all the time; cancel it again.")
+
+
+def _get(batches: BatchLibrary, batch_id: str, caller: Caller) -> Batch:
+    batch = batches.get(batch_id)
+    if not caller.may_see(batch.caller.owner):
+        raise NotFound(f"There is no batch {batch_id}.", what="batch")
+    return batch

@@ -1,0 +1,323 @@
+"""The steps that turn the file of a batch into videos: read its rows, take them part by part, say what became of each.
+
+Each may be taken again, and may have died at any point before: a row is one video at most, by the name of its request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from types import MappingProxyType
+from typing import IO, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from mediaposter.api.batches import (
+    PART_ROWS_MAX,
+    OutcomeLine,
+    PartLine,
+    RowLine,
+    present_answer,
+    read_outcomes,
+    read_parts,
+    read_row_lines,
+    write_lines,
+    write_row,
+)
+from mediaposter.api.caller import Caller
+from mediaposter.api.errors import REFUSALS, present_refusal
+from mediaposter.api.pictures import UploadedPicture, UploadReference
+from mediaposter.api.requests import CreateVideoRequest
+from mediaposter.api.rows import Row, RowError, read_csv, read_jsonl
+from mediaposter.api.sent_as import SentAs
+from mediaposter.errors import Busy, Conflict, Forbidden, InvalidRequest, NotFound, NotStarted, Unfinished
+from mediaposter.library.batch_files import outcomes_key, parts_key, rows_key
+from mediaposter.library.batches import (
+    STAGES_BEFORE_VIDEOS,
+    Batch,
+    BatchFailure,
+    BatchLibrary,
+    BatchStage,
+)
+from mediaposter.library.idempotency import KnownRequests, name_request
+from mediaposter.pipeline.end_batch import EndBatch
+from mediaposter.pipeline.submit import SubmitVideo
+
+Clock = Callable[[], datetime]
+
+_READERS: Mapping[str, Callable[[Iterator[bytes]], Iterator[Row]]] = MappingProxyType(
+    {"csv": read_csv, "jsonl": read_jsonl}
+)
+_NOT_TAKEN = RowError(
+    code="not_taken",
+    message="The service was too busy to take this row, or failed. Nothing was rendered; send it again.",
+)
+_CANCELLED = RowError(code="cancelled", message="The batch was cancelled before this row was taken.")
+
+
+class BatchOutcome(StrEnum):
+    """What the machine does next."""
+
+    READ = "read"  # the rows are to be taken
+    TAKEN = "taken"  # the videos are being made
+    CANCELLED = "cancelled"  # they are to be cancelled
+    OVER = "over"  # nothing
+
+
+class BatchResult(BaseModel):
+    """The answer of a step."""
+
+    model_config = ConfigDict(frozen=True)
+
+    outcome: BatchOutcome
+
+
+class BatchFileStore(Protocol):
+    """Where the files of batches are."""
+
+    def open_version(self, key: str, version_id: str) -> AbstractContextManager[Iterator[bytes]]:
+        """Open a version of a file to be read once. Raises NotFound."""
+
+    def read(self, key: str) -> bytes:
+        """Read a file. Raises NotFound."""
+
+    def read_range(self, key: str, first_byte: int, size_bytes: int) -> bytes:
+        """Read some of a file. Raises NotFound."""
+
+    def put(self, key: str, content: bytes, *, content_type: str = ...) -> object:
+        """Put a file, in place of an earlier one."""
+
+    def write(self, *keys: str) -> AbstractContextManager[IO[bytes]]:
+        """Write a file under some keys, when the block ends well."""
+
+
+class PictureKeeper(Protocol):
+    """Where the pictures of requests are kept until their videos are made."""
+
+    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
+        """Keep a picture."""
+
+
+class ReadRows:
+    """Read the file of a batch: each row becomes a request, or what is wrong with it."""
+
+    def __init__(
+        self,
+        *,
+        batches: BatchLibrary,
+        files: BatchFileStore,
+        pictures: Callable[[], PictureKeeper],
+        end: EndBatch,
+        clock: Clock,
+    ) -> None:
+        self._batches = batches
+        self._files = files
+        self._pictures = pictures
+        self._end = end
+        self._clock = clock
+
+    def __call__(self, batch_id: str) -> BatchResult:
+        """Write the rows, and the parts to take them in. What is wrong with the file itself ends the batch."""
+        batch = self._batches.get(batch_id)
+        if batch.stage is BatchStage.READING:
+            try:
+                rows = self._write(batch)
+            except (InvalidRequest, NotFound) as error:
+                self._refuse(batch, _explain(error))
+                return BatchResult(outcome=BatchOutcome.OVER)
+            batch = self._batches.advance(batch_id, BatchStage.TAKING, now=self._clock(), rows=rows)
+        is_taking = batch.stage is BatchStage.TAKING
+        return BatchResult(outcome=BatchOutcome.READ if is_taking else BatchOutcome.OVER)
+
+    def _write(self, batch: Batch) -> int:
+        rows = first_byte = size_bytes = 0
+        parts: list[PartLine] = []
+
+        def end_part() -> None:
+            parts.append(
+                PartLine(batch_id=batch.id, part=len(parts), first_byte=first_byte, size_bytes=size_bytes - first_byte)
+            )
+
+        with (
+            self._files.open_version(batch.source.key, batch.source.version_id) as chunks,
+            self._files.write(rows_key(batch.id)) as file,
+        ):
+            for row in _READERS[batch.source.format](chunks):
+                rows += 1
+                size_bytes += file.write(write_row(self._keep_picture(batch, row)))
+                if rows % PART_ROWS_MAX == 0:
+                    end_part()
+                    first_byte = size_bytes
+            if size_bytes > first_byte:
+                end_part()
+        self._files.put(parts_key(batch.id), write_lines(parts))
+        return rows
+
+    def _keep_picture(self, batch: Batch, row: Row) -> Row:
+        """Keep a picture that lies in a row as an upload, which is the same each time the row is read."""
+        if row.request is None or not isinstance(row.request.input_reference, UploadedPicture):
+            return row
+        picture = row.request.input_reference
+        upload_id = f"upload_{sha256(f'{batch.id} {row.number}'.encode()).hexdigest()[:32]}"
+        self._pictures().keep_upload(batch.caller.owner, upload_id, picture.content, picture.content_type)
+        request = row.request.model_copy(update={"input_reference": UploadReference(upload_id=upload_id)})
+        return row._replace(request=request)
+
+    def _refuse(self, batch: Batch, failure: BatchFailure) -> None:
+        _lay_answer(self._files, batch, [], failure)
+        self._end(batch.id, failure=failure)
+
+
+def _explain(error: InvalidRequest | NotFound) -> BatchFailure:
+    if isinstance(error, InvalidRequest):
+        return BatchFailure(code=error.code, message=error.message, param=error.param)
+    return BatchFailure(code="file_not_found", message="The file was removed before it was read. Send it again.")
+
+
+class TakePart:
+    """Take some rows of a batch."""
+
+    def __init__(
+        self,
+        *,
+        batches: BatchLibrary,
+        files: BatchFileStore,
+        submit: SubmitVideo,
+        requests: KnownRequests,
+        clock: Clock,
+    ) -> None:
+        self._batches = batches
+        self._files = files
+        self._submit = submit
+        self._requests = requests
+        self._clock = clock
+
+    def __call__(self, part: PartLine) -> None:
+        """Take each row that can be, and write down what became of all of them.
+
+        Raises:
+            Unfinished: some could not be taken just now; to do so again takes those.
+        """
+        lines = read_row_lines(self._files.read_range(rows_key(part.batch_id), part.first_byte, part.size_bytes))
+        outcomes = [self._take(part.batch_id, line) for line in lines]
+        self._files.put(outcomes_key(part.batch_id, part.part), write_lines(outcomes))
+        left = sum(outcome.error == _NOT_TAKEN for outcome in outcomes)
+        if left:
+            raise Unfinished(f"{left} of {len(lines)} rows of part {part.part} could not be taken just now.")
+
+    def _take(self, batch_id: str, line: RowLine) -> OutcomeLine:
+        if line.request is None:
+            return _describe(line, error=line.error)
+        # Read anew for each row: it may be cancelled at any time.
+        batch = self._batches.get(batch_id)
+        if batch.cancel is not None or batch.stage is not BatchStage.TAKING:
+            video_id = find_taken(self._requests, batch, line.row, now=self._clock())
+            return _describe(line, video_id=video_id, error=None if video_id else _CANCELLED)
+        return self._submit_row(batch, line, line.request)
+
+    def _submit_row(self, batch: Batch, line: RowLine, request: CreateVideoRequest) -> OutcomeLine:
+        try:
+            submission = self._submit(
+                request,
+                caller=Caller.model_validate(batch.caller.model_dump()),
+                sent_as=SentAs(idempotency_key=_name_row(batch.id, line.row)),
+                batch_id=batch.id,
+            )
+        except REFUSALS as refusal:
+            detail = present_refusal(refusal).error
+            error = RowError(code=detail.code or detail.type, message=detail.message, param=detail.param)
+            return _describe(line, error=error)
+        except Forbidden as refusal:
+            return _describe(line, error=RowError(code=refusal.code, message=refusal.message, param="publish"))
+        except (Busy, Conflict, NotStarted):
+            return _describe(line, error=_NOT_TAKEN)
+        return _describe(line, video_id=submission.video.id)
+
+
+class CloseTaking:
+    """Say what became of the rows, when all of them were looked at."""
+
+    def __init__(
+        self,
+        *,
+        batches: BatchLibrary,
+        files: BatchFileStore,
+        requests: KnownRequests,
+        end: EndBatch,
+        clock: Clock,
+    ) -> None:
+        self._batches = batches
+        self._files = files
+        self._requests = requests
+        self._end = end
+        self._clock = clock
+
+    def __call__(self, batch_id: str) -> BatchResult:
+        """Count the rows, lay the answer beside a dropped file, and leave the videos to the sweep."""
+        batch = self._batches.get(batch_id)
+        if batch.stage is BatchStage.READING:
+            failure = BatchFailure(
+                code="internal_error",
+                message="The file could not be read for a fault of this stack. No row was taken; send it again.",
+            )
+            _lay_answer(self._files, batch, [], failure)
+            self._end(batch_id, failure=failure)
+            return BatchResult(outcome=BatchOutcome.OVER)
+        if batch.stage in STAGES_BEFORE_VIDEOS:
+            parts = read_parts(self._files.read(parts_key(batch_id)))
+            outcomes = [outcome for part in parts for outcome in self._settle(batch, part)]
+            refused = sum(outcome.video_id is None for outcome in outcomes)
+            _lay_answer(self._files, batch.model_copy(update={"refused": refused}), outcomes)
+            now = self._clock()
+            batch = self._batches.advance(batch_id, BatchStage.RUNNING, now=now, refused=refused, due_at=now)
+        if batch.stage is not BatchStage.RUNNING:
+            return BatchResult(outcome=BatchOutcome.OVER)
+        return BatchResult(outcome=BatchOutcome.CANCELLED if batch.cancel else BatchOutcome.TAKEN)
+
+    def _settle(self, batch: Batch, part: PartLine) -> list[OutcomeLine]:
+        """Give what became of the rows of a part, also where whoever took them died before he could say so."""
+        key = outcomes_key(batch.id, part.part)
+        try:
+            told = read_outcomes(self._files.read(key))
+        except NotFound:
+            lines = read_row_lines(self._files.read_range(rows_key(batch.id), part.first_byte, part.size_bytes))
+            told = [_describe(line, error=line.error or _NOT_TAKEN) for line in lines]
+        if not any(outcome.error == _NOT_TAKEN for outcome in told):
+            return told
+        settled = [self._find_out(batch, outcome) for outcome in told]
+        self._files.put(key, write_lines(settled))
+        return settled
+
+    def _find_out(self, batch: Batch, outcome: OutcomeLine) -> OutcomeLine:
+        video_id = (
+            find_taken(self._requests, batch, outcome.row, now=self._clock()) if outcome.error == _NOT_TAKEN else None
+        )
+        return outcome.model_copy(update={"video_id": video_id, "error": None}) if video_id else outcome
+
+
+def find_taken(requests: KnownRequests, batch: Batch, row: int, *, now: datetime) -> str | None:
+    """Find the video that a row became."""
+    # Only the name is asked for; its request and its video are what is found.
+    known = requests.find(name_request(batch.caller.owner, _name_row(batch.id, row), "", "", now=now), now=now)
+    return known.video_id if known else None
+
+
+def _name_row(batch_id: str, row: int) -> str:
+    return f"batch:{batch_id}:{row}"
+
+
+def _describe(line: RowLine, *, video_id: str | None = None, error: RowError | None = None) -> OutcomeLine:
+    return OutcomeLine(row=line.row, line=line.line, row_id=line.row_id, video_id=video_id, error=error)
+
+
+def _lay_answer(
+    files: BatchFileStore, batch: Batch, outcomes: list[OutcomeLine], failure: BatchFailure | None = None
+) -> None:
+    """Lay an answer beside the file of a batch, if it was dropped."""
+    stem = batch.source.answer_stem
+    if stem is not None:
+        content = present_answer(batch, outcomes, failure).model_dump_json().encode()
+        files.put(f"{stem}.result.json", content, content_type="application/json")

@@ -1,0 +1,257 @@
+"""The slots of providers: what is taken and given back with a video's own record, and who waits before whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from mediaposter.errors import Conflict, ErrorCode, SlotsTaken
+from mediaposter.library.slots import Held, SlotCount, Slots, count_change
+from mediaposter.library.table import Increase, Key, LibraryTable
+from mediaposter.library.videos import Stage, Video, VideoFailure, VideoLibrary
+from tests.builders import NOW, a_video
+from tests.fakes.table import InMemoryTable
+from tests.unit.library.test_table import make_client, read_schema
+
+LIMIT = 2
+FAILURE = VideoFailure(code=ErrorCode.TIMEOUT, message="Too late.")
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def table(request: pytest.FixtureRequest) -> Iterator[LibraryTable]:
+    if request.param == "memory":
+        yield InMemoryTable()
+        return
+    with mock_aws():
+        client = make_client()
+        client.create_table(TableName="library", **read_schema())
+        yield LibraryTable(client, "library")
+
+
+@pytest.fixture
+def slots(table: LibraryTable) -> Slots:
+    return Slots(table, lambda _: LIMIT)
+
+
+@pytest.fixture
+def library(table: LibraryTable) -> VideoLibrary:
+    return VideoLibrary(table)
+
+
+def take(library: VideoLibrary, slots: Slots, video_id: str, *, may_overtake: bool = False, **fields: Any) -> Video:
+    """Record a video with a slot."""
+    video = a_video(id=video_id, slot="sora", **fields)
+    library.create(video, [], conditions=count_change(None, video.held, slots.bound("sora", may_overtake=may_overtake)))
+    return video
+
+
+def queue(library: VideoLibrary, slots: Slots, video_id: str, **fields: Any) -> Video:
+    """Record a video that waits."""
+    video = a_video(id=video_id, **fields)
+    video = video.model_copy(update={"place": slots.choose_place(video)})
+    library.create(video, [], conditions=count_change(None, video.held, {}))
+    return video
+
+
+def take_turn(library: VideoLibrary, slots: Slots, video: Video) -> Video:
+    assert video.place is not None
+    return library.take_turn(video, video.place, now=NOW, at_most=slots.bound("sora", may_overtake=True))
+
+
+def test_a_provider_that_nobody_asked_for_has_all_its_slots(slots: Slots) -> None:
+    assert slots.count("sora") == SlotCount(in_flight=0, waiting=0)
+
+
+def test_no_more_slots_are_taken_than_there_are(library: VideoLibrary, slots: Slots) -> None:
+    take(library, slots, "video_1")
+    take(library, slots, "video_2")
+
+    with pytest.raises(Conflict) as refusal:
+        take(library, slots, "video_3")
+
+    assert refusal.value.changes == (0,)
+    assert slots.count("sora") == SlotCount(in_flight=2)
+
+
+def test_another_providers_slots_are_another_matter(library: VideoLibrary, slots: Slots) -> None:
+    take(library, slots, "video_1")
+
+    assert slots.count("runway") == SlotCount()
+
+
+def test_nobody_takes_a_free_slot_past_those_who_wait(library: VideoLibrary, slots: Slots) -> None:
+    queue(library, slots, "video_1")
+
+    with pytest.raises(Conflict):
+        take(library, slots, "video_2")
+
+    assert slots.count("sora") == SlotCount(waiting=1)
+
+
+def test_who_waits_takes_a_slot_and_leaves_the_queue(library: VideoLibrary, slots: Slots) -> None:
+    video = take_turn(library, slots, queue(library, slots, "video_1"))
+
+    assert (video.slot, video.place) == ("sora", None)
+    assert slots.count("sora") == SlotCount(in_flight=1, waiting=0)
+    assert slots.list_waiting("sora") == []
+
+
+def test_who_waits_takes_no_slot_that_there_is_not(library: VideoLibrary, slots: Slots) -> None:
+    take(library, slots, "video_1")
+    take(library, slots, "video_2")
+    waiting = queue(library, slots, "video_3")
+
+    with pytest.raises(SlotsTaken):
+        take_turn(library, slots, waiting)
+
+    assert library.get("video_3") == waiting
+    assert slots.count("sora") == SlotCount(in_flight=2, waiting=1)
+
+
+def test_one_turn_is_taken_once(library: VideoLibrary, slots: Slots) -> None:
+    waiting = queue(library, slots, "video_1")
+    take_turn(library, slots, waiting)
+
+    with pytest.raises(Conflict) as refusal:
+        take_turn(library, slots, waiting)
+
+    assert not isinstance(refusal.value, SlotsTaken)
+    assert slots.count("sora") == SlotCount(in_flight=1)
+
+
+ENDS: dict[str, Callable[[VideoLibrary, Video], object]] = {
+    "its render is done": lambda library, video: library.advance(video, Stage.STORING, now=NOW),
+    "it failed": lambda library, video: library.fail(video, FAILURE, now=NOW),
+    "it was deleted": lambda library, video: library.delete(video, 0),
+    "another provider takes over": lambda library, video: library.advance(
+        video, Stage.QUEUED, now=NOW, provider="runway"
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_slot_is_given_back_with_what_ends_its_use(
+    library: VideoLibrary, slots: Slots, end: Callable[[VideoLibrary, Video], object]
+) -> None:
+    video = take(library, slots, "video_1", stage=Stage.RENDERING, slot_until=NOW)
+
+    end(library, video)
+
+    assert slots.count("sora") == SlotCount(in_flight=0)
+    assert slots.count("runway") == SlotCount()
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_slot_is_given_back_once(
+    library: VideoLibrary, slots: Slots, end: Callable[[VideoLibrary, Video], object]
+) -> None:
+    video = take(library, slots, "video_1", stage=Stage.RENDERING)
+    end(library, video)
+
+    with pytest.raises(Conflict):
+        end(library, video)
+
+    assert slots.count("sora") == SlotCount(in_flight=0)
+
+
+@pytest.mark.parametrize("ending", ["it failed", "it was deleted"])
+def test_who_waits_no_more_leaves_the_queue(library: VideoLibrary, slots: Slots, ending: str) -> None:
+    waiting = queue(library, slots, "video_1")
+
+    ENDS[ending](library, waiting)
+
+    assert slots.count("sora") == SlotCount(waiting=0)
+    assert slots.list_waiting("sora") == []
+
+
+def test_a_slot_is_kept_while_the_video_is_at_its_provider(library: VideoLibrary, slots: Slots) -> None:
+    video = take(library, slots, "video_1")
+    for stage in (Stage.SUBMITTING, Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING):
+        video = library.advance(video, stage, now=NOW, deadline_at=NOW)
+
+    assert (video.slot, slots.count("sora")) == ("sora", SlotCount(in_flight=1))
+
+
+def test_one_that_is_parked_waits_for_another_execution(library: VideoLibrary, slots: Slots) -> None:
+    video = a_video(deadline_at=NOW, stage=Stage.QUEUED)
+    library.create(video, [])
+
+    parked = library.park(video, slots.choose_place(video), now=NOW)
+
+    assert (parked.launch, parked.deadline_at, parked.is_accepted) == (1, None, True)
+    assert slots.count("sora") == SlotCount(waiting=1)
+    assert slots.list_waiting("sora") == ["video_1"]
+
+
+def test_one_that_waits_is_not_left_over_and_is_again_once_it_has_its_slot(library: VideoLibrary, slots: Slots) -> None:
+    waiting = queue(library, slots, "video_1")
+    before = library.list_never_started(older_than=timedelta(), now=NOW + timedelta(seconds=1))
+
+    take_turn(library, slots, waiting)
+
+    assert before == []
+    assert library.list_never_started(older_than=timedelta(), now=NOW + timedelta(seconds=1)) == ["video_1"]
+
+
+def test_single_videos_go_before_those_of_batches(library: VideoLibrary, slots: Slots) -> None:
+    queue(library, slots, "row_1", batch_id="batch_1")
+    queue(library, slots, "row_2", batch_id="batch_1")
+    queue(library, slots, "single_1")
+
+    assert slots.list_waiting("sora") == ["single_1", "row_1", "row_2"]
+
+
+def test_two_batches_take_turns(library: VideoLibrary, slots: Slots) -> None:
+    for row in range(3):
+        queue(library, slots, f"a_{row}", batch_id="batch_a")
+    for row in range(2):
+        queue(library, slots, f"b_{row}", batch_id="batch_b")
+
+    assert slots.list_waiting("sora") == ["a_0", "b_0", "a_1", "b_1", "a_2"]
+
+
+def test_a_late_batch_begins_where_the_queue_has_come_to(library: VideoLibrary, slots: Slots) -> None:
+    early = [queue(library, slots, f"a_{row}", batch_id="batch_a") for row in range(5)]
+    for video in early[:3]:
+        library.fail(take_turn(library, slots, video), FAILURE, now=NOW)
+
+    for row in range(2):
+        queue(library, slots, f"b_{row}", batch_id="batch_b")
+
+    assert slots.list_waiting("sora") == ["b_0", "a_3", "b_1", "a_4"]
+
+
+def test_who_has_waited_before_does_not_go_before_others_for_that(library: VideoLibrary, slots: Slots) -> None:
+    """An owner whose first videos are through is no better off than one who comes for the first time."""
+    for number in range(3):
+        library.fail(take_turn(library, slots, queue(library, slots, f"a_{number}", owner="anna")), FAILURE, now=NOW)
+
+    queue(library, slots, "a_3", owner="anna")
+    queue(library, slots, "b_0", owner="ben")
+
+    assert slots.list_waiting("sora") == ["b_0", "a_3"]
+
+
+def test_owners_take_turns_with_their_single_videos(library: VideoLibrary, slots: Slots) -> None:
+    for number in range(3):
+        queue(library, slots, f"a_{number}", owner="anna")
+    queue(library, slots, "b_0", owner="ben")
+
+    assert slots.list_waiting("sora") == ["a_0", "b_0", "a_1", "a_2"]
+
+
+def test_a_change_of_nothing_counts_nothing() -> None:
+    assert count_change(Held("sora", has_slot=True), Held("sora", has_slot=True), {"in_flight": 0}) == []
+
+
+def test_a_change_of_providers_counts_at_both_and_is_bound_where_a_slot_is_taken() -> None:
+    changes = count_change(Held("sora", has_slot=True), Held("runway", has_slot=True), {"in_flight": 3})
+
+    assert changes == [
+        Increase(Key("SLOTS#sora", "SLOTS"), {"in_flight": -1}),
+        Increase(Key("SLOTS#runway", "SLOTS"), {"in_flight": 1}, at_most={"in_flight": 3}),
+    ]
