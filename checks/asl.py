@@ -38,6 +38,7 @@ from mediaposter.config import FALLBACK_MODELS_MAX
 from mediaposter.library.batches import BATCH_ID_MAX_CHARACTERS
 from mediaposter.library.videos import VIDEO_ID_MAX_CHARACTERS
 from mediaposter.pipeline.approval import ASKS_MAX
+from mediaposter.pipeline.end_batch import TAKING_ENDS_AFTER
 from mediaposter.pipeline.finalize import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
 from mediaposter.pipeline.generate import POLLS_MAX, STARTS_MAX
 from mediaposter.pipeline.publish import CREATE_ATTEMPTS_MAX
@@ -309,6 +310,9 @@ def _check_times(template: Template) -> Iterator[str]:
     if lease_seconds <= call_seconds:
         yield f"CallLeaseSeconds, {lease_seconds}, must be more than a call to Blotato may take, {call_seconds:.0f}"
     store_seconds = template.function_timeout_seconds("StoreFunction")
+    take_seconds = template.function_timeout_seconds("TakePartFunction")
+    if TAKING_ENDS_AFTER.total_seconds() <= take_seconds:
+        yield f"TakePartFunction: its Timeout, {take_seconds}, must be less than TAKING_ENDS_AFTER"
     if store_seconds <= STORE_BUDGET_SECONDS:
         yield f"StoreFunction: its Timeout, {store_seconds}, must be more than {STORE_BUDGET_SECONDS:.0f}"
 

@@ -39,7 +39,11 @@ def create(stack: DeployedStack, **body: JsonValue) -> Batch:
 
 
 def retrieve(stack: DeployedStack, batch_id: str) -> Batch:
-    answer = stack.api.get(f"/batches/{batch_id}")
+    """Ask for a batch, as a patient client does."""
+    path = f"/batches/{batch_id}"
+    answer = wait_for(
+        lambda: found if (found := stack.api.get(path)).status_code != 429 else None, what="an answer that is not 429"
+    )
     assert answer.status_code == 200, answer.text
     batch: Batch = answer.json()
     return batch
@@ -48,9 +52,12 @@ def retrieve(stack: DeployedStack, batch_id: str) -> Batch:
 def follow(stack: DeployedStack, batch_id: str, *, timeout_seconds: float = 120.0) -> Batch:
     """Follow a batch to its end; its minutes pass as fast as those of the machines."""
 
+    too_many = stack.aws("lambda").exceptions.TooManyRequestsException
+
     def look() -> Batch | None:
         make_due(stack, batch_id)
-        stack.sweep()
+        with suppress(too_many):  # its schedule comes again, too
+            stack.sweep()
         batch = retrieve(stack, batch_id)
         if batch["status"] in ENDED:
             return batch

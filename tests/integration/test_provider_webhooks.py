@@ -21,9 +21,9 @@ from tests.integration.stack import DeployedStack, new_prompt, wait_for
 
 RENDER_SECONDS = 3.0
 # Of the first a stack that has learned nothing asks after two minutes; of the second after five seconds.
-FAL, QUICK_FAL, GEMINI = "seedance-2.0", "kling-3.0-pro", "gemini-omni-1.2-flash"
+FAL, QUICK_FAL, GEMINI = "seedance-2.0", "seedance-2.5", "gemini-omni-1.2-flash"
 CATALOG = """
-[models."kling-3.0-pro"]
+[models."seedance-2.5"]
 expected_render_seconds = 4
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import boto3
 import pytest
@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from mediaposter.errors import NotStarted
+from mediaposter.library.batches import BatchStep
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepResult
-from mediaposter.workflow import StepFunctionsWorkflow, TaskTokens
+from mediaposter.workflow import BatchExecutions, StepFunctionsWorkflow, TaskTokens
 from tests.builders import NOW
 
 if TYPE_CHECKING:
@@ -205,3 +206,45 @@ def test_a_service_that_cannot_tell_is_a_fault_and_no_no(
 
     with pytest.raises(ClientError):
         workflow.exists("video_1")
+
+
+class TestBatches:
+    EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:VideoStateMachine:batch_1-take-1"
+    START: ClassVar = {
+        "stateMachineArn": MACHINE,
+        "name": "batch_1-take-1",
+        "input": json.dumps({"batch_id": "batch_1", "step": "take"}),
+    }
+
+    def test_an_execution_is_named_by_its_batch_and_what_it_does(self, client: SFNClient, service: Stubber) -> None:
+        service.add_response("start_execution", {"executionArn": self.EXECUTION, "startDate": NOW}, self.START)
+        service.add_client_error("start_execution", "ExecutionAlreadyExists", expected_params=self.START)
+
+        for _ in range(2):
+            BatchExecutions(client, MACHINE).start("batch_1", BatchStep.TAKE, 1)
+
+    def test_one_that_is_not_confirmed_is_not_started(self, client: SFNClient, service: Stubber) -> None:
+        service.add_client_error("start_execution", "ThrottlingException", expected_params=self.START)
+
+        with pytest.raises(NotStarted, match="batch_1"):
+            BatchExecutions(client, MACHINE).start("batch_1", BatchStep.TAKE, 1)
+
+    @pytest.mark.parametrize(("status", "runs"), [("RUNNING", True), ("SUCCEEDED", False), ("ABORTED", False)])
+    def test_one_runs_until_it_has_ended(self, client: SFNClient, service: Stubber, status: str, runs: bool) -> None:
+        described = {
+            "executionArn": self.EXECUTION,
+            "stateMachineArn": MACHINE,
+            "status": status,
+            "startDate": NOW,
+        }
+        for _ in range(2):
+            service.add_response("describe_execution", described, {"executionArn": self.EXECUTION})
+        executions = BatchExecutions(client, MACHINE)
+
+        assert executions.exists("batch_1", BatchStep.TAKE, 1)
+        assert executions.runs("batch_1", BatchStep.TAKE, 1) is runs
+
+    def test_one_that_never_was_does_not_exist(self, client: SFNClient, service: Stubber) -> None:
+        service.add_client_error("describe_execution", "ExecutionDoesNotExist")
+
+        assert not BatchExecutions(client, MACHINE).exists("batch_1", BatchStep.TAKE, 1)

@@ -24,6 +24,11 @@ The way of a video, in the order in which it goes:
     pipeline.shape                  what a kept video is to a network
     pipeline.intake                 take the requests that come without HTTP, and answer where they came from
     pipeline.series                 let each turn of a series take one row of its sheet, and make that a video, once
+    api.batches                     many requests as a batch: what callers send and are sent, and the lines in between
+    pipeline.open_batch             take a batch, answer how it stands, cancel it
+    pipeline.take_batch             read its file, take its rows part by part, say what became of each
+    pipeline.end_batch              follow it until all videos have ended, write the results, tell of it
+    pipeline.cancel                 end a video that is not kept yet, and keep its record
     pipeline.accounts               refuse accounts that are not connected; look every night for those that are gone
     pipeline.sweep                  clear up what a crash left behind, and come back to what is due
     pipeline.dispatch               start the videos that wait, as slots of their provider come free
@@ -57,6 +62,8 @@ What is kept:
     library.videos                  the record of a video, and the only transitions it can make
     library.posts                   the ledger of posts, and theirs
     library.approvals               what a person is asked before a video is posted, and what was answered, once
+    library.batches                 the record of a batch, and what is counted with its videos
+    library.batch_files             the files of a batch in S3
     library.due                     what somebody has to come back to, by when
     library.slots                   how many videos a provider renders at once, and in which order the others wait
     library.rate                    places within the limits of whom the stack calls

@@ -16,6 +16,17 @@ SOURCE = "mediaposter"
 PostEventType = Literal["post.published", "post.failed", "post.in_doubt"]
 
 
+class _AboutVideo(BaseModel):
+    """Something about a video."""
+
+    video_id: str
+
+    @property
+    def subject(self) -> str:
+        """Name what it is about, for a log."""
+        return self.video_id
+
+
 class _Event(BaseModel):
     """Something that happened, delivered at least once: its id tells repeats apart.
 
@@ -31,18 +42,7 @@ class _Event(BaseModel):
     webhook_url: str | None = None
 
 
-class _AboutVideo(_Event):
-    """Something that happened to a video."""
-
-    video_id: str
-
-    @property
-    def subject(self) -> str:
-        """Name what it is about, for a log."""
-        return self.video_id
-
-
-class VideoEvent(_AboutVideo):
+class VideoEvent(_Event, _AboutVideo):
     """What happened to a video; `expires_at` is until when one may be approved."""
 
     type: Literal["video.completed", "video.failed", "video.awaiting_approval"]
@@ -55,7 +55,7 @@ class VideoEvent(_AboutVideo):
         return _derive_id(self.type, self.video_id)
 
 
-class PostEvent(_AboutVideo):
+class PostEvent(_Event, _AboutVideo):
     """How a post of a video ended, or that a person is to look: it is in doubt whether it is public.
 
     `url` is that of the public post, if the network tells it.

@@ -498,6 +498,11 @@ def test_what_starts_a_machine_is_what_the_check_takes_it_for() -> None:
             "CallLeaseSeconds, 100, must be more than a call to Blotato may take, 100",
         ),
         (
+            "      Handler: take.handler\n      Timeout: 300\n",
+            "      Handler: take.handler\n      Timeout: 360\n",
+            "TakePartFunction: its Timeout, 360, must be less than TAKING_ENDS_AFTER",
+        ),
+        (
             "      Timeout: 900\n      Layers:",
             "      Timeout: 840\n      Layers:",
             "StoreFunction: its Timeout, 840, must be more than 840",

@@ -94,6 +94,13 @@ def test_the_machine_waits_again_once_somebody_has_acted_on_the_webhook(waits: J
     assert waits.take_hint(PK, now=LATER) is None
 
 
+def test_what_woke_a_wait_that_is_over_wakes_nothing(waits: JobWaits, machine: Machine) -> None:
+    machine.wait("token-1")
+    waits.take_hint(PK, now=NOW)
+
+    assert waits.hint(PK, "digest", now=NOW) == Hint(is_new=True, task_token=None)
+
+
 def test_the_machines_item_is_forgotten_in_time(table: LibraryTable, machine: Machine) -> None:
     machine.wait("token-1", ttl=1_800_000_000)
 

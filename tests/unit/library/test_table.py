@@ -17,6 +17,8 @@ from pydantic import Field
 from checks.cloudformation import read_template
 from mediaposter.errors import Busy, Conflict, NotFound
 from mediaposter.library.table import Create, Delete, Increase, Key, LibraryTable, Page, PageQuery, Put, Record
+from mediaposter.library.videos import Stage
+from tests.builders import OWNER, a_video
 from tests.fakes.table import InMemoryTable
 
 if TYPE_CHECKING:
@@ -538,3 +540,14 @@ def test_reads_see_every_write_before_them() -> None:
 
         assert LibraryTable(client, "library").get(Key("NOTE#1", "NOTE")) == {"pk": "NOTE#1", "sk": "NOTE"}
         assert LibraryTable(client, "library").query_prefix("NOTE#1", "N") == [{"pk": "NOTE#1", "sk": "NOTE"}]
+
+
+def test_a_group_of_an_index_is_counted_by_an_attribute(table: LibraryTable) -> None:
+    for number in range(3):
+        video = a_video(id=f"video_{number}", batch_id="batch_1", stage=Stage.RENDERING if number else Stage.QUEUED)
+        table.create([video])
+    table.create([a_video(id="video_9", batch_id="batch_2")])
+
+    counted = table.count_values("ByOwnerBatch", hash_name="owner_batch", value=f"{OWNER}#batch_1", attribute="status")
+
+    assert counted == {"in_progress": 2, "queued": 1}

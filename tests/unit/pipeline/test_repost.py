@@ -24,6 +24,7 @@ from mediaposter.library.videos import Stage
 from mediaposter.pipeline.repost import RepeatPosts
 from mediaposter.pipeline.steps import PostReference
 from mediaposter.publishing.publisher_interface import ListedPost, PostReport, PostStatus
+from mediaposter.publishing.targets import TARGETS_MAX
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_target
 from tests.fakes.answers import Refuse
 from tests.fakes.effects import Effects, SimulatedCrash
@@ -114,6 +115,16 @@ def test_what_did_not_fail_is_left_as_it_is() -> None:
 
     assert [post for post in world.posts if post.target.post_id != POST_ID] == others
     assert world.workflow.postings == {RUN: [REFERENCE]}
+
+
+def test_no_more_are_sent_at_once_than_one_execution_carries() -> None:
+    failed = [failed_post(target=a_target(account_id=str(number))) for number in range(TARGETS_MAX + 1)]
+    world = done_world(*failed)
+
+    again(world)
+
+    assert len(world.workflow.postings[RUN]) == TARGETS_MAX
+    assert sum(post.state is PostState.FAILED for post in world.posts) == 1
 
 
 def test_where_nothing_failed_targets_must_be_named() -> None:

@@ -144,6 +144,14 @@ class TestTurn:
         assert scene.world.library.get("video_1").owner == "studio"
         assert scene.world.workflow.executions == ["video_1"]
 
+    def test_a_video_tells_of_which_turn_and_row_it_is(self) -> None:
+        scene = Scene()
+
+        scene.tell(NOW, attempt="attempt-7")
+
+        video = scene.world.library.get("video_1")
+        assert (video.request_id, video.correlation_id) == ("attempt-7", "series:morning-kites:a")
+
     def test_a_row_may_make_posts(self) -> None:
         header = "prompt,publish.twitter.account_id"
         scene = Scene(write_csv("First,101", header=header), waiting=(1,))

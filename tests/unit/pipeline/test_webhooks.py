@@ -14,7 +14,7 @@ from mediaposter.ai.gemini_model import GeminiVideoModel
 from mediaposter.ai.video_model_interface import Capabilities, VideoModelInterface, VideoStatus
 from mediaposter.api.webhooks import sign_webhook
 from mediaposter.errors import ErrorCode, UnknownJob, VideoModelError, WebhookRejected
-from mediaposter.library.job_waits import HINTS_MAX, JobWaits, name_job
+from mediaposter.library.job_waits import HINTS_MAX, UNKNOWN_KEPT_FOR, JobWaits, name_job
 from mediaposter.library.render_times import RenderTimesLibrary
 from mediaposter.library.table import Key
 from mediaposter.library.videos import JobClaim, VideoLibrary
@@ -85,6 +85,28 @@ def test_a_webhook_about_a_render_that_goes_on_begins_another_wait() -> None:
 
     assert world.video.status is VideoStatus.COMPLETED
     assert model.questions >= 2
+
+
+def test_a_webhook_ends_a_later_wait() -> None:
+    world, model = a_world(render_seconds=95)
+    world.webhooks_at = [after(95)]
+
+    world.deliver(a_request())
+
+    # The first wait is over after 90 seconds.
+    assert (model.delay_seconds, model.questions) == (0, 2)
+
+
+def test_a_webhook_ends_a_wait_after_a_question_that_was_not_answered() -> None:
+    refused = VideoModelError(ErrorCode.PROVIDER_ERROR, "A bad gateway.", transient=True)
+    world = World(
+        model=lambda effects: FakeVideoModel(effects, capabilities=WEBHOOK, polls=[refused]), listens_to=["sora"]
+    )
+    world.webhooks_at = [after(91)]
+
+    world.deliver(a_request())
+
+    assert (world.video.status, world.heard) == (VideoStatus.COMPLETED, [Heard.HEARD])
 
 
 def test_nobody_listens_to_a_provider_that_is_not_switched_on() -> None:
@@ -264,6 +286,7 @@ def test_no_order_of_the_writes_loses_a_webhook(order: Sequence[str | None]) -> 
 
 _OLD, _NEW, _STRANGERS = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
 _BODY = b'{"type": "interaction.completed", "data": {"id": "job-1"}}'
+WAIT_AT_GEMINI = Key(name_job("gemini", "job-1"), "WAIT")
 _WITHIN = (-300, -299, 0, 299, 300)
 
 
@@ -395,6 +418,7 @@ def test_a_job_that_nobody_has_is_told_from_a_forgery_and_heard_when_it_is_sent_
     door.table.create([JobClaim(provider="gemini", job="job-1", video_id=VIDEO_ID)])
 
     assert door.reported == [("gemini", Heard.UNKNOWN)]
+    assert door.table.items[WAIT_AT_GEMINI]["ttl"] == (NOW + UNKNOWN_KEPT_FOR).timestamp()
     # The first one is remembered, so the wait that begins now is none.
     assert JobWaits(door.table).take_hint(name_job("gemini", "job-1"), now=NOW) == NOW
     assert door.knock() is Heard.REPEATED

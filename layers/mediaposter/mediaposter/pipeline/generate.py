@@ -97,7 +97,7 @@ class StartGeneration:
         now = self._clock()
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
-        if step.launch != video.launch:
+        if step.launch != video.launch or video.place is not None:
             return StepResult(outcome=Outcome.PARKED)
         if video.stage is Stage.SUBMITTING:
             return self._look(video, step.attempt)

@@ -18,7 +18,7 @@ from mediaposter.pipeline.look import SWEEP_GRACE, Publishers, find_copies
 from mediaposter.pipeline.plan_posts import plan_posts
 from mediaposter.pipeline.steps import PostReference
 from mediaposter.pipeline.track import tell_end
-from mediaposter.publishing.targets import PublishTarget
+from mediaposter.publishing.targets import TARGETS_MAX, PublishTarget
 
 Clock = Callable[[], datetime]
 # What a caller may send again without a person's word: it certainly is not public.
@@ -84,7 +84,8 @@ class RepeatPosts:
                 raise InvalidRequest(
                     "None of its posts failed: name the targets in publish.", param="publish", code="nothing_to_post"
                 )
-            wanted = [_begin_anew(post) for post in failed]
+            # One execution carries no more: asking again sends the next.
+            wanted = [_begin_anew(post) for post in failed[:TARGETS_MAX]]
         return self._post(video, wanted, known, now)
 
     def resolve(
