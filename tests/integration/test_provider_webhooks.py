@@ -21,9 +21,9 @@ from tests.integration.stack import DeployedStack, new_prompt, wait_for
 
 RENDER_SECONDS = 3.0
 # Of the first a stack that has learned nothing asks after two minutes; of the second after five seconds.
-FAL, QUICK_FAL, GEMINI = "seedance-2.0", "seedance-2.5", "gemini-omni-1.2-flash"
+FAL, QUICK_FAL, GEMINI = "seedance-2.0", "wan-2.7", "gemini-omni-1.2-flash"
 CATALOG = """
-[models."seedance-2.5"]
+[models."wan-2.7"]
 expected_render_seconds = 4
 """
 
@@ -137,7 +137,10 @@ def test_a_webhook_without_a_signature_changes_nothing(heard: DeployedStack) -> 
     video = submit(heard, prompt, QUICK_FAL)
     follow(heard, video, within_seconds=30)
 
-    assert "seen" not in (find_wait(heard, "fal", find_job(heard, "fal", prompt)) or {})
+    wait = find_wait(heard, "fal", find_job(heard, "fal", prompt))
+    assert wait is not None
+    assert wait["seen"]["L"] == []
+    assert "hinted_at" not in wait
 
 
 def test_a_provider_that_signs_with_a_secret_ends_the_wait(heard: DeployedStack) -> None:

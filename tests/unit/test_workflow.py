@@ -144,6 +144,7 @@ def test_what_is_sent_is_what_a_step_answers() -> None:
     assert json.loads(SIGNAL["output"]) == {
         "outcome": "approved",
         "wait_seconds": 0,
+        "listen": None,
         "posts": [
             {"video_id": "video_1", "post_id": "twitter#101"},
             {"video_id": "video_1", "post_id": "x#2"},

@@ -342,7 +342,8 @@ def test_a_schedule_of_a_state_machine_needs_no_invoke_configuration(root: Path)
             OmitName: true
             DeadLetterConfig: {Arn: !GetAtt DeadLetterQueue.Arn}
 """
-    plant(root, "template.yaml", "      Tracing: {Enabled: true}\n", f"      Tracing: {{Enabled: true}}\n{events}")
+    definition = "      DefinitionUri: statemachine/video.asl.json\n"
+    plant(root, "template.yaml", definition, f"{definition}{events}")
 
     assert check_rules(root) == []
 

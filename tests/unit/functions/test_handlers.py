@@ -179,7 +179,7 @@ class TestSubmit:
             ("twitter#101", "Up with the birds."),
             ("youtube#202", _PROMPT),
         ]
-        assert stack.executions() == [(video_id, json.dumps({"video_id": video_id}))]
+        assert stack.executions() == [(video_id, json.dumps({"video_id": video_id, "launch": 0}))]
 
     def test_an_id_fits_the_name_of_an_execution(self, invoke: Invoke) -> None:
         assert re.fullmatch(r"video_[0-9a-f]{32}", _body(invoke("SubmitFunction", read_event("submit")))["id"])
@@ -399,7 +399,12 @@ class TestGenerate:
     def test_a_video_that_has_failed_is_not_started(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_video(failure=_FAILURE))
 
-        assert invoke("StartFunction", read_event("start")) == {"outcome": "failed", "wait_seconds": 0, "posts": []}
+        assert invoke("StartFunction", read_event("start")) == {
+            "outcome": "failed",
+            "wait_seconds": 0,
+            "listen": None,
+            "posts": [],
+        }
 
     def test_a_key_that_was_never_put_fails_the_video_and_says_where_it_goes(
         self, stack: Stack, invoke: Invoke
@@ -430,7 +435,7 @@ class TestGenerate:
 
         answer = invoke("PollFunction", read_event("poll-completed"))
 
-        assert answer == {"outcome": "completed", "wait_seconds": 0, "posts": []}
+        assert answer == {"outcome": "completed", "wait_seconds": 0, "listen": None, "posts": []}
         assert stack.video(_VIDEO_ID).stage is Stage.STORING
 
     def test_a_render_that_was_seen_to_finish_is_not_asked_for_again(self, stack: Stack, invoke: Invoke) -> None:
@@ -470,7 +475,7 @@ class TestFinalize:
         answer = invoke("StoreFunction", read_event("store"))
 
         post = {"video_id": _VIDEO_ID, "post_id": "twitter#101"}
-        assert answer == {"outcome": "stored", "wait_seconds": 0, "posts": [post]}
+        assert answer == {"outcome": "stored", "wait_seconds": 0, "listen": None, "posts": [post]}
         kept = stack.client("s3").head_object(Bucket=BUCKET, Key=f"videos/{_VIDEO_ID}/video.mp4")
         stored = stack.video(_VIDEO_ID).stored
         assert stored is not None
@@ -479,7 +484,12 @@ class TestFinalize:
     def test_a_video_that_is_kept_is_not_stored_again(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_stored_video())
 
-        assert invoke("StoreFunction", read_event("store")) == {"outcome": "stored", "wait_seconds": 0, "posts": []}
+        assert invoke("StoreFunction", read_event("store")) == {
+            "outcome": "stored",
+            "wait_seconds": 0,
+            "listen": None,
+            "posts": [],
+        }
 
     @pytest.mark.parametrize("state", [PostState.PUBLISHED, PostState.PARKED, PostState.UNKNOWN, PostState.FAILED])
     def test_a_post_that_was_made_or_given_up_is_not_made_again(

@@ -243,6 +243,7 @@ def test_taking_a_request_loads_no_http_client_and_no_vendors_sdk() -> None:
             "VIDEO_BUCKET": "bucket",
             "EVENT_BUS": "bus",
             "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:video",
+            "BATCH_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:batch",
         },
         capture_output=True,
         text=True,

@@ -603,13 +603,13 @@ class TestEvents:
 
         doors.ask(correlation_id=correlation_id)
 
-        assert doors.said[0].correlation_id == correlation_id
+        assert doors.videos[0].correlation_id == correlation_id
 
     def test_a_request_needs_no_correlation_id(self) -> None:
         doors = Doors()
 
         assert doors.ask() == TAKEN
-        assert doors.said[0].correlation_id is None
+        assert doors.videos[0].correlation_id is None
 
     def test_what_the_stack_says_itself_asks_for_nothing(self) -> None:
         doors = Doors()

@@ -18,7 +18,10 @@ RETRIES_KEPT_FOR = timedelta(minutes=45)
 
 
 class KnownRequest(Record):
-    """A request that was taken, and the video it became. `ttl` is when it is forgotten, in seconds since 1970."""
+    """A request that was taken, and the video it became, or the batch: `video_id` is that one's id then.
+
+    `ttl` is when it is forgotten, in seconds since 1970.
+    """
 
     owner: str
     name: str
