@@ -34,7 +34,11 @@ PATIENT_WAIT_SCALE = 0.1
 
 
 def create(stack: DeployedStack, **body: JsonValue) -> Batch:
-    answer = stack.api.post("/batches", json=body)
+    """Ask for a batch, as a patient client does: a throttled request was not taken."""
+    answer = wait_for(
+        lambda: taken if (taken := stack.api.post("/batches", json=body)).status_code != 429 else None,
+        what="an answer that is not 429",
+    )
     assert answer.status_code == 200, answer.text
     batch: Batch = answer.json()
     return batch

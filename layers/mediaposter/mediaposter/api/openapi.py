@@ -501,8 +501,8 @@ def _read_summary(model: type[BaseModel]) -> str:
 def _list_refusals(route: _Route) -> list[str]:
     statuses = {*_ANYWHERE, *map(str, route.contract.errors)}
     if route.is_webhook:
-        # It has no key, so it lacks no scope; and whoever cannot show who he is learns not even what there is.
-        return sorted({*statuses - {"403"}, "400", "413"})
+        # Who has no key lacks no scope.
+        statuses = {*statuses - {"403"}, "400", "413"}
     if route.path_parameters:
         statuses.add("404")
     if route.contract.query:
