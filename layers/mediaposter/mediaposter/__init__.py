@@ -17,7 +17,7 @@ The way of a video, in the order in which it goes:
     api.records                     a file cut into its rows, never held whole
     api.results                     what became of each row, as a file
     api.sheets                      such a file as the sheet of a series, of which one row is wanted at a time
-    api.intake                      requests that come as files in the bucket, as events on the bus or as turns of series
+    api.intake                      requests that come as files in the bucket, events on the bus or turns of series
     pipeline.upload                 open a place for a picture, and fetch it when its video is started
     pipeline.submit                 take a request: check it, record it with its money, start its execution
     pipeline.plan_posts             the posts of a video: captions, times, and whether each network takes it

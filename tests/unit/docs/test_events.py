@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import JsonValue
 from checks.events import DIRECTORY, check_events
 from mediaposter.errors import ErrorCode
 from mediaposter.events import (
+    SOURCE,
     AnyAnswer,
     AnyEvent,
     BatchEvent,
@@ -126,3 +128,15 @@ def test_a_request_fits_its_schema(detail: dict[str, JsonValue]) -> None:
 @pytest.mark.parametrize("detail", [{}, {**PROMPT, "correlation_id": ""}, {**PROMPT, "publish": [{"platform": "x"}]}])
 def test_a_request_that_is_refused_does_not_fit(detail: dict[str, JsonValue]) -> None:
     assert not fits(detail, "video.requested")
+
+
+def test_the_example_rules_are_about_what_is_told() -> None:
+    text = (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8")
+    patterns = [json.loads(found) for found in re.findall(r"--event-pattern '(.*?)'", text, re.DOTALL)]
+
+    assert len(patterns) >= 3
+    for pattern in patterns:
+        assert pattern["source"] == [SOURCE]
+        for event_type in pattern["detail-type"]:
+            schema = json.loads((CHECKOUT / DIRECTORY / f"{event_type}.json").read_text())
+            assert pattern.get("detail", {}).keys() <= schema["properties"].keys()
