@@ -31,7 +31,7 @@ PROVIDER = "sandbox"
 # On two cores some videos a second come through.
 SECONDS_A_ROW = 4.0
 # To a machine MiniStack's throttle is a fault, and of those a video outlasts six: the waits between must last.
-WAIT_SCALE = 0.2
+WAIT_SCALE = 0.4
 
 
 class Outcome(BaseModel):
@@ -55,7 +55,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStack]:
     with run_world(
         tmp_path_factory.mktemp("full"),
         wait_scale=WAIT_SCALE,
-        concurrency=8,
+        concurrency=10,
         render_seconds=2.0,
         provider_concurrency={PROVIDER: SLOTS},
     ) as world:

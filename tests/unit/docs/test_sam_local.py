@@ -54,8 +54,6 @@ def list_triggers() -> Iterator[Trigger]:
                     yield Trigger(function, f"{properties['Method']} {properties['Path']}", route)
                 case "ScheduleV2":
                     yield Trigger(function, name, {"detail-type": "Scheduled Event"})
-                case "DynamoDB":
-                    yield Trigger(function, name, {"Records": "aws:dynamodb"})
                 case "EventBridgeRule":
                     template = json.loads(properties["InputTransformer"]["InputTemplate"])
                     yield Trigger(function, name, dict.fromkeys(template, ...))
@@ -63,7 +61,8 @@ def list_triggers() -> Iterator[Trigger]:
                     raise AssertionError(f"{function} has an event of type {other}: say here what it sends")
     for name, mapping in TEMPLATE.of_type("AWS::Lambda::EventSourceMapping").items():
         function = mapping.properties["FunctionName"]["Fn::GetAtt"].removesuffix(".Arn")
-        yield Trigger(function, name, {"Records": "aws:sqs"})
+        is_stream = mapping.properties["EventSourceArn"]["Fn::GetAtt"].endswith(".StreamArn")
+        yield Trigger(function, name, {"Records": "aws:dynamodb" if is_stream else "aws:sqs"})
     for api in TEMPLATE.of_type("AWS::Serverless::Api").values():
         for name, authorizer in api.properties["Auth"]["Authorizers"].items():
             yield Trigger(authorizer["FunctionArn"]["Fn::GetAtt"].removesuffix(".Arn"), name, {"type": "TOKEN"})
@@ -113,7 +112,7 @@ def test_every_sample_is_of_a_function() -> None:
     assert set(SAMPLES) == named
 
 
-@pytest.mark.parametrize("trigger", list_triggers(), ids=lambda trigger: f"{trigger.function} {trigger.what}")
+@pytest.mark.parametrize("trigger", list(list_triggers()), ids=lambda trigger: f"{trigger.function} {trigger.what}")
 def test_whatever_calls_a_function_has_a_sample(trigger: Trigger) -> None:
     assert [name for name in list_samples(trigger.function) if fits(SAMPLES[name], trigger.sends)]
 

@@ -28,9 +28,8 @@ def let_wait(stack: Stack, video_id: str, *, provider: str = "sora") -> None:
     VideoLibrary(stack.table).create(waiting, [], conditions=count_change(None, waiting.held, {}))
 
 
-def filters_of(template: Template, function: str) -> list[dict[str, Any]]:
-    (event,) = template.resources[function].properties["Events"].values()
-    return [json.loads(rule["Pattern"]) for rule in event["Properties"]["FilterCriteria"]["Filters"]]
+def filters_of(template: Template, mapping: str) -> list[dict[str, Any]]:
+    return [json.loads(rule["Pattern"]) for rule in template.resources[mapping].properties["FilterCriteria"]["Filters"]]
 
 
 def read_change(sample: str) -> Any:
@@ -45,8 +44,8 @@ def test_a_sample_is_one_of_a_tables_stream(sample: str) -> None:
 
 def test_the_filters_take_what_the_samples_tell(template: Template) -> None:
     """Written out, since a filter that takes nothing is an event that never comes."""
-    (waiting,) = filters_of(template, "DispatchFunction")
-    (recorded,) = filters_of(template, "AnnounceFunction")
+    (waiting,) = filters_of(template, "DispatchMapping")
+    (recorded,) = filters_of(template, "AnnounceMapping")
     change, insert = read_change("dispatch"), read_change("announce")
 
     assert change["dynamodb"]["Keys"]["sk"]["S"] in waiting["dynamodb"]["Keys"]["sk"]["S"]
