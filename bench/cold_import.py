@@ -33,24 +33,24 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Function:
-    """A function: its module, and the use case its first request builds."""
+    """A function: its module, and the use case its first request builds, in which room of bootstrap."""
 
     module: str
     use_case: str
 
 
 FUNCTIONS = (
-    Function("functions.authorize.app", "key_ring"),
-    Function("functions.submit.app", "submit_video"),
-    Function("functions.library.app", "read_library"),
-    Function("functions.posts.app", "repeat_posts"),
-    Function("functions.generate.start", "start_generation"),
-    Function("functions.generate.poll", "check_generation"),
-    Function("functions.finalize.store", "store_video"),
-    Function("functions.finalize.publish", "create_post"),
-    Function("functions.finalize.track", "check_post"),
-    Function("functions.finalize.close", "close_video"),
-    Function("functions.sweep.app", "sweep_videos"),
+    Function("functions.authorize.app", "storage.key_ring"),
+    Function("functions.submit.app", "doors.submit_video"),
+    Function("functions.library.app", "doors.read_library"),
+    Function("functions.posts.app", "doors.repeat_posts"),
+    Function("functions.generate.start", "steps.start_generation"),
+    Function("functions.generate.poll", "steps.check_generation"),
+    Function("functions.finalize.store", "steps.store_video"),
+    Function("functions.finalize.publish", "steps.create_post"),
+    Function("functions.finalize.track", "steps.check_post"),
+    Function("functions.finalize.close", "steps.close_video"),
+    Function("functions.sweep.app", "background.sweep_videos"),
 )
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     programs = {"pass": "pass"}
     for function in FUNCTIONS:
         imports = f"import {function.module}"
-        ready = f"{imports}; from mediaposter import bootstrap; bootstrap.{function.use_case}()"
+        ready = f"{imports}; {function.module}.{function.use_case}()"
         programs[f"{function.module} import"] = imports
         programs[f"{function.module} import+openai"] = f"{imports}; import openai"
         programs[f"{function.module} ready"] = ready
@@ -98,8 +98,7 @@ def _run(program: str) -> float:
 
 def _loads_openai(function: Function) -> bool:
     program = (
-        f"import sys, {function.module}; from mediaposter import bootstrap; bootstrap.{function.use_case}(); "
-        "sys.exit('openai' in sys.modules)"
+        f"import sys, {function.module}; {function.module}.{function.use_case}(); sys.exit('openai' in sys.modules)"
     )
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=_environment(), check=False).returncode != 0
 

@@ -146,7 +146,7 @@ class Listing(NamedTuple):
 
 
 def name_video(number: int) -> str:
-    """Name a video as `bootstrap.new_video_id` does: its milliseconds, then 80 bits."""
+    """Name a video as `stack.new_video_id` of bootstrap does: its milliseconds, then 80 bits."""
     return f"video_{int(STARTED_AT.timestamp() * 1000) + number:012x}{number:020x}"
 
 

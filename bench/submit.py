@@ -33,11 +33,11 @@ from botocore.client import BaseClient
 from moto import mock_aws
 
 from checks.cloudformation import read_template
-from mediaposter import bootstrap
 from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.api.caller import Caller
 from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.api.sent_as import SentAs
+from mediaposter.bootstrap import stack
 from mediaposter.library.accounts import AccountBook, ConnectedAccounts
 from mediaposter.library.budget import BudgetBook
 from mediaposter.library.idempotency import KnownRequests
@@ -166,8 +166,8 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
         slots=Slots(table, built_in_catalog().count_renders_at_once),
         workflow=StepFunctionsWorkflow(stepfunctions, state_machine_arn),
         count_metric=refuse_metric,
-        clock=bootstrap.now,
-        new_id=bootstrap.new_video_id,
+        clock=stack.now,
+        new_id=stack.new_video_id,
     )
 
 

@@ -22,7 +22,7 @@ _PACKAGE = "layers/mediaposter/mediaposter"
 # What these files import inside functions only: a Lambda loads what its own use case needs, and only one of them
 # has the layer with av and PIL. The import contract of the submit path counts on it.
 _LATE_IMPORTS = {
-    f"{_PACKAGE}/bootstrap.py": (
+    f"{_PACKAGE}/bootstrap/*.py": (
         "boto3",
         "botocore",
         "mediaposter.ai",
@@ -44,8 +44,11 @@ def check_sources(root: Path) -> list[str]:
     findings = []
     for path in sorted(root.glob("functions/*/*.py")):
         findings += [f"{path.relative_to(root)}:{finding}" for finding in _check_handler(path.read_text())]
-    for name, late in _LATE_IMPORTS.items():
-        findings += [f"{name}:{finding}" for finding in _check_late_imports((root / name).read_text(), late)]
+    for pattern, late in _LATE_IMPORTS.items():
+        for path in sorted(root.glob(pattern)):
+            findings += [
+                f"{path.relative_to(root)}:{finding}" for finding in _check_late_imports(path.read_text(), late)
+            ]
     for path in sorted((root / _PACKAGE).glob("ai/*.py")):
         # The factory hands the models what it reads, for whoever has no bootstrap.
         if path.name == "video_model_factory.py":

@@ -153,7 +153,8 @@ def find_answer(root: Path, template: Template, function: str) -> type[BaseModel
     builders = set(_list_use_cases(_parse(root / properties["CodeUri"] / f"{module}.py")))
     if len(builders) != 1:
         raise Puzzle(f"this check cannot tell what {function} answers: its handler has {len(builders)} use cases")
-    use_case = _find_returned(_parse(root / "layers/mediaposter/mediaposter/bootstrap.py"), builders.pop())
+    room, builder = builders.pop()
+    use_case = _find_returned(_parse(root / "layers/mediaposter/mediaposter/bootstrap" / f"{room}.py"), builder)
     returned = use_case.__call__.__annotations__["return"]
     answered = getattr(import_module(use_case.__module__), str(returned), None)
     if returned != "None" and not (isinstance(answered, type) and issubclass(answered, BaseModel)):
@@ -165,25 +166,27 @@ def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _list_use_cases(handler: ast.Module) -> Iterator[str]:
-    """List the `name` of every `bootstrap.name()(…)`."""
+def _list_use_cases(handler: ast.Module) -> Iterator[tuple[str, str]]:
+    """List room and name of every `room.name()(…)` whose room is one of bootstrap's."""
+    origins = [node for node in handler.body if isinstance(node, ast.ImportFrom)]
+    rooms = {alias.name for node in origins if node.module == "mediaposter.bootstrap" for alias in node.names}
     for node in ast.walk(handler):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Call):
             built = node.func.func
-            if isinstance(built, ast.Attribute) and isinstance(built.value, ast.Name) and built.value.id == "bootstrap":
-                yield built.attr
+            if isinstance(built, ast.Attribute) and isinstance(built.value, ast.Name) and built.value.id in rooms:
+                yield built.value.id, built.attr
 
 
-def _find_returned(bootstrap: ast.Module, name: str) -> type:
-    """Find the class that a function of bootstrap gives, by its annotation and the imports for it."""
-    functions = {node.name: node for node in bootstrap.body if isinstance(node, ast.FunctionDef)}
+def _find_returned(room: ast.Module, name: str) -> type:
+    """Find the class that a function of a room gives, by its annotation and the imports for it."""
+    functions = {node.name: node for node in room.body if isinstance(node, ast.FunctionDef)}
     annotation = functions[name].returns
     class_name = annotation.id if isinstance(annotation, ast.Name) else ""
-    for node in ast.walk(bootstrap):
+    for node in ast.walk(room):
         if isinstance(node, ast.ImportFrom) and class_name in {alias.name for alias in node.names}:
             found: type = getattr(import_module(str(node.module)), class_name)
             return found
-    raise Puzzle(f"this check cannot tell what bootstrap.{name} gives")
+    raise Puzzle(f"this check cannot tell what {name} of bootstrap gives")
 
 
 class _Walk:

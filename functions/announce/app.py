@@ -6,8 +6,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mediaposter import bootstrap
 from mediaposter.api.table_stream import list_video_ids
+from mediaposter.bootstrap import background
 from mediaposter.observability import logger
 
 
@@ -17,5 +17,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     del context
     video_ids = list_video_ids(event)
     for video_id in video_ids:
-        bootstrap.announce_video()(video_id)
+        background.announce_video()(video_id)
     logger.info("announce", extra={"video_ids": video_ids})

@@ -6,8 +6,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mediaposter import bootstrap
 from mediaposter.api.table_stream import list_providers
+from mediaposter.bootstrap import background
 from mediaposter.observability import logger
 
 
@@ -16,4 +16,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Start as many of those who wait as have a slot."""
     del context
     providers = list_providers(event)
-    logger.info("dispatch", extra={"providers": providers, "dispatched": bootstrap.dispatch_to(providers)})
+    logger.info("dispatch", extra={"providers": providers, "dispatched": background.dispatch_to(providers)})

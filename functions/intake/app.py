@@ -6,8 +6,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mediaposter import bootstrap
 from mediaposter.api.intake import QueuedNotice
+from mediaposter.bootstrap import doors
 from mediaposter.observability import logger
 
 
@@ -16,5 +16,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Take what each message tells of; the queue brings again what could not be done."""
     del context
     for message in [QueuedNotice.model_validate(record) for record in event["Records"]]:
-        result = bootstrap.take_request()(message.body)
+        result = doors.take_request()(message.body)
         logger.info("intake", extra=result.model_dump(mode="json", exclude_none=True))

@@ -8,10 +8,10 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mediaposter import bootstrap
 from mediaposter.api.contract import contract
 from mediaposter.api.http import create_resolver, read_webhook, reply
 from mediaposter.api.objects import WebhookReceipt
+from mediaposter.bootstrap import doors
 from mediaposter.observability import logger
 
 app = create_resolver()
@@ -20,7 +20,7 @@ app = create_resolver()
 @app.post("/webhooks/<provider>", openapi_extensions=contract(WebhookReceipt, errors=(409,)))
 def hear_webhook(provider: str) -> Response[str]:
     """Take a provider's word that one of its jobs has moved: a hint to ask, no more."""
-    heard = bootstrap.hear_webhook()(provider, *read_webhook(app))
+    heard = doors.hear_webhook()(provider, *read_webhook(app))
     return reply(WebhookReceipt(repeated=heard == "repeated"))
 
 

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from mediaposter import bootstrap
+from mediaposter.bootstrap import stack, storage
 from mediaposter.errors import ConfigurationError
 
 PATH = "/mediaposter/a-stack"
@@ -25,7 +25,7 @@ def _a_function_of_a_stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.delenv(name, raising=False)
-    builders = (bootstrap.settings, bootstrap._session, bootstrap._secrets, bootstrap.media_library)
+    builders = (stack.settings, stack.session, stack._secrets, storage.media_library)
     with mock_aws():
         for builder in builders:
             builder.cache_clear()
@@ -41,37 +41,37 @@ def put_secret(name: str, value: str) -> None:
 def test_a_secret_is_read_verbatim() -> None:
     put_secret("blotato-api-key", "abc==")
 
-    assert bootstrap.read_secret("blotato-api-key") == "abc=="
+    assert stack.read_secret("blotato-api-key") == "abc=="
 
 
 def test_a_secret_is_asked_for_once_in_a_while() -> None:
     put_secret("providers/sora-api-key", "first")
-    bootstrap.read_secret("providers/sora-api-key")
+    stack.read_secret("providers/sora-api-key")
     put_secret("providers/sora-api-key", "second")
 
-    assert bootstrap.read_secret("providers/sora-api-key") == "first"
+    assert stack.read_secret("providers/sora-api-key") == "first"
 
 
 def test_a_missing_secret_says_how_to_put_it() -> None:
     with pytest.raises(
         ConfigurationError, match=f"ssm put-parameter --type SecureString --name {PATH}/providers/sora-api-key"
     ):
-        bootstrap.read_secret("providers/sora-api-key")
+        stack.read_secret("providers/sora-api-key")
 
 
 def test_an_outage_of_the_parameter_store_is_not_taken_for_a_missing_secret() -> None:
-    with Stubber(bootstrap._secrets().client) as store:
+    with Stubber(stack._secrets().client) as store:
         store.add_client_error("get_parameter", "ThrottlingException")
 
         with pytest.raises(GetParameterError):
-            bootstrap.read_secret("providers/sora-api-key")
+            stack.read_secret("providers/sora-api-key")
 
 
 def presign(monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[SplitResult]:
     monkeypatch.setenv("VIDEO_BUCKET", "a-bucket")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    media = bootstrap.media_library()
+    media = storage.media_library()
     upload = media.presign_upload("ann", "upload_1", content_type="image/png", size_bytes=1)
     return [urlsplit(url) for url in (media.presign_download("videos/v/video.mp4", filename="v.mp4"), upload.url)]
 

@@ -116,6 +116,12 @@ The bytes of a video on their way:
 What holds it together:
 
     bootstrap                       builds each collaborator once, lazily; alone knows the environment and every adapter
+    bootstrap.stack                 the settings, clock, clients and secrets of a stack, and whom it tells
+    bootstrap.storage               what keeps: the table with its records, the bucket with its files
+    bootstrap.vendors               who makes the videos and who posts them, and how much at once a provider takes
+    bootstrap.doors                 what answers those outside: routes, the inbox, events, series, webhooks
+    bootstrap.steps                 the steps of the state machines: a batch's, then a video's
+    bootstrap.background            what nobody waits for: the sweep, the dispatch, the nightly look, events
     config                          the settings of a stack
     errors                          what can go wrong, in one vocabulary
     events                          tells the bus what happened

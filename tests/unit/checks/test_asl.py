@@ -445,16 +445,18 @@ def test_a_substitution_that_is_not_used_is_named(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "finding"),
+    ("room", "new", "finding"),
     [
-        ("bootstrap.take_request()(", "CloseFunction answers IntakeResult, and nothing bounds its "),
-        ("bootstrap.close_all(", "this check cannot tell what CloseFunction answers: its handler has 0 use cases"),
-        ("bootstrap.read_accounts()(", "this check cannot tell what CloseFunction answers: int is no model"),
+        ("doors", "take_request()(", "CloseFunction answers IntakeResult, and nothing bounds its "),
+        ("steps", "close_all(", "this check cannot tell what CloseFunction answers: its handler has 0 use cases"),
+        ("background", "read_accounts()(", "this check cannot tell what CloseFunction answers: int is no model"),
     ],
     ids=["a model without bounds", "no use case", "no model"],
 )
-def test_an_answer_that_nothing_bounds_is_named_by_its_task(root: Path, new: str, finding: str) -> None:
-    plant(root, "functions/finalize/close.py", "bootstrap.close_video()(", new)
+def test_an_answer_that_nothing_bounds_is_named_by_its_task(root: Path, room: str, new: str, finding: str) -> None:
+    handler = "functions/finalize/close.py"
+    plant(root, handler, "from mediaposter.bootstrap import steps\n", f"from mediaposter.bootstrap import {room}\n")
+    plant(root, handler, "steps.close_video()(", f"{room}.{new}")
 
     assert [line for line in check_asl(root) if line.startswith(f'{_FILE}: State "Close Video": its answer: {finding}')]
 

@@ -10,6 +10,7 @@ from checks.imports import check_imports
 from tests.unit.checks.planting import PACKAGE, plant, plant_import, run_check
 
 _DOWNWARDS = "imports point downwards"
+_ROOMS = "each room of bootstrap knows only those above it"
 _ADAPTERS = "only bootstrap knows the adapters"
 _BOTO3 = "pipeline never names boto3"
 _VENDOR = "a video model knows its vendor alone"
@@ -31,6 +32,8 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
         (f"{PACKAGE}/ai/catalog.py", "from mediaposter.library import table", _DOWNWARDS),
         (f"{PACKAGE}/publishing/targets.py", "from mediaposter.library import table", _DOWNWARDS),
         (f"{PACKAGE}/errors.py", "from mediaposter.publishing import targets", _DOWNWARDS),
+        (f"{PACKAGE}/bootstrap/stack.py", "from mediaposter.bootstrap import storage", _ROOMS),
+        (f"{PACKAGE}/bootstrap/doors.py", "from mediaposter.bootstrap import background", _ROOMS),
         (f"{PACKAGE}/pipeline/submit.py", "import openai", _ADAPTERS),
         (f"{PACKAGE}/pipeline/submit.py", "import httpx", _ADAPTERS),
         (f"{PACKAGE}/pipeline/generate.py", "from mediaposter.ai import sora_model", _ADAPTERS),
@@ -44,7 +47,7 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
         (f"{PACKAGE}/ai/sora_model.py", "from mediaposter.library import table", _VENDOR),
         (f"{PACKAGE}/ai/sora_model.py", "from mediaposter.pipeline import steps", _VENDOR),
         (f"{PACKAGE}/library/table.py", "import functions.sweep.app", _NOBODY),
-        (f"{PACKAGE}/bootstrap.py", "import sandbox.faults", _NOBODY),
+        (f"{PACKAGE}/bootstrap/stack.py", "import sandbox.faults", _NOBODY),
         ("functions/submit/app.py", "import sandbox.faults", _NOBODY),
         (f"{PACKAGE}/workflow.py", "import openai", _SUBMIT),
         (f"{PACKAGE}/library/keys.py", "import httpx2", _SUBMIT),

@@ -10,7 +10,7 @@ from checks.sources import ROUTE_LINES_MAX, check_sources
 from tests.unit.checks.planting import PACKAGE, plant, plant_import
 
 _HANDLER = "functions/sweep/app.py"
-_BODY = '    logger.info("swept", extra=bootstrap.sweep())\n'
+_BODY = '    logger.info("swept", extra=background.sweep())\n'
 
 
 def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
@@ -53,13 +53,13 @@ def test_a_handler_that_imports_more_than_it_may_is_named(root: Path, statement:
 @pytest.mark.parametrize(
     ("path", "statement", "name"),
     [
-        (f"{PACKAGE}/bootstrap.py", "import boto3", "boto3"),
+        (f"{PACKAGE}/bootstrap/stack.py", "import boto3", "boto3"),
         (
-            f"{PACKAGE}/bootstrap.py",
+            f"{PACKAGE}/bootstrap/vendors.py",
             "from mediaposter.publishing import blotato_client",
             "mediaposter.publishing.blotato_client",
         ),
-        (f"{PACKAGE}/bootstrap.py", "if 1:\n    import botocore", "botocore"),
+        (f"{PACKAGE}/bootstrap/storage.py", "if 1:\n    import botocore", "botocore"),
         (f"{PACKAGE}/library/probe.py", "import av", "av"),
         (f"{PACKAGE}/library/probe.py", "from PIL import Image", "PIL.Image"),
     ],

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
@@ -70,7 +71,8 @@ def _list_variables() -> list[str]:
 
 
 def _forget_collaborators() -> None:
-    for name, value in vars(bootstrap).items():
-        # The session knows nothing of a stack, and has half a second of service descriptions read.
-        if name != "_session" and hasattr(value, "cache_clear"):
-            value.cache_clear()
+    for room in iter_modules(bootstrap.__path__, "mediaposter.bootstrap."):
+        for name, value in vars(import_module(room.name)).items():
+            # The session knows nothing of a stack, and has half a second of service descriptions read.
+            if name != "session" and hasattr(value, "cache_clear"):
+                value.cache_clear()

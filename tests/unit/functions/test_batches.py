@@ -34,9 +34,8 @@ _FUNCTIONS = {
 _COLD = """
 import sys
 import functions.{module}
-from mediaposter import bootstrap
 
-bootstrap.{use_case}()
+functions.{module}.{use_case}()
 print(*sorted({{"av", "httpx", "httpx2", "openai", "PIL"}} & sys.modules.keys()))
 """
 
@@ -233,12 +232,12 @@ class TestSteps:
 @pytest.mark.parametrize(
     ("function", "module", "use_case"),
     [
-        ("BatchesFunction", "batches.app", "open_batch"),
-        ("ReadRowsFunction", "batch.read", "read_rows"),
-        ("TakePartFunction", "batch.take", "take_part"),
-        ("CloseTakingFunction", "batch.close", "close_taking"),
-        ("WriteResultsFunction", "batch.results", "write_results"),
-        ("CancelPartFunction", "batch.cancel", "cancel_part"),
+        ("BatchesFunction", "batches.app", "doors.open_batch"),
+        ("ReadRowsFunction", "batch.read", "steps.read_rows"),
+        ("TakePartFunction", "batch.take", "steps.take_part"),
+        ("CloseTakingFunction", "batch.close", "steps.close_taking"),
+        ("WriteResultsFunction", "batch.results", "steps.write_results"),
+        ("CancelPartFunction", "batch.cancel", "steps.cancel_part"),
     ],
 )
 def test_a_cold_start_loads_no_vendors_sdk(stack: Stack, function: str, module: str, use_case: str) -> None:

@@ -11,11 +11,11 @@ from tests.unit.functions.stack import REPOSITORY
 _PROGRAM = """
 import sys
 import functions.submit.app
-from mediaposter import bootstrap
+from mediaposter.bootstrap import doors
 
-bootstrap.submit_video()
+doors.submit_video()
 # Of a request with posts; the publisher's client is loaded when it is asked for an account.
-bootstrap.preflight()
+doors.preflight()
 print(*sorted({"av", "httpx", "httpx2", "openai", "PIL"} & sys.modules.keys()))
 """
 

@@ -35,9 +35,9 @@ _ANSWER_KEY = "outbox/autumn/red kite.result.json"
 _COLD = """
 import sys
 import functions.intake.app
-from mediaposter import bootstrap
+from mediaposter.bootstrap import doors
 
-bootstrap.take_request()
+doors.take_request()
 print(*sorted({"av", "httpx", "httpx2", "openai", "PIL"} & sys.modules.keys()))
 """
 

@@ -1,0 +1,139 @@
+"""Build what nobody waits for: the sweep, the dispatch, the nightly look, events and their delivery."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from mediaposter.bootstrap import doors, stack, steps, storage, vendors
+from mediaposter.observability import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mediaposter.pipeline.accounts import ReadAccounts
+    from mediaposter.pipeline.announce import AnnounceVideo
+    from mediaposter.pipeline.dispatch import DispatchVideos
+    from mediaposter.pipeline.end_batch import LookAfterBatch
+    from mediaposter.pipeline.notify import DeliverEvent
+    from mediaposter.pipeline.sweep import SweepDue, SweepVideos
+
+# Each Lambda imports what its own use case needs.
+# ruff: noqa: PLC0415
+
+
+@cache
+def announce_video() -> AnnounceVideo:
+    """Build what tells the bus of new videos."""
+    from mediaposter.pipeline.announce import AnnounceVideo
+
+    return AnnounceVideo(library=storage.video_library(), send_event=stack.event_bus().send)
+
+
+@cache
+def dispatch_videos() -> DispatchVideos:
+    """Build what starts the videos that wait for a slot."""
+    from mediaposter.pipeline.dispatch import DispatchVideos
+
+    return DispatchVideos(
+        library=storage.video_library(), slots=vendors.slots(), workflow=stack.workflow(), clock=stack.now
+    )
+
+
+def dispatch_to(providers: Sequence[str]) -> int:
+    """Start those who wait for some providers, and count them."""
+    return dispatch_videos().dispatch_each(providers)
+
+
+def dispatch_waiting() -> int:
+    """Start those who wait for any provider, and count them."""
+    return dispatch_to(vendors.catalog().list_providers())
+
+
+def sweep() -> dict[str, int]:
+    """Run every sweep, and count what each found."""
+    from mediaposter.pipeline.sweep import sweep_each
+
+    return sweep_each({"videos": sweep_videos(), "due": sweep_due(), "slots": dispatch_waiting})
+
+
+@cache
+def sweep_videos() -> SweepVideos:
+    """Build the use case behind the sweep."""
+    from mediaposter.pipeline.sweep import SweepVideos
+
+    return SweepVideos(
+        library=storage.video_library(), workflow=stack.workflow(), close=steps.close_video(), clock=stack.now
+    )
+
+
+@cache
+def sweep_due() -> SweepDue:
+    """Build the use case that comes back to what is due."""
+    from mediaposter.library.due import DueList
+    from mediaposter.pipeline.dispatch import ReclaimSlot
+    from mediaposter.pipeline.sweep import SweepDue
+
+    return SweepDue(
+        due=DueList(storage.library_table()),
+        ledger=storage.post_ledger(),
+        create_post=steps.create_post(),
+        check_post=steps.check_post(),
+        start_posts=doors.repeat_posts().start_left_over,
+        expire_approval=doors.decide_approval().expire,
+        look_after_batch=look_after_batch(),
+        reclaim_slot=ReclaimSlot(
+            library=storage.video_library(), workflow=stack.workflow(), close=steps.close_video(), clock=stack.now
+        ),
+        clock=stack.now,
+    )
+
+
+@cache
+def look_after_batch() -> LookAfterBatch:
+    """Build what the sweep does about batches."""
+    from mediaposter.pipeline.end_batch import LookAfterBatch
+
+    return LookAfterBatch(
+        batches=storage.batch_library(), workflow=stack.batch_executions(), end=steps.end_batch(), clock=stack.now
+    )
+
+
+@cache
+def read_accounts() -> ReadAccounts:
+    """Build the nightly check of the accounts."""
+    from mediaposter.library.due import DueList
+    from mediaposter.pipeline.accounts import ReadAccounts, list_waiting_targets
+
+    due = DueList(storage.library_table())
+    return ReadAccounts(
+        book=storage.account_book(),
+        publishers=vendors.publisher,
+        list_waiting_targets=lambda: list_waiting_targets(due, storage.post_ledger(), now=stack.now()),
+        count_metric=stack.count,
+        report=logger.warning,
+        clock=stack.now,
+    )
+
+
+@cache
+def deliver_event() -> DeliverEvent:
+    """Build what delivers webhooks."""
+    from mediaposter.pipeline.notify import DELIVERY_TIMEOUT_SECONDS, DeliverEvent
+    from mediaposter.safe_http import post_json
+
+    queue = stack.session().client("sqs")
+    queue_url = stack.settings().require("webhook_queue_url")
+    return DeliverEvent(
+        post_json=partial(
+            post_json,
+            timeout_seconds=DELIVERY_TIMEOUT_SECONDS,
+            is_anywhere_allowed=stack.settings().webhook_transport == "any",
+        ),
+        put_off=lambda receipt_handle, seconds: queue.change_message_visibility(
+            QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+        ),
+        signing_key=lambda: stack.read_secret("webhook-signing-key"),
+        count_metric=stack.count,
+        clock=stack.now,
+    )

@@ -1,0 +1,129 @@
+"""Build what keeps: the table with its records, and the bucket with its files."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+from mediaposter.bootstrap import stack
+
+if TYPE_CHECKING:
+    from mediaposter.library.accounts import AccountBook
+    from mediaposter.library.approvals import ApprovalBook
+    from mediaposter.library.batch_files import BatchFiles
+    from mediaposter.library.batches import BatchLibrary
+    from mediaposter.library.budget import BudgetBook
+    from mediaposter.library.job_waits import JobWaits
+    from mediaposter.library.keys import KeyRing
+    from mediaposter.library.media import MediaLibrary
+    from mediaposter.library.posts import PostLedger
+    from mediaposter.library.render_times import RenderTimesLibrary
+    from mediaposter.library.table import LibraryTable
+    from mediaposter.library.videos import VideoLibrary
+
+# Each Lambda imports what its own use case needs.
+# ruff: noqa: PLC0415
+
+
+@cache
+def library_table() -> LibraryTable:
+    """Build the table."""
+    from mediaposter.library.table import LibraryTable
+
+    return LibraryTable(stack.session().client("dynamodb"), stack.settings().require("library_table"))
+
+
+@cache
+def key_ring() -> KeyRing:
+    """Build the keys."""
+    from mediaposter.library.keys import KeyRing
+
+    return KeyRing(library_table())
+
+
+@cache
+def video_library() -> VideoLibrary:
+    """Build the videos."""
+    from mediaposter.library.videos import VideoLibrary
+
+    return VideoLibrary(library_table())
+
+
+@cache
+def post_ledger() -> PostLedger:
+    """Build the ledger of posts."""
+    from mediaposter.library.posts import PostLedger
+
+    return PostLedger(library_table())
+
+
+@cache
+def approval_book() -> ApprovalBook:
+    """Build the approvals."""
+    from mediaposter.library.approvals import ApprovalBook
+
+    return ApprovalBook(library_table())
+
+
+@cache
+def batch_library() -> BatchLibrary:
+    """Build the batches."""
+    from mediaposter.library.batches import BatchLibrary
+
+    return BatchLibrary(library_table())
+
+
+@cache
+def job_waits() -> JobWaits:
+    """Build the waits for jobs."""
+    from mediaposter.library.job_waits import JobWaits
+
+    return JobWaits(library_table())
+
+
+@cache
+def account_book() -> AccountBook:
+    """Build what is known of the accounts."""
+    from mediaposter.library.accounts import AccountBook
+
+    return AccountBook(library_table())
+
+
+@cache
+def budget_book() -> BudgetBook:
+    """Build the figures of what is spent."""
+    from mediaposter.library.budget import BudgetBook
+
+    return BudgetBook(library_table())
+
+
+@cache
+def render_times() -> RenderTimesLibrary:
+    """Build what is known of how long renders take."""
+    from mediaposter.library.render_times import RenderTimesLibrary
+
+    return RenderTimesLibrary(library_table())
+
+
+@cache
+def media_library() -> MediaLibrary:
+    """Build the store of the MP4s."""
+    from botocore.config import Config
+
+    from mediaposter.library.media import MediaLibrary
+
+    # By default boto3 presigns with version 2, which newer regions and KMS refuse, and for S3's global address, which
+    # sends its callers on to the bucket's region: the signature, which names the host, does not hold there. Only a
+    # bucket's own name is of its region (Amazon S3 user guide, "Virtual hosting"), and a local cloud has no such names.
+    is_elsewhere = any(map(os.environ.get, ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")))
+    config = Config(signature_version="s3v4", s3={"addressing_style": "path" if is_elsewhere else "virtual"})
+    return MediaLibrary(stack.session().client("s3", config=config), stack.settings().require("video_bucket"))
+
+
+@cache
+def batch_files() -> BatchFiles:
+    """Build the files of the batches."""
+    from mediaposter.library.batch_files import BatchFiles
+
+    return BatchFiles(stack.session().client("s3"), stack.settings().require("video_bucket"))
