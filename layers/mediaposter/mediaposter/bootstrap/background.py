@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from mediaposter.pipeline.notify import DeliverEvent
     from mediaposter.pipeline.sweep import SweepDue, SweepVideos
 
-# Each Lambda imports what its own use case needs.
-# ruff: noqa: PLC0415
-
 
 @cache
 def announce_video() -> AnnounceVideo:

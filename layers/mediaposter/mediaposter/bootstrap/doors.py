@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from mediaposter.pipeline.webhooks import Heard, HearWebhook
     from mediaposter.publishing.targets import PublishTarget
 
-# Each Lambda imports what its own use case needs.
-# ruff: noqa: PLC0415
 
 # A caller waits for the answer. To move a post takes three questions or more.
 _PREFLIGHT_TIMEOUT_SECONDS = 3.0

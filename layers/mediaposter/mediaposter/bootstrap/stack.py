@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from mediaposter.events import EventBus
     from mediaposter.workflow import BatchExecutions, StepFunctionsWorkflow, TaskTokens
 
-# Each Lambda imports what its own use case needs.
-# ruff: noqa: PLC0415
 
 # A call to AWS that hangs must not use up the function's time.
 _AWS_CONNECT_TIMEOUT_SECONDS = 3

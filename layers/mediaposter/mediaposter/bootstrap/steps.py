@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from mediaposter.pipeline.track import CheckPost
     from mediaposter.pipeline.webhooks import Listening
 
-# Each Lambda imports what its own use case needs.
-# ruff: noqa: PLC0415
-
 
 @cache
 def read_rows() -> ReadRows:

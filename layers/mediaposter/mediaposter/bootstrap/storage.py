@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from mediaposter.library.table import LibraryTable
     from mediaposter.library.videos import VideoLibrary
 
-# Each Lambda imports what its own use case needs.
-# ruff: noqa: PLC0415
-
 
 @cache
 def library_table() -> LibraryTable:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from mediaposter.library.videos import Video
     from mediaposter.publishing.publisher_interface import PublisherInterface
 
-# Each Lambda imports what its own use case needs.
-# ruff: noqa: PLC0415
 
 _CATALOG_MAX_AGE_SECONDS = 60
 
