@@ -18,7 +18,7 @@ down: install                ## end one left behind
 	$(RUN) -m sandbox.up down
 
 test: install tools          ## every test, in two processes
-	$(RUN) -m pytest --numprocesses 2 --dist loadgroup
+	$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: install               ## format, lint, types, import rules, template, state machine, requirements, OpenAPI, events
 	$(RUN) -m ruff format --check .

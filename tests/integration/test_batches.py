@@ -26,7 +26,7 @@ Batch = dict[str, Any]
 TWITTER = ACCOUNTS["twitter"]
 ENDED = {"completed", "failed", "cancelled"}
 # How many rows the large batch has, and of how many of them one is wrong.
-ROWS = int(os.environ.get("MEDIAPOSTER_BATCH_ROWS", "40"))
+ROWS = int(os.environ.get("MEDIAPOSTER_BATCH_ROWS", "20"))
 BAD_EVERY = 20
 # On two cores some videos a second come through; nobody waits longer than this for one.
 SECONDS_A_ROW = 4.0
