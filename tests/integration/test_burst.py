@@ -12,7 +12,7 @@ from sandbox.world import run_world
 from tests.integration.stack import DeployedStack, new_prompt
 
 # Two hundred take some minutes on two cores; the claim is made with MEDIAPOSTER_BURST=200.
-VIDEOS = int(os.environ.get("MEDIAPOSTER_BURST", "12"))
+VIDEOS = int(os.environ.get("MEDIAPOSTER_BURST", "8"))
 # Blotato's own limits would make a test of half an hour; what counts is that they are enforced on both sides.
 RATE_SCALE = 6
 AT_ONCE = 8

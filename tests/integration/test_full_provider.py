@@ -22,7 +22,7 @@ from tests.integration.test_batches import Batch, create, follow, read_rows, ret
 from tests.integration.test_intake import drop, new_name, wait_for_answer
 
 # The claim is made with MEDIAPOSTER_SHEET_ROWS=500, of which 25 are wrong.
-ROWS = int(os.environ.get("MEDIAPOSTER_SHEET_ROWS", "40"))
+ROWS = int(os.environ.get("MEDIAPOSTER_SHEET_ROWS", "24"))
 BAD_EVERY = 20
 SLOTS = 8
 SMALL_ROWS = ROWS // 8

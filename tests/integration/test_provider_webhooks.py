@@ -76,6 +76,12 @@ def find_wait(stack: DeployedStack, provider: str, job: str) -> dict[str, Any] |
     return item
 
 
+def wait_for_render(stack: DeployedStack, provider: str) -> None:
+    """Let the provider come to the end of all its renders: a webhook before that ends a wait in vain."""
+    url = f"{stack.world.providers[provider].control_url}/calls"
+    wait_for(lambda: stack.outside.get(url).json()["in_flight"] == 0 or None, what=f"the renders of {provider}")
+
+
 def call(
     stack: DeployedStack,
     job: str,
@@ -169,6 +175,7 @@ def test_a_forgery_is_refused_and_changes_nothing(heard: DeployedStack) -> None:
     for answer in (forged, stale, elsewhere):
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_signature")
     assert find_wait(heard, "gemini", job) == before
+    wait_for_render(heard, "gemini")
     assert call(heard, job).status_code == 200
     follow(heard, video, within_seconds=60)
 
@@ -184,6 +191,7 @@ def test_no_task_token_and_no_secret_is_in_a_log_or_an_answer(heard: DeployedSta
     video = submit(heard, prompt, GEMINI)
     job = find_job(heard, "gemini", prompt)
     wait = wait_for(lambda: find_wait(heard, "gemini", job), what="a wait for the render")
+    wait_for_render(heard, "gemini")
     answer = call(heard, job)
     follow(heard, video, within_seconds=60)
 
