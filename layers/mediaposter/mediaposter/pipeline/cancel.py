@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from mediaposter.errors import (
-    ConfigurationError,
-    Conflict,
-    ErrorCode,
-    NotFound,
-    UnsupportedOperation,
-    VideoModelError,
-)
-from mediaposter.library.posts import PostLedger, PostState
+from mediaposter.errors import Conflict, ErrorCode, NotFound
+from mediaposter.library.posts import PostLedger
 from mediaposter.library.videos import STAGES_THAT_CAN_FAIL, Stage, Video, VideoFailure, VideoLibrary
-from mediaposter.pipeline.delete import TRIES_MAX, Stopper
+from mediaposter.pipeline.delete import TRIES_MAX, Stopper, cancel_posts, stop_render
 from mediaposter.pipeline.generate import Models
 from mediaposter.pipeline.steps import CloseInput
 
@@ -57,10 +50,10 @@ class CancelVideo:
         if video is None:
             return
         self._workflow.stop(video.id, video.launch)
-        self._stop_render(video)
+        stop_render(video, self._models, self._report_fault)
         for _ in range(TRIES_MAX):
             try:
-                self._cancel_posts(video_id, reason)
+                cancel_posts(self._ledger, video_id, reason=reason, now=self._clock())
                 self._close(CloseInput(video_id=video_id))
             except Conflict:
                 continue  # the end of the execution that was stopped closes it, too
@@ -86,25 +79,3 @@ class CancelVideo:
             except Conflict:
                 continue
         raise Conflict(f"{video_id} is being written all the time; cancel it again.")
-
-    def _cancel_posts(self, video_id: str, reason: str) -> None:
-        for post in self._ledger.list(video_id):
-            if post.state is PostState.PENDING:
-                self._ledger.advance(
-                    post,
-                    PostState.CANCELLED,
-                    now=self._clock(),
-                    error_code=ErrorCode.CANCELLED,
-                    error_message=reason,
-                )
-
-    def _stop_render(self, video: Video) -> None:
-        """Stop the render where the provider can; that it cannot must not keep the video from being cancelled."""
-        if video.provider_job_id is None:
-            return
-        try:
-            self._models(video).cancel_video(video.provider_job_id)
-        except UnsupportedOperation:
-            return
-        except (ConfigurationError, VideoModelError) as error:
-            self._report_fault(f"{video.provider} did not cancel job {video.provider_job_id} of {video.id}: {error}")

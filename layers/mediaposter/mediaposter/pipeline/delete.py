@@ -29,6 +29,7 @@ from mediaposter.pipeline.generate import Models, count_spent_micros
 Clock = Callable[[], datetime]
 # A running step may write the record between our look and our write, but not often.
 TRIES_MAX = 5
+_NOTHING_POSTED = "The video was deleted, so nothing was posted."
 
 
 class Stopper(Protocol):
@@ -88,7 +89,7 @@ class DeleteVideo:
             # Also where an earlier deletion died after it had failed the video: neither does harm twice.
             if video.failure is not None and video.failure.code is ErrorCode.CANCELLED:
                 self._workflow.stop(video_id, video.launch)
-                self._cancel(video)
+                stop_render(video, self._models, self._report_fault)
         try:
             self._remove(video)
         except (Busy, Conflict) as error:
@@ -109,21 +110,10 @@ class DeleteVideo:
                 video = self._library.get(video.id)
         raise Conflict(f"{video.id} is being written all the time; delete it again.")
 
-    def _cancel(self, video: Video) -> None:
-        """Stop the render where the provider can; that it cannot must not keep the video from being deleted."""
-        if video.provider_job_id is None:
-            return
-        try:
-            self._models(video).cancel_video(video.provider_job_id)
-        except UnsupportedOperation:
-            return
-        except (ConfigurationError, VideoModelError) as error:
-            self._report_fault(f"{video.provider} did not cancel job {video.provider_job_id} of {video.id}: {error}")
-
     def _remove(self, video: Video) -> None:
         for _ in range(TRIES_MAX):
             # New posts come with a new version of their video, so none comes after those of the one that is deleted.
-            self._cancel_posts(video)
+            cancel_posts(self._ledger, video.id, reason=_NOTHING_POSTED, now=self._clock())
             if video.stage is Stage.AWAITING_APPROVAL:
                 self._workflow.stop(video.id, video.launch)
             self._media.delete_video(video.id)
@@ -141,13 +131,21 @@ class DeleteVideo:
         # Should this not come to pass, the sweep forgets it when its time is over.
         self._approvals.forget(video.id)
 
-    def _cancel_posts(self, video: Video) -> None:
-        for post in self._ledger.list(video.id):
-            if post.state is PostState.PENDING:
-                self._ledger.advance(
-                    post,
-                    PostState.CANCELLED,
-                    now=self._clock(),
-                    error_code=ErrorCode.CANCELLED,
-                    error_message="The video was deleted, so nothing was posted.",
-                )
+
+def stop_render(video: Video, models: Models, report_fault: Callable[[str], None]) -> None:
+    """Stop the render where the provider can; that it cannot must not keep the video from its end."""
+    if video.provider_job_id is None:
+        return
+    try:
+        models(video).cancel_video(video.provider_job_id)
+    except UnsupportedOperation:
+        return
+    except (ConfigurationError, VideoModelError) as error:
+        report_fault(f"{video.provider} did not cancel job {video.provider_job_id} of {video.id}: {error}")
+
+
+def cancel_posts(ledger: PostLedger, video_id: str, *, reason: str, now: datetime) -> None:
+    """Cancel the posts of a video that were not sent."""
+    for post in ledger.list(video_id):
+        if post.state is PostState.PENDING:
+            ledger.advance(post, PostState.CANCELLED, now=now, error_code=ErrorCode.CANCELLED, error_message=reason)
