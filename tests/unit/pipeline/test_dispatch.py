@@ -80,6 +80,16 @@ def test_one_beyond_them_waits_as_a_queued_record_without_an_execution() -> None
     assert world.slots.count("sora") == SlotCount(in_flight=1, waiting=1)
 
 
+def test_one_that_waits_is_started_by_nobody_who_comes_before_its_turn() -> None:
+    world = full_world()
+    waiting = submit(world)
+    render(world)
+
+    assert start(world, SECOND) is Outcome.PARKED
+    assert world.library.get(SECOND) == waiting
+    assert world.slots.count("sora") == SlotCount(in_flight=0, waiting=1)
+
+
 def test_one_that_waits_has_its_money_and_its_posts_as_any_other() -> None:
     world = full_world()
 
