@@ -388,3 +388,46 @@ def test_a_slot_that_is_given_back_meanwhile_is_nothing_to_look_for() -> None:
 
     assert (world.video.stage, world.video.failure) == (Stage.STORING, None)
     assert world.slots.count("sora") == SlotCount()
+
+
+def test_who_falls_back_does_not_go_before_those_who_wait() -> None:
+    world = fallen_back()
+    start(world, SECOND)
+    submit(world, model="kite-1", seconds=5, size="768x1280")
+    world.library.fail(world.library.get(FIRST), FAILURE, now=world.clock())
+
+    assert start(world, SECOND) is Outcome.PARKED
+    assert world.slots.list_waiting("kites") == [THIRD, SECOND]
+
+
+def test_an_execution_of_an_earlier_launch_starts_nothing_once_there_is_a_slot() -> None:
+    world = fallen_back()
+    start(world, SECOND)
+    start(world, SECOND)
+    world.library.fail(world.library.get(FIRST), FAILURE, now=world.clock())
+    world.dispatch("kites")
+
+    assert start(world, SECOND, launch=0) is Outcome.PARKED
+    assert world.library.get(SECOND).stage is Stage.QUEUED
+
+
+def test_what_waits_is_closed_by_no_execution() -> None:
+    world = full_world()
+    waiting = submit(world)
+
+    world.close(CloseInput(video_id=SECOND, run=0, launch=0, fault="execution ABORTED"))
+
+    assert world.library.get(SECOND) == waiting
+
+
+def test_a_repeated_request_does_not_start_what_has_failed() -> None:
+    world = World(effects=Effects(Crash(2, Moment.BEFORE)), ids=IDS)
+    sent_as = SentAs(idempotency_key="order-1")
+    with pytest.raises(SimulatedCrash, match="start the execution"):
+        world.submit(a_request(), caller=a_caller(), sent_as=sent_as)
+    world.library.fail(world.library.get(FIRST), FAILURE, now=world.clock())
+
+    again = world.submit(a_request(), caller=a_caller(), sent_as=sent_as)
+
+    assert again.video.failure == FAILURE
+    assert world.workflow.executions == []
