@@ -40,8 +40,6 @@ from mediaposter.library.videos import VIDEO_ID_MAX_CHARACTERS
 from mediaposter.pipeline.approval import ASKS_MAX
 from mediaposter.pipeline.end_batch import TAKING_ENDS_AFTER
 from mediaposter.pipeline.finalize import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
-from mediaposter.pipeline.generate import POLLS_MAX, STARTS_MAX
-from mediaposter.pipeline.publish import CREATE_ATTEMPTS_MAX
 from mediaposter.pipeline.steps import PostReference, StepResult
 from mediaposter.pipeline.track import CHECKS_MAX
 from mediaposter.publishing.blotato_client import _CALL_TIMEOUT as BLOTATO_TIMEOUT
@@ -55,17 +53,20 @@ SERVICE_FAULTS = (
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
 )
-# The pipeline ends each loop itself, with a reason in the record; the machine's bound only stands behind it.
-PIPELINE_BOUNDS = {
-    "starts": STARTS_MAX,
-    "polls": POLLS_MAX,
-    "models": FALLBACK_MODELS_MAX,
-    "stores": STORE_ATTEMPTS_MAX,
-    "asks": ASKS_MAX,
-    "creates": CREATE_ATTEMPTS_MAX,
-    "checks": CHECKS_MAX,
+# What each loop may be taken round, at least and at most. Where the pipeline ends a loop itself, the machine's bound
+# stands behind it. The others end by a time in the record; when their bound comes first, another execution goes on.
+LOOP_ROUNDS: Mapping[str, tuple[int, int]] = {
+    "starts": (40, 60),
+    "polls": (150, 220),
+    "models": (FALLBACK_MODELS_MAX + 1, FALLBACK_MODELS_MAX + 5),
+    "stores": (STORE_ATTEMPTS_MAX + 1, STORE_ATTEMPTS_MAX + 5),
+    "asks": (ASKS_MAX + 1, ASKS_MAX + 5),
+    "creates": (20, 30),
+    "checks": (CHECKS_MAX + 1, CHECKS_MAX + 5),
+    # Lambda had no room: no try of a step's own.
+    "throttles": (10, 30),
+    "post_throttles": (10, 30),
 }
-BOUND_MARGIN_MAX = 5
 # Steps that raise answer nothing, so the machine alone counts them, in counters of this name.
 FAULT_COUNTER = "faults"
 FAULTS_MAX = 10
@@ -87,7 +88,6 @@ class VideoExecution(BaseModel):
 
     video_id: str = Field(max_length=VIDEO_ID_MAX_CHARACTERS)
     launch: int = 0
-    run: int = 0
     posts: tuple[PostReference, ...] = Field(default=(), max_length=TARGETS_MAX)
 
 
@@ -252,11 +252,10 @@ def _check_loops(scope: Scope) -> Iterator[str]:
             continue
         if loop.counter.endswith(FAULT_COUNTER):
             least, most = 1, FAULTS_MAX
-        elif loop.counter in PIPELINE_BOUNDS:
-            least = PIPELINE_BOUNDS[loop.counter] + 1
-            most = PIPELINE_BOUNDS[loop.counter] + BOUND_MARGIN_MAX
+        elif loop.counter in LOOP_ROUNDS:
+            least, most = LOOP_ROUNDS[loop.counter]
         else:
-            yield f"{place}: no constant of the pipeline bounds ${loop.counter} of the loop {way}"
+            yield f"{place}: LOOP_ROUNDS of this check must say how often ${loop.counter} may be raised in {way}"
             continue
         if not least <= loop.rounds <= most:
             yield f"{place}: ${loop.counter} allows {loop.rounds} rounds of {way}; it must allow {least} to {most}"

@@ -14,4 +14,4 @@ from mediaposter.observability import logger
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Sweep once."""
     del event, context
-    logger.info("swept", extra=background.sweep())
+    logger.info("swept", extra=background.sweep()()._asdict())

@@ -21,6 +21,7 @@ from mediaposter.errors import NotFound, NotStarted
 from mediaposter.events import BatchEvent
 from mediaposter.library.batch_files import FileVersion, parts_key
 from mediaposter.library.batches import Batch, BatchLibrary, BatchSource, BatchStep
+from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.media import upload_key
 from mediaposter.pipeline.cancel import CancelVideo
 from mediaposter.pipeline.end_batch import CancelPart, EndBatch, LookAfterBatch, WriteResults
@@ -110,11 +111,13 @@ class FakeBatchWorkflow:
 
     Attributes:
         executions: all of them, and whether each runs.
+        ended_as: how those ended that do not run any more.
         refuses: start none.
     """
 
     def __init__(self, effects: Effects | None = None) -> None:
         self.executions: dict[Execution, bool] = {}
+        self.ended_as = ExecutionStatus.FAILED
         self.refuses = False
         self._effects = effects or Effects()
 
@@ -125,13 +128,12 @@ class FakeBatchWorkflow:
                 raise NotStarted(f"The execution of {batch_id} was not started.")
             self.executions.setdefault((batch_id, BatchStep(step), run), True)
 
-    def exists(self, batch_id: str, step: BatchStep, run: int) -> bool:
-        """Tell whether there ever was such an execution."""
-        return (batch_id, BatchStep(step), run) in self.executions
-
-    def runs(self, batch_id: str, step: BatchStep, run: int) -> bool:
-        """Tell whether such an execution runs."""
-        return self.executions.get((batch_id, BatchStep(step), run), False)
+    def find_status(self, batch_id: str, step: BatchStep, run: int) -> ExecutionStatus | None:
+        """Tell how such an execution stands."""
+        runs = self.executions.get((batch_id, BatchStep(step), run))
+        if runs is None:
+            return None
+        return ExecutionStatus.RUNNING if runs else self.ended_as
 
 
 class BatchWorld:
@@ -192,6 +194,7 @@ class BatchWorld:
         )
         self.cancel_part = CancelPart(batches=self.batches, files=self.files, cancel_video=self.cancel_video)
         self.look_after = LookAfterBatch(batches=self.batches, workflow=self.workflow, end=self.end, clock=clock)
+        self.world.look_after_batch = self.look_after
         self.read = ReadBatches(batches=self.batches, library=self.world.library, media=self.world.media)
         self.cancel = CancelBatch(batches=self.batches, workflow=self.workflow, clock=clock)
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from mediaposter.errors import Conflict, NotFound
 from mediaposter.library.table import (
+    INDEX_PAGE_MAX,
     Change,
     Create,
     Delete,
     Increase,
+    IndexEntry,
     Key,
     LibraryTable,
     Page,
@@ -22,8 +24,6 @@ from mediaposter.library.table import (
     Replace,
 )
 from tests.fakes.effects import Effects
-
-_INDEX_PAGE_ITEMS = 100
 
 
 class InMemoryTable(LibraryTable):
@@ -50,20 +50,41 @@ class InMemoryTable(LibraryTable):
         keys = sorted(key for key in self.items if key.pk == pk and key.sk.startswith(sk_prefix))
         return [dict(self.items[key]) for key in keys]
 
-    def query_index(self, index: str, *, hash_name: str, value: str, range_name: str, before: str) -> list[Key]:
-        """List keys by an index that holds only items with both of its attributes."""
+    def query_index(
+        self,
+        index: str,
+        *,
+        hash_name: str,
+        value: str,
+        range_name: str,
+        before: str,
+        after: IndexEntry | None = None,
+    ) -> list[IndexEntry]:
+        """List entries of an index that holds only items with both of its attributes."""
         found = sorted(
             (str(item[range_name]), key)
             for key, item in self.items.items()
             if item.get(hash_name) == value and range_name in item and str(item[range_name]) < before
         )
-        return [key for _, key in found[:_INDEX_PAGE_ITEMS]]
+        beyond = [entry for entry in found if after is None or entry > (after.value, after.key)]
+        return [IndexEntry(key, place) for place, key in beyond[:INDEX_PAGE_MAX]]
 
-    def take_number(self, key: Key, *, at_least: int) -> int:
+    def swap(self, key: Key, name: str, *, expected: str, wanted: str) -> bool:
+        """Replace the value of one attribute."""
+        with self._effects.take(f"swap {name} of {key.sk}"):
+            item = self.items.get(key, {})
+            if item.get(name) != expected:
+                return False
+            self.items[key] = {**item, name: wanted}
+            return True
+
+    def take_number(self, key: Key, *, at_least: int, expires_at: int | None = None) -> int:
         """Take the next number of an item."""
         item = self.items.setdefault(key, dict(key._asdict()))
         number = max(int(item.get("next_number", at_least)), at_least)
         item["next_number"] = Decimal(number + 1)
+        if expires_at is not None:
+            item["ttl"] = Decimal(expires_at)
         return number
 
     def query_range(self, pk: str, sk_from: str, sk_to: str) -> list[dict[str, Any]]:

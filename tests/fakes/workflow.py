@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mediaposter.errors import NotStarted
+from mediaposter.library.executions import ExecutionStatus
 from mediaposter.pipeline.steps import LAUNCH, PostReference, StepResult
 from tests.fakes.effects import Effects
 
@@ -14,10 +15,10 @@ class FakeWorkflow:
 
     Attributes:
         executions: the videos that have one.
-        postings: the posts of each execution that posts a video again, by its name.
+        postings: the posts of each execution that is about posts alone, by its name.
         signals: what was sent with each task token.
         stopped: those that were ended.
-        over: the executions that have come to their end.
+        over: how the executions ended that have.
         refuses: say that nothing was started.
         starts_anyway: start what it says it did not.
         on_start: what the execution does before the answer to its start is there.
@@ -36,7 +37,7 @@ class FakeWorkflow:
         self.postings: dict[str, list[PostReference]] = {}
         self.signals: dict[str, StepResult] = {}
         self.stopped: list[str] = []
-        self.over: set[str] = set()
+        self.over: dict[str, ExecutionStatus] = {}
         self.refuses = refuses
         self.starts_anyway = starts_anyway
         self.on_start: Callable[[], object] = _nothing
@@ -44,22 +45,17 @@ class FakeWorkflow:
         self.on_stop: Callable[[], object] = _nothing
         self._effects = effects or Effects()
 
-    def start(self, video_id: str, launch: int = 0) -> None:
+    def start(self, video_id: str, launch: int = 0, posts: Sequence[PostReference] = ()) -> None:
         """Start an execution once, or refuse to; it may run all the same."""
         with self._effects.take("start the execution"):
             name = name_execution(video_id, launch)
             if name not in self.executions and (self.starts_anyway or not self.refuses):
                 self.executions.append(name)
+                if posts:
+                    self.postings[name] = list(posts)
                 self.on_start()
             if self.refuses:
                 raise NotStarted(f"The execution of {video_id} was not started: ReadTimeoutError.")
-
-    def start_posting(self, video_id: str, run: int, posts: Sequence[PostReference]) -> None:
-        """Start an execution for posts once, or refuse to."""
-        with self._effects.take("start posting"):
-            if self.refuses:
-                raise NotStarted(f"The posts of {video_id} were not started: ReadTimeoutError.")
-            self.postings.setdefault(f"{video_id}-posts-{run}", list(posts))
 
     def signal(self, task_token: str, result: StepResult) -> None:
         """Carry an execution on."""
@@ -69,17 +65,18 @@ class FakeWorkflow:
     def stop(self, video_id: str, launch: int = 0) -> None:
         """End an execution."""
         self.on_stop()
-        self.stopped.append(name_execution(video_id, launch))
+        name = name_execution(video_id, launch)
+        self.stopped.append(name)
+        if name in self.executions:
+            self.over.setdefault(name, ExecutionStatus.ABORTED)
 
-    def exists(self, video_id: str, launch: int = 0) -> bool:
-        """Tell whether a video ever had such an execution."""
-        return name_execution(video_id, launch) in self.executions
-
-    def runs(self, video_id: str, launch: int) -> bool:
-        """Tell whether such an execution carries a video now."""
+    def find_status(self, video_id: str, launch: int = 0) -> ExecutionStatus | None:
+        """Tell how an execution stands."""
         self.on_look()
         name = name_execution(video_id, launch)
-        return name in self.executions and name not in self.over
+        if name not in self.executions:
+            return None
+        return self.over.get(name, ExecutionStatus.RUNNING)
 
 
 def name_execution(video_id: str, launch: int) -> str:

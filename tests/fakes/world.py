@@ -20,6 +20,7 @@ from mediaposter.events import PostEvent, VideoEvent
 from mediaposter.library.approvals import ApprovalBook
 from mediaposter.library.budget import BudgetBook
 from mediaposter.library.due import DueList
+from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.idempotency import KnownRequests
 from mediaposter.library.job_waits import JobWaits
 from mediaposter.library.posts import Post, PostLedger
@@ -30,16 +31,17 @@ from mediaposter.library.table import Key
 from mediaposter.library.videos import Video, VideoLibrary
 from mediaposter.pipeline.approval import AskApproval, DecideApproval
 from mediaposter.pipeline.delete import DeleteVideo
-from mediaposter.pipeline.dispatch import DispatchVideos, ReclaimSlot
+from mediaposter.pipeline.dispatch import DispatchVideos
 from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
 from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
 from mediaposter.pipeline.publish import CreatePost
 from mediaposter.pipeline.read import ReadLibrary
 from mediaposter.pipeline.repost import RepeatPosts
 from mediaposter.pipeline.reschedule import ReschedulePost
+from mediaposter.pipeline.resume import ResumeVideo
 from mediaposter.pipeline.steps import LAUNCH, AskInput, CheckInput, CloseInput, PostStepInput, StepInput
 from mediaposter.pipeline.submit import SubmitVideo
-from mediaposter.pipeline.sweep import SweepDue, SweepVideos
+from mediaposter.pipeline.sweep import ClearUp, SweepDue
 from mediaposter.pipeline.track import CheckPost
 from mediaposter.pipeline.upload import ReadPicture
 from mediaposter.pipeline.webhooks import Heard, HearWebhook, Listening
@@ -58,9 +60,9 @@ from tests.fakes.workflow import FakeWorkflow
 DEFINITION = Path(__file__).parents[2] / "statemachine" / "video.asl.json"
 LEASE_SECONDS = 120
 GENERATION_TIMEOUT_SECONDS = 3_600
+KEPT_FOR = timedelta(hours=24)
 # The schedule of the sweep, and how often the rule behind a broken execution tries: template.yaml.
 _SWEEP_EVERY_SECONDS = 60
-_NEVER_STARTED_SECONDS = 300
 _SWEEPS_MAX = 200
 POSTS_PER_MINUTE = 30
 PUBLIC_URL = "https://api.example/v1"
@@ -184,6 +186,7 @@ class World:
             render_times=RenderTimesLibrary(self.table),
             listening=listening,
             clock=self.clock,
+            kept_for=lambda _: KEPT_FOR,
         )
         self.store = StoreVideo(
             library=self.library,
@@ -219,7 +222,6 @@ class World:
             count_metric=self.metrics.append,
             clock=self.clock,
         )
-        self.sweep = SweepVideos(library=self.library, workflow=self.workflow, close=self.close, clock=self.clock)
         self.approvals = ApprovalBook(self.table)
         self.ask = AskApproval(
             library=self.library,
@@ -249,18 +251,29 @@ class World:
         self.reschedule = ReschedulePost(
             library=self.library, ledger=self.ledger, publishers=self._give_publisher, clock=self.clock
         )
-        self.sweep_due = SweepDue(
+        self.dispatch = DispatchVideos(library=self.library, slots=self.slots, workflow=self.workflow, clock=self.clock)
+        self.resume = ResumeVideo(
+            library=self.library, ledger=self.ledger, workflow=self.workflow, close=self.close, clock=self.clock
+        )
+        self.look_after_batch: Callable[[str], None] = _nothing_of
+        self.sweep = SweepDue(
             due=DueList(self.table),
+            library=self.library,
             ledger=self.ledger,
+            resume_video=self.resume,
+            expire_approval=self.decide.expire,
+            look_after_batch=lambda batch_id: self.look_after_batch(batch_id),
+            clear_up=ClearUp(
+                library=self.library,
+                remove_media=self.media.delete_video,
+                forget_approval=self.approvals.forget,
+            ),
+            dispatch_waiting=lambda: self.dispatch.dispatch_each(catalog.list_providers()),
             create_post=self.create_post,
             check_post=self.check_post,
-            start_posts=self.repost.start_left_over,
-            expire_approval=self.decide.expire,
-            look_after_batch=_nothing_of,
-            reclaim_slot=ReclaimSlot(library=self.library, workflow=self.workflow, close=self.close, clock=self.clock),
             clock=self.clock,
+            monotonic=self.clock.monotonic,
         )
-        self.dispatch = DispatchVideos(library=self.library, slots=self.slots, workflow=self.workflow, clock=self.clock)
         self.read = ReadLibrary(
             library=self.library,
             ledger=self.ledger,
@@ -307,11 +320,9 @@ class World:
         if Status.FAILED in self.statuses:
             closing = CloseInput(video_id=VIDEO_ID, fault="execution FAILED")
             self._call_until_done(lambda: self.close(closing), every_seconds=_CLOSE_AGAIN_AFTER_SECONDS)
-        self.clock.advance(_SWEEP_EVERY_SECONDS)
-        self._call_until_done(self.sweep, every_seconds=_NEVER_STARTED_SECONDS)
-        self.sweep_until_nothing_is_due()
+        self.sweep_until_nothing_is_due(crash_error=crash_error)
 
-    def sweep_until_nothing_is_due(self) -> None:
+    def sweep_until_nothing_is_due(self, *, crash_error: str = "Runtime.ExitError") -> None:
         """Let the sweep come back to all that waits, however late it is due."""
         for _ in range(_SWEEPS_MAX):
             due = sorted(str(item["due_at"]) for item in self.table.items.values() if "due" in item)
@@ -319,33 +330,44 @@ class World:
                 return
             left = datetime.fromisoformat(due[0]) - self.clock()
             self.clock.advance(max(left.total_seconds(), 0) + _SWEEP_EVERY_SECONDS)
-            with suppress(SimulatedCrash):
-                self.sweep_due()
-            self.run_executions()
+            # What a sweep cannot do is an alarm of its own, and is tried by the next.
+            with suppress(SimulatedCrash, ExceptionGroup):
+                self.sweep()
+            self.run_executions(crash_error=crash_error)
         raise AssertionError(f"something stays due: {due}")
 
     def run_executions(self, *, crash_error: str = "Runtime.ExitError") -> None:
         """Carry the executions that were started to their ends."""
         while started := self._take_started():
-            for execution_input in started:
-                self.statuses.append(self._build_machine(crash_error).run(execution_input))
+            for name, execution_input in started.items():
+                status = self._build_machine(crash_error).run(execution_input)
+                self.statuses.append(status)
+                self.workflow.over.setdefault(name, ExecutionStatus(status))
 
     def walk_executions(self, *, crash_error: str = "Runtime.ExitError") -> list[Generator[float, None, Status]]:
         """Give the executions that were started and not taken yet; who takes them lets their seconds pass."""
-        return [self._build_machine(crash_error).walk(execution_input) for execution_input in self._take_started()]
+        return [
+            self._walk(name, execution_input, crash_error) for name, execution_input in self._take_started().items()
+        ]
 
-    def _take_started(self) -> list[dict[str, Any]]:
+    def _walk(
+        self, name: str, execution_input: dict[str, Any], crash_error: str
+    ) -> Generator[float, None, Status]:
+        status = yield from self._build_machine(crash_error).walk(execution_input)
+        self.workflow.over.setdefault(name, ExecutionStatus(status))
+        return status
+
+    def _take_started(self) -> dict[str, dict[str, Any]]:
+        """Give the inputs of the executions that were started and not taken yet, by their names."""
         started: dict[str, dict[str, Any]] = {}
         for name in self.workflow.executions:
+            if name in self._ran:
+                continue
             video_id, _, launch = name.partition(LAUNCH)
-            started[name] = {"video_id": video_id, "launch": int(launch or 0)}
-        for name, posts in self.workflow.postings.items():
-            references = [post.model_dump() for post in posts]
-            run = int(name.rpartition("-")[2])
-            started[name] = {"video_id": references[0]["video_id"], "run": run, "posts": references}
-        taken = [execution_input for name, execution_input in started.items() if name not in self._ran]
+            posts = [post.model_dump() for post in self.workflow.postings.get(name, [])]
+            started[name] = {"video_id": video_id, "launch": int(launch or 0), **({"posts": posts} if posts else {})}
         self._ran.update(started)
-        return taken
+        return started
 
     def _build_machine(self, crash_error: str) -> StateMachine:
         machine = StateMachine(
@@ -392,7 +414,7 @@ class World:
                 yield _LONG_SWEEP_SECONDS
                 # What a sweep cannot do is an alarm of its own, and is tried by the next.
                 with suppress(SimulatedCrash, ExceptionGroup):
-                    self.sweep_due()
+                    self.sweep()
         sent = self.workflow.signals.get(task_token)
         return None if sent is None else sent.model_dump(mode="json")
 

@@ -19,7 +19,8 @@ class ErrorCode(StrEnum):
     CANCELLED = "cancelled"
     TIMEOUT = "timeout"
     SUBMISSION_UNKNOWN = "submission_unknown"
-    # Ours alone, never a vendor's: a fault in the pipeline itself.
+    # Ours alone, never a vendor's: the day's limit has no room for another try, and a fault in the pipeline itself.
+    BUDGET_EXCEEDED = "budget_exceeded"
     INTERNAL_ERROR = "internal_error"
 
 

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
 from mediaposter.errors import NotStarted
+from mediaposter.library.executions import ExecutionStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -22,48 +23,35 @@ class StepFunctionsWorkflow:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
-    def start(self, video_id: str, launch: int = 0) -> None:
-        """Start an execution that carries a video; one that exists already is left as it is.
+    def start(self, video_id: str, launch: int = 0, posts: Sequence[BaseModel] = ()) -> None:
+        """Start an execution that carries a video, or some posts of it; one that exists already is left as it is.
 
         Raises:
             NotStarted: the service did not confirm it. It may run yet: its first step asks the record.
         """
+        references = {"posts": [post.model_dump() for post in posts]} if posts else {}
         try:
             self._client.start_execution(
                 stateMachineArn=self._state_machine_arn,
                 name=_name_execution(video_id, launch),
-                input=json.dumps({"video_id": video_id, "launch": launch}),
+                input=json.dumps({"video_id": video_id, "launch": launch, **references}),
             )
         except self._client.exceptions.ExecutionAlreadyExists:
             return
         except (ClientError, BotoCoreError) as error:
             raise NotStarted(f"The execution of {video_id} was not started: {type(error).__name__}.") from error
 
-    def start_posting(self, video_id: str, run: int, posts: Sequence[BaseModel]) -> None:
-        """Start one more execution for posts of a kept video; one that exists already is left as it is.
+    def find_status(self, video_id: str, launch: int = 0) -> ExecutionStatus | None:
+        """Tell how an execution stands; None if the service shows none, which may be late (DescribeExecution).
 
-        Raises:
-            NotStarted: the service did not confirm it.
+        The service is eventually consistent: one that was just started may not be shown yet, and one that has just
+        ended may be shown to run. What is shown to have ended has.
         """
-        references = [post.model_dump() for post in posts]
         try:
-            self._client.start_execution(
-                stateMachineArn=self._state_machine_arn,
-                name=f"{video_id}-posts-{run}",
-                input=json.dumps({"video_id": video_id, "run": run, "posts": references}),
-            )
-        except self._client.exceptions.ExecutionAlreadyExists:
-            return
-        except (ClientError, BotoCoreError) as error:
-            raise NotStarted(f"The posts of {video_id} were not started: {type(error).__name__}.") from error
-
-    def exists(self, video_id: str, launch: int = 0) -> bool:
-        """Tell whether a video ever had an execution, or such a one."""
-        return self._find_status(video_id, launch) is not None
-
-    def runs(self, video_id: str, launch: int) -> bool:
-        """Tell whether an execution carries a video now."""
-        return self._find_status(video_id, launch) == "RUNNING"
+            found = self._client.describe_execution(executionArn=self._give_arn(video_id, launch))
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return None
+        return ExecutionStatus(found["status"])
 
     def stop(self, video_id: str, launch: int = 0) -> None:
         """End an execution that carries a video, if it runs."""
@@ -72,12 +60,6 @@ class StepFunctionsWorkflow:
             self._client.stop_execution(executionArn=arn, error="Deleted", cause="The video was deleted by its owner.")
         except self._client.exceptions.ExecutionDoesNotExist:
             return
-
-    def _find_status(self, video_id: str, launch: int) -> str | None:
-        try:
-            return self._client.describe_execution(executionArn=self._give_arn(video_id, launch))["status"]
-        except self._client.exceptions.ExecutionDoesNotExist:
-            return None
 
     def _give_arn(self, video_id: str, launch: int) -> str:
         executions = self._state_machine_arn.replace(":stateMachine:", ":execution:")
@@ -113,21 +95,14 @@ class BatchExecutions:
         except (ClientError, BotoCoreError) as error:
             raise NotStarted(f"The execution of {batch_id} was not started: {type(error).__name__}.") from error
 
-    def exists(self, batch_id: str, step: str, run: int) -> bool:
-        """Tell whether there ever was such an execution."""
-        return self._find_status(batch_id, step, run) is not None
-
-    def runs(self, batch_id: str, step: str, run: int) -> bool:
-        """Tell whether such an execution runs."""
-        return self._find_status(batch_id, step, run) == "RUNNING"
-
-    def _find_status(self, batch_id: str, step: str, run: int) -> str | None:
+    def find_status(self, batch_id: str, step: str, run: int) -> ExecutionStatus | None:
+        """Tell how such an execution stands; None if the service shows none, which may be late."""
         executions = self._state_machine_arn.replace(":stateMachine:", ":execution:")
         try:
             found = self._client.describe_execution(executionArn=f"{executions}:{batch_id}-{step}-{run}")
         except self._client.exceptions.ExecutionDoesNotExist:
             return None
-        return found["status"]
+        return ExecutionStatus(found["status"])
 
 
 class TaskTokens:

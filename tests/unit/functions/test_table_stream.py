@@ -24,7 +24,7 @@ def let_wait(stack: Stack, video_id: str, *, provider: str = "sora") -> None:
     """Record a video that waits for a slot."""
     slots = Slots(stack.table, lambda _: 1)
     video = a_video(id=video_id, provider=provider, prompt=_PROMPT, is_accepted=True)
-    waiting = video.model_copy(update={"place": slots.choose_place(video)})
+    waiting = video.model_copy(update={"place": slots.choose_place(video, now=NOW)})
     VideoLibrary(stack.table).create(waiting, [], conditions=count_change(None, waiting.held, {}))
 
 

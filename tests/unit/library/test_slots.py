@@ -52,7 +52,7 @@ def take(library: VideoLibrary, slots: Slots, video_id: str, *, may_overtake: bo
 def queue(library: VideoLibrary, slots: Slots, video_id: str, **fields: Any) -> Video:
     """Record a video that waits."""
     video = a_video(id=video_id, **fields)
-    video = video.model_copy(update={"place": slots.choose_place(video)})
+    video = video.model_copy(update={"place": slots.choose_place(video, now=NOW)})
     library.create(video, [], conditions=count_change(None, video.held, {}))
     return video
 
@@ -180,7 +180,7 @@ def test_one_that_is_parked_waits_for_another_execution(library: VideoLibrary, s
     video = a_video(deadline_at=NOW, stage=Stage.QUEUED)
     library.create(video, [])
 
-    parked = library.park(video, slots.choose_place(video), now=NOW)
+    parked = library.park(video, slots.choose_place(video, now=NOW), now=NOW)
 
     assert (parked.launch, parked.deadline_at, parked.is_accepted) == (1, None, True)
     assert slots.count("sora") == SlotCount(waiting=1)

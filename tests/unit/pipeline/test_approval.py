@@ -259,10 +259,10 @@ def test_a_decision_that_the_machine_was_not_told_it_is_told_by_the_sweep() -> N
     assert (decision_of(world), world.workflow.signals) == (Decision.APPROVED, {})
 
     world.clock.advance(119)
-    world.sweep_due()
+    world.sweep()
     assert world.workflow.signals == {}
     world.clock.advance(2)
-    world.sweep_due()
+    world.sweep()
 
     assert world.workflow.signals == {"token-1": APPROVED}
     assert not is_due(world)
@@ -323,7 +323,7 @@ def test_what_nobody_decided_in_time_is_rejected_by_the_sweep(at: datetime) -> N
     world = asked_world()
     world.clock.now = at + timedelta(seconds=1)
 
-    world.sweep_due()
+    world.sweep()
 
     assert (decision_of(world), world.video.stage) == (Decision.EXPIRED, Stage.DONE)
     assert {post.error_message for post in world.posts} == {"Nobody approved it in time. Nothing was posted."}
@@ -336,7 +336,7 @@ def test_before_its_time_nothing_expires() -> None:
     world = asked_world()
     world.clock.now = TOMORROW - timedelta(seconds=1)
 
-    world.sweep_due()
+    world.sweep()
     world.decide.expire(VIDEO_ID)
 
     assert decision_of(world) is Decision.WAITING
@@ -374,7 +374,7 @@ def test_the_question_of_a_deleted_video_is_forgotten() -> None:
     world.table.items.pop(world.video.key)
     world.clock.now = TOMORROW + timedelta(seconds=1)
 
-    world.sweep_due()
+    world.sweep()
 
     with pytest.raises(NotFound):
         world.approvals.get(VIDEO_ID)
@@ -390,7 +390,7 @@ def test_a_decision_in_the_last_moment_is_not_written_over_by_the_clock() -> Non
 
     world.clock.now = TOMORROW + timedelta(seconds=1)
     world.table.meanwhile = decide_in_time
-    world.sweep_due()
+    world.sweep()
 
     assert decision_of(world) is Decision.APPROVED
 

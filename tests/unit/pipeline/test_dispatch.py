@@ -351,9 +351,9 @@ def test_a_slot_is_looked_for_when_no_generation_may_hold_it_any_more() -> None:
     world = rendering_world()
     world.clock.advance(GENERATION_TIMEOUT_SECONDS + SLOT_GRACE.total_seconds())
 
-    assert world.sweep_due() == 0
+    assert world.sweep() == 0
     world.clock.advance(1)
-    assert world.sweep_due() == 1
+    assert world.sweep() == 1
 
 
 def test_a_slot_whose_execution_is_gone_is_given_back_and_its_video_closed() -> None:
@@ -361,7 +361,7 @@ def test_a_slot_whose_execution_is_gone_is_given_back_and_its_video_closed() -> 
     world.workflow.over = {FIRST}
     world.clock.advance(GENERATION_TIMEOUT_SECONDS + SLOT_GRACE.total_seconds() + 1)
 
-    world.sweep_due()
+    world.sweep()
 
     assert world.slots.count("sora") == SlotCount()
     assert world.video.failure is not None
@@ -372,11 +372,11 @@ def test_a_slot_whose_execution_runs_on_is_left_to_it_for_a_while() -> None:
     world = rendering_world()
     world.clock.advance(GENERATION_TIMEOUT_SECONDS + SLOT_GRACE.total_seconds() + 1)
 
-    world.sweep_due()
+    world.sweep()
 
     assert world.slots.count("sora") == SlotCount(in_flight=1)
     assert world.video.slot_until == world.clock() + ASK_AGAIN_AFTER
-    assert world.sweep_due() == 0
+    assert world.sweep() == 0
 
 
 def test_a_slot_that_is_given_back_meanwhile_is_nothing_to_look_for() -> None:
@@ -384,7 +384,7 @@ def test_a_slot_that_is_given_back_meanwhile_is_nothing_to_look_for() -> None:
     world.clock.advance(GENERATION_TIMEOUT_SECONDS + SLOT_GRACE.total_seconds() + 1)
     world.workflow.on_look = lambda: world.library.advance(world.video, Stage.STORING, now=world.clock())
 
-    assert world.sweep_due() == 1
+    assert world.sweep() == 1
 
     assert (world.video.stage, world.video.failure) == (Stage.STORING, None)
     assert world.slots.count("sora") == SlotCount()

@@ -239,7 +239,7 @@ class Simulation:
         self._after(seconds, lambda: self._go_on(execution))
 
     def _sweep(self) -> None:
-        for sweep in (self.world.sweep, self.world.sweep_due, self._dispatch):
+        for sweep in (self.world.sweep, self.world.sweep, self._dispatch):
             with suppress(SimulatedCrash), self.world.mortal():
                 sweep()
         if self._open:

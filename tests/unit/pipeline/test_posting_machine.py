@@ -142,7 +142,7 @@ class Posting(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.call(self.world.sweep_due)
+        self.call(self.world.sweep)
 
     # What goes wrong
 
@@ -335,7 +335,7 @@ class Posting(RuleBasedStateMachine):
         doings: dict[str, Callable[[], object]] = {
             "create": lambda: self.world.create_post(step),
             "check": lambda: self.world.check_post(step),
-            "sweep": self.world.sweep_due,
+            "sweep": self.world.sweep,
             "retry": lambda: self.world.repost(VIDEO_ID, PublishAgainRequest(), caller=a_caller()),
             "cancel": partial(self.do_cancel, post_id),
             "close": lambda: self.world.close(CloseInput(video_id=VIDEO_ID)),

@@ -339,7 +339,7 @@ def test_two_deaths_anywhere_post_nothing_twice_and_the_ledger_tells_the_truth(n
 DOINGS: dict[str, Callable[[World], object]] = {
     "creates": lambda world: [world.create_post(step) for step in steps_of(world)],
     "checks": lambda world: [world.check_post(step) for step in steps_of(world)],
-    "sweeps": lambda world: world.sweep_due(),
+    "sweeps": lambda world: world.sweep(),
     "closes": lambda world: world.close(CloseInput(video_id=VIDEO_ID)),
     "asks for what failed": lambda world: world.repost(VIDEO_ID, PublishAgainRequest(), caller=a_caller()),
     "approves": lambda world: world.decide(VIDEO_ID, ApprovalRequest(decision="approve"), caller=a_caller()),

@@ -388,7 +388,7 @@ def test_what_runs_is_not_started_twice_and_takes_no_more_targets() -> None:
         again(world, TO_THREADS)
     again(world)
     world.clock.advance(600)
-    world.sweep_due()
+    world.sweep()
 
     assert world.workflow.postings == {RUN: [REFERENCE]}
     assert len(world.posts) == 1

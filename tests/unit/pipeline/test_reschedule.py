@@ -173,7 +173,7 @@ def test_a_move_that_was_never_written_down_is_found_out_by_the_sweep() -> None:
         move(world)
     world.clock.now = TOMORROW + timedelta(minutes=6)
 
-    world.sweep_due()
+    world.sweep()
 
     assert (post_of(world).state, post_of(world).scheduled_time) == (PostState.SCHEDULED, NEXT_WEEK)
 

@@ -102,7 +102,7 @@ class SlotMachine(RuleBasedStateMachine):
         if are_gone:
             self.world.workflow.over |= set(self.world.workflow.executions)
         self._do(self.world.sweep, death)
-        self._do(self.world.sweep_due, None)
+        self._do(self.world.sweep, None)
 
     @invariant()
     def the_numbers_are_those_of_the_records(self) -> None:
@@ -130,7 +130,7 @@ class SlotMachine(RuleBasedStateMachine):
             self.world.clock.advance(GENERATION_TIMEOUT_SECONDS + SLOT_GRACE.total_seconds() + 1)
             self.world.workflow.over |= set(self.world.workflow.executions)
             self.world.sweep()
-            self.world.sweep_due()
+            self.world.sweep()
         for provider in LIMITS:
             assert self.world.slots.count(provider) == SlotCount()
 

@@ -246,7 +246,7 @@ def test_a_post_and_a_question_are_swept_together() -> None:
     )
     world.table.commit([open_approval(VIDEO_ID, now=NOW - timedelta(days=2), hours=1)])
 
-    assert world.sweep_due() == 2
+    assert world.sweep() == 2
 
     assert world.approvals.get(VIDEO_ID).decision is Decision.EXPIRED
     assert [event.type for event in world.post_events] == ["post.published"]

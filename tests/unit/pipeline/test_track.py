@@ -567,7 +567,7 @@ def test_what_could_not_be_verified_in_its_execution_the_sweep_verifies_and_foll
     assert post_of(world).due_at == after(seconds=0)
     world.clock.advance(6 * 60)
 
-    world.sweep_due()
+    world.sweep()
 
     assert (post_of(world).is_verified, post_of(world).due_at, len(world.publisher.posts)) == (True, after(days=1), 1)
 
@@ -579,7 +579,7 @@ def test_what_the_sweep_does_not_find_listed_is_followed_at_its_time() -> None:
     world.publisher.list_lag_seconds = 7_200
     world.clock.advance(6 * 60)
 
-    world.sweep_due()
+    world.sweep()
 
     assert (post_of(world).is_verified, post_of(world).due_at) == (False, after(days=1))
 

@@ -242,14 +242,22 @@ class GoneModel(BaseModel):
 
 # What is asked of a provider at once whose limit nobody wrote down.
 RENDERS_AT_ONCE = 10
+# OpenAI kept a video for a day (its Videos API, `expires_at`); who says nothing is taken to do the same.
+KEEPS_HOURS = 24
 
 
 class ProviderEntry(BaseModel):
-    """What holds for all models of a provider: how many videos it renders for one account at once."""
+    """What holds for all models of a provider.
+
+    Attributes:
+        renders_at_once: how many videos it renders for one account at once.
+        keeps_hours: how long what it rendered can be fetched.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    renders_at_once: int = Field(gt=0)
+    renders_at_once: int = Field(default=RENDERS_AT_ONCE, gt=0)
+    keeps_hours: int = Field(default=KEEPS_HOURS, gt=0)
 
 
 class Resolution(NamedTuple):
@@ -308,6 +316,11 @@ class Catalog(BaseModel):
         """Tell how many videos a provider renders at once, if a new account asks for them."""
         entry = self.providers.get(provider)
         return RENDERS_AT_ONCE if entry is None else entry.renders_at_once
+
+    def count_kept_hours(self, provider: str) -> int:
+        """Tell for how many hours a provider keeps what it rendered."""
+        entry = self.providers.get(provider)
+        return KEEPS_HOURS if entry is None else entry.keeps_hours
 
     def list_providers(self) -> list[str]:
         """List whose models there are."""

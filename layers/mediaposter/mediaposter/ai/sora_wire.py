@@ -81,6 +81,15 @@ def _read_moment(value: object) -> datetime | None:
         return None
 
 
+def _read_seconds(value: object) -> int | None:
+    """Take whole seconds, which OpenAI writes as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 4:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return round(value) if value == round(value) else None
+
+
 OptionalMoment = Annotated[datetime | None, BeforeValidator(_read_moment)]
 
 
@@ -98,6 +107,9 @@ class WireJob(BaseModel):
     video_url: OptionalText = None
     # Exactly as it is: a lost submission is found by the prompt that was sent.
     prompt: Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)] = None
+    model: OptionalText = None
+    size: OptionalText = None
+    seconds: Annotated[int | None, BeforeValidator(_read_seconds)] = None
     created_at: OptionalMoment = None
     created: OptionalMoment = None
 
@@ -188,6 +200,9 @@ def translate_job(job: WireJob, reply: Reply, errors: ProviderErrors, *, job_id:
         error_message=error_message,
         retry_after_seconds=_read_pace(reply),
         prompt=job.prompt,
+        model=job.model,
+        size=job.size,
+        seconds=job.seconds,
         created_at=job.created_at or job.created,
     )
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar, NoReturn
+from typing import ClassVar, NamedTuple, NoReturn
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
@@ -28,6 +28,7 @@ CLOCKS_APART = timedelta(seconds=5)
 
 __all__ = [
     "Capabilities",
+    "SubmittedJobs",
     "VideoGenerationJob",
     "VideoGenerationRequest",
     "VideoModelInterface",
@@ -83,8 +84,9 @@ class VideoGenerationRequest(BaseModel):
 class VideoGenerationJob(BaseModel):
     """What a provider says of one generation.
 
-    `job_id` is opaque and carries everything a later call needs. `progress` is a percentage. `prompt` and `created_at`
-    are told by the vendors that list jobs, so that a lost one can be found.
+    `job_id` is opaque and carries everything a later call needs. `progress` is a percentage. `prompt`, `model`, `size`,
+    `seconds` and `created_at` are told by the vendors that list jobs, so that a lost one can be found: of each vendor
+    those that its list has.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,12 +100,58 @@ class VideoGenerationJob(BaseModel):
     retry_after_seconds: float | None = None
     cost_micros: int | None = None
     prompt: str | None = None
+    model: str | None = None
+    size: str | None = None
+    seconds: int | None = None
     created_at: AwareDatetime | None = None
+
+    def has_shape_of(self, request: VideoGenerationRequest) -> bool:
+        """Tell whether nothing that is told of the model, the size and the length differs from a request."""
+        told = (
+            (self.model, request.model),
+            (self.size, request.size),
+            (self.seconds, request.duration_seconds),
+        )
+        return all(mine is None or theirs is None or mine == theirs for mine, theirs in told)
 
     @property
     def cost_usd(self) -> Decimal | None:
         """Give the cost in dollars, when the provider told it."""
         return None if self.cost_micros is None else Decimal(self.cost_micros) / 1_000_000
+
+
+class SubmittedJobs(NamedTuple):
+    """The jobs that a lost submission may have started.
+
+    `matching` agree with it in its prompt and in all else that is told. The `similar` have its prompt, and another
+    model, size or length: another video's, unless the provider changed what it was sent. Of the `indistinct` so little
+    is told that they may be anybody's. `is_whole` says that the list goes back to the submission.
+    """
+
+    matching: list[VideoGenerationJob]
+    similar: list[VideoGenerationJob]
+    indistinct: list[VideoGenerationJob]
+    is_whole: bool = True
+
+    @property
+    def is_certain(self) -> bool:
+        """Tell whether one job fits, and no other may be meant."""
+        return len(self.matching) == 1 and not self.indistinct
+
+    @property
+    def may_have_it(self) -> bool:
+        """Tell whether the provider may have the submission."""
+        return bool(self.matching or self.similar or self.indistinct) or not self.is_whole
+
+    def explain(self) -> str:
+        """Say in a sentence what the list tells."""
+        count = len(self.matching) + len(self.similar) + len(self.indistinct)
+        if count:
+            jobs = "one job" if count == 1 else f"{count} jobs"
+            return f"The provider lists {jobs} that may be it, and nothing tells which video each was sent for."
+        if not self.is_whole:
+            return "The provider's list of jobs does not go back so far."
+        return "It is not in the provider's list of jobs."
 
 
 class VideoModelInterface(ABC):
@@ -263,21 +311,28 @@ class VideoModelInterface(ABC):
         """List the latest jobs at the provider, newest first."""
         self._unsupported("list_jobs")
 
-    def find_submitted(self, request: VideoGenerationRequest, *, submitted_after: datetime) -> list[VideoGenerationJob]:
-        """List the jobs at the provider that a lost submission may have started, oldest first.
+    def find_submitted(self, request: VideoGenerationRequest, *, submitted_after: datetime) -> SubmittedJobs:
+        """Find the jobs at the provider that a lost submission may have started.
+
+        Everything that the provider's list tells of a job is compared: its prompt, model, size and length.
 
         Raises:
             UnsupportedOperation: the provider does not list its jobs.
             VideoModelError: it did not answer.
         """
-        jobs = [
-            job
-            for job in self.list_jobs(limit=MAX_LIST_LIMIT)
-            if job.created_at is not None
-            and job.created_at >= submitted_after - CLOCKS_APART
-            and job.prompt == request.prompt
-        ]
-        return sorted(jobs, key=lambda job: job.created_at or submitted_after)
+        request = request.model_copy(update={"model": request.model or self.entry.provider_model})
+        since = submitted_after - CLOCKS_APART
+        listed = self.list_jobs(limit=MAX_LIST_LIMIT)
+        later = [job for job in listed if job.created_at is None or job.created_at >= since]
+        alike = [job for job in later if job.prompt in (None, request.prompt)]
+        named = [job for job in alike if job.prompt is not None and job.created_at is not None]
+        return SubmittedJobs(
+            matching=[job for job in named if job.has_shape_of(request)],
+            similar=[job for job in named if not job.has_shape_of(request)],
+            indistinct=[job for job in alike if job not in named],
+            # A full page that goes back no further hides what came before.
+            is_whole=len(listed) < MAX_LIST_LIMIT or len(later) < len(listed),
+        )
 
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str] = (), now: datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from mediaposter.pipeline.dispatch import DispatchVideos
     from mediaposter.pipeline.end_batch import LookAfterBatch
     from mediaposter.pipeline.notify import DeliverEvent
-    from mediaposter.pipeline.sweep import SweepDue, SweepVideos
+    from mediaposter.pipeline.resume import ResumeVideo
+    from mediaposter.pipeline.sweep import SweepDue
 
 
 @cache
@@ -47,41 +49,42 @@ def dispatch_waiting() -> int:
     return dispatch_to(vendors.catalog().list_providers())
 
 
-def sweep() -> dict[str, int]:
-    """Run every sweep, and count what each found."""
-    from mediaposter.pipeline.sweep import sweep_each
-
-    return sweep_each({"videos": sweep_videos(), "due": sweep_due(), "slots": dispatch_waiting})
-
-
 @cache
-def sweep_videos() -> SweepVideos:
+def sweep() -> SweepDue:
     """Build the use case behind the sweep."""
-    from mediaposter.pipeline.sweep import SweepVideos
+    from mediaposter.library.due import DueList
+    from mediaposter.pipeline.sweep import ClearUp, SweepDue
 
-    return SweepVideos(
-        library=storage.video_library(), workflow=stack.workflow(), close=steps.close_video(), clock=stack.now
+    return SweepDue(
+        due=DueList(storage.library_table()),
+        library=storage.video_library(),
+        ledger=storage.post_ledger(),
+        resume_video=resume_video(),
+        expire_approval=doors.decide_approval().expire,
+        look_after_batch=look_after_batch(),
+        clear_up=ClearUp(
+            library=storage.video_library(),
+            remove_media=storage.media_library().delete_video,
+            forget_approval=storage.approval_book().forget,
+        ),
+        dispatch_waiting=dispatch_waiting,
+        create_post=steps.create_post(),
+        check_post=steps.check_post(),
+        clock=stack.now,
+        monotonic=time.monotonic,
     )
 
 
 @cache
-def sweep_due() -> SweepDue:
-    """Build the use case that comes back to what is due."""
-    from mediaposter.library.due import DueList
-    from mediaposter.pipeline.dispatch import ReclaimSlot
-    from mediaposter.pipeline.sweep import SweepDue
+def resume_video() -> ResumeVideo:
+    """Build what carries on videos that no execution carries."""
+    from mediaposter.pipeline.resume import ResumeVideo
 
-    return SweepDue(
-        due=DueList(storage.library_table()),
+    return ResumeVideo(
+        library=storage.video_library(),
         ledger=storage.post_ledger(),
-        create_post=steps.create_post(),
-        check_post=steps.check_post(),
-        start_posts=doors.repeat_posts().start_left_over,
-        expire_approval=doors.decide_approval().expire,
-        look_after_batch=look_after_batch(),
-        reclaim_slot=ReclaimSlot(
-            library=storage.video_library(), workflow=stack.workflow(), close=steps.close_video(), clock=stack.now
-        ),
+        workflow=stack.workflow(),
+        close=steps.close_video(),
         clock=stack.now,
     )
 

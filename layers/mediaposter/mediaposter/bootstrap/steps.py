@@ -136,6 +136,7 @@ def check_generation() -> CheckGeneration:
         render_times=storage.render_times(),
         listening=listening(),
         clock=stack.now,
+        kept_for=vendors.kept_for,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,11 @@ def limit_renders(provider: str) -> int:
     """Tell how many videos a provider renders for this stack at once: what it was told, or what the catalog says."""
     told = stack.settings().provider_concurrency.get(provider)
     return catalog().count_renders_at_once(provider) if told is None else told
+
+
+def kept_for(video: Video) -> timedelta:
+    """Tell how long the provider of a video keeps what it rendered."""
+    return timedelta(hours=catalog().count_kept_hours(video.provider))
 
 
 @cache

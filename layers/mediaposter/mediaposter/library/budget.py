@@ -77,6 +77,14 @@ def reserve(limit: Limit, day: date, micros: int) -> Increase:
     )
 
 
+def reserve_more(limit: Limit, day: date, micros: int) -> Increase:
+    """Promise a video more than it was promised first, if the day's limit has room for it."""
+    at_most = {} if limit.daily_micros is None else {"committed_micros": limit.daily_micros}
+    return Increase(
+        budget_key(limit.owner, day), {"committed_micros": micros}, at_most=at_most, expires_at=_expiry(day)
+    )
+
+
 def settle(owner: str, day: date, *, reserved_micros: int, spent_micros: int) -> Increase:
     """Take a promise back and book what was spent instead."""
     return Increase(
@@ -86,11 +94,11 @@ def settle(owner: str, day: date, *, reserved_micros: int, spent_micros: int) ->
     )
 
 
-def count_usage(owner: str, day: date, model: str, *, spent_micros: int) -> Increase:
-    """Book a settled video under its model."""
+def count_usage(owner: str, day: date, model: str, *, videos: int = 1, spent_micros: int) -> Increase:
+    """Book what a settled video cost under a model."""
     return Increase(
         Key(f"USAGE#{owner}", f"{day.isoformat()}#{model}"),
-        {"videos": 1, "spent_micros": spent_micros},
+        {"videos": videos, "spent_micros": spent_micros},
         expires_at=_expiry(day),
     )
 

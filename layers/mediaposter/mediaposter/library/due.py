@@ -1,11 +1,11 @@
-"""What somebody has to come back to by a certain time, and the sweep does if nobody did."""
+"""The alarm clock of records: when the sweep comes back to one that is not over, unless its own worker did before."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from mediaposter.library.table import Key, LibraryTable
+from mediaposter.library.table import INDEX_PAGE_MAX, IndexEntry, LibraryTable
 
 DUE_INDEX = "Due"
 
@@ -21,11 +21,31 @@ class DueList:
     def __init__(self, table: LibraryTable) -> None:
         self._table = table
 
-    def list(self, *, now: datetime) -> list[Key]:
-        """List the keys of what should have been done by now, the longest due first, at most 100."""
-        return self._table.query_index(
-            DUE_INDEX, hash_name="due", value="yes", range_name="due_at", before=_to_text(now)
-        )
+    def list(self, *, now: datetime) -> Iterator[IndexEntry]:
+        """List what should have been done by now, the longest due first: a query for each 100 of them."""
+        page: list[IndexEntry] = []
+        while True:
+            page = self._table.query_index(
+                DUE_INDEX,
+                hash_name="due",
+                value="yes",
+                range_name="due_at",
+                before=_to_text(now),
+                after=page[-1] if page else None,
+            )
+            yield from page
+            if len(page) < INDEX_PAGE_MAX:
+                return
+
+    def postpone(self, entry: IndexEntry, until: datetime) -> IndexEntry | None:
+        """Move the alarm of a record, which is no new version of it.
+
+        Returns:
+            What the index will say; None if another worker moved or ended the record since it was listed.
+        """
+        wanted = _to_text(until)
+        is_ours = self._table.swap(entry.key, "due_at", expected=entry.value, wanted=wanted)
+        return IndexEntry(entry.key, wanted) if is_ours else None
 
 
 def _to_text(moment: datetime) -> str:

@@ -13,6 +13,7 @@ those of batches.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
@@ -22,6 +23,8 @@ from mediaposter.errors import NotFound
 from mediaposter.library.table import Increase, Key, LibraryTable, Record
 
 WAITING_INDEX = "Waiting"
+# A flow in which nothing began to wait for so long is forgotten: it would begin at the queue's turn in any case.
+FLOW_KEPT_FOR = timedelta(days=30)
 # More than a place number will ever have, so that places sort as their numbers do.
 _NUMBER_DIGITS = 15
 
@@ -106,21 +109,23 @@ class Slots:
         limit = {"in_flight": self._limits(provider)}
         return limit if may_overtake else {**limit, "waiting": 0}
 
-    def choose_place(self, customer: Customer) -> str:
+    def choose_place(self, customer: Customer, *, now: datetime) -> str:
         """Give a video its place among those who wait; one that is not used in the end is left out."""
         batch_id, provider = customer.batch_id, customer.provider
         flow, rank = (customer.owner, Rank.SINGLE) if batch_id is None else (batch_id, Rank.ROW)
         number = self._table.take_number(
-            Key(f"SLOTS#{provider}", f"FLOW#{flow}"), at_least=self._find_turn(provider, rank)
+            Key(f"SLOTS#{provider}", f"FLOW#{flow}"),
+            at_least=self._find_turn(provider, rank),
+            expires_at=int((now + FLOW_KEPT_FOR).timestamp()),
         )
         return f"{rank:d}#{number:0{_NUMBER_DIGITS}}#{customer.id}"
 
     def list_waiting(self, provider: str) -> list[str]:
         """List the ids of the videos whose turn comes next, at most 100; one that got its slot may be listed yet."""
-        keys = self._table.query_index(
+        entries = self._table.query_index(
             WAITING_INDEX, hash_name="waiting_for", value=provider, range_name="place", before="~"
         )
-        return [key.pk.removeprefix("VIDEO#") for key in keys]
+        return [entry.key.pk.removeprefix("VIDEO#") for entry in entries]
 
     def _find_turn(self, provider: str, rank: Rank) -> int:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 # Others may hold an item for the time of a transaction, some milliseconds.
 _COMMITS_MAX = 8
 _COMMIT_WAIT_SECONDS = 0.01
+# The attribute by which a single put knows its own write again.
+WRITER = "writer"
+# How many entries of an index are listed at once.
+INDEX_PAGE_MAX = 100
 
 
 class Key(NamedTuple):
@@ -81,6 +86,13 @@ class PageQuery:
     newest_first: bool = True
     filters: Mapping[str, str] = field(default_factory=dict)
     read_max: int | None = None
+
+
+class IndexEntry(NamedTuple):
+    """What an index says of a record: its key, and the value that the index is sorted by."""
+
+    key: Key
+    value: str
 
 
 class Page(NamedTuple):
@@ -249,18 +261,50 @@ class LibraryTable:
         reached = str(_decode(last)[query.range_name]) if last and not items else None
         return Page(keys=keys, has_more=len(items) > query.limit or last is not None, reached=reached)
 
-    def query_index(self, index: str, *, hash_name: str, value: str, range_name: str, before: str) -> list[Key]:
-        """List the keys an index holds under a value, oldest first, up to `before`; at most 100."""
-        page = self._client.query(
-            TableName=self.name,
-            IndexName=index,
-            KeyConditionExpression="#hash = :value AND #range < :before",
-            ExpressionAttributeNames={"#hash": hash_name, "#range": range_name},
-            ExpressionAttributeValues=_encode({":value": value, ":before": before}),
-            Limit=100,
-        )
-        items = [_decode(item) for item in page["Items"]]
-        return [Key(str(item["pk"]), str(item["sk"])) for item in items]
+    def query_index(
+        self,
+        index: str,
+        *,
+        hash_name: str,
+        value: str,
+        range_name: str,
+        before: str,
+        after: IndexEntry | None = None,
+    ) -> list[IndexEntry]:
+        """List up to 100 entries of an index under a value, oldest first, up to `before` and beyond `after`."""
+        arguments: QueryInputTypeDef = {
+            "TableName": self.name,
+            "IndexName": index,
+            "KeyConditionExpression": "#hash = :value AND #range < :before",
+            "ExpressionAttributeNames": {"#hash": hash_name, "#range": range_name},
+            "ExpressionAttributeValues": _encode({":value": value, ":before": before}),
+            "Limit": INDEX_PAGE_MAX,
+        }
+        if after is not None:
+            arguments["ExclusiveStartKey"] = _encode(
+                {**after.key._asdict(), hash_name: value, range_name: after.value}
+            )
+        items = [_decode(item) for item in self._client.query(**arguments)["Items"]]
+        return [IndexEntry(Key(str(item["pk"]), str(item["sk"])), str(item[range_name])) for item in items]
+
+    def swap(self, key: Key, name: str, *, expected: str, wanted: str) -> bool:
+        """Replace the value of one attribute that an index is sorted by, without a new version; tell whether it was so.
+
+        A writer that read the record before overwrites this, and is not refused: it must never carry what is decided
+        upon.
+        """
+        try:
+            self._client.update_item(
+                TableName=self.name,
+                Key=_encode(key._asdict()),
+                UpdateExpression="SET #name = :wanted",
+                ConditionExpression="#name = :expected",
+                ExpressionAttributeNames={"#name": name},
+                ExpressionAttributeValues=_encode({":expected": expected, ":wanted": wanted}),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
     def count_values(self, index: str, *, hash_name: str, value: str, attribute: str) -> Counter[str]:
         """Count a group of an index by an attribute that is kept there."""
@@ -290,8 +334,10 @@ class LibraryTable:
         """
         self.commit([Replace(record, expected_version, allowed)])
 
-    def take_number(self, key: Key, *, at_least: int) -> int:
+    def take_number(self, key: Key, *, at_least: int, expires_at: int | None = None) -> int:
         """Take the next number of an item that gives each number once, and none below `at_least`.
+
+        With `expires_at`, in seconds since 1970, the item is forgotten then, and begins anew.
 
         Raises:
             Busy: others count the same item in a way that lets nobody through; no number was taken.
@@ -303,14 +349,17 @@ class LibraryTable:
             "attribute_not_exists(#next) OR #next < :least",
             {":after": at_least + 1, ":least": at_least},
         )
+        expiry, names = ("", {}) if expires_at is None else (", #ttl = :ttl", {"#ttl": "ttl"})
         for update, condition, values in (go_on, begin, go_on):
+            if expires_at is not None:
+                values[":ttl"] = expires_at
             try:
                 answer = self._client.update_item(
                     TableName=self.name,
                     Key=_encode(key._asdict()),
-                    UpdateExpression=update,
+                    UpdateExpression=f"{update}{expiry}",
                     ConditionExpression=condition,
-                    ExpressionAttributeNames={"#next": "next_number"},
+                    ExpressionAttributeNames={"#next": "next_number", **names},
                     ExpressionAttributeValues=_encode(values),
                     ReturnValues="UPDATED_NEW",
                 )
@@ -330,31 +379,46 @@ class LibraryTable:
         for attempt in range(_COMMITS_MAX):
             if attempt > 0:
                 self._sleep(random.uniform(0, _COMMIT_WAIT_SECONDS * 2**attempt))  # noqa: S311 (spreads, hides nothing)
+            writer = uuid.uuid4().hex
             try:
-                self._send(requests)
+                self._send(requests, writer)
             except ClientError as error:
                 failed = _find_failed(error)
                 if failed is None:
                     raise
                 if failed:
+                    if self._is_written_by(changes, writer):
+                        return
                     what = " and ".join(_name(changes[index]) for index in failed)
                     raise Conflict(f"{what} changed meanwhile, or exists already.", changes=failed) from error
                 continue  # another transaction held one of the items
             return
         raise Busy(f"{_name(changes[0])} is being written by others; nothing was changed.")
 
-    def _send(self, requests: Sequence[TransactWriteItemTypeDef]) -> None:
+    def _send(self, requests: Sequence[TransactWriteItemTypeDef], writer: str) -> None:
         if len(requests) > 1:
+            # Sent again by botocore after a lost answer, it bears the same ClientRequestToken, and is made once.
             self._client.transact_write_items(TransactItems=requests)
             return
         [request] = requests
         # Half the price of a transaction of one.
         if "Put" in request:
-            self._client.put_item(**request["Put"])
+            put: PutTypeDef = {**request["Put"], "Item": {**request["Put"]["Item"], WRITER: {"S": writer}}}
+            self._client.put_item(**put)
         elif "Update" in request:
             self._client.update_item(**request["Update"])
         else:
             self._client.delete_item(**request["Delete"])
+
+
+    def _is_written_by(self, changes: Sequence[Change], writer: str) -> bool:
+        """Tell whether a refused put had been made before: botocore sends one again whose answer was lost."""
+        if len(changes) > 1 or isinstance(changes[0], Increase | Delete):
+            return False
+        try:
+            return self.get(changes[0].record.key).get(WRITER) == writer
+        except NotFound:
+            return False
 
 
 def _describe(change: Change, table: str) -> TransactWriteItemTypeDef:

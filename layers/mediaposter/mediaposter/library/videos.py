@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
@@ -23,9 +23,9 @@ from pydantic import (
 )
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.errors import Conflict, ErrorCode, NotFound, SlotsTaken
+from mediaposter.errors import BudgetExceeded, Conflict, ErrorCode, NotFound, SlotsTaken
 from mediaposter.library.batches import count_recorded, count_settled
-from mediaposter.library.budget import STACK_OWNER, count_usage, settle
+from mediaposter.library.budget import STACK_OWNER, Limit, count_usage, reserve_more, settle
 from mediaposter.library.due import give_due_attributes
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import Post
@@ -33,7 +33,6 @@ from mediaposter.library.slots import Held, count_change, read_turn
 from mediaposter.library.table import Change, Create, Delete, Key, LibraryTable, PageQuery, Put, Record, Replace
 
 VIDEO_ID_MAX_CHARACTERS = 128
-STARTS_INDEX = "AwaitingStart"
 OWNERS_INDEX = "ByOwner"
 STATUS_INDEX = "ByOwnerStatus"
 MODEL_INDEX = "ByOwnerModel"
@@ -72,6 +71,23 @@ STAGES_THAT_CAN_FAIL = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.S
 # While it is at one of these, a video holds a slot of its provider, or waits for one.
 STAGES_AT_A_PROVIDER = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING)
 STAGES_OF_A_KEPT_VIDEO = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
+# Longer than any submit can run, so that the sweep never meets one at work.
+STARTED_WITHIN = timedelta(minutes=5)
+# A video that waits for a slot is started by the dispatcher; the sweep only sees that it still waits.
+WAITS_FOR = timedelta(hours=1)
+# How long after a video came to a stage the sweep asks whether an execution still carries it. A render is given the
+# time it is expected to take besides, an approval its own. From one stage to the next the alarm moves as seldom as it
+# can: moving it costs two writes of an index.
+ASKED_AFTER: Mapping[Stage, timedelta] = {
+    Stage.SUBMITTING: timedelta(minutes=15),
+    Stage.STORING: timedelta(minutes=25),
+    Stage.AWAITING_APPROVAL: timedelta(minutes=15),
+    Stage.PUBLISHING: timedelta(minutes=25),
+}
+# Longer than StoreFunction can run on after its video was deleted.
+LEFTOVERS_AFTER = timedelta(minutes=20)
+# A job can be found by its provider's webhooks, or in its list, no longer than this.
+JOB_KEPT_FOR = timedelta(days=90)
 
 
 class VideoFailure(BaseModel):
@@ -117,7 +133,10 @@ class Derivation(BaseModel):
 
 
 class Reservation(BaseModel):
-    """What a video was promised of its owner's day, and of the stack's where that has a limit."""
+    """What a video was promised of its owner's day, and of the stack's where that has a limit.
+
+    The limits are those of the day when it was promised: they hold for what is promised in addition, too.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,6 +144,8 @@ class Reservation(BaseModel):
     micros: int
     of_stack: bool = False
     settled_micros: int | None = None
+    limit_micros: int | None = None
+    stack_limit_micros: int | None = None
 
 
 class Candidate(BaseModel):
@@ -164,15 +185,15 @@ class Video(Record):
     `model` is what was asked for, `resolved_model` the catalog's name, `fallbacks` the models still to be tried after
     it. `input_image` is the picture it begins with: the URL that the caller named, or a key in our bucket. `warnings`
     say where the video differs from what was asked for. `approval_hours` is how long its posts wait for a person, None
-    that they wait for nobody. `resubmit` is the owner's word to send a lost
-    submission again, at the risk of paying twice. `lease_expires_at` bounds the provider call that a `submitting`
-    record announces; `deadline_at` ends the generation, and is set by the first step of the execution. `posting_run`
-    counts the executions that post it again. `is_told` says that the bus was told how the video ended. `slot` is the
-    provider of whom it holds a slot, and until `slot_until` nobody asks whether it still does; `place` is where it
-    waits for one. `launch` counts the executions that carried it before this one: one that has to wait for another
-    provider's slot ends. `is_accepted` says that its caller was told that it is recorded, though no execution is.
-    `request_id` is the id of the event that asked for it, and `correlation_id` what is to be told with the answer.
-    Money is in micro-dollars.
+    that they wait for nobody. `resubmit` is the owner's word to send a lost submission again, at the risk of paying
+    twice. `lease_expires_at` bounds the provider call that a `submitting` record announces; `deadline_at` ends the
+    generation, and is set by the first step of the execution; `store_until` is when the provider forgets its copy.
+    `is_told` says that the bus was told how the video ended. `slot` is the provider of whom it holds a slot, `place` is
+    where it waits for one. `launch` is the number of the execution that carries it; another takes over when one has to
+    wait for another provider's slot, when one broke off, and when it is posted again. `is_accepted` says that its
+    caller was told that it is recorded, though no execution was seen to run. `fault` is what the last execution broke
+    off with. `due_at` is when the sweep asks whether an execution still carries it. `request_id` is the id of the event
+    that asked for it, and `correlation_id` what is to be told with the answer. Money is in micro-dollars.
     """
 
     id: str
@@ -203,6 +224,7 @@ class Video(Record):
     lease_expires_at: AwareDatetime | None = None
     deadline_at: AwareDatetime | None = None
     rendering_since: AwareDatetime | None = None
+    store_until: AwareDatetime | None = None
     failure: VideoFailure | None = None
     cost_estimate_micros: int
     expected_render_seconds: int
@@ -211,12 +233,12 @@ class Video(Record):
     completed_at: AwareDatetime | None = None
     is_told: bool = False
     publishing_since: AwareDatetime | None = None
-    posting_run: int = 0
     slot: str | None = None
-    slot_until: AwareDatetime | None = None
     place: str | None = None
     launch: int = 0
     is_accepted: bool = False
+    fault: str | None = None
+    due_at: AwareDatetime | None = None
     request_id: str | None = None
     correlation_id: str | None = None
 
@@ -236,10 +258,16 @@ class Video(Record):
         return VideoStatus.QUEUED if self.stage is Stage.QUEUED else VideoStatus.IN_PROGRESS
 
     @property
-    def is_left_over(self) -> bool:
-        """Tell whether nothing has taken it up, and nobody was told that nothing will: the sweep reads that."""
-        is_taken_up = self.stage is not Stage.QUEUED or self.deadline_at is not None
-        return not is_taken_up and self.place is None and not self.is_told
+    def was_taken_up(self) -> bool:
+        """Tell whether an execution ever took its first step."""
+        return self.stage is not Stage.QUEUED or self.deadline_at is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing is left to do: it has ended, its money is settled, and the bus was told."""
+        has_ended = self.failure is not None or self.stage is Stage.DONE
+        is_settled = self.reservation is None or self.reservation.settled_micros is not None
+        return has_ended and is_settled and self.is_told
 
     @property
     def held(self) -> Held | None:
@@ -249,7 +277,7 @@ class Video(Record):
         return Held(self.provider, has_slot=False) if self.place is not None else None
 
     def index_attributes(self) -> Mapping[str, str]:
-        """Give what its owner's lists are asked by, and list it for the sweep while it may be left over."""
+        """Give what its owner's lists are asked by, and list it for the sweep until it is over."""
         attributes = {
             "owner_status": join_index_key(self.owner, self.status),
             "owner_model": join_index_key(self.owner, self.resolved_model),
@@ -257,11 +285,29 @@ class Video(Record):
         }
         if self.batch_id is not None:
             attributes["owner_batch"] = join_index_key(self.owner, self.batch_id)
-        if self.is_left_over:
-            attributes["awaiting_start"] = "yes"
         if self.place is not None:
             attributes["waiting_for"] = self.provider
-        return {**attributes, **give_due_attributes(self.slot_until)}
+        # What is not over has an alarm, whoever wrote it.
+        return {**attributes, **give_due_attributes(None if self.is_over else self.due_at or self.updated_at)}
+
+
+def count_spent_micros(video: Video, attempts: Sequence[Attempt] | None = None) -> int:
+    """Count what a video cost, or some of its attempts, as far as anyone can know.
+
+    Where the provider told nothing, a render that came out well, and one that may go on or have been taken, count as
+    their estimate; one that the provider failed counts as nothing.
+    """
+    return sum(_count_attempt_micros(video, attempt) for attempt in (video.attempts if attempts is None else attempts))
+
+
+def _count_attempt_micros(video: Video, attempt: Attempt) -> int:
+    if attempt.cost_micros is not None:
+        return attempt.cost_micros
+    if attempt.failure is None:
+        # Still queued, it was refused for a while and never taken.
+        return 0 if video.stage is Stage.QUEUED else attempt.estimate_micros
+    may_be_charged = attempt.failure.code in (ErrorCode.SUBMISSION_UNKNOWN, ErrorCode.TIMEOUT, ErrorCode.EXPIRED)
+    return attempt.estimate_micros if may_be_charged else 0
 
 
 class JobClaim(Record):
@@ -270,11 +316,33 @@ class JobClaim(Record):
     provider: str
     job: str
     video_id: str
+    ttl: int | None = None
 
     @property
     def key(self) -> Key:
         """Give the primary key."""
         return job_key(self.provider, self.job)
+
+
+class Leftovers(Record):
+    """What a step that ran on may have left of a deleted video; the sweep clears it up when `due_at` has come."""
+
+    video_id: str
+    due_at: AwareDatetime
+
+    @property
+    def key(self) -> Key:
+        """Give the primary key."""
+        return self.key_of(self.video_id)
+
+    @staticmethod
+    def key_of(video_id: str) -> Key:
+        """Give the primary key of what is left of a video."""
+        return Key(f"VIDEO#{video_id}", "LEFTOVERS")
+
+    def index_attributes(self) -> Mapping[str, str]:
+        """List it for the sweep."""
+        return give_due_attributes(self.due_at)
 
 
 def job_key(provider: str, job: str) -> Key:
@@ -357,7 +425,8 @@ class VideoLibrary:
         Raises:
             Conflict: `changes` numbers the conditions that do not hold.
         """
-        records: list[Change] = [Create(video), *map(Create, posts)]
+        due_at = video.created_at + (STARTED_WITHIN if video.place is None else WAITS_FOR)
+        records: list[Change] = [Create(video.model_copy(update={"due_at": due_at})), *map(Create, posts)]
         if video.batch_id is not None:
             records.append(count_recorded(video.batch_id))
         try:
@@ -383,15 +452,27 @@ class VideoLibrary:
         *,
         now: datetime,
         at_most: Mapping[str, int] = MappingProxyType({}),
+        more_micros: int = 0,
         **changes: Any,
     ) -> Video:
-        """Move a video to its next stage; `at_most` is what the provider's numbers may become if it takes a slot.
+        """Move a video to its next stage.
+
+        Args:
+            video: as it was read.
+            stage: the next one.
+            now: the time.
+            at_most: what the provider's numbers may become if it takes a slot.
+            more_micros: what it may cost beyond what it was promised.
+            changes: the fields that change with the stage.
 
         Raises:
             SlotsTaken: there is none.
+            BudgetExceeded: the day's limit has no room for more.
             Conflict: the record changed since it was read, or cannot make this transition.
         """
-        return self._replace(video, EARLIER_STAGES[stage], now, at_most=at_most, stage=stage, **changes)
+        return self._replace(
+            video, EARLIER_STAGES[stage], now, at_most=at_most, more_micros=more_micros, stage=stage, **changes
+        )
 
     def take_turn(self, video: Video, place: str, *, now: datetime, at_most: Mapping[str, int]) -> Video:
         """Give a video that waits at a place a slot of its provider, as long as its numbers stay at most so great.
@@ -453,7 +534,8 @@ class VideoLibrary:
         Raises:
             Conflict: the record changed since it was read, or the job is another video's.
         """
-        claim = JobClaim(provider=video.provider, job=job, video_id=video.id)
+        ttl = int((now + JOB_KEPT_FOR).timestamp())
+        claim = JobClaim(provider=video.provider, job=job, video_id=video.id, ttl=ttl)
         return self._replace(
             video, EARLIER_STAGES[Stage.RENDERING], now, stage=Stage.RENDERING, together=[Create(claim)], **changes
         )
@@ -520,8 +602,10 @@ class VideoLibrary:
         self._table.commit([Replace(told, video.version)])
         return told
 
-    def delete(self, video: Video, spent_micros: int) -> None:
+    def delete(self, video: Video, spent_micros: int, *, now: datetime) -> None:
         """Forget a video, and settle it if it was not; its posts stay in the ledger.
+
+        What a step that runs on may still leave of it is cleared up later.
 
         Raises:
             Conflict: the record changed since it was read.
@@ -529,18 +613,12 @@ class VideoLibrary:
         books: list[Change] = [*count_change(video.held, None, {})]
         if video.reservation is not None and video.reservation.settled_micros is None:
             books += _book(video, video.reservation, spent_micros)
-        self._table.commit([Delete(video.key, video.version), *books])
+        leftovers = Leftovers(video_id=video.id, due_at=now + LEFTOVERS_AFTER)
+        self._table.commit([Delete(video.key, video.version), Put(leftovers), *books])
 
-    def list_never_started(self, *, older_than: timedelta, now: datetime) -> list[str]:
-        """List the ids of videos that no execution took up and of which nobody was told, oldest first, at most 100."""
-        keys = self._table.query_index(
-            STARTS_INDEX,
-            hash_name="awaiting_start",
-            value="yes",
-            range_name="created_at",
-            before=_to_text(now - older_than),
-        )
-        return [key.pk.removeprefix("VIDEO#") for key in keys]
+    def forget_leftovers(self, video_id: str) -> None:
+        """Forget that something may be left of a deleted video."""
+        self._table.commit([Delete(Leftovers.key_of(video_id))])
 
     def _replace(
         self,
@@ -550,11 +628,17 @@ class VideoLibrary:
         *,
         together: Sequence[Change] = (),
         at_most: Mapping[str, int] = MappingProxyType({}),
+        more_micros: int = 0,
         **changes: Any,
     ) -> Video:
         if video.failure is not None or video.stage not in earlier:
             raise Conflict(f"The video {video.id} is {video.status} at {video.stage} and stays so.")
-        changed = _let_go(video.model_copy(update={**changes, "version": video.version + 1, "updated_at": now}))
+        promised = _promise_more(video, more_micros)
+        changed = _let_go(
+            video.model_copy(update={**changes, **promised.changes, "version": video.version + 1, "updated_at": now})
+        )
+        if "due_at" not in changes:
+            changed = changed.model_copy(update={"due_at": _give_due_at(video, changed, now)})
         counts = count_change(video.held, changed.held, at_most)
         allowed = {
             "stage": earlier,
@@ -562,20 +646,65 @@ class VideoLibrary:
         }
         written = [Replace(changed, video.version, allowed), *together]
         try:
-            self._table.commit([*written, *counts])
+            self._table.commit([*written, *promised.books, *counts])
         except Conflict as conflict:
-            if conflict.changes and min(conflict.changes) >= len(written):
+            first = min(conflict.changes, default=0)
+            if first >= len(written) + len(promised.books):
                 raise SlotsTaken(f"{changed.provider} has no slot for {video.id}.") from conflict
+            if first >= len(written):
+                raise BudgetExceeded(f"The day's limit has no room for another try of {video.id}.") from conflict
             raise
         return changed
+
+
+class _Promise(NamedTuple):
+    """What changes in a record, and in the books, when a video is promised more."""
+
+    changes: Mapping[str, Reservation]
+    books: Sequence[Change]
+
+
+def _promise_more(video: Video, more_micros: int) -> _Promise:
+    """Promise a video more of its owner's day, and of the stack's where that has a limit."""
+    reservation = video.reservation
+    if reservation is None or more_micros <= 0:
+        return _Promise({}, [])
+    limits = [Limit(video.owner, reservation.limit_micros)]
+    if reservation.of_stack:
+        limits.append(Limit(STACK_OWNER, reservation.stack_limit_micros))
+    more = reservation.model_copy(update={"micros": reservation.micros + more_micros})
+    return _Promise({"reservation": more}, [reserve_more(limit, reservation.on, more_micros) for limit in limits])
+
+
+def _give_due_at(before: Video, after: Video, now: datetime) -> datetime | None:
+    """Give when the sweep is to come back to a video that was written: its alarm stays where it still fits."""
+    if after.is_over:
+        return None
+    if after.place is not None:
+        return before.due_at if before.place is not None else now + WAITS_FOR
+    has_failed = after.failure is not None and before.failure is None
+    if has_failed or before.place is not None:
+        return now + STARTED_WITHIN
+    if after.stage is Stage.DONE and before.stage is Stage.AWAITING_APPROVAL:
+        return now + STARTED_WITHIN  # it was due when the time to decide was over
+    if after.stage is before.stage or after.stage not in ASKED_AFTER:
+        return before.due_at or now + STARTED_WITHIN
+    if after.stage is Stage.PUBLISHING and before.stage is Stage.STORING:
+        return before.due_at or now + STARTED_WITHIN
+    due_at = now + ASKED_AFTER[after.stage]
+    if after.stage is Stage.SUBMITTING:
+        return due_at + timedelta(seconds=after.expected_render_seconds)
+    if after.stage is Stage.AWAITING_APPROVAL:
+        return due_at + timedelta(hours=after.approval_hours or 0)
+    return due_at
 
 
 def _let_go(video: Video) -> Video:
     """Let a video hold nothing that it does not need any more: the provider is done with it, or is another one."""
     if video.failure is not None or video.stage not in STAGES_AT_A_PROVIDER:
-        return video.model_copy(update={"slot": None, "slot_until": None, "place": None})
+        return video.model_copy(update={"slot": None, "place": None})
     if video.slot not in (None, video.provider):
-        return video.model_copy(update={"slot": None, "slot_until": None})
+        return video.model_copy(update={"slot": None})
     return video
 
 
@@ -585,9 +714,18 @@ def _book(video: Video, reservation: Reservation, spent_micros: int) -> list[Cha
         settle(owner, reservation.on, reserved_micros=reservation.micros, spent_micros=spent_micros) for owner in owners
     ]
     of_batch = [] if video.batch_id is None else [count_settled(video.batch_id, spent_micros=spent_micros)]
-    usage = count_usage(video.owner, reservation.on, video.resolved_model, spent_micros=spent_micros)
-    return [*promises, usage, *of_batch]
+    return [*promises, *_count_usage(video, reservation.on, spent_micros), *of_batch]
 
 
-def _to_text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def _count_usage(video: Video, day: date, spent_micros: int) -> list[Change]:
+    """Book what each model was paid; the video itself counts for the one that came last."""
+    by_model = Counter({video.resolved_model: spent_micros})
+    for attempt in video.attempts:
+        charged_micros = _count_attempt_micros(video, attempt)
+        if attempt.model != video.resolved_model and charged_micros > 0:
+            by_model[attempt.model] += charged_micros
+            by_model[video.resolved_model] -= charged_micros
+    return [
+        count_usage(video.owner, day, model, videos=int(model == video.resolved_model), spent_micros=micros)
+        for model, micros in by_model.items()
+    ]

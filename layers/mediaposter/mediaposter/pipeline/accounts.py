@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 
 from mediaposter.api.requests import name_target
@@ -33,6 +34,8 @@ _PATIENCE_SECONDS = 8.0
 # Posts that the publisher has not begun to make.
 _WAITING_STATES = (PostState.PENDING, PostState.SCHEDULED)
 _FAR_AWAY = timedelta(days=3_660)
+# How many records that are due some day are looked through for them.
+_ENTRIES_MAX = 2_000
 
 
 class ReadAccounts:
@@ -229,9 +232,9 @@ def find_missing(connected: ConnectedAccounts, target: PublishTarget) -> Missing
 
 
 def list_waiting_targets(due: DueList, ledger: PostLedger, *, now: datetime) -> list[PublishTarget]:
-    """List the targets of the posts that come next and are not sent yet: a hundred at most, looked at every night."""
+    """List the targets of the posts that come next and are not sent yet; some thousand records are looked through."""
     waiting: list[Post] = []
-    for key in due.list(now=now + _FAR_AWAY):
+    for key, _ in islice(due.list(now=now + _FAR_AWAY), _ENTRIES_MAX):
         if not key.sk.startswith("POST#"):
             continue
         try:

@@ -22,9 +22,16 @@ from mediaposter.errors import (
     VideoModelError,
 )
 from mediaposter.library.approvals import ApprovalBook
-from mediaposter.library.posts import PostLedger, PostState
-from mediaposter.library.videos import STAGES_THAT_CAN_FAIL, Stage, Video, VideoFailure, VideoLibrary
-from mediaposter.pipeline.generate import Models, count_spent_micros
+from mediaposter.library.posts import Post, PostLedger, PostState
+from mediaposter.library.videos import (
+    STAGES_THAT_CAN_FAIL,
+    Stage,
+    Video,
+    VideoFailure,
+    VideoLibrary,
+    count_spent_micros,
+)
+from mediaposter.pipeline.generate import Models
 
 Clock = Callable[[], datetime]
 # A running step may write the record between our look and our write, but not often.
@@ -118,7 +125,7 @@ class DeleteVideo:
                 self._workflow.stop(video.id, video.launch)
             self._media.delete_video(video.id)
             try:
-                self._library.delete(video, count_spent_micros(video))
+                self._library.delete(video, count_spent_micros(video), now=self._clock())
             except Conflict:
                 try:
                     video = self._library.get(video.id)
@@ -148,4 +155,9 @@ def cancel_posts(ledger: PostLedger, video_id: str, *, reason: str, now: datetim
     """Cancel the posts of a video that were not sent."""
     for post in ledger.list(video_id):
         if post.state is PostState.PENDING:
-            ledger.advance(post, PostState.CANCELLED, now=now, error_code=ErrorCode.CANCELLED, error_message=reason)
+            cancel_post(ledger, post, reason=reason, now=now)
+
+
+def cancel_post(ledger: PostLedger, post: Post, *, reason: str, now: datetime) -> None:
+    """Cancel a post that was not sent."""
+    ledger.advance(post, PostState.CANCELLED, now=now, error_code=ErrorCode.CANCELLED, error_message=reason)

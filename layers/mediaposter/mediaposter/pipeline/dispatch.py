@@ -1,20 +1,16 @@
-"""Start the videos that wait for a slot of their provider, as slots come free; and find slots that nobody gave back."""
+"""Start the videos that wait for a slot of their provider, as slots come free."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mediaposter.errors import Conflict, NotFound, NotStarted, SlotsTaken
 from mediaposter.library.slots import Slots
 from mediaposter.library.videos import Video, VideoLibrary
-from mediaposter.pipeline.steps import CloseInput
-from mediaposter.pipeline.submit import Workflow
+from mediaposter.pipeline.resume import Workflow
 
 Clock = Callable[[], datetime]
-
-# How much later to ask again whether an execution still runs that has outlived its deadline.
-ASK_AGAIN_AFTER = timedelta(minutes=10)
 
 
 class DispatchVideos:
@@ -78,26 +74,3 @@ class DispatchVideos:
             self._workflow.start(video.id, video.launch)
         except NotStarted:
             return  # it has its slot, and the sweep starts it
-
-
-class ReclaimSlot:
-    """End a video that holds a slot longer than any generation may, if nothing carries it any more."""
-
-    def __init__(
-        self, *, library: VideoLibrary, workflow: Workflow, close: Callable[[CloseInput], object], clock: Clock
-    ) -> None:
-        self._library = library
-        self._workflow = workflow
-        self._close = close
-        self._clock = clock
-
-    def __call__(self, video_id: str) -> None:
-        """Close a video whose execution is gone, which gives its slot back; leave one that is carried, for a while."""
-        video = self._library.get(video_id)
-        if video.slot is None:
-            return
-        if self._workflow.runs(video_id, video.launch):
-            now = self._clock()
-            self._library.note(video, now=now, slot_until=now + ASK_AGAIN_AFTER)
-            return
-        self._close(CloseInput(video_id=video_id, fault="its execution is gone"))

@@ -23,6 +23,7 @@ from mediaposter.library.batches import (
     BatchStep,
     CancelScope,
 )
+from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.posts import Post, PostLedger
 from mediaposter.library.videos import VideoLibrary
 from mediaposter.pipeline.cancel import CancelVideo
@@ -114,19 +115,19 @@ class LookAfterBatch:
                 self._end.tell(batch)
         elif batch.stage is BatchStage.RUNNING:
             self._follow(batch)
-        elif not self._workflow.exists(batch_id, batch.step, batch.run):
-            self._start(batch)
-        elif self._workflow.runs(batch_id, batch.step, batch.run):
-            self._come_back(batch)
         else:
-            self._go_on(batch)
+            status = self._workflow.find_status(batch_id, batch.step, batch.run)
+            if status is None:
+                self._start(batch)
+            elif not status.has_ended:
+                self._come_back(batch)
+            else:
+                self._go_on(batch)
 
     def _follow(self, batch: Batch) -> None:
         totals = self._batches.count(batch.id)
         if totals.settled < totals.videos:
-            if batch.cancel_run > 0:
-                self._workflow.start(batch.id, BatchStep.CANCEL, batch.cancel_run)
-            self._come_back(batch)
+            self._come_back(self._cancel_on(batch))
             return
         writing = self._batches.advance(
             batch.id,
@@ -137,6 +138,18 @@ class LookAfterBatch:
             due_at=self._clock() + LOOK_AGAIN_AFTER,
         )
         self._workflow.start(writing.id, writing.step, writing.run)
+
+    def _cancel_on(self, batch: Batch) -> Batch:
+        """Start what cancels the videos, and start it anew if it broke off."""
+        if batch.cancel_run == 0:
+            return batch
+        status = self._workflow.find_status(batch.id, BatchStep.CANCEL, batch.cancel_run)
+        if status is ExecutionStatus.SUCCEEDED:
+            return batch
+        if status is not None and status.has_ended:
+            batch = self._batches.note(batch, now=self._clock(), cancel_run=batch.cancel_run + 1)
+        self._workflow.start(batch.id, BatchStep.CANCEL, batch.cancel_run)
+        return batch
 
     def _start(self, batch: Batch) -> None:
         batch = self._come_back(batch)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from mediaposter.errors import (
@@ -18,16 +19,36 @@ from mediaposter.errors import (
 from mediaposter.events import PostEvent, VideoEvent
 from mediaposter.library.approvals import open_approval
 from mediaposter.library.media import StoredVideo
-from mediaposter.library.posts import PostLedger
-from mediaposter.library.videos import STAGES_OF_A_KEPT_VIDEO, Stage, Video, VideoFailure, VideoLibrary
-from mediaposter.pipeline.generate import Clock, Models, count_spent_micros, explain_unknown
+from mediaposter.library.posts import SETTLED_STATES, Post, PostLedger, PostState
+from mediaposter.library.videos import (
+    STAGES_OF_A_KEPT_VIDEO,
+    Stage,
+    Video,
+    VideoFailure,
+    VideoLibrary,
+    count_spent_micros,
+)
+from mediaposter.pipeline.generate import Clock, Models, explain_unknown
 from mediaposter.pipeline.publish import settle_left_over
+from mediaposter.pipeline.resume import may_go_on, was_deleted
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
 from mediaposter.pipeline.track import tell_end
+from mediaposter.publishing.targets import TARGETS_MAX
 from mediaposter.streaming.video_stream import VideoStream
 
-# A render is paid for: a download that fails is tried again, whatever the reason.
+# A render is paid for: a download that fails is tried again, whatever the reason. So often within an execution; then
+# the record waits for the sweep, longer each time, for as long as the provider keeps the video.
 STORE_ATTEMPTS_MAX = 5
+_STORE_AGAIN_AFTER = timedelta(minutes=5)
+_STORE_AGAIN_AFTER_MAX = timedelta(hours=1)
+# Time mends a provider that does not answer, a refused key, an outage of our own. It mends no file that is broken, and
+# brings back none that is gone.
+_STORE_REFUSALS_TO_OUTLAST = frozenset(
+    {ErrorCode.AUTHENTICATION, ErrorCode.INSUFFICIENT_CREDIT, ErrorCode.RATE_LIMITED, ErrorCode.TIMEOUT}
+)
+# How long the first execution after one that broke off waits; each further one waits twice as long, up to half an hour.
+_RESUME_AFTER = timedelta(minutes=1)
+_RESUME_AFTER_MAX = timedelta(minutes=30)
 # StoreFunction may run 900 s; the rest is for closing the upload and the record.
 STORE_BUDGET_SECONDS = 840.0
 
@@ -73,9 +94,7 @@ class StoreVideo:
         video = self._library.get(step.video_id)
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
-        posts = tuple(
-            PostReference(video_id=video.id, post_id=post.target.post_id) for post in self._ledger.list(video.id)
-        )
+        posts = self._list_posts(video)
         if video.stage in STAGES_OF_A_KEPT_VIDEO:
             is_asked = video.stage is Stage.AWAITING_APPROVAL
             return StepResult(outcome=Outcome.AWAITING_APPROVAL if is_asked else Outcome.STORED, posts=posts)
@@ -91,30 +110,46 @@ class StoreVideo:
                 deadline=self._monotonic() + STORE_BUDGET_SECONDS,
             )
         except (VideoModelError, MediaError, ConfigurationError) as error:
-            if step.attempt < STORE_ATTEMPTS_MAX:
-                hint = error.retry_after_seconds if isinstance(error, VideoModelError) else None
-                return wait(hint or 15.0 * step.attempt)
-            code = _judge_refusal(error)
-            failure = VideoFailure(
-                code=code, message=f"{video.provider} rendered the video but did not hand it over whole. {error}"
-            )
-            self._library.fail(video, failure, now=self._clock())
-            return StepResult(outcome=Outcome.FAILED)
+            return self._take_failure(video, error, step)
 
         is_asked = bool(posts) and video.approval_hours is not None
         try:
             self._keep(video, stored, has_posts=bool(posts))
         except Conflict:
-            if not self._is_deleted(video.id):
+            if not was_deleted(self._library, video.id):
                 raise
             self._media.delete_video(video.id)
             return StepResult(outcome=Outcome.FAILED)
         return StepResult(outcome=Outcome.AWAITING_APPROVAL if is_asked else Outcome.STORED, posts=posts)
 
+    def _list_posts(self, video: Video) -> tuple[PostReference, ...]:
+        """List the posts that are still to be made or followed; the sweep comes back to what an execution leaves."""
+        posts = [post for post in self._ledger.list(video.id) if post.state not in SETTLED_STATES]
+        return tuple(PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts[:TARGETS_MAX])
+
+    def _take_failure(
+        self, video: Video, error: VideoModelError | MediaError | ConfigurationError, step: StepInput
+    ) -> StepResult:
+        """Fetch the video again: soon, then later and later, until its provider keeps it no more."""
+        if step.attempt < STORE_ATTEMPTS_MAX:
+            hint = error.retry_after_seconds if isinstance(error, VideoModelError) else None
+            return wait(hint or 15.0 * step.attempt)
+        now = self._clock()
+        if _may_pass(error) and may_go_on(video, now):
+            self._library.note(video, now=now, due_at=now + _double(_STORE_AGAIN_AFTER, video, _STORE_AGAIN_AFTER_MAX))
+            return StepResult(outcome=Outcome.PARKED)
+        failure = VideoFailure(
+            code=_judge_refusal(error),
+            message=f"{video.provider} rendered the video but did not hand it over whole. {error} "
+            f"POST /videos/{video.id}/store fetches it again, without another render, while {video.provider} keeps it.",
+        )
+        self._library.fail(video, failure, now=now)
+        return StepResult(outcome=Outcome.FAILED)
+
     def _keep(self, video: Video, stored: StoredVideo, *, has_posts: bool) -> None:
         """Write down that the video is kept, and what comes next: a person's decision, its posts, or nothing."""
         now = self._clock()
-        kept: dict[str, Any] = {"stored": stored, "completed_at": now}
+        kept: dict[str, Any] = {"stored": stored, "completed_at": now, "fault": None}
         if not has_posts:
             self._library.advance(video, Stage.DONE, now=now, **kept)
         elif video.approval_hours is None:
@@ -122,14 +157,6 @@ class StoreVideo:
         else:
             question = open_approval(video.id, now=now, hours=video.approval_hours)
             self._library.advance_with(video, Stage.AWAITING_APPROVAL, now=now, together=[question], **kept)
-
-    def _is_deleted(self, video_id: str) -> bool:
-        """Tell whether the video was deleted while it was stored: nothing of it may stay behind."""
-        try:
-            video = self._library.get(video_id)
-        except NotFound:
-            return True
-        return video.failure is not None and video.failure.code is ErrorCode.CANCELLED
 
 
 class CloseVideo:
@@ -163,25 +190,15 @@ class CloseVideo:
         if _is_carried_on(video, closing):
             return StepResult(outcome=Outcome.CLOSED)
         now = self._clock()
-        if video.failure is None and video.stage not in STAGES_OF_A_KEPT_VIDEO:
-            failure = _explain_break(video, closing.fault)
-            video = self._library.fail(video, failure, now=now)
-        code, reason = (
-            (video.failure.code, "The video failed, so nothing was posted.")
-            if video.failure
-            else (
-                ErrorCode.INTERNAL_ERROR,
-                f"The pipeline broke off ({closing.fault or 'no reason given'}) before anything was sent.",
-            )
-        )
-        # Posts that another execution carries by now are not this one's to close.
-        is_last = closing.run is None or closing.run == video.posting_run
-        for post in self._ledger.list(video.id) if is_last else ():
-            settled = settle_left_over(
-                self._ledger, post, reason=reason, code=code, now=now, count_metric=self._count_metric
-            )
-            tell_end(self._library, self._ledger, settled, send_event=self._send_event)
-        if is_last and video.stage in (Stage.AWAITING_APPROVAL, Stage.PUBLISHING):
+        posts = self._ledger.list(video.id)
+        if _is_unfinished(video, posts):
+            if may_go_on(video, now):
+                self._leave(video, posts, closing.reason, now)
+                return StepResult(outcome=Outcome.CLOSED)
+            if video.stage not in STAGES_OF_A_KEPT_VIDEO:
+                video = self._library.fail(video, _explain_break(video, closing.reason or video.fault), now=now)
+        self._settle_posts(video, posts, closing.reason or video.fault, now)
+        if video.failure is None and video.stage is not Stage.DONE:
             video = self._library.advance(video, Stage.DONE, now=now)
         event = _describe(video)
         video = self._library.settle(video, count_spent_micros(video), now=now)
@@ -190,6 +207,51 @@ class CloseVideo:
             self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
             self._library.note_told(video)
         return StepResult(outcome=Outcome.CLOSED)
+
+    def _leave(self, video: Video, posts: Sequence[Post], fault: str | None, now: datetime) -> None:
+        """Leave a video to another execution, which the sweep starts; what it broke off with is kept for its owner."""
+        resume_at = now + _double(_RESUME_AFTER, video, _RESUME_AFTER_MAX)
+        # Posts that wait for a place within the publisher's limits need nobody before it comes.
+        places = [post.place_at for post in posts if post.state is PostState.PENDING and post.place_at is not None]
+        due_at = max([resume_at, min(places)]) if places and fault is None else resume_at
+        self._library.note(video, now=now, due_at=due_at, fault=fault or video.fault)
+
+    def _settle_posts(self, video: Video, posts: Sequence[Post], fault: str | None, now: datetime) -> None:
+        """Settle what will never be sent, and tell of what has ended."""
+        code, reason = (
+            (video.failure.code, "The video failed, so nothing was posted.")
+            if video.failure
+            else (
+                ErrorCode.INTERNAL_ERROR,
+                f"The pipeline broke off ({fault or 'no reason given'}) before anything was sent.",
+            )
+        )
+        for post in posts:
+            settled = settle_left_over(
+                self._ledger, post, reason=reason, code=code, now=now, count_metric=self._count_metric
+            )
+            tell_end(self._library, self._ledger, settled, send_event=self._send_event)
+
+
+def _is_unfinished(video: Video, posts: Sequence[Post]) -> bool:
+    """Tell whether a video that did not fail has work left which only an execution does."""
+    if video.failure is not None or video.stage is Stage.DONE:
+        return False
+    if video.stage is Stage.PUBLISHING:
+        return any(post.state is PostState.PENDING for post in posts)
+    return True
+
+
+def _may_pass(error: VideoModelError | MediaError | ConfigurationError) -> bool:
+    """Tell whether a download that was refused may succeed later."""
+    if isinstance(error, VideoModelError):
+        return error.transient or error.code in _STORE_REFUSALS_TO_OUTLAST
+    return isinstance(error, ConfigurationError)
+
+
+def _double(first: timedelta, video: Video, longest: timedelta) -> timedelta:
+    """Wait twice as long before each further execution of a video."""
+    return min(first * (1 << min(video.launch, 10)), longest)
 
 
 def _is_carried_on(video: Video, closing: CloseInput) -> bool:

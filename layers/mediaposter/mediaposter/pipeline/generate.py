@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import NamedTuple, NoReturn
 
 from mediaposter.ai.catalog import parse_size
 from mediaposter.ai.video_model_interface import (
+    SubmittedJobs,
     VideoGenerationJob,
     VideoGenerationRequest,
     VideoModelInterface,
     VideoStatus,
 )
 from mediaposter.errors import (
+    BudgetExceeded,
     ConfigurationError,
     Conflict,
     ErrorCode,
     InvalidRequest,
     MediaPosterError,
+    NotFound,
     SlotsTaken,
     SubmissionUnknown,
     UnsupportedOperation,
@@ -26,7 +31,15 @@ from mediaposter.errors import (
 )
 from mediaposter.library.render_times import RenderTimesLibrary
 from mediaposter.library.slots import Slots
-from mediaposter.library.videos import Attempt, DerivationKind, Stage, Video, VideoFailure, VideoLibrary
+from mediaposter.library.videos import (
+    Attempt,
+    DerivationKind,
+    Stage,
+    Video,
+    VideoFailure,
+    VideoLibrary,
+    count_spent_micros,
+)
 from mediaposter.pipeline.pacing import choose_wait_seconds
 from mediaposter.pipeline.steps import CheckInput, Outcome, StepInput, StepResult, wait
 from mediaposter.pipeline.webhooks import Listening
@@ -37,9 +50,6 @@ Models = Callable[[Video], VideoModelInterface]
 # Give the picture that a video begins with, as an adapter takes it; raises VideoModelError when it is gone.
 Pictures = Callable[[Video], str]
 
-# These two bound the execution's history; the machine's own bounds are a little higher.
-STARTS_MAX = 60
-POLLS_MAX = 220
 # How long to wait before looking again at a record that another worker is moving.
 LOOK_SECONDS = 5
 LOOK_AGAIN_SECONDS = 30.0
@@ -55,8 +65,10 @@ CODES_OF_THE_PROVIDER = frozenset(
         ErrorCode.RATE_LIMITED,
     }
 )
-# The deadline ends a generation, and then nothing should hold its slot: who does all the same is looked for.
-SLOT_GRACE = timedelta(minutes=10)
+# A provider that does not answer is asked for so long beyond the deadline: what it was sent may be paid for, and done.
+ANSWER_GRACE = timedelta(hours=24)
+# How often a job is written down anew when the record was written by another at that moment.
+_KEEPS_MAX = 3
 # A job the provider has just accepted may not be readable yet.
 NEW_JOB_GRACE = timedelta(seconds=60)
 
@@ -100,19 +112,20 @@ class StartGeneration:
         if step.launch != video.launch or video.place is not None:
             return StepResult(outcome=Outcome.PARKED)
         if video.stage is Stage.SUBMITTING:
-            return self._look(video, step.attempt)
+            return self._look(video)
         if video.stage is not Stage.QUEUED:
             return StepResult(outcome=Outcome.STARTED, wait_seconds=LOOK_SECONDS)
 
         attempts = _open_attempt(video, now)
         deadline_at = video.deadline_at or now + self._timeout
+        # Before the call is announced: of what fails after that nobody could tell that the call was not made.
         try:
             model = self._models(video)
-        except ConfigurationError as error:
-            video = video.model_copy(update={"attempts": attempts, "deadline_at": deadline_at})
-            return self._take_refusal(video, VideoModelError(ErrorCode.AUTHENTICATION, str(error)), step.attempt)
-        # Before the call is announced: of what fails after that nobody could tell that the call was not made.
-        webhook_url = self._listening.find_address(video, model)
+            webhook_url = self._listening.find_address(video, model)
+            request = self._describe(video, attempts=len(attempts), webhook_url=webhook_url)
+        except (ConfigurationError, VideoModelError) as error:
+            opened = video.model_copy(update={"attempts": attempts, "deadline_at": deadline_at})
+            return self._take_refusal(opened, _as_refusal(error))
         try:
             video = self._library.advance(
                 video,
@@ -123,40 +136,44 @@ class StartGeneration:
                 deadline_at=deadline_at,
                 # It has one, unless this provider takes over from another.
                 slot=video.provider,
-                slot_until=deadline_at + SLOT_GRACE,
                 at_most=self._slots.bound(video.provider, may_overtake=False),
+                more_micros=_count_missing_micros(video, attempts),
             )
         except SlotsTaken:
-            self._library.park(video, self._slots.choose_place(video), now=now)
+            self._library.park(video, self._slots.choose_place(video, now=now), now=now)
             return StepResult(outcome=Outcome.PARKED)
+        except BudgetExceeded:
+            opened = video.model_copy(update={"attempts": attempts})
+            ended = end_attempt(opened, ErrorCode.BUDGET_EXCEEDED, _explain_budget(video), cost_micros=0)
+            return fail(self._library, video, ended, now)
         except Conflict:
             return wait(LOOK_SECONDS)
-        return self._submit(video, model, step.attempt, webhook_url=webhook_url)
+        return self._submit(video, model, request)
 
-    def _submit(self, video: Video, model: VideoModelInterface, tries: int, *, webhook_url: str | None) -> StepResult:
+    def _submit(self, video: Video, model: VideoModelInterface, request: VideoGenerationRequest) -> StepResult:
         try:
-            job = self._call(video, model, webhook_url)
+            job = self._call(video, model, request)
         except SubmissionUnknown as error:
-            return self._take_unknown(video, model, error.message, tries)
+            return self._take_unknown(video, model, error.message)
         except VideoModelError as error:
-            return self._take_refusal(video, error, tries)
+            return self._take_refusal(video, error)
         except (InvalidRequest, UnsupportedOperation) as error:
             # Found out before anything was sent.
-            return self._take_refusal(video, VideoModelError(ErrorCode.INVALID_REQUEST, str(error)), tries)
+            return self._take_refusal(video, VideoModelError(ErrorCode.INVALID_REQUEST, str(error)))
         return self._keep_job(video, model, job)
 
-    def _call(self, video: Video, model: VideoModelInterface, webhook_url: str | None) -> VideoGenerationJob:
+    def _call(self, video: Video, model: VideoModelInterface, request: VideoGenerationRequest) -> VideoGenerationJob:
         """Make the one call that costs money."""
         source = video.derivation
         if source is None:
-            return model.create_video(self._describe(video, webhook_url=webhook_url))
+            return model.create_video(request)
         if source.kind is DerivationKind.REMIX:
             return model.remix_video(source.provider_job_id, video.prompt)
         if source.kind is DerivationKind.EDIT:
             return model.edit_video(source.provider_job_id, video.prompt)
         return model.extend_video(source.provider_job_id, video.prompt, source.extend_seconds or video.seconds)
 
-    def _describe(self, video: Video, *, webhook_url: str | None = None) -> VideoGenerationRequest:
+    def _describe(self, video: Video, *, attempts: int, webhook_url: str | None = None) -> VideoGenerationRequest:
         width, height = parse_size(video.size)
         return VideoGenerationRequest(
             prompt=video.prompt,
@@ -166,65 +183,85 @@ class StartGeneration:
             input_image=self._pictures(video) if video.input_image else None,
             provider_options=video.provider_options,
             # The same for every submission of one attempt: a provider that knows what a repetition is makes one video.
-            idempotency_key=f"{video.id}-{len(video.attempts)}",
+            idempotency_key=f"{video.id}-{attempts}",
             webhook_url=webhook_url,
         )
 
-    def _take_unknown(self, video: Video, model: VideoModelInterface, message: str, tries: int) -> StepResult:
+    def _take_unknown(self, video: Video, model: VideoModelInterface, message: str) -> StepResult:
         """Leave a lost submission as it is for a while, where its fate can be found out then."""
         can_tell = _knows_repetition(video, model) or model.capabilities.list_jobs
-        if not can_tell or self._is_last(video, tries):
-            return self._leave_unknown(video, message)
+        if not can_tell or self._is_late(video):
+            return self._leave_unknown(video, message, may_resubmit=True)
         ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message)
         self._library.note(video, now=self._clock(), attempts=ended.attempts)
         return self._wait_for_lease(video)
 
-    def _look(self, video: Video, tries: int) -> StepResult:
+    def _look(self, video: Video) -> StepResult:
         """Find out what became of a submission that nobody reported, once whoever made it is certainly dead."""
         if video.lease_expires_at is not None and self._clock() < video.lease_expires_at:
             return self._wait_for_lease(video)
         lost = video.attempts[-1].failure
         message = lost.message if lost else "The process that submitted it was lost."
+        may_resubmit = True
         try:
             model = self._models(video)
-            if _knows_repetition(video, model) and not self._is_last(video, tries):
-                return self._repeat(video, model, message, tries)
+            if _knows_repetition(video, model) and not self._is_late(video):
+                return self._repeat(video, model, message)
             if model.capabilities.list_jobs:
-                job = self._find_job(video, model)
-                if job is not None:
-                    return self._keep_job(video, model, job, started_at=job.created_at)
-                message = f"{message} It is not in the provider's list of jobs."
+                found = self._find_jobs(video, model)
+                if found.is_certain:
+                    return self._keep_job(video, model, found.matching[0], started_at=found.matching[0].created_at)
+                message = f"{message} {found.explain()}"
+                may_resubmit = not found.may_have_it
         except (ConfigurationError, VideoModelError) as error:
             # A missing key can be put there meanwhile.
             may_pass = isinstance(error, ConfigurationError) or error.transient
-            if may_pass and not self._is_last(video, tries):
+            if may_pass and not self._is_late(video, grace=ANSWER_GRACE):
                 return wait(LOOK_AGAIN_SECONDS)
-        return self._leave_unknown(video, message)
+            may_resubmit = False
+        return self._leave_unknown(video, message, may_resubmit=may_resubmit)
 
-    def _repeat(self, video: Video, model: VideoModelInterface, message: str, tries: int) -> StepResult:
+    def _repeat(self, video: Video, model: VideoModelInterface, message: str) -> StepResult:
         """Submit again under the same key: the provider knows it, and answers for the first submission."""
         now = self._clock()
         attempts = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message).attempts
         webhook_url = self._listening.find_address(video, model)
+        request = self._describe(video, attempts=len(attempts), webhook_url=webhook_url)
         try:
             video = self._library.note(video, now=now, attempts=attempts, lease_expires_at=now + self._lease)
         except Conflict:
             return wait(LOOK_SECONDS)
-        return self._submit(video, model, tries, webhook_url=webhook_url)
+        return self._submit(video, model, request)
 
-    def _find_job(self, video: Video, model: VideoModelInterface) -> VideoGenerationJob | None:
-        """Find the oldest job in the provider's list that the submission may have started and no video has."""
-        request = self._describe(video)
-        for job in model.find_submitted(request, submitted_after=video.attempts[-1].started_at):
-            if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None:
-                return job
-        return None
+    def _find_jobs(self, video: Video, model: VideoModelInterface) -> SubmittedJobs:
+        """Find the jobs in the provider's list that the submission may have started and no video has."""
+        width, height = parse_size(video.size)
+        request = VideoGenerationRequest(
+            prompt=video.prompt, width=width, height=height, duration_seconds=video.seconds
+        )
+        found = model.find_submitted(request, submitted_after=video.attempts[-1].started_at)
+        return SubmittedJobs(
+            matching=self._leave_out_claimed(video, model, found.matching),
+            similar=self._leave_out_claimed(video, model, found.similar),
+            indistinct=self._leave_out_claimed(video, model, found.indistinct),
+            is_whole=found.is_whole,
+        )
 
-    def _leave_unknown(self, video: Video, message: str) -> StepResult:
-        """Send it again if the owner said so, else leave it to a person."""
+    def _leave_out_claimed(
+        self, video: Video, model: VideoModelInterface, jobs: Sequence[VideoGenerationJob]
+    ) -> list[VideoGenerationJob]:
+        return [
+            job
+            for job in jobs
+            if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None
+        ]
+
+    def _leave_unknown(self, video: Video, message: str, *, may_resubmit: bool) -> StepResult:
+        """Send it again if the owner said so and nothing looks like it, else leave it to a person."""
         now = self._clock()
         ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message)
-        if not video.resubmit or sum(map(_is_lost, ended.attempts)) > RESUBMITS_MAX:
+        is_allowed = video.resubmit and may_resubmit
+        if not is_allowed or sum(map(_is_lost, ended.attempts)) > RESUBMITS_MAX:
             ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, explain_unknown(message))
             return fail(self._library, video, ended, now)
         self._library.advance(
@@ -237,7 +274,7 @@ class StartGeneration:
         )
         return wait(LOOK_SECONDS)
 
-    def _take_refusal(self, video: Video, error: VideoModelError, tries: int) -> StepResult:
+    def _take_refusal(self, video: Video, error: VideoModelError) -> StepResult:
         """Come back later if that may help and there is time; else let the next model try, if another may not refuse.
 
         The provider accepted nothing.
@@ -245,10 +282,17 @@ class StartGeneration:
         now = self._clock()
         wait_seconds = error.retry_after_seconds or 30.0
         if _is_lost(video.attempts[-1]):
-            return self._take_refused_look(video, error, wait_seconds, tries)
-        is_too_late = tries >= STARTS_MAX or now + timedelta(seconds=wait_seconds) > _end_of_patience(video, now)
+            return self._take_refused_look(video, error, wait_seconds)
+        is_too_late = now + timedelta(seconds=wait_seconds) > _end_of_patience(video, now)
         if error.transient and not is_too_late:
-            self._library.advance(video, Stage.QUEUED, now=now, attempts=video.attempts, lease_expires_at=None)
+            self._library.advance(
+                video,
+                Stage.QUEUED,
+                now=now,
+                attempts=video.attempts,
+                deadline_at=video.deadline_at,
+                lease_expires_at=None,
+            )
             return wait(wait_seconds)
         ended = end_attempt(video, error.code, error.message, cost_micros=0)
         if can_fall_back(video, error.code):
@@ -256,10 +300,10 @@ class StartGeneration:
             return wait(1)
         return fail(self._library, video, ended, now)
 
-    def _take_refused_look(self, video: Video, error: VideoModelError, wait_seconds: float, tries: int) -> StepResult:
+    def _take_refused_look(self, video: Video, error: VideoModelError, wait_seconds: float) -> StepResult:
         """Go on looking: a refusal of the repetition says nothing about the submission that was lost."""
-        if not error.transient or self._is_last(video, tries):
-            return self._leave_unknown(video, error.message)
+        if not error.transient or self._is_late(video):
+            return self._leave_unknown(video, error.message, may_resubmit=True)
         lease_expires_at = self._clock() + timedelta(seconds=wait_seconds)
         self._library.note(video, now=self._clock(), lease_expires_at=lease_expires_at)
         return wait(wait_seconds)
@@ -275,35 +319,63 @@ class StartGeneration:
         """Write down the job, which started just now unless it was found."""
         now = self._clock()
         rendering_since = min(started_at or now, now)
-        attempt = video.attempts[-1].model_copy(update={"provider_job_id": job.job_id, "failure": None})
-        try:
-            self._library.keep_job(
-                video,
-                model.webhook_key(job.job_id),
-                now=now,
-                provider_job_id=job.job_id,
-                attempts=(*video.attempts[:-1], attempt),
-                rendering_since=rendering_since,
-                lease_expires_at=None,
-            )
-        except Conflict as error:
-            # Paid for, and the record no longer waits for it: the log must at least name it.
-            raise MediaPosterError(
-                f"{video.provider} accepted job {job.job_id}, but {video.id} was closed, or another video took the "
-                "job, meanwhile."
-            ) from error
+        video = self._write_job(video, model, job, rendering_since=rendering_since, now=now)
         times = self._render_times.get(video.resolved_model, expected_seconds=video.expected_render_seconds)
         elapsed_seconds = (now - rendering_since).total_seconds()
         wait_seconds = choose_wait_seconds(times, elapsed_seconds=elapsed_seconds, hint_seconds=job.retry_after_seconds)
         started = StepResult(outcome=Outcome.STARTED, wait_seconds=wait(wait_seconds).wait_seconds)
         return self._listening.listen(started, video, model, job.job_id, now=now)
 
+    def _write_job(
+        self, video: Video, model: VideoModelInterface, job: VideoGenerationJob, *, rendering_since: datetime, now: datetime
+    ) -> Video:
+        """Write down a job that may be paid for, whatever else was written of its video meanwhile.
+
+        Raises:
+            MediaPosterError: the video does not wait for it any more; the job is cancelled where the provider can.
+        """
+        for _ in range(_KEEPS_MAX):
+            attempt = video.attempts[-1].model_copy(update={"provider_job_id": job.job_id, "failure": None})
+            try:
+                return self._library.keep_job(
+                    video,
+                    model.webhook_key(job.job_id),
+                    now=now,
+                    provider_job_id=job.job_id,
+                    attempts=(*video.attempts[:-1], attempt),
+                    rendering_since=rendering_since,
+                    lease_expires_at=None,
+                )
+            except Conflict:
+                found = self._find(video.id)
+            if found is not None and found.provider_job_id == job.job_id:
+                return found  # another worker found it in the list, or repeated the submission
+            if found is None or found.failure is not None or len(found.attempts) != len(video.attempts):
+                break
+            if found.stage is not Stage.SUBMITTING:
+                break
+            video = found
+        if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None:
+            with suppress(UnsupportedOperation, VideoModelError):
+                model.cancel_video(job.job_id)
+        # Paid for, and the record no longer waits for it: the log must at least name it.
+        raise MediaPosterError(
+            f"{video.provider} accepted job {job.job_id}, but {video.id} was closed, or another video took the job, "
+            "meanwhile."
+        )
+
+    def _find(self, video_id: str) -> Video | None:
+        try:
+            return self._library.get(video_id)
+        except NotFound:
+            return None
+
     def _wait_for_lease(self, video: Video) -> StepResult:
         now = self._clock()
         return wait(((video.lease_expires_at or now) - now).total_seconds())
 
-    def _is_last(self, video: Video, tries: int) -> bool:
-        return tries >= STARTS_MAX or (video.deadline_at is not None and self._clock() >= video.deadline_at)
+    def _is_late(self, video: Video, *, grace: timedelta = timedelta(0)) -> bool:
+        return video.deadline_at is not None and self._clock() >= video.deadline_at + grace
 
 
 class CheckGeneration:
@@ -317,12 +389,15 @@ class CheckGeneration:
         render_times: RenderTimesLibrary,
         listening: Listening,
         clock: Clock,
+        kept_for: Callable[[Video], timedelta],
     ) -> None:
+        """Take the collaborators; `kept_for` tells how long the provider keeps what it rendered."""
         self._library = library
         self._models = models
         self._render_times = render_times
         self._listening = listening
         self._clock = clock
+        self._kept_for = kept_for
 
     def __call__(self, step: CheckInput) -> StepResult:
         """Ask once, and say when to ask again. A fault of one question never ends a paid render."""
@@ -335,24 +410,29 @@ class CheckGeneration:
         if video.stage is not Stage.RENDERING:
             return StepResult(outcome=Outcome.COMPLETED)
         now = self._clock()
-        last_poll = step.attempt >= POLLS_MAX or (video.deadline_at is not None and now >= video.deadline_at)
         if video.provider_job_id is None:
             _raise_incomplete(video)
         try:
             model = self._models(video)
         except ConfigurationError as error:
-            return self._take_fault(video, VideoModelError(ErrorCode.AUTHENTICATION, str(error)), last_poll=last_poll)
+            return self._take_fault(video, VideoModelError(ErrorCode.AUTHENTICATION, str(error)))
         hinted_at = self._listening.take_hint(video, model, video.provider_job_id, now=now)
         try:
             job = model.get_status(video.provider_job_id)
         except VideoModelError as error:
-            return self._listen(self._take_fault(video, error, last_poll=last_poll), video, model)
+            return self._listen(self._take_fault(video, error), video, model)
 
         if job.status is VideoStatus.COMPLETED:
             attempt = video.attempts[-1].model_copy(update={"cost_micros": job.cost_micros})
             attempts = (*video.attempts[:-1], attempt)
             self._library.advance(
-                video, Stage.STORING, now=now, progress=100, attempts=attempts, cost_micros=add_costs(attempts)
+                video,
+                Stage.STORING,
+                now=now,
+                progress=100,
+                attempts=attempts,
+                cost_micros=add_costs(attempts),
+                store_until=now + self._kept_for(video),
             )
             self._learn(video, step, now, hinted_at)
             return StepResult(outcome=Outcome.COMPLETED)
@@ -365,7 +445,7 @@ class CheckGeneration:
                 fall_back(self._library, video, ended, now)
                 return StepResult(outcome=Outcome.NEXT_MODEL)
             return fail(self._library, video, ended, now)
-        if last_poll:
+        if _is_overdue(video, now):
             message = f"{video.provider} had not finished the video in time; its job {job.job_id} may still end there."
             ended = end_attempt(video, ErrorCode.TIMEOUT, message)
             return fail(self._library, video, ended, now)
@@ -376,12 +456,12 @@ class CheckGeneration:
         result = self._wait(video, now, progress=progress, hint_seconds=job.retry_after_seconds)
         return self._listen(result, video, model)
 
-    def _take_fault(self, video: Video, error: VideoModelError, *, last_poll: bool) -> StepResult:
+    def _take_fault(self, video: Video, error: VideoModelError) -> StepResult:
         now = self._clock()
         is_new = video.rendering_since is not None and now - video.rendering_since < NEW_JOB_GRACE
         is_gone = error.code is ErrorCode.EXPIRED and not is_new
-        # A refused key can be mended while the render goes on; only the deadline ends that.
-        if is_gone or last_poll:
+        # A refused key can be mended, and a provider come back: its render may be done all the same.
+        if is_gone or _is_overdue(video, now - ANSWER_GRACE):
             code = ErrorCode.TIMEOUT if error.transient else error.code
             ended = end_attempt(video, code, error.message)
             return fail(self._library, video, ended, now)
@@ -419,6 +499,10 @@ class CheckGeneration:
         )
 
 
+def _is_overdue(video: Video, now: datetime) -> bool:
+    return video.deadline_at is not None and now >= video.deadline_at
+
+
 def _count_seconds(video: Video, now: datetime) -> float:
     """Count the seconds since the render began."""
     return (now - (video.rendering_since or now)).total_seconds()
@@ -443,6 +527,25 @@ def _open_attempt(video: Video, now: datetime) -> tuple[Attempt, ...]:
     return (*video.attempts, attempt)
 
 
+def _as_refusal(error: ConfigurationError | VideoModelError) -> VideoModelError:
+    return error if isinstance(error, VideoModelError) else VideoModelError(ErrorCode.AUTHENTICATION, str(error))
+
+
+def _count_missing_micros(video: Video, attempts: tuple[Attempt, ...]) -> int:
+    """Count what another attempt may cost beyond what the video was promised: those before it may be charged, too."""
+    promised_micros = 0 if video.reservation is None else video.reservation.micros
+    return max(count_spent_micros(video, attempts[:-1]) + video.cost_estimate_micros - promised_micros, 0)
+
+
+def _explain_budget(video: Video) -> str:
+    dollars = Decimal(video.cost_estimate_micros) / 1_000_000
+    return (
+        f"Another try, by {video.resolved_model}, may cost ${dollars:f}. The tries before it may be charged as well, and "
+        "the day's limit has no room for both. Nothing more was sent. Raise the limit of the key, or send the request "
+        "again when the limit renews."
+    )
+
+
 class EndedAttempt(NamedTuple):
     """Why the last attempt failed, and all attempts with that written down."""
 
@@ -461,25 +564,6 @@ def add_costs(attempts: tuple[Attempt, ...]) -> int | None:
     """Add up what the attempts cost; what none of them told is not known."""
     costs = [attempt.cost_micros for attempt in attempts]
     return None if costs[-1] is None else sum(cost for cost in costs if cost is not None)
-
-
-def count_spent_micros(video: Video) -> int:
-    """Count what a video that has ended cost, as far as anyone can know.
-
-    Where the provider told nothing, a render that came out well, and one that may go on or have been taken, count as
-    their estimate; one that the provider failed counts as nothing.
-    """
-    return sum(_count_attempt_micros(video, attempt) for attempt in video.attempts)
-
-
-def _count_attempt_micros(video: Video, attempt: Attempt) -> int:
-    if attempt.cost_micros is not None:
-        return attempt.cost_micros
-    if attempt.failure is None:
-        # Still queued, it was refused for a while and never taken.
-        return 0 if video.stage is Stage.QUEUED else attempt.estimate_micros
-    may_be_charged = attempt.failure.code in (ErrorCode.SUBMISSION_UNKNOWN, ErrorCode.TIMEOUT, ErrorCode.EXPIRED)
-    return attempt.estimate_micros if may_be_charged else 0
 
 
 def _end_of_patience(video: Video, now: datetime) -> datetime:

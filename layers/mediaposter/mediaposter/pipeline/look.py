@@ -26,7 +26,7 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class Copies(NamedTuple):
-    """What the publisher shows of a post: every copy carries the URL that was minted for it.
+    """What the publisher shows of a post: every copy carries the URL that was minted for it, on the same account.
 
     `waiting` are those still to come in the list of posts, which names none that could be cancelled. `lookalikes` are
     posts of the same words with other media, which prove nothing.
@@ -158,7 +158,7 @@ def find_copies(publisher: PublisherInterface, post: Post, *, now: datetime) -> 
         since=began - _CLOCKS_DIFFER, until=ends + _CLOCKS_DIFFER, platform=post.target.platform
     )
     # A list may show a post twice.
-    own = {item.listed_id: item for item in listed if post.media_url in item.media_urls}
+    own = {item.listed_id: item for item in listed if _is_of(post, item)}
     return Copies(
         published=[item for item in own.values() if item.status is PostStatus.PUBLISHED],
         scheduled=find_schedules(publisher, post),
@@ -170,8 +170,17 @@ def find_copies(publisher: PublisherInterface, post: Post, *, now: datetime) -> 
 
 def find_schedules(publisher: PublisherInterface, post: Post) -> list[Schedule]:
     """Ask the publisher for every copy of a post that is still to come, the soonest first."""
-    own = {item.schedule_id: item for item in publisher.list_schedules() if post.media_url in item.media_urls}
+    listed = publisher.list_schedules()
+    # Its owner may have used the same MP4 for another account: what nothing shows to be of this one is left alone.
+    own = {item.schedule_id: item for item in listed if item.account_id is not None and _is_of(post, item)}
     return sorted(own.values(), key=lambda item: (item.scheduled_time, item.schedule_id))
+
+
+def _is_of(post: Post, item: ListedPost | Schedule) -> bool:
+    """Tell whether what the publisher lists has the media of a post, and is not of another account or network."""
+    target = post.target
+    is_same_account = item.account_id in (None, target.account_id)
+    return post.media_url in item.media_urls and is_same_account and item.platform in ("", target.platform)
 
 
 def drop_surplus(publisher: PublisherInterface, copies: Copies, count_metric: CountMetric) -> Schedule | None:

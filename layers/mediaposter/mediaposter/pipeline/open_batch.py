@@ -39,6 +39,7 @@ from mediaposter.library.batches import (
     BatchStep,
     CancelScope,
 )
+from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.idempotency import KnownRequest, KnownRequests, name_request
 from mediaposter.library.table import Create
 from mediaposter.library.videos import VideoLibrary
@@ -58,11 +59,8 @@ class BatchWorkflow(Protocol):
     def start(self, batch_id: str, step: BatchStep, run: int) -> None:
         """Start an execution for a batch; repeating it changes nothing. Raises NotStarted."""
 
-    def exists(self, batch_id: str, step: BatchStep, run: int) -> bool:
-        """Tell whether there ever was such an execution."""
-
-    def runs(self, batch_id: str, step: BatchStep, run: int) -> bool:
-        """Tell whether such an execution runs."""
+    def find_status(self, batch_id: str, step: BatchStep, run: int) -> ExecutionStatus | None:
+        """Tell how such an execution stands; None if none is shown, which may be late."""
 
 
 class InputStore(Protocol):

@@ -30,12 +30,11 @@ Call = Literal["upload", "post"]
 # Take a place within the publisher's limits for a call, and say when it comes.
 TakePlace = Callable[[Call, datetime], datetime]
 
-# How often the machine comes here for one post; its own bound is a little higher.
-CREATE_ATTEMPTS_MAX = 24
 # How often a call that was certainly not taken is made again.
 REFUSALS_MAX = 8
-# A place that was missed by more is another's: the limits count calls when they are made.
-_PLACE_LASTS = timedelta(seconds=10)
+# A place that was missed by more is another's: the limits count calls when they are made. What is late by less keeps
+# it: the machine comes when its wait is over and a Lambda is free.
+_PLACE_LASTS = timedelta(minutes=2)
 # A double safe post is scheduled so far ahead that its copies are found and taken away before anything is public.
 VERIFY_AHEAD = timedelta(minutes=5)
 # Sooner than this, a time has come already.
@@ -95,13 +94,13 @@ class CreatePost:
             if post.state is PostState.IN_DOUBT:
                 post = self._look(post)
             if post.state is PostState.PENDING:
-                return self._submit(post, step)
+                return self._submit(post)
         except Conflict:
             # Another worker is at it: see what came of that.
             return wait(_ANOTHER_IS_AT_IT_SECONDS)
         return self._go_on(post)
 
-    def _submit(self, post: Post, step: PostStepInput) -> StepResult:
+    def _submit(self, post: Post) -> StepResult:
         """Make the calls of a post that was not sent, each when it may be made."""
         video = self._library.get(post.video_id)
         if video.stored is None:
@@ -121,13 +120,13 @@ class CreatePost:
                 media_url = self._upload(publisher, post, video.stored)
                 post = self._ledger.note(post, media_url=media_url, place_for=None, place_at=None)
         except (PublisherError, ConfigurationError) as error:
-            return self._take_refusal(post, error, step)
+            return self._take_refusal(post, error)
         wait_seconds = self._wait_for_place(post, "post")
         if wait_seconds > 0:
             return wait(wait_seconds)
-        return self._call(post, video, publisher, step)
+        return self._call(post, video, publisher)
 
-    def _call(self, post: Post, video: Video, publisher: PublisherInterface, step: PostStepInput) -> StepResult:
+    def _call(self, post: Post, video: Video, publisher: PublisherInterface) -> StepResult:
         """Make the one call that may be public at once."""
         now = self._clock()
         scheduled_time = _choose_time(post, video, now)
@@ -153,7 +152,7 @@ class CreatePost:
         except PostUnknown as error:
             return self._go_on(put_in_doubt(self._ledger, post, error.message, now=self._clock()))
         except PublisherError as error:
-            return self._take_refusal(post, error, step)
+            return self._take_refusal(post, error)
         return self._keep_report(post, report)
 
     def _upload(self, publisher: PublisherInterface, post: Post, stored: StoredVideo) -> str:
@@ -173,21 +172,25 @@ class CreatePost:
             return (post.place_at - now).total_seconds()
         place_at = self._take_place(call, now)
         if place_at > now:
-            self._ledger.note(post, place_for=call, place_at=place_at)
+            self._ledger.note(post, place_for=call, place_at=place_at, due_at=place_at + SWEEP_GRACE)
         return (place_at - now).total_seconds()
 
-    def _take_refusal(self, post: Post, error: PublisherError | ConfigurationError, step: PostStepInput) -> StepResult:
+    def _take_refusal(self, post: Post, error: PublisherError | ConfigurationError) -> StepResult:
         """Come back later if that may help; the publisher certainly posted nothing."""
         refusals = post.refusals + 1
         if not isinstance(error, PublisherError):
             return self._fail(post, ErrorCode.AUTHENTICATION, str(error))
-        if not error.transient or refusals >= REFUSALS_MAX or step.attempt >= CREATE_ATTEMPTS_MAX:
+        if not error.transient or refusals >= REFUSALS_MAX:
             return self._fail(post, error.code, str(error))
+        again = wait(error.retry_after_seconds or 15.0 * refusals)
+        now = self._clock()
+        # Its execution comes back to it; should that have ended, or the video be deleted, the sweep does.
+        due_at = now + timedelta(seconds=again.wait_seconds) + SWEEP_GRACE
         if post.state is PostState.CALLING:
-            self._ledger.advance(post, PostState.PENDING, now=self._clock(), refusals=refusals)
+            self._ledger.advance(post, PostState.PENDING, now=now, refusals=refusals, due_at=due_at)
         else:
-            self._ledger.note(post, refusals=refusals, place_for=None, place_at=None)
-        return wait(error.retry_after_seconds or 15.0 * refusals)
+            self._ledger.note(post, refusals=refusals, place_for=None, place_at=None, due_at=due_at)
+        return again
 
     def _fail(self, post: Post, code: ErrorCode, message: str) -> StepResult:
         failed = self._ledger.advance(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Protocol
 
 from mediaposter.api.caller import Caller
 from mediaposter.api.post_requests import PublishAgainRequest, ResolveRequest
@@ -16,6 +16,7 @@ from mediaposter.library.table import Change, Create, Key, Replace
 from mediaposter.library.videos import Stage, Video, VideoLibrary
 from mediaposter.pipeline.look import SWEEP_GRACE, Publishers, find_copies
 from mediaposter.pipeline.plan_posts import plan_posts
+from mediaposter.pipeline.resume import Workflow
 from mediaposter.pipeline.steps import PostReference
 from mediaposter.pipeline.track import tell_end
 from mediaposter.publishing.targets import TARGETS_MAX, PublishTarget
@@ -23,13 +24,6 @@ from mediaposter.publishing.targets import TARGETS_MAX, PublishTarget
 Clock = Callable[[], datetime]
 # What a caller may send again without a person's word: it certainly is not public.
 STATES_TO_REPEAT = (PostState.FAILED, PostState.CANCELLED)
-
-
-class PostingWorkflow(Protocol):
-    """Whatever carries the posts of a kept video through their steps."""
-
-    def start_posting(self, video_id: str, run: int, posts: Sequence[PostReference]) -> None:
-        """Start one more execution for these posts; repeating it changes nothing. Raises NotStarted."""
 
 
 class RepeatPosts:
@@ -40,7 +34,7 @@ class RepeatPosts:
         *,
         library: VideoLibrary,
         ledger: PostLedger,
-        workflow: PostingWorkflow,
+        workflow: Workflow,
         publishers: Publishers,
         preflight: Callable[[Sequence[PublishTarget]], list[str]],
         send_event: Callable[[PostEvent], None],
@@ -67,8 +61,9 @@ class RepeatPosts:
         video = self._find(video_id, caller)
         known = {post.key: post for post in self._ledger.list(video_id)}
         now = self._clock()
-        if video.stage is Stage.PUBLISHING and video.posting_run:
-            return self._start_again(video, known, request, now)
+        waiting = [post for post in known.values() if post.state is PostState.PENDING]
+        if video.stage is Stage.PUBLISHING and waiting:
+            return self._start_again(video, waiting, request, now)
         if video.stage is not Stage.DONE or video.stored is None:
             raise AlreadyDecided(
                 f"{video_id} is {video.status} at {video.stage}: it is posted again only when it is kept and nothing "
@@ -131,18 +126,6 @@ class RepeatPosts:
                 "that it was posted, or cancel it at the publisher first."
             )
 
-    def start_left_over(self, video_id: str) -> None:
-        """Start the posts that an earlier request wrote down and did not start; none that runs is started twice.
-
-        Raises:
-            NotFound: the video was deleted since.
-            NotStarted: asking again is safe.
-        """
-        video = self._library.get(video_id)
-        posts = [post for post in self._ledger.list(video_id) if post.state is PostState.PENDING]
-        if video.stage is Stage.PUBLISHING and video.posting_run and posts:
-            self._start(video, posts)
-
     def _find(self, video_id: str, caller: Caller) -> Video:
         caller.require(Scope.PUBLISH)
         video = self._library.get(video_id)
@@ -170,7 +153,7 @@ class RepeatPosts:
                 Stage.PUBLISHING,
                 now=now,
                 together=changes,
-                posting_run=video.posting_run + 1,
+                launch=video.launch + 1,
                 publishing_since=now,
             )
         except Conflict as error:
@@ -181,7 +164,7 @@ class RepeatPosts:
     def _start(self, video: Video, posts: Sequence[Post]) -> None:
         references = [PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts]
         try:
-            self._workflow.start_posting(video.id, video.posting_run, references)
+            self._workflow.start(video.id, video.launch, references)
         except NotStarted as error:
             raise NotStarted(
                 f"The posts of {video.id} are written down, and their execution could not be started. Nothing was "
@@ -189,15 +172,18 @@ class RepeatPosts:
             ) from error
 
     def _start_again(
-        self, video: Video, known: Mapping[Key, Post], request: PublishAgainRequest, now: datetime
+        self, video: Video, waiting: Sequence[Post], request: PublishAgainRequest, now: datetime
     ) -> tuple[Video, list[Post]]:
-        """Start what an earlier request wrote down, in case it died before it could; what runs is left as it is."""
-        waiting = {key: (post.target, post.text) for key, post in known.items() if post.state is PostState.PENDING}
+        """Start what an earlier request wrote down and nothing carries any more; what runs is left as it is."""
+        planned = {post.key: (post.target, post.text) for post in waiting}
         wanted = plan_posts(request, video, candidates=(), now=now).posts
-        if any(waiting.get(post.key) != (post.target, post.text) for post in wanted):
+        if any(planned.get(post.key) != (post.target, post.text) for post in wanted):
             raise AlreadyDecided(f"{video.id} is being posted: name more targets when it is done. Nothing was changed.")
-        self.start_left_over(video.id)
-        return video, list(known.values())
+        # Should its execution have ended, this starts nothing: then the sweep asks, and starts another.
+        self._start(video, waiting[:TARGETS_MAX])
+        with suppress(Conflict):
+            video = self._library.note(video, now=now, due_at=now)
+        return video, self._ledger.list(video.id)
 
 
 def _begin_anew(post: Post) -> Post:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from mediaposter.library.videos import VIDEO_ID_MAX_CHARACTERS
 from mediaposter.publishing.targets import TARGETS_MAX
@@ -18,10 +19,13 @@ from mediaposter.publishing.targets import TARGETS_MAX
 POST_ID_MAX_CHARACTERS = 128
 # DynamoDB takes no longer partition key (its developer guide, "Quotas").
 _PARTITION_MAX_CHARACTERS = 2_048
-# Between the id of a video and the number of an execution that posts it again, in the name of the execution; and of one
-# that carries it after another had to end.
-POSTING_RUN = "-posts-"
+# Between the id of a video and the number of the execution that carries it after another, in the name of the execution.
 LAUNCH = "-launch-"
+# The same in the names of executions that posted a video again, before these were numbered with the others.
+_POSTING_RUN = "-posts-"
+# A fault is a name, or a few of them; what else a service adds goes to its own logs.
+_FAULT_MAX_CHARACTERS = 300
+Fault = Annotated[str, AfterValidator(lambda fault: fault[:_FAULT_MAX_CHARACTERS])]
 
 
 class StepInput(BaseModel):
@@ -55,30 +59,46 @@ class AskInput(StepInput):
     task_token: str = Field(min_length=1, repr=False)
 
 
+class PostFault(BaseModel):
+    """What broke at one post; "" is nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    fault: Fault = ""
+
+
 class CloseInput(BaseModel):
     """Which video to close, and what broke if the machine could not go on.
 
-    `run` is which of its executions ends: 0 carried it, the others post it again. `launch` is which of those that
-    carried it. The service itself names the execution instead. None is whichever is the last.
+    `launch` is the number of the execution that ends; the service itself names the execution instead. None is whichever
+    is the last. `posts` are what broke at each of the posts that it carried.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     video_id: str = Field(min_length=1)
-    run: int | None = Field(default=None, ge=0)
     launch: int | None = Field(default=None, ge=0)
-    fault: str | None = None
+    fault: Fault | None = None
+    posts: tuple[PostFault, ...] = ()
+
+    @property
+    def reason(self) -> str | None:
+        """Give what broke, in the execution or at one of its posts."""
+        return self.fault or next((post.fault for post in self.posts if post.fault), None)
 
     @model_validator(mode="before")
     @classmethod
     def _read_execution(cls, fields: object) -> object:
-        """Find the video and the run of an execution by its name."""
-        if not isinstance(fields, dict) or not isinstance(fields.get("execution"), str):
+        """Find the video and the number of an execution by its name."""
+        if not isinstance(fields, dict):
             return fields
-        others = {name: value for name, value in fields.items() if name != "execution"}
-        name, _, run = fields["execution"].partition(POSTING_RUN)
+        # `run` is what executions still say that began before posting again was numbered with the rest.
+        others = {name: value for name, value in fields.items() if name not in ("execution", "run")}
+        if not isinstance(fields.get("execution"), str):
+            return others
+        name, _, run = fields["execution"].partition(_POSTING_RUN)
         video_id, _, launch = name.partition(LAUNCH)
-        return {**others, "video_id": video_id, "run": run or 0, "launch": None if run else launch or 0}
+        return {**others, "video_id": video_id, "launch": None if run else launch or 0}
 
 
 class Outcome(StrEnum):
@@ -87,7 +107,7 @@ class Outcome(StrEnum):
     WAIT = "wait"  # come back to this step after wait_seconds
     STARTED = "started"  # the generation runs
     HINTED = "hinted"  # its provider says that it has moved
-    PARKED = "parked"  # the provider is full: another execution will start it
+    PARKED = "parked"  # this execution ends: another carries it on, when its turn or its time has come
     NEXT_MODEL = "next_model"  # the provider refused, and another is to start
     COMPLETED = "completed"  # the provider is done
     STORED = "stored"  # the MP4 is kept

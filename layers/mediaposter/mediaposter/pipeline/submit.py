@@ -52,22 +52,10 @@ from mediaposter.library.videos import (
 )
 from mediaposter.pipeline.plan_posts import plan_posts
 from mediaposter.pipeline.publish import settle_left_over
+from mediaposter.pipeline.resume import Workflow
 from mediaposter.publishing.targets import PublishTarget
 
 Clock = Callable[[], datetime]
-
-
-class Workflow(Protocol):
-    """Whatever carries a video through its steps."""
-
-    def start(self, video_id: str, launch: int = 0) -> None:
-        """Start an execution that carries a video; repeating it changes nothing. Raises NotStarted."""
-
-    def exists(self, video_id: str, launch: int = 0) -> bool:
-        """Tell whether a video ever had such an execution."""
-
-    def runs(self, video_id: str, launch: int) -> bool:
-        """Tell whether such an execution carries a video now."""
 
 
 class Submission(NamedTuple):
@@ -218,6 +206,13 @@ class SubmitVideo:
         return self._take(_Order(video, request, None, f"{kind} {request.fingerprint()}"), caller, sent_as)
 
     def _take(self, order: _Order, caller: Caller, sent_as: SentAs) -> Submission:
+        """Take a request, even where its name still led to a try that was never started."""
+        try:
+            return self._take_once(order, caller, sent_as)
+        except _Forgotten:
+            return self._take_once(order, caller, sent_as)
+
+    def _take_once(self, order: _Order, caller: Caller, sent_as: SentAs) -> Submission:
         """Record a video with its posts, its money and its request's name, all or nothing; then start it.
 
         It is started if its provider has a slot for it. Else it waits, and is started in its turn.
@@ -255,7 +250,7 @@ class SubmitVideo:
             update={
                 "fallbacks": plan.fallbacks,
                 "warnings": (*video.warnings, *plan.warnings, *warnings),
-                "reservation": self._plan_reservation([video, *plan.fallbacks], video.created_at),
+                "reservation": self._plan_reservation([video, *plan.fallbacks], video.created_at, caller),
                 "request_id": sent_as.request_id,
                 "correlation_id": sent_as.correlation_id,
             }
@@ -270,7 +265,8 @@ class SubmitVideo:
 
     def _queue(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission:
         """Record a video that waits for a slot of its provider; its execution is started when it has one."""
-        waiting = video.model_copy(update={"place": self._slots.choose_place(video), "is_accepted": True})
+        place = self._slots.choose_place(video, now=video.created_at)
+        waiting = video.model_copy(update={"place": place, "is_accepted": True})
         counts = [_Condition(change, _never) for change in count_change(None, waiting.held, {})]
         return self._record(waiting, posts, [*conditions, *counts]) or Submission(waiting, posts)
 
@@ -314,12 +310,16 @@ class SubmitVideo:
             limits.append(Limit(STACK_OWNER, self._stack_daily_budget_micros))
         return limits
 
-    def _plan_reservation(self, candidates: Sequence[Video | Candidate], now: datetime) -> Reservation:
+    def _plan_reservation(
+        self, candidates: Sequence[Video | Candidate], now: datetime, caller: Caller | None = None
+    ) -> Reservation:
         """Reserve what the dearest of the models would cost: any of them may be the one that delivers."""
         return Reservation(
             on=now.date(),
             micros=max(candidate.cost_estimate_micros for candidate in candidates),
             of_stack=self._stack_daily_budget_micros is not None,
+            limit_micros=None if caller is None else caller.daily_budget_micros,
+            stack_limit_micros=self._stack_daily_budget_micros,
         )
 
     def _take_repeated(self, wanted: KnownRequest, video: Video) -> Submission:
@@ -341,11 +341,26 @@ class SubmitVideo:
                 f"This request became the video {known.video_id}, which was deleted since. Nothing was recorded; for "
                 "a new video send a new request, under a new Idempotency-Key if it has one."
             ) from error
+        if _was_never_started(video):
+            # Its caller was told that nothing came of it and that sending again is safe: so it is a new request.
+            self._requests.forget(known)
+            raise _Forgotten
         posts = self._ledger.list(known.video_id)
-        if video.is_left_over and video.failure is None:
-            # Whoever recorded it is starting it just now, or died: to start it twice starts it once.
-            video = self._start(video, posts, known)
+        if not video.was_taken_up and video.place is None and video.failure is None:
+            video = self._acknowledge(video)
+            if video.failure is None:
+                # Whoever recorded it is starting it just now, or died: to start it twice starts it once.
+                video = self._start(video, posts, known)
         return Submission(video, posts)
+
+    def _acknowledge(self, video: Video) -> Video:
+        """Write down that the caller will be told of a video, so that the sweep does not say that it was not started."""
+        if video.is_accepted:
+            return video
+        try:
+            return self._library.note(video, now=self._clock(), is_accepted=True)
+        except Conflict:
+            return self._library.get(video.id)
 
     def _refuse_budget(self, limit: Limit, reservation: Reservation) -> NoReturn:
         day = self._budget.get(limit.owner, reservation.on)
@@ -416,7 +431,7 @@ class SubmitVideo:
 
     def _start(self, video: Video, posts: Sequence[Post], name: KnownRequest) -> Video:
         try:
-            self._workflow.start(video.id)
+            self._workflow.start(video.id, video.launch)
         except NotStarted as error:
             failure = VideoFailure(
                 code=ErrorCode.INTERNAL_ERROR,
@@ -466,6 +481,15 @@ class _Condition(NamedTuple):
 
     change: Change
     take_refusal: Callable[[], Submission]
+
+
+class _Forgotten(Exception):  # noqa: N818
+    """The request was known by its name, came to nothing, and is forgotten now."""
+
+
+def _was_never_started(video: Video) -> bool:
+    has_failed = video.failure is not None and video.failure.code is ErrorCode.INTERNAL_ERROR
+    return has_failed and not video.was_taken_up and not video.is_accepted
 
 
 def _never() -> Submission:

@@ -1,169 +1,166 @@
-"""Sweep up what a crash left behind, and go on with what no execution waits for any more."""
+"""Come back to what is due: whatever is not over has an alarm, and no record depends on one process having survived."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from mediaposter.errors import Conflict, NotFound
 from mediaposter.library.due import DueList
-from mediaposter.library.posts import PostLedger, PostState
-from mediaposter.library.table import Key
-from mediaposter.library.videos import VideoLibrary
-from mediaposter.pipeline.steps import CloseInput, PostStepInput
-from mediaposter.pipeline.submit import Workflow
+from mediaposter.library.posts import Post, PostLedger, PostState
+from mediaposter.library.table import IndexEntry
+from mediaposter.library.videos import STAGES_OF_A_KEPT_VIDEO, Video, VideoLibrary
+from mediaposter.pipeline.delete import cancel_post
+from mediaposter.pipeline.steps import PostStepInput
 
 Clock = Callable[[], datetime]
 
-# Longer than any submit can run, so that the sweep never meets one at work.
-NEVER_STARTED_AFTER = timedelta(minutes=5)
+# When a record is visited again whose visit broke off, or that says nothing of its own.
+VISITED_AGAIN_AFTER = timedelta(minutes=2)
+# SweepFunction may run 300 s, and a question that hangs takes up to 60.
+BUDGET_SECONDS = 200.0
+_NOTHING_POSTED = "The video was deleted, so nothing was posted."
 
 
-class SweepVideos:
-    """Fail what a crash left between the record and its execution, and close what could not be started.
+class Swept(NamedTuple):
+    """How many records were visited, and how many are left for the next sweep."""
 
-    It is not started late: its caller had an error and was told that sending again is safe, so a late
-    start would render, pay for and post the same thing twice. Only one whose caller was told that it is recorded, and
-    that waited for a slot, is started.
-    """
-
-    def __init__(
-        self,
-        *,
-        library: VideoLibrary,
-        workflow: Workflow,
-        close: Callable[[CloseInput], object],
-        clock: Clock,
-    ) -> None:
-        self._library = library
-        self._workflow = workflow
-        self._close = close
-        self._clock = clock
-
-    def __call__(self) -> int:
-        """Look after the videos that never had an execution, and count them; one that cannot be holds up no other.
-
-        One whose close breaks off is closed again by the next sweep, until its end was told.
-
-        Raises:
-            ExceptionGroup: what went wrong; all of them were tried.
-        """
-        swept = 0
-        faults: list[Exception] = []
-        listed = self._library.list_never_started(older_than=NEVER_STARTED_AFTER, now=self._clock())
-        for video_id in listed:
-            try:
-                swept += self._sweep(video_id)
-            except (Conflict, NotFound):
-                continue  # somebody closed or deleted it meanwhile
-            except Exception as error:
-                faults.append(error)
-        if faults:
-            raise ExceptionGroup(f"{len(faults)} of {len(listed)} never started videos could not be closed", faults)
-        return swept
-
-    def _sweep(self, video_id: str) -> bool:
-        """Close a video that is left over, or start it if its caller was told that it will be; tell whether it was."""
-        if self._workflow.runs(video_id, self._library.get(video_id).launch):
-            return False
-        video = self._library.get(video_id)
-        # What the index lists may be over by now.
-        if not video.is_left_over:
-            return False
-        if self._workflow.exists(video_id, video.launch):
-            self._close(CloseInput(video_id=video_id, fault="its execution ended before it took the video up"))
-        elif video.is_accepted:
-            self._workflow.start(video_id, video.launch)
-        else:
-            self._close(CloseInput(video_id=video_id, fault="a crash before its execution was started"))
-        return True
+    visited: int
+    left: int
 
 
 class SweepDue:
-    """Come back to posts and approvals whose time has come, where nobody else did."""
+    """Visit every record whose alarm went off.
+
+    The alarm is moved before the visit. So two sweeps share the work, a record that cannot be helped now holds up no
+    other, and a visit that breaks off is made again.
+    """
 
     def __init__(
         self,
         *,
         due: DueList,
+        library: VideoLibrary,
         ledger: PostLedger,
-        create_post: Callable[[PostStepInput], object],
-        check_post: Callable[[PostStepInput], object],
-        start_posts: Callable[[str], None],
+        resume_video: Callable[[str], datetime | None],
         expire_approval: Callable[[str], None],
         look_after_batch: Callable[[str], None],
-        reclaim_slot: Callable[[str], None],
+        clear_up: Callable[[str], None],
+        dispatch_waiting: Callable[[], int],
+        create_post: Callable[[PostStepInput], object],
+        check_post: Callable[[PostStepInput], object],
         clock: Clock,
+        monotonic: Callable[[], float],
     ) -> None:
-        self._reclaim_slot = reclaim_slot
-        self._look_after_batch = look_after_batch
         self._due = due
+        self._library = library
         self._ledger = ledger
+        self._resume_video = resume_video
+        self._expire_approval = expire_approval
+        self._look_after_batch = look_after_batch
+        self._clear_up = clear_up
+        self._dispatch_waiting = dispatch_waiting
         self._create_post = create_post
         self._check_post = check_post
-        self._start_posts = start_posts
-        self._expire_approval = expire_approval
         self._clock = clock
+        self._monotonic = monotonic
 
-    def __call__(self) -> int:
-        """Come back to each, and count them; one that cannot be helped now holds up no other.
+    def __call__(self) -> Swept:
+        """Sweep once: first what only we can do, then what asks the publisher, who may hang.
 
         Raises:
-            ExceptionGroup: what went wrong; all that is due was tried.
+            ExceptionGroup: what went wrong; all that there was time for was visited.
         """
-        keys = self._due.list(now=self._clock())
-        faults = dict(self._try_each(keys))
+        deadline = self._monotonic() + BUDGET_SECONDS
+        entries = list(self._due.list(now=self._clock()))
+        ours = [entry for entry in entries if not entry.key.sk.startswith("POST#")]
+        posts = [entry for entry in entries if entry.key.sk.startswith("POST#")]
+        faults: dict[str, Exception] = {}
+        visited = self._visit_each(ours, deadline, faults)
+        try:
+            self._dispatch_waiting()
+        except Exception as error:
+            faults["waiting videos"] = error
+        visited += self._visit_each(posts, deadline, faults)
         if faults:
             # A service shows no more of it than this line, and an error's own text may hold what no log may.
-            which = ", ".join(f"{key.pk} {key.sk} ({type(error).__name__})" for key, error in faults.items())
+            which = ", ".join(f"{name} ({type(error).__name__})" for name, error in faults.items())
             raise ExceptionGroup(
-                f"{len(faults)} of {len(keys)} that are due could not be looked after: {which}", list(faults.values())
+                f"{len(faults)} of {len(entries)} that are due could not be looked after: {which}",
+                list(faults.values()),
             )
-        return len(keys)
+        return Swept(visited, len(entries) - visited)
 
-    def _try_each(self, keys: list[Key]) -> Iterator[tuple[Key, Exception]]:
-        for key in keys:
+    def _visit_each(self, entries: Iterable[IndexEntry], deadline: float, faults: dict[str, Exception]) -> int:
+        visited = 0
+        for entry in entries:
+            if self._monotonic() >= deadline:
+                break
+            visited += 1
             try:
-                self._look_after(key)
+                self._visit(entry)
             except (Conflict, NotFound):
-                continue  # somebody came back to it, or deleted it, meanwhile
+                continue  # another worker came back to it, or deleted it, meanwhile
             except Exception as error:
-                yield key, error
+                faults[f"{entry.key.pk} {entry.key.sk}"] = error
+        return visited
 
-    def _look_after(self, key: Key) -> None:
-        if key.sk == "BATCH":
-            self._look_after_batch(key.pk.removeprefix("BATCH#"))
+    def _visit(self, entry: IndexEntry) -> None:
+        claimed = self._due.postpone(entry, self._clock() + VISITED_AGAIN_AFTER)
+        if claimed is None:
             return
-        video_id = key.pk.removeprefix("VIDEO#")
-        if key.sk == "VIDEO":
-            self._reclaim_slot(video_id)
-            return
-        if not key.sk.startswith("POST#"):
-            self._expire_approval(video_id)
-            return
-        post = self._ledger.get(video_id, key.sk.removeprefix("POST#"))
+        kind, _, record_id = entry.key.pk.partition("#")
+        if kind == "BATCH":
+            self._look_after_batch(record_id)
+        elif entry.key.sk == "VIDEO":
+            ask_again_at = self._resume_video(record_id)
+            if ask_again_at is not None:
+                self._due.postpone(claimed, ask_again_at)
+        elif entry.key.sk == "APPROVAL":
+            self._expire_approval(record_id)
+        elif entry.key.sk == "LEFTOVERS":
+            self._clear_up(record_id)
+        else:
+            self._follow_post(record_id, entry.key.sk.removeprefix("POST#"))
+
+    def _follow_post(self, video_id: str, post_id: str) -> None:
+        post = self._ledger.get(video_id, post_id)
         step = PostStepInput(video_id=video_id, post_id=post.target.post_id)
         if post.state is PostState.PENDING:
-            self._start_posts(video_id)
+            self._send(post, step)
         elif post.state in (PostState.CALLING, PostState.IN_DOUBT):
             self._create_post(step)
         else:
             self._check_post(step)
 
+    def _send(self, post: Post, step: PostStepInput) -> None:
+        """Send a post that its execution left, or cancel it if its video is gone; one that is not kept yet waits."""
+        video = self._find(post.video_id)
+        if video is None:
+            cancel_post(self._ledger, post, reason=_NOTHING_POSTED, now=self._clock())
+        elif video.stage in STAGES_OF_A_KEPT_VIDEO:
+            self._create_post(step)
 
-def sweep_each(sweeps: Mapping[str, Callable[[], int]]) -> dict[str, int]:
-    """Run every sweep, though one of them fails, and count what each found.
-
-    Raises:
-        ExceptionGroup: what went wrong; all were run.
-    """
-    found: dict[str, int] = {}
-    faults: list[Exception] = []
-    for name, sweep in sweeps.items():
+    def _find(self, video_id: str) -> Video | None:
         try:
-            found[name] = sweep()
-        except Exception as error:
-            faults.append(error)
-    if faults:
-        raise ExceptionGroup(" ".join(str(fault) for fault in faults), faults)
-    return found
+            return self._library.get(video_id)
+        except NotFound:
+            return None
+
+
+class ClearUp:
+    """Remove what a step that ran on may have left of a deleted video."""
+
+    def __init__(
+        self, *, library: VideoLibrary, remove_media: Callable[[str], int], forget_approval: Callable[[str], None]
+    ) -> None:
+        self._library = library
+        self._remove_media = remove_media
+        self._forget_approval = forget_approval
+
+    def __call__(self, video_id: str) -> None:
+        """Remove it; doing so again changes nothing."""
+        self._remove_media(video_id)
+        self._forget_approval(video_id)
+        self._library.forget_leftovers(video_id)

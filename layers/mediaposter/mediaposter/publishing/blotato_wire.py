@@ -181,6 +181,7 @@ class ListedItem(Reply):
     platform: str
     text: Text = ""
     media_urls: Urls = ()
+    account_id: Id | None = None
     state: _ListedState
 
     def to_listed_post(self) -> ListedPost:
@@ -192,6 +193,7 @@ class ListedItem(Reply):
             text=self.text,
             media_urls=self.media_urls,
             status=self.state.type,
+            account_id=self.account_id,
             public_url=self.state.post_url,
             error_message=self.state.error_message,
         )

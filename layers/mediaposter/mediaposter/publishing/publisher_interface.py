@@ -42,6 +42,7 @@ class ListedPost(_Fact):
         listed_id: its id in this list, which changes with its state and is never its submission's.
         post_time: when it went out, failed, or will go out.
         media_urls: as they were sent; a URL minted for one post tells which it is.
+        account_id: the account, where the list tells it.
     """
 
     listed_id: str
@@ -50,6 +51,7 @@ class ListedPost(_Fact):
     text: str
     media_urls: tuple[str, ...]
     status: PostStatus
+    account_id: str | None = None
     public_url: str | None = None
     error_message: str | None = None
 
