@@ -350,9 +350,7 @@ class World:
             self._walk(name, execution_input, crash_error) for name, execution_input in self._take_started().items()
         ]
 
-    def _walk(
-        self, name: str, execution_input: dict[str, Any], crash_error: str
-    ) -> Generator[float, None, Status]:
+    def _walk(self, name: str, execution_input: dict[str, Any], crash_error: str) -> Generator[float, None, Status]:
         status = yield from self._build_machine(crash_error).walk(execution_input)
         self.workflow.over.setdefault(name, ExecutionStatus(status))
         return status

@@ -281,9 +281,7 @@ class LibraryTable:
             "Limit": INDEX_PAGE_MAX,
         }
         if after is not None:
-            arguments["ExclusiveStartKey"] = _encode(
-                {**after.key._asdict(), hash_name: value, range_name: after.value}
-            )
+            arguments["ExclusiveStartKey"] = _encode({**after.key._asdict(), hash_name: value, range_name: after.value})
         items = [_decode(item) for item in self._client.query(**arguments)["Items"]]
         return [IndexEntry(Key(str(item["pk"]), str(item["sk"])), str(item[range_name])) for item in items]
 
@@ -409,7 +407,6 @@ class LibraryTable:
             self._client.update_item(**request["Update"])
         else:
             self._client.delete_item(**request["Delete"])
-
 
     def _is_written_by(self, changes: Sequence[Change], writer: str) -> bool:
         """Tell whether a refused put had been made before: botocore sends one again whose answer was lost."""

@@ -75,13 +75,12 @@ STAGES_OF_A_KEPT_VIDEO = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
 STARTED_WITHIN = timedelta(minutes=5)
 # A video that waits for a slot is started by the dispatcher; the sweep only sees that it still waits.
 WAITS_FOR = timedelta(hours=1)
-# How long after a video came to a stage the sweep asks whether an execution still carries it. A render is given the
-# time it is expected to take besides, an approval its own. From one stage to the next the alarm moves as seldom as it
-# can: moving it costs two writes of an index.
+# How long after a video came to a stage the sweep asks whether an execution still carries it; a render is given the time
+# it is expected to take besides. From one stage to the next the alarm moves as seldom as it can: moving it costs two
+# writes of an index.
 ASKED_AFTER: Mapping[Stage, timedelta] = {
     Stage.SUBMITTING: timedelta(minutes=15),
     Stage.STORING: timedelta(minutes=25),
-    Stage.AWAITING_APPROVAL: timedelta(minutes=15),
     Stage.PUBLISHING: timedelta(minutes=25),
 }
 # Longer than StoreFunction can run on after its video was deleted.
@@ -528,6 +527,30 @@ class VideoLibrary:
         """
         return self._replace(video, STAGES_THAT_CAN_FAIL, now, failure=failure, lease_expires_at=None, **changes)
 
+    def store_again(self, video: Video, *, now: datetime, store_until: datetime, together: Sequence[Change]) -> Video:
+        """Take up a video that failed when it was fetched; what it cost is booked already and stays so.
+
+        Raises:
+            Conflict: the record changed since it was read, or it failed elsewhere.
+        """
+        if video.failure is None or video.stage is not Stage.STORING:
+            raise Conflict(f"The video {video.id} did not fail when it was fetched.")
+        changed = video.model_copy(
+            update={
+                "failure": None,
+                "fault": None,
+                "is_told": False,
+                "store_until": store_until,
+                "launch": video.launch + 1,
+                "due_at": now + ASKED_AFTER[Stage.STORING],
+                "version": video.version + 1,
+                "updated_at": now,
+            }
+        )
+        allowed: Mapping[str, Sequence[str]] = {"stage": [Stage.STORING], "status": [VideoStatus.FAILED]}
+        self._table.commit([Replace(changed, video.version, allowed), *together])
+        return changed
+
     def keep_job(self, video: Video, job: str, *, now: datetime, **changes: Any) -> Video:
         """Write down that a provider's job renders a video, and that it renders no other.
 
@@ -685,8 +708,6 @@ def _give_due_at(before: Video, after: Video, now: datetime) -> datetime | None:
     has_failed = after.failure is not None and before.failure is None
     if has_failed or before.place is not None:
         return now + STARTED_WITHIN
-    if after.stage is Stage.DONE and before.stage is Stage.AWAITING_APPROVAL:
-        return now + STARTED_WITHIN  # it was due when the time to decide was over
     if after.stage is before.stage or after.stage not in ASKED_AFTER:
         return before.due_at or now + STARTED_WITHIN
     if after.stage is Stage.PUBLISHING and before.stage is Stage.STORING:
@@ -694,8 +715,6 @@ def _give_due_at(before: Video, after: Video, now: datetime) -> datetime | None:
     due_at = now + ASKED_AFTER[after.stage]
     if after.stage is Stage.SUBMITTING:
         return due_at + timedelta(seconds=after.expected_render_seconds)
-    if after.stage is Stage.AWAITING_APPROVAL:
-        return due_at + timedelta(hours=after.approval_hours or 0)
     return due_at
 
 

@@ -31,6 +31,7 @@ from mediaposter.library.videos import (
 from mediaposter.pipeline.generate import Clock, Models, explain_unknown
 from mediaposter.pipeline.publish import settle_left_over
 from mediaposter.pipeline.resume import may_go_on, was_deleted
+from mediaposter.pipeline.shape import tell_differences
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
 from mediaposter.pipeline.track import tell_end
 from mediaposter.publishing.targets import TARGETS_MAX
@@ -149,7 +150,8 @@ class StoreVideo:
     def _keep(self, video: Video, stored: StoredVideo, *, has_posts: bool) -> None:
         """Write down that the video is kept, and what comes next: a person's decision, its posts, or nothing."""
         now = self._clock()
-        kept: dict[str, Any] = {"stored": stored, "completed_at": now, "fault": None}
+        warnings = (*video.warnings, *tell_differences(video, stored))
+        kept: dict[str, Any] = {"stored": stored, "completed_at": now, "fault": None, "warnings": warnings}
         if not has_posts:
             self._library.advance(video, Stage.DONE, now=now, **kept)
         elif video.approval_hours is None:

@@ -327,7 +327,13 @@ class StartGeneration:
         return self._listening.listen(started, video, model, job.job_id, now=now)
 
     def _write_job(
-        self, video: Video, model: VideoModelInterface, job: VideoGenerationJob, *, rendering_since: datetime, now: datetime
+        self,
+        video: Video,
+        model: VideoModelInterface,
+        job: VideoGenerationJob,
+        *,
+        rendering_since: datetime,
+        now: datetime,
     ) -> Video:
         """Write down a job that may be paid for, whatever else was written of its video meanwhile.
 

@@ -80,7 +80,7 @@ class RepeatPosts:
                     "None of its posts failed: name the targets in publish.", param="publish", code="nothing_to_post"
                 )
             # One execution carries no more: asking again sends the next.
-            wanted = [_begin_anew(post) for post in failed[:TARGETS_MAX]]
+            wanted = [begin_anew(post, now=now) for post in failed[:TARGETS_MAX]]
         return self._post(video, wanted, known, now)
 
     def resolve(
@@ -114,7 +114,7 @@ class RepeatPosts:
             raise AlreadyDecided(f"{video_id} is {video.stage}: try again when it is done. Nothing was changed.")
         self._refuse_what_is_listed(post, now)
         # The copy that was judged, and no later one: another request may have said meanwhile that it is public.
-        return self._post(video, [_begin_anew(post)], {post.key: post}, now)
+        return self._post(video, [begin_anew(post, now=now)], {post.key: post}, now)
 
     def _refuse_what_is_listed(self, post: Post, now: datetime) -> None:
         """Look once more before a person's word sends a post again: a list may have lagged, or a person be mistaken."""
@@ -186,16 +186,17 @@ class RepeatPosts:
         return video, self._ledger.list(video.id)
 
 
-def _begin_anew(post: Post) -> Post:
+def begin_anew(post: Post, *, now: datetime, version: int = 1) -> Post:
     """Give a post as it was planned, for a try of its own: a new upload, which tells it from the one before."""
     return Post(
+        version=version,
         video_id=post.video_id,
         owner=post.owner,
         target=post.target,
         text=post.text,
         delivery=post.delivery,
         created_at=post.created_at,
-        updated_at=post.updated_at,
+        updated_at=now,
     )
 
 

@@ -20,8 +20,10 @@ from mediaposter.publishing.targets import TARGETS_MAX
 
 Clock = Callable[[], datetime]
 
-# How much later the sweep asks again about a video that an execution carries.
+# How much later the sweep asks again about a video that an execution carries; of one that waits for a person, which may
+# be for a week, later.
 ASK_AGAIN_AFTER = timedelta(minutes=10)
+ASK_AGAIN_IN_APPROVAL_AFTER = timedelta(hours=1)
 # A video that waits for a slot is started by the dispatcher.
 WAIT_ON = timedelta(hours=1)
 # Of a video that no step has taken up, when its time is over.
@@ -104,7 +106,8 @@ class ResumeVideo:
             return video.lease_expires_at
         status = self._workflow.find_status(video_id, video.launch)
         if status is not None and not status.has_ended:
-            return now + ASK_AGAIN_AFTER
+            is_asked = video.stage is Stage.AWAITING_APPROVAL
+            return now + (ASK_AGAIN_IN_APPROVAL_AFTER if is_asked else ASK_AGAIN_AFTER)
         if video.failure is not None or video.stage is Stage.DONE:
             self._close(CloseInput(video_id=video_id))
         elif status is None:

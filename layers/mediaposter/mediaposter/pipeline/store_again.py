@@ -1,0 +1,73 @@
+"""Fetch a finished render again whose download failed: it is paid for, and its provider may still have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from mediaposter.api.caller import Caller
+from mediaposter.errors import AlreadyDecided, Conflict, ErrorCode, NotFound, NotStarted
+from mediaposter.library.keys import Scope
+from mediaposter.library.posts import Post, PostLedger, PostState
+from mediaposter.library.table import Replace
+from mediaposter.library.videos import Stage, Video, VideoLibrary
+from mediaposter.pipeline.repost import begin_anew
+from mediaposter.pipeline.resume import Workflow
+
+Clock = Callable[[], datetime]
+# A person asked for it: so it is tried for a while, also when the provider should have forgotten its copy.
+TRIED_FOR = timedelta(hours=1)
+
+
+class StoreAgain:
+    """Take up the download of a video that failed at it, without another render."""
+
+    def __init__(self, *, library: VideoLibrary, ledger: PostLedger, workflow: Workflow, clock: Clock) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._workflow = workflow
+        self._clock = clock
+
+    def __call__(self, video_id: str, *, caller: Caller) -> tuple[Video, list[Post]]:
+        """Fetch the video, and post it as it was asked for; one that is kept, or being fetched, is left as it is.
+
+        Raises:
+            Forbidden: the caller may not create, or it has posts and he may not publish.
+            NotFound: there is no such video of this caller.
+            AlreadyDecided: there is no finished render of it.
+        """
+        caller.require(Scope.CREATE)
+        video = self._library.get(video_id)
+        if not caller.may_see(video.owner):
+            raise NotFound(f"There is no video {video_id}.")
+        posts = self._ledger.list(video_id)
+        is_being_fetched = video.failure is None and video.stage is Stage.STORING
+        if video.stored is not None or is_being_fetched:
+            return video, posts
+        if not _is_rendered(video):
+            raise AlreadyDecided(
+                f"{video_id} is {video.status} at {video.stage}: only a video that was rendered, and failed when it was "
+                "fetched, can be fetched again. Nothing was changed."
+            )
+        if posts:
+            caller.require(Scope.PUBLISH)
+        now = self._clock()
+        again = [post for post in posts if post.state is PostState.FAILED and post.called_at is None]
+        changes = [
+            Replace(begin_anew(post, now=now, version=post.version + 1), post.version, {"state": [PostState.FAILED]})
+            for post in again
+        ]
+        until = max(now + TRIED_FOR, video.store_until or now)
+        try:
+            video = self._library.store_again(video, now=now, store_until=until, together=changes)
+        except Conflict as error:
+            raise AlreadyDecided(f"{video_id} is being changed just now. Nothing was changed; ask again.") from error
+        with suppress(NotStarted):  # the sweep starts it
+            self._workflow.start(video.id, video.launch)
+        return video, self._ledger.list(video_id)
+
+
+def _is_rendered(video: Video) -> bool:
+    is_cancelled = video.failure is not None and video.failure.code is ErrorCode.CANCELLED
+    return video.stage is Stage.STORING and video.provider_job_id is not None and not is_cancelled
