@@ -75,8 +75,8 @@ STAGES_OF_A_KEPT_VIDEO = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
 STARTED_WITHIN = timedelta(minutes=5)
 # A video that waits for a slot is started by the dispatcher; the sweep only sees that it still waits.
 WAITS_FOR = timedelta(hours=1)
-# How long after a video came to a stage the sweep asks whether an execution still carries it; a render is given the time
-# it is expected to take besides. From one stage to the next the alarm moves as seldom as it can: moving it costs two
+# How long after a video came to a stage the sweep asks whether an execution still carries it; a render is given besides
+# the time it is expected to take. From one stage to the next the alarm moves as seldom as it can: moving it costs two
 # writes of an index.
 ASKED_AFTER: Mapping[Stage, timedelta] = {
     Stage.SUBMITTING: timedelta(minutes=15),

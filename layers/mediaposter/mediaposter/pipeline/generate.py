@@ -546,9 +546,9 @@ def _count_missing_micros(video: Video, attempts: tuple[Attempt, ...]) -> int:
 def _explain_budget(video: Video) -> str:
     dollars = Decimal(video.cost_estimate_micros) / 1_000_000
     return (
-        f"Another try, by {video.resolved_model}, may cost ${dollars:f}. The tries before it may be charged as well, and "
-        "the day's limit has no room for both. Nothing more was sent. Raise the limit of the key, or send the request "
-        "again when the limit renews."
+        f"Another try, by {video.resolved_model}, may cost ${dollars:f}. The tries before it may be charged as well, "
+        "and the day's limit has no room for both. Nothing more was sent. Raise the limit of the key, or send the "
+        "request again when the limit renews."
     )
 
 

@@ -138,7 +138,7 @@ class ResumeVideo:
         self._workflow.start(video.id, video.launch, self._list_posts(video))
 
     def _list_posts(self, video: Video) -> list[PostReference]:
-        """List what an execution of a video that is being posted is about; of one that is not, it begins at the start."""
+        """List the posts that an execution is about, of a video that is kept; others begin at the first step."""
         if video.stage is not Stage.PUBLISHING:
             return []
         open_states = (PostState.PENDING, PostState.CALLING, PostState.SUBMITTED)

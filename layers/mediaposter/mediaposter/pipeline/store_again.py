@@ -47,8 +47,8 @@ class StoreAgain:
             return video, posts
         if not _is_rendered(video):
             raise AlreadyDecided(
-                f"{video_id} is {video.status} at {video.stage}: only a video that was rendered, and failed when it was "
-                "fetched, can be fetched again. Nothing was changed."
+                f"{video_id} is {video.status} at {video.stage}: only a video that was rendered, and failed when it "
+                "was fetched, can be fetched again. Nothing was changed."
             )
         if posts:
             caller.require(Scope.PUBLISH)

@@ -354,7 +354,7 @@ class SubmitVideo:
         return Submission(video, posts)
 
     def _acknowledge(self, video: Video) -> Video:
-        """Write down that the caller will be told of a video, so that the sweep does not say that it was not started."""
+        """Write down that the caller is told of a video, or the sweep might say that it was not started."""
         if video.is_accepted:
             return video
         try:
@@ -483,7 +483,7 @@ class _Condition(NamedTuple):
     take_refusal: Callable[[], Submission]
 
 
-class _Forgotten(Exception):  # noqa: N818
+class _Forgotten(Exception):
     """The request was known by its name, came to nothing, and is forgotten now."""
 
 
