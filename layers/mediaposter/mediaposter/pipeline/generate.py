@@ -67,6 +67,9 @@ CODES_OF_THE_PROVIDER = frozenset(
 )
 # A provider that does not answer is asked for so long beyond the deadline: what it was sent may be paid for, and done.
 ANSWER_GRACE = timedelta(hours=24)
+# A render is waited for so many times as long as it should take, and so long, at least.
+_EXPECTED_TIMES = 3
+_RENDER_LEAST = timedelta(minutes=10)
 # How often a job is written down anew when the record was written by another at that moment.
 _KEEPS_MAX = 3
 # A job the provider has just accepted may not be readable yet.
@@ -117,7 +120,7 @@ class StartGeneration:
             return StepResult(outcome=Outcome.STARTED, wait_seconds=LOOK_SECONDS)
 
         attempts = _open_attempt(video, now)
-        deadline_at = video.deadline_at or now + self._timeout
+        deadline_at = self._choose_deadline(video, now)
         # Before the call is announced: of what fails after that nobody could tell that the call was not made.
         try:
             model = self._models(video)
@@ -149,6 +152,12 @@ class StartGeneration:
         except Conflict:
             return wait(LOOK_SECONDS)
         return self._submit(video, model, request)
+
+    def _choose_deadline(self, video: Video, now: datetime) -> datetime:
+        """Give a submission the time that is left, and at least what its render should take: it is paid for."""
+        expected = timedelta(seconds=video.expected_render_seconds)
+        least = now + min(max(_EXPECTED_TIMES * expected, _RENDER_LEAST), self._timeout)
+        return max(video.deadline_at or now + self._timeout, least)
 
     def _submit(self, video: Video, model: VideoModelInterface, request: VideoGenerationRequest) -> StepResult:
         try:
