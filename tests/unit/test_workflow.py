@@ -13,6 +13,7 @@ from botocore.stub import Stubber
 
 from mediaposter.errors import NotStarted
 from mediaposter.library.batches import BatchStep
+from mediaposter.library.executions import ExecutionStatus
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepResult
 from mediaposter.workflow import BatchExecutions, StepFunctionsWorkflow, TaskTokens
 from tests.builders import NOW
@@ -76,58 +77,36 @@ def test_a_start_that_cannot_reach_the_service_is_not_started() -> None:
 
 
 POSTS = [PostReference(video_id="video_1", post_id="twitter#101"), PostReference(video_id="video_1", post_id="x#2")]
-START_POSTING = {
-    "stateMachineArn": MACHINE,
-    "name": "video_1-posts-3",
-    "input": json.dumps(
-        {
-            "video_id": "video_1",
-            "run": 3,
-            "posts": [
-                {"video_id": "video_1", "post_id": "twitter#101"},
-                {"video_id": "video_1", "post_id": "x#2"},
-            ],
-        }
-    ),
-}
+def test_an_execution_about_posts_is_told_which(workflow: StepFunctionsWorkflow, service: Stubber) -> None:
+    references = [
+        {"video_id": "video_1", "post_id": "twitter#101"},
+        {"video_id": "video_1", "post_id": "x#2"},
+    ]
+    start = {
+        "stateMachineArn": MACHINE,
+        "name": "video_1-launch-3",
+        "input": json.dumps({"video_id": "video_1", "launch": 3, "posts": references}),
+    }
+    service.add_response("start_execution", {"executionArn": EXECUTION, "startDate": NOW}, start)
+
+    workflow.start("video_1", 3, POSTS)
 
 
-def test_an_execution_for_posts_is_named_by_its_run_so_that_a_repeat_is_safe(
-    workflow: StepFunctionsWorkflow, service: Stubber
-) -> None:
-    service.add_response("start_execution", {"executionArn": EXECUTION, "startDate": NOW}, START_POSTING)
-
-    workflow.start_posting("video_1", 3, POSTS)
-
-
-def test_the_name_of_an_execution_leads_to_its_video_and_its_run() -> None:
-    assert CloseInput.model_validate({"execution": START_POSTING["name"]}) == CloseInput(video_id="video_1", run=3)
-    assert CloseInput.model_validate({"execution": "video_1"}) == CloseInput(video_id="video_1", run=0, launch=0)
-    assert CloseInput.model_validate({"execution": "video_1-launch-2"}) == CloseInput(
-        video_id="video_1", run=0, launch=2
-    )
+@pytest.mark.parametrize(
+    ("name", "launch"),
+    [
+        ("video_1", 0),
+        ("video_1-launch-2", 2),
+        # What posted a video again before executions had numbers of one kind: whichever is the last.
+        ("video_1-posts-3", None),
+    ],
+)
+def test_the_name_of_an_execution_leads_to_its_video_and_its_number(name: str, launch: int | None) -> None:
+    assert CloseInput.model_validate({"execution": name}) == CloseInput(video_id="video_1", launch=launch)
 
 
-def test_an_execution_for_posts_that_exists_is_left_as_it_is(workflow: StepFunctionsWorkflow, service: Stubber) -> None:
-    service.add_client_error("start_execution", "ExecutionAlreadyExists", expected_params=START_POSTING)
-
-    workflow.start_posting("video_1", 3, POSTS)
-
-
-@pytest.mark.parametrize("code", ["StateMachineDoesNotExist", "AccessDeniedException", "ThrottlingException", "500"])
-def test_posts_whose_start_is_refused_are_not_started(
-    workflow: StepFunctionsWorkflow, service: Stubber, code: str
-) -> None:
-    service.add_client_error("start_execution", code, service_message="a message of the service")
-
-    with pytest.raises(NotStarted, match=r"^The posts of video_1 were not started: \w+\.$"):
-        workflow.start_posting("video_1", 3, POSTS)
-
-
-def test_posts_whose_start_cannot_reach_the_service_are_not_started(client: SFNClient) -> None:
-    # As above: refused by the service's model, before anything is sent.
-    with pytest.raises(NotStarted, match="ParamValidationError"):
-        StepFunctionsWorkflow(client, "").start_posting("video_1", 3, POSTS)
+def test_an_execution_that_began_before_may_still_say_which_run_it_is() -> None:
+    assert CloseInput.model_validate({"video_id": "video_1", "run": 0, "launch": 1}).launch == 1
 
 
 DECIDED = StepResult(outcome=Outcome.APPROVED, posts=tuple(POSTS))
@@ -184,19 +163,27 @@ def test_an_execution_that_is_not_there_need_not_be_stopped(workflow: StepFuncti
     workflow.stop("video_1")
 
 
-def test_an_execution_that_ever_ran_exists(workflow: StepFunctionsWorkflow, service: Stubber) -> None:
-    answer = {"executionArn": EXECUTION, "stateMachineArn": MACHINE, "status": "SUCCEEDED", "startDate": NOW}
+@pytest.mark.parametrize(
+    ("status", "has_ended"),
+    [("RUNNING", False), ("PENDING_REDRIVE", False), ("SUCCEEDED", True), ("FAILED", True), ("TIMED_OUT", True)],
+)
+def test_an_execution_stands_as_the_service_says(
+    workflow: StepFunctionsWorkflow, service: Stubber, status: str, has_ended: bool
+) -> None:
+    answer = {"executionArn": EXECUTION, "stateMachineArn": MACHINE, "status": status, "startDate": NOW}
     service.add_response("describe_execution", answer, {"executionArn": EXECUTION})
 
-    assert workflow.exists("video_1") is True
+    found = workflow.find_status("video_1")
+
+    assert (found, found is not None and found.has_ended) == (status, has_ended)
 
 
-def test_an_execution_the_service_does_not_know_does_not_exist(
+def test_of_an_execution_the_service_does_not_know_nothing_is_said(
     workflow: StepFunctionsWorkflow, service: Stubber
 ) -> None:
     service.add_client_error("describe_execution", "ExecutionDoesNotExist", expected_params={"executionArn": EXECUTION})
 
-    assert workflow.exists("video_1") is False
+    assert workflow.find_status("video_1") is None
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
@@ -206,7 +193,7 @@ def test_a_service_that_cannot_tell_is_a_fault_and_no_no(
     service.add_client_error("describe_execution", code)
 
     with pytest.raises(ClientError):
-        workflow.exists("video_1")
+        workflow.find_status("video_1")
 
 
 class TestBatches:
@@ -230,22 +217,16 @@ class TestBatches:
         with pytest.raises(NotStarted, match="batch_1"):
             BatchExecutions(client, MACHINE).start("batch_1", BatchStep.TAKE, 1)
 
-    @pytest.mark.parametrize(("status", "runs"), [("RUNNING", True), ("SUCCEEDED", False), ("ABORTED", False)])
-    def test_one_runs_until_it_has_ended(self, client: SFNClient, service: Stubber, status: str, runs: bool) -> None:
+    def test_one_stands_as_the_service_says(self, client: SFNClient, service: Stubber) -> None:
         described = {
             "executionArn": self.EXECUTION,
             "stateMachineArn": MACHINE,
-            "status": status,
+            "status": "ABORTED",
             "startDate": NOW,
         }
-        for _ in range(2):
-            service.add_response("describe_execution", described, {"executionArn": self.EXECUTION})
+        service.add_response("describe_execution", described, {"executionArn": self.EXECUTION})
+        service.add_client_error("describe_execution", "ExecutionDoesNotExist")
         executions = BatchExecutions(client, MACHINE)
 
-        assert executions.exists("batch_1", BatchStep.TAKE, 1)
-        assert executions.runs("batch_1", BatchStep.TAKE, 1) is runs
-
-    def test_one_that_never_was_does_not_exist(self, client: SFNClient, service: Stubber) -> None:
-        service.add_client_error("describe_execution", "ExecutionDoesNotExist")
-
-        assert not BatchExecutions(client, MACHINE).exists("batch_1", BatchStep.TAKE, 1)
+        assert executions.find_status("batch_1", BatchStep.TAKE, 1) is ExecutionStatus.ABORTED
+        assert executions.find_status("batch_1", BatchStep.TAKE, 1) is None

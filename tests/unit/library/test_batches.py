@@ -116,7 +116,7 @@ def test_videos_are_counted_when_they_are_recorded_and_when_they_are_settled(
 
     for _ in range(2):
         library.settle(library.get("video_1"), 250_000, now=NOW)
-    library.delete(library.get("video_2"), 50_000)
+    library.delete(library.get("video_2"), 50_000, now=NOW)
 
     assert batches.count("batch_1") == BatchTotals(videos=3, settled=2, spent_micros=300_000)
 

@@ -8,7 +8,7 @@ import pytest
 
 from mediaposter.library.approvals import open_approval
 from mediaposter.library.due import DueList, give_due_attributes
-from mediaposter.library.posts import post_key
+from mediaposter.library.posts import PostLedger, post_key
 from tests.builders import NOW, a_post, a_target
 from tests.fakes.table import InMemoryTable
 
@@ -19,7 +19,7 @@ def table() -> InMemoryTable:
 
 
 def due_of(table: InMemoryTable, *, now: datetime = NOW) -> list[str]:
-    return [key.sk for key in DueList(table).list(now=now)]
+    return [entry.key.sk for entry in DueList(table).list(now=now)]
 
 
 def keep_due(table: InMemoryTable, account_id: str, due_at: datetime | None) -> None:
@@ -58,13 +58,40 @@ def test_what_is_due_longest_comes_first_whatever_its_kind_and_its_time_zone(tab
 def test_a_list_names_the_whole_key(table: InMemoryTable) -> None:
     keep_due(table, "1", NOW)
 
-    assert DueList(table).list(now=NOW + timedelta(seconds=1)) == [post_key("video_1", "twitter#1")]
+    [entry] = DueList(table).list(now=NOW + timedelta(seconds=1))
+
+    assert entry.key == post_key("video_1", "twitter#1")
 
 
-def test_a_list_has_a_hundred_entries(table: InMemoryTable) -> None:
-    for number in range(101):
-        keep_due(table, f"{number:03}", NOW + timedelta(seconds=number))
+def test_everything_that_is_due_is_listed_however_much_it_is(table: InMemoryTable) -> None:
+    for number in range(250):
+        # Many at the same moment: a page ends among them.
+        keep_due(table, f"{number:03}", NOW + timedelta(seconds=number // 60))
 
     listed = due_of(table, now=NOW + timedelta(days=1))
 
-    assert (len(listed), listed[-1]) == (100, "POST#twitter#099")
+    assert listed == [f"POST#twitter#{number:03}" for number in range(250)]
+
+
+def test_an_alarm_is_moved_by_one_alone_and_is_no_new_version_of_its_record(table: InMemoryTable) -> None:
+    keep_due(table, "1", NOW)
+    later = NOW + timedelta(minutes=2)
+    [entry] = DueList(table).list(now=NOW + timedelta(seconds=1))
+
+    moved = DueList(table).postpone(entry, later)
+
+    assert moved is not None
+    assert DueList(table).postpone(entry, later) is None, "another sweep has moved it"
+    assert due_of(table, now=later) == []
+    assert [table.items[entry.key][name] for name in ("version", "due_at")] == [1, moved.value]
+    assert DueList(table).postpone(moved, later + timedelta(hours=1)) is not None
+
+
+def test_the_alarm_of_what_was_written_meanwhile_is_not_moved(table: InMemoryTable) -> None:
+    keep_due(table, "1", NOW)
+    [entry] = DueList(table).list(now=NOW + timedelta(seconds=1))
+    ledger = PostLedger(table)
+    ledger.note(ledger.get("video_1", "twitter#1"), due_at=None)
+
+    assert DueList(table).postpone(entry, NOW + timedelta(days=1)) is None
+    assert due_of(table, now=NOW + timedelta(days=9)) == []

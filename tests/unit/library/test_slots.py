@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +11,14 @@ from moto import mock_aws
 from mediaposter.errors import Conflict, ErrorCode, SlotsTaken
 from mediaposter.library.slots import Held, SlotCount, Slots, count_change
 from mediaposter.library.table import Increase, Key, LibraryTable
-from mediaposter.library.videos import Stage, Video, VideoFailure, VideoLibrary
+from mediaposter.library.videos import (
+    STARTED_WITHIN,
+    WAITS_FOR,
+    Stage,
+    Video,
+    VideoFailure,
+    VideoLibrary,
+)
 from tests.builders import NOW, a_video
 from tests.fakes.table import InMemoryTable
 from tests.unit.library.test_table import make_client, read_schema
@@ -54,7 +60,7 @@ def queue(library: VideoLibrary, slots: Slots, video_id: str, **fields: Any) -> 
     video = a_video(id=video_id, **fields)
     video = video.model_copy(update={"place": slots.choose_place(video, now=NOW)})
     library.create(video, [], conditions=count_change(None, video.held, {}))
-    return video
+    return library.get(video_id)
 
 
 def take_turn(library: VideoLibrary, slots: Slots, video: Video) -> Video:
@@ -126,7 +132,7 @@ def test_one_turn_is_taken_once(library: VideoLibrary, slots: Slots) -> None:
 ENDS: dict[str, Callable[[VideoLibrary, Video], object]] = {
     "its render is done": lambda library, video: library.advance(video, Stage.STORING, now=NOW),
     "it failed": lambda library, video: library.fail(video, FAILURE, now=NOW),
-    "it was deleted": lambda library, video: library.delete(video, 0),
+    "it was deleted": lambda library, video: library.delete(video, 0, now=NOW),
     "another provider takes over": lambda library, video: library.advance(
         video, Stage.QUEUED, now=NOW, provider="runway"
     ),
@@ -137,7 +143,7 @@ ENDS: dict[str, Callable[[VideoLibrary, Video], object]] = {
 def test_a_slot_is_given_back_with_what_ends_its_use(
     library: VideoLibrary, slots: Slots, end: Callable[[VideoLibrary, Video], object]
 ) -> None:
-    video = take(library, slots, "video_1", stage=Stage.RENDERING, slot_until=NOW)
+    video = take(library, slots, "video_1", stage=Stage.RENDERING)
 
     end(library, video)
 
@@ -187,14 +193,13 @@ def test_one_that_is_parked_waits_for_another_execution(library: VideoLibrary, s
     assert slots.list_waiting("sora") == ["video_1"]
 
 
-def test_one_that_waits_is_not_left_over_and_is_again_once_it_has_its_slot(library: VideoLibrary, slots: Slots) -> None:
+def test_one_that_got_its_slot_is_due_soon_so_that_somebody_starts_it(library: VideoLibrary, slots: Slots) -> None:
     waiting = queue(library, slots, "video_1")
-    before = library.list_never_started(older_than=timedelta(), now=NOW + timedelta(seconds=1))
 
-    take_turn(library, slots, waiting)
+    started = take_turn(library, slots, waiting)
 
-    assert before == []
-    assert library.list_never_started(older_than=timedelta(), now=NOW + timedelta(seconds=1)) == ["video_1"]
+    assert waiting.due_at == NOW + WAITS_FOR
+    assert started.due_at == NOW + STARTED_WITHIN
 
 
 def test_single_videos_go_before_those_of_batches(library: VideoLibrary, slots: Slots) -> None:

@@ -16,7 +16,19 @@ from pydantic import Field
 
 from checks.cloudformation import read_template
 from mediaposter.errors import Busy, Conflict, NotFound
-from mediaposter.library.table import Create, Delete, Increase, Key, LibraryTable, Page, PageQuery, Put, Record
+from mediaposter.library.table import (
+    Create,
+    Delete,
+    Increase,
+    IndexEntry,
+    Key,
+    LibraryTable,
+    Page,
+    PageQuery,
+    Put,
+    Record,
+    Replace,
+)
 from mediaposter.library.videos import Stage
 from tests.builders import OWNER, a_video
 from tests.fakes.table import InMemoryTable
@@ -40,7 +52,7 @@ class Note(Record):
     is_read: bool = False
     tags: tuple[str, ...] = ()
     margins: dict[str, int] = Field(default_factory=dict)
-    created_at: str = "2026-12-01T12:00:00Z"
+    due_at: str = "2026-12-01T12:00:00Z"
     is_listed: bool = True
 
     @property
@@ -50,7 +62,7 @@ class Note(Record):
 
     def index_attributes(self) -> Mapping[str, str]:
         """List the note where the sweep looks for videos."""
-        return {"awaiting_start": "yes"} if self.is_listed else {}
+        return {"due": "yes"} if self.is_listed else {}
 
 
 def make_client() -> DynamoDBClient:
@@ -82,12 +94,14 @@ def table(request: pytest.FixtureRequest, moto_client: DynamoDBClient) -> Iterat
 
 
 def list_open(table: LibraryTable, *, before: str = "2027-01-01T00:00:00Z") -> list[str]:
-    return [key.pk for key in list_open_keys(table, before=before)]
+    return [entry.key.pk for entry in list_entries(table, before=before)]
 
 
-def list_open_keys(table: LibraryTable, *, before: str = "2027-01-01T00:00:00Z") -> list[Key]:
+def list_entries(
+    table: LibraryTable, *, before: str = "2027-01-01T00:00:00Z", after: IndexEntry | None = None
+) -> list[IndexEntry]:
     return table.query_index(
-        "AwaitingStart", hash_name="awaiting_start", value="yes", range_name="created_at", before=before
+        "Due", hash_name="due", value="yes", range_name="due_at", before=before, after=after
     )
 
 
@@ -106,7 +120,7 @@ def test_numbers_come_back_as_decimals_and_what_is_none_not_at_all(table: Librar
     assert type(item["pages"]).__name__ == "Decimal"
     assert item["is_read"] is False
     assert "text" not in item
-    assert item["awaiting_start"] == "yes"
+    assert item["due"] == "yes"
 
 
 def test_what_is_not_there_is_not_found(table: LibraryTable) -> None:
@@ -200,9 +214,9 @@ def test_a_prefix_finds_the_items_of_one_partition_in_order(table: LibraryTable)
 def test_an_index_lists_the_oldest_first_and_only_those_before(table: LibraryTable) -> None:
     table.create(
         [
-            Note(pk="NOTE#2", created_at="2026-12-01T12:00:02Z"),
-            Note(pk="NOTE#1", created_at="2026-12-01T12:00:01Z"),
-            Note(pk="NOTE#3", created_at="2026-12-01T12:00:03Z"),
+            Note(pk="NOTE#2", due_at="2026-12-01T12:00:02Z"),
+            Note(pk="NOTE#1", due_at="2026-12-01T12:00:01Z"),
+            Note(pk="NOTE#3", due_at="2026-12-01T12:00:03Z"),
         ]
     )
 
@@ -223,10 +237,71 @@ def test_an_index_is_read_in_pages_of_a_hundred(table: LibraryTable) -> None:
     assert len(list_open(table)) == 100
 
 
-def test_an_index_gives_the_whole_key(table: LibraryTable) -> None:
-    table.create([Note(sk="POST#b"), Note(sk="POST#a", created_at="2026-12-01T12:00:01Z")])
+def test_a_list_goes_on_after_its_last_entry_also_among_equals(table: LibraryTable) -> None:
+    table.create([Note(pk=f"NOTE#{number:03}") for number in range(60)])
+    table.create([Note(pk=f"NOTE#{number:03}", due_at="2026-12-01T12:00:01Z") for number in range(60, 130)])
 
-    assert list_open_keys(table) == [Key("NOTE#1", "POST#b"), Key("NOTE#1", "POST#a")]
+    first = list_entries(table)
+    rest = list_entries(table, after=first[-1])
+
+    assert sorted(entry.key.pk for entry in (*first, *rest)) == [f"NOTE#{number:03}" for number in range(130)]
+    assert list_entries(table, after=rest[-1]) == []
+
+
+def test_an_attribute_is_swapped_if_it_is_what_was_seen_without_a_new_version(table: LibraryTable) -> None:
+    table.create([Note(text="as it was")])
+    key = Note().key
+
+    assert table.swap(key, "due_at", expected="2026-12-01T12:00:00Z", wanted="2026-12-01T13:00:00Z")
+
+    assert not table.swap(key, "due_at", expected="2026-12-01T12:00:00Z", wanted="2026-12-01T14:00:00Z")
+    [entry] = list_entries(table)
+    assert (entry.key, entry.value) == (key, "2026-12-01T13:00:00Z")
+    table.replace(Note(text="changed", version=2), expected_version=1, allowed={})
+    assert table.get(key)["due_at"] == "2026-12-01T12:00:00Z", "who had read it before is not refused"
+
+
+def test_of_what_is_gone_nothing_is_swapped(table: LibraryTable) -> None:
+    assert not table.swap(Note().key, "due_at", expected="2026-12-01T12:00:00Z", wanted="2026-12-01T13:00:00Z")
+    assert list_entries(table) == []
+
+
+@pytest.mark.parametrize("change", [Create(Note(text="ours")), Replace(Note(text="ours", version=2), 1)])
+def test_a_put_whose_answer_was_lost_meets_its_own_write_and_is_no_conflict(
+    moto_client: DynamoDBClient, change: Create | Replace
+) -> None:
+    moto_client.create_table(TableName="library", **read_schema())
+    table = LibraryTable(moto_client, "library")
+    if isinstance(change, Replace):
+        table.create([Note(text="before")])
+    put = moto_client.put_item
+
+    def put_twice(**request: Any) -> object:
+        put(**request)
+        return put(**request)  # as botocore does when no answer comes
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moto_client, "put_item", put_twice)
+        table.commit([change])
+
+    assert table.get(Note().key)["text"] == "ours"
+    with pytest.raises(Conflict):
+        table.commit([change])
+    moto_client.delete_table(TableName="library")
+
+
+def test_a_count_may_be_forgotten(table: LibraryTable) -> None:
+    key = Key("SLOTS#sora", "FLOW#anna")
+
+    assert [table.take_number(key, at_least=3, expires_at=1_800_000_000) for _ in range(2)] == [3, 4]
+
+    assert table.get(key)["ttl"] == 1_800_000_000
+
+
+def test_an_index_gives_the_whole_key(table: LibraryTable) -> None:
+    table.create([Note(sk="POST#b"), Note(sk="POST#a", due_at="2026-12-01T12:00:01Z")])
+
+    assert [entry.key for entry in list_entries(table)] == [Key("NOTE#1", "POST#b"), Key("NOTE#1", "POST#a")]
 
 
 def test_a_fraction_is_not_kept(table: LibraryTable) -> None:

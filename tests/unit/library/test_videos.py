@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta
 from functools import partial
-from itertools import pairwise
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.errors import Conflict, ErrorCode, NotFound
 from mediaposter.library.table import Key
-from mediaposter.library.videos import EARLIER_STAGES, Stage, Video, VideoFailure, VideoLibrary
+from mediaposter.library.videos import (
+    ASKED_AFTER,
+    EARLIER_STAGES,
+    STARTED_WITHIN,
+    Reservation,
+    Stage,
+    Video,
+    VideoFailure,
+    VideoLibrary,
+)
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
 from tests.fakes.table import InMemoryTable
 
@@ -23,7 +30,6 @@ FAILURE = VideoFailure(code=ErrorCode.TIMEOUT, message="too late")
 LATER = NOW + timedelta(minutes=1)
 KEPT = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
 UNKEPT = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING)
-NEVER = timedelta(0)
 
 
 @pytest.fixture
@@ -58,6 +64,7 @@ def test_a_full_record_is_read_as_it_was_kept(library: VideoLibrary) -> None:
         cost_micros=400_000,
         stored=a_stored_video(),
         completed_at=LATER,
+        due_at=NOW + STARTED_WITHIN,
     )
     library.create(video, [])
 
@@ -197,37 +204,57 @@ def test_a_record_the_table_knows_further_on_is_not_written_over(library: VideoL
     assert table.get(mistaken.key)["stage"] == "rendering"
 
 
-def list_waiting(library: VideoLibrary) -> list[str]:
-    return library.list_never_started(older_than=NEVER, now=NOW + timedelta(days=1))
+def is_due(table: InMemoryTable, video_id: str = VIDEO_ID) -> bool:
+    return "due" in table.items[Key(f"VIDEO#{video_id}", "VIDEO")]
 
 
-def test_a_new_video_waits_to_be_started(library: VideoLibrary) -> None:
+SETTLED = Reservation(on=NOW.date(), micros=400_000, settled_micros=0)
+PROMISED = Reservation(on=NOW.date(), micros=400_000)
+
+
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("failure", [None, FAILURE])
+@pytest.mark.parametrize("reservation", [None, PROMISED, SETTLED])
+@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("due_at", [None, LATER])
+def test_a_video_has_an_alarm_as_long_as_it_is_not_over(  # noqa: PLR0917
+    table: InMemoryTable,
+    stage: Stage,
+    failure: VideoFailure | None,
+    reservation: Reservation | None,
+    is_told: bool,
+    due_at: datetime | None,
+) -> None:
+    video = a_video(stage=stage, failure=failure, reservation=reservation, is_told=is_told, due_at=due_at)
+    table.create([video])
+
+    has_ended = failure is not None or stage is Stage.DONE
+    assert is_due(table) is not (has_ended and reservation is not PROMISED and is_told)
+
+
+def test_a_new_video_is_due_when_no_submit_can_be_at_work_any_more(library: VideoLibrary) -> None:
     library.create(a_video(), [])
 
-    assert list_waiting(library) == [VIDEO_ID]
+    assert library.get(VIDEO_ID).due_at == NOW + STARTED_WITHIN
 
 
-def test_a_video_that_was_taken_up_no_longer_waits(library: VideoLibrary) -> None:
-    library.create(a_video(), [])
-    library.advance(library.get(VIDEO_ID), Stage.SUBMITTING, now=LATER, deadline_at=LATER)
+def test_from_stage_to_stage_the_alarm_moves_with_what_is_waited_for(library: VideoLibrary) -> None:
+    library.create(a_video(expected_render_seconds=100), [])
+    moved = [library.get(VIDEO_ID).due_at]
+    video = library.get(VIDEO_ID)
+    for stage in (Stage.SUBMITTING, Stage.RENDERING, Stage.STORING, Stage.PUBLISHING, Stage.DONE):
+        video = library.advance(video, stage, now=LATER)
+        moved.append(video.due_at)
 
-    assert list_waiting(library) == []
-
-
-def test_a_queued_video_that_was_tried_before_no_longer_waits(library: VideoLibrary) -> None:
-    library.create(a_video(deadline_at=LATER), [])
-
-    assert list_waiting(library) == []
-
-
-def test_a_video_that_failed_before_it_was_taken_up_waits_until_it_is_told(library: VideoLibrary) -> None:
-    library.create(a_video(), [])
-    failed = library.fail(library.get(VIDEO_ID), FAILURE, now=LATER)
-    assert list_waiting(library) == [VIDEO_ID]
-
-    library.note_told(failed)
-
-    assert list_waiting(library) == []
+    assert moved == [
+        NOW + STARTED_WITHIN,
+        LATER + ASKED_AFTER[Stage.SUBMITTING] + timedelta(seconds=100),
+        LATER + ASKED_AFTER[Stage.SUBMITTING] + timedelta(seconds=100),
+        LATER + ASKED_AFTER[Stage.STORING],
+        LATER + ASKED_AFTER[Stage.STORING],
+        LATER + ASKED_AFTER[Stage.STORING],
+    ]
+    assert library.note_told(video).index_attributes().get("due") is None
 
 
 def test_that_a_video_was_told_of_is_noted_over_its_version_and_moves_no_time(library: VideoLibrary) -> None:
@@ -239,38 +266,6 @@ def test_that_a_video_was_told_of_is_noted_over_its_version_and_moves_no_time(li
     assert library.get(VIDEO_ID) == told == video.model_copy(update={"is_told": True, "version": 2})
     with pytest.raises(Conflict):
         library.note_told(video)
-
-
-def test_waiting_videos_are_listed_oldest_first_and_posts_are_not(library: VideoLibrary) -> None:
-    library.create(a_video(id="video_2", created_at=LATER), [])
-    library.create(a_video(), [a_post()])
-
-    assert list_waiting(library) == [VIDEO_ID, "video_2"]
-
-
-def test_only_videos_older_than_asked_for_wait(library: VideoLibrary) -> None:
-    library.create(a_video(created_at=NOW), [])
-
-    assert library.list_never_started(older_than=timedelta(minutes=5), now=NOW + timedelta(minutes=5)) == []
-    assert library.list_never_started(older_than=timedelta(minutes=5), now=NOW + timedelta(minutes=5, seconds=1)) == [
-        VIDEO_ID
-    ]
-
-
-def test_the_zone_of_the_clock_does_not_matter(library: VideoLibrary) -> None:
-    library.create(a_video(), [])
-    elsewhere = (NOW + timedelta(minutes=1)).astimezone(timezone(timedelta(hours=9)))
-
-    assert library.list_never_started(older_than=NEVER, now=elsewhere) == [VIDEO_ID]
-
-
-@given(st.lists(st.timedeltas(timedelta(0), timedelta(days=20_000)), min_size=2))
-def test_times_are_kept_as_text_that_sorts_by_the_second(ages: list[timedelta]) -> None:
-    videos = [a_video(created_at=NOW + age) for age in ages]
-
-    videos.sort(key=lambda video: str(video.model_dump(mode="json")["created_at"]))
-
-    assert all(later.created_at - earlier.created_at > timedelta(seconds=-1) for earlier, later in pairwise(videos))
 
 
 class VideoTransitions(RuleBasedStateMachine):

@@ -25,8 +25,15 @@ from mediaposter.errors import (
 )
 from mediaposter.library.budget import STACK_OWNER, BudgetBook, BudgetDay, Limit, reserve
 from mediaposter.library.keys import Scope
-from mediaposter.library.videos import Attempt, Reservation, Stage, Video, VideoFailure, VideoLibrary
-from mediaposter.pipeline.generate import count_spent_micros
+from mediaposter.library.videos import (
+    Attempt,
+    Reservation,
+    Stage,
+    Video,
+    VideoFailure,
+    VideoLibrary,
+    count_spent_micros,
+)
 from mediaposter.pipeline.steps import CloseInput
 from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_job, a_request, a_video, an_attempt
 from tests.fakes.table import InMemoryTable
@@ -350,7 +357,7 @@ class Money(RuleBasedStateMachine):
     def delete(self, video_id: str, part: float) -> None:
         video = self.library.get(video_id)
         spent = int((video.reservation.micros if video.reservation else 0) * part)
-        self.library.delete(video, spent)
+        self.library.delete(video, spent, now=NOW)
         if video_id in self.live:
             self.live.pop(video_id)
             self.spent += spent

@@ -406,7 +406,7 @@ def test_of_a_post_in_doubt_there_is_nothing_to_tell() -> None:
 
 def test_of_the_post_of_a_deleted_video_there_is_nobody_to_tell() -> None:
     world = kept_world(publisher=checks_of(PostStatus.PUBLISHED), state=PostState.SUBMITTED)
-    world.library.delete(world.video, 0)
+    world.library.delete(world.video, 0, now=world.clock())
 
     assert world.check_post(STEP).outcome is Outcome.SETTLED
 
