@@ -40,6 +40,7 @@ from mediaposter.library.videos import VIDEO_ID_MAX_CHARACTERS
 from mediaposter.pipeline.approval import ASKS_MAX
 from mediaposter.pipeline.end_batch import TAKING_ENDS_AFTER
 from mediaposter.pipeline.finalize import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
+from mediaposter.pipeline.generate import POLLS_MAX
 from mediaposter.pipeline.steps import PostReference, StepResult
 from mediaposter.pipeline.track import CHECKS_MAX
 from mediaposter.publishing.blotato_client import _CALL_TIMEOUT as BLOTATO_TIMEOUT
@@ -57,7 +58,7 @@ SERVICE_FAULTS = (
 # stands behind it. The others end by a time in the record; when their bound comes first, another execution goes on.
 LOOP_ROUNDS: Mapping[str, tuple[int, int]] = {
     "starts": (40, 60),
-    "polls": (150, 220),
+    "polls": (POLLS_MAX + 1, POLLS_MAX + 5),
     "models": (FALLBACK_MODELS_MAX + 1, FALLBACK_MODELS_MAX + 5),
     "stores": (STORE_ATTEMPTS_MAX + 1, STORE_ATTEMPTS_MAX + 5),
     "asks": (ASKS_MAX + 1, ASKS_MAX + 5),
@@ -65,7 +66,7 @@ LOOP_ROUNDS: Mapping[str, tuple[int, int]] = {
     "checks": (CHECKS_MAX + 1, CHECKS_MAX + 5),
     # Lambda had no room: no try of a step's own.
     "throttles": (10, 30),
-    "post_throttles": (10, 30),
+    "post_throttles": (5, 30),
 }
 # Steps that raise answer nothing, so the machine alone counts them, in counters of this name.
 FAULT_COUNTER = "faults"

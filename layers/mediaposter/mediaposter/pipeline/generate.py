@@ -50,6 +50,9 @@ Models = Callable[[Video], VideoModelInterface]
 # Give the picture that a video begins with, as an adapter takes it; raises VideoModelError when it is gone.
 Pictures = Callable[[Video], str]
 
+# The machine asks so often within one execution, which is as often as the longest generation takes; if it was not
+# enough, another execution asks on.
+POLLS_MAX = 220
 # How long to wait before looking again at a record that another worker is moving.
 LOOK_SECONDS = 5
 LOOK_AGAIN_SECONDS = 30.0
