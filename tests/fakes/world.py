@@ -262,7 +262,7 @@ class World:
             ledger=self.ledger,
             resume_video=self.resume,
             expire_approval=self.decide.expire,
-            look_after_batch=lambda batch_id: self.look_after_batch(batch_id),
+            look_after_batch=self._look_after_batch,
             clear_up=ClearUp(
                 library=self.library,
                 remove_media=self.media.delete_video,
@@ -450,6 +450,10 @@ class World:
         """Call as a provider would, about a job of its; what it is answered is in `heard`."""
         with suppress(WebhookRejected):
             self.hear(provider, {}, f"{job} {body}".encode())
+
+    def _look_after_batch(self, batch_id: str) -> None:
+        """Ask what takes batches, if anything does."""
+        self.look_after_batch(batch_id)
 
     def _take_place(self, call: str, at: datetime) -> datetime:
         limits = {"upload": UPLOADS_PER_MINUTE, "post": POSTS_PER_MINUTE}

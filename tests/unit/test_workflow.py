@@ -77,6 +77,8 @@ def test_a_start_that_cannot_reach_the_service_is_not_started() -> None:
 
 
 POSTS = [PostReference(video_id="video_1", post_id="twitter#101"), PostReference(video_id="video_1", post_id="x#2")]
+
+
 def test_an_execution_about_posts_is_told_which(workflow: StepFunctionsWorkflow, service: Stubber) -> None:
     references = [
         {"video_id": "video_1", "post_id": "twitter#101"},

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.parser.models import DynamoDBStreamModel
 from checks.cloudformation import Template
 from mediaposter.library.slots import SlotCount, Slots, count_change
 from mediaposter.library.videos import VideoLibrary
-from tests.builders import OWNER, a_video
+from tests.builders import NOW, OWNER, a_video
 from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import STACK, Stack, read_event
 

@@ -100,9 +100,7 @@ def list_open(table: LibraryTable, *, before: str = "2027-01-01T00:00:00Z") -> l
 def list_entries(
     table: LibraryTable, *, before: str = "2027-01-01T00:00:00Z", after: IndexEntry | None = None
 ) -> list[IndexEntry]:
-    return table.query_index(
-        "Due", hash_name="due", value="yes", range_name="due_at", before=before, after=after
-    )
+    return table.query_index("Due", hash_name="due", value="yes", range_name="due_at", before=before, after=after)
 
 
 def test_a_record_is_read_as_it_was_kept(table: LibraryTable) -> None:

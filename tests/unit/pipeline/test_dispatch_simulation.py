@@ -11,7 +11,7 @@ import itertools
 import os
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -25,7 +25,17 @@ from mediaposter.ai.video_model_interface import (
 )
 from mediaposter.api.sent_as import SentAs
 from mediaposter.library.slots import SlotCount
-from mediaposter.library.table import Change, Create, Delete, Increase, Key, Put, Replace
+from mediaposter.library.table import (
+    INDEX_PAGE_MAX,
+    Change,
+    Create,
+    Delete,
+    Increase,
+    IndexEntry,
+    Key,
+    Put,
+    Replace,
+)
 from mediaposter.library.videos import Video
 from tests.builders import a_caller, a_request
 from tests.fakes.clock import Clock
@@ -47,7 +57,7 @@ EFFECTS_MAX = 4
 # Of two flows that both wait, one is ahead of the other by the turns that were given out when the second came.
 AHEAD_MAX = SLOTS + 1
 
-_INDEXES = {"Waiting": ("waiting_for", "place"), "AwaitingStart": ("awaiting_start", "created_at")}
+_INDEXES = {"Waiting": ("waiting_for", "place"), "Due": ("due", "due_at")}
 
 
 class IndexedTable(InMemoryTable):
@@ -58,24 +68,42 @@ class IndexedTable(InMemoryTable):
         self.on_write: Callable[[Key], object] = lambda _: None
         self._entries: dict[str, dict[str, list[tuple[str, Key]]]] = {name: defaultdict(list) for name in _INDEXES}
 
-    def query_index(self, index: str, *, hash_name: str, value: str, range_name: str, before: str) -> list[Key]:
-        if index not in self._entries:
-            return super().query_index(index, hash_name=hash_name, value=value, range_name=range_name, before=before)
+    def query_index(
+        self,
+        index: str,
+        *,
+        hash_name: str,
+        value: str,
+        range_name: str,
+        before: str,
+        after: IndexEntry | None = None,
+    ) -> list[IndexEntry]:
         entries = self._entries[index][value]
-        return [key for _, key in entries[: bisect.bisect_left(entries, (before, Key("", "")))][:100]]
+        first = 0 if after is None else bisect.bisect_right(entries, (after.value, after.key))
+        page = entries[first : bisect.bisect_left(entries, (before, Key("", "")))][:INDEX_PAGE_MAX]
+        return [IndexEntry(key, place) for place, key in page]
+
+    def swap(self, key: Key, name: str, *, expected: str, wanted: str) -> bool:
+        before = dict(self.items.get(key, {}))
+        is_swapped = super().swap(key, name, expected=expected, wanted=wanted)
+        self._index(key, before)
+        return is_swapped
 
     def _make(self, change: Change) -> None:
         key = change.record.key if isinstance(change, Create | Put | Replace) else change.key
         assert isinstance(change, Create | Put | Replace | Delete | Increase)
-        before = self.items.get(key, {})
+        before = dict(self.items.get(key, {}))
         super()._make(change)
+        self._index(key, before)
+        self.on_write(key)
+
+    def _index(self, key: Key, before: Mapping[str, Any]) -> None:
         after = self.items.get(key, {})
         for name, (hash_name, range_name) in _INDEXES.items():
             if hash_name in before and range_name in before:
                 self._entries[name][before[hash_name]].remove((str(before[range_name]), key))
             if hash_name in after and range_name in after:
                 bisect.insort(self._entries[name][after[hash_name]], (str(after[range_name]), key))
-        self.on_write(key)
 
 
 class Provider(FakeVideoModel):
@@ -239,9 +267,8 @@ class Simulation:
         self._after(seconds, lambda: self._go_on(execution))
 
     def _sweep(self) -> None:
-        for sweep in (self.world.sweep, self.world.sweep, self._dispatch):
-            with suppress(SimulatedCrash), self.world.mortal():
-                sweep()
+        with suppress(SimulatedCrash), self.world.mortal():
+            self.world.sweep()
         if self._open:
             self._after(SWEEP_SECONDS, self._sweep)
 

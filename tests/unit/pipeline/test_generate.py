@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -13,14 +12,14 @@ from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.errors import ConfigurationError, ErrorCode, MediaPosterError, VideoModelError
 from mediaposter.library.render_times import RenderTimesLibrary, guess_render_times
 from mediaposter.library.videos import Stage, VideoFailure
-from mediaposter.pipeline.generate import NEW_JOB_GRACE, POLLS_MAX, STARTS_MAX
+from mediaposter.pipeline.generate import ANSWER_GRACE, NEW_JOB_GRACE
 from mediaposter.pipeline.pacing import choose_wait_seconds
 from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome, StepInput, StepResult
 from tests.builders import NOW, VIDEO_ID, a_job, a_stored_video, a_video, an_attempt
 from tests.fakes.answers import Answer, Drop, Refuse
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.video_model import FakeVideoModel
-from tests.fakes.world import GENERATION_TIMEOUT_SECONDS, LEASE_SECONDS, World
+from tests.fakes.world import GENERATION_TIMEOUT_SECONDS, KEPT_FOR, LEASE_SECONDS, World
 
 STEP = CheckInput(video_id=VIDEO_ID)
 TIMED_OUT = VideoFailure(code=ErrorCode.TIMEOUT, message="too late")
@@ -269,19 +268,6 @@ def test_the_deadline_counts_from_the_first_visit() -> None:
     assert world.video.deadline_at == NOW + timedelta(seconds=GENERATION_TIMEOUT_SECONDS)
 
 
-def test_refusals_end_the_video_after_the_last_start() -> None:
-    world = world_that_answers(Refuse(BUSY))
-
-    assert world.start(StepInput(video_id=VIDEO_ID, attempt=STARTS_MAX)).outcome is Outcome.FAILED
-    assert failure_of(world).code is ErrorCode.RATE_LIMITED
-
-
-def test_the_start_before_the_last_still_waits() -> None:
-    world = world_that_answers(Refuse(BUSY))
-
-    assert world.start(StepInput(video_id=VIDEO_ID, attempt=STARTS_MAX - 1)).outcome is Outcome.WAIT
-
-
 @pytest.mark.parametrize(
     ("hint_seconds", "outcome"),
     [(GENERATION_TIMEOUT_SECONDS, Outcome.WAIT), (GENERATION_TIMEOUT_SECONDS + 1, Outcome.FAILED)],
@@ -468,7 +454,7 @@ def test_a_failed_job_without_a_reason_is_the_providers_fault() -> None:
 def test_a_fault_of_one_question_never_ends_a_render(error: VideoModelError) -> None:
     world = rendering_world(error, seconds_ago=GENERATION_TIMEOUT_SECONDS - 1)
 
-    assert world.check(CheckInput(video_id=VIDEO_ID, attempt=POLLS_MAX - 1)).outcome is Outcome.WAIT
+    assert world.check(CheckInput(video_id=VIDEO_ID, attempt=999)).outcome is Outcome.WAIT
     assert world.video.stage is Stage.RENDERING
     assert world.video.failure is None
 
@@ -487,49 +473,45 @@ def test_a_faults_hint_is_waited_for() -> None:
     assert rendering_world(BUSY, seconds_ago=90).check(STEP).wait_seconds == 43
 
 
-def at_the_deadline(world: World) -> StepResult:
-    world.clock.advance(GENERATION_TIMEOUT_SECONDS)
+DEADLINE = timedelta(seconds=GENERATION_TIMEOUT_SECONDS)
+
+
+def check_at(world: World, after: timedelta) -> StepResult:
+    world.clock.advance(after.total_seconds())
     return world.check(STEP)
 
 
-def at_the_last_poll(world: World) -> StepResult:
-    return world.check(CheckInput(video_id=VIDEO_ID, attempt=POLLS_MAX))
-
-
-ENDS = pytest.mark.parametrize("end", [at_the_deadline, at_the_last_poll])
-
-
-@ENDS
-def test_a_job_that_is_still_running_at_the_end_is_a_timeout_that_names_it(end: Callable[[World], StepResult]) -> None:
+def test_a_job_that_is_still_running_at_the_deadline_is_a_timeout_that_names_it() -> None:
     world = rendering_world(a_job())
 
-    assert end(world).outcome is Outcome.FAILED
+    assert check_at(world, DEADLINE).outcome is Outcome.FAILED
     assert failure_of(world) == VideoFailure(
         code=ErrorCode.TIMEOUT,
         message="sora had not finished the video in time; its job job-1 may still end there.",
     )
 
 
-@ENDS
-def test_a_passing_fault_at_the_end_is_a_timeout(end: Callable[[World], StepResult]) -> None:
-    world = rendering_world(FAULT)
+def test_a_provider_that_does_not_answer_is_asked_for_a_day_beyond_the_deadline() -> None:
+    world = rendering_world(FAULT, FAULT)
 
-    assert end(world).outcome is Outcome.FAILED
+    assert check_at(world, DEADLINE + ANSWER_GRACE - timedelta(seconds=1)).outcome is Outcome.WAIT
+    assert check_at(world, timedelta(seconds=1)).outcome is Outcome.FAILED
     assert failure_of(world) == VideoFailure(code=ErrorCode.TIMEOUT, message="Bad gateway.")
 
 
-@ENDS
-def test_a_lasting_fault_at_the_end_keeps_its_reason(end: Callable[[World], StepResult]) -> None:
+def test_a_key_that_is_not_mended_for_a_day_keeps_its_reason() -> None:
     world = rendering_world()
     world.missing_key = ConfigurationError("The secret /sora-api-key is missing.")
 
-    assert end(world).outcome is Outcome.FAILED
+    assert check_at(world, DEADLINE + ANSWER_GRACE).outcome is Outcome.FAILED
     assert failure_of(world).code is ErrorCode.AUTHENTICATION
 
 
-@ENDS
-def test_a_job_that_is_completed_at_the_end_is_kept_after_all(end: Callable[[World], StepResult]) -> None:
-    assert end(rendering_world()).outcome is Outcome.COMPLETED
+def test_a_job_that_is_completed_long_after_the_deadline_is_kept_after_all() -> None:
+    world = rendering_world()
+
+    assert check_at(world, DEADLINE + ANSWER_GRACE).outcome is Outcome.COMPLETED
+    assert world.video.store_until == world.clock() + KEPT_FOR
 
 
 def test_a_new_job_that_cannot_be_read_yet_is_given_time() -> None:

@@ -13,7 +13,7 @@ from mediaposter.errors import ErrorCode, MediaPosterError, NotFound, PublisherE
 from mediaposter.library.posts import PostState
 from mediaposter.library.rate import RateBook
 from mediaposter.library.videos import Stage
-from mediaposter.pipeline.publish import CREATE_ATTEMPTS_MAX, REFUSALS_MAX, VERIFY_AHEAD
+from mediaposter.pipeline.publish import REFUSALS_MAX, VERIFY_AHEAD
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostStepInput, StepResult
 from mediaposter.publishing.targets import PublishTarget
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video
@@ -41,7 +41,7 @@ from tests.unit.pipeline.posting import (
     wait_for,
 )
 
-LAST_STEP = PostStepInput(video_id=VIDEO_ID, post_id=POST_ID, attempt=CREATE_ATTEMPTS_MAX)
+LAST_STEP = PostStepInput(video_id=VIDEO_ID, post_id=POST_ID, attempt=999)
 
 
 def made_of(world: World) -> FakePost:

@@ -18,6 +18,7 @@ from mediaposter.errors import (
     NotStarted,
     PublisherError,
 )
+from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.keys import Scope
 from mediaposter.library.posts import STATES_FOR_A_PERSON, Post, PostState
 from mediaposter.library.videos import Stage
@@ -40,7 +41,7 @@ TO_TWITTER = PublishAgainRequest.model_validate({"publish": [{"platform": "twitt
 TO_THREADS = PublishAgainRequest.model_validate({"publish": [{"platform": "threads", "account_id": "7"}], "text": "Up"})
 POSTED = ResolveRequest.model_validate({"outcome": "posted", "url": "https://x.example/1"})
 SEND_AGAIN = ResolveRequest(outcome="send_again")
-RUN = "video_1-posts-1"
+RUN = "video_1-launch-1"
 REFERENCE = PostReference(video_id=VIDEO_ID, post_id=POST_ID)
 
 
@@ -100,7 +101,7 @@ def test_what_failed_is_begun_anew_and_started() -> None:
             version=6,
         )
     ], "with nothing of the try before: a new upload tells the two apart"
-    assert (video.stage, video.posting_run, video.publishing_since) == (Stage.PUBLISHING, 1, world.clock())
+    assert (video.stage, video.launch, video.publishing_since) == (Stage.PUBLISHING, 1, world.clock())
     assert world.workflow.postings == {RUN: [REFERENCE]}
 
 
@@ -141,7 +142,7 @@ def test_a_post_that_failed_is_made_again_without_rendering_again_and_both_ends_
     world = World(publisher=lambda effects: FakePublisher(effects, publishes=[Refuse(REFUSED)]))
     world.media.objects["videos/video_1/video.mp4"] = MP4
     world.keep(a_kept_video(provider_job_id="job-1"), a_post())
-    world.workflow.postings["video_1-posts-0"] = [REFERENCE]
+    world.workflow.start(VIDEO_ID, 0, [REFERENCE])
     world.run_executions()
     assert (post_of(world).state, world.video.stage) == (PostState.FAILED, Stage.DONE)
     world.clock.advance(60)
@@ -158,11 +159,11 @@ def test_a_post_that_failed_is_made_again_without_rendering_again_and_both_ends_
 
 
 def test_each_time_gets_an_execution_of_its_own() -> None:
-    world = done_world(video={"posting_run": 1})
+    world = done_world(video={"launch": 1})
 
     again(world)
 
-    assert list(world.workflow.postings) == ["video_1-posts-2"]
+    assert list(world.workflow.postings) == ["video_1-launch-2"]
 
 
 # Named targets
@@ -355,7 +356,7 @@ def test_asking_again_starts_them(request_: PublishAgainRequest) -> None:
 
     assert again(world, request_) == world.posts
 
-    assert (world.workflow.postings, world.video.posting_run) == ({RUN: [REFERENCE]}, 1)
+    assert (world.workflow.postings, world.video.launch) == ({RUN: [REFERENCE]}, 1)
 
 
 def test_asking_again_with_the_same_targets_starts_them() -> None:
@@ -370,7 +371,7 @@ def test_asking_again_with_the_same_targets_starts_them() -> None:
 
 
 def test_the_sweep_starts_them() -> None:
-    effects = Effects(never_taken="start posting", deaths_max=1)
+    effects = Effects(never_taken="start the execution", deaths_max=1)
     world = done_world(effects=effects)
     with pytest.raises(SimulatedCrash):
         again(world)
@@ -399,7 +400,7 @@ def test_while_others_wait_a_post_that_is_public_is_not_asked_for_again() -> Non
     world = done_world(
         public,
         a_post(a_target("threads")),
-        video={"stage": Stage.PUBLISHING, "posting_run": 1},
+        video={"stage": Stage.PUBLISHING, "launch": 1},
     )
 
     with pytest.raises(AlreadyDecided):
@@ -408,26 +409,25 @@ def test_while_others_wait_a_post_that_is_public_is_not_asked_for_again() -> Non
     assert world.workflow.postings == {}
 
 
-@pytest.mark.parametrize(
-    ("video", "state"),
-    [
-        ({"stage": Stage.DONE, "posting_run": 1}, PostState.PENDING),
-        ({"stage": Stage.PUBLISHING, "posting_run": 0}, PostState.PENDING),
-        ({"stage": Stage.PUBLISHING, "posting_run": 1}, PostState.SUBMITTED),
-    ],
-    ids=["done", "its first execution", "nothing waits"],
-)
-def test_nothing_is_started_where_nothing_is_left_over(video: dict[str, Any], state: PostState) -> None:
-    world = done_world(failed_post(state=state), video=video)
+def test_where_nothing_waits_to_be_sent_a_video_that_is_being_posted_is_not_posted_again() -> None:
+    world = done_world(failed_post(state=PostState.SUBMITTED), video={"stage": Stage.PUBLISHING, "launch": 1})
 
-    world.repost.start_left_over(VIDEO_ID)
+    with pytest.raises(AlreadyDecided, match="nothing of it is being posted"):
+        again(world)
 
     assert world.workflow.postings == {}
 
 
-def test_of_a_deleted_video_nothing_is_started() -> None:
-    with pytest.raises(NotFound):
-        World().repost.start_left_over(VIDEO_ID)
+def test_what_waits_after_its_execution_ended_is_resumed_when_it_is_asked_for_again() -> None:
+    world = done_world()
+    again(world)
+    world.workflow.over[RUN] = ExecutionStatus.FAILED
+
+    again(world)
+    world.clock.advance(1)
+    world.sweep()
+
+    assert list(world.workflow.postings) == [RUN, "video_1-launch-2"]
 
 
 # A person's word

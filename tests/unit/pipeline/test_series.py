@@ -19,6 +19,7 @@ from mediaposter.library.series import Series, SeriesBook, SeriesState, Sheet, S
 from mediaposter.library.videos import Video
 from mediaposter.pipeline.intake import IntakeOutcome, IntakeResult
 from mediaposter.pipeline.series import TakeTurn, find_next_row, list_waiting
+from mediaposter.pipeline.steps import PostReference
 from tests.builders import NOW
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.workflow import FakeWorkflow
@@ -42,7 +43,7 @@ THREE = write_csv("a,First,4", "b,Second,8", "c,Third,4")
 class RefusingWorkflow(FakeWorkflow):
     """A state machine whose service does not answer."""
 
-    def start(self, video_id: str, launch: int = 0) -> None:
+    def start(self, video_id: str, launch: int = 0, posts: Sequence[PostReference] = ()) -> None:
         raise NotStarted("It did not answer.")
 
 

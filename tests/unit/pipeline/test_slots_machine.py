@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from mediaposter.errors import Conflict, ErrorCode, MediaPosterError
 from mediaposter.library.slots import SlotCount
 from mediaposter.library.videos import Stage, Video
-from mediaposter.pipeline.generate import SLOT_GRACE, end_attempt, fall_back
+from mediaposter.pipeline.generate import end_attempt, fall_back
 from mediaposter.pipeline.steps import CheckInput, CloseInput, StepInput
 from tests.builders import a_caller, a_request
 from tests.fakes.effects import Moment, SimulatedCrash
@@ -92,7 +92,7 @@ class SlotMachine(RuleBasedStateMachine):
             self._do(partial(self.world.delete, video.id, caller=a_caller()), death)
 
     @rule(
-        seconds=st.sampled_from([10, 400, GENERATION_TIMEOUT_SECONDS + SLOT_GRACE.total_seconds() + 1]),
+        seconds=st.sampled_from([10, 400, GENERATION_TIMEOUT_SECONDS + 601]),
         are_gone=st.booleans(),
         death=DEATHS,
     )
@@ -127,7 +127,7 @@ class SlotMachine(RuleBasedStateMachine):
         for _ in range(2 * len(self._list()) + 2):
             for provider in LIMITS:
                 self.world.dispatch(provider)
-            self.world.clock.advance(GENERATION_TIMEOUT_SECONDS + SLOT_GRACE.total_seconds() + 1)
+            self.world.clock.advance(GENERATION_TIMEOUT_SECONDS + 601)
             self.world.workflow.over |= set(self.world.workflow.executions)
             self.world.sweep()
             self.world.sweep()

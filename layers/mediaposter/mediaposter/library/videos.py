@@ -71,6 +71,8 @@ STAGES_THAT_CAN_FAIL = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.S
 # While it is at one of these, a video holds a slot of its provider, or waits for one.
 STAGES_AT_A_PROVIDER = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING)
 STAGES_OF_A_KEPT_VIDEO = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
+# Only at these may a post be sent: it was approved, where it has to be.
+STAGES_OF_POSTING = (Stage.PUBLISHING, Stage.DONE)
 # Longer than any submit can run, so that the sweep never meets one at work.
 STARTED_WITHIN = timedelta(minutes=5)
 # A video that waits for a slot is started by the dispatcher; the sweep only sees that it still waits.

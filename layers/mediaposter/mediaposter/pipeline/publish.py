@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from mediaposter.errors import ConfigurationError, Conflict, ErrorCode, MediaPosterError, PostUnknown, PublisherError
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import Post, PostLedger, PostState
-from mediaposter.library.videos import Video, VideoLibrary
+from mediaposter.library.videos import STAGES_OF_POSTING, Video, VideoLibrary
 from mediaposter.pipeline.look import (
     SWEEP_GRACE,
     Clock,
@@ -105,6 +105,8 @@ class CreatePost:
         video = self._library.get(post.video_id)
         if video.stored is None:
             raise MediaPosterError(f"{post.video_id} has no kept video: there is nothing to post.")
+        if video.stage not in STAGES_OF_POSTING:
+            raise MediaPosterError(f"{post.video_id} is at {video.stage}: nothing of it may be posted yet.")
         try:
             post.target.check_video(measure(video.stored))
         except ValueError as error:

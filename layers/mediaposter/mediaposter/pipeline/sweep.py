@@ -10,7 +10,7 @@ from mediaposter.errors import Conflict, NotFound
 from mediaposter.library.due import DueList
 from mediaposter.library.posts import Post, PostLedger, PostState
 from mediaposter.library.table import IndexEntry
-from mediaposter.library.videos import STAGES_OF_A_KEPT_VIDEO, Video, VideoLibrary
+from mediaposter.library.videos import STAGES_OF_POSTING, Video, VideoLibrary
 from mediaposter.pipeline.delete import cancel_post
 from mediaposter.pipeline.steps import PostStepInput
 
@@ -135,11 +135,11 @@ class SweepDue:
             self._check_post(step)
 
     def _send(self, post: Post, step: PostStepInput) -> None:
-        """Send a post that its execution left, or cancel it if its video is gone; one that is not kept yet waits."""
+        """Send a post that its execution left, or cancel it if its video is gone; one that may not be sent yet waits."""
         video = self._find(post.video_id)
         if video is None:
             cancel_post(self._ledger, post, reason=_NOTHING_POSTED, now=self._clock())
-        elif video.stage in STAGES_OF_A_KEPT_VIDEO:
+        elif video.stage in STAGES_OF_POSTING:
             self._create_post(step)
 
     def _find(self, video_id: str) -> Video | None:
