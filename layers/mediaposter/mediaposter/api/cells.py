@@ -24,45 +24,54 @@ _UNSEEN = "".join(
     ]
 )
 
-# Excel names them in its own language, and the others mostly like it; the last English ones are of Google Sheets and
-# LibreOffice (support.microsoft.com, "ERROR.TYPE function"; support.google.com/docs, "ERROR.TYPE").
+# As Excel names them in its own language, and LibreOffice where it has another name (support.microsoft.com, "ERROR.TYPE
+# function"; LibreOffice's translations). The last English ones are of Google Sheets.
 _FORMULA_ERRORS_BY_LANGUAGE = {
     "English": (
-        "#NULL! #DIV/0! #VALUE! #REF! #NAME? #NUM! #N/A #GETTING_DATA #SPILL! #CALC! #FIELD! #BLOCKED! #UNKNOWN! "
-        "#CONNECT! #BUSY! #EXTERNAL! #PYTHON! #TIMEOUT! #ERROR! #CYCLE! #MACRO? #ADDIN?"
+        "#NULL! #DIV/0! #VALUE! #REF! #NAME? #NAME! #NUM! #N/A #GETTING_DATA #SPILL! #CALC! #FIELD! #BLOCKED! "
+        "#UNKNOWN! #CONNECT! #BUSY! #EXTERNAL! #PYTHON! #TIMEOUT! #MACRO? #ADDIN? #ERROR! #CYCLE!"
     ),
     "German": (
         "#WERT! #BEZUG! #ZAHL! #NV #ÜBERLAUF! #KALK! #FELD! #BLOCKIERT! #UNBEKANNT! #VERBINDEN! #DATEN_ABRUFEN "
-        "#DATEN_ABRUFEN!"
+        "#DATEN_ABRUFEN! #MAKRO? #PLUG-IN?"
     ),
-    "French": "#NUL! #VALEUR! #NOM? #NOMBRE! #EPARS! #PROPAGATION! #CHAMP! #BLOQUE! #INCONNU! #OBTENTION_DONNEES",
+    "French": (
+        "#NUL! #VALEUR! #RÉF! #NOM? #NOM! #NOMBRE! #N/D #EPARS! #PROPAGATION! #CHAMP! #BLOQUE! #INCONNU! "
+        "#OBTENTION_DONNEES"
+    ),
     "Spanish": (
-        "#¡NULO! #¡DIV/0! #¡VALOR! #¡REF! #¿NOMBRE? #¡NUM! #N/D #¡DESBORDAMIENTO! #DESBORDAMIENTO! #¡CALC! #CAMPO! "
-        "#BLOQUEADO! #DESCONOCIDO! #CONECTAR! #OBTENIENDO_DATOS"
+        "#¡NULO! #¡DIV/0! #¡VALOR! #¡REF! #¿NOMBRE? #¡NOMBRE! #¡NUM! #¡DESBORDAMIENTO! #DESBORDAMIENTO! #¡CALC! "
+        "#CAMPO! #BLOQUEADO! #DESCONOCIDO! #CONECTAR! #OBTENIENDO_DATOS #¿MACRO? #¿COMPL?"
     ),
-    "Italian": "#NULLO! #VALORE! #RIF! #NOME? #ESPANSIONE!",
-    "Portuguese": "#NULO! #VALOR! #NÚM! #DESPEJAR! #CÁLC!",
-    "Dutch": "#LEEG! #DEEL/0! #DELING.DOOR.0! #WAARDE! #VERW! #NAAM? #GETAL! #N/B #OVERLOOP!",
-    "Swedish": "#SKÄRNING! #DIVISION/0! #VÄRDEFEL! #REFERENS! #NAMN? #OGILTIGT! #SAKNAS!",
-    "Danish and Norwegian": "#VÆRDI! #REFERENCE! #NAVN? #I/T #VERDI! #OVERFLYT!",
-    "Finnish": "#TYHJÄ! #JAKO/0! #ARVO! #VIITTAUS! #NIMI? #LUKU! #PUUTTUU #PUUTTUU! #LEVITTYMINEN!",
-    "Polish": "#ZERO! #DZIEL/0! #ARG! #ADR! #NAZWA? #LICZBA! #N/D! #ROZLANIE!",
+    "Italian": "#NULLO! #VALORE! #RIF! #NOME? #NOME! #ESPANSIONE!",
+    "Portuguese": "#NULO! #VALOR! #NÚM! #N/DISP #DESPEJAR! #CÁLC!",
+    "Dutch": "#LEEG! #DEEL/0! #DELING.DOOR.0! #WAARDE! #VERW! #NAAM? #NAAM! #GETAL! #N/B #OVERLOOP!",
+    "Swedish": "#SKÄRNING! #DIVISION/0! #VÄRDEFEL! #VÄRDE! #REFERENS! #NAMN? #NAMN! #OGILTIGT! #SAKNAS! #SAKNAS",
+    "Danish and Norwegian": "#VÆRDI! #REFERENCE! #NAVN? #NAVN! #I/T #VERDI! #OVERFLYT!",
+    "Finnish": ("#TYHJÄ! #JAKO/0! #ARVO! #VIITTAUS! #NIMI? #NIMI! #LUKU! #PUUTTUU #PUUTTUU! #LEVITTYMINEN! #LISÄOSA?"),
+    "Polish": "#ZERO! #DZIEL/0! #ARG! #ADR! #NAZWA? #NAZWA! #LICZBA! #N/D! #ROZLANIE! #DODATEK?",
     "Czech and Slovak": (
         "#DĚLENÍ_NULOU! #HODNOTA! #ODKAZ! #NÁZEV? #ČÍSLO! #NENÍ_K_DISPOZICI #NEPLATNÝ! #DELENIENULOU! #NÁZOV? "
         "#NEDOSTUPNÝ"
     ),
-    "Hungarian": "#NULLA! #ZÉRÓOSZTÓ! #ÉRTÉK! #HIV! #NÉV? #SZÁM! #HIÁNYZIK #KIBONTÁS!",
-    "Turkish": "#BOŞ! #SAYI/0! #DEĞER! #BAŞV! #AD? #SAYI! #YOK #TAŞMA!",
-    "Russian": "#ПУСТО! #ДЕЛ/0! #ЗНАЧ! #ССЫЛКА! #ИМЯ? #ЧИСЛО! #Н/Д #ПЕРЕНОС!",  # noqa: RUF001 (Cyrillic is meant)
-    "Greek": "#ΚΕΝΟ! #ΔΙΑΙΡ./0! #ΤΙΜΗ! #ΑΝΑΦ! #ΟΝΟΜΑ? #ΑΡΙΘ! #Δ/Υ",  # noqa: RUF001 (Greek is meant)
-    "Romanian": "#VALOARE! #NUME?",
+    "Hungarian": "#NULLA! #ZÉRÓOSZTÓ! #ÉRTÉK! #HIV! #NÉV? #NÉV! #SZÁM! #HIÁNYZIK #KIBONTÁS! #MAKRÓ? #BŐVÍTŐMODUL?",
+    "Turkish": "#BOŞ! #SAYI/0! #BÖLÜ/0! #DEĞER! #BAŞV! #AD? #SAYI! #YOK #TAŞMA!",
+    "Russian and Ukrainian": (
+        "#ПУСТО! #ДЕЛ/0! #ЗНАЧ! #ССЫЛКА! #ССЫЛ! #ИМЯ? #ИМЯ! #ЧИСЛО! #Н/Д #ПЕРЕНОС! #МАКРОС? "  # noqa: RUF001
+        "#ЗНАЧЕННЯ! #ПОСИЛ! #НАЗВА? #НАЗВА!"  # noqa: RUF001
+    ),
+    "Greek": "#ΚΕΝΟ! #ΔΙΑΙΡ./0! #ΤΙΜΗ! #ΑΝΑΦ! #ΟΝΟΜΑ? #ΑΡΙΘ! #Δ/Υ #ΜΑΚΡΟ?",  # noqa: RUF001
+    "Romanian": "#VALOARE! #NUME? #NUME!",
     "Croatian and Slovenian": (
         "#DIJ/0! #VRIJ! #VRIJEDNOST! #NAZIV? #NULA! #BROJ! #NIČ! #DEL/0! #VREDN! #SKLIC! #IME? #ŠTEV! #N/V"
     ),
 }
 _FORMULA_ERRORS = frozenset(name for names in _FORMULA_ERRORS_BY_LANGUAGE.values() for name in names.split())
 # LibreOffice has numbers for others (help.libreoffice.org, "Error Codes in LibreOffice Calc").
-_NUMBERED_ERROR = re.compile(r"Err:[0-9]{3}")
+_NUMBERED_ERROR = re.compile(
+    "(Err|Fehler|Erro|Fout|Fel|Fejl|Feil|Virhe|Błąd|Chyba|Hiba|Hata|Greška|Nap|Eroare|Ошибка|Помилка|Гр|Σφάλμα|エラー|오류|错误)"
+    ":[0-9]{3}"
+)
 # Google Sheets shows this until a formula has an answer.
 _UNFINISHED = frozenset(
     (
@@ -123,15 +132,22 @@ def refuse_failed_formula(text: str) -> str:
         ValueError: naming what the sheet shows.
     """
     shown = trim(text)
-    if shown in _FORMULA_ERRORS or _NUMBERED_ERROR.fullmatch(shown):
-        raise ValueError(f"the sheet shows {shown} there, a formula that failed")
-    if shown.replace("…", "...") in _UNFINISHED:
-        raise ValueError(f"the sheet shows {shown} there, a formula that was still being calculated")
-    if len(shown) > 1 and not shown.strip("#"):
-        raise ValueError(
-            f"the sheet shows {shown[:_SHOWN_MAX_CHARACTERS]} there, as the column is too narrow for what is in it"
-        )
+    if shown.startswith("#"):
+        # The French write a space before the mark.
+        if len(shown) <= _SHOWN_MAX_CHARACTERS and "".join(shown.split()) in _FORMULA_ERRORS:
+            raise _refuse_failed(shown)
+        if len(shown) > 1 and not shown.strip("#"):
+            raise ValueError(f"the sheet shows {_show(shown)} there, as the column is too narrow for what is in it")
+    elif len(shown) <= _SHOWN_MAX_CHARACTERS:
+        if shown[-3:].isdecimal() and _NUMBERED_ERROR.fullmatch("".join(shown.split())):
+            raise _refuse_failed(shown)
+        if shown.replace("\u2026", "...") in _UNFINISHED:
+            raise ValueError(f"the sheet shows {shown} there, a formula that was still being calculated")
     return text
+
+
+def _refuse_failed(shown: str) -> ValueError:
+    return ValueError(f"the sheet shows {shown} there, a formula that failed")
 
 
 def read_whole_number(text: str) -> str:

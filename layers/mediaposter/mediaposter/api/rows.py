@@ -5,6 +5,7 @@ What is wrong with a row is said of that row, and no other suffers from it. What
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -144,10 +145,11 @@ def _parse_line(text: str) -> dict[str, Any] | None:
 
 
 def _validate_line(fields: dict[str, Any]) -> CreateVideoRequest:
-    for place, text in _list_texts(fields):
+    for place, text, is_name in _list_texts(fields):
         try:
             refuse_unwritable(text)
-            refuse_failed_formula(text)
+            if not is_name:
+                refuse_failed_formula(text)
         except ValueError as error:
             raise InvalidRequest(
                 f"{place or 'A name in the row'}: {error}.", param=place, code="invalid_value"
@@ -158,15 +160,15 @@ def _validate_line(fields: dict[str, Any]) -> CreateVideoRequest:
     return validate_fields(CreateVideoRequest, _leave_out_nulls(fields, CreateVideoRequest))
 
 
-def _list_texts(fields: dict[str, Any]) -> Iterator[tuple[str | None, str]]:
-    """List the texts in JSON with their places, and its names; not by recursion, which a caller could exhaust."""
+def _list_texts(fields: dict[str, Any]) -> Iterator[tuple[str | None, str, bool]]:
+    """List the texts in JSON with their places, names as such; not by recursion, which a caller could exhaust."""
     waiting: list[tuple[str | None, object]] = [(None, fields)]
     while waiting:
         place, value = waiting.pop()
         if isinstance(value, str):
-            yield place, value
+            yield place, value, False
         elif isinstance(value, dict):
-            yield from ((place, name) for name in value)
+            yield from ((place, name, True) for name in value)
             inner = [((f"{place}.{name}" if place else name)[:_PLACE_MAX_CHARACTERS], value[name]) for name in value]
             waiting += reversed(inner)
         elif isinstance(value, list):
@@ -198,8 +200,13 @@ def _read_number_as_id(value: object, place: str) -> object:
 
 
 def _leave_out_nulls(fields: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    optional = {name for name, field in model.model_fields.items() if not field.is_required()}
+    optional = _list_optional(model)
     return {name: value for name, value in fields.items() if value is not None or name not in optional}
+
+
+@functools.cache
+def _list_optional(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(name for name, field in model.model_fields.items() if not field.is_required())
 
 
 _Parse = Callable[[str], dict[str, Any] | None]
