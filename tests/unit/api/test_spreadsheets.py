@@ -75,7 +75,9 @@ def test_a_row_may_leave_out_its_last_cells_where_they_are_empty() -> None:
 def test_a_row_that_lacks_a_cell_that_must_be_there_is_refused_for_that_column() -> None:
     (row,) = rows_of("id,seconds,prompt\na,8\n")
 
-    assert refused(row) == ("prompt", "prompt: Field required.")
+    assert refused(row)[0] == "prompt"
+    assert row.error is not None
+    assert row.error.code == "missing_required_parameter"
 
 
 @pytest.mark.parametrize("end", ["", ",", ",,,,,", ', ,"",\u00a0'])

@@ -6,6 +6,7 @@ What is wrong with a row is said of that row, and no other suffers from it. What
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from mediaposter.api.cells import read_whole_number, refuse_failed_formula
 from mediaposter.api.columns import NETWORKS, ROW_ID, Columns
 from mediaposter.api.pictures import REQUEST_PICTURE_MAX_BYTES
 from mediaposter.api.records import ROW_MAX_BYTES, BrokenFile, Record, decode_text, drop_bom, read_records
-from mediaposter.api.requests import CreateVideoRequest, parse_json, parse_json_object, validate_fields
+from mediaposter.api.requests import CreateVideoRequest, parse_json_object, validate_fields
 from mediaposter.errors import InvalidRequest
 from mediaposter.text import refuse_unwritable
 
@@ -125,8 +126,8 @@ def _refuse_first_line(line: bytes) -> None:
 
 def _is_json(line: bytes) -> bool:
     try:
-        parse_json(line.decode("utf-8", "replace"))
-    except ValueError:
+        json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
         return False
     return True
 
