@@ -197,10 +197,10 @@ def test_a_dropped_sheet_is_answered_line_by_line_and_told_of_twice_it_is_one_ba
         (".csv", b"PK\x03\x04" + bytes(60), "unsupported_file"),
         (".csv", b"", "empty_file"),
         (".csv", b"prompt,sizes\nA kite,1x1\n", "unknown_parameter"),
-        (".jsonl", '{"prompt": "Möwe"}\n'.encode("utf-16"), "invalid_encoding"),
+        (".jsonl", '{"prompt": "Möwe"}\n'.encode("cp1252"), "invalid_encoding"),
         (".csv", b"prompt\n" + b"\n" * (100 * 1024**2), "too_many_rows"),
     ],
-    ids=["zip", "empty", "a wrong column", "UTF-16", "100 MiB of nothing"],
+    ids=["zip", "empty", "a wrong column", "Windows-1252", "100 MiB of nothing"],
 )
 def test_what_is_wrong_with_a_whole_file_is_said_beside_it(
     stack: DeployedStack, end: str, content: bytes, code: str

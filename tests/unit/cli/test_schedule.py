@@ -125,7 +125,8 @@ class TestCreate:
     @pytest.mark.parametrize(
         ("lines", "sentence"),
         [
-            (("prompt", "First", "", '"un'), "1 row of 2 cannot be made; nothing was changed. Mend them, or leave"),
+            (("prompt", "First", "", '"un'), "Line 4 opens a quote that is never closed"),
+            (("prompt", "First", "", '"un"x'), "1 row of 2 cannot be made; nothing was changed. Mend them, or leave"),
             (("prompt,seconds", "First,abc", "Second,4"), "row 1, line 2: seconds: "),
             (("prompt,model,seconds", "First,gen4.5,99", "Second,,4"), "row 1, line 2: gen4.5 makes videos of"),
             (("prompt,model", "First,no-such-model", "Second,"), "row 1, line 2: There is no model"),
@@ -175,7 +176,7 @@ class TestCreate:
     @pytest.mark.parametrize(
         ("name", "sentence"),
         [
-            ("sheet.xlsx", "sheet.xlsx is no sheet: its name must end in .csv or .jsonl."),
+            ("sheet.xlsx", "sheet.xlsx is no sheet: its name must end in .csv, .tsv or .jsonl."),
             ("gone.csv", "cannot be read"),
         ],
     )
@@ -185,6 +186,26 @@ class TestCreate:
         outcome = run("schedule", "create", NAME, "--sheet", str(tmp_path / name), *AT)
 
         assert (outcome.status, sentence in outcome.err) == (1, True)
+
+    def test_a_sheet_of_excel_is_taken_as_it_saved_it(self, run: Run, stack: StackInMemory, tmp_path: Path) -> None:
+        path = tmp_path / "Sheet.TSV"
+        path.write_bytes("id\tprompt\tseconds\r\na\tEine M\u00f6we\t4\r\nb\tEin Boot\r\n".encode("utf-16"))
+
+        assert run("schedule", "create", NAME, "--sheet", str(path), *AT).status == 0
+        assert stack.series.get(NAME).waiting == (1, 2)
+        assert "Eine M\u00f6we" in run("schedule", "show", NAME, "--json").out
+
+    def test_a_sheet_that_is_not_utf_8_is_refused_as_a_whole_even_if_bad_rows_are_skipped(
+        self, run: Run, stack: StackInMemory, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "sheet.csv"
+        path.write_bytes("prompt\r\nA kite\r\nEine M\u00f6we\r\n".encode("cp1252"))
+
+        outcome = run("schedule", "create", NAME, "--sheet", str(path), *AT, "--skip-bad-rows")
+
+        assert outcome.status == 1
+        assert "Line 3 is not UTF-8" in outcome.err
+        assert stack.series.list_all() == []
 
     def test_a_sheet_that_is_too_large_is_refused(self, run: Run, write_sheet: WriteSheet) -> None:
         sheet = write_sheet("prompt", *("a" * 200_000 for _ in range(22)))

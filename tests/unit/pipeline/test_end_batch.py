@@ -58,6 +58,7 @@ class TestResults:
         read = list(csv.DictReader(io.StringIO(world.files.text(f"batches/{batch.id}/results.csv"))))
 
         assert [row["row"] for row in read] == [str(number) for number in range(1, 32)]
+        assert [row["line"] for row in read] == [row["row"] for row in read]
         assert [row["status"] for row in read] == ["completed"] * 30 + ["refused"]
 
     def test_a_failed_video_says_why(self) -> None:

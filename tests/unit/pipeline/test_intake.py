@@ -167,7 +167,10 @@ class Doors:
 
 
 class TestBatches:
-    @pytest.mark.parametrize(("key", "file_format"), [("inbox/kites.csv", "csv"), ("inbox/kites.jsonl", "jsonl")])
+    @pytest.mark.parametrize(
+        ("key", "file_format"),
+        [("inbox/kites.csv", "csv"), ("inbox/kites.tsv", "csv"), ("inbox/kites.jsonl", "jsonl")],
+    )
     def test_a_file_of_rows_becomes_a_batch_of_the_inboxs_owner(self, key: str, file_format: str) -> None:
         doors = Doors()
 

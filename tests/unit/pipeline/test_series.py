@@ -342,7 +342,7 @@ class TestRefusal:
         assert scene.series.waiting == (2, 3)
 
     def test_a_row_that_was_right_once_and_is_not_any_more_is_refused(self) -> None:
-        scene = Scene(write_csv("a,First,4,,", header="id,prompt,seconds,model"), waiting=(1,))
+        scene = Scene(write_csv("a,First,4,,red", header="id,prompt,seconds,model"), waiting=(1,))
 
         assert scene.tell(NOW) == IntakeResult(outcome=IntakeOutcome.REFUSED, code="invalid_csv")
 

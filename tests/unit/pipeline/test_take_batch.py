@@ -240,13 +240,26 @@ class TestFiles:
             (b"PK\x03\x04" + bytes(60), "unsupported_file", None),
             (b"", "empty_file", None),
             (b"prompt\n", "empty_file", None),
-            ("prompt\nMöwe\n".encode("utf-16"), "invalid_encoding", None),
+            ("prompt\nMöwe\n".encode("utf-16-le"), "invalid_encoding", None),
+            ("prompt\nA kite\nEine Möwe\n".encode("cp1252"), "invalid_encoding", None),
+            (b'prompt,size\nA kite,\n"A boat,\nA hut,\n', "invalid_csv", None),
             (b"prompt,sizes\nA kite,1\n", "unknown_parameter", "sizes"),
             (b"size\n1280x720\n", "missing_required_parameter", "prompt"),
-            (b"prompt;size\nA kite;1\n", "invalid_csv", None),
+            (b"prompt|size\nA kite|1\n", "invalid_csv", None),
             (b"prompt\n" + b"A kite\n" * (ROWS_MAX + 1), "too_many_rows", None),
         ],
-        ids=["zip", "empty", "header alone", "UTF-16", "a column", "no prompt", "semicolons", "too many rows"],
+        ids=[
+            "zip",
+            "empty",
+            "header alone",
+            "UTF-16 without a mark",
+            "Windows-1252",
+            "an open quote",
+            "a column",
+            "no prompt",
+            "a separator that is none",
+            "too many rows",
+        ],
     )
     def test_what_is_wrong_with_a_file_ends_the_batch_and_is_said_beside_it(
         self, world: BatchWorld, content: bytes, code: str, param: str | None
@@ -280,11 +293,30 @@ class TestFiles:
         assert (second["row_id"], second["video_id"]) == ("b", None)
         assert second["error"]["param"] == "prompt"
 
-    def test_a_file_in_latin_1_names_the_rows_that_cannot_be_read(self, world: BatchWorld) -> None:
-        world.take(world.drop("prompt\nA kite\nEine Möwe\n".encode("latin-1")).id)
+    def test_of_a_sheet_with_a_formula_that_failed_the_other_rows_become_videos(self, world: BatchWorld) -> None:
+        content = "id;prompt;seconds\r\na;Eine Möwe;4,0\r\nb;#N/A;4\r\nc;Ein Boot\r\n;;\r\n".encode("utf-8-sig")
+
+        batch = world.take(world.drop(content).id)
 
         rows = world.files.json("outbox/kites.result.json")["rows"]
-        assert [row["error"] and row["error"]["code"] for row in rows] == [None, "invalid_encoding"]
+        assert [(row["row_id"], row["line"], row["error"] and row["error"]["param"]) for row in rows] == [
+            ("a", 2, None),
+            ("b", 3, "prompt"),
+            ("c", 4, None),
+        ]
+        assert [world.world.library.get(video_id).prompt for video_id in world.list_videos(batch.id)] == [
+            "Eine Möwe",
+            "Ein Boot",
+        ]
+
+    def test_half_of_an_emoji_is_refused_of_its_row_and_not_of_its_part(self, world: BatchWorld) -> None:
+        cut = {**GOOD, "id": "cut", "text": "cut \ud83d", "publish": [{"platform": "twitter", "account_id": "101"}]}
+
+        batch = world.complete(*[GOOD] * 20, cut)
+
+        results = world.files.lines(f"batches/{batch.id}/results.jsonl")
+        assert [row["status"] for row in results] == ["completed"] * 20 + ["refused"]
+        assert (results[-1]["id"], results[-1]["error"]["param"]) == ("cut", "text")
 
     def test_a_file_that_is_gone_ends_the_batch(self, world: BatchWorld) -> None:
         batch = world.drop(b"prompt\nA kite\n")

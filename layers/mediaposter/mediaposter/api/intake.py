@@ -28,7 +28,8 @@ CORRELATION_ID_MAX_CHARACTERS = 256
 PICTURE_IN_INBOX = "inbox"
 PICTURE_EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 
-BATCH_EXTENSIONS = ("jsonl", "csv")
+# In a CSV its header tells what stands between the cells: it may be tabs.
+BATCH_EXTENSIONS = ("jsonl", "csv", "tsv")
 
 _REQUEST_EXTENSION = "json"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 from botocore.exceptions import ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
@@ -35,6 +36,8 @@ from mediaposter.pipeline.series import find_next_row, list_waiting
 _BAD_ROWS_SHOWN_MAX = 20
 _PROMPT_SHOWN_CHARACTERS = 40
 _TRIES_MAX = 3
+# In a CSV its header tells what stands between the cells: it may be tabs.
+_SHEET_FORMATS = MappingProxyType({".csv": SheetFormat.CSV, ".tsv": SheetFormat.CSV, ".jsonl": SheetFormat.JSONL})
 
 
 class Standing(StrEnum):
@@ -205,7 +208,7 @@ def _add_sheet(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="a request in each row, with the fields of POST /videos and an id of your own: .csv or .jsonl",
+        help="a request in each row, with the fields of POST /videos and an id of your own: .csv, .tsv or .jsonl",
     )
     parser.add_argument("--skip-bad-rows", action="store_true", help="leave out rows that are wrong")
 
@@ -254,10 +257,9 @@ def _refuse_name(name: str) -> ConfigurationError:
 
 
 def _read_file(path: Path) -> tuple[bytes, SheetFormat]:
-    try:
-        sheet_format = SheetFormat(path.suffix.removeprefix(".").lower())
-    except ValueError as error:
-        raise InvalidRequest(f"{path.name} is no sheet: its name must end in .csv or .jsonl.") from error
+    sheet_format = _SHEET_FORMATS.get(path.suffix.lower())
+    if sheet_format is None:
+        raise InvalidRequest(f"{path.name} is no sheet: its name must end in .csv, .tsv or .jsonl.")
     try:
         return path.read_bytes(), sheet_format
     except OSError as error:

@@ -234,7 +234,12 @@ class WriteResults:
     def _list_results(self, part: PartLine) -> Iterator[ResultRow]:
         for outcome in read_outcomes(self._files.read(outcomes_key(part.batch_id, part.part))):
             row = ResultRow(
-                row=outcome.row, id=outcome.row_id, video_id=outcome.video_id, status="refused", error=outcome.error
+                row=outcome.row,
+                line=outcome.line,
+                id=outcome.row_id,
+                video_id=outcome.video_id,
+                status="refused",
+                error=outcome.error,
             )
             yield row if outcome.video_id is None else row.model_copy(update=self._describe(outcome.video_id))
 

@@ -158,7 +158,7 @@ class TakeRequest:
         source = BatchSource(
             key=key,
             version_id=file.version_id,
-            format="csv" if key.endswith(".csv") else "jsonl",
+            format="jsonl" if key.endswith(".jsonl") else "csv",
             answer_stem=name.answer_stem,
         )
         sent_as = SentAs(idempotency_key=f"inbox:{key}:{file.version_id}")
@@ -262,7 +262,7 @@ def _refuse_kind() -> ErrorDetail:
     pictures = ", ".join(f".{extension}" for extension in PICTURE_EXTENSIONS)
     refusal = InvalidRequest(
         f"A request is a file whose name ends in .json, and its picture one that ends in {pictures}; many requests are "
-        "one that ends in .jsonl or .csv. All in small letters.",
+        "one that ends in .jsonl, .csv or .tsv. All in small letters.",
         code="unsupported_file",
     )
     return present_refusal(refusal).error
