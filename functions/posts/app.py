@@ -1,4 +1,4 @@
-"""The routes about the posts of a kept video: approve, post again, move, cancel, and say what happened."""
+"""The routes that take a video further: approve, post, move, cancel, say what happened, and fetch it again."""
 
 from __future__ import annotations
 
@@ -92,6 +92,14 @@ def decide_approval(video_id: str) -> Response[str]:
     caller = authorize(app, "publish")
     request = parse_approval(*read_body(app))
     video, posts = doors.decide_approval()(check_video_id(video_id), request, caller=caller)
+    return reply(present_video(video, posts, doors.read_posts().find_approval(video)))
+
+
+@app.post("/videos/<video_id>/store", openapi_extensions=contract(VideoObject, errors=(409,)))
+def store_again(video_id: str) -> Response[str]:
+    """Fetch a video again whose render is finished and whose download failed; nothing is rendered."""
+    caller = authorize(app, "create")
+    video, posts = doors.store_again()(check_video_id(video_id), caller=caller)
     return reply(present_video(video, posts, doors.read_posts().find_approval(video)))
 
 

@@ -14,7 +14,7 @@ import pytest
 from mediaposter.errors import ConfigurationError, ErrorCode
 from mediaposter.library.approvals import Approval, Decision
 from mediaposter.library.posts import Post, PostState
-from mediaposter.library.videos import Stage, Video
+from mediaposter.library.videos import Stage, Video, VideoFailure
 from mediaposter.publishing.blotato_client import BlotatoClient
 from sandbox.blotato import ACCOUNTS, Route, create_app
 from sandbox.serving import serve_in_thread
@@ -39,6 +39,7 @@ _SCOPE_OF = {
     "posts-resolve": "publish",
     "posts-approve": "publish",
     "posts-schedules": "read",
+    "posts-store": "create",
 }
 _WITH_BODIES = ("posts-again-elsewhere", "posts-move", "posts-resolve", "posts-approve")
 _ABOUT_ONE_POST = ("posts-move", "posts-cancel", "posts-resolve")
@@ -49,7 +50,7 @@ def _event(
     name: str,
     *,
     body: object = None,
-    scopes: str = "read publish",
+    scopes: str = "read create publish",
     account_id: str = "101",
     query: dict[str, str] | None = None,
 ) -> Event:
@@ -118,7 +119,7 @@ class TestAgain:
         ]
         references = [{"video_id": _VIDEO_ID, "post_id": "twitter#101"}]
         assert stack.executions() == [
-            (f"{_VIDEO_ID}-posts-1", json.dumps({"video_id": _VIDEO_ID, "run": 1, "posts": references}))
+            (f"{_VIDEO_ID}-launch-1", json.dumps({"video_id": _VIDEO_ID, "launch": 1, "posts": references}))
         ]
 
     @pytest.mark.parametrize("body", ["", "{}"])
@@ -194,10 +195,10 @@ class TestAgain:
         assert _headers(answer)["retry-after"] == "5"
         stack.tell(VideoStateMachine=machine)
         assert invoke(_FUNCTION, _event(name))["statusCode"] == 200
-        assert [started for started, _ in stack.executions()] == [f"{_VIDEO_ID}-posts-1"]
+        assert [started for started, _ in stack.executions()] == [f"{_VIDEO_ID}-launch-1"]
 
     def test_while_it_is_being_posted_no_other_targets_are_taken(self, stack: Stack, invoke: Invoke) -> None:
-        stack.keep(_a_video(stage=Stage.PUBLISHING, posting_run=1), _a_post())
+        stack.keep(_a_video(stage=Stage.PUBLISHING, launch=1), _a_post())
 
         answer = invoke(_FUNCTION, _event("posts-again-elsewhere"))
 
@@ -209,6 +210,29 @@ class TestAgain:
         invoke(_FUNCTION, _event("posts-again"))
 
         assert _CAPTION not in log.getvalue()
+
+
+class TestStore:
+    def test_a_download_that_failed_is_taken_up_again_with_its_posts(self, stack: Stack, invoke: Invoke) -> None:
+        lost = VideoFailure(code=ErrorCode.PROVIDER_ERROR, message="It did not hand it over.")
+        video = _a_video(stage=Stage.STORING, stored=None, completed_at=None, provider_job_id="job-1", failure=lost)
+        failed = _a_post(state=PostState.FAILED, error_code=ErrorCode.PROVIDER_ERROR, error_message="Not posted.")
+        stack.keep(video, failed)
+
+        answer = invoke(_FUNCTION, _event("posts-store", scopes="create publish"))
+
+        taken_up = _body(answer)
+        assert (answer["statusCode"], taken_up["stage"], taken_up["error"]) == (200, "storing", None)
+        assert [post["status"] for post in taken_up["posts"]] == ["pending"]
+        assert stack.executions() == [(f"{_VIDEO_ID}-launch-1", json.dumps({"video_id": _VIDEO_ID, "launch": 1}))]
+
+    def test_where_there_is_no_finished_render_nothing_is_fetched(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_video(stage=Stage.RENDERING, stored=None, completed_at=None, provider_job_id="job-1"))
+
+        answer = invoke(_FUNCTION, _event("posts-store", scopes="create"))
+
+        assert (answer["statusCode"], _error(answer)["code"]) == (409, "already_decided")
+        assert stack.executions() == []
 
 
 class TestList:
@@ -440,7 +464,7 @@ class TestResolve:
         assert (answer["statusCode"], _body(answer)["posts"][0]["status"]) == (200, "pending")
         (post,) = stack.posts(_VIDEO_ID)
         assert (post.media_url, post.owner) == (None, _OWNER)
-        assert [name for name, _ in stack.executions()] == [f"{_VIDEO_ID}-posts-1"]
+        assert [name for name, _ in stack.executions()] == [f"{_VIDEO_ID}-launch-1"]
 
     @pytest.mark.parametrize(
         ("body", "param"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mediaposter.pipeline.repost import RepeatPosts
     from mediaposter.pipeline.reschedule import ReschedulePost
     from mediaposter.pipeline.series import TakeTurn
+    from mediaposter.pipeline.store_again import StoreAgain
     from mediaposter.pipeline.submit import SubmitVideo
     from mediaposter.pipeline.upload import OpenUpload
     from mediaposter.pipeline.webhooks import Heard, HearWebhook
@@ -219,6 +220,16 @@ def repeat_posts() -> RepeatPosts:
         preflight=check_targets,
         send_event=stack.event_bus().send,
         clock=stack.now,
+    )
+
+
+@cache
+def store_again() -> StoreAgain:
+    """Build the use case behind POST /videos/{id}/store."""
+    from mediaposter.pipeline.store_again import StoreAgain
+
+    return StoreAgain(
+        library=storage.video_library(), ledger=storage.post_ledger(), workflow=stack.workflow(), clock=stack.now
     )
 
 
