@@ -23,18 +23,24 @@ MakeVideo = Callable[..., Path]
 ONE = 1 << 16
 
 
+def draw_corner() -> Image.Image:
+    """Draw a red picture, its upper left quarter blue."""
+    image = Image.new("RGB", (320, 180), (200, 30, 30))
+    image.paste((20, 20, 220), (0, 0, 160, 90))
+    return image
+
+
 def make_anamorphic(
     path: Path, pixel_aspect: Fraction, *, matrix: tuple[int, int, int, int] = (ONE, 0, 0, ONE), frames: int = 8
 ) -> Path:
-    """Draw 320x180 of wide or narrow pixels, red with its upper left quarter blue, shown by a, b, c, d of a matrix."""
+    """Draw a clip of 320x180 wide or narrow pixels, shown by a, b, c and d of a matrix."""
     a, b, c, d = matrix
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=8)
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
         stream.codec_context.sample_aspect_ratio = pixel_aspect
         stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
-        image = Image.new("RGB", (320, 180), (200, 30, 30))
-        image.paste((20, 20, 220), (0, 0, 160, 90))
+        image = draw_corner()
         for _ in range(frames):
             frame = av.VideoFrame(320, 180, "rgb24")
             frame.planes[0].update(image.tobytes())
@@ -152,6 +158,27 @@ def test_a_thumbnail_is_turned_and_mirrored_as_a_player_does(
     }
     assert thumbnail.size == size
     assert [name for name, place in corners.items() if is_blue(thumbnail.getpixel(place))] == [blue_corner]
+
+
+def test_a_frame_with_data_of_a_kind_that_pyav_does_not_know_is_turned_all_the_same(tmp_path: Path) -> None:
+    orientation = 0x0112
+    exif = Image.Exif()
+    exif[orientation] = 6  # turned clockwise
+    jpeg = io.BytesIO()
+    draw_corner().save(jpeg, "JPEG", exif=exif)
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("mjpeg", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuvj420p"
+        for number in range(8):
+            packet = av.Packet(jpeg.getvalue())
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 8), True
+            packet.pts = packet.dts = number
+            container.mux(packet)
+    probe = probe_video(path)
+    thumbnail = open_thumbnail(path)
+    assert (probe.width, probe.height) == thumbnail.size == (180, 320)
+    assert is_blue(thumbnail.getpixel((160, 20)))
 
 
 def test_a_thumbnail_skips_the_black_frames_of_a_fade_in(make_video: MakeVideo) -> None:

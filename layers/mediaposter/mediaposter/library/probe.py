@@ -262,11 +262,12 @@ def _read_square_size(container: InputContainer, frame: VideoFrame) -> tuple[int
 def _read_display_matrix(frame: VideoFrame) -> tuple[float, float, float, float]:
     """Give a, b, c and d: what lies at (x, y) is shown at (ax + cy, bx + dy) (ISO/IEC 14496-12, 6.2.2)."""
     try:
-        a, b, _, c, d, *_ = struct.unpack("9i", bytes(frame.side_data["DISPLAYMATRIX"]))
+        matrix = bytes(frame.side_data["DISPLAYMATRIX"])  # type: ignore[typeddict-item]  # PyAV types one kind alone
     except (KeyError, ValueError):
         # There is none, or PyAV does not know another kind of side data that the frame has, and gives none at all.
         angle = math.radians(frame.rotation)
         return math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle)
+    a, b, _, c, d, *_ = struct.unpack("9i", matrix)
     return a, b, c, d
 
 
