@@ -28,6 +28,8 @@ LEFT_OUT = (
     "tests/unit/library/test_slots.py",
     "tests/unit/library/test_video_lists.py",
     "tests/unit/functions/test_batches.py",
+    "tests/unit/functions/test_intake.py",
+    "tests/unit/functions/test_notify.py",
     "tests/unit/functions/test_posts.py",
 )
 _FUNCTION = "AWS::Serverless::Function"
