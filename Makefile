@@ -4,9 +4,12 @@
 PYTHON ?= python3
 UV := .venv/bin/uv
 RUN := .venv/bin/python
-UV_VERSION := 0.13.9
+# "another" when PYTHON is named and .venv was made by another version.
+ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || { \
+	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \
+	} 2>/dev/null || echo another))
 
-.PHONY: demo up down test check format requirements openapi install tools clean
+.PHONY: demo up down test lambda check format requirements openapi install tools clean another
 
 demo: install tools          ## one video, from a request to three posts, on this machine
 	$(RUN) -m sandbox.demo
@@ -17,8 +20,12 @@ up: install tools            ## the whole product on this machine until Ctrl-C
 down: install                ## end one left behind
 	$(RUN) -m sandbox.up down
 
-test: install tools          ## every test, in two processes
+test: install tools          ## every test, in two processes, and what runs in Lambda on its Python
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m checks.lambda_runtime
+
+lambda: install              ## what runs in Lambda, on its Python: the handlers with their layers, and unit tests
+	$(RUN) -m checks.lambda_runtime
 
 check: install               ## format, lint, types, import rules, template, state machine, requirements, OpenAPI, events
 	$(RUN) -m ruff format --check .
@@ -35,7 +42,7 @@ format: install              ## put the code into the project's format
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
 
-requirements: install        ## export the layers' requirements from uv.lock
+requirements: install        ## export the layers' requirements from uv.lock, and resolve those of the tools
 	$(RUN) -m checks.requirements --write
 
 openapi: install             ## write docs/openapi.json from the resolvers
@@ -46,17 +53,18 @@ tools: .tools/ministack/.installed .tools/sam/.installed
 # LiteLLM is a client of the API like any other, in an environment of its own: only the tests need it.
 test: .tools/litellm/.installed
 
-.venv/.installed: pyproject.toml uv.lock
+.venv/.installed: pyproject.toml uv.lock tools/uv.txt $(ANOTHER)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "MediaPoster needs Python 3.11 or newer; name one with make PYTHON=python3.x"; exit 1; }
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(if $(ANOTHER),rm -rf .venv)
+	test -x $(RUN) || $(PYTHON) -m venv .venv
+	test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/uv.txt
 	$(UV) sync --quiet --frozen
 	@touch $@
 
 .tools/%/.installed: tools/%.txt .venv/.installed
 	$(UV) venv --quiet --clear --python $(RUN) .tools/$*
-	$(UV) pip install --quiet --python .tools/$*/bin/python -r tools/$*.txt
+	$(UV) pip install --quiet --python .tools/$*/bin/python --require-hashes -r tools/$*.txt
 	@touch $@
 
 clean:                       ## remove everything that was made

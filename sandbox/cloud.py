@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -212,7 +213,9 @@ class LocalCloud:
             )
         self.client("s3").create_bucket(Bucket=_DEPLOY_BUCKET)
         build = self.directory / "build"
-        self._run_sam("build", "--build-dir", str(build), "--cache-dir", str(self.directory / "cache"), "--cached")
+        # SAM tells a cached layer by its source, and this one's wheels are of one Python.
+        cache = self.directory / "cache" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+        self._run_sam("build", "--build-dir", str(build), "--cache-dir", str(cache), "--cached")
         parameters = {
             "ProviderBaseUrls": ",".join(f"{other.name}={other.base_url}" for other in providers),
             "BedrockEndpointUrl": bedrock_url,

@@ -1,7 +1,9 @@
-"""Put a fault into a copy of the repository."""
+"""Put a fault into a copy of the repository, or stand-ins of commands on a path."""
 
 from __future__ import annotations
 
+import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -33,3 +35,21 @@ def run_check(name: str, root: Path) -> tuple[int, list[str]]:
     )
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout.splitlines()
+
+
+def put_command(path: Path, text: str) -> Path:
+    """Put a shell script, and the folders that lead to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def link_commands(folder: Path) -> Path:
+    """Link what a build runs, and no Python that the machine may have."""
+    folder.mkdir()
+    for name in ("find", "make", "mkdir", "rm", "sh", "touch", "which"):
+        found = shutil.which(name)
+        assert found, f"{name} is not installed"
+        (folder / name).symlink_to(found)
+    return folder

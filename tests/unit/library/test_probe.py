@@ -19,6 +19,35 @@ from mediaposter.library.probe import Probe, draw_spritesheet, draw_thumbnail, p
 
 MakeVideo = Callable[..., Path]
 
+# Rows of a display matrix are (a, b, u), (c, d, v), (x, y, w): u, v and w of 2.30 fixed point, the rest of 16.16.
+ONE = 1 << 16
+
+
+def draw_corner() -> Image.Image:
+    """Draw a red picture, its upper left quarter blue."""
+    image = Image.new("RGB", (320, 180), (200, 30, 30))
+    image.paste((20, 20, 220), (0, 0, 160, 90))
+    return image
+
+
+def make_anamorphic(
+    path: Path, pixel_aspect: Fraction, *, matrix: tuple[int, int, int, int] = (ONE, 0, 0, ONE), frames: int = 8
+) -> Path:
+    """Draw a clip of 320x180 wide or narrow pixels, shown by a, b, c and d of a matrix."""
+    a, b, c, d = matrix
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = pixel_aspect
+        stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+        image = draw_corner()
+        for _ in range(frames):
+            frame = av.VideoFrame(320, 180, "rgb24")
+            frame.planes[0].update(image.tobytes())
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
 
 def open_thumbnail(path: Path) -> Image.Image:
     return Image.open(io.BytesIO(draw_thumbnail(path))).convert("RGB")
@@ -62,6 +91,94 @@ def test_a_thumbnail_stands_upright(make_video: MakeVideo) -> None:
     assert thumbnail.size == (180, 320)
     assert is_blue(thumbnail.getpixel((20, 300)))
     assert is_red(thumbnail.getpixel((20, 20)))
+
+
+@pytest.mark.parametrize(
+    ("pixel_aspect", "matrix", "size"),
+    [
+        (Fraction(4, 3), (ONE, 0, 0, ONE), (427, 180)),
+        (Fraction(1, 2), (ONE, 0, 0, ONE), (160, 180)),
+        (Fraction(4, 3), (0, ONE, -ONE, 0), (180, 427)),
+    ],
+    ids=["wide", "narrow", "wide, filmed upright"],
+)
+def test_pixels_that_are_not_square_are_told_and_drawn_as_they_are_shown(
+    tmp_path: Path, pixel_aspect: Fraction, matrix: tuple[int, int, int, int], size: tuple[int, int]
+) -> None:
+    path = make_anamorphic(tmp_path / "clip.mp4", pixel_aspect, matrix=matrix)
+    probe = probe_video(path)
+    assert (probe.width, probe.height) == size
+    assert open_thumbnail(path).size == size
+
+
+def test_a_spritesheet_of_wide_pixels_is_not_squashed(tmp_path: Path) -> None:
+    path = make_anamorphic(tmp_path / "clip.mp4", Fraction(3, 2))
+    assert open_spritesheet(path).size == (160, 60)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "width", "size"),
+    [((1, 100_000), 1, (1, 180)), ((100_000, 1), 32_000_000, (640, 1))],
+    ids=["narrow", "wide"],
+)
+def test_pixels_of_an_absurd_shape_are_drawn_within_bounds(
+    tmp_path: Path, spacing: tuple[int, int], width: int, size: tuple[int, int]
+) -> None:
+    path = make_anamorphic(tmp_path / "clip.mp4", Fraction(4, 3))
+    data = bytearray(path.read_bytes())
+    struct.pack_into(">2I", data, data.index(b"pasp") + 4, *spacing)
+    path.write_bytes(data)
+    assert probe_video(path).width == width
+    assert open_thumbnail(path).size == size
+    assert max(open_spritesheet(path).size) == 160
+
+
+@pytest.mark.parametrize(
+    ("matrix", "size", "blue_corner"),
+    [
+        ((-ONE, 0, 0, ONE), (320, 180), "upper right"),
+        ((ONE, 0, 0, -ONE), (320, 180), "lower left"),
+        ((-ONE, 0, 0, -ONE), (320, 180), "lower right"),
+        ((0, ONE, ONE, 0), (180, 320), "upper left"),
+        ((0, ONE, -ONE, 0), (180, 320), "upper right"),
+        ((0, -ONE, ONE, 0), (180, 320), "lower left"),
+        ((0, -ONE, -ONE, 0), (180, 320), "lower right"),
+    ],
+)
+def test_a_thumbnail_is_turned_and_mirrored_as_a_player_does(
+    tmp_path: Path, matrix: tuple[int, int, int, int], size: tuple[int, int], blue_corner: str
+) -> None:
+    thumbnail = open_thumbnail(make_anamorphic(tmp_path / "clip.mp4", Fraction(1), matrix=matrix))
+    right, bottom = thumbnail.width - 20, thumbnail.height - 20
+    corners = {
+        "upper left": (20, 20),
+        "upper right": (right, 20),
+        "lower left": (20, bottom),
+        "lower right": (right, bottom),
+    }
+    assert thumbnail.size == size
+    assert [name for name, place in corners.items() if is_blue(thumbnail.getpixel(place))] == [blue_corner]
+
+
+def test_a_frame_with_data_of_a_kind_that_pyav_does_not_know_is_turned_all_the_same(tmp_path: Path) -> None:
+    orientation = 0x0112
+    exif = Image.Exif()
+    exif[orientation] = 6  # turned clockwise
+    jpeg = io.BytesIO()
+    draw_corner().save(jpeg, "JPEG", exif=exif)
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("mjpeg", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuvj420p"
+        for number in range(8):
+            packet = av.Packet(jpeg.getvalue())
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 8), True
+            packet.pts = packet.dts = number
+            container.mux(packet)
+    probe = probe_video(path)
+    thumbnail = open_thumbnail(path)
+    assert (probe.width, probe.height) == thumbnail.size == (180, 320)
+    assert is_blue(thumbnail.getpixel((160, 20)))
 
 
 def test_a_thumbnail_skips_the_black_frames_of_a_fade_in(make_video: MakeVideo) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ _BLACK_LUMA = 12.0
 
 
 class Probe(BaseModel):
-    """What a video is, as a player shows it: width and height are those after its rotation."""
+    """What a video is, as a player shows it: width and height are in square pixels, after its rotation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,11 +62,11 @@ def probe_video(path: Path) -> Probe:
         if frame is None:
             raise MediaError("Nothing in the first seconds of the video decodes.")
         stream = container.streams.video[0]
-        is_turned = frame.rotation % 180 != 0
+        width, height = _read_square_size(container, frame)
         audio = container.streams.audio
         return Probe(
-            width=frame.height if is_turned else frame.width,
-            height=frame.width if is_turned else frame.height,
+            width=height if _is_turned(frame) else width,
+            height=width if _is_turned(frame) else height,
             duration_ms=_read_duration_ms(container),
             video_codec=stream.codec_context.codec.canonical_name,
             audio_codec=audio[0].codec_context.codec.canonical_name if audio else None,
@@ -87,7 +88,7 @@ def draw_thumbnail(path: Path) -> bytes:
     best_luma = -1.0
     with _open(path) as container:
         for frame in _decode_first_seconds(container):
-            image = _shrink(frame, THUMBNAIL_SIDE_PIXELS)
+            image = _shrink(container, frame, THUMBNAIL_SIDE_PIXELS)
             luma = ImageStat.Stat(image.convert("L")).mean[0]
             if luma > best_luma:
                 best, best_luma = image, luma
@@ -124,7 +125,7 @@ def draw_spritesheet(path: Path, *, clock: Callable[[], float] = time.monotonic)
         columns, rows = min(cells, SPRITESHEET_COLUMNS), math.ceil(cells / SPRITESHEET_COLUMNS)
         times = [seconds * cell / cells for cell in range(cells)]
         for cell, frame in enumerate(_decode_at(container, times, clock)):
-            tile = _shrink(frame, SPRITESHEET_SIDE_PIXELS)
+            tile = _shrink(container, frame, SPRITESHEET_SIDE_PIXELS)
             if sheet is None:
                 width, height = tile.size
                 sheet = Image.new("RGB", (columns * width, rows * height))
@@ -249,12 +250,49 @@ def _end_ticks(frame: VideoFrame) -> int:
     return (frame.pts or 0) + max(frame.duration, 1)
 
 
-def _shrink(frame: VideoFrame, side_pixels: int) -> Image.Image:
+def _read_square_size(container: InputContainer, frame: VideoFrame) -> tuple[int, int]:
+    """Give width and height in square pixels, before any turn.
+
+    The height is kept, as the width in a track's header is (ISO/IEC 14496-12, 8.3.2 and 12.1.4).
+    """
+    pixel_aspect = container.streams.video[0].sample_aspect_ratio or Fraction(1)
+    return max(1, round(frame.width * pixel_aspect)), frame.height
+
+
+def _read_display_matrix(frame: VideoFrame) -> tuple[float, float, float, float]:
+    """Give a, b, c and d: what lies at (x, y) is shown at (ax + cy, bx + dy) (ISO/IEC 14496-12, 6.2.2)."""
+    try:
+        matrix = bytes(frame.side_data["DISPLAYMATRIX"])  # type: ignore[typeddict-item]  # PyAV types one kind alone
+    except (KeyError, ValueError):
+        # There is none, or PyAV does not know another kind of side data that the frame has, and gives none at all.
+        angle = math.radians(frame.rotation)
+        return math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle)
+    a, b, _, c, d, *_ = struct.unpack("9i", matrix)
+    return a, b, c, d
+
+
+def _is_turned(frame: VideoFrame) -> bool:
+    a, b, c, d = _read_display_matrix(frame)
+    return abs(b) + abs(c) > abs(a) + abs(d)
+
+
+def _shrink(container: InputContainer, frame: VideoFrame, side_pixels: int) -> Image.Image:
+    """Draw a frame as a player shows it: with square pixels, turned by quarters and mirrored."""
     # Pillow comes with the layer that only StoreFunction has.
     from PIL import Image
 
-    ratio = min(1.0, side_pixels / max(frame.width, frame.height))
-    width, height = max(1, round(frame.width * ratio)), max(1, round(frame.height * ratio))
+    square_width, square_height = _read_square_size(container, frame)
+    ratio = min(1.0, side_pixels / max(square_width, square_height))
+    width, height = max(1, round(square_width * ratio)), max(1, round(square_height * ratio))
     plane = frame.reformat(width=width, height=height, format="rgb24").planes[0]
     image = Image.frombytes("RGB", (width, height), bytes(plane), "raw", "RGB", plane.line_size)
-    return image.rotate(frame.rotation, expand=True) if frame.rotation else image
+    a, b, c, d = _read_display_matrix(frame)
+    x_scale, y_scale = a, d
+    if _is_turned(frame):
+        image = image.transpose(Image.Transpose.TRANSPOSE)
+        x_scale, y_scale = c, b
+    if x_scale < 0:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if y_scale < 0:
+        image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    return image
