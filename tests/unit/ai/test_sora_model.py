@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from mediaposter.ai.catalog import ImageRole
-from mediaposter.ai.provider_reply import MAX_SENTENCE_LENGTH
 from mediaposter.ai.reference_image import MAX_IMAGE_BYTES
 from mediaposter.ai.sora_model import SoraVideoModel
 from mediaposter.ai.video_model_interface import Capabilities, VideoGenerationJob, VideoGenerationRequest, VideoStatus
@@ -31,6 +30,7 @@ from mediaposter.errors import (
     VideoModelError,
     WebhookRejected,
 )
+from mediaposter.http_reply import MAX_SENTENCE_LENGTH
 from tests.fakes.provider import Answer, Body, Host, Internet, read_reply, row
 
 BASE_URL = "https://videos.example/v1"
