@@ -46,7 +46,7 @@ from mediaposter.publishing.publisher_interface import Account, Board, ListedPos
 from mediaposter.publishing.targets import AnyTarget, PublishTarget
 
 BASE_URL = "https://backend.blotato.com/v2"
-_CALL_SECONDS = 30.0
+CALL_SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
 # A list has many pages; TrackFunction, which reads two of them, may run a minute.
 _LIST_SECONDS = 25.0
@@ -117,7 +117,7 @@ class BlotatoClient:
             raise ConfigurationError("Blotato needs BLOTATO_API_KEY in the environment (or api_key as an argument).")
         self._key = key
         self._base_url = (base_url or os.environ.get("BLOTATO_BASE_URL") or BASE_URL).rstrip("/")
-        self._call_seconds = _CALL_SECONDS if timeout_seconds is None else timeout_seconds
+        self._call_seconds = CALL_SECONDS if timeout_seconds is None else timeout_seconds
         # Each call has a connection of its own: one that died while a Lambda was frozen would make the next post look
         # sent and lost.
         self._transport = BoundedTransport() if transport is None else transport
