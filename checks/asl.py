@@ -43,7 +43,7 @@ from mediaposter.pipeline.finalize import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECON
 from mediaposter.pipeline.generate import POLLS_MAX
 from mediaposter.pipeline.steps import PostReference, StepResult
 from mediaposter.pipeline.track import CHECKS_MAX
-from mediaposter.publishing.blotato_client import _CALL_TIMEOUT as BLOTATO_TIMEOUT
+from mediaposter.publishing.blotato_client import CALL_SECONDS as BLOTATO_CALL_SECONDS
 from mediaposter.publishing.targets import TARGETS_MAX
 
 HISTORY_EVENTS_MAX = 20_000
@@ -306,9 +306,11 @@ def _check_times(template: Template) -> Iterator[str]:
     start_seconds = template.function_timeout_seconds("StartFunction")
     if lease_seconds <= start_seconds:
         yield f"CallLeaseSeconds, {lease_seconds}, must be more than the Timeout of StartFunction, {start_seconds}"
-    call_seconds = sum(math.inf if seconds is None else seconds for seconds in BLOTATO_TIMEOUT.as_dict().values())
-    if lease_seconds <= call_seconds:
-        yield f"CallLeaseSeconds, {lease_seconds}, must be more than a call to Blotato may take, {call_seconds:.0f}"
+    if lease_seconds <= BLOTATO_CALL_SECONDS:
+        yield (
+            f"CallLeaseSeconds, {lease_seconds}, must be more than a call to Blotato may take, "
+            f"{BLOTATO_CALL_SECONDS:.0f}"
+        )
     store_seconds = template.function_timeout_seconds("StoreFunction")
     take_seconds = template.function_timeout_seconds("TakePartFunction")
     if TAKING_ENDS_AFTER.total_seconds() <= take_seconds:

@@ -21,7 +21,10 @@ EXPORTS = {
     "layers/mediaposter/requirements.txt": ("--no-dev", "--extra", "lambda"),
     "layers/media/requirements.txt": ("--only-group", "media"),
     # What the package itself needs is in the layer that every function has.
-    "layers/webhooks/requirements.txt": ("--no-dev", "--extra", "webhooks", "--prune", "httpx", "--prune", "pydantic"),
+    "layers/webhooks/requirements.txt": (
+        *("--no-dev", "--extra", "webhooks"),
+        *("--prune", "httpcore", "--prune", "httpx", "--prune", "pydantic"),
+    ),
     "tools/uv.txt": ("--only-group", "installer"),
 }
 TOOLS = ("lambda", "litellm", "ministack", "sam")

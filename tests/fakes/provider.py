@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -49,13 +50,13 @@ class Host:
     """Answers in turn, repeats its last answer, and keeps what it was asked."""
 
     def __init__(self, *answers: Answer) -> None:
-        self._answers = list(answers)
+        self.answers = list(answers)
         self.requests: list[httpx.Request] = []
 
     def take(self, request: httpx.Request) -> httpx.Response:
         request.read()
         self.requests.append(request)
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -90,12 +91,14 @@ class Host:
 
 
 class Internet(Host):
-    """Every other host: one public address, and a clock that stands still."""
+    """Every other host: one public address, a clock that stands still, and all the time there is."""
 
     def __init__(self, *answers: Answer) -> None:
         super().__init__(*(answers or [httpx.Response(200, content=b"movie")]))
         self.addresses = ["93.184.215.14"]
         self.now = 0.0
+        self.patience_seconds = math.inf
+        self.own_origins: frozenset[str] = frozenset()
 
     @property
     def way(self) -> PublicInternet:
@@ -103,6 +106,8 @@ class Internet(Host):
             resolve=lambda _host, _port: self.addresses,
             transport=httpx.MockTransport(self.take),
             clock=lambda: self.now,
+            measure_patience=lambda: self.patience_seconds,
+            own_origins=self.own_origins,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import boto3
@@ -11,8 +11,11 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from mediaposter.bootstrap import stack, storage
+from mediaposter.ai.sora_model import SoraVideoModel
+from mediaposter.bootstrap import stack, storage, vendors
 from mediaposter.errors import ConfigurationError
+from mediaposter.safe_http import PublicInternet
+from tests.builders import a_video
 
 PATH = "/mediaposter/a-stack"
 
@@ -102,3 +105,51 @@ def test_a_local_cloud_is_reached_where_it_is(monkeypatch: pytest.MonkeyPatch, v
     for url in presign(monkeypatch, **{variable: address}):
         assert f"{url.scheme}://{url.netloc}" == address
         assert url.path.startswith("/a-bucket/")
+
+
+@pytest.fixture
+def addresses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    monkeypatch.setenv("VIDEO_BUCKET", "a-bucket")
+    put_secret("providers/sora-api-key", "key")
+
+    def tell(provider_base_urls: str) -> None:
+        monkeypatch.setenv("PROVIDER_BASE_URLS", provider_base_urls)
+        stack.settings.cache_clear()
+
+    yield tell
+    vendors._read_catalog.cache_clear()
+
+
+def find_way(**arguments: float) -> PublicInternet:
+    model = vendors.model_for(a_video(provider="sora", resolved_model="sora-2"), **arguments)
+    assert isinstance(model, SoraVideoModel)
+    return model._server.internet
+
+
+def test_a_store_of_the_operators_own_is_named_beside_the_address_of_its_provider(
+    addresses: Callable[[str], None],
+) -> None:
+    addresses("sora=http://10.0.0.5:30000/v1, sora-files=http://10.0.0.7:9000 http://minio")
+
+    assert find_way().own_origins == {"http://10.0.0.7:9000", "http://minio"}
+
+
+def test_without_such_a_name_nothing_is_the_operators_own(addresses: Callable[[str], None]) -> None:
+    addresses("sora=http://10.0.0.5:30000/v1,fal-files=http://10.0.0.7:9000")
+
+    assert find_way().own_origins == frozenset()
+
+
+def test_a_store_whose_address_is_none_is_told(addresses: Callable[[str], None]) -> None:
+    addresses("sora=http://10.0.0.5:30000/v1,sora-files=10.0.0.7:9000")
+
+    with pytest.raises(ConfigurationError, match=r"10\.0\.0\.7:9000"):
+        find_way()
+
+
+def test_the_calls_of_a_model_have_the_time_of_the_step_that_makes_them(addresses: Callable[[str], None]) -> None:
+    addresses("sora=http://10.0.0.5:30000/v1")
+
+    assert 830 < find_way(seconds=840.0).measure_patience() <= 840
+    # StartFunction and PollFunction may run a minute.
+    assert 40 < find_way().measure_patience() <= 50

@@ -1,23 +1,31 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import httpx
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from mediaposter.errors import ErrorCode, VideoModelError
+from mediaposter.errors import ConfigurationError, ErrorCode, VideoModelError
+from mediaposter.http_reply import parse_retry_after
 from mediaposter.safe_http import (
     CHUNK_BYTES,
     MAX_REDIRECTS,
+    AddressRefused,
     PublicInternet,
     fetch_bytes,
     open_url,
-    parse_retry_after,
+    parse_origin,
     post_json,
 )
+from tests.fakes.raw_server import Play, drip, serve_raw
 
 PUBLIC_V4 = "93.184.215.14"
 OTHER_PUBLIC_V4 = "93.184.215.99"
@@ -51,11 +59,17 @@ class World:
         self.resolved: list[tuple[str, int]] = []
         self.requests: list[httpx.Request] = []
         self.now = 0.0
+        self.own_origins: frozenset[str] = frozenset()
         self._answer = answer or (lambda _: httpx.Response(200, content=b"movie"))
 
     @property
     def internet(self) -> PublicInternet:
-        return PublicInternet(resolve=self._resolve, transport=httpx.MockTransport(self._take), clock=lambda: self.now)
+        return PublicInternet(
+            resolve=self._resolve,
+            transport=httpx.MockTransport(self._take),
+            clock=lambda: self.now,
+            own_origins=self.own_origins,
+        )
 
     def fetch(self, url: str = URL, *, max_bytes: int = 1000) -> bytes:
         return fetch_bytes(url, max_bytes=max_bytes, timeout_seconds=60, internet=self.internet)
@@ -275,6 +289,83 @@ def test_a_redirect_to_plain_http_is_refused() -> None:
     world = World(redirect_to("http://cdn.example/b"))
     refusal_of(world)
     assert len(world.requests) == 1
+
+
+LOCATIONS = st.text() | st.lists(
+    st.sampled_from(
+        [
+            *(
+                "https://",
+                "http://",
+                "ftp:",
+                "data:",
+                "//",
+                "/",
+                "..",
+                ".",
+                "?",
+                "#",
+                ":",
+                "443",
+                "0",
+                "@",
+                "[",
+                "]",
+                "%",
+            ),
+            *("cdn.example", "99999", "-1", "::1", "xn--", "xn--a", "x" * 64, "\\", "é", "\u2100", " ", "\n", "a"),
+        ]
+    )
+).map("".join)
+
+
+@given(location=LOCATIONS)
+@example(location="//xn--")
+@example(location="//[")
+@example(location="https://cdn.example:99999/")
+@example(location="https://cdn.example:0/")
+@example(location="https://cdn..example/")
+@example(location="https://user@cdn.example/")
+def test_whatever_a_redirect_says_a_file_is_fetched_or_its_address_refused(location: str) -> None:
+    left = [[(b"location", location.encode())]]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(302, headers=left.pop()) if left else httpx.Response(200, content=b"movie")
+
+    world = World(answer)
+    try:
+        assert world.read() == b"movie"
+    except VideoModelError as error:
+        # Another name than cdn.example does not resolve.
+        assert isinstance(error, AddressRefused) or error.transient  # noqa: PT017 (both outcomes are right)
+    assert all(request.url.host == PUBLIC_V4 for request in world.requests)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://xn--/a",
+        "https://[::1/a",
+        "https://cdn.example:0/a",
+        "https://cdn.example:99999/a",
+        "https://cdn.example:-1/a",
+        "https://cdn..example/a",
+        "https://.cdn.example/a",
+        f"https://{'x' * 64}.example/a",
+        "https://cdn.example/\ud83d",
+        "https://cdn.example/" + "x" * 70_000,
+    ],
+)
+def test_a_url_that_is_none_is_refused_for_good_by_every_call(url: str) -> None:
+    world = World()
+    assert not refusal_of(world, url).transient
+    with pytest.raises(AddressRefused):
+        world.post(url)
+    with pytest.raises(VideoModelError) as raised:
+        world.fetch(url)
+    assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
+    assert len(str(raised.value)) < 500
+    assert (world.resolved, world.requests) == ([], [])
 
 
 def test_redirects_end_after_three() -> None:
@@ -525,6 +616,99 @@ def test_retry_after_is_read_as_seconds_from_now(value: str | None, seconds: flo
     assert parse_retry_after(value, now=NOW) == seconds
 
 
+# Servers of the operator's own
+
+STORE = "http://store.internal:9000"
+
+
+def own_world(answer: Callable[[httpx.Request], httpx.Response] | None = None) -> World:
+    world = World(answer)
+    world.own_origins = frozenset({STORE})
+    world.addresses["store.internal"] = ["10.0.0.7"]
+    return world
+
+
+def test_a_server_of_the_operators_own_is_read_over_plain_http_at_the_address_that_was_looked_up() -> None:
+    world = own_world()
+    assert world.read(f"{STORE}/a.mp4") == b"movie"
+    (request,) = world.requests
+    assert (str(request.url), request.headers["host"]) == ("http://10.0.0.7:9000/a.mp4", "store.internal:9000")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://store.internal/a", "https://store.internal:9000/a", "http://cdn.example:9000/a"]
+)
+def test_what_is_not_that_very_origin_stays_a_strangers(url: str) -> None:
+    world = own_world()
+    refusal_of(world, url)
+    assert world.requests == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "169.254.170.2", "fe80::1%eth0", "fd00:ec2::254", "::ffff:169.254.169.254", "ff02::1"],
+)
+def test_where_a_machines_keys_are_nothing_is_the_operators_own(address: str) -> None:
+    world = own_world()
+    world.addresses["store.internal"] = ["10.0.0.7", address]
+    refusal_of(world, f"{STORE}/a.mp4")
+    world.addresses["cdn.example"] = [address]
+    with pytest.raises(AddressRefused):
+        world.post("http://cdn.example/hooks", is_anywhere_allowed=True)
+    assert world.requests == []
+
+
+def test_a_redirect_from_there_is_checked_like_any_other() -> None:
+    world = own_world(redirect_to("http://10.0.0.8/latest"))
+    world.addresses["10.0.0.8"] = ["10.0.0.8"]
+    refusal_of(world, f"{STORE}/a.mp4")
+    assert len(world.requests) == 1
+
+
+def test_what_a_callers_request_names_is_never_the_operators_own() -> None:
+    world = own_world()
+    with pytest.raises(VideoModelError) as raised:
+        world.fetch(f"{STORE}/a.png")
+    assert (raised.value.code, world.requests) == (ErrorCode.INVALID_REQUEST, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        (STORE, STORE),
+        (f"{STORE}/", STORE),
+        ("HTTP://Store.internal:80", "http://store.internal"),
+        ("https://[fd00::7]:443", "https://[fd00::7]"),
+    ],
+)
+def test_an_origin_is_read(text: str, origin: str) -> None:
+    assert parse_origin(text) == origin
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "store",
+        "//store",
+        "http://",
+        "ftp://store",
+        "http://store/videos",
+        "http://store?",
+        "http://store#a",
+        "http://u:p@store",
+        "http://store:0",
+        "http://xn--",
+    ],
+)
+def test_what_is_no_origin_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        parse_origin(text)
+
+
+# A receiver of webhooks
+
+
 def test_a_document_is_posted_as_it_is() -> None:
     world = World()
 
@@ -604,3 +788,86 @@ def test_a_query_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     World().fetch()
 
     assert caplog.text == ""
+
+
+# At real sockets
+
+ON_LOOPBACK = pytest.mark.enable_socket(reason="how long a read takes shows only at a real socket, here on loopback")
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@ON_LOOPBACK
+@pytest.mark.parametrize(
+    "play",
+    [
+        drip(b"HTTP/1.1 200 OK\r\nX-Name: ", b"x"),
+        drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        drip(CHUNKED + b"5;name=", b"x"),
+        drip(CHUNKED, b"1\r\nx\r\n"),
+    ],
+    ids=["header", "1xx", "extension", "chunks"],
+)
+def test_a_download_ends_whatever_its_server_drips(play: Play) -> None:
+    with serve_raw(play) as server:
+        began = time.monotonic()
+        with (
+            pytest.raises(VideoModelError) as raised,
+            open_url(
+                f"{server.origin}/a.mp4",
+                max_bytes=1000,
+                timeout_seconds=0.15,
+                internet=PublicInternet(own_origins=frozenset({server.origin})),
+            ) as stream,
+        ):
+            list(stream.chunks)
+        assert (raised.value.code, raised.value.transient) == (ErrorCode.TIMEOUT, True)
+        assert time.monotonic() - began < 5.0
+
+
+@ON_LOOPBACK
+def test_redirects_that_drip_have_one_deadline_together() -> None:
+    def play(connected: socket.socket) -> None:
+        time.sleep(0.1)
+        connected.sendall(b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n")
+
+    with serve_raw(play) as server:
+        with (
+            pytest.raises(VideoModelError) as raised,
+            open_url(
+                server.origin,
+                max_bytes=1000,
+                timeout_seconds=0.25,
+                internet=PublicInternet(own_origins=frozenset({server.origin})),
+            ),
+        ):
+            pass
+        assert raised.value.code is ErrorCode.TIMEOUT
+        assert server.connections <= 3
+
+
+@ON_LOOPBACK
+@pytest.mark.parametrize(
+    "play", [drip(b"HTTP/1.1 200 OK\r\nX-Name: ", b"x"), drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n")]
+)
+def test_a_receiver_that_drips_gave_no_answer_in_time(play: Play) -> None:
+    with serve_raw(play) as server:
+        began = time.monotonic()
+        with pytest.raises(VideoModelError, match="took too long"):
+            post_json(server.origin, b"{}", headers={}, timeout_seconds=0.15, is_anywhere_allowed=True)
+        assert time.monotonic() - began < 5.0
+
+
+def test_a_name_whose_look_up_hangs_takes_no_longer_than_the_deadline() -> None:
+    is_over = threading.Event()
+
+    def hang(_host: str, _port: int) -> list[str]:
+        is_over.wait(30)
+        return [PUBLIC_V4]
+
+    try:
+        with pytest.raises(VideoModelError) as raised:
+            fetch_bytes(URL, max_bytes=10, timeout_seconds=0.1, internet=PublicInternet(resolve=hang))
+    finally:
+        is_over.set()
+    assert raised.value.transient
+    assert "took too long" in raised.value.message

@@ -102,6 +102,8 @@ Who makes the videos and who posts them:
     ai.reference_image              the image that a request refers to, for any model
     ai.webhook_signature            tells a vendor's webhook from a forgery or a replay
     safe_http                       reaches a URL that somebody else chose
+    bounded_http                    carries requests that end by the clock, whatever a server drips
+    http_reply                      reads what a server answers as data: bounded, decoded, parsed
     publishing.publisher_interface  what the pipeline needs of whoever posts
     publishing.targets              one closed model for each social network
     publishing.blotato_client       Blotato's REST API

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from mediaposter.ai.catalog import ImageRole
-from mediaposter.ai.provider_reply import MAX_SENTENCE_LENGTH
 from mediaposter.ai.reference_image import MAX_IMAGE_BYTES
 from mediaposter.ai.sora_model import SoraVideoModel
 from mediaposter.ai.video_model_interface import Capabilities, VideoGenerationJob, VideoGenerationRequest, VideoStatus
@@ -31,6 +30,7 @@ from mediaposter.errors import (
     VideoModelError,
     WebhookRejected,
 )
+from mediaposter.http_reply import MAX_SENTENCE_LENGTH
 from tests.fakes.provider import Answer, Body, Host, Internet, read_reply, row
 
 BASE_URL = "https://videos.example/v1"
@@ -950,6 +950,87 @@ def test_an_answer_that_is_no_video_is_an_error(content: httpx.Response, code: E
 def test_the_sentence_of_a_refused_download_is_kept() -> None:
     content = httpx.Response(404, json={"detail": "Generated video file not found on disk"})
     assert "Generated video file not found on disk" in download_error(build(finished(content))).message
+
+
+# A server of the operator's own
+
+CONTENT_ROUTE = httpx.Response(200, content=b"from its route")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        # Behind a proxy for TLS, by its address in the cluster, by its own idea of its name, and a store beside it.
+        "http://videos.example/v1/videos/video_1/content",
+        "http://10.0.0.5:30000/v1/videos/video_1/content",
+        "http://localhost:8000/v1/videos/video_1/content",
+        "http://minio:9000/videos/video_1.mp4",
+        "http://169.254.169.254/latest/meta-data",
+        "https://xn--/a.mp4",
+        "file:///outputs/video_1.mp4",
+    ],
+)
+def test_where_no_call_may_go_to_the_videos_address_the_servers_own_route_is_tried(url: str) -> None:
+    server = Host(job_reply(status="completed", url=url), CONTENT_ROUTE)
+    internet = Internet()
+    internet.addresses = ["10.0.0.7"]
+    assert download(build(server, internet=internet)) == b"from its route"
+    assert (server.paths[1:], internet.requests) == (["/v1/videos/video_1/content"], [])
+
+
+def test_where_that_route_is_closed_the_address_is_what_is_told() -> None:
+    # As SGLang answers that has uploaded a video to a store of its own.
+    closed = httpx.Response(400, json={"detail": "Video has been uploaded to cloud storage."})
+    server = Host(job_reply(status="completed", url="http://minio:9000/videos/video_1.mp4"), closed)
+    error = download_error(build(server))
+    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, False)
+    assert "name it in ProviderBaseUrls: <provider>-files=http://minio:9000." in error.message
+
+
+def test_a_route_that_fails_for_now_is_tried_again() -> None:
+    server = Host(job_reply(status="completed", url="http://minio:9000/videos/video_1.mp4"), httpx.Response(503))
+    assert download_error(build(server)).transient
+
+
+def test_a_video_comes_from_the_operators_own_store_without_the_key() -> None:
+    server = Host(job_reply(status="completed", url="http://minio:9000/videos/video_1.mp4?sig=1"))
+    internet = Internet()
+    internet.addresses = ["10.0.0.7"]
+    internet.own_origins = frozenset({"http://minio:9000"})
+    assert download(build(server, internet=internet)) == b"movie"
+    assert internet.calls == ["GET /videos/video_1.mp4?sig=1"]
+    assert not internet.saw(KEY)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("http://10.0.0.5:30000/files/a.mp4", "/files/a.mp4"),
+        ("/files/a.mp4", "/files/a.mp4"),
+        ("videos/video_1/content", "/v1/videos/video_1/content"),
+    ],
+)
+def test_a_private_server_over_plain_http_is_its_own_origin(url: str, path: str) -> None:
+    server = Host(job_reply(status="completed", url=url), httpx.Response(200, content=b"movie"))
+    assert download(build(server, base_url="http://10.0.0.5:30000/v1")) == b"movie"
+    assert server.paths[1] == path
+    assert server.requests[1].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_job_whose_prompt_was_cut_in_the_middle_of_an_emoji_is_not_lost() -> None:
+    content = b'{"id": "video_1", "status": "queued", "prompt": "A lake \\ud83d"}'
+    assert create(httpx.Response(200, content=content)).job_id == "video_1"
+
+
+def test_an_id_that_no_key_of_ours_could_hold_is_none() -> None:
+    assert isinstance(creation_error(job_reply(id="x" * 3000)), SubmissionUnknown)
+
+
+@pytest.mark.parametrize("value", ["1e308", "9" * 300, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_no_vendor_puts_a_question_off_by_more_than_a_day(value: str) -> None:
+    headers = {"retry-after": value}
+    assert creation_error(httpx.Response(429, headers=headers)).retry_after_seconds == 86_400.0
+    assert status_error(httpx.Response(503, headers=headers)).retry_after_seconds == 86_400.0
 
 
 def test_a_break_while_the_video_comes_is_transient() -> None:

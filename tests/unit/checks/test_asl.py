@@ -496,8 +496,8 @@ def test_what_starts_a_machine_is_what_the_check_takes_it_for() -> None:
         ),
         (
             "    Default: 120\n",
-            "    Default: 100\n",
-            "CallLeaseSeconds, 100, must be more than a call to Blotato may take, 100",
+            "    Default: 30\n",
+            "CallLeaseSeconds, 30, must be more than a call to Blotato may take, 30",
         ),
         (
             "      Handler: take.handler\n      Timeout: 300\n",

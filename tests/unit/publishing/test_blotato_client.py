@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import socket
+import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -13,14 +17,18 @@ import pytest
 from pydantic import ValidationError
 
 from mediaposter.errors import ConfigurationError, ErrorCode, PostUnknown, PublisherError
+from mediaposter.http_reply import MAX_SENTENCE_LENGTH
 from mediaposter.publishing.blotato_client import BlotatoClient
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
 from tests.builders import NOW, a_target
+from tests.fakes.provider import Body
+from tests.fakes.raw_server import Play, answer, drip, send, serve_raw
 from tests.unit.publishing.blotato_replies import KEY, Blotato, Reply, connect
 
 PRESIGNED_URL = "https://storage.example/put/clip.mp4?X-Amz-Signature=5ec7e7"
 PUBLIC_URL = "https://database.blotato.io/1/clip.mp4"
 MEDIA_URL = "https://media.example/clip.mp4"
+GZIP = {"content-encoding": "gzip"}
 MP4 = b"\x00\x00\x00\x18ftypisom" * 40_000
 
 UPLOAD = httpx.Response(201, json={"presignedUrl": PRESIGNED_URL, "publicUrl": PUBLIC_URL})
@@ -334,6 +342,9 @@ def test_a_refusal_without_words_tells_its_number(content: bytes) -> None:
         ("Too many requests.", {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 60),
         ("Too many requests.", {"Retry-After": "²"}, 60),
         ("Limit 30 requests", {}, 60),
+        ("Wait 999999999 minutes", {}, 86_400),
+        ("Wait 1000000000000 seconds", {}, 60),
+        ("Too many requests.", {"Retry-After": "9" * 400}, 86_400),
     ],
 )
 def test_a_limit_says_how_long_to_wait(message: str, headers: dict[str, str], wait_seconds: float) -> None:
@@ -523,3 +534,163 @@ def test_the_client_does_not_show_its_key() -> None:
     _, client = connect()
 
     assert KEY not in repr(client)
+
+
+# How much, and how long
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["1" * 250_000, "1." * 125_000, "1 " * 125_000, "1" + " " * 250_000, "1m" * 125_000, "https://a?" * 25_000],
+)
+def test_a_refusal_of_any_length_is_read_at_once_and_kept_short(message: str) -> None:
+    began = time.process_time()
+
+    refusal = refusal_of(publish, httpx.Response(429, json={"message": message}))
+
+    assert time.process_time() - began < 2.0
+    assert len(refusal.message) <= MAX_SENTENCE_LENGTH
+
+
+def test_a_refusal_is_kept_without_the_key_and_without_signatures() -> None:
+    reply = httpx.Response(400, json={"message": f"{KEY} may not read {PRESIGNED_URL}"})
+
+    assert refusal_of(publish, reply).message == "[key] may not read https://storage.example/put/clip.mp4"
+
+
+@pytest.mark.parametrize("status_code", [200, 400, 503])
+@pytest.mark.parametrize("call", [check, publish], ids=["check", "publish"])
+def test_an_answer_that_unfolds_is_read_to_a_length(call: Callable[[BlotatoClient], object], status_code: int) -> None:
+    bomb = gzip.compress(b" " * 16 * 1024**2)
+    tracemalloc.start()
+    try:
+        error_of(call, httpx.Response(status_code, headers=GZIP, stream=Body([bomb])))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < 8 * 1024**2
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "gzip"])
+def test_a_yes_that_cannot_be_decoded_may_be_public(encoding: str) -> None:
+    reply = httpx.Response(201, headers={"content-encoding": encoding}, stream=Body([b"no such thing"]))
+
+    assert isinstance(error_of(publish, reply), PostUnknown)
+
+
+@pytest.mark.parametrize("call", [check, upload], ids=["check", "upload"])
+def test_a_refusal_that_cannot_be_decoded_tells_its_number(call: Callable[[BlotatoClient], object]) -> None:
+    reply = httpx.Response(401, headers=GZIP, stream=Body([b"no such thing"]))
+
+    assert refusal_of(call, reply).message == "Blotato answered 401."
+
+
+def test_an_answer_that_was_compressed_all_the_same_is_read() -> None:
+    content = gzip.compress(b'{"postSubmissionId": "submission-1"}')
+    blotato, client = connect(httpx.Response(201, headers=GZIP, stream=Body([content])))
+
+    assert publish(client).submission_id == "submission-1"
+    assert blotato.requests[0].headers["accept-encoding"] == "identity"
+
+
+def test_half_an_emoji_in_an_answer_does_not_cost_what_stands_beside_it() -> None:
+    content = b'{"status": "failed", "errorMessage": "cut \\ud83d"}'
+    _, client = connect(httpx.Response(200, content=content))
+
+    assert check(client).error_message == "cut \ufffd"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[]", b"null", b"NaN", b'"published"', b'{"status": NaN}', b"[" * 100_000, b"1" * 100_000, b"\xff\xfe{\0"],
+)
+def test_an_answer_that_is_no_object_is_a_passing_fault(content: bytes) -> None:
+    assert refusal_of(check, httpx.Response(200, content=content)).transient is True
+
+
+def test_what_is_kept_of_an_answer_has_a_length() -> None:
+    _, client = connect(status("failed", errorMessage="x" * 100_000, publicUrl="https://x.com/" + "x" * 100_000))
+
+    assert check(client) == PostReport(
+        submission_id="submission-1", status=PostStatus.FAILED, error_message="x" * MAX_SENTENCE_LENGTH
+    )
+
+
+def test_an_id_longer_than_any_is_none() -> None:
+    assert isinstance(error_of(publish, httpx.Response(201, json={"postSubmissionId": "x" * 1_000})), PostUnknown)
+
+
+@pytest.mark.parametrize(
+    "presigned_url",
+    ["", "clip.mp4", "http://storage.example/put", "ftp://storage.example/put", "https://xn--/put", "https://[::1/put"],
+)
+def test_a_video_is_sent_by_https_or_not_at_all(presigned_url: str) -> None:
+    refusal = refusal_of(upload, httpx.Response(201, json={"presignedUrl": presigned_url, "publicUrl": PUBLIC_URL}))
+
+    assert (refusal.code, refusal.transient) == (ErrorCode.PROVIDER_ERROR, True)
+
+
+def test_a_text_that_cannot_be_written_is_never_sent() -> None:
+    blotato, client = connect()
+
+    with pytest.raises(PublisherError, match="nothing was sent") as raised:
+        client.publish(a_target(), text="half an emoji \ud83d", media_url=MEDIA_URL)
+
+    assert not isinstance(raised.value, PostUnknown)
+    assert blotato.requests == []
+
+
+# At real sockets
+
+ON_LOOPBACK = pytest.mark.enable_socket(reason="how long a read takes shows only at a real socket, here on loopback")
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@ON_LOOPBACK
+@pytest.mark.parametrize(
+    "play",
+    [
+        drip(b"HTTP/1.1 200 OK\r\nX-Name: ", b"x"),
+        drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        drip(CHUNKED + b"5;name=", b"x"),
+        drip(CHUNKED, b"1\r\nx\r\n"),
+    ],
+    ids=["header", "1xx", "extension", "chunks"],
+)
+def test_a_question_ends_whatever_blotato_drips(play: Play) -> None:
+    with serve_raw(play) as server:
+        client = BlotatoClient(KEY, base_url=server.origin, timeout_seconds=0.15)
+        began = time.monotonic()
+        with pytest.raises(PublisherError, match="could not be reached: ReadTimeout") as raised:
+            check(client)
+        assert raised.value.transient
+        with pytest.raises(PostUnknown):
+            publish(client)
+        assert time.monotonic() - began < 5.0
+        assert server.connections == 2
+
+
+@ON_LOOPBACK
+def test_a_list_ends_with_all_its_pages() -> None:
+    def play(connected: socket.socket) -> None:
+        time.sleep(0.1)
+        connected.sendall(answer(b'{"items": [], "cursor": "more"}'))
+
+    with serve_raw(play) as server:
+        client = BlotatoClient(KEY, base_url=server.origin, timeout_seconds=0.35)
+        began = time.monotonic()
+        with pytest.raises(PublisherError) as raised:
+            client.list_schedules()
+        assert raised.value.transient
+        assert time.monotonic() - began < 3.0
+
+
+@ON_LOOPBACK
+def test_an_upload_is_over_when_storage_has_answered_and_not_when_it_has_finished_talking() -> None:
+    with serve_raw(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x")) as storage:
+        place = json.dumps({"presignedUrl": storage.origin, "publicUrl": PUBLIC_URL}).encode()
+        with serve_raw(send(answer(place))) as server:
+            began = time.monotonic()
+            assert upload(BlotatoClient(KEY, base_url=server.origin)) == PUBLIC_URL
+            assert time.monotonic() - began < 5.0

@@ -273,6 +273,15 @@ class TestSchedules:
 
         assert move(client) is False
 
+    def test_a_draft_that_cannot_be_sent_back_as_it_came_is_not_changed(self) -> None:
+        content = b'{"schedule": {"draft": {"content": {"text": "half an emoji \\ud83d"}}}}'
+        blotato, client = connect(httpx.Response(200, content=content))
+
+        with pytest.raises(PublisherError):
+            move(client)
+
+        assert [request.method for request in blotato.requests] == ["GET"]
+
     @pytest.mark.parametrize("schedule", [{}, {"draft": None}, {"draft": {}}, {"draft": "x"}])
     def test_a_schedule_without_its_draft_is_not_emptied(self, schedule: dict[str, Any]) -> None:
         assert refusal_of(move, httpx.Response(200, json={"schedule": schedule})).code is ErrorCode.PROVIDER_ERROR

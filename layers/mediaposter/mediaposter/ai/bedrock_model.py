@@ -177,7 +177,7 @@ class BedrockVideoModel(VideoModelInterface):
             wanted["Range"] = f"bytes={start_byte}-"
             if validator is not None:
                 wanted["IfMatch"] = validator
-        deadline = self._internet.clock() + MAX_DOWNLOAD_SECONDS
+        deadline = self._internet.start_deadline(MAX_DOWNLOAD_SECONDS)
         s3 = self._s3
         response = _ask(
             lambda: s3.get_object(**wanted),
@@ -192,8 +192,8 @@ class BedrockVideoModel(VideoModelInterface):
                 self._read_pieces(body),
                 source="Amazon S3",
                 max_bytes=MAX_VIDEO_BYTES,
-                deadline=deadline,
-                clock=self._internet.clock,
+                deadline=deadline.at,
+                clock=deadline.clock,
             )
 
     def _describe(self, request: VideoGenerationRequest) -> Mapping[str, object]:

@@ -10,9 +10,10 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mediaposter.ai.provider_reply import MAX_SENTENCE_LENGTH, OptionalText, ProviderErrors, Reply, ReplyError
+from mediaposter.ai.provider_reply import OptionalText, ProviderErrors, Reply, ReplyError
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.errors import ErrorCode
+from mediaposter.http_reply import MAX_SENTENCE_LENGTH
 
 # Bedrock's words for where an invocation stands; one that is not here means that it still runs.
 _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
@@ -82,7 +83,7 @@ class S3Folder(NamedTuple):
         Raises:
             ValueError: it is none.
         """
-        if not re.fullmatch(r"s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?", uri) or len(uri) > 1024:
+        if len(uri) > 1024 or not re.fullmatch(r"s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?", uri):
             raise ValueError("is not an address in S3")
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         return cls(bucket, prefix.rstrip("/"))

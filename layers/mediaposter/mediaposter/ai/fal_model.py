@@ -15,6 +15,7 @@ from mediaposter.ai.fal_wire import (
     ALREADY_COMPLETED,
     CODES_BY_WORD,
     COMPLETED,
+    MAX_PATH_LENGTH,
     STATUSES,
     FalReply,
     FalRequest,
@@ -268,6 +269,8 @@ class FalVideoModel(VideoModelInterface):
             # No URL at all is as good as none.
             return None
         path = url.raw_path.decode("ascii")
+        if len(path) > MAX_PATH_LENGTH:
+            return None
         if self._fal.is_own(url):
             return f"/{path.removeprefix(self._own_path).lstrip('/')}"
         is_queue = url.scheme == "https" and not url.userinfo and url.netloc.decode("ascii") in _QUEUE_HOSTS

@@ -17,11 +17,11 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
-from pydantic_core import from_json
 
 from mediaposter.ai.provider_reply import OptionalText, ProviderErrors, Reply, ReplyError, take_text
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.errors import ErrorCode, VideoModelError
+from mediaposter.http_reply import parse_json
 
 _CONTENT_POLICY = "content_policy_violation"
 _LOCKED = "exhausted_balance"
@@ -107,10 +107,9 @@ class FalReply(Reply):
         A refusal repeats what it refuses, which may be a picture of many megabytes: it is read as far as it was taken.
         """
         try:
-            parsed: object = from_json(self.content, allow_partial=not self.is_success)
+            return parse_json(self.content, allow_partial=not self.is_success)
         except ValueError:
             return None
-        return parsed
 
     @property
     def error(self) -> ReplyError:
@@ -128,6 +127,8 @@ class FalReply(Reply):
 
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+# A job's id holds three paths, and is kept with its video.
+MAX_PATH_LENGTH = 1024
 _Path = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$")]
 # What the paths begin with, and how the status, the result and the cancel go on.
 _PATHS = TypeAdapter(tuple[str, str, str, str])

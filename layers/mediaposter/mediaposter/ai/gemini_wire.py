@@ -17,15 +17,25 @@ from typing import Annotated, BinaryIO, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mediaposter.ai.provider_reply import OptionalText, ProviderErrors, Reply, ReplyError, take_text
+from mediaposter.ai.provider_reply import (
+    MAX_JOB_ID_LENGTH,
+    OptionalText,
+    ProviderErrors,
+    Reply,
+    ReplyError,
+    take_text,
+)
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.errors import ErrorCode, VideoModelError
+from mediaposter.http_reply import MAX_RETRY_AFTER_SECONDS
 
 MAX_KEPT_BYTES = 4 * 1024**2
 # No sentence, id or address is longer; a clip of a second is.
 MAX_STRING_BYTES = 64 * 1024
 # A Lambda's /tmp holds 512 MiB; this is the base64 of a clip of 288 MiB.
 MAX_ASIDE_BYTES = 384 * 1024**2
+# Longer than any word or URI for an error: it is looked through for each meaning.
+_MAX_WORD_LENGTH = 500
 # Characters of base64 that are decoded at once: a multiple of four, since four make three bytes.
 _BLOCK_CHARACTERS = 128 * 1024
 
@@ -254,7 +264,7 @@ class _WireError(BaseModel):
     def retry_after_seconds(self) -> float | None:
         """Give the wait that google.rpc.RetryInfo asks for."""
         delays = [_RETRY_DELAY.fullmatch(detail.retry_delay or "") for detail in self.details]
-        return next((float(delay[1]) for delay in delays if delay), None)
+        return next((min(float(delay[1]), MAX_RETRY_AFTER_SECONDS) for delay in delays if delay), None)
 
 
 class GeminiReply(Reply):
@@ -301,7 +311,7 @@ class WireInteraction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1)
+    id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1, max_length=MAX_JOB_ID_LENGTH)
     # An id without a status is a job all the same: whoever drops it loses a paid render.
     status: Annotated[str, BeforeValidator(lambda value: (take_text(value) or "").lower())] = ""
     steps: Annotated[tuple[_WireStep, ...], BeforeValidator(_keep_objects)] = ()
@@ -418,7 +428,7 @@ def _read_error(body: object) -> _WireError | None:
 
 def _find_meaning(word: str | None) -> ErrorCode | None:
     # The code of an interaction's error may be a URI, which ends in the word.
-    last = re.split("[/#]", word or "")[-1]
+    last = re.split("[/#]", (word or "")[-_MAX_WORD_LENGTH:])[-1]
     found = next((code for pattern, code in _MEANINGS if pattern.search(last)), None)
     return found or _MEANINGS_BY_NUMBER.get(last)
 

@@ -5,10 +5,11 @@ No vendor's SDK stands between: each of them sends a paid POST again by itself a
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from typing import cast
 from urllib.parse import quote
 
 import httpx
@@ -16,10 +17,13 @@ import httpx
 from mediaposter.ai.provider_reply import ProviderErrors, Reply
 from mediaposter.ai.reference_image import ReferenceImage, read_reference_image
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus, VideoStream
+from mediaposter.bounded_http import DEADLINE, BoundedTransport, Deadline, keep_to
 from mediaposter.errors import ConfigurationError, ErrorCode, VideoModelError
+from mediaposter.http_reply import read_pieces
 from mediaposter.safe_http import (
     MAX_REDIRECTS,
     PUBLIC_INTERNET,
+    AddressRefused,
     PublicInternet,
     build_stream,
     download_headers,
@@ -31,6 +35,9 @@ MAX_VIDEO_BYTES = 4 * 1024**3
 MAX_DOWNLOAD_SECONDS = 900.0
 # No vendor's answer about a job is as long; one that is has been cut, and so is no JSON.
 MAX_REPLY_BYTES = 4 * 1024 * 1024
+# A call with a large body, a picture, gets more time: what goes out more slowly is given up.
+SLOWEST_BYTES_PER_SECOND = 256 * 1024
+_LEAST_SECONDS = 0.001
 
 # Raised before the first byte of a request is written. Everything else (a timeout while reading or writing, a reset,
 # a reply that is not HTTP) comes when the server may already have acted. Redirects are never followed with a POST,
@@ -68,8 +75,10 @@ class ProviderConnection:
             reply_class: reads the vendor's answers, where its errors have a form of their own.
             headers: what the vendor wants besides.
             http_client: carries the calls to `base_url`, for a proxy or private certificates.
-            timeout_seconds: for each wait for that server: to connect, to send, to receive.
-            internet: the way to URLs that callers and replies name.
+            timeout_seconds: for a whole call, from the look-up of the name to the last byte of the answer. A large body
+                and a video get more; no wait within a call gets more. A client that is given keeps to it between the
+                reads of its sockets alone.
+            internet: the way to URLs that callers and replies name; resolver and clock serve the calls too.
 
         Raises:
             ConfigurationError: `base_url` or `api_key` cannot be used.
@@ -79,9 +88,19 @@ class ProviderConnection:
         self.internet = internet
         self.errors = ProviderErrors(host=self.base_url.host, api_key=api_key, codes_by_word=codes_by_word)
         self._key_header = key_header(_check_api_key(api_key))
-        self._headers = {"Accept": "application/json", "User-Agent": "mediaposter", **(headers or {})}
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "mediaposter",
+            **(headers or {}),
+        }
         self._reply_class = reply_class
-        self._http = _build_http_client() if http_client is None else http_client
+        # Neither the key nor a paid POST goes to an address that a reply names: a 3xx comes back as an answer.
+        self._send: Callable[[httpx.Request], httpx.Response] = (
+            BoundedTransport(resolve=internet.resolve).handle_request
+            if http_client is None
+            else partial(http_client.send, stream=True, follow_redirects=False)
+        )
 
     def submit(
         self,
@@ -107,7 +126,7 @@ class ProviderConnection:
 
         Raises:
             SubmissionUnknown: the server may have accepted it.
-            VideoModelError: it cannot be reached, so it did not.
+            VideoModelError: it cannot be reached, or the request cannot be written, so it did not.
         """
         parts: list[tuple[str, tuple[str | None, str | bytes, str] | tuple[None, str]]] = [
             (name, (None, value)) for name, value in (form or {}).items()
@@ -115,19 +134,19 @@ class ProviderConnection:
         if file is not None:
             field, image = file
             parts.append((field, (image.filename, image.content, image.content_type)))
-        request = self._http.build_request(
-            "POST",
-            self._address(path),
-            json=json,
-            files=parts or None,
-            params=params,
-            headers={**self._headers, **self._key_header, **(headers or {})},
-            timeout=self.timeout_seconds,
-        )
+        with _writing():
+            request = httpx.Request(
+                "POST",
+                self._address(path),
+                json=json,
+                files=parts or None,
+                params=params,
+                headers={**self._headers, **self._key_header, **(headers or {})},
+            )
         return self._exchange(
             request,
             lambda error: self.errors.lose_submission(error, was_sent=not isinstance(error, _NOT_SENT)),
-            read or read_bounded,
+            read,
         )
 
     def ask(
@@ -149,14 +168,11 @@ class ProviderConnection:
         Raises:
             VideoModelError: no answer came.
         """
-        request = self._http.build_request(
-            method,
-            self._address(path),
-            params=params,
-            headers={**self._headers, **self._key_header},
-            timeout=self.timeout_seconds,
-        )
-        return self._exchange(request, self.errors.lose_question, read or read_bounded)
+        with _writing():
+            request = httpx.Request(
+                method, self._address(path), params=params, headers={**self._headers, **self._key_header}
+            )
+        return self._exchange(request, self.errors.lose_question, read)
 
     @contextmanager
     def open_video(
@@ -171,8 +187,9 @@ class ProviderConnection:
     ) -> Iterator[VideoStream]:
         """Open a video where a reply says that it is.
 
-        On the server's own origin it is asked for by the same client; any other address, also one that a redirect
-        names, is opened as a stranger's and never sees the key.
+        On the server's own origin it is asked for by the same client, be that origin private or plain http. Any other
+        address, also one that a redirect names, is opened as a stranger's and never sees the key; of those only
+        `own_origins` of `internet` may be private or plain http.
 
         Args:
             location: a URL, or a path on the server's origin.
@@ -183,23 +200,26 @@ class ProviderConnection:
             outlive: maps the sentence of an address elsewhere that is no longer valid.
 
         Raises:
+            AddressRefused: on opening: no call may go there.
             VideoModelError: on opening or while the chunks are read.
         """
-        deadline = self.internet.clock() + MAX_DOWNLOAD_SECONDS
+        deadline = self.internet.start_deadline(MAX_DOWNLOAD_SECONDS)
         headers = {**(self._key_header if send_key else {}), **download_headers(start_byte, validator)}
         with ExitStack() as stack:
-            answer = self._follow_own(self.join(location), headers, stack)
+            answer = self._follow_own(self.join(location), headers, deadline, stack)
             if isinstance(answer, httpx.URL):
                 foreign = open_url(
                     str(answer),
                     max_bytes=MAX_VIDEO_BYTES,
-                    timeout_seconds=deadline - self.internet.clock(),
+                    timeout_seconds=deadline.seconds_left,
                     start_byte=start_byte,
                     validator=validator,
                     internet=self.internet,
                 )
                 try:
                     stream = stack.enter_context(foreign)
+                except AddressRefused as error:
+                    raise _advise(error) from error
                 except VideoModelError as error:
                     if outlive is not None and error.code is ErrorCode.EXPIRED:
                         raise outlive(error.message) from error
@@ -208,26 +228,30 @@ class ProviderConnection:
                 stream = build_stream(
                     answer.status_code,
                     answer.headers,
-                    self._read_pieces(answer),
+                    # As it comes: what is compressed is refused.
+                    self._name_errors(cast(httpx.SyncByteStream, answer.stream)),
                     source=self.base_url.host,
                     max_bytes=MAX_VIDEO_BYTES,
-                    deadline=deadline,
-                    clock=self.internet.clock,
+                    deadline=deadline.at,
+                    clock=deadline.clock,
                 )
             else:
-                content = read_bounded(self._read_pieces(answer, deadline))
+                try:
+                    content = _read(answer, read_bounded, deadline.within(self.timeout_seconds))
+                except _BROKEN as error:
+                    raise self.errors.lose_question(error) from error
                 raise (refuse or self.errors.refuse_question)(
                     self._reply_class(answer.status_code, answer.headers, content)
                 )
             yield stream
 
     def join(self, location: str) -> httpx.URL:
-        """Read an address that a reply gave.
+        """Read an address that a reply gave: a URL, or a path, which without a slash is below `base_url`.
 
         Raises:
             VideoModelError: it is not a URL.
         """
-        return self._join(self.base_url, location)
+        return self._join(self._address("/"), location)
 
     def read_image(self, source: str) -> ReferenceImage:
         """Read a picture that a request names, before anything is submitted.
@@ -245,20 +269,24 @@ class ProviderConnection:
         self,
         request: httpx.Request,
         lose: Callable[[BaseException], VideoModelError],
-        read: Callable[[Iterable[bytes]], bytes],
+        read: Callable[[Iterable[bytes]], bytes] | None,
     ) -> Reply:
         """Send once, and take whatever answer comes; `lose` maps what came instead of one."""
-        deadline = self.internet.clock() + MAX_DOWNLOAD_SECONDS
+        sending_seconds = int(request.headers.get("content-length", "0")) / SLOWEST_BYTES_PER_SECOND
+        # An answer that may be long has a reader of its own.
+        deadline = self.internet.start_deadline(
+            self.timeout_seconds + sending_seconds if read is None else MAX_DOWNLOAD_SECONDS
+        )
         try:
-            # Neither the key nor a paid POST goes to an address that a reply names: a 3xx comes back as an answer.
-            response = self._http.send(request, stream=True, follow_redirects=False)
-            with closing(response):
-                content = read(_hurry(response.iter_bytes(), deadline, self.internet.clock))
+            with closing(self._send(self._bound(request, deadline))) as response:
+                content = _read(response, read or read_bounded, deadline)
         except _BROKEN as error:
             raise lose(error) from error
         return self._reply_class(response.status_code, response.headers, content)
 
-    def _follow_own(self, url: httpx.URL, headers: Mapping[str, str], stack: ExitStack) -> httpx.Response | httpx.URL:
+    def _follow_own(
+        self, url: httpx.URL, headers: Mapping[str, str], deadline: Deadline, stack: ExitStack
+    ) -> httpx.Response | httpx.URL:
         """Ask the server's own origin for bytes.
 
         Returns:
@@ -267,10 +295,9 @@ class ProviderConnection:
         for _ in range(MAX_REDIRECTS + 1):
             if not self.is_own(url):
                 return url
+            request = self._bound(httpx.Request("GET", url, headers=headers), deadline)
             try:
-                response = stack.enter_context(
-                    self._http.stream("GET", url, headers=headers, follow_redirects=False, timeout=self.timeout_seconds)
-                )
+                response = stack.enter_context(closing(self._send(request)))
             except _BROKEN as error:
                 raise self.errors.lose_question(error) from error
             if not response.has_redirect_location:
@@ -278,18 +305,24 @@ class ProviderConnection:
             url = self._join(url, response.headers["location"])
         return response
 
-    def _read_pieces(self, response: httpx.Response, deadline: float = math.inf) -> Iterator[bytes]:
+    def _bound(self, request: httpx.Request, deadline: Deadline) -> httpx.Request:
+        """Tell a request how long it and each of its waits may take."""
+        wait_seconds = max(min(self.timeout_seconds, deadline.seconds_left), _LEAST_SECONDS)
+        request.extensions.update({"timeout": httpx.Timeout(wait_seconds).as_dict(), DEADLINE: deadline})
+        return request
+
+    def _name_errors(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         try:
-            yield from _hurry(response.iter_bytes(), deadline, self.internet.clock)
+            yield from pieces
         except httpx.RequestError as error:
             raise self.errors.lose_question(error) from error
 
     def _address(self, path: str) -> str:
         return f"{self.base_url}{path}"
 
-    def _join(self, base: httpx.URL, location: str) -> httpx.URL:
+    def _join(self, base: httpx.URL | str, location: str) -> httpx.URL:
         try:
-            url = base.join(location)
+            url = httpx.URL(base).join(location)
             # Only now shows that a host like "xn--" is none.
             host = url.host
         except (httpx.InvalidURL, ValueError) as error:
@@ -298,10 +331,8 @@ class ProviderConnection:
             raise self._refuse_address("it names no host")
         return url
 
-    def _refuse_address(self, reason: str) -> VideoModelError:
-        return VideoModelError(
-            ErrorCode.PROVIDER_ERROR, f"{self.base_url.host} gave an address that is not a URL: {reason.rstrip('.')}."
-        )
+    def _refuse_address(self, reason: str) -> AddressRefused:
+        return AddressRefused(f"{self.base_url.host} gave an address that is not a URL: {reason[:200].rstrip('.')}.")
 
 
 def read_bounded(pieces: Iterable[bytes]) -> bytes:
@@ -320,7 +351,8 @@ def check_job_id(job_id: str) -> str:
     Raises:
         VideoModelError: with code `invalid_request`.
     """
-    if job_id in ("", ".", ".."):
+    # Half of a surrogate pair is no text.
+    if job_id in ("", ".", "..") or re.search("[\ud800-\udfff]", job_id):
         raise VideoModelError(ErrorCode.INVALID_REQUEST, f"{job_id!r} is not the id of a job.")
     return job_id
 
@@ -352,18 +384,35 @@ def require_finished(job: VideoGenerationJob) -> VideoGenerationJob:
     return job
 
 
-def _hurry(pieces: Iterable[bytes], deadline: float, clock: Callable[[], float]) -> Iterator[bytes]:
-    """Take a body as it comes; each piece may come in time and the whole too late."""
-    for piece in pieces:
-        if clock() > deadline:
-            raise httpx.ReadTimeout(f"the answer took more than {MAX_DOWNLOAD_SECONDS:.0f} s")
-        yield piece
+def _read(response: httpx.Response, read: Callable[[Iterable[bytes]], bytes], deadline: Deadline) -> bytes:
+    """Read a body by a deadline. One that cannot be decoded is as good as none; its status still says something."""
+    try:
+        return read(keep_to(deadline, read_pieces(response)))
+    except httpx.DecodingError:
+        return b""
 
 
-def _build_http_client() -> httpx.Client:
-    # No connection is kept: one that died while a Lambda was frozen would make the next paid POST look as if it had
-    # been sent and lost.
-    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Refuse what no request can hold: half an emoji, a number that JSON does not have, an address without end."""
+    try:
+        yield
+    except (httpx.InvalidURL, ValueError) as error:
+        reason = str(error)[:200].rstrip(".")
+        raise VideoModelError(
+            ErrorCode.INVALID_REQUEST, f"The request cannot be written, so nothing was sent: {reason}."
+        ) from error
+
+
+def _advise(error: AddressRefused) -> AddressRefused:
+    """Say what to do where a provider's video is on a server of the operator's own."""
+    if error.origin is None:
+        return error
+    return AddressRefused(
+        f"{error.message} If that is a server of your own, name it in ProviderBaseUrls: <provider>-files="
+        f"{error.origin}.",
+        origin=error.origin,
+    )
 
 
 def _origin(url: httpx.URL) -> tuple[str, bytes, bytes]:

@@ -5,7 +5,6 @@ Where money is spent the first question is not what went wrong, but whether a jo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +12,14 @@ from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
-from pydantic_core import from_json
 
 from mediaposter.errors import ErrorCode, SubmissionUnknown, VideoModelError
-from mediaposter.safe_http import parse_retry_after
+from mediaposter.http_reply import clean_sentence, parse_json, parse_retry_after
 
-MAX_SENTENCE_LENGTH = 1000
+# No vendor's id of a job is as long; one that is fits no key of ours, and so is none.
+MAX_JOB_ID_LENGTH = 1024
+_MAX_REQUEST_ID_LENGTH = 200
+_MAX_REASON_LENGTH = 200
 
 _LOOK_FIRST = "Look for it in the provider's list of jobs before you submit it again."
 
@@ -69,10 +70,9 @@ class Reply:
     def body(self) -> object:
         """Give the parsed JSON, or None for anything else."""
         try:
-            parsed: object = from_json(self.content)
+            return parse_json(self.content)
         except ValueError:
             return None
-        return parsed
 
     @property
     def error(self) -> ReplyError:
@@ -93,7 +93,8 @@ class Reply:
     @property
     def request_id(self) -> str | None:
         """Give the vendor's id of the call."""
-        return self.headers.get("x-request-id")
+        request_id = self.headers.get("x-request-id")
+        return None if request_id is None else request_id[:_MAX_REQUEST_ID_LENGTH]
 
 
 def take_text(value: object) -> str | None:
@@ -210,10 +211,7 @@ class ProviderErrors:
 
     def clean(self, sentence: str | None) -> str | None:
         """Shorten a vendor's sentence, and take the key and the signatures of URLs out of it: it is logged."""
-        if sentence is None:
-            return None
-        sentence = sentence.replace(self._api_key, "[key]")
-        return re.sub(r"(https?://[^\s?]+)\?\S+", r"\1", sentence)[:MAX_SENTENCE_LENGTH]
+        return None if sentence is None else clean_sentence(sentence, self._api_key)
 
     def _explain(self, reply: Reply) -> str:
         """Give the vendor's own sentence, or say what came instead of one."""
@@ -239,4 +237,5 @@ def _describe_invalid_field(value: object) -> str | None:
 
 
 def _name(error: BaseException) -> str:
-    return str(error).rstrip(".") or type(error).__name__
+    # It may repeat what the server sent.
+    return str(error)[:_MAX_REASON_LENGTH].rstrip(".") or type(error).__name__

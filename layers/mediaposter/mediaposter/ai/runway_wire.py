@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mediaposter.ai.provider_reply import OptionalText, ProviderErrors, Reply, take_text
+from mediaposter.ai.provider_reply import MAX_JOB_ID_LENGTH, OptionalText, ProviderErrors, Reply, take_text
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.errors import ErrorCode
 
@@ -75,7 +75,7 @@ class WireTask(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1)
+    id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1, max_length=MAX_JOB_ID_LENGTH)
     status: Annotated[str, BeforeValidator(lambda value: (take_text(value) or "").upper())] = ""
     progress: Annotated[int | None, BeforeValidator(_read_percentage)] = None
     video_url: Annotated[str | None, BeforeValidator(_find_first_url)] = Field(default=None, alias="output")

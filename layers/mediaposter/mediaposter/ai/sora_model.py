@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import partial
 
 import httpx
 from pydantic import JsonValue
@@ -26,7 +27,7 @@ from mediaposter.ai.video_model_interface import (
 )
 from mediaposter.ai.webhook_signature import verify_standard_webhook
 from mediaposter.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError
-from mediaposter.safe_http import PUBLIC_INTERNET, PublicInternet
+from mediaposter.safe_http import PUBLIC_INTERNET, AddressRefused, PublicInternet
 
 MAX_LIST_LIMIT = 100
 
@@ -47,6 +48,9 @@ class SoraVideoModel(VideoModelInterface):
         internet: PublicInternet = PUBLIC_INTERNET,
     ) -> None:
         """Take a server's address, up to and with `/v1`, and key: any word for a server that asks for none.
+
+        A server that keeps its videos in a store of its own names them there: `own_origins` of `internet` are the
+        stores that may be private or plain http.
 
         Raises:
             ConfigurationError: `base_url` or `api_key` cannot be used.
@@ -105,18 +109,28 @@ class SoraVideoModel(VideoModelInterface):
         """Open the finished video, from `start_byte` on when the server can.
 
         The job is asked for first: its `url` wins over `/content`, which SGLang closes once it has uploaded a video.
-        `variant` is never sent: SGLang reads it as an index and answers 404.
+        Where no call may go to that `url` (a server names itself as it is known inside its network, or its own store),
+        `/content` is tried. `variant` is never sent: SGLang reads it as an index and answers 404.
 
         Raises:
             VideoModelError: on opening or while the chunks are read.
         """
         job = require_finished(self.get_status(job_id))
-        with self._server.open_video(
-            job.video_url or f"{self._server.base_url}{_job_path(job_id)}/content",
-            start_byte=start_byte,
-            validator=validator,
-            send_key=True,
-        ) as stream:
+        content_url = f"{self._server.base_url}{_job_path(job_id)}/content"
+        open_at = partial(self._server.open_video, start_byte=start_byte, validator=validator, send_key=True)
+        with ExitStack() as stack:
+            try:
+                stream = stack.enter_context(open_at(job.video_url or content_url))
+            except AddressRefused as refusal:
+                if job.video_url is None:
+                    raise
+                try:
+                    stream = stack.enter_context(open_at(content_url))
+                except VideoModelError as error:
+                    if error.transient:
+                        raise
+                    # What a person can do something about.
+                    raise refusal from error
             yield stream
 
     def remix_video(self, job_id: str, prompt: str) -> VideoGenerationJob:

@@ -10,10 +10,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mediaposter.ai.provider_reply import OptionalText, ProviderErrors, Reply, ReplyError, take_text
+from mediaposter.ai.provider_reply import (
+    MAX_JOB_ID_LENGTH,
+    OptionalText,
+    ProviderErrors,
+    Reply,
+    ReplyError,
+    take_text,
+)
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.errors import ErrorCode, WebhookRejected
-from mediaposter.safe_http import parse_retry_after
+from mediaposter.http_reply import parse_retry_after
 
 # What a machine-readable `code` or `type` means, in a refusal and in a failed job alike. Sentences are never matched.
 CODES_BY_WORD: Mapping[str, ErrorCode] = MappingProxyType(
@@ -98,7 +105,7 @@ class WireJob(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1)
+    id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1, max_length=MAX_JOB_ID_LENGTH)
     # An id without a status is a job all the same: whoever drops it loses a paid render.
     status: Annotated[str, BeforeValidator(lambda value: (take_text(value) or "").lower())] = ""
     progress: Annotated[int | None, BeforeValidator(_read_percentage)] = None
@@ -209,5 +216,6 @@ def translate_job(job: WireJob, reply: Reply, errors: ProviderErrors, *, job_id:
 
 def _read_pace(reply: Reply) -> float | None:
     """Read how long the server asks to wait before the next question."""
-    milliseconds = parse_retry_after(reply.headers.get("openai-poll-after-ms"), now=datetime.now(UTC))
-    return reply.retry_after_seconds if milliseconds is None else milliseconds / 1000
+    milliseconds = reply.headers.get("openai-poll-after-ms")
+    pace_seconds = parse_retry_after(milliseconds, now=datetime.now(UTC), unit_seconds=0.001)
+    return reply.retry_after_seconds if pace_seconds is None else pace_seconds

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mediaposter.ai.catalog import Catalog, built_in_catalog
 from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mediaposter.safe_http import PublicInternet
 
 
 def list_providers() -> list[str]:
@@ -23,11 +27,13 @@ def create_video_model(
     api_key: str | None = None,
     base_url: str | None = None,
     catalog: Catalog | None = None,
+    internet: PublicInternet | None = None,
 ) -> VideoModelInterface:
     """Make the model `model_variant` of the provider `name`.
 
     What is not given is read from `<NAME>_API_KEY` and `<NAME>_BASE_URL`, or from the variables the
-    vendor's own SDK reads. The address may be left out where the vendor has a server of its own.
+    vendor's own SDK reads. The address may be left out where the vendor has a server of its own. `internet` bounds how
+    long the model's calls take, and names servers of your own that videos may come from.
 
     Raises:
         ConfigurationError: the provider, the variant, the key or the address is not known.
@@ -39,10 +45,13 @@ def create_video_model(
         known = ", ".join(entry.name for entry in entries) or "none"
         raise ConfigurationError(f"The provider {name} has no variant {str(model_variant)[:80]!r}. It has: {known}.")
     account = model_class.account or name
+    # An adapter that is asked for no way out of its own need not take one.
+    way = {} if internet is None else {"internet": internet}
     return model_class(
         entry=entry,
         api_key=api_key or _read_setting(account, "API_KEY", default=None if model_class.needs_api_key else ""),
         base_url=base_url or _read_setting(account, "BASE_URL", default=model_class.default_base_url),
+        **way,
     )
 
 

@@ -185,7 +185,7 @@ def delete_video() -> DeleteVideo:
         ledger=storage.post_ledger(),
         approvals=storage.approval_book(),
         media=storage.media_library(),
-        models=vendors.model_for,
+        models=partial(vendors.model_for, seconds=vendors.CANCEL_SECONDS),
         workflow=stack.workflow(),
         report_fault=logger.warning,
         clock=stack.now,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from mediaposter.bootstrap import doors, stack, storage, vendors
@@ -89,7 +89,7 @@ def cancel_part() -> CancelPart:
     cancel_video = CancelVideo(
         library=storage.video_library(),
         ledger=storage.post_ledger(),
-        models=vendors.model_for,
+        models=partial(vendors.model_for, seconds=vendors.CANCEL_SECONDS),
         workflow=stack.workflow(),
         close=close_video(),
         report_fault=logger.warning,
@@ -153,13 +153,13 @@ def listening() -> Listening:
 @cache
 def store_video() -> StoreVideo:
     """Build the step Store Video."""
-    from mediaposter.pipeline.finalize import StoreVideo
+    from mediaposter.pipeline.finalize import STORE_BUDGET_SECONDS, StoreVideo
 
     return StoreVideo(
         library=storage.video_library(),
         ledger=storage.post_ledger(),
         media=storage.media_library(),
-        models=vendors.model_for,
+        models=partial(vendors.model_for, seconds=STORE_BUDGET_SECONDS),
         clock=stack.now,
         monotonic=time.monotonic,
     )

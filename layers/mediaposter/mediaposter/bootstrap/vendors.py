@@ -11,16 +11,23 @@ from mediaposter.bootstrap import stack, storage
 from mediaposter.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mediaposter.ai.catalog import Catalog
     from mediaposter.ai.video_model_interface import VideoModelInterface
     from mediaposter.library.slots import Slots
     from mediaposter.library.videos import Video
     from mediaposter.publishing.publisher_interface import PublisherInterface
+    from mediaposter.safe_http import PublicInternet
 
 
 _CATALOG_MAX_AGE_SECONDS = 60
+# How long the calls of one model may take together: StartFunction and PollFunction may run a minute.
+_MODEL_SECONDS = 50.0
+# A caller of DELETE /videos/{id} waits, and a part of a batch cancels many.
+CANCEL_SECONDS = 10.0
+# A provider waits for the answer to its webhook, and the route has 29 seconds.
+_KEYS_SECONDS = 10.0
 
 
 def catalog() -> Catalog:
@@ -62,22 +69,24 @@ def slots() -> Slots:
     return Slots(storage.library_table(), limit_renders)
 
 
-def model_for(video: Video) -> VideoModelInterface:
-    """Build the model that renders a video.
+def model_for(video: Video, *, seconds: float = _MODEL_SECONDS) -> VideoModelInterface:
+    """Build the model that renders a video; `seconds` from now its calls have ended, whatever the provider does.
 
     Raises:
-        ConfigurationError: its key or address is missing.
+        ConfigurationError: its key or address is missing, or an address that it has is none.
     """
     from mediaposter.ai.video_model_factory import create_video_model, find_model_class
 
     model_class = find_model_class(video.provider)
     account = model_class.account or video.provider
+    ends_at = time.monotonic() + seconds
     return create_video_model(
         video.provider,
         video.resolved_model,
         api_key=stack.read_secret(f"providers/{account}-api-key") if model_class.needs_api_key else "",
         base_url=_find_base_url(model_class, account),
         catalog=catalog(),
+        internet=_find_way(account, measure_patience=lambda: ends_at - time.monotonic()),
     )
 
 
@@ -98,16 +107,23 @@ def parse_webhook(provider: str, headers: Mapping[str, str], body: bytes, at: da
 @cache
 def _hearing_model(provider: str) -> VideoModelInterface:
     """Build a model that reads its provider's webhooks; it keeps what it fetched to verify them."""
-    from mediaposter.ai.video_model_factory import find_model_class
+    from mediaposter.ai.video_model_factory import create_video_model, find_model_class
 
     model_class = find_model_class(provider)
     entries = [entry for entry in catalog().models.values() if entry.provider == provider]
     entry = next((entry for entry in entries if entry.capabilities.webhook), None)
     if entry is None:
         raise ConfigurationError(f"ProviderWebhooks names {provider}, and no model of it in the catalog has webhooks.")
-    base_url = _find_base_url(model_class, model_class.account or provider)
-    # It calls nobody with a key.
-    return model_class(entry=entry, api_key="none", base_url=base_url)
+    account = model_class.account or provider
+    # It calls nobody with a key. Each of its calls has the time: it is kept.
+    return create_video_model(
+        provider,
+        entry.name,
+        api_key="none",
+        base_url=_find_base_url(model_class, account),
+        catalog=catalog(),
+        internet=_find_way(account, measure_patience=lambda: _KEYS_SECONDS),
+    )
 
 
 def _find_base_url(model_class: type[VideoModelInterface], account: str) -> str:
@@ -123,6 +139,14 @@ def _find_base_url(model_class: type[VideoModelInterface], account: str) -> str:
             "ProviderBaseUrls."
         )
     return base_url
+
+
+def _find_way(account: str, *, measure_patience: Callable[[], float]) -> PublicInternet:
+    """Give the way out for a provider's model: how long its calls may take, and which stores are the operator's own."""
+    from mediaposter.safe_http import PublicInternet, parse_origin
+
+    stores = stack.settings().provider_base_urls.get(f"{account}-files", "")
+    return PublicInternet(measure_patience=measure_patience, own_origins=frozenset(map(parse_origin, stores.split())))
 
 
 def publisher(*, timeout_seconds: float | None = None) -> PublisherInterface:

@@ -10,15 +10,20 @@ import logging
 import os
 import re
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
+from mediaposter.bounded_http import DEADLINE, BoundedTransport, Deadline, keep_to
 from mediaposter.errors import ConfigurationError, ErrorCode, PostUnknown, PublisherError
+from mediaposter.http_reply import clean_sentence, parse_json, read_pieces
 from mediaposter.publishing.blotato_wire import (
     Accepted,
     AccountsReply,
@@ -41,9 +46,19 @@ from mediaposter.publishing.publisher_interface import Account, Board, ListedPos
 from mediaposter.publishing.targets import AnyTarget, PublishTarget
 
 BASE_URL = "https://backend.blotato.com/v2"
-_CALL_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-_UPLOAD_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+CALL_SECONDS = 30.0
+_CONNECT_SECONDS = 10.0
+# A list has many pages; TrackFunction, which reads two of them, may run a minute.
+_LIST_SECONDS = 25.0
+# For each wait of an upload; all of it has the time that its bytes take at the slowest pace, but no more than most of
+# the 15 minutes that PublishFunction may run.
+_UPLOAD_WAIT_SECONDS = 60.0
+_UPLOAD_SECONDS_MAX = 840.0
+_SLOWEST_UPLOAD_BYTES_PER_SECOND = 512 * 1024
 _READ_BYTES = 256 * 1024
+# What an answer may have: a page holds up to 250 posts with their captions.
+_REPLY_BYTES_MAX = 1024 * 1024
+_PAGE_BYTES_MAX = 8 * 1024 * 1024
 _FINAL_UPLOAD_STATUSES = (413, 415, 422)
 # The largest pages there are. A list that is longer than so many of them was not seen whole.
 _POSTS_PAGE_ITEMS = 250
@@ -60,6 +75,20 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 ReplyType = TypeVar("ReplyType", bound=Reply)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What Blotato answered, up to a length."""
+
+    host: str
+    status_code: int
+    headers: httpx.Headers
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status_code < 300
+
+
 class BlotatoClient:
     """A client of one Blotato account. Nothing is ever sent twice by itself."""
 
@@ -73,7 +102,12 @@ class BlotatoClient:
     ) -> None:
         """Make a client; the key may come from `BLOTATO_API_KEY`, another address from `BLOTATO_BASE_URL`.
 
-        `timeout_seconds` is how long one question may wait for its answer, uploads apart; 30 without it.
+        Args:
+            api_key: goes to Blotato's own origin alone.
+            base_url: where Blotato's paths begin.
+            transport: carries the calls; sockets without it.
+            timeout_seconds: for a whole question, from the look-up of the name to the last byte, a list with all its
+                pages included; 30 without it, and 25 for a list. An upload has more.
 
         Raises:
             ConfigurationError: there is no key.
@@ -83,13 +117,10 @@ class BlotatoClient:
             raise ConfigurationError("Blotato needs BLOTATO_API_KEY in the environment (or api_key as an argument).")
         self._key = key
         self._base_url = (base_url or os.environ.get("BLOTATO_BASE_URL") or BASE_URL).rstrip("/")
-        self._http = httpx.Client(
-            transport=transport,
-            timeout=_CALL_TIMEOUT if timeout_seconds is None else httpx.Timeout(timeout_seconds),
-            trust_env=False,
-            # A connection that died while a Lambda was frozen would make the next post look sent and lost.
-            limits=httpx.Limits(max_keepalive_connections=0),
-        )
+        self._call_seconds = CALL_SECONDS if timeout_seconds is None else timeout_seconds
+        # Each call has a connection of its own: one that died while a Lambda was frozen would make the next post look
+        # sent and lost.
+        self._transport = BoundedTransport() if transport is None else transport
 
     def upload_media(self, path_or_url: str | os.PathLike[str]) -> str:
         """Give Blotato a video and get the URL a post may name.
@@ -116,9 +147,11 @@ class BlotatoClient:
             PublisherError: with Blotato's own sentence.
         """
         upload = _read(self._call("POST", "/media/uploads", json={"filename": filename}), Upload)
-        headers = {"Content-Type": "video/mp4", "Content-Length": str(size_bytes)}
+        request = self._write_upload(upload.presigned_url, chunks, size_bytes)
+        sending_seconds = _UPLOAD_WAIT_SECONDS + size_bytes / _SLOWEST_UPLOAD_BYTES_PER_SECOND
+        deadline = Deadline.after(min(sending_seconds, _UPLOAD_SECONDS_MAX))
         try:
-            answer = self._http.put(upload.presigned_url, content=chunks, headers=headers, timeout=_UPLOAD_TIMEOUT)
+            answer = self._exchange(request, deadline, wait_seconds=_UPLOAD_WAIT_SECONDS, max_bytes=0)
         except httpx.HTTPError as error:
             raise PublisherError(
                 ErrorCode.PROVIDER_ERROR, f"The upload to Blotato broke off: {_name(error)}.", transient=True
@@ -223,7 +256,7 @@ class BlotatoClient:
         if kept is None:
             return False
         # Not a merge: a draft that leaves something out loses it. So it goes back as it came, unknown fields too.
-        patch = {"scheduledTime": time, "draft": _read(kept, ScheduleReply).schedule.draft}
+        patch = {"scheduledTime": time, "draft": _read(kept, ScheduleReply, is_kept=True).schedule.draft}
         return self._find("PATCH", path, json={"patch": patch}) is not None
 
     def cancel_schedule(self, schedule_id: str) -> bool:
@@ -277,17 +310,17 @@ class BlotatoClient:
         post = {"accountId": target.account_id, "content": content, "target": target.to_wire()}
         try:
             # Beside the post: inside it Blotato ignores the time without a word, and the post goes out now.
-            answer = self._send("POST", "/posts", json={"post": post, **when})
+            answer = self._send("POST", "/posts", Deadline.after(self._call_seconds), json={"post": post, **when})
         except _NEVER_SENT as error:
             raise _unreachable(error) from error
         except httpx.HTTPError as error:
             raise PostUnknown(f"Blotato did not answer the post: {_name(error)}. It may be public.") from error
-        if answer.status_code >= 500 or answer.is_redirect or answer.status_code == 408:
+        if answer.status_code >= 500 or 300 <= answer.status_code < 400 or answer.status_code == 408:
             raise PostUnknown(f"Blotato answered {answer.status_code} to the post. It may be public.")
-        _refuse_failure(answer)
+        self._refuse_failure(answer)
         try:
-            accepted = Accepted.model_validate_json(answer.content)
-        except ValidationError as error:
+            accepted = Accepted.model_validate(parse_json(answer.content))
+        except ValueError as error:
             raise PostUnknown("Blotato took the post but its answer has no id. It may be public.") from error
         return accepted.to_report()
 
@@ -297,9 +330,10 @@ class BlotatoClient:
         """Read a list to its end."""
         found: list[ReplyType] = []
         cursor: dict[str, str] = {}
+        deadline = Deadline.after(min(self._call_seconds, _LIST_SECONDS))
         for _ in range(pages_max):
             asked = urlencode({**query, "limit": page_items, **cursor})
-            page = _read(self._call("GET", f"{path}?{asked}"), ListPage)
+            page = _read(self._call("GET", f"{path}?{asked}", deadline, max_bytes=_PAGE_BYTES_MAX), ListPage)
             found += _read_items(page, path, item_type)
             if not page.cursor:
                 return found
@@ -308,28 +342,111 @@ class BlotatoClient:
         sentence = f"Blotato's {path} goes on after {pages_max} pages of {page_items}."
         raise PublisherError(ErrorCode.PROVIDER_ERROR, sentence)
 
-    def _find(self, method: str, path: str, *, json: object = None) -> httpx.Response | None:
+    def _find(self, method: str, path: str, *, json: object = None) -> _Answer | None:
         """Make a call to one thing, which may be gone."""
         answer = self._reach(method, path, json=json)
         if answer.status_code == 404:
             return None
-        _refuse_failure(answer)
+        self._refuse_failure(answer)
         return answer
 
-    def _call(self, method: str, path: str, *, json: object = None) -> httpx.Response:
-        answer = self._reach(method, path, json=json)
-        _refuse_failure(answer)
+    def _call(
+        self,
+        method: str,
+        path: str,
+        deadline: Deadline | None = None,
+        *,
+        json: object = None,
+        max_bytes: int = _REPLY_BYTES_MAX,
+    ) -> _Answer:
+        answer = self._reach(method, path, deadline, json=json, max_bytes=max_bytes)
+        self._refuse_failure(answer)
         return answer
 
-    def _reach(self, method: str, path: str, *, json: object = None) -> httpx.Response:
+    def _reach(
+        self,
+        method: str,
+        path: str,
+        deadline: Deadline | None = None,
+        *,
+        json: object = None,
+        max_bytes: int = _REPLY_BYTES_MAX,
+    ) -> _Answer:
         """Make a call that nobody sees, so that a failure is only a failure."""
         try:
-            return self._send(method, path, json=json)
+            deadline = deadline or Deadline.after(self._call_seconds)
+            return self._send(method, path, deadline, json=json, max_bytes=max_bytes)
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
 
-    def _send(self, method: str, path: str, *, json: object = None) -> httpx.Response:
-        return self._http.request(method, self._base_url + path, json=json, headers={"blotato-api-key": self._key})
+    def _send(
+        self, method: str, path: str, deadline: Deadline, *, json: object = None, max_bytes: int = _REPLY_BYTES_MAX
+    ) -> _Answer:
+        """Make a call to Blotato itself, with the key."""
+        headers = {"blotato-api-key": self._key, "Accept": "application/json", "Accept-Encoding": "identity"}
+        try:
+            request = httpx.Request(method, self._base_url + path, json=json, headers=headers)
+        except (httpx.InvalidURL, ValueError) as error:
+            # Half an emoji, a number that JSON does not have, or a base URL that is none.
+            sentence = f"The call to Blotato cannot be written, so nothing was sent: {clean_sentence(str(error))}."
+            raise PublisherError(ErrorCode.INVALID_REQUEST, sentence) from error
+        return self._exchange(request, deadline, wait_seconds=self._call_seconds, max_bytes=max_bytes)
+
+    def _write_upload(self, presigned_url: str, chunks: Iterator[bytes], size_bytes: int) -> httpx.Request:
+        """Write the request that sends a video to where Blotato wants it: no less safely than Blotato is reached."""
+        headers = {"Content-Type": "video/mp4", "Content-Length": str(size_bytes), "Accept-Encoding": "identity"}
+        schemes = ("http", "https") if self._base_url.startswith("http://") else ("https",)
+        try:
+            request = httpx.Request("PUT", presigned_url, content=chunks, headers=headers)
+            is_usable = request.url.scheme in schemes and bool(request.url.host)
+        except (httpx.InvalidURL, ValueError):
+            is_usable = False
+        if not is_usable:
+            # Without what it is: it may be signed all the same.
+            raise PublisherError(
+                ErrorCode.PROVIDER_ERROR, "Blotato gave no https URL to send the video to.", transient=True
+            )
+        return request
+
+    def _exchange(self, request: httpx.Request, deadline: Deadline, *, wait_seconds: float, max_bytes: int) -> _Answer:
+        """Send once, and read up to `max_bytes` and a piece of the answer: nothing of it where that is 0.
+
+        Raises:
+            httpx.HTTPError: no answer came, or not whole and in time.
+        """
+        timeout = httpx.Timeout(wait_seconds, connect=min(wait_seconds, _CONNECT_SECONDS))
+        request.extensions.update({"timeout": timeout.as_dict(), DEADLINE: deadline})
+        content = bytearray()
+        with closing(self._transport.handle_request(request)) as response:
+            try:
+                for piece in keep_to(deadline, read_pieces(response)) if max_bytes else ():
+                    content += piece
+                    if len(content) > max_bytes:
+                        break
+            except httpx.DecodingError:
+                # As good as none; the status still says something.
+                content.clear()
+        return _Answer(request.url.host, response.status_code, response.headers, bytes(content))
+
+    def _refuse_failure(self, answer: _Answer) -> None:
+        if answer.is_success:
+            return
+        try:
+            message = Refusal.model_validate(parse_json(answer.content)).message
+        except ValueError:
+            message = ""
+        message = clean_sentence(message, self._key)
+        is_client_error = 400 <= answer.status_code < 500
+        default = ErrorCode.INVALID_REQUEST if is_client_error else ErrorCode.PROVIDER_ERROR
+        raise PublisherError(
+            _CODES.get(answer.status_code, default),
+            message or f"Blotato answered {answer.status_code}.",
+            # Every 4xx but these two is final (Blotato, errors and retries).
+            transient=answer.status_code in (408, 429) or answer.status_code >= 500,
+            retry_after_seconds=read_wait_seconds(answer.headers.get("retry-after", ""), message)
+            if answer.status_code == 429
+            else None,
+        )
 
 
 def _quote(part: str) -> str:
@@ -350,14 +467,15 @@ def _read_items(page: ListPage, path: str, item_type: type[ReplyType]) -> list[R
     return found
 
 
-def _read(answer: httpx.Response, reply_type: type[ReplyType]) -> ReplyType:
+def _read(answer: _Answer, reply_type: type[ReplyType], *, is_kept: bool = False) -> ReplyType:
+    """Read an answer; of one that goes back to Blotato (`is_kept`) nothing is mended."""
     try:
-        return reply_type.model_validate_json(answer.content)
-    except ValidationError as error:
-        host = urlsplit(str(answer.request.url)).hostname
+        parsed = from_json(answer.content) if is_kept else parse_json(answer.content)
+        return reply_type.model_validate(parsed)
+    except ValueError as error:
         raise PublisherError(
             ErrorCode.PROVIDER_ERROR,
-            f"{host} answered {answer.status_code} with something else than expected.",
+            f"{answer.host} answered {answer.status_code} with something else than expected.",
             transient=True,
         ) from error
 
@@ -368,26 +486,6 @@ _CODES = {
     403: ErrorCode.AUTHENTICATION,
     429: ErrorCode.RATE_LIMITED,
 }
-
-
-def _refuse_failure(answer: httpx.Response) -> None:
-    if answer.is_success:
-        return
-    try:
-        message = Refusal.model_validate_json(answer.content).message
-    except ValidationError:
-        message = ""
-    is_client_error = 400 <= answer.status_code < 500
-    default = ErrorCode.INVALID_REQUEST if is_client_error else ErrorCode.PROVIDER_ERROR
-    raise PublisherError(
-        _CODES.get(answer.status_code, default),
-        message or f"Blotato answered {answer.status_code}.",
-        # Every 4xx but these two is final (Blotato, errors and retries).
-        transient=answer.status_code in (408, 429) or answer.status_code >= 500,
-        retry_after_seconds=read_wait_seconds(answer.headers.get("retry-after", ""), message)
-        if answer.status_code == 429
-        else None,
-    )
 
 
 def _unreachable(error: httpx.HTTPError) -> PublisherError:

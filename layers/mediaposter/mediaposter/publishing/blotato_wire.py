@@ -6,9 +6,10 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
+from mediaposter.http_reply import MAX_RETRY_AFTER_SECONDS, MAX_SENTENCE_LENGTH, clean_sentence
 from mediaposter.publishing.publisher_interface import (
     Account,
     Board,
@@ -21,6 +22,13 @@ from mediaposter.publishing.publisher_interface import (
 )
 
 _KNOWN_STATUSES = frozenset(PostStatus)
+_MAX_ID_LENGTH = 512
+_MAX_NAME_LENGTH = 200
+_MAX_URL_LENGTH = 2048
+# "Try again in 20 seconds": each number has an end, so that the search looks at no character often.
+_WAIT = re.compile(
+    r"(?<![0-9.])([0-9]{1,9}(?:\.[0-9]{1,9})?)\s{0,4}(ms|milliseconds?|s|sec|seconds?|m|min|minutes?)\b", re.IGNORECASE
+)
 
 
 def _read_number(value: object) -> object:
@@ -41,7 +49,15 @@ def _read_status(value: object) -> object:
     return value if value in _KNOWN_STATUSES or not isinstance(value, str) else PostStatus.IN_PROGRESS
 
 
-Id = Annotated[str, BeforeValidator(_read_number), Field(min_length=1)]
+def _drop_long_url(value: str | None) -> str | None:
+    return value if value is None or len(value) <= _MAX_URL_LENGTH else None
+
+
+# What is kept of an answer has a length: a record holds it.
+Id = Annotated[str, BeforeValidator(_read_number), Field(min_length=1, max_length=_MAX_ID_LENGTH)]
+Name = Annotated[str, BeforeValidator(_read_absent_text), AfterValidator(lambda name: name[:_MAX_NAME_LENGTH])]
+Sentence = Annotated[str | None, AfterValidator(lambda text: None if text is None else clean_sentence(text))]
+Url = Annotated[str | None, AfterValidator(_drop_long_url)]
 Text = Annotated[str, BeforeValidator(_read_absent_text)]
 Urls = Annotated[tuple[str, ...], BeforeValidator(_read_absent_list)]
 Status = Annotated[PostStatus, BeforeValidator(_read_status)]
@@ -94,8 +110,8 @@ class PostState(Reply):
     """How a post stands."""
 
     status: Status
-    public_url: str | None = None
-    error_message: str | None = None
+    public_url: Url = None
+    error_message: Sentence = None
     scheduled_time: datetime | None = None
 
     def to_report(self, submission_id: str) -> PostReport:
@@ -125,8 +141,8 @@ class ConnectedAccount(Reply):
 
     id: Id
     platform: str
-    fullname: Text = ""
-    username: Text = ""
+    fullname: Name = ""
+    username: Name = ""
 
     def to_account(self) -> Account:
         """Give it as the pipeline knows it."""
@@ -137,7 +153,7 @@ class Below(Reply):
     """A page, a playlist or a board below an account."""
 
     id: Id
-    name: Text = ""
+    name: Name = ""
 
     def to_page(self, account_id: str) -> Page:
         """Give a page or a playlist as the pipeline knows it."""
@@ -169,8 +185,8 @@ class ListPage(Reply):
 
 class _ListedState(Reply):
     type: Status = PostStatus.IN_PROGRESS
-    post_url: str | None = None
-    error_message: str | None = None
+    post_url: Url = None
+    error_message: Sentence = None
 
 
 class ListedItem(Reply):
@@ -278,10 +294,10 @@ def write_when(scheduled_time: datetime | None, *, next_free_slot: bool) -> dict
 def read_wait_seconds(header: str, message: str) -> float:
     """Find how long to wait: Blotato says it in the message, a proxy in front of it in the header."""
     if header.isascii() and header.isdigit():
-        return float(header)
-    found = re.search(r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|sec|seconds?|m|min|minutes?)\b", message, re.IGNORECASE)
+        return min(float(header), MAX_RETRY_AFTER_SECONDS)
+    found = _WAIT.search(message[:MAX_SENTENCE_LENGTH])
     if found is None:
         return 60.0  # the limits are per minute
     unit = found[2].lower()
     factor = 0.001 if unit.startswith(("ms", "milli")) else 60.0 if unit.startswith("m") else 1.0
-    return float(found[1]) * factor
+    return min(float(found[1]) * factor, MAX_RETRY_AFTER_SECONDS)
