@@ -16,9 +16,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 from pydantic import model_validator as validate_model
 
+from mediaposter.ai.provider_options import OptionName, PickedOptions, ProviderOption, pick_options, read_options
 from mediaposter.errors import ConfigurationError, InvalidRequest
 
 PROMPT_MAX_CHARACTERS = 32_000  # OpenAI's bound on `prompt`, POST /videos
+# What may be asked of a name that leads to a model of another name: lengths and sizes that code written for OpenAI's
+# Videos API asks for (openai-python 3.54.0, `VideoSize`, and 1080p). Anything else is a mistake, and the nearest to a
+# mistake may be the dearest video there is.
+ALIAS_SECONDS = range(2, 21)
+ALIAS_SIZES = ("720x1280", "1280x720", "1024x1792", "1792x1024", "1080x1920", "1920x1080")
+_SHOWN_CHARACTERS = 40
 
 Size = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{1,4}x[1-9]\d{1,4}$")]
 AspectRatio = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?:[1-9]\d?$")]
@@ -108,6 +115,13 @@ class FittedRequest(NamedTuple):
     warnings: tuple[str, ...]
 
 
+class FittedExtension(NamedTuple):
+    """The added length nearest to what was asked for, and what had to change."""
+
+    seconds: int
+    warnings: tuple[str, ...]
+
+
 def _expand_range(value: object) -> object:
     """Write a range of whole seconds, `{ min = 3, max = 15 }`, as the list of them."""
     if (
@@ -123,7 +137,8 @@ class CatalogEntry(BaseModel):
     """One model: its provider, what it can do, and what it costs.
 
     Its sizes are listed one by one, or are every aspect ratio at every resolution (the vendor's word, and the pixels
-    of the shorter side).
+    of the shorter side). `extension_seconds` is what one extension may add, and `extended_seconds_max` how long a video
+    may become by it; `options` are the vendor's own fields that a request may set.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -143,9 +158,14 @@ class CatalogEntry(BaseModel):
         min_length=1,
         validate_default=True,
     )
+    extension_seconds: Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_expand_range)] = Field(
+        default_factory=lambda row: row["durations_seconds"], min_length=1
+    )
+    extended_seconds_max: int | None = Field(default=None, gt=0)
     price_usd_per_second: dict[str, Decimal]
     expected_render_seconds: int = Field(gt=0)
     capabilities: Capabilities = Capabilities()
+    options: dict[OptionName, ProviderOption] = Field(default_factory=dict)
     fields: FieldMap | None = None
     retires_on: date | None = None
     replaced_by: str | None = None
@@ -169,7 +189,7 @@ class CatalogEntry(BaseModel):
         """
         if seconds not in self.durations_seconds:
             raise InvalidRequest(
-                f"{self.name} makes videos of {_list_numbers(self.durations_seconds)} seconds, not {seconds}.",
+                f"{self.name} makes videos of {_list_numbers(self.durations_seconds)} seconds, not {_cut(seconds)}.",
                 param="seconds",
                 code="invalid_value",
             )
@@ -189,14 +209,86 @@ class CatalogEntry(BaseModel):
         warnings = []
         if not re.fullmatch(r"[1-9]\d{1,4}x[1-9]\d{1,4}", size):
             raise InvalidRequest(f"{size} is not a size; write it as 1280x720.", param="size", code="invalid_value")
-        # Of two equally near lengths the shorter: it never costs more than what was asked for.
-        nearest_seconds = min(self.durations_seconds, key=lambda offered: (abs(offered - seconds), offered))
+        nearest_seconds = _find_nearest(seconds, self.durations_seconds)
         if nearest_seconds != seconds:
             warnings.append(f"seconds: {self.name} makes no video of {seconds} seconds; it becomes {nearest_seconds}.")
         nearest_size = min(self.sizes, key=lambda offered: (offered != size, *_distance(offered, size)))
         if nearest_size != size:
             warnings.append(f"size: {self.name} makes no video of {size}; it becomes {nearest_size}.")
         return FittedRequest(nearest_seconds, nearest_size, tuple(warnings))
+
+    def check_source(self, *, size: str, seconds: int | None = None) -> None:
+        """Refuse to make another video from one of a size, or of a length, that this model does not make.
+
+        Raises:
+            InvalidRequest: with `param` video.
+        """
+        if size in self.sizes and (seconds is None or seconds in self.durations_seconds):
+            return
+        what = size if seconds is None else f"{seconds} seconds in {size}"
+        raise InvalidRequest(
+            f"The video has {what}, and what is made from it would be like it; {self.name} makes videos of "
+            f"{_list_numbers(self.durations_seconds)} seconds in {', '.join(self.sizes)}.",
+            param="video",
+            code="invalid_value",
+        )
+
+    def check_extension(self, *, seconds: int, source_seconds: int) -> None:
+        """Refuse to add a length that this model cannot add to a video of `source_seconds`, naming what it can.
+
+        Raises:
+            InvalidRequest: with `param` seconds, or video where nothing can be added.
+        """
+        offered = self._list_extensions(source_seconds)
+        if seconds not in offered:
+            raise InvalidRequest(
+                f"{self.name} adds {_list_numbers(offered)} seconds to a video of {source_seconds}, not {seconds}.",
+                param="seconds",
+                code="invalid_value",
+            )
+
+    def fit_extension(self, *, seconds: int, source_seconds: int) -> FittedExtension:
+        """Move an extension to the nearest length that this model can add, and say what changed.
+
+        Raises:
+            InvalidRequest: with `param` video: nothing can be added.
+        """
+        nearest = _find_nearest(seconds, self._list_extensions(source_seconds))
+        if nearest == seconds:
+            return FittedExtension(nearest, ())
+        warning = f"seconds: {self.name} adds no {seconds} seconds to a video of {source_seconds}; it adds {nearest}."
+        return FittedExtension(nearest, (warning,))
+
+    def check_options(self, options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Read the vendor's own fields of a request, and refuse those that this row does not list.
+
+        Raises:
+            InvalidRequest: naming the option and what it may be, or those there are.
+        """
+        return read_options(self.name, self.options, options)
+
+    def pick_options(self, options: Mapping[str, JsonValue]) -> PickedOptions:
+        """Take those of the vendor's own fields that this row lists, and say which were left out."""
+        return pick_options(self.name, self.options, options)
+
+    def _list_extensions(self, source_seconds: int) -> tuple[int, ...]:
+        """List what may be added to a video of so many seconds.
+
+        Raises:
+            InvalidRequest: it is as long as this model makes one.
+        """
+        longest = self.extended_seconds_max
+        offered = tuple(
+            seconds for seconds in self.extension_seconds if longest is None or source_seconds + seconds <= longest
+        )
+        if not offered:
+            raise InvalidRequest(
+                f"The video has {source_seconds} seconds. {self.name} adds at least {min(self.extension_seconds)}, and "
+                f"makes no video longer than {longest}.",
+                param="video",
+                code="invalid_value",
+            )
+        return offered
 
     def find_shape(self, size: str) -> Shape:
         """Say a size as an aspect ratio and a resolution.
@@ -255,8 +347,41 @@ class ProviderEntry(BaseModel):
 class Resolution(NamedTuple):
     """The model behind a name, and whether the name was an alias for it."""
 
+    name: str
     entry: CatalogEntry
     is_alias: bool
+
+    def check(self, *, seconds: int, size: str) -> None:
+        """Refuse a length or size that cannot be asked for by this name.
+
+        Raises:
+            InvalidRequest: with `param` seconds or size.
+        """
+        if not self.is_alias:
+            self.entry.check(seconds=seconds, size=size)
+            return
+        check_alias_seconds(self.name, seconds)
+        if size not in ALIAS_SIZES:
+            raise InvalidRequest(
+                f"{_cut(self.name)} takes the sizes {', '.join(ALIAS_SIZES)}, not {size}. A model asked for by its own "
+                "name may make others; GET /models lists them.",
+                param="size",
+                code="invalid_value",
+            )
+
+
+def check_alias_seconds(name: str, seconds: int) -> None:
+    """Refuse a length that an alias does not take.
+
+    Raises:
+        InvalidRequest: with `param` seconds.
+    """
+    if seconds not in ALIAS_SECONDS:
+        raise InvalidRequest(
+            f"{_cut(name)} takes {ALIAS_SECONDS[0]} to {ALIAS_SECONDS[-1]} seconds, not {_cut(seconds)}.",
+            param="seconds",
+            code="invalid_value",
+        )
 
 
 class Catalog(BaseModel):
@@ -282,13 +407,21 @@ class Catalog(BaseModel):
         Raises:
             InvalidRequest: there is none (the sentence names those that exist) or it is retired (and what replaces it).
         """
-        is_known = name in self.models or name in self.aliases or name in self.gone
-        plain = name if is_known else re.sub(r"-\d{4}-\d{2}-\d{2}$", "", name)
+        plain = self._leave_out_date(name)
         target = self.aliases.get(plain, plain)
         entry = self.get(target)
         if entry.is_retired(today):
             raise _retired(entry.name, entry.retires_on, entry.replaced_by)
-        return Resolution(entry, is_alias=target != plain)
+        return Resolution(name, entry, is_alias=target != plain)
+
+    def is_alias(self, name: str) -> bool:
+        """Tell whether a caller's name, with a date at its end or without, leads to a model of another name."""
+        plain = self._leave_out_date(name)
+        return self.aliases.get(plain, plain) != plain
+
+    def _leave_out_date(self, name: str) -> str:
+        is_known = name in self.models or name in self.aliases or name in self.gone
+        return name if is_known else re.sub(r"-\d{4}-\d{2}-\d{2}$", "", name)
 
     def with_aliases(self, aliases: Mapping[str, str]) -> Catalog:
         """Let names lead elsewhere.
@@ -427,6 +560,17 @@ def _distance(offered: str, wanted: str) -> tuple[float, float]:
     pixels_apart = abs(math.log(width * height) - math.log(wanted_width * wanted_height))
     # Sizes of one shape differ by rounding: 854x480 is no closer to 1280x720 than 1920x1080 is.
     return round(shapes_apart, 2), pixels_apart
+
+
+def _find_nearest(seconds: int, offered: tuple[int, ...]) -> int:
+    """Find the nearest length, of two the shorter: it never costs more than what was asked for."""
+    return min(offered, key=lambda length: (abs(length - seconds), length))
+
+
+def _cut(said: object) -> str:
+    """Repeat what a caller said, as far as it stays a sentence."""
+    text = str(said)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def _list_numbers(numbers: tuple[int, ...]) -> str:

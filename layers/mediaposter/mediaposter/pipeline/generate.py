@@ -8,6 +8,7 @@ from typing import NamedTuple, NoReturn
 
 from mediaposter.ai.catalog import parse_size
 from mediaposter.ai.video_model_interface import (
+    SourceVideo,
     VideoGenerationJob,
     VideoGenerationRequest,
     VideoModelInterface,
@@ -147,14 +148,20 @@ class StartGeneration:
 
     def _call(self, video: Video, model: VideoModelInterface, webhook_url: str | None) -> VideoGenerationJob:
         """Make the one call that costs money."""
-        source = video.derivation
-        if source is None:
-            return model.create_video(self._describe(video, webhook_url=webhook_url))
-        if source.kind is DerivationKind.REMIX:
-            return model.remix_video(source.provider_job_id, video.prompt)
-        if source.kind is DerivationKind.EDIT:
-            return model.edit_video(source.provider_job_id, video.prompt)
-        return model.extend_video(source.provider_job_id, video.prompt, source.extend_seconds or video.seconds)
+        origin = video.derivation
+        if origin is None:
+            request = self._describe(video, webhook_url=webhook_url)
+            # Of a model that takes over, those its row does not list were left out with a warning when it was chosen.
+            options = model.entry.pick_options(request.provider_options).taken
+            return model.create_video(request.model_copy(update={"provider_options": options}))
+        width, height = parse_size(video.size)
+        source = SourceVideo(width, height, seconds=video.seconds - (origin.extend_seconds or 0))
+        if origin.kind is DerivationKind.REMIX:
+            return model.remix_video(origin.provider_job_id, video.prompt, source=source)
+        if origin.kind is DerivationKind.EDIT:
+            return model.edit_video(origin.provider_job_id, video.prompt, source=source)
+        added_seconds = origin.extend_seconds or video.seconds
+        return model.extend_video(origin.provider_job_id, video.prompt, added_seconds, source=source)
 
     def _describe(self, video: Video, *, webhook_url: str | None = None) -> VideoGenerationRequest:
         width, height = parse_size(video.size)
