@@ -215,11 +215,13 @@ class GeminiVideoModel(VideoModelInterface):
         }
 
     def _describe_source(self, source: SourceVideo | None) -> Mapping[str, object]:
-        """Say what a video made from another is to be like: of the one before it Google takes over no format.
+        """Say what a video made from another is to be like.
 
-        Whoever does not say it gets 720p and ten seconds.
+        Google does not take it over from the interaction before: without it a clip has ten seconds in 720p.
         """
-        return _VIDEO_FORMAT if source is None else self._describe_format(size=source.size, seconds=source.seconds)
+        if source is None:
+            return {**_VIDEO_FORMAT}
+        return self._describe_format(size=source.size, seconds=source.seconds)
 
     def _read_picture(self, source: str) -> Mapping[str, str]:
         image = self._google.read_image(source)

@@ -105,13 +105,16 @@ class ProviderOption(BaseModel):
     def _read_number(self, value: JsonValue) -> int | float:
         if isinstance(value, str) and (_WHOLE_NUMBER if self.type == "integer" else _NUMBER).fullmatch(value):
             value = float(value) if "." in value else int(value)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"must be {self.rule}")
-        if self.type == "integer" and (value != int(value) or abs(value) > _INTEGER_MAX):
-            raise ValueError(f"must be {self.rule}")
-        if (self.min is not None and value < self.min) or (self.max is not None and value > self.max):
+        # To Python True is a number, to a caller it is not.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self._takes_number(value):
             raise ValueError(f"must be {self.rule}")
         return int(value) if self.type == "integer" else value
+
+    def _takes_number(self, number: float) -> bool:
+        # Not a number compares with none, and infinity is beyond all.
+        if not -_INTEGER_MAX <= number <= _INTEGER_MAX or (self.type == "integer" and number != int(number)):
+            return False
+        return (self.min is None or number >= self.min) and (self.max is None or number <= self.max)
 
 
 class PickedOptions(NamedTuple):

@@ -151,9 +151,11 @@ class StartGeneration:
         origin = video.derivation
         if origin is None:
             request = self._describe(video, webhook_url=webhook_url)
-            # Of a model that takes over, those its row does not list were left out with a warning when it was chosen.
-            options = model.entry.pick_options(request.provider_options).taken
-            return model.create_video(request.model_copy(update={"provider_options": options}))
+            if any(attempt.model != video.resolved_model for attempt in video.attempts):
+                # A warning said so of a model that takes over: what its row does not list is left out.
+                options = model.entry.pick_options(request.provider_options).taken
+                request = request.model_copy(update={"provider_options": options})
+            return model.create_video(request)
         width, height = parse_size(video.size)
         source = SourceVideo(width, height, seconds=video.seconds - (origin.extend_seconds or 0))
         if origin.kind is DerivationKind.REMIX:

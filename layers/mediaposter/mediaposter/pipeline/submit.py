@@ -391,7 +391,7 @@ class SubmitVideo:
         catalog = self._catalogs()
         today = now.date()
         asked = catalog.resolve(request.model, today=today)
-        asked.check(seconds=request.seconds, size=request.size)
+        asked.check(request.model, seconds=request.seconds, size=request.size)
         asked.entry.check_options(request.provider_options)
         if request.input_reference is not None and not asked.entry.capabilities.image_input:
             takers = [name for name, entry in catalog.models.items() if entry.capabilities.image_input]
