@@ -80,7 +80,7 @@ def creation_error(answer: Answer) -> VideoModelError:
     return raised.value
 
 
-def sent_input(*, entry: CatalogEntry | None = None, **fields: object) -> object:
+def sent_input(entry: CatalogEntry | None = None, /, **fields: object) -> object:
     server = Host(recorded("started"))
     build(server, entry=entry).create_video(request(**fields))
     return server.sent_body["modelInput"]
@@ -314,7 +314,7 @@ def test_lumas_own_options_are_sent_and_never_replace_what_the_request_says(tmp_
     ours = ("prompt", "aspect_ratio", "resolution", "duration", "keyframes")
     options: dict[str, JsonValue] = {"loop": True, **dict.fromkeys(ours, "theirs")}
     entry = allowing(row(MODEL), loop="boolean", **dict.fromkeys(ours, "text"))
-    sent = sent_input(entry=entry, input_image=str(path), provider_options=options)
+    sent = sent_input(entry, input_image=str(path), provider_options=options)
     assert isinstance(sent, dict)
     assert sent["loop"] is True
     assert set(sent) == {"loop", *ours}
