@@ -226,7 +226,8 @@ class LocalCloud:
             "CatalogKey": _CATALOG_KEY if catalog is not None else "",
             "BucketTransport": "any",
             "WebhookTransport": "any",
-            "ProviderWebhooks": ",".join(provider_webhooks),
+            # Said even if there are none: the template's own default listens to fal. SAM takes no other empty value.
+            "ProviderWebhooks": ",".join(provider_webhooks) or '""',
             "CallLeaseSeconds": str(self.lease_seconds),
             "BlotatoPostsPerMinute": str(round(_POSTS_PER_MINUTE * rate_scale)),
             "BlotatoUploadsPerMinute": str(round(_UPLOADS_PER_MINUTE * rate_scale)),

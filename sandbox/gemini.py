@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sandbox.control import build_app
 from sandbox.faults import Delay, Drop, Respond, ShowStatus
 from sandbox.gemini_state import Call, GeminiFaultScript, GeminiServer, Job, OnContent, OnCreate, OnRetrieve
-from sandbox.gemini_wire import ApiError, Interaction, read_create
+from sandbox.gemini_wire import ApiError, Clip, CreateInteraction, Interaction, read_create
 from sandbox.serving import answer_accepted, answer_instead, build_parser, serve, spoil
 
 _DEFAULT_API_KEY = "gemini-sandbox-key"
@@ -40,14 +40,13 @@ class InteractionsApi:
     async def create(self, request: Request) -> Response:
         """Answer `POST /interactions`: at once with `background`, otherwise when the video is there."""
         order = read_create(await request.body())
-        if order.previous_interaction_id is not None:
-            self._check_previous(order.previous_interaction_id)
+        previous = self._find_previous(order)
         self._server.calls.note(request.state.request_id, prompt=order.prompt, images=len(order.images))
         fault = self._server.faults.pick(OnCreate, order.prompt)
         action = fault.action if fault else None
         if isinstance(action, Drop | Respond):
             return answer_instead(action)
-        job = self._server.accept(order, fault)
+        job = self._server.accept(order, previous, fault)
         self._server.calls.note(request.state.request_id, interaction_id=job.id)
         if instead := await answer_accepted(action):
             return instead
@@ -58,11 +57,16 @@ class InteractionsApi:
             await asyncio.sleep(_LOOK_SECONDS)
         return _json(self._show(request, job))
 
-    def _check_previous(self, interaction_id: str) -> None:
-        previous = self._server.find(interaction_id)
+    def _find_previous(self, order: CreateInteraction) -> Clip | None:
+        """Find what the interaction before this one made."""
+        if order.previous_interaction_id is None:
+            return None
+        previous = self._server.find(order.previous_interaction_id)
         status = self._server.find_status(previous)
         if status != "completed":
             raise ApiError(400, "FAILED_PRECONDITION", f"The previous interaction is {status}, not completed.")
+        order.check_extension(previous.clip)
+        return previous.clip
 
     async def retrieve(self, request: Request) -> Response:
         """Answer `GET /interactions/{id}`."""

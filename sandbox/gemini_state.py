@@ -30,6 +30,7 @@ from sandbox.faults import (
 )
 from sandbox.gemini_wire import (
     ApiError,
+    Clip,
     CreateInteraction,
     File,
     Interaction,
@@ -150,6 +151,7 @@ class Job:
     id: str
     file_id: str
     order: CreateInteraction
+    clip: Clip
     created_at: float
     render: Future[RenderedVideo]
     fault: OnCreate | None = None
@@ -207,10 +209,11 @@ class GeminiServer(JobServer[Call, GeminiFault]):
         # By the id of the file, which nobody is told before the file is there. A file outlives its interaction.
         self._made: dict[str, Job] = {}
 
-    def accept(self, order: CreateInteraction, fault: OnCreate | None) -> Job:
-        """Take an interaction on and start its render."""
-        render = self.renders.submit(order.prompt, width=order.width, height=order.height, seconds=order.seconds)
-        job = Job(f"v1_{uuid.uuid4().hex}", uuid.uuid4().hex[:12], order, self.clock(), render, fault)
+    def accept(self, order: CreateInteraction, previous: Clip | None, fault: OnCreate | None) -> Job:
+        """Take an interaction on and start its render; `previous` is what the one before it made."""
+        clip = order.plan_clip(previous)
+        render = self.renders.submit(order.prompt, width=clip.width, height=clip.height, seconds=clip.seconds)
+        job = Job(f"v1_{uuid.uuid4().hex}", uuid.uuid4().hex[:12], order, clip, self.clock(), render, fault)
         self.jobs[job.id] = job
         self._made[job.file_id] = job
         self.count_accepted()
@@ -246,7 +249,7 @@ class GeminiServer(JobServer[Call, GeminiFault]):
     def show(self, job: Job, status: str, base_url: str) -> Interaction:
         """Give the job with this status as Google would show it; `base_url` is this server's, as the client sees it."""
         running = status in _RUNNING
-        tokens = _TOKENS_PER_SECOND * job.order.seconds if job.has_video(status) else 0
+        tokens = _TOKENS_PER_SECOND * job.clip.added_seconds if job.has_video(status) else 0
         return Interaction(
             id=job.id,
             status=status,

@@ -12,6 +12,7 @@ import io
 import json
 import math
 import re
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from PIL import Image, UnidentifiedImageError
@@ -20,6 +21,15 @@ from pydantic.alias_generators import to_camel
 
 # Seconds a clip may last. Source: the model pages of Gemini Omni Flash 1.1 and 1.2.
 _SECONDS = {"gemini-omni-1.2-flash": (3, 15), "gemini-omni-1.1-flash": (3, 10)}
+# Seconds one extension adds, and those a clip may have become by it. Source: /docs/omni, "Video extension".
+_EXTENSION_SECONDS = (3, 10)
+_EXTENDED_SECONDS_MAX = {"gemini-omni-1.2-flash": 30, "gemini-omni-1.1-flash": 40}
+# What Google is told and what it makes when it is not (google-genai 3.6.1, VideoResponseFormat; ten seconds were
+# measured). What an earlier interaction was told holds for that one alone.
+_DEFAULT_SECONDS = 10
+# The words by which the guide has a video extended, "Prompts for extending a video".
+_EXTENDS = re.compile(r"\b(extend|continue|continues)\b", re.IGNORECASE)
+_TASKS_OF_A_VIDEO = ("edit", "extend", "upscale")
 _SHORT_SIDES = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}
 _DURATION = re.compile(r"\d+(\.\d+)?s")
 # A frame of the video in the prompt, and the picture it is, where the prompt names one.
@@ -82,12 +92,12 @@ class UserInput(_Closed):
 
 
 class VideoFormat(_Closed):
-    """What the clip shall be. `gcs_uri` belongs to Vertex and is an unknown field here."""
+    """What the clip shall be; None is what was not said. `gcs_uri` belongs to Vertex and is an unknown field here."""
 
     type: Literal["video"]
-    aspect_ratio: Literal["16:9", "9:16"] = "16:9"
+    aspect_ratio: Literal["16:9", "9:16"] | None = None
     resolution: Literal["360p", "720p", "1080p", "4k"] = "720p"
-    duration: str = "10s"
+    duration: str | None = None
     delivery: Literal["inline", "uri"] = "inline"
 
 
@@ -106,6 +116,21 @@ class GenerationConfig(_Closed):
     video_config: VideoConfig | None = None
     thinking_level: Literal["low", "high"] | None = None
     thinking_summaries: Literal["auto", "none"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What is made: its size, its length, and how much of that is new and charged."""
+
+    width: int
+    height: int
+    seconds: int
+    added_seconds: int
+
+    @property
+    def aspect_ratio(self) -> Literal["16:9", "9:16"]:
+        """Give its shape in Google's words."""
+        return "9:16" if self.height > self.width else "16:9"
 
 
 class WebhookConfig(_Closed):
@@ -150,27 +175,45 @@ class CreateInteraction(_Closed):
         return tuple(part for step in self.input for part in step.content if isinstance(part, ImageContent))
 
     @property
-    def width(self) -> int:
-        """Give the width in pixels."""
-        return self._short_side if self.response_format.aspect_ratio == "9:16" else self._long_side
+    def is_extension(self) -> bool:
+        """Tell whether it goes on with the video of the interaction before it."""
+        return self.previous_interaction_id is not None and _EXTENDS.search(self.prompt) is not None
 
     @property
-    def height(self) -> int:
-        """Give the height in pixels."""
-        return self._long_side if self.response_format.aspect_ratio == "9:16" else self._short_side
+    def task(self) -> str | None:
+        """Give what the caller says that the model is to do."""
+        config = self.generation_config.video_config if self.generation_config else None
+        return config.task if config else None
 
     @property
     def seconds(self) -> int:
         """Give the length that is rendered: a fraction of a second is rounded up."""
-        return math.ceil(float(self.response_format.duration.removesuffix("s")))
+        duration = self.response_format.duration
+        return _DEFAULT_SECONDS if duration is None else math.ceil(float(duration.removesuffix("s")))
 
-    @property
-    def _short_side(self) -> int:
-        return _SHORT_SIDES[self.response_format.resolution]
+    def plan_clip(self, previous: Clip | None) -> Clip:
+        """Say what is made, given what the interaction before this one made.
 
-    @property
-    def _long_side(self) -> int:
-        return self._short_side * 16 // 9
+        An extension is what was there and what was added, and so has its shape; anything else is made anew, from what
+        this interaction says.
+        """
+        extended = previous if self.is_extension else None
+        aspect_ratio = self.response_format.aspect_ratio or (extended.aspect_ratio if extended else "16:9")
+        short_side = _SHORT_SIDES[self.response_format.resolution]
+        long_side = short_side * 16 // 9
+        is_upright = aspect_ratio == "9:16"
+        return Clip(
+            width=short_side if is_upright else long_side,
+            height=long_side if is_upright else short_side,
+            seconds=self.seconds + (extended.seconds if extended else 0),
+            added_seconds=self.seconds,
+        )
+
+    def check_extension(self, previous: Clip) -> None:
+        """Refuse to make a clip longer than the model makes one."""
+        longest = _EXTENDED_SECONDS_MAX[self.model]
+        if self.is_extension and previous.seconds + self.seconds > longest:
+            raise ApiError(400, "INVALID_ARGUMENT", f"The extended video would be longer than {longest} seconds.")
 
 
 class VideoContent(_Closed):
@@ -254,6 +297,7 @@ def read_create(body: bytes) -> CreateInteraction:
     except ValidationError as error:
         raise _refuse(error) from error
     _check_model_and_length(order)
+    _check_task(order)
     if order.background and not order.store:
         raise ApiError(400, "INVALID_ARGUMENT", "background=true requires store=true.")
     for image in order.images:
@@ -266,15 +310,29 @@ def _check_model_and_length(order: CreateInteraction) -> None:
     if order.model not in _SECONDS:
         raise ApiError(404, "NOT_FOUND", f"models/{order.model} is not found, or is not supported for interactions.")
     duration = order.response_format.duration
+    if duration is None:
+        return
     if not _DURATION.fullmatch(duration):
         raise ApiError(400, "INVALID_ARGUMENT", f"Invalid value at 'response_format.duration': \"{duration}\".")
-    shortest, longest = _SECONDS[order.model]
+    shortest, longest = _EXTENSION_SECONDS if order.is_extension else _SECONDS[order.model]
     if not shortest <= float(duration.removesuffix("s")) <= longest:
         raise ApiError(
             400,
             "INVALID_ARGUMENT",
             f"'response_format.duration' must be between {shortest}s and {longest}s for {order.model}, not {duration}.",
         )
+
+
+def _check_task(order: CreateInteraction) -> None:
+    """Refuse a task in the words that Google was seen to use (August and September 2026, by several of its users).
+
+    There is no video among the inputs here, so the tasks that need one have nothing to work on.
+    """
+    if order.task is not None and order.previous_interaction_id is not None:
+        message = "previous_interaction_id is not allowed when video task is set."
+        raise ApiError(400, "INVALID_ARGUMENT", message)
+    if order.task in _TASKS_OF_A_VIDEO:
+        raise ApiError(400, "INVALID_ARGUMENT", f"Exactly one input video is required for {order.task} task.")
 
 
 def _check_image(image: ImageContent) -> None:

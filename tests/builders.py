@@ -29,6 +29,7 @@ CATALOG = parse_catalog(
     sizes = ["720x1280", "1280x720"]
     price_usd_per_second = { "720" = "0.10" }
     expected_render_seconds = 100
+    options = { seed = { type = "integer" }, guidance = { type = "number" } }
 
     [models.kite-1]
     provider = "kites"
@@ -37,6 +38,8 @@ CATALOG = parse_catalog(
     price_usd_per_second = { "768" = "0.20" }
     expected_render_seconds = 50
     capabilities = { extend = true }
+    extended_seconds_max = 20
+    options = { seed = { type = "integer", max = 99 } }
 
     [models.glider-1]
     provider = "gliders"

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from mediaposter.ai.catalog import Capabilities, CatalogEntry, built_in_catalog
+from mediaposter.ai.provider_options import ProviderOption
 from mediaposter.safe_http import PublicInternet
 
 REPLIES = Path(__file__).parent.parent / "unit" / "ai" / "replies"
@@ -27,6 +28,12 @@ def row(name: str, capabilities: Capabilities | None = None) -> CatalogEntry:
     """Give a model's row in the catalog, able to do what the test needs."""
     entry = built_in_catalog().get(name)
     return entry if capabilities is None else entry.model_copy(update={"capabilities": capabilities})
+
+
+def allowing(entry: CatalogEntry, **options: str) -> CatalogEntry:
+    """Give a row that lists these options, by their types, instead of its own."""
+    listed = {name: ProviderOption.model_validate({"type": kind}) for name, kind in options.items()}
+    return entry.model_copy(update={"options": listed})
 
 
 class Body(httpx.SyncByteStream):

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from mediaposter.ai.video_model_interface import (
     Capabilities,
+    SourceVideo,
     VideoGenerationJob,
     VideoGenerationRequest,
     VideoModelInterface,
@@ -29,6 +30,7 @@ class FakeVideoModel(VideoModelInterface):
 
     Attributes:
         accepted: the requests it took and will charge for.
+        derived: of those made from another video, what was asked for: how, of which job, and what that job's video is.
         retry_after_seconds: the hint that comes with an accepted job.
         cancelled: the jobs it was told to stop.
         cancel_errors: what the next calls to stop one raise.
@@ -50,6 +52,7 @@ class FakeVideoModel(VideoModelInterface):
     ) -> None:
         super().__init__(entry=CATALOG.get("sora-2").model_copy(update={"capabilities": capabilities}))
         self.accepted: list[VideoGenerationRequest] = []
+        self.derived: list[tuple[str, str, SourceVideo | None]] = []
         self.create_calls = 0
         self.poll_calls = 0
         self.retry_after_seconds = retry_after_seconds
@@ -90,6 +93,24 @@ class FakeVideoModel(VideoModelInterface):
         if isinstance(answer, VideoModelError):
             raise answer
         return answer or VideoGenerationJob(job_id=job_id, status=VideoStatus.COMPLETED, cost_micros=800_000)
+
+    def remix_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
+        """Take a remix."""
+        return self._derive("remix", job_id, prompt, source)
+
+    def edit_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
+        """Take an edit."""
+        return self._derive("edit", job_id, prompt, source)
+
+    def extend_video(
+        self, job_id: str, prompt: str, duration_seconds: int, *, source: SourceVideo | None = None
+    ) -> VideoGenerationJob:
+        """Take an extension."""
+        return self._derive(f"extend by {duration_seconds}", job_id, prompt, source)
+
+    def _derive(self, kind: str, job_id: str, prompt: str, source: SourceVideo | None) -> VideoGenerationJob:
+        self.derived.append((kind, job_id, source))
+        return self.create_video(VideoGenerationRequest(prompt=prompt))
 
     def cancel_video(self, job_id: str) -> None:
         """Stop a job."""

@@ -16,6 +16,21 @@ REFUSALS: dict[str, tuple[dict[str, JsonValue], str, str]] = {
     "an unknown model": ({"prompt": "x", "model": "sora-9"}, "model", "model_not_found"),
     "a size it cannot do": ({"prompt": "x", "size": "1024x1792"}, "size", "invalid_value"),
     "a length it cannot do": ({"prompt": "x", "seconds": "5"}, "seconds", "invalid_value"),
+    "a length that no alias ever took": (
+        {"prompt": "x", "model": "house-model", "seconds": 7000},
+        "seconds",
+        "invalid_value",
+    ),
+    "a size that no alias ever took": (
+        {"prompt": "x", "model": "house-model", "size": "13x17"},
+        "size",
+        "invalid_value",
+    ),
+    "an option that the model does not list": (
+        {"prompt": "x", "provider_options": {"input_reference[image_url]": "http://169.254.169.254/"}},
+        "provider_options.input_reference[image_url]",
+        "unknown_parameter",
+    ),
     "an unknown field": ({"prompt": "x", "colour": "red"}, "colour", "unknown_parameter"),
     "a target without its required field": (
         {"prompt": "x", "publish": [{"platform": "facebook", "account_id": "803"}]},

@@ -459,6 +459,60 @@ def test_a_video_is_changed_by_naming_its_interaction(sandbox: Sandbox) -> None:
     assert second.previous_interaction_id == first.id
 
 
+def measure(interaction: Interaction) -> tuple[int, int, float]:
+    """Tell the width, the height and the seconds of a finished clip that is inside its interaction."""
+    width, height, frames = read_size(base64.b64decode(find_video(interaction).data or ""))
+    return width, height, frames / 24
+
+
+@pytest.mark.parametrize(
+    ("asked", "made"),
+    [
+        ({"aspect_ratio": "9:16", "resolution": "360p", "duration": "4s"}, (360, 640, 4)),
+        # What the interaction before it was told holds for that one alone.
+        ({}, (1280, 720, 10)),
+    ],
+)
+def test_a_video_made_from_another_is_as_its_own_format_says(
+    sandbox: Sandbox, asked: dict[str, JsonValue], made: tuple[int, int, int]
+) -> None:
+    first = sandbox.create_finished({"aspect_ratio": "9:16"})
+    second = sandbox.create_finished(
+        input="At night", previous_interaction_id=first.id, response_format={"type": "video", **asked}
+    )
+    assert measure(second) == made
+
+
+def test_an_extension_is_the_whole_and_charges_what_was_added(sandbox: Sandbox) -> None:
+    first = sandbox.create_finished({"aspect_ratio": "9:16"})
+    longer = sandbox.create_finished(
+        {"duration": "4s", "delivery": "inline"}, input="Extend this video: on", previous_interaction_id=first.id
+    )
+    assert measure(longer) == (360, 640, 7)
+    assert longer.usage == Usage(total_output_tokens=4 * 5792)
+
+
+@pytest.mark.parametrize("task", ["text_to_video", "edit", "extend"])
+def test_a_task_is_refused_beside_an_earlier_interaction(sandbox: Sandbox, task: str) -> None:
+    first = sandbox.create_finished()
+    config: JsonValue = {"video_config": {"task": task}}
+    reply = sandbox.post(input="At night", previous_interaction_id=first.id, generation_config=config)
+    assert refusal_of(reply) == (400, "INVALID_ARGUMENT")
+    assert "previous_interaction_id is not allowed when video task is set" in parse_refusal(reply).message
+
+
+def test_a_task_for_a_video_needs_one(sandbox: Sandbox) -> None:
+    reply = sandbox.post(generation_config={"video_config": {"task": "edit"}})
+    assert refusal_of(reply) == (400, "INVALID_ARGUMENT")
+
+
+def test_a_video_is_extended_to_thirty_seconds_and_no_further(sandbox: Sandbox) -> None:
+    first = sandbox.create_finished({"duration": "15s"})
+    longer = sandbox.create_finished({"duration": "10s"}, input="Extend this video", previous_interaction_id=first.id)
+    reply = sandbox.post({"duration": "6s"}, input="The scene continues", previous_interaction_id=longer.id)
+    assert refusal_of(reply) == (400, "INVALID_ARGUMENT")
+
+
 def test_a_previous_interaction_must_exist(sandbox: Sandbox) -> None:
     assert refusal_of(sandbox.post(previous_interaction_id="v1_x")) == (404, "NOT_FOUND")
 

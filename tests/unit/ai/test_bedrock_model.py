@@ -24,13 +24,13 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from mediaposter.ai.bedrock_model import PROMPT_MAX_CHARACTERS, BedrockVideoModel
-from mediaposter.ai.catalog import Capabilities
+from mediaposter.ai.catalog import Capabilities, CatalogEntry
 from mediaposter.ai.video_model_factory import create_video_model
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest, VideoStatus
 from mediaposter.errors import ConfigurationError, ErrorCode, SubmissionUnknown, UnsupportedOperation, VideoModelError
 from mediaposter.safe_http import CHUNK_BYTES
 from tests.fakes.bedrock import REGION, lead_to, make_session
-from tests.fakes.provider import Answer, Body, Host, Internet, read_reply, row
+from tests.fakes.provider import Answer, Body, Host, Internet, allowing, read_reply, row
 
 MODEL = "luma.ray-v2:0"
 BUCKET = "videos-of-the-test"
@@ -55,9 +55,14 @@ def refusal(name: str, message: str, status_code: int = 400) -> httpx.Response:
     return httpx.Response(status_code, headers={"x-amzn-errortype": name}, json={"message": message})
 
 
-def build(server: Host, *, internet: Internet | None = None, base_url: str = BASE_URL) -> BedrockVideoModel:
+def build(
+    server: Host, *, internet: Internet | None = None, base_url: str = BASE_URL, entry: CatalogEntry | None = None
+) -> BedrockVideoModel:
     return BedrockVideoModel(
-        entry=row(MODEL), base_url=base_url, session=make_session(server), internet=(internet or Internet()).way
+        entry=entry or row(MODEL),
+        base_url=base_url,
+        session=make_session(server),
+        internet=(internet or Internet()).way,
     )
 
 
@@ -75,9 +80,9 @@ def creation_error(answer: Answer) -> VideoModelError:
     return raised.value
 
 
-def sent_input(**fields: object) -> object:
+def sent_input(entry: CatalogEntry | None = None, /, **fields: object) -> object:
     server = Host(recorded("started"))
-    build(server).create_video(request(**fields))
+    build(server, entry=entry).create_video(request(**fields))
     return server.sent_body["modelInput"]
 
 
@@ -281,7 +286,7 @@ def test_a_request_is_said_in_lumas_words() -> None:
 def test_the_same_request_is_sent_with_the_same_bytes() -> None:
     server = Host(recorded("started"))
     for _ in range(2):
-        build(server).create_video(request(idempotency_key="video_1-1", provider_options={"loop": True, "b": 1}))
+        build(server).create_video(request(idempotency_key="video_1-1", provider_options={"loop": True}))
     first, second = server.requests
     assert first.content == second.content
 
@@ -308,7 +313,8 @@ def test_lumas_own_options_are_sent_and_never_replace_what_the_request_says(tmp_
     path.write_bytes(PNG)
     ours = ("prompt", "aspect_ratio", "resolution", "duration", "keyframes")
     options: dict[str, JsonValue] = {"loop": True, **dict.fromkeys(ours, "theirs")}
-    sent = sent_input(input_image=str(path), provider_options=options)
+    entry = allowing(row(MODEL), loop="boolean", **dict.fromkeys(ours, "text"))
+    sent = sent_input(entry, input_image=str(path), provider_options=options)
     assert isinstance(sent, dict)
     assert sent["loop"] is True
     assert set(sent) == {"loop", *ours}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaposter.ai.catalog import (
+    ALIAS_SIZES,
     Catalog,
     CatalogEntry,
     ImageRole,
@@ -168,6 +170,40 @@ def test_a_video_is_priced_by_its_length_and_shorter_side(seconds: int, size: st
     assert entry().estimate_cost_micros(seconds=seconds, size=size) == micros
 
 
+# How far a video is extended
+
+
+EXTENDING = TEXT.replace("[gone]", "[models.kite-2.capabilities]\nextend = true\n[gone]").replace(
+    "durations_seconds = { min = 3, max = 15 }",
+    "durations_seconds = { min = 3, max = 15 }\nextension_seconds = [3, 6, 9]\nextended_seconds_max = 20",
+)
+
+
+def test_an_extension_adds_what_a_row_renders_unless_it_says_what_else() -> None:
+    extending = parse_catalog(EXTENDING)
+    assert extending.get("kite-1").extension_seconds == (4, 8)
+    assert extending.get("kite-2").extension_seconds == (3, 6, 9)
+
+
+@pytest.mark.parametrize(("source_seconds", "offered"), [(11, [3, 6, 9]), (12, [3, 6]), (14, [3, 6]), (17, [3])])
+def test_a_video_is_extended_as_far_as_its_model_makes_one(source_seconds: int, offered: list[int]) -> None:
+    row = parse_catalog(EXTENDING).get("kite-2")
+    for seconds in range(1, 12):
+        with suppress(InvalidRequest):
+            row.check_extension(seconds=seconds, source_seconds=source_seconds)
+            offered.remove(seconds)
+    assert offered == []
+    assert row.fit_extension(seconds=60, source_seconds=source_seconds).warnings != ()
+
+
+def test_a_video_as_long_as_its_model_makes_one_is_not_extended() -> None:
+    row = parse_catalog(EXTENDING).get("kite-2")
+    for extend in (row.check_extension, row.fit_extension):
+        with pytest.raises(InvalidRequest, match="kite-2 adds at least 3, and makes no video longer than 20") as no:
+            extend(seconds=3, source_seconds=18)
+        assert no.value.param == "video"
+
+
 # What comes nearest
 
 
@@ -322,6 +358,35 @@ def test_an_alias_given_beside_the_catalog_leads_to_a_model_or_is_refused() -> N
         catalog().with_aliases({"silk": "paper"})
 
 
+@pytest.mark.parametrize(("name", "is_alias"), [("paper", True), ("paper-2026-01-31", True), ("kite-1", False)])
+def test_a_name_is_told_from_an_alias(name: str, is_alias: bool) -> None:
+    assert catalog().is_alias(name) == is_alias
+
+
+def test_an_alias_takes_what_openais_names_took_and_its_model_what_it_makes() -> None:
+    alias, outright = (catalog().resolve(name, today=TODAY) for name in ("paper", "kite-1"))
+    for seconds in range(-1, 30):
+        for size in ("720x1280", "1920x1080", "13x17", "1024x1024"):
+            for asked, name, takes in (
+                (alias, "paper", 2 <= seconds <= 20 and size in ALIAS_SIZES),
+                (outright, "kite-1", seconds in (4, 8) and size == "720x1280"),
+            ):
+                try:
+                    asked.check(name, seconds=seconds, size=size)
+                except InvalidRequest:
+                    assert not takes, (name, seconds, size)
+                else:
+                    assert takes, (name, seconds, size)
+
+
+def test_what_an_alias_does_not_take_is_refused_by_the_name_that_was_asked_for() -> None:
+    with pytest.raises(InvalidRequest, match=r"^paper-2026-01-31 takes 2 to 20 seconds, not 7000\.$") as seconds:
+        catalog().resolve("paper-2026-01-31", today=TODAY).check("paper-2026-01-31", seconds=7000, size="720x1280")
+    with pytest.raises(InvalidRequest, match=r"^paper takes the sizes 720x1280, .*, not 13x17\.") as size:
+        catalog().resolve("paper", today=TODAY).check("paper", seconds=4, size="13x17")
+    assert (seconds.value.param, size.value.param) == ("seconds", "size")
+
+
 # Retirement
 
 
@@ -430,6 +495,14 @@ def test_one_field_of_a_row_is_overridden_and_the_rest_stays() -> None:
     assert extended.get("kite-2") == entry("kite-2")
 
 
+def test_a_stack_lets_callers_set_what_a_row_does_not_list() -> None:
+    text = '[models.kite-1.options]\nsteps = { type = "integer", min = 1, max = 50 }'
+    extended = parse_catalog(text, extending=TEXT)
+    assert extended.get("kite-1").check_options({"steps": "20"}) == {"steps": 20}
+    with pytest.raises(InvalidRequest, match="kite-1 takes no such option; it takes none"):
+        entry().check_options({"steps": 20})
+
+
 def test_sizes_follow_an_overridden_resolution() -> None:
     extended = parse_catalog('[models.kite-2]\naspect_ratios = ["4:3"]', extending=TEXT)
     assert extended.get("kite-2").sizes == ("640x480", "960x720")
@@ -491,6 +564,13 @@ SIZES = 'sizes = ["720x1280", "1280x720", "1024x1792"]'
         ("models.kite-1.capabilities.teleport", "remix = true", "teleport = true"),
         ("models.kite-1.capabilities.image_roles.0", '"first_frame"', '"middle_frame"'),
         ("models.kite-1.colour", "[models.kite-1]", "[models.kite-1]\ncolour = 1"),
+        ("models.kite-1.extension_seconds", "[models.kite-1]", "[models.kite-1]\nextension_seconds = []"),
+        ("models.kite-1.options.seed", "[models.kite-1]", '[models.kite-1]\noptions = { seed = "integer" }'),
+        (
+            "models.kite-1.options.seed.type",
+            "[models.kite-1]",
+            '[models.kite-1]\noptions = { seed = { type = "url" } }',
+        ),
         ("models.kite-2.retires_on", "2026-12-01", '"soon"'),
         ("gone.kite-00.retired_on", "retired_on = 2024-01-31", "since = 2024-01-31"),
         ("modles", "[models.kite-1]", "[modles.kite-1]"),
@@ -620,6 +700,19 @@ def test_every_shape_that_is_offered_can_be_said(entry: CatalogEntry) -> None:
 def test_no_length_or_size_is_offered_twice(entry: CatalogEntry) -> None:
     assert list(entry.durations_seconds) == sorted(set(entry.durations_seconds))
     assert len(set(entry.sizes)) == len(entry.sizes)
+
+
+@SHIPPED
+def test_no_option_is_shipped_but_those_that_change_only_what_is_seen(entry: CatalogEntry) -> None:
+    # One more is a decision: it must not change the price, the length, the size or the number of videos, name an
+    # address or a file, call anybody back, keep what is made elsewhere, loosen moderation, or reach into another job.
+    harmless = {"seed", "negative_prompt", "guidance_scale", "cfg_scale", "enable_prompt_expansion", "loop"}
+    assert set(entry.options) <= harmless
+
+
+@SHIPPED
+def test_a_model_that_extends_says_how_far(entry: CatalogEntry) -> None:
+    assert not entry.capabilities.extend or entry.extended_seconds_max is not None
 
 
 @SHIPPED

@@ -29,7 +29,7 @@ from mediaposter.errors import (
     VideoModelError,
     WebhookRejected,
 )
-from tests.fakes.provider import Answer, Body, Host, Internet, read_reply, row
+from tests.fakes.provider import Answer, Body, Host, Internet, allowing, read_reply, row
 
 BASE_URL = "https://queue.fal.run"
 STAND_IN = "http://127.0.0.1:4030"
@@ -263,7 +263,8 @@ def test_a_models_own_options_are_sent_and_never_replace_what_the_request_or_the
     request = VideoGenerationRequest(
         prompt="A lake", input_image=str(path), last_frame_image=str(path), provider_options=options
     )
-    build(server).create_video(request)
+    entry = allowing(row("seedance-2.0"), seed="integer", **dict.fromkeys(ours, "text"))
+    build(server, entry=entry).create_video(request)
     assert server.sent_body["seed"] == 7
     assert set(server.sent_body) == {"seed", *ours}
     assert "theirs" not in server.sent_body.values()

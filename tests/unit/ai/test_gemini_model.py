@@ -22,7 +22,9 @@ from mediaposter.ai.catalog import Capabilities, CatalogEntry, ImageRole, parse_
 from mediaposter.ai.gemini_model import GeminiVideoModel
 from mediaposter.ai.gemini_wire import MAX_KEPT_BYTES, MAX_STRING_BYTES, BodySkimmer
 from mediaposter.ai.provider_connection import MAX_DOWNLOAD_SECONDS, MAX_REPLY_BYTES
+from mediaposter.ai.provider_options import ProviderOption
 from mediaposter.ai.video_model_interface import (
+    SourceVideo,
     VideoGenerationJob,
     VideoGenerationRequest,
     VideoStatus,
@@ -313,40 +315,48 @@ def test_a_picture_in_a_role_that_the_model_lacks_is_refused_before_anything_is_
     assert server.requests == []
 
 
-def test_the_callers_own_fields_are_sent_beside_ours() -> None:
+OURS: dict[str, JsonValue] = {
+    "model": "another",
+    "input": "Another",
+    "response_format": {"type": "text", "aspect_ratio": "1:1", "resolution": "4k", "duration": "99s"},
+    "generation_config": {"video_config": {"task": "edit"}},
+    "background": False,
+    "store": False,
+}
+
+
+def list_option(value: JsonValue) -> ProviderOption:
+    """List an option that takes such a value."""
+    match value:
+        case dict():
+            return ProviderOption(type="object", fields={name: list_option(inner) for name, inner in value.items()})
+        case bool():
+            return ProviderOption(type="boolean")
+    return ProviderOption(type="text")
+
+
+def allow(name: str, value: JsonValue) -> CatalogEntry:
+    return row(NAME).model_copy(update={"options": {name: list_option(value)}})
+
+
+def test_what_an_operator_lists_is_laid_beside_ours() -> None:
     server = Host(reply("queued"))
-    options: dict[str, JsonValue] = {
-        "webhook_config": {"uris": ["https://hooks.example/"]},
-        "generation_config": {"thinking_level": "low"},
-    }
-    build(server).create_video(
-        VideoGenerationRequest(prompt="A lake", input_image=data_uri(PNG), provider_options=options)
+    thinking: dict[str, JsonValue] = {"thinking_level": "low"}
+    request = VideoGenerationRequest(
+        prompt="A lake", input_image=data_uri(PNG), provider_options={"generation_config": thinking}
     )
-    assert server.sent_body["webhook_config"] == options["webhook_config"]
-    assert server.sent_body["generation_config"] == {
-        "thinking_level": "low",
-        "video_config": {"task": "image_to_video"},
-    }
+    build(server, entry=allow("generation_config", thinking)).create_video(request)
+    assert server.sent_body["generation_config"] == {**thinking, "video_config": {"task": "image_to_video"}}
 
 
-def test_the_callers_own_fields_never_replace_ours() -> None:
+@pytest.mark.parametrize("name", OURS)
+def test_what_an_operator_lists_never_replaces_ours(name: str) -> None:
     server = Host(reply("queued"))
     request = VideoGenerationRequest(prompt="A lake", input_image=data_uri(PNG))
     build(server).create_video(request)
-    options: dict[str, JsonValue] = {
-        "model": "another",
-        "input": "Another",
-        "response_format": {"type": "text", "aspect_ratio": "1:1", "resolution": "4k", "duration": "99s"},
-        "generation_config": {"video_config": {"task": "edit"}},
-        "background": False,
-        "store": False,
-    }
-    build(server).create_video(request.model_copy(update={"provider_options": options}))
+    options = {"provider_options": {name: OURS[name]}}
+    build(server, entry=allow(name, OURS[name])).create_video(request.model_copy(update=options))
     assert json.loads(server.requests[1].content) == json.loads(server.requests[0].content)
-
-
-def test_a_created_job_bears_the_interactions_id() -> None:
-    assert create(reply("queued")) == VideoGenerationJob(job_id=ID, status=VideoStatus.QUEUED)
 
 
 @pytest.mark.parametrize(
@@ -966,30 +976,52 @@ def test_a_reader_that_stops_early_closes_the_connection() -> None:
 
 # Remixing, editing, extending, cancelling, deleting
 
+UPRIGHT = SourceVideo(width=1080, height=1920, seconds=4)
 DERIVATIONS: dict[str, Callable[[GeminiVideoModel], VideoGenerationJob]] = {
-    "remix": lambda model: model.remix_video(ID, "Warmer"),
-    "edit": lambda model: model.edit_video(ID, "Warmer"),
-    "extend": lambda model: model.extend_video(ID, "Warmer", 7),
+    "remix": lambda model: model.remix_video(ID, "Warmer", source=UPRIGHT),
+    "edit": lambda model: model.edit_video(ID, "Warmer", source=UPRIGHT),
+    "extend": lambda model: model.extend_video(ID, "Warmer", 7, source=UPRIGHT),
 }
 
 
-@pytest.mark.parametrize("name", DERIVATIONS)
-def test_a_new_job_is_derived_from_a_finished_one(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "prompt", "duration"),
+    [("remix", "Warmer", "4s"), ("edit", "Warmer", "4s"), ("extend", "Extend this video: Warmer", "7s")],
+)
+def test_a_derived_job_is_told_its_sources_shape_and_length(name: str, prompt: str, duration: str) -> None:
     server = Host(reply("edited"))
     job = DERIVATIONS[name](build(server))
     assert (job.job_id, job.status) == ("v1_Edited", VideoStatus.IN_PROGRESS)
-    video_format = {"type": "video", "delivery": "uri", **({"duration": "7s"} if name == "extend" else {})}
-    task = {} if name == "remix" else {"generation_config": {"video_config": {"task": name}}}
     assert server.paths == ["/v1beta/interactions"]
     assert server.sent_body == {
         "model": "gemini-omni-1.2-flash",
         "previous_interaction_id": ID,
-        "input": "Warmer",
-        "response_format": video_format,
+        "input": prompt,
+        "response_format": {
+            "type": "video",
+            "delivery": "uri",
+            "aspect_ratio": "9:16",
+            "resolution": "1080p",
+            "duration": duration,
+        },
         "background": True,
         "store": True,
-        **task,
     }
+
+
+def test_a_derived_job_whose_source_nobody_describes_is_left_to_google() -> None:
+    server = Host(reply("edited"))
+    build(server).remix_video(ID, "Warmer")
+    assert server.sent_body["response_format"] == {"type": "video", "delivery": "uri"}
+
+
+@pytest.mark.parametrize("size", [(1000, 1000), (720, 720)])
+def test_a_source_of_a_size_that_gemini_does_not_make_is_refused_before_anything_is_sent(size: tuple[int, int]) -> None:
+    server = Host(reply("edited"))
+    with pytest.raises(VideoModelError) as raised:
+        build(server).edit_video(ID, "Warmer", source=SourceVideo(*size, seconds=4))
+    assert raised.value.code is ErrorCode.INVALID_REQUEST
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("name", DERIVATIONS)

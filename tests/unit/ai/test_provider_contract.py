@@ -18,11 +18,12 @@ from typing import Any, NamedTuple, NoReturn
 
 import httpx
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from mediaposter.ai.catalog import Capabilities, CatalogEntry, built_in_catalog
 from mediaposter.ai.video_model_factory import find_model_class, list_providers
 from mediaposter.ai.video_model_interface import (
+    SourceVideo,
     VideoGenerationJob,
     VideoGenerationRequest,
     VideoModelInterface,
@@ -30,7 +31,7 @@ from mediaposter.ai.video_model_interface import (
 )
 from mediaposter.errors import ErrorCode, SubmissionUnknown, UnsupportedOperation, VideoModelError, WebhookRejected
 from tests.fakes.bedrock import make_session
-from tests.fakes.provider import REPLIES, Answer, Host, Internet, read_reply, row
+from tests.fakes.provider import REPLIES, Answer, Host, Internet, allowing, read_reply, row
 
 KEY = "key-of-the-test"
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
@@ -186,12 +187,21 @@ class Stage(NamedTuple):
     server: Host
     internet: Internet
 
-    def create(self) -> VideoGenerationJob:
-        """Ask for the first video of the model's row."""
-        width, height = map(int, self.model.entry.sizes[0].split("x"))
-        seconds = self.model.entry.durations_seconds[0]
-        request = VideoGenerationRequest(prompt="A lake", width=width, height=height, duration_seconds=seconds)
+    def create(self, **options: JsonValue) -> VideoGenerationJob:
+        """Ask for the first video of the model's row, with options of the vendor's own."""
+        source = first_video(self.model.entry)
+        request = VideoGenerationRequest(
+            prompt="A lake",
+            width=source.width,
+            height=source.height,
+            duration_seconds=source.seconds,
+            provider_options=options,
+        )
         return self.model.create_video(request)
+
+    def derive(self, kind: str) -> object:
+        """Make another video from the first of the model's row."""
+        return DERIVATIONS[kind](self.model, self.contract.job_id, first_video(self.model.entry))
 
     def refuse_create(self) -> VideoModelError:
         with pytest.raises(VideoModelError) as raised:
@@ -220,6 +230,11 @@ class Stage(NamedTuple):
             self.download()
         assert not isinstance(raised.value, SubmissionUnknown)
         return raised.value
+
+
+def first_video(entry: CatalogEntry) -> SourceVideo:
+    width, height = map(int, entry.sizes[0].split("x"))
+    return SourceVideo(width, height, seconds=entry.durations_seconds[0])
 
 
 def set_stage(
@@ -341,6 +356,41 @@ def test_a_picture_that_the_model_has_no_role_for_is_refused_before_anything_is_
     assert (stage.server.requests, stage.internet.requests) == ([], [])
 
 
+# What is no business of a caller's, in the words of the vendors and of the servers that speak for them: where it is
+# sent and who is told, what is fetched, what it costs, how it is moderated, and whose jobs it goes on from.
+UNLISTED = {
+    "addresses": ["api_base", "base_url", "webhook_config", "webhook_url", "callback_url", "fal_webhook"],
+    "files": ["input_reference[image_url]", "input_reference", "image_url", "video_url", "video_path", "output_path"],
+    "price": ["num_frames", "width", "height", "fps", "n", "num_outputs_per_prompt", "outputFormat", "service_tier"],
+    "moderation": ["enable_safety_checker", "contentModeration", "safety_settings", "respect_moderation"],
+    "others' jobs": ["previous_interaction_id", "previous_job_id", "video[id]", "agent", "tools", "store"],
+}
+
+
+@PROVIDERS
+@pytest.mark.parametrize("kind", UNLISTED)
+def test_an_option_that_the_row_does_not_list_is_refused_before_anything_is_sent(provider: str, kind: str) -> None:
+    stage = set_stage(provider, httpx.Response(200))
+    for name in UNLISTED[kind]:
+        with pytest.raises(VideoModelError, match=r"takes no such option; it takes .* Nothing was submitted") as raised:
+            stage.create(**{name: "http://169.254.169.254/"})
+        assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
+        assert name in raised.value.message
+    assert (stage.server.requests, stage.internet.requests) == ([], [])
+
+
+@PROVIDERS
+def test_an_option_that_the_row_lists_is_sent_in_its_type(provider: str) -> None:
+    contract = read_contract(provider)
+    stage = set_stage(provider, httpx.Response(400), entry=allowing(row(contract.model), seed="integer"))
+    with suppress(VideoModelError):
+        stage.create(seed="4711")
+    assert stage.server.saw("4711")
+    with pytest.raises(VideoModelError, match=r"provider_options\.seed: must be a whole number"):
+        stage.create(seed="file:///etc/passwd")
+    assert len(stage.server.requests) == 1
+
+
 # Asking how a job stands
 
 
@@ -444,6 +494,13 @@ def test_a_video_that_was_never_made_says_why(provider: str, situation: str) -> 
 # What a row offers
 
 
+DERIVATIONS: Mapping[str, Callable[[VideoModelInterface, str, SourceVideo], object]] = MappingProxyType(
+    {
+        "remix": lambda model, job_id, source: model.remix_video(job_id, "Warmer", source=source),
+        "extend": lambda model, job_id, source: model.extend_video(job_id, "On", 4, source=source),
+        "edit": lambda model, job_id, source: model.edit_video(job_id, "Warmer", source=source),
+    }
+)
 OPERATIONS: Mapping[str, Callable[[VideoModelInterface, str], object]] = MappingProxyType(
     {
         "remix": lambda model, job_id: model.remix_video(job_id, "Warmer"),
@@ -475,6 +532,26 @@ def test_what_a_row_offers_its_adapter_can_be_asked_for(entry: CatalogEntry, ope
     # Refused by the vendor's server or by the adapter for what it was given, but not for being asked.
     with suppress(VideoModelError, WebhookRejected):
         OPERATIONS[operation](stage.model, stage.contract.job_id)
+
+
+# The vendors whose own API gives a derived video its source's size and length, and has no field to say them in.
+INHERITS = {"sora", "sandbox", "runway"}
+
+
+@pytest.mark.parametrize("entry", built_in_catalog().models.values(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("kind", DERIVATIONS)
+def test_a_derived_video_is_asked_for_in_its_sources_size_and_length(entry: CatalogEntry, kind: str) -> None:
+    if not getattr(entry.capabilities, kind):
+        return
+    stage = set_stage(entry.provider, httpx.Response(400), entry=entry)
+    with suppress(VideoModelError):
+        stage.derive(kind)
+    if entry.provider in INHERITS:
+        return
+    source = first_video(entry)
+    shape = entry.find_shape(source.size) if entry.aspect_ratios else (str(source.width), str(source.height))
+    seconds = 4 if kind == "extend" else source.seconds
+    assert all(stage.server.saw(word) for word in (*shape, str(seconds)))
 
 
 # What a contract lacks is said with what to write

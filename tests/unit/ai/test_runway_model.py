@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from mediaposter.ai.catalog import Capabilities, ImageRole
+from mediaposter.ai.catalog import Capabilities, CatalogEntry, ImageRole
 from mediaposter.ai.runway_model import MAX_DATA_URI_CHARACTERS, PROMPT_MAX_UTF16_UNITS, RunwayVideoModel
-from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest, VideoStatus
+from mediaposter.ai.video_model_interface import SourceVideo, VideoGenerationJob, VideoGenerationRequest, VideoStatus
 from mediaposter.errors import ErrorCode, SubmissionUnknown, UnsupportedOperation, VideoModelError
-from tests.fakes.provider import Answer, Host, Internet, read_reply, row
+from tests.fakes.provider import Answer, Host, Internet, allowing, read_reply, row
 
 BASE_URL = "https://api.dev.runwayml.com"
 STAND_IN = "http://127.0.0.1:4020"
@@ -46,9 +46,10 @@ def build(
     internet: Internet | None = None,
     capabilities: Capabilities = ALL,
     base_url: str = BASE_URL,
+    entry: CatalogEntry | None = None,
 ) -> RunwayVideoModel:
     return RunwayVideoModel(
-        entry=row("gen4.5", capabilities),
+        entry=entry or row("gen4.5", capabilities),
         api_key=KEY,
         base_url=base_url,
         http_client=server.client(),
@@ -158,7 +159,9 @@ def test_runways_own_options_are_sent_and_never_replace_what_the_request_says(tm
     server = Host(recorded("created"))
     ours = ("model", "promptText", "ratio", "duration", "promptImage")
     options: dict[str, JsonValue] = {"seed": 7, **dict.fromkeys(ours, "theirs")}
-    build(server).create_video(VideoGenerationRequest(prompt="A lake", input_image=str(path), provider_options=options))
+    entry = allowing(row("gen4.5"), seed="integer", **dict.fromkeys(ours, "text"))
+    request = VideoGenerationRequest(prompt="A lake", input_image=str(path), provider_options=options)
+    build(server, entry=entry).create_video(request)
     assert server.sent_body["seed"] == 7
     assert set(server.sent_body) == {"seed", *ours}
     assert "theirs" not in server.sent_body.values()
@@ -615,7 +618,7 @@ def test_a_download_whose_url_has_died_goes_on_with_a_fresh_one(tmp_path: Path, 
 
 def test_an_edit_is_a_new_task_that_takes_the_finished_video() -> None:
     server = Host(recorded("succeeded"), httpx.Response(200, json={"id": "task-2"}))
-    job = build(server).edit_video(TASK_ID, "Warmer")
+    job = build(server).edit_video(TASK_ID, "Warmer", source=SourceVideo(1280, 720, seconds=5))
     assert (job.job_id, job.status) == ("task-2", VideoStatus.QUEUED)
     assert server.calls == [f"GET /v1/tasks/{TASK_ID}", "POST /v1/video_to_video"]
     assert json.loads(server.requests[1].content) == {

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from mediaposter.ai.catalog import ImageRole
+from mediaposter.ai.catalog import CatalogEntry, ImageRole
 from mediaposter.ai.reference_image import MAX_IMAGE_BYTES
 from mediaposter.ai.sora_model import SoraVideoModel
 from mediaposter.ai.video_model_interface import Capabilities, VideoGenerationJob, VideoGenerationRequest, VideoStatus
@@ -31,7 +31,7 @@ from mediaposter.errors import (
     WebhookRejected,
 )
 from mediaposter.http_reply import MAX_SENTENCE_LENGTH
-from tests.fakes.provider import Answer, Body, Host, Internet, read_reply, row
+from tests.fakes.provider import Answer, Body, Host, Internet, allowing, read_reply, row
 
 BASE_URL = "https://videos.example/v1"
 KEY = "sk-of-the-test"
@@ -71,9 +71,10 @@ def build(
     base_url: str = BASE_URL,
     follow_redirects: bool = False,
     provider_model: str = "sora-2",
+    entry: CatalogEntry | None = None,
 ) -> SoraVideoModel:
     return SoraVideoModel(
-        entry=row("sora-2", capabilities).model_copy(update={"provider_model": provider_model}),
+        entry=entry or row("sora-2", capabilities).model_copy(update={"provider_model": provider_model}),
         api_key=KEY,
         base_url=base_url,
         http_client=server.client(follow_redirects=follow_redirects),
@@ -221,31 +222,27 @@ def test_the_model_goes_by_its_name_at_the_server() -> None:
 
 def test_a_servers_own_options_become_fields_of_the_form() -> None:
     server = Host(recorded("openai_created"))
-    options: dict[str, JsonValue] = {
-        "negative_prompt": "Nebel, früh",
-        "seed": 7,
-        "generate_sound": False,
-        "lora": {"name": "x"},
-    }
-    build(server).create_video(VideoGenerationRequest(prompt="A lake", provider_options=options))
+    entry = allowing(row("sora-2"), negative_prompt="text", seed="integer", generate_sound="boolean")
+    options: dict[str, JsonValue] = {"negative_prompt": "Nebel, früh", "seed": "7", "generate_sound": False}
+    build(server, entry=entry).create_video(VideoGenerationRequest(prompt="A lake", provider_options=options))
     form = form_of(server.requests[0])
     assert {name: text_of(form[name]) for name in options} == {
         "negative_prompt": "Nebel, früh",
         "seed": "7",
         "generate_sound": "false",
-        "lora": '{"name": "x"}',
     }
 
 
 @pytest.mark.parametrize(
     "name", ["prompt", "model", "seconds", "size", "input_reference", "input_reference[image_url]"]
 )
-def test_an_option_never_replaces_what_the_request_says(name: str) -> None:
+@pytest.mark.parametrize("picture", [PNG_URI, None])
+def test_an_option_never_replaces_what_the_request_says(name: str, picture: str | None) -> None:
     server = Host(recorded("openai_created"))
-    request = VideoGenerationRequest(prompt="A lake", input_image=PNG_URI, provider_options={name: "other"})
-    build(server).create_video(request)
+    request = VideoGenerationRequest(prompt="A lake", input_image=picture, provider_options={name: "other"})
+    build(server, entry=allowing(row("sora-2"), **{name: "text"})).create_video(request)
     assert b"other" not in server.requests[0].content
-    assert len(form_of(server.requests[0])) == 5
+    assert len(form_of(server.requests[0])) == (4 if picture is None else 5)
 
 
 def test_a_model_named_in_the_request_wins() -> None:

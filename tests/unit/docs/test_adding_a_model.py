@@ -184,6 +184,9 @@ FAULTS = {
         ADAPTER, 'provider = "kites"', 'provider = "kite"', USE
     ),
     f"{CONTRACT} lacks a situation.": Fault(CONTRACT, '"blocked": "moderated",', "", [*JUDGE, "kites"]),
+    "test_an_option_that_the_row_does_not_list_is_refused_before_anything_is_sent": Fault(
+        ADAPTER, "**self.check_options(request)", "**request.provider_options", [*JUDGE, "kites and option"]
+    ),
     "The model kites/kites-3 does not offer remix_video.": Fault(
         CATALOG,
         '{ "720" = "0.08" }\nexpected_render_seconds = 60\n',

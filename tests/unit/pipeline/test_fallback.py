@@ -14,7 +14,7 @@ from mediaposter.errors import ConfigurationError, ErrorCode, InvalidRequest, Vi
 from mediaposter.library.videos import Candidate, Stage, Video
 from mediaposter.pipeline.generate import CODES_OF_THE_PROVIDER, RESUBMITS_MAX, STARTS_MAX
 from mediaposter.pipeline.steps import CheckInput, Outcome, StepInput
-from tests.builders import NOW, VIDEO_ID, a_caller, a_job, a_request, a_video
+from tests.builders import CATALOG, NOW, VIDEO_ID, a_caller, a_job, a_request, a_video
 from tests.fakes.answers import Answer, Drop, Refuse
 from tests.fakes.state_machine import Status
 from tests.fakes.video_model import FakeVideoModel
@@ -223,6 +223,34 @@ def test_a_fallback_is_fitted_and_priced_when_it_is_asked_for() -> None:
         ("glider-1", 4, "720x1280", 200_000),
     ]
     assert video.warnings == ()
+
+
+def test_what_a_fallback_does_not_take_is_left_out_and_warned_of() -> None:
+    world = World(model=refusing(GONE), other_models={"kite-1": FakeVideoModel, "glider-1": FakeVideoModel})
+    for name, model in world.other_models.items():
+        model.entry = CATALOG.get(name)
+    request = a_request(provider_options={"seed": 7, "guidance": 0.5}, fallback_models=["kite-1", "glider-1"])
+
+    estimate = world.submit.estimate(request, caller=a_caller())
+    world.deliver(request)
+
+    assert world.other_models["kite-1"].accepted[0].provider_options == {"seed": 7}
+    kite, glider = (candidate.warnings for candidate in estimate.candidates[1:])
+    assert kite[-1] == ("provider_options.guidance: kite-1 takes no such option; it takes seed. It is left out.")
+    assert set(kite) < set(world.video.warnings)
+    assert [warning.partition(":")[0] for warning in glider] == ["provider_options.seed", "provider_options.guidance"]
+
+
+def test_a_value_that_a_fallback_does_not_take_is_left_out() -> None:
+    world = World(model=refusing(GONE), other_models={"kite-1": FakeVideoModel})
+    world.other_models["kite-1"].entry = CATALOG.get("kite-1")
+
+    world.deliver(a_request(provider_options={"seed": 100}, fallback_models=["kite-1"]))
+
+    assert world.other_models["kite-1"].accepted[0].provider_options == {}
+    assert "provider_options.seed: must be a whole number of at most 99 for kite-1. It is left out." in (
+        world.video.warnings
+    )
 
 
 def test_a_model_is_tried_once() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
+from mediaposter.ai.video_model_interface import SourceVideo, VideoGenerationJob, VideoStatus
 from mediaposter.errors import ConfigurationError, ErrorCode, MediaPosterError, VideoModelError
 from mediaposter.library.render_times import RenderTimesLibrary, guess_render_times
-from mediaposter.library.videos import Stage, VideoFailure
+from mediaposter.library.videos import Derivation, DerivationKind, Stage, VideoFailure
 from mediaposter.pipeline.generate import ANSWER_GRACE, NEW_JOB_GRACE
 from mediaposter.pipeline.pacing import choose_wait_seconds
 from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome, StepInput, StepResult
@@ -76,6 +76,26 @@ def test_the_vendors_own_options_are_handed_on() -> None:
     world.start(STEP)
 
     assert world.model.accepted[0].provider_options == {"seed": 7, "guidance": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("kind", "added", "seconds", "asked"),
+    [
+        (DerivationKind.REMIX, None, 8, "remix"),
+        (DerivationKind.EDIT, None, 8, "edit"),
+        (DerivationKind.EXTEND, 5, 13, "extend by 5"),
+    ],
+)
+def test_a_video_made_from_another_is_asked_for_in_its_size_and_length(
+    kind: DerivationKind, added: int | None, seconds: int, asked: str
+) -> None:
+    world = World()
+    derivation = Derivation(kind=kind, video_id="video_0", provider_job_id="job-0", extend_seconds=added)
+    world.keep(a_video(seconds=seconds, size="720x1280", derivation=derivation))
+
+    world.start(STEP)
+
+    assert world.model.derived == [(asked, "job-0", SourceVideo(720, 1280, seconds=8))]
 
 
 def test_an_accepted_job_is_kept_with_its_attempt() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 import pytest
 
+from mediaposter.ai.catalog import ALIAS_SIZES
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.errors import Conflict, ErrorCode, Forbidden, InvalidRequest, NotFound, NotStarted
 from mediaposter.events import EventNotSent
@@ -94,6 +96,70 @@ def test_what_the_catalog_does_not_offer_is_refused_and_not_recorded(changes: di
 
     assert refusal.value.param == param
     assert world.effects.names == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"api_base": "https://evil.example/"}, "provider_options.api_base: sora-2 takes no such option"),
+        ({"input_reference[image_url]": "http://169.254.169.254/"}, "sora-2 takes no such option; it takes seed, guid"),
+        ({"seed": 7, "num_frames": 900}, "provider_options.num_frames: sora-2 takes no such option"),
+        ({"seed": "file:///etc/passwd"}, "provider_options.seed: must be a whole number for sora-2."),
+        ({"seed": {"$ref": "x"}}, "provider_options.seed: must be a whole number for sora-2."),
+    ],
+)
+def test_an_option_that_the_model_does_not_take_is_refused_and_not_recorded(
+    options: dict[str, object], sentence: str
+) -> None:
+    world = World()
+    request = a_request(provider_options=options)
+
+    for ask in (world.submit, world.submit.estimate):
+        with pytest.raises(InvalidRequest, match=re.escape(sentence)) as refusal:
+            ask(request, caller=a_caller())
+        assert str(refusal.value.param) == f"provider_options.{[*options][-1]}"
+
+    assert world.effects.names == []
+
+
+def test_an_option_that_the_model_takes_reaches_it_as_the_request_has_it() -> None:
+    world = World()
+
+    world.submit(a_request(provider_options={"seed": 7}), caller=a_caller())
+    world.start(STEP)
+
+    assert world.model.accepted[0].provider_options == {"seed": 7}
+
+
+@pytest.mark.parametrize("seconds", [7000, 21, 1, 0, -5])
+@pytest.mark.parametrize("model", ["sora-2-pro", "sora-2-pro-2025-10-06"])
+def test_an_alias_takes_no_length_that_its_name_never_had(model: str, seconds: int) -> None:
+    world = World()
+    request = a_request(model=model, seconds=seconds)
+
+    for ask in (world.submit, world.submit.estimate):
+        with pytest.raises(InvalidRequest, match=f"{model} takes 2 to 20 seconds, not {seconds}") as refusal:
+            ask(request, caller=a_caller())
+        assert refusal.value.param == "seconds"
+
+    assert world.effects.names == []
+
+
+@pytest.mark.parametrize("size", ["13x17", "3840x2160", "720x1281", "720 x 1280", "768x1280"])
+def test_an_alias_takes_no_size_that_its_name_never_had(size: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"sora-2-pro takes the sizes 720x1280, .*, not {size}") as refusal:
+        World().submit(a_request(model="sora-2-pro", size=size), caller=a_caller())
+
+    assert refusal.value.param == "size"
+
+
+@pytest.mark.parametrize(("seconds", "made"), [(2, 5), (7, 5), (8, 10), (20, 10)])
+@pytest.mark.parametrize("size", ALIAS_SIZES)
+def test_an_alias_makes_the_nearest_to_what_its_name_had(seconds: int, made: int, size: str) -> None:
+    video = World().submit(a_request(model="sora-2-pro", seconds=seconds, size=size), caller=a_caller()).video
+
+    assert video.seconds == made
+    assert [warning.partition(":")[0] for warning in video.warnings] == ["seconds", "size"]
 
 
 def test_a_prompt_that_does_not_fit_as_a_caption_is_refused_and_not_repeated() -> None:

@@ -135,6 +135,24 @@ class TestRows:
         assert (taken.stage, taken.rows, taken.refused) == (BatchStage.RUNNING, 5, 3)
         assert world.list_videos(batch.id) == ["video_001", "video_002"]
 
+    @pytest.mark.parametrize(
+        ("changes", "param"),
+        [
+            ({"provider_options": {"seed": 7, "webhook_config": {}}}, "provider_options.webhook_config"),
+            ({"model": "sora-2-pro", "seconds": 7000}, "seconds"),
+        ],
+    )
+    def test_a_row_that_asks_for_what_is_neither_priced_nor_promised_is_refused_by_itself(
+        self, world: BatchWorld, changes: dict[str, Any], param: str
+    ) -> None:
+        batch = world.create({**GOOD, **changes}, GOOD)
+
+        world.take(batch.id)
+
+        refused, taken = world.list_outcomes(batch.id)
+        assert refused["error"]["param"] == param
+        assert taken["video_id"] == "video_001"
+
     def test_a_row_that_is_much_too_large_is_refused_by_itself(self, world: BatchWorld) -> None:
         batch = world.create(*[GOOD] * 16, {"prompt": "a" * 300 * 1024}, GOOD)
 
@@ -163,7 +181,7 @@ class TestRows:
     @pytest.mark.parametrize(
         "row",
         [
-            {**GOOD, "metadata": {"campaign": "Möwe 🪁"}, "fallback_models": [], "provider_options": {"cfg": 0.5}},
+            {**GOOD, "metadata": {"campaign": "Möwe 🪁"}, "fallback_models": [], "provider_options": {"guidance": 0.5}},
             {**GOOD, "input_reference": {"image_url": "https://pictures.example/kite.png"}},
             {**GOOD, "input_reference": UPLOAD_ID},
             {

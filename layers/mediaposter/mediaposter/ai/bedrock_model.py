@@ -211,7 +211,7 @@ class BedrockVideoModel(VideoModelInterface):
                 ErrorCode.INVALID_REQUEST, f"{error.message} Nothing was submitted; ask for another size."
             ) from error
         described: dict[str, object] = {
-            **request.provider_options,
+            **self.check_options(request),
             "prompt": request.prompt,
             "aspect_ratio": shape.aspect_ratio,
             "resolution": shape.resolution,

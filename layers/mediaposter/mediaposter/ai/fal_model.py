@@ -225,7 +225,7 @@ class FalVideoModel(VideoModelInterface):
                 ErrorCode.INVALID_REQUEST, f"{error.message} Nothing was submitted; ask for another size."
             ) from error
         body: dict[str, object] = {
-            **request.provider_options,
+            **self.check_options(request),
             **fields.fixed,
             "prompt": request.prompt,
             fields.duration: _write_seconds(request.duration_seconds, fields),

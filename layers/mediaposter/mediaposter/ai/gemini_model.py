@@ -27,6 +27,7 @@ from mediaposter.ai.gemini_wire import (
 from mediaposter.ai.provider_connection import ProviderConnection, check_job_id, quote_job_id, require_finished
 from mediaposter.ai.provider_reply import Reply
 from mediaposter.ai.video_model_interface import (
+    SourceVideo,
     VideoGenerationJob,
     VideoGenerationRequest,
     VideoModelInterface,
@@ -85,18 +86,19 @@ class GeminiVideoModel(VideoModelInterface):
             VideoModelError: it certainly did not.
         """
         self.check_images(request)
+        options = self.check_options(request)
         fields: dict[str, object] = {
             "model": request.model or self.entry.provider_model,
             "input": request.prompt,
-            "response_format": {**_VIDEO_FORMAT, **self._describe_format(request)},
+            "response_format": self._describe_format(size=request.size, seconds=request.duration_seconds),
         }
         frames = _list_frames(request)
         if frames:
             text = {"type": "text", "text": _bind_frames(request.prompt, frames)}
             pictures = [self._read_picture(source) for source in frames.values()]
             fields["input"] = [{"type": "user_input", "content": [text, *pictures]}]
-            fields["generation_config"] = _describe_task("image_to_video")
-        return self._submit(_lay_over(request.provider_options, fields), gone=ErrorCode.MODEL_NOT_FOUND)
+            fields["generation_config"] = {"video_config": {"task": "image_to_video"}}
+        return self._submit(_lay_over(options, fields), gone=ErrorCode.MODEL_NOT_FOUND)
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
         """Ask how a generation stands. A failed generation is an answer, not an exception.
@@ -138,29 +140,30 @@ class GeminiVideoModel(VideoModelInterface):
             ) as stream:
                 yield stream
 
-    def remix_video(self, job_id: str, prompt: str) -> VideoGenerationJob:
+    def remix_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
         """Start a new video from a finished one and a changed prompt, at most once."""
         if not self.capabilities.remix:
             self._unsupported("remix_video")
-        return self._derive(job_id, {"input": prompt, "response_format": {**_VIDEO_FORMAT}})
+        return self._derive(job_id, prompt, self._describe_source(source))
 
-    def extend_video(self, job_id: str, prompt: str, duration_seconds: int) -> VideoGenerationJob:
-        """Start a video that goes on where a finished one ends, at most once."""
+    def extend_video(
+        self, job_id: str, prompt: str, duration_seconds: int, *, source: SourceVideo | None = None
+    ) -> VideoGenerationJob:
+        """Start a video that goes on for `duration_seconds` where a finished one ends, at most once.
+
+        Google finds in the prompt that the video is to be extended (ai.google.dev/gemini-api/docs/omni, "Prompts for
+        extending a video"), and gives back the whole: what was there and what was added.
+        """
         if not self.capabilities.extend:
             self._unsupported("extend_video")
-        response_format = {**_VIDEO_FORMAT, "duration": f"{duration_seconds}s"}
-        return self._derive(
-            job_id,
-            {"input": prompt, "response_format": response_format, "generation_config": _describe_task("extend")},
-        )
+        added = {**self._describe_source(source), "duration": f"{duration_seconds}s"}
+        return self._derive(job_id, f"Extend this video: {prompt}", added)
 
-    def edit_video(self, job_id: str, prompt: str) -> VideoGenerationJob:
+    def edit_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
         """Start a video that changes a finished one as the prompt says, at most once."""
         if not self.capabilities.edit:
             self._unsupported("edit_video")
-        return self._derive(
-            job_id, {"input": prompt, "response_format": {**_VIDEO_FORMAT}, "generation_config": _describe_task("edit")}
-        )
+        return self._derive(job_id, prompt, self._describe_source(source))
 
     def cancel_video(self, job_id: str) -> None:
         """Stop a generation that has not ended."""
@@ -196,30 +199,48 @@ class GeminiVideoModel(VideoModelInterface):
             )
         return interaction_id
 
-    def _describe_format(self, request: VideoGenerationRequest) -> Mapping[str, str]:
+    def _describe_format(self, *, size: str, seconds: int) -> Mapping[str, object]:
         """Say a size and a length in Google's words, before anything is sent."""
         try:
-            shape = self.entry.find_shape(request.size)
+            shape = self.entry.find_shape(size)
         except InvalidRequest as error:
             raise VideoModelError(
                 ErrorCode.INVALID_REQUEST, f"{error.message} Nothing was submitted; ask for another size."
             ) from error
         return {
+            **_VIDEO_FORMAT,
             "aspect_ratio": shape.aspect_ratio,
             "resolution": shape.resolution,
-            "duration": f"{request.duration_seconds}s",
+            "duration": f"{seconds}s",
         }
+
+    def _describe_source(self, source: SourceVideo | None) -> Mapping[str, object]:
+        """Say what a video made from another is to be like.
+
+        Google does not take it over from the interaction before: without it a clip has ten seconds in 720p.
+        """
+        if source is None:
+            return {**_VIDEO_FORMAT}
+        return self._describe_format(size=source.size, seconds=source.seconds)
 
     def _read_picture(self, source: str) -> Mapping[str, str]:
         image = self._google.read_image(source)
         data = base64.b64encode(image.content).decode("ascii")
         return {"type": "image", "mime_type": image.content_type, "data": data}
 
-    def _derive(self, job_id: str, fields: Mapping[str, object]) -> VideoGenerationJob:
-        return self._submit(
-            {"model": self.entry.provider_model, "previous_interaction_id": check_job_id(job_id), **fields},
-            gone=ErrorCode.EXPIRED,
-        )
+    def _derive(self, job_id: str, prompt: str, response_format: Mapping[str, object]) -> VideoGenerationJob:
+        """Start a video from a finished one.
+
+        No task is named: Google refuses one beside an earlier interaction ("previous_interaction_id is not allowed when
+        video task is set"), and finds in the prompt what is meant.
+        """
+        fields = {
+            "model": self.entry.provider_model,
+            "previous_interaction_id": check_job_id(job_id),
+            "input": prompt,
+            "response_format": response_format,
+        }
+        return self._submit(fields, gone=ErrorCode.EXPIRED)
 
     def _submit(self, fields: Mapping[str, object], *, gone: ErrorCode) -> VideoGenerationJob:
         """Send one paid POST, and read the interaction that it started; `gone` is what a 404 means here."""
@@ -321,10 +342,6 @@ def _lay_over(options: Mapping[str, object], fields: Mapping[str, object]) -> Ma
         if isinstance(value, Mapping) and isinstance(beneath, Mapping):
             merged[name] = _lay_over(beneath, value)
     return merged
-
-
-def _describe_task(task: str) -> Mapping[str, object]:
-    return {"video_config": {"task": task}}
 
 
 def _stream_inline(skimmer: BodySkimmer, data: str, mime_type: str | None, start_byte: int) -> VideoStream:

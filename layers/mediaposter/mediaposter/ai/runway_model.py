@@ -14,6 +14,7 @@ from mediaposter.ai.provider_connection import ProviderConnection, quote_job_id,
 from mediaposter.ai.provider_reply import Reply
 from mediaposter.ai.runway_wire import MIN_POLL_SECONDS, read_task, translate_task
 from mediaposter.ai.video_model_interface import (
+    SourceVideo,
     VideoGenerationJob,
     VideoGenerationRequest,
     VideoModelInterface,
@@ -76,7 +77,7 @@ class RunwayVideoModel(VideoModelInterface):
         """
         self.check_images(request)
         task: dict[str, object] = {
-            **request.provider_options,
+            **self.check_options(request),
             "model": request.model or self.entry.provider_model,
             "promptText": _check_prompt(request.prompt),
             "ratio": f"{request.width}:{request.height}",
@@ -118,8 +119,18 @@ class RunwayVideoModel(VideoModelInterface):
         ) as stream:
             yield stream
 
-    def edit_video(self, job_id: str, prompt: str) -> VideoGenerationJob:
-        """Start a video that changes a finished one as the prompt says, at most once."""
+    def edit_video(
+        self,
+        job_id: str,
+        prompt: str,
+        *,
+        source: SourceVideo | None = None,  # noqa: ARG002 (the interface's; `video_to_video` has no field for it)
+    ) -> VideoGenerationJob:
+        """Start a video that changes a finished one as the prompt says, at most once.
+
+        It is as large and as long as the one it is made from: aleph2 takes no length, and a shape only to paint beyond
+        the picture (runwayml 5.24.0, types/video_to_video_create_params.py).
+        """
         if not self.capabilities.edit:
             self._unsupported("edit_video")
         task = {"model": self.entry.provider_model, "promptText": _check_prompt(prompt)}

@@ -20,6 +20,7 @@ from mediaposter.ai.provider_connection import ProviderConnection, quote_job_id,
 from mediaposter.ai.provider_reply import Reply
 from mediaposter.ai.sora_wire import CODES_BY_WORD, read_event, read_failed_job, read_job, read_jobs, translate_job
 from mediaposter.ai.video_model_interface import (
+    SourceVideo,
     VideoGenerationJob,
     VideoGenerationRequest,
     VideoModelInterface,
@@ -82,11 +83,10 @@ class SoraVideoModel(VideoModelInterface):
             "seconds": str(request.duration_seconds),
             "size": request.size,
         }
+        options = _write_options(self.check_options(request), {*fields, "input_reference"})
         file = None
         if request.input_image is not None:
             file = ("input_reference", self._server.read_image(request.input_image))
-        taken = {*fields, "input_reference"} if file else {*fields}
-        options = _write_options(request.provider_options, taken)
         # A form even without a file: vLLM-Omni takes nothing else.
         reply = self._server.submit("/videos", form={**fields, **options}, file=file)
         return self._read_submission(reply, gone=ErrorCode.MODEL_NOT_FOUND)
@@ -133,14 +133,27 @@ class SoraVideoModel(VideoModelInterface):
                     raise refusal from error
             yield stream
 
-    def remix_video(self, job_id: str, prompt: str) -> VideoGenerationJob:
+    def remix_video(
+        self,
+        job_id: str,
+        prompt: str,
+        *,
+        source: SourceVideo | None = None,  # noqa: ARG002 (the interface's; a remix has its source's size and length)
+    ) -> VideoGenerationJob:
         """Start a new video from a finished one and a changed prompt, at most once."""
         if not self.capabilities.remix:
             self._unsupported("remix_video")
         reply = self._server.submit(f"{_job_path(job_id)}/remix", json={"prompt": prompt})
         return self._read_submission(reply, gone=ErrorCode.EXPIRED)
 
-    def extend_video(self, job_id: str, prompt: str, duration_seconds: int) -> VideoGenerationJob:
+    def extend_video(
+        self,
+        job_id: str,
+        prompt: str,
+        duration_seconds: int,
+        *,
+        source: SourceVideo | None = None,  # noqa: ARG002 (the interface's; an extension has its source's size)
+    ) -> VideoGenerationJob:
         """Start a video that goes on for `duration_seconds` where a finished one ends, at most once."""
         if not self.capabilities.extend:
             self._unsupported("extend_video")
@@ -148,7 +161,13 @@ class SoraVideoModel(VideoModelInterface):
         reply = self._server.submit("/videos/extensions", form=form)
         return self._read_submission(reply, gone=ErrorCode.EXPIRED)
 
-    def edit_video(self, job_id: str, prompt: str) -> VideoGenerationJob:
+    def edit_video(
+        self,
+        job_id: str,
+        prompt: str,
+        *,
+        source: SourceVideo | None = None,  # noqa: ARG002 (the interface's; an edit has its source's size and length)
+    ) -> VideoGenerationJob:
         """Start a video that changes a finished one as the prompt says, at most once."""
         if not self.capabilities.edit:
             self._unsupported("edit_video")

@@ -1,4 +1,4 @@
-"""The interface every video model implements, and the four types that cross it."""
+"""The interface every video model implements, and the types that cross it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from mediaposter.ai.catalog import Capabilities, CatalogEntry, ImageRole
 from mediaposter.ai.waiting import wait_for_all
-from mediaposter.errors import ErrorCode, UnsupportedOperation, VideoModelError
+from mediaposter.errors import ErrorCode, InvalidRequest, UnsupportedOperation, VideoModelError
 from mediaposter.streaming.ingest import VideoIngest
 from mediaposter.streaming.video_stream import VideoStream
 
@@ -28,6 +28,7 @@ CLOCKS_APART = timedelta(seconds=5)
 
 __all__ = [
     "Capabilities",
+    "SourceVideo",
     "SubmittedJobs",
     "VideoGenerationJob",
     "VideoGenerationRequest",
@@ -57,7 +58,8 @@ class VideoGenerationRequest(BaseModel):
     Attributes:
         input_image: a path, an https URL or a data URI of the picture that the video begins with.
         last_frame_image: the same, of the picture that it ends with.
-        provider_options: fields of the vendor's own, sent as they are; they never replace what is said above.
+        provider_options: those of the vendor's own fields that the model's row in the catalog lists; they never replace
+            what is said above.
         idempotency_key: names this submission to the vendors that know what a repetition is.
         webhook_url: where the vendor is to tell of the end of this job, if it takes an address with each.
     """
@@ -74,6 +76,19 @@ class VideoGenerationRequest(BaseModel):
     provider_options: dict[str, JsonValue] = Field(default_factory=dict)
     idempotency_key: str | None = None
     webhook_url: str | None = None
+
+    @property
+    def size(self) -> str:
+        """Give the size as `WIDTHxHEIGHT` in pixels."""
+        return f"{self.width}x{self.height}"
+
+
+class SourceVideo(NamedTuple):
+    """The video that another is made from: its size in pixels, and its length."""
+
+    width: int
+    height: int
+    seconds: int
 
     @property
     def size(self) -> str:
@@ -231,6 +246,19 @@ class VideoModelInterface(ABC):
                     f"{self.model_variant} takes no picture as {role.replace('_', ' ')}; nothing was submitted.",
                 )
 
+    def check_options(self, request: VideoGenerationRequest) -> dict[str, JsonValue]:
+        """Give the vendor's own fields of a request, in the types that the vendor takes.
+
+        Raises:
+            VideoModelError: with code `invalid_request`: the model's row does not list one; nothing was submitted.
+        """
+        try:
+            return self.entry.check_options(request.provider_options)
+        except InvalidRequest as refusal:
+            raise VideoModelError(
+                ErrorCode.INVALID_REQUEST, f"{refusal.message} Nothing was submitted; leave it out or change it."
+            ) from refusal
+
     def download_video(
         self,
         job_id: str,
@@ -287,16 +315,25 @@ class VideoModelInterface(ABC):
         )
         return job
 
-    def remix_video(self, job_id: str, prompt: str) -> VideoGenerationJob:
-        """Start a new video from a finished one and a changed prompt."""
+    def remix_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
+        """Start a new video from a finished one and a changed prompt.
+
+        Args:
+            job_id: of the finished one.
+            prompt: what the new one shows.
+            source: the finished one's size and length, which the new one is to have. A vendor that is not told them may
+                make its own default instead.
+        """
         self._unsupported("remix_video")
 
-    def extend_video(self, job_id: str, prompt: str, duration_seconds: int) -> VideoGenerationJob:
-        """Start a video that goes on where a finished one ends."""
+    def extend_video(
+        self, job_id: str, prompt: str, duration_seconds: int, *, source: SourceVideo | None = None
+    ) -> VideoGenerationJob:
+        """Start a video that goes on for `duration_seconds` where a finished one ends; `source` as for a remix."""
         self._unsupported("extend_video")
 
-    def edit_video(self, job_id: str, prompt: str) -> VideoGenerationJob:
-        """Start a video that changes a finished one as the prompt says."""
+    def edit_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
+        """Start a video that changes a finished one as the prompt says; `source` as for a remix."""
         self._unsupported("edit_video")
 
     def cancel_video(self, job_id: str) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple, NoReturn
 
 from mediaposter.ai.catalog import parse_size
 from mediaposter.ai.video_model_interface import (
+    SourceVideo,
     SubmittedJobs,
     VideoGenerationJob,
     VideoGenerationRequest,
@@ -176,14 +177,21 @@ class StartGeneration:
 
     def _call(self, video: Video, model: VideoModelInterface, request: VideoGenerationRequest) -> VideoGenerationJob:
         """Make the one call that costs money."""
-        source = video.derivation
-        if source is None:
+        origin = video.derivation
+        if origin is None:
+            if any(attempt.model != video.resolved_model for attempt in video.attempts):
+                # A warning said so of a model that takes over: what its row does not list is left out.
+                options = model.entry.pick_options(request.provider_options).taken
+                request = request.model_copy(update={"provider_options": options})
             return model.create_video(request)
-        if source.kind is DerivationKind.REMIX:
-            return model.remix_video(source.provider_job_id, video.prompt)
-        if source.kind is DerivationKind.EDIT:
-            return model.edit_video(source.provider_job_id, video.prompt)
-        return model.extend_video(source.provider_job_id, video.prompt, source.extend_seconds or video.seconds)
+        width, height = parse_size(video.size)
+        source = SourceVideo(width, height, seconds=video.seconds - (origin.extend_seconds or 0))
+        if origin.kind is DerivationKind.REMIX:
+            return model.remix_video(origin.provider_job_id, video.prompt, source=source)
+        if origin.kind is DerivationKind.EDIT:
+            return model.edit_video(origin.provider_job_id, video.prompt, source=source)
+        added_seconds = origin.extend_seconds or video.seconds
+        return model.extend_video(origin.provider_job_id, video.prompt, added_seconds, source=source)
 
     def _describe(self, video: Video, *, attempts: int, webhook_url: str | None = None) -> VideoGenerationRequest:
         width, height = parse_size(video.size)

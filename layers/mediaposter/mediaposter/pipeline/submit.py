@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn, Protocol
 
-from mediaposter.ai.catalog import Catalog, CatalogEntry
+from mediaposter.ai.catalog import Catalog, CatalogEntry, FittedExtension, check_alias_seconds
 from mediaposter.api.caller import Caller
 from mediaposter.api.pictures import InputReference, PictureUrl, UploadedPicture
 from mediaposter.api.requests import (
@@ -169,15 +169,20 @@ class SubmitVideo:
         if source.stored is None or source.provider_job_id is None:
             raise InvalidRequest(f"The video is {source.status}: only a completed one can be changed.", param="video")
         kind = _DERIVATIONS[type(request)]
-        entry = self._catalogs().get(source.resolved_model)
+        catalog = self._catalogs()
+        entry = catalog.get(source.resolved_model)
         if not getattr(entry.capabilities, kind):
             raise InvalidRequest(
                 f"The model {entry.name}, which made this video, does not offer {kind}.",
                 param="video",
                 code="unsupported_operation",
             )
-        added_seconds = request.seconds if isinstance(request, ExtendVideoRequest) else None
-        charged_seconds = source.seconds if added_seconds is None else added_seconds
+        added = None
+        if isinstance(request, ExtendVideoRequest):
+            added = _choose_extension(catalog, entry, source, seconds=request.seconds)
+        else:
+            entry.check_source(seconds=source.seconds, size=source.size)
+        charged_seconds = source.seconds if added is None else added.seconds
         estimate_micros = entry.estimate_cost_micros(seconds=charged_seconds, size=source.size)
         video = Video(
             id=self._new_id(),
@@ -189,15 +194,16 @@ class SubmitVideo:
             resolved_model=source.resolved_model,
             provider=source.provider,
             # Of an extension OpenAI tells the whole.
-            seconds=source.seconds + (added_seconds or 0),
+            seconds=source.seconds + (0 if added is None else added.seconds),
             size=source.size,
             metadata=request.metadata,
             derivation=Derivation(
                 kind=kind,
                 video_id=source.id,
                 provider_job_id=source.provider_job_id,
-                extend_seconds=added_seconds,
+                extend_seconds=None if added is None else added.seconds,
             ),
+            warnings=() if added is None else added.warnings,
             cost_estimate_micros=estimate_micros,
             expected_render_seconds=source.expected_render_seconds,
             webhook_url=request.webhook_url or caller.webhook_url,
@@ -393,14 +399,15 @@ class SubmitVideo:
     def _choose_models(self, request: CreateVideoRequest, now: datetime) -> list[Candidate]:
         """Find the model that was asked for, and those that take over when it refuses.
 
-        Behind an alias, and after a fallback, a video is made as near to what was asked for as the model can; a model
-        named outright makes what was asked for, or nothing.
+        Behind an alias, and after a fallback, a video is made as near to what was asked for as the model can, and a
+        fallback is sent no options that its row does not list; a model named outright makes what was asked for, or
+        nothing.
         """
         catalog = self._catalogs()
         today = now.date()
         asked = catalog.resolve(request.model, today=today)
-        if not asked.is_alias:
-            asked.entry.check(seconds=request.seconds, size=request.size)
+        asked.check(request.model, seconds=request.seconds, size=request.size)
+        asked.entry.check_options(request.provider_options)
         if request.input_reference is not None and not asked.entry.capabilities.image_input:
             takers = [name for name, entry in catalog.models.items() if entry.capabilities.image_input]
             raise InvalidRequest(
@@ -536,6 +543,20 @@ def _describe(
     )
 
 
+def _choose_extension(catalog: Catalog, entry: CatalogEntry, source: Video, *, seconds: int) -> FittedExtension:
+    """Choose what is added to a video: as a name is asked for a length, so it is asked for more of it.
+
+    Raises:
+        InvalidRequest: the model cannot add so much, or the alias takes no such length.
+    """
+    entry.check_source(size=source.size)
+    if catalog.is_alias(source.model):
+        check_alias_seconds(source.model, seconds)
+        return entry.fit_extension(seconds=seconds, source_seconds=source.seconds)
+    entry.check_extension(seconds=seconds, source_seconds=source.seconds)
+    return FittedExtension(seconds, ())
+
+
 def _read_approval(request: PublishRequest) -> int | None:
     return request.approval_hours if request.approval == "required" else None
 
@@ -543,6 +564,7 @@ def _read_approval(request: PublishRequest) -> int | None:
 def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:
     """Fit a request to what a model can do, and price it."""
     fitted = entry.fit(seconds=request.seconds, size=request.size)
+    options = entry.pick_options(request.provider_options)
     return Candidate(
         model=entry.name,
         provider=entry.provider,
@@ -550,5 +572,5 @@ def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:
         size=fitted.size,
         cost_estimate_micros=entry.estimate_cost_micros(seconds=fitted.seconds, size=fitted.size),
         expected_render_seconds=entry.expected_render_seconds,
-        warnings=fitted.warnings,
+        warnings=(*fitted.warnings, *options.warnings),
     )
