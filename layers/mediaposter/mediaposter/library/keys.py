@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Self
@@ -83,6 +83,22 @@ def write_accounts(accounts: Iterable[str]) -> str:
     return " ".join(accounts)
 
 
+def check_accounts(accounts: Sequence[str], scopes: Collection[Scope]) -> None:
+    """Refuse accounts of a key that may post to all, and more of them than an authorizer can hand on.
+
+    Raises:
+        ValueError: naming what contradicts what, or the limit.
+    """
+    if Scope.ADMIN in scopes:
+        raise ValueError("a key with the scope admin may post to every account: leave out its accounts, or admin")
+    characters = len(write_accounts(accounts))
+    if characters > ACCOUNTS_MAX_CHARACTERS:
+        raise ValueError(
+            f"the accounts of a key have {ACCOUNTS_MAX_CHARACTERS:,} characters at most, written with a space between "
+            f"them, and these have {characters:,}: give them to several keys of one owner"
+        )
+
+
 class ApiKey(Record):
     """A key as it is kept: who it is, never what it is.
 
@@ -118,16 +134,8 @@ class ApiKey(Record):
 
     @model_validator(mode="after")
     def _check_accounts(self) -> Self:
-        if self.accounts is None:
-            return self
-        if Scope.ADMIN in self.scopes:
-            raise ValueError("an admin may post to every account: leave out the accounts or the scope admin")
-        characters = len(write_accounts(self.accounts))
-        if characters > ACCOUNTS_MAX_CHARACTERS:
-            raise ValueError(
-                f"the accounts of a key have {ACCOUNTS_MAX_CHARACTERS:,} characters at most, with a space between "
-                f"them, and these have {characters:,}: share them among several keys of one owner"
-            )
+        if self.accounts is not None:
+            check_accounts(self.accounts, self.scopes)
         return self
 
     @property

@@ -21,6 +21,7 @@ from mediaposter.library.posts import Post, PostLedger, PostState
 from mediaposter.library.table import Change, Create, Delete, Replace
 from mediaposter.library.videos import Stage, Video, VideoLibrary
 from mediaposter.pipeline.plan_posts import plan_posts
+from mediaposter.pipeline.recorded_events import describe_question
 from mediaposter.pipeline.steps import AskInput, Outcome, PostReference, StepResult
 from mediaposter.publishing.targets import PublishTarget
 
@@ -79,16 +80,7 @@ class AskApproval:
         if approval.is_told:
             return
         video = self._library.get(step.video_id)
-        self._send_event(
-            VideoEvent(
-                type="video.awaiting_approval",
-                video_id=video.id,
-                owner=video.owner,
-                occurred_at=approval.asked_at,
-                webhook_url=video.webhook_url,
-                expires_at=approval.expires_at,
-            )
-        )
+        self._send_event(describe_question(video, approval))
         self._approvals.note(approval, is_told=True)
 
 

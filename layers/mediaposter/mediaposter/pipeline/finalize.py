@@ -22,6 +22,7 @@ from mediaposter.library.posts import PostLedger
 from mediaposter.library.videos import STAGES_OF_A_KEPT_VIDEO, Stage, Video, VideoFailure, VideoLibrary
 from mediaposter.pipeline.generate import Clock, Models, count_spent_micros, explain_unknown
 from mediaposter.pipeline.publish import settle_left_over
+from mediaposter.pipeline.recorded_events import describe_end
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
 from mediaposter.pipeline.track import tell_end
 from mediaposter.streaming.video_stream import VideoStream
@@ -183,7 +184,7 @@ class CloseVideo:
             tell_end(self._library, self._ledger, settled, send_event=self._send_event)
         if is_last and video.stage in (Stage.AWAITING_APPROVAL, Stage.PUBLISHING):
             video = self._library.advance(video, Stage.DONE, now=now)
-        event = _describe(video)
+        event = describe_end(video)
         video = self._library.settle(video, count_spent_micros(video), now=now)
         if not video.is_told:
             self._send_event(event)
@@ -218,15 +219,4 @@ def _explain_break(video: Video, fault: str | None) -> VideoFailure:
     return VideoFailure(
         code=ErrorCode.INTERNAL_ERROR,
         message=f"{broke} The provider's job {video.provider_job_id} may have been paid for; nothing was posted.",
-    )
-
-
-def _describe(video: Video) -> VideoEvent:
-    return VideoEvent(
-        type="video.failed" if video.failure else "video.completed",
-        video_id=video.id,
-        owner=video.owner,
-        occurred_at=video.completed_at or video.updated_at,
-        webhook_url=video.webhook_url,
-        error_code=video.failure.code if video.failure else None,
     )

@@ -9,7 +9,6 @@ from mediaposter.library.approvals import Approval, ApprovalBook
 from mediaposter.library.posts import Post, PostLedger, SchedulePage
 from mediaposter.library.videos import Video, VideoLibrary
 
-
 # How many pages are looked through for a caller who sees only some accounts, before an empty one is answered.
 _PAGES_MAX = 10
 
@@ -44,9 +43,7 @@ class ReadPosts:
         after = query.after
         for _ in range(_PAGES_MAX):
             page = self._ledger.list_schedules(owner, limit=query.limit, after=after)
-            allowed = [
-                post for post in page.posts if caller.may_post_to(post.target.platform, post.target.account_id)
-            ]
+            allowed = [post for post in page.posts if caller.may_post_to(post.target.platform, post.target.account_id)]
             if len(allowed) == len(page.posts):
                 return page
             if allowed:

@@ -59,8 +59,8 @@ from mediaposter.pipeline.submit import SubmitVideo
 
 Clock = Callable[[], datetime]
 
-# How long rows wait for room in the minutes of their key. An execution of the machine ends after a day, and the names of
-# the rows are remembered as long.
+# How long rows wait for room in the minutes of their key. An execution of the machine ends after a day, and the names
+# of the rows are remembered as long.
 TAKING_MAX = timedelta(hours=20)
 
 _READERS: Mapping[str, Callable[[Iterator[bytes]], Iterator[Row]]] = MappingProxyType(
@@ -79,8 +79,8 @@ _KEY_IS_GONE = RowError(
 # A row that is put off is not over: it is taken by a later try.
 _PUT_OFF = RowError(
     code="rate_limit_exceeded",
-    message="The key may ask for so many videos a minute, and no minute had room for this row. Nothing was recorded for "
-    "it; send it again.",
+    message="By its rate the key may ask for so many videos a minute, and no minute had room for this row. Nothing was "
+    "recorded for it; send it again.",
 )
 _NOT_OVER = (_NOT_TAKEN, _PUT_OFF)
 
