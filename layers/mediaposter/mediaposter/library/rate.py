@@ -33,7 +33,7 @@ def count_rows_per_minute(rate_per_minute: int) -> int:
 class UploadLimits(NamedTuple):
     """What an owner may open in a UTC day by POST /uploads."""
 
-    count: int
+    uploads: int
     size_bytes: int
 
 
@@ -55,14 +55,14 @@ class UploadBook:
         opened = Increase(
             Key(f"RATE#{owner}", f"UPLOADS#{day.isoformat()}"),
             {"uploads": 1, "size_bytes": size_bytes},
-            at_most={"uploads": self._limits.count, "size_bytes": self._limits.size_bytes},
+            at_most={"uploads": self._limits.uploads, "size_bytes": self._limits.size_bytes},
             expires_at=int((tomorrow + _UPLOADS_KEPT_FOR).timestamp()),
         )
         try:
             self._table.commit([opened])
         except Conflict as error:
             raise RateExceeded(
-                f"An owner may open {self._limits.count:,} uploads a day, of {self._limits.size_bytes:,} bytes "
+                f"An owner may open {self._limits.uploads:,} uploads a day, of {self._limits.size_bytes:,} bytes "
                 f"together, and today has no room for one of {size_bytes:,} bytes more. Nothing was opened; there is "
                 f"room again at {tomorrow:%Y-%m-%dT%H:%M:%SZ}.",
                 retry_after_seconds=math.ceil((tomorrow - now).total_seconds()),
