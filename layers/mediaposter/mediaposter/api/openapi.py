@@ -60,8 +60,8 @@ _REFUSALS: Mapping[str, _Refusal] = MappingProxyType(
         ),
         "401": _Refusal(
             "Unauthorized",
-            "The API key is missing, unknown, revoked or expired. Or a webhook does not show whose it is and of when, or "
-            "nobody here has its job (`unknown_job`). Nothing was done.",
+            "The API key is missing, unknown, revoked or expired. Or a webhook does not show whose it is and of when, "
+            "or nobody here has its job (`unknown_job`). Nothing was done.",
         ),
         "403": _Refusal(
             "Forbidden",
