@@ -35,6 +35,7 @@ from checks.state_size import (
 from mediaposter.api.batches import PART_ROWS_MAX, PartLine
 from mediaposter.api.rows import ROWS_MAX
 from mediaposter.config import FALLBACK_MODELS_MAX
+from mediaposter.errors import RateExceeded
 from mediaposter.library.batches import BATCH_ID_MAX_CHARACTERS
 from mediaposter.library.videos import VIDEO_ID_MAX_CHARACTERS
 from mediaposter.pipeline.approval import ASKS_MAX
@@ -42,6 +43,7 @@ from mediaposter.pipeline.end_batch import TAKING_ENDS_AFTER
 from mediaposter.pipeline.finalize import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
 from mediaposter.pipeline.generate import POLLS_MAX
 from mediaposter.pipeline.steps import PostReference, StepResult
+from mediaposter.pipeline.take_batch import TAKING_MAX
 from mediaposter.pipeline.track import CHECKS_MAX
 from mediaposter.publishing.blotato_client import CALL_SECONDS as BLOTATO_CALL_SECONDS
 from mediaposter.publishing.targets import TARGETS_MAX
@@ -54,6 +56,9 @@ SERVICE_FAULTS = (
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
 )
+# What a step raises that has no room to go on: it is taken again until the step itself gives up, so often as it takes.
+PACED_FUNCTION = "${TakePartFunctionArn}"
+PACED_FAULT = (RateExceeded.__name__,)
 # What each loop may be taken round, at least and at most. Where the pipeline ends a loop itself, the machine's bound
 # stands behind it. The others end by a time in the record; when their bound comes first, another execution goes on.
 LOOP_ROUNDS: Mapping[str, tuple[int, int]] = {
@@ -275,11 +280,25 @@ def _check_errors(state: State, *, may_repeat: bool) -> Iterator[str]:
             yield "a Task that invokes no function must have no Retry"
         return
     repeated = [SERVICE_FAULTS, ("States.ALL",)] if may_repeat else [SERVICE_FAULTS]
+    if state.function_name == PACED_FUNCTION:
+        yield from _check_pace(state)
+        repeated = [PACED_FAULT, *repeated]
     if [retrier.error_equals for retrier in state.retry] not in ([SERVICE_FAULTS], repeated):
         # After any other error the work may have been done: only the step itself can look.
         yield f"its one Retry must name {', '.join(SERVICE_FAULTS)}, in this order, and nothing else"
     elif any(retrier.jitter_strategy != "FULL" for retrier in state.retry):
         yield "its Retry must have the JitterStrategy FULL"
+
+
+def _check_pace(state: State) -> Iterator[str]:
+    # With the JitterStrategy FULL a wait is half as long on average.
+    waits = [
+        retrier.max_attempts * retrier.interval_seconds / 2
+        for retrier in state.retry
+        if retrier.error_equals == PACED_FAULT
+    ]
+    if sum(waits) <= TAKING_MAX.total_seconds():
+        yield f"its Retry of {PACED_FAULT[0]} must last longer than the step waits for room, {TAKING_MAX}"
 
 
 def _check_timeout(state: State, functions: Mapping[str, str], template: Template) -> Iterator[str]:

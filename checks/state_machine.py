@@ -37,6 +37,7 @@ class Retrier(_Part):
     """When a Task is taken again by the service itself."""
 
     error_equals: tuple[str, ...]
+    interval_seconds: int = 1
     max_attempts: int = 3
     jitter_strategy: str | None = None
 

@@ -156,6 +156,8 @@ def _check_by_type(name: str, resource: Resource, template: Template) -> Iterato
     if resource.type == "AWS::Serverless::Function":
         yield from _check_function(resource)
         yield from _check_routes(resource)
+    elif resource.type == "AWS::Serverless::Api":
+        yield from _check_throttles(resource, template)
     elif resource.type == "AWS::S3::Bucket":
         yield from _check_bucket(name, resource, template)
     elif resource.type == "AWS::DynamoDB::Table":
@@ -178,6 +180,30 @@ def _check_routes(resource: Resource) -> Iterator[str]:
         route = (properties.get("Method"), properties.get("Path"))
         if event["Type"] == "Api" and "Auth" in properties and route not in _ROUTES_WITHOUT_KEY:
             yield f"the event {name} must be authorized as every other: it opens {' '.join(map(str, route))}"
+
+
+def _check_throttles(api: Resource, template: Template) -> Iterator[str]:
+    """Find what strangers may call until the throttle of those with a key is used up."""
+    settings = {
+        (setting.get("HttpMethod"), setting.get("ResourcePath")): setting.get("ThrottlingRateLimit")
+        for setting in api.properties.get("MethodSettings", [])
+    }
+    shared = settings.get(("*", "/*"))
+    if shared is None:
+        yield "its MethodSettings must have a ThrottlingRateLimit for all routes, * of /*"
+        return
+    for method, path in _list_open_routes(template):
+        own = settings.get((method, "/" + path.replace("/", "~1")))
+        if own is None or own >= shared:
+            yield f"{method} {path} takes no key: its MethodSettings must have a throttle of its own below {shared}"
+
+
+def _list_open_routes(template: Template) -> Iterator[tuple[str, str]]:
+    for function in template.of_type("AWS::Serverless::Function").values():
+        for event in function.properties.get("Events", {}).values():
+            properties = event.get("Properties", {})
+            if event["Type"] == "Api" and properties.get("Auth", {}).get("Authorizer") == "NONE":
+                yield properties["Method"], properties["Path"]
 
 
 def _check_function(resource: Resource) -> Iterator[str]:

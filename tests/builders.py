@@ -79,7 +79,7 @@ def a_target(platform: str = "twitter", account_id: str = "101", **fields: objec
 
 def a_caller(**changes: Any) -> Caller:
     """Build a caller who may do everything but see what is others'."""
-    scopes = frozenset({Scope.READ, Scope.CREATE, Scope.PUBLISH})
+    scopes = frozenset({Scope.READ, Scope.CREATE, Scope.PUBLISH, Scope.APPROVE})
     return Caller.model_validate({"owner": OWNER, "scopes": scopes, **changes})
 
 

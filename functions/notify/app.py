@@ -18,7 +18,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     kept = []
     for message in [QueuedEvent.model_validate(record) for record in event["Records"]]:
         delivery = background.deliver_event()(message)
-        what = {"webhook_id": message.event.id, "subject": message.event.subject, "type": message.event.type}
+        what = {"webhook_id": message.event.id, "type": message.event.type}
         logger.info("webhook", extra={**what, "tries": message.tries, **delivery.model_dump(mode="json")})
         if not delivery.is_over:
             kept.append({"itemIdentifier": message.message_id})

@@ -89,7 +89,7 @@ def resolve_post(video_id: str, platform: str, account_id: str) -> Response[str]
 @app.post("/videos/<video_id>/approval", openapi_extensions=contract(VideoObject, json=ApprovalRequest, errors=(409,)))
 def decide_approval(video_id: str) -> Response[str]:
     """Decide whether a video that waits for it is posted, and as what."""
-    caller = authorize(app, "publish")
+    caller = authorize(app, "approve")
     request = parse_approval(*read_body(app))
     video, posts = doors.decide_approval()(check_video_id(video_id), request, caller=caller)
     return reply(present_video(video, posts, doors.read_posts().find_approval(video)))

@@ -17,11 +17,12 @@ from mediaposter.api.batches import (
 )
 from mediaposter.api.caller import Caller
 from mediaposter.api.sent_as import SENT_ONCE, SentAs
-from mediaposter.errors import NotFound, NotStarted
+from mediaposter.errors import NotFound, NotStarted, RateExceeded
 from mediaposter.events import BatchEvent
 from mediaposter.library.batch_files import FileVersion, parts_key
 from mediaposter.library.batches import Batch, BatchLibrary, BatchSource, BatchStep
 from mediaposter.library.executions import ExecutionStatus
+from mediaposter.library.keys import KeyRing
 from mediaposter.library.media import upload_key
 from mediaposter.pipeline.cancel import CancelVideo
 from mediaposter.pipeline.end_batch import CancelPart, EndBatch, LookAfterBatch, WriteResults
@@ -32,6 +33,10 @@ from tests.fakes.effects import Effects
 from tests.fakes.world import World
 
 BASE_URL = "https://api.example/v1"
+
+# What lies between two tries of a part that waits for room in its key's minutes, and how often it is tried.
+_PART_AGAIN_SECONDS = 30
+_PART_TRIES_MAX = 3_000
 
 Execution = tuple[str, BatchStep, int]
 
@@ -142,6 +147,7 @@ class BatchWorld:
     Attributes:
         world: the videos.
         said: what the bus was told of batches.
+        keys: the keys of the stack.
     """
 
     def __init__(self, *, effects: Effects | None = None, **options: Any) -> None:
@@ -151,6 +157,7 @@ class BatchWorld:
         self.workflow = FakeBatchWorkflow(self.effects)
         self.said: list[BatchEvent] = []
         self.batches = BatchLibrary(self.world.table)
+        self.keys = KeyRing(self.world.table, clock=self.world.clock)
         self._ids = [f"batch_{number}" for number in range(1, 100)]
         clock = self.world.clock
         self.open = OpenBatch(
@@ -170,6 +177,7 @@ class BatchWorld:
             files=self.files,
             submit=self.world.submit,
             requests=self.world.requests,
+            find_key=self.keys.find_by_hash,
             clock=clock,
         )
         self.close_taking = CloseTaking(
@@ -220,10 +228,19 @@ class BatchWorld:
         """Carry the execution that takes a batch to its end."""
         if self.read_rows(batch_id).outcome is BatchOutcome.READ:
             for part in self.list_parts(batch_id):
-                self.take_part(part)
+                self.take_in_time(part)
             self.close(batch_id)
         self.workflow.executions[batch_id, BatchStep.TAKE, 1] = False
         return self.batches.get(batch_id)
+
+    def take_in_time(self, part: PartLine) -> None:
+        """Take a part as often as its rows need to find room in the minutes of their key."""
+        for _ in range(_PART_TRIES_MAX):
+            try:
+                return self.take_part(part)
+            except RateExceeded:
+                self.world.clock.advance(_PART_AGAIN_SECONDS)
+        raise AssertionError("The rows of a part never found room.")
 
     def close(self, batch_id: str) -> None:
         """Take the step that closes the taking, and those that may follow."""

@@ -80,6 +80,8 @@ class Settings(BaseModel):
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
     posts_per_minute: int = Field(default=30, alias="BLOTATO_POSTS_PER_MINUTE", gt=0)
     uploads_per_minute: int = Field(default=10, alias="BLOTATO_UPLOADS_PER_MINUTE", gt=0)
+    uploads_per_day: int = Field(default=20_000, alias="UPLOADS_PER_DAY", gt=0)
+    upload_gib_per_day: int = Field(default=100, alias="UPLOAD_GIB_PER_DAY", gt=0)
     call_lease_seconds: int = Field(default=120, alias="CALL_LEASE_SECONDS", gt=0)
     generation_timeout_seconds: int = Field(default=3600, alias="GENERATION_TIMEOUT_SECONDS", gt=0, le=43_200)
 
@@ -95,6 +97,11 @@ class Settings(BaseModel):
         except ValidationError as error:
             names = ", ".join(str(problem["loc"][0]) for problem in error.errors())
             raise ConfigurationError(f"These environment variables of the function are not valid: {names}.") from error
+
+    @property
+    def upload_bytes_per_day(self) -> int:
+        """Give how many bytes an owner may open places for in a day."""
+        return self.upload_gib_per_day * 1024**3
 
     def require(self, name: str) -> str:
         """Give a setting that must not be empty.

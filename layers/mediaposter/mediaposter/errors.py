@@ -43,13 +43,16 @@ class InvalidRequest(MediaPosterError):
 
 
 class Forbidden(MediaPosterError):
-    """The caller's key has not the scope that this takes; nothing was done."""
+    """The caller's key may not do this: a scope or an account is missing; nothing was done."""
 
-    def __init__(self, message: str, *, scope: str) -> None:
+    def __init__(
+        self, message: str, *, code: str = "insufficient_scope", scope: str | None = None, param: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
-        self.code = "insufficient_scope"
+        self.code = code
         self.scope = scope
+        self.param = param
 
 
 class BudgetExceeded(MediaPosterError):
@@ -57,7 +60,15 @@ class BudgetExceeded(MediaPosterError):
 
 
 class RateExceeded(MediaPosterError):
-    """The key has made as many creates this minute as it may; nothing was recorded or spent."""
+    """The key, or its owner, has asked for as much as it may for now; nothing was recorded or spent.
+
+    Attributes:
+        retry_after_seconds: when there is room again.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 60) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class IdempotencyKeyReused(MediaPosterError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -10,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaposter.api.authorization import decide, read_bearer_key
-from mediaposter.library.keys import ApiKey, Scope
+from mediaposter.library.keys import (
+    ACCOUNTS_MAX_CHARACTERS,
+    SCOPES_VERSION,
+    WEBHOOK_URL_MAX_CHARACTERS,
+    ApiKey,
+    Scope,
+)
 from tests.builders import NOW
 
 ARN = "arn:aws:execute-api:eu-central-1:123456789012:abc123/v1/GET/videos/video_1/content"
@@ -20,7 +27,9 @@ API_KEY = ApiKey(
     owner="key_1",
     key_id="key_2",
     name="laptop",
+    scopes_version=SCOPES_VERSION,
     scopes=(Scope.READ, Scope.PUBLISH),
+    accounts=("instagram:807", "twitter:101"),
     daily_budget_micros=5_000_000,
     rate_per_minute=30,
     webhook_url="https://hooks.example/videos",
@@ -90,6 +99,8 @@ def test_a_known_key_may_take_every_route_of_the_stage_as_its_owner() -> None:
             "owner": "key_1",
             "scopes": "read publish",
             "key": "key_2",
+            "key_hash": "0" * 64,
+            "accounts": "instagram:807 twitter:101",
             "daily_budget_micros": "5000000",
             "rate_per_minute": "30",
             "webhook_url": "https://hooks.example/videos",
@@ -98,15 +109,33 @@ def test_a_known_key_may_take_every_route_of_the_stage_as_its_owner() -> None:
 
 
 def test_what_a_key_has_not_is_empty_text_in_the_context() -> None:
-    unlimited = API_KEY.model_copy(update={"daily_budget_micros": None, "rate_per_minute": None, "webhook_url": None})
+    nothing = dict.fromkeys(("accounts", "daily_budget_micros", "rate_per_minute", "webhook_url"))
 
-    context = write(unlimited)["context"]
+    context = write(API_KEY.model_copy(update=nothing))["context"]
 
-    assert (context["daily_budget_micros"], context["rate_per_minute"], context["webhook_url"]) == ("", "", "")
+    assert [context[name] for name in nothing] == ["", "", "", ""]
 
 
-def test_the_hash_of_a_key_is_told_to_nobody() -> None:
-    assert API_KEY.key_hash not in repr(write(API_KEY))
+def test_the_largest_answer_there_can_be_is_within_what_api_gateway_takes() -> None:
+    # "Quotas for configuring and running a REST API": an authorizer's result has 8 KB at the most.
+    largest = ApiKey(
+        key_hash="0" * 64,
+        owner="o" * 64,
+        key_id=f"key_{'0' * 16}",
+        name="laptop",
+        scopes_version=SCOPES_VERSION,
+        scopes=tuple(scope for scope in Scope if scope is not Scope.ADMIN),
+        accounts=("a" * 20 + ":" + "1" * 64,) * (ACCOUNTS_MAX_CHARACTERS // 86),
+        daily_budget_micros=10**15,
+        rate_per_minute=10**9,
+        # In JSON a quotation mark takes two characters.
+        webhook_url="https://h/".ljust(WEBHOOK_URL_MAX_CHARACTERS, '"'),
+        created_at=NOW,
+    )
+
+    answer = json.dumps(write(largest, f"arn:aws-us-gov:execute-api:us-gov-west-1:123456789012:{'a' * 10}/v1/GET/x"))
+
+    assert 7_000 < len(answer.encode()) < 8_192
 
 
 def test_an_unknown_key_is_denied_every_route_and_is_nobody() -> None:

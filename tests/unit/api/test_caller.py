@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mediaposter.api.authorization import decide
 from mediaposter.api.caller import Caller, read_caller
 from mediaposter.errors import Forbidden
-from mediaposter.library.keys import ApiKey, Scope
+from mediaposter.library.keys import SCOPES_VERSION, ApiKey, Scope
 
 ARN = "arn:aws:execute-api:eu-central-1:123456789012:abc123/v1/GET/videos"
 # What API Gateway adds to the context of a Lambda authorizer.
@@ -71,13 +71,19 @@ def test_what_no_authorizer_of_ours_said_lets_nobody_in(authorizer: dict[str, st
 
 
 @given(
-    scopes=st.lists(st.sampled_from(Scope), min_size=1, unique=True),
+    # An admin has no accounts.
+    scopes=st.lists(st.sampled_from([*Scope][:-1]), min_size=1, unique=True),
+    accounts=st.none() | st.just(("instagram:807",)) | st.just(("instagram:807", "twitter:101")),
     daily_budget_micros=st.none() | st.integers(1, 10**15),
     rate_per_minute=st.none() | st.integers(1, 10**6),
     webhook_url=st.none() | st.just("https://hooks.example/videos?a=b"),
 )
 def test_the_routes_learn_what_is_kept_with_the_key(
-    scopes: list[Scope], daily_budget_micros: int | None, rate_per_minute: int | None, webhook_url: str | None
+    scopes: list[Scope],
+    accounts: tuple[str, ...] | None,
+    daily_budget_micros: int | None,
+    rate_per_minute: int | None,
+    webhook_url: str | None,
 ) -> None:
     api_key = ApiKey(
         key_hash="0" * 64,
@@ -88,6 +94,8 @@ def test_the_routes_learn_what_is_kept_with_the_key(
         daily_budget_micros=daily_budget_micros,
         rate_per_minute=rate_per_minute,
         webhook_url=webhook_url,
+        scopes_version=SCOPES_VERSION,
+        accounts=accounts,
         created_at=datetime(2026, 12, 1, tzinfo=UTC),
     )
     context = decide(api_key, ARN).model_dump(by_alias=True, exclude_none=True)["context"]
@@ -96,7 +104,9 @@ def test_the_routes_learn_what_is_kept_with_the_key(
     assert read_caller(context) == Caller(
         owner="key_1",
         key="key_2",
+        key_hash="0" * 64,
         scopes=frozenset(scopes),
+        accounts=None if accounts is None else frozenset(accounts),
         daily_budget_micros=daily_budget_micros,
         rate_per_minute=rate_per_minute,
         webhook_url=webhook_url,

@@ -396,6 +396,18 @@ def test_a_fault_is_named_by_its_state(root: Path, edit: Edit, finding: str) -> 
             id="a map of a file that the check does not know",
         ),
         pytest.param(
+            lambda states: states["Take Rows"]["ItemProcessor"]["States"]["Take Part"]["Retry"][0].update(
+                MaxAttempts=100
+            ),
+            'State "Take Part": its Retry of RateExceeded must last longer than the step waits for room, 20:00:00',
+            id="rows that are given up before their step gives them up",
+        ),
+        pytest.param(
+            lambda states: states["Take Rows"]["ItemProcessor"]["States"]["Take Part"]["Retry"].pop(0),
+            'State "Take Part": its one Retry must name ',
+            id="rows that do not wait for room",
+        ),
+        pytest.param(
             lambda states: states["Write Results"]["Retry"].reverse(),
             'State "Write Results": its one Retry must name ',
             id="a retry of everything before the service faults",

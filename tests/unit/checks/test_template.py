@@ -37,6 +37,27 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="a route without a key",
         ),
         pytest.param(
+            "          ThrottlingRateLimit: 25\n",
+            "",
+            "VideosApi",
+            "POST /webhooks/{provider} takes no key: its MethodSettings must have a throttle of its own below 100",
+            id="strangers in the throttle of those with a key",
+        ),
+        pytest.param(
+            "          ThrottlingRateLimit: 25\n",
+            "          ThrottlingRateLimit: 100\n",
+            "VideosApi",
+            "POST /webhooks/{provider} takes no key",
+            id="strangers who may take as much as those with a key",
+        ),
+        pytest.param(
+            "          ThrottlingRateLimit: 100\n",
+            "",
+            "VideosApi",
+            "its MethodSettings must have a ThrottlingRateLimit for all routes",
+            id="no throttle at all",
+        ),
+        pytest.param(
             "            - Sid: RecordVideo\n",
             "            - Sid: More\n              Effect: Allow\n              Action: dynamodb:*\n"
             "              Resource: !GetAtt LibraryTable.Arn\n            - Sid: RecordVideo\n",

@@ -47,6 +47,7 @@ class StackInMemory:
         self.files: dict[str, str] = {}
         self.secrets: dict[str, str] = {}
         self.settings = Settings()
+        self.knows_key_restrictions = True
         self.looked_for: list[tuple[str, str | None]] = []
 
     def open(self, name: str, *, endpoint_url: str | None) -> DeployedStack:
@@ -63,4 +64,5 @@ class StackInMemory:
             read_file=self.files.__getitem__,
             read_secret=self.secrets.__getitem__,
             settings=self.settings,
+            knows_key_restrictions=self.knows_key_restrictions,
         )

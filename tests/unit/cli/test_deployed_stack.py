@@ -159,6 +159,17 @@ def test_series_are_kept_in_the_stack_with_their_sheets_and_entries(
     )
 
 
+@pytest.mark.parametrize(
+    ("outputs", "knows"), [(OUTPUTS, False), ({**OUTPUTS, "KeyRestrictions": "accounts approve expiry"}, True)]
+)
+def test_a_stack_says_whether_it_keeps_to_the_restrictions_of_keys(
+    services: boto3.Session, describe: Describe, outputs: dict[str, str], knows: bool
+) -> None:
+    stack = open_stack("studio", endpoint_url=None, session=describe(outputs=outputs))
+
+    assert stack.knows_key_restrictions is knows
+
+
 def test_a_stack_that_is_older_than_series_is_found_all_the_same(services: boto3.Session) -> None:
     stack = open_stack("studio", endpoint_url=None, session=services)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -52,12 +53,51 @@ class TestCreate:
         assert (
             "It may post them, do everything, for every owner; up to $5.00 on a UTC day, up to 30 times" in everything
         )
+        assert "It may post to all accounts that are connected; --account limits a key to some." in everything
         assert "told to https://hooks.example/videos." in everything
 
     def test_a_key_gets_the_scopes_that_were_named_and_no_more(self, run: Run, stack: StackInMemory) -> None:
         run("keys", "create", "laptop", "--scope", "publish", "--scope", "read", "--scope", "read")
 
         assert stack.keys.list()[0].scopes == (Scope.READ, Scope.PUBLISH)
+
+    def test_a_key_is_limited_to_the_accounts_that_were_named(self, run: Run, stack: StackInMemory) -> None:
+        outcome = run(
+            *("keys", "create", "laptop", "--scope", "publish", "--account", "instagram:807"),
+            *("--account", "twitter:101", "--account", "instagram:807"),
+        )
+
+        assert stack.keys.list()[0].accounts == ("instagram:807", "twitter:101")
+        assert "It may post to instagram:807, twitter:101, and to no other account." in outcome.out
+
+    def test_a_key_that_posts_nothing_says_nothing_of_accounts(self, run: Run) -> None:
+        assert "account" not in run("keys", "create", "laptop").out
+
+    def test_a_key_that_expires_says_when(self, run: Run, stack: StackInMemory) -> None:
+        outcome = run("keys", "create", "laptop", "--expires-in-days", "30")
+
+        assert stack.keys.list()[0].expires_at == NOW + timedelta(days=30)
+        assert "It opens nothing any more from 2026-12-31 12:00 UTC on." in outcome.out
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("--scope", "publish", "--account", "instagram:807"),
+            ("--expires-in-days", "30"),
+            ("--scope", "approve"),
+        ],
+        ids=["accounts", "expiry", "approve"],
+    )
+    def test_a_stack_that_would_not_keep_to_a_restriction_gets_no_such_key(
+        self, run: Run, stack: StackInMemory, arguments: tuple[str, ...]
+    ) -> None:
+        stack.knows_key_restrictions = False
+
+        outcome = run("keys", "create", "laptop", *arguments)
+
+        assert (outcome.status, outcome.out) == (1, "")
+        assert "Update it first" in outcome.err
+        assert stack.keys.list() == []
 
     @pytest.mark.parametrize(
         ("dollars", "micros"), [("5.00", 5_000_000), ("5", 5_000_000), ("0.10", 100_000), ("0.000001", 1)]
@@ -98,6 +138,22 @@ class TestCreate:
             (("--daily-budget", "\u0665"), "more than nothing"),
             (("--rate", "0"), "argument --rate: a count is a whole number above zero"),
             (("--rate", "1.5"), "above zero"),
+            (
+                ("--scope", "publish", "--account", "instagram"),
+                "argument --account: an account is a network and its id",
+            ),
+            (
+                ("--scope", "publish", "--account", "x:1"),
+                "argument --account: there is no network x; there are twitter",
+            ),
+            (("--account", "instagram:807"), "argument --account: without --scope publish or --scope approve"),
+            (("--scope", "admin", "--account", "instagram:807"), "may post to every account: leave out its accounts"),
+            (
+                ("--scope", "publish", *(f"--account=instagram:{number}" for number in range(1_000, 1_300))),
+                "the accounts of a key have 3,000 characters at most",
+            ),
+            (("--expires-in-days", "0"), "argument --expires-in-days: a count is a whole number above zero"),
+            (("--expires-in-days", "3651"), "argument --expires-in-days: a key lives for 3650 days at most"),
             (("--owner", "a#b"), "argument --owner: an owner has 1 to 64 letters"),
             (("--webhook-url", "http://hooks.example"), "argument --webhook-url: a webhook's URL is https"),
             (("--webhook-url", "https://[hooks"), "argument --webhook-url: "),
@@ -138,6 +194,8 @@ class TestList:
         api_key = keep_key(
             stack,
             owner="studio",
+            accounts=("instagram:807",),
+            expires_at=NOW + timedelta(days=30),
             daily_budget_micros=5_250_000,
             rate_per_minute=30,
             webhook_url="https://hooks.example/",
@@ -151,17 +209,20 @@ class TestList:
             "name",
             "owner",
             "scopes",
+            "accounts",
             "$",
             "a",
             "day",
             "a",
             "minute",
             "made",
+            "expires",
             "revoked",
             "webhook",
         ]
         assert line.split() == [
-            *(api_key.key_id, "laptop", "studio", "read", "5.25", "30", "2026-12-01", "https://hooks.example/")
+            *(api_key.key_id, "laptop", "studio", "read", "instagram:807", "5.25", "30", "2026-12-01", "2026-12-31"),
+            "https://hooks.example/",
         ]
         assert api_key.key_hash not in outcome.out
 
@@ -190,10 +251,12 @@ class TestList:
             "name": "laptop",
             "owner": "studio",
             "scopes": ["read"],
+            "accounts": None,
             "daily_budget_usd": "5.000001",
             "rate_per_minute": 30,
             "webhook_url": None,
             "created_at": "2026-12-01T12:00:00Z",
+            "expires_at": None,
             "revoked_at": None,
         }
         assert lines[unlimited.key_id]["daily_budget_usd"] is None

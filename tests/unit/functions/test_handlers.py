@@ -114,7 +114,8 @@ class TestAuthorize:
 
     def test_the_routes_learn_the_owner_and_the_scopes_of_a_key(self, stack: Stack, invoke: Invoke) -> None:
         event = read_event("authorize-known-key")
-        stack.keep(_an_api_key(event))
+        stored = _an_api_key(event)
+        stack.keep(stored)
 
         answer = invoke("AuthorizeFunction", event)
 
@@ -122,7 +123,9 @@ class TestAuthorize:
         assert answer["context"] == {
             "owner": _OWNER,
             "key": _OWNER,
+            "key_hash": stored.key_hash,
             "scopes": "read create",
+            "accounts": "",
             "daily_budget_micros": "",
             "rate_per_minute": "",
             "webhook_url": "",
@@ -137,6 +140,12 @@ class TestAuthorize:
     def test_a_revoked_key_is_denied(self, stack: Stack, invoke: Invoke) -> None:
         event = read_event("authorize-known-key")
         stack.keep(_an_api_key(event, revoked_at=NOW))
+
+        assert _statement(invoke("AuthorizeFunction", event))["Effect"] == "Deny"
+
+    def test_a_key_that_has_expired_is_denied(self, stack: Stack, invoke: Invoke) -> None:
+        event = read_event("authorize-known-key")
+        stack.keep(_an_api_key(event, expires_at=datetime(2020, 1, 1, tzinfo=UTC)))
 
         assert _statement(invoke("AuthorizeFunction", event))["Effect"] == "Deny"
 
@@ -213,6 +222,46 @@ class TestSubmit:
         answer = invoke("SubmitFunction", {**read_event("submit"), **changes})
 
         assert (answer["statusCode"], _error(answer)["code"]) == (400, code)
+
+    def test_a_place_for_a_picture_is_opened(self, invoke: Invoke) -> None:
+        answer = invoke("SubmitFunction", read_event("submit-upload"))
+
+        assert answer["statusCode"] == 200
+        assert _body(answer)["id"].startswith("upload_")
+
+    @pytest.mark.parametrize("limit", [{"UploadsPerDay": "1"}, {"UploadGibPerDay": "1"}], ids=["number", "bytes"])
+    def test_an_owner_who_opened_enough_for_a_day_waits_for_the_next(
+        self, stack: Stack, invoke: Invoke, limit: dict[str, str]
+    ) -> None:
+        stack.tell(**limit)
+        event = read_event("submit-upload")
+        file = {**event, "body": json.dumps({"content_type": "text/csv", "size_bytes": 100 * 1024**2})}
+
+        answers = [invoke("SubmitFunction", file) for _ in range(11 if "UploadGibPerDay" in limit else 2)]
+
+        assert [answer["statusCode"] for answer in answers] == [200] * (len(answers) - 1) + [429]
+        error = _error(answers[-1])
+        assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limit_exceeded")
+        assert "Nothing was opened" in error["message"]
+        assert 0 < int(_headers(answers[-1])["retry-after"]) <= 24 * 60 * 60
+
+    @pytest.mark.parametrize("query", [None, {"dry_run": "true"}], ids=["create", "dry run"])
+    def test_a_key_that_is_for_other_accounts_is_told_which_is_missing(
+        self, stack: Stack, invoke: Invoke, query: dict[str, str] | None
+    ) -> None:
+        event = read_event("submit")
+        event["requestContext"]["authorizer"]["accounts"] = "youtube:202"
+        multi = {name: [value] for name, value in (query or {}).items()} or None
+        event |= {"queryStringParameters": query, "multiValueQueryStringParameters": multi}
+
+        answer = invoke("SubmitFunction", event)
+
+        assert answer["statusCode"] == 403
+        error = _error(answer)
+        assert (error["code"], error["param"]) == ("account_not_allowed", "publish[0].account_id")
+        assert "twitter account 101" in error["message"]
+        assert "--account twitter:101" in error["message"]
+        assert stack.executions() == []
 
     def test_a_start_that_is_not_confirmed_asks_for_another_request(self, stack: Stack, invoke: Invoke) -> None:
         stack.tell(VideoStateMachine="arn:aws:states:us-east-1:123456789012:stateMachine:gone")

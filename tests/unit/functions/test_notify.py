@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -15,16 +15,20 @@ from openai import OpenAI
 
 from checks.cloudformation import Template
 from mediaposter.api.webhooks import QueuedEvent, derive_webhook_secret
-from mediaposter.errors import MediaPosterError
+from mediaposter.errors import ErrorCode
 from mediaposter.events import SOURCE, EventBus
+from mediaposter.library.posts import PostState
+from mediaposter.library.videos import Stage
 from mediaposter.pipeline.notify import RETRY_AFTER_SECONDS
 from sandbox.faults import Respond
 from sandbox.hooks import Deliveries, Delivery, HookScript, OnDelivery, create_app
 from sandbox.serving import serve_in_thread
+from tests.builders import a_post, a_stored_video, a_target, a_video
 from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import STACK, Event, Stack, read_event
 
 _OWNER = "key_5f0c1d2e3a4b5c6d"
+_VIDEO_ID = "video_019ad1c2e4f08c1de2f3a4b5c6d7e8f9"
 _SIGNING_KEY = "a signing key of thirty-two characters, and more"
 _TOKEN = "tk_of_the_receiver"
 _SAMPLES = ["notify-completed", "notify-post-last-try"]
@@ -46,12 +50,27 @@ class Receiver:
     def deliveries(self) -> tuple[Delivery, ...]:
         return Deliveries.model_validate_json(self._http.get("/_sandbox/calls").content).calls
 
-    def queue(self, sample: str) -> Event:
-        """Put a sample's message for this receiver into the queue, and take it out as Lambda does."""
+    def keep(self, webhook_url: str | None) -> None:
+        """Keep what the samples tell of: a video that is completed, and a post of it that failed."""
+        video = a_video(
+            id=_VIDEO_ID, owner=_OWNER, stage=Stage.DONE, stored=a_stored_video(_VIDEO_ID), webhook_url=webhook_url
+        )
+        failed_at = datetime(2026, 12, 1, 12, 36, 9, 654321, tzinfo=UTC)
+        post = a_post(
+            a_target("twitter", "101"),
+            video_id=_VIDEO_ID,
+            state=PostState.FAILED,
+            updated_at=failed_at,
+            error_code=ErrorCode.PROVIDER_ERROR,
+        )
+        self._stack.keep(video, post)
+
+    def queue(self, sample: str, **detail: str) -> Event:
+        """Put a sample's message into the queue, and take it out as Lambda does."""
         event = read_event(sample)
         (record,) = event["Records"]
         body = json.loads(record["body"])
-        body["detail"]["webhook_url"] = self.url
+        body["detail"] |= detail
         queue, queue_url = self._stack.client("sqs"), self._stack.webhook_queue_url
         queue.send_message(QueueUrl=queue_url, MessageBody=json.dumps(body))
         (message,) = queue.receive_message(QueueUrl=queue_url, VisibilityTimeout=600)["Messages"]
@@ -67,7 +86,9 @@ def receiver(stack: Stack) -> Iterator[Receiver]:
     stack.tell(WebhookTransport="any")
     _put_signing_key(stack)
     with serve_in_thread(create_app(), base_path="") as base_url:
-        yield Receiver(stack, base_url)
+        receiver = Receiver(stack, base_url)
+        receiver.keep(receiver.url)
+        yield receiver
 
 
 def _put_signing_key(stack: Stack) -> None:
@@ -211,12 +232,48 @@ def test_a_receiver_that_is_gone_is_counted_for_its_stack(
     assert (metric["stack"], metric["WebhooksGone"]) == (STACK, [1.0])
 
 
-def test_an_event_that_names_nobody_is_a_fault(stack: Stack, invoke: Invoke) -> None:
-    _put_signing_key(stack)
-    event = deepcopy(read_event("notify-completed"))
-    body = json.loads(event["Records"][0]["body"])
-    del body["detail"]["webhook_url"]
-    event["Records"][0]["body"] = json.dumps(body)
+@_LEAVES_THE_MACHINE
+def test_what_the_table_tells_is_delivered_where_the_table_says(invoke: Invoke, receiver: Receiver) -> None:
+    forged = receiver.queue("notify-completed", webhook_url="https://attacker.example/", error_code="content_policy")
 
-    with pytest.raises(MediaPosterError, match="names nobody"):
-        invoke("NotifyFunction", event)
+    assert invoke("NotifyFunction", forged) == {"batchItemFailures": []}
+
+    (delivery,) = receiver.deliveries()
+    assert json.loads(delivery.body)["data"] == {"id": _VIDEO_ID}
+
+
+@_LEAVES_THE_MACHINE
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"type": "video.failed"},
+        {"owner": "key_of_another"},
+        {"video_id": "video_of_which_nobody_knows"},
+        {"type": "batch.completed", "batch_id": "b", "rows": "1", "completed": "1", "failed": "0", "refused": "0"},
+    ],
+    ids=lambda detail: next(iter(detail)),
+)
+def test_what_the_table_does_not_tell_is_dropped_and_counted(
+    invoke: Invoke,
+    receiver: Receiver,
+    log: io.StringIO,
+    capsys: pytest.CaptureFixture[str],
+    detail: dict[str, str],
+) -> None:
+    forged = receiver.queue("notify-completed", **detail)
+
+    assert invoke("NotifyFunction", forged) == {"batchItemFailures": []}
+
+    assert receiver.deliveries() == ()
+    (line,) = [json.loads(text) for text in log.getvalue().splitlines()]
+    assert (line["outcome"], line["webhook_id"][:4]) == ("dropped", "evt_")
+    assert not {_VIDEO_ID, "video_of_which_nobody_knows", "key_of_another"} & set(line.values())
+    (metric,) = [json.loads(text) for text in capsys.readouterr().out.splitlines() if "_aws" in text]
+    assert (metric["stack"], metric["WebhooksDropped"]) == (STACK, [1.0])
+
+
+def test_an_event_that_nobody_wants_to_be_told_of_any_more_is_dropped(stack: Stack, invoke: Invoke) -> None:
+    Receiver(stack, "https://hooks.example").keep(None)
+    event = read_event("notify-completed")
+
+    assert invoke("NotifyFunction", event) == {"batchItemFailures": []}

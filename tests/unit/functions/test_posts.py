@@ -37,7 +37,7 @@ _SCOPE_OF = {
     "posts-move": "publish",
     "posts-cancel": "publish",
     "posts-resolve": "publish",
-    "posts-approve": "publish",
+    "posts-approve": "approve",
     "posts-schedules": "read",
     "posts-store": "create",
 }
@@ -50,7 +50,7 @@ def _event(
     name: str,
     *,
     body: object = None,
-    scopes: str = "read create publish",
+    scopes: str = "read create publish approve",
     account_id: str = "101",
     query: dict[str, str] | None = None,
 ) -> Event:
@@ -788,7 +788,7 @@ def test_an_id_that_no_video_can_have_is_not_looked_for(stack: Stack, invoke: In
 @pytest.mark.parametrize(("name", "scope"), _SCOPE_OF.items())
 def test_a_key_without_the_scope_may_not(stack: Stack, invoke: Invoke, name: str, scope: str) -> None:
     _keep_asked(stack, _a_post(state=PostState.PARKED))
-    others = " ".join(other for other in ("read", "create", "publish") if other != scope)
+    others = " ".join(other for other in ("read", "create", "publish", "approve") if other != scope)
 
     answer = invoke(_FUNCTION, _event(name, scopes=others))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from checks.cloudformation import read_template
 from mediaposter.errors import NotFound
-from mediaposter.library.keys import ApiKey, KeyRing, ListedKey, Scope
-from mediaposter.library.table import Change, Key, LibraryTable, PageQuery, Replace
+from mediaposter.library.keys import ACCOUNTS_MAX_CHARACTERS, ApiKey, KeyRing, ListedKey, Scope, write_accounts
+from mediaposter.library.table import Change, Key, LibraryTable, PageQuery, Put, Record, Replace
 from tests.builders import NOW
 from tests.fakes.table import InMemoryTable
 
@@ -78,6 +78,160 @@ def test_a_key_has_no_limits_unless_it_is_given_some(table: LibraryTable) -> Non
     _, api_key = KeyRing(table).create("laptop", scopes=SCOPES, now=NOW)
 
     assert (api_key.daily_budget_micros, api_key.rate_per_minute, api_key.webhook_url) == (None, None, None)
+
+
+def test_a_key_may_post_to_all_accounts_for_ever_unless_it_is_said_otherwise(table: LibraryTable) -> None:
+    ring = KeyRing(table, clock=lambda: NOW + timedelta(days=10_000))
+
+    secret, _ = ring.create("laptop", scopes=SCOPES, now=NOW)
+
+    found = ring.find(secret)
+    assert found is not None
+    assert (found.accounts, found.expires_at) == (None, None)
+
+
+def test_a_key_keeps_its_accounts(table: LibraryTable) -> None:
+    ring = KeyRing(table)
+
+    secret, _ = ring.create("laptop", scopes=SCOPES, now=NOW, accounts=("instagram:807", "twitter:101"))
+
+    found = ring.find(secret)
+    assert found is not None
+    assert found.accounts == ("instagram:807", "twitter:101")
+
+
+def test_a_key_that_may_publish_may_approve_only_if_that_is_said(table: LibraryTable) -> None:
+    ring = KeyRing(table)
+
+    secret, _ = ring.create("laptop", scopes=(Scope.PUBLISH,), now=NOW)
+
+    found = ring.find(secret)
+    assert found is not None
+    assert found.scopes == (Scope.PUBLISH,)
+    assert [listed.scopes for listed in ring.list()] == [(Scope.PUBLISH,)]
+
+
+class AnOlderKey(Record):
+    """A key as it was kept before `approve` was a scope, or its copy in the list."""
+
+    key_hash: str | None = None
+    owner: str | None = None
+    name: str | None = None
+    scopes: tuple[str, ...] | None = None
+    created_at: datetime | None = None
+    api_key: dict[str, Any] | None = None
+
+    @property
+    def key(self) -> Key:
+        return Key(f"KEY#{self.key_hash}", "KEY") if self.key_hash else Key("KEYS", "2026-01-01#key_1")
+
+
+@pytest.mark.parametrize(
+    ("kept", "may"),
+    [
+        (("read", "publish"), (Scope.READ, Scope.PUBLISH, Scope.APPROVE)),
+        (("read", "create"), (Scope.READ, Scope.CREATE)),
+        (("admin",), (Scope.ADMIN,)),
+    ],
+)
+def test_keys_of_before_go_on_to_approve_what_they_may_publish(
+    table: LibraryTable, kept: tuple[str, ...], may: tuple[Scope, ...]
+) -> None:
+    secret = "mp_of-before"
+    key_hash = hashlib.sha256(secret.encode()).hexdigest()
+    fields: dict[str, Any] = {"key_hash": key_hash, "owner": "key_1", "name": "laptop", "scopes": kept}
+    older = AnOlderKey(**fields, created_at=NOW)
+    listed = AnOlderKey(api_key={**fields, "scopes": list(kept), "created_at": NOW.isoformat(), "version": 1})
+    table.commit([Put(older), Put(listed)])
+    ring = KeyRing(table)
+
+    found = ring.find(secret)
+
+    assert found is not None
+    assert found.scopes == may
+    assert [one.scopes for one in ring.list()] == [may]
+
+
+def test_a_key_that_was_changed_since_approves_as_before(table: LibraryTable) -> None:
+    ring = KeyRing(table)
+    table.commit(
+        [Put(an_api_key(scopes=(Scope.PUBLISH,))), Put(ListedKey(api_key=an_api_key(scopes=(Scope.PUBLISH,))))]
+    )
+
+    revoked = ring.revoke("key_1", now=LATER)
+
+    assert ring.list() == [revoked]
+    assert revoked.scopes == (Scope.PUBLISH, Scope.APPROVE)
+
+
+@pytest.mark.parametrize(("seconds", "is_found"), [(-1, True), (0, False), (1, False)])
+def test_a_key_opens_nothing_from_the_moment_that_it_expires(table: LibraryTable, seconds: int, is_found: bool) -> None:
+    ring = KeyRing(table, clock=lambda: LATER + timedelta(seconds=seconds))
+
+    secret, api_key = ring.create("laptop", scopes=SCOPES, now=NOW, expires_at=LATER)
+
+    assert (ring.find(secret) is not None) is is_found
+    assert (ring.find_by_hash(api_key.key_hash) is not None) is is_found
+    assert ring.list() == [api_key]
+
+
+@pytest.mark.parametrize(
+    "account",
+    ["", "instagram", "instagram:", ":807", "Instagram:807", "instagram:80 7", "instagram:807\n", "x:" + "1" * 65],
+)
+def test_an_account_is_a_network_and_an_id(account: str) -> None:
+    with pytest.raises(ValidationError, match="as instagram:807"):
+        an_api_key(accounts=(account,))
+
+
+def test_a_key_with_no_account_at_all_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        an_api_key(accounts=())
+
+
+def test_an_admin_is_not_limited_to_accounts() -> None:
+    with pytest.raises(ValidationError, match="may post to every account"):
+        an_api_key(scopes=(Scope.ADMIN,), accounts=("instagram:807",))
+
+
+def test_a_key_has_no_more_accounts_than_an_authorizer_hands_on() -> None:
+    accounts = tuple(f"instagram:{number}" for number in range(100, 400))
+    assert len(write_accounts(accounts)) > ACCOUNTS_MAX_CHARACTERS
+
+    with pytest.raises(ValidationError, match="3,000 characters at most"):
+        an_api_key(accounts=accounts)
+    an_api_key(accounts=accounts[:200])
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_gateway_lets_every_key_pass_that_is_made(scheme: str) -> None:
+    secret, _ = KeyRing(InMemoryTable()).create("laptop", scopes=SCOPES, now=NOW)
+
+    assert re.fullmatch(_read_validation_expression(), f"{scheme} {secret}")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Bearer",
+        "mp_" + "a" * 43,
+        "Bearer mp_",
+        "Bearer mp_short",
+        "Bearer sk-" + "a" * 43,
+        "Basic mp_" + "a" * 43,
+        "Bearer  mp_" + "a" * 43,
+        "Bearer mp_" + "a" * 42 + "!",
+        "Bearer mp_" + "a" * 100,
+    ],
+)
+def test_what_can_be_no_key_is_refused_by_the_gateway_itself(header: str) -> None:
+    assert not re.fullmatch(_read_validation_expression(), header)
+
+
+def _read_validation_expression() -> str:
+    auth = read_template(TEMPLATE).resources["VideosApi"].properties["Auth"]
+    return str(auth["Authorizers"][auth["DefaultAuthorizer"]]["Identity"]["ValidationExpression"])
 
 
 def test_the_key_itself_is_kept_nowhere() -> None:

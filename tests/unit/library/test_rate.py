@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaposter.library.rate import RateBook
+from mediaposter.errors import RateExceeded
+from mediaposter.library.budget import count_call
+from mediaposter.library.rate import RateBook, UploadBook, UploadLimits, count_rows_per_minute
 from tests.builders import NOW
 from tests.fakes.table import InMemoryTable
 
@@ -103,3 +105,57 @@ def test_each_thing_that_is_limited_has_places_of_its_own() -> None:
 
 def test_a_place_is_a_time_of_utc() -> None:
     assert take(RateBook(InMemoryTable()), 30, NOW).tzinfo is not None
+
+
+# Rows of batches
+
+
+@given(rate_per_minute=st.integers(1, 10_000))
+def test_rows_have_most_of_a_minute_and_never_all_of_it(rate_per_minute: int) -> None:
+    rows = count_rows_per_minute(rate_per_minute)
+
+    assert 1 <= rows <= rate_per_minute
+    assert rows < rate_per_minute or rate_per_minute == 1, "single requests would find no room"
+    assert rows >= rate_per_minute // 2
+
+
+# Uploads
+
+
+def an_upload_book(*, count: int = 2, size_bytes: int = 100) -> UploadBook:
+    return UploadBook(InMemoryTable(), UploadLimits(count, size_bytes))
+
+
+def test_an_owner_opens_so_many_uploads_a_day_and_no_more() -> None:
+    book = an_upload_book(count=2)
+    for _ in range(2):
+        book.count("studio", 10, now=NOW)
+
+    with pytest.raises(RateExceeded, match=r"2 uploads a day.*Nothing was opened.*2026-12-02T00:00:00Z") as caught:
+        book.count("studio", 10, now=NOW)
+
+    assert caught.value.retry_after_seconds == 12 * 60 * 60
+    book.count("another", 10, now=NOW)
+    book.count("studio", 10, now=NOW + timedelta(hours=12))
+
+
+def test_an_owner_opens_so_many_bytes_a_day_and_no_more() -> None:
+    book = an_upload_book(count=10, size_bytes=100)
+    book.count("studio", 60, now=NOW)
+
+    with pytest.raises(RateExceeded, match="of 100 bytes together, and today has no room for one of 41 bytes"):
+        book.count("studio", 41, now=NOW)
+
+    book.count("studio", 40, now=NOW)
+
+
+def test_one_upload_that_is_larger_than_a_day_is_refused() -> None:
+    with pytest.raises(RateExceeded):
+        an_upload_book(size_bytes=100).count("studio", 101, now=NOW)
+
+
+def test_uploads_do_not_count_among_the_creates_of_an_owner() -> None:
+    table = InMemoryTable()
+    UploadBook(table, UploadLimits(2, 100)).count("studio", 10, now=NOW)
+
+    table.commit([count_call("studio", NOW, per_minute=1)])

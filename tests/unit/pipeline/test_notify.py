@@ -16,7 +16,7 @@ from pydantic import JsonValue, ValidationError
 from checks.cloudformation import read_template
 from mediaposter.ai.webhook_signature import verify_standard_webhook
 from mediaposter.api.webhooks import QueuedEvent, derive_webhook_secret, sign_webhook
-from mediaposter.errors import ConfigurationError, ErrorCode, MediaPosterError, PublisherError, VideoModelError
+from mediaposter.errors import ConfigurationError, ErrorCode, PublisherError, VideoModelError
 from mediaposter.events import AnyEvent, PostEvent, VideoEvent
 from mediaposter.library.posts import PostState
 from mediaposter.library.videos import Stage
@@ -76,7 +76,9 @@ class Queue:
         self.clock = Clock()
         self._answers = list(answers or [200])
         self._signing_key = signing_key
+        self.recorded: Callable[[AnyEvent], AnyEvent | None] = lambda event: event
         self.deliver = DeliverEvent(
+            find_recorded=self._find_recorded,
             post_json=self._receive,
             put_off=lambda receipt_handle, seconds: self.put_off.append((receipt_handle, seconds)),
             signing_key=self._read_signing_key,
@@ -86,6 +88,9 @@ class Queue:
 
     def bring(self, event: AnyEvent = COMPLETED, *, tries: int = 1) -> Delivery:
         return self.deliver(queued(event, tries=tries))
+
+    def _find_recorded(self, event: AnyEvent) -> AnyEvent | None:
+        return self.recorded(event)
 
     def _receive(self, url: str, content: bytes, *, headers: Mapping[str, str]) -> int:
         self.sent.append(Sent(url, content, headers))
@@ -138,7 +143,7 @@ def test_an_event_that_is_taken_is_over(status: int) -> None:
 
     delivery = queue.bring()
 
-    assert delivery == Delivery(outcome=DeliveryOutcome.DELIVERED, reason=f"answered {status}")
+    assert delivery == Delivery(outcome=DeliveryOutcome.DELIVERED, reason=f"answered {status}", subject=VIDEO_ID)
     assert delivery.is_over
     assert queue.put_off == []
 
@@ -318,9 +323,49 @@ def test_each_owner_has_a_secret_of_its_own() -> None:
     assert derive_webhook_secret(SIGNING_KEY, "key_1") == derive_webhook_secret(SIGNING_KEY, "key_1")
 
 
-def test_an_event_that_names_nobody_is_a_fault() -> None:
-    with pytest.raises(MediaPosterError, match="names nobody to tell"):
-        Queue().bring(COMPLETED.model_copy(update={"webhook_url": None}))
+def test_an_event_that_nobody_wants_to_be_told_of_is_dropped() -> None:
+    queue = Queue()
+
+    delivery = queue.bring(COMPLETED.model_copy(update={"webhook_url": None}))
+
+    assert (delivery.outcome, delivery.is_over, delivery.subject) == (DeliveryOutcome.DROPPED, True, VIDEO_ID)
+    assert (queue.sent, queue.put_off) == ([], [])
+
+
+def test_what_the_table_does_not_tell_is_dropped_counted_and_not_repeated() -> None:
+    queue = Queue()
+    queue.recorded = lambda _: None
+
+    delivery = queue.bring()
+
+    assert (delivery.outcome, delivery.is_over, delivery.subject) == (DeliveryOutcome.DROPPED, True, None)
+    assert (queue.sent, queue.put_off, queue.metrics) == ([], [], ["WebhooksDropped"])
+    assert VIDEO_ID not in delivery.model_dump_json()
+
+
+def test_what_is_told_and_to_whom_is_what_the_table_says() -> None:
+    queue = Queue()
+    queue.recorded = lambda _: COMPLETED
+    forged = COMPLETED.model_copy(
+        update={"webhook_url": "https://attacker.example/", "owner": "key_of_another", "type": "video.failed"}
+    )
+
+    queue.bring(forged)
+
+    (sent,) = queue.sent
+    body = sent.read()
+    assert isinstance(body, dict)
+    assert (sent.url, body["type"]) == (URL, "video.completed")
+    assert verify_standard_webhook(sent.headers, sent.content, secrets=[SECRET], now=queue.clock()) == COMPLETED.id
+
+
+def test_an_event_that_is_no_longer_true_when_it_is_tried_again_is_dropped() -> None:
+    queue = Queue(500)
+    queue.bring(tries=1)
+    queue.recorded = lambda _: None
+
+    assert queue.bring(tries=2).outcome is DeliveryOutcome.DROPPED
+    assert len(queue.sent) == 1
 
 
 @pytest.mark.parametrize(

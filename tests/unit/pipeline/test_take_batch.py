@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import base64
 import io
+from collections import Counter
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from mediaposter.api.authorization import decide
 from mediaposter.api.batches import PART_ROWS_MAX, CreateBatchRequest, read_row_lines
+from mediaposter.api.caller import Caller, read_caller
 from mediaposter.api.rows import ROWS_MAX
 from mediaposter.api.sent_as import SentAs
-from mediaposter.errors import IdempotencyKeyReused, InvalidRequest, NotFound, Unfinished
+from mediaposter.errors import IdempotencyKeyReused, InvalidRequest, NotFound, RateExceeded, Unfinished
 from mediaposter.library.batch_files import input_key, outcomes_key, rows_key
 from mediaposter.library.batches import BatchSource, BatchStage, BatchStep, CancelScope
 from mediaposter.library.keys import Scope
 from mediaposter.library.media import upload_key
-from mediaposter.pipeline.take_batch import BatchOutcome
-from tests.builders import OWNER, a_caller, a_request
+from mediaposter.library.rate import count_rows_per_minute
+from mediaposter.library.table import Put
+from mediaposter.pipeline.take_batch import TAKING_MAX, BatchOutcome
+from tests.builders import NOW, OWNER, a_caller, a_request
 from tests.fakes.batches import BatchWorld
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 
@@ -230,11 +236,6 @@ class TestRows:
         assert first["error"]["code"] == "insufficient_scope"
         assert second["video_id"]
 
-    def test_rows_are_not_counted_in_the_rate_of_a_minute(self, world: BatchWorld) -> None:
-        batch = world.create(*[GOOD] * 3, caller=a_caller(rate_per_minute=1))
-
-        assert world.take(batch.id).refused == 0
-
     def test_rows_beyond_the_budget_are_refused_and_the_others_done(self, world: BatchWorld) -> None:
         batch = world.create(*[GOOD] * 3, caller=a_caller(daily_budget_micros=800_000))
 
@@ -249,6 +250,210 @@ class TestRows:
         world.take(batch.id)
 
         assert world.world.library.get("video_001").webhook_url == "https://hooks.example/1"
+
+
+class TestRate:
+    def test_a_batch_counts_as_a_request_in_the_minute_of_its_key(self, world: BatchWorld) -> None:
+        caller = a_caller(rate_per_minute=2)
+        world.create(GOOD, caller=caller)
+        world.create(GOOD, caller=caller)
+
+        with pytest.raises(RateExceeded, match=r"2 videos a minute.*Nothing was recorded"):
+            world.create(GOOD, caller=caller)
+
+        assert len(world.workflow.executions) == 2
+
+    def test_a_batch_that_is_asked_for_again_is_answered_though_its_minute_is_full(self, world: BatchWorld) -> None:
+        caller, sent_as = a_caller(rate_per_minute=1), SentAs(idempotency_key="mine")
+
+        first, second = (world.create(GOOD, caller=caller, sent_as=sent_as) for _ in range(2))
+
+        assert first.id == second.id
+
+    def test_two_requests_of_one_key_at_the_same_time_count_once(self, world: BatchWorld) -> None:
+        caller, sent_as, others = a_caller(rate_per_minute=1), SentAs(idempotency_key="mine"), []
+        world.world.table.meanwhile = lambda: others.append(world.create(GOOD, caller=caller, sent_as=sent_as))
+
+        batch = world.create(GOOD, caller=caller, sent_as=sent_as)
+
+        assert [batch] == others
+
+    @pytest.mark.parametrize(("rate", "rows_a_minute"), [(1, 1), (2, 1), (10, 9), (60, 54)])
+    def test_no_minute_takes_more_rows_than_its_share(self, rate: int, rows_a_minute: int) -> None:
+        world = BatchWorld()
+        batch = world.create(*[GOOD] * (2 * rows_a_minute + 1), caller=a_caller(rate_per_minute=rate))
+
+        assert world.take(batch.id).refused == 0
+
+        videos = [world.world.library.get(video_id) for video_id in world.list_videos(batch.id)]
+        minutes = Counter(video.created_at.replace(second=0) for video in videos)
+        assert len(videos) == 2 * rows_a_minute + 1
+        assert max(minutes.values()) <= rows_a_minute
+
+    def test_single_requests_find_room_beside_a_batch(self, world: BatchWorld) -> None:
+        caller = a_caller(rate_per_minute=10)
+        batch = world.create(*[GOOD] * 20, caller=caller)
+        world.world.clock.advance(60)
+        world.read_rows(batch.id)
+        (part,) = world.list_parts(batch.id)
+        with pytest.raises(RateExceeded, match="11 of 20 rows"):
+            world.take_part(part)
+
+        world.world.submit(a_request(), caller=caller)
+
+        with pytest.raises(RateExceeded):
+            world.world.submit(a_request(), caller=caller)
+
+    def test_rows_count_in_the_minute_that_single_requests_have(self, world: BatchWorld) -> None:
+        caller = a_caller(rate_per_minute=4)
+        batch = world.create(GOOD, GOOD, caller=caller)
+        world.take(batch.id)
+
+        world.world.submit(a_request(), caller=caller)
+
+        with pytest.raises(RateExceeded):
+            world.world.submit(a_request(), caller=caller)
+
+    def test_rows_that_were_taken_or_refused_are_not_looked_at_again(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD, BAD, GOOD, caller=a_caller(rate_per_minute=2))
+        world.world.clock.advance(60)
+        world.read_rows(batch.id)
+        (part,) = world.list_parts(batch.id)
+        with pytest.raises(RateExceeded):
+            world.take_part(part)
+        before = world.list_outcomes(batch.id)
+        world.world.clock.advance(60)
+
+        world.take_part(part)
+
+        after = world.list_outcomes(batch.id)
+        assert [outcome.get("error", {}).get("code") for outcome in before] == [
+            None,
+            "invalid_value",
+            "rate_limit_exceeded",
+        ]
+        assert after[:2] == before[:2]
+        assert world.list_videos(batch.id) == ["video_001", after[2]["video_id"]]
+
+    def test_a_part_whose_worker_dies_before_it_says_so_makes_no_row_twice(self) -> None:
+        world = BatchWorld(effects=Effects(never_taken="put 00000.jsonl", deaths_max=1))
+        batch = world.create(*[GOOD] * 3, caller=a_caller(rate_per_minute=2))
+        world.read_rows(batch.id)
+        (part,) = world.list_parts(batch.id)
+        with pytest.raises(SimulatedCrash):
+            world.take_part(part)
+
+        world.take_in_time(part)
+
+        assert len(world.list_videos(batch.id)) == 3
+
+    def test_a_batch_that_its_key_cannot_take_in_its_time_is_refused_as_a_whole(self, world: BatchWorld) -> None:
+        # One a minute is 1,200 in the twenty hours of a batch.
+        batch = world.create(*[GOOD] * 1_201, caller=a_caller(rate_per_minute=1))
+
+        ended = world.take(batch.id)
+
+        assert ended.failure is not None
+        assert ended.failure.code == "too_many_rows"
+        assert "1,201 rows" in ended.failure.message
+        assert "1,200 in the 20 hours" in ended.failure.message
+        assert world.list_videos(batch.id) == []
+
+    def test_a_large_batch_is_within_a_moderate_rate(self) -> None:
+        assert count_rows_per_minute(60) * (TAKING_MAX // timedelta(minutes=1)) >= ROWS_MAX
+
+    def test_rows_that_others_leave_no_room_are_refused_when_the_batch_has_to_end(self, world: BatchWorld) -> None:
+        caller = a_caller(rate_per_minute=1)
+        batch = world.create(GOOD, caller=caller)
+        world.read_rows(batch.id)
+        (part,) = world.list_parts(batch.id)
+        world.world.clock.advance(TAKING_MAX.total_seconds())
+        world.world.submit(a_request(), caller=caller)
+
+        world.take_part(part)
+        world.close(batch.id)
+
+        (outcome,) = world.list_outcomes(batch.id)
+        assert outcome["error"]["code"] == "rate_limit_exceeded"
+        assert "Nothing was recorded" in outcome["error"]["message"]
+        assert world.batches.get(batch.id).refused == 1
+
+
+class TestKeys:
+    @staticmethod
+    def make_caller(world: BatchWorld, **fields: Any) -> Caller:
+        """Make a key, and give who calls with it."""
+        scopes = (Scope.CREATE, Scope.PUBLISH)
+        _, api_key = world.keys.create("laptop", **{"scopes": scopes, "now": NOW, "owner": OWNER, **fields})
+        context = decide(api_key, "arn:aws:execute-api:eu-central-1:123456789012:abc123/v1/POST/batches").context
+        assert context is not None
+        return read_caller(context.model_dump())
+
+    def test_rows_are_taken_for_a_key_that_is_valid(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD, caller=self.make_caller(world))
+
+        assert world.take(batch.id).refused == 0
+
+    def test_of_a_key_that_was_revoked_no_further_row_is_taken(self, world: BatchWorld) -> None:
+        caller = self.make_caller(world)
+        batch = world.create(GOOD, GOOD, "no object", caller=caller)
+        world.read_rows(batch.id)
+        (part,) = world.list_parts(batch.id)
+        world.world.workflow.on_start = lambda: world.keys.revoke(caller.key, now=NOW)
+
+        world.take_part(part)
+
+        first, second, third = world.list_outcomes(batch.id)
+        assert first["video_id"]
+        assert second["error"]["code"] == "invalid_api_key"
+        assert "was revoked" in second["error"]["message"]
+        assert third["error"]["code"] == "invalid_json"
+
+    def test_of_a_key_that_has_expired_no_row_is_taken(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD, caller=self.make_caller(world, expires_at=NOW + timedelta(seconds=1)))
+        world.world.clock.advance(1)
+
+        world.take(batch.id)
+
+        (outcome,) = world.list_outcomes(batch.id)
+        assert outcome["error"]["code"] == "invalid_api_key"
+
+    def test_a_row_that_was_taken_before_its_key_was_revoked_stays_a_video(self) -> None:
+        world = BatchWorld(effects=Effects(never_taken="put 00000.jsonl", deaths_max=1))
+        caller = self.make_caller(world)
+        batch = world.create(GOOD, caller=caller)
+        world.read_rows(batch.id)
+        (part,) = world.list_parts(batch.id)
+        with pytest.raises(SimulatedCrash):
+            world.take_part(part)
+        world.keys.revoke(caller.key, now=NOW)
+
+        world.take_part(part)
+
+        assert [outcome["video_id"] for outcome in world.list_outcomes(batch.id)] == world.list_videos(batch.id)
+
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            ({"scopes": (Scope.READ,)}, "insufficient_scope"),
+            ({"scopes": (Scope.CREATE,)}, "insufficient_scope"),
+            ({"accounts": ("threads:7",)}, "account_not_allowed"),
+            ({"daily_budget_micros": 1}, "budget_exceeded"),
+        ],
+    )
+    def test_a_key_that_may_do_less_by_now_does_less(
+        self, world: BatchWorld, changes: dict[str, Any], code: str
+    ) -> None:
+        caller = self.make_caller(world)
+        batch = world.create({**GOOD, "publish": [{"platform": "twitter", "account_id": "101"}]}, caller=caller)
+        api_key = world.keys.find_by_hash(caller.key_hash)
+        assert api_key is not None
+        world.world.table.commit([Put(api_key.model_copy(update=changes))])
+
+        world.take(batch.id)
+
+        (outcome,) = world.list_outcomes(batch.id)
+        assert outcome["error"]["code"] == code
 
 
 class TestFiles:

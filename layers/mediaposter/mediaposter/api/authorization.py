@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel, to_pascal
 
-from mediaposter.library.keys import KEY_PREFIX, ApiKey
+from mediaposter.library.keys import KEY_PREFIX, ApiKey, write_accounts
 
 
 class Statement(BaseModel):
@@ -30,12 +30,14 @@ class PolicyDocument(BaseModel):
 
 
 class AuthorizerContext(BaseModel):
-    """What the routes learn of the caller; API Gateway takes flat text only.
+    """What the routes learn of the caller; API Gateway takes flat text only, and 8 KB of a whole answer.
 
     Attributes:
         owner: who it is.
         scopes: what the key may do, parted by spaces.
         key: the id of the key.
+        key_hash: what the table keeps the key under. It opens nothing: nobody finds 256 random bits by their hash.
+        accounts: which accounts the key may post to, parted by spaces; "" is all of them.
         daily_budget_micros: a whole number, or "" where the key has no such limit.
         rate_per_minute: the same.
         webhook_url: "" where the key has none.
@@ -47,6 +49,8 @@ class AuthorizerContext(BaseModel):
     owner: str
     scopes: str
     key: str = ""
+    key_hash: str = ""
+    accounts: str = ""
     daily_budget_micros: str = ""
     rate_per_minute: str = ""
     webhook_url: str = ""
@@ -91,6 +95,8 @@ def _tell_routes(api_key: ApiKey) -> AuthorizerContext:
         owner=api_key.owner,
         scopes=" ".join(api_key.scopes),
         key=api_key.key_id,
+        key_hash=api_key.key_hash,
+        accounts=write_accounts(api_key.accounts or ()),
         daily_budget_micros=_write_limit(api_key.daily_budget_micros),
         rate_per_minute=_write_limit(api_key.rate_per_minute),
         webhook_url=api_key.webhook_url or "",

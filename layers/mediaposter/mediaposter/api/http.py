@@ -65,7 +65,7 @@ def create_resolver() -> APIGatewayRestResolver:
 
     @app.exception_handler(Forbidden)
     def _forbid(error: Forbidden) -> Response[str]:
-        return reply(invalid_request(str(error), param=None, code="insufficient_scope"), HTTPStatus.FORBIDDEN)
+        return reply(invalid_request(str(error), param=error.param, code=error.code), HTTPStatus.FORBIDDEN)
 
     @app.exception_handler(IdempotencyKeyReused)
     def _refuse_reuse(error: IdempotencyKeyReused) -> Response[str]:
@@ -102,7 +102,8 @@ def create_resolver() -> APIGatewayRestResolver:
     @app.exception_handler(RateExceeded)
     def _slow_down(error: RateExceeded) -> Response[str]:
         body = limit_reached(str(error), code="rate_limit_exceeded")
-        return reply(body, HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "60"})
+        headers = {"Retry-After": str(error.retry_after_seconds)}
+        return reply(body, HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
 
     @app.exception_handler(NotStarted)
     def _regret(error: NotStarted) -> Response[str]:
@@ -211,7 +212,7 @@ def read_query(app: APIGatewayRestResolver, model: type[Query]) -> Query:
     return parse_query(model, app.current_event.query_string_parameters)
 
 
-def authorize(app: APIGatewayRestResolver, scope: Literal["read", "create", "publish", "admin"]) -> Caller:
+def authorize(app: APIGatewayRestResolver, scope: Literal["read", "create", "publish", "approve", "admin"]) -> Caller:
     """Give the caller of this request, who may do what needs `scope`.
 
     Raises:

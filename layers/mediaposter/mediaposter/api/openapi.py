@@ -60,10 +60,14 @@ _REFUSALS: Mapping[str, _Refusal] = MappingProxyType(
         ),
         "401": _Refusal(
             "Unauthorized",
-            "The API key is missing, unknown or revoked. Or a webhook does not show whose it is and of when, or nobody "
-            "here has its job (`unknown_job`). Nothing was done.",
+            "The API key is missing, unknown, revoked or expired. Or a webhook does not show whose it is and of when, "
+            "or nobody here has its job (`unknown_job`). Nothing was done.",
         ),
-        "403": _Refusal("Forbidden", "The API key has not the scope that this takes. Nothing was done."),
+        "403": _Refusal(
+            "Forbidden",
+            "The API key has not the scope that this takes (`insufficient_scope`), or is limited to other accounts "
+            "(`account_not_allowed`). Nothing was done.",
+        ),
         "404": _Refusal("NotFound", "There is no such thing, or it is somebody else's."),
         "409": _Refusal(
             "Conflict",
@@ -75,7 +79,9 @@ _REFUSALS: Mapping[str, _Refusal] = MappingProxyType(
         ),
         "413": _Refusal("TooLarge", "The request or its picture is too large; POST /uploads takes larger pictures."),
         "422": _Refusal("KeyReused", "The Idempotency-Key was used for another request. Nothing was recorded."),
-        "429": _Refusal("LimitReached", "Too many requests, or the day's budget has no room. Nothing was recorded."),
+        "429": _Refusal(
+            "LimitReached", "Too many requests or uploads, or the day's budget has no room. Nothing was recorded."
+        ),
         "502": _Refusal(
             "PublisherFailed",
             "The publisher refused it, or did not answer. With a `Retry-After` sending it again may help, and does no "

@@ -120,11 +120,18 @@ def read_accounts() -> ReadAccounts:
 def deliver_event() -> DeliverEvent:
     """Build what delivers webhooks."""
     from mediaposter.pipeline.notify import DELIVERY_TIMEOUT_SECONDS, DeliverEvent
+    from mediaposter.pipeline.recorded_events import FindRecorded
     from mediaposter.safe_http import post_json
 
     queue = stack.session().client("sqs")
     queue_url = stack.settings().require("webhook_queue_url")
     return DeliverEvent(
+        find_recorded=FindRecorded(
+            library=storage.video_library(),
+            ledger=storage.post_ledger(),
+            approvals=storage.approval_book(),
+            batches=storage.batch_library(),
+        ),
         post_json=partial(
             post_json,
             timeout_seconds=DELIVERY_TIMEOUT_SECONDS,

@@ -79,9 +79,13 @@ def submit_video() -> SubmitVideo:
 @cache
 def open_upload() -> OpenUpload:
     """Build the use case behind POST /uploads."""
+    from mediaposter.library.rate import UploadBook, UploadLimits
     from mediaposter.pipeline.upload import OpenUpload
 
-    return OpenUpload(media=storage.media_library())
+    limits = UploadLimits(stack.settings().uploads_per_day, stack.settings().upload_bytes_per_day)
+    return OpenUpload(
+        media=storage.media_library(), uploads=UploadBook(storage.library_table(), limits), clock=stack.now
+    )
 
 
 @cache

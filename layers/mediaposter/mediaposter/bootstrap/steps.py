@@ -46,6 +46,7 @@ def take_part() -> TakePart:
         files=storage.batch_files(),
         submit=doors.submit_video(),
         requests=KnownRequests(storage.library_table()),
+        find_key=storage.key_ring().find_by_hash,
         clock=stack.now,
     )
 

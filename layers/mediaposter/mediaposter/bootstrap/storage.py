@@ -36,7 +36,7 @@ def key_ring() -> KeyRing:
     """Build the keys."""
     from mediaposter.library.keys import KeyRing
 
-    return KeyRing(library_table())
+    return KeyRing(library_table(), clock=stack.now)
 
 
 @cache

@@ -56,6 +56,8 @@ class _Outputs(BaseModel):
     schedule_role_arn: str = Field(default="", alias="ScheduleRoleArn")
     intake_queue_arn: str = Field(default="", alias="IntakeQueueArn")
     dead_letter_queue_arn: str = Field(default="", alias="DeadLetterQueueArn")
+    # Nor does one that is older than these say which restrictions of keys it keeps to.
+    key_restrictions: str = Field(default="", alias="KeyRestrictions")
 
 
 class _Parameters(BaseModel):
@@ -97,6 +99,7 @@ class DeployedStack:
         read_file: reads a small file of its bucket, by its key.
         read_secret: reads a secret of it, by its name below the stack's path; raises ConfigurationError for none.
         settings: what its functions are told of models and of owners, and where Blotato is.
+        knows_key_restrictions: whether it keeps to the accounts and the expiry of keys, and knows the scope approve.
     """
 
     name: str
@@ -109,6 +112,7 @@ class DeployedStack:
     read_file: Callable[[str], str]
     read_secret: Callable[[str], str]
     settings: Settings
+    knows_key_restrictions: bool = True
 
     def read_catalog(self) -> Catalog:
         """Read the catalog as the functions of the stack read it.
@@ -169,6 +173,7 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
             base_url=_find_base_url(outputs, formation.meta.endpoint_url),
             api_id=outputs.api_id,
             keys=KeyRing(table),
+            knows_key_restrictions=bool(outputs.key_restrictions),
             series=SeriesBook(table),
             sheets=SheetStore(s3_client, outputs.bucket),
             scheduler=Scheduler(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
+from mediaposter.api.post_requests import PostPath
 from mediaposter.cli.arguments import (
     CommandParser,
     add_stack_arguments,
@@ -19,8 +21,16 @@ from mediaposter.cli.arguments import (
 )
 from mediaposter.cli.console import create_table, open_console
 from mediaposter.cli.deployed_stack import DeployedStack, OpenStack, explain_aws_errors
-from mediaposter.errors import NotFound
-from mediaposter.library.keys import ApiKey, Scope, check_name, check_owner, check_webhook_url
+from mediaposter.errors import ConfigurationError, NotFound
+from mediaposter.library.keys import (
+    ApiKey,
+    Scope,
+    check_account,
+    check_accounts,
+    check_name,
+    check_owner,
+    check_webhook_url,
+)
 
 # What costs little and is seen by nobody: to post, and to see what others made, a key is told so.
 _USUAL_SCOPES = (Scope.READ, Scope.CREATE)
@@ -28,8 +38,13 @@ _DEEDS = {
     Scope.READ: "read what its owner has",
     Scope.CREATE: "make videos",
     Scope.PUBLISH: "post them",
+    Scope.APPROVE: "approve what waits to be posted",
     Scope.ADMIN: "do everything, for every owner",
 }
+_SCOPES_OF_ACCOUNTS = {Scope.PUBLISH, Scope.APPROVE}
+# As the paths of posts have them.
+_NETWORKS: tuple[str, ...] = get_args(PostPath.model_fields["platform"].annotation)
+_DAYS_MAX = 3_650
 
 
 class KeyLine(BaseModel):
@@ -41,10 +56,12 @@ class KeyLine(BaseModel):
     name: str
     owner: str
     scopes: tuple[Scope, ...]
+    accounts: tuple[str, ...] | None
     daily_budget_usd: str | None
     rate_per_minute: int | None
     webhook_url: str | None
     created_at: AwareDatetime
+    expires_at: AwareDatetime | None
     revoked_at: AwareDatetime | None
 
 
@@ -55,10 +72,12 @@ def run(argv: Sequence[str], *, open_stack: OpenStack, clock: Callable[[], datet
     """Run a command of this group.
 
     Raises:
-        ConfigurationError: the stack cannot be reached.
+        ConfigurationError: the stack cannot be reached, or is too old for what was asked.
         NotFound: there is no such key.
     """
     arguments = _create_parser().parse_args(argv)
+    if arguments.command == "create" and (problem := _find_contradiction(arguments)):
+        arguments.refuse(f"argument --account: {problem}")
     with explain_aws_errors():
         stack = open_stack(arguments.stack, endpoint_url=arguments.endpoint_url)
         if arguments.command == "create":
@@ -74,12 +93,21 @@ def _create_parser() -> CommandParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     create = commands.add_parser("create", help="make a key; it is shown once")
+    create.set_defaults(refuse=create.error)
     create.add_argument("name", type=checked(check_name), metavar="NAME", help="what you know it by")
     create.add_argument(
         "--scope",
         action="append",
         choices=[scope.value for scope in Scope],
         help=f"what it may do; say it again for more (default: {' and '.join(_USUAL_SCOPES)}; admin includes all)",
+    )
+    create.add_argument(
+        "--account",
+        action="append",
+        type=checked(_check_network),
+        metavar="NETWORK:ID",
+        help="which account it may post to, as instagram:807, where its scopes let it post; say it again for more "
+        "(default: all accounts)",
     )
     create.add_argument(
         "--owner",
@@ -99,6 +127,12 @@ def _create_parser() -> CommandParser:
         help="how many videos its owner may ask for in a minute by it (default: no limit)",
     )
     create.add_argument(
+        "--expires-in-days",
+        type=_read_days,
+        metavar="COUNT",
+        help="after how many days it opens nothing (default: never)",
+    )
+    create.add_argument(
         "--webhook-url",
         type=checked(check_webhook_url),
         metavar="URL",
@@ -116,13 +150,54 @@ def _create_parser() -> CommandParser:
     return parser
 
 
+def _check_network(account: str) -> str:
+    """Refuse an account of no network that there is.
+
+    Raises:
+        ValueError: naming the networks, or the form of an account.
+    """
+    network = check_account(account).partition(":")[0]
+    if network not in _NETWORKS:
+        raise ValueError(f"there is no network {network}; there are {', '.join(_NETWORKS)}")
+    return account
+
+
+def _read_days(text: str) -> int:
+    days = read_count(text)
+    if days > _DAYS_MAX:
+        raise argparse.ArgumentTypeError(f"a key lives for {_DAYS_MAX} days at most, or for ever")
+    return days
+
+
+def _find_contradiction(arguments: argparse.Namespace) -> str | None:
+    """Say why a key with such accounts makes no sense, if it makes none."""
+    if not arguments.account:
+        return None
+    scopes = set(arguments.scope or _USUAL_SCOPES)
+    try:
+        check_accounts(arguments.account, scopes)
+    except ValueError as error:
+        return str(error)
+    if not scopes & _SCOPES_OF_ACCOUNTS:
+        return "without --scope publish or --scope approve a key posts to no account at all"
+    return None
+
+
 def _create(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) -> None:
     chosen = arguments.scope or _USUAL_SCOPES
+    days = arguments.expires_in_days
+    if not stack.knows_key_restrictions and (arguments.account or days or Scope.APPROVE in chosen):
+        raise ConfigurationError(
+            f"The stack {stack.name} is older than accounts and expiry of keys and the scope approve, and would not "
+            "keep to them. Update it first, with sam build and sam deploy. No key was made."
+        )
     secret, api_key = stack.keys.create(
         arguments.name,
         scopes=tuple(scope for scope in Scope if scope in chosen),
         now=now,
         owner=arguments.owner,
+        accounts=tuple(dict.fromkeys(arguments.account)) if arguments.account else None,
+        expires_at=now + timedelta(days=days) if days else None,
         daily_budget_micros=arguments.daily_budget,
         rate_per_minute=arguments.rate,
         webhook_url=arguments.webhook_url,
@@ -130,6 +205,10 @@ def _create(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) 
     console = open_console()
     console.print(f"{api_key.key_id} is made: {api_key.name}, of the owner {api_key.owner}.")
     console.print(f"It may {', '.join(_DEEDS[scope] for scope in api_key.scopes)}; {_describe_limits(api_key)}.")
+    if _SCOPES_OF_ACCOUNTS & set(api_key.scopes):
+        console.print(f"It may post to {_describe_accounts(api_key)}.")
+    if api_key.expires_at:
+        console.print(f"It opens nothing any more from {api_key.expires_at:%Y-%m-%d %H:%M} UTC on.")
     if api_key.webhook_url:
         console.print(f"What becomes of its videos is told to {api_key.webhook_url}.")
     console.print(
@@ -148,6 +227,12 @@ def _describe_limits(api_key: ApiKey) -> str:
     return f"{spends}, {asks}"
 
 
+def _describe_accounts(api_key: ApiKey) -> str:
+    if api_key.accounts is None:
+        return "all accounts that are connected; --account limits a key to some"
+    return f"{', '.join(api_key.accounts)}, and to no other account"
+
+
 def _list(stack: DeployedStack, *, as_json: bool) -> None:
     keys = stack.keys.list()
     if as_json:
@@ -157,10 +242,12 @@ def _list(stack: DeployedStack, *, as_json: bool) -> None:
                 name=api_key.name,
                 owner=api_key.owner,
                 scopes=api_key.scopes,
+                accounts=api_key.accounts,
                 daily_budget_usd=_write_budget(api_key),
                 rate_per_minute=api_key.rate_per_minute,
                 webhook_url=api_key.webhook_url,
                 created_at=api_key.created_at,
+                expires_at=api_key.expires_at,
                 revoked_at=api_key.revoked_at,
             )
             for api_key in keys
@@ -170,16 +257,32 @@ def _list(stack: DeployedStack, *, as_json: bool) -> None:
     if not keys:
         open_console().print(f"{stack.name} has no keys yet. mediaposter keys create NAME makes one.")
         return
-    table = create_table("KEY_ID", "name", "owner", "scopes", "$ a day", "a minute", "made", "revoked", "webhook")
+    table = create_table(
+        *(
+            "KEY_ID",
+            "name",
+            "owner",
+            "scopes",
+            "accounts",
+            "$ a day",
+            "a minute",
+            "made",
+            "expires",
+            "revoked",
+            "webhook",
+        )
+    )
     for api_key in keys:
         table.add_row(
             api_key.key_id,
             api_key.name,
             api_key.owner,
             " ".join(api_key.scopes),
+            "all" if api_key.accounts is None else " ".join(api_key.accounts),
             _write_budget(api_key) or "",
             str(api_key.rate_per_minute or ""),
             f"{api_key.created_at:%Y-%m-%d}",
+            f"{api_key.expires_at:%Y-%m-%d}" if api_key.expires_at else "",
             f"{api_key.revoked_at:%Y-%m-%d}" if api_key.revoked_at else "",
             api_key.webhook_url or "",
         )

@@ -68,14 +68,21 @@ class BatchFailure(BaseModel):
 
 
 class BatchCaller(BaseModel):
-    """On whose behalf the rows are taken, and what he may do."""
+    """On whose behalf the rows are taken, and what the key could do that asked for them.
+
+    What it may do by then is looked up under its `key_hash` when a row is taken. A file in the inbox comes without a
+    key; and batches that are older than the hash keep the rights that are here.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     owner: str
     key: str = ""
+    key_hash: str = ""
     scopes: frozenset[Scope]
+    accounts: frozenset[str] | None = None
     daily_budget_micros: int | None = None
+    rate_per_minute: int | None = None
     webhook_url: str | None = None
 
 

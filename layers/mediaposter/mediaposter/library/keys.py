@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, field_validator, model_validator
 
 from mediaposter.errors import Conflict, NotFound
 from mediaposter.library.table import Key, LibraryTable, Record, Replace
 
 KEY_PREFIX = "mp_"
 WEBHOOK_URL_MAX_CHARACTERS = 2_000
+# An authorizer may answer 8 KB (API Gateway quotas for REST APIs), and a webhook's URL may need half of them.
+ACCOUNTS_MAX_CHARACTERS = 3_000
+# From this version on `approve` is a scope of its own.
+SCOPES_VERSION = 2
 
 _LISTED = "KEYS"
 # A sort key cannot be empty, nor can the beginning of one; a time begins so until the year 3000.
@@ -29,6 +34,7 @@ class Scope(StrEnum):
     READ = "read"
     CREATE = "create"
     PUBLISH = "publish"
+    APPROVE = "approve"
     ADMIN = "admin"
 
 
@@ -60,11 +66,45 @@ def check_webhook_url(url: str) -> str:
     return url
 
 
+def check_account(account: str) -> str:
+    """Refuse what names no account of a network; that it is connected is found out when something is posted."""
+    if not re.fullmatch(r"[a-z]{1,20}:[A-Za-z0-9_-]{1,64}", account):
+        raise ValueError("an account is a network and its id at Blotato with a colon between, as instagram:807")
+    return account
+
+
+def name_account(platform: str, account_id: str) -> str:
+    """Name an account of a network as a key does."""
+    return f"{platform}:{account_id}"
+
+
+def write_accounts(accounts: Iterable[str]) -> str:
+    """Write the accounts of a key as one text."""
+    return " ".join(accounts)
+
+
+def check_accounts(accounts: Sequence[str], scopes: Collection[Scope]) -> None:
+    """Refuse accounts of a key that may post to all, and more of them than an authorizer can hand on.
+
+    Raises:
+        ValueError: naming what contradicts what, or the limit.
+    """
+    if Scope.ADMIN in scopes:
+        raise ValueError("a key with the scope admin may post to every account: leave out its accounts, or admin")
+    characters = len(write_accounts(accounts))
+    if characters > ACCOUNTS_MAX_CHARACTERS:
+        raise ValueError(
+            f"the accounts of a key have {ACCOUNTS_MAX_CHARACTERS:,} characters at most, written with a space between "
+            f"them, and these have {characters:,}: give them to several keys of one owner"
+        )
+
+
 class ApiKey(Record):
     """A key as it is kept: who it is, never what it is.
 
     Several keys may have one owner: that is how a key is replaced by another. The limits are a key's own, and what
-    counts towards them is all that its owner does.
+    counts towards them is all that its owner does. `accounts` are those that it may post to, as `instagram:807`; None
+    is all of them. From `expires_at` on the key opens nothing.
     """
 
     key_hash: str
@@ -73,17 +113,39 @@ class ApiKey(Record):
     # an owner only, which was their id.
     key_id: str = Field(default_factory=lambda fields: fields["owner"])
     name: Annotated[str, AfterValidator(check_name)]
+    # Keys that were made before `approve` was a scope have no version: they go on to approve what they may publish.
+    scopes_version: int = 1
     scopes: tuple[Scope, ...] = Field(min_length=1)
+    accounts: Annotated[tuple[Annotated[str, AfterValidator(check_account)], ...], Field(min_length=1)] | None = None
     daily_budget_micros: int | None = Field(default=None, gt=0)
     rate_per_minute: int | None = Field(default=None, gt=0)
     webhook_url: Annotated[str, AfterValidator(check_webhook_url)] | None = None
     created_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
     revoked_at: AwareDatetime | None = None
+
+    @field_validator("scopes", mode="after")
+    @classmethod
+    def _add_approve(cls, scopes: tuple[Scope, ...], info: ValidationInfo) -> tuple[Scope, ...]:
+        is_older = info.data.get("scopes_version", SCOPES_VERSION) < SCOPES_VERSION
+        if is_older and Scope.PUBLISH in scopes and Scope.APPROVE not in scopes:
+            return (*scopes, Scope.APPROVE)
+        return scopes
+
+    @model_validator(mode="after")
+    def _check_accounts(self) -> Self:
+        if self.accounts is not None:
+            check_accounts(self.accounts, self.scopes)
+        return self
 
     @property
     def key(self) -> Key:
         """Give the primary key."""
-        return Key(f"KEY#{self.key_hash}", "KEY")
+        return _key_of(self.key_hash)
+
+    def is_valid(self, *, now: datetime) -> bool:
+        """Tell whether it opens anything at a time: it is not revoked, and has not expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 class ListedKey(Record):
@@ -98,11 +160,16 @@ class ListedKey(Record):
         return Key(_LISTED, f"{made_at}#{self.api_key.key_id}")
 
 
+def _tell_time() -> datetime:
+    return datetime.now(UTC)
+
+
 class KeyRing:
     """The keys of a stack."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: LibraryTable, *, clock: Callable[[], datetime] = _tell_time) -> None:
         self._table = table
+        self._clock = clock
 
     def create(
         self,
@@ -111,13 +178,15 @@ class KeyRing:
         scopes: tuple[Scope, ...],
         now: datetime,
         owner: str | None = None,
+        accounts: tuple[str, ...] | None = None,
+        expires_at: datetime | None = None,
         daily_budget_micros: int | None = None,
         rate_per_minute: int | None = None,
         webhook_url: str | None = None,
     ) -> tuple[str, ApiKey]:
         """Make a key and keep its hash; the key itself is given here and never again.
 
-        Without an owner it is one of its own, and sees nobody else's videos.
+        Without an owner it is one of its own, and sees nobody else's videos. Without accounts it may post to all.
         """
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
         key_id = f"key_{secrets.token_hex(8)}"
@@ -126,7 +195,10 @@ class KeyRing:
             owner=key_id if owner is None else owner,
             key_id=key_id,
             name=name,
+            scopes_version=SCOPES_VERSION,
             scopes=scopes,
+            accounts=accounts,
+            expires_at=expires_at,
             daily_budget_micros=daily_budget_micros,
             rate_per_minute=rate_per_minute,
             webhook_url=webhook_url,
@@ -136,13 +208,17 @@ class KeyRing:
         return secret, api_key
 
     def find(self, secret: str) -> ApiKey | None:
-        """Find the key that was shown as `secret`, unless it was revoked."""
+        """Find the key that was shown as `secret`, unless it was revoked or has expired."""
+        # 256 random bits need no slow hash: there is nothing to guess.
+        return self.find_by_hash(_hash(secret))
+
+    def find_by_hash(self, key_hash: str) -> ApiKey | None:
+        """Find a key as it is now, unless it was revoked or has expired."""
         try:
-            # 256 random bits need no slow hash: there is nothing to guess.
-            found = ApiKey.model_validate(self._table.get(Key(f"KEY#{_hash(secret)}", "KEY")))
+            found = ApiKey.model_validate(self._table.get(_key_of(key_hash)))
         except NotFound:
             return None
-        return None if found.revoked_at else found
+        return found if found.is_valid(now=self._clock()) else None
 
     def list(self) -> list[ApiKey]:
         """List all keys, the revoked ones too, the oldest first."""
@@ -178,6 +254,10 @@ class KeyRing:
                 return api_key
         # Whoever mistakes the key itself for its id must not find it in a log.
         raise NotFound("There is no key with that id.")
+
+
+def _key_of(key_hash: str) -> Key:
+    return Key(f"KEY#{key_hash}", "KEY")
 
 
 def _hash(secret: str) -> str:

@@ -1,4 +1,4 @@
-"""How often the stack may call somebody, kept across all its workers.
+"""How often things may be asked for: the publisher by the stack, across all its workers; and the stack by an owner.
 
 A limit of n calls a minute is given out as places in time: a quarter of them may be used at once after a pause, the
 rest follow evenly. So no sixty seconds hold more than n of them, and a thousand workers that come at once each get a
@@ -8,11 +8,65 @@ place to wait for instead of a refusal.
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from mediaposter.library.table import Key, LibraryTable
+from mediaposter.errors import Conflict, RateExceeded
+from mediaposter.library.budget import renews_at
+from mediaposter.library.table import Increase, Key, LibraryTable
 
 _MINUTE_SECONDS = 60.0
+# What the rows of batches leave of a minute to single requests: one part in so many, and one at the least.
+_SINGLES_SHARE = 10
+# A day's count of uploads may be forgotten when the day is certainly over.
+_UPLOADS_KEPT_FOR = timedelta(days=1)
+
+
+def count_rows_per_minute(rate_per_minute: int) -> int:
+    """Tell how many rows of batches a key's rate takes in a minute.
+
+    A large batch takes all that it may for hours: some of each minute stays for requests that somebody waits for.
+    """
+    return rate_per_minute - max(1, rate_per_minute // _SINGLES_SHARE) if rate_per_minute > 1 else 1
+
+
+class UploadLimits(NamedTuple):
+    """What an owner may open in a UTC day by POST /uploads."""
+
+    uploads: int
+    size_bytes: int
+
+
+class UploadBook:
+    """What each owner opened today."""
+
+    def __init__(self, table: LibraryTable, limits: UploadLimits) -> None:
+        self._table = table
+        self._limits = limits
+
+    def count(self, owner: str, size_bytes: int, *, now: datetime) -> None:
+        """Count an upload of a size, if the owner's day has room for it.
+
+        Raises:
+            RateExceeded: it has not; nothing was counted.
+        """
+        day = now.astimezone(UTC).date()
+        tomorrow = renews_at(day)
+        opened = Increase(
+            Key(f"RATE#{owner}", f"UPLOADS#{day.isoformat()}"),
+            {"uploads": 1, "size_bytes": size_bytes},
+            at_most={"uploads": self._limits.uploads, "size_bytes": self._limits.size_bytes},
+            expires_at=int((tomorrow + _UPLOADS_KEPT_FOR).timestamp()),
+        )
+        try:
+            self._table.commit([opened])
+        except Conflict as error:
+            raise RateExceeded(
+                f"An owner may open {self._limits.uploads:,} uploads a day, of {self._limits.size_bytes:,} bytes "
+                f"together, and today has no room for one of {size_bytes:,} bytes more. Nothing was opened; there is "
+                f"room again at {tomorrow:%Y-%m-%dT%H:%M:%SZ}.",
+                retry_after_seconds=math.ceil((tomorrow - now).total_seconds()),
+            ) from error
 
 
 class RateBook:

@@ -21,6 +21,7 @@ from mediaposter.library.posts import Post, PostLedger, PostState
 from mediaposter.library.table import Change, Create, Delete, Replace
 from mediaposter.library.videos import Stage, Video, VideoLibrary
 from mediaposter.pipeline.plan_posts import plan_posts
+from mediaposter.pipeline.recorded_events import describe_question
 from mediaposter.pipeline.steps import AskInput, Outcome, PostReference, StepResult
 from mediaposter.publishing.targets import PublishTarget
 
@@ -79,16 +80,7 @@ class AskApproval:
         if approval.is_told:
             return
         video = self._library.get(step.video_id)
-        self._send_event(
-            VideoEvent(
-                type="video.awaiting_approval",
-                video_id=video.id,
-                owner=video.owner,
-                occurred_at=approval.asked_at,
-                webhook_url=video.webhook_url,
-                expires_at=approval.expires_at,
-            )
-        )
+        self._send_event(describe_question(video, approval))
         self._approvals.note(approval, is_told=True)
 
 
@@ -117,15 +109,19 @@ class DecideApproval:
 
         Raises:
             NotFound: there is no such video, or nobody asked for a decision.
-            Forbidden: the caller may not publish.
+            Forbidden: the caller may not approve, or not post to an account that the video goes to.
             AlreadyDecided: there is a decision, or the time for one is over.
             InvalidRequest: the changed posts would be refused; nothing was decided.
         """
-        caller.require(Scope.PUBLISH)
+        caller.require(Scope.APPROVE)
         video = self._library.get(video_id)
         if not caller.may_see(video.owner):
             raise NotFound(f"There is no video {video_id}.")
         approval = self._approvals.get(video_id)
+        # The accounts of the posts there are, which edits may take away, and those that edits add.
+        caller.require_accounts([post.target for post in self._list_waiting(video)])
+        if request.edits is not None:
+            caller.require_accounts(request.edits.publish, field="edits.publish")
         now = self._clock()
         if approval.decision is Decision.WAITING and now >= approval.expires_at:
             approval = self._decide(video, approval, Decision.EXPIRED, now=now)
@@ -158,7 +154,7 @@ class DecideApproval:
 
     def _edit(self, video: Video, edits: PostEdits, now: datetime) -> list[Post]:
         """Plan the posts anew; without targets of their own the edits are to the words of those there are."""
-        waiting = [post for post in self._ledger.list(video.id) if post.state is PostState.PENDING]
+        waiting = self._list_waiting(video)
         if edits.publish:
             self._preflight(edits.publish)
             return plan_posts(edits, video, candidates=(), now=now).posts
@@ -166,6 +162,9 @@ class DecideApproval:
             edits.model_copy(update={"publish": [post.target for post in waiting]}), video, candidates=(), now=now
         )
         return [post.model_copy(update={"text": new.text}) for post, new in zip(waiting, planned.posts, strict=True)]
+
+    def _list_waiting(self, video: Video) -> list[Post]:
+        return [post for post in self._ledger.list(video.id) if post.state is PostState.PENDING]
 
     def _decide(
         self,

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import IO, Any, Protocol
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.api.batches import PartLine, read_outcomes, read_parts, tell_status
+from mediaposter.api.batches import PartLine, read_outcomes, read_parts
 from mediaposter.api.results import ResultRow, write_csv, write_jsonl
 from mediaposter.api.rows import RowError
 from mediaposter.errors import NotFound
@@ -28,6 +28,7 @@ from mediaposter.library.posts import Post, PostLedger
 from mediaposter.library.videos import VideoLibrary
 from mediaposter.pipeline.cancel import CancelVideo
 from mediaposter.pipeline.open_batch import LOOK_AGAIN_AFTER, BatchWorkflow
+from mediaposter.pipeline.recorded_events import describe_batch
 
 Clock = Callable[[], datetime]
 
@@ -67,22 +68,7 @@ class EndBatch:
 
     def tell(self, batch: Batch) -> None:
         """Tell the bus how a batch ended; told again, it is the same event."""
-        self._send_event(
-            BatchEvent(
-                type="batch.failed"
-                if batch.failure
-                else ("batch.completed" if tell_status(batch) == "completed" else "batch.cancelled"),
-                batch_id=batch.id,
-                owner=batch.caller.owner,
-                occurred_at=batch.ended_at or batch.updated_at,
-                webhook_url=batch.caller.webhook_url,
-                rows=batch.rows,
-                completed=batch.completed,
-                failed=batch.failed,
-                refused=batch.refused,
-                error_code=batch.failure.code if batch.failure else None,
-            )
-        )
+        self._send_event(describe_batch(batch))
         self._batches.note(batch, now=batch.updated_at, is_told=True, due_at=None)
 
 

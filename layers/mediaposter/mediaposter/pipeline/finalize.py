@@ -30,6 +30,7 @@ from mediaposter.library.videos import (
 )
 from mediaposter.pipeline.generate import Clock, Models, explain_unknown
 from mediaposter.pipeline.publish import settle_left_over
+from mediaposter.pipeline.recorded_events import describe_end
 from mediaposter.pipeline.resume import may_go_on, was_deleted
 from mediaposter.pipeline.shape import tell_differences
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
@@ -202,7 +203,7 @@ class CloseVideo:
         self._settle_posts(video, posts, closing.reason or video.fault, now)
         if video.failure is None and video.stage is not Stage.DONE:
             video = self._library.advance(video, Stage.DONE, now=now)
-        event = _describe(video)
+        event = describe_end(video)
         video = self._library.settle(video, count_spent_micros(video), now=now)
         if not video.is_told:
             self._send_event(event)
@@ -282,15 +283,4 @@ def _explain_break(video: Video, fault: str | None) -> VideoFailure:
     return VideoFailure(
         code=ErrorCode.INTERNAL_ERROR,
         message=f"{broke} The provider's job {video.provider_job_id} may have been paid for; nothing was posted.",
-    )
-
-
-def _describe(video: Video) -> VideoEvent:
-    return VideoEvent(
-        type="video.failed" if video.failure else "video.completed",
-        video_id=video.id,
-        owner=video.owner,
-        occurred_at=video.completed_at or video.updated_at,
-        webhook_url=video.webhook_url,
-        error_code=video.failure.code if video.failure else None,
     )

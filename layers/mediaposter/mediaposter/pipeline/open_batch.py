@@ -26,6 +26,7 @@ from mediaposter.errors import (
     InvalidRequest,
     NotFound,
     NotStarted,
+    RateExceeded,
 )
 from mediaposter.library.batch_files import FileVersion, input_key, results_key
 from mediaposter.library.batches import (
@@ -39,9 +40,10 @@ from mediaposter.library.batches import (
     BatchStep,
     CancelScope,
 )
+from mediaposter.library.budget import count_call
 from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.idempotency import KnownRequest, KnownRequests, name_request
-from mediaposter.library.table import Create
+from mediaposter.library.table import Change, Create
 from mediaposter.library.videos import VideoLibrary
 from mediaposter.pipeline.read import Presigner
 
@@ -107,6 +109,7 @@ class OpenBatch:
         Raises:
             InvalidRequest: there is no such file; nothing was recorded.
             IdempotencyKeyReused: the caller's key names another request.
+            RateExceeded: the caller's minute has no room for one more request.
             Busy: others hold the same records; sending again is safe.
         """
         order = self._name(request.fingerprint(), caller, sent_as)
@@ -169,20 +172,31 @@ class OpenBatch:
     def _record(self, order: _Order, source: BatchSource, caller: Caller) -> Batch:
         batch = Batch(
             id=order.batch_id,
-            caller=BatchCaller.model_validate(caller.model_dump(exclude={"rate_per_minute"})),
+            caller=BatchCaller.model_validate(caller.model_dump()),
             source=source,
             created_at=order.now,
             updated_at=order.now,
             due_at=order.now + LOOK_AGAIN_AFTER,
         )
-        conditions = [] if order.name is None else [Create(order.name, now=int(order.now.timestamp()))]
+        conditions: list[Change] = []
+        if order.name is not None:
+            conditions.append(Create(order.name, now=int(order.now.timestamp())))
+        if caller.rate_per_minute is not None:
+            # The request itself; its rows are counted one by one, as they are taken.
+            conditions.append(count_call(caller.owner, order.now, per_minute=caller.rate_per_minute))
         try:
             self._batches.create(batch, conditions=conditions)
         except Conflict as conflict:
+            # What was taken before is answered again, whatever the minute has become.
             known = self._find_known(order)
-            if known is None:
-                raise Busy("The request of this Idempotency-Key is just being forgotten; send it again.") from conflict
-            return known
+            if known is not None:
+                return known
+            if caller.rate_per_minute is not None and len(conditions) in conflict.changes:
+                raise RateExceeded(
+                    f"This key may ask for {caller.rate_per_minute} videos a minute, and a batch counts as one more "
+                    "request. Nothing was recorded; wait for the next minute."
+                ) from conflict
+            raise Busy("The request of this Idempotency-Key is just being forgotten; send it again.") from conflict
         with suppress(NotStarted):  # the sweep starts it
             self._workflow.start(batch.id, batch.step, batch.run)
         return batch

@@ -9,6 +9,9 @@ from mediaposter.library.approvals import Approval, ApprovalBook
 from mediaposter.library.posts import Post, PostLedger, SchedulePage
 from mediaposter.library.videos import Video, VideoLibrary
 
+# How many pages are looked through for a caller who sees only some accounts, before an empty one is answered.
+_PAGES_MAX = 10
+
 
 class ReadPosts:
     """The questions a caller may ask about posts."""
@@ -29,7 +32,7 @@ class ReadPosts:
         return self._ledger.list(video_id)
 
     def list_schedules(self, query: ScheduleQuery, *, caller: Caller) -> SchedulePage:
-        """List a page of the caller's posts that wait for their time.
+        """List a page of the caller's posts that wait for their time, on the accounts that the caller may post to.
 
         Raises:
             NotFound: the caller may not see the owner that was asked for.
@@ -37,7 +40,19 @@ class ReadPosts:
         owner = query.owner or caller.owner
         if not caller.may_see(owner):
             raise NotFound(f"There is no owner {owner}.", what="owner")
-        return self._ledger.list_schedules(owner, limit=query.limit, after=query.after)
+        after = query.after
+        for _ in range(_PAGES_MAX):
+            page = self._ledger.list_schedules(owner, limit=query.limit, after=after)
+            allowed = [post for post in page.posts if caller.may_post_to(post.target.platform, post.target.account_id)]
+            if len(allowed) == len(page.posts):
+                return page
+            if allowed:
+                # The places of a page name posts: only those that are shown.
+                return page._replace(posts=allowed, first=allowed[0].place, last=allowed[-1].place)
+            if not page.has_more:
+                return page._replace(posts=[], first=None, last=None)
+            after = page.last
+        return page._replace(posts=[])
 
     def find_approval(self, video: Video) -> Approval | None:
         """Read whether a video may be posted, if anybody was asked; where nobody is to be, nothing is read."""

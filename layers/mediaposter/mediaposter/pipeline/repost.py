@@ -52,13 +52,18 @@ class RepeatPosts:
         """Post to these targets, or where it failed; what is public or may be is never sent again.
 
         Raises:
-            Forbidden: the caller may not publish.
+            Forbidden: the caller may not publish, or not to one of the accounts; or somebody was to approve the video,
+                and the caller may not.
             NotFound: there is no such video.
             AlreadyDecided: it is not kept, it is being posted, or an account has it or may have it.
             InvalidRequest: a target would be refused, or there is nothing to send.
             NotStarted: the posts wait in the ledger; asking again starts them.
         """
         video = self._find(video_id, caller)
+        caller.require_accounts(request.publish, field="publish")
+        if request.publish and video.approval_hours is not None:
+            # What was rejected, or never asked about, needs the word of somebody who may give it.
+            caller.require(Scope.APPROVE)
         known = {post.key: post for post in self._ledger.list(video_id)}
         now = self._clock()
         waiting = [post for post in known.values() if post.state is PostState.PENDING]
@@ -79,6 +84,7 @@ class RepeatPosts:
                 raise InvalidRequest(
                     "None of its posts failed: name the targets in publish.", param="publish", code="nothing_to_post"
                 )
+            caller.require_accounts([post.target for post in failed])
             # One execution carries no more: asking again sends the next.
             wanted = [begin_anew(post, now=now) for post in failed[:TARGETS_MAX]]
         return self._post(video, wanted, known, now)
@@ -89,7 +95,7 @@ class RepeatPosts:
         """Take a person's word for what became of a post nobody could find.
 
         Raises:
-            Forbidden: the caller may not publish.
+            Forbidden: the caller may not publish, or not to the account of the post.
             NotFound: there is no such post.
             AlreadyDecided: it is not one that a person is asked about, the video is being posted, or the publisher
                 lists the post that is to be sent again.
@@ -98,6 +104,7 @@ class RepeatPosts:
         """
         video = self._find(video_id, caller)
         post = self._ledger.get(video_id, post_id)
+        caller.require_accounts([post.target])
         now = self._clock()
         if post.state not in STATES_FOR_A_PERSON:
             raise AlreadyDecided(

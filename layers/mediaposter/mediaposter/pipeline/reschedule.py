@@ -31,7 +31,7 @@ class ReschedulePost:
         """Give a scheduled post another time; repeating it changes nothing.
 
         Raises:
-            Forbidden: the caller may not publish.
+            Forbidden: the caller may not publish, or not to the account of the post.
             NotFound: there is no such post.
             InvalidRequest: the time has passed, or is too far away.
             AlreadyDecided: it does not wait for its time any more.
@@ -92,6 +92,7 @@ class ReschedulePost:
         if not caller.may_see(video.owner):
             raise NotFound(f"There is no video {video_id}.")
         post = self._ledger.get(video_id, post_id)
+        caller.require_accounts([post.target])
         if post.state is not PostState.SCHEDULED:
             raise AlreadyDecided(
                 f"The post on {post.target.platform} is {post.state}: only a scheduled one can be moved or cancelled. "

@@ -36,7 +36,6 @@ from mediaposter.errors import (
 )
 from mediaposter.library.budget import STACK_OWNER, BudgetBook, Limit, count_call, renews_at, reserve
 from mediaposter.library.idempotency import KnownRequest, KnownRequests, name_request
-from mediaposter.library.keys import Scope
 from mediaposter.library.posts import Post, PostLedger
 from mediaposter.library.slots import Slots, count_change
 from mediaposter.library.table import Change, Create, Put
@@ -141,11 +140,10 @@ class SubmitVideo:
         """Tell what a request would become, and spend nothing.
 
         Raises:
-            Forbidden: there are posts, and the caller may not publish.
+            Forbidden: there are posts, and the caller may not publish, or not to their accounts.
             InvalidRequest: it cannot be done.
         """
-        if request.publish:
-            caller.require(Scope.PUBLISH)
+        caller.require_publishing(request.publish)
         now = self._clock()
         first, *others = self._choose_models(request, now)
         video = _describe(request, [first, *others], video_id="estimate", now=now)
@@ -224,7 +222,7 @@ class SubmitVideo:
         It is started if its provider has a slot for it. Else it waits, and is started in its turn.
 
         Raises:
-            Forbidden: there are posts, and the caller may not publish.
+            Forbidden: there are posts, and the caller may not publish, or not to their accounts.
             InvalidRequest: a post would not fit, or its account is not connected.
             IdempotencyKeyReused: the caller's key names another request.
             VideoDeleted: the request was taken before, and its video is no more.
@@ -232,8 +230,7 @@ class SubmitVideo:
             RateExceeded: the caller's minute has no room.
             Busy: others hold the same records; sending again is safe.
         """
-        if order.request.publish:
-            caller.require(Scope.PUBLISH)
+        caller.require_publishing(order.request.publish)
         video = order.video
         name = name_request(caller.owner, sent_as.idempotency_key, order.fingerprint, video.id, now=video.created_at)
         if sent_as.idempotency_key is None and sent_as.retry_count:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
@@ -33,7 +33,16 @@ from mediaposter.api.pictures import UploadedPicture, UploadReference
 from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.api.rows import Row, RowError, read_csv, read_jsonl
 from mediaposter.api.sent_as import SentAs
-from mediaposter.errors import Busy, Conflict, Forbidden, InvalidRequest, NotFound, NotStarted, Unfinished
+from mediaposter.errors import (
+    Busy,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    NotStarted,
+    RateExceeded,
+    Unfinished,
+)
 from mediaposter.library.batch_files import outcomes_key, parts_key, rows_key
 from mediaposter.library.batches import (
     STAGES_BEFORE_VIDEOS,
@@ -43,10 +52,16 @@ from mediaposter.library.batches import (
     BatchStage,
 )
 from mediaposter.library.idempotency import KnownRequests, name_request
+from mediaposter.library.keys import ApiKey, Scope
+from mediaposter.library.rate import count_rows_per_minute
 from mediaposter.pipeline.end_batch import EndBatch
 from mediaposter.pipeline.submit import SubmitVideo
 
 Clock = Callable[[], datetime]
+
+# How long rows wait for room in the minutes of their key. An execution of the machine ends after a day, and the names
+# of the rows are remembered as long.
+TAKING_MAX = timedelta(hours=20)
 
 _READERS: Mapping[str, Callable[[Iterator[bytes]], Iterator[Row]]] = MappingProxyType(
     {"csv": read_csv, "jsonl": read_jsonl}
@@ -56,6 +71,18 @@ _NOT_TAKEN = RowError(
     message="The service was too busy to take this row, or failed. Nothing was rendered; send it again.",
 )
 _CANCELLED = RowError(code="cancelled", message="The batch was cancelled before this row was taken.")
+_KEY_IS_GONE = RowError(
+    code="invalid_api_key",
+    message="The API key that asked for this batch was revoked, or had expired, before this row was taken. Nothing was "
+    "recorded for it; send the row again with another key.",
+)
+# A row that is put off is not over: it is taken by a later try.
+_PUT_OFF = RowError(
+    code="rate_limit_exceeded",
+    message="By its rate the key may ask for so many videos a minute, and no minute had room for this row. Nothing was "
+    "recorded for it; send it again.",
+)
+_NOT_OVER = (_NOT_TAKEN, _PUT_OFF)
 
 
 class BatchOutcome(StrEnum):
@@ -153,6 +180,7 @@ class ReadRows:
                     first_byte = size_bytes
             if size_bytes > first_byte:
                 end_part()
+        _check_rate(batch, rows)
         self._files.put(parts_key(batch.id), write_lines(parts))
         return rows
 
@@ -177,8 +205,24 @@ def _explain(error: InvalidRequest | NotFound) -> BatchFailure:
     return BatchFailure(code="file_not_found", message="The file was removed before it was read. Send it again.")
 
 
+def _check_rate(batch: Batch, rows: int) -> None:
+    """Refuse a batch whose rows would still wait for room in their key's minutes when the batch has to end."""
+    if batch.caller.rate_per_minute is None:
+        return
+    per_minute = count_rows_per_minute(batch.caller.rate_per_minute)
+    hours = TAKING_MAX // timedelta(hours=1)
+    rows_max = per_minute * (TAKING_MAX // timedelta(minutes=1))
+    if rows > rows_max:
+        raise InvalidRequest(
+            f"The file has {rows:,} rows. By its rate of {batch.caller.rate_per_minute} a minute this key takes "
+            f"{rows_max:,} in the {hours} hours that a batch has. No row was taken; send smaller files, or use a key "
+            "with a higher rate.",
+            code="too_many_rows",
+        )
+
+
 class TakePart:
-    """Take some rows of a batch."""
+    """Take some rows of a batch, no faster than the key that asked for it may ask for videos."""
 
     def __init__(
         self,
@@ -187,42 +231,94 @@ class TakePart:
         files: BatchFileStore,
         submit: SubmitVideo,
         requests: KnownRequests,
+        find_key: Callable[[str], ApiKey | None],
         clock: Clock,
     ) -> None:
+        """Take the collaborators.
+
+        Args:
+            batches: the records of the batches.
+            files: where their files are.
+            submit: makes a row a video.
+            requests: the names of the rows that became one.
+            find_key: gives the key that is kept under a hash, unless it is valid no more.
+            clock: the time in UTC.
+        """
         self._batches = batches
         self._files = files
         self._submit = submit
         self._requests = requests
+        self._find_key = find_key
         self._clock = clock
 
     def __call__(self, part: PartLine) -> None:
         """Take each row that can be, and write down what became of all of them.
 
         Raises:
+            RateExceeded: the key's minute has no room for the others; to do so again later takes those.
             Unfinished: some could not be taken just now; to do so again takes those.
         """
         lines = read_row_lines(self._files.read_range(rows_key(part.batch_id), part.first_byte, part.size_bytes))
-        outcomes = [self._take(part.batch_id, line) for line in lines]
+        told = self._read_told(part)
+        outcomes: list[OutcomeLine] = []
+        is_full = False
+        for line in lines:
+            outcome = told.get(line.row) or self._take(part.batch_id, line, is_full=is_full)
+            is_full = is_full or outcome.error == _PUT_OFF
+            outcomes.append(outcome)
         self._files.put(outcomes_key(part.batch_id, part.part), write_lines(outcomes))
+        put_off = sum(outcome.error == _PUT_OFF for outcome in outcomes)
+        if put_off and self._clock() < self._batches.get(part.batch_id).created_at + TAKING_MAX:
+            raise RateExceeded(f"{put_off} of {len(lines)} rows of part {part.part} wait for room in a minute.")
         left = sum(outcome.error == _NOT_TAKEN for outcome in outcomes)
         if left:
             raise Unfinished(f"{left} of {len(lines)} rows of part {part.part} could not be taken just now.")
 
-    def _take(self, batch_id: str, line: RowLine) -> OutcomeLine:
+    def _read_told(self, part: PartLine) -> dict[int, OutcomeLine]:
+        """Read what an earlier try said of the rows that are over."""
+        try:
+            told = read_outcomes(self._files.read(outcomes_key(part.batch_id, part.part)))
+        except NotFound:
+            return {}
+        return {outcome.row: outcome for outcome in told if outcome.error not in _NOT_OVER}
+
+    def _take(self, batch_id: str, line: RowLine, *, is_full: bool) -> OutcomeLine:
+        """Take a row, or say why not; `is_full` says that its minute has no room."""
         if line.request is None:
             return _describe(line, error=line.error)
-        # Read anew for each row: it may be cancelled at any time.
+        # Read anew for each row: it may be cancelled at any time, and its key be revoked.
         batch = self._batches.get(batch_id)
         if batch.cancel is not None or batch.stage is not BatchStage.TAKING:
-            video_id = find_taken(self._requests, batch, line.row, now=self._clock())
-            return _describe(line, video_id=video_id, error=None if video_id else _CANCELLED)
-        return self._submit_row(batch, line, line.request)
+            return self._find_or_refuse(batch, line, _CANCELLED)
+        caller = self._find_caller(batch)
+        if caller is None:
+            return self._find_or_refuse(batch, line, _KEY_IS_GONE)
+        if is_full:
+            return self._find_or_refuse(batch, line, _PUT_OFF)
+        return self._submit_row(batch, line, line.request, caller)
 
-    def _submit_row(self, batch: Batch, line: RowLine, request: CreateVideoRequest) -> OutcomeLine:
+    def _find_caller(self, batch: Batch) -> Caller | None:
+        """Find who asks for the rows, with the rights that the key has by now; None if it has none any more."""
+        caller = Caller.model_validate(batch.caller.model_dump())
+        if not caller.key_hash:
+            return caller  # no key asked for it, or one whose hash was not kept yet
+        api_key = self._find_key(caller.key_hash)
+        return None if api_key is None else caller.as_key_is_now(api_key)
+
+    def _find_or_refuse(self, batch: Batch, line: RowLine, error: RowError) -> OutcomeLine:
+        """Refuse a row, unless an earlier try took it and died before it could say so."""
+        video_id = find_taken(self._requests, batch, line.row, now=self._clock())
+        return _describe(line, video_id=video_id, error=None if video_id else error)
+
+    def _submit_row(self, batch: Batch, line: RowLine, request: CreateVideoRequest, caller: Caller) -> OutcomeLine:
+        if caller.rate_per_minute is not None:
+            rows_per_minute = count_rows_per_minute(caller.rate_per_minute)
+            caller = caller.model_copy(update={"rate_per_minute": rows_per_minute})
         try:
+            caller.require(Scope.CREATE)
             submission = self._submit(
                 request,
-                caller=Caller.model_validate(batch.caller.model_dump()),
+                caller=caller,
                 sent_as=SentAs(idempotency_key=_name_row(batch.id, line.row)),
                 batch_id=batch.id,
             )
@@ -231,7 +327,11 @@ class TakePart:
             error = RowError(code=detail.code or detail.type, message=detail.message, param=detail.param)
             return _describe(line, error=error)
         except Forbidden as refusal:
-            return _describe(line, error=RowError(code=refusal.code, message=refusal.message, param="publish"))
+            param = "publish" if refusal.scope == Scope.PUBLISH else refusal.param
+            error = RowError(code=refusal.code, message=refusal.message, param=param)
+            return self._find_or_refuse(batch, line, error)
+        except RateExceeded:
+            return _describe(line, error=_PUT_OFF)
         except (Busy, Conflict, NotStarted):
             return _describe(line, error=_NOT_TAKEN)
         return _describe(line, video_id=submission.video.id)
@@ -285,7 +385,7 @@ class CloseTaking:
         except NotFound:
             lines = read_row_lines(self._files.read_range(rows_key(batch.id), part.first_byte, part.size_bytes))
             told = [_describe(line, error=line.error or _NOT_TAKEN) for line in lines]
-        if not any(outcome.error == _NOT_TAKEN for outcome in told):
+        if not any(outcome.error in _NOT_OVER for outcome in told):
             return told
         settled = [self._find_out(batch, outcome) for outcome in told]
         self._files.put(key, write_lines(settled))
@@ -293,7 +393,7 @@ class CloseTaking:
 
     def _find_out(self, batch: Batch, outcome: OutcomeLine) -> OutcomeLine:
         video_id = (
-            find_taken(self._requests, batch, outcome.row, now=self._clock()) if outcome.error == _NOT_TAKEN else None
+            find_taken(self._requests, batch, outcome.row, now=self._clock()) if outcome.error in _NOT_OVER else None
         )
         return outcome.model_copy(update={"video_id": video_id, "error": None}) if video_id else outcome
 

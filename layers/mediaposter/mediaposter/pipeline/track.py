@@ -7,8 +7,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from mediaposter.errors import ConfigurationError, Conflict, ErrorCode, MediaPosterError, NotFound, PublisherError
-from mediaposter.events import PostEvent, PostEventType
-from mediaposter.library.posts import STATES_FOR_A_PERSON, Post, PostLedger, PostState
+from mediaposter.events import PostEvent
+from mediaposter.library.posts import STATES_TO_TELL, Post, PostLedger, PostState
 from mediaposter.library.videos import VideoLibrary
 from mediaposter.pipeline.look import (
     GIVE_UP_AFTER,
@@ -21,6 +21,7 @@ from mediaposter.pipeline.look import (
     find_copies,
     find_schedules,
 )
+from mediaposter.pipeline.recorded_events import describe_post
 from mediaposter.pipeline.steps import Outcome, PostStepInput, StepResult, wait
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
 
@@ -44,11 +45,6 @@ STATE_OF: Mapping[PostStatus, PostState] = {
     PostStatus.SCHEDULED: PostState.SCHEDULED,
     PostStatus.PUBLISHED: PostState.PUBLISHED,
     PostStatus.FAILED: PostState.FAILED,
-}
-_EVENT_OF: Mapping[PostState, PostEventType] = {
-    PostState.PUBLISHED: "post.published",
-    PostState.FAILED: "post.failed",
-    **dict.fromkeys(STATES_FOR_A_PERSON, "post.in_doubt"),
 }
 
 
@@ -220,27 +216,16 @@ def tell_end(library: VideoLibrary, ledger: PostLedger, post: Post, *, send_even
     What is told stands in the ledger already: somebody may make a post again by hand that is said to have failed. And
     the ledger says that it was told only afterwards: whoever finds it untold tells it again, under the same id.
     """
-    event_type = _EVENT_OF.get(post.state)
-    if post.is_told or event_type is None:
+    if post.is_told or post.state not in STATES_TO_TELL:
         return
     try:
         video = library.get(post.video_id)
     except NotFound:
         pass  # deleted meanwhile, and with it who wanted to be told
     else:
-        send_event(
-            PostEvent(
-                type=event_type,
-                video_id=post.video_id,
-                owner=video.owner,
-                occurred_at=post.updated_at,
-                webhook_url=video.webhook_url,
-                platform=post.target.platform,
-                account_id=post.target.account_id,
-                url=post.public_url,
-                error_code=post.error_code,
-            )
-        )
+        event = describe_post(video, post)
+        if event is not None:
+            send_event(event)
     # In a conflict somebody else told it meanwhile, or the post goes on and its next end is told.
     with suppress(Conflict):
         ledger.note(post, is_told=True, due_at=None)

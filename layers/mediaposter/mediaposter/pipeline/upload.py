@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from mediaposter.api.caller import Caller
@@ -25,6 +26,13 @@ class UploadStore(Protocol):
         """Read a picture. Raises NotFound."""
 
 
+class UploadCounter(Protocol):
+    """What bounds the uploads of an owner."""
+
+    def count(self, owner: str, size_bytes: int, *, now: datetime) -> None:
+        """Count an upload of a size. Raises RateExceeded."""
+
+
 class OpenedUpload(NamedTuple):
     """A place, and its name."""
 
@@ -35,11 +43,18 @@ class OpenedUpload(NamedTuple):
 class OpenUpload:
     """Give a caller a place for a picture."""
 
-    def __init__(self, *, media: UploadStore) -> None:
+    def __init__(self, *, media: UploadStore, uploads: UploadCounter, clock: Callable[[], datetime]) -> None:
         self._media = media
+        self._uploads = uploads
+        self._clock = clock
 
     def __call__(self, request: UploadRequest, *, caller: Caller) -> OpenedUpload:
-        """Name a place and presign it; nothing is recorded, an unused place is nothing."""
+        """Name a place and presign it; of it nothing is recorded but that it counts in its owner's day.
+
+        Raises:
+            RateExceeded: the owner has opened as much today as an owner may.
+        """
+        self._uploads.count(caller.owner, request.size_bytes, now=self._clock())
         upload_id = f"upload_{uuid.uuid4().hex}"
         presigned = self._media.presign_upload(
             caller.owner, upload_id, content_type=request.content_type, size_bytes=request.size_bytes
