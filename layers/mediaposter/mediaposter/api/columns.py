@@ -15,8 +15,9 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin
 
+from mediaposter.api.json_text import RepeatedNameError, parse_json
 from mediaposter.api.records import Record
-from mediaposter.api.requests import TARGETS, CreateVideoRequest, RepeatedNameError, parse_json, validate_fields
+from mediaposter.api.requests import TARGETS, CreateVideoRequest, validate_fields
 from mediaposter.errors import InvalidRequest
 from mediaposter.publishing.targets import TARGETS_MAX
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.api.caller import Caller
-from mediaposter.api.queries import LIST_LIMIT_MAX, USAGE_DAYS_MAX, ListQuery, UsageQuery, Variant
+from mediaposter.api.queries import LIST_LIMIT_MAX, ListQuery, UsageQuery, Variant, check_days
 from mediaposter.errors import InvalidRequest, NotFound
 from mediaposter.library.budget import STACK_OWNER, BudgetBook, Usage
 from mediaposter.library.posts import Post, PostLedger
@@ -119,8 +119,12 @@ class ReadLibrary:
         today = self._clock().date()
         until = query.until or today
         since = query.since or until - timedelta(days=USAGE_DAYS)
-        if (until - since).days > USAGE_DAYS_MAX:
-            raise InvalidRequest(f"There are at most {USAGE_DAYS_MAX} days in an answer.", param="since")
+        try:
+            check_days(since, until)
+        except ValueError as error:
+            raise InvalidRequest(
+                f"since: the last day, {until}, {error}.", param="since", code="invalid_value"
+            ) from error
         return Usage(
             today=today,
             budget=self._budget.get(owner, today),
