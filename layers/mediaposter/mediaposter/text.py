@@ -14,10 +14,16 @@ _UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class UnwritableTextError(ValueError):
-    """A text somewhere in a value cannot be written; `path` leads there, or to the object with the name that cannot."""
+    """A text somewhere in a value cannot be written.
+
+    Attributes:
+        reason: what is wrong with it, after its name.
+        path: what leads to it; to the object, if it is a name in one.
+    """
 
     def __init__(self, reason: str, path: Path) -> None:
-        super().__init__(reason)
+        super().__init__(f"{write_path(path)}: {reason}" if path else reason)
+        self.reason = reason
         self.path = path
 
 
@@ -46,7 +52,15 @@ def refuse_unwritable_within(value: object) -> None:
             refuse_unwritable(text)
         except ValueError as error:
             reason = f"a name in it {error}" if is_name else str(error)
-            raise UnwritableTextError(reason, _write_path(place)) from error
+            raise UnwritableTextError(reason, _trace(place)) from error
+
+
+def write_path(path: Path) -> str:
+    """Write what leads to a part of a value: `publish[0].page_id`."""
+    name = ""
+    for part in path:
+        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
+    return name
 
 
 # Where a part lies: the place of what it is a part of, and its name or number there.
@@ -67,7 +81,7 @@ def _list_texts(value: object) -> Iterator[tuple[_Place, str, bool]]:
             waiting += reversed([((place, index), inner) for index, inner in enumerate(part)])
 
 
-def _write_path(place: _Place) -> Path:
+def _trace(place: _Place) -> Path:
     parts: list[str | int] = []
     while place is not None:
         place, part = place

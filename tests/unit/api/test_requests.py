@@ -389,7 +389,10 @@ def test_a_malformed_form_is_refused(body: bytes) -> None:
 def test_a_form_that_is_not_utf_8_is_refused() -> None:
     refusal = refusal_of(lambda: read_form({"prompt": b"\xff\xfe"}))
 
-    assert (refusal.code, refusal.message) == ("invalid_multipart", "The form is not UTF-8.")
+    assert (refusal.param, refusal.code) == ("prompt", "invalid_multipart")
+    assert refusal.message == (
+        "prompt: is not UTF-8: byte 1 of it is 0xFF, as in Latin-1 or Windows-1252. Send the form as UTF-8."
+    )
 
 
 def test_a_field_that_comes_twice_is_refused_by_its_name() -> None:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 
 DEPTH_MAX = 64  # what is asked for here is flatter by far
-_DIGITS_MAX = 308  # of the greatest number of double precision (IEEE 754)
+NUMBER_DIGITS_MAX = 308  # of the greatest number of double precision (IEEE 754)
 _BOM = "\ufeff"
 
 
@@ -78,8 +78,8 @@ def _collect_pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _read_whole_number(digits: str) -> int:
     # What is greater others read as infinity, and Python's own bound names a setting of its interpreter.
-    if len(digits) > _DIGITS_MAX:
-        raise InvalidJsonError(f"has a number of {len(digits):,} digits; a number may have {_DIGITS_MAX} at most")
+    if len(digits) > NUMBER_DIGITS_MAX:
+        raise InvalidJsonError(f"has a number of {len(digits):,} digits; a number may have {NUMBER_DIGITS_MAX} at most")
     return int(digits)
 
 

@@ -146,7 +146,7 @@ def parse_query(model: type[AnyQuery], parameters: Mapping[str, str] | None) -> 
         return model.model_validate(dict(parameters or {}))
     except UnwritableTextError as error:
         param = str(error.path[0]) if error.path else None
-        raise InvalidRequest(f"{param or 'The query'}: {error}.", param=param, code="invalid_value") from error
+        raise InvalidRequest(f"{param or 'The query'}: {error.reason}.", param=param, code="invalid_value") from error
     except ValidationError as error:
         problem = find_problem(error)
         param = str(problem["loc"][0])[:80] if problem["loc"] else None

@@ -39,7 +39,7 @@ from mediaposter.publishing.targets import (
     PublishTarget,
     Text,
 )
-from mediaposter.text import Path, UnwritableTextError, refuse_unwritable_within
+from mediaposter.text import Path, UnwritableTextError, refuse_unwritable_within, write_path
 from mediaposter.validation_errors import find_problem, tell_rule
 
 PROVIDER_OPTIONS_MAX = 32
@@ -131,7 +131,10 @@ def _measure_depth(value: JsonValue) -> int:
 
 
 def _parse_reference(value: object) -> object:
-    return None if value is None else read_input_reference(_parse_object_text(value))
+    value = _parse_object_text(value)
+    if isinstance(value, dict):
+        value = {name: field for name, field in value.items() if field is not None}
+    return None if value is None else read_input_reference(value)
 
 
 def _parse_video(value: object) -> object:
@@ -487,8 +490,8 @@ def _explain(error: ValidationError, fields: Mapping[str, object]) -> InvalidReq
     location, within = problem["loc"], ""
     context = problem.get("ctx", {})
     if isinstance(unwritable := context.get("error"), UnwritableTextError):
-        param = _cut(_name_path((*location, *unwritable.path))) or None
-        return InvalidRequest(f"{param or 'The body'}: {unwritable}.", param=param, code="invalid_value")
+        param = _cut(write_path((*location, *unwritable.path))) or None
+        return InvalidRequest(f"{param or 'The body'}: {unwritable.reason}.", param=param, code="invalid_value")
     edits = fields.get("edits")
     if len(location) > 1 and location[0] == "edits" and isinstance(edits, dict):
         location, within, fields = location[1:], "edits.", edits
@@ -544,12 +547,4 @@ def _name_field(location: Path) -> str:
     """Write a location of Pydantic's as callers do, without the union's tag and the mark of a key."""
     is_target = len(location) >= _TARGET_DEPTH and location[0] == "publish"
     path = (*location[:2], *location[_TARGET_DEPTH:]) if is_target else location
-    return _name_path(tuple(part for part in path if part != "[key]"))
-
-
-def _name_path(path: Path) -> str:
-    """Write what leads to a field as callers do: `publish[0].page_id`."""
-    name = ""
-    for part in path:
-        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
-    return name
+    return write_path(tuple(part for part in path if part != "[key]"))
