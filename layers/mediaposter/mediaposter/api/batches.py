@@ -12,7 +12,7 @@ from pydantic import model_validator as validate_model
 
 from mediaposter.api.errors import ErrorDetail, invalid_request
 from mediaposter.api.intake import AnsweredFile
-from mediaposter.api.objects import ListObject
+from mediaposter.api.objects import ListObject, list_page
 from mediaposter.api.pictures import PictureUrl, UploadReference
 from mediaposter.api.queries import LIST_LIMIT, Limit, Name, Query
 from mediaposter.api.requests import CreateVideoRequest, RequestBody, parse_body, validate_fields
@@ -282,9 +282,7 @@ def present_batch(view: BatchView, *, base_url: str) -> BatchObject:
 def present_batches(views: Sequence[BatchView], *, has_more: bool, base_url: str) -> ListObject[BatchObject]:
     """Write a page of batches."""
     data = [present_batch(view, base_url=base_url) for view in views]
-    return ListObject(
-        data=data, has_more=has_more, first_id=data[0].id if data else None, last_id=data[-1].id if data else None
-    )
+    return list_page(data, [batch.id for batch in data], has_more=has_more)
 
 
 def tell_status(batch: Batch) -> BatchStatus:

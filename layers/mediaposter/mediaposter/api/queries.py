@@ -78,7 +78,7 @@ class ListQuery(Query):
 
 
 class PostsQuery(Query):
-    """GET /videos/{id}/posts: `after` is the `last_id` of the page before, `<network>~<account>`."""
+    """GET /videos/{id}/posts: `after` is the `last_id` of the page before, where one answer has no room for all."""
 
     after: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")] | None = None
 
@@ -118,6 +118,12 @@ def check_days(since: date, until: date) -> None:
     days = (until - since).days
     if days > USAGE_DAYS_MAX:
         raise ValueError(f"must lie at most {USAGE_DAYS_MAX} days after since, got {days}")
+
+
+class ModelsQuery(Query):
+    """GET /models: `after` is the `last_id` of the page before, where one answer has no room for all."""
+
+    after: Name | None = None
 
 
 class ContentQuery(Query):

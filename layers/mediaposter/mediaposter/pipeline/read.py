@@ -76,16 +76,21 @@ class ReadLibrary:
             resolved_model=query.model,
             batch_id=query.batch_id,
         )
-        page = self._library.list_page(wanted)
         if query.prompt is None:
-            return page
-        words = query.prompt.casefold()
+            return self._library.list_page(wanted)
+        return self._find_prompt(query.prompt.casefold(), replace(wanted, limit=query.limit or LIST_LIMIT_MAX), query)
+
+    def _find_prompt(self, words: str, wanted: VideoQuery, query: ListQuery) -> VideoPage:
+        """List the videos whose prompts have some words, from the first page on that has any."""
+        page = VideoPage(videos=[], has_more=True)
         for _ in range(PROMPT_PAGES_MAX):
+            page = self._library.list_page(wanted)
             found = [video for video in page.videos if words in video.prompt.casefold()]
             if found or not (page.has_more and page.videos):
-                return page._replace(videos=found)
+                shown = found[: query.limit]
+                return VideoPage(shown, has_more=page.has_more or len(shown) < len(found))
             # An empty page would end the SDK's paging.
-            page = self._library.list_page(replace(wanted, limit=LIST_LIMIT_MAX, after=page.videos[-1].id))
+            wanted = replace(wanted, limit=LIST_LIMIT_MAX, after=page.videos[-1].id)
         return page._replace(videos=[])
 
     def locate(self, video_id: str, *, caller: Caller, variant: Variant) -> str:
