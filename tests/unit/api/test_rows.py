@@ -515,10 +515,20 @@ def test_no_row_is_read_below_a_wrong_header() -> None:
         ("model", "a" * 129, "invalid_value", "model: must have at most 128 characters, got 129."),
         ("fallback_models", "a||b", "invalid_value", "fallback_models[1]: must not be empty."),
         ("input_reference", "kite.png", "invalid_value", "The reference picture cannot be used: its URL must be"),
-        ("metadata.campaign", "a" * 513, "invalid_value", "metadata.campaign: must have at most 512 characters, got 513."),
+        (
+            "metadata.campaign",
+            "a" * 513,
+            "invalid_value",
+            "metadata.campaign: must have at most 512 characters, got 513.",
+        ),
         ("provider_options.a", '{"x":1,"x":2}', "invalid_value", "provider_options.a: has 'x' twice."),
         ("provider_options.a", "[" * 20 + "]" * 20, "invalid_value", "provider_options: may be nested 16 levels deep"),
-        ("publish.twitter.account_id", "!", "invalid_value", "publish.twitter (twitter): account_id: may have letters A to Z, digits, "),
+        (
+            "publish.twitter.account_id",
+            "!",
+            "invalid_value",
+            "publish.twitter (twitter): account_id: may have letters A to Z, digits, ",
+        ),
         (
             "publish.twitter.2.account_id",
             "!",
