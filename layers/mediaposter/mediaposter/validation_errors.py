@@ -54,13 +54,15 @@ def _bound_length(sentence: str, name: str, unit: str, units: str) -> _Tell:
 
     def tell(value: Any, context: Mapping[str, Any]) -> str:
         limit = context[name]
+        # Of a text that is looked at before, Pydantic counts entries.
+        one, many = ("character", "characters") if isinstance(value, str) else (unit, units)
         size = context.get("actual_length")
         if size is None and hasattr(value, "__len__"):
             size = len(value)
         if limit == 1 and sentence == "at least":
             return "must not be empty"
         got = "" if size is None else f", got {size}"
-        return f"must have {sentence} {limit} {unit if limit == 1 else units}{got}"
+        return f"must have {sentence} {limit} {one if limit == 1 else many}{got}"
 
     return tell
 

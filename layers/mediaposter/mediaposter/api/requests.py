@@ -49,6 +49,7 @@ TITLE_MAX_CHARACTERS = 100
 STAGGER_MAX_MINUTES = 24 * 60
 APPROVAL_MAX_HOURS = 7 * 24
 METADATA_PAIRS_MAX = 16  # as in OpenAI's other resources
+SECONDS_MAX = 24 * 60 * 60  # what a model makes is the catalog's to say; more seconds than a day has no clip
 EXTENSION_MAX_SECONDS = 60  # OpenAI's longest is 20; what a model adds is the catalog's to say
 # The SDK's types ask for a file, so a stand-in may come beside the video's id. No MP4 is as short.
 VIDEO_STAND_IN_MAX_BYTES = 1_024
@@ -244,7 +245,7 @@ class CreateVideoRequest(_VideoRequest):
     """POST /videos: OpenAI's fields, and ours."""
 
     model: Annotated[str, Field(min_length=1, max_length=128)] = "sora-2"
-    seconds: Annotated[int, BeforeValidator(_parse_number)] = 4
+    seconds: Annotated[int, Field(le=SECONDS_MAX), BeforeValidator(_parse_number)] = 4
     # Whether a model makes that size is the catalog's to say, with the sizes it does make.
     size: Annotated[str, Field(max_length=32)] = "720x1280"
     input_reference: Annotated[InputReference | None, BeforeValidator(_parse_reference)] = None
@@ -500,6 +501,9 @@ def _explain(error: ValidationError, fields: Mapping[str, object]) -> InvalidReq
     rule = tell_rule(problem)[:400]
     if problem["type"] in {"union_tag_invalid", "union_tag_not_found"}:
         rule = f"platform: {rule}"
+    subject = param
+    if location[-1:] == (_KEY,):
+        subject, rule = _cut(f"{within}{_name_field(location[:-2])}"), f"a name in it {rule}"
     code = _CODES.get(problem["type"], "invalid_value")
     if len(location) >= _TARGET_DEPTH and location[0] == "publish":
         field = _cut(_name_field(location[_TARGET_DEPTH:]))
@@ -507,7 +511,7 @@ def _explain(error: ValidationError, fields: Mapping[str, object]) -> InvalidReq
         rule = rule if not field or _NAMED_RULE.match(rule) else f"{field}: {rule}"
         target = _name_refused(location, fields["publish"])
         return InvalidRequest(f"{within}{target}: {rule}.", param=param, code=code)
-    return InvalidRequest(f"{param or 'The body'}: {rule}.", param=param, code=code)
+    return InvalidRequest(f"{subject or 'The body'}: {rule}.", param=param, code=code)
 
 
 def _cut(name: str) -> str:
@@ -523,6 +527,7 @@ _CODES = MappingProxyType(
         "extra_forbidden": "unknown_parameter",
     }
 )
+_KEY = "[key]"  # what Pydantic puts after a name that is wrong itself
 _TARGET_DEPTH = 3  # publish, the index, the platform
 _NAMED_RULE = re.compile(r"[a-z_]+: ")
 
@@ -544,7 +549,7 @@ def name_target(index: int | str, platform: int | str, account_id: str) -> str:
 
 
 def _name_field(location: Path) -> str:
-    """Write a location of Pydantic's as callers do, without the union's tag and the mark of a key."""
+    """Write a location of Pydantic's as callers do, without the union's tag."""
     is_target = len(location) >= _TARGET_DEPTH and location[0] == "publish"
     path = (*location[:2], *location[_TARGET_DEPTH:]) if is_target else location
-    return write_path(tuple(part for part in path if part != "[key]"))
+    return write_path(tuple(part for part in path if part != _KEY))
