@@ -28,7 +28,7 @@ from mediaposter.api.objects import (
     present_page,
     present_usage,
 )
-from mediaposter.api.queries import ContentQuery, ListQuery, UsageQuery
+from mediaposter.api.queries import ContentQuery, ListQuery, ModelsQuery, UsageQuery
 from mediaposter.api.video_object import VideoObject, present_video
 from mediaposter.bootstrap import doors, stack, vendors
 from mediaposter.observability import logger
@@ -74,11 +74,12 @@ def retrieve_character(_character_id: str) -> Response[str]:
     return refuse_characters()
 
 
-@app.get("/models", openapi_extensions=contract(ListObject[ModelObject]))
+@app.get("/models", openapi_extensions=contract(ListObject[ModelObject], query=ModelsQuery))
 def list_models() -> Response[str]:
     """Answer the models that can be asked for."""
     authorize(app, "read")
-    return reply(present_models(vendors.catalog(), today=stack.now().date()))
+    query = read_query(app, ModelsQuery)
+    return reply(present_models(vendors.catalog(), today=stack.now().date(), after=query.after))
 
 
 @app.get("/usage", openapi_extensions=contract(UsageObject, query=UsageQuery, errors=(404,)))

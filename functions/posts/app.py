@@ -23,7 +23,7 @@ from mediaposter.api.post_requests import (
     parse_publish_again,
     parse_resolve,
 )
-from mediaposter.api.queries import ScheduleQuery
+from mediaposter.api.queries import PostsQuery, ScheduleQuery
 from mediaposter.api.requests import check_video_id
 from mediaposter.api.video_object import PostObject, VideoObject, present_post, present_video
 from mediaposter.bootstrap import doors
@@ -43,11 +43,12 @@ def publish_again(video_id: str) -> Response[str]:
     return reply(present_video(video, posts, doors.read_posts().find_approval(video)))
 
 
-@app.get("/videos/<video_id>/posts", openapi_extensions=contract(ListObject[PostObject]))
+@app.get("/videos/<video_id>/posts", openapi_extensions=contract(ListObject[PostObject], query=PostsQuery))
 def list_posts(video_id: str) -> Response[str]:
-    """Answer all posts of a video."""
+    """Answer the posts of a video."""
     caller = authorize(app, "read")
-    return reply(present_posts(doors.read_posts().list_posts(check_video_id(video_id), caller=caller)))
+    query = read_query(app, PostsQuery)
+    return reply(present_posts(doors.read_posts().list_posts(check_video_id(video_id), query, caller=caller)))
 
 
 @app.patch(

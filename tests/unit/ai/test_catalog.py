@@ -641,7 +641,7 @@ def test_a_mistake_in_an_extension_is_named_by_its_row() -> None:
         "The catalog is wrong at models.kite-1.durations_seconds: "
     )
     assert refusal('[models.silk-1]\nprovider = "sora"', extending=TEXT).startswith(
-        "The catalog is wrong at models.silk-1.durations_seconds: Field required"
+        "The catalog is wrong at models.silk-1.durations_seconds: is required"
     )
 
 

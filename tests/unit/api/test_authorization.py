@@ -82,6 +82,8 @@ def test_a_bearer_header_holds_the_key(header: str) -> None:
         "Bearer  mp_abc",
         "Bearer\tmp_abc",
         "Bearer:mp_",
+        "Bearer mp_\ud83d",
+        "Bearer mp_é",
     ],
 )
 def test_anything_else_holds_none(header: str) -> None:

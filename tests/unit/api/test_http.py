@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
+from checks.cloudformation import read_template
 from mediaposter.api.errors import invalid_request, server_error
 from mediaposter.api.http import authorize, create_resolver, poll_headers, read_body, read_sent_as, redirect, reply
 from mediaposter.api.sent_as import SentAs
@@ -167,6 +169,76 @@ def test_a_binary_body_is_read_as_it_was_sent() -> None:
     assert seen[:2] == [b"\xff\x00--", ""]
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=latin-1"])
+def test_a_text_body_that_the_gateway_could_not_decode_is_refused(content_type: str) -> None:
+    """API Gateway puts U+FFFD for each byte that is not UTF-8."""
+    seen: list[object] = []
+
+    answer = call(app_that_reads(seen), body='{"prompt": "caf\ufffd"}', headers={"Content-Type": content_type})
+
+    assert (answer["statusCode"], read_error(answer)["code"], seen) == (400, "invalid_json", [])
+    assert "not UTF-8" in str(read_error(answer)["message"])
+
+
+def test_a_binary_body_may_have_that_character() -> None:
+    seen: list[object] = []
+    sent = '{"prompt": "\ufffd"}'.encode()
+
+    call(app_that_reads(seen), body=base64.b64encode(sent).decode(), isBase64Encoded=True)
+
+    assert seen[0] == sent
+
+
+def test_half_a_character_in_a_body_is_left_to_its_reader() -> None:
+    seen: list[object] = []
+
+    call(app_that_reads(seen), body='{"prompt": "\ud83d"}')
+
+    assert seen[0] == b'{"prompt": "\xed\xa0\xbd"}'
+
+
+@pytest.mark.parametrize("name", ["video_\ud83d", "video_\0"])
+def test_a_path_that_no_id_can_be_made_of_is_refused_before_anything_is_looked_up(name: str) -> None:
+    app = create_resolver()
+
+    @app.get("/videos/<video_id>")
+    def _answer(video_id: str) -> Response[str]:
+        raise AssertionError(video_id)
+
+    answer = call(app, path=f"/videos/{name}")
+
+    assert (answer["statusCode"], read_error(answer)["code"]) == (400, "invalid_value")
+
+
+REQUEST_CONTEXT = {"authorizer": AUTHORIZER, "stage": "v1", "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"}
+
+
+@pytest.mark.parametrize(
+    ("app", "path"),
+    [
+        (app_that_reads([]), "/videos"),
+        (app_that_raises(InvalidRequest("no")), "/videos"),
+        (app_that_raises(Busy("VIDEO#1")), "/videos"),
+        (app_that_raises(NotFound("VIDEO#1")), "/videos"),
+        (create_resolver(), "/vidoes"),
+        (app_that_reads([]), "/videos\ud83d"),
+    ],
+)
+def test_every_answer_names_its_request(app: APIGatewayRestResolver, path: str) -> None:
+    answer = call(app, path=path, requestContext=REQUEST_CONTEXT)
+
+    assert answer["multiValueHeaders"]["x-request-id"] == [REQUEST_CONTEXT["requestId"]]
+
+
+def test_every_refusal_of_the_gateway_names_its_request() -> None:
+    api = read_template(Path(__file__).parents[3] / "template.yaml").resources["VideosApi"].properties
+    refusals = api["GatewayResponses"]
+
+    assert {"DEFAULT_4XX", "DEFAULT_5XX", "UNAUTHORIZED", "ACCESS_DENIED"} <= refusals.keys()
+    for refusal in refusals.values():
+        assert refusal["ResponseParameters"]["Headers"]["x-request-id"] == "context.requestId"
+
+
 def test_no_body_is_an_empty_one() -> None:
     seen: list[object] = []
 
@@ -309,6 +381,6 @@ def test_the_tries_of_the_sdk_are_counted(count: str, read: int | None) -> None:
     assert sent_as(x_stainless_retry_count=count) == SentAs(None, read)
 
 
-@pytest.mark.parametrize("key", ["", "k" * 256])
-def test_a_key_that_is_empty_or_too_long_is_refused(key: str) -> None:
+@pytest.mark.parametrize("key", ["", "k" * 256, "\ud83d", "a\0"])
+def test_a_key_that_is_empty_too_long_or_no_text_is_refused(key: str) -> None:
     assert sent_as(idempotency_key=key) == "Idempotency-Key"

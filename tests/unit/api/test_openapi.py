@@ -194,6 +194,20 @@ VIDEO_BODIES: dict[str, tuple[str, dict[str, Any], bool]] = {
     "no time": ("MoveRequest", {"scheduled_time": 1_800_000_000}, False),
     "what failed": ("PublishAgainRequest", {}, True),
     "somebody to be asked again": ("PublishAgainRequest", {"approval": "required"}, False),
+    "null for all that may be left out": (
+        "CreateVideoRequest",
+        {
+            "prompt": "A kite",
+            **dict.fromkeys(("seconds", "size", "publish", "metadata", "delivery", "resubmit", "title", "model")),
+        },
+        True,
+    ),
+    "null in a target": (
+        "CreateVideoRequest",
+        {"prompt": "A kite", "publish": [{"platform": "threads", "account_id": "1", "next_free_slot": None}]},
+        True,
+    ),
+    "null for the prompt": ("CreateVideoRequest", {"prompt": None}, False),
     "a remix": ("RemixVideoRequest", {"prompt": "A kite"}, True),
     "a remix that names its video twice": ("RemixVideoRequest", {"prompt": "A kite", "video": "video_1"}, False),
 }
@@ -277,18 +291,18 @@ class TestTheDocument:
     @pytest.mark.parametrize(
         ("route", "statuses"),
         [
-            ("GET /models", set()),
+            ("GET /models", {"400"}),
             ("GET /videos", {"400", "404"}),
-            ("GET /videos/{video_id}", {"404"}),
+            ("GET /videos/{video_id}", {"400", "404"}),
             ("GET /videos/{video_id}/content", {"400", "404"}),
-            ("DELETE /videos/{video_id}", {"404", "409"}),
+            ("DELETE /videos/{video_id}", {"400", "404", "409"}),
             ("POST /uploads", {"400", "413"}),
             ("POST /videos", {"400", "409", "410", "413", "422", "503"}),
             ("POST /videos/edits", {"400", "404", "409", "410", "413", "422", "503"}),
             ("POST /videos/{video_id}/posts", {"400", "404", "409", "413", "503"}),
-            ("GET /videos/{video_id}/posts", {"404"}),
+            ("GET /videos/{video_id}/posts", {"400", "404"}),
             ("PATCH /videos/{video_id}/posts/{platform}/{account_id}", {"400", "404", "409", "413", "502"}),
-            ("DELETE /videos/{video_id}/posts/{platform}/{account_id}", {"404", "409", "502"}),
+            ("DELETE /videos/{video_id}/posts/{platform}/{account_id}", {"400", "404", "409", "502"}),
             (
                 "POST /videos/{video_id}/posts/{platform}/{account_id}/resolve",
                 {"400", "404", "409", "413", "503"},
@@ -372,6 +386,11 @@ class TestAnswers:
     def test_what_may_be_sent_again_says_when(self, route: str, status: str) -> None:
         assert "Retry-After" in resolve(OPERATIONS[route]["responses"][status])["headers"]
 
+    @pytest.mark.parametrize("route", OPERATIONS)
+    def test_every_answer_names_its_request(self, route: str) -> None:
+        for answer in OPERATIONS[route]["responses"].values():
+            assert resolve(resolve(answer)["headers"]["x-request-id"])["required"] is True
+
     @pytest.mark.parametrize("route", ["POST /videos/characters", "GET /videos/characters/{character_id}"])
     def test_what_is_never_done_has_no_success(self, route: str) -> None:
         assert all(status >= "400" for status in OPERATIONS[route]["responses"])
@@ -424,7 +443,7 @@ class TestRequests:
         lists = [
             schema["properties"]["publish"] for schema in SCHEMAS.values() if "publish" in schema.get("properties", {})
         ]
-        items = [found["items"]["$ref"] for found in lists if found["type"] == "array"]
+        items = [option["items"]["$ref"] for found in lists for option in found.get("anyOf", ()) if "items" in option]
 
         assert (len(items) > 1, set(items)) == (True, {"#/components/schemas/PublishTarget"})
 
@@ -455,7 +474,7 @@ class TestRequests:
         parameters = {parameter["name"]: parameter for parameter in OPERATIONS["GET /videos"]["parameters"]}
 
         assert parameters["after"]["schema"] == {"type": "string", "minLength": 1, "maxLength": 128}
-        assert parameters["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
+        assert parameters["limit"]["schema"] == {"type": "integer", "minimum": 0, "maximum": 100, "default": 20}
 
     @pytest.mark.parametrize("route", ["POST /videos", "POST /videos/extensions", "POST /videos/{video_id}/remix"])
     def test_what_records_a_video_takes_a_name_for_the_request(self, route: str) -> None:

@@ -8,7 +8,9 @@ import io
 import json
 import random
 import struct
+import time
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from mediaposter.api.pictures import (
+    PARTS_MAX,
     PICTURE_MAX_BYTES,
     REQUEST_PICTURE_MAX_BYTES,
     PictureUrl,
@@ -40,10 +43,10 @@ def draw(kind: str, *, width: int = 90, height: int = 160, mode: str = "RGB", **
     return drawn.getvalue()
 
 
-def draw_animation() -> bytes:
+def draw_animation(kind: str) -> bytes:
     drawn = io.BytesIO()
     frames = [Image.new("RGB", (90, 160), colour) for colour in ("red", "blue")]
-    frames[0].save(drawn, "WEBP", save_all=True, append_images=frames[1:])
+    frames[0].save(drawn, kind, save_all=True, append_images=frames[1:])
     return drawn.getvalue()
 
 
@@ -105,6 +108,105 @@ def test_a_thumbnail_within_a_jpeg_is_not_taken_for_it() -> None:
 def test_what_comes_after_the_end_of_a_picture_does_not_matter() -> None:
     for content in WHOLE.values():
         assert UploadedPicture.read(content + b"a camera's note").width == 90
+
+
+# How it is turned
+
+
+def tell_orientation(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010F] = "A camera"
+    exif[0x0112] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_measured_as_it_is_shown(kind: str, orientation: int) -> None:
+    picture = UploadedPicture.read(draw(kind, exif=tell_orientation(orientation)))
+
+    # By a quarter it is turned from the fifth on (Exif 2.32, section 4.6.4).
+    assert (picture.width, picture.height) == ((90, 160) if orientation < 5 else (160, 90))
+    assert picture.orientation == orientation
+
+
+def test_the_orientation_is_read_in_either_order_of_bytes() -> None:
+    for order, mark in (("<", b"II*\0"), (">", b"MM\0*")):
+        exif = mark + struct.pack(f"{order}IHHHIHxxI", 8, 1, 0x0112, 3, 1, 6, 0)
+        segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\0\0" + exif
+
+        assert UploadedPicture.read(JPEG[:2] + segment + JPEG[2:]).orientation == 6
+
+
+@given(st.binary(max_size=60), st.sampled_from([b"", b"II*\0", b"MM\0*", b"II*\0\x08\0\0\0"]))
+def test_exif_that_cannot_be_read_turns_nothing_and_refuses_nothing(noise: bytes, beginning: bytes) -> None:
+    exif = b"Exif\0\0" + beginning + noise
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+
+    assert 1 <= UploadedPicture.read(JPEG[:2] + segment + JPEG[2:]).orientation <= 8
+
+
+def test_a_picture_of_the_shape_of_its_video_warns_of_nothing() -> None:
+    for size in ("720x1280", "704x1280", "1080x1920"):
+        assert UploadedPicture.read(JPEG).list_warnings(size=size) == []
+
+
+def test_a_picture_of_another_shape_than_its_video_is_warned_of_with_both_sizes() -> None:
+    (warning,) = UploadedPicture.read(JPEG).list_warnings(size="1280x720")
+
+    assert "shown as 90x160, and the video is 1280x720" in warning
+
+
+def test_a_picture_that_lies_on_its_side_has_the_shape_it_is_shown_with_and_is_warned_of() -> None:
+    picture = UploadedPicture.read(draw("JPEG", exif=tell_orientation(6)))
+
+    (turned,) = picture.list_warnings(size="1280x720")
+    assert "to be turned before it is shown, to 160x90" in turned
+    assert len(picture.list_warnings(size="720x1280")) == 2
+
+
+# How long it takes
+
+
+def add_png_chunks(count: int) -> bytes:
+    empty = b"\0\0\0\0tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
+    return PNG[:33] + empty * count + PNG[33:]
+
+
+MANY_PARTS: dict[str, Callable[[int], bytes]] = {
+    "empty segments": lambda count: JPEG[:2] + b"\xff\xfe\0\2" * count + JPEG[2:],
+    "bare markers": lambda count: JPEG[:2] + b"\xff\x01" * count + JPEG[2:],
+    "empty chunks": add_png_chunks,
+    "empty riff chunks": lambda count: (
+        b"RIFF" + struct.pack("<I", len(VP8X) - 8 + 8 * count) + VP8X[8:30] + b"JUNK\0\0\0\0" * count + VP8X[30:]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MANY_PARTS)
+def test_as_many_parts_as_an_encoder_writes_are_read(kind: str) -> None:
+    assert UploadedPicture.read(MANY_PARTS[kind](PARTS_MAX - 1_000)).width == 90
+
+
+@pytest.mark.parametrize("kind", MANY_PARTS)
+def test_a_file_of_nothing_but_parts_is_refused_before_it_takes_seconds(kind: str) -> None:
+    content = MANY_PARTS[kind](1_500_000)
+    started = time.process_time()
+
+    with pytest.raises(InvalidRequest, match="more than 50,000 parts"):
+        UploadedPicture.read(content)
+
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\0", b"\xff\xd0", b"\0"])
+def test_a_scan_of_twenty_megabytes_is_read_in_two_seconds(filling: bytes) -> None:
+    end = JPEG.rindex(b"\xff\xd9")
+    content = JPEG[:end] + filling * (19_000_000 // len(filling)) + JPEG[end:]
+    started = time.process_time()
+
+    assert UploadedPicture.read(content).width == 90
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(
@@ -278,7 +380,8 @@ def test_a_webp_whose_parts_do_not_fit_is_refused(content: bytes) -> None:
 
 
 def test_an_animation_is_refused_as_one() -> None:
-    assert "animation" in refusal_of(draw_animation()).message
+    for kind in ("WEBP", "PNG"):
+        assert "it is an animation; send one picture" in refusal_of(draw_animation(kind)).message
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 8_192), (8_192, 64)])

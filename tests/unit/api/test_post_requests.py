@@ -155,7 +155,6 @@ class TestPublishAgain:
     @pytest.mark.parametrize(
         ("fields", "param"),
         [
-            ({"publish": None}, "publish"),
             ({"publish": "soon"}, "publish"),
             ({"publish": TWITTER}, "publish"),
             ({"publish": [{"platform": "myspace", "account_id": "1"}]}, "publish[0]"),
@@ -209,7 +208,7 @@ class TestApproval:
             ({"text": 1}, "edits.text", "edits.text: "),
             ({"text": "a\0"}, "edits.text", "edits.text: must not have null characters."),
             ({"text": "a", "approval": "required"}, "edits.approval", "edits.approval: "),
-            ({"publish": "{"}, "edits.publish", "edits.publish: not valid JSON."),
+            ({"publish": "{"}, "edits.publish", "edits.publish: is not valid JSON: line 1, column 2: "),
             ({"publish": [{"platform": "myspace"}]}, "edits.publish[0]", "edits.publish[0]: "),
             (
                 {"publish": [{**INSTAGRAM, "text": "#a " * 6}]},
@@ -219,7 +218,7 @@ class TestApproval:
             (
                 {"publish": [{"platform": "bluesky"}]},
                 "edits.publish[0].account_id",
-                "edits.publish[0] (bluesky): account_id: Field required.",
+                "edits.publish[0] (bluesky): account_id: is required.",
             ),
         ],
     )
@@ -270,7 +269,7 @@ class TestMove:
         assert request == MoveRequest(scheduled_time=datetime(2026, 12, 24, 18, tzinfo=UTC))
 
     @pytest.mark.parametrize(
-        "time", [None, 1_800_000_000, "1800000000", "2026-12-24", "2026-12-24T18:00:00", "2026-12-24T18:00:00Z\0", ""]
+        "time", [1_800_000_000, "1800000000", "2026-12-24", "2026-12-24T18:00:00", "2026-12-24T18:00:00Z\0", ""]
     )
     def test_anything_else_is_no_time(self, time: object) -> None:
         refusal = refusal_of(parse_move, {"scheduled_time": time})

@@ -252,12 +252,12 @@ def test_a_file_of_one_request_is_read_as_the_body_of_a_post() -> None:
 @pytest.mark.parametrize(
     ("content", "code", "message"),
     [
-        (b"prompt: kite", "invalid_json", "The file is not valid JSON."),
+        (b"prompt: kite", "invalid_json", "The file is not valid JSON: line 1, column 1: "),
         (b"[]", "invalid_json", "The file must be a JSON object."),
         (b'{"prompt":"a","prompt":"b"}', "duplicate_field", "The file has 'prompt' twice."),
         (b"\xe4", "invalid_encoding", "The file is not UTF-8: byte 1 of it is 0xE4."),
         (b'{"prompt":"a\0"}', "invalid_encoding", "The file has null bytes, which are no text."),
-        (b'{"promt":"a"}', "missing_required_parameter", "prompt: Field required."),
+        (b'{"promt":"a"}', "missing_required_parameter", "prompt: is required."),
         (bytes(REQUEST_MAX_BYTES + 1), "request_too_large", "The file has 6262145 bytes"),
     ],
 )
@@ -530,29 +530,39 @@ def test_no_row_is_read_below_a_wrong_header() -> None:
 @pytest.mark.parametrize(
     ("column", "cell", "code", "message"),
     [
-        ("seconds", "soon", "invalid_value", "seconds: Input should be a valid integer"),
+        ("seconds", "soon", "invalid_value", "seconds: must be a whole number."),
         ("resubmit", "yes", "invalid_value", "resubmit: must be true or false."),
-        ("model", "a" * 129, "invalid_value", "model: String should have at most 128 characters"),
-        ("fallback_models", "a||b", "invalid_value", "fallback_models[1]: String should have at least 1"),
+        ("model", "a" * 129, "invalid_value", "model: must have at most 128 characters, got 129."),
+        ("fallback_models", "a||b", "invalid_value", "fallback_models[1]: must not be empty."),
         ("input_reference", "kite.png", "invalid_value", "The reference picture cannot be used: its URL must be"),
-        ("metadata.campaign", "a" * 513, "invalid_value", "metadata.campaign: String should have at most 512"),
+        (
+            "metadata.campaign",
+            "a" * 513,
+            "invalid_value",
+            "metadata.campaign: must have at most 512 characters, got 513.",
+        ),
         ("provider_options.a", '{"x":1,"x":2}', "invalid_value", "provider_options.a: has 'x' twice."),
         ("provider_options.a", "[" * 20 + "]" * 20, "invalid_value", "provider_options: may be nested 16 levels deep"),
-        ("publish.twitter.account_id", "!", "invalid_value", "publish.twitter (twitter): account_id: String should"),
+        (
+            "publish.twitter.account_id",
+            "!",
+            "invalid_value",
+            "publish.twitter (twitter): account_id: may have letters A to Z, digits, ",
+        ),
         (
             "publish.twitter.2.account_id",
             "!",
             "invalid_value",
-            "publish.twitter.2 (twitter): account_id: String should",
+            "publish.twitter.2 (twitter): account_id: may have letters A to Z, digits, ",
         ),
         (
             "publish.youtube.account_id",
             "7",
             "missing_required_parameter",
-            "publish.youtube (youtube account 7): title: Field required.",
+            "publish.youtube (youtube account 7): title: is required.",
         ),
         ("approval", "required", "invalid_value", "approval: needs publish"),
-        ("prompt", "", "missing_required_parameter", "prompt: Field required."),
+        ("prompt", "", "missing_required_parameter", "prompt: is required."),
         ("prompt", " ", "invalid_value", "prompt: must not be empty."),
         ("prompt", '"kite"x', "invalid_csv", "The row is not valid CSV: ',' expected after '\"'."),
         (

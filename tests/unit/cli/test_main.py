@@ -54,6 +54,7 @@ def test_every_command_has_a_help_of_its_own(run: Run, argv: tuple[str, ...]) ->
         (("keys",), "mediaposter keys: the following arguments are required: COMMAND; see mediaposter keys --help.\n"),
         (("keys", "list", "--all"), "unrecognized arguments: --all"),
         (("keys", "create"), "the following arguments are required: NAME"),
+        (("keys", "create", "caf\udce9"), "mediaposter: word 3 of the command is not UTF-8, or has half a character"),
     ],
 )
 def test_a_command_line_that_is_wrong_ends_with_2_and_a_sentence(

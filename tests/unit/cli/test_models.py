@@ -134,7 +134,7 @@ class TestCheck:
             ("[models", "The catalog is not TOML: "),
             (
                 HOUSE.replace('provider = "sora"', ""),
-                "The catalog is wrong at models.house-wan.provider: Field required.",
+                "The catalog is wrong at models.house-wan.provider: is required.",
             ),
             (HOUSE.replace('"0.01"', '"-1"'), "The catalog is wrong at models.house-wan: a price of -1 "),
             (

@@ -77,6 +77,16 @@ def _ask_for_usage(owner: str, **caller: str) -> Event:
     }
 
 
+def _ask_for_list(**query: str) -> Event:
+    """Build the event of a GET /videos."""
+    event = read_event("library-retrieve")
+    return {**event, "path": "/videos", "resource": "/videos", "queryStringParameters": query}
+
+
+def _after(seen: list[str]) -> dict[str, str]:
+    return {"after": seen[-1]} if seen else {}
+
+
 def _statement(answer: Any) -> Any:
     (statement,) = answer["policyDocument"]["Statement"]
     return statement
@@ -173,7 +183,11 @@ class TestSubmit:
         answer = invoke("SubmitFunction", read_event(name))
 
         assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
-        assert _headers(answer) == {"content-type": "application/json", "openai-poll-after-ms": "5000"}
+        assert _headers(answer) == {
+            "content-type": "application/json",
+            "openai-poll-after-ms": "5000",
+            "x-request-id": read_event(name)["requestContext"]["requestId"],
+        }
         video = OpenAIVideo.model_validate(_body(answer))
         assert (video.object, video.status, video.progress) == ("video", "queued", 0)
         assert (video.model, video.seconds, video.size, video.prompt) == ("sora-2", "8", "1280x720", _PROMPT)
@@ -263,6 +277,33 @@ class TestSubmit:
         assert "--account twitter:101" in error["message"]
         assert stack.executions() == []
 
+    @pytest.mark.parametrize("field", ["prompt", "text", "title", "model"])
+    def test_half_a_character_is_refused_and_leaves_nothing_behind(
+        self, stack: Stack, invoke: Invoke, field: str
+    ) -> None:
+        body = json.dumps({"prompt": _PROMPT, field: "cut \ud83d"})
+
+        answer = invoke("SubmitFunction", {**read_event("submit"), "body": body})
+
+        assert (answer["statusCode"], _error(answer)["param"], _error(answer)["code"]) == (400, field, "invalid_value")
+        assert _error(answer)["message"] == f"{field}: has half a character (U+D83D); send whole characters."
+        assert stack.client("dynamodb").scan(TableName="library")["Count"] == 0
+
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            {"body": '{"prompt": "caf\ufffd"}'},  # as the gateway decodes what is not UTF-8
+            {"body": base64.b64encode('{"prompt": "café"}'.encode("latin-1")).decode(), "isBase64Encoded": True},
+            {"body": base64.b64encode('{"prompt": "café"}'.encode("utf-16")).decode(), "isBase64Encoded": True},
+        ],
+    )
+    def test_json_that_is_not_utf_8_is_refused_as_that(self, stack: Stack, invoke: Invoke, sent: Event) -> None:
+        answer = invoke("SubmitFunction", {**read_event("submit"), **sent})
+
+        assert (answer["statusCode"], _error(answer)["code"]) == (400, "invalid_json")
+        assert "not UTF-8" in _error(answer)["message"]
+        assert stack.client("dynamodb").scan(TableName="library")["Count"] == 0
+
     def test_a_start_that_is_not_confirmed_asks_for_another_request(self, stack: Stack, invoke: Invoke) -> None:
         stack.tell(VideoStateMachine="arn:aws:states:us-east-1:123456789012:stateMachine:gone")
 
@@ -302,7 +343,11 @@ class TestLibrary:
         answer = invoke("LibraryFunction", read_event("library-retrieve"))
 
         assert answer["statusCode"] == 200
-        assert _headers(answer) == {"content-type": "application/json", "openai-poll-after-ms": "5000"}
+        assert _headers(answer) == {
+            "content-type": "application/json",
+            "openai-poll-after-ms": "5000",
+            "x-request-id": read_event("library-retrieve")["requestContext"]["requestId"],
+        }
         video = OpenAIVideo.model_validate(_body(answer))
         assert (video.id, video.status, video.completed_at) == (_VIDEO_ID, "completed", int(NOW.timestamp()))
         (post,) = _body(answer)["posts"]
@@ -358,6 +403,50 @@ class TestLibrary:
         answer = invoke("LibraryFunction", read_event("library-content"))
 
         assert (answer["statusCode"], _error(answer)["code"]) == (400, "video_not_ready")
+
+    def test_a_list_of_long_prompts_is_answered_a_part_at_a_time(self, stack: Stack, invoke: Invoke) -> None:
+        # Half of what an item may have; 40 of them are more than an answer.
+        prompt = "🪁" * 16_000
+        videos = [a_video(id=f"video_{number:02}", owner=_OWNER, prompt=prompt) for number in range(40)]
+        stack.keep(*videos)
+        seen: list[str] = []
+        for _ in videos:
+            answer = invoke("LibraryFunction", _ask_for_list(limit="100", order="asc", **_after(seen)))
+            page = _body(answer)
+            assert len(json.dumps(answer)) < 6 * 1024**2
+            seen += [video["id"] for video in page["data"]]
+            assert page["last_id"] == seen[-1]
+            if not page["has_more"]:
+                break
+
+        assert seen == [video.id for video in videos]
+
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_a_limit_of_none_tells_whether_there_is_anything(self, stack: Stack, invoke: Invoke, count: int) -> None:
+        for _ in range(count):
+            stack.keep(_a_video())
+
+        page = _body(invoke("LibraryFunction", _ask_for_list(limit="0")))
+
+        assert (page["data"], page["has_more"], page["last_id"]) == ([], count > 0, None)
+
+    @pytest.mark.parametrize(
+        ("query", "param"),
+        [
+            ({"until": "0001-01-05"}, "until"),
+            ({"since": "9999-12-31"}, "since"),
+            ({"since": "2999-12-31"}, "since"),
+            ({"since": "2026-02-30"}, "since"),
+        ],
+    )
+    def test_usage_of_days_that_there_are_not_is_refused(
+        self, invoke: Invoke, query: dict[str, str], param: str
+    ) -> None:
+        event = {**_ask_for_usage(_OWNER), "queryStringParameters": query, "multiValueQueryStringParameters": None}
+
+        answer = invoke("LibraryFunction", event)
+
+        assert (answer["statusCode"], _error(answer)["param"]) == (400, param)
 
     @pytest.mark.parametrize(("owner", "limit_usd"), [("*", "9"), ("somebody", None)])
     def test_an_admin_sees_the_limit_of_the_stack_and_none_of_another_owner(

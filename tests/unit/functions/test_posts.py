@@ -262,6 +262,15 @@ class TestList:
             "error": None,
         }
 
+    def test_those_beyond_one_are_asked_for_by_it(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_video(), _a_post("threads", "303"), _a_post("twitter", "101"), _a_post("twitter", "1010"))
+        query = {"queryStringParameters": {"after": "twitter~101"}}
+
+        page = _body(invoke(_FUNCTION, {**_event("posts-list"), **query}))
+
+        assert [post["account_id"] for post in page["data"]] == ["1010"]
+        assert (page["has_more"], page["last_id"]) == (False, "twitter~1010")
+
     def test_an_admin_sees_those_of_everybody(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_video(owner="key_of_another"), _a_post(owner="key_of_another"))
 
@@ -709,7 +718,7 @@ class TestSchedules:
     @pytest.mark.parametrize(
         ("query", "param", "code"),
         [
-            ({"limit": "0"}, "limit", "invalid_value"),
+            ({"limit": "-1"}, "limit", "invalid_value"),
             ({"limit": "101"}, "limit", "invalid_value"),
             ({"limit": "few"}, "limit", "invalid_value"),
             ({"after": ""}, "after", "invalid_value"),

@@ -426,6 +426,15 @@ class TestInbox:
         assert (find_taken(answer, "v1"), find_taken(answer, "v2")) == ("video_1", None)
 
 
+def test_a_dropped_request_whose_text_cannot_be_written_is_answered() -> None:
+    doors = Doors()
+
+    result = doors.drop("inbox/kite.json", write(metadata={"campaign": "cut \ud83d"}))
+
+    assert result == IntakeResult(outcome=IntakeOutcome.REFUSED, code="invalid_value")
+    assert doors.inbox.answer(ANSWER)["error"]["param"] == "metadata.campaign"
+
+
 class TestPicture:
     @pytest.mark.parametrize("extension", ["png", "jpg", "jpeg", "webp"])
     def test_a_picture_that_comes_first_waits_for_its_request(self, extension: str) -> None:
@@ -590,7 +599,18 @@ class TestEvents:
         assert event.error_message
         assert doors.videos == []
 
-    @pytest.mark.parametrize("correlation_id", [1, "", "a" * 257, ["order-1"]])
+    def test_text_that_cannot_be_written_is_rejected_in_words_that_can(self) -> None:
+        doors = Doors()
+
+        result = doors.ask(publish=[{"platform": "twitter", "account_id": "101", "text": "cut \ud83d"}])
+
+        assert result == IntakeResult(outcome=IntakeOutcome.REFUSED, code="invalid_value")
+        (event,) = doors.said
+        assert isinstance(event, VideoRejected)
+        assert event.error_param == "publish[0].text"
+        assert event.model_dump_json().encode()
+
+    @pytest.mark.parametrize("correlation_id", [1, "", "a" * 257, ["order-1"], "order \ud83d"])
     def test_a_correlation_id_that_is_no_short_text_is_rejected_without_it(self, correlation_id: JsonValue) -> None:
         doors = Doors()
 

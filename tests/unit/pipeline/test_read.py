@@ -133,6 +133,39 @@ def test_a_prompt_is_looked_for_beyond_a_page_that_has_none_of_it() -> None:
     assert ids(world, prompt="lighthouse", limit=1) == ["video_000"]
 
 
+@pytest.mark.parametrize(("count", "has_more"), [(0, False), (1, True)])
+def test_an_empty_page_tells_whether_there_is_anything(count: int, has_more: bool) -> None:
+    for query in ({"limit": 0}, {"limit": 0, "prompt": "kite"}):
+        page = library_of(count, prompt="A kite").read.list_videos(ListQuery.model_validate(query), caller=a_caller())
+
+        assert (page.videos, page.has_more) == ([], has_more)
+
+
+def test_an_empty_page_of_a_prompt_that_nothing_has_tells_that_there_is_nothing() -> None:
+    query = ListQuery.model_validate({"limit": 0, "prompt": "boat"})
+
+    assert library_of(3, prompt="A kite").read.list_videos(query, caller=a_caller()).has_more is False
+
+
+def test_no_page_has_more_than_was_asked_for_wherever_its_prompt_was_found() -> None:
+    world = library_of(5, prompt="A boat")
+    for number in range(5, 8):
+        world.keep(a_video(id=f"video_{number:03}", prompt="A kite"))
+    query = ListQuery.model_validate({"limit": 2, "prompt": "boat"})
+
+    page = world.read.list_videos(query, caller=a_caller())
+
+    assert ([video.id for video in page.videos], page.has_more) == (["video_004", "video_003"], True)
+
+
+@pytest.mark.parametrize("since", ["2000-01-01", "2999-12-31"])
+def test_days_that_end_today_are_refused_as_others_are(since: str) -> None:
+    with pytest.raises(InvalidRequest, match="since: the last day, ") as refused:
+        World().read.sum_usage(UsageQuery.model_validate({"since": since}), caller=a_caller())
+
+    assert refused.value.param == "since"
+
+
 def test_usage_is_told_for_so_many_days_at_once() -> None:
     with pytest.raises(InvalidRequest, match="at most 366 days"):
         World().read.sum_usage(UsageQuery.model_validate({"since": "2000-01-01"}), caller=a_caller())

@@ -159,6 +159,16 @@ class TestRows:
         assert refused["error"]["param"] == param
         assert taken["video_id"] == "video_001"
 
+    def test_a_row_whose_caption_has_half_a_character_leaves_the_others_of_its_part(self, world: BatchWorld) -> None:
+        target = {"platform": "twitter", "account_id": "101", "text": "cut \ud83d"}
+        batch = world.create(GOOD, {**GOOD, "publish": [target]}, GOOD)
+
+        world.take(batch.id)
+
+        first, wrong, last = world.list_outcomes(batch.id)
+        assert ("video_id" in first, "video_id" in wrong, "video_id" in last) == (True, False, True)
+        assert (wrong["error"]["code"], wrong["error"]["param"]) == ("invalid_value", "publish[0].text")
+
     def test_a_row_that_is_much_too_large_is_refused_by_itself(self, world: BatchWorld) -> None:
         batch = world.create(*[GOOD] * 16, {"prompt": "a" * 300 * 1024}, GOOD)
 

@@ -25,6 +25,7 @@ from mediaposter.ai.catalog_entry import (
     parse_size,
 )
 from mediaposter.errors import ConfigurationError, InvalidRequest
+from mediaposter.validation_errors import find_problem, tell_rule
 
 __all__ = [
     "ALIAS_SECONDS",
@@ -249,11 +250,9 @@ def parse_catalog(text: str, *, extending: str | None = None) -> Catalog:
     try:
         return Catalog.model_validate(tables)
     except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]
+        problem = find_problem(error)
         place = ".".join(map(str, problem["loc"])) or "the catalog"
-        raise ConfigurationError(
-            f"The catalog is wrong at {place}: {str(problem['msg']).removeprefix('Value error, ')}."
-        ) from error
+        raise ConfigurationError(f"The catalog is wrong at {place}: {tell_rule(problem)}.") from error
 
 
 @cache

@@ -14,13 +14,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar, NamedTuple, NoReturn
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from mediaposter.ai.catalog import Capabilities, CatalogEntry, ImageRole
 from mediaposter.ai.waiting import wait_for_all
 from mediaposter.errors import ErrorCode, InvalidRequest, UnsupportedOperation, VideoModelError
 from mediaposter.streaming.ingest import VideoIngest
 from mediaposter.streaming.video_stream import VideoStream
+from mediaposter.text import refuse_unwritable_within
 
 MAX_LIST_LIMIT = 100
 # A vendor's clock and ours agree no better; its times may be whole seconds.
@@ -76,6 +77,12 @@ class VideoGenerationRequest(BaseModel):
     provider_options: dict[str, JsonValue] = Field(default_factory=dict)
     idempotency_key: str | None = None
     webhook_url: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _require_whole_characters(cls, fields: object) -> object:
+        refuse_unwritable_within(fields)
+        return fields
 
     @property
     def size(self) -> str:

@@ -69,7 +69,8 @@ class AuthorizerAnswer(BaseModel):
 def read_bearer_key(authorization: str) -> str | None:
     """Give the key of an `Authorization: Bearer mp_…` header, if it is one."""
     scheme, _, secret = authorization.partition(" ")
-    return secret if scheme.lower() == "bearer" and secret.startswith(KEY_PREFIX) else None
+    is_ours = scheme.lower() == "bearer" and secret.startswith(KEY_PREFIX) and secret.isascii()
+    return secret if is_ours else None
 
 
 def decide(api_key: ApiKey | None, method_arn: str) -> AuthorizerAnswer:

@@ -12,10 +12,10 @@ from pydantic import model_validator as validate_model
 
 from mediaposter.api.errors import ErrorDetail, invalid_request
 from mediaposter.api.intake import AnsweredFile
-from mediaposter.api.objects import ListObject
+from mediaposter.api.objects import ListObject, list_page
 from mediaposter.api.pictures import PictureUrl, UploadReference
-from mediaposter.api.queries import LIST_LIMIT_MAX, Name
-from mediaposter.api.requests import CreateVideoRequest, parse_body, validate_fields
+from mediaposter.api.queries import LIST_LIMIT, Limit, Name, Query
+from mediaposter.api.requests import CreateVideoRequest, RequestBody, parse_body, validate_fields
 from mediaposter.api.rows import ROWS_MAX, Row, RowError
 from mediaposter.api.video_object import to_dollars
 from mediaposter.errors import NotFound
@@ -34,16 +34,14 @@ _STATUSES: dict[BatchStage, BatchStatus] = {
 }
 
 
-class _Read(BaseModel):
-    # What is refused is not repeated: it may be a prompt.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class CreateBatchRequest(_Read):
+class CreateBatchRequest(RequestBody):
     """POST /batches: the rows themselves, or the id of a file that was put to the URL of POST /uploads.
 
     A row has the fields of POST /videos, and an `id` of the caller's own. What is wrong with one the results say.
     """
+
+    # A row whose text cannot be written is refused alone, when it is read.
+    unchecked_fields = frozenset({"rows"})
 
     rows: Annotated[list[JsonValue], Field(min_length=1, max_length=ROWS_MAX)] | None = None
     file: UploadId | None = None
@@ -60,20 +58,20 @@ class CreateBatchRequest(_Read):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class CancelBatchRequest(_Read):
+class CancelBatchRequest(RequestBody):
     """POST /batches/{id}/cancel: whether what is rendered already is stopped, too."""
 
     running: bool = False
 
 
-class BatchListQuery(_Read):
+class BatchListQuery(Query):
     """GET /batches: the newest first, `after` the `last_id` of the page before."""
 
     after: Name | None = None
-    limit: int = Field(default=20, ge=1, le=LIST_LIMIT_MAX)
+    limit: Limit = LIST_LIMIT
 
 
-class ResultsQuery(_Read):
+class ResultsQuery(Query):
     """GET /batches/{id}/results: as what."""
 
     format: Literal["csv", "jsonl"] = "jsonl"
@@ -284,9 +282,7 @@ def present_batch(view: BatchView, *, base_url: str) -> BatchObject:
 def present_batches(views: Sequence[BatchView], *, has_more: bool, base_url: str) -> ListObject[BatchObject]:
     """Write a page of batches."""
     data = [present_batch(view, base_url=base_url) for view in views]
-    return ListObject(
-        data=data, has_more=has_more, first_id=data[0].id if data else None, last_id=data[-1].id if data else None
-    )
+    return list_page(data, [batch.id for batch in data], has_more=has_more)
 
 
 def tell_status(batch: Batch) -> BatchStatus:

@@ -19,8 +19,9 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import AwareDatetime
 
 from mediaposter.api.cells import read_flag, read_moment, read_whole_number, refuse_failed_formula, trim
+from mediaposter.api.json_text import RepeatedNameError, parse_json
 from mediaposter.api.records import Record
-from mediaposter.api.requests import TARGETS, CreateVideoRequest, RepeatedNameError, parse_json, validate_fields
+from mediaposter.api.requests import TARGETS, CreateVideoRequest, validate_fields
 from mediaposter.errors import InvalidRequest
 from mediaposter.publishing.targets import TARGETS_MAX
 from mediaposter.text import refuse_unwritable

@@ -81,7 +81,7 @@ def _read_parts(body: bytes, boundary: bytes) -> tuple[list[tuple[str, str]], di
     def take_field(field: Field) -> None:
         name = _decode_name(field.field_name)
         check_count(name)
-        texts.append((name, _decode(field.value or b"")))
+        texts.append((name, _decode(field.value or b"", name=name)))
 
     def take_file(file: File) -> None:
         name = _decode_name(file.field_name)
@@ -122,11 +122,17 @@ def _decode_name(name: bytes | None) -> str:
     return _ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), _decode(name or b""))
 
 
-def _decode(value: bytes) -> str:
+def _decode(value: bytes, *, name: str | None = None) -> str:
+    """Decode a text of the form, or the name of one."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidRequest("The form is not UTF-8.", code="invalid_multipart") from error
+        where = f"byte {error.start + 1} of it is 0x{value[error.start]:02X}, as in Latin-1 or Windows-1252"
+        if name is None:
+            raise InvalidRequest(
+                f"The form is not UTF-8: in the name of a field {where}. Send it as UTF-8.", code="invalid_multipart"
+            ) from error
+        raise _unreadable(name, f"is not UTF-8: {where}. Send the form as UTF-8", code="invalid_multipart") from error
 
 
 def _split_name(name: str) -> tuple[str, tuple[str, ...]]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import math
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFound
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
 from mediaposter.api.caller import Caller, read_caller
 from mediaposter.api.errors import invalid_request, limit_reached, present_refusal, server_error
-from mediaposter.api.queries import Query, parse_query
+from mediaposter.api.queries import AnyQuery, parse_query
 from mediaposter.api.sent_as import SentAs
 from mediaposter.errors import (
     AlreadyDecided,
@@ -35,7 +38,9 @@ from mediaposter.errors import (
     WebhookRejected,
 )
 from mediaposter.library.keys import Scope
+from mediaposter.text import refuse_unwritable
 
+REQUEST_ID_HEADER = "x-request-id"
 IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
 # What `client.videos.poll` waits between two questions; a video takes minutes, its default is a second.
 POLL_AFTER_MS = 5_000
@@ -44,13 +49,35 @@ _PUBLISHER_AFTER_SECONDS = 5.0
 _PROVIDER_AFTER_SECONDS = 60.0
 # The webhooks of video models' providers hold a job and the addresses of its files.
 WEBHOOK_MAX_BYTES = 1024 * 1024
+_REPLACEMENT = "\ufffd"
 # Without it the SDKs of OpenAI send again what was answered with 409 or 5xx.
 _FINAL = {"x-should-retry": "false"}
 
 
+class _Resolver(APIGatewayRestResolver):
+    """A resolver whose every answer names its request, as OpenAI's do: their SDKs show it as `_request_id`."""
+
+    def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+        answer = super().resolve(event, context)
+        # The access log and the gateway's own refusals have the same.
+        request_id = (event.get("requestContext") or {}).get("requestId") or getattr(context, "aws_request_id", "")
+        answer["multiValueHeaders"][REQUEST_ID_HEADER] = [str(request_id)]
+        return answer
+
+
+def _check_path(app: APIGatewayRestResolver, answer: NextMiddleware) -> Response[str]:
+    """Refuse what no id can be made of; what the path names is looked up as it is."""
+    try:
+        refuse_unwritable(app.current_event.path)
+    except ValueError as error:
+        raise InvalidRequest(f"The path {error}.", code="invalid_value") from error
+    return answer(app)
+
+
 def create_resolver() -> APIGatewayRestResolver:
     """Make a resolver whose errors are OpenAI's envelope."""
-    app = APIGatewayRestResolver()
+    app = _Resolver()
+    app.use([_check_path])
 
     @app.exception_handler(InvalidRequest)
     def _refuse(error: InvalidRequest) -> Response[str]:
@@ -178,14 +205,31 @@ def poll_headers() -> dict[str, str]:
 
 
 def read_body(app: APIGatewayRestResolver) -> tuple[bytes, str]:
-    """Give the body as it was sent, and its content type."""
+    """Give the body as it was sent, and its content type.
+
+    Raises:
+        InvalidRequest: it did not arrive as it was sent.
+    """
     event = app.current_event
     content_type = event.headers.get("content-type") or ""
+    # What is no binary media type, API Gateway decodes as UTF-8, and puts U+FFFD for each byte that is none.
+    if not event.is_base64_encoded and _REPLACEMENT in (event.body or ""):
+        raise InvalidRequest(
+            "The body is not valid JSON: it is not UTF-8, or has the character U+FFFD, which stands for bytes that are "
+            r"not. Send UTF-8; a U+FFFD that is meant is written \ufffd.",
+            code="invalid_json" if "json" in content_type.lower() else "invalid_body",
+        )
+    return _decode_body(event), content_type
+
+
+def _decode_body(event: APIGatewayProxyEvent) -> bytes:
+    body = event.body or ""
     if not event.is_base64_encoded:
-        return (event.body or "").encode(), content_type
+        # Half a character stays one, for whoever reads the bytes to refuse.
+        return body.encode("utf-8", "surrogatepass")
     try:
-        return base64.b64decode(event.body or "", validate=True), content_type
-    except binascii.Error as error:
+        return base64.b64decode(body, validate=True)
+    except ValueError as error:
         raise InvalidRequest("The body did not arrive whole.", code="invalid_body") from error
 
 
@@ -195,7 +239,7 @@ def read_webhook(app: APIGatewayRestResolver) -> tuple[dict[str, str], bytes]:
     Raises:
         InvalidRequest: it is too large.
     """
-    body, _ = read_body(app)
+    body = _decode_body(app.current_event)
     if len(body) > WEBHOOK_MAX_BYTES:
         raise InvalidRequest(
             f"A webhook has at most {WEBHOOK_MAX_BYTES:,} bytes. Nothing was done.", code="request_too_large"
@@ -203,7 +247,7 @@ def read_webhook(app: APIGatewayRestResolver) -> tuple[dict[str, str], bytes]:
     return dict(app.current_event.headers.items()), body
 
 
-def read_query(app: APIGatewayRestResolver, model: type[Query]) -> Query:
+def read_query(app: APIGatewayRestResolver, model: type[AnyQuery]) -> AnyQuery:
     """Read the query of this request.
 
     Raises:
@@ -229,15 +273,20 @@ def read_sent_as(app: APIGatewayRestResolver) -> SentAs:
     `x-stainless-retry-count` is what every SDK of OpenAI's sends; Stripe's bound on a key is 255 characters.
 
     Raises:
-        InvalidRequest: the key is empty or too long.
+        InvalidRequest: the key is empty, too long, or no text that can be written.
     """
     headers = app.current_event.headers
     key = headers.get("idempotency-key")
-    if key is not None and not 1 <= len(key) <= IDEMPOTENCY_KEY_MAX_CHARACTERS:
-        raise InvalidRequest(
-            f"An Idempotency-Key has 1 to {IDEMPOTENCY_KEY_MAX_CHARACTERS} characters.",
-            param="Idempotency-Key",
-            code="invalid_value",
-        )
+    if key is not None:
+        try:
+            _check_idempotency_key(key)
+        except ValueError as error:
+            raise InvalidRequest(f"Idempotency-Key: {error}.", param="Idempotency-Key", code="invalid_value") from error
     count = headers.get("x-stainless-retry-count") or ""
     return SentAs(key, int(count) if count.isascii() and count.isdigit() and len(count) < 4 else None)
+
+
+def _check_idempotency_key(key: str) -> None:
+    refuse_unwritable(key)
+    if not 1 <= len(key) <= IDEMPOTENCY_KEY_MAX_CHARACTERS:
+        raise ValueError(f"must have 1 to {IDEMPOTENCY_KEY_MAX_CHARACTERS} characters, got {len(key)}")

@@ -7,12 +7,14 @@ structure").
 from __future__ import annotations
 
 import json
+import math
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Json, JsonValue, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from mediaposter.api.errors import ErrorDetail
+from mediaposter.api.json_text import NUMBER_DIGITS_MAX
 from mediaposter.api.pictures import PICTURE_MAX_BYTES, UploadedPicture
 from mediaposter.api.records import decode_text, drop_bom
 from mediaposter.api.requests import CreateVideoRequest, parse_json_object, validate_fields
@@ -20,6 +22,7 @@ from mediaposter.api.video_object import VideoObject
 from mediaposter.errors import InvalidRequest
 from mediaposter.library.inbox import INBOX, OUTBOX, DroppedFile
 from mediaposter.library.series import SeriesName
+from mediaposter.text import refuse_unwritable
 
 # A picture lies beside its request, not within it.
 DROPPED_REQUEST_MAX_BYTES = 256 * 1024
@@ -97,10 +100,20 @@ def write_turn(series: str) -> str:
 AnyNotice: TypeAlias = FileDropped | VideoRequested | SeriesTurn
 
 
+def _parse_notice(body: object) -> object:
+    # Whatever a request says, it is to be refused with an answer, and not to be left in the queue: half a character,
+    # or a number that is none.
+    return json.loads(body, parse_int=_read_whole_number) if isinstance(body, str) else body
+
+
+def _read_whole_number(digits: str) -> int | float:
+    return int(digits) if len(digits) <= NUMBER_DIGITS_MAX else math.inf
+
+
 class QueuedNotice(_Notice):
     """A notice as Lambda hands it over from the queue."""
 
-    body: Json[Annotated[AnyNotice, Field(discriminator="detail_type")]]
+    body: Annotated[AnyNotice, Field(discriminator="detail_type"), BeforeValidator(_parse_notice)]
 
 
 class FileKind(StrEnum):
@@ -247,15 +260,15 @@ def read_correlation_id(detail: dict[str, JsonValue]) -> str | None:
         InvalidRequest: it is no text of sane length.
     """
     correlation_id = detail.get("correlation_id")
-    if correlation_id is None or (
-        isinstance(correlation_id, str) and 1 <= len(correlation_id) <= CORRELATION_ID_MAX_CHARACTERS
-    ):
-        return correlation_id
-    raise InvalidRequest(
-        f"correlation_id: must be a text of 1 to {CORRELATION_ID_MAX_CHARACTERS} characters.",
-        param="correlation_id",
-        code="invalid_value",
-    )
+    rule = f"must be a text of 1 to {CORRELATION_ID_MAX_CHARACTERS} characters"
+    if correlation_id is None:
+        return None
+    if isinstance(correlation_id, str) and 1 <= len(correlation_id) <= CORRELATION_ID_MAX_CHARACTERS:
+        try:
+            return refuse_unwritable(correlation_id)
+        except ValueError as error:
+            rule = str(error)
+    raise InvalidRequest(f"correlation_id: {rule}.", param="correlation_id", code="invalid_value")
 
 
 def read_requested(detail: dict[str, JsonValue]) -> CreateVideoRequest:

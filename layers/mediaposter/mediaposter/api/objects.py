@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Generic, Literal, TypeVar
@@ -10,12 +11,16 @@ from pydantic import BaseModel, ConfigDict
 
 from mediaposter.ai.catalog import Capabilities, Catalog, CatalogEntry
 from mediaposter.api.video_object import PostObject, VideoObject, present_post, present_video, to_dollars
+from mediaposter.errors import InvalidRequest
 from mediaposter.library.budget import Usage, renews_at
 from mediaposter.library.media import PresignedUpload
 from mediaposter.library.posts import Post, SchedulePage
 from mediaposter.library.videos import Estimate, Video
 
 Item = TypeVar("Item", bound=BaseModel)
+
+# Lambda answers with 6 MB at most (docs.aws.amazon.com/lambda, quotas): some of it is left to headers.
+PAGE_MAX_BYTES = 5_500_000
 
 
 class _Answer(BaseModel):
@@ -122,39 +127,59 @@ class WebhookReceipt(_Answer):
 
 
 def present_page(videos: Sequence[Video], *, has_more: bool) -> ListObject[VideoObject]:
-    """Write a page of videos, without their posts."""
-    return _list([present_video(video, []) for video in videos], [video.id for video in videos], has_more=has_more)
+    """Write a page of videos, without their posts; as many as an answer has room for."""
+    return list_page([present_video(video, []) for video in videos], [video.id for video in videos], has_more=has_more)
 
 
 def present_posts(posts: Sequence[Post]) -> ListObject[PostObject]:
-    """Write the posts of a video: all of them, so there is no next page to name."""
-    return _list([present_post(post) for post in posts], [], has_more=False)
+    """Write the posts of a video, as many as an answer has room for. A page is named by the accounts at its ends."""
+    return list_page([present_post(post) for post in posts], list(map(name_post, posts)), has_more=False)
+
+
+def name_post(post: Post) -> str:
+    """Name a post within its video, so that nothing in it has to be escaped in a URL."""
+    return f"{post.target.platform}~{post.target.account_id}"
 
 
 def present_schedules(page: SchedulePage) -> ListObject[PostObject]:
     """Write a page of posts that wait for their time. They have no ids: a page is named by the places of its ends."""
-    return ListObject(
-        data=[present_post(post) for post in page.posts],
-        has_more=page.has_more,
-        first_id=page.first,
-        last_id=page.last,
+    written = list_page(
+        [present_post(post) for post in page.posts], [post.place for post in page.posts], has_more=page.has_more
     )
+    if len(written.data) < len(page.posts):
+        return written
+    # What was left out of the page meanwhile may have stood at its ends.
+    return written.model_copy(update={"first_id": page.first, "last_id": page.last})
 
 
-def present_models(catalog: Catalog, *, today: date) -> ListObject[ModelObject]:
-    """Write the living models and the names that lead to them."""
+def present_models(catalog: Catalog, *, today: date, after: str | None = None) -> ListObject[ModelObject]:
+    """Write the living models and the names that lead to them, beyond the name `after`."""
     names = {name: catalog.aliases.get(name, name) for name in sorted({*catalog.models, *catalog.aliases})}
     models = [
         _present_model(name, catalog.models[target])
         for name, target in names.items()
-        if not catalog.models[target].is_retired(today)
+        if not catalog.models[target].is_retired(today) and (after is None or name > after)
     ]
-    return _list(models, [model.id for model in models], has_more=False)
+    return list_page(models, [model.id for model in models], has_more=False)
 
 
 def present_usage(usage: Usage) -> UsageObject:
-    """Write what an owner spent."""
+    """Write what an owner spent.
+
+    Raises:
+        InvalidRequest: there is more to tell than an answer has room for.
+    """
     budget, limit_micros = usage.budget, usage.limit_micros
+    days = [
+        ModelUsageObject(day=day.day, model=day.model, videos=day.videos, cost_usd=to_dollars(day.spent_micros))
+        for day in usage.days
+    ]
+    if _count_fitting(days) < len(days):
+        raise InvalidRequest(
+            "since: what was spent in these days is more than an answer has room for; ask for fewer days.",
+            param="since",
+            code="answer_too_large",
+        )
     left = None if limit_micros is None else to_dollars(max(limit_micros - budget.committed_micros, 0))
     return UsageObject(
         today=usage.today,
@@ -164,10 +189,7 @@ def present_usage(usage: Usage) -> UsageObject:
         limit_usd=None if limit_micros is None else to_dollars(limit_micros),
         left_usd=left,
         renews_at=renews_at(usage.today),
-        days=[
-            ModelUsageObject(day=day.day, model=day.model, videos=day.videos, cost_usd=to_dollars(day.spent_micros))
-            for day in usage.days
-        ],
+        days=days,
     )
 
 
@@ -194,8 +216,26 @@ def present_upload(upload_id: str, upload: PresignedUpload) -> UploadObject:
     return UploadObject(id=upload_id, url=upload.url, headers=dict(upload.headers), expires_at=upload.expires_at)
 
 
-def _list(data: list[Item], ids: Sequence[str], *, has_more: bool) -> ListObject[Item]:
-    return ListObject(data=data, has_more=has_more, first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None)
+def list_page(data: Sequence[Item], ids: Sequence[str], *, has_more: bool) -> ListObject[Item]:
+    """Write a page of what has these ids: as many as an answer has room for, and one in any case."""
+    count = _count_fitting(data)
+    return ListObject(
+        data=list(data[:count]),
+        has_more=has_more or count < len(data),
+        first_id=ids[0] if count else None,
+        last_id=ids[count - 1] if count else None,
+    )
+
+
+def _count_fitting(data: Sequence[BaseModel]) -> int:
+    """Count how many of a list an answer has room for."""
+    left_bytes = PAGE_MAX_BYTES
+    for count, item in enumerate(data):
+        # In what Lambda answers the body is a text within JSON; what is not ASCII may be escaped in it.
+        left_bytes -= len(json.dumps(item.model_dump_json()))
+        if left_bytes < 0 and count > 0:
+            return count
+    return len(data)
 
 
 def _present_model(name: str, entry: CatalogEntry) -> ModelObject:

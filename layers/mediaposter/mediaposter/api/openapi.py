@@ -115,6 +115,14 @@ _HEADERS: Mapping[str, JsonObject] = MappingProxyType(
         },
     }
 )
+# On every answer, as on OpenAI's: the resolver and the gateway name the request by it.
+_REQUEST_ID: JsonObject = {
+    "x-request-id": {
+        "description": "The id of the request, under which the logs of the stack have it.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
 _RETRIED = frozenset({"409", "429", "502", "503"})
 _IDEMPOTENCY_KEY: JsonObject = {
     "name": "Idempotency-Key",
@@ -181,7 +189,7 @@ def describe_api(resolvers: Iterable[APIGatewayRestResolver], *, version: str) -
         "security": [{"ApiKey": []}],
         "paths": paths,
         "components": {
-            "headers": dict(_HEADERS),
+            "headers": {**_HEADERS, **_REQUEST_ID},
             "responses": {refusal.name: _describe_refusal(status) for status, refusal in _REFUSALS.items()},
             "schemas": schemas.keep_used(paths),
             "securitySchemes": {
@@ -271,6 +279,9 @@ class _Schemas:
                 publish["items"] = {"$ref": f"{_COMPONENT}PublishTarget"}
         for model in {route.contract.form: None for route in routes if route.contract.form}:
             self._components[f"{model.__name__}Form"] = _write_form(self.of(model, "validation"))
+        bodies = [self.refer(route.body, "validation") for route in routes if route.body]
+        for schema in collect_schemas(bodies, self._components).values():
+            _take_null(schema)
 
     def refer(self, model: type[BaseModel], mode: JsonSchemaMode) -> JsonObject:
         """Give the reference to a model's schema."""
@@ -348,6 +359,15 @@ def _find_references(value: object) -> set[str]:
 
 
 # What a field takes on the wire, where its model tells only what becomes of it.
+
+
+def _take_null(schema: JsonObject) -> None:
+    """Let null stand for each field that may be left out."""
+    for name, field in schema.get("properties", {}).items():
+        if name not in schema.get("required", []) and {"type": "null"} not in field.get("anyOf", []):
+            kept = {key: field.pop(key) for key in ("default", "description") if key in field}
+            options = field["anyOf"] if field.keys() == {"anyOf"} else [field]
+            schema["properties"][name] = {**kept, "anyOf": [*options, {"type": "null"}]}
 
 
 def _take_number(schema: JsonObject) -> JsonObject:
@@ -486,16 +506,17 @@ def _describe_body(route: _Route, model: type[BaseModel], schemas: _Schemas) -> 
 
 def _describe_answer(route: _Route, schemas: _Schemas) -> JsonObject:
     if "redirect" in route.calls:
-        return {"302": {"description": "It is elsewhere.", "headers": _refer_headers("Location")}}
+        return {"302": {"description": "It is elsewhere.", "headers": _refer_headers("Location", *_REQUEST_ID)}}
     if not route.contract.answers:
         return {}
     models = [schemas.refer(model, "serialization") for model in route.contract.answers]
     answer: JsonObject = {
         "description": " Or: ".join(_read_summary(model) for model in route.contract.answers),
         "content": {_JSON: {"schema": models[0] if len(models) == 1 else {"anyOf": models}}},
+        "headers": _refer_headers(*_REQUEST_ID),
     }
     if "poll_headers" in route.calls:
-        answer["headers"] = _refer_headers("openai-poll-after-ms")
+        answer["headers"] |= _refer_headers("openai-poll-after-ms")
     return {"200": answer}
 
 
@@ -510,7 +531,8 @@ def _list_refusals(route: _Route) -> list[str]:
         # Who has no key lacks no scope.
         statuses = {*statuses - {"403"}, "400", "413"}
     if route.path_parameters:
-        statuses.add("404")
+        # No id has half a character, or a null character.
+        statuses |= {"400", "404"}
     if route.contract.query:
         statuses.add("400")
     if route.body:
@@ -524,11 +546,12 @@ def _describe_refusal(status: str) -> JsonObject:
     refusal: JsonObject = {
         "description": _REFUSALS[status].description,
         "content": {_JSON: {"schema": {"$ref": f"{_COMPONENT}{ErrorEnvelope.__name__}"}}},
+        "headers": _refer_headers(*_REQUEST_ID),
     }
     if status in _RETRIED:
-        refusal["headers"] = _refer_headers("Retry-After")
+        refusal["headers"] |= _refer_headers("Retry-After")
     return refusal
 
 
-def _refer_headers(name: str) -> JsonObject:
-    return {name: {"$ref": f"#/components/headers/{name}"}}
+def _refer_headers(*names: str) -> JsonObject:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
@@ -22,6 +23,14 @@ REQUEST_PICTURE_MAX_BYTES = 4_500_000
 SIDE_MIN_PIXELS = 64
 SIDE_MAX_PIXELS = 8_192
 URL_MAX_CHARACTERS = 2_048
+
+UPRIGHT = 1  # the Exif orientation of what is shown as it lies in the file
+# A picture is measured while its sender waits. Encoders write parts of kilobytes, so a whole one has some thousands.
+PARTS_MAX = 50_000
+
+# Shapes that differ by less look the same: 720x1280 and 704x1280.
+_SAME_SHAPE = 0.03
+_TURNED = frozenset({5, 6, 7, 8})  # by a quarter, so that width and height change places
 
 ContentType: TypeAlias = Literal["image/png", "image/jpeg", "image/webp"]
 
@@ -59,7 +68,10 @@ def _hash(content: bytes) -> str:
 
 
 class UploadedPicture(BaseModel):
-    """A picture that came with the request, whole; in JSON its hash stands for it."""
+    """A picture that came with the request, whole; in JSON its hash stands for it.
+
+    `width` and `height` are as it is shown, turned as its `orientation` says (Exif 2.32, tag 0x0112; 1 is upright).
+    """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -67,6 +79,8 @@ class UploadedPicture(BaseModel):
     content_type: ContentType
     width: int
     height: int
+    # The hash of the content says as much.
+    orientation: int = Field(default=UPRIGHT, exclude=True, repr=False)
 
     @classmethod
     def read(cls, content: bytes) -> UploadedPicture:
@@ -82,14 +96,35 @@ class UploadedPicture(BaseModel):
             )
         content_type = _tell_type(content)
         try:
-            width, height = _MEASURES[content_type](content)
+            measures = _MEASURES[content_type](content)
         except _DamagedError as error:
             raise _unusable(f"as {content_type} {error}") from error
+        width, height = measures.height, measures.width
+        if measures.orientation not in _TURNED:
+            width, height = height, width
         if not (SIDE_MIN_PIXELS <= width <= SIDE_MAX_PIXELS and SIDE_MIN_PIXELS <= height <= SIDE_MAX_PIXELS):
             raise _unusable(
                 f"it is {width}×{height} pixels, and each side must have {SIDE_MIN_PIXELS} to {SIDE_MAX_PIXELS}"
             )
-        return cls(content=content, content_type=content_type, width=width, height=height)
+        return cls(
+            content=content, content_type=content_type, width=width, height=height, orientation=measures.orientation
+        )
+
+    def list_warnings(self, *, size: str) -> list[str]:
+        """Say what a video of a size, `WIDTHxHEIGHT`, may make of this picture other than it looks."""
+        width, height = map(int, size.split("x"))
+        warnings = []
+        if self.orientation != UPRIGHT:
+            warnings.append(
+                f"input_reference: the picture is to be turned before it is shown, to {self.width}x{self.height} (its "
+                f"Exif orientation is {self.orientation}). Some providers do not do so: send it turned already."
+            )
+        if abs(math.log(self.width * height / (self.height * width))) > _SAME_SHAPE:
+            warnings.append(
+                f"input_reference: the picture is shown as {self.width}x{self.height}, and the video is {size}: the "
+                "provider may cut it, stretch it or refuse it. Send one of the video's shape."
+            )
+        return warnings
 
 
 class PictureUrl(BaseModel):
@@ -194,8 +229,11 @@ def _unusable(reason: str, *, code: str = "invalid_value") -> InvalidRequest:
 
 
 class _Measures(NamedTuple):
+    """The size of the pixels as they lie in the file, and how they are turned to be shown."""
+
     width: int
     height: int
+    orientation: int = UPRIGHT
 
 
 class _DamagedError(Exception):
@@ -218,6 +256,43 @@ def _tell_type(content: bytes) -> ContentType:
     raise _unusable("it is empty" if not content else "it is no PNG, JPEG or WebP file")
 
 
+Part = TypeVar("Part")
+
+
+def _bound_parts(parts: Iterable[Part]) -> Iterator[Part]:
+    """Give the parts of a file, as long as they are no more than one has; empty ones would go on for seconds."""
+    for count, part in enumerate(parts):
+        if count == PARTS_MAX:
+            raise _DamagedError(f"it has more than {PARTS_MAX:,} parts")
+        yield part
+
+
+_EXIF = b"Exif\0\0"
+_ORIENTATION = 0x0112
+
+
+def _read_orientation(exif: bytes) -> int:
+    """Read how a picture is turned to be shown, from its first directory (TIFF 6.0, section 2).
+
+    Where it does not say so, or cannot be read, it is shown as it lies in the file.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None or len(exif) < 8:
+        return UPRIGHT
+    (start,) = struct.unpack_from(f"{order}I", exif, 4)
+    if start + 2 > len(exif):
+        return UPRIGHT
+    (count,) = struct.unpack_from(f"{order}H", exif, start)
+    for entry in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
+        tag, kind, values = struct.unpack_from(f"{order}HHI", exif, entry)
+        if tag == _ORIENTATION and values == 1 and kind in _WHOLE_NUMBERS:
+            (orientation,) = struct.unpack_from(order + _WHOLE_NUMBERS[kind], exif, entry + 8)
+            return orientation if 1 <= orientation <= 8 else UPRIGHT
+    return UPRIGHT
+
+
+_WHOLE_NUMBERS = MappingProxyType({3: "H", 4: "I"})  # by type of the TIFF's
+
 _PNG_BIT_DEPTHS = MappingProxyType(
     {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # by colour type
 )
@@ -227,7 +302,7 @@ def _measure_png(content: bytes) -> _Measures:
     """Read a PNG's chunks to its end (w3.org/TR/png-3, sections 5 and 11)."""
     measures = None
     has_pixels = False
-    for kind, data in _list_png_chunks(content):
+    for kind, data in _bound_parts(_list_png_chunks(content)):
         if measures is None:
             if kind != b"IHDR" or len(data) != 13:
                 raise _DamagedError("it does not begin with its header")
@@ -236,6 +311,10 @@ def _measure_png(content: bytes) -> _Measures:
             if not is_known or interlacing > 1:
                 raise _DamagedError("its header is not valid")
             measures = _Measures(width, height)
+        if kind == b"acTL":
+            raise _DamagedError("it is an animation; send one picture")
+        if kind == b"eXIf":
+            measures = measures._replace(orientation=_read_orientation(data))
         has_pixels = has_pixels or (kind == b"IDAT" and bool(data))
         if kind == b"IEND" and has_pixels:
             return measures
@@ -261,6 +340,8 @@ _JPEG_OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF
 _JPEG_START = 0xD8
 _JPEG_SCAN = 0xDA
 _JPEG_END = 0xD9
+_JPEG_EXIF = 0xE1
+_JPEG_NOT_HERE = (0x00, _JPEG_START, _JPEG_END)  # after the beginning, and before the end
 _JPEG_BARE = (0x01, *range(0xD0, 0xD8))  # markers without a segment
 # In the coded pixels 0xFF is followed by a zero or by a restart.
 _JPEG_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -269,35 +350,58 @@ _JPEG_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 def _measure_jpeg(content: bytes) -> _Measures:
     """Read a JPEG's segments to its end (ITU T.81, annex B); thumbnails lie within segments, and are passed over."""
     measures = None
+    orientation = None
     has_pixels = False
-    position = 2
-    while fill := _JPEG_FILL.match(content, position):
-        marker = content[fill.end()] if fill.end() < len(content) else None
-        position = fill.end() + 1
+    for marker, segment, scan in _bound_parts(_list_jpeg_segments(content)):
         if marker == _JPEG_END and measures is not None and has_pixels:
-            return measures
-        if marker in _JPEG_BARE:
-            continue
-        if marker in {None, 0x00, _JPEG_START, _JPEG_END}:
+            return measures._replace(orientation=orientation or UPRIGHT)
+        if marker in _JPEG_NOT_HERE:
             break
-        size = int.from_bytes(content[position : position + 2], "big")
-        segment = content[position + 2 : position + size]
-        if len(segment) != size - 2:
-            break
-        position += size
         if marker in _JPEG_OTHER_FRAMES:
             raise _DamagedError("it is neither baseline nor progressive")
         if marker in _JPEG_FRAMES:
             if measures is not None:
                 raise _DamagedError("it has two headers")
             measures = _read_jpeg_frame(segment)
+        if marker == _JPEG_EXIF and orientation is None and segment.startswith(_EXIF):
+            orientation = _read_orientation(segment.removeprefix(_EXIF))
+        if marker == _JPEG_SCAN:
+            has_pixels = scan > 0
+    raise _DamagedError("it is damaged or ends early")
+
+
+class _JpegSegment(NamedTuple):
+    """A marker, what belongs to it, and how many bytes of coded pixels come after it."""
+
+    marker: int
+    content: bytes = b""
+    scan_bytes: int = 0
+
+
+def _list_jpeg_segments(content: bytes) -> Iterator[_JpegSegment]:
+    """List the segments, as long as they are whole."""
+    position = 2
+    while fill := _JPEG_FILL.match(content, position):
+        if fill.end() == len(content):
+            return
+        marker = content[fill.end()]
+        position = fill.end() + 1
+        if marker in _JPEG_BARE or marker in _JPEG_NOT_HERE:
+            yield _JpegSegment(marker)
+            continue
+        size = int.from_bytes(content[position : position + 2], "big")
+        segment = content[position + 2 : position + size]
+        if len(segment) != size - 2:
+            return
+        position += size
+        scan_bytes = 0
         if marker == _JPEG_SCAN:
             after = _JPEG_AFTER_SCAN.search(content, position)
             if after is None:
-                break
-            has_pixels = after.start() > position
+                return
+            scan_bytes = after.start() - position
             position = after.start()
-    raise _DamagedError("it is damaged or ends early")
+        yield _JpegSegment(marker, segment, scan_bytes)
 
 
 def _read_jpeg_frame(segment: bytes) -> _Measures:
@@ -310,21 +414,28 @@ def _read_jpeg_frame(segment: bytes) -> _Measures:
 
 
 def _measure_webp(content: bytes) -> _Measures:
-    """Read a WebP's chunks (RFC 9649): the frame, and the canvas before it if there is one."""
-    canvas = None
-    for kind, data in _list_riff_chunks(content):
-        if kind == b"VP8X":
+    """Read a WebP's chunks (RFC 9649): the canvas if there is one, the frame, and after it how it is turned."""
+    canvas = frame = None
+    has_exif = False
+    for kind, data in _bound_parts(_list_riff_chunks(content)):
+        if kind == b"VP8X" and frame is None:
             if canvas is not None or len(data) < 10:
                 raise _DamagedError("its header is not valid")
             if data[0] & 0x02:
                 raise _DamagedError("it is an animation; send one picture")
+            has_exif = bool(data[0] & 0x08)
             canvas = _Measures(int.from_bytes(data[4:7], "little") + 1, int.from_bytes(data[7:10], "little") + 1)
-        if kind in {b"VP8 ", b"VP8L"}:
+        if kind in {b"VP8 ", b"VP8L"} and frame is None:
             frame = _read_vp8_frame(data) if kind == b"VP8 " else _read_vp8l_frame(data)
             if canvas not in {None, frame}:
                 raise _DamagedError("its two headers do not agree on its size")
+        if frame is not None and not has_exif:
             return frame
-    raise _DamagedError("it has no pixels")
+        if frame is not None and kind == b"EXIF":
+            return frame._replace(orientation=_read_orientation(data.removeprefix(_EXIF)))
+    if frame is None:
+        raise _DamagedError("it has no pixels")
+    return frame
 
 
 def _list_riff_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:

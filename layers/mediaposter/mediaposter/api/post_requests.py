@@ -7,13 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from mediaposter.api.pictures import HttpsUrl
-from mediaposter.api.requests import PostsRequest, VideoId, parse_body, refuse_files, validate_fields
+from mediaposter.api.requests import PostsRequest, RequestBody, VideoId, parse_body, refuse_files, validate_fields
 from mediaposter.errors import NotFound
 from mediaposter.publishing.targets import AccountId, ScheduledTime
-
-
-class _PostRequest(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class PublishAgainRequest(PostsRequest):
@@ -37,7 +33,7 @@ class PostEdits(PostsRequest):
         return self
 
 
-class ApprovalRequest(_PostRequest):
+class ApprovalRequest(RequestBody):
     """POST /videos/{id}/approval: what a person decided; `edits` change what is posted, or only its words."""
 
     decision: Literal["approve", "reject"]
@@ -51,7 +47,7 @@ class ApprovalRequest(_PostRequest):
         return edits
 
 
-class ResolveRequest(_PostRequest):
+class ResolveRequest(RequestBody):
     """POST …/resolve: what a person saw at the network; a post that is there has a `url`."""
 
     outcome: Literal["posted", "send_again"]
@@ -69,7 +65,7 @@ class ResolveRequest(_PostRequest):
         return url
 
 
-class MoveRequest(_PostRequest):
+class MoveRequest(RequestBody):
     """PATCH …/posts/{platform}/{account_id}: when a scheduled post shall go out."""
 
     scheduled_time: ScheduledTime

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -20,11 +20,13 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from python_multipart.multipart import parse_options_header
 
 from mediaposter.ai.catalog import PROMPT_MAX_CHARACTERS
 from mediaposter.api.forms import FormValue, parse_form
+from mediaposter.api.json_text import InvalidJsonError, RepeatedNameError, parse_json
 from mediaposter.api.pictures import HttpsUrl, InputReference, read_input_reference
 from mediaposter.config import FALLBACK_MODELS_MAX
 from mediaposter.errors import InvalidRequest, NotFound
@@ -37,6 +39,8 @@ from mediaposter.publishing.targets import (
     PublishTarget,
     Text,
 )
+from mediaposter.text import Path, UnwritableTextError, refuse_unwritable_within, write_path
+from mediaposter.validation_errors import find_problem, tell_rule
 
 PROVIDER_OPTIONS_MAX = 32
 PROVIDER_OPTIONS_DEPTH_MAX = 16  # a vendor's body is flatter
@@ -45,66 +49,56 @@ TITLE_MAX_CHARACTERS = 100
 STAGGER_MAX_MINUTES = 24 * 60
 APPROVAL_MAX_HOURS = 7 * 24
 METADATA_PAIRS_MAX = 16  # as in OpenAI's other resources
+SECONDS_MAX = 24 * 60 * 60  # what a model makes is the catalog's to say; more seconds than a day has no clip
 EXTENSION_MAX_SECONDS = 60  # OpenAI's longest is 20; what a model adds is the catalog's to say
 # The SDK's types ask for a file, so a stand-in may come beside the video's id. No MP4 is as short.
 VIDEO_STAND_IN_MAX_BYTES = 1_024
 
 _VIDEO_ID = r"^[A-Za-z0-9_-]{1,128}$"
+_DIGITS = re.compile(r"[0-9]{1,18}")
+
+
+TARGETS: tuple[type[PublishTarget], ...] = get_args(get_args(AnyTarget)[0])
+_TARGET_FIELDS = frozenset(name for target in TARGETS for name in target.model_fields)
 
 
 def _parse_number(value: object) -> object:
     # The SDK sends "8"; people write 8. To Python True is a number, to a caller it is not.
     if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004 (Pydantic takes a ValueError for a refusal)
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
-
-
-class RepeatedNameError(ValueError):
-    """A JSON object has a name twice, and its readers do not agree on which one counts."""
-
-    def __init__(self, name: str) -> None:
-        # JSON can name half characters, which no reply can carry.
-        self.name = name[:80].encode("utf-8", "replace").decode()
-        super().__init__(f"has {self.name!r} twice")
-
-
-def parse_json(text: bytes | str) -> object:
-    """Parse JSON in which no object has a name twice.
-
-    Raises:
-        ValueError: it is not JSON.
-    """
-    try:
-        return json.loads(text, object_pairs_hook=_collect_pairs)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _collect_pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        raise RepeatedNameError(next(name for name, count in counts.items() if count > 1))
-    return fields
+        raise ValueError("must be a whole number")  # noqa: TRY004 (Pydantic takes a ValueError for a refusal)
+    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
 
 
 def _parse_json_text(value: object) -> object:
     # A multipart form has only text: nested fields may come as JSON in it.
     if not isinstance(value, str):
         return value
-    try:
-        return parse_json(value)
-    except RepeatedNameError:
-        raise
-    except ValueError as error:
-        raise ValueError("not valid JSON") from error
+    parsed = parse_json(value)
+    refuse_unwritable_within(parsed)
+    return parsed
+
+
+def _parse_object(value: object) -> object:
+    parsed = _parse_json_text(value)
+    return {} if parsed is None else parsed
+
+
+def _parse_targets(value: object) -> object:
+    parsed = _parse_json_text(value)
+    targets = [] if parsed is None else parsed
+    return list(map(_leave_out_null, targets)) if isinstance(targets, list) else targets
+
+
+def _leave_out_null(target: object) -> object:
+    """Take null for what is not sent; a name that no target has is left to be refused."""
+    if not isinstance(target, dict):
+        return target
+    return {name: field for name, field in target.items() if field is not None or name not in _TARGET_FIELDS}
 
 
 def _refuse_blank(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
-    if "\0" in value:
-        raise ValueError("must not have null characters")
     return value
 
 
@@ -117,15 +111,15 @@ def _refuse_repeated_accounts(targets: list[AnyTarget]) -> list[AnyTarget]:
 
 
 def _check_options(options: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Refuse what Python reads as JSON and nobody else does, and what is nested beyond all need."""
+    """Refuse what is nested beyond all need, what is no JSON, and what the record has no room for."""
     if _measure_depth(options) > PROVIDER_OPTIONS_DEPTH_MAX:
         raise ValueError(f"may be nested {PROVIDER_OPTIONS_DEPTH_MAX} levels deep at most")
     try:
-        json.dumps(options, ensure_ascii=False, allow_nan=False).encode()
+        size_bytes = len(json.dumps(options, allow_nan=False))
     except ValueError as error:
-        raise ValueError("must be JSON of whole characters and finite numbers") from error
-    if len(json.dumps(options)) > PROVIDER_OPTIONS_MAX_BYTES:
-        raise ValueError(f"may have {PROVIDER_OPTIONS_MAX_BYTES} bytes at most, written as JSON")
+        raise ValueError("must have finite numbers") from error
+    if size_bytes > PROVIDER_OPTIONS_MAX_BYTES:
+        raise ValueError(f"must have at most {PROVIDER_OPTIONS_MAX_BYTES} bytes, written as JSON, got {size_bytes}")
     return options
 
 
@@ -138,7 +132,10 @@ def _measure_depth(value: JsonValue) -> int:
 
 
 def _parse_reference(value: object) -> object:
-    return None if value is None else read_input_reference(_parse_object_text(value))
+    value = _parse_object_text(value)
+    if isinstance(value, dict):
+        value = {name: field for name, field in value.items() if field is not None}
+    return None if value is None else read_input_reference(value)
 
 
 def _parse_video(value: object) -> object:
@@ -158,22 +155,39 @@ MetadataText = Annotated[str, StringConstraints(max_length=512)]
 VideoId = Annotated[str, StringConstraints(pattern=_VIDEO_ID)]
 
 
-class PostsRequest(BaseModel):
+class RequestBody(BaseModel):
+    """What a caller sends, by whichever door: text that can be written, and null for what is not sent."""
+
+    # What is refused is not repeated: it may be a prompt.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_by_name=True, validate_by_alias=True
+    )
+
+    # Fields whose texts are looked at later, one by one.
+    unchecked_fields: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, fields: object) -> object:
+        if not isinstance(fields, dict):
+            return fields
+        refuse_unwritable_within({name: field for name, field in fields.items() if name not in cls.unchecked_fields})
+        known = {str(field.validation_alias or name) for name, field in cls.model_fields.items()}
+        return {name: field for name, field in fields.items() if field is not None or name not in known}
+
+
+class PostsRequest(RequestBody):
     """What every request that may make posts has: where they go, in which words, and when.
 
     `text` is the caption of the targets without one of their own. The posts without a time of their own go out
     `stagger_minutes` after each other.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, validate_by_name=True, validate_by_alias=True
-    )
-
     publish: Annotated[
         list[AnyTarget],
         Field(max_length=TARGETS_MAX),
         AfterValidator(_refuse_repeated_accounts),
-        BeforeValidator(_parse_json_text),
+        BeforeValidator(_parse_targets),
     ] = []
     text: Annotated[Text, Field(max_length=TEXT_MAX_CHARACTERS)] | None = None
     title: Annotated[str, Field(max_length=TITLE_MAX_CHARACTERS), AfterValidator(_refuse_blank)] | None = None
@@ -212,7 +226,7 @@ class _VideoRequest(PublishRequest):
     metadata: Annotated[
         dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], MetadataText],
         Field(max_length=METADATA_PAIRS_MAX),
-        BeforeValidator(_parse_json_text),
+        BeforeValidator(_parse_object),
     ] = {}
     webhook_url: HttpsUrl | None = None
 
@@ -231,7 +245,7 @@ class CreateVideoRequest(_VideoRequest):
     """POST /videos: OpenAI's fields, and ours."""
 
     model: Annotated[str, Field(min_length=1, max_length=128)] = "sora-2"
-    seconds: Annotated[int, BeforeValidator(_parse_number)] = 4
+    seconds: Annotated[int, Field(le=SECONDS_MAX), BeforeValidator(_parse_number)] = 4
     # Whether a model makes that size is the catalog's to say, with the sizes it does make.
     size: Annotated[str, Field(max_length=32)] = "720x1280"
     input_reference: Annotated[InputReference | None, BeforeValidator(_parse_reference)] = None
@@ -246,7 +260,7 @@ class CreateVideoRequest(_VideoRequest):
         dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], JsonValue],
         Field(max_length=PROVIDER_OPTIONS_MAX),
         AfterValidator(_check_options),
-        BeforeValidator(_parse_json_text),
+        BeforeValidator(_parse_object),
     ] = {}
 
 
@@ -413,20 +427,24 @@ def parse_json_object(text: bytes | str, *, name: str = "The body") -> dict[str,
         InvalidRequest: it is none, or has a name twice.
     """
     try:
-        fields = parse_json(text)
+        fields = parse_json(text, is_line=name == _LINE)
     except RepeatedNameError as error:
         raise InvalidRequest(f"{name} {error}.", param=error.name, code="duplicate_field") from error
-    except ValueError as error:
-        raise InvalidRequest(f"{name} is not valid JSON.", code="invalid_json") from error
+    except InvalidJsonError as error:
+        param = _cut(error.param) if error.param else None
+        raise InvalidRequest(f"{name} {error}.", param=param, code="invalid_json") from error
     if not isinstance(fields, dict):
         raise InvalidRequest(f"{name} must be a JSON object.", code="invalid_json")
     return fields
 
 
+# Of a file with a request on each line, one is called so, and its number is told beside what is wrong with it.
+_LINE = "The row"
+
+
 # A nested form has only text. Which of it means more, the field says: a target has flags beside its texts, and a
 # vendor's options may be anything.
 
-TARGETS: tuple[type[PublishTarget], ...] = get_args(get_args(AnyTarget)[0])
 _FLAGS = frozenset(
     name for target in TARGETS for name, field in target.model_fields.items() if field.annotation in {bool, bool | None}
 )
@@ -469,30 +487,52 @@ def _read_option(value: FormValue) -> JsonValue:
 
 def _explain(error: ValidationError, fields: Mapping[str, object]) -> InvalidRequest:
     """Turn the first problem into one sentence; the value itself is not repeated, it may be a prompt."""
-    problem = error.errors(include_input=False, include_url=False)[0]
+    problem = find_problem(error)
     location, within = problem["loc"], ""
+    context = problem.get("ctx", {})
+    if isinstance(unwritable := context.get("error"), UnwritableTextError):
+        param = _cut(write_path((*location, *unwritable.path))) or None
+        return InvalidRequest(f"{param or 'The body'}: {unwritable.reason}.", param=param, code="invalid_value")
     edits = fields.get("edits")
     if len(location) > 1 and location[0] == "edits" and isinstance(edits, dict):
         location, within, fields = location[1:], "edits.", edits
     # A name and a platform are the caller's words, and may be as long as the body.
-    param = f"{within}{_name_field(location)}"[:80] or None
-    reason = str(problem["msg"]).removeprefix("Value error, ")[:400]
-    codes = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
-    code = codes.get(problem["type"], "invalid_value")
+    param = _cut(f"{within}{_name_field(location)}") or None
+    rule = tell_rule(problem)[:400]
+    if problem["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        rule = f"platform: {rule}"
+    subject = param
+    if location[-1:] == (_KEY,):
+        subject, rule = _cut(f"{within}{_name_field(location[:-2])}"), f"a name in it {rule}"
+    code = _CODES.get(problem["type"], "invalid_value")
     if len(location) >= _TARGET_DEPTH and location[0] == "publish":
-        field = _name_field(location[_TARGET_DEPTH:])[:80]
+        field = _cut(_name_field(location[_TARGET_DEPTH:]))
         # A rule of a whole target names its field itself, as does one that a field shares with others.
-        rule = reason if not field or _NAMED_RULE.match(reason) else f"{field}: {reason}"
+        rule = rule if not field or _NAMED_RULE.match(rule) else f"{field}: {rule}"
         target = _name_refused(location, fields["publish"])
         return InvalidRequest(f"{within}{target}: {rule}.", param=param, code=code)
-    return InvalidRequest(f"{param or 'The body'}: {reason}.", param=param, code=code)
+    return InvalidRequest(f"{subject or 'The body'}: {rule}.", param=param, code=code)
 
 
+def _cut(name: str) -> str:
+    # Of what a caller wrote, no more than a person reads; and nothing that a reply cannot carry.
+    return name[:80].encode("utf-8", "replace").decode()
+
+
+# By the kind of a problem.
+_CODES = MappingProxyType(
+    {
+        "missing": "missing_required_parameter",
+        "union_tag_not_found": "missing_required_parameter",
+        "extra_forbidden": "unknown_parameter",
+    }
+)
+_KEY = "[key]"  # what Pydantic puts after a name that is wrong itself
 _TARGET_DEPTH = 3  # publish, the index, the platform
 _NAMED_RULE = re.compile(r"[a-z_]+: ")
 
 
-def _name_refused(location: tuple[int | str, ...], publish: object) -> str:
+def _name_refused(location: Path, publish: object) -> str:
     """Name a target that was refused; its account, too, unless that is what is wrong with it."""
     _, index, platform, *_ = location
     targets = _parse_json_text(publish)
@@ -508,14 +548,8 @@ def name_target(index: int | str, platform: int | str, account_id: str) -> str:
     return f"publish[{index}] ({platform} account {account_id})"
 
 
-def _name_field(location: tuple[int | str, ...]) -> str:
-    """Write a location as callers do, `publish[0].page_id`, without the union's tag and the mark of a key."""
-    name = ""
-    previous: int | str = ""
-    for part in location:
-        if isinstance(part, int):
-            name += f"[{part}]"
-        elif part != "[key]" and not (isinstance(previous, int) and location[0] == "publish"):
-            name += f".{part}" if name else part
-        previous = part
-    return name
+def _name_field(location: Path) -> str:
+    """Write a location of Pydantic's as callers do, without the union's tag."""
+    is_target = len(location) >= _TARGET_DEPTH and location[0] == "publish"
+    path = (*location[:2], *location[_TARGET_DEPTH:]) if is_target else location
+    return write_path(tuple(part for part in path if part != _KEY))

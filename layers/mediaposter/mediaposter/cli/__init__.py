@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mediaposter.cli.arguments import CommandParser
 from mediaposter.errors import MediaPosterError
+from mediaposter.text import refuse_unwritable
 
 if TYPE_CHECKING:
     from mediaposter.cli.deployed_stack import DeployedStack, OpenStack
@@ -54,6 +55,12 @@ def main(
     groups = parser.add_subparsers(dest="group", required=True, metavar="COMMAND")
     for name, summary in _GROUPS.items():
         groups.add_parser(name, help=summary, add_help=False)
+    for number, word in enumerate(words, start=1):
+        # To Python a byte that is not UTF-8 is half a character.
+        try:
+            refuse_unwritable(word)
+        except ValueError as error:
+            parser.error(f"word {number} of the command is not UTF-8, or {error}")
     # Only the first word: what follows is read by the group itself.
     group = parser.parse_args(words[:1]).group
     try:

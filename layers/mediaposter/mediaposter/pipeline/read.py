@@ -9,7 +9,7 @@ from typing import Protocol
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.api.caller import Caller
-from mediaposter.api.queries import LIST_LIMIT_MAX, USAGE_DAYS_MAX, ListQuery, UsageQuery, Variant
+from mediaposter.api.queries import LIST_LIMIT_MAX, ListQuery, UsageQuery, Variant, check_days
 from mediaposter.errors import InvalidRequest, NotFound
 from mediaposter.library.budget import STACK_OWNER, BudgetBook, Usage
 from mediaposter.library.posts import Post, PostLedger
@@ -76,16 +76,21 @@ class ReadLibrary:
             resolved_model=query.model,
             batch_id=query.batch_id,
         )
-        page = self._library.list_page(wanted)
         if query.prompt is None:
-            return page
-        words = query.prompt.casefold()
+            return self._library.list_page(wanted)
+        return self._find_prompt(query.prompt.casefold(), replace(wanted, limit=query.limit or LIST_LIMIT_MAX), query)
+
+    def _find_prompt(self, words: str, wanted: VideoQuery, query: ListQuery) -> VideoPage:
+        """List the videos whose prompts have some words, from the first page on that has any."""
+        page = VideoPage(videos=[], has_more=True)
         for _ in range(PROMPT_PAGES_MAX):
+            page = self._library.list_page(wanted)
             found = [video for video in page.videos if words in video.prompt.casefold()]
             if found or not (page.has_more and page.videos):
-                return page._replace(videos=found)
+                shown = found[: query.limit]
+                return VideoPage(shown, has_more=page.has_more or len(shown) < len(found))
             # An empty page would end the SDK's paging.
-            page = self._library.list_page(replace(wanted, limit=LIST_LIMIT_MAX, after=page.videos[-1].id))
+            wanted = replace(wanted, limit=LIST_LIMIT_MAX, after=page.videos[-1].id)
         return page._replace(videos=[])
 
     def locate(self, video_id: str, *, caller: Caller, variant: Variant) -> str:
@@ -119,8 +124,12 @@ class ReadLibrary:
         today = self._clock().date()
         until = query.until or today
         since = query.since or until - timedelta(days=USAGE_DAYS)
-        if (until - since).days > USAGE_DAYS_MAX:
-            raise InvalidRequest(f"There are at most {USAGE_DAYS_MAX} days in an answer.", param="since")
+        try:
+            check_days(since, until)
+        except ValueError as error:
+            raise InvalidRequest(
+                f"since: the last day, {until}, {error}.", param="since", code="invalid_value"
+            ) from error
         return Usage(
             today=today,
             budget=self._budget.get(owner, today),

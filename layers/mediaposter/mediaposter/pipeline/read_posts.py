@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mediaposter.api.caller import Caller
-from mediaposter.api.queries import ScheduleQuery
+from mediaposter.api.objects import name_post
+from mediaposter.api.queries import PostsQuery, ScheduleQuery
 from mediaposter.errors import NotFound
 from mediaposter.library.approvals import Approval, ApprovalBook
 from mediaposter.library.posts import Post, PostLedger, SchedulePage
@@ -11,6 +12,7 @@ from mediaposter.library.videos import Video, VideoLibrary
 
 # How many pages are looked through for a caller who sees only some accounts, before an empty one is answered.
 _PAGES_MAX = 10
+ALL_POSTS = PostsQuery()
 
 
 class ReadPosts:
@@ -21,15 +23,16 @@ class ReadPosts:
         self._ledger = ledger
         self._approvals = approvals
 
-    def list_posts(self, video_id: str, *, caller: Caller) -> list[Post]:
-        """List the posts of a video.
+    def list_posts(self, video_id: str, query: PostsQuery = ALL_POSTS, *, caller: Caller) -> list[Post]:
+        """List the posts of a video by network and account, beyond the one that the query names.
 
         Raises:
             NotFound: there is no such video of this caller.
         """
         if not caller.may_see(self._library.get(video_id).owner):
             raise NotFound(f"There is no video {video_id}.")
-        return self._ledger.list(video_id)
+        posts = self._ledger.list(video_id)
+        return [post for post in posts if query.after is None or name_post(post) > query.after]
 
     def list_schedules(self, query: ScheduleQuery, *, caller: Caller) -> SchedulePage:
         """List a page of the caller's posts that wait for their time, on the accounts that the caller may post to.

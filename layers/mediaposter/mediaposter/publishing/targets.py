@@ -24,6 +24,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from mediaposter.text import refuse_unwritable_within
+
 TARGETS_MAX = 20
 # What any network takes; a text with placeholders is measured when they are filled in.
 TEXT_MAX_CHARACTERS = 5_000
@@ -156,6 +158,12 @@ class PublishTarget(BaseModel):
     text: Text | None = None
     scheduled_time: ScheduledTime | None = None
     next_free_slot: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _require_whole_characters(cls, fields: object) -> object:
+        refuse_unwritable_within(fields)
+        return fields
 
     @property
     def post_id(self) -> str:
