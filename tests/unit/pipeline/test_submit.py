@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -12,13 +11,11 @@ import pytest
 from mediaposter.ai.catalog import ALIAS_SIZES
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.errors import Conflict, ErrorCode, Forbidden, InvalidRequest, NotFound, NotStarted
-from mediaposter.events import EventNotSent
 from mediaposter.library.keys import Scope
 from mediaposter.library.posts import PostState
-from mediaposter.library.videos import Reservation, Stage, VideoFailure
-from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome
-from mediaposter.pipeline.sweep import NEVER_STARTED_AFTER, SweepVideos
-from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_target, a_video, an_attempt
+from mediaposter.library.videos import STARTED_WITHIN, Reservation, Stage
+from mediaposter.pipeline.steps import CheckInput, Outcome
+from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_target, a_video
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
@@ -35,14 +32,14 @@ def test_a_request_becomes_a_queued_record_of_its_owner() -> None:
 
     submission = world.submit(a_request(seconds=8, metadata={"campaign": "kites"}), caller=a_caller())
 
-    assert submission.video == world.video
-    assert world.video == a_video(
+    assert submission.video == a_video(
         seconds=8,
         metadata={"campaign": "kites"},
         cost_estimate_micros=800_000,
         reservation=Reservation(on=NOW.date(), micros=800_000),
         slot="sora",
     )
+    assert world.video == submission.video.model_copy(update={"due_at": NOW + STARTED_WITHIN})
     assert world.video.status is VideoStatus.QUEUED
 
 
@@ -218,79 +215,16 @@ def test_an_id_that_is_taken_overwrites_nothing() -> None:
     assert world.workflow.executions == []
 
 
-def test_the_sweep_fails_a_video_that_never_had_an_execution() -> None:
-    world = World()
-    world.keep(a_video(), a_post())
-    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
-
-    assert world.sweep() == 1
-
-    assert world.video.failure == VideoFailure(
-        code=ErrorCode.INTERNAL_ERROR,
-        message=(
-            "The pipeline broke off at queued (a crash before its execution was started). "
-            "Nothing was generated or spent; send the request again."
-        ),
-    )
-    assert [post.state for post in world.posts] == [PostState.FAILED]
-    assert [event.type for event in world.events] == ["video.failed"]
-
-
-def test_the_sweep_leaves_a_video_that_has_an_execution() -> None:
-    world = World()
-    world.keep(a_video())
-    world.workflow.executions.append(VIDEO_ID)
-    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
-
-    assert world.sweep() == 0
-
-    assert world.video.failure is None
-
-
-def test_the_sweep_leaves_a_video_whose_submit_may_still_be_at_work() -> None:
-    world = World()
-    world.keep(a_video())
-    world.clock.advance(NEVER_STARTED_AFTER.total_seconds())
-
-    assert world.sweep() == 0
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"stage": Stage.SUBMITTING, "attempts": (an_attempt(),)},
-        {"stage": Stage.RENDERING, "attempts": (an_attempt(),)},
-        {"stage": Stage.DONE},
-        {"deadline_at": NOW, "failure": VideoFailure(code=ErrorCode.TIMEOUT, message="too late")},
-        {"is_told": True, "failure": VideoFailure(code=ErrorCode.CANCELLED, message="stopped")},
-    ],
-)
-def test_the_sweep_does_not_even_look_at_videos_that_were_taken_up_or_told_of(changes: dict[str, object]) -> None:
-    world = World()
-    world.keep(a_video(**changes))
-
-    assert world.library.list_never_started(older_than=timedelta(0), now=NOW + timedelta(days=1)) == []
-
-
-def test_the_sweep_passes_over_a_video_that_was_closed_while_it_looked() -> None:
-    world = World()
-    world.keep(a_video())
-    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
-    world.workflow.on_look = lambda: world.close(CloseInput(video_id=VIDEO_ID, fault="another sweep"))
-
-    assert world.sweep() == 0
-    assert len(world.events) == 1
-
-
 def test_a_video_that_could_not_be_started_is_told_of_by_the_sweep_once() -> None:
     world = World(workflow=REFUSING)
     with pytest.raises(NotStarted):
         world.submit(a_request(publish=[TWITTER], webhook_url="https://hooks.example/"), caller=a_caller())
     failed = world.video
     assert (world.events, world.post_events) == ([], [])
-    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
+    world.clock.advance(STARTED_WITHIN.total_seconds() + 1)
 
-    assert (world.sweep(), world.sweep()) == (1, 0)
+    world.sweep()
+    assert world.sweep().visited == 0
 
     assert [(event.type, event.webhook_url) for event in world.events] == [("video.failed", "https://hooks.example/")]
     assert [event.type for event in world.post_events] == ["post.failed"]
@@ -304,62 +238,27 @@ def test_the_sweep_closes_again_what_its_own_crash_left_untold(name: str, moment
     names = sweep_once().effects.names
     world = sweep_once(Crash(names.index(name) + 1, moment))
 
-    world.sweep()
+    world.sweep_until_nothing_is_due()
 
     assert world.video.is_told
     assert {event.type for event in world.events} == {"video.failed"}
     assert len({event.id for event in world.events}) == 1
     assert [post.state for post in world.posts] == [PostState.FAILED]
-    assert world.sweep() == 0
-
-
-def test_a_video_that_cannot_be_closed_holds_up_no_other_and_shows_as_a_fault() -> None:
-    world = World()
-    world.keep(a_video())
-    world.keep(a_video(id="video_2"))
-    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
-
-    def close(closing: CloseInput) -> None:
-        if closing.video_id == VIDEO_ID:
-            raise EventNotSent("The bus is down.")
-        world.close(closing)
-
-    with pytest.raises(ExceptionGroup, match="1 of 2 never started videos"):
-        SweepVideos(library=world.library, workflow=world.workflow, close=close, clock=world.clock)()
-
-    assert [world.library.get(video_id).is_told for video_id in (VIDEO_ID, "video_2")] == [False, True]
 
 
 def sweep_once(*crashes: Crash) -> World:
     """Sweep up a video that was recorded and never started, and die where it is said."""
     world = World(effects=Effects(*crashes))
     world.keep(a_video(), a_post())
-    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
+    world.clock.advance(STARTED_WITHIN.total_seconds() + 1)
     with suppress(SimulatedCrash):
         world.sweep()
     return world
 
 
-def test_a_second_sweep_finds_nothing() -> None:
-    world = World()
-    world.keep(a_video())
-    world.clock.advance(NEVER_STARTED_AFTER.total_seconds() + 1)
-    world.sweep()
-
-    assert world.sweep() == 0
-
-
 def test_a_video_that_was_never_kept_is_not_found() -> None:
     with pytest.raises(NotFound):
         World().library.get(VIDEO_ID)
-
-
-def test_a_video_that_is_deleted_while_the_sweep_looks_is_left_alone() -> None:
-    world = World()
-    world.keep(a_video(created_at=NOW - NEVER_STARTED_AFTER - timedelta(minutes=1)))
-    world.workflow.on_look = lambda: world.delete(VIDEO_ID, caller=a_caller())
-
-    assert world.sweep() == 0
 
 
 def test_whoever_may_not_publish_is_not_told_what_a_post_would_be() -> None:
