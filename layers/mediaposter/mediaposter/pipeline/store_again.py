@@ -33,7 +33,7 @@ class StoreAgain:
         """Fetch the video, and post it as it was asked for; one that is kept, or being fetched, is left as it is.
 
         Raises:
-            Forbidden: the caller may not create, or it has posts and he may not publish.
+            Forbidden: the caller may not create, or may not publish what goes out then.
             NotFound: there is no such video of this caller.
             AlreadyDecided: there is no finished render of it.
         """
@@ -50,10 +50,9 @@ class StoreAgain:
                 f"{video_id} is {video.status} at {video.stage}: only a video that was rendered, and failed when it "
                 "was fetched, can be fetched again. Nothing was changed."
             )
-        if posts:
-            caller.require(Scope.PUBLISH)
-        now = self._clock()
         again = [post for post in posts if post.state is PostState.FAILED and post.called_at is None]
+        caller.require_publishing([post.target for post in again])
+        now = self._clock()
         changes = [
             Replace(begin_anew(post, now=now, version=post.version + 1), post.version, {"state": [PostState.FAILED]})
             for post in again
