@@ -51,7 +51,9 @@ class StoreAgain:
                 "was fetched, can be fetched again. Nothing was changed."
             )
         again = [post for post in posts if post.state is PostState.FAILED and post.called_at is None]
-        caller.require_publishing([post.target for post in again])
+        if again:
+            caller.require(Scope.PUBLISH)
+            caller.require_accounts([post.target for post in again])
         now = self._clock()
         changes = [
             Replace(begin_anew(post, now=now, version=post.version + 1), post.version, {"state": [PostState.FAILED]})
