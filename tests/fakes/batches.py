@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -142,11 +142,20 @@ class BatchWorld:
         said: what the bus was told of batches.
     """
 
-    def __init__(self, *, effects: Effects | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        effects: Effects | None = None,
+        world_type: Callable[..., World] = World,
+        files: Callable[[Effects], FakeBatchFiles] = FakeBatchFiles,
+        batch_workflow: Callable[[Effects], Any] = FakeBatchWorkflow,
+        **options: Any,
+    ) -> None:
         self.effects = effects or Effects()
-        self.world = World(effects=self.effects, ids=[f"video_{number:03}" for number in range(1, 500)], **options)
-        self.files = FakeBatchFiles(self.effects)
-        self.workflow = FakeBatchWorkflow(self.effects)
+        ids = [f"video_{number:03}" for number in range(1, 500)]
+        self.world = world_type(effects=self.effects, ids=ids, **options)
+        self.files = files(self.effects)
+        self.workflow = batch_workflow(self.effects)
         self.said: list[BatchEvent] = []
         self.batches = BatchLibrary(self.world.table)
         self._ids = [f"batch_{number}" for number in range(1, 100)]
@@ -184,7 +193,7 @@ class BatchWorld:
         self.cancel_video = CancelVideo(
             library=self.world.library,
             ledger=self.world.ledger,
-            models=lambda _: self.world.model,
+            models=self.world.give_model,
             workflow=self.world.workflow,
             close=self.world.close,
             report_fault=self.world.faults.append,

@@ -1,0 +1,326 @@
+"""The fourth rule: after any history whose trouble is finite, everything ends, and every promise was kept.
+
+The real use cases and the shipped state machines on a virtual clock (tests/fakes/trouble). Vendors, table, bucket, bus
+and functions fail for a time; workers die, sleep and overlap; people ask for things, and for others. Then there is
+peace: the sweep runs each minute, executions go on, and the rule behind a broken execution closes it.
+
+`MEDIAPOSTER_EXAMPLES=2000` tries more. `MEDIAPOSTER_TROUBLE=close,store` tries these themes alone, and tells after how
+many examples each broke which promise.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import get_args
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.fakes.trouble.history import (
+    Accident,
+    AccidentKind,
+    Deed,
+    DeedKind,
+    History,
+    Outage,
+    Rows,
+    Setting,
+    Who,
+    Wish,
+)
+from tests.fakes.trouble.life import Life
+from tests.fakes.trouble.promises import BrokenPromise, check
+from tests.fakes.trouble.stack import MODELS
+
+EXAMPLES = int(os.environ.get("MEDIAPOSTER_EXAMPLES", "200"))
+CHOSEN = [name for name in os.environ.get("MEDIAPOSTER_TROUBLE", "").split(",") if name]
+
+# Most of what happens to a video happens in its first five minutes.
+MOMENTS = st.sampled_from((0, 5, 15, 30, 45, 60, 75, 90, 120, 150, 240, 300, 330, 600, 900))
+LATE_MOMENTS = st.sampled_from((0, 15, 30, 60, 75, 90, 120, 240, 300, 330, 600, 900, 1_800, 3_600, 7_200))
+SPANS = st.sampled_from((30, 120, 240, 600, 900, 1_200, 2_400, 3_600))
+EVERY = st.sampled_from((1, 1, 1, 2))
+# Longer than a function may run no worker sleeps; and whoever writes down what becomes of a call takes no longer than
+# its lease.
+NAPS = st.sampled_from((1, 5, 20, 55))
+ALL_WHO: tuple[Who, ...] = get_args(Who)
+STEPS: tuple[Who, ...] = ("start", "check", "store", "ask", "create_post", "check_post", "close")
+
+OUTAGES = {
+    "create": ("refused", "busy", "lost", "deaf", "denied"),
+    "status": ("down",),
+    "list": ("down",),
+    "download": ("down", "broken"),
+    "cancel": ("down",),
+    "table": ("down", "deaf"),
+    "table writes": ("down",),
+    "bucket": ("down",),
+    "bus": ("down", "deaf"),
+    "start": ("down", "deaf"),
+    "describe": ("down",),
+    "stop": ("down",),
+    "signal": ("down",),
+    "publish": ("refused", "lost", "deaf"),
+    "upload": ("down",),
+    "post status": ("down", "silent"),
+    "post lists": ("down",),
+    "post cancel": ("down",),
+    "throttle": ("down",),
+    **{f"throttle {who}": ("down",) for who in (*STEPS, "sweep", "dispatch", "batch")},
+    **{f"break {who}": ("down",) for who in (*STEPS, "batch")},
+}
+ENDS = st.lists(st.sampled_from(("ok", "failed", "failed and charged", "refused")), max_size=2).map(tuple)
+
+
+@dataclass(frozen=True)
+class Theme:
+    """A kind of trouble; what it does not name happens not at all.
+
+    Attributes:
+        promises: those that are looked at where the theme is tried alone; all, if none is named.
+    """
+
+    outages: tuple[str, ...] = ()
+    accidents: tuple[Who, ...] = ()
+    deeds: tuple[DeedKind, ...] = ()
+    models: tuple[str, ...] = ("plain-1",)
+    has_posts: bool = False
+    has_answers: bool = False
+    has_pictures: bool = False
+    has_fallbacks: bool = False
+    has_limit: bool = False
+    has_batch: bool = False
+    fails: bool = False
+    is_stale: bool = False
+    is_verified: bool = False
+    is_long: bool = False
+    wishes_max: int = 2
+    slots: tuple[int, ...] = (10,)
+    pages: tuple[int, ...] = (100,)
+    rates: tuple[int, ...] = (30,)
+    promises: frozenset[str] | None = field(default=None)
+
+
+def draw_wishes(theme: Theme) -> st.SearchStrategy[Wish]:
+    no = st.just(False)
+    return st.builds(
+        Wish,
+        at=st.sampled_from((0, 0, 10, 60, 300)),
+        model=st.sampled_from(theme.models),
+        size=st.sampled_from(("720x1280", "1280x720")),
+        seconds=st.sampled_from((4, 8)),
+        has_picture=st.booleans() if theme.has_pictures else no,
+        fallback=st.none() | st.sampled_from(MODELS) if theme.has_fallbacks else st.none(),
+        resubmit=st.booleans() if theme.has_fallbacks or theme.has_limit else no,
+        render_seconds=st.sampled_from((20, 60, 300, 40_000)) if theme.is_long else st.sampled_from((20, 60, 300)),
+        ends=ENDS if theme.fails else st.just(()),
+        accounts=st.sampled_from(((), ("101",), ("101", "102"))) if theme.has_posts else st.just(()),
+        post_in_minutes=st.sampled_from((None, None, 30, 90)) if theme.has_posts else st.none(),
+        is_verified=st.booleans() if theme.is_verified else no,
+        answer=st.none() | st.sampled_from(("approve", "edit", "reject", "nothing"))
+        if theme.has_answers
+        else st.none(),
+    )
+
+
+def draw_histories(theme: Theme) -> st.SearchStrategy[History]:
+    moments = LATE_MOMENTS if theme.has_posts else MOMENTS
+    pairs = [(what, how) for what in theme.outages for how in OUTAGES[what]]
+    outages = st.tuples(st.sampled_from(pairs or [("", "")]), moments, SPANS, EVERY).map(
+        lambda drawn: Outage(what=drawn[0][0], how=drawn[0][1], at=drawn[1], seconds=drawn[2], every=drawn[3])
+    )
+    kinds = st.sampled_from(get_args(AccidentKind))
+    accidents = st.builds(
+        Accident,
+        who=st.sampled_from(theme.accidents or ("start",)),
+        at=st.just(0) | moments,
+        point=st.integers(1, 12),
+        what=kinds,
+        seconds=NAPS,
+    )
+    deeds = st.builds(Deed, what=st.sampled_from(theme.deeds or ("delete",)), at=moments, number=st.integers(0, 2))
+    setting = st.builds(
+        Setting,
+        slots=st.sampled_from(theme.slots),
+        page=st.sampled_from(theme.pages),
+        limit_micros=st.sampled_from((400_000, 800_000, 1_000_000, 2_000_000)) if theme.has_limit else st.none(),
+        lag_seconds=st.sampled_from((5, 60, 120)) if theme.is_stale else st.just(0),
+        stale=st.lists(st.booleans(), min_size=1, max_size=4).map(tuple) if theme.is_stale else st.just(()),
+        list_lag_seconds=st.sampled_from((0, 60)) if theme.has_posts else st.just(0),
+        crash_error=st.sampled_from(("Runtime.ExitError", "Lambda.ServiceException")),
+        closes_again_after=st.sampled_from((0, 0, 30, 600)),
+        answers_after=st.sampled_from((10, 60, 600)),
+        insists=st.booleans(),
+        resolves=st.booleans(),
+        calls_per_minute=st.sampled_from(theme.rates),
+    )
+    wishes = st.lists(draw_wishes(theme), min_size=0 if theme.has_batch else 1, max_size=theme.wishes_max).map(_number)
+    return st.builds(
+        History,
+        setting=setting,
+        wishes=wishes,
+        batch=st.builds(
+            Rows,
+            at=st.sampled_from((0, 30)),
+            rows=st.lists(draw_wishes(theme), min_size=1, max_size=3).map(lambda rows: _number(rows, first=10)),
+        )
+        if theme.has_batch
+        else st.none(),
+        outages=st.lists(outages, max_size=3).map(tuple) if theme.outages else st.just(()),
+        accidents=st.lists(accidents, max_size=3).map(tuple) if theme.accidents else st.just(()),
+        deeds=st.lists(deeds, max_size=2).map(tuple) if theme.deeds else st.just(()),
+    )
+
+
+def _number(wishes: list[Wish], *, first: int = 0) -> tuple[Wish, ...]:
+    """Let no two of them be the same wish."""
+    numbered = []
+    for number, wish in enumerate(wishes, start=first):
+        fields = {name: getattr(wish, name) for name in wish.__dataclass_fields__}
+        numbered.append(Wish(**{**fields, "twin": number}))
+    return tuple(numbered)
+
+
+THEMES: dict[str, Theme] = {
+    "close": Theme(outages=("bus", "table", "throttle close", "break close"), has_posts=True),
+    "store": Theme(outages=("download", "bucket", "throttle store", "break store"), accidents=("store",)),
+    "storing": Theme(
+        outages=("break store", "bucket", "break close", "throttle close", "table", "bus"), accidents=("store",)
+    ),
+    "lists": Theme(models=("lists-1", "mute-1"), outages=("create", "list"), has_limit=False, has_fallbacks=True),
+    "stale": Theme(
+        is_stale=True,
+        slots=(1,),
+        wishes_max=3,
+        outages=("throttle start", "start", "describe", "break start"),
+        accidents=("sweep", "dispatch", "start"),
+    ),
+    "reposts": Theme(
+        has_posts=True,
+        deeds=("repost", "repost what failed", "abort"),
+        outages=("table", "bus", "break create_post", "throttle create_post", "break close", "start"),
+        accidents=("create_post", "close", "owner"),
+    ),
+    "posts": Theme(
+        has_posts=True,
+        is_verified=True,
+        outages=(
+            "publish",
+            "upload",
+            "post status",
+            "post lists",
+            "throttle create_post",
+            "throttle check_post",
+            "break create_post",
+            "bus",
+        ),
+        accidents=("create_post", "check_post", "sweep"),
+        deeds=("cancel post", "resolve", "repost what failed"),
+    ),
+    "approval": Theme(
+        has_posts=True,
+        has_answers=True,
+        outages=("throttle ask", "break ask", "signal", "table", "bus"),
+        accidents=("ask", "owner", "sweep"),
+        deeds=("delete", "abort"),
+    ),
+    "money": Theme(
+        models=MODELS,
+        has_limit=True,
+        has_fallbacks=True,
+        fails=True,
+        wishes_max=3,
+        outages=("create",),
+        accidents=("start", "check"),
+    ),
+    "deletes": Theme(
+        models=("knows-1", "lists-1", "plain-1"),
+        has_posts=True,
+        is_long=True,
+        outages=("table", "cancel", "bucket", "stop"),
+        accidents=("start", "store", "owner", "close"),
+        deeds=("delete",),
+    ),
+    "copies": Theme(
+        has_posts=True, is_verified=True, deeds=("post it himself", "cancel post"), accidents=("check_post",)
+    ),
+    "crowd": Theme(
+        has_posts=True,
+        wishes_max=5,
+        pages=(2,),
+        rates=(1, 3),
+        slots=(1, 10),
+        outages=("throttle create_post", "post status", "post lists"),
+    ),
+    "pictures": Theme(has_pictures=True, outages=("bucket",), models=("plain-1", "lists-1")),
+    "batches": Theme(
+        has_batch=True,
+        has_posts=True,
+        wishes_max=1,
+        slots=(1, 10),
+        models=("plain-1", "knows-1"),
+        outages=("table", "bus", "bucket", "start", "throttle batch", "break batch", "describe"),
+        accidents=("batch", "close", "sweep", "owner"),
+        deeds=("cancel batch", "cancel batch and what runs", "delete"),
+    ),
+    "workers": Theme(models=MODELS, has_posts=True, accidents=STEPS, deeds=("webhook", "resend", "abort")),
+    "all": Theme(
+        outages=tuple(OUTAGES),
+        accidents=ALL_WHO,
+        deeds=get_args(DeedKind),
+        models=MODELS,
+        has_posts=True,
+        has_answers=True,
+        has_pictures=True,
+        has_fallbacks=True,
+        has_limit=True,
+        has_batch=True,
+        fails=True,
+        is_stale=True,
+        is_verified=True,
+        is_long=True,
+        slots=(1, 2, 10),
+        pages=(2, 100),
+        rates=(2, 30),
+    ),
+}
+
+
+def live(history: History) -> None:
+    life = Life(history)
+    life.happen()
+    check(life)
+
+
+COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.skipif(bool(CHOSEN), reason="themes are tried alone")
+@settings(COMMON, max_examples=EXAMPLES)
+@given(st.sampled_from(sorted(THEMES)).flatmap(lambda name: draw_histories(THEMES[name])))
+def test_after_finite_trouble_everything_ends_as_promised(history: History) -> None:
+    live(history)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_after_trouble_of_one_kind_everything_ends_as_promised(name: str) -> None:
+    tried = 0
+    found: dict[str, int] = {}
+
+    @settings(COMMON, max_examples=EXAMPLES, database=None)
+    @given(draw_histories(THEMES[name]))
+    def try_them(history: History) -> None:
+        nonlocal tried
+        tried += 1
+        try:
+            live(history)
+        except BrokenPromise as broken:
+            found.setdefault(broken.name, tried)
+            raise
+
+    try:
+        try_them()
+    finally:
+        print(f"\n{name}: first broken at example {found}")
