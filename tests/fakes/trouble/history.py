@@ -25,7 +25,7 @@ Who = Literal[
     "webhook",
     "batch",
 ]
-AccidentKind = Literal["dies", "sleeps", "is cut off"]
+AccidentKind = Literal["dies", "sleeps", "sleeps and dies", "is cut off"]
 DeedKind = Literal[
     "delete", "repost", "repost what failed", "cancel post", "abort", "webhook", "resend", "cancel batch",
     "cancel batch and what runs", "post it himself", "resolve",
@@ -102,7 +102,8 @@ class Accident(Told):
 
     Attributes:
         point: at which of the sides of its effects; where it has fewer, right after its work.
-        what: it dies, it sleeps, or it sleeps and whoever called it takes it for dead.
+        what: it dies; it sleeps; it does so, and dies at the next point; or whoever called it takes it for dead while
+            it sleeps.
     """
 
     who: Who = "start"

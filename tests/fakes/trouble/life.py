@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
 from mediaposter.errors import (
     AlreadyDecided,
@@ -46,6 +46,9 @@ ENDS_WITHIN = timedelta(days=3, hours=2)
 STANDS_STILL_AFTER = timedelta(hours=26)
 # A run that does not end ends here.
 EVENTS_MAX = 60_000
+# The sweep may fail, and comes each minute: nothing that is due waits for it longer, unless one of these does not work.
+LEFT_BEHIND_AFTER = timedelta(minutes=30)
+_NEEDED_TO_SWEEP = ("table", "table writes", "describe", "start", "throttle", "throttle sweep", "bus")
 
 THROTTLED = "Lambda.TooManyRequestsException"
 
@@ -54,13 +57,22 @@ class Worker:
     """One call of something, which may die or sleep at a side of one of its effects.
 
     Attributes:
+        execution: for which it works, if it does for one.
         accident: what happens to it.
         hit: which outages it met.
         wakes_at: until when it sleeps.
     """
 
-    def __init__(self, life: Life, who: Who, work: Callable[[], Any], accident: Accident | None) -> None:
+    def __init__(
+        self,
+        life: Life,
+        who: Who,
+        work: Callable[[], Any],
+        accident: Accident | None,
+        execution: Execution | None,
+    ) -> None:
         self.who = who
+        self.execution = execution
         self.accident = accident
         self.wakes_at: datetime | None = None
         self.is_over = False
@@ -103,13 +115,24 @@ class Worker:
         if self._is_killed:
             raise SimulatedCrash("the test is over")
         self._points += 1
-        if self.accident is None or self._points != self.accident.point:
+        if self.accident is None:
             return
-        self._life.happened[self.who] += 1
-        if self.accident.what == "dies":
-            self.died = True
-            raise SimulatedCrash(f"{self.who} at {self._points}")
-        self._sleep(self.accident.seconds)
+        what, left = self.accident.what, self.accident.point - self._points
+        if (what == "dies" and left == 0) or (what == "sleeps and dies" and left == -1):
+            self._die()
+        if left == 0:
+            self._sleep(self.accident.seconds)
+
+    def _die(self) -> NoReturn:
+        self.died = True
+        raise SimulatedCrash(f"{self.who} at {self._points}")
+
+    def _end_late(self, accident: Accident) -> None:
+        """Be done, and sleep before anybody hears of it, or die."""
+        if accident.what != "dies":
+            self._sleep(accident.seconds)
+        if accident.what != "sleeps":
+            self._die()
 
     def kill(self) -> None:
         """End its thread."""
@@ -133,13 +156,7 @@ class Worker:
         try:
             self.answer = self._work()
             if self.accident is not None and self._points < self.accident.point:
-                # Its work is done, and nobody hears of it.
-                self._life.happened[self.who] += 1
-                if self.accident.what == "sleeps":
-                    self._sleep(self.accident.seconds)
-                else:
-                    self.died = True
-                    raise SimulatedCrash(f"{self.who} after its work")
+                self._end_late(self.accident)
         except (Exception, SimulatedCrash) as error:
             self.error = error
         self.is_over = True
@@ -160,7 +177,6 @@ class Life:
         effects = TroubledEffects()
         effects.reach = self._reach
         self.worker: Worker | None = None
-        self.happened: Counter[str] = Counter()
         self.stack = Stack(history, self.clock, effects)
         self.peace_at = NOW + timedelta(seconds=history.peace_at)
         self._accidents = list(history.accidents)
@@ -183,7 +199,8 @@ class Life:
         self.own_posts: dict[str, str] = {}
         self.overdrawn: list[str] = []
         self.jobs: list[Job] = []
-        self.close_events = 0
+        self.failed_while_carried: list[str] = []
+        self.left_behind: list[str] = []
 
     def happen(self) -> None:
         """Let all of it happen, and then everything come to its end, if it does."""
@@ -229,6 +246,7 @@ class Life:
                 self._swept_at = sweeps_at
                 if not self._is_throttled("sweep"):
                     self.employ("sweep", self.stack.sweep)
+                    self._see_sweep()
                 continue
             at, _, happen, _ = heapq.heappop(self._events)
             self._pass_until(at)
@@ -248,9 +266,16 @@ class Life:
 
     # Workers
 
-    def employ(self, who: Who, work: Callable[[], Any], *, then: Callable[[Worker], object] = lambda _: None) -> Worker:
+    def employ(
+        self,
+        who: Who,
+        work: Callable[[], Any],
+        *,
+        then: Callable[[Worker], object] = lambda _: None,
+        execution: Execution | None = None,
+    ) -> Worker:
         """Let a worker do something; `then` is told when it is over."""
-        worker = Worker(self, who, work, self._take_accident(who))
+        worker = Worker(self, who, work, self._take_accident(who), execution)
         if worker.accident is not None and worker.accident.what != "dies":
             self._workers.append(worker)
         self._go_on(worker, then)
@@ -282,7 +307,7 @@ class Life:
     def _is_throttled(self, who: str) -> bool:
         return self.stack.weather.find(f"throttle {who}", "throttle") is not None
 
-    def _serve(self, who: Who, function: Function) -> Function:
+    def _serve(self, who: Who, function: Function, execution: Execution) -> Function:
         """Give a function as the machine calls it: it may be throttled, break down, and take its time."""
 
         def handle(payload: dict[str, Any]) -> Generator[float, None, Any]:
@@ -290,9 +315,8 @@ class Life:
                 raise StatesError(THROTTLED)
             if self.stack.weather.find(f"break {who}"):
                 raise StatesError("Runtime.ExitError")
-            worker = self.employ(
-                who, partial(function, payload), then=partial(self._note, str(payload.get("video_id", "")))
-            )
+            note = partial(self._note, str(payload.get("video_id", "")))
+            worker = self.employ(who, partial(function, payload), then=note, execution=execution)
             while not worker.is_over:
                 if worker.accident is not None and worker.accident.what == "is cut off":
                     raise StatesError("Lambda.SdkClientException")
@@ -319,7 +343,7 @@ class Life:
 
     def _build_walk(self, execution: Execution) -> Generator[float, None, Status]:
         functions = {
-            name: self._serve(STEPS[name], self._open_token(execution, function))
+            name: self._serve(STEPS[name], self._open_token(execution, function), execution)
             for name, function in self.stack.list_functions().items()
         }
         machine = StateMachine(
@@ -333,7 +357,8 @@ class Life:
 
     def _build_batch_walk(self, execution: Execution) -> Generator[float, None, Status]:
         functions = {
-            name: self._serve("batch", function) for name, function in self.stack.list_batch_functions().items()
+            name: self._serve("batch", function, execution)
+            for name, function in self.stack.list_batch_functions().items()
         }
         machine = BatchMachine(functions, self.stack.read_parts, crash_error=self.history.setting.crash_error)
         return machine.walk(execution.given)
@@ -383,7 +408,8 @@ class Life:
             if tries < len(CLOSE_AGAIN_SECONDS):
                 self.after(CLOSE_AGAIN_SECONDS[tries], partial(self._close, execution, tries + 1, since))
             return
-        self.employ("close", partial(self.stack.close_execution, execution.name, execution.status), then=then)
+        close = partial(self.stack.close_execution, execution.name, execution.status)
+        self.employ("close", close, then=then, execution=execution)
 
     def _open_token(self, execution: Execution, function: Function) -> Function:
         def handle(payload: dict[str, Any]) -> Any:
@@ -570,9 +596,30 @@ class Life:
         if provider is not None and provider not in self._dispatches:
             self._dispatches.add(provider)
             self.after(STREAM_SECONDS, partial(self._dispatch, provider))
+        if key.sk == "VIDEO" and self.stack.is_failure(before, after):
+            self._see_failure(after)
         limit = self.history.setting.limit_micros
         if limit is not None and key.pk.startswith("BUDGET#") and after.get("committed_micros", 0) > limit:
             self.overdrawn.append(f"{key.pk} {key.sk}: {after['committed_micros']} of {limit}")
+
+    def _see_failure(self, video: Mapping[str, Any]) -> None:
+        """See whether somebody fails a video that another execution carries than the one that ended."""
+        who = self.worker.who if self.worker else None
+        if who not in ("sweep", "dispatch", "close"):
+            return
+        for execution in self.stack.executions.all.values():
+            is_own = self.worker is not None and self.worker.execution is execution
+            if execution.status == "RUNNING" and not is_own and self.stack.carries(execution, str(video["id"])):
+                self.failed_while_carried.append(f"{video['id']}: {video['failure']['message']}")
+
+    def _see_sweep(self) -> None:
+        """See whether the sweep comes to all that is due, as long as nothing keeps it from that."""
+        since = self.clock() - LEFT_BEHIND_AFTER
+        if not self.stack.weather.was_fine(*_NEEDED_TO_SWEEP, since=since):
+            return
+        for key in self.stack.list_overdue(since):
+            if self.stack.table.read_at.get(key, NOW) < since:
+                self.left_behind.append(f"{key.pk} {key.sk}")
 
     def _dispatch(self, provider: str) -> None:
         self._dispatches.discard(provider)

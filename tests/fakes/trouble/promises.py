@@ -208,7 +208,9 @@ def _find_failed_in_health(life: Life) -> Iterator[str]:
         if video.failure is None or not is_told or life.stack.was_cancelled(video):
             continue
         is_refused = any(job.end != "ok" for job in _jobs_of(life, video.id)) or _is_denied(life.history)
-        if not is_refused and not _may_be_lost(life, video):
+        # No provider has longer than the stack's own limit.
+        is_late = video.failure.code is ErrorCode.TIMEOUT
+        if not is_refused and not is_late and not _may_be_lost(life, video):
             yield f"{video.id} failed: {video.failure.message}"
 
 
@@ -279,6 +281,14 @@ def _find_renders_of_deleted(life: Life) -> Iterator[str]:
             yield f"{job.job_id} goes on, and {job.video_id} is deleted"
 
 
+def _find_failed_while_carried(life: Life) -> Iterator[str]:
+    yield from life.failed_while_carried
+
+
+def _find_left_behind(life: Life) -> Iterator[str]:
+    yield from life.left_behind
+
+
 def _find_own_posts_gone(life: Life) -> Iterator[str]:
     for submission_id, video_id in life.own_posts.items():
         if submission_id not in life.stack.publisher.posts:
@@ -302,6 +312,8 @@ PROMISES: Mapping[str, Callable[[Life], Iterator[str]]] = {
     "what the list shows is not sent again": _find_sent_again,
     "nothing is posted twice": _find_posted_twice,
     "the owner's own posts are left alone": _find_own_posts_gone,
+    "no video is failed while an execution carries it": _find_failed_while_carried,
+    "the sweep leaves nothing behind": _find_left_behind,
     # In the end
     "what is kept is what was asked for": _find_wrong_files,
     "a finished render is kept": _find_thrown_away,

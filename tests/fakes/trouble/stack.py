@@ -37,6 +37,7 @@ from tests.fakes.effects import Effects
 from tests.fakes.state_machine import Function
 from tests.fakes.trouble.history import Answer, History, RenderEnd, Who, Wish
 from tests.fakes.trouble.vendors import (
+    Execution,
     Executions,
     Job,
     TroubledEffects,
@@ -203,7 +204,7 @@ class Stack:
             files=lambda effects: TroubledFiles(effects, self.weather),
             workflow=lambda _: _Workflow(self.executions),
             batch_workflow=lambda _: _BatchWorkflow(self.batch_executions),
-            table=lambda effects: TroubledTable(effects, self.weather, page=setting.page),
+            table=lambda effects: TroubledTable(effects, self.weather, clock, page=setting.page),
             slots=dict.fromkeys(PROVIDERS, setting.slots),
             listens_to=["knows"],
         )
@@ -421,6 +422,20 @@ class Stack:
     def list_due(self) -> list[Key]:
         """List what somebody is to come back to."""
         return [key for key, item in self.table.items.items() if "due" in item or "awaiting_start" in item]
+
+    def list_overdue(self, since: datetime) -> list[Key]:
+        """List what somebody was to come back to before a time."""
+        due = [(key, str(item["due_at"])) for key, item in self.table.items.items() if "due" in item]
+        return [key for key, due_at in due if datetime.fromisoformat(due_at) < since]
+
+    def is_failure(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """Tell whether a write fails a video for a fault of ours."""
+        failure = after.get("failure")
+        return "failure" not in before and failure is not None and failure["code"] == ErrorCode.INTERNAL_ERROR
+
+    def carries(self, execution: Execution, video_id: str) -> bool:
+        """Tell whether it is an execution that makes a video, and not one that posts it again."""
+        return execution.given["video_id"] == video_id and "posts" not in execution.given
 
     def name_final_event(self, record: Video | Post) -> str | None:
         """Say which event tells how a video or a post ended; None is that there is none."""

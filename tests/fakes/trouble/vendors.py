@@ -74,14 +74,13 @@ class Weather:
                     return outage.how
         return None
 
-    def tell(self, *whats: str) -> list[str]:
-        """Tell how an edge does not work now, and count no call."""
-        now = (self._clock() - NOW).total_seconds()
-        return [
-            outage.how
+    def was_fine(self, *whats: str, since: datetime) -> bool:
+        """Tell whether an edge has worked since then."""
+        first, last = (since - NOW).total_seconds(), (self._clock() - NOW).total_seconds()
+        return not any(
+            outage.what in whats and outage.at <= last and first < outage.at + outage.seconds
             for outage in self._outages
-            if outage.what in whats and outage.at <= now < outage.at + outage.seconds
-        ]
+        )
 
 
 def fault(service: str) -> ClientError:
@@ -109,21 +108,27 @@ class TroubledTable(InMemoryTable):
 
     Attributes:
         on_write: is told of every item that was written, with what it was before.
+        read_at: when each item was last read.
     """
 
-    def __init__(self, effects: Effects, weather: Weather, *, page: int) -> None:
+    def __init__(self, effects: Effects, weather: Weather, clock: Clock, *, page: int) -> None:
         super().__init__(effects)
         self._weather = weather
+        self._clock = clock
         self._page = page
+        self.read_at: dict[Key, datetime] = {}
         self.on_write: Callable[[Key, dict[str, Any], dict[str, Any]], object] = lambda _key, _before, _after: None
 
     def get(self, key: Key) -> dict[str, Any]:
         self._read()
+        self.read_at[key] = self._clock()
         return super().get(key)
 
     def query_prefix(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
         self._read()
-        return super().query_prefix(pk, sk_prefix)
+        items = super().query_prefix(pk, sk_prefix)
+        self.read_at.update(dict.fromkeys((Key(item["pk"], item["sk"]) for item in items), self._clock()))
+        return items
 
     def query_range(self, pk: str, sk_from: str, sk_to: str) -> list[dict[str, Any]]:
         self._read()

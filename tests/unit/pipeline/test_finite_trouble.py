@@ -11,11 +11,11 @@ many examples each broke which promise.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import get_args
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fakes.trouble.history import (
@@ -38,9 +38,10 @@ EXAMPLES = int(os.environ.get("MEDIAPOSTER_EXAMPLES", "200"))
 CHOSEN = [name for name in os.environ.get("MEDIAPOSTER_TROUBLE", "").split(",") if name]
 
 # Most of what happens to a video happens in its first five minutes.
-MOMENTS = st.sampled_from((0, 5, 15, 30, 45, 60, 75, 90, 120, 150, 240, 300, 330, 600, 900))
-LATE_MOMENTS = st.sampled_from((0, 15, 30, 60, 75, 90, 120, 240, 300, 330, 600, 900, 1_800, 3_600, 7_200))
-SPANS = st.sampled_from((30, 120, 240, 600, 900, 1_200, 2_400, 3_600))
+MOMENTS = (0, 5, 15, 30, 45, 60, 75, 90, 120, 150, 240, 300, 330, 600, 900)
+LATE_MOMENTS = (0, 15, 30, 60, 75, 90, 120, 240, 300, 330, 600, 900, 1_800, 3_600, 7_200)
+SPANS = (30, 120, 240, 600, 900, 1_200, 2_400, 3_600)
+SHORT_SPANS = (15, 30, 60, 120)
 EVERY = st.sampled_from((1, 1, 1, 2))
 # Longer than a function may run no worker sleeps; and whoever writes down what becomes of a call takes no longer than
 # its lease.
@@ -90,17 +91,22 @@ class Theme:
     has_answers: bool = False
     has_pictures: bool = False
     has_fallbacks: bool = False
+    has_resubmit: bool = False
     has_limit: bool = False
     has_batch: bool = False
     fails: bool = False
     is_stale: bool = False
     is_verified: bool = False
-    is_long: bool = False
     wishes_max: int = 2
     slots: tuple[int, ...] = (10,)
     pages: tuple[int, ...] = (100,)
     rates: tuple[int, ...] = (30,)
-    promises: frozenset[str] | None = field(default=None)
+    promises: frozenset[str] | None = None
+    spans: tuple[int, ...] = SPANS
+    moments: tuple[int, ...] = MOMENTS
+    renders: tuple[int, ...] = (20, 60, 300)
+    points_max: int = 12
+    kinds: tuple[AccidentKind, ...] = get_args(AccidentKind)
 
 
 def draw_wishes(theme: Theme) -> st.SearchStrategy[Wish]:
@@ -113,8 +119,8 @@ def draw_wishes(theme: Theme) -> st.SearchStrategy[Wish]:
         seconds=st.sampled_from((4, 8)),
         has_picture=st.booleans() if theme.has_pictures else no,
         fallback=st.none() | st.sampled_from(MODELS) if theme.has_fallbacks else st.none(),
-        resubmit=st.booleans() if theme.has_fallbacks or theme.has_limit else no,
-        render_seconds=st.sampled_from((20, 60, 300, 40_000)) if theme.is_long else st.sampled_from((20, 60, 300)),
+        resubmit=st.booleans() if theme.has_resubmit else no,
+        render_seconds=st.sampled_from(theme.renders),
         ends=ENDS if theme.fails else st.just(()),
         accounts=st.sampled_from(((), ("101",), ("101", "102"))) if theme.has_posts else st.just(()),
         post_in_minutes=st.sampled_from((None, None, 30, 90)) if theme.has_posts else st.none(),
@@ -126,18 +132,17 @@ def draw_wishes(theme: Theme) -> st.SearchStrategy[Wish]:
 
 
 def draw_histories(theme: Theme) -> st.SearchStrategy[History]:
-    moments = LATE_MOMENTS if theme.has_posts else MOMENTS
+    moments = st.sampled_from(theme.moments)
     pairs = [(what, how) for what in theme.outages for how in OUTAGES[what]]
-    outages = st.tuples(st.sampled_from(pairs or [("", "")]), moments, SPANS, EVERY).map(
+    outages = st.tuples(st.sampled_from(pairs or [("", "")]), moments, st.sampled_from(theme.spans), EVERY).map(
         lambda drawn: Outage(what=drawn[0][0], how=drawn[0][1], at=drawn[1], seconds=drawn[2], every=drawn[3])
     )
-    kinds = st.sampled_from(get_args(AccidentKind))
     accidents = st.builds(
         Accident,
         who=st.sampled_from(theme.accidents or ("start",)),
         at=st.just(0) | moments,
-        point=st.integers(1, 12),
-        what=kinds,
+        point=st.integers(1, theme.points_max),
+        what=st.sampled_from(theme.kinds),
         seconds=NAPS,
     )
     deeds = st.builds(Deed, what=st.sampled_from(theme.deeds or ("delete",)), at=moments, number=st.integers(0, 2))
@@ -146,8 +151,10 @@ def draw_histories(theme: Theme) -> st.SearchStrategy[History]:
         slots=st.sampled_from(theme.slots),
         page=st.sampled_from(theme.pages),
         limit_micros=st.sampled_from((400_000, 800_000, 1_000_000, 2_000_000)) if theme.has_limit else st.none(),
-        lag_seconds=st.sampled_from((5, 60, 120)) if theme.is_stale else st.just(0),
-        stale=st.lists(st.booleans(), min_size=1, max_size=4).map(tuple) if theme.is_stale else st.just(()),
+        lag_seconds=st.sampled_from((5, 60, 60)) if theme.is_stale else st.just(0),
+        stale=st.sampled_from(((True, False), (False, True), (True, True, False), (True,)))
+        if theme.is_stale
+        else st.just(()),
         list_lag_seconds=st.sampled_from((0, 60)) if theme.has_posts else st.just(0),
         crash_error=st.sampled_from(("Runtime.ExitError", "Lambda.ServiceException")),
         closes_again_after=st.sampled_from((0, 0, 30, 600)),
@@ -184,24 +191,43 @@ def _number(wishes: list[Wish], *, first: int = 0) -> tuple[Wish, ...]:
 
 
 THEMES: dict[str, Theme] = {
+    # Whoever closes a video cannot.
     "close": Theme(outages=("bus", "table", "throttle close", "break close"), has_posts=True),
+    # A render is there, and cannot be fetched or kept.
     "store": Theme(outages=("download", "bucket", "throttle store", "break store"), accidents=("store",)),
+    # And then it cannot be closed either.
     "storing": Theme(
-        outages=("break store", "bucket", "break close", "throttle close", "table", "bus"), accidents=("store",)
+        outages=("break store", "bucket", "break close", "throttle close", "table", "bus"),
+        accidents=("store",),
+        spans=(240, 600, 900, 1_200, 2_400),
+        moments=(0, 15, 30, 60, 75, 90, 120, 300, 600),
     ),
-    "lists": Theme(models=("lists-1", "mute-1"), outages=("create", "list"), has_limit=False, has_fallbacks=True),
+    # Nobody answers because nobody is called.
+    "throttles": Theme(
+        outages=tuple(f"throttle {who}" for who in STEPS),
+        has_posts=True,
+        has_answers=True,
+        spans=(240, 600, 1_200, 2_400),
+    ),
+    # Replies are lost, and lists tell what they tell.
+    "lists": Theme(models=("lists-1", "mute-1"), outages=("create", "list"), has_resubmit=True, spans=(30, 120, 240)),
+    # What the service tells of executions is old.
     "stale": Theme(
         is_stale=True,
         slots=(1,),
         wishes_max=3,
-        outages=("throttle start", "start", "describe", "break start"),
-        accidents=("sweep", "dispatch", "start"),
+        outages=("throttle start", "break start", "start"),
+        accidents=("sweep", "dispatch"),
+        renders=(300,),
+        moments=(0, 300, 330, 345),
+        spans=(60, 120, 600),
     ),
     "reposts": Theme(
         has_posts=True,
-        deeds=("repost", "repost what failed", "abort"),
-        outages=("table", "bus", "break create_post", "throttle create_post", "break close", "start"),
-        accidents=("create_post", "close", "owner"),
+        deeds=("repost", "repost what failed"),
+        outages=("break create_post", "throttle create_post", "break close", "table"),
+        moments=(120, 150, 240, 300, 330, 600, 900),
+        spans=(240, 600, 900, 1_200, 2_400),
     ),
     "posts": Theme(
         has_posts=True,
@@ -218,6 +244,7 @@ THEMES: dict[str, Theme] = {
         ),
         accidents=("create_post", "check_post", "sweep"),
         deeds=("cancel post", "resolve", "repost what failed"),
+        moments=LATE_MOMENTS,
     ),
     "approval": Theme(
         has_posts=True,
@@ -225,11 +252,13 @@ THEMES: dict[str, Theme] = {
         outages=("throttle ask", "break ask", "signal", "table", "bus"),
         accidents=("ask", "owner", "sweep"),
         deeds=("delete", "abort"),
+        moments=LATE_MOMENTS,
     ),
     "money": Theme(
         models=MODELS,
         has_limit=True,
         has_fallbacks=True,
+        has_resubmit=True,
         fails=True,
         wishes_max=3,
         outages=("create",),
@@ -238,23 +267,32 @@ THEMES: dict[str, Theme] = {
     "deletes": Theme(
         models=("knows-1", "lists-1", "plain-1"),
         has_posts=True,
-        is_long=True,
-        outages=("table", "cancel", "bucket", "stop"),
-        accidents=("start", "store", "owner", "close"),
+        renders=(20, 60, 40_000),
+        outages=("publish", "table", "cancel", "bucket", "stop"),
+        accidents=("start", "store", "create_post", "owner"),
+        points_max=6,
         deeds=("delete",),
+        moments=(0, 5, 15, 30, 45, 60, 75, 90, 120),
     ),
+    # The owner uses at the publisher what was uploaded there for him.
     "copies": Theme(
-        has_posts=True, is_verified=True, deeds=("post it himself", "cancel post"), accidents=("check_post",)
+        has_posts=True,
+        is_verified=True,
+        deeds=("post it himself", "cancel post"),
+        moments=(30, 45, 60, 75, 90, 300, 600),
     ),
+    # Many wait at once, and an index shows few.
     "crowd": Theme(
         has_posts=True,
         wishes_max=5,
-        pages=(2,),
+        pages=(1, 2),
         rates=(1, 3),
         slots=(1, 10),
-        outages=("throttle create_post", "post status", "post lists"),
+        deeds=("repost", "repost what failed"),
+        outages=("throttle create_post", "post status", "post lists", "break create_post"),
+        moments=(60, 120, 300, 600),
     ),
-    "pictures": Theme(has_pictures=True, outages=("bucket",), models=("plain-1", "lists-1")),
+    "pictures": Theme(has_pictures=True, outages=("bucket",), models=("plain-1", "lists-1"), spans=(15, 30, 120, 600)),
     "batches": Theme(
         has_batch=True,
         has_posts=True,
@@ -265,7 +303,25 @@ THEMES: dict[str, Theme] = {
         accidents=("batch", "close", "sweep", "owner"),
         deeds=("cancel batch", "cancel batch and what runs", "delete"),
     ),
-    "workers": Theme(models=MODELS, has_posts=True, accidents=STEPS, deeds=("webhook", "resend", "abort")),
+    # Nothing is down, and those who work die, sleep and overlap.
+    "workers": Theme(models=MODELS, has_posts=True, has_answers=True, accidents=ALL_WHO, deeds=("webhook", "resend")),
+    # Everything is down, but not for long.
+    "short": Theme(
+        models=MODELS,
+        outages=tuple(OUTAGES),
+        has_posts=True,
+        has_answers=True,
+        has_pictures=True,
+        has_batch=True,
+        has_fallbacks=True,
+        fails=True,
+        is_stale=True,
+        is_verified=True,
+        slots=(1, 2, 10),
+        pages=(2, 100),
+        spans=SHORT_SPANS,
+        moments=LATE_MOMENTS,
+    ),
     "all": Theme(
         outages=tuple(OUTAGES),
         accidents=ALL_WHO,
@@ -275,15 +331,17 @@ THEMES: dict[str, Theme] = {
         has_answers=True,
         has_pictures=True,
         has_fallbacks=True,
+        has_resubmit=True,
         has_limit=True,
         has_batch=True,
         fails=True,
         is_stale=True,
         is_verified=True,
-        is_long=True,
+        renders=(20, 60, 300, 40_000),
         slots=(1, 2, 10),
         pages=(2, 100),
         rates=(2, 30),
+        moments=LATE_MOMENTS,
     ),
 }
 
