@@ -1,4 +1,4 @@
-"""Walks statemachine/batch.asl.json, as far as it uses the language: JSONPath, and distributed maps over lines of a file."""
+"""Walks statemachine/batch.asl.json, as far as it uses the language: JSONPath, and maps over the lines of a file."""
 
 from __future__ import annotations
 

@@ -53,14 +53,16 @@ class Wish(Told):
         fallback: the model that takes over.
         ends: how its renders end; those that are not named end well.
         post_in_minutes: when its posts go out; None is at once.
-        twin: which of the requests with the same words and shape it is; the list of a provider does not tell.
+        number: which of the requests it is.
+        is_marked: whether that shows in what is asked of the provider, in a field that no list shows.
     """
 
     at: int = 0
     model: str = "plain-1"
     size: str = "720x1280"
     seconds: int = 4
-    twin: int = 0
+    number: int = 0
+    is_marked: bool = False
     has_picture: bool = False
     fallback: str | None = None
     resubmit: bool = False

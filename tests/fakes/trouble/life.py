@@ -20,13 +20,14 @@ from mediaposter.errors import (
     VideoDeleted,
 )
 from mediaposter.events import BatchEvent, PostEvent, VideoEvent
+from mediaposter.library.posts import Post
 from mediaposter.library.table import Key
 from tests.builders import NOW
 from tests.fakes.clock import Clock
 from tests.fakes.effects import Moment, SimulatedCrash
 from tests.fakes.state_machine import Function, StateMachine, StatesError, Status
 from tests.fakes.trouble.batch_machine import BatchMachine
-from tests.fakes.trouble.history import Accident, Deed, History, Who, Wish
+from tests.fakes.trouble.history import Accident, Deed, DeedKind, History, Who, Wish
 from tests.fakes.trouble.stack import STEPS, Stack
 from tests.fakes.trouble.vendors import Execution, Executions, Job, TroubledEffects
 from tests.fakes.world import DEFINITION
@@ -47,7 +48,7 @@ STANDS_STILL_AFTER = timedelta(hours=26)
 # A run that does not end ends here.
 EVENTS_MAX = 60_000
 # The sweep may fail, and comes each minute: nothing that is due waits for it longer, unless one of these does not work.
-LEFT_BEHIND_AFTER = timedelta(minutes=30)
+LEFT_BEHIND_AFTER = timedelta(minutes=6)
 _NEEDED_TO_SWEEP = ("table", "table writes", "describe", "start", "throttle", "throttle sweep", "bus")
 
 THROTTLED = "Lambda.TooManyRequestsException"
@@ -187,14 +188,18 @@ class Life:
         self._workers: list[Worker] = []
         self._dispatches: set[str] = set()
         self._batch_ids: list[str] = []
+        self._failed_asks: set[str] = set()
         # What promises depend on.
         self.told: set[str] = set()  # videos whose callers were told that they are taken
         self.not_started: set[str] = set()  # and those whose callers were told that nothing was started
         self.deleted: dict[str, datetime] = {}
         self.gone: set[str] = set()  # whose deletion was confirmed
-        self.stopped_batches = False
         self.last_seen: dict[Key, dict[str, Any]] = {}
         self.broken_starts: set[str] = set()  # videos of which a first step died or met a fault of the table
+        self.broken_posts: set[str] = set()  # and those of which a post's
+        self.in_doubt_unsent: list[str] = []
+        self.answered_with_failed: list[str] = []
+        self.batches_stopped_at: dict[str, datetime] = {}
         self.sent_again: Counter[tuple[str, str]] = Counter()
         self.own_posts: dict[str, str] = {}
         self.overdrawn: list[str] = []
@@ -332,8 +337,11 @@ class Life:
 
     def _note(self, video_id: str, worker: Worker) -> None:
         """Note what promises depend on."""
-        if worker.who == "start" and (worker.died or worker.hit & {"table", "table writes"}):
+        is_broken = worker.died or bool(worker.hit & {"table", "table writes"})
+        if worker.who == "start" and is_broken:
             self.broken_starts.add(video_id)
+        if worker.who == "create_post" and is_broken:
+            self.broken_posts.add(video_id)
 
     # Executions
 
@@ -477,25 +485,35 @@ class Life:
         *,
         then: Callable[[Any], object] = lambda _: None,
         refused: Callable[[MediaPosterError], object] = lambda _: None,
+        failed: Callable[[], object] = lambda: None,
         asks: int = 1,
     ) -> None:
         """Let somebody ask for something, and ask again while the answer is an error of ours."""
+        again = partial(self._ask, call, then=then, refused=refused, failed=failed)
 
         def ended(worker: Worker) -> None:
             if worker.error is None:
                 then(worker.answer)
             elif isinstance(worker.error, _REFUSALS):
                 refused(worker.error)
-            elif asks < ASKS_MAX and (self.history.setting.insists or self.clock() >= self.peace_at):
-                self.after(ASK_AGAIN_SECONDS, partial(self._ask, call, then=then, refused=refused, asks=asks + 1))
-            elif self.history.setting.insists and self.clock() < self.peace_at:
-                wait = (self.peace_at - self.clock()).total_seconds() + 1
-                self.after(wait, partial(self._ask, call, then=then, refused=refused, asks=1))
+            else:
+                failed()
+                if asks < ASKS_MAX and (self.history.setting.insists or self.clock() >= self.peace_at):
+                    self.after(ASK_AGAIN_SECONDS, partial(again, asks=asks + 1))
+                elif self.history.setting.insists and self.clock() < self.peace_at:
+                    self.after((self.peace_at - self.clock()).total_seconds() + 1, again)
 
         self.employ("owner", call, then=ended)
 
     def _submit(self, wish: Wish, key: str) -> None:
-        self._ask(partial(self.stack.submit, wish, key), then=self.told.add)
+        def answered(video_id: str) -> None:
+            self.told.add(video_id)
+            is_again = key in self._failed_asks
+            for video in self.stack.videos if is_again else ():
+                if video.id == video_id and self.stack.was_never_started(video) and video_id not in self.deleted:
+                    self.answered_with_failed.append(f"{key} was not started, and sent again it is {video_id}, failed")
+
+        self._ask(partial(self.stack.submit, wish, key), then=answered, failed=lambda: self._failed_asks.add(key))
 
     def _open_batch(self) -> None:
         assert self.history.batch is not None
@@ -504,49 +522,59 @@ class Life:
 
     def _do(self, deed: Deed) -> None:
         """Let somebody do something to what there is by then."""
-        stack = self.stack
         if deed.what.startswith("cancel batch"):
-            for batch_id in self._batch_ids:
-                self.stopped_batches = True
-                running = deed.what != "cancel batch"
-                self._ask(partial(stack.cancel_batch, batch_id, running=running))
-            return
-        if deed.what == "resend":
+            self._cancel_batches(running=deed.what != "cancel batch")
+        elif deed.what == "resend":
             if self.history.wishes:
                 number = deed.number % len(self.history.wishes)
                 self._submit(self.history.wishes[number], f"wish {number}")
-            return
-        if deed.what == "abort":
-            running = [each.name for each in stack.executions.all.values() if each.status == "RUNNING"]
-            if running:
-                execution = stack.executions.all[running[deed.number % len(running)]]
-                stack.executions.finish(execution, "ABORTED")
-                self._see_end(execution)
-            return
-        videos = stack.videos
-        if not videos:
-            return
-        video = videos[deed.number % len(videos)]
-        posts = [post for post in stack.posts if post.video_id == video.id]
-        if deed.what == "delete":
-            self._delete(video.id)
-        elif deed.what == "webhook":
-            for job in self.jobs:
-                if job.video_id == video.id:
-                    self._call_back(job, f"{deed.at}")
-        elif deed.what == "repost":
-            self._ask(partial(stack.post_again, video.id, "103"))
-        elif deed.what == "repost what failed":
-            self._ask(partial(stack.post_again, video.id, None))
-        elif deed.what == "cancel post" and posts:
-            self._ask(partial(stack.cancel_post, video.id, posts[0].target.post_id))
-        elif deed.what == "post it himself" and posts:
-            own = stack.publisher.post_own(posts[0], account_id="999")
-            if own is not None:
-                self.own_posts[own] = video.id
-        elif deed.what == "resolve":
-            for post in posts:
-                self._resolve(video.id, post.target.post_id)
+        elif deed.what == "abort":
+            self._abort(deed.number)
+        elif self.stack.videos:
+            self._do_to(self.stack.videos[deed.number % len(self.stack.videos)].id, deed)
+
+    def _do_to(self, video_id: str, deed: Deed) -> None:
+        stack = self.stack
+        posts = [post for post in stack.posts if post.video_id == video_id]
+        doings: dict[DeedKind, Callable[[], object]] = {
+            "delete": partial(self._delete, video_id),
+            "webhook": partial(self._call_back_all, video_id, f"{deed.at}"),
+            "repost": partial(self._ask, partial(stack.post_again, video_id, "103")),
+            "repost what failed": partial(self._ask, partial(stack.post_again, video_id, None)),
+        }
+        for post in posts[:1]:
+            cancel = partial(stack.cancel_post, video_id, post.target.post_id)
+            doings["cancel post"] = partial(self._ask, cancel)
+            doings["resolve"] = partial(self._resolve, video_id, post.target.post_id)
+            doings["post it himself"] = partial(self._post_own, post)
+        doings.get(deed.what, _nothing)()
+
+    def _abort(self, number: int) -> None:
+        """End one of the executions from outside."""
+        executions = self.stack.executions
+        running = [execution for execution in executions.all.values() if execution.status == "RUNNING"]
+        if running:
+            execution = running[number % len(running)]
+            executions.finish(execution, "ABORTED")
+            self._see_end(execution)
+
+    def _cancel_batches(self, *, running: bool) -> None:
+        for batch_id in self._batch_ids:
+            stopped = partial(self._note_stopped, batch_id)
+            self._ask(partial(self.stack.cancel_batch, batch_id, running=running), then=stopped)
+
+    def _call_back_all(self, video_id: str, body: str) -> None:
+        for job in self.jobs:
+            if job.video_id == video_id:
+                self._call_back(job, body)
+
+    def _post_own(self, post: Post) -> None:
+        own = self.stack.publisher.post_own(post, account_id="999")
+        if own is not None:
+            self.own_posts[own] = post.video_id
+
+    def _note_stopped(self, batch_id: str, _: object) -> None:
+        self.batches_stopped_at.setdefault(batch_id, self.clock())
 
     def _delete(self, video_id: str) -> None:
         self.deleted.setdefault(video_id, self.clock())
@@ -566,7 +594,9 @@ class Life:
                 self.after(
                     setting.answers_after, partial(self._ask, partial(self.stack.decide, event.video_id, answer))
                 )
-        elif isinstance(event, PostEvent) and event.type == "post.in_doubt" and setting.resolves:
+        if isinstance(event, PostEvent) and event.type == "post.in_doubt":
+            self._see_doubt(event)
+        if isinstance(event, PostEvent) and event.type == "post.in_doubt" and setting.resolves:
             post_id = f"{event.platform}#{event.account_id}"
             self.after(setting.answers_after, partial(self._resolve, event.video_id, post_id))
 
@@ -620,6 +650,12 @@ class Life:
         for key in self.stack.list_overdue(since):
             if self.stack.table.read_at.get(key, NOW) < since:
                 self.left_behind.append(f"{key.pk} {key.sk}")
+
+    def _see_doubt(self, event: PostEvent) -> None:
+        """See whether a person is asked what became of a post that nobody sent, though nobody died at it."""
+        is_called = self.stack.publisher.was_called(event.video_id, event.platform, event.account_id)
+        if not is_called and event.video_id not in self.broken_posts:
+            self.in_doubt_unsent.append(f"{event.platform} {event.account_id} of {event.video_id}")
 
     def _dispatch(self, provider: str) -> None:
         self._dispatches.discard(provider)

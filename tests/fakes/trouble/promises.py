@@ -27,16 +27,21 @@ class BrokenPromise(AssertionError):
         self.name = name
 
 
-def check(life: Life, *, names: frozenset[str] | None = None) -> None:
-    """See that every promise was kept, or those of these names.
+def list_broken(life: Life) -> Iterator[tuple[str, str]]:
+    """List the promises that were not kept, and of what."""
+    for name, find in PROMISES.items():
+        for what in find(life):
+            yield name, what
+
+
+def check(life: Life) -> None:
+    """See that every promise was kept.
 
     Raises:
         BrokenPromise: one was not.
     """
-    for name, find in PROMISES.items():
-        if names is None or name in names:
-            for what in find(life):
-                raise BrokenPromise(name, what)
+    for name, what in list_broken(life):
+        raise BrokenPromise(name, what)
 
 
 def _find_open(life: Life) -> Iterator[str]:
@@ -281,6 +286,43 @@ def _find_renders_of_deleted(life: Life) -> Iterator[str]:
             yield f"{job.job_id} goes on, and {job.video_id} is deleted"
 
 
+def _find_repeated_requests(life: Life) -> Iterator[str]:
+    """However often a request is sent under one key, it is rendered as one video."""
+    videos: dict[str, set[str]] = {}
+    jobs = {job.video_id for job in life.jobs}
+    for video in _list_last_seen(life):
+        if video.id in jobs:
+            videos.setdefault(life.stack.find_wish(video), set()).add(video.id)
+    for wish, ids in videos.items():
+        if len(ids) > 1:
+            yield f"request {wish} became {', '.join(sorted(ids))}"
+
+
+def _find_answered_with_failed(life: Life) -> Iterator[str]:
+    yield from life.answered_with_failed
+
+
+def _find_in_doubt_unsent(life: Life) -> Iterator[str]:
+    yield from life.in_doubt_unsent
+
+
+def _find_made_after_cancel(life: Life) -> Iterator[str]:
+    """Of a batch that was cancelled nothing more is begun once there is peace."""
+    batches = {video.id: video.batch_id for video in _list_last_seen(life)}
+    for job in life.jobs:
+        stopped_at = life.batches_stopped_at.get(batches.get(job.video_id) or "")
+        if stopped_at is not None and job.accepted_at > max(stopped_at, life.peace_at) + STOPS_WITHIN:
+            yield f"{job.job_id} was begun, and the batch of {job.video_id} is cancelled"
+
+
+def _find_wrong_results(life: Life) -> Iterator[str]:
+    """Each row of a batch is counted once, for what became of it."""
+    for batch in life.stack.batches:
+        counted = batch.completed + batch.failed + batch.refused
+        if life.stack.has_batch_ended(batch) and batch.failure is None and counted != batch.rows:
+            yield f"{batch.id} has {batch.rows} rows, and {counted} are counted"
+
+
 def _find_failed_while_carried(life: Life) -> Iterator[str]:
     yield from life.failed_while_carried
 
@@ -310,6 +352,9 @@ PROMISES: Mapping[str, Callable[[Life], Iterator[str]]] = {
     "no video costs more than was promised for it": _find_unreserved,
     "nothing is made twice": _find_made_twice,
     "what the list shows is not sent again": _find_sent_again,
+    "a request is one video": _find_repeated_requests,
+    "what was not started can be sent again": _find_answered_with_failed,
+    "what was never sent is not in doubt": _find_in_doubt_unsent,
     "nothing is posted twice": _find_posted_twice,
     "the owner's own posts are left alone": _find_own_posts_gone,
     "no video is failed while an execution carries it": _find_failed_while_carried,
@@ -323,6 +368,8 @@ PROMISES: Mapping[str, Callable[[Life], Iterator[str]]] = {
     "every post ends": _find_open_posts,
     "every post of a deleted video ends": _find_open_posts_of_deleted,
     "every batch ends": _find_open_batches,
+    "a batch counts its rows": _find_wrong_results,
+    "a cancelled batch begins nothing more": _find_made_after_cancel,
     "everything is settled": _find_unsettled,
     "every end is told": _find_untold,
     "every end of a post is told": _find_untold_posts,

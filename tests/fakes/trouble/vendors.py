@@ -19,6 +19,7 @@ from mediaposter.ai.video_model_interface import (
     VideoStatus,
 )
 from mediaposter.errors import (
+    Conflict,
     ErrorCode,
     MediaError,
     NotStarted,
@@ -156,6 +157,9 @@ class TroubledTable(InMemoryTable):
         super().commit(changes)
         if how == "deaf":
             raise fault("TransactWriteItems")
+        # A transaction has a token by which it is known again; a single write has none.
+        if len(changes) == 1 and self._weather.find("table echo"):
+            raise Conflict("The item changed meanwhile.", changes=(0,))
 
     def _make(self, change: Change) -> None:
         key = change.key if isinstance(change, Delete | Increase) else change.record.key
@@ -447,7 +451,8 @@ class TroubledPublisher(FakePublisher):
     def __init__(self, effects: Effects, weather: Weather) -> None:
         super().__init__(effects)
         self._weather = weather
-        self.denied: set[str] = set()
+        # The names of the files of all posts that it was asked for.
+        self.calls: list[str] = []
 
     def upload_stream(self, chunks: Iterator[bytes], *, size_bytes: int, filename: str) -> str:
         """Take the bytes."""
@@ -465,6 +470,7 @@ class TroubledPublisher(FakePublisher):
         next_free_slot: bool = False,
     ) -> PostReport:
         """Take, refuse or lose a post."""
+        self.calls.append(media_url.rpartition("/")[2])
         how = self._weather.find("publish")
         if how in ("refused", "lost"):
             with self._effects.take(f"publish on {target.post_id}"):
@@ -517,6 +523,10 @@ class TroubledPublisher(FakePublisher):
             scheduled_time=self.clock() + timedelta(days=1),
         )
         return submission_id
+
+    def was_called(self, video_id: str, platform: str, account_id: str) -> bool:
+        """Tell whether it was ever asked for a post of a video on an account."""
+        return f"{video_id}-{platform}-{account_id}.mp4" in self.calls
 
     def list_copies(self, video_id: str, target: PublishTarget) -> list[FakePost]:
         """List what it has of a video on an account."""
