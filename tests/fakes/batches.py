@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -150,11 +150,20 @@ class BatchWorld:
         keys: the keys of the stack.
     """
 
-    def __init__(self, *, effects: Effects | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        effects: Effects | None = None,
+        world_type: Callable[..., World] = World,
+        files: Callable[[Effects], FakeBatchFiles] = FakeBatchFiles,
+        batch_workflow: Callable[[Effects], Any] = FakeBatchWorkflow,
+        **options: Any,
+    ) -> None:
         self.effects = effects or Effects()
-        self.world = World(effects=self.effects, ids=[f"video_{number:03}" for number in range(1, 500)], **options)
-        self.files = FakeBatchFiles(self.effects)
-        self.workflow = FakeBatchWorkflow(self.effects)
+        ids = [f"video_{number:03}" for number in range(1, 500)]
+        self.world = world_type(effects=self.effects, ids=ids, **options)
+        self.files = files(self.effects)
+        self.workflow = batch_workflow(self.effects)
         self.said: list[BatchEvent] = []
         self.batches = BatchLibrary(self.world.table)
         self.keys = KeyRing(self.world.table, clock=self.world.clock)
@@ -194,7 +203,7 @@ class BatchWorld:
         self.cancel_video = CancelVideo(
             library=self.world.library,
             ledger=self.world.ledger,
-            models=lambda _: self.world.model,
+            models=self.world.give_model,
             workflow=self.world.workflow,
             close=self.world.close,
             report_fault=self.world.faults.append,

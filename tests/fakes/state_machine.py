@@ -21,7 +21,8 @@ from pydantic.alias_generators import to_pascal
 from tests.fakes.clock import Clock
 from tests.fakes.effects import SimulatedCrash
 
-# A Lambda function: the payload in, its JSON answer out.
+# A Lambda function: the payload in, its JSON answer out. One that takes its time gives a generator of it, which yields
+# the seconds that pass; it may raise StatesError itself.
 Function = Callable[[dict[str, Any]], Any]
 # Gives what is sent with a task token within so many seconds, or None, and yields the seconds that it lets pass.
 Await = Callable[[str, float], Generator[float, None, dict[str, Any] | None]]
@@ -233,7 +234,7 @@ class StateMachine:
         retries = 0
         while True:
             try:
-                answer = self._invoke(function, arguments["Payload"])
+                answer = yield from self._invoke(function, arguments["Payload"])
             except StatesError as error:
                 retrier = next((retrier for retrier in state.retry if _matches(retrier.error_equals, error)), None)
                 if retrier is None or retries >= retrier.max_attempts:
@@ -252,13 +253,14 @@ class StateMachine:
             raise StatesError("States.Timeout")
         return sent
 
-    def _invoke(self, function: Function, payload: dict[str, Any]) -> Any:
+    def _invoke(self, function: Function, payload: dict[str, Any]) -> Generator[float, None, Any]:
         self.invocations += 1
         try:
-            return function(payload)
+            answer = function(payload)
+            return (yield from answer) if isinstance(answer, Generator) else answer
         except SimulatedCrash as crash:
             raise StatesError(self._crash_error) from crash
-        except AssertionError:
+        except (AssertionError, StatesError):
             raise  # the fakes' own
         except Exception as error:
             raise StatesError(type(error).__name__) from error

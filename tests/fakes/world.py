@@ -110,10 +110,11 @@ class World:
         listens_to: Sequence[str] = (),
         table: Callable[[Effects], InMemoryTable] = InMemoryTable,
         ids: Iterable[str] = (),
+        clock: Clock | None = None,
     ) -> None:
         new_ids = iter(ids)
         self.effects = effects or Effects()
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.table = table(self.effects)
         self.library = VideoLibrary(self.table)
         self.ledger = PostLedger(self.table)
@@ -171,7 +172,7 @@ class World:
         )
         self.start = StartGeneration(
             library=self.library,
-            models=self._give_model,
+            models=self.give_model,
             pictures=ReadPicture(media=lambda: self.media),
             render_times=RenderTimesLibrary(self.table),
             slots=self.slots,
@@ -182,7 +183,7 @@ class World:
         )
         self.check = CheckGeneration(
             library=self.library,
-            models=self._give_model,
+            models=self.give_model,
             render_times=RenderTimesLibrary(self.table),
             listening=listening,
             clock=self.clock,
@@ -192,7 +193,7 @@ class World:
             library=self.library,
             ledger=self.ledger,
             media=self.media,
-            models=self._give_model,
+            models=self.give_model,
             clock=self.clock,
             monotonic=self.clock.monotonic,
         )
@@ -288,7 +289,7 @@ class World:
             ledger=self.ledger,
             approvals=self.approvals,
             media=self.media,
-            models=self._give_model,
+            models=self.give_model,
             workflow=self.workflow,
             report_fault=self.faults.append,
             clock=self.clock,
@@ -463,7 +464,8 @@ class World:
         self.targets_checked += list(targets)
         return self._preflight(targets)
 
-    def _give_model(self, video: Video) -> VideoModelInterface:
+    def give_model(self, video: Video) -> VideoModelInterface:
+        """Give the model that renders a video."""
         self._let_things_happen()
         return self.other_models.get(video.resolved_model, self.model)
 
