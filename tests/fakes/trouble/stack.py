@@ -22,14 +22,12 @@ from mediaposter.api.sent_as import SentAs
 from mediaposter.errors import ErrorCode
 from mediaposter.events import BatchEvent, EventNotSent, PostEvent, VideoEvent
 from mediaposter.library.batches import Batch, BatchStage, BatchStep
-from mediaposter.library.due import DueList
+from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.posts import SETTLED_STATES, STATES_FOR_A_PERSON, Post, PostState
 from mediaposter.library.rate import RateBook
 from mediaposter.library.table import Key
 from mediaposter.library.videos import Stage, Video, video_key
-from mediaposter.pipeline.dispatch import ReclaimSlot
 from mediaposter.pipeline.steps import LAUNCH, CloseInput, PostReference, StepResult
-from mediaposter.pipeline.sweep import NEVER_STARTED_AFTER, SweepDue, sweep_each
 from tests.builders import NOW, OWNER, a_caller
 from tests.fakes.batches import BatchWorld
 from tests.fakes.clock import Clock
@@ -62,6 +60,7 @@ CATALOG = parse_catalog(
         price_usd_per_second = {{ "720" = "0.10" }}
         expected_render_seconds = 60
         capabilities = {{ {capabilities} }}
+        options = {{ seed = {{ type = "integer" }} }}
         """
         for provider, capabilities in {
             "plain": 'image_roles = ["first_frame"]',
@@ -99,18 +98,12 @@ class _Workflow:
     def __init__(self, executions: Executions) -> None:
         self._executions = executions
 
-    def start(self, video_id: str, launch: int = 0) -> None:
-        self._executions.begin(_name(video_id, launch), {"video_id": video_id, "launch": launch})
+    def start(self, video_id: str, launch: int = 0, posts: Sequence[PostReference] = ()) -> None:
+        references = {"posts": [post.model_dump() for post in posts]} if posts else {}
+        self._executions.begin(_name(video_id, launch), {"video_id": video_id, "launch": launch, **references})
 
-    def start_posting(self, video_id: str, run: int, posts: Sequence[PostReference]) -> None:
-        references = [post.model_dump() for post in posts]
-        self._executions.begin(f"{video_id}-posts-{run}", {"video_id": video_id, "run": run, "posts": references})
-
-    def exists(self, video_id: str, launch: int = 0) -> bool:
-        return self._executions.find_status(_name(video_id, launch)) is not None
-
-    def runs(self, video_id: str, launch: int) -> bool:
-        return self._executions.find_status(_name(video_id, launch)) == "RUNNING"
+    def find_status(self, video_id: str, launch: int = 0) -> ExecutionStatus | None:
+        return _read_status(self._executions, _name(video_id, launch))
 
     def stop(self, video_id: str, launch: int = 0) -> None:
         self._executions.end(_name(video_id, launch), "ABORTED")
@@ -129,11 +122,13 @@ class _BatchWorkflow:
         given = {"batch_id": batch_id, "step": str(BatchStep(step))}
         self._executions.begin(f"{batch_id}-{BatchStep(step)}-{run}", given)
 
-    def exists(self, batch_id: str, step: BatchStep, run: int) -> bool:
-        return self._executions.find_status(f"{batch_id}-{BatchStep(step)}-{run}") is not None
+    def find_status(self, batch_id: str, step: BatchStep, run: int) -> ExecutionStatus | None:
+        return _read_status(self._executions, f"{batch_id}-{BatchStep(step)}-{run}")
 
-    def runs(self, batch_id: str, step: BatchStep, run: int) -> bool:
-        return self._executions.find_status(f"{batch_id}-{BatchStep(step)}-{run}") == "RUNNING"
+
+def _read_status(executions: Executions, name: str) -> ExecutionStatus | None:
+    status = executions.find_status(name)
+    return None if status is None else ExecutionStatus(status)
 
 
 def _name(video_id: str, launch: int) -> str:
@@ -204,7 +199,7 @@ class Stack:
             files=lambda effects: TroubledFiles(effects, self.weather),
             workflow=lambda _: _Workflow(self.executions),
             batch_workflow=lambda _: _BatchWorkflow(self.batch_executions),
-            table=lambda effects: TroubledTable(effects, self.weather, clock, page=setting.page),
+            table=lambda effects: TroubledTable(effects, self.weather, clock),
             slots=dict.fromkeys(PROVIDERS, setting.slots),
             listens_to=["knows"],
         )
@@ -220,19 +215,6 @@ class Stack:
         self.publisher = world.publisher
         self.publisher.list_lag_seconds = setting.list_lag_seconds
         self.media = world.media
-        self._sweep_due = SweepDue(
-            due=DueList(self.table),
-            ledger=world.ledger,
-            create_post=world.create_post,
-            check_post=world.check_post,
-            start_posts=world.repost.start_left_over,
-            expire_approval=world.decide.expire,
-            look_after_batch=self._batches.look_after,
-            reclaim_slot=ReclaimSlot(
-                library=world.library, workflow=world.workflow, close=world.close, clock=world.clock
-            ),
-            clock=world.clock,
-        )
 
     # What the stack does of itself
 
@@ -272,10 +254,7 @@ class Stack:
 
     def sweep(self) -> None:
         """Do what is done each minute."""
-        dispatch = self._world.dispatch
-        sweep_each(
-            {"videos": self._world.sweep, "due": self._sweep_due, "slots": lambda: dispatch.dispatch_each(PROVIDERS)}
-        )
+        self._world.sweep()
 
     def dispatch(self, provider: str) -> None:
         """Do what the table's stream asks for."""
@@ -291,8 +270,6 @@ class Stack:
         for item in self.table.items.values():
             if "due" in item:
                 needs.append(datetime.fromisoformat(str(item["due_at"])))
-            if "awaiting_start" in item:
-                needs.append(datetime.fromisoformat(str(item["created_at"])) + NEVER_STARTED_AFTER)
             if "waiting_for" in item:
                 needs.append(NOW)
         return min(needs, default=None)
@@ -431,7 +408,7 @@ class Stack:
 
     def list_due(self) -> list[Key]:
         """List what somebody is to come back to."""
-        return [key for key, item in self.table.items.items() if "due" in item or "awaiting_start" in item]
+        return [key for key, item in self.table.items.items() if "due" in item]
 
     def list_overdue(self, since: datetime) -> list[Key]:
         """List what somebody was to come back to before a time."""

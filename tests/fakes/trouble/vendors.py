@@ -19,7 +19,6 @@ from mediaposter.ai.video_model_interface import (
     VideoStatus,
 )
 from mediaposter.errors import (
-    Conflict,
     ErrorCode,
     MediaError,
     NotStarted,
@@ -31,7 +30,7 @@ from mediaposter.errors import (
 from mediaposter.library.batch_files import FileVersion
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import Post
-from mediaposter.library.table import Change, Delete, Increase, Key, Page, PageQuery
+from mediaposter.library.table import Change, Delete, Increase, IndexEntry, Key, Page, PageQuery
 from mediaposter.pipeline.steps import StepResult
 from mediaposter.publishing.publisher_interface import ListedPost, PostReport, Schedule
 from mediaposter.publishing.publisher_interface import PostStatus as Status
@@ -112,11 +111,10 @@ class TroubledTable(InMemoryTable):
         read_at: when each item was last read.
     """
 
-    def __init__(self, effects: Effects, weather: Weather, clock: Clock, *, page: int) -> None:
+    def __init__(self, effects: Effects, weather: Weather, clock: Clock) -> None:
         super().__init__(effects)
         self._weather = weather
         self._clock = clock
-        self._page = page
         self.read_at: dict[Key, datetime] = {}
         self.on_write: Callable[[Key, dict[str, Any], dict[str, Any]], object] = lambda _key, _before, _after: None
 
@@ -135,10 +133,27 @@ class TroubledTable(InMemoryTable):
         self._read()
         return super().query_range(pk, sk_from, sk_to)
 
-    def query_index(self, index: str, *, hash_name: str, value: str, range_name: str, before: str) -> list[Key]:
+    def query_index(
+        self,
+        index: str,
+        *,
+        hash_name: str,
+        value: str,
+        range_name: str,
+        before: str,
+        after: IndexEntry | None = None,
+    ) -> list[IndexEntry]:
         self._read()
-        found = super().query_index(index, hash_name=hash_name, value=value, range_name=range_name, before=before)
-        return found[: self._page]
+        return super().query_index(
+            index, hash_name=hash_name, value=value, range_name=range_name, before=before, after=after
+        )
+
+    def swap(self, key: Key, name: str, *, expected: str, wanted: str) -> bool:
+        how = self._write()
+        is_swapped = super().swap(key, name, expected=expected, wanted=wanted)
+        if how == "deaf":
+            raise fault("UpdateItem")
+        return is_swapped
 
     def query_page(self, index: str, query: PageQuery) -> Page:
         self._read()
@@ -148,18 +163,15 @@ class TroubledTable(InMemoryTable):
         self._read()
         return super().get_many(keys)
 
-    def take_number(self, key: Key, *, at_least: int) -> int:
+    def take_number(self, key: Key, *, at_least: int, expires_at: int | None = None) -> int:
         self._write()
-        return super().take_number(key, at_least=at_least)
+        return super().take_number(key, at_least=at_least, expires_at=expires_at)
 
     def commit(self, changes: Sequence[Change]) -> None:
         how = self._write()
         super().commit(changes)
         if how == "deaf":
             raise fault("TransactWriteItems")
-        # A transaction has a token by which it is known again; a single write has none.
-        if len(changes) == 1 and self._weather.find("table echo"):
-            raise Conflict("The item changed meanwhile.", changes=(0,))
 
     def _make(self, change: Change) -> None:
         key = change.key if isinstance(change, Delete | Increase) else change.record.key
