@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mediaposter.errors import Conflict, ErrorCode, MediaPosterError
+from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.slots import SlotCount
 from mediaposter.library.videos import Stage, Video
 from mediaposter.pipeline.generate import end_attempt, fall_back
@@ -81,7 +82,7 @@ class SlotMachine(RuleBasedStateMachine):
         """Let an execution break off, the one that carries the video or one before it."""
         video = self._pick(number, lambda _: True)
         if video is not None:
-            closing = CloseInput(video_id=video.id, run=0, launch=launch, fault="execution ABORTED")
+            closing = CloseInput(video_id=video.id, launch=launch, fault="execution ABORTED")
             self._do(lambda: self.world.close(closing), death)
 
     @rule(number=NUMBERS, death=DEATHS)
@@ -100,7 +101,7 @@ class SlotMachine(RuleBasedStateMachine):
         """Let time pass, and the sweep look for what was left behind; the executions may all be gone."""
         self.world.clock.advance(seconds)
         if are_gone:
-            self.world.workflow.over |= set(self.world.workflow.executions)
+            self.world.workflow.over |= dict.fromkeys(self.world.workflow.executions, ExecutionStatus.ABORTED)
         self._do(self.world.sweep, death)
         self._do(self.world.sweep, None)
 
@@ -128,7 +129,7 @@ class SlotMachine(RuleBasedStateMachine):
             for provider in LIMITS:
                 self.world.dispatch(provider)
             self.world.clock.advance(GENERATION_TIMEOUT_SECONDS + 601)
-            self.world.workflow.over |= set(self.world.workflow.executions)
+            self.world.workflow.over |= dict.fromkeys(self.world.workflow.executions, ExecutionStatus.ABORTED)
             self.world.sweep()
             self.world.sweep()
         for provider in LIMITS:
