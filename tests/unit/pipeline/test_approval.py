@@ -14,7 +14,7 @@ from mediaposter.library.keys import Scope
 from mediaposter.library.posts import Post, PostState
 from mediaposter.library.videos import Stage
 from mediaposter.pipeline.steps import AskInput, CloseInput, Outcome, PostReference, StepResult
-from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_request, a_target
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_request, a_stored_video, a_target
 from tests.fakes.effects import Effects, SimulatedCrash
 from tests.fakes.state_machine import Status
 from tests.fakes.video_model import MP4
