@@ -345,11 +345,12 @@ class World:
                 self.statuses.append(status)
                 self.workflow.over.setdefault(name, ExecutionStatus(status))
 
-    def walk_executions(self, *, crash_error: str = "Runtime.ExitError") -> list[Generator[float, None, Status]]:
-        """Give the executions that were started and not taken yet; who takes them lets their seconds pass."""
-        return [
-            self._walk(name, execution_input, crash_error) for name, execution_input in self._take_started().items()
-        ]
+    def walk_executions(self, *, crash_error: str = "Runtime.ExitError") -> dict[str, Generator[float, None, Status]]:
+        """Give the executions that were started and not taken yet, by their names; who walks them lets time pass."""
+        return {
+            name: self._walk(name, execution_input, crash_error)
+            for name, execution_input in self._take_started().items()
+        }
 
     def _walk(self, name: str, execution_input: dict[str, Any], crash_error: str) -> Generator[float, None, Status]:
         status = yield from self._build_machine(crash_error).walk(execution_input)

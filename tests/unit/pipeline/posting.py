@@ -66,8 +66,8 @@ def post_of(world: World) -> Post:
 
 
 def is_due(world: World) -> bool:
-    """Tell whether the sweep comes back to anything, ever."""
-    return any("due" in item for item in world.table.items.values())
+    """Tell whether the sweep comes back to a post or a question, ever; a video has an alarm of its own."""
+    return any("due" in item for key, item in world.table.items.items() if key.sk not in ("VIDEO", "LEFTOVERS"))
 
 
 def after(**span: float) -> Any:

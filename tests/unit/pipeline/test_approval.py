@@ -14,9 +14,10 @@ from mediaposter.library.keys import Scope
 from mediaposter.library.posts import Post, PostState
 from mediaposter.library.videos import Stage
 from mediaposter.pipeline.steps import AskInput, CloseInput, Outcome, PostReference, StepResult
-from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_request, a_target
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_request, a_stored_video, a_target
 from tests.fakes.effects import Effects, SimulatedCrash
 from tests.fakes.state_machine import Status
+from tests.fakes.video_model import MP4
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
 from tests.unit.pipeline.posting import TOMORROW, a_kept_video, is_due
@@ -231,14 +232,26 @@ def test_a_video_that_nobody_was_asked_about_cannot_be_decided() -> None:
 
 
 @pytest.mark.parametrize("request_", [APPROVE, REJECT])
-def test_a_video_whose_execution_broke_off_waits_for_no_decision(request_: ApprovalRequest) -> None:
-    world = asked_world()
-    world.close(CloseInput(video_id=VIDEO_ID, fault="States.Timeout"))
+def test_a_video_that_was_closed_undecided_waits_for_no_decision(request_: ApprovalRequest) -> None:
+    world = undecided_and_closed()
 
     with pytest.raises(AlreadyDecided, match=r"waits for no decision any more: it is done"):
         decide(world, request_)
 
     assert (decision_of(world), world.workflow.signals) == (Decision.WAITING, {})
+
+
+@pytest.mark.parametrize(("request_", "state"), [(APPROVE, PostState.PUBLISHED), (REJECT, PostState.CANCELLED)])
+def test_a_video_whose_execution_broke_off_is_decided_all_the_same(request_: ApprovalRequest, state: PostState) -> None:
+    world = asked_world()
+    world.media.objects[a_stored_video().key] = MP4
+    world.close(CloseInput(video_id=VIDEO_ID, fault="States.Timeout"))
+
+    decide(world, request_)
+    world.sweep_until_nothing_is_due()
+
+    assert set(states_of(world).values()) == {state}
+    assert world.video.is_told
 
 
 def test_posts_that_are_over_already_stay_as_they_are() -> None:
@@ -332,6 +345,13 @@ def test_what_nobody_decided_in_time_is_rejected_by_the_sweep(at: datetime) -> N
     assert not is_due(world)
 
 
+def undecided_and_closed() -> World:
+    """Build a world whose video is done, though nobody decided."""
+    world = asked_world()
+    world.library.advance(world.video, Stage.DONE, now=NOW)
+    return world
+
+
 def test_before_its_time_nothing_expires() -> None:
     world = asked_world()
     world.clock.now = TOMORROW - timedelta(seconds=1)
@@ -358,8 +378,7 @@ def test_a_decision_that_comes_too_late_is_none(seconds: int, is_late: bool) -> 
 
 
 def test_the_question_of_a_video_that_was_closed_expires_alone() -> None:
-    world = asked_world()
-    world.close(CloseInput(video_id=VIDEO_ID, fault="States.Timeout"))
+    world = undecided_and_closed()
     closed = world.video
     world.clock.now = TOMORROW
 

@@ -11,10 +11,8 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.api.sent_as import SentAs
 from mediaposter.errors import ErrorCode, VideoModelError
 from mediaposter.library.slots import SlotCount
-from mediaposter.library.table import Key
+from mediaposter.library.table import IndexEntry, Key
 from mediaposter.library.videos import Stage, Video, VideoFailure
-from mediaposter.pipeline.dispatch import ASK_AGAIN_AFTER
-from mediaposter.pipeline.generate import SLOT_GRACE
 from mediaposter.pipeline.steps import CloseInput, Outcome, StepInput
 from tests.builders import a_caller, a_request, a_target, a_video
 from tests.fakes.answers import Refuse
@@ -22,7 +20,7 @@ from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.state_machine import Status
 from tests.fakes.table import InMemoryTable
 from tests.fakes.video_model import FakeVideoModel
-from tests.fakes.world import GENERATION_TIMEOUT_SECONDS, World
+from tests.fakes.world import World
 
 FIRST, SECOND, THIRD = IDS = ("video_1", "video_2", "video_3")
 FAILURE = VideoFailure(code=ErrorCode.CANCELLED, message="Cancelled.")
@@ -37,10 +35,21 @@ class LaggingTable(InMemoryTable):
         """Let the indexes tell what is now from here on."""
         self._before = dict(self.items)
 
-    def query_index(self, index: str, *, hash_name: str, value: str, range_name: str, before: str) -> list[Key]:
+    def query_index(
+        self,
+        index: str,
+        *,
+        hash_name: str,
+        value: str,
+        range_name: str,
+        before: str,
+        after: IndexEntry | None = None,
+    ) -> list[IndexEntry]:
         now = self.items
         self.items = dict(self._before or now)
-        found = super().query_index(index, hash_name=hash_name, value=value, range_name=range_name, before=before)
+        found = super().query_index(
+            index, hash_name=hash_name, value=value, range_name=range_name, before=before, after=after
+        )
         self.items = now
         return found
 
@@ -75,15 +84,16 @@ def test_one_beyond_them_waits_as_a_queued_record_without_an_execution() -> None
     video = submit(world)
 
     assert (video.status, video.slot) == (VideoStatus.QUEUED, None)
-    assert video == world.library.get(SECOND)
+    assert world.library.get(SECOND).place == video.place
     assert world.workflow.executions == [FIRST]
     assert world.slots.count("sora") == SlotCount(in_flight=1, waiting=1)
 
 
 def test_one_that_waits_is_started_by_nobody_who_comes_before_its_turn() -> None:
     world = full_world()
-    waiting = submit(world)
+    submit(world)
     render(world)
+    waiting = world.library.get(SECOND)
 
     assert start(world, SECOND) is Outcome.PARKED
     assert world.library.get(SECOND) == waiting
@@ -106,7 +116,7 @@ def test_a_repeated_request_for_one_that_waits_is_the_same_one() -> None:
 
     again = world.submit(a_request(), caller=a_caller(), sent_as=sent_as)
 
-    assert again.video == first.video
+    assert (again.video.id, again.video.place) == (first.video.id, first.video.place)
     assert world.workflow.executions == [FIRST]
     assert world.slots.count("sora").waiting == 1
 
@@ -195,7 +205,7 @@ def test_one_that_is_deleted_meanwhile_holds_up_no_other() -> None:
     waiting = submit(world)
     submit(world)
     render(world)
-    world.table.meanwhile = lambda: world.library.delete(waiting, 0)
+    world.table.meanwhile = lambda: world.library.delete(waiting, 0, now=world.clock())
 
     assert world.dispatch("sora") == 1
     assert world.workflow.executions == [FIRST, THIRD]
@@ -210,7 +220,7 @@ def test_one_whose_execution_is_not_started_keeps_its_slot_and_the_sweep_starts_
     world.workflow.refuses = False
     world.clock.advance(301)
 
-    assert world.sweep() == 1
+    assert world.sweep().visited == 1
 
     assert world.workflow.executions == [FIRST, SECOND]
     assert world.library.get(SECOND).failure is None
@@ -225,7 +235,7 @@ def test_a_dispatcher_that_dies_before_the_start_leaves_it_to_the_sweep() -> Non
         world.dispatch("sora")
     world.clock.advance(301)
 
-    assert world.sweep() == 1
+    assert world.sweep().visited == 1
     assert world.workflow.executions == [FIRST, SECOND]
 
 
@@ -235,19 +245,10 @@ def test_the_sweep_leaves_one_that_waits_however_long() -> None:
     render(world)
     world.clock.advance(100_000)
 
-    assert world.sweep() == 0
+    world.resume(SECOND)
+
     assert world.library.get(SECOND).failure is None
-
-
-def test_the_sweep_closes_one_whose_execution_ended_before_it_took_the_video_up() -> None:
-    world = full_world()
-    world.workflow.over = {FIRST}
-    world.clock.advance(301)
-
-    assert world.sweep() == 1
-
-    assert world.library.get(FIRST).status is VideoStatus.FAILED
-    assert world.slots.count("sora") == SlotCount()
+    assert world.workflow.executions == [FIRST], "the dispatcher starts it"
 
 
 def test_a_fault_of_one_provider_holds_up_no_other() -> None:
@@ -315,7 +316,7 @@ def test_an_execution_whose_video_another_carries_ends_and_changes_nothing() -> 
     before = world.library.get(SECOND)
 
     assert start(world, SECOND) is Outcome.PARKED
-    assert world.close(CloseInput(video_id=SECOND, run=0, launch=0, fault="execution ABORTED")).outcome
+    assert world.close(CloseInput(video_id=SECOND, launch=0, fault="execution ABORTED")).outcome
     assert world.library.get(SECOND) == before
 
 
@@ -323,7 +324,7 @@ def test_an_execution_that_broke_off_after_its_video_was_launched_again_closes_n
     world = World()
     world.keep(a_video(launch=1, slot="sora"))
 
-    world.close(CloseInput(video_id=FIRST, run=0, launch=0, fault="execution ABORTED"))
+    world.close(CloseInput(video_id=FIRST, launch=0, fault="execution ABORTED"))
 
     assert world.video.failure is None
 
@@ -337,57 +338,6 @@ def test_a_deleted_video_gives_its_place_back_and_stops_the_execution_that_carri
 
     assert world.slots.count("kites") == SlotCount(in_flight=1)
     assert world.workflow.stopped == [f"{SECOND}-launch-1"]
-
-
-def rendering_world(**arguments: Any) -> World:
-    world = World(**arguments)
-    submit(world)
-    world.start(StepInput(video_id=FIRST))
-    assert world.video.stage is Stage.RENDERING
-    return world
-
-
-def test_a_slot_is_looked_for_when_no_generation_may_hold_it_any_more() -> None:
-    world = rendering_world()
-    world.clock.advance(GENERATION_TIMEOUT_SECONDS + SLOT_GRACE.total_seconds())
-
-    assert world.sweep() == 0
-    world.clock.advance(1)
-    assert world.sweep() == 1
-
-
-def test_a_slot_whose_execution_is_gone_is_given_back_and_its_video_closed() -> None:
-    world = rendering_world()
-    world.workflow.over = {FIRST}
-    world.clock.advance(GENERATION_TIMEOUT_SECONDS + SLOT_GRACE.total_seconds() + 1)
-
-    world.sweep()
-
-    assert world.slots.count("sora") == SlotCount()
-    assert world.video.failure is not None
-    assert "its execution is gone" in world.video.failure.message
-
-
-def test_a_slot_whose_execution_runs_on_is_left_to_it_for_a_while() -> None:
-    world = rendering_world()
-    world.clock.advance(GENERATION_TIMEOUT_SECONDS + SLOT_GRACE.total_seconds() + 1)
-
-    world.sweep()
-
-    assert world.slots.count("sora") == SlotCount(in_flight=1)
-    assert world.video.slot_until == world.clock() + ASK_AGAIN_AFTER
-    assert world.sweep() == 0
-
-
-def test_a_slot_that_is_given_back_meanwhile_is_nothing_to_look_for() -> None:
-    world = rendering_world()
-    world.clock.advance(GENERATION_TIMEOUT_SECONDS + SLOT_GRACE.total_seconds() + 1)
-    world.workflow.on_look = lambda: world.library.advance(world.video, Stage.STORING, now=world.clock())
-
-    assert world.sweep() == 1
-
-    assert (world.video.stage, world.video.failure) == (Stage.STORING, None)
-    assert world.slots.count("sora") == SlotCount()
 
 
 def test_who_falls_back_does_not_go_before_those_who_wait() -> None:
@@ -413,9 +363,10 @@ def test_an_execution_of_an_earlier_launch_starts_nothing_once_there_is_a_slot()
 
 def test_what_waits_is_closed_by_no_execution() -> None:
     world = full_world()
-    waiting = submit(world)
+    submit(world)
+    waiting = world.library.get(SECOND)
 
-    world.close(CloseInput(video_id=SECOND, run=0, launch=0, fault="execution ABORTED"))
+    world.close(CloseInput(video_id=SECOND, launch=0, fault="execution ABORTED"))
 
     assert world.library.get(SECOND) == waiting
 

@@ -242,7 +242,7 @@ class Simulation:
             at, _, happen = heapq.heappop(self._events)
             self.world.clock.advance(max(at - self.world.clock.monotonic(), 0))
             happen()
-            for execution in self.world.walk_executions():
+            for execution in self.world.walk_executions().values():
                 self._go_on(execution)
 
     @property

@@ -12,7 +12,7 @@ from mediaposter.ai.catalog import Capabilities
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError
 from mediaposter.library.videos import Candidate, Stage, Video
-from mediaposter.pipeline.generate import CODES_OF_THE_PROVIDER, RESUBMITS_MAX, STARTS_MAX
+from mediaposter.pipeline.generate import ANSWER_GRACE, CODES_OF_THE_PROVIDER, RESUBMITS_MAX
 from mediaposter.pipeline.steps import CheckInput, Outcome, StepInput
 from tests.builders import CATALOG, NOW, VIDEO_ID, a_caller, a_job, a_request, a_video
 from tests.fakes.answers import Answer, Drop, Refuse
@@ -370,13 +370,15 @@ def test_a_list_that_cannot_be_read_is_asked_for_again() -> None:
     assert world.start(STEP).outcome is Outcome.STARTED
 
 
-def test_a_list_that_can_never_be_read_leaves_the_submission_unknown() -> None:
-    world = lost(LISTED, Drop(is_accepted=True))
+def test_a_list_that_cannot_be_read_for_a_day_leaves_the_submission_unknown_and_is_no_reason_to_pay_twice() -> None:
+    world = lost(LISTED, Drop(is_accepted=True), resubmit=True)
     world.model.list_errors = [VideoModelError(ErrorCode.PROVIDER_ERROR, "Bad gateway.", transient=True)] * 99
     world.start(STEP)
-    world.clock.advance(LEASE_SECONDS + 1)
+    world.clock.advance(GENERATION_TIMEOUT_SECONDS + ANSWER_GRACE.total_seconds() - 1)
+    assert world.start(STEP).outcome is Outcome.WAIT
+    world.clock.advance(1)
 
-    world.start(StepInput(video_id=VIDEO_ID, attempt=STARTS_MAX))
+    assert world.start(STEP).outcome is Outcome.FAILED
 
     assert world.video.failure is not None
     assert world.video.failure.code is ErrorCode.SUBMISSION_UNKNOWN
@@ -460,4 +462,4 @@ def keeps(video: Video) -> Video:
 def test_options_with_fractions_are_kept_as_they_were() -> None:
     video = a_video(provider_options={"guidance": 0.5, "loras": [{"weight": 1}]}, fallbacks=(KITE,), resubmit=True)
 
-    assert keeps(video) == video
+    assert keeps(video) == video.model_copy(update={"due_at": video.updated_at})

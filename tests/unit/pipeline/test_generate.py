@@ -14,6 +14,7 @@ from mediaposter.library.render_times import RenderTimesLibrary, guess_render_ti
 from mediaposter.library.videos import Derivation, DerivationKind, Stage, VideoFailure
 from mediaposter.pipeline.generate import ANSWER_GRACE, NEW_JOB_GRACE
 from mediaposter.pipeline.pacing import choose_wait_seconds
+from mediaposter.pipeline.resume import GENERATED_WITHIN
 from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome, StepInput, StepResult
 from tests.builders import NOW, VIDEO_ID, a_job, a_stored_video, a_video, an_attempt
 from tests.fakes.answers import Answer, Drop, Refuse
@@ -346,7 +347,12 @@ def test_whoever_finds_an_abandoned_call_fails_the_video_as_unknown(seconds: flo
 
 def test_a_job_whose_record_was_closed_meanwhile_is_named_by_the_error() -> None:
     world = world_that_answers()
-    world.model.meanwhile = lambda: world.close(CloseInput(video_id=VIDEO_ID, fault="execution TIMED_OUT"))
+
+    def close_too_late() -> None:
+        world.clock.advance((GENERATED_WITHIN + timedelta(hours=2)).total_seconds())
+        world.close(CloseInput(video_id=VIDEO_ID, fault="execution TIMED_OUT"))
+
+    world.model.meanwhile = close_too_late
 
     with pytest.raises(MediaPosterError, match=r"sora accepted job job-1, but video_1 was closed, or another"):
         world.start(STEP)

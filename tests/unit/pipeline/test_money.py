@@ -56,7 +56,7 @@ def test_a_request_promises_its_estimate_with_its_record() -> None:
     world.submit(a_request(), caller=LIMITED)
 
     assert day(world) == BudgetDay(committed_micros=400_000, spent_micros=0, videos=1)
-    assert world.video.reservation == Reservation(on=TODAY, micros=400_000)
+    assert world.video.reservation == Reservation(on=TODAY, micros=400_000, limit_micros=1_000_000)
     assert world.effects.names == ["create VIDEO", "start the execution"], "one transaction"
 
 
@@ -93,7 +93,9 @@ def test_the_next_day_has_its_own_room() -> None:
 
     world.submit(a_request(), caller=LIMITED)
 
-    assert world.library.get("video_3").reservation == Reservation(on=TODAY + timedelta(days=1), micros=400_000)
+    assert world.library.get("video_3").reservation == Reservation(
+        on=TODAY + timedelta(days=1), micros=400_000, limit_micros=1_000_000
+    )
 
 
 def test_the_stacks_limit_holds_for_all_keys_together() -> None:
@@ -193,7 +195,7 @@ def test_the_same_key_and_request_is_the_same_video_for_a_day() -> None:
     world.clock.advance(timedelta(hours=23).total_seconds())
     again = world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1"))
 
-    assert again == first
+    assert again.video.id == first.video.id
     assert day(world).committed_micros == 400_000
     assert world.workflow.executions == ["video_1"]
 
@@ -241,7 +243,7 @@ def test_a_repeated_request_is_answered_though_the_budget_is_used_up() -> None:
     caller = a_caller(daily_budget_micros=400_000)
     first = world.submit(a_request(), caller=caller, sent_as=SentAs("order 1"))
 
-    assert world.submit(a_request(), caller=caller, sent_as=SentAs("order 1")) == first
+    assert world.submit(a_request(), caller=caller, sent_as=SentAs("order 1")).video.id == first.video.id
 
 
 def test_without_a_key_every_request_is_a_new_video() -> None:
@@ -255,8 +257,8 @@ def test_a_try_of_the_sdk_whose_answer_was_lost_is_not_a_second_video() -> None:
     world = World(ids=IDS)
     first = world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 0))
 
-    assert world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 1)) == first
-    assert world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 2)) == first
+    assert world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 1)).video.id == first.video.id
+    assert world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 2)).video.id == first.video.id
 
 
 def test_a_second_try_whose_first_never_came_is_taken() -> None:

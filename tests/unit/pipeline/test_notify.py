@@ -21,6 +21,7 @@ from mediaposter.events import AnyEvent, PostEvent, VideoEvent
 from mediaposter.library.posts import PostState
 from mediaposter.library.videos import Stage
 from mediaposter.pipeline.notify import RETRY_AFTER_SECONDS, DeliverEvent, Delivery, DeliveryOutcome
+from mediaposter.pipeline.resume import POSTED_WITHIN
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostStepInput
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
 from tests.builders import NOW, OWNER, VIDEO_ID, a_post, a_stored_video, a_video
@@ -432,6 +433,7 @@ def test_the_owner_is_told_of_a_post_that_the_publisher_refused() -> None:
 
 def test_the_owner_is_told_of_a_post_that_was_never_sent() -> None:
     world = kept_world(state=PostState.PENDING)
+    world.clock.advance(POSTED_WITHIN.total_seconds())
 
     world.close(CloseInput(video_id=VIDEO_ID, fault="States.Timeout"))
 
@@ -492,6 +494,7 @@ def test_an_end_is_told_only_when_the_ledger_has_it() -> None:
     # Meanwhile the worker of a stopped execution may make the post; whoever hears that it failed makes another.
     world = World(effects=Effects(never_taken="write POST#twitter#101 failed"))
     world.keep(a_video(stage=Stage.PUBLISHING, stored=a_stored_video(), completed_at=NOW), a_post())
+    world.clock.advance(POSTED_WITHIN.total_seconds())
 
     with pytest.raises(SimulatedCrash):
         world.close(CloseInput(video_id=VIDEO_ID, fault="execution ABORTED"))

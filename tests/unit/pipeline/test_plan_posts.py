@@ -311,7 +311,9 @@ def test_a_request_that_was_taken_is_answered_again_when_the_time_of_its_post_ha
     first = world.submit(scheduled_request(), caller=a_caller(), sent_as=sent_as)
     world.clock.advance(3_600)
 
-    assert world.submit(scheduled_request(), caller=a_caller(), sent_as=sent_as) == first
+    again = world.submit(scheduled_request(), caller=a_caller(), sent_as=sent_as)
+
+    assert (again.video.id, again.posts) == (first.video.id, first.posts)
     assert len(world.workflow.executions) == 1
 
 

@@ -20,8 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from mediaposter.api.post_requests import ApprovalRequest, MoveRequest, PublishAgainRequest, ResolveRequest
 from mediaposter.errors import ErrorCode, MediaPosterError, PublisherError
 from mediaposter.library.approvals import Approval, approval_key
+from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.posts import SETTLED_STATES, Post, PostState
-from mediaposter.library.videos import Stage
+from mediaposter.library.videos import Stage, video_key
 from mediaposter.pipeline.steps import CloseInput, PostStepInput
 from mediaposter.publishing.targets import Delivery
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_target, a_video
@@ -66,7 +67,7 @@ class Posting(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
-        self.running: list[tuple[datetime, int, Execution]] = []
+        self.running: list[tuple[datetime, int, str, Execution]] = []
         self.numbers = count()
 
     @initialize(
@@ -117,8 +118,8 @@ class Posting(RuleBasedStateMachine):
         for _ in range(times):
             if not self.running:
                 return
-            at, number, execution = min(self.running, key=lambda running: running[:2])
-            self.running.remove((at, number, execution))
+            at, number, name, execution = min(self.running, key=lambda running: running[:2])
+            self.running.remove((at, number, name, execution))
             self.pass_time(max((at - self.world.clock()).total_seconds(), 0))
             try:
                 seconds = next(execution)
@@ -126,14 +127,15 @@ class Posting(RuleBasedStateMachine):
                 if end.value is Status.FAILED:
                     self.close()
             else:
-                self.running.append((self.world.clock() + timedelta(seconds=seconds), number, execution))
+                self.running.append((self.world.clock() + timedelta(seconds=seconds), number, name, execution))
             self.begin()
 
     @precondition(lambda self: self.running)
     @rule()
     def abort(self) -> None:
         """End an execution from outside, whatever it does; the rule behind it closes the video."""
-        self.running.pop(0)
+        _, _, name, _ = self.running.pop(0)
+        self.world.workflow.over[name] = ExecutionStatus.ABORTED
         self.close()
 
     @rule(seconds=st.sampled_from((20, 70, 130, 400, 4_000, 90_000)))
@@ -245,7 +247,8 @@ class Posting(RuleBasedStateMachine):
 
     @invariant()
     def somebody_comes_back_to_whatever_waits(self) -> None:
-        is_carried = bool(self.running) or "due" in self.world.table.items.get(approval_key(VIDEO_ID), {})
+        alarms = (approval_key(VIDEO_ID), video_key(VIDEO_ID))
+        is_carried = bool(self.running) or any("due" in self.world.table.items.get(key, {}) for key in alarms)
         for post in self.world.posts if VIDEO_ID in self.world.workflow.executions else []:
             if post.state not in SETTLED_STATES:
                 assert is_carried or post.due_at is not None, f"nobody comes back to {post.key.sk}, {post.state}"
@@ -307,8 +310,8 @@ class Posting(RuleBasedStateMachine):
 
     def begin(self) -> None:
         """Take up the executions that were started."""
-        for execution in self.world.walk_executions():
-            self.running.append((self.world.clock(), next(self.numbers), execution))
+        for name, execution in self.world.walk_executions().items():
+            self.running.append((self.world.clock(), next(self.numbers), name, execution))
 
     def call(self, what: Callable[[], object]) -> None:
         """Do something, which may die or be refused; any other error is a bug."""

@@ -41,7 +41,7 @@ from tests.unit.pipeline.posting import (
     wait_for,
 )
 
-LAST_STEP = PostStepInput(video_id=VIDEO_ID, post_id=POST_ID, attempt=999)
+LATE_STEP = PostStepInput(video_id=VIDEO_ID, post_id=POST_ID, attempt=999)
 
 
 def made_of(world: World) -> FakePost:
@@ -285,9 +285,9 @@ def test_a_post_that_was_put_back_is_made_with_the_copy_it_has() -> None:
     [
         (REFUSALS_MAX - 2, STEP, False),
         (REFUSALS_MAX - 1, STEP, True),
-        (0, LAST_STEP, True),
+        (0, LATE_STEP, False),
     ],
-    ids=["one is left", "too many", "the machine does not come again"],
+    ids=["one is left", "too many", "however often the machine came for a place"],
 )
 def test_passing_refusals_end_the_post_at_last(refusals: int, step: PostStepInput, is_final: bool) -> None:
     world = kept_world(Refuse(BUSY), refusals=refusals)
@@ -307,11 +307,11 @@ def test_an_upload_that_breaks_off_is_made_again_later() -> None:
     assert world.create_post(STEP).outcome is Outcome.SUBMITTED
 
 
-@pytest.mark.parametrize(("error", "step"), [(REFUSED, STEP), (FAULT, LAST_STEP)], ids=["final", "last attempt"])
-def test_an_upload_that_cannot_be_made_settles_the_post(error: PublisherError, step: PostStepInput) -> None:
-    world = kept_world(upload_errors=(error,))
+@pytest.mark.parametrize(("error", "refusals"), [(REFUSED, 0), (FAULT, REFUSALS_MAX - 1)], ids=["final", "too many"])
+def test_an_upload_that_cannot_be_made_settles_the_post(error: PublisherError, refusals: int) -> None:
+    world = kept_world(upload_errors=(error,), refusals=refusals)
 
-    assert world.create_post(step) == SETTLED
+    assert world.create_post(STEP) == SETTLED
     assert (post_of(world).state, post_of(world).error_code) == (PostState.FAILED, error.code)
     assert world.publisher.publish_calls == 0
 
@@ -510,11 +510,21 @@ def test_a_place_that_was_missed_is_another_s() -> None:
     world = kept_world()
     take_places(world, "upload", 2)
     world.create_post(STEP)
+    world.clock.advance(7.5 + 120 + 1)
     take_places(world, "upload", 10)
-    world.clock.advance(7.5 + 10)
 
     assert world.create_post(STEP).outcome is Outcome.WAIT
     assert world.publisher.uploads == {}
+
+
+def test_a_place_that_was_missed_by_little_is_kept() -> None:
+    world = kept_world()
+    take_places(world, "upload", 2)
+    world.create_post(STEP)
+    world.clock.advance(7.5 + 119)
+    take_places(world, "upload", 10)
+
+    assert world.create_post(STEP).outcome is Outcome.SUBMITTED
 
 
 def test_a_place_for_an_upload_is_none_for_a_post() -> None:

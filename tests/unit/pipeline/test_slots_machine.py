@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mediaposter.errors import Conflict, ErrorCode, MediaPosterError
+from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.slots import SlotCount
 from mediaposter.library.videos import Stage, Video
 from mediaposter.pipeline.generate import end_attempt, fall_back
+from mediaposter.pipeline.resume import GENERATED_WITHIN
 from mediaposter.pipeline.steps import CheckInput, CloseInput, StepInput
 from tests.builders import a_caller, a_request
 from tests.fakes.effects import Moment, SimulatedCrash
@@ -22,6 +24,8 @@ from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.world import GENERATION_TIMEOUT_SECONDS, World
 
 EXAMPLES = int(os.environ.get("MEDIAPOSTER_EXAMPLES", "60"))
+# After so long no video may go on.
+ALL_TIME_SECONDS = GENERATION_TIMEOUT_SECONDS + GENERATED_WITHIN.total_seconds() + 601
 LIMITS = {"sora": 2, "kites": 1}
 NUMBERS = st.integers(0, 5)
 # After how many effects the worker dies, and on which side; mostly it does not.
@@ -81,7 +85,7 @@ class SlotMachine(RuleBasedStateMachine):
         """Let an execution break off, the one that carries the video or one before it."""
         video = self._pick(number, lambda _: True)
         if video is not None:
-            closing = CloseInput(video_id=video.id, run=0, launch=launch, fault="execution ABORTED")
+            closing = CloseInput(video_id=video.id, launch=launch, fault="execution ABORTED")
             self._do(lambda: self.world.close(closing), death)
 
     @rule(number=NUMBERS, death=DEATHS)
@@ -92,7 +96,7 @@ class SlotMachine(RuleBasedStateMachine):
             self._do(partial(self.world.delete, video.id, caller=a_caller()), death)
 
     @rule(
-        seconds=st.sampled_from([10, 400, GENERATION_TIMEOUT_SECONDS + 601]),
+        seconds=st.sampled_from([10, 400, GENERATION_TIMEOUT_SECONDS + 601, ALL_TIME_SECONDS]),
         are_gone=st.booleans(),
         death=DEATHS,
     )
@@ -100,7 +104,7 @@ class SlotMachine(RuleBasedStateMachine):
         """Let time pass, and the sweep look for what was left behind; the executions may all be gone."""
         self.world.clock.advance(seconds)
         if are_gone:
-            self.world.workflow.over |= set(self.world.workflow.executions)
+            self.world.workflow.over |= dict.fromkeys(self.world.workflow.executions, ExecutionStatus.ABORTED)
         self._do(self.world.sweep, death)
         self._do(self.world.sweep, None)
 
@@ -127,8 +131,8 @@ class SlotMachine(RuleBasedStateMachine):
         for _ in range(2 * len(self._list()) + 2):
             for provider in LIMITS:
                 self.world.dispatch(provider)
-            self.world.clock.advance(GENERATION_TIMEOUT_SECONDS + 601)
-            self.world.workflow.over |= set(self.world.workflow.executions)
+            self.world.clock.advance(ALL_TIME_SECONDS)
+            self.world.workflow.over |= dict.fromkeys(self.world.workflow.executions, ExecutionStatus.ABORTED)
             self.world.sweep()
             self.world.sweep()
         for provider in LIMITS:

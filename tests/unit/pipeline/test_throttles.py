@@ -10,6 +10,7 @@ from tests.fakes.state_machine import StateMachine, Status
 from tests.fakes.world import DEFINITION
 
 FAULTS_MAX = 6
+THROTTLES_MAX = 20
 THROTTLED = "Lambda.TooManyRequestsException"
 
 
@@ -34,9 +35,13 @@ def run(error: str, times: int) -> tuple[Status, list[Any]]:
     return machine.run({"video_id": "video_1"}), closed
 
 
-def test_a_start_that_is_throttled_for_long_is_taken_all_the_same() -> None:
+def test_a_start_that_is_throttled_for_a_while_is_taken_all_the_same() -> None:
     # The service's own retries take two of three.
-    assert run(THROTTLED, 10 * FAULTS_MAX) == (Status.SUCCEEDED, [None])
+    assert run(THROTTLED, 3 * (THROTTLES_MAX - 1)) == (Status.SUCCEEDED, [None])
+
+
+def test_a_start_that_is_throttled_for_long_is_left_to_another_execution_and_is_no_fault() -> None:
+    assert run(THROTTLED, 9 * THROTTLES_MAX) == (Status.SUCCEEDED, [])
 
 
 def test_a_start_that_breaks_down_as_often_is_given_up() -> None:

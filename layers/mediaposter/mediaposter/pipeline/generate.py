@@ -124,7 +124,7 @@ class StartGeneration:
             return StepResult(outcome=Outcome.STARTED, wait_seconds=LOOK_SECONDS)
 
         attempts = _open_attempt(video, now)
-        deadline_at = self._choose_deadline(video, now)
+        deadline_at = video.deadline_at or now + self._timeout
         # Before the call is announced: of what fails after that nobody could tell that the call was not made.
         try:
             model = self._models(video)
@@ -140,7 +140,7 @@ class StartGeneration:
                 now=now,
                 attempts=attempts,
                 lease_expires_at=now + self._lease,
-                deadline_at=deadline_at,
+                deadline_at=self._give_time(video, deadline_at, now),
                 # It has one, unless this provider takes over from another.
                 slot=video.provider,
                 at_most=self._slots.bound(video.provider, may_overtake=False),
@@ -155,24 +155,32 @@ class StartGeneration:
             return fail(self._library, video, ended, now)
         except Conflict:
             return wait(LOOK_SECONDS)
-        return self._submit(video, model, request)
+        return self._submit(video, model, request, deadline_at=deadline_at)
 
-    def _choose_deadline(self, video: Video, now: datetime) -> datetime:
+    def _give_time(self, video: Video, deadline_at: datetime, now: datetime) -> datetime:
         """Give a submission the time that is left, and at least what its render should take: it is paid for."""
         expected = timedelta(seconds=video.expected_render_seconds)
-        least = now + min(max(_EXPECTED_TIMES * expected, _RENDER_LEAST), self._timeout)
-        return max(video.deadline_at or now + self._timeout, least)
+        return max(deadline_at, now + min(max(_EXPECTED_TIMES * expected, _RENDER_LEAST), self._timeout))
 
-    def _submit(self, video: Video, model: VideoModelInterface, request: VideoGenerationRequest) -> StepResult:
+    def _submit(
+        self,
+        video: Video,
+        model: VideoModelInterface,
+        request: VideoGenerationRequest,
+        *,
+        deadline_at: datetime | None,
+    ) -> StepResult:
+        # What was refused has nothing to render: a provider that stays busy is waited for no longer than before.
+        refused = video.model_copy(update={"deadline_at": deadline_at})
         try:
             job = self._call(video, model, request)
         except SubmissionUnknown as error:
             return self._take_unknown(video, model, error.message)
         except VideoModelError as error:
-            return self._take_refusal(video, error)
+            return self._take_refusal(refused, error)
         except (InvalidRequest, UnsupportedOperation) as error:
             # Found out before anything was sent.
-            return self._take_refusal(video, VideoModelError(ErrorCode.INVALID_REQUEST, str(error)))
+            return self._take_refusal(refused, VideoModelError(ErrorCode.INVALID_REQUEST, str(error)))
         return self._keep_job(video, model, job)
 
     def _call(self, video: Video, model: VideoModelInterface, request: VideoGenerationRequest) -> VideoGenerationJob:
@@ -251,7 +259,7 @@ class StartGeneration:
             video = self._library.note(video, now=now, attempts=attempts, lease_expires_at=now + self._lease)
         except Conflict:
             return wait(LOOK_SECONDS)
-        return self._submit(video, model, request)
+        return self._submit(video, model, request, deadline_at=video.deadline_at)
 
     def _find_jobs(self, video: Video, model: VideoModelInterface) -> SubmittedJobs:
         """Find the jobs in the provider's list that the submission may have started and no video has."""
