@@ -259,7 +259,9 @@ class SubmitVideo:
             }
         )
         if order.picture is not None:
-            video = video.model_copy(update={"input_image": self._keep_picture(order.picture, caller)})
+            picture = self._keep_picture(order.picture, caller, size=video.size)
+            warnings = (*video.warnings, *picture.warnings)
+            video = video.model_copy(update={"input_image": picture.place, "warnings": warnings})
         conditions = self._list_conditions(video, name, caller, sent_as)
         started = video.model_copy(update={"slot": video.provider})
         slot = count_change(None, started.held, self._slots.bound(video.provider, may_overtake=False))
@@ -375,23 +377,23 @@ class SubmitVideo:
             f"renews at {renews_at(reservation.on):%Y-%m-%dT%H:%M:%SZ}."
         )
 
-    def _keep_picture(self, picture: InputReference, caller: Caller) -> str:
+    def _keep_picture(self, picture: InputReference, caller: Caller, *, size: str) -> _KeptPicture:
         """Keep a picture that came with the request; one elsewhere stays there until the video is started."""
         if isinstance(picture, PictureUrl):
-            return picture.url
+            return _KeptPicture(picture.url, [])
         if isinstance(picture, UploadedPicture):
             upload_id = f"upload_{uuid.uuid4().hex}"
             self._pictures().keep_upload(caller.owner, upload_id, picture.content, picture.content_type)
-            return upload_id
+            return _KeptPicture(upload_id, picture.list_warnings(size=size))
         try:
-            UploadedPicture.read(self._pictures().read_upload(caller.owner, picture.upload_id))
+            read = UploadedPicture.read(self._pictures().read_upload(caller.owner, picture.upload_id))
         except NotFound as error:
             raise InvalidRequest(
                 f"There is no upload {picture.upload_id}: put the picture to the URL that POST /uploads gave first.",
                 param="input_reference",
                 code="invalid_value",
             ) from error
-        return picture.upload_id
+        return _KeptPicture(picture.upload_id, read.list_warnings(size=size))
 
     def _choose_models(self, request: CreateVideoRequest, now: datetime) -> list[Candidate]:
         """Find the model that was asked for, and those that take over when it refuses.
@@ -478,6 +480,13 @@ class _Order(NamedTuple):
     request: PublishRequest
     picture: InputReference | None
     fingerprint: str
+
+
+class _KeptPicture(NamedTuple):
+    """Where the picture of a request is, and what its video may make of it."""
+
+    place: str
+    warnings: list[str]
 
 
 class _Condition(NamedTuple):
