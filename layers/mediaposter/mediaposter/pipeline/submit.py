@@ -260,8 +260,8 @@ class SubmitVideo:
         )
         if order.picture is not None:
             picture = self._keep_picture(order.picture, caller, size=video.size)
-            warnings = (*video.warnings, *picture.warnings)
-            video = video.model_copy(update={"input_image": picture.place, "warnings": warnings})
+            told = (*video.warnings, *picture.warnings)
+            video = video.model_copy(update={"input_image": picture.place, "warnings": told})
         conditions = self._list_conditions(video, name, caller, sent_as)
         started = video.model_copy(update={"slot": video.provider})
         slot = count_change(None, started.held, self._slots.bound(video.provider, may_overtake=False))
