@@ -20,7 +20,7 @@ down: install                ## end one left behind
 test: install tools          ## every test, in two processes
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-check: install               ## format, lint, types, import rules, template, state machine, requirements, OpenAPI, events
+check: install               ## format, lint, types, import rules, template, state machine, requirements, OpenAPI, events, networks
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
@@ -30,6 +30,7 @@ check: install               ## format, lint, types, import rules, template, sta
 	$(RUN) -m checks.requirements
 	$(RUN) -m checks.openapi
 	$(RUN) -m checks.events
+	$(RUN) -m checks.networks
 
 format: install              ## put the code into the project's format
 	$(RUN) -m ruff format .

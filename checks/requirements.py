@@ -13,7 +13,10 @@ LAYERS = {
     "layers/mediaposter/requirements.txt": ("--no-dev", "--extra", "lambda"),
     "layers/media/requirements.txt": ("--only-group", "media"),
     # What the package itself needs is in the layer that every function has.
-    "layers/webhooks/requirements.txt": ("--no-dev", "--extra", "webhooks", "--prune", "httpx", "--prune", "pydantic"),
+    "layers/webhooks/requirements.txt": (
+        *("--no-dev", "--extra", "webhooks"),
+        *("--prune", "emoji", "--prune", "httpx", "--prune", "pydantic", "--prune", "regex"),
+    ),
 }
 _FORMAT = ("--no-emit-project", "--no-hashes", "--no-annotate", "--no-header")
 
