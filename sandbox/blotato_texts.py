@@ -117,6 +117,8 @@ def _leave_out_links(text: str) -> str:
 
 
 def _find_links(text: str) -> Iterator[_Link]:
+    if "." not in text:
+        return
     at = 0
     while found := _HOST.search(text, at):
         at = found.end()
