@@ -27,7 +27,7 @@ test: install tools          ## every test, in two processes, and what runs in L
 lambda: install              ## what runs in Lambda, on its Python: the handlers with their layers, and unit tests
 	$(RUN) -m checks.lambda_runtime
 
-check: install               ## format, lint, types, import rules, template, state machine, requirements, OpenAPI, events
+check: install               ## format, lint, types, import rules, template, state machine, requirements, OpenAPI, events, networks
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
@@ -37,6 +37,7 @@ check: install               ## format, lint, types, import rules, template, sta
 	$(RUN) -m checks.requirements
 	$(RUN) -m checks.openapi
 	$(RUN) -m checks.events
+	$(RUN) -m checks.networks
 
 format: install              ## put the code into the project's format
 	$(RUN) -m ruff format .

@@ -23,7 +23,7 @@ EXPORTS = {
     # What the package itself needs is in the layer that every function has.
     "layers/webhooks/requirements.txt": (
         *("--no-dev", "--extra", "webhooks"),
-        *("--prune", "httpcore", "--prune", "httpx", "--prune", "pydantic"),
+        *("--prune", "emoji", "--prune", "httpcore", "--prune", "httpx", "--prune", "pydantic", "--prune", "regex"),
     ),
     "tools/uv.txt": ("--only-group", "installer"),
 }

@@ -6,14 +6,23 @@ Written from the vendor's documents (help.blotato.com: api/llm, platform-publish
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
+
+from sandbox.blotato_texts import (
+    count_graphemes,
+    count_hashtags,
+    count_links,
+    count_mentions,
+    count_utf16,
+    weigh_for_x,
+)
 
 
 class Platform(StrEnum):
@@ -197,33 +206,88 @@ Target = Annotated[
 ]
 
 
+class Measure(NamedTuple):
+    """At most so many of what a network counts."""
+
+    most: int
+    unit: str
+    count: Callable[[str], int]
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """What a network allows and how the address of a post there looks.
 
     Attributes:
-        text_limit: in characters, or in UTF-8 bytes when `counts_bytes`.
         post_url: with the places `number` and `code` for the id that the network gives.
+        measures: what its texts may have at most, `text` being the caption; the others are fields of its target.
     """
 
-    text_limit: int
     post_url: str
-    counts_bytes: bool = False
+    measures: Mapping[str, tuple[Measure, ...]]
     needs_media: bool = False
 
 
+def _characters(most: int) -> tuple[Measure, ...]:
+    return (Measure(most, "characters", len),)
+
+
+def _bytes(most: int) -> tuple[Measure, ...]:
+    return (Measure(most, "bytes", lambda text: len(text.encode())),)
+
+
+def _utf16(most: int) -> tuple[Measure, ...]:
+    return (Measure(most, "UTF-16 units", count_utf16),)
+
+
+# What names a post or a sound stands on one line.
+_LINES: Final = ("title", "audio_name")
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NO_CHARACTERS: Final = re.compile("[\ufeff\ufffe\uffff]")
 _INSTAGRAM_HASHTAG_LIMIT: Final = 5
+_INSTAGRAM_MENTION_LIMIT: Final = 20
+_THREADS_LINK_LIMIT: Final = 3
 NETWORKS: Final[Mapping[Platform, Network]] = MappingProxyType(
     {
-        Platform.TWITTER: Network(280, "https://x.com/mediaposter_sandbox/status/{number}"),
-        Platform.INSTAGRAM: Network(2200, "https://www.instagram.com/reel/{code}/", needs_media=True),
-        Platform.FACEBOOK: Network(63_206, "https://www.facebook.com/reel/{number}"),
-        Platform.LINKEDIN: Network(3000, "https://www.linkedin.com/feed/update/urn:li:share:{number}/"),
-        Platform.TIKTOK: Network(2200, "https://www.tiktok.com/@mediaposter_sandbox/video/{number}", needs_media=True),
-        Platform.YOUTUBE: Network(5000, "https://www.youtube.com/watch?v={code}", counts_bytes=True, needs_media=True),
-        Platform.PINTEREST: Network(500, "https://www.pinterest.com/pin/{number}/", needs_media=True),
-        Platform.THREADS: Network(500, "https://www.threads.com/@mediaposter_sandbox/post/{code}"),
-        Platform.BLUESKY: Network(300, "https://bsky.app/profile/mediaposter-sandbox.bsky.social/post/{code}"),
+        Platform.TWITTER: Network(
+            "https://x.com/mediaposter_sandbox/status/{number}", {"text": (Measure(280, "characters", weigh_for_x),)}
+        ),
+        Platform.INSTAGRAM: Network(
+            "https://www.instagram.com/reel/{code}/",
+            {
+                "text": _characters(2200),
+                "first_comment": _characters(2200),
+                "audio_name": _characters(100),
+                "alt_text": _characters(1000),
+            },
+            needs_media=True,
+        ),
+        Platform.FACEBOOK: Network(
+            "https://www.facebook.com/reel/{number}", {"text": _characters(63_206), "first_comment": _characters(5000)}
+        ),
+        Platform.LINKEDIN: Network(
+            "https://www.linkedin.com/feed/update/urn:li:share:{number}/", {"text": _characters(3000)}
+        ),
+        Platform.TIKTOK: Network(
+            "https://www.tiktok.com/@mediaposter_sandbox/video/{number}",
+            {"text": _utf16(2200), "title": _utf16(90)},
+            needs_media=True,
+        ),
+        Platform.YOUTUBE: Network(
+            "https://www.youtube.com/watch?v={code}",
+            {"text": _bytes(5000), "title": _characters(100)},
+            needs_media=True,
+        ),
+        Platform.PINTEREST: Network(
+            "https://www.pinterest.com/pin/{number}/",
+            {"text": _characters(500), "title": _characters(100), "alt_text": _characters(500)},
+            needs_media=True,
+        ),
+        Platform.THREADS: Network("https://www.threads.com/@mediaposter_sandbox/post/{code}", {"text": _bytes(500)}),
+        Platform.BLUESKY: Network(
+            "https://bsky.app/profile/mediaposter-sandbox.bsky.social/post/{code}",
+            {"text": (Measure(300, "graphemes", count_graphemes), *_bytes(3000))},
+        ),
     }
 )
 
@@ -238,17 +302,37 @@ def find_refusal(platform: Platform, text: str, media_urls: tuple[str, ...], tar
         return f"The post has no {platform} target."
     if network.needs_media and not media_urls:
         return f"Posts on {platform} need an image or a video."
-    length = len(text.encode()) if network.counts_bytes else len(text)
-    if length > network.text_limit:
-        unit = "bytes" if network.counts_bytes else "characters"
-        return f"The text has {length} {unit}; {platform} allows {network.text_limit}."
-    return _find_target_refusal(text, target)
+    return _find_text_refusal(network, text, target) or _find_target_refusal(text, target)
+
+
+def _find_text_refusal(network: Network, text: str, target: Target) -> str | None:
+    for field, measures in network.measures.items():
+        name = field.replace("_", " ")
+        said = text if field == "text" else getattr(target, field)
+        if said is None:
+            continue
+        for most, unit, count in measures:
+            if (counted := count(said)) > most:
+                return f"The {name} has {counted} {unit}; {target.target_type} allows {most}."
+        if field != "text" and not said.strip():
+            return f"The {name} is empty."
+        if field in _LINES and _CONTROLS.search(said):
+            return f"The {name} has control characters."
+    return None
 
 
 def _find_target_refusal(text: str, target: Target) -> str | None:
     match target:
-        case InstagramTarget() if len(re.findall(r"#\w+", text)) > _INSTAGRAM_HASHTAG_LIMIT:
-            return f"Instagram posts may carry at most {_INSTAGRAM_HASHTAG_LIMIT} hashtags."
+        case InstagramTarget(first_comment=comment):
+            texts = (text, comment or "")
+            if sum(map(count_hashtags, texts)) > _INSTAGRAM_HASHTAG_LIMIT:
+                return f"Instagram posts may carry at most {_INSTAGRAM_HASHTAG_LIMIT} hashtags."
+            if sum(map(count_mentions, texts)) > _INSTAGRAM_MENTION_LIMIT:
+                return f"Instagram posts may carry at most {_INSTAGRAM_MENTION_LIMIT} mentions."
+        case ThreadsTarget() if count_links(text) > _THREADS_LINK_LIMIT:
+            return "THREADS_API__LINK_LIMIT_EXCEEDED"
+        case PlainTarget(target_type="twitter") if _NO_CHARACTERS.search(text):
+            return "The text of the post is not valid."
         case FacebookTarget(page_id=page_id) if page_id != FACEBOOK_PAGE.id:
             return f"The Facebook page {page_id} does not belong to this account."
         case LinkedinTarget(page_id=str(page_id)) if page_id != LINKEDIN_PAGE.id:

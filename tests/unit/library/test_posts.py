@@ -74,6 +74,19 @@ def test_a_post_on_any_network_is_read_as_it_was_kept(
     assert ledger.get(VIDEO_ID, post.target.post_id) == post
 
 
+def test_a_post_that_was_planned_under_older_rules_is_read_and_goes_on(
+    ledger: PostLedger, table: InMemoryTable
+) -> None:
+    post = a_post(a_target("threads"))
+    table.create([post])
+    table.items[post.key]["target"]["text"] = "é" * 400
+
+    read = ledger.get(VIDEO_ID, "threads#101")
+
+    assert read.target.text == "é" * 400
+    assert ledger.advance(read, PostState.CALLING, now=LATER).state is PostState.CALLING
+
+
 def test_a_post_that_is_not_there_is_not_found(ledger: PostLedger) -> None:
     with pytest.raises(NotFound):
         ledger.get(VIDEO_ID, POST_ID)

@@ -22,6 +22,8 @@ from tests.fakes.world import World
 TWITTER = {"platform": "twitter", "account_id": "101"}
 INSTAGRAM = {"platform": "instagram", "account_id": "807"}
 THREADS = {"platform": "threads", "account_id": "808"}
+BLUESKY = {"platform": "bluesky", "account_id": "809"}
+FACEBOOK = {"platform": "facebook", "account_id": "803", "page_id": "5"}
 SOON = "2026-12-01T12:30:00Z"
 
 
@@ -76,6 +78,40 @@ def test_a_prompt_that_is_too_long_is_refused_with_the_reason_why_it_is_a_captio
         "publish[0] (twitter account 101): text: at most 280 characters, got 500. Without a text its caption is the "
         "prompt."
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "fields", "sentence"),
+    [
+        (THREADS, {"prompt": "é" * 252}, "text: at most 500 bytes, got 504. Without a text its caption is the prompt."),
+        (THREADS, {"text": "{prompt}é", "prompt": "é" * 250}, "text: at most 500 bytes, got 502."),
+        (BLUESKY, {"text": "🇩🇪" * 301}, "text: at most 300 graphemes, got 301."),
+        ({**THREADS, "disclosure": "é"}, {"text": "x" * 498}, "text: at most 500 bytes, got 501."),
+        (
+            {**INSTAGRAM, "first_comment": "#a #b #c"},
+            {"text": "#d #e #f"},
+            "hashtags: at most 5 in the text and the first comment, got 6.",
+        ),
+    ],
+)
+def test_the_caption_of_a_request_is_counted_as_each_network_counts_it(
+    target: dict[str, Any], fields: dict[str, Any], sentence: str
+) -> None:
+    refusal = refusal_of({**INSTAGRAM, "account_id": "1", "text": "fits"}, target, **fields)
+
+    assert refusal.message.partition("): ")[2] == sentence
+    assert refusal.param == "publish[1].text"
+
+
+def test_the_captions_of_a_video_fit_the_one_transaction_that_records_them() -> None:
+    facebook = [{**FACEBOOK, "account_id": str(number), "text": "x" * 60_000} for number in range(17)]
+
+    assert len(plan(*facebook[:16])) == 16
+    refusal = refusal_of(*facebook)
+    assert refusal.message == (
+        "publish: the captions of a video have at most 1000000 bytes together, got 1020000. Nothing was done."
+    )
+    assert refusal.param == "publish"
 
 
 def test_a_title_that_the_request_has_not_is_refused_at_the_target_that_needs_it() -> None:

@@ -211,6 +211,17 @@ def test_what_was_made_is_measured_before_it_is_uploaded() -> None:
     assert (world.publisher.uploads, world.metrics) == ({}, ["PostsFailed"])
 
 
+def test_a_caption_that_was_planned_under_older_rules_is_measured_before_anything_is_uploaded() -> None:
+    post = a_post(a_target("threads")).model_copy(update={"text": "é" * 300})
+    world = World()
+    world.keep(a_kept_video(), post)
+
+    world.create_post(PostStepInput(video_id=VIDEO_ID, post_id="threads#101"))
+
+    assert post_of(world).error_message == "The post does not fit threads: text: at most 500 bytes, got 600"
+    assert (post_of(world).error_code, world.publisher.uploads) == (ErrorCode.INVALID_REQUEST, {})
+
+
 def test_its_bytes_are_measured_too() -> None:
     stored = a_stored_video().model_copy(update={"size_bytes": 50_000_001})
     world = kept_world(video=a_kept_video(stored=stored), target=a_target("bluesky"))

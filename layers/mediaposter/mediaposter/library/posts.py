@@ -16,7 +16,7 @@ from pydantic import AwareDatetime
 from mediaposter.errors import Conflict, ErrorCode, NotFound
 from mediaposter.library.due import give_due_attributes
 from mediaposter.library.table import Key, LibraryTable, PageQuery, Record
-from mediaposter.publishing.targets import AnyTarget, Delivery
+from mediaposter.publishing.targets import Delivery, StoredTarget
 
 SCHEDULES_INDEX = "SchedulesByOwner"
 
@@ -87,7 +87,7 @@ class Post(Record):
 
     video_id: str
     owner: str | None = None
-    target: AnyTarget
+    target: StoredTarget
     text: str
     delay_minutes: int = 0
     delivery: Delivery = "direct"

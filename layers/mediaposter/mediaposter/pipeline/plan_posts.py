@@ -14,6 +14,9 @@ from mediaposter.library.videos import Candidate, Video
 from mediaposter.pipeline.shape import measure
 from mediaposter.publishing.targets import AnyTarget, VideoShape, check_scheduled_time
 
+# The posts of a video are written in one transaction, of 4 MB at the most (DynamoDB), each with its text twice.
+CAPTIONS_MAX_BYTES = 1_000_000
+
 
 class PostPlan(NamedTuple):
     """The posts of a video, the models that may still take over, and why others may not."""
@@ -35,7 +38,8 @@ def plan_posts(request: PostsRequest, video: Video, *, candidates: Sequence[Cand
         now: when the posts are planned.
 
     Raises:
-        InvalidRequest: a caption, the video or a time does not fit; naming the target, the field and the limit.
+        InvalidRequest: a caption, the video or a time does not fit; naming the target, the field, the limit, and the
+            count as the network counts it.
     """
     posts = []
     delay_minutes = 0
@@ -58,6 +62,7 @@ def plan_posts(request: PostsRequest, video: Video, *, candidates: Sequence[Cand
         )
         if not has_own_time:
             delay_minutes += request.stagger_minutes
+    _check_size(posts)
     fallbacks = []
     warnings = []
     for candidate in candidates:
@@ -110,6 +115,17 @@ def _compose_caption(request: PostsRequest, video: Video, index: int) -> str:
         is_prompt = target.text is None and request.text is None
         hint = " Without a text its caption is the prompt." if is_prompt else ""
         raise _refuse(target, index, f"{error}.{hint}", field="text") from error
+
+
+def _check_size(posts: Sequence[Post]) -> None:
+    size_bytes = sum(len(post.text.encode()) for post in posts)
+    if size_bytes > CAPTIONS_MAX_BYTES:
+        raise InvalidRequest(
+            f"publish: the captions of a video have at most {CAPTIONS_MAX_BYTES} bytes together, got {size_bytes}. "
+            "Nothing was done.",
+            param="publish",
+            code="invalid_value",
+        )
 
 
 def _refuse(target: AnyTarget, index: int, sentence: str, *, field: str | None = None) -> InvalidRequest:

@@ -114,6 +114,11 @@ class CreatePost:
                 post, ErrorCode.INVALID_REQUEST, f"The video does not fit {post.target.platform}: {error}"
             )
         try:
+            # It was planned by the rules of its day.
+            post.target.check_caption(post.text)
+        except ValueError as error:
+            return self._fail(post, ErrorCode.INVALID_REQUEST, f"The post does not fit {post.target.platform}: {error}")
+        try:
             publisher = self._publishers()
             if post.media_url is None:
                 wait_seconds = self._wait_for_place(post, "upload")

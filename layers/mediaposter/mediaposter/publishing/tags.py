@@ -1,0 +1,68 @@
+"""Count the hashtags, mentions and links of a text: what a network bounds besides its length."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from mediaposter.publishing.text_units import find_links
+
+_ENTITY = re.compile(r"&#(?:[0-9]+|[xX][0-9A-Fa-f]+);")
+_HASH = re.compile("[#＃]")
+# Letters and digits of any script glue a sign to the word before it: C# is no hashtag, me@example.com no mention.
+_MENTION = re.compile(r"(?<!\w)[@＠](?=[A-Za-z0-9_])")
+# What is a link to a person, and not to X: of localhost and of addresses.
+_OTHER_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
+_QUERY = re.compile(r"\?\S*")
+_JOINERS = "\u200c\u200d"
+
+
+def count_hashtags(text: str) -> int:
+    """Count the hashtags: a # or ＃ that begins a word with a letter or an emoji in it, and is in no link.
+
+    #a#b are two. C#, #1, &#39; and https://example.org/#a have none.
+    """
+    text = _ENTITY.sub(" ", _blank_links(text))
+    count = 0
+    tag_end = -1
+    for sign in _HASH.finditer(text):
+        before = text[sign.start() - 1 : sign.start()]
+        begins = sign.start() == tag_end or not (before.isalnum() or before == "_")
+        end = sign.end()
+        while end < len(text) and (_is_letter(text[end]) or _goes_on(text[end])):
+            end += 1
+        if begins and any(map(_is_letter, text[sign.end() : end])):
+            count += 1
+            tag_end = end
+    return count
+
+
+def count_mentions(text: str) -> int:
+    """Count the mentions: an @ or ＠ that begins a word, and is in no link."""
+    return len(_MENTION.findall(_blank_links(text)))
+
+
+def count_links(text: str) -> int:
+    """Count the links, each once however often it is there."""
+    return len({text[link.start : link.end] for link in find_links(text)})
+
+
+def _blank_links(text: str) -> str:
+    """Put a letter in the place of each link, so that nothing in it is a tag and nothing after it begins a word."""
+    parts = []
+    at = 0
+    for link in find_links(text):
+        if link.start >= at:
+            query = _QUERY.match(text, link.end)
+            parts.append(text[at : link.start])
+            at = query.end() if query else link.end
+    return _OTHER_LINK.sub("x", "x".join([*parts, text[at:]]))
+
+
+def _is_letter(character: str) -> bool:
+    # Instagram takes emoji for letters.
+    return character.isalpha() or unicodedata.category(character) == "So"
+
+
+def _goes_on(character: str) -> bool:
+    return character.isalnum() or character in "_" + _JOINERS or unicodedata.category(character).startswith("M")
