@@ -45,6 +45,9 @@ THROTTLED_FOR = timedelta(hours=6)
 # Everything ends within so long after there is peace; and what moves nothing for a day and more never ends.
 ENDS_WITHIN = timedelta(days=3, hours=2)
 STANDS_STILL_AFTER = timedelta(hours=26)
+# Where nothing has moved for long, most of the sweeps are left out, or what is stuck would take minutes to try.
+SLOWS_DOWN_AFTER = timedelta(hours=2)
+SLOW_SWEEP_SECONDS = 1_800
 # A run that does not end ends here.
 EVENTS_MAX = 60_000
 # The sweep may fail, and comes each minute: nothing that is due waits for it longer, unless one of these does not work.
@@ -266,8 +269,11 @@ class Life:
         need = self.stack.find_need()
         if need is None:
             return None
-        step = timedelta(seconds=SWEEP_SECONDS)
+        step = timedelta(seconds=SLOW_SWEEP_SECONDS if self._stands_still() else SWEEP_SECONDS)
         return NOW - (NOW - max(need, self._swept_at + step, self.clock())) // step * step
+
+    def _stands_still(self) -> bool:
+        return self.clock() > max(self._moved_at, self.peace_at) + SLOWS_DOWN_AFTER
 
     # Workers
 
@@ -645,7 +651,7 @@ class Life:
     def _see_sweep(self) -> None:
         """See whether the sweep comes to all that is due, as long as nothing keeps it from that."""
         since = self.clock() - LEFT_BEHIND_AFTER
-        if not self.stack.weather.was_fine(*_NEEDED_TO_SWEEP, since=since):
+        if self._stands_still() or not self.stack.weather.was_fine(*_NEEDED_TO_SWEEP, since=since):
             return
         for key in self.stack.list_overdue(since):
             if self.stack.table.read_at.get(key, NOW) < since:

@@ -44,10 +44,17 @@ def check(life: Life) -> None:
         raise BrokenPromise(name, what)
 
 
+def _find_unmade(life: Life) -> Iterator[str]:
+    stack = life.stack
+    for video in stack.videos:
+        if not stack.has_ended(video) and not stack.is_completed(video):
+            yield f"{video.id} is left at {video.stage}"
+
+
 def _find_open(life: Life) -> Iterator[str]:
     stack = life.stack
     for video in stack.videos:
-        if not stack.has_ended(video):
+        if not stack.has_ended(video) and stack.is_completed(video):
             yield f"{video.id} is left at {video.stage}"
 
 
@@ -213,8 +220,8 @@ def _find_failed_in_health(life: Life) -> Iterator[str]:
         if video.failure is None or not is_told or life.stack.was_cancelled(video):
             continue
         is_refused = any(job.end != "ok" for job in _jobs_of(life, video.id)) or _is_denied(life.history)
-        # No provider has longer than the stack's own limit.
-        is_late = video.failure.code is ErrorCode.TIMEOUT
+        # No provider has longer than the stack's own limit, and no further try more than the day has left.
+        is_late = video.failure.code is ErrorCode.TIMEOUT or video.failure.code.value == "budget_exceeded"
         if not is_refused and not is_late and not _may_be_lost(life, video):
             yield f"{video.id} failed: {video.failure.message}"
 
@@ -364,7 +371,8 @@ PROMISES: Mapping[str, Callable[[Life], Iterator[str]]] = {
     "a finished render is kept": _find_thrown_away,
     "a healthy video is made": _find_failed_in_health,
     "what was never sent is not called lost": _find_called_lost,
-    "every video ends": _find_open,
+    "every video is kept or fails": _find_unmade,
+    "every kept video ends": _find_open,
     "every post ends": _find_open_posts,
     "every post of a deleted video ends": _find_open_posts_of_deleted,
     "every batch ends": _find_open_batches,

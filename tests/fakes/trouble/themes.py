@@ -67,6 +67,8 @@ class Theme:
     """A kind of trouble: what it does not name does not happen.
 
     Attributes:
+        outages: edges, or one thing that an edge does: `create/deaf`.
+        least: how many outages, accidents and deeds there are at least, of the kinds that there are.
         has_twins: whether requests differ in what no list of a provider shows.
         is_alone: whether it is tried only where somebody asks for it.
     """
@@ -93,6 +95,7 @@ class Theme:
     moments: tuple[int, ...] = MOMENTS
     renders: tuple[int, ...] = (20, 60, 300)
     points_max: int = 12
+    least: int = 1
     has_twins: bool = False
     is_alone: bool = False
     kinds: tuple[AccidentKind, ...] = get_args(AccidentKind)
@@ -123,7 +126,7 @@ def draw_wishes(theme: Theme) -> st.SearchStrategy[Wish]:
 
 def draw_histories(theme: Theme) -> st.SearchStrategy[History]:
     moments = st.sampled_from(theme.moments)
-    pairs = [(what, how) for what in theme.outages for how in OUTAGES[what]]
+    pairs = [pair for name in theme.outages for pair in _list_outages(name)]
     outages = st.tuples(st.sampled_from(pairs or [("", "")]), moments, st.sampled_from(theme.spans), EVERY).map(
         lambda drawn: Outage(what=drawn[0][0], how=drawn[0][1], at=drawn[1], seconds=drawn[2], every=drawn[3])
     )
@@ -165,10 +168,15 @@ def draw_histories(theme: Theme) -> st.SearchStrategy[History]:
         )
         if theme.has_batch
         else st.none(),
-        outages=st.lists(outages, max_size=3).map(tuple) if theme.outages else st.just(()),
-        accidents=st.lists(accidents, max_size=3).map(tuple) if theme.accidents else st.just(()),
-        deeds=st.lists(deeds, max_size=2).map(tuple) if theme.deeds else st.just(()),
+        outages=st.lists(outages, min_size=theme.least, max_size=3).map(tuple) if theme.outages else st.just(()),
+        accidents=st.lists(accidents, min_size=theme.least, max_size=3).map(tuple) if theme.accidents else st.just(()),
+        deeds=st.lists(deeds, min_size=theme.least, max_size=2).map(tuple) if theme.deeds else st.just(()),
     )
+
+
+def _list_outages(name: str) -> list[tuple[str, str]]:
+    what, _, how = name.partition("/")
+    return [(what, each) for each in OUTAGES[what] if how in ("", each)]
 
 
 def _number(wishes: list[Wish], *, first: int = 0) -> tuple[Wish, ...]:
@@ -196,10 +204,21 @@ THEMES: dict[str, Theme] = {
         spans=(240, 600, 1_200, 2_400),
     ),
     # Replies are lost, and lists tell what they tell.
-    "lists": Theme(models=("lists-1", "mute-1"), outages=("create", "list"), has_resubmit=True, spans=(30, 120, 240)),
+    "lists": Theme(
+        models=("lists-1", "lists-1", "mute-1"),
+        outages=("create/deaf", "create/lost", "list"),
+        has_resubmit=True,
+        moments=(0, 5, 60),
+        spans=(120, 240),
+    ),
     # They do not tell everything.
     "twins": Theme(
-        models=("lists-1",), has_twins=True, outages=("create",), spans=(30, 120, 240), wishes_max=3, is_alone=True
+        models=("lists-1",),
+        has_twins=True,
+        outages=("create/deaf", "create/lost"),
+        moments=(0, 5, 60),
+        spans=(30, 120),
+        is_alone=True,
     ),
     # A client repeats a write whose answer was lost, and meets its own.
     "echoes": Theme(outages=("table echo",), has_posts=True, has_answers=True, is_alone=True),
@@ -261,7 +280,7 @@ THEMES: dict[str, Theme] = {
         models=("knows-1", "lists-1"),
         has_posts=True,
         renders=(20, 40_000),
-        outages=("publish", "cancel", "bucket", "stop"),
+        outages=("publish/refused", "cancel", "stop"),
         accidents=("start", "store", "create_post"),
         kinds=("sleeps", "sleeps and dies", "is cut off"),
         points_max=7,
@@ -299,9 +318,12 @@ THEMES: dict[str, Theme] = {
         deeds=("cancel batch", "cancel batch and what runs", "delete"),
     ),
     # Nothing is down, and those who work die, sleep and overlap.
-    "workers": Theme(models=MODELS, has_posts=True, has_answers=True, accidents=ALL_WHO, deeds=("webhook", "resend")),
+    "workers": Theme(
+        least=0, models=MODELS, has_posts=True, has_answers=True, accidents=ALL_WHO, deeds=("webhook", "resend")
+    ),
     # Everything is down, but not for long.
     "short": Theme(
+        least=0,
         models=MODELS,
         outages=ALL_OUTAGES,
         has_posts=True,
@@ -318,6 +340,7 @@ THEMES: dict[str, Theme] = {
         moments=LATE_MOMENTS,
     ),
     "all": Theme(
+        least=0,
         outages=ALL_OUTAGES,
         accidents=ALL_WHO,
         deeds=get_args(DeedKind),

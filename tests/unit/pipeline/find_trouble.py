@@ -24,43 +24,43 @@ from tests.fakes.trouble.themes import THEMES, Theme, draw_histories
 def main() -> None:
     """Try the themes that are named, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("themes", nargs="*", default=list(THEMES), choices=[*THEMES, []])
+    parser.add_argument("themes", nargs="*", help=", ".join(THEMES))
     parser.add_argument("--seeds", type=int, default=3, help="how often to begin anew")
     parser.add_argument("--examples", type=int, default=300, help="how many histories to try each time")
     parser.add_argument("--smallest", action="store_true", help="shrink what breaks a promise")
     arguments = parser.parse_args()
-    for name in arguments.themes:
+    for name in arguments.themes or THEMES:
         began = time.monotonic()
-        found, tried = count_until_broken(THEMES[name], seeds=arguments.seeds, examples=arguments.examples)
-        milliseconds = (time.monotonic() - began) / tried * 1_000
-        tell(f"{name}: {milliseconds:.0f} ms a history")
-        for promise, counts in sorted(found.items()):
-            tell(f"  {promise}: in {len(counts)} of {arguments.seeds} runs, after {median(counts):.0f} ({counts})")
+        found: dict[str, list[int]] = defaultdict(list)
+        all_tried = 0
+        for number in range(arguments.seeds):
+            counts, tried = count_until_broken(THEMES[name], number, examples=arguments.examples)
+            all_tried += tried
+            for promise, count in counts.items():
+                found[promise].append(count)
+        tell(f"{name}: {(time.monotonic() - began) / all_tried * 1_000:.0f} ms a history")
+        for promise, after in sorted(found.items()):
+            tell(f"  {promise}: in {len(after)} of {arguments.seeds} runs, after {median(after):.0f} ({after})")
             if arguments.smallest:
                 tell(f"    {find_smallest(THEMES[name], promise, examples=2 * arguments.examples)}")
 
 
-def count_until_broken(theme: Theme, *, seeds: int, examples: int) -> tuple[dict[str, list[int]], int]:
-    """Count the histories until each promise is broken, once for each seed; and all that were tried."""
-    found: dict[str, list[int]] = defaultdict(list)
+def count_until_broken(theme: Theme, number: int, *, examples: int) -> tuple[dict[str, int], int]:
+    """Count the histories of one seed until each promise is broken; and all that were tried."""
+    counts: dict[str, int] = {}
     tried = 0
-    for number in range(seeds):
-        counts: dict[str, int] = {}
-        first = tried
 
-        @seed(number)
-        @settings(_settings(examples), phases=[Phase.generate])
-        @given(draw_histories(theme))
-        def try_history(history: History, *, counts: dict[str, int] = counts, first: int = first) -> None:
-            nonlocal tried
-            tried += 1
-            for promise in _live(history):
-                counts.setdefault(promise, tried - first)
+    @seed(number)
+    @settings(_settings(examples), phases=[Phase.generate])
+    @given(draw_histories(theme))
+    def try_history(history: History) -> None:
+        nonlocal tried
+        tried += 1
+        for promise in _live(history):
+            counts.setdefault(promise, tried)
 
-        try_history()
-        for promise, count in counts.items():
-            found[promise].append(count)
-    return found, tried
+    try_history()
+    return counts, tried
 
 
 def find_smallest(theme: Theme, promise: str, *, examples: int) -> str:
