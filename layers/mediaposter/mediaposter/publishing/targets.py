@@ -46,7 +46,6 @@ from mediaposter.publishing.networks import (
     Network,
     X,
 )
-
 from mediaposter.text import refuse_unwritable_within
 
 TARGETS_MAX = 20
