@@ -20,6 +20,7 @@ import pytest
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.api.video_object import VideoObject
+from mediaposter.library.posts import PostState
 from tests.integration.stack import WAIT_SCALE, DeployedStack, new_prompt, wait_for
 from tests.integration.troubled_aws import through_trouble
 
@@ -42,7 +43,7 @@ MORTAL = (
 )
 # What broke off is begun again by the clock on the wall, minutes later.
 ENDS_WITHIN_SECONDS = 1_200.0
-SETTLED = frozenset({"published", "parked", "unknown"})
+SETTLED = frozenset({PostState.PUBLISHED, PostState.PARKED, PostState.UNKNOWN})
 
 
 def test_after_any_trouble_that_ends_everything_is_made_once(stack: DeployedStack) -> None:
@@ -68,7 +69,7 @@ def test_after_any_trouble_that_ends_everything_is_made_once(stack: DeployedStac
     assert max(posted.values()) == 1, "none posted twice"
     states = Counter(post.status for video in ended for post in video.posts)
     figures.info("posts: %s", dict(states))
-    assert len(posted) >= states["published"], "what is said to be public is"
+    assert len(posted) >= states[PostState.PUBLISHED], "what is said to be public is"
     for video in ended:
         assert stack.list_versions(video.id) == [
             f"videos/{video.id}/{name}" for name in ("spritesheet.jpg", "thumbnail.webp", "video.mp4")

@@ -195,7 +195,7 @@ def test_a_batch_that_is_at_work_has_not_ended(type_: str) -> None:
 
 def test_of_what_was_deleted_nothing_is_told() -> None:
     world = world_of(a_post(state=PostState.PUBLISHED))
-    world.library.delete(world.video, 0)
+    world.library.delete(world.video, 0, now=world.clock())
 
     find = finder_of(world)
 

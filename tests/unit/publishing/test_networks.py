@@ -137,9 +137,9 @@ def test_an_account_with_premium_takes_longer_texts() -> None:
     target = a_target("twitter", premium=True, text="x" * 25_000)
 
     assert target.to_wire() == {"targetType": "twitter"}
-    assert refusal_of("twitter", premium=True, text="日" * 12_501).startswith(
-        "text: at most 25000 characters, got 25002"
-    )  # type: ignore[union-attr]  # that it is none is what fails
+    refusal = refusal_of("twitter", premium=True, text="日" * 12_501)
+    assert refusal is not None
+    assert refusal.startswith("text: at most 25000 characters, got 25002")
     assert refusal_of("twitter", premium=False, text="x" * 281) == "text: at most 280 characters, got 281"
 
 

@@ -20,6 +20,7 @@ from mediaposter.events import PostEvent, VideoEvent
 from mediaposter.library.approvals import open_approval
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import SETTLED_STATES, Post, PostLedger, PostState
+from mediaposter.library.promises import compare_shape
 from mediaposter.library.videos import (
     STAGES_OF_A_KEPT_VIDEO,
     Stage,
@@ -32,7 +33,6 @@ from mediaposter.pipeline.generate import Clock, Models, explain_unknown
 from mediaposter.pipeline.publish import settle_left_over
 from mediaposter.pipeline.recorded_events import describe_end
 from mediaposter.pipeline.resume import may_go_on, was_deleted
-from mediaposter.pipeline.shape import tell_differences
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
 from mediaposter.pipeline.track import tell_end
 from mediaposter.publishing.targets import TARGETS_MAX
@@ -151,7 +151,7 @@ class StoreVideo:
     def _keep(self, video: Video, stored: StoredVideo, *, has_posts: bool) -> None:
         """Write down that the video is kept, and what comes next: a person's decision, its posts, or nothing."""
         now = self._clock()
-        warnings = (*video.warnings, *tell_differences(video, stored))
+        warnings = (*video.warnings, *compare_shape(video.size, video.seconds, stored))
         kept: dict[str, Any] = {"stored": stored, "completed_at": now, "fault": None, "warnings": warnings}
         if not has_posts:
             self._library.advance(video, Stage.DONE, now=now, **kept)
