@@ -118,7 +118,7 @@ class TestAgain:
         ]
         references = [{"video_id": _VIDEO_ID, "post_id": "twitter#101"}]
         assert stack.executions() == [
-            (f"{_VIDEO_ID}-posts-1", json.dumps({"video_id": _VIDEO_ID, "run": 1, "posts": references}))
+            (f"{_VIDEO_ID}-launch-1", json.dumps({"video_id": _VIDEO_ID, "launch": 1, "posts": references}))
         ]
 
     @pytest.mark.parametrize("body", ["", "{}"])
@@ -194,10 +194,10 @@ class TestAgain:
         assert _headers(answer)["retry-after"] == "5"
         stack.tell(VideoStateMachine=machine)
         assert invoke(_FUNCTION, _event(name))["statusCode"] == 200
-        assert [started for started, _ in stack.executions()] == [f"{_VIDEO_ID}-posts-1"]
+        assert [started for started, _ in stack.executions()] == [f"{_VIDEO_ID}-launch-1"]
 
     def test_while_it_is_being_posted_no_other_targets_are_taken(self, stack: Stack, invoke: Invoke) -> None:
-        stack.keep(_a_video(stage=Stage.PUBLISHING, posting_run=1), _a_post())
+        stack.keep(_a_video(stage=Stage.PUBLISHING, launch=1), _a_post())
 
         answer = invoke(_FUNCTION, _event("posts-again-elsewhere"))
 
@@ -440,7 +440,7 @@ class TestResolve:
         assert (answer["statusCode"], _body(answer)["posts"][0]["status"]) == (200, "pending")
         (post,) = stack.posts(_VIDEO_ID)
         assert (post.media_url, post.owner) == (None, _OWNER)
-        assert [name for name, _ in stack.executions()] == [f"{_VIDEO_ID}-posts-1"]
+        assert [name for name, _ in stack.executions()] == [f"{_VIDEO_ID}-launch-1"]
 
     @pytest.mark.parametrize(
         ("body", "param"),
