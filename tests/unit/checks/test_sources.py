@@ -10,7 +10,7 @@ from checks.sources import ROUTE_LINES_MAX, check_sources
 from tests.unit.checks.planting import PACKAGE, plant, plant_import
 
 _HANDLER = "functions/sweep/app.py"
-_BODY = '    logger.info("swept", extra=background.sweep())\n'
+_BODY = '    logger.info("swept", extra=background.sweep()()._asdict())\n'
 
 
 def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:

@@ -95,7 +95,7 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="everything but an action",
         ),
         pytest.param(
-            '                - !Sub "${LibraryTable.Arn}/index/AwaitingStart"\n',
+            '                - !Sub "${LibraryTable.Arn}/index/Waiting"\n',
             '                - "*"\n',
             "SweepFunction",
             'the Resource of dynamodb:Query must not be "*"',

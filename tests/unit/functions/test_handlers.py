@@ -691,10 +691,11 @@ class TestFinalize:
         ("name", "fault"),
         [("close-execution-failed", "Lambda.Unknown"), ("close-from-event", "execution TIMED_OUT")],
     )
-    def test_a_video_whose_execution_broke_off_fails_and_says_why(
+    def test_a_video_whose_execution_broke_off_fails_when_its_time_is_over_and_says_why(
         self, stack: Stack, invoke: Invoke, name: str, fault: str
     ) -> None:
-        stack.keep(_a_video(stage=Stage.RENDERING, provider_job_id="job-1"))
+        long_ago = datetime.now(UTC) - timedelta(days=3)
+        stack.keep(_a_video(stage=Stage.RENDERING, provider_job_id="job-1", deadline_at=long_ago))
 
         assert invoke("CloseFunction", read_event(name))["outcome"] == "closed"
 
