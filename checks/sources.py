@@ -35,6 +35,7 @@ _LATE_IMPORTS = {
         "mediaposter.workflow",
     ),
     f"{_PACKAGE}/library/probe.py": ("av", "PIL"),
+    f"{_PACKAGE}/publishing/text_units.py": ("emoji", "regex"),
 }
 _ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb"})
 

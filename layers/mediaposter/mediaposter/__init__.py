@@ -106,6 +106,11 @@ Who makes the videos and who posts them:
     http_reply                      reads what a server answers as data: bounded, decoded, parsed
     publishing.publisher_interface  what the pipeline needs of whoever posts
     publishing.targets              one closed model for each social network
+    publishing.networks             what each network takes of a post: the one table of limits
+    publishing.text_units           how networks count text: weights, bytes, UTF-16 units, graphemes
+    publishing.tags                 which hashtags, mentions and links a text has
+    publishing.links                what X takes for a link
+    publishing.top_level_domains    the domains that such a link may end in
     publishing.blotato_client       Blotato's REST API
     publishing.blotato_wire         its answers, read as leniently as their meaning allows
 
@@ -151,6 +156,11 @@ Imports point downwards, from each line to those below it and never back:
     api
     library, workflow, events
     ai.catalog, ai.video_model_interface, publishing.publisher_interface, publishing.targets
+    publishing.networks
+    publishing.tags
+    publishing.text_units
+    publishing.links
+    publishing.top_level_domains
     streaming
     config, errors
 

@@ -34,6 +34,7 @@ _IN_PARENTHESES = rf"(?:\({_IN_PATH}++\)|\({_IN_PATH}*+\({_IN_PATH}++\){_IN_PATH
 
 _HOST = re.compile(f"[^{_OUTSIDE_HOST}]+")
 _DOT = re.compile(r"\.")
+_STOP = re.compile("[\u3002\uff0e\uff61]")
 _LETTER = re.compile(rf"[^{_OUTSIDE_HOST}._\-]")
 _ASCII_HOST = re.compile(rf"[A-Za-z0-9{_ACCENTED}.\-]+")
 _PROTOCOL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://\Z")
@@ -177,10 +178,14 @@ def _is_short_enough(text: str, domain: Link, link_characters: int) -> bool:
         # Punycode has a character for each, and more; what is long is not worth the work.
         if len(label) > _LABEL_MAX_CHARACTERS:
             return False
-        in_ascii = label if label.isascii() else "xn--" + label.encode("punycode").decode()
-        if len(in_ascii) > _LABEL_MAX_CHARACTERS:
+        # A full stop of CJK ends a label, too, though not for what is above.
+        in_ascii = [
+            part if part.isascii() else f"xn--{part.encode('punycode').decode()}" for part in _STOP.split(label)
+        ]
+        ascii_characters = len(".".join(in_ascii))
+        if ascii_characters > _LABEL_MAX_CHARACTERS:
             return False
-        link_characters += len(in_ascii) - len(label)
+        link_characters += ascii_characters - len(label)
     return link_characters <= _LINK_MAX_CHARACTERS
 
 
