@@ -409,6 +409,10 @@ class Stack:
         """Tell which request became a video."""
         return video.metadata["wish"]
 
+    def can_repeat(self, video: Video) -> bool:
+        """Tell whether its provider knows a submission that is repeated."""
+        return self.providers[video.resolved_model].capabilities.idempotent_submit
+
     def was_never_started(self, video: Video) -> bool:
         """Tell whether a video failed that no execution ever carried."""
         return video.failure is not None and not any(
