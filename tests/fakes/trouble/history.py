@@ -27,7 +27,7 @@ Who = Literal[
 ]
 AccidentKind = Literal["dies", "sleeps", "sleeps and dies", "is cut off"]
 DeedKind = Literal[
-    "delete", "repost", "repost what failed", "cancel post", "abort", "webhook", "resend", "cancel batch",
+    "delete", "repost", "repost what failed", "cancel post", "move post", "abort", "webhook", "resend", "cancel batch",
     "cancel batch and what runs", "post it himself", "resolve",
 ]  # fmt: skip
 
@@ -131,7 +131,8 @@ class Setting(Told):
     Attributes:
         slots: how many videos each provider renders at once.
         page: how many entries of an index one question gives.
-        limit_micros: what the key may spend a day.
+        limit_micros: what may be spent a day: by the key,
+        limits_stack: or by the whole stack.
         lag_seconds: how old what DescribeExecution tells may be, and
         stale: which of the questions get such an answer, in turn.
         crash_error: what the machine calls a function that died.
@@ -145,6 +146,7 @@ class Setting(Told):
     slots: int = 10
     page: int = 100
     limit_micros: int | None = None
+    limits_stack: bool = False
     lag_seconds: int = 0
     stale: tuple[bool, ...] = ()
     list_lag_seconds: int = 0

@@ -551,6 +551,7 @@ class Life:
         for post in posts[:1]:
             cancel = partial(stack.cancel_post, video_id, post.target.post_id)
             doings["cancel post"] = partial(self._ask, cancel)
+            doings["move post"] = partial(self._ask, partial(stack.move_post, video_id, post.target.post_id))
             doings["resolve"] = partial(self._resolve, video_id, post.target.post_id)
             doings["post it himself"] = partial(self._post_own, post)
         doings.get(deed.what, _nothing)()

@@ -212,7 +212,7 @@ def _find_thrown_away(life: Life) -> Iterator[str]:
 
 
 def _find_failed_in_health(life: Life) -> Iterator[str]:
-    """Where nobody dies and no outage is long, a video whose provider makes it is made."""
+    """Where no outage is long, and nobody dies in one, a video is made if its provider makes it."""
     if not _is_healthy(life.history):
         return
     for video in life.stack.videos:
@@ -227,11 +227,11 @@ def _find_failed_in_health(life: Life) -> Iterator[str]:
 
 
 def _is_healthy(history: History) -> bool:
+    """Tell whether outages are short and nobody dies, or some die and nothing is out."""
     ends = ("abort", "cancel batch", "cancel batch and what runs")
-    return (
-        not history.accidents
-        and sum(outage.seconds for outage in history.outages) <= SHORT_SECONDS
-        and not any(deed.what in ends for deed in history.deeds)
+    seconds = sum(outage.seconds for outage in history.outages)
+    return seconds <= (0 if history.accidents else SHORT_SECONDS) and not any(
+        deed.what in ends for deed in history.deeds
     )
 
 
@@ -245,7 +245,8 @@ def _may_be_lost(life: Life, video: Video) -> bool:
         (outage.what, outage.how) == ("create", "lost") for outage in life.history.outages
     )
     is_unknown = video.failure is not None and video.failure.code is ErrorCode.SUBMISSION_UNKNOWN
-    return is_unknown and (is_answer_lost or video.id in life.broken_starts)
+    can_repeat = life.stack.can_repeat(video)
+    return is_unknown and not can_repeat and (is_answer_lost or video.id in life.broken_starts)
 
 
 def _find_called_lost(life: Life) -> Iterator[str]:

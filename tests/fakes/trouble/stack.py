@@ -16,7 +16,7 @@ from mediaposter.ai.catalog import parse_catalog
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest
 from mediaposter.api.batches import CancelBatchRequest, CreateBatchRequest, PartLine
 from mediaposter.api.caller import Caller
-from mediaposter.api.post_requests import ApprovalRequest, PublishAgainRequest, ResolveRequest
+from mediaposter.api.post_requests import ApprovalRequest, MoveRequest, PublishAgainRequest, ResolveRequest
 from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.api.sent_as import SentAs
 from mediaposter.errors import ErrorCode
@@ -202,6 +202,7 @@ class Stack:
             table=lambda effects: TroubledTable(effects, self.weather, clock),
             slots=dict.fromkeys(PROVIDERS, setting.slots),
             listens_to=["knows"],
+            stack_daily_budget_micros=setting.limit_micros if setting.limits_stack else None,
         )
         world = self._batches.world
         assert isinstance(world, _World)
@@ -316,6 +317,11 @@ class Stack:
         """Take away a scheduled post."""
         self._world.reschedule.cancel(video_id, post_id, caller=self._caller)
 
+    def move_post(self, video_id: str, post_id: str) -> None:
+        """Let a scheduled post go out ten minutes from now."""
+        request = MoveRequest(scheduled_time=self._clock() + timedelta(minutes=10))
+        self._world.reschedule.move(video_id, post_id, request, caller=self._caller)
+
     def resolve(self, video_id: str, post_id: str, *, is_public: bool) -> None:
         """Say what became of a post in doubt."""
         word: dict[str, Any] = {"outcome": "send_again"}
@@ -380,6 +386,10 @@ class Stack:
         """Tell which request became a video."""
         return video.metadata["wish"]
 
+    def can_repeat(self, video: Video) -> bool:
+        """Tell whether its provider knows a submission that is repeated."""
+        return self.providers[video.resolved_model].capabilities.idempotent_submit
+
     def was_never_started(self, video: Video) -> bool:
         """Tell whether a video failed that no execution ever carried."""
         return video.failure is not None and not any(
@@ -436,7 +446,7 @@ class Stack:
 
     @property
     def _caller(self) -> Caller:
-        return a_caller(daily_budget_micros=self.setting.limit_micros)
+        return a_caller(daily_budget_micros=None if self.setting.limits_stack else self.setting.limit_micros)
 
     def _describe(self, wish: Wish) -> dict[str, Any]:
         """Write a request. Its metadata tell which it is; they go to no provider."""

@@ -143,6 +143,7 @@ def draw_histories(theme: Theme) -> st.SearchStrategy[History]:
         Setting,
         slots=st.sampled_from(theme.slots),
         page=st.sampled_from(theme.pages),
+        limits_stack=st.booleans() if theme.has_limit else st.just(False),
         limit_micros=st.sampled_from((400_000, 800_000, 1_000_000, 2_000_000)) if theme.has_limit else st.none(),
         lag_seconds=st.sampled_from((5, 60, 60)) if theme.is_stale else st.just(0),
         stale=st.sampled_from(((True, False), (False, True), (True, True, False), (True,)))
@@ -254,7 +255,7 @@ THEMES: dict[str, Theme] = {
             "bus",
         ),
         accidents=("create_post", "check_post", "sweep"),
-        deeds=("cancel post", "resolve", "repost what failed"),
+        deeds=("cancel post", "move post", "resolve", "repost what failed"),
         moments=LATE_MOMENTS,
     ),
     "approval": Theme(
@@ -319,7 +320,12 @@ THEMES: dict[str, Theme] = {
     ),
     # Nothing is down, and those who work die, sleep and overlap.
     "workers": Theme(
-        least=0, models=MODELS, has_posts=True, has_answers=True, accidents=ALL_WHO, deeds=("webhook", "resend")
+        models=MODELS,
+        has_posts=True,
+        has_answers=True,
+        accidents=(*STEPS, *ALL_WHO),
+        points_max=8,
+        deeds=("webhook", "resend", "move post"),
     ),
     # Everything is down, but not for long.
     "short": Theme(
