@@ -135,7 +135,7 @@ class SweepDue:
             self._check_post(step)
 
     def _send(self, post: Post, step: PostStepInput) -> None:
-        """Send a post that its execution left, or cancel it if its video is gone; one that may not be sent yet waits."""
+        """Send a post that its execution left, or cancel it if its video is gone; one not approved yet waits."""
         video = self._find(post.video_id)
         if video is None:
             cancel_post(self._ledger, post, reason=_NOTHING_POSTED, now=self._clock())
