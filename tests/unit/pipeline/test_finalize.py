@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -13,16 +13,19 @@ from mediaposter.events import VideoEvent
 from mediaposter.library.posts import Post, PostState
 from mediaposter.library.videos import Stage, VideoFailure
 from mediaposter.pipeline.finalize import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
-from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome, PostReference, StepInput, StepResult
+from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome, PostFault, PostReference, StepInput, StepResult
 from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_stored_video, a_target, a_video, an_attempt
 from tests.fakes.media import FakeMediaStore
 from tests.fakes.video_model import MP4
-from tests.fakes.world import LEASE_SECONDS, World
+from tests.fakes.world import KEPT_FOR, LEASE_SECONDS, World
 
 STEP = CheckInput(video_id=VIDEO_ID)
 LAST_STEP = StepInput(video_id=VIDEO_ID, attempt=STORE_ATTEMPTS_MAX)
+# After so long no video may go on.
+ALL_TIME = timedelta(days=3)
 CLOSING = CloseInput(video_id=VIDEO_ID)
 BROKEN = CloseInput(video_id=VIDEO_ID, fault="States.Timeout")
+STORE_AGAIN = f"POST /videos/{VIDEO_ID}/store fetches it again, without another render, while sora keeps it."
 KEY = a_stored_video().key
 TRUNCATED = MediaError("The video ends in the middle of a box.")
 LOST = VideoModelError(ErrorCode.PROVIDER_ERROR, "The connection was lost.", transient=True)
@@ -135,17 +138,91 @@ def test_a_download_that_failed_before_may_still_succeed_at_the_last_attempt() -
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(TRUNCATED, ErrorCode.PROVIDER_ERROR), (LOST, ErrorCode.PROVIDER_ERROR), (GONE, ErrorCode.EXPIRED)],
+    [(TRUNCATED, ErrorCode.PROVIDER_ERROR), (GONE, ErrorCode.EXPIRED)],
 )
-def test_after_the_last_attempt_the_video_fails_and_nothing_is_kept(error: Exception, code: ErrorCode) -> None:
+def test_what_time_does_not_mend_fails_the_video_and_says_how_it_is_fetched_again(
+    error: Exception, code: ErrorCode
+) -> None:
     world = finished_world(error)
 
     assert world.store(LAST_STEP).outcome is Outcome.FAILED
 
     assert world.video.failure == VideoFailure(
-        code=code, message=f"sora rendered the video but did not hand it over whole. {error}"
+        code=code,
+        message=f"sora rendered the video but did not hand it over whole. {error} {STORE_AGAIN}",
     )
     assert world.media.objects == {}
+
+
+@pytest.mark.parametrize(
+    "error", [LOST, ConfigurationError("no key"), VideoModelError(ErrorCode.AUTHENTICATION, "No.")], ids=repr
+)
+def test_what_may_pass_leaves_the_video_to_the_sweep_longer_each_time(error: Exception) -> None:
+    waits = []
+    for launch in range(6):
+        world = finished_world(error)
+        world.library.note(world.video, now=NOW, launch=launch)
+        assert world.store(LAST_STEP).outcome is Outcome.PARKED
+        assert (world.video.stage, world.video.failure, world.video.due_at is None) == (Stage.STORING, None, False)
+        waits.append(((world.video.due_at or NOW) - NOW).total_seconds() / 60)
+
+    assert waits == [5, 10, 20, 40, 60, 60]
+
+
+def test_a_download_survives_a_trouble_of_twenty_hours() -> None:
+    world = finished_world(*[LOST] * 999)
+    world.workflow.executions.append(VIDEO_ID)
+    carry_on_until(world, NOW + timedelta(hours=20))
+    assert (world.video.stage, world.video.failure) == (Stage.STORING, None)
+
+    world.media.errors.clear()
+    world.sweep_until_nothing_is_due()
+
+    assert (world.video.status, world.video.is_told) == (VideoStatus.COMPLETED, True)
+    assert world.model.create_calls == 1
+
+
+def test_a_download_that_never_succeeds_fails_when_its_provider_forgets_the_video() -> None:
+    world = finished_world(*[LOST] * 999)
+    world.workflow.executions.append(VIDEO_ID)
+    world.run_executions()
+    world.sweep_until_nothing_is_due()
+
+    video = world.video
+    assert video.failure is not None
+    assert video.failure.message == (
+        f"sora rendered the video but did not hand it over whole. The connection was lost. {STORE_AGAIN}"
+    )
+    assert KEPT_FOR - timedelta(minutes=5) < video.updated_at - NOW < KEPT_FOR
+
+
+def carry_on_until(world: World, moment: datetime) -> None:
+    """Let the sweep come each minute, and executions run, until then."""
+    while world.clock() < moment:
+        world.run_executions()
+        world.clock.advance(60)
+        world.sweep()
+
+
+def test_a_store_that_ends_after_a_deletion_leaves_nothing() -> None:
+    world = finished_world()
+    world.media.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
+
+    assert world.store(STEP).outcome is Outcome.FAILED
+
+    assert world.media.objects == {}
+
+
+def test_a_kept_video_that_is_not_what_was_promised_says_so() -> None:
+    world = finished_world()
+    world.library.note(world.video, now=NOW, seconds=8, size="1280x720")
+
+    world.store(STEP)
+
+    assert world.video.warnings == (
+        "size: sora was asked for 1280x720 and made 720x1280.",
+        "seconds: sora was asked for 8 and made 4.0; the price is that of what was asked for.",
+    )
 
 
 def test_the_posts_of_a_video_that_could_not_be_kept_are_never_made() -> None:
@@ -207,6 +284,7 @@ def test_closing_a_failed_video_tells_the_bus_why() -> None:
 
 def test_closing_again_changes_nothing_and_tells_nobody_again() -> None:
     world = kept_world(*TWO_POSTS)
+    world.clock.advance(ALL_TIME.total_seconds())
     world.close(BROKEN)
     items = dict(world.table.items)
 
@@ -269,15 +347,16 @@ def test_a_fault_after_the_video_was_kept_does_not_fail_it() -> None:
             Stage.STORING,
             "job-1",
             ErrorCode.INTERNAL_ERROR,
-            "The provider's job job-1 may have been paid for; nothing was posted.",
+            f"Nothing was posted. {STORE_AGAIN}",
         ),
     ],
 )
-def test_a_video_whose_machine_broke_off_says_where_and_what_is_known(
+def test_a_video_whose_machine_broke_off_says_where_and_what_is_known_when_its_time_is_over(
     stage: Stage, job_id: str | None, code: ErrorCode, end: str
 ) -> None:
     world = World()
     world.keep(a_video(stage=stage, provider_job_id=job_id))
+    world.clock.advance(ALL_TIME.total_seconds())
 
     world.close(BROKEN)
 
@@ -290,6 +369,7 @@ def test_a_video_whose_machine_broke_off_says_where_and_what_is_known(
 def test_a_break_without_a_reason_says_so() -> None:
     world = World()
     world.keep(a_video())
+    world.clock.advance(ALL_TIME.total_seconds())
 
     world.close(CLOSING)
 
@@ -311,6 +391,7 @@ def test_the_posts_of_a_failed_video_fail_for_its_reason() -> None:
 
 def test_a_post_that_a_kept_video_never_got_to_fails_and_was_certainly_not_sent() -> None:
     world = kept_world(a_post())
+    world.clock.advance(ALL_TIME.total_seconds())
 
     world.close(BROKEN)
 
@@ -373,6 +454,45 @@ def test_a_record_that_was_closed_before_its_event_was_sent_is_still_told_about(
     assert [event.type for event in world.events] == ["video.completed"]
 
 
+@pytest.mark.parametrize(
+    "stage", [Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING, Stage.AWAITING_APPROVAL, Stage.PUBLISHING]
+)
+def test_a_video_that_may_go_on_is_left_to_another_execution_with_the_reason_why(stage: Stage) -> None:
+    world = World()
+    world.keep(a_video(stage=stage, provider_job_id="job-1", deadline_at=NOW, approval_hours=1, launch=2), a_post())
+
+    world.close(CloseInput(video_id=VIDEO_ID, launch=2, fault="States.Timeout"))
+    world.close(CloseInput(video_id=VIDEO_ID, launch=2))
+
+    video = world.video
+    assert (video.stage, video.failure, video.fault, world.events) == (stage, None, "States.Timeout", [])
+    assert video.due_at == NOW + timedelta(minutes=4), "twice as long for each execution before it"
+    assert [post.state for post in world.posts] == [PostState.PENDING]
+
+
+def test_what_broke_at_one_post_reaches_the_record_and_the_person() -> None:
+    world = kept_world(a_post())
+    closing = CloseInput(video_id=VIDEO_ID, posts=(PostFault(), PostFault(fault="Lambda.Unknown")))
+
+    world.close(closing)
+    assert world.video.fault == "Lambda.Unknown"
+    world.clock.advance(ALL_TIME.total_seconds())
+    world.close(CLOSING)
+
+    assert [post.error_message for post in world.posts] == [
+        "The pipeline broke off (Lambda.Unknown) before anything was sent."
+    ]
+
+
+def test_posts_that_wait_for_a_place_are_left_until_it_comes() -> None:
+    place_at = NOW + timedelta(hours=3)
+    world = kept_world(a_post(place_for="upload", place_at=place_at))
+
+    world.close(CLOSING)
+
+    assert (world.video.due_at, [post.state for post in world.posts]) == (place_at, [PostState.PENDING])
+
+
 def test_attempts_stay_in_the_record_of_a_closed_video() -> None:
     world = World()
     world.keep(a_video(stage=Stage.SUBMITTING, attempts=(an_attempt(),)))
@@ -384,12 +504,13 @@ def test_attempts_stay_in_the_record_of_a_closed_video() -> None:
 
 def test_a_late_close_leaves_the_posts_of_a_newer_execution_alone() -> None:
     world = World()
-    world.keep(a_video(stage=Stage.PUBLISHING, stored=a_stored_video(), posting_run=1), a_post())
+    world.keep(a_video(stage=Stage.PUBLISHING, stored=a_stored_video(), launch=1), a_post())
+    world.clock.advance(ALL_TIME.total_seconds())
 
-    world.close(CloseInput(video_id=VIDEO_ID, run=0, fault="execution FAILED"))
+    world.close(CloseInput(video_id=VIDEO_ID, launch=0, fault="execution FAILED"))
 
     assert (world.video.stage, [post.state for post in world.posts]) == (Stage.PUBLISHING, [PostState.PENDING])
 
-    world.close(CloseInput(video_id=VIDEO_ID, run=1, fault="execution FAILED"))
+    world.close(CloseInput(video_id=VIDEO_ID, launch=1, fault="execution FAILED"))
 
     assert (world.video.stage, [post.state for post in world.posts]) == (Stage.DONE, [PostState.FAILED])

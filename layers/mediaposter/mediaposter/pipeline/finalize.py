@@ -32,7 +32,7 @@ from mediaposter.library.videos import (
 from mediaposter.pipeline.generate import Clock, Models, explain_unknown
 from mediaposter.pipeline.publish import settle_left_over
 from mediaposter.pipeline.recorded_events import describe_end
-from mediaposter.pipeline.resume import may_go_on, was_deleted
+from mediaposter.pipeline.resume import give_end, may_go_on, was_deleted
 from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
 from mediaposter.pipeline.track import tell_end
 from mediaposter.publishing.targets import TARGETS_MAX
@@ -43,6 +43,8 @@ from mediaposter.streaming.video_stream import VideoStream
 STORE_ATTEMPTS_MAX = 5
 _STORE_AGAIN_AFTER = timedelta(minutes=5)
 _STORE_AGAIN_AFTER_MAX = timedelta(hours=1)
+# The last of them is early enough to end before the provider forgets the video.
+_STORE_LAST_BEFORE_END = timedelta(minutes=5)
 # Time mends a provider that does not answer, a refused key, an outage of our own. It mends no file that is broken, and
 # brings back none that is gone.
 _STORE_REFUSALS_TO_OUTLAST = frozenset(
@@ -137,13 +139,16 @@ class StoreVideo:
             hint = error.retry_after_seconds if isinstance(error, VideoModelError) else None
             return wait(hint or 15.0 * step.attempt)
         now = self._clock()
-        if _may_pass(error) and may_go_on(video, now):
-            self._library.note(video, now=now, due_at=now + _double(_STORE_AGAIN_AFTER, video, _STORE_AGAIN_AFTER_MAX))
+        again_at = min(
+            now + _double(_STORE_AGAIN_AFTER, video, _STORE_AGAIN_AFTER_MAX), give_end(video) - _STORE_LAST_BEFORE_END
+        )
+        if _may_pass(error) and now < again_at:
+            self._library.note(video, now=now, due_at=again_at, fault=str(error))
             return StepResult(outcome=Outcome.PARKED)
         failure = VideoFailure(
             code=_judge_refusal(error),
             message=f"{video.provider} rendered the video but did not hand it over whole. {error} "
-            f"POST /videos/{video.id}/store fetches it again, without another render, while {video.provider} keeps it.",
+            f"{_explain_store(video)}",
         )
         self._library.fail(video, failure, now=now)
         return StepResult(outcome=Outcome.FAILED)
@@ -280,7 +285,15 @@ def _explain_break(video: Video, fault: str | None) -> VideoFailure:
     if video.stage is Stage.SUBMITTING:
         # Between intent and reply, nobody knows what was accepted.
         return VideoFailure(code=ErrorCode.SUBMISSION_UNKNOWN, message=explain_unknown(broke))
+    if video.stage is Stage.STORING:
+        return VideoFailure(
+            code=ErrorCode.INTERNAL_ERROR, message=f"{broke} Nothing was posted. {_explain_store(video)}"
+        )
     return VideoFailure(
         code=ErrorCode.INTERNAL_ERROR,
         message=f"{broke} The provider's job {video.provider_job_id} may have been paid for; nothing was posted.",
     )
+
+
+def _explain_store(video: Video) -> str:
+    return f"POST /videos/{video.id}/store fetches it again, without another render, while {video.provider} keeps it."

@@ -48,10 +48,11 @@ class Workflow(Protocol):
 
 def may_go_on(video: Video, now: datetime) -> bool:
     """Tell whether there is time left in which another execution may carry a video on."""
-    return video.failure is None and now < _give_end(video)
+    return video.failure is None and now < give_end(video)
 
 
-def _give_end(video: Video) -> datetime:
+def give_end(video: Video) -> datetime:
+    """Tell when the time of a video is over at the stage where it stands."""
     if video.stage is Stage.STORING:
         return video.store_until or (video.rendering_since or video.created_at) + STORED_WITHIN
     if video.stage is Stage.PUBLISHING:
