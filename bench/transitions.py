@@ -173,7 +173,7 @@ def count_parked() -> int:
         world.submit(a_request(fallback_models=["kite-2"]), caller=a_caller())
         world.run_executions()
         if is_full:
-            for execution in holding:
+            for execution in holding.values():
                 for seconds in execution:
                     world.clock.advance(seconds)
             world.machines.pop(0)

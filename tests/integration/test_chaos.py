@@ -20,6 +20,7 @@ import pytest
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.api.video_object import VideoObject
+from mediaposter.library.posts import PostState
 from tests.integration.stack import WAIT_SCALE, DeployedStack, new_prompt, wait_for
 from tests.integration.troubled_aws import through_trouble
 
@@ -68,7 +69,7 @@ def test_after_any_trouble_that_ends_everything_is_made_once(stack: DeployedStac
     assert max(posted.values()) == 1, "none posted twice"
     states = Counter(post.status for video in ended for post in video.posts)
     figures.info("posts: %s", dict(states))
-    assert len(posted) >= states["published"], "what is said to be public is"
+    assert len(posted) >= states[PostState.PUBLISHED], "what is said to be public is"
     for video in ended:
         assert stack.list_versions(video.id) == [
             f"videos/{video.id}/{name}" for name in ("spritesheet.jpg", "thumbnail.webp", "video.mp4")
