@@ -212,6 +212,19 @@ def test_what_its_owner_scheduled_elsewhere_with_the_same_media_is_neither_adopt
     assert world.metrics == ([] if is_ours_taken else ["PostsInDoubt"])
 
 
+def test_a_schedule_that_nothing_shows_to_be_of_this_account_is_neither_adopted_nor_taken_away() -> None:
+    world = world_in_doubt(looks=2)
+    take(world, scheduled_time=TOMORROW)
+    take(world, scheduled_time=TOMORROW)
+    list_schedules = world.publisher.list_schedules
+    world.publisher.list_schedules = lambda: [  # type: ignore[method-assign]  # as one whose list names no account
+        item.model_copy(update={"account_id": None}) for item in list_schedules()
+    ]
+
+    assert look(world).state is PostState.PARKED
+    assert len(world.publisher.posts) == 2
+
+
 # More than one
 
 
