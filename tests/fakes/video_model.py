@@ -126,7 +126,12 @@ class FakeVideoModel(VideoModelInterface):
             raise self.list_errors.pop(0)
         accepted = [
             VideoGenerationJob(
-                job_id=f"job-{number}", status=VideoStatus.IN_PROGRESS, prompt=request.prompt, created_at=NOW
+                job_id=f"job-{number}",
+                status=VideoStatus.IN_PROGRESS,
+                prompt=request.prompt,
+                size=request.size,
+                seconds=request.duration_seconds,
+                created_at=NOW,
             )
             for number, request in enumerate(self.accepted, start=1)
         ]

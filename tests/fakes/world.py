@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from mediaposter.ai.catalog import Catalog
 from mediaposter.ai.video_model_interface import VideoModelInterface
+from mediaposter.api.caller import Caller
 from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.errors import ConfigurationError, NotStarted, WebhookRejected
 from mediaposter.events import PostEvent, VideoEvent
@@ -309,10 +310,12 @@ class World:
         """Put records as they are, as if an earlier run had."""
         self.table.create([video, *posts])
 
-    def deliver(self, request: CreateVideoRequest, *, crash_error: str = "Runtime.ExitError") -> None:
+    def deliver(
+        self, request: CreateVideoRequest, *, caller: Caller | None = None, crash_error: str = "Runtime.ExitError"
+    ) -> None:
         """Take a request and do all that the stack would do about it, until nothing moves any more."""
         with suppress(SimulatedCrash, NotStarted):  # the caller has an error; the stack goes on
-            self.submit(request, caller=a_caller())
+            self.submit(request, caller=caller or a_caller())
         self.carry_on(crash_error=crash_error)
 
     def carry_on(self, *, crash_error: str = "Runtime.ExitError") -> None:

@@ -135,6 +135,8 @@ _URL = _say("must be a URL")
 _RULES: Mapping[str, _Tell] = MappingProxyType(
     {
         "value_error": _tell_reason,
+        # What publishing/targets.py says of a text that its network would refuse.
+        "text_rule": lambda _value, context: str(context["sentence"]),
         "assertion_error": _tell_reason,
         "missing": _say("is required"),
         "extra_forbidden": _say("is not known here"),

@@ -35,7 +35,7 @@ def answer(approvals: ApprovalBook, decision: Decision = Decision.APPROVED) -> A
 
 
 def is_due(table: InMemoryTable, now: datetime) -> bool:
-    return bool(DueList(table).list(now=now))
+    return any(DueList(table).list(now=now))
 
 
 def test_a_question_waits_so_many_hours(approvals: ApprovalBook) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from mediaposter.ai.catalog import Capabilities
-from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
+from mediaposter.ai.video_model_interface import MAX_LIST_LIMIT, VideoGenerationJob, VideoStatus
 from mediaposter.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError
 from mediaposter.library.videos import Candidate, Stage, Video
 from mediaposter.pipeline.generate import ANSWER_GRACE, CODES_OF_THE_PROVIDER, RESUBMITS_MAX
@@ -358,6 +358,96 @@ def test_a_job_that_another_video_has_is_not_taken_from_it() -> None:
 
     assert world.video.provider_job_id is None
     assert world.video.failure is not None
+
+
+def two_lost(**changes: object) -> World:
+    """Build a world where two submissions of one prompt were lost, and taken."""
+    world = lost(LISTED, Drop(is_accepted=True), Drop(is_accepted=True), resubmit=True)
+    world.keep(a_video(id="video_2", resubmit=True, **changes))
+    world.start(STEP)
+    world.start(CheckInput(video_id="video_2"))
+    world.clock.advance(LEASE_SECONDS + 1)
+    return world
+
+
+def test_two_lost_submissions_of_one_prompt_are_told_apart_by_their_shapes() -> None:
+    world = two_lost(size="1280x720")
+
+    world.start(CheckInput(video_id="video_2"))
+    world.start(STEP)
+
+    assert [world.library.get(name).provider_job_id for name in (VIDEO_ID, "video_2")] == ["job-1", "job-2"]
+    assert world.model.create_calls == 2
+
+
+def test_two_lost_submissions_that_nothing_tells_apart_stay_unknown_and_are_not_sent_again() -> None:
+    world = two_lost()
+
+    for name in ("video_2", VIDEO_ID):
+        world.start(CheckInput(video_id=name))
+        failure = world.library.get(name).failure
+        assert failure is not None
+        assert failure.code is ErrorCode.SUBMISSION_UNKNOWN
+        assert "lists 2 jobs that may be it, and nothing tells which video each was sent for" in failure.message
+
+    assert world.model.create_calls == 2
+
+
+@pytest.mark.parametrize(
+    ("listed", "says"),
+    [
+        ([VideoGenerationJob(job_id="untold", status=VideoStatus.QUEUED)], "lists one job that may be it"),
+        (
+            [
+                VideoGenerationJob(
+                    job_id="wide",
+                    status=VideoStatus.QUEUED,
+                    prompt="A red kite over the sea",
+                    size="1280x720",
+                    created_at=NOW,
+                )
+            ],
+            "lists one job that may be it",
+        ),
+        (
+            [
+                VideoGenerationJob(job_id=f"other-{number}", status=VideoStatus.QUEUED, prompt="-", created_at=NOW)
+                for number in range(MAX_LIST_LIMIT)
+            ],
+            "list of jobs does not go back so far",
+        ),
+    ],
+    ids=["a job without a prompt", "a job of another shape", "a list that is too short"],
+)
+def test_a_list_that_may_hide_the_lost_submission_forbids_another(listed: list[VideoGenerationJob], says: str) -> None:
+    world = lost(LISTED, Drop(is_accepted=False), resubmit=True)
+    world.model.listed = listed
+    world.start(STEP)
+    look_after_the_lease(world)
+
+    failure = world.video.failure
+    assert failure is not None
+    assert says in failure.message
+    assert "not in the provider's list" not in failure.message
+    assert world.model.create_calls == 1
+
+
+def test_a_job_that_fits_is_not_taken_while_another_may_be_the_one() -> None:
+    world = lost(LISTED, Drop(is_accepted=True))
+    world.model.listed = [VideoGenerationJob(job_id="untold", status=VideoStatus.QUEUED)]
+    world.start(STEP)
+    look_after_the_lease(world)
+
+    assert (world.video.provider_job_id, world.video.failure is None) == (None, False)
+
+
+def test_a_list_that_does_not_have_the_lost_submission_lets_an_owner_send_it_again() -> None:
+    world = lost(LISTED, Drop(is_accepted=False), resubmit=True)
+    world.start(STEP)
+    look_after_the_lease(world)
+
+    assert world.start(STEP).outcome is Outcome.STARTED
+    assert world.model.create_calls == 2
 
 
 def test_a_list_that_cannot_be_read_is_asked_for_again() -> None:

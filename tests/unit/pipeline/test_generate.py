@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mediaposter.ai.catalog import Capabilities
 from mediaposter.ai.video_model_interface import SourceVideo, VideoGenerationJob, VideoStatus
 from mediaposter.errors import ConfigurationError, ErrorCode, MediaPosterError, VideoModelError
 from mediaposter.library.render_times import RenderTimesLibrary, guess_render_times
@@ -16,7 +17,7 @@ from mediaposter.pipeline.generate import ANSWER_GRACE, NEW_JOB_GRACE
 from mediaposter.pipeline.pacing import choose_wait_seconds
 from mediaposter.pipeline.resume import GENERATED_WITHIN
 from mediaposter.pipeline.steps import CheckInput, CloseInput, Outcome, StepInput, StepResult
-from tests.builders import NOW, VIDEO_ID, a_job, a_stored_video, a_video, an_attempt
+from tests.builders import NOW, VIDEO_ID, a_caller, a_job, a_stored_video, a_video, an_attempt
 from tests.fakes.answers import Answer, Drop, Refuse
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.video_model import FakeVideoModel
@@ -311,6 +312,74 @@ def test_a_lost_answer_fails_the_video_as_unknown_and_is_never_sent_again(is_acc
         "The connection was lost. The provider may have accepted the video and may charge for it, so it was not sent "
         "again. Look at the provider, then submit a new video if there is none."
     )
+
+
+@pytest.mark.parametrize(("expected_seconds", "least_seconds"), [(100, 600), (1_000, 3_000), (9_000, 3_600)])
+def test_a_submission_late_in_its_time_is_given_what_its_render_should_take(
+    expected_seconds: int, least_seconds: int
+) -> None:
+    world = World()
+    world.keep(a_video(deadline_at=NOW + timedelta(seconds=5), expected_render_seconds=expected_seconds))
+
+    world.start(STEP)
+
+    assert world.video.deadline_at == NOW + timedelta(seconds=least_seconds)
+
+
+def test_a_submission_that_is_refused_is_given_no_more_time() -> None:
+    world = World(model=partial(FakeVideoModel, creates=[Refuse(BUSY)]))
+    world.keep(a_video(deadline_at=NOW + timedelta(seconds=60)))
+
+    assert world.start(STEP).outcome is Outcome.WAIT
+    assert world.video.deadline_at == NOW + timedelta(seconds=60)
+
+
+def test_a_picture_that_cannot_be_read_is_found_out_before_anything_is_announced() -> None:
+    world = World()
+    world.keep(a_video(input_image="upload_1"))
+
+    def fail(*_: object) -> bytes:
+        raise RuntimeError("The bucket is out of order.")
+
+    world.media.read_upload = fail  # type: ignore[method-assign]
+    before = world.video
+
+    with pytest.raises(RuntimeError):
+        world.start(STEP)
+
+    assert (world.video, world.model.create_calls) == (before, 0)
+
+
+def test_an_accepted_job_is_kept_though_the_record_was_written_meanwhile() -> None:
+    world = world_that_answers()
+    world.model.meanwhile = lambda: world.library.note(world.video, now=NOW, fault="another's word")
+
+    assert world.start(STEP).outcome is Outcome.STARTED
+    assert (world.video.provider_job_id, world.video.fault) == ("job-1", "another's word")
+
+
+def test_an_accepted_job_of_a_video_that_was_deleted_meanwhile_is_cancelled() -> None:
+    world = World(model=partial(FakeVideoModel, capabilities=Capabilities(cancel=True)))
+    world.keep(a_video())
+    world.model.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
+
+    with pytest.raises(MediaPosterError, match="accepted job job-1"):
+        world.start(STEP)
+
+    assert world.model.cancelled == ["job-1"]
+
+
+def test_a_job_that_another_video_has_is_not_cancelled() -> None:
+    world = World(model=partial(FakeVideoModel, capabilities=Capabilities(cancel=True)))
+    twin = a_video(id="video_2", stage=Stage.SUBMITTING)
+    world.keep(a_video())
+    world.keep(twin)
+    world.model.meanwhile = lambda: world.library.keep_job(twin, "job-1", now=NOW, provider_job_id="job-1")
+
+    with pytest.raises(MediaPosterError, match="another video took the job"):
+        world.start(STEP)
+
+    assert world.model.cancelled == []
 
 
 def lost_worker() -> World:

@@ -1,4 +1,4 @@
-"""Take away each guard that keeps a post from going out twice, and see that a test notices.
+"""Take away each guard of the money, the public and the alarms, and see that a test notices.
 
 A guard is an exact piece of the package's source and what stands there without it. Whoever changes that piece changes
 it here too.
@@ -32,6 +32,16 @@ TRACK = "tests/unit/pipeline/test_track.py"
 APPROVAL = "tests/unit/pipeline/test_approval.py"
 REPOST = "tests/unit/pipeline/test_repost.py"
 RESCHEDULE = "tests/unit/pipeline/test_reschedule.py"
+SWEEP = "tests/unit/pipeline/test_sweep.py"
+RESUME = "tests/unit/pipeline/test_resume.py"
+FINALIZE = "tests/unit/pipeline/test_finalize.py"
+GENERATE = "tests/unit/pipeline/test_generate.py"
+FALLBACK = "tests/unit/pipeline/test_fallback.py"
+STORE_AGAIN = "tests/unit/pipeline/test_store_again.py"
+VIDEOS = "tests/unit/library/test_videos.py"
+MONEY = "tests/unit/pipeline/test_money.py"
+LOST_AGAIN = f"{MONEY}::test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both"
+CHARGED = f"{MONEY}::test_what_a_failed_render_was_charged_leaves_the_next_model_less_room"
 CRASHES = "tests/unit/pipeline/test_publish_crashes.py"
 
 
@@ -136,7 +146,7 @@ GUARDS: dict[str, Guard] = {
     "a lost reply is a doubt and no refusal": Guard(
         "pipeline/publish.py",
         "return self._go_on(put_in_doubt(self._ledger, post, error.message, now=self._clock()))",
-        "return self._take_refusal(post, error, step)",
+        "return self._take_refusal(post, error)",
         (PUBLISH,),
     ),
     "a call of a post that is over is closed as one in doubt": Guard(
@@ -147,9 +157,9 @@ GUARDS: dict[str, Guard] = {
     ),
     "only a post that was never sent is sent": Guard(
         "pipeline/publish.py",
-        "if post.state is PostState.PENDING:\n                return self._submit(post, step)",
+        "if post.state is PostState.PENDING:\n                return self._submit(post)",
         "if post.state in (PostState.PENDING, PostState.FAILED):\n"
-        "                return self._submit(post.model_copy(update={'state': PostState.PENDING}), step)",
+        "                return self._submit(post.model_copy(update={'state': PostState.PENDING}))",
         (PUBLISH,),
     ),
     "the kept video is measured before it is sent": Guard(
@@ -176,20 +186,20 @@ GUARDS: dict[str, Guard] = {
     ),
     "a post is known by the copy that was made for it": Guard(
         "pipeline/look.py",
-        "own = {item.listed_id: item for item in listed if post.media_url in item.media_urls}",
+        "own = {item.listed_id: item for item in listed if _is_of(post, item)}",
         "own = {item.listed_id: item for item in listed if post.text == item.text}",
         (dies("two direct, the second call is lost"),),
     ),
     "a schedule is known by the copy that was made for it": Guard(
         "pipeline/look.py",
-        "for item in publisher.list_schedules() if post.media_url in item.media_urls}",
-        "for item in publisher.list_schedules() if post.text == item.text}",
+        "if item.account_id is not None and _is_of(post, item)}",
+        "if post.text == item.text}",
         (dies("scheduled and staggered, the reply is lost"),),
     ),
     "what a list shows twice is one post": Guard(
         "pipeline/look.py",
-        "own = {item.schedule_id: item for item in publisher.list_schedules()",
-        "own = {index: item for index, item in enumerate(publisher.list_schedules())",
+        "own = {item.schedule_id: item for item in listed if",
+        "own = {index: item for index, item in enumerate(listed) if",
         (dies("two verified, and made twice, the list shows it twice"),),
     ),
     "a copy too many is taken away": Guard(
@@ -264,8 +274,8 @@ GUARDS: dict[str, Guard] = {
     ),
     "posts that are written down are started, not written down again": Guard(
         "pipeline/repost.py",
-        "if video.stage is Stage.PUBLISHING and video.posting_run:\n            return",
-        "if video.stage is Stage.PUBLISHING and not video.posting_run:\n            return",
+        "if video.stage is Stage.PUBLISHING and waiting:\n            return",
+        "if video.stage is Stage.PUBLISHING and not waiting:\n            return",
         (REPOST,),
     ),
     "of two requests at once one posts": Guard(
@@ -301,6 +311,232 @@ GUARDS: dict[str, Guard] = {
         "return True",
         (dies("cancelled and posted again, the list lags"),),
     ),
+    # What is another's
+    "the same media on another account is another post": Guard(
+        "pipeline/look.py",
+        "is_same_account = item.account_id in (None, target.account_id)",
+        "is_same_account = True",
+        (LOOK,),
+    ),
+    "the same media on another network is another post": Guard(
+        "pipeline/look.py", 'and item.platform in ("", target.platform)', "", (LOOK,)
+    ),
+    "a schedule that nothing shows to be of this account is left alone": Guard(
+        "pipeline/look.py", "if item.account_id is not None and _is_of(post, item)}", "if _is_of(post, item)}", (LOOK,)
+    ),
+    "a post is sent only where its video may be posted": Guard(
+        "pipeline/publish.py", "if video.stage not in STAGES_OF_POSTING:", "if not video.stage:", (PUBLISH,)
+    ),
+    # Money
+    "another try is promised what it may cost": Guard(
+        "pipeline/generate.py",
+        "more_micros=_count_missing_micros(video, attempts),",
+        "more_micros=0,",
+        (LOST_AGAIN, CHARGED),
+    ),
+    "another try is within the limit of the day": Guard(
+        "library/budget.py",
+        'budget_key(limit.owner, day), {"committed_micros": micros}, at_most=at_most, expires_at=_expiry(day)',
+        'budget_key(limit.owner, day), {"committed_micros": micros}, at_most={}, expires_at=_expiry(day)',
+        (LOST_AGAIN,),
+    ),
+    "another try is within the limit of the stack": Guard(
+        "library/videos.py",
+        "if reservation.of_stack:\n        limits",
+        "if not reservation:\n        limits",
+        (LOST_AGAIN,),
+    ),
+    "whoever finds a submission waits for its lease": Guard(
+        "pipeline/generate.py",
+        "if video.lease_expires_at is not None and self._clock() < video.lease_expires_at:",
+        "if video.lease_expires_at is None:",
+        (GENERATE,),
+    ),
+    "a lost submission is known only where one job fits": Guard(
+        "ai/video_model_interface.py",
+        "return len(self.matching) == 1 and not self.indistinct",
+        "return bool(self.matching) and not self.indistinct",
+        (FALLBACK,),
+    ),
+    "a lost submission is known only where no other job may be it": Guard(
+        "ai/video_model_interface.py",
+        "return len(self.matching) == 1 and not self.indistinct",
+        "return len(self.matching) == 1",
+        (FALLBACK,),
+    ),
+    "jobs of one prompt are told apart by their shape": Guard(
+        "ai/video_model_interface.py",
+        "return all(mine is None or theirs is None or mine == theirs for mine, theirs in told)",
+        "return bool(told)",
+        (FALLBACK,),
+    ),
+    "what may be the lost submission forbids another": Guard(
+        "pipeline/generate.py", "may_resubmit = not found.may_have_it", "may_resubmit = True", (FALLBACK,)
+    ),
+    "a list that cannot be read forbids another": Guard(
+        "pipeline/generate.py",
+        "may_resubmit = False\n        return self._leave_unknown",
+        "may_resubmit = True\n        return self._leave_unknown",
+        (FALLBACK,),
+    ),
+    "a lost submission is sent again so often": Guard(
+        "pipeline/generate.py",
+        "if not is_allowed or sum(map(_is_lost, ended.attempts)) > RESUBMITS_MAX:",
+        "if not is_allowed or sum(map(_is_lost, ended.attempts)) > 2 * RESUBMITS_MAX:",
+        (FALLBACK,),
+    ),
+    "a job that another video has is not taken": Guard(
+        "pipeline/generate.py",
+        "if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None\n        ]",
+        "if job.job_id\n        ]",
+        (FALLBACK,),
+    ),
+    "a job belongs to one video": Guard(
+        "library/videos.py", "together=[Create(claim)]", "together=[Put(claim)]", (GENERATE,)
+    ),
+    "only a job that no video has is cancelled": Guard(
+        "pipeline/generate.py",
+        "if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None:",
+        "if job.job_id:",
+        (GENERATE,),
+    ),
+    "a busy provider is waited for no longer than before": Guard(
+        "pipeline/generate.py",
+        'refused = video.model_copy(update={"deadline_at": deadline_at})',
+        "refused = video",
+        (GENERATE,),
+    ),
+    "a paid submission has the time that its render should take": Guard(
+        "pipeline/generate.py",
+        "deadline_at=self._give_time(video, deadline_at, now),",
+        "deadline_at=deadline_at,",
+        (GENERATE,),
+    ),
+    "a download that may succeed is not given up": Guard(
+        "pipeline/finalize.py", "if _may_pass(error) and now < again_at:", "if not error:", (FINALIZE,)
+    ),
+    "a render that was cancelled is not fetched again": Guard(
+        "pipeline/store_again.py", " and not is_cancelled", "", (STORE_AGAIN,)
+    ),
+    "a post that may have been sent is not sent with a video that is fetched again": Guard(
+        "pipeline/store_again.py", " and post.called_at is None]", "]", (STORE_AGAIN,)
+    ),
+    # Alarms
+    "whatever is not over is listed": Guard(
+        "library/videos.py",
+        "give_due_attributes(None if self.is_over else self.due_at or self.updated_at)",
+        "give_due_attributes(None if self.is_over else self.due_at)",
+        (VIDEOS,),
+    ),
+    "what was not told is not over": Guard(
+        "library/videos.py",
+        "return has_ended and is_settled and self.is_told",
+        "return has_ended and is_settled",
+        (VIDEOS,),
+    ),
+    "what was not settled is not over": Guard(
+        "library/videos.py",
+        "return has_ended and is_settled and self.is_told",
+        "return has_ended and self.is_told",
+        (VIDEOS,),
+    ),
+    "what a step may leave of a deleted video is listed": Guard(
+        "library/videos.py",
+        "[Delete(video.key, video.version), Put(leftovers), *books]",
+        "[Delete(video.key, video.version), *books]",
+        (SWEEP,),
+    ),
+    "DynamoDB compares an alarm before it moves": Guard(
+        "library/table.py",
+        'ConditionExpression="#name = :expected",',
+        'ConditionExpression="attribute_exists(pk) OR #name = :expected",',
+        (TABLE,),
+    ),
+    "a put knows its own write by its writer": Guard(
+        "library/table.py", ".get(WRITER) == writer", ".get(WRITER) is not None", (TABLE,)
+    ),
+    "two sweeps visit a record once": Guard(
+        "library/due.py",
+        "return IndexEntry(entry.key, wanted) if is_ours else None",
+        "return IndexEntry(entry.key, wanted)",
+        (SWEEP,),
+    ),
+    "what another sweep has is not visited": Guard(
+        "pipeline/sweep.py", "if claimed is None:", "if not entry:", (SWEEP,)
+    ),
+    "our own work comes before the publisher": Guard(
+        "pipeline/sweep.py",
+        "visited = self._visit_each(ours, deadline, faults)",
+        "visited = self._visit_each(posts, deadline, faults)",
+        (SWEEP,),
+    ),
+    "a sweep ends in time": Guard(
+        "pipeline/sweep.py", "if self._monotonic() >= deadline:", "if self._monotonic() >= 2 * deadline:", (SWEEP,)
+    ),
+    "what waits for a person's word is not sent by the sweep": Guard(
+        "pipeline/sweep.py", "elif video.stage in STAGES_OF_POSTING:", "else:", (SWEEP,)
+    ),
+    "a post of a deleted video is cancelled": Guard(
+        "pipeline/sweep.py",
+        "cancel_post(self._ledger, post, reason=_NOTHING_POSTED, now=self._clock())",
+        "self._create_post(step)",
+        (SWEEP,),
+    ),
+    "nothing is closed whose execution was not seen to have ended": Guard(
+        "pipeline/resume.py", "elif status is None:", "elif status is None and may_go_on(video, now):", (RESUME,)
+    ),
+    "what an execution carries is left to it": Guard(
+        "pipeline/resume.py",
+        "if status is not None and not status.has_ended:",
+        "if status is not None and not status:",
+        (RESUME,),
+    ),
+    "a worker at the provider finds the record as it left it": Guard(
+        "pipeline/resume.py",
+        "if video.lease_expires_at is not None and now < video.lease_expires_at:",
+        "if video.lease_expires_at is not None and now < video.created_at:",
+        (RESUME,),
+    ),
+    "what waits for a slot is started by the dispatcher alone": Guard(
+        "pipeline/resume.py", "if video.place is not None:", 'if video.place == "":', (RESUME,)
+    ),
+    "what its caller was told to send again is not started": Guard(
+        "pipeline/resume.py", "if video.was_taken_up or video.is_accepted:", "if video.failure is None:", (RESUME,)
+    ),
+    "an execution in the place of another is numbered first": Guard(
+        "pipeline/resume.py",
+        "video = self._library.note(video, now=now, launch=video.launch + 1, is_accepted=True)",
+        'video = video.model_copy(update={"launch": video.launch + 1})',
+        (RESUME,),
+    ),
+    "no video goes on for ever": Guard(
+        "pipeline/resume.py",
+        "return video.failure is None and now < give_end(video)",
+        "return video.failure is None",
+        (RESUME,),
+    ),
+    "an execution carries no more posts than the machine has room for": Guard(
+        "pipeline/resume.py", "for post in posts[:TARGETS_MAX]]", "for post in posts]", (RESUME,)
+    ),
+    "an execution that ends closes no video that another carries": Guard(
+        "pipeline/finalize.py",
+        "or (closing.launch is not None and closing.launch != video.launch)",
+        "",
+        (FINALIZE,),
+    ),
+    "what has time left is left to another execution": Guard(
+        "pipeline/finalize.py",
+        "if may_go_on(video, now):\n                self._leave",
+        "if not video:\n                self._leave",
+        (FINALIZE,),
+    ),
+    "what is left to another execution keeps why": Guard(
+        "pipeline/finalize.py", "due_at=due_at, fault=fault or video.fault)", "due_at=due_at)", (FINALIZE,)
+    ),
+    "nothing is kept of a video that was deleted meanwhile": Guard(
+        "pipeline/finalize.py", "            self._media.delete_video(video.id)\n", "", (FINALIZE,)
+    ),
+    "the bus is told once": Guard("pipeline/finalize.py", "if not video.is_told:", "if video.id:", (FINALIZE,)),
 }
 
 

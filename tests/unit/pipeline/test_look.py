@@ -11,6 +11,7 @@ from mediaposter.errors import Conflict, ErrorCode, MediaPosterError
 from mediaposter.library.posts import Post, PostState
 from mediaposter.pipeline.look import GIVE_UP_AFTER, LOOKS_AFTER_SECONDS, LookForPost, find_copies
 from mediaposter.publishing.publisher_interface import ListedPost, PostStatus
+from mediaposter.publishing.targets import PublishTarget
 from tests.builders import NOW, a_target
 from tests.fakes.publisher import FakePost
 from tests.fakes.world import World
@@ -182,6 +183,46 @@ def test_another_account_s_copy_proves_nothing() -> None:
     take(world, media_url="https://media.example/2/video_1-twitter-102.mp4", target=a_target(account_id="102"))
 
     assert look(world).state is PostState.PARKED
+
+
+@pytest.mark.parametrize("other", [{"account_id": "102"}, {"platform": "threads"}], ids=["account", "network"])
+@pytest.mark.parametrize("status", PostStatus)
+def test_the_same_media_elsewhere_is_another_post(other: dict[str, str], status: PostStatus) -> None:
+    world = world_in_doubt(looks=2)
+    world.publisher.looks = [[a_listed_post(status=status, **other)]]
+
+    assert look(world).state is PostState.PARKED
+
+
+@pytest.mark.parametrize("other", [a_target(account_id="102"), a_target("threads")], ids=["account", "network"])
+@pytest.mark.parametrize("is_ours_taken", [True, False])
+def test_what_its_owner_scheduled_elsewhere_with_the_same_media_is_neither_adopted_nor_taken_away(
+    other: PublishTarget, is_ours_taken: bool
+) -> None:
+    world = world_in_doubt(looks=2)
+    take(world, target=other, scheduled_time=TOMORROW)
+    if is_ours_taken:
+        take(world, scheduled_time=TOMORROW + timedelta(hours=1))
+
+    post = look(world)
+
+    assert post.state is (PostState.SCHEDULED if is_ours_taken else PostState.PARKED)
+    assert post.schedule_id == ("schedule-submission-2" if is_ours_taken else None)
+    assert next(iter(world.publisher.posts.values())).target == other
+    assert world.metrics == ([] if is_ours_taken else ["PostsInDoubt"])
+
+
+def test_a_schedule_that_nothing_shows_to_be_of_this_account_is_neither_adopted_nor_taken_away() -> None:
+    world = world_in_doubt(looks=2)
+    take(world, scheduled_time=TOMORROW)
+    take(world, scheduled_time=TOMORROW)
+    list_schedules = world.publisher.list_schedules
+    world.publisher.list_schedules = lambda: [  # type: ignore[method-assign]  # as one whose list names no account
+        item.model_copy(update={"account_id": None}) for item in list_schedules()
+    ]
+
+    assert look(world).state is PostState.PARKED
+    assert len(world.publisher.posts) == 2
 
 
 # More than one

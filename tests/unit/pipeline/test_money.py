@@ -34,8 +34,9 @@ from mediaposter.library.videos import (
     VideoLibrary,
     count_spent_micros,
 )
-from mediaposter.pipeline.steps import CloseInput
+from mediaposter.pipeline.steps import CloseInput, StepInput
 from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_job, a_request, a_video, an_attempt
+from tests.fakes.answers import Drop
 from tests.fakes.table import InMemoryTable
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.workflow import FakeWorkflow
@@ -312,6 +313,69 @@ def test_an_estimate_spends_nothing() -> None:
     assert (world.effects.names, day(world)) == ([], BudgetDay())
 
 
+# More than one try
+
+
+def lost_twice(**limits: int) -> World:
+    """Build a world where two submissions of one video were lost, which their owner asked to send again."""
+    stack_limit = limits.pop("stack", None)
+    world = World(
+        model=partial(FakeVideoModel, creates=[Drop(is_accepted=True)] * 2), stack_daily_budget_micros=stack_limit
+    )
+    world.submit(a_request(resubmit=True), caller=a_caller(**limits))
+    for _ in range(3):
+        world.start(StepInput(video_id=VIDEO_ID))
+    return world
+
+
+@pytest.mark.parametrize("limits", [{"daily_budget_micros": 1_000_000}, {"stack": 1_000_000}], ids=["key", "stack"])
+def test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both(limits: dict[str, int]) -> None:
+    world = lost_twice(**limits)
+
+    failure = world.video.failure
+    assert failure is not None
+    assert (failure.code, world.model.create_calls) == (ErrorCode.BUDGET_EXCEEDED, 2)
+    assert "may cost $0.4." in failure.message
+    assert day(world).committed_micros == 800_000
+    world.close(CloseInput(video_id=VIDEO_ID))
+    assert day(world) == BudgetDay(committed_micros=800_000, spent_micros=800_000, videos=1)
+
+
+def test_with_room_for_all_each_is_promised() -> None:
+    world = lost_twice(daily_budget_micros=1_200_000)
+
+    assert (world.video.stage, day(world).committed_micros) == (Stage.RENDERING, 1_200_000)
+
+
+def charged_and_fallen_back(limit_micros: int) -> World:
+    """Build a world whose first model charged for a render that it failed, and the dearer one is to take over."""
+    failed = a_job(VideoStatus.FAILED, error_code=ErrorCode.PROVIDER_ERROR, cost_micros=300_000)
+    world = World(model=partial(FakeVideoModel, polls=[failed]), other_models={"kite-1": FakeVideoModel})
+    world.deliver(a_request(fallback_models=["kite-1"]), caller=a_caller(daily_budget_micros=limit_micros))
+    return world
+
+
+def test_what_a_failed_render_was_charged_leaves_the_next_model_less_room() -> None:
+    world = charged_and_fallen_back(1_299_999)
+
+    assert world.video.failure is not None
+    assert world.video.failure.code is ErrorCode.BUDGET_EXCEEDED
+    assert world.other_models["kite-1"].create_calls == 0
+    assert day(world) == BudgetDay(committed_micros=300_000, spent_micros=300_000, videos=1)
+
+
+def test_each_model_is_booked_what_it_was_paid() -> None:
+    world = charged_and_fallen_back(1_300_000)
+
+    assert world.video.status is VideoStatus.COMPLETED
+    usage = world.budget.list_usage(OWNER, since=TODAY, until=TODAY)
+    assert [(row.model, row.videos, row.spent_micros) for row in usage] == [
+        ("kite-1", 1, 800_000),
+        ("sora-2", 0, 300_000),
+    ]
+    assert day(world).spent_micros == 1_100_000
+
+
 class Money(RuleBasedStateMachine):
     """Videos of any price, promised, settled once or many times over, deleted, by stale and fresh copies."""
 
@@ -331,7 +395,8 @@ class Money(RuleBasedStateMachine):
     @rule(target=videos, micros=st.integers(0, 600))
     def take(self, micros: int) -> str | MultipleResults[str]:
         self.count += 1
-        video = a_video(id=f"video_{self.count}", reservation=Reservation(on=TODAY, micros=micros))
+        reservation = Reservation(on=TODAY, micros=micros, limit_micros=self.LIMIT)
+        video = a_video(id=f"video_{self.count}", reservation=reservation)
         promise = reserve(Limit(OWNER, self.LIMIT), TODAY, micros)
         try:
             self.library.create(video, [], conditions=[promise])
@@ -354,6 +419,20 @@ class Money(RuleBasedStateMachine):
             assert video_id in self.live, "settled twice"
             self.live.pop(video_id)
             self.spent += spent
+
+    @rule(video_id=videos, micros=st.integers(1, 600))
+    def try_again(self, video_id: str, micros: int) -> None:
+        video = self.library.get(video_id)
+        if video_id not in self.live:
+            return
+        if video.stage is Stage.SUBMITTING:
+            video = self.library.advance(video, Stage.QUEUED, now=NOW)
+        try:
+            self.library.advance(video, Stage.SUBMITTING, now=NOW, more_micros=micros)
+        except BudgetExceeded:
+            assert self.spent + sum(self.live.values()) + micros > self.LIMIT, "refused though there was room"
+            return
+        self.live[video_id] += micros
 
     @rule(video_id=consumes(videos), part=st.floats(0, 1))
     def delete(self, video_id: str, part: float) -> None:

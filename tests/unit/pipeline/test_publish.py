@@ -649,6 +649,16 @@ def test_a_double_safe_post_is_looked_at_half_a_minute_later() -> None:
     assert world.create_post(STEP) == StepResult(outcome=Outcome.SUBMITTED, wait_seconds=30)
 
 
+@pytest.mark.parametrize("stage", set(Stage) - {Stage.PUBLISHING, Stage.DONE})
+def test_nothing_is_sent_of_a_video_that_may_not_be_posted_yet(stage: Stage) -> None:
+    world = kept_world(video=a_kept_video(stage=stage))
+
+    with pytest.raises(MediaPosterError, match="nothing of it may be posted yet"):
+        world.create_post(STEP)
+
+    assert (world.publisher.uploads, world.publisher.publish_calls) == ({}, 0)
+
+
 # What is told
 
 

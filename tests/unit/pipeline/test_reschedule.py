@@ -14,12 +14,14 @@ from mediaposter.errors import AlreadyDecided, ErrorCode, Forbidden, InvalidRequ
 from mediaposter.library.keys import Scope
 from mediaposter.library.posts import Post, PostState
 from mediaposter.library.videos import Stage
-from mediaposter.publishing.targets import SCHEDULED_AHEAD_MAX
+from mediaposter.publishing.targets import SCHEDULED_AHEAD_MAX, PublishTarget
 from tests.builders import NOW, VIDEO_ID, a_caller, a_target
 from tests.fakes.effects import Effects, Moment, SimulatedCrash
+from tests.fakes.publisher import FakePost
 from tests.fakes.world import World
 from tests.unit.pipeline.posting import (
     FAULT,
+    MEDIA_URL,
     POST_ID,
     STEP,
     TOMORROW,
@@ -195,6 +197,19 @@ def test_a_post_is_taken_away_before_its_time() -> None:
         world.clock(),
     )
     assert (world.publisher.posts, is_due(world), world.post_events) == ({}, False, [])
+
+
+@pytest.mark.parametrize("other", [a_target(account_id="102"), a_target("threads")], ids=["account", "network"])
+def test_what_its_owner_scheduled_elsewhere_with_the_same_media_is_left_alone(other: PublishTarget) -> None:
+    world = scheduled_world()
+    theirs = FakePost(target=other, text="Mine", media_url=MEDIA_URL, scheduled_time=TOMORROW)
+    world.publisher.posts["submission-9"] = theirs
+
+    move(world)
+    assert times_of(world) == [NEXT_WEEK, TOMORROW]
+    cancel(world)
+
+    assert world.publisher.posts == {"submission-9": theirs}
 
 
 def test_a_post_is_taken_away_in_its_last_minutes() -> None:
