@@ -341,7 +341,7 @@ def test_a_picture_that_cannot_be_read_is_found_out_before_anything_is_announced
     def fail(*_: object) -> bytes:
         raise RuntimeError("The bucket is out of order.")
 
-    world.media.read_upload = fail  # type: ignore[method-assign]
+    world.media.read_upload = fail  # type: ignore[method-assign, assignment]
     before = world.video
 
     with pytest.raises(RuntimeError):
