@@ -441,6 +441,20 @@ def test_the_body_comes_in_chunks_of_one_size() -> None:
         assert [len(chunk) for chunk in stream.chunks] == [CHUNK_BYTES, CHUNK_BYTES, 300_000 - 2 * CHUNK_BYTES]
 
 
+def test_a_body_that_crawls_is_given_out_as_it_comes_so_that_its_reader_can_give_up() -> None:
+    world = World()
+
+    class Crawl(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            for _ in range(10):
+                world.now += 4.0
+                yield b"x"
+
+    world = World(lambda _: httpx.Response(200, stream=Crawl()))
+    with open_url(URL, max_bytes=1000, timeout_seconds=60, internet=world.internet) as stream:
+        assert list(stream.chunks) == [b"xx"] * 5
+
+
 def test_length_type_and_strong_etag_are_told() -> None:
     headers = {"content-type": "video/MP4; charset=binary", "etag": '"abc"'}
     world = World(lambda _: httpx.Response(200, headers=headers, content=b"movie"))

@@ -30,6 +30,8 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 MAX_REDIRECTS = 3
 CHUNK_BYTES = 128 * 1024
+# How long the bytes of a chunk are waited for.
+HOLD_SECONDS = 5.0
 # Bounds one wait: to connect, for the head of an answer, for the next piece of a body.
 READ_TIMEOUT_SECONDS = 20.0
 # Some of what a server sends ends up in the sentence of an error.
@@ -426,8 +428,13 @@ def _read_pieces(host: str, response: httpx.Response, deadline: Deadline) -> Ite
 def _pace(
     received: Iterable[bytes], source: str, max_bytes: int, deadline: float, clock: Callable[[], float]
 ) -> Iterator[bytes]:
-    """Regroup a body into chunks of `CHUNK_BYTES`, within a length and a deadline."""
+    """Regroup a body into chunks of `CHUNK_BYTES`, within a length and a deadline.
+
+    What comes too slowly to fill one is given out all the same: a reader that gives up on crawlers must see that one
+    crawls.
+    """
     held = bytearray()
+    held_since = clock()
     received_bytes = 0
     for piece in received:
         if clock() > deadline:
@@ -436,9 +443,10 @@ def _pace(
         if received_bytes > max_bytes:
             raise _too_long(source, max_bytes)
         held += piece
-        while len(held) >= CHUNK_BYTES:
+        while len(held) >= CHUNK_BYTES or (held and clock() - held_since > HOLD_SECONDS):
             yield bytes(held[:CHUNK_BYTES])
             del held[:CHUNK_BYTES]
+            held_since = clock()
     if held:
         yield bytes(held)
 

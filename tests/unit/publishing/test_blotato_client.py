@@ -688,7 +688,7 @@ def test_a_list_ends_with_all_its_pages() -> None:
 
 @ON_LOOPBACK
 def test_an_upload_is_over_when_storage_has_answered_and_not_when_it_has_finished_talking() -> None:
-    with serve_raw(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x")) as storage:
+    with serve_raw(drip(CHUNKED + b"5;name=", b"x")) as storage:
         place = json.dumps({"presignedUrl": storage.origin, "publicUrl": PUBLIC_URL}).encode()
         with serve_raw(send(answer(place))) as server:
             began = time.monotonic()
