@@ -338,7 +338,8 @@ def test_a_picture_that_cannot_be_read_is_found_out_before_anything_is_announced
     world = World()
     world.keep(a_video(input_image="upload_1"))
 
-    def fail(*_: object) -> bytes:
+    def fail(owner: str, upload_id: str) -> bytes:
+        del owner, upload_id
         raise RuntimeError("The bucket is out of order.")
 
     world.media.read_upload = fail  # type: ignore[method-assign, assignment]
