@@ -221,8 +221,8 @@ def test_a_kept_video_that_is_not_what_was_promised_says_so() -> None:
     world.store(STEP)
 
     assert world.video.warnings == (
-        "size: sora was asked for 1280x720 and made 720x1280.",
-        "seconds: sora was asked for 8 and made 4.0; the price is that of what was asked for.",
+        "size: 1280x720 was asked for, and the provider made 720x1280.",
+        "seconds: 8 were asked for, and the provider made 4.",
     )
 
 

@@ -234,7 +234,10 @@ GUARDS: dict[str, Guard] = {
         (dies("verified, and made twice"),),
     ),
     "an end is told once": Guard(
-        "pipeline/track.py", "if post.is_told or event_type is None:", "if event_type is None:", (TRACK,)
+        "pipeline/track.py",
+        "if post.is_told or post.state not in STATES_TO_TELL:",
+        "if post.state not in STATES_TO_TELL:",
+        (TRACK,),
     ),
     "what is in progress for long is unknown, and not failed": Guard(
         "pipeline/track.py",

@@ -14,7 +14,7 @@ from mediaposter.library.posts import Post
 from mediaposter.library.videos import Candidate, Reservation, Stage
 from mediaposter.pipeline.plan_posts import plan_posts
 from mediaposter.publishing.targets import SCHEDULED_AHEAD_MAX
-from tests.builders import NOW, a_caller, a_request, a_stored_video, a_video
+from tests.builders import CATALOG, NOW, a_caller, a_request, a_stored_video, a_video
 from tests.fakes.answers import Refuse
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.world import World
@@ -301,10 +301,13 @@ DERIVED = {
     "size": "768x1280",
     "seconds": 138,
 }
+# A model that makes longer videos than a network takes.
+_LONG = CATALOG.get("kite-1").model_copy(update={"extension_seconds": (2, 3), "extended_seconds_max": None})
+LONG_CATALOG = CATALOG.model_copy(update={"models": {**CATALOG.models, "kite-1": _LONG}})
 
 
 def test_what_an_extension_adds_counts() -> None:
-    world = World()
+    world = World(catalog=LONG_CATALOG)
     world.keep(a_video(id="video_0", stored=a_stored_video("video_0"), **DERIVED))
     fields = {"prompt": "On", "video": "video_0", "publish": [TWITTER]}
 
@@ -328,7 +331,7 @@ def test_a_video_says_how_long_its_posts_wait_for_a_person(fields: dict[str, Any
 
 
 def test_a_derived_one_says_it_too() -> None:
-    world = World()
+    world = World(catalog=LONG_CATALOG)
     world.keep(a_video(id="video_0", stored=a_stored_video("video_0"), **DERIVED))
     request = ExtendVideoRequest.model_validate(
         {"prompt": "On", "video": "video_0", "seconds": 2, "publish": [TWITTER], "approval": "required"}
