@@ -424,6 +424,18 @@ GUARDS: dict[str, Guard] = {
     "a post that may have been sent is not sent with a video that is fetched again": Guard(
         "pipeline/store_again.py", " and post.called_at is None]", "]", (STORE_AGAIN,)
     ),
+    "only what was never started is taken as new under its key": Guard(
+        "pipeline/submit.py",
+        "return has_failed and not video.was_taken_up and not video.is_accepted",
+        "return has_failed",
+        (f"{MONEY}::test_a_try_that_failed_after_its_start_stays_the_answer_under_its_key",),
+    ),
+    "what a caller was answered with is not failed as never started": Guard(
+        "pipeline/submit.py",
+        "return self._library.note(video, now=self._clock(), is_accepted=True)",
+        "return video",
+        (f"{MONEY}::test_a_video_that_a_repeated_request_was_answered_with_is_started_and_not_failed_by_the_sweep",),
+    ),
     # Alarms
     "whatever is not over is listed": Guard(
         "library/videos.py",

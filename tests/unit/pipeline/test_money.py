@@ -26,6 +26,7 @@ from mediaposter.errors import (
 from mediaposter.library.budget import STACK_OWNER, BudgetBook, BudgetDay, Limit, reserve
 from mediaposter.library.keys import Scope
 from mediaposter.library.videos import (
+    STARTED_WITHIN,
     Attempt,
     Reservation,
     Stage,
@@ -37,6 +38,7 @@ from mediaposter.library.videos import (
 from mediaposter.pipeline.steps import CloseInput, StepInput
 from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_job, a_request, a_video, an_attempt
 from tests.fakes.answers import Drop
+from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.table import InMemoryTable
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.workflow import FakeWorkflow
@@ -260,6 +262,49 @@ def test_a_try_of_the_sdk_whose_answer_was_lost_is_not_a_second_video() -> None:
 
     assert world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 1)).video.id == first.video.id
     assert world.submit(a_request(), caller=a_caller(), sent_as=SentAs(None, 2)).video.id == first.video.id
+
+
+def died_before_its_start() -> World:
+    """Build a world where a request was recorded under its key, and the process died before it started anything."""
+    world = World(effects=Effects(Crash(2, Moment.BEFORE)), ids=IDS)
+    with pytest.raises(SimulatedCrash, match="start the execution"):
+        world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1"))
+    return world
+
+
+def test_a_try_that_the_sweep_said_was_never_started_is_taken_as_new_under_its_key() -> None:
+    world = died_before_its_start()
+    world.clock.advance(STARTED_WITHIN.total_seconds() + 1)
+    world.sweep()
+    assert world.library.get("video_1").failure is not None
+
+    assert world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1")).video.id == "video_2"
+    assert world.workflow.executions == ["video_2"]
+    assert day(world).committed_micros == 400_000
+
+
+def test_a_try_that_failed_after_its_start_stays_the_answer_under_its_key() -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1"))
+    world.start(StepInput(video_id="video_1"))
+    world.clock.advance(timedelta(hours=20).total_seconds())
+    failure = VideoFailure(code=ErrorCode.INTERNAL_ERROR, message="It broke off.")
+    world.library.fail(world.library.get("video_1"), failure, now=world.clock())
+
+    assert world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1")).video.id == "video_1"
+
+
+def test_a_video_that_a_repeated_request_was_answered_with_is_started_and_not_failed_by_the_sweep() -> None:
+    world = died_before_its_start()
+    world.effects.crash_at(3, Moment.BEFORE)
+    with pytest.raises(SimulatedCrash, match="start the execution"):
+        world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1"))
+    world.effects.crash_never()
+    world.clock.advance(STARTED_WITHIN.total_seconds() + 1)
+
+    world.sweep()
+
+    assert (world.workflow.executions, world.library.get("video_1").failure) == (["video_1"], None)
 
 
 def test_a_second_try_whose_first_never_came_is_taken() -> None:
