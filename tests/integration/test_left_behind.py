@@ -15,7 +15,8 @@ def test_the_sweep_closes_a_record_that_never_had_an_execution(stack: DeployedSt
         "pk": {"S": "VIDEO#video_left"},
         "id": {"S": "video_left"},
         "created_at": {"S": "2020-01-01T00:00:00Z"},
-        "awaiting_start": {"S": "yes"},
+        "due": {"S": "yes"},
+        "due_at": {"S": "2020-01-01T00:05:00.000000+00:00"},
         "stage": {"S": "queued"},
         "status": {"S": "queued"},
     }
@@ -31,16 +32,25 @@ def test_the_sweep_closes_a_record_that_never_had_an_execution(stack: DeployedSt
     assert video.error.message.endswith("Nothing was generated or spent; send the request again.")
 
 
-def test_an_execution_that_was_stopped_leaves_no_open_record(stack: DeployedStack) -> None:
+def test_an_execution_that_was_stopped_is_followed_by_another_and_nothing_is_made_twice(stack: DeployedStack) -> None:
     prompt = new_prompt("Stopped")
     stack.play_on_videos(prompt, "create", {"type": "never_finish"})
     submitted = stack.submit(prompt, "instagram")
     wait_for(lambda: stack.retrieve(submitted.id).stage == "rendering", what="the render")
+    key = {"pk": {"S": f"VIDEO#{submitted.id}"}, "sk": {"S": "VIDEO"}}
+    table, name = stack.aws("dynamodb"), stack.world.stack.table
 
     stack.aws("stepfunctions").stop_execution(executionArn=stack.execution_arn(submitted.id))
-    video = stack.follow(submitted.id)
+    wait_for(lambda: "fault" in table.get_item(TableName=name, Key=key)["Item"], what="the rule behind the stop")
+    table.update_item(
+        TableName=name,
+        Key=key,
+        UpdateExpression="SET due_at = :past",
+        ExpressionAttributeValues={":past": {"S": "2020-01-01T00:00:00.000000+00:00"}},
+    )
+    stack.invoke("SweepFunction", {})
 
-    assert video.error is not None
-    assert "execution ABORTED" in video.error.message
-    assert [post.status for post in video.posts] == ["failed"]
-    assert stack.list_posts(prompt) == []
+    followed_by = stack.execution_arn(f"{submitted.id}-launch-1")
+    assert stack.aws("stepfunctions").describe_execution(executionArn=followed_by)["status"] == "RUNNING"
+    assert (stack.retrieve(submitted.id).error, stack.count_accepted(prompt)) == (None, 1)
+    stack.api.delete(f"/videos/{submitted.id}").raise_for_status()

@@ -56,7 +56,7 @@ def rule_of(kind: Any, value: object) -> str:
         (AccountId, "@kites", "may have letters A to Z, digits, _ and - only"),
         (AccountId, "x" * 65, "must have 1 to 64 characters, got 65"),
         (PageId, "page", "may have digits only"),
-        (Line, "a\nb", "must not be empty or have line breaks and other control characters"),
+        (Line, "a\nb", "must be one line without control characters"),
         (
             PublicUrl,
             "http://kites.example",
