@@ -81,6 +81,7 @@ def test_killed_while_submitting_never_submits_again(stack: DeployedStack) -> No
     assert len(stack.list_posts(prompt)) == 1
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_killed_while_submitting_to_one_that_lists_no_jobs_leaves_it_unknown(stack: DeployedStack) -> None:
     prompt = new_prompt("Killed for good")
     stack.play_on("runway", prompt, "create", {"type": "delay", "seconds": 30}, times=1)
