@@ -86,7 +86,15 @@ def test_a_malformed_body_is_refused(stack: DeployedStack, content_type: str, bo
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Bearer mp_wrong"}, {"Authorization": "Basic mp_wrong"}], ids=str
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer mp_wrong"},
+        {"Authorization": "Basic mp_wrong"},
+        # Of the right form: only the authorizer knows that there is no such key.
+        {"Authorization": f"Bearer mp_{'a' * 43}"},
+    ],
+    ids=str,
 )
 def test_a_missing_or_wrong_key_is_refused(stack: DeployedStack, headers: dict[str, str]) -> None:
     answer = httpx.post(f"{stack.world.stack.base_url}/videos", json={"prompt": "x"}, headers=headers)

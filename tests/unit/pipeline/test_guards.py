@@ -1,4 +1,4 @@
-"""Take away each guard of the money, the public and the alarms, and see that a test notices.
+"""Take away each guard of the money, the public, the alarms and what a key may do; a test must notice.
 
 A guard is an exact piece of the package's source and what stands there without it. Whoever changes that piece changes
 it here too.
@@ -42,6 +42,10 @@ VIDEOS = "tests/unit/library/test_videos.py"
 MONEY = "tests/unit/pipeline/test_money.py"
 LOST_AGAIN = f"{MONEY}::test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both"
 CHARGED = f"{MONEY}::test_what_a_failed_render_was_charged_leaves_the_next_model_less_room"
+KEYS = "tests/unit/pipeline/test_key_accounts.py"
+BATCH_KEYS = "tests/unit/pipeline/test_take_batch.py::TestKeys"
+BATCH_RATE = "tests/unit/pipeline/test_take_batch.py::TestRate"
+RECORDED = "tests/unit/pipeline/test_recorded_events.py"
 CRASHES = "tests/unit/pipeline/test_publish_crashes.py"
 
 
@@ -552,6 +556,97 @@ GUARDS: dict[str, Guard] = {
         "pipeline/finalize.py", "            self._media.delete_video(video.id)\n", "", (FINALIZE,)
     ),
     "the bus is told once": Guard("pipeline/finalize.py", "if not video.is_told:", "if video.id:", (FINALIZE,)),
+    # What a key may do
+    "a new video is posted to the accounts of its key alone": Guard(
+        "pipeline/submit.py", "caller.require_publishing(order.request.publish)", "pass", (KEYS,)
+    ),
+    "an estimate says what the request would be refused for": Guard(
+        "pipeline/submit.py", "caller.require_publishing(request.publish)", "pass", (KEYS,)
+    ),
+    "an account is one of its network": Guard(
+        "library/keys.py", 'return f"{platform}:{account_id}"', "return account_id", (KEYS,)
+    ),
+    "a video is posted again to the accounts of the key alone": Guard(
+        "pipeline/repost.py", 'caller.require_accounts(request.publish, field="publish")', "pass", (KEYS,)
+    ),
+    "a rejection is not undone by who may only publish": Guard(
+        "pipeline/repost.py", "caller.require(Scope.APPROVE)", "pass", (KEYS,)
+    ),
+    "what failed is sent again to the accounts of the key alone": Guard(
+        "pipeline/repost.py", "caller.require_accounts([post.target for post in failed])", "pass", (KEYS,)
+    ),
+    "a post is resolved on the accounts of the key alone": Guard(
+        "pipeline/repost.py", "caller.require_accounts([post.target])", "pass", (KEYS,)
+    ),
+    "a post is moved or cancelled on the accounts of the key alone": Guard(
+        "pipeline/reschedule.py", "caller.require_accounts([post.target])", "pass", (KEYS,)
+    ),
+    "who may publish does not approve": Guard(
+        "pipeline/approval.py", "caller.require(Scope.APPROVE)", "caller.require(Scope.PUBLISH)", (KEYS,)
+    ),
+    "a decision is over the accounts of the key alone": Guard(
+        "pipeline/approval.py",
+        "caller.require_accounts([post.target for post in self._list_waiting(video)])",
+        "pass",
+        (KEYS,),
+    ),
+    "an edit is to the accounts of the key alone": Guard(
+        "pipeline/approval.py",
+        'caller.require_accounts(request.edits.publish, field="edits.publish")',
+        "pass",
+        (KEYS,),
+    ),
+    "a row is taken by what its key may do now": Guard(
+        "pipeline/take_batch.py",
+        "return None if api_key is None else caller.as_key_is_now(api_key)",
+        "return None if api_key is None else caller",
+        (BATCH_KEYS,),
+    ),
+    "a row is taken for a key that may create": Guard(
+        "pipeline/take_batch.py", "caller.require(Scope.CREATE)", "pass", (BATCH_KEYS,)
+    ),
+    "a key that is gone takes no more rows": Guard(
+        "pipeline/take_batch.py",
+        "return None if api_key is None else caller.as_key_is_now(api_key)",
+        "return caller if api_key is None else caller.as_key_is_now(api_key)",
+        (BATCH_KEYS,),
+    ),
+    "a batch counts in the minute of its key": Guard(
+        "pipeline/open_batch.py",
+        "if caller.rate_per_minute is not None:\n            # The",
+        "if False:\n            # The",
+        (BATCH_RATE,),
+    ),
+    "rows leave a minute some room": Guard(
+        "pipeline/take_batch.py",
+        'caller = caller.model_copy(update={"rate_per_minute": rows_per_minute})',
+        "pass",
+        (BATCH_RATE,),
+    ),
+    "an event is told if the table says the same of the same": Guard(
+        "pipeline/recorded_events.py",
+        "(recorded.id, recorded.owner) != (event.id, event.owner)",
+        "recorded.owner != event.owner",
+        (RECORDED,),
+    ),
+    "an event is told if its owner is that of the table": Guard(
+        "pipeline/recorded_events.py",
+        "(recorded.id, recorded.owner) != (event.id, event.owner)",
+        "recorded.id != event.id",
+        (RECORDED,),
+    ),
+    "a batch that is at work has not ended": Guard(
+        "pipeline/recorded_events.py",
+        "return describe_batch(batch) if batch.stage is BatchStage.DONE else None",
+        "return describe_batch(batch)",
+        (RECORDED,),
+    ),
+    "a video that is being made has not ended": Guard(
+        "pipeline/recorded_events.py",
+        "return describe_end(video) if video.status in (VideoStatus.COMPLETED, VideoStatus.FAILED) else None",
+        "return describe_end(video)",
+        (RECORDED,),
+    ),
 }
 
 

@@ -442,10 +442,22 @@ class TestKeys:
 
         assert [outcome["video_id"] for outcome in world.list_outcomes(batch.id)] == world.list_videos(batch.id)
 
+    def test_a_key_that_may_create_nothing_by_now_takes_no_row(self, world: BatchWorld) -> None:
+        caller = self.make_caller(world)
+        batch = world.create(GOOD, caller=caller)
+        api_key = world.keys.find_by_hash(caller.key_hash)
+        assert api_key is not None
+        world.world.table.commit([Put(api_key.model_copy(update={"scopes": (Scope.PUBLISH,)}))])
+
+        world.take(batch.id)
+
+        (outcome,) = world.list_outcomes(batch.id)
+        assert outcome["error"]["code"] == "insufficient_scope"
+        assert "the scope create" in outcome["error"]["message"]
+
     @pytest.mark.parametrize(
         ("changes", "code"),
         [
-            ({"scopes": (Scope.READ,)}, "insufficient_scope"),
             ({"scopes": (Scope.CREATE,)}, "insufficient_scope"),
             ({"accounts": ("threads:7",)}, "account_not_allowed"),
             ({"daily_budget_micros": 1}, "budget_exceeded"),
