@@ -54,7 +54,7 @@ class PublicInternet:
         resolve: host and port to addresses.
         transport: carries the requests; None stands for real sockets, new ones for each hop.
         clock: monotonic seconds, for the deadline.
-        measure_patience: tells how many seconds whoever is behind a call can still wait; no call takes longer.
+        measure_patience: tells how many seconds the step behind a call can still wait; no call takes longer.
         own_origins: servers of the operator's own, `http://10.0.0.7:9000`: videos come from there also over plain http
             and from private addresses. See `parse_origin`.
     """

@@ -56,7 +56,7 @@ ALIAS_SIZES = ("720x1280", "1280x720", "1024x1792", "1792x1024", "1080x1920", "1
 
 
 class GoneModel(BaseModel):
-    """A model that people still ask for, and that nobody serves any more."""
+    """A model that people still ask for, and that no vendor serves any more."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,7 +64,7 @@ class GoneModel(BaseModel):
     replaced_by: str | None = None
 
 
-# What is asked of a provider at once whose limit nobody wrote down.
+# What is asked of a provider at once whose limit is not written down.
 RENDERS_AT_ONCE = 10
 # OpenAI kept a video for a day (its Videos API, `expires_at`); who says nothing is taken to do the same.
 KEEPS_HOURS = 24

@@ -36,7 +36,7 @@ class AuthorizerContext(BaseModel):
         owner: who it is.
         scopes: what the key may do, parted by spaces.
         key: the id of the key.
-        key_hash: what the table keeps the key under. It opens nothing: nobody finds 256 random bits by their hash.
+        key_hash: what the table keeps the key under. It opens nothing: 256 random bits cannot be found by their hash.
         accounts: which accounts the key may post to, parted by spaces; "" is all of them.
         daily_budget_micros: a whole number, or "" where the key has no such limit.
         rate_per_minute: the same.

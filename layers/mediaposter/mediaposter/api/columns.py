@@ -59,7 +59,7 @@ class _Column(NamedTuple):
         return cell if self.field in _PROSE or self.parent == "metadata" else trim(cell)
 
     def is_unticked(self, cell: str) -> bool:
-        """Tell whether a cell is a checkbox that nobody ticked: a sheet has them also in rows that are not used."""
+        """Tell whether a cell is a checkbox that was not ticked: a sheet has them also in rows that are not used."""
         return self.read is read_flag and trim(cell) == "FALSE"
 
 

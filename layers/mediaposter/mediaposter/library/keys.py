@@ -186,7 +186,7 @@ class KeyRing:
     ) -> tuple[str, ApiKey]:
         """Make a key and keep its hash; the key itself is given here and never again.
 
-        Without an owner it is one of its own, and sees nobody else's videos. Without accounts it may post to all.
+        Without an owner it is one of its own, and sees its own videos alone. Without accounts it may post to all.
         """
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
         key_id = f"key_{secrets.token_hex(8)}"

@@ -25,7 +25,7 @@ _UPLOADS_KEPT_FOR = timedelta(days=1)
 def count_rows_per_minute(rate_per_minute: int) -> int:
     """Tell how many rows of batches a key's rate takes in a minute.
 
-    A large batch takes all that it may for hours: some of each minute stays for requests that somebody waits for.
+    A large batch takes all that it may for hours: some of each minute stays for single requests, whose callers wait.
     """
     return rate_per_minute - max(1, rate_per_minute // _SINGLES_SHARE) if rate_per_minute > 1 else 1
 

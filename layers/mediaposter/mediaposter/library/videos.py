@@ -288,7 +288,7 @@ class Video(Record):
             attributes["owner_batch"] = join_index_key(self.owner, self.batch_id)
         if self.place is not None:
             attributes["waiting_for"] = self.provider
-        # What is not over has an alarm, whoever wrote it.
+        # What is not over has an alarm, whichever step wrote it.
         return {**attributes, **give_due_attributes(None if self.is_over else self.due_at or self.updated_at)}
 
 

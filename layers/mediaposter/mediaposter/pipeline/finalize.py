@@ -219,7 +219,7 @@ class CloseVideo:
     def _leave(self, video: Video, posts: Sequence[Post], fault: str | None, now: datetime) -> None:
         """Leave a video to another execution, which the sweep starts; what it broke off with is kept for its owner."""
         resume_at = now + _double(_RESUME_AFTER, video, _RESUME_AFTER_MAX)
-        # Posts that wait for a place within the publisher's limits need nobody before it comes.
+        # Posts that wait for a place within the publisher's limits need no execution before it comes.
         places = [post.place_at for post in posts if post.state is PostState.PENDING and post.place_at is not None]
         due_at = max([resume_at, min(places)]) if places and fault is None else resume_at
         self._library.note(video, now=now, due_at=due_at, fault=fault or video.fault)

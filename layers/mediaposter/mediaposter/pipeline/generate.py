@@ -125,7 +125,7 @@ class StartGeneration:
 
         attempts = _open_attempt(video, now)
         deadline_at = video.deadline_at or now + self._timeout
-        # Before the call is announced: of what fails after that nobody could tell that the call was not made.
+        # Before the call is announced: after it, a failure would not tell whether the call was made.
         try:
             model = self._models(video)
             webhook_url = self._listening.find_address(video, model)

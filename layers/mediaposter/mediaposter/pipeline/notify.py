@@ -95,9 +95,7 @@ class DeliverEvent:
             return Delivery(outcome=DeliveryOutcome.DROPPED, reason="The table does not say so, or no more.")
         if event.webhook_url is None:
             self._count_metric("WebhooksDropped")
-            return Delivery(
-                outcome=DeliveryOutcome.DROPPED, reason="Nobody wants to be told of it.", subject=event.subject
-            )
+            return Delivery(outcome=DeliveryOutcome.DROPPED, reason="It has no receiver.", subject=event.subject)
         delivery = self._try(message, event, event.webhook_url)
         return delivery.model_copy(update={"subject": event.subject})
 

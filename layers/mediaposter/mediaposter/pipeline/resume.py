@@ -14,7 +14,7 @@ from typing import Protocol
 from mediaposter.errors import ErrorCode, NotFound
 from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.posts import PostLedger, PostState
-from mediaposter.library.videos import Stage, Video, VideoFailure, VideoLibrary
+from mediaposter.library.videos import WAITS_FOR, Stage, Video, VideoFailure, VideoLibrary
 from mediaposter.pipeline.steps import CloseInput, PostReference
 from mediaposter.publishing.targets import TARGETS_MAX
 
@@ -24,13 +24,11 @@ Clock = Callable[[], datetime]
 # be for a week, later.
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 ASK_AGAIN_IN_APPROVAL_AFTER = timedelta(hours=1)
-# A video that waits for a slot is started by the dispatcher.
-WAIT_ON = timedelta(hours=1)
 # Of a video that no step has taken up, when its time is over.
-STARTED_WITHIN = timedelta(hours=24)
+TAKEN_UP_WITHIN = timedelta(hours=24)
 # A generation ends itself at its deadline, and a provider that does not answer is asked for a day longer.
 GENERATED_WITHIN = timedelta(hours=30)
-# A finished render is fetched as long as its provider keeps it; of older records nobody knows how long.
+# A finished render is fetched as long as its provider keeps it; of older records it is not known how long.
 STORED_WITHIN = timedelta(hours=24)
 # Posts that could not be sent for so long are said to have failed.
 POSTED_WITHIN = timedelta(hours=24)
@@ -61,7 +59,7 @@ def give_end(video: Video) -> datetime:
         # The sweep ends the time to decide; what is left is to tell the machine.
         return video.updated_at + timedelta(hours=video.approval_hours or 0) + POSTED_WITHIN
     if video.deadline_at is None:
-        return video.created_at + STARTED_WITHIN
+        return video.created_at + TAKEN_UP_WITHIN
     return video.deadline_at + GENERATED_WITHIN
 
 
@@ -101,7 +99,7 @@ class ResumeVideo:
         if video.is_over:
             return None
         if video.place is not None:
-            return now + WAIT_ON
+            return now + WAITS_FOR
         if video.lease_expires_at is not None and now < video.lease_expires_at:
             # A worker is at the provider: it must find the record as it left it.
             return video.lease_expires_at
@@ -134,7 +132,7 @@ class ResumeVideo:
         self._close(CloseInput(video_id=video.id))
 
     def _start_another(self, video: Video, now: datetime) -> None:
-        """Number a new execution in the record first, so that only one is ever started in the place of another."""
+        """Number a new execution in the record first, so that only one is ever started in place of another."""
         video = self._library.note(video, now=now, launch=video.launch + 1, is_accepted=True)
         self._workflow.start(video.id, video.launch, self._list_posts(video))
 

@@ -354,7 +354,7 @@ class SubmitVideo:
         if not video.was_taken_up and video.place is None and video.failure is None:
             video = self._acknowledge(video)
             if video.failure is None:
-                # Whoever recorded it is starting it just now, or died: to start it twice starts it once.
+                # The worker that recorded it is starting it just now, or died: to start it twice starts it once.
                 video = self._start(video, posts, known)
         return Submission(video, posts)
 
