@@ -1,8 +1,8 @@
 """What spreadsheets write into a cell, and what is meant by it.
 
 Excel and LibreOffice save what a cell shows, in the language and the number format of the person who saves.
-Google Sheets and Numbers mostly do so too (support.microsoft.com, "Save a workbook in another file format": text and values "as they
-are displayed").
+Google Sheets and Numbers mostly do so too (support.microsoft.com, "Save a workbook in another file format": text and
+values "as they are displayed").
 """
 
 from __future__ import annotations
