@@ -24,7 +24,7 @@ from mediaposter.library.posts import PostState
 from tests.integration.stack import WAIT_SCALE, DeployedStack, new_prompt, wait_for
 from tests.integration.troubled_aws import through_trouble
 
-VIDEOS = int(os.environ.get("MEDIAPOSTER_CHAOS", "4"))
+VIDEOS = int(os.environ.get("MEDIAPOSTER_CHAOS", "0"))
 PLATFORMS = ("instagram", "threads")
 AT_ONCE = 8
 # Ten minutes, at the pace at which the machine's waits are let pass.
@@ -46,6 +46,11 @@ ENDS_WITHIN_SECONDS = 1_200.0
 SETTLED = frozenset({PostState.PUBLISHED, PostState.PARKED, PostState.UNKNOWN})
 
 
+@pytest.mark.usefixtures("seconds_count")
+@pytest.mark.skipif(
+    VIDEOS == 0,
+    reason="run by hand with MEDIAPOSTER_CHAOS=100: what broke off is begun again by the clock on the wall, for minutes",
+)
 def test_after_any_trouble_that_ends_everything_is_made_once(stack: DeployedStack) -> None:
     prompt = new_prompt("Chaos")
     prompts = [f"{prompt} {number:03}" for number in range(VIDEOS)]
@@ -106,8 +111,8 @@ def _killing(stack: DeployedStack, kills: int) -> Iterator[Counter[str]]:
         thread.join()
 
 
-@pytest.fixture(autouse=True)
-def _seconds_count(stack: DeployedStack) -> Iterator[None]:
+@pytest.fixture
+def seconds_count(stack: DeployedStack) -> Iterator[None]:
     """Let the waits after a fault outlast the fault, as they do where a second is one."""
     with stack.waiting(0.1):
         yield
