@@ -49,7 +49,7 @@ SETTLED = frozenset({PostState.PUBLISHED, PostState.PARKED, PostState.UNKNOWN})
 @pytest.mark.usefixtures("seconds_count")
 @pytest.mark.skipif(
     VIDEOS == 0,
-    reason="run by hand with MEDIAPOSTER_CHAOS=100: what broke off is begun again by the clock on the wall, for minutes",
+    reason="run by hand with MEDIAPOSTER_CHAOS=100: what broke off is begun again by the clock on the wall",
 )
 def test_after_any_trouble_that_ends_everything_is_made_once(stack: DeployedStack) -> None:
     prompt = new_prompt("Chaos")
