@@ -65,7 +65,7 @@ def test_a_lost_submission_is_found_in_the_providers_list_and_not_sent_again(sta
     prompt = new_prompt("Lost")
     stack.play_on("sora", prompt, "create", {"type": "accept_then_drop"}, times=1)
 
-    # The lease is real time: the machine must not come back sixty times before it has passed.
+    # The lease is real time: the machine must not come back forty times before it has passed.
     with stack.waiting(0.3):
         video = stack.follow(stack.submit(prompt, model="house-wan").id)
 

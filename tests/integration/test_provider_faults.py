@@ -26,8 +26,6 @@ CREATE_REFUSALS: dict[str, tuple[dict[str, JsonValue], str]] = {
     "500": (respond(500), "submission_unknown"),
     "garbage": ({"type": "respond", "status": 200, "body": "<html>not a job</html>"}, "submission_unknown"),
     "dropped before an answer": ({"type": "drop"}, "submission_unknown"),
-    "accepted and the answer lost": ({"type": "accept_then_drop"}, "submission_unknown"),
-    "accepted and answered 500": ({"type": "accept_then_respond", "status": 500}, "submission_unknown"),
     "a moderated render": ({"type": "fail"}, "content_policy"),
     "never finished": ({"type": "never_finish"}, "timeout"),
     "a failed job behind a 500": ({"type": "vllm_failed"}, "provider_error"),
@@ -47,7 +45,7 @@ def test_a_refusal_fails_the_video_once_and_posts_nothing(stack: DeployedStack, 
     prompt = new_prompt("Refused")
     stack.play_on_videos(prompt, "create", action)
 
-    video = stack.follow(stack.submit(prompt, "instagram").id)
+    video = stack.follow_beyond_its_time(stack.submit(prompt, "instagram").id)
 
     assert video.status is VideoStatus.FAILED
     assert video.error is not None
@@ -58,12 +56,23 @@ def test_a_refusal_fails_the_video_once_and_posts_nothing(stack: DeployedStack, 
     assert stack.count_accepted(prompt) <= 1
 
 
+def test_a_job_behind_a_500_is_found_in_the_provider_s_list_and_not_paid_for_again(stack: DeployedStack) -> None:
+    prompt = new_prompt("Taken")
+    stack.play_on_videos(prompt, "create", {"type": "accept_then_respond", "status": 500})
+
+    video = stack.follow_beyond_its_time(stack.submit(prompt, "instagram").id)
+
+    assert video.status is VideoStatus.COMPLETED
+    assert len(stack.list_posts(prompt)) == 1
+    assert stack.count_accepted(prompt) == 1
+
+
 @pytest.mark.parametrize("what", CONTENT_FAULTS)
 def test_a_file_that_is_not_a_whole_mp4_is_never_kept(stack: DeployedStack, what: str) -> None:
     prompt = new_prompt("Broken file")
     stack.play_on_videos(prompt, "content", CONTENT_FAULTS[what])
 
-    video = stack.follow(stack.submit(prompt, "instagram").id)
+    video = stack.follow_beyond_its_time(stack.submit(prompt, "instagram").id)
 
     assert video.status is VideoStatus.FAILED
     assert video.error is not None

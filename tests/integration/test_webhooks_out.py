@@ -17,6 +17,9 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.ai.webhook_signature import verify_standard_webhook
 from mediaposter.api.webhooks import derive_webhook_secret
 from mediaposter.events import EventBus, VideoEvent
+from mediaposter.library.table import LibraryTable
+from mediaposter.library.videos import Stage, Video, VideoLibrary
+from mediaposter.pipeline.recorded_events import describe_end
 from sandbox.cloud import STACK_NAME, WEBHOOK_SIGNING_KEY
 from sandbox.faults import Drop, Respond
 from sandbox.hooks import Deliveries, Delivery, HookScript, OnDelivery, create_app
@@ -57,14 +60,28 @@ def receiver() -> Iterator[Receiver]:
 
 
 def tell_the_bus(stack: DeployedStack, receiver: Receiver, video_id: str) -> VideoEvent:
-    """Say that a video is completed, as CloseFunction does."""
-    event = VideoEvent(
-        type="video.completed",
-        video_id=video_id,
+    """Record a completed video, and say so as CloseFunction does: what no record says is told to no receiver."""
+    now = datetime.now(UTC)
+    video = Video(
+        id=video_id,
         owner=OWNER,
-        occurred_at=datetime.now(UTC),
+        created_at=now,
+        updated_at=now,
+        stage=Stage.DONE,
+        prompt="Told",
+        model="sora-2",
+        resolved_model="sora-2",
+        provider="sora",
+        seconds=4,
+        size="720x1280",
         webhook_url=receiver.url,
+        cost_estimate_micros=0,
+        expected_render_seconds=1,
+        completed_at=now,
+        is_told=True,
     )
+    VideoLibrary(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table)).create(video, [])
+    event = describe_end(video)
     EventBus(stack.aws("events"), STACK_NAME).send(event)
     return event
 

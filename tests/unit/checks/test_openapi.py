@@ -56,6 +56,7 @@ def test_a_changed_schema_is_named_by_every_route_that_refers_to_it(documents: P
             "POST /videos/{video_id}/posts",
             "POST /videos/{video_id}/posts/{platform}/{account_id}/resolve",
             "POST /videos/{video_id}/remix",
+            "POST /videos/{video_id}/store",
         )
     ]
 

@@ -199,7 +199,7 @@ def test_what_has_no_time_left_is_closed_with_the_reason_why_the_last_execution_
 @pytest.mark.parametrize(
     ("changes", "lasts"),
     [
-        ({}, resume.STARTED_WITHIN),
+        ({}, resume.TAKEN_UP_WITHIN),
         ({"deadline_at": NOW + HOUR}, HOUR + resume.GENERATED_WITHIN),
         ({"stage": Stage.SUBMITTING, "deadline_at": NOW + HOUR}, HOUR + resume.GENERATED_WITHIN),
         ({"stage": Stage.RENDERING, "deadline_at": NOW + HOUR}, HOUR + resume.GENERATED_WITHIN),
