@@ -774,6 +774,23 @@ def test_a_part_that_is_taken_after_the_rows_were_counted_makes_nothing(world: B
     assert world.list_videos(batch.id) == []
 
 
+def test_a_try_that_ends_after_the_rows_were_counted_does_not_write_over_what_became_of_them(world: BatchWorld) -> None:
+    batch = world.create(GOOD, GOOD)
+    world.read_rows(batch.id)
+    (part,) = world.list_parts(batch.id)
+
+    def another_try_is_faster() -> None:
+        world.take_part(part)
+        world.close_taking(batch.id)
+        world.world.workflow.refuses = True
+
+    world.world.table.meanwhile = another_try_is_faster
+    world.take_part(part)
+
+    assert len(world.list_videos(batch.id)) == 2
+    assert sorted(outcome["video_id"] for outcome in world.list_outcomes(batch.id)) == world.list_videos(batch.id)
+
+
 def test_somebody_elses_batch_is_not_found(world: BatchWorld) -> None:
     batch = world.create(GOOD)
 

@@ -266,9 +266,13 @@ class TakePart:
             outcome = told.get(line.row) or self._take(part.batch_id, line, is_full=is_full)
             is_full = is_full or outcome.error == _PUT_OFF
             outcomes.append(outcome)
+        batch = self._batches.get(part.batch_id)
+        if batch.stage is not BatchStage.TAKING:
+            # The rows were counted meanwhile, and found by their names: a late try does not write over what was found.
+            return
         self._files.put(outcomes_key(part.batch_id, part.part), write_lines(outcomes))
         put_off = sum(outcome.error == _PUT_OFF for outcome in outcomes)
-        if put_off and self._clock() < self._batches.get(part.batch_id).created_at + TAKING_MAX:
+        if put_off and self._clock() < batch.created_at + TAKING_MAX:
             raise RateExceeded(f"{put_off} of {len(lines)} rows of part {part.part} wait for room in a minute.")
         left = sum(outcome.error == _NOT_TAKEN for outcome in outcomes)
         if left:
