@@ -334,8 +334,12 @@ def _check_times(template: Template) -> Iterator[str]:
     take_seconds = template.function_timeout_seconds("TakePartFunction")
     if TAKING_ENDS_AFTER.total_seconds() <= take_seconds:
         yield f"TakePartFunction: its Timeout, {take_seconds}, must be less than TAKING_ENDS_AFTER"
-    if store_seconds <= STORE_BUDGET_SECONDS:
-        yield f"StoreFunction: its Timeout, {store_seconds}, must be more than {STORE_BUDGET_SECONDS:.0f}"
+    probe_seconds = template.function_timeout_seconds("ProbeFunction")
+    if store_seconds <= STORE_BUDGET_SECONDS + probe_seconds:
+        yield (
+            f"StoreFunction: its Timeout, {store_seconds}, must be more than {STORE_BUDGET_SECONDS:.0f} and "
+            f"ProbeFunction's {probe_seconds}"
+        )
 
 
 def _check_and_tell(root: Path) -> list[str]:

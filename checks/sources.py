@@ -15,6 +15,7 @@ _HANDLER_IMPORTS = (
     "mediaposter.api",
     "mediaposter.bootstrap",
     "mediaposter.observability",
+    "mediaposter.library.inspection",
     "mediaposter.pipeline.steps",
     "typing",
 )

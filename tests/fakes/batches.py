@@ -203,10 +203,9 @@ class BatchWorld:
         self.cancel_video = CancelVideo(
             library=self.world.library,
             ledger=self.world.ledger,
-            models=self.world.give_model,
             workflow=self.world.workflow,
             close=self.world.close,
-            report_fault=self.world.faults.append,
+            cancel_render=self.world.cancel_render,
             clock=clock,
         )
         self.cancel_part = CancelPart(batches=self.batches, files=self.files, cancel_video=self.cancel_video)

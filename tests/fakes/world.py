@@ -16,7 +16,7 @@ from mediaposter.ai.catalog import Catalog
 from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.api.caller import Caller
 from mediaposter.api.requests import CreateVideoRequest
-from mediaposter.errors import ConfigurationError, NotStarted, WebhookRejected
+from mediaposter.errors import ConfigurationError, NotStarted, VideoModelError, WebhookRejected
 from mediaposter.events import PostEvent, VideoEvent
 from mediaposter.library.approvals import ApprovalBook
 from mediaposter.library.budget import BudgetBook
@@ -31,6 +31,7 @@ from mediaposter.library.slots import Slots
 from mediaposter.library.table import Key
 from mediaposter.library.videos import Video, VideoLibrary
 from mediaposter.pipeline.approval import AskApproval, DecideApproval
+from mediaposter.pipeline.cancel_render import CancelRender
 from mediaposter.pipeline.delete import DeleteVideo
 from mediaposter.pipeline.dispatch import DispatchVideos
 from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
@@ -40,7 +41,15 @@ from mediaposter.pipeline.read import ReadLibrary
 from mediaposter.pipeline.repost import RepeatPosts
 from mediaposter.pipeline.reschedule import ReschedulePost
 from mediaposter.pipeline.resume import ResumeVideo
-from mediaposter.pipeline.steps import LAUNCH, AskInput, CheckInput, CloseInput, PostStepInput, StepInput
+from mediaposter.pipeline.steps import (
+    LAUNCH,
+    AskInput,
+    CheckInput,
+    CloseInput,
+    PostStepInput,
+    RenderToCancel,
+    StepInput,
+)
 from mediaposter.pipeline.submit import SubmitVideo
 from mediaposter.pipeline.sweep import ClearUp, SweepDue
 from mediaposter.pipeline.track import CheckPost
@@ -290,9 +299,8 @@ class World:
             ledger=self.ledger,
             approvals=self.approvals,
             media=self.media,
-            models=self.give_model,
             workflow=self.workflow,
-            report_fault=self.faults.append,
+            cancel_render=self.cancel_render,
             clock=self.clock,
         )
 
@@ -472,6 +480,16 @@ class World:
         """Give the model that renders a video."""
         self._let_things_happen()
         return self.other_models.get(video.resolved_model, self.model)
+
+    def cancel_render(self, render: RenderToCancel) -> None:
+        """Cancel a render as Lambda does what it is handed: the caller learns nothing of how it ends."""
+
+        def build_model(_provider: str, model: str) -> VideoModelInterface:
+            self._let_things_happen()
+            return self.other_models.get(model, self.model)
+
+        with suppress(VideoModelError):
+            CancelRender(models=build_model, report_fault=self.faults.append)(render)
 
     def _give_publisher(self) -> PublisherInterface:
         self._let_things_happen()

@@ -517,9 +517,9 @@ def test_what_starts_a_machine_is_what_the_check_takes_it_for() -> None:
             "TakePartFunction: its Timeout, 360, must be less than TAKING_ENDS_AFTER",
         ),
         (
-            "      Timeout: 900\n      Layers:",
-            "      Timeout: 840\n      Layers:",
-            "StoreFunction: its Timeout, 840, must be more than 840",
+            "a slow download slower.\n      MemorySize: 1024\n      Timeout: 900\n",
+            "a slow download slower.\n      MemorySize: 1024\n      Timeout: 840\n",
+            "StoreFunction: its Timeout, 840, must be more than 720 and ProbeFunction's 120",
         ),
     ],
 )

@@ -22,7 +22,7 @@ def test_a_handler_has_its_own_code_and_layers_and_no_others() -> None:
     assert handlers["SubmitFunction"] == Imports(
         "SubmitFunction", ("app",), (REPOSITORY / "functions/submit", _LAYERS["MediaPosterLayer"])
     )
-    assert handlers["StoreFunction"].path[1:] == (_LAYERS["MediaPosterLayer"], _LAYERS["MediaLayer"])
+    assert handlers["ProbeFunction"].path[1:] == (_LAYERS["MediaPosterLayer"], _LAYERS["MediaLayer"])
 
 
 def test_all_modules_of_a_layer_are_tried_but_those_of_the_command_line(tmp_path: Path) -> None:

@@ -189,9 +189,8 @@ def delete_video() -> DeleteVideo:
         ledger=storage.post_ledger(),
         approvals=storage.approval_book(),
         media=storage.media_library(),
-        models=partial(vendors.model_for, seconds=vendors.CANCEL_SECONDS),
         workflow=stack.workflow(),
-        report_fault=logger.warning,
+        cancel_render=stack.render_canceller(),
         clock=stack.now,
     )
 

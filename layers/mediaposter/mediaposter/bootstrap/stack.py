@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
     from mediaposter.events import EventBus
+    from mediaposter.lambda_calls import RemoteCanceller
     from mediaposter.workflow import BatchExecutions, StepFunctionsWorkflow, TaskTokens
 
 
@@ -128,6 +129,14 @@ def batch_executions() -> BatchExecutions:
     from mediaposter.workflow import BatchExecutions
 
     return BatchExecutions(session().client("stepfunctions"), settings().require("batch_machine_arn"))
+
+
+@cache
+def render_canceller() -> RemoteCanceller:
+    """Build what has a render stopped."""
+    from mediaposter.lambda_calls import RemoteCanceller
+
+    return RemoteCanceller(session().client("lambda"), settings().require("cancel_render_function"))
 
 
 @cache

@@ -12,9 +12,11 @@ from mediaposter.observability import logger
 
 if TYPE_CHECKING:
     from mediaposter.pipeline.approval import AskApproval
+    from mediaposter.pipeline.cancel_render import CancelRender
     from mediaposter.pipeline.end_batch import CancelPart, EndBatch, WriteResults
     from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
     from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
+    from mediaposter.pipeline.inspect import InspectVideo
     from mediaposter.pipeline.publish import Call, CreatePost
     from mediaposter.pipeline.take_batch import CloseTaking, ReadRows, TakePart
     from mediaposter.pipeline.track import CheckPost
@@ -90,10 +92,9 @@ def cancel_part() -> CancelPart:
     cancel_video = CancelVideo(
         library=storage.video_library(),
         ledger=storage.post_ledger(),
-        models=partial(vendors.model_for, seconds=vendors.CANCEL_SECONDS),
         workflow=stack.workflow(),
         close=close_video(),
-        report_fault=logger.warning,
+        cancel_render=stack.render_canceller(),
         clock=stack.now,
     )
     return CancelPart(batches=storage.batch_library(), files=storage.batch_files(), cancel_video=cancel_video)
@@ -142,6 +143,16 @@ def check_generation() -> CheckGeneration:
 
 
 @cache
+def cancel_render() -> CancelRender:
+    """Build what stops a render at its provider."""
+    from mediaposter.pipeline.cancel_render import CancelRender
+
+    return CancelRender(
+        models=partial(vendors.build_model, seconds=vendors.CANCEL_SECONDS), report_fault=logger.warning
+    )
+
+
+@cache
 def listening() -> Listening:
     """Build what knows which jobs are listened to."""
     from mediaposter.pipeline.webhooks import Listening
@@ -159,11 +170,19 @@ def store_video() -> StoreVideo:
     return StoreVideo(
         library=storage.video_library(),
         ledger=storage.post_ledger(),
-        media=storage.media_library(),
+        media=storage.inspected_media_library(),
         models=partial(vendors.model_for, seconds=STORE_BUDGET_SECONDS),
         clock=stack.now,
         monotonic=time.monotonic,
     )
+
+
+@cache
+def inspect_video() -> InspectVideo:
+    """Build what decodes a stored video."""
+    from mediaposter.pipeline.inspect import InspectVideo
+
+    return InspectVideo(media=storage.media_library())
 
 
 @cache

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from mediaposter.bootstrap import stack
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
     from mediaposter.library.accounts import AccountBook
     from mediaposter.library.approvals import ApprovalBook
     from mediaposter.library.batch_files import BatchFiles
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from mediaposter.library.render_times import RenderTimesLibrary
     from mediaposter.library.table import LibraryTable
     from mediaposter.library.videos import VideoLibrary
+
+
+# ProbeFunction may run 120 s.
+_PROBE_READ_TIMEOUT_SECONDS = 125
 
 
 @cache
@@ -106,16 +112,35 @@ def render_times() -> RenderTimesLibrary:
 @cache
 def media_library() -> MediaLibrary:
     """Build the store of the MP4s."""
+    from mediaposter.library.media import MediaLibrary
+
+    return MediaLibrary(_s3_client(), stack.settings().require("video_bucket"))
+
+
+@cache
+def inspected_media_library() -> MediaLibrary:
+    """Build the store of the MP4s that has each decoded by ProbeFunction."""
     from botocore.config import Config
 
+    from mediaposter.lambda_calls import RemoteInspector
     from mediaposter.library.media import MediaLibrary
+
+    # It answers within its own time, or Lambda says that it did not.
+    client = stack.session().client("lambda", config=Config(read_timeout=_PROBE_READ_TIMEOUT_SECONDS))
+    inspector = RemoteInspector(client, stack.settings().require("probe_function"))
+    return MediaLibrary(_s3_client(), stack.settings().require("video_bucket"), inspect=inspector)
+
+
+def _s3_client() -> S3Client:
+    from botocore.config import Config
 
     # By default boto3 presigns with version 2, which newer regions and KMS refuse, and for S3's global address, which
     # sends its callers on to the bucket's region: the signature, which names the host, does not hold there. Only a
     # bucket's own name is of its region (Amazon S3 user guide, "Virtual hosting"), and a local cloud has no such names.
     is_elsewhere = any(map(os.environ.get, ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")))
     config = Config(signature_version="s3v4", s3={"addressing_style": "path" if is_elsewhere else "virtual"})
-    return MediaLibrary(stack.session().client("s3", config=config), stack.settings().require("video_bucket"))
+    client: S3Client = stack.session().client("s3", config=config)
+    return client
 
 
 @cache

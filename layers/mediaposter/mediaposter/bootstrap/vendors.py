@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _CATALOG_MAX_AGE_SECONDS = 60
 # How long the calls of one model may take together: StartFunction and PollFunction may run a minute.
 _MODEL_SECONDS = 50.0
-# A caller of DELETE /videos/{id} waits, and a part of a batch cancels many.
-CANCEL_SECONDS = 10.0
+# CancelRenderFunction may run a minute, and is tried again.
+CANCEL_SECONDS = 40.0
 # A provider waits for the answer to its webhook, and the route has 29 seconds.
 _KEYS_SECONDS = 10.0
 
@@ -70,19 +70,24 @@ def slots() -> Slots:
 
 
 def model_for(video: Video, *, seconds: float = _MODEL_SECONDS) -> VideoModelInterface:
-    """Build the model that renders a video; `seconds` from now its calls have ended, whatever the provider does.
+    """Build the model that renders a video, as `build_model` does."""
+    return build_model(video.provider, video.resolved_model, seconds=seconds)
+
+
+def build_model(provider: str, model: str, *, seconds: float = _MODEL_SECONDS) -> VideoModelInterface:
+    """Build a provider's model; `seconds` from now its calls have ended, whatever the provider does.
 
     Raises:
         ConfigurationError: its key or address is missing, or an address that it has is none.
     """
     from mediaposter.ai.video_model_factory import create_video_model, find_model_class
 
-    model_class = find_model_class(video.provider)
-    account = model_class.account or video.provider
+    model_class = find_model_class(provider)
+    account = model_class.account or provider
     ends_at = time.monotonic() + seconds
     return create_video_model(
-        video.provider,
-        video.resolved_model,
+        provider,
+        model,
         api_key=stack.read_secret(f"providers/{account}-api-key") if model_class.needs_api_key else "",
         base_url=_find_base_url(model_class, account),
         catalog=catalog(),

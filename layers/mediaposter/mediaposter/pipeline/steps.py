@@ -53,6 +53,17 @@ class PostStepInput(StepInput):
     post_id: str = Field(min_length=1)
 
 
+class RenderToCancel(BaseModel):
+    """A provider's job that no video waits for any more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video_id: str = Field(min_length=1)
+    provider: str = Field(min_length=1)
+    model: str = Field(min_length=1)
+    job_id: str = Field(min_length=1)
+
+
 class AskInput(StepInput):
     """What the machine waits on while a person decides; who has it can carry the execution on."""
 
