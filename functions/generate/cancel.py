@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mediaposter.bootstrap import steps
+from mediaposter.current import stack
 from mediaposter.observability import logger
 from mediaposter.pipeline.steps import RenderToCancel
 
@@ -15,4 +15,4 @@ from mediaposter.pipeline.steps import RenderToCancel
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Cancel one render."""
     del context
-    steps.cancel_render()(RenderToCancel.model_validate(event))
+    stack().cancel_render(RenderToCancel.model_validate(event))

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mediaposter.bootstrap import steps
+from mediaposter.current import stack
 from mediaposter.library.inspection import StoredVersion
 from mediaposter.observability import logger
 
@@ -15,6 +15,6 @@ from mediaposter.observability import logger
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Inspect one video."""
     del context
-    reply = steps.inspect_video()(StoredVersion.model_validate(event))
+    reply = stack().inspect_video(StoredVersion.model_validate(event))
     logger.info("inspected", extra={"playable": reply.inspection is not None})
     return reply.model_dump(mode="json")
