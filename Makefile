@@ -31,7 +31,7 @@ check: install               ## format, lint, types, import rules, template, sta
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
-	$(RUN) -m checks.imports
+	.venv/bin/lint-imports --no-logo
 	$(RUN) -m checks.template
 	$(RUN) -m checks.asl
 	$(RUN) -m checks.requirements
