@@ -114,11 +114,18 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
         ),
         pytest.param(
             "      EventInvokeConfig:\n        MaximumRetryAttempts: 2\n        DestinationConfig:\n"
-            "          OnFailure: {Type: SQS, Destination: !GetAtt DeadLetterQueue.Arn}\n",
-            "",
+            "          OnFailure: {Type: SQS, Destination: !GetAtt DeadLetterQueue.Arn}\n      Events:\n",
+            "      Events:\n",
             "CloseFunction",
             "its EventInvokeConfig must have a DestinationConfig with OnFailure",
             id="an asynchronous function whose failures go nowhere",
+        ),
+        pytest.param(
+            _CODE,
+            f"{_CODE}      EventInvokeConfig: {{MaximumRetryAttempts: 0}}\n",
+            "SubmitFunction",
+            "its EventInvokeConfig must have a DestinationConfig with OnFailure",
+            id="an invoke configuration whose failures go nowhere",
         ),
         pytest.param(
             "  DeadLetterQueuePolicy:\n",
@@ -233,5 +240,14 @@ def test_an_anchor_and_its_alias_are_named_by_their_lines(root: Path) -> None:
 def test_a_name_that_comes_from_the_stack_is_allowed(root: Path) -> None:
     billing = "      BillingMode: PAY_PER_REQUEST\n"
     plant(root, "template.yaml", billing, billing + '      TableName: !Sub "${AWS::StackName}-library"\n')
+
+    assert list(check_template(root)) == []
+
+
+def test_a_schedule_of_a_state_machine_needs_no_invoke_configuration(root: Path) -> None:
+    event = "{ScheduleExpression: rate(1 day), OmitName: true, DeadLetterConfig: {Arn: !GetAtt DeadLetterQueue.Arn}}"
+    definition = "      DefinitionUri: statemachine/video.asl.json\n"
+    events = f"      Events:\n        Nightly:\n          Type: ScheduleV2\n          Properties: {event}\n"
+    plant(root, "template.yaml", definition, definition + events)
 
     assert list(check_template(root)) == []
