@@ -152,7 +152,7 @@ class Listen(BaseModel):
 class StepResult(BaseModel):
     """The answer of a step. What it says to `listen` for may end the wait.
 
-    Every field has a greatest length: an execution ends when its data becomes too large (checks/state_size.py).
+    Every field has a greatest length: too much data ends an execution (Step Functions, "Service quotas").
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
