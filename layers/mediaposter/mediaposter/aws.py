@@ -46,7 +46,7 @@ class AwsEdges(Vendors):
 
     def __init__(self, settings: Settings) -> None:
         """Prepare; nothing is built or asked yet."""
-        super().__init__(settings, read_secret=self.read_secret, read_text=lambda key: self.media.read_text(key))
+        super().__init__(settings, read_secret=self.read_secret, read_text=self._read_text)
 
     @cached_property
     def table(self) -> LibraryTable:
@@ -189,6 +189,9 @@ class AwsEdges(Vendors):
     def new_id(self, kind: str) -> str:
         """Make an id that sorts by its time: milliseconds since 1970, then 80 random bits."""
         return f"{kind}_{int(time.time() * 1000):012x}{uuid.uuid4().hex[:20]}"
+
+    def _read_text(self, key: str) -> str:
+        return self.media.read_text(key)
 
     @property
     def _bucket(self) -> str:

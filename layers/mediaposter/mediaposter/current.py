@@ -12,12 +12,13 @@ _installed: Stack | None = None
 
 def stack() -> Stack:
     """Give the stack of this process; by default that of the function, from its environment."""
-    if _installed is None:
-        from mediaposter.aws import build_stack
+    if _installed is not None:
+        return _installed
+    from mediaposter.aws import build_stack
 
-        install(build_stack())
-    assert _installed is not None
-    return _installed
+    built = build_stack()
+    install(built)
+    return built
 
 
 def install(stack: Stack | None) -> None:

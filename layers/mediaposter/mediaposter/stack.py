@@ -733,7 +733,7 @@ class Stack:
         )
 
     def check_targets(self, targets: Sequence[PublishTarget]) -> list[str]:
-        """Check accounts: without targets nothing is built, and only an unknown account loads the publisher's client."""
+        """Check accounts; without targets nothing is built, and only an unknown account loads the client."""
         return self.preflight.check(targets)
 
     def limit_renders(self, provider: str) -> int:

@@ -193,7 +193,7 @@ FAULTS = {
         '{ "720" = "0.08" }\nexpected_render_seconds = 60\ncapabilities = { remix = true }\n',
         [*JUDGE, "kites and offers"],
     ),
-    "Only bootstrap reads the environment; keys and addresses are arguments.": Fault(
+    "Only aws.py reads the environment; keys and addresses are arguments.": Fault(
         ADAPTER, "import httpx\n", "import httpx\nfrom os import environ\n", LINT
     ),
     "mediaposter.ai.kites_model is not allowed to import boto3:": Fault(
