@@ -19,7 +19,7 @@ from tests.unit.pipeline.mutations import list_markers
 from tests.unit.pipeline.run_mutants import PACKAGE, UNCHANGED, Outcome, Outcomes
 
 ROOT = Path(__file__).parents[3]
-ALL_RUN_SECONDS = 300
+ALL_RUN_SECONDS = 600
 
 
 @pytest.fixture(scope="module")
