@@ -30,7 +30,7 @@ from mediaposter.library.render_times import RenderTimesLibrary
 from mediaposter.library.slots import Slots
 from mediaposter.library.table import Key
 from mediaposter.library.videos import Video, VideoLibrary
-from mediaposter.pipeline.approval import AskApproval, DecideApproval
+from mediaposter.pipeline.approval import AskApproval, DecideApproval, ExpireApproval
 from mediaposter.pipeline.delete import DeleteVideo
 from mediaposter.pipeline.dispatch import DispatchVideos
 from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
@@ -241,6 +241,13 @@ class World:
             preflight=self._check_targets,
             clock=self.clock,
         )
+        self.expire = ExpireApproval(
+            library=self.library,
+            ledger=self.ledger,
+            approvals=self.approvals,
+            signaller=self.workflow,
+            clock=self.clock,
+        )
         self.repost = RepeatPosts(
             library=self.library,
             ledger=self.ledger,
@@ -263,7 +270,7 @@ class World:
             library=self.library,
             ledger=self.ledger,
             resume_video=self.resume,
-            expire_approval=self.decide.expire,
+            expire_approval=self.expire,
             look_after_batch=self._look_after_batch,
             clear_up=ClearUp(
                 library=self.library,
@@ -299,12 +306,12 @@ class World:
     @property
     def video(self) -> Video:
         """Read the one video."""
-        return self.library.get(VIDEO_ID)
+        return self.library.get_unchecked(VIDEO_ID)
 
     @property
     def posts(self) -> list[Post]:
         """Read its posts."""
-        return self.ledger.list(VIDEO_ID)
+        return self.ledger.list_unchecked(VIDEO_ID)
 
     def keep(self, video: Video, *posts: Post) -> None:
         """Put records as they are, as if an earlier run had."""

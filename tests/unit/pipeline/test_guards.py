@@ -288,7 +288,7 @@ GUARDS: dict[str, Guard] = {
     "of two requests at once one posts": Guard(
         "pipeline/repost.py",
         'changes.append(Replace(anew, before.version, {"state": [before.state]}))',
-        "changes.append(Replace(anew, int(self._ledger.get(post.video_id, post.target.post_id).version)))",
+        "changes.append(Replace(anew, int(self._ledger.get_unchecked(post.video_id, post.target.post_id).version)))",
         (REPOST,),
     ),
     "a person is asked about nothing that is known": Guard(
@@ -409,7 +409,7 @@ GUARDS: dict[str, Guard] = {
     ),
     "a busy provider is waited for no longer than before": Guard(
         "pipeline/generate.py",
-        'refused = video.model_copy(update={"deadline_at": deadline_at})',
+        "refused = video.copy_with(deadline_at=deadline_at)",
         "refused = video",
         (GENERATE,),
     ),

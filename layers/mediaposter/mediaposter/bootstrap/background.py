@@ -6,7 +6,7 @@ import time
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from mediaposter.bootstrap import doors, stack, steps, storage, vendors
+from mediaposter.bootstrap import stack, steps, storage, vendors
 from mediaposter.observability import logger
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mediaposter.pipeline.accounts import ReadAccounts
     from mediaposter.pipeline.announce import AnnounceVideo
+    from mediaposter.pipeline.approval import ExpireApproval
     from mediaposter.pipeline.dispatch import DispatchVideos
     from mediaposter.pipeline.end_batch import LookAfterBatch
     from mediaposter.pipeline.notify import DeliverEvent
@@ -60,7 +61,7 @@ def sweep() -> SweepDue:
         library=storage.video_library(),
         ledger=storage.post_ledger(),
         resume_video=resume_video(),
-        expire_approval=doors.decide_approval().expire,
+        expire_approval=expire_approval(),
         look_after_batch=look_after_batch(),
         clear_up=ClearUp(
             library=storage.video_library(),
@@ -72,6 +73,20 @@ def sweep() -> SweepDue:
         check_post=steps.check_post(),
         clock=stack.now,
         monotonic=time.monotonic,
+    )
+
+
+@cache
+def expire_approval() -> ExpireApproval:
+    """Build what the sweep does about questions that nobody answered in time."""
+    from mediaposter.pipeline.approval import ExpireApproval
+
+    return ExpireApproval(
+        library=storage.video_library(),
+        ledger=storage.post_ledger(),
+        approvals=storage.approval_book(),
+        signaller=stack.task_tokens(),
+        clock=stack.now,
     )
 
 
