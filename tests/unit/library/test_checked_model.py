@@ -177,6 +177,10 @@ NOT_A_STEPS: dict[str, Callable[[Stores], object]] = {
         SERIES,
         version=9,  # type: ignore[call-arg]
     ),
+    "Turn SERIES#kites TURN#2026-12-01T12:00:00Z has no field row": lambda stores: stores.series.note(
+        TURN,
+        row=5,  # type: ignore[call-arg]
+    ),
     "Approval VIDEO#video_1 APPROVAL has no field decision": lambda stores: stores.approvals.note(
         the_approval(stores),
         decision="approved",  # type: ignore[call-arg]

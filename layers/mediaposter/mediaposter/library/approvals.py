@@ -35,7 +35,7 @@ class ApprovalChanges(TypedDict, total=False):
 
 
 class ApprovalFields(ApprovalChanges, total=False):
-    """What the library changes besides, as the question is answered."""
+    """All that changes: besides, what the library writes as the question is answered."""
 
     version: int
     decision: Decision

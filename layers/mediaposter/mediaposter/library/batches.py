@@ -120,7 +120,7 @@ class BatchChanges(TypedDict, total=False):
 
 
 class BatchFields(BatchChanges, total=False):
-    """What the library changes besides, by its transitions."""
+    """All that changes: besides, what transitions write."""
 
     version: int
     updated_at: AwareDatetime
@@ -232,7 +232,7 @@ class BatchLibrary:
         return batch
 
     def get_unchecked(self, batch_id: str) -> Batch:
-        """Read a batch for a step of the machine, which no caller waits for.
+        """Read a batch whoever owns it: for the state machine's own steps and the sweep.
 
         Raises:
             NotFound: there is none.

@@ -100,7 +100,7 @@ class PostChanges(TypedDict, total=False):
 
 
 class PostFields(PostChanges, total=False):
-    """What changes besides: the state, by a transition, and the text, before anything was sent."""
+    """All that changes: besides, the state by a transition, and the text before anything was sent."""
 
     version: int
     updated_at: AwareDatetime
@@ -196,7 +196,7 @@ class PostLedger:
         self._table = table
 
     def get(self, video: Video, post_id: str) -> Post:
-        """Read a post of a video, which was read for whoever asks.
+        """Read a post of a video; `VideoLibrary.get` has checked who asks.
 
         Raises:
             NotFound: there is none.
@@ -204,7 +204,7 @@ class PostLedger:
         return self.get_unchecked(video.id, post_id)
 
     def get_unchecked(self, video_id: str, post_id: str) -> Post:
-        """Read a post for a step of the machine, which no caller waits for.
+        """Read a post whoever owns it: for the state machine's own steps and the sweep.
 
         Raises:
             NotFound: there is none.
@@ -215,12 +215,12 @@ class PostLedger:
             raise NotFound(f"There is no post {post_id} of {video_id}.", what="post") from error
 
     def list_unchecked(self, video_id: str) -> list[Post]:
-        """Read all posts of a video for a step of the machine, by network and account."""
+        """Read all posts of a video whoever owns it, by network and account."""
         items = self._table.query_prefix(f"VIDEO#{video_id}", "POST#")
         return [Post.model_validate(item) for item in items]
 
     def list(self, video: Video) -> list[Post]:
-        """Read all posts of a video, which was read for whoever asks, by network and account."""
+        """Read all posts of a video, by network and account; `VideoLibrary.get` has checked who asks."""
         return self.list_unchecked(video.id)
 
     def list_schedules(self, owner: str, *, limit: int, after: str | None) -> SchedulePage:

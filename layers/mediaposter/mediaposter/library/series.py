@@ -76,7 +76,7 @@ class SeriesChanges(TypedDict, total=False):
 
 
 class SeriesFields(SeriesChanges, total=False):
-    """What the library changes besides, as a turn takes a row."""
+    """All that changes: besides, what the library writes as a turn takes a row."""
 
     version: int
     last_taken_at: AwareDatetime | None
@@ -129,7 +129,7 @@ class TurnChanges(TypedDict, total=False):
 
 
 class TurnFields(TurnChanges, total=False):
-    """What the library changes besides."""
+    """All that changes."""
 
     version: int
 

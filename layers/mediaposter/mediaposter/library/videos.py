@@ -244,7 +244,7 @@ class VideoChanges(TypedDict, total=False):
 
 
 class VideoFields(VideoChanges, total=False):
-    """What the library changes besides, by its transitions and settlements, and what a request adds to a new record."""
+    """All that changes: besides, what transitions and settlements write, and what submit adds to a new record."""
 
     version: int
     updated_at: AwareDatetime
@@ -295,7 +295,7 @@ class Video(Record):
     cost_micros: int | None = None
     reservation: Reservation | None = None
 
-    # The generation: from when on the MP4 is kept, the video is completed.
+    # The generation. Once the MP4 is stored, the video is completed.
     stage: Stage = Stage.QUEUED
     failure: VideoFailure | None = None
     progress: int = 0
@@ -540,7 +540,7 @@ class VideoLibrary:
         return video
 
     def get_unchecked(self, video_id: str) -> Video:
-        """Read a video for a step of the machine, which no caller waits for.
+        """Read a video whoever owns it: for the state machine's own steps and the sweep.
 
         Raises:
             NotFound: there is none.
@@ -550,7 +550,7 @@ class VideoLibrary:
         return Video.model_validate(self._table.get(video_key(video_id)))
 
     def reload(self, video: Video) -> Video:
-        """Read a video again, which another worker has written since it was read.
+        """Read a video again, as another worker has written it since.
 
         Raises:
             NotFound: it was deleted meanwhile.
