@@ -1,7 +1,7 @@
 """Copy what is kept with some fields changed: names and values are checked before anything is written.
 
 pydantic's own `model_copy` checks neither: a misspelt name is dropped, and a wrong value makes the record unreadable.
-A checked copy of a video takes 9 µs in place of 3; encoding its item takes 160.
+A checked copy of a video takes 11 µs in place of 3; encoding its item takes 130.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ class CheckedModel(BaseModel):
         """
         if not update:
             return super().model_copy(deep=deep)
+        known = type(self).model_fields
         for name in update:
-            if name not in type(self).model_fields:
+            if name not in known:
                 raise InvalidChange(f"{self._describe_itself()} has no field {name}. Nothing was written.")
         fields = super().model_copy(deep=True).__dict__ if deep else self.__dict__
         try:
