@@ -9,7 +9,8 @@ ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || 
 	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \
 	} 2>/dev/null || echo another))
 
-.PHONY: demo up down test lambda check format requirements openapi install tools clean another
+.PHONY: demo up down test lambda check format requirements openapi install tools clean another \
+	check-types check-template check-rules check-imports check-lint check-format
 
 demo: install tools          ## one video, from a request to three posts, on this machine
 	$(RUN) -m sandbox.demo
@@ -27,17 +28,20 @@ test: install tools          ## every test, in two processes, and what runs in L
 lambda: install              ## what runs in Lambda, on its Python: the handlers with their layers, and unit tests
 	$(RUN) -m checks.lambda_runtime
 
-check: install               ## format, lint, types, import rules, template, state machine, requirements, OpenAPI, events, networks
-	$(RUN) -m ruff format --check .
-	$(RUN) -m ruff check .
+check: install               ## what can be judged without running it, two at a time; the rules are those of CONTRIBUTING.md
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 check-types check-template check-rules check-imports check-lint check-format
+check-types:
 	$(RUN) -m mypy
-	$(RUN) -m checks.imports
-	$(RUN) -m checks.template
-	$(RUN) -m checks.asl
-	$(RUN) -m checks.requirements
-	$(RUN) -m checks.openapi
-	$(RUN) -m checks.events
-	$(RUN) -m checks.networks
+check-template:
+	.venv/bin/cfn-lint template.yaml
+check-rules:
+	$(RUN) -m checks
+check-imports:
+	.venv/bin/lint-imports --no-logo
+check-lint:
+	$(RUN) -m ruff check .
+check-format:
+	$(RUN) -m ruff format --check .
 
 format: install              ## put the code into the project's format
 	$(RUN) -m ruff format .

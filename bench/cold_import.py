@@ -2,7 +2,7 @@
 
 Run by hand: `python -m bench.cold_import`. Every figure is the median of fresh interpreters, taken in turn in one
 run and net of an interpreter that does nothing, because machines are noisy. `ready` also builds the use case
-the function serves, which is where bootstrap imports what it needs.
+the function serves, which is where the stack imports what it needs.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Function:
-    """A function: its module, and the use case its first request builds, in which room of bootstrap."""
+    """A function: its module, and what of the stack its first request builds."""
 
     module: str
     use_case: str
 
 
 FUNCTIONS = (
-    Function("functions.authorize.app", "storage.key_ring"),
-    Function("functions.submit.app", "doors.submit_video"),
-    Function("functions.library.app", "doors.read_library"),
-    Function("functions.posts.app", "doors.repeat_posts"),
-    Function("functions.generate.start", "steps.start_generation"),
-    Function("functions.generate.poll", "steps.check_generation"),
-    Function("functions.finalize.store", "steps.store_video"),
-    Function("functions.finalize.publish", "steps.create_post"),
-    Function("functions.finalize.track", "steps.check_post"),
-    Function("functions.finalize.close", "steps.close_video"),
-    Function("functions.sweep.app", "background.sweep_videos"),
+    Function("functions.authorize.app", "keys"),
+    Function("functions.submit.app", "submit_video"),
+    Function("functions.library.app", "read_library"),
+    Function("functions.posts.app", "repeat_posts"),
+    Function("functions.generate.start", "start_generation"),
+    Function("functions.generate.poll", "check_generation"),
+    Function("functions.finalize.store", "store_video"),
+    Function("functions.finalize.publish", "create_post"),
+    Function("functions.finalize.track", "check_post"),
+    Function("functions.finalize.close", "close_video"),
+    Function("functions.sweep.app", "sweep"),
 )
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     programs = {"pass": "pass"}
     for function in FUNCTIONS:
         imports = f"import {function.module}"
-        ready = f"{imports}; {function.module}.{function.use_case}()"
+        ready = f"{imports}; {function.module}.stack().{function.use_case}"
         programs[f"{function.module} import"] = imports
         programs[f"{function.module} import+openai"] = f"{imports}; import openai"
         programs[f"{function.module} ready"] = ready

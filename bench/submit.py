@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -37,7 +38,8 @@ from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.api.caller import Caller
 from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.api.sent_as import SentAs
-from mediaposter.bootstrap import stack
+from mediaposter.aws import AwsEdges
+from mediaposter.config import Settings
 from mediaposter.library.accounts import AccountBook, ConnectedAccounts
 from mediaposter.library.budget import BudgetBook
 from mediaposter.library.idempotency import KnownRequests
@@ -146,8 +148,9 @@ def read_table_schema() -> dict[str, Any]:
 
 
 def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machine_arn: str) -> SubmitVideo:
-    """Build the use case as bootstrap does."""
+    """Build the use case as the stack does."""
     table = LibraryTable(dynamodb, TABLE)
+    edges = AwsEdges(Settings())
     return SubmitVideo(
         library=VideoLibrary(table),
         ledger=PostLedger(table),
@@ -166,8 +169,8 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
         slots=Slots(table, built_in_catalog().count_renders_at_once),
         workflow=StepFunctionsWorkflow(stepfunctions, state_machine_arn),
         count_metric=refuse_metric,
-        clock=stack.now,
-        new_id=stack.new_video_id,
+        clock=edges.now,
+        new_id=partial(edges.new_id, "video"),
     )
 
 

@@ -1,1 +1,1 @@
-"""What `make check` looks at that no general linter knows. Each module runs alone: `python -m checks.imports`."""
+"""What `make check` looks at that no general linter knows. Each module runs alone: `python -m checks.asl`."""

@@ -30,7 +30,6 @@ class Template(BaseModel):
     conditions: dict[str, Any]
     globals: dict[str, Any]
     resources: dict[str, Resource]
-    alias_lines: tuple[int, ...]
 
     def of_type(self, resource_type: str) -> dict[str, Resource]:
         """Give the resources of one type, by logical id."""
@@ -45,42 +44,36 @@ def read_template(path: Path) -> Template:
     """Read a template.
 
     Raises:
-        ValueError: it is not YAML.
+        YAMLError: it is not YAML.
     """
-    text = path.read_text(encoding="utf-8")
-    try:
-        sections = {key.value: value for key, value in yaml.compose(text, Loader=yaml.SafeLoader).value}
-        tokens = list(yaml.scan(text, Loader=yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name} is not YAML: {error}") from error
-    read = {name: _read(node) for name, node in sections.items()}
+    loader = _Loader(path.read_text(encoding="utf-8"))
+    document = loader.get_single_node()
+    content = loader.construct_document(document)
+    sections = {key.value: value for key, value in document.value}
+    lines = {key.value: key.start_mark.line + 1 for key, _ in sections["Resources"].value}
     return Template(
-        parameters=read.get("Parameters", {}),
-        conditions=read.get("Conditions", {}),
-        globals=read.get("Globals", {}).get("Function", {}),
+        parameters=content.get("Parameters", {}),
+        conditions=content.get("Conditions", {}),
+        globals=content.get("Globals", {}).get("Function", {}),
         resources={
-            key.value: Resource.model_validate({**_read(value), "Line": key.start_mark.line + 1})
-            for key, value in sections["Resources"].value
+            name: Resource.model_validate({**resource, "Line": lines[name]})
+            for name, resource in content["Resources"].items()
         },
-        alias_lines=tuple(
-            token.start_mark.line + 1 for token in tokens if isinstance(token, yaml.AnchorToken | yaml.AliasToken)
-        ),
     )
 
 
-def _read(node: Any) -> Any:
-    if node.tag.startswith("!"):
-        name = node.tag[1:]
-        return {name if name in {"Ref", "Condition"} else f"Fn::{name}": _read_content(node)}
-    return _read_content(node)
+class _Loader(yaml.CSafeLoader):  # type: ignore[misc]  # it has no types
+    """Reads the short forms of CloudFormation's functions as the long ones."""
 
 
-def _read_content(node: Any) -> Any:
-    if isinstance(node, yaml.SequenceNode):
-        return [_read(item) for item in node.value]
-    if isinstance(node, yaml.MappingNode):
-        return {key.value: _read(value) for key, value in node.value}
-    # Of what is not text only booleans and whole numbers matter here.
-    if node.tag == "tag:yaml.org,2002:bool":
-        return node.value == "true"
-    return int(node.value) if node.tag == "tag:yaml.org,2002:int" else node.value
+def _construct(loader: Any, name: str, node: Any) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        argument = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        argument = loader.construct_sequence(node, deep=True)
+    else:
+        argument = loader.construct_mapping(node, deep=True)
+    return {name if name in {"Ref", "Condition"} else f"Fn::{name}": argument}
+
+
+_Loader.add_multi_constructor("!", _construct)

@@ -5,7 +5,6 @@ A file is the JSON schema of the `detail` of one event, in or out, and is named 
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from checks.openapi import write_openapi
+from checks.command import compare, keep
+from checks.openapi import describe_routes
 from mediaposter.api.intake import CORRELATION_ID_MAX_CHARACTERS
 from mediaposter.api.openapi import collect_schemas
 from mediaposter.events import BatchEvent, PostEvent, SeriesExhausted, VideoEvent, VideoQueued, VideoRejected
@@ -21,33 +21,29 @@ from mediaposter.events import BatchEvent, PostEvent, SeriesExhausted, VideoEven
 DIRECTORY = "docs/events"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_COMPONENT = "#/components/schemas/"
-_TOLD: tuple[type[BaseModel], ...] = (VideoEvent, PostEvent, BatchEvent, VideoQueued, VideoRejected, SeriesExhausted)
+_SENT: tuple[type[BaseModel], ...] = (VideoEvent, PostEvent, BatchEvent, VideoQueued, VideoRejected, SeriesExhausted)
 
 
-def check_events(root: Path) -> list[str]:
-    """Find the files that say something else than the models, and those that are of no event."""
-    expected = write_schemas()
-    found = {path.stem: path.read_text(encoding="utf-8") for path in (root / DIRECTORY).glob("*.json")}
-    return [
-        f"{DIRECTORY}/{name}.json: is not what the models have; run `python -m checks.events --write`"
-        for name in sorted(found.keys() | expected.keys())
-        if found.get(name) != expected.get(name)
-    ]
-
-
-def write_schemas() -> dict[str, str]:
-    """Write the schema of every event, by its type."""
-    schemas = {"video.requested": _describe_requested(), **dict(_describe_told())}
+def write_schemas(_: Path) -> dict[str, str]:
+    """Give the schema of every event, by the path of its file."""
+    schemas = {"video.requested": _describe_request(), **dict(_describe_sent())}
     return {
-        name: json.dumps({"$schema": _DIALECT, "title": name, **schema}, indent=2, ensure_ascii=False) + "\n"
+        f"{DIRECTORY}/{name}.json": json.dumps(
+            {"$schema": _DIALECT, "title": name, **schema}, indent=2, ensure_ascii=False
+        )
+        + "\n"
         for name, schema in schemas.items()
     }
 
 
-def _describe_requested() -> dict[str, Any]:
-    """Describe what is asked for as the API's own document does, and the name of the answer beside it."""
-    components = json.loads(write_openapi())["components"]["schemas"]
+def check_events(root: Path) -> Iterator[str]:
+    """Find the files that say something else than the models."""
+    return compare(root, write_schemas(root), "python -m checks.events --write")
+
+
+def _describe_request() -> dict[str, Any]:
+    """Describe a request as the OpenAPI document does, with a correlation id beside it."""
+    components = json.loads(describe_routes())["components"]["schemas"]
     schema = components["CreateVideoRequest"]
     correlation_id = {
         "description": "By what the one who asks knows the answer.",
@@ -55,48 +51,37 @@ def _describe_requested() -> dict[str, Any]:
         "minLength": 1,
         "maxLength": CORRELATION_ID_MAX_CHARACTERS,
     }
-    requested = {
+    request = {
         **schema,
         "description": "Asks for a video. Put it on the stack's bus, under any source but mediaposter.",
         "properties": {"correlation_id": correlation_id, **schema["properties"]},
         "$defs": dict(sorted(collect_schemas(schema, components).items())),
     }
-    described: dict[str, Any] = json.loads(json.dumps(requested).replace(_COMPONENT, "#/$defs/"))
+    described: dict[str, Any] = json.loads(json.dumps(request).replace("#/components/schemas/", "#/$defs/"))
     return described
 
 
-def _describe_told() -> Iterator[tuple[str, dict[str, Any]]]:
-    for model in _TOLD:
+def _describe_sent() -> Iterator[tuple[str, dict[str, Any]]]:
+    for model in _SENT:
+        schema = model.model_json_schema()
+        properties = {name: _drop_null(field) for name, field in schema["properties"].items()}
         for event_type in get_args(model.model_fields["type"].annotation):
-            schema = model.model_json_schema()
-            # What is not known is left out of an event.
-            properties = {name: _drop_null(field) for name, field in schema["properties"].items()}
-            properties["type"] = {"const": event_type}
-            required = sorted({*schema["required"], "type"})
-            yield event_type, {**schema, "title": event_type, "properties": properties, "required": required}
+            yield (
+                event_type,
+                {
+                    **schema,
+                    "title": event_type,
+                    "properties": {**properties, "type": {"const": event_type}},
+                    "required": sorted({*schema["required"], "type"}),
+                },
+            )
 
 
 def _drop_null(field: dict[str, Any]) -> dict[str, Any]:
+    """Leave out null: an event has no field whose value is not known."""
     kept = {name: value for name, value in field.items() if name not in {"title", "default", "anyOf"}}
-    options = [option for option in field.get("anyOf", []) if option != {"type": "null"}]
-    return {**kept, **(options[0] if options else {})}
-
-
-def main() -> None:
-    """Check the files, or write them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", nargs="?", type=Path, default=Path(__file__).parent.parent)
-    parser.add_argument("--write", action="store_true", help="write them from the models")
-    arguments = parser.parse_args()
-    if arguments.write:
-        (arguments.root / DIRECTORY).mkdir(exist_ok=True)
-        for name, schema in write_schemas().items():
-            (arguments.root / DIRECTORY / f"{name}.json").write_text(schema, encoding="utf-8")
-    findings = check_events(arguments.root)
-    for finding in findings:
-        print(finding)
-    raise SystemExit(1 if findings else 0)
+    return {**kept, **next((option for option in field.get("anyOf", []) if option != {"type": "null"}), {})}
 
 
 if __name__ == "__main__":
-    main()
+    keep(write_schemas, check_events)

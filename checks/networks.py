@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from checks.command import compare, keep
 from mediaposter.publishing.networks import NETWORKS, Network, TextRule, VideoLimits
 
 DOCUMENT = "docs/publishing.md"
 
 
-def check_networks(root: Path) -> list[str]:
-    """Find the tables of the document that say something else than the checks do."""
+def write_tables(root: Path) -> dict[str, str]:
+    """Give the document with its tables as they should be; they stand between comments."""
     text = (root / DOCUMENT).read_text(encoding="utf-8")
-    if text == write_tables(text):
-        return []
-    return [f"{DOCUMENT}: its tables are not what networks.py has; run `python -m checks.networks --write`"]
-
-
-def write_tables(text: str) -> str:
-    """Give the document with its tables as they should be; they stand between comments that a reader does not see."""
     for name, table in (("posts", _list_posts()), ("texts", _list_texts())):
         before, begin, rest = text.partition(f"<!-- {name}: written by checks.networks -->\n\n")
         _, end, after = rest.partition("\n\n<!-- end -->")
         text = f"{before}{begin}{table}{end}{after}"
-    return text
+    return {DOCUMENT: text}
+
+
+def check_networks(root: Path) -> Iterator[str]:
+    """Find a table of the document that says something else than the checks of posts do."""
+    return compare(root, write_tables(root), "python -m checks.networks --write")
 
 
 def _list_posts() -> str:
@@ -83,20 +81,5 @@ def _write_seconds(seconds: int) -> str:
     return f"{seconds // 60} min" if seconds >= 180 else f"{seconds} s"
 
 
-def main() -> None:
-    """Check the document, or write its tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", nargs="?", type=Path, default=Path(__file__).parent.parent)
-    parser.add_argument("--write", action="store_true", help="write them from networks.py")
-    arguments = parser.parse_args()
-    if arguments.write:
-        path = arguments.root / DOCUMENT
-        path.write_text(write_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
-    findings = check_networks(arguments.root)
-    for finding in findings:
-        print(finding)
-    raise SystemExit(1 if findings else 0)
-
-
 if __name__ == "__main__":
-    main()
+    keep(write_tables, check_networks)

@@ -1,20 +1,22 @@
-"""Keep what is installed as it was resolved, by hash: `python -m checks.requirements --write` exports it anew.
+"""Keep what is installed as it was resolved: `python -m checks.requirements --write` exports and resolves it anew.
 
 The layers and uv itself come from uv.lock. Each tool has an environment of its own, resolved from its `tools/*.in`.
+That each requirement has its hash is seen to by `--require-hashes`, with which all of them are installed.
 """
 
 from __future__ import annotations
 
-import argparse
+import re
 import subprocess
+import sys
 import tomllib
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from pydantic import BaseModel
 from uv import find_uv_bin
+
+from checks.command import ROOT, compare, keep
 
 # What is exported from uv.lock, and which part of it that is. boto3 comes with Lambda's runtime.
 EXPORTS = {
@@ -28,147 +30,68 @@ EXPORTS = {
     "tools/uv.txt": ("--only-group", "installer"),
 }
 TOOLS = ("lambda", "litellm", "ministack", "sam")
-_EXPORT = ("--no-emit-project", "--no-annotate", "--no-header")
+
+_EXPORT = ("export", "--quiet", "--frozen", "--no-emit-project", "--no-annotate", "--no-header")
 _COMPILE = (
-    *("--universal", "--python-version", "3.11", "--fork-strategy", "fewest"),
+    *("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--fork-strategy", "fewest"),
     *("--generate-hashes", "--no-annotate", "--no-header"),
 )
+_COMMAND = "make requirements"
 
 
-class Requirement(NamedTuple):
-    """A requirement of a file that uv wrote, and the line it stands on."""
-
-    line: int
-    name: str
-    version: str
-    is_hashed: bool
-
-
-class _LockedPackage(BaseModel):
-    name: str
-    version: str
-
-
-class _Lock(BaseModel):
-    package: tuple[_LockedPackage, ...]
-
-
-def check_requirements(root: Path) -> list[str]:
-    """Find a lock that does not fit pyproject.toml, and requirements that do not fit it, or have no hash."""
-    locked = _run_uv(root, "lock", "--check")
-    if locked.returncode != 0:
-        return [f"uv.lock: it does not fit pyproject.toml; run `uv lock`. {locked.stderr.strip()}"]
-    findings = list(check_forks(root))
-    findings += [
-        f"{name}:{_find_difference(text, export(root, name))}: it is not what uv.lock has; run `make requirements`"
-        for name in EXPORTS
-        if (text := (root / name).read_text(encoding="utf-8")) != export(root, name)
-    ]
-    for tool in TOOLS:
-        findings += _check_tool(root, tool)
-    return findings
-
-
-def check_forks(root: Path) -> Iterator[str]:
-    """Find packages of which uv.lock has several versions."""
-    versions: dict[str, list[str]] = defaultdict(list)
-    for package in _Lock.model_validate(tomllib.loads((root / "uv.lock").read_text(encoding="utf-8"))).package:
-        versions[package.name].append(package.version)
-    for name, found in versions.items():
-        if len(found) > 1:
-            yield (
-                f"uv.lock: {name} is {' and '.join(found)}, each on some Pythons or platforms only, and no test loads "
-                "all of them: bound it in pyproject.toml (docs/decisions/0020)"
-            )
-
-
-def write_exports(root: Path) -> None:
-    """Export what comes from uv.lock."""
-    for name in EXPORTS:
-        (root / name).write_text(export(root, name), encoding="utf-8")
+def export_requirements(root: Path) -> dict[str, str]:
+    """Give the requirements that come from uv.lock, by the path of their file."""
+    return {name: _run_uv(root, *_EXPORT, *arguments).stdout for name, arguments in EXPORTS.items()}
 
 
 def resolve_tools(root: Path) -> None:
     """Resolve what the tools need; what is pinned and still fits stays as it is. It asks the registry."""
     for tool in TOOLS:
-        place = f"tools/{tool}"
-        _run_uv(root, "pip", "compile", "--quiet", *_COMPILE, "-o", f"{place}.txt", f"{place}.in").check_returncode()
+        _run_uv(root, *_COMPILE, "-o", f"tools/{tool}.txt", f"tools/{tool}.in")
 
 
-def export(root: Path, name: str) -> str:
-    """Give the requirements of a file as uv.lock has them."""
-    done = _run_uv(root, "export", "--quiet", "--frozen", *EXPORTS[name], *_EXPORT)
-    done.check_returncode()
-    return done.stdout
+def check_requirements(root: Path) -> Iterator[str]:
+    """Find a lock that does not fit pyproject.toml, requirements that do not fit it, and what has two versions."""
+    try:
+        _run_uv(root, "lock", "--check")
+    except subprocess.CalledProcessError as error:
+        yield f"uv.lock: it does not fit pyproject.toml; run `uv lock`. {error.stderr.strip()}"
+        return
+    lock = tomllib.loads((root / "uv.lock").read_text(encoding="utf-8"))
+    yield from check_forks("uv.lock", [package["name"] for package in lock["package"]])
+    yield from compare(root, export_requirements(root), _COMMAND)
+    for tool in TOOLS:
+        yield from _check_tool(root, tool)
 
 
-def read_requirements(text: str) -> Iterator[Requirement]:
-    """Read what uv wrote.
-
-    Raises:
-        ValueError: a line is no requirement of one version, as is one that names a registry.
-    """
-    lines = text.splitlines()
-    for number, line in enumerate(lines, 1):
-        if line.startswith("    --hash=sha256:"):
-            continue
-        pinned, _, rest = line.partition(" ")
-        name, _, version = pinned.partition("==")
-        if not version or name.startswith("-") or "://" in line:
-            raise ValueError(f"{number}: it must pin one version, name==version, and nothing else: {line.strip()}")
-        is_hashed = rest.endswith("\\") and "".join(lines[number : number + 1]).startswith("    --hash=sha256:")
-        yield Requirement(number, name, version, is_hashed)
+def check_forks(place: str, names: list[str]) -> Iterator[str]:
+    """Find packages that are there in several versions."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield (
+                f"{place}: {name} is there in {count} versions, each for some Pythons or platforms only, and no test "
+                "loads all of them: bound it (docs/decisions/0020)"
+            )
 
 
 def _check_tool(root: Path, tool: str) -> Iterator[str]:
     # Not resolved anew: a registry would be asked, and a wheel that came later would change the answer.
     name = f"tools/{tool}.txt"
-    again = "run `make requirements`"
-    try:
-        requirements = list(read_requirements((root / name).read_text(encoding="utf-8")))
-    except ValueError as error:
-        yield f"{name}:{error}; {again}"
-        return
-    seen: set[str] = set()
-    for requirement in requirements:
-        if not requirement.is_hashed:
-            yield f"{name}:{requirement.line}: {requirement.name} has no hash; {again}"
-        if requirement.name in seen:
-            yield f"{name}:{requirement.line}: another {requirement.name}, for some Pythons or platforms only"
-        seen.add(requirement.name)
-    pinned = {f"{requirement.name}=={requirement.version}" for requirement in requirements}
+    resolved = (root / name).read_text(encoding="utf-8")
+    pinned = re.findall(r"^([\w.-]+)==(\S+)", resolved, re.MULTILINE)
+    yield from check_forks(name, [package for package, _ in pinned])
+    if "://" in resolved:
+        yield f"{name}: it names a registry; run `{_COMMAND}`"
     for number, line in enumerate((root / f"tools/{tool}.in").read_text(encoding="utf-8").splitlines(), 1):
-        if line and not line.startswith("#") and line not in pinned:
-            yield f"tools/{tool}.in:{number}: {line} is not what {name} has; {again}"
+        if line and not line.startswith("#") and tuple(line.split("==")) not in pinned:
+            yield f"tools/{tool}.in:{number}: {line} is not what {name} has; run `{_COMMAND}`"
 
 
 def _run_uv(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([find_uv_bin(), *arguments], cwd=root, capture_output=True, text=True, check=False)
-
-
-def _find_difference(text: str, expected: str) -> int:
-    """Give the first line that differs."""
-    lines, expected_lines = text.splitlines(), expected.splitlines()
-    same = 0
-    while lines[same : same + 1] == expected_lines[same : same + 1] != []:
-        same += 1
-    return same + 1
-
-
-def main() -> None:
-    """Check the requirements, or write them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", nargs="?", type=Path, default=Path(__file__).parent.parent)
-    parser.add_argument("--write", action="store_true", help="export them from uv.lock, and resolve those of the tools")
-    arguments = parser.parse_args()
-    if arguments.write:
-        write_exports(arguments.root)
-        resolve_tools(arguments.root)
-    findings = check_requirements(arguments.root)
-    for finding in findings:
-        print(finding)
-    raise SystemExit(1 if findings else 0)
+    return subprocess.run([find_uv_bin(), *arguments], cwd=root, capture_output=True, text=True, check=True)
 
 
 if __name__ == "__main__":
-    main()
+    if "--write" in sys.argv[1:]:
+        resolve_tools(ROOT)
+    keep(export_requirements, check_requirements)

@@ -6,12 +6,18 @@ The numbers of history events are those of Step Functions' GetExecutionHistory.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import networkx as nx  # type: ignore[import-untyped]  # it comes without types
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
+
+LAMBDA_RESOURCE = "arn:aws:states:::lambda:invoke"
+CALLBACK_SUFFIX = ".waitForTaskToken"
 
 _TASK_EVENTS = 5  # entered, scheduled, started, succeeded, exited
 _RETRY_EVENTS = 3  # failed, scheduled, started
@@ -21,12 +27,10 @@ _MAP_RUN_EVENTS = 2  # started, succeeded, where each item has an execution of i
 _ITERATION_EVENTS = 2
 _STATE_EVENTS = 2  # any other is entered and exited
 _EXECUTION_EVENTS = 2
-CALLBACK_SUFFIX = ".waitForTaskToken"
 
 _GUARD = re.compile(r"\$(?P<counter>\w+) <= (?P<bound>\d+)")
 # What a Catch answers: the word for which the loop goes on, as long as the counter, not raised yet, is low enough.
 _ANSWER = re.compile(r"^\{% \$(?P<counter>\w+) < (?P<bound>\d+) \? '(?P<word>\w+)' : '\w+' %\}$")
-_RAISE = re.compile(r"^\{% \$(?P<counter>\w+) \+ 1 %\}$")
 
 
 class _Part(BaseModel):
@@ -42,23 +46,24 @@ class Retrier(_Part):
     jitter_strategy: str | None = None
 
 
-class Catcher(_Part):
-    """Where an error leads."""
+class Way(_Part):
+    """A way out of a state: its Next or Default, a rule of a Choice, or a Catch."""
 
-    error_equals: tuple[str, ...]
     next: str
-    assign: Mapping[str, Any] = Field(default_factory=dict)
-    output: Any = None
-    result_path: str | None = "$"
-
-
-class Rule(_Part):
-    """Where a condition leads; in JSONPath it is a `Variable` and what that is compared with, and none is here."""
-
     condition: str = ""
-    next: str
+    error_equals: tuple[str, ...] = ()
     assign: Mapping[str, Any] = Field(default_factory=dict)
     output: Any = None
+
+    @property
+    def raised(self) -> set[str]:
+        """List the variables it adds one to."""
+        return {name for name, value in self.assign.items() if value == f"{{% ${name} + 1 %}}"}
+
+    @property
+    def outcome(self) -> str:
+        """Give what the state answers on this way, if it is said."""
+        return str(self.output.get("outcome", "")) if isinstance(self.output, dict) else ""
 
 
 class State(_Part):
@@ -67,18 +72,16 @@ class State(_Part):
     type: str
     query_language: str | None = None
     resource: str = ""
-    timeout_seconds: int | None = None
+    # An expression where the state is given how long it may wait.
+    timeout_seconds: int | str | None = None
     # Of a Task in JSONata, and in JSONPath.
     arguments: Mapping[str, Any] = Field(default_factory=dict)
     parameters: Mapping[str, Any] = Field(default_factory=dict)
-    result_selector: Mapping[str, Any] | None = None
-    result_path: str | None = "$"
-    items: Any = None
     assign: Mapping[str, Any] = Field(default_factory=dict)
     output: Any = None
     retry: tuple[Retrier, ...] = ()
-    catch: tuple[Catcher, ...] = ()
-    choices: tuple[Rule, ...] = ()
+    catch: tuple[Way, ...] = ()
+    choices: tuple[Way, ...] = ()
     next: str | None = None
     default: str | None = None
     item_processor: Scope | None = None
@@ -93,23 +96,11 @@ class State(_Part):
         """Tell whether it is a Task that invokes a function."""
         return self.type == "Task" and "aws-sdk:" not in self.resource
 
-
-class Edge(NamedTuple):
-    """One way from a state to another.
-
-    Attributes:
-        condition: what must hold for it, if it leaves a Choice.
-        outcome: what the state answers on this way, if it leaves by a Catch.
-        raised: the variables it adds one to.
-        assigned: the other variables it assigns.
-    """
-
-    origin: str
-    target: str
-    condition: str
-    outcome: str
-    raised: frozenset[str]
-    assigned: frozenset[str]
+    @property
+    def ways(self) -> list[Way]:
+        """List every way out of it."""
+        onward = [Way(next=target, assign=self.assign) for target in (self.next, self.default) if target]
+        return [*onward, *self.choices, *self.catch]
 
 
 class Loop(NamedTuple):
@@ -143,34 +134,13 @@ class Scope(_Part):
             if state.item_processor is not None:
                 yield from state.item_processor.walk()
 
-    def list_edges(self) -> list[Edge]:
-        """List every way from a state to another, those to missing states too."""
-        edges = []
-        for name, state in self.states.items():
-            edges += [_build_edge(name, target, state.assign) for target in (state.next, state.default) if target]
-            edges += [_build_edge(name, rule.next, rule.assign, condition=rule.condition) for rule in state.choices]
-            edges += [
-                _build_edge(name, catcher.next, catcher.assign, outcome=_read_outcome(catcher.output))
-                for catcher in state.catch
-            ]
-        return edges
-
-    def list_unreachable(self) -> list[str]:
-        """List the states that nothing leads to."""
-        edges = self.list_edges()
-        reached: set[str] = set()
-        waiting = {self.start_at}
-        while waiting:
-            reached |= waiting
-            waiting = {edge.target for edge in edges if edge.origin in waiting} - reached
-        return [name for name in self.states if name not in reached]
-
-    def list_loops(self) -> list[Loop]:
-        """List every way round that passes no state twice."""
+    @cached_property
+    def loops(self) -> list[Loop]:
+        """Every way round that passes no state twice."""
         cycles = list(self._list_cycles())
         # A counter that a loop sets back bounds nothing.
-        set_back = {name for cycle in cycles for edge in cycle for name in edge.assigned}
-        return [self._bound(cycle, set_back) for cycle in cycles]
+        set_back = {name for _, ways in cycles for way in ways for name in way.assign.keys() - way.raised}
+        return [self._bound(names, ways, set_back) for names, ways in cycles]
 
     def count_events(self, *, map_items: int) -> int:
         """Count the history events of the longest way through, `map_items` times through each Map.
@@ -180,37 +150,29 @@ class Scope(_Part):
         events = {name: _count_state_events(state, map_items) for name, state in self.states.items()}
         # All ways round that a counter bounds share it, so at the worst each time is the longest of them.
         again: dict[str, int] = {}
-        for loop in self.list_loops():
+        for loop in self.loops:
             rounds = (loop.rounds or 1) - 1
             again[loop.counter] = max(again.get(loop.counter, 0), rounds * sum(events[name] for name in loop.states))
         return sum(events.values()) + sum(again.values())
 
-    def _list_cycles(self) -> Iterator[tuple[Edge, ...]]:
-        leaving: dict[str, list[Edge]] = {name: [] for name in self.states}
-        for edge in self.list_edges():
-            leaving[edge.origin].append(edge)
-        order = list(self.states)
+    def _list_cycles(self) -> Iterator[tuple[tuple[str, ...], tuple[Way, ...]]]:
+        order = {name: position for position, name in enumerate(self.states)}
+        ways = {name: state.ways for name, state in self.states.items()}
+        for cycle in nx.simple_cycles(nx.DiGraph((name, way.next) for name in ways for way in ways[name])):
+            first = cycle.index(min(cycle, key=order.__getitem__))
+            names = (*cycle[first:], *cycle[:first])
+            targets = (*names[1:], names[0])
+            between = ([way for way in ways[name] if way.next == to] for name, to in zip(names, targets, strict=True))
+            yield from ((names, chosen) for chosen in product(*between))
 
-        def follow(way: tuple[Edge, ...], first: str) -> Iterator[tuple[Edge, ...]]:
-            for edge in leaving.get(way[-1].target if way else first, []):
-                if edge.target == first:
-                    yield (*way, edge)
-                # Each cycle is found once, from the first of its states.
-                elif edge.target in order[order.index(first) :] and edge.target not in {step.origin for step in way}:
-                    yield from follow((*way, edge), first)
-
-        for name in order:
-            yield from follow((), name)
-
-    def _bound(self, cycle: tuple[Edge, ...], set_back: set[str]) -> Loop:
-        states = tuple(edge.origin for edge in cycle)
-        raised = {name for edge in cycle for name in edge.raised} - set_back
-        for counter, bound in _list_guards(cycle):
+    def _bound(self, names: tuple[str, ...], ways: tuple[Way, ...], set_back: set[str]) -> Loop:
+        raised = {name for way in ways for name in way.raised} - set_back
+        for counter, bound in _list_guards(ways):
             starts = [state.assign[counter] for state in self.states.values() if counter in state.assign]
             numbers = [start for start in starts if isinstance(start, int)]
             if counter in raised and len(numbers) == 1:
-                return Loop(states, counter, bound - numbers[0] + 1)
-        return Loop(states, "", None)
+                return Loop(names, counter, bound - numbers[0] + 1)
+        return Loop(names, "", None)
 
 
 def read_state_machine(path: Path) -> Scope:
@@ -228,38 +190,25 @@ def count_history_events(machine: Scope, *, map_items: int) -> int:
     return _EXECUTION_EVENTS + max(scope.count_events(map_items=map_items) for scope in executions)
 
 
-def _build_edge(origin: str, target: str, assign: Mapping[str, Any], *, condition: str = "", outcome: str = "") -> Edge:
-    raised = {
-        name for name, value in assign.items() if (found := _RAISE.match(str(value))) and found["counter"] == name
-    }
-    return Edge(origin, target, condition, outcome, frozenset(raised), frozenset(assign.keys() - raised))
-
-
-def _read_outcome(output: Any) -> str:
-    return str(output.get("outcome", "")) if isinstance(output, dict) else ""
-
-
-def _list_guards(cycle: tuple[Edge, ...]) -> Iterator[tuple[str, int]]:
+def _list_guards(ways: Sequence[Way]) -> Iterator[tuple[str, int]]:
     """List the counters that must be low enough for a way round, and how high they may be."""
     # Of alternatives none must hold.
-    conditions = [edge.condition for edge in cycle if " or " not in edge.condition]
+    conditions = [way.condition for way in ways if " or " not in way.condition]
     for condition in conditions:
         yield from ((counter, int(bound)) for counter, bound in _GUARD.findall(condition))
-    for edge in cycle:
-        found = _ANSWER.match(edge.outcome)
+    for way in ways:
+        found = _ANSWER.match(way.outcome)
         if found and any(f"$states.input.outcome = '{found['word']}'" in condition for condition in conditions):
             yield found["counter"], int(found["bound"])
 
 
 def _count_state_events(state: State, map_items: int) -> int:
+    retries = sum(retrier.max_attempts for retrier in state.retry)
     if state.item_processor is not None and state.item_processor.is_distributed:
-        retries = sum(retrier.max_attempts for retrier in state.retry)
         return _MAP_EVENTS + _MAP_RUN_EVENTS * (1 + retries)
     if state.item_processor is not None:
-        iteration = _ITERATION_EVENTS + state.item_processor.count_events(map_items=map_items)
-        return _MAP_EVENTS + map_items * iteration
+        return _MAP_EVENTS + map_items * (_ITERATION_EVENTS + state.item_processor.count_events(map_items=map_items))
     if state.type == "Task":
-        retries = sum(retrier.max_attempts for retrier in state.retry)
         submitted = _CALLBACK_EVENTS * (1 + retries) if state.resource.endswith(CALLBACK_SUFFIX) else 0
         return _TASK_EVENTS + _RETRY_EVENTS * retries + submitted
     return _STATE_EVENTS

@@ -11,6 +11,7 @@ from mediaposter.ai.catalog import parse_catalog
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.api.caller import Caller
 from mediaposter.api.requests import CreateVideoRequest
+from mediaposter.library.inspection import Inspection
 from mediaposter.library.keys import Scope
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import Post
@@ -124,6 +125,11 @@ def a_stored_video(video_id: str = VIDEO_ID) -> StoredVideo:
         sha256="a" * 64,
         probe=Probe(width=720, height=1280, duration_ms=4_000, video_codec="h264", audio_codec="aac"),
     )
+
+
+def an_inspection() -> Inspection:
+    """Build what a decoder says of that MP4."""
+    return Inspection(probe=a_stored_video().probe, thumbnail=b"RIFF", spritesheet=b"\xff\xd8")
 
 
 def a_post(target: PublishTarget | None = None, **changes: Any) -> Post:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mediaposter.bootstrap import background
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 
@@ -14,5 +14,5 @@ from mediaposter.observability import logger
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Check once."""
     del event, context
-    missing = background.read_accounts()()
+    missing = stack().read_accounts()
     logger.info("accounts checked", extra={"missing": missing})

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter.api.table_stream import list_video_ids
-from mediaposter.bootstrap import background
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 
@@ -17,5 +17,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     del context
     video_ids = list_video_ids(event)
     for video_id in video_ids:
-        background.announce_video()(video_id)
+        stack().announce_video(video_id)
     logger.info("announce", extra={"video_ids": video_ids})

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter.api.authorization import decide, read_bearer_key
-from mediaposter.bootstrap import storage
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 
@@ -16,5 +16,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Allow the stage to a key that exists; what the key may do is decided by the routes."""
     del context
     secret = read_bearer_key(event["authorizationToken"])
-    api_key = storage.key_ring().find(secret) if secret else None
+    api_key = stack().keys.find(secret) if secret else None
     return decide(api_key, event["methodArn"]).model_dump(by_alias=True, exclude_none=True)

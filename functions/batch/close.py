@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter.api.batches import BatchStepInput
-from mediaposter.bootstrap import steps
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 
@@ -15,6 +15,6 @@ from mediaposter.observability import logger
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take the step once."""
     del context
-    result = steps.close_taking()(BatchStepInput.model_validate(event).batch_id)
+    result = stack().close_taking(BatchStepInput.model_validate(event).batch_id)
     logger.info("step", extra={"outcome": result.outcome})
     return result.model_dump(mode="json")

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter.api.batches import PartLine
-from mediaposter.bootstrap import steps
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 
@@ -15,5 +15,5 @@ from mediaposter.observability import logger
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Take the step once."""
     del context
-    steps.take_part()(PartLine.model_validate(event))
+    stack().take_part(PartLine.model_validate(event))
     logger.info("step")

@@ -23,7 +23,7 @@ from mediaposter.api.batches import (
 from mediaposter.api.contract import contract
 from mediaposter.api.http import authorize, create_resolver, read_body, read_query, read_sent_as, redirect, reply
 from mediaposter.api.objects import ListObject
-from mediaposter.bootstrap import doors, stack
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 app = create_resolver()
@@ -34,24 +34,24 @@ def create_batch() -> Response[str]:
     """Record a batch of requests and start to take its rows."""
     caller = authorize(app, "create")
     request = parse_create_batch(*read_body(app))
-    batch = doors.open_batch()(request, caller=caller, sent_as=read_sent_as(app))
-    view = doors.read_batches().retrieve(batch.id, caller=caller)
-    return reply(present_batch(view, base_url=stack.public_url()))
+    batch = stack().open_batch(request, caller=caller, sent_as=read_sent_as(app))
+    view = stack().read_batches.retrieve(batch.id, caller=caller)
+    return reply(present_batch(view, base_url=stack().edges.public_url()))
 
 
 @app.get("/batches", openapi_extensions=contract(ListObject[BatchObject], query=BatchListQuery))
 def list_batches() -> Response[str]:
     """Answer a page of the caller's batches."""
     caller = authorize(app, "read")
-    views, has_more = doors.read_batches().list_batches(read_query(app, BatchListQuery), caller=caller)
-    return reply(present_batches(views, has_more=has_more, base_url=stack.public_url()))
+    views, has_more = stack().read_batches.list_batches(read_query(app, BatchListQuery), caller=caller)
+    return reply(present_batches(views, has_more=has_more, base_url=stack().edges.public_url()))
 
 
 @app.get("/batches/<batch_id>", openapi_extensions=contract(BatchObject))
 def retrieve_batch(batch_id: str) -> Response[str]:
     """Answer how a batch stands, and what it cost so far."""
-    view = doors.read_batches().retrieve(check_batch_id(batch_id), caller=authorize(app, "read"))
-    return reply(present_batch(view, base_url=stack.public_url()))
+    view = stack().read_batches.retrieve(check_batch_id(batch_id), caller=authorize(app, "read"))
+    return reply(present_batch(view, base_url=stack().edges.public_url()))
 
 
 @app.get("/batches/<batch_id>/results", openapi_extensions=contract(query=ResultsQuery))
@@ -59,7 +59,7 @@ def download_results(batch_id: str) -> Response[str]:
     """Redirect to what became of each row of a batch, as JSONL or as CSV."""
     caller = authorize(app, "read")
     query = read_query(app, ResultsQuery)
-    return redirect(doors.read_batches().locate(check_batch_id(batch_id), query.format, caller=caller))
+    return redirect(stack().read_batches.locate(check_batch_id(batch_id), query.format, caller=caller))
 
 
 @app.post(
@@ -69,9 +69,9 @@ def cancel_batch(batch_id: str) -> Response[str]:
     """Stop what of a batch is not started, and on request what runs."""
     caller = authorize(app, "create")
     request = parse_cancel_batch(*read_body(app))
-    doors.cancel_batch()(check_batch_id(batch_id), request, caller=caller)
-    view = doors.read_batches().retrieve(batch_id, caller=caller)
-    return reply(present_batch(view, base_url=stack.public_url()))
+    stack().cancel_batch(check_batch_id(batch_id), request, caller=caller)
+    view = stack().read_batches.retrieve(batch_id, caller=caller)
+    return reply(present_batch(view, base_url=stack().edges.public_url()))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST, clear_state=True)

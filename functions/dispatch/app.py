@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter.api.table_stream import list_providers
-from mediaposter.bootstrap import background
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 
@@ -16,4 +16,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Start as many of those who wait as have a slot."""
     del context
     providers = list_providers(event)
-    logger.info("dispatch", extra={"providers": providers, "dispatched": background.dispatch_to(providers)})
+    dispatched = stack().dispatch_videos.dispatch_each(providers)
+    logger.info("dispatch", extra={"providers": providers, "dispatched": dispatched})

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mediaposter.bootstrap import steps
+from mediaposter.current import stack
 from mediaposter.observability import logger
 from mediaposter.pipeline.steps import AskInput
 
@@ -15,5 +15,5 @@ from mediaposter.pipeline.steps import AskInput
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Ask once."""
     del context
-    steps.ask_approval()(AskInput.model_validate(event))
+    stack().ask_approval(AskInput.model_validate(event))
     logger.info("asked")

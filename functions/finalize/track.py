@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mediaposter.bootstrap import steps
+from mediaposter.current import stack
 from mediaposter.observability import logger
 from mediaposter.pipeline.steps import PostStepInput
 
@@ -15,6 +15,6 @@ from mediaposter.pipeline.steps import PostStepInput
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take the step once."""
     del context
-    result = steps.check_post()(PostStepInput.model_validate(event))
+    result = stack().check_post(PostStepInput.model_validate(event))
     logger.info("step", extra={"outcome": result.outcome, "wait_seconds": result.wait_seconds})
     return result.model_dump(mode="json")

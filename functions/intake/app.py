@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter.api.intake import QueuedNotice
-from mediaposter.bootstrap import doors
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 
@@ -16,5 +16,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Take what each message tells of; the queue brings again what could not be done."""
     del context
     for message in [QueuedNotice.model_validate(record) for record in event["Records"]]:
-        result = doors.take_request()(message.body)
+        result = stack().take_request(message.body)
         logger.info("intake", extra=result.model_dump(mode="json", exclude_none=True))

@@ -30,7 +30,7 @@ from mediaposter.api.objects import (
 )
 from mediaposter.api.queries import ContentQuery, ListQuery, ModelsQuery, UsageQuery
 from mediaposter.api.video_object import VideoObject, present_video
-from mediaposter.bootstrap import doors, stack, vendors
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 app = create_resolver()
@@ -40,15 +40,15 @@ app = create_resolver()
 def list_videos() -> Response[str]:
     """Answer a page of the caller's videos."""
     caller = authorize(app, "read")
-    page = doors.read_library().list_videos(read_query(app, ListQuery), caller=caller)
+    page = stack().read_library.list_videos(read_query(app, ListQuery), caller=caller)
     return reply(present_page(page.videos, has_more=page.has_more))
 
 
 @app.get("/videos/<video_id>", openapi_extensions=contract(VideoObject))
 def retrieve_video(video_id: str) -> Response[str]:
     """Answer one video with its posts."""
-    video, posts = doors.read_library().retrieve(video_id, caller=authorize(app, "read"))
-    approval = doors.read_posts().find_approval(video)
+    video, posts = stack().read_library.retrieve(video_id, caller=authorize(app, "read"))
+    approval = stack().read_posts.find_approval(video)
     return reply(present_video(video, posts, approval), headers=poll_headers())
 
 
@@ -57,13 +57,13 @@ def download_content(video_id: str) -> Response[str]:
     """Redirect to the bytes of a kept video, its thumbnail or its spritesheet."""
     caller = authorize(app, "read")
     variant = read_query(app, ContentQuery).variant
-    return redirect(doors.read_library().locate(video_id, caller=caller, variant=variant))
+    return redirect(stack().read_library.locate(video_id, caller=caller, variant=variant))
 
 
 @app.delete("/videos/<video_id>", openapi_extensions=contract(DeletedVideoObject, errors=(409,)))
 def delete_video(video_id: str) -> Response[str]:
     """Stop, remove and forget a video."""
-    doors.delete_video()(video_id, caller=authorize(app, "create"))
+    stack().delete_video(video_id, caller=authorize(app, "create"))
     return reply(DeletedVideoObject(id=video_id))
 
 
@@ -79,14 +79,14 @@ def list_models() -> Response[str]:
     """Answer the models that can be asked for."""
     authorize(app, "read")
     query = read_query(app, ModelsQuery)
-    return reply(present_models(vendors.catalog(), today=stack.now().date(), after=query.after))
+    return reply(present_models(stack().edges.read_catalog(), today=stack().edges.now().date(), after=query.after))
 
 
 @app.get("/usage", openapi_extensions=contract(UsageObject, query=UsageQuery, errors=(404,)))
 def sum_usage() -> Response[str]:
     """Answer what was spent."""
     caller = authorize(app, "read")
-    usage = doors.read_library().sum_usage(read_query(app, UsageQuery), caller=caller)
+    usage = stack().read_library.sum_usage(read_query(app, UsageQuery), caller=caller)
     return reply(present_usage(usage))
 
 

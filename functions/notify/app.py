@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter.api.webhooks import QueuedEvent
-from mediaposter.bootstrap import background
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 
@@ -17,7 +17,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     del context
     kept = []
     for message in [QueuedEvent.model_validate(record) for record in event["Records"]]:
-        delivery = background.deliver_event()(message)
+        delivery = stack().deliver_event(message)
         what = {"webhook_id": message.event.id, "type": message.event.type}
         logger.info("webhook", extra={**what, "tries": message.tries, **delivery.model_dump(mode="json")})
         if not delivery.is_over:

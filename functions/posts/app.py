@@ -26,7 +26,7 @@ from mediaposter.api.post_requests import (
 from mediaposter.api.queries import PostsQuery, ScheduleQuery
 from mediaposter.api.requests import check_video_id
 from mediaposter.api.video_object import PostObject, VideoObject, present_post, present_video
-from mediaposter.bootstrap import doors
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 app = create_resolver()
@@ -39,8 +39,8 @@ def publish_again(video_id: str) -> Response[str]:
     """Post a kept video once more: to these targets, or where it failed."""
     caller = authorize(app, "publish")
     request = parse_publish_again(*read_body(app))
-    video, posts = doors.repeat_posts()(check_video_id(video_id), request, caller=caller)
-    return reply(present_video(video, posts, doors.read_posts().find_approval(video)))
+    video, posts = stack().repeat_posts(check_video_id(video_id), request, caller=caller)
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video)))
 
 
 @app.get("/videos/<video_id>/posts", openapi_extensions=contract(ListObject[PostObject], query=PostsQuery))
@@ -48,7 +48,7 @@ def list_posts(video_id: str) -> Response[str]:
     """Answer the posts of a video."""
     caller = authorize(app, "read")
     query = read_query(app, PostsQuery)
-    return reply(present_posts(doors.read_posts().list_posts(check_video_id(video_id), query, caller=caller)))
+    return reply(present_posts(stack().read_posts.list_posts(check_video_id(video_id), query, caller=caller)))
 
 
 @app.patch(
@@ -60,7 +60,7 @@ def move_post(video_id: str, platform: str, account_id: str) -> Response[str]:
     caller = authorize(app, "publish")
     path = parse_post_path(video_id, platform, account_id)
     request = parse_move(*read_body(app))
-    return reply(present_post(doors.reschedule_post().move(path.video_id, path.post_id, request, caller=caller)))
+    return reply(present_post(stack().reschedule_post.move(path.video_id, path.post_id, request, caller=caller)))
 
 
 @app.delete(
@@ -71,7 +71,7 @@ def cancel_post(video_id: str, platform: str, account_id: str) -> Response[str]:
     """Take a scheduled post away before it is public."""
     caller = authorize(app, "publish")
     path = parse_post_path(video_id, platform, account_id)
-    return reply(present_post(doors.reschedule_post().cancel(path.video_id, path.post_id, caller=caller)))
+    return reply(present_post(stack().reschedule_post.cancel(path.video_id, path.post_id, caller=caller)))
 
 
 @app.post(
@@ -83,8 +83,8 @@ def resolve_post(video_id: str, platform: str, account_id: str) -> Response[str]
     caller = authorize(app, "publish")
     path = parse_post_path(video_id, platform, account_id)
     request = parse_resolve(*read_body(app))
-    video, posts = doors.repeat_posts().resolve(path.video_id, path.post_id, request, caller=caller)
-    return reply(present_video(video, posts, doors.read_posts().find_approval(video)))
+    video, posts = stack().repeat_posts.resolve(path.video_id, path.post_id, request, caller=caller)
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video)))
 
 
 @app.post("/videos/<video_id>/approval", openapi_extensions=contract(VideoObject, json=ApprovalRequest, errors=(409,)))
@@ -92,16 +92,16 @@ def decide_approval(video_id: str) -> Response[str]:
     """Decide whether a video that waits for it is posted, and as what."""
     caller = authorize(app, "approve")
     request = parse_approval(*read_body(app))
-    video, posts = doors.decide_approval()(check_video_id(video_id), request, caller=caller)
-    return reply(present_video(video, posts, doors.read_posts().find_approval(video)))
+    video, posts = stack().decide_approval(check_video_id(video_id), request, caller=caller)
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video)))
 
 
 @app.post("/videos/<video_id>/store", openapi_extensions=contract(VideoObject, errors=(409,)))
 def store_again(video_id: str) -> Response[str]:
     """Fetch a video again whose render is finished and whose download failed; nothing is rendered."""
     caller = authorize(app, "create")
-    video, posts = doors.store_again()(check_video_id(video_id), caller=caller)
-    return reply(present_video(video, posts, doors.read_posts().find_approval(video)))
+    video, posts = stack().store_again(check_video_id(video_id), caller=caller)
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video)))
 
 
 @app.get("/schedules", openapi_extensions=contract(ListObject[PostObject], query=ScheduleQuery, errors=(404,)))
@@ -109,7 +109,7 @@ def list_schedules() -> Response[str]:
     """Answer a page of the caller's posts that wait for their time."""
     caller = authorize(app, "read")
     query = read_query(app, ScheduleQuery)
-    return reply(present_schedules(doors.read_posts().list_schedules(query, caller=caller)))
+    return reply(present_schedules(stack().read_posts.list_schedules(query, caller=caller)))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST, clear_state=True)

@@ -33,7 +33,7 @@ from mediaposter.api.requests import (
 )
 from mediaposter.api.uploads import UploadRequest, parse_upload
 from mediaposter.api.video_object import VideoObject, present_video
-from mediaposter.bootstrap import doors
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 app = create_resolver()
@@ -48,8 +48,8 @@ def create_video() -> Response[str]:
     query = read_query(app, CreateQuery)
     request = parse_create_video(*read_body(app))
     if query.dry_run:
-        return reply(present_estimate(doors.submit_video().estimate(request, caller=caller)))
-    submission = doors.submit_video()(request, caller=caller, sent_as=read_sent_as(app))
+        return reply(present_estimate(stack().submit_video.estimate(request, caller=caller)))
+    submission = stack().submit_video(request, caller=caller, sent_as=read_sent_as(app))
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
 
@@ -58,7 +58,7 @@ def remix_video(video_id: str) -> Response[str]:
     """Record a new video that is made from a finished one and a changed prompt."""
     caller = authorize(app, "create")
     request = parse_remix_video(*read_body(app), video_id=video_id)
-    submission = doors.submit_video().derive(request, caller=caller, sent_as=read_sent_as(app))
+    submission = stack().submit_video.derive(request, caller=caller, sent_as=read_sent_as(app))
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
 
@@ -67,7 +67,7 @@ def edit_video() -> Response[str]:
     """Record a video that changes a finished one as the prompt says."""
     caller = authorize(app, "create")
     request = parse_edit_video(*read_body(app))
-    submission = doors.submit_video().derive(request, caller=caller, sent_as=read_sent_as(app))
+    submission = stack().submit_video.derive(request, caller=caller, sent_as=read_sent_as(app))
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
 
@@ -76,7 +76,7 @@ def extend_video() -> Response[str]:
     """Record a video that goes on where a finished one ends."""
     caller = authorize(app, "create")
     request = parse_extend_video(*read_body(app))
-    submission = doors.submit_video().derive(request, caller=caller, sent_as=read_sent_as(app))
+    submission = stack().submit_video.derive(request, caller=caller, sent_as=read_sent_as(app))
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
 
@@ -91,7 +91,7 @@ def create_character() -> Response[str]:
 def create_upload() -> Response[str]:
     """Give a place to PUT a picture that is too large for a request."""
     caller = authorize(app, "create")
-    upload = doors.open_upload()(parse_upload(*read_body(app)), caller=caller)
+    upload = stack().open_upload(parse_upload(*read_body(app)), caller=caller)
     return reply(present_upload(upload.upload_id, upload.presigned))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mediaposter.bootstrap import background
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 
@@ -14,4 +14,4 @@ from mediaposter.observability import logger
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Sweep once."""
     del event, context
-    logger.info("swept", extra=background.sweep()()._asdict())
+    logger.info("swept", extra=stack().sweep()._asdict())

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mediaposter.api.contract import contract
 from mediaposter.api.http import create_resolver, read_webhook, reply
 from mediaposter.api.objects import WebhookReceipt
-from mediaposter.bootstrap import doors
+from mediaposter.current import stack
 from mediaposter.observability import logger
 
 app = create_resolver()
@@ -20,7 +20,7 @@ app = create_resolver()
 @app.post("/webhooks/<provider>", openapi_extensions=contract(WebhookReceipt, errors=(409,)))
 def hear_webhook(provider: str) -> Response[str]:
     """Take a provider's word that one of its jobs has moved: a hint to ask, no more."""
-    heard = doors.hear_webhook()(provider, *read_webhook(app))
+    heard = stack().hear_webhook(provider, *read_webhook(app))
     return reply(WebhookReceipt(repeated=heard == "repeated"))
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import IO, Any
+from collections.abc import Callable
+from typing import Any
 
 from mediaposter.api.batches import (
     BatchView,
@@ -17,18 +14,13 @@ from mediaposter.api.batches import (
 )
 from mediaposter.api.caller import Caller
 from mediaposter.api.sent_as import SENT_ONCE, SentAs
-from mediaposter.errors import NotFound, NotStarted, RateExceeded
+from mediaposter.errors import RateExceeded
 from mediaposter.events import BatchEvent
-from mediaposter.library.batch_files import FileVersion, parts_key
-from mediaposter.library.batches import Batch, BatchLibrary, BatchSource, BatchStep
-from mediaposter.library.executions import ExecutionStatus
-from mediaposter.library.keys import KeyRing
-from mediaposter.library.media import upload_key
-from mediaposter.pipeline.cancel import CancelVideo
-from mediaposter.pipeline.end_batch import CancelPart, EndBatch, LookAfterBatch, WriteResults
-from mediaposter.pipeline.open_batch import CancelBatch, OpenBatch, ReadBatches
-from mediaposter.pipeline.take_batch import BatchOutcome, CloseTaking, ReadRows, TakePart
+from mediaposter.library.batch_files import parts_key
+from mediaposter.library.batches import Batch, BatchSource, BatchStep
+from mediaposter.pipeline.take_batch import BatchOutcome
 from tests.builders import OWNER, a_caller
+from tests.fakes.batch_edges import FakeBatchFiles, FakeBatchWorkflow
 from tests.fakes.effects import Effects
 from tests.fakes.world import World
 
@@ -37,108 +29,6 @@ BASE_URL = "https://api.example/v1"
 # What lies between two tries of a part that waits for room in its key's minutes, and how often it is tried.
 _PART_AGAIN_SECONDS = 30
 _PART_TRIES_MAX = 3_000
-
-Execution = tuple[str, BatchStep, int]
-
-
-class FakeBatchFiles:
-    """Keeps files by their keys, every version of them.
-
-    Attributes:
-        versions: the contents of each key, the oldest first.
-    """
-
-    def __init__(self, effects: Effects | None = None) -> None:
-        self.versions: dict[str, list[bytes]] = {}
-        self._content_types: dict[str, str] = {}
-        self._effects = effects or Effects()
-
-    def drop(self, key: str, content: bytes, *, content_type: str = "binary/octet-stream") -> FileVersion:
-        """Put a file as its owner does."""
-        self.versions.setdefault(key, []).append(content)
-        self._content_types[key] = content_type
-        return FileVersion(key, f"v{len(self.versions[key])}", content_type)
-
-    def text(self, key: str) -> str:
-        """Read a file as its owner does."""
-        return self.read(key).decode()
-
-    def json(self, key: str) -> Any:
-        """Read a file of JSON as its owner does."""
-        return json.loads(self.read(key))
-
-    def lines(self, key: str) -> list[dict[str, Any]]:
-        """Read a file of JSON lines as its owner does."""
-        return [json.loads(line) for line in self.read(key).splitlines()]
-
-    def find_upload(self, owner: str, upload_id: str) -> FileVersion:
-        """Find an upload."""
-        key = upload_key(owner, upload_id)
-        self.read(key)
-        return FileVersion(key, f"v{len(self.versions[key])}", self._content_types[key])
-
-    @contextmanager
-    def open_version(self, key: str, version_id: str) -> Iterator[Iterator[bytes]]:
-        """Open a version, a few bytes at a time."""
-        versions = self.versions.get(key, [])
-        number = int(version_id.removeprefix("v"))
-        if not 1 <= number <= len(versions):
-            raise NotFound(f"There is no {key}.", what="file")
-        content = versions[number - 1]
-        yield (content[first : first + 1_000] for first in range(0, len(content), 1_000))
-
-    def read(self, key: str) -> bytes:
-        """Read the newest version."""
-        if key not in self.versions:
-            raise NotFound(f"There is no {key}.", what="file")
-        return self.versions[key][-1]
-
-    def read_range(self, key: str, first_byte: int, size_bytes: int) -> bytes:
-        """Read some of the newest version."""
-        return self.read(key)[first_byte : first_byte + size_bytes]
-
-    def put(self, key: str, content: bytes, *, content_type: str = "application/jsonl") -> FileVersion:
-        """Put a file."""
-        with self._effects.take(f"put {key.rpartition('/')[2]}"):
-            return self.drop(key, content, content_type=content_type)
-
-    @contextmanager
-    def write(self, *keys: str, content_type: str = "application/jsonl") -> Iterator[IO[bytes]]:
-        """Write a file, and put it when the block ends well."""
-        spool = io.BytesIO()
-        yield spool
-        for key in keys:
-            self.put(key, spool.getvalue(), content_type=content_type)
-
-
-class FakeBatchWorkflow:
-    """Remembers which executions of the batches' machine were started.
-
-    Attributes:
-        executions: all of them, and whether each runs.
-        ended_as: how those ended that do not run any more.
-        refuses: start none.
-    """
-
-    def __init__(self, effects: Effects | None = None) -> None:
-        self.executions: dict[Execution, bool] = {}
-        self.ended_as = ExecutionStatus.FAILED
-        self.refuses = False
-        self._effects = effects or Effects()
-
-    def start(self, batch_id: str, step: BatchStep, run: int) -> None:
-        """Start an execution once, or refuse to."""
-        with self._effects.take(f"start {step}"):
-            if self.refuses:
-                raise NotStarted(f"The execution of {batch_id} was not started.")
-            self.executions.setdefault((batch_id, BatchStep(step), run), True)
-
-    def find_status(self, batch_id: str, step: BatchStep, run: int) -> ExecutionStatus | None:
-        """Tell how such an execution stands."""
-        runs = self.executions.get((batch_id, BatchStep(step), run))
-        if runs is None:
-            return None
-        return ExecutionStatus.RUNNING if runs else self.ended_as
 
 
 class BatchWorld:
@@ -161,59 +51,32 @@ class BatchWorld:
     ) -> None:
         self.effects = effects or Effects()
         ids = [f"video_{number:03}" for number in range(1, 500)]
-        self.world = world_type(effects=self.effects, ids=ids, **options)
         self.files = files(self.effects)
         self.workflow = batch_workflow(self.effects)
         self.said: list[BatchEvent] = []
-        self.batches = BatchLibrary(self.world.table)
-        self.keys = KeyRing(self.world.table, clock=self.world.clock)
-        self._ids = [f"batch_{number}" for number in range(1, 100)]
-        clock = self.world.clock
-        self.open = OpenBatch(
-            batches=self.batches,
-            files=self.files,
-            requests=self.world.requests,
-            workflow=self.workflow,
-            clock=clock,
-            new_id=lambda: self._ids.pop(0),
+        self.world = world_type(
+            effects=self.effects,
+            ids=ids,
+            batch_ids=(f"batch_{number}" for number in range(1, 100)),
+            batch_files=self.files,
+            batch_workflow=self.workflow,
+            say=self._say,
+            **options,
         )
-        self.end = EndBatch(batches=self.batches, send_event=self._say, clock=clock)
-        self.read_rows = ReadRows(
-            batches=self.batches, files=self.files, pictures=lambda: self.world.media, end=self.end, clock=clock
-        )
-        self.take_part = TakePart(
-            batches=self.batches,
-            files=self.files,
-            submit=self.world.submit,
-            requests=self.world.requests,
-            find_key=self.keys.find_by_hash,
-            clock=clock,
-        )
-        self.close_taking = CloseTaking(
-            batches=self.batches, files=self.files, requests=self.world.requests, end=self.end, clock=clock
-        )
-        self.write_results = WriteResults(
-            batches=self.batches,
-            library=self.world.library,
-            ledger=self.world.ledger,
-            files=self.files,
-            end=self.end,
-            public_url=lambda: BASE_URL,
-        )
-        self.cancel_video = CancelVideo(
-            library=self.world.library,
-            ledger=self.world.ledger,
-            models=self.world.give_model,
-            workflow=self.world.workflow,
-            close=self.world.close,
-            report_fault=self.world.faults.append,
-            clock=clock,
-        )
-        self.cancel_part = CancelPart(batches=self.batches, files=self.files, cancel_video=self.cancel_video)
-        self.look_after = LookAfterBatch(batches=self.batches, workflow=self.workflow, end=self.end, clock=clock)
-        self.world.look_after_batch = self.look_after
-        self.read = ReadBatches(batches=self.batches, library=self.world.library, media=self.world.media)
-        self.cancel = CancelBatch(batches=self.batches, workflow=self.workflow, clock=clock)
+        stack = self.world.stack
+        self.batches = stack.batches
+        self.keys = stack.keys
+        self.open = stack.open_batch
+        self.end = stack.end_batch
+        self.read_rows = stack.read_rows
+        self.take_part = stack.take_part
+        self.close_taking = stack.close_taking
+        self.write_results = stack.write_results
+        self.cancel_video = stack.cancel_video
+        self.cancel_part = stack.cancel_part
+        self.look_after = stack.look_after_batch
+        self.read = stack.read_batches
+        self.cancel = stack.cancel_batch
 
     def create(self, *rows: Any, caller: Caller | None = None, sent_as: SentAs = SENT_ONCE) -> Batch:
         """Ask for a batch of these rows."""

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from mediaposter.errors import NotFound
+from mediaposter.library.inspection import Inspection, StoredVersion
 from mediaposter.library.media import PresignedUpload, StoredVideo
 from mediaposter.streaming.video_stream import VideoStream
-from tests.builders import NOW, a_stored_video
+from tests.builders import NOW, a_stored_video, an_inspection
 from tests.fakes.effects import Effects
 
 
@@ -59,6 +60,11 @@ class FakeMediaStore:
         if key not in self.objects:
             raise NotFound(f"There is no {key} in the bucket.")
         yield VideoStream(chunks=iter([self.objects[key]]), size_bytes=len(self.objects[key]))
+
+    def inspect(self, stored: StoredVersion) -> Inspection:
+        """Say what every video is here."""
+        del stored
+        return an_inspection()
 
     def presign_download(self, key: str, *, filename: str) -> str:
         """Give an address that names both."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -16,40 +16,28 @@ from mediaposter.ai.catalog import Catalog
 from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.api.caller import Caller
 from mediaposter.api.requests import CreateVideoRequest
+from mediaposter.config import Settings
 from mediaposter.errors import ConfigurationError, NotStarted, WebhookRejected
-from mediaposter.events import PostEvent, VideoEvent
-from mediaposter.library.approvals import ApprovalBook
-from mediaposter.library.budget import BudgetBook
-from mediaposter.library.due import DueList
+from mediaposter.events import BatchEvent, PostEvent, VideoEvent
 from mediaposter.library.executions import ExecutionStatus
-from mediaposter.library.idempotency import KnownRequests
-from mediaposter.library.job_waits import JobWaits
-from mediaposter.library.posts import Post, PostLedger
-from mediaposter.library.rate import RateBook
-from mediaposter.library.render_times import RenderTimesLibrary
-from mediaposter.library.slots import Slots
+from mediaposter.library.posts import Post
 from mediaposter.library.table import Key
-from mediaposter.library.videos import Video, VideoLibrary
-from mediaposter.pipeline.approval import AskApproval, DecideApproval, ExpireApproval
-from mediaposter.pipeline.delete import DeleteVideo
-from mediaposter.pipeline.dispatch import DispatchVideos
-from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
-from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
-from mediaposter.pipeline.publish import CreatePost
-from mediaposter.pipeline.read import ReadLibrary
-from mediaposter.pipeline.repost import RepeatPosts
-from mediaposter.pipeline.reschedule import ReschedulePost
-from mediaposter.pipeline.resume import ResumeVideo
-from mediaposter.pipeline.steps import LAUNCH, AskInput, CheckInput, CloseInput, PostStepInput, StepInput
-from mediaposter.pipeline.submit import SubmitVideo
-from mediaposter.pipeline.sweep import ClearUp, SweepDue
-from mediaposter.pipeline.track import CheckPost
-from mediaposter.pipeline.upload import ReadPicture
-from mediaposter.pipeline.webhooks import Heard, HearWebhook, Listening
+from mediaposter.library.videos import Video
+from mediaposter.pipeline.open_batch import BatchWorkflow
+from mediaposter.pipeline.steps import (
+    LAUNCH,
+    AskInput,
+    CheckInput,
+    CloseInput,
+    PostStepInput,
+    StepInput,
+)
+from mediaposter.pipeline.webhooks import Heard
 from mediaposter.publishing.publisher_interface import PublisherInterface
 from mediaposter.publishing.targets import PublishTarget
 from tests.builders import CATALOG, VIDEO_ID, a_caller
 from tests.fakes.clock import Clock
+from tests.fakes.edges import FakeEdges, WorldStack
 from tests.fakes.effects import Effects, SimulatedCrash
 from tests.fakes.media import FakeMediaStore
 from tests.fakes.publisher import FakePublisher
@@ -58,17 +46,18 @@ from tests.fakes.table import InMemoryTable
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.workflow import FakeWorkflow
 
+if TYPE_CHECKING:
+    from mediaposter.edges import BatchBucket
+
 DEFINITION = Path(__file__).parents[2] / "statemachine" / "video.asl.json"
 LEASE_SECONDS = 120
 GENERATION_TIMEOUT_SECONDS = 3_600
+# As the catalog says of a provider of which it says nothing.
 KEPT_FOR = timedelta(hours=24)
 # The schedule of the sweep, and how often the rule behind a broken execution tries: template.yaml.
 _SWEEP_EVERY_SECONDS = 60
 _SWEEPS_MAX = 200
 POSTS_PER_MINUTE = 30
-PUBLIC_URL = "https://api.example/v1"
-# How many videos each provider renders at once, where a test says nothing else.
-SLOTS = 10
 UPLOADS_PER_MINUTE = 10
 _CLOSE_AGAIN_AFTER_SECONDS = 60
 _CALLS_MAX = 5
@@ -111,14 +100,17 @@ class World:
         listens_to: Sequence[str] = (),
         table: Callable[[Effects], InMemoryTable] = InMemoryTable,
         ids: Iterable[str] = (),
+        batch_ids: Iterable[str] = (),
+        batch_files: BatchBucket | None = None,
+        batch_workflow: BatchWorkflow | None = None,
+        say: Callable[[BatchEvent], object] = lambda _: None,
+        posts_per_minute: int = POSTS_PER_MINUTE,
+        uploads_per_minute: int = UPLOADS_PER_MINUTE,
         clock: Clock | None = None,
     ) -> None:
-        new_ids = iter(ids)
         self.effects = effects or Effects()
         self.clock = clock or Clock()
         self.table = table(self.effects)
-        self.library = VideoLibrary(self.table)
-        self.ledger = PostLedger(self.table)
         self.model = model(self.effects)
         self.other_models = {name: build(self.effects) for name, build in other_models.items()}
         self.publisher = publisher(self.effects)
@@ -130,178 +122,56 @@ class World:
         self.events: list[VideoEvent] = []
         self.post_events: list[PostEvent] = []
         self.metrics: list[str] = []
+        self.faults: list[str] = []
         self.statuses: list[Status] = []
         self.machines: list[StateMachine] = []
         self._ran: set[str] = set()
         self.while_asked: Callable[[], object] = _nothing
         self.targets_checked: list[PublishTarget] = []
-        self._preflight = preflight
-
+        self.preflight = preflight
+        self.say = say
         self.webhooks_at: list[datetime] = []
         self.heard: list[Heard] = []
         self.listening_fails = False
         self._listening_tokens: set[str] = set()
-        waits = JobWaits(self.table)
-        listening = Listening(waits=waits, providers=listens_to, public_url=lambda: PUBLIC_URL)
-        self.hear = HearWebhook(
-            providers=listens_to,
-            parse_webhook=_parse_webhook,
-            library=self.library,
-            waits=waits,
-            signaller=self.workflow,
-            report=lambda _, heard: self.heard.append(heard),
-            clock=self.clock,
+
+        settings = Settings.model_validate(
+            {
+                "FALLBACK_MODELS": tuple(default_fallbacks),
+                "PROVIDER_WEBHOOKS": tuple(listens_to),
+                "BLOTATO_POSTS_PER_MINUTE": posts_per_minute,
+                "BLOTATO_UPLOADS_PER_MINUTE": uploads_per_minute,
+                "CALL_LEASE_SECONDS": LEASE_SECONDS,
+                "GENERATION_TIMEOUT_SECONDS": GENERATION_TIMEOUT_SECONDS,
+                "DAILY_BUDGET_USD": stack_daily_budget_micros,
+            }
         )
-        self.slots = Slots(self.table, lambda provider: slots.get(provider, SLOTS))
-        self.requests = KnownRequests(self.table)
-        self.budget = BudgetBook(self.table)
-        self.submit = SubmitVideo(
-            library=self.library,
-            ledger=self.ledger,
-            requests=self.requests,
-            budget=self.budget,
-            pictures=lambda: self.media,
-            stack_daily_budget_micros=stack_daily_budget_micros,
-            preflight=self._check_targets,
-            catalogs=lambda: catalog,
-            default_fallbacks=default_fallbacks,
-            slots=self.slots,
-            workflow=self.workflow,
-            count_metric=self.metrics.append,
-            clock=self.clock,
-            new_id=lambda: next(new_ids, VIDEO_ID),
-        )
-        self.start = StartGeneration(
-            library=self.library,
-            models=self.give_model,
-            pictures=ReadPicture(media=lambda: self.media),
-            render_times=RenderTimesLibrary(self.table),
-            slots=self.slots,
-            listening=listening,
-            clock=self.clock,
-            lease_seconds=LEASE_SECONDS,
-            timeout_seconds=GENERATION_TIMEOUT_SECONDS,
-        )
-        self.check = CheckGeneration(
-            library=self.library,
-            models=self.give_model,
-            render_times=RenderTimesLibrary(self.table),
-            listening=listening,
-            clock=self.clock,
-            kept_for=lambda _: KEPT_FOR,
-        )
-        self.store = StoreVideo(
-            library=self.library,
-            ledger=self.ledger,
-            media=self.media,
-            models=self.give_model,
-            clock=self.clock,
-            monotonic=self.clock.monotonic,
-        )
-        self.create_post = CreatePost(
-            library=self.library,
-            ledger=self.ledger,
-            media=self.media,
-            publishers=self._give_publisher,
-            take_place=self._take_place,
-            send_event=self._send_event,
-            count_metric=self.metrics.append,
-            clock=self.clock,
-            lease_seconds=LEASE_SECONDS,
-        )
-        self.check_post = CheckPost(
-            library=self.library,
-            ledger=self.ledger,
-            publishers=self._give_publisher,
-            send_event=self._send_event,
-            count_metric=self.metrics.append,
-            clock=self.clock,
-        )
-        self.close = CloseVideo(
-            library=self.library,
-            ledger=self.ledger,
-            send_event=self._send_event,
-            count_metric=self.metrics.append,
-            clock=self.clock,
-        )
-        self.approvals = ApprovalBook(self.table)
-        self.ask = AskApproval(
-            library=self.library,
-            ledger=self.ledger,
-            approvals=self.approvals,
-            signaller=self.workflow,
-            send_event=self._send_event,
-            clock=self.clock,
-        )
-        self.decide = DecideApproval(
-            library=self.library,
-            ledger=self.ledger,
-            approvals=self.approvals,
-            signaller=self.workflow,
-            preflight=self._check_targets,
-            clock=self.clock,
-        )
-        self.expire = ExpireApproval(
-            library=self.library,
-            ledger=self.ledger,
-            approvals=self.approvals,
-            signaller=self.workflow,
-            clock=self.clock,
-        )
-        self.repost = RepeatPosts(
-            library=self.library,
-            ledger=self.ledger,
-            workflow=self.workflow,
-            publishers=self._give_publisher,
-            preflight=self._check_targets,
-            send_event=self._send_event,
-            clock=self.clock,
-        )
-        self.reschedule = ReschedulePost(
-            library=self.library, ledger=self.ledger, publishers=self._give_publisher, clock=self.clock
-        )
-        self.dispatch = DispatchVideos(library=self.library, slots=self.slots, workflow=self.workflow, clock=self.clock)
-        self.resume = ResumeVideo(
-            library=self.library, ledger=self.ledger, workflow=self.workflow, close=self.close, clock=self.clock
-        )
-        self.look_after_batch: Callable[[str], None] = _nothing_of
-        self.sweep = SweepDue(
-            due=DueList(self.table),
-            library=self.library,
-            ledger=self.ledger,
-            resume_video=self.resume,
-            expire_approval=self.expire,
-            look_after_batch=self._look_after_batch,
-            clear_up=ClearUp(
-                library=self.library,
-                remove_media=self.media.delete_video,
-                forget_approval=self.approvals.forget,
-            ),
-            dispatch_waiting=lambda: self.dispatch.dispatch_each(catalog.list_providers()),
-            create_post=self.create_post,
-            check_post=self.check_post,
-            clock=self.clock,
-            monotonic=self.clock.monotonic,
-        )
-        self.read = ReadLibrary(
-            library=self.library,
-            ledger=self.ledger,
-            budget=self.budget,
-            media=self.media,
-            stack_daily_budget_micros=stack_daily_budget_micros,
-            clock=self.clock,
-        )
-        self.faults: list[str] = []
-        self.delete = DeleteVideo(
-            library=self.library,
-            ledger=self.ledger,
-            approvals=self.approvals,
-            media=self.media,
-            models=self.give_model,
-            workflow=self.workflow,
-            report_fault=self.faults.append,
-            clock=self.clock,
-        )
+        edges = FakeEdges(self, catalog, batch_files, batch_workflow, {"video": iter(ids), "batch": iter(batch_ids)})
+        self.stack = WorldStack(self, settings, edges, slots)
+        self.library = self.stack.videos
+        self.ledger = self.stack.posts
+        self.requests = self.stack.requests
+        self.budget = self.stack.budget
+        self.slots = self.stack.slots
+        self.approvals = self.stack.approvals
+        self.hear = self.stack.hear_webhook
+        self.submit = self.stack.submit_video
+        self.start = self.stack.start_generation
+        self.check = self.stack.check_generation
+        self.store = self.stack.store_video
+        self.create_post = self.stack.create_post
+        self.check_post = self.stack.check_post
+        self.close = self.stack.close_video
+        self.ask = self.stack.ask_approval
+        self.decide = self.stack.decide_approval
+        self.expire = self.stack.expire_approval
+        self.repost = self.stack.repeat_posts
+        self.reschedule = self.stack.reschedule_post
+        self.dispatch = self.stack.dispatch_videos
+        self.resume = self.stack.resume_video
+        self.sweep = self.stack.sweep
+        self.read = self.stack.read_library
+        self.delete = self.stack.delete_video
 
     @property
     def video(self) -> Video:
@@ -463,24 +333,18 @@ class World:
         with suppress(WebhookRejected):
             self.hear(provider, {}, f"{job} {body}".encode())
 
-    def _look_after_batch(self, batch_id: str) -> None:
-        """Ask what takes batches, if anything does."""
-        self.look_after_batch(batch_id)
-
-    def _take_place(self, call: str, at: datetime) -> datetime:
-        limits = {"upload": UPLOADS_PER_MINUTE, "post": POSTS_PER_MINUTE}
-        return RateBook(self.table).take(call, per_minute=limits[call], now=at)
-
-    def _check_targets(self, targets: Sequence[PublishTarget]) -> list[str]:
+    def check_targets(self, targets: Sequence[PublishTarget]) -> list[str]:
+        """Look targets up, as far as a test says anything of them."""
         self.targets_checked += list(targets)
-        return self._preflight(targets)
+        return self.preflight(targets)
 
-    def give_model(self, video: Video) -> VideoModelInterface:
-        """Give the model that renders a video."""
+    def give_model(self, model: str) -> VideoModelInterface:
+        """Give a model."""
         self._let_things_happen()
-        return self.other_models.get(video.resolved_model, self.model)
+        return self.other_models.get(model, self.model)
 
-    def _give_publisher(self) -> PublisherInterface:
+    def give_publisher(self) -> PublisherInterface:
+        """Give the publisher."""
         self._let_things_happen()
         return self.publisher
 
@@ -491,17 +355,13 @@ class World:
             happen, self.meanwhile = self.meanwhile, None
             happen()
 
-    def _send_event(self, event: VideoEvent | PostEvent) -> None:
+    def send_event(self, event: VideoEvent | PostEvent) -> None:
+        """Tell the bus."""
         with self.effects.take(f"send {event.type}"):
             if isinstance(event, PostEvent):
                 self.post_events.append(event)
             else:
                 self.events.append(event)
-
-
-def _parse_webhook(provider: str, headers: Mapping[str, str], body: bytes, at: datetime) -> str:
-    del provider, headers, at
-    return body.decode().partition(" ")[0]
 
 
 def _nothing_of(_: str) -> None:

@@ -122,13 +122,12 @@ The bytes of a video on their way:
 
 What holds it together:
 
-    bootstrap                       builds each collaborator once, lazily; alone knows the environment and every adapter
-    bootstrap.stack                 the settings, clock, clients and secrets of a stack, and whom it tells
-    bootstrap.storage               what keeps: the table with its records, the bucket with its files
-    bootstrap.vendors               who makes the videos and who posts them, and how much at once a provider takes
-    bootstrap.doors                 what answers those outside: routes, the inbox, events, series, webhooks
-    bootstrap.steps                 the steps of the state machines: a batch's, then a video's
-    bootstrap.background            what nobody waits for: the sweep, the dispatch, the nightly look, events
+    current                         the stack that the handlers of this process serve
+    stack                           builds each collaborator once, lazily, on the edges that a host supplies
+    edges                           what a host supplies
+    aws                             the edges on AWS; reads the environment
+    vendors                         who makes the videos and who posts them; knows every adapter
+    lambda_calls                    functions of the stack that another one calls
     config                          the settings of a stack
     errors                          what can go wrong, in one vocabulary
     events                          tells the bus what happened
@@ -151,7 +150,10 @@ At the keyboard:
 Imports point downwards, from each line to those below it and never back:
 
     functions, cli
-    bootstrap
+    current
+    aws
+    stack, vendors, lambda_calls
+    edges
     pipeline
     api
     library, workflow, events
@@ -164,7 +166,7 @@ Imports point downwards, from each line to those below it and never back:
     streaming
     config, errors
 
-Only bootstrap imports the adapters, ai.*_model, by way of the factory, and publishing.blotato_client; and cli.accounts
+Only vendors imports the adapters, ai.*_model, by way of the factory, and publishing.blotato_client; and cli.accounts
 imports the last. A video model knows its vendor alone: no boto3, no library, no pipeline, no other model. `make check`
 holds it. Importing a module does no I/O, reads no environment and builds no client; a test holds that.
 """

@@ -53,6 +53,8 @@ class Settings(BaseModel):
     event_bus: str = Field(default="", alias="EVENT_BUS")
     state_machine_arn: str = Field(default="", alias="STATE_MACHINE_ARN")
     batch_machine_arn: str = Field(default="", alias="BATCH_MACHINE_ARN")
+    probe_function: str = Field(default="", alias="PROBE_FUNCTION")
+    cancel_render_function: str = Field(default="", alias="CANCEL_RENDER_FUNCTION")
     secrets_path: str = Field(default="", alias="SECRETS_PATH")
     provider_base_urls: Annotated[dict[str, str], BeforeValidator(_parse_pairs)] = Field(
         default_factory=dict, alias="PROVIDER_BASE_URLS"

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -24,7 +25,6 @@ from mediaposter.events import BatchEvent, EventNotSent, PostEvent, VideoEvent
 from mediaposter.library.batches import Batch, BatchStage, BatchStep
 from mediaposter.library.executions import ExecutionStatus
 from mediaposter.library.posts import SETTLED_STATES, STATES_FOR_A_PERSON, Post, PostState
-from mediaposter.library.rate import RateBook
 from mediaposter.library.table import Key
 from mediaposter.library.videos import Stage, Video, video_key
 from mediaposter.pipeline.steps import LAUNCH, CloseInput, PostReference, StepResult
@@ -141,7 +141,8 @@ class _World(World):
     weather: Weather
     on_event: Callable[[VideoEvent | PostEvent | BatchEvent], object]
 
-    def _send_event(self, event: VideoEvent | PostEvent) -> None:
+    def send_event(self, event: VideoEvent | PostEvent) -> None:
+        """Tell the bus."""
         self.tell(event)
 
     def tell(self, event: VideoEvent | PostEvent | BatchEvent) -> None:
@@ -488,12 +489,7 @@ class Stack:
 
     def _build_world(self, clock: Clock) -> Callable[..., _World]:
         per_minute = self.setting.calls_per_minute
-
-        class TheWorld(_World):
-            def _take_place(self, call: str, at: datetime) -> datetime:
-                return RateBook(self.table).take(call, per_minute=per_minute, now=at)
-
-        return lambda **options: TheWorld(clock=clock, **options)
+        return partial(_World, clock=clock, posts_per_minute=per_minute, uploads_per_minute=per_minute)
 
 
 def _draw_picture() -> bytes:

@@ -37,7 +37,7 @@ from mediaposter.publishing.publisher_interface import PostStatus as Status
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.streaming.video_stream import VideoStream
 from tests.builders import NOW, a_stored_video
-from tests.fakes.batches import FakeBatchFiles
+from tests.fakes.batch_edges import FakeBatchFiles
 from tests.fakes.clock import Clock
 from tests.fakes.effects import Effects, Moment
 from tests.fakes.media import FakeMediaStore

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import shutil
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[3]
-PACKAGE = "layers/mediaposter/mediaposter"
 
 
 def plant(root: Path, path: str, old: str, new: str) -> str:
@@ -19,22 +16,6 @@ def plant(root: Path, path: str, old: str, new: str) -> str:
         raise AssertionError(f"{path} has {old!r} {text.count(old)} times")
     (root / path).write_text(text.replace(old, new))
     return f"{path}:{text[: text.index(old)].count(chr(10)) + 1}"
-
-
-def plant_import(root: Path, path: str, statement: str) -> str:
-    """Add an import to the others of a module, and give its place."""
-    first = "from __future__ import annotations\n"
-    place = plant(root, path, first, f"{first}\n{statement}\n")
-    return f"{path}:{int(place.rpartition(':')[2]) + 2}"
-
-
-def run_check(name: str, root: Path) -> tuple[int, list[str]]:
-    """Run a check as `make check` does, and give its exit code and what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"checks.{name}", str(root)], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert not done.stderr, done.stderr
-    return done.returncode, done.stdout.splitlines()
 
 
 def put_command(path: Path, text: str) -> Path:

@@ -10,19 +10,17 @@ from checks.cloudformation import read_template
 from checks.lambda_runtime import Imports, check_imports, find_python, list_handlers, list_layers
 from tests.unit.checks.planting import REPOSITORY, link_commands, put_command
 
-_LAYERS = {name: Path("/layers") / name for name in ("MediaPosterLayer", "MediaLayer", "WebhooksLayer")}
+_TEMPLATE = read_template(REPOSITORY / "template.yaml")
+_LAYERS = {name: Path("/layers") / name for name in _TEMPLATE.of_type("AWS::Serverless::LayerVersion")}
 
 
 def test_a_handler_has_its_own_code_and_layers_and_no_others() -> None:
-    handlers = {
-        handler.what: handler
-        for handler in list_handlers(REPOSITORY, read_template(REPOSITORY / "template.yaml"), _LAYERS)
-    }
+    handlers = {handler.what: handler for handler in list_handlers(_TEMPLATE, _LAYERS)}
 
     assert handlers["SubmitFunction"] == Imports(
         "SubmitFunction", ("app",), (REPOSITORY / "functions/submit", _LAYERS["MediaPosterLayer"])
     )
-    assert handlers["StoreFunction"].path[1:] == (_LAYERS["MediaPosterLayer"], _LAYERS["MediaLayer"])
+    assert handlers["ProbeFunction"].path[1:] == (_LAYERS["MediaPosterLayer"], _LAYERS["MediaLayer"])
 
 
 def test_all_modules_of_a_layer_are_tried_but_those_of_the_command_line(tmp_path: Path) -> None:
@@ -30,43 +28,28 @@ def test_all_modules_of_a_layer_are_tried_but_those_of_the_command_line(tmp_path
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "mediaposter" / "__init__.py").touch()
-    layers = {**_LAYERS, "MediaLayer": tmp_path, "MediaPosterLayer": tmp_path, "WebhooksLayer": tmp_path}
 
-    listed = list_layers(read_template(REPOSITORY / "template.yaml"), layers)
+    listed = list_layers(_TEMPLATE, dict.fromkeys(_LAYERS, tmp_path))
 
     assert listed[0].modules == ("av", "mediaposter", "mediaposter.ai.waiting", "one")
 
 
-def test_a_module_that_no_layer_has_is_a_finding(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text("import thing\n")
+def test_what_is_neither_with_a_handler_nor_in_its_layer_is_a_finding(tmp_path: Path) -> None:
+    code, layer = tmp_path / "code", tmp_path / "layer"
+    for folder in (code, layer):
+        folder.mkdir()
+    (code / "app.py").write_text("import thing\n")
+    (layer / "thing.py").touch()
 
-    (finding,) = check_imports(
-        Path(sys.executable),
-        [Imports("StoreFunction", ("app",), (tmp_path,)), Imports("Other", ("json",), (tmp_path,))],
-    )
+    imports = [Imports("StoreFunction", ("app",), (code,)), Imports("Other", ("app",), (code, layer))]
+    (finding,) = check_imports(Path(sys.executable), imports)
 
     assert finding.startswith("StoreFunction: app does not import:")
     assert finding.endswith("ModuleNotFoundError: No module named 'thing'")
-
-
-def test_what_a_layer_has_is_found(tmp_path: Path) -> None:
-    (tmp_path / "code").mkdir()
-    (tmp_path / "layer").mkdir()
-    (tmp_path / "code" / "app.py").write_text("import thing\n")
-    (tmp_path / "layer" / "thing.py").touch()
-
-    assert (
-        check_imports(
-            Path(sys.executable), [Imports("StoreFunction", ("app",), (tmp_path / "code", tmp_path / "layer"))]
-        )
-        == []
-    )
 
 
 def test_a_machine_on_which_nothing_runs_3_13_has_no_lambda_python(tmp_path: Path) -> None:
     put_command(tmp_path / "shims" / "python3.13", "#!/bin/sh\nexit 127\n")
     path = os.pathsep.join([str(tmp_path / "shims"), str(link_commands(tmp_path / "bin"))])
 
-    assert (
-        find_python(REPOSITORY, {"PATH": path, "HOME": str(tmp_path), "UV_PYTHON_INSTALL_DIR": str(tmp_path)}) is None
-    )
+    assert find_python({"PATH": path, "HOME": str(tmp_path), "UV_PYTHON_INSTALL_DIR": str(tmp_path)}) is None

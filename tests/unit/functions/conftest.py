@@ -7,14 +7,13 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 from moto import mock_aws
 
 from checks.cloudformation import Template, read_template
-from mediaposter import bootstrap
+from mediaposter import current
 from mediaposter.config import Settings
 from mediaposter.observability import logger
 from tests.unit.functions.stack import REGION, REPOSITORY, Context, Event, Stack
@@ -33,7 +32,7 @@ def stack(template: Template, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack
     """Make the services, empty."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    with mock_aws():
+    with mock_aws(config={"lambda": {"use_docker": False}}):
         yield Stack(template)
 
 
@@ -46,13 +45,13 @@ def invoke(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Invoke]:
             monkeypatch.delenv(name, raising=False)
         for name, value in stack.environment_of(function).items():
             monkeypatch.setenv(name, value)
-        _forget_collaborators()
+        current.install(None)
         answer = import_module(stack.handler_of(function)).handler(event, Context())
         # Lambda answers with JSON only.
         return json.loads(json.dumps(answer))
 
     yield invoke_function
-    _forget_collaborators()
+    current.install(None)
 
 
 @pytest.fixture
@@ -68,11 +67,3 @@ def log() -> Iterator[io.StringIO]:
 
 def _list_variables() -> list[str]:
     return [str(field.alias) for field in Settings.model_fields.values()]
-
-
-def _forget_collaborators() -> None:
-    for room in iter_modules(bootstrap.__path__, "mediaposter.bootstrap."):
-        for name, value in vars(import_module(room.name)).items():
-            # The session knows nothing of a stack, and has half a second of service descriptions read.
-            if name != "session" and hasattr(value, "cache_clear"):
-                value.cache_clear()

@@ -10,6 +10,8 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from moto.awslambda_simple.models import lambda_simple_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from checks.cloudformation import Template
 from mediaposter.library.posts import Post, PostLedger
@@ -72,6 +74,8 @@ class Stack:
             "VideoStateMachine": machine["stateMachineArn"],
             "BatchStateMachine": batches["stateMachineArn"],
             "WebhookQueue": self.client("sqs").create_queue(QueueName="webhooks")["QueueUrl"],
+            "ProbeFunction": "ProbeFunction",
+            "CancelRenderFunction": "CancelRenderFunction",
         }
 
     def client(self, service: Any) -> Any:
@@ -127,6 +131,14 @@ class Stack:
             (execution["name"], client.describe_execution(executionArn=execution["executionArn"])["input"])
             for execution in started
         ]
+
+    def make_function(self, name: str, *answers: str) -> None:
+        """Make a function that others call; moto gives the answers, in their order, and runs nothing."""
+        role = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        self.client("lambda").create_function(
+            FunctionName=name, Runtime="python3.13", Role=role, Handler="app.handler", Code={"ZipFile": b"nothing"}
+        )
+        lambda_simple_backends[DEFAULT_ACCOUNT_ID][REGION].lambda_simple_results_queue.extend(answers)
 
     def _make_table(self) -> None:
         properties = self._template.resources["LibraryTable"].properties

@@ -11,11 +11,11 @@ from tests.unit.functions.stack import REPOSITORY
 _PROGRAM = """
 import sys
 import functions.submit.app
-from mediaposter.bootstrap import doors
+from mediaposter.current import stack
 
-doors.submit_video()
+stack().submit_video
 # Of a request with posts; the publisher's client is loaded when it is asked for an account.
-doors.preflight()
+stack().preflight
 print(*sorted({"av", "httpx", "httpx2", "openai", "PIL"} & sys.modules.keys()))
 """
 

@@ -19,12 +19,13 @@ from openai.types import Video as OpenAIVideo
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.errors import ErrorCode
+from mediaposter.library.inspection import InspectionReply
 from mediaposter.library.keys import ApiKey, Scope
 from mediaposter.library.posts import PostState
 from mediaposter.library.videos import Stage, VideoFailure
 from sandbox.serving import serve_in_thread
 from sandbox.videos_api import create_app
-from tests.builders import NOW, a_post, a_stored_video, a_target, a_video, an_attempt
+from tests.builders import NOW, a_post, a_stored_video, a_target, a_video, an_attempt, an_inspection
 from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import BUCKET, STACK, Event, Stack, read_event
 
@@ -609,6 +610,7 @@ class TestFinalize:
         job_id = provider.create_job()
         provider.finish(job_id)
         stack.keep(_a_video(stage=Stage.STORING, provider_job_id=job_id), _a_post())
+        stack.make_function("ProbeFunction", InspectionReply(inspection=an_inspection()).model_dump_json())
 
         answer = invoke("StoreFunction", read_event("store"))
 
@@ -618,6 +620,33 @@ class TestFinalize:
         stored = stack.video(_VIDEO_ID).stored
         assert stored is not None
         assert kept["ContentLength"] == stored.size_bytes
+
+    @_LEAVES_THE_MACHINE
+    def test_what_the_decoder_refuses_is_fetched_again(self, stack: Stack, invoke: Invoke, provider: Provider) -> None:
+        job_id = provider.create_job()
+        provider.finish(job_id)
+        stack.keep(_a_video(stage=Stage.STORING, provider_job_id=job_id))
+        stack.make_function("ProbeFunction", InspectionReply(refusal="Nothing decodes.").model_dump_json())
+
+        assert invoke("StoreFunction", read_event("store"))["outcome"] == "wait"
+        assert "Contents" not in stack.client("s3").list_objects_v2(Bucket=BUCKET)
+
+    def test_a_stored_video_is_decoded_by_a_function_of_its_own(
+        self, stack: Stack, invoke: Invoke, moov_first_mp4: bytes
+    ) -> None:
+        event = read_event("probe")
+        stack.client("s3").put_object(Bucket=BUCKET, Key=event["key"], Body=moov_first_mp4)
+
+        reply = InspectionReply.model_validate_json(json.dumps(invoke("ProbeFunction", event)))
+
+        assert reply.inspection is not None
+        assert (reply.inspection.probe.width, reply.inspection.thumbnail[:4]) == (320, b"RIFF")
+
+    def test_a_stored_file_that_is_no_video_is_refused_by_the_decoder(self, stack: Stack, invoke: Invoke) -> None:
+        event = read_event("probe")
+        stack.client("s3").put_object(Bucket=BUCKET, Key=event["key"], Body=b"<html>" * 10)
+
+        assert "not an MP4" in invoke("ProbeFunction", event)["refusal"]
 
     def test_a_video_that_is_kept_is_not_stored_again(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_stored_video())

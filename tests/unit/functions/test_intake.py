@@ -35,9 +35,9 @@ _ANSWER_KEY = "outbox/autumn/red kite.result.json"
 _COLD = """
 import sys
 import functions.intake.app
-from mediaposter.bootstrap import doors
+from mediaposter.current import stack
 
-doors.take_request()
+stack().take_request
 print(*sorted({"av", "httpx", "httpx2", "openai", "PIL"} & sys.modules.keys()))
 """
 

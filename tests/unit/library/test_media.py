@@ -24,7 +24,16 @@ from botocore.config import Config
 from moto import mock_aws
 from PIL import Image
 
-from mediaposter.errors import ConfigurationError, Conflict, ErrorCode, MediaError, NotFound, VideoModelError
+from mediaposter.errors import (
+    ConfigurationError,
+    Conflict,
+    ErrorCode,
+    MediaError,
+    MediaPosterError,
+    NotFound,
+    VideoModelError,
+)
+from mediaposter.library.inspection import Inspection, StoredVersion
 from mediaposter.library.media import MAX_UPLOAD_BYTES, MediaLibrary, StoredVideo
 from mediaposter.streaming.ingest import OpenStream
 from mediaposter.streaming.video_stream import VideoStream
@@ -208,6 +217,34 @@ def test_a_video_that_does_not_play_leaves_nothing(s3: S3Client, library: MediaL
     assert (keys(s3), unfinished_uploads(s3)) == ([], 0)
 
 
+def test_only_what_was_looked_at_is_removed_when_it_does_not_play(
+    s3: S3Client, tmp_path: Path, moov_first_mp4: bytes
+) -> None:
+    def refuse_while_another_worker_stores(stored: StoredVersion) -> Inspection:
+        s3.delete_object(Bucket=BUCKET, Key=KEY, VersionId=str(stored.version_id))
+        s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"what another worker stored")
+        raise MediaError("Nothing decodes.")
+
+    library = MediaLibrary(s3, BUCKET, inspect=refuse_while_another_worker_stores, spool_directory=tmp_path)
+
+    with pytest.raises(MediaError):
+        store(library, serve(moov_first_mp4))
+
+    assert read(s3, KEY) == b"what another worker stored"
+
+
+def test_a_decoder_that_breaks_down_leaves_the_video_for_the_next_run(
+    s3: S3Client, library: MediaLibrary, tmp_path: Path, moov_first_mp4: bytes
+) -> None:
+    def break_down(_stored: StoredVersion) -> Inspection:
+        raise MediaPosterError("ProbeFunction broke down.")
+
+    with pytest.raises(MediaPosterError, match="broke down"):
+        store(MediaLibrary(s3, BUCKET, inspect=break_down, spool_directory=tmp_path), serve(moov_first_mp4))
+
+    assert store(library, contextmanager(never_opened)).sha256 == sha256(moov_first_mp4).hexdigest()
+
+
 def test_an_interrupt_leaves_nothing(s3: S3Client, library: MediaLibrary, moov_first_mp4: bytes) -> None:
     @contextmanager
     def interrupt(start_byte: int, validator: str | None) -> Iterator[VideoStream]:
@@ -315,6 +352,7 @@ CALLS = [
     "CreateMultipartUpload",
     "UploadPart",
     "CompleteMultipartUpload",
+    "GetObject",  # it is decoded as it is stored
     "HeadObject",
     "PutObject",
     "HeadObject",

@@ -35,7 +35,7 @@ from mediaposter.pipeline.intake import IntakeOutcome, IntakeResult, TakeRequest
 from mediaposter.pipeline.open_batch import OpenBatch
 from mediaposter.pipeline.submit import SubmitVideo
 from tests.builders import NOW
-from tests.fakes.batches import FakeBatchFiles, FakeBatchWorkflow
+from tests.fakes.batch_edges import FakeBatchFiles, FakeBatchWorkflow
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.inbox import FakeInbox
 from tests.fakes.workflow import FakeWorkflow

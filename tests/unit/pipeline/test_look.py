@@ -44,7 +44,7 @@ def look(world: World) -> Post:
     """Look once."""
     use_case = LookForPost(
         ledger=world.ledger,
-        publishers=world._give_publisher,
+        publishers=world.give_publisher,
         count_metric=world.metrics.append,
         clock=world.clock,
     )

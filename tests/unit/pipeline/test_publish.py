@@ -481,7 +481,7 @@ def take_places(world: World, call: str, places: int) -> None:
     """Let others take places for their calls."""
     per_minute = {"upload": UPLOADS_PER_MINUTE, "post": POSTS_PER_MINUTE}[call]
     for _ in range(places):
-        RateBook(world.table).take(call, per_minute=per_minute, now=world.clock())
+        RateBook(world.table).take(f"publisher-{call}", per_minute=per_minute, now=world.clock())
 
 
 def test_an_upload_waits_for_its_place_and_is_made_then() -> None:

@@ -22,11 +22,12 @@ from mediaposter.pipeline.generate import POLLS_MAX
 from mediaposter.pipeline.steps import Outcome
 from mediaposter.pipeline.webhooks import Heard, HearWebhook
 from tests.builders import NOW, VIDEO_ID, a_request
+from tests.fakes.edges import PUBLIC_URL
 from tests.fakes.effects import Moment, SimulatedCrash
 from tests.fakes.table import InMemoryTable
 from tests.fakes.video_model import FakeVideoModel, RenderingModel
 from tests.fakes.workflow import FakeWorkflow
-from tests.fakes.world import PUBLIC_URL, World
+from tests.fakes.world import World
 
 WEBHOOK = Capabilities(webhook=True)
 WAIT = Key(name_job("sora", "job-1"), "WAIT")

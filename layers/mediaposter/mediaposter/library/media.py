@@ -1,6 +1,7 @@
 """Keep videos in S3: stream them in, verified; hand them out. Keep the pictures that videos begin with.
 
-A video becomes visible at its key only when it is whole and playable, and only once.
+A video lies at its key only when it is whole, and only once. One that does not play is removed again before anything is
+told of it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
@@ -23,7 +24,8 @@ from zlib import crc32
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from mediaposter.errors import ConfigurationError, Conflict, NotFound
+from mediaposter.errors import ConfigurationError, Conflict, MediaError, NotFound
+from mediaposter.library.inspection import Inspection, StoredVersion
 from mediaposter.library.probe import Probe, draw_spritesheet, draw_thumbnail, probe_video
 from mediaposter.streaming.ingest import MAX_VIDEO_BYTES, OpenStream, VideoIngest
 from mediaposter.streaming.video_stream import VideoStream
@@ -41,6 +43,8 @@ _READ_BYTES = 256 * 1024
 MAX_UPLOAD_BYTES = 20 * 1024**2
 
 _PRESIGNED_SECONDS = 900
+# The largest video at 80 MiB/s; ProbeFunction has the rest of its time for the decoder.
+_INSPECT_READ_SECONDS = 70.0
 
 _MISSING_CODES = frozenset({"404", "NoSuchKey"})
 # An upload that is gone was completed or removed by another worker.
@@ -70,9 +74,9 @@ class PresignedUpload(BaseModel):
     expires_at: AwareDatetime
 
 
-class _Previews(NamedTuple):
-    thumbnail: bytes
-    spritesheet: bytes
+class _Received(NamedTuple):
+    size_bytes: int
+    sha256: str
 
 
 class MediaLibrary:
@@ -87,10 +91,13 @@ class MediaLibrary:
         s3_client: S3Client,
         bucket: str,
         *,
+        inspect: Callable[[StoredVersion], Inspection] | None = None,
         spool_directory: Path | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        """Open a bucket; `inspect` decodes a stored video somewhere else than in this process."""
         self._s3 = s3_client
+        self._inspect = inspect or self.inspect
         self._bucket = bucket
         self._spool_directory = spool_directory
         self._wall_clock = wall_clock
@@ -122,7 +129,7 @@ class MediaLibrary:
         sleep: Callable[[float], None] = time.sleep,
         max_bytes: int = MAX_VIDEO_BYTES,
     ) -> StoredVideo:
-        """Stream a video into the bucket, verified, and draw its thumbnail and its spritesheet.
+        """Stream a video into the bucket, verified, and put its thumbnail and its spritesheet beside it.
 
         A video that is there already is read back and verified instead, and `open_stream` is not called. What a run
         that died left undrawn is then drawn; what is there is not written again.
@@ -133,32 +140,72 @@ class MediaLibrary:
             Conflict: another worker was at the same key, and left nothing there.
         """
         key = _video_key(video_id)
-        receive = partial(self._receive, video_id, deadline=deadline, clock=clock, sleep=sleep, max_bytes=max_bytes)
-        if not self._has(key):
+        receive = partial(_receive, deadline=deadline, clock=clock, sleep=sleep, max_bytes=max_bytes)
+        found = self._find(key)
+        received: _Received | None = None
+        if found is None:
             try:
                 with self._upload(key) as upload:
-                    stored, previews = receive(open_stream, upload.write)
-                    upload.complete()
+                    received = receive(open_stream, upload.write)
+                    found = StoredVersion(key=key, version_id=upload.complete())
             except Conflict:
-                if not self._has(key):
+                found, received = self._find(key), None
+                if found is None:
                     raise
-            else:
-                self._put_previews(stored, previews)
-                return stored
-        # Another run stored it, and may have died before its thumbnail or its spritesheet was put.
-        stored, previews = receive(lambda _start_byte, _validator: self.open_stored(key), _discard)
-        self._put_previews(stored, previews)
+        if received is None:
+            # Another run stored it, and may have died before it was inspected or its previews were put.
+            received = receive(partial(self._reopen, found), _discard)
+        try:
+            inspection = self._inspect(found)
+        except MediaError:
+            # Exactly what was looked at: another worker may have stored a better one meanwhile.
+            self._delete_version(found)
+            raise
+        stored = StoredVideo(
+            key=key,
+            thumbnail_key=_thumbnail_key(video_id),
+            spritesheet_key=_spritesheet_key(video_id),
+            size_bytes=received.size_bytes,
+            sha256=received.sha256,
+            probe=inspection.probe,
+        )
+        self._put_previews(stored, inspection)
         return stored
 
+    def inspect(self, stored: StoredVersion) -> Inspection:
+        """Decode a stored video in this process, and draw its thumbnail and its spritesheet.
+
+        Raises:
+            MediaError: it is no playable video.
+            NotFound: there is none.
+        """
+        with NamedTemporaryFile(suffix=".mp4", dir=self._spool_directory) as spool:
+            deadline = time.monotonic() + _INSPECT_READ_SECONDS
+            for _ in VideoIngest(partial(self._reopen, stored), spool, deadline=deadline):
+                pass  # the ingest keeps in the spool what the decoder needs
+            path = Path(spool.name)
+            return Inspection(
+                probe=probe_video(path), thumbnail=draw_thumbnail(path), spritesheet=draw_spritesheet(path)
+            )
+
+    def _reopen(
+        self, stored: StoredVersion, _start_byte: int, _validator: str | None
+    ) -> AbstractContextManager[VideoStream]:
+        return self.open_stored(stored.key, version_id=stored.version_id)
+
     @contextmanager
-    def open_stored(self, key: str) -> Iterator[VideoStream]:
-        """Open a stored object to be read once, in bounded chunks.
+    def open_stored(self, key: str, *, version_id: str | None = None) -> Iterator[VideoStream]:
+        """Open a stored object, or a version of it, to be read once in bounded chunks.
 
         Raises:
             NotFound: there is none.
         """
         with self._named_errors(key):
-            response = self._s3.get_object(Bucket=self._bucket, Key=key)
+            response = (
+                self._s3.get_object(Bucket=self._bucket, Key=key)
+                if version_id is None
+                else self._s3.get_object(Bucket=self._bucket, Key=key, VersionId=version_id)
+            )
         with closing(response["Body"]) as body:
             yield VideoStream(
                 chunks=body.iter_chunks(_READ_BYTES),
@@ -233,33 +280,6 @@ class MediaLibrary:
                 raise NotFound(f"The upload {upload_id} is larger than {MAX_UPLOAD_BYTES} bytes: it is not read.")
             return body.read()
 
-    def _receive(
-        self,
-        video_id: str,
-        open_stream: OpenStream,
-        consume: Callable[[bytes], object],
-        *,
-        deadline: float,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
-        max_bytes: int,
-    ) -> tuple[StoredVideo, _Previews]:
-        with NamedTemporaryFile(suffix=".mp4", dir=self._spool_directory) as spool:
-            ingest = VideoIngest(open_stream, spool, deadline=deadline, clock=clock, sleep=sleep, max_bytes=max_bytes)
-            with closing(iter(ingest)) as chunks:
-                for chunk in chunks:
-                    consume(chunk)
-            path = Path(spool.name)
-            stored = StoredVideo(
-                key=_video_key(video_id),
-                thumbnail_key=_thumbnail_key(video_id),
-                spritesheet_key=_spritesheet_key(video_id),
-                size_bytes=ingest.size_bytes,
-                sha256=ingest.sha256,
-                probe=probe_video(path),
-            )
-            return stored, _Previews(draw_thumbnail(path), draw_spritesheet(path, clock=clock))
-
     @contextmanager
     def _upload(self, key: str) -> Iterator[_MultipartUpload]:
         # boto3's upload_fileobj does not take IfNoneMatch, and completes by itself before the probe could be read.
@@ -277,13 +297,13 @@ class MediaLibrary:
                 error.add_note(f"The unfinished upload {upload_id} of {key} is still there: {abort_error}")
             raise
 
-    def _has(self, key: str) -> bool:
+    def _find(self, key: str) -> StoredVersion | None:
         try:
             with self._named_errors(key):
-                self._s3.head_object(Bucket=self._bucket, Key=key)
+                found = self._s3.head_object(Bucket=self._bucket, Key=key)
         except NotFound:
-            return False
-        return True
+            return None
+        return StoredVersion(key=key, version_id=found.get("VersionId"))
 
     def _abort_uploads(self, prefix: str) -> int:
         pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix)
@@ -311,13 +331,19 @@ class MediaLibrary:
             self._s3.delete_object(Bucket=self._bucket, Key=key, VersionId=version_id)
         return len(versions)
 
-    def _put_previews(self, stored: StoredVideo, previews: _Previews) -> None:
+    def _delete_version(self, stored: StoredVersion) -> None:
+        if stored.version_id is None:
+            self._s3.delete_object(Bucket=self._bucket, Key=stored.key)
+        else:
+            self._s3.delete_object(Bucket=self._bucket, Key=stored.key, VersionId=stored.version_id)
+
+    def _put_previews(self, stored: StoredVideo, inspection: Inspection) -> None:
         for key, content, content_type in (
-            (stored.thumbnail_key, previews.thumbnail, "image/webp"),
-            (stored.spritesheet_key, previews.spritesheet, "image/jpeg"),
+            (stored.thumbnail_key, inspection.thumbnail, "image/webp"),
+            (stored.spritesheet_key, inspection.spritesheet, "image/jpeg"),
         ):
             # Put again it would be one more version, kept and billed.
-            if not self._has(key):
+            if self._find(key) is None:
                 self._s3.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)
 
     @contextmanager
@@ -355,19 +381,20 @@ class _MultipartUpload:
             if self._part.tell() == _PART_BYTES:
                 self._send_part()
 
-    def complete(self) -> None:
-        """Make the parts an object, unless its key is taken."""
+    def complete(self) -> str | None:
+        """Make the parts an object, unless its key is taken; give its version, if the bucket keeps versions."""
         if self._part.tell():
             self._send_part()
         while self._sending:
             self._await_part()
-        self._s3.complete_multipart_upload(
+        completed = self._s3.complete_multipart_upload(
             Bucket=self._bucket,
             Key=self._key,
             UploadId=self._upload_id,
             MultipartUpload={"Parts": self._sent},
             IfNoneMatch="*",
         )
+        return completed.get("VersionId")
 
     def _send_part(self) -> None:
         part_number = len(self._sent) + len(self._sending) + 1
@@ -395,6 +422,22 @@ class _MultipartUpload:
             ChecksumCRC32=checksum,
         )
         return {"PartNumber": part_number, "ETag": response["ETag"], "ChecksumCRC32": checksum}
+
+
+def _receive(
+    open_stream: OpenStream,
+    consume: Callable[[bytes], object],
+    *,
+    deadline: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    max_bytes: int,
+) -> _Received:
+    ingest = VideoIngest(open_stream, deadline=deadline, clock=clock, sleep=sleep, max_bytes=max_bytes)
+    with closing(iter(ingest)) as chunks:
+        for chunk in chunks:
+            consume(chunk)
+    return _Received(ingest.size_bytes, ingest.sha256)
 
 
 def _allocate_part() -> BytesIO:

@@ -1,6 +1,6 @@
 """Read what a stored MP4 is, and draw its thumbnail and its spritesheet.
 
-PyAV and Pillow are imported by the functions that need them: only StoreFunction has the layer they come in.
+PyAV and Pillow are imported by the functions that need them: only ProbeFunction has the layer they come in.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ THUMBNAIL_SIDE_PIXELS = 640
 SPRITESHEET_CELLS_MAX = 50
 SPRITESHEET_COLUMNS = 10
 SPRITESHEET_SIDE_PIXELS = 160
-# Fifteen seconds of 4K took five of a whole core. With the probe and the thumbnail it fits into the minute that
-# StoreFunction has left when a video took all of its time to arrive.
+# Fifteen seconds of 4K took five of a whole core. With the probe, the thumbnail and the reading of the file it fits
+# into the two minutes of ProbeFunction.
 SPRITESHEET_EXACT_SECONDS = 20.0
 
 # A video may fade in from black; one that is still black after this is black.
@@ -81,7 +81,7 @@ def draw_thumbnail(path: Path) -> bytes:
     Raises:
         MediaError: there is no video stream, or nothing decodes.
     """
-    # Pillow comes with the layer that only StoreFunction has.
+    # Pillow comes with the layer that only ProbeFunction has.
     from PIL import ImageStat
 
     best: Image.Image | None = None
@@ -115,7 +115,7 @@ def draw_spritesheet(path: Path, *, clock: Callable[[], float] = time.monotonic)
     Raises:
         MediaError: there is no video stream or no duration, or nothing decodes.
     """
-    # Pillow comes with the layer that only StoreFunction has.
+    # Pillow comes with the layer that only ProbeFunction has.
     from PIL import Image
 
     sheet: Image.Image | None = None
@@ -140,7 +140,7 @@ def draw_spritesheet(path: Path, *, clock: Callable[[], float] = time.monotonic)
 
 @contextmanager
 def _open(path: Path) -> Iterator[InputContainer]:
-    # PyAV comes with the layer that only StoreFunction has.
+    # PyAV comes with the layer that only ProbeFunction has.
     import av
 
     try:
@@ -278,7 +278,7 @@ def _is_turned(frame: VideoFrame) -> bool:
 
 def _shrink(container: InputContainer, frame: VideoFrame, side_pixels: int) -> Image.Image:
     """Draw a frame as a player shows it: with square pixels, turned by quarters and mirrored."""
-    # Pillow comes with the layer that only StoreFunction has.
+    # Pillow comes with the layer that only ProbeFunction has.
     from PIL import Image
 
     square_width, square_height = _read_square_size(container, frame)

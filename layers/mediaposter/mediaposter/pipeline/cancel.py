@@ -8,8 +8,8 @@ from datetime import datetime
 from mediaposter.errors import Conflict, ErrorCode, NotFound
 from mediaposter.library.posts import PostLedger
 from mediaposter.library.videos import STAGES_THAT_CAN_FAIL, Stage, Video, VideoFailure, VideoLibrary
-from mediaposter.pipeline.delete import TRIES_MAX, Stopper, cancel_posts, stop_render
-from mediaposter.pipeline.generate import Models
+from mediaposter.pipeline.cancel_render import RenderCanceller, stop_render
+from mediaposter.pipeline.delete import TRIES_MAX, Stopper, cancel_posts
 from mediaposter.pipeline.steps import CloseInput
 
 Clock = Callable[[], datetime]
@@ -23,18 +23,16 @@ class CancelVideo:
         *,
         library: VideoLibrary,
         ledger: PostLedger,
-        models: Models,
         workflow: Stopper,
         close: Callable[[CloseInput], object],
-        report_fault: Callable[[str], None],
+        cancel_render: RenderCanceller,
         clock: Clock,
     ) -> None:
         self._library = library
         self._ledger = ledger
-        self._models = models
         self._workflow = workflow
         self._close = close
-        self._report_fault = report_fault
+        self._cancel_render = cancel_render
         self._clock = clock
 
     def __call__(self, video_id: str, *, also_running: bool, reason: str) -> None:
@@ -50,7 +48,7 @@ class CancelVideo:
         if video is None:
             return
         self._workflow.stop(video.id, video.launch)
-        stop_render(video, self._models, self._report_fault)
+        stop_render(video, self._cancel_render)
         for _ in range(TRIES_MAX):
             try:
                 cancel_posts(self._ledger, video_id, reason=reason, now=self._clock())

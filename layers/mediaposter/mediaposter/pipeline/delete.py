@@ -13,13 +13,10 @@ from typing import Protocol
 from mediaposter.api.caller import Caller
 from mediaposter.errors import (
     Busy,
-    ConfigurationError,
     Conflict,
     ErrorCode,
     NotFound,
     Unfinished,
-    UnsupportedOperation,
-    VideoModelError,
 )
 from mediaposter.library.approvals import ApprovalBook
 from mediaposter.library.posts import Post, PostLedger, PostState
@@ -31,7 +28,7 @@ from mediaposter.library.videos import (
     VideoLibrary,
     count_spent_micros,
 )
-from mediaposter.pipeline.generate import Models
+from mediaposter.pipeline.cancel_render import RenderCanceller, stop_render
 
 Clock = Callable[[], datetime]
 # A running step may write the record between our look and our write, but not often.
@@ -63,18 +60,16 @@ class DeleteVideo:
         ledger: PostLedger,
         approvals: ApprovalBook,
         media: MediaRemover,
-        models: Models,
         workflow: Stopper,
-        report_fault: Callable[[str], None],
+        cancel_render: RenderCanceller,
         clock: Clock,
     ) -> None:
         self._library = library
         self._ledger = ledger
         self._approvals = approvals
         self._media = media
-        self._models = models
         self._workflow = workflow
-        self._report_fault = report_fault
+        self._cancel_render = cancel_render
         self._clock = clock
 
     def __call__(self, video_id: str, *, caller: Caller) -> None:
@@ -94,7 +89,7 @@ class DeleteVideo:
             # Also where an earlier deletion died after it had failed the video: neither does harm twice.
             if video.failure is not None and video.failure.code is ErrorCode.CANCELLED:
                 self._workflow.stop(video_id, video.launch)
-                stop_render(video, self._models, self._report_fault)
+                stop_render(video, self._cancel_render)
         try:
             self._remove(video)
         except (Busy, Conflict) as error:
@@ -135,18 +130,6 @@ class DeleteVideo:
             raise Conflict(f"{video.id} is being written all the time; delete it again.")
         # Should this not come to pass, the sweep forgets it when its time is over.
         self._approvals.forget(video.id)
-
-
-def stop_render(video: Video, models: Models, report_fault: Callable[[str], None]) -> None:
-    """Stop the render where the provider can; that it cannot must not keep the video from its end."""
-    if video.provider_job_id is None:
-        return
-    try:
-        models(video).cancel_video(video.provider_job_id)
-    except UnsupportedOperation:
-        return
-    except (ConfigurationError, VideoModelError) as error:
-        report_fault(f"{video.provider} did not cancel job {video.provider_job_id} of {video.id}: {error}")
 
 
 def cancel_posts(ledger: PostLedger, video_id: str, *, reason: str, now: datetime) -> None:

@@ -54,8 +54,8 @@ _STORE_REFUSALS_TO_OUTLAST = frozenset(
 # How long the first execution after one that broke off waits; each further one waits twice as long, up to half an hour.
 _RESUME_AFTER = timedelta(minutes=1)
 _RESUME_AFTER_MAX = timedelta(minutes=30)
-# StoreFunction may run 900 s; the rest is for closing the upload and the record.
-STORE_BUDGET_SECONDS = 840.0
+# StoreFunction may run 900 s; the rest is for ProbeFunction's 120, and for closing the upload and the record.
+STORE_BUDGET_SECONDS = 720.0
 
 
 class MediaStore(Protocol):

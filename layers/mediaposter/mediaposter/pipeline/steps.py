@@ -53,6 +53,17 @@ class PostStepInput(StepInput):
     post_id: str = Field(min_length=1)
 
 
+class RenderToCancel(BaseModel):
+    """A provider's job that no video waits for any more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video_id: str = Field(min_length=1)
+    provider: str = Field(min_length=1)
+    model: str = Field(min_length=1)
+    job_id: str = Field(min_length=1)
+
+
 class AskInput(StepInput):
     """What the machine waits on while a person decides; who has it can carry the execution on."""
 
@@ -141,7 +152,7 @@ class Listen(BaseModel):
 class StepResult(BaseModel):
     """The answer of a step. What it says to `listen` for may end the wait.
 
-    Every field has a greatest length: an execution ends when its data becomes too large (checks/state_size.py).
+    Every field has a greatest length: too much data ends an execution (Step Functions, "Service quotas").
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

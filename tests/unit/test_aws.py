@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from mediaposter.ai.sora_model import SoraVideoModel
-from mediaposter.bootstrap import stack, storage, vendors
+from mediaposter.aws import AwsEdges, build_stack
 from mediaposter.errors import ConfigurationError
 from mediaposter.safe_http import PublicInternet
 from tests.builders import a_video
@@ -28,13 +28,14 @@ def _a_function_of_a_stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.delenv(name, raising=False)
-    builders = (stack.settings, stack.session, stack._secrets, storage.media_library)
     with mock_aws():
-        for builder in builders:
-            builder.cache_clear()
         yield
-    for builder in builders:
-        builder.cache_clear()
+
+
+def build_edges() -> AwsEdges:
+    edges = build_stack().edges
+    assert isinstance(edges, AwsEdges)
+    return edges
 
 
 def put_secret(name: str, value: str) -> None:
@@ -44,37 +45,39 @@ def put_secret(name: str, value: str) -> None:
 def test_a_secret_is_read_verbatim() -> None:
     put_secret("blotato-api-key", "abc==")
 
-    assert stack.read_secret("blotato-api-key") == "abc=="
+    assert build_edges().read_secret("blotato-api-key") == "abc=="
 
 
 def test_a_secret_is_asked_for_once_in_a_while() -> None:
+    edges = build_edges()
     put_secret("providers/sora-api-key", "first")
-    stack.read_secret("providers/sora-api-key")
+    edges.read_secret("providers/sora-api-key")
     put_secret("providers/sora-api-key", "second")
 
-    assert stack.read_secret("providers/sora-api-key") == "first"
+    assert edges.read_secret("providers/sora-api-key") == "first"
 
 
 def test_a_missing_secret_says_how_to_put_it() -> None:
     with pytest.raises(
         ConfigurationError, match=f"ssm put-parameter --type SecureString --name {PATH}/providers/sora-api-key"
     ):
-        stack.read_secret("providers/sora-api-key")
+        build_edges().read_secret("providers/sora-api-key")
 
 
 def test_an_outage_of_the_parameter_store_is_not_taken_for_a_missing_secret() -> None:
-    with Stubber(stack._secrets().client) as store:
+    edges = build_edges()
+    with Stubber(edges._secrets.client) as store:
         store.add_client_error("get_parameter", "ThrottlingException")
 
         with pytest.raises(GetParameterError):
-            stack.read_secret("providers/sora-api-key")
+            edges.read_secret("providers/sora-api-key")
 
 
 def presign(monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[SplitResult]:
     monkeypatch.setenv("VIDEO_BUCKET", "a-bucket")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    media = storage.media_library()
+    media = build_edges().media
     upload = media.presign_upload("ann", "upload_1", content_type="image/png", size_bytes=1)
     return [urlsplit(url) for url in (media.presign_download("videos/v/video.mp4", filename="v.mp4"), upload.url)]
 
@@ -108,20 +111,18 @@ def test_a_local_cloud_is_reached_where_it_is(monkeypatch: pytest.MonkeyPatch, v
 
 
 @pytest.fixture
-def addresses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     monkeypatch.setenv("VIDEO_BUCKET", "a-bucket")
     put_secret("providers/sora-api-key", "key")
 
     def tell(provider_base_urls: str) -> None:
         monkeypatch.setenv("PROVIDER_BASE_URLS", provider_base_urls)
-        stack.settings.cache_clear()
 
-    yield tell
-    vendors._read_catalog.cache_clear()
+    return tell
 
 
 def find_way(**arguments: float) -> PublicInternet:
-    model = vendors.model_for(a_video(provider="sora", resolved_model="sora-2"), **arguments)
+    model = build_stack().build_model(a_video(provider="sora", resolved_model="sora-2"), **arguments)
     assert isinstance(model, SoraVideoModel)
     return model._server.internet
 

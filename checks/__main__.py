@@ -1,0 +1,18 @@
+"""Run every check of this package, in one process."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from checks.asl import check_asl
+from checks.command import run
+from checks.events import check_events
+from checks.networks import check_networks
+from checks.openapi import check_openapi
+from checks.requirements import check_requirements
+from checks.template import check_template
+
+_CHECKS = (check_template, check_asl, check_requirements, check_openapi, check_events, check_networks)
+
+if __name__ == "__main__":
+    run(lambda root: chain.from_iterable(check(root) for check in _CHECKS))

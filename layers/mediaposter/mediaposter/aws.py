@@ -1,0 +1,253 @@
+"""Supply a stack on AWS with its edges: clients, secrets and names, each built when it is first asked for."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from datetime import UTC, datetime
+from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING
+
+from mediaposter.config import Settings
+from mediaposter.errors import ConfigurationError
+from mediaposter.observability import count_metric, logger
+from mediaposter.stack import Stack
+from mediaposter.vendors import Vendors
+
+if TYPE_CHECKING:
+    import boto3
+    from aws_lambda_powertools.utilities.parameters import SSMProvider
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_ssm import SSMClient
+
+    from mediaposter.events import AnyAnswer, AnyEvent, EventBus, SeriesExhausted
+    from mediaposter.lambda_calls import RemoteCanceller
+    from mediaposter.library.batch_files import BatchFiles
+    from mediaposter.library.inbox import Inbox
+    from mediaposter.library.media import MediaLibrary
+    from mediaposter.library.sheets import SheetStore
+    from mediaposter.library.table import LibraryTable
+    from mediaposter.pipeline.notify import PostJson
+    from mediaposter.pipeline.steps import RenderToCancel
+    from mediaposter.workflow import BatchExecutions, StepFunctionsWorkflow, TaskTokens
+
+
+# A call to AWS that hangs must not use up the function's time.
+_AWS_CONNECT_TIMEOUT_SECONDS = 3
+_AWS_READ_TIMEOUT_SECONDS = 20
+_SECRET_MAX_AGE_SECONDS = 300
+# ProbeFunction may run 120 s.
+_PROBE_READ_TIMEOUT_SECONDS = 125
+
+
+class AwsEdges(Vendors):
+    """The edges of a stack that `template.yaml` made, as one of its functions sees it."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare; nothing is built or asked yet."""
+        super().__init__(settings, read_secret=self.read_secret, read_text=self._read_text)
+
+    @cached_property
+    def table(self) -> LibraryTable:
+        """The table of all records."""
+        from mediaposter.library.table import LibraryTable
+
+        return LibraryTable(_session().client("dynamodb"), self._settings.require("library_table"))
+
+    @cached_property
+    def media(self) -> MediaLibrary:
+        """The videos and the pictures."""
+        from mediaposter.library.media import MediaLibrary
+
+        return MediaLibrary(_build_s3_client(), self._bucket)
+
+    @cached_property
+    def inspected_media(self) -> MediaLibrary:
+        """The videos, each decoded by ProbeFunction."""
+        from botocore.config import Config
+
+        from mediaposter.lambda_calls import RemoteInspector
+        from mediaposter.library.media import MediaLibrary
+
+        # It answers within its own time, or Lambda says that it did not.
+        client = _session().client("lambda", config=Config(read_timeout=_PROBE_READ_TIMEOUT_SECONDS))
+        inspector = RemoteInspector(client, self._settings.require("probe_function"))
+        return MediaLibrary(_build_s3_client(), self._bucket, inspect=inspector)
+
+    @cached_property
+    def batch_files(self) -> BatchFiles:
+        """The files of batches."""
+        from mediaposter.library.batch_files import BatchFiles
+
+        return BatchFiles(_session().client("s3"), self._bucket)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """The folders inbox/ and outbox/ of the bucket."""
+        from mediaposter.library.inbox import Inbox
+
+        return Inbox(_session().client("s3"), self._bucket)
+
+    @cached_property
+    def sheets(self) -> SheetStore:
+        """The sheets of series."""
+        from mediaposter.library.sheets import SheetStore
+
+        return SheetStore(_session().client("s3"), self._bucket)
+
+    @cached_property
+    def workflow(self) -> StepFunctionsWorkflow:
+        """The executions of videos."""
+        from mediaposter.workflow import StepFunctionsWorkflow
+
+        return StepFunctionsWorkflow(_session().client("stepfunctions"), self._settings.require("state_machine_arn"))
+
+    @cached_property
+    def batch_workflow(self) -> BatchExecutions:
+        """The executions of batches."""
+        from mediaposter.workflow import BatchExecutions
+
+        return BatchExecutions(_session().client("stepfunctions"), self._settings.require("batch_machine_arn"))
+
+    @cached_property
+    def signaller(self) -> TaskTokens:
+        """What ends the wait of an execution."""
+        from mediaposter.workflow import TaskTokens
+
+        return TaskTokens(_session().client("stepfunctions"))
+
+    def send_event(self, event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
+        """Send an event to the bus."""
+        self._event_bus.send(event)
+
+    def cancel_render(self, render: RenderToCancel) -> None:
+        """Hand a render to CancelRenderFunction."""
+        self._canceller(render)
+
+    def put_off(self, receipt_handle: str, seconds: int) -> None:
+        """Have the queue of webhooks bring a message again, so many seconds later."""
+        _session().client("sqs").change_message_visibility(
+            QueueUrl=self._settings.require("webhook_queue_url"),
+            ReceiptHandle=receipt_handle,
+            VisibilityTimeout=seconds,
+        )
+
+    @cached_property
+    def post_json(self) -> PostJson:
+        """What posts to a webhook's receiver: to public addresses alone, unless the stack says otherwise."""
+        from mediaposter.pipeline.notify import DELIVERY_TIMEOUT_SECONDS
+        from mediaposter.safe_http import post_json
+
+        return partial(
+            post_json,
+            timeout_seconds=DELIVERY_TIMEOUT_SECONDS,
+            is_anywhere_allowed=self._settings.webhook_transport == "any",
+        )
+
+    def read_secret(self, name: str) -> str:
+        """Read a secret of this stack from Parameter Store, verbatim.
+
+        Raises:
+            ConfigurationError: it was never put there.
+        """
+        from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+        path = f"{self._settings.require('secrets_path')}/{name}"
+        try:
+            return str(self._secrets.get(path, decrypt=True, max_age=_SECRET_MAX_AGE_SECONDS))
+        except GetParameterError as error:
+            # Powertools raises its own error from within the handling of the service's.
+            if type(error.__context__).__name__ == "ParameterNotFound":
+                raise ConfigurationError(
+                    f"The secret {path} is missing. Put it: "
+                    f"aws ssm put-parameter --type SecureString --name {path} --value …"
+                ) from error
+            raise
+
+    def public_url(self) -> str:
+        """Read where this stack's API is; no function can be told, for the API is made of the functions."""
+        path = f"{self._settings.require('secrets_path')}/public-url"
+        return str(self._secrets.get(path, max_age=_SECRET_MAX_AGE_SECONDS))
+
+    def count_metric(self, name: str) -> None:
+        """Add one to a metric of the stack."""
+        count_metric(name, stack=self._settings.require("stack_name"))
+
+    def report(self, sentence: str) -> None:
+        """Log a warning."""
+        logger.warning(sentence)
+
+    def now(self) -> datetime:
+        """Tell the time."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Tell seconds that only grow."""
+        return time.monotonic()
+
+    def new_id(self, kind: str) -> str:
+        """Make an id that sorts by its time: milliseconds since 1970, then 80 random bits."""
+        return f"{kind}_{int(time.time() * 1000):012x}{uuid.uuid4().hex[:20]}"
+
+    def _read_text(self, key: str) -> str:
+        return self.media.read_text(key)
+
+    @property
+    def _bucket(self) -> str:
+        return self._settings.require("video_bucket")
+
+    @cached_property
+    def _event_bus(self) -> EventBus:
+        from mediaposter.events import EventBus
+
+        return EventBus(_session().client("events"), self._settings.require("event_bus"))
+
+    @cached_property
+    def _canceller(self) -> RemoteCanceller:
+        from mediaposter.lambda_calls import RemoteCanceller
+
+        return RemoteCanceller(_session().client("lambda"), self._settings.require("cancel_render_function"))
+
+    @cached_property
+    def _secrets(self) -> SSMProvider:
+        from aws_lambda_powertools.utilities.parameters import SSMProvider
+
+        client: SSMClient = _session().client("ssm")
+        return SSMProvider(boto3_client=client)
+
+
+def build_stack() -> Stack:
+    """Build the stack of this function, from its environment."""
+    settings = Settings.from_environment(os.environ)
+    return Stack(settings, AwsEdges(settings))
+
+
+@cache
+def _session() -> boto3.Session:
+    """Build what every AWS client is made of."""
+    import boto3
+    import botocore.config
+    import botocore.session
+
+    core = botocore.session.get_session()
+    core.set_default_client_config(
+        botocore.config.Config(
+            connect_timeout=_AWS_CONNECT_TIMEOUT_SECONDS,
+            read_timeout=_AWS_READ_TIMEOUT_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": 3},
+        )
+    )
+    return boto3.Session(botocore_session=core)
+
+
+def _build_s3_client() -> S3Client:
+    from botocore.config import Config
+
+    # By default boto3 presigns with version 2, which newer regions and KMS refuse, and for S3's global address, which
+    # sends its callers on to the bucket's region: the signature, which names the host, does not hold there. Only a
+    # bucket's own name is of its region (Amazon S3 user guide, "Virtual hosting"), and a local cloud has no such names.
+    is_elsewhere = any(map(os.environ.get, ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")))
+    config = Config(signature_version="s3v4", s3={"addressing_style": "path" if is_elsewhere else "virtual"})
+    client: S3Client = _session().client("s3", config=config)
+    return client

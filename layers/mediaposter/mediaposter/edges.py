@@ -1,0 +1,137 @@
+"""What a host supplies to a stack: where things are kept, what carries the work, whom it calls and whom it tells.
+
+`aws.py` and the tests' world each supply one; `stack.py` builds all use cases on it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from typing import IO
+
+    from mediaposter.ai.catalog import Catalog
+    from mediaposter.ai.video_model_interface import VideoModelInterface
+    from mediaposter.events import AnyAnswer, AnyEvent, SeriesExhausted
+    from mediaposter.library.batch_files import FileVersion
+    from mediaposter.library.table import LibraryTable
+    from mediaposter.pipeline.delete import Stopper
+    from mediaposter.pipeline.finalize import MediaStore
+    from mediaposter.pipeline.inspect import Inspecting
+    from mediaposter.pipeline.intake import FileStore
+    from mediaposter.pipeline.notify import PostJson
+    from mediaposter.pipeline.open_batch import BatchWorkflow, InputStore
+    from mediaposter.pipeline.publish import StoredMedia
+    from mediaposter.pipeline.read import Presigner
+    from mediaposter.pipeline.resume import Workflow
+    from mediaposter.pipeline.series import SheetReader
+    from mediaposter.pipeline.steps import RenderToCancel
+    from mediaposter.pipeline.submit import PictureStore
+    from mediaposter.pipeline.take_batch import BatchFileStore
+    from mediaposter.pipeline.upload import UploadStore
+    from mediaposter.pipeline.webhooks import Signaller
+    from mediaposter.publishing.publisher_interface import PublisherInterface
+
+    class MediaBucket(MediaStore, StoredMedia, UploadStore, PictureStore, Presigner, Inspecting, Protocol):
+        """Where videos and pictures are kept."""
+
+    class BatchBucket(InputStore, BatchFileStore, Protocol):
+        """Where the files of batches are kept."""
+
+        def put(self, key: str, content: bytes, *, content_type: str = ...) -> FileVersion:
+            """Put a file, in place of an earlier one."""
+
+        def write(self, *keys: str, content_type: str = ...) -> AbstractContextManager[IO[bytes]]:
+            """Write a file under some keys, when the block ends well."""
+
+    class VideoWorkflow(Workflow, Stopper, Protocol):
+        """What carries videos through their state machine."""
+
+
+class Edges(Protocol):
+    """The edges of a stack. Each is built when it is first asked for; ConfigurationError names what is missing."""
+
+    @property
+    def table(self) -> LibraryTable:
+        """The table of all records."""
+
+    @property
+    def media(self) -> MediaBucket:
+        """The videos and the pictures."""
+
+    @property
+    def inspected_media(self) -> MediaStore:
+        """The videos, where each is decoded apart from the keys."""
+
+    @property
+    def batch_files(self) -> BatchBucket:
+        """The files of batches."""
+
+    @property
+    def inbox(self) -> FileStore:
+        """The folder that people drop requests into, and the folder of the answers."""
+
+    @property
+    def sheets(self) -> SheetReader:
+        """The sheets of series."""
+
+    @property
+    def workflow(self) -> VideoWorkflow:
+        """The executions of videos."""
+
+    @property
+    def batch_workflow(self) -> BatchWorkflow:
+        """The executions of batches."""
+
+    @property
+    def signaller(self) -> Signaller:
+        """What ends the wait of an execution."""
+
+    def send_event(self, event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
+        """Send an event to the bus."""
+
+    def cancel_render(self, render: RenderToCancel) -> None:
+        """Have a render stopped, without waiting for the provider."""
+
+    def put_off(self, receipt_handle: str, seconds: int) -> None:
+        """Have the queue of webhooks bring a message again, so many seconds later."""
+
+    @property
+    def post_json(self) -> PostJson:
+        """What posts to a webhook's receiver."""
+
+    def read_secret(self, name: str) -> str:
+        """Read a secret of the stack."""
+
+    def public_url(self) -> str:
+        """Tell where the API is."""
+
+    def read_catalog(self) -> Catalog:
+        """Read the catalog of the stack."""
+
+    def build_model(self, provider: str, model: str, *, seconds: float) -> VideoModelInterface:
+        """Build a model; `seconds` from now its calls have ended, whatever the provider does."""
+
+    def build_publisher(self, *, timeout_seconds: float | None = None) -> PublisherInterface:
+        """Build the publisher, which waits for an answer as long as it does by itself, or so long."""
+
+    def parse_webhook(self, provider: str, headers: Mapping[str, str], body: bytes, at: datetime) -> str:
+        """Verify a provider's webhook, and give the job it is about."""
+
+    def count_metric(self, name: str) -> None:
+        """Add one to a metric."""
+
+    def report(self, sentence: str) -> None:
+        """Log what an operator should read."""
+
+    def now(self) -> datetime:
+        """Tell the time, in UTC."""
+
+    def monotonic(self) -> float:
+        """Tell seconds that only grow."""
+
+    def new_id(self, kind: str) -> str:
+        """Make an id of a `video` or a `batch`."""

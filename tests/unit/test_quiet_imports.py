@@ -1,0 +1,72 @@
+"""Importing a module builds no client, opens no connection, starts no process, and reads and writes no file."""
+
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mediaposter
+
+PROGRAM = """
+import importlib, os, sys
+import botocore.session, httpx, httpx2
+
+package, *modules = sys.argv[1:]
+DEEDS = ("socket.bind", "socket.connect", "socket.getaddrinfo", "subprocess.Popen")
+
+def refuse(*arguments, **options):
+    raise RuntimeError("builds a client")
+
+def hear(event, arguments):
+    if event == "open":
+        path, _, flags = arguments
+        is_written = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if not is_written and not (str(path).startswith(package) and not str(path).endswith((".py", ".pyc"))):
+            return
+    elif event not in DEEDS:
+        return
+    raise RuntimeError(f"{event} {arguments}")
+
+botocore.session.Session.create_client = httpx.Client.__init__ = httpx2.Client.__init__ = refuse
+sys.addaudithook(hear)
+for module in modules:
+    importlib.import_module(module)
+"""
+PACKAGE = Path(mediaposter.__path__[0])
+
+
+def import_quietly(*modules: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Import modules in a fresh interpreter that raises at anything else they do."""
+    command = [sys.executable, "-B", "-c", PROGRAM, str(folder), *modules]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_importing_any_module_does_nothing_else() -> None:
+    modules = [module.name for module in pkgutil.walk_packages([str(PACKAGE)], "mediaposter.")]
+
+    done = import_quietly(*modules, folder=PACKAGE)
+
+    assert len(modules) > 100
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("statement", "deed"),
+    [
+        ("import httpx; httpx.Client()", "builds a client"),
+        ("import socket; socket.getaddrinfo('127.0.0.1', 80)", "socket.getaddrinfo"),
+        ("import pathlib; pathlib.Path(__file__).with_name('left.txt').write_text('')", "open"),
+        ("import pathlib; pathlib.Path(__file__).with_name('catalog.toml').read_text()", "open"),
+    ],
+)
+def test_what_a_module_does_when_it_is_imported_is_found(tmp_path: Path, statement: str, deed: str) -> None:
+    (tmp_path / "loud.py").write_text(statement)
+    (tmp_path / "catalog.toml").touch()
+
+    done = import_quietly("loud", folder=tmp_path)
+
+    assert done.stderr.splitlines()[-1].startswith(f"RuntimeError: {deed}")
