@@ -164,6 +164,7 @@ class World:
         self.close = self.stack.close_video
         self.ask = self.stack.ask_approval
         self.decide = self.stack.decide_approval
+        self.expire = self.stack.expire_approval
         self.repost = self.stack.repeat_posts
         self.reschedule = self.stack.reschedule_post
         self.dispatch = self.stack.dispatch_videos
@@ -175,12 +176,12 @@ class World:
     @property
     def video(self) -> Video:
         """Read the one video."""
-        return self.library.get(VIDEO_ID)
+        return self.library.get_unchecked(VIDEO_ID)
 
     @property
     def posts(self) -> list[Post]:
         """Read its posts."""
-        return self.ledger.list(VIDEO_ID)
+        return self.ledger.list_unchecked(VIDEO_ID)
 
     def keep(self, video: Video, *posts: Post) -> None:
         """Put records as they are, as if an earlier run had."""

@@ -103,6 +103,10 @@ class Conflict(MediaPosterError):
         self.changes = changes
 
 
+class InvalidChange(MediaPosterError):
+    """A record has no such field, or the field takes no such value: a fault of ours; nothing was written."""
+
+
 class SlotsTaken(Conflict):
     """Every slot of the provider is taken, or others wait for one; the record is as it was."""
 

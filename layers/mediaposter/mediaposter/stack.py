@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mediaposter.library.videos import Video, VideoLibrary
     from mediaposter.pipeline.accounts import Preflight, ReadAccounts
     from mediaposter.pipeline.announce import AnnounceVideo
-    from mediaposter.pipeline.approval import AskApproval, DecideApproval
+    from mediaposter.pipeline.approval import AskApproval, DecideApproval, ExpireApproval
     from mediaposter.pipeline.cancel import CancelVideo
     from mediaposter.pipeline.cancel_render import CancelRender
     from mediaposter.pipeline.delete import DeleteVideo
@@ -671,6 +671,19 @@ class Stack:
         )
 
     @cached_property
+    def expire_approval(self) -> ExpireApproval:
+        """What the sweep does about questions that nobody answered in time."""
+        from mediaposter.pipeline.approval import ExpireApproval
+
+        return ExpireApproval(
+            library=self.videos,
+            ledger=self.posts,
+            approvals=self.approvals,
+            signaller=self.edges.signaller,
+            clock=self.edges.now,
+        )
+
+    @cached_property
     def sweep(self) -> SweepDue:
         """The sweep."""
         from mediaposter.pipeline.sweep import ClearUp, SweepDue
@@ -680,7 +693,7 @@ class Stack:
             library=self.videos,
             ledger=self.posts,
             resume_video=self.resume_video,
-            expire_approval=self.decide_approval.expire,
+            expire_approval=self.expire_approval,
             look_after_batch=self.look_after_batch,
             clear_up=ClearUp(
                 library=self.videos,

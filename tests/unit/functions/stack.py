@@ -116,11 +116,11 @@ class Stack:
 
     def video(self, video_id: str) -> Video:
         """Read a video."""
-        return VideoLibrary(self.table).get(video_id)
+        return VideoLibrary(self.table).get_unchecked(video_id)
 
     def posts(self, video_id: str) -> list[Post]:
         """Read the posts of a video."""
-        return PostLedger(self.table).list(video_id)
+        return PostLedger(self.table).list_unchecked(video_id)
 
     def executions(self) -> list[tuple[str, str]]:
         """List the executions that were started, with their input."""

@@ -79,7 +79,7 @@ class TestRoutes:
         assert answer["statusCode"] == 200
         written = body(answer)
         assert (written["object"], written["status"], written["results"]) == ("batch", "validating", None)
-        batch = library(stack).get(written["id"])
+        batch = library(stack).get_unchecked(written["id"])
         assert batch.caller.owner == _OWNER
         assert [json.loads(line)["id"] for line in read(stack, batch.source.key).splitlines()] == ["first", "second"]
 
@@ -167,7 +167,7 @@ class TestRoutes:
         answer = invoke("BatchesFunction", {**read_event("batches-cancel"), "body": sent and json.dumps(sent)})
 
         assert (answer["statusCode"], body(answer)["status"]) == (200, "cancelling")
-        assert library(stack).get(_BATCH_ID).cancel == CancelScope(scope)
+        assert library(stack).get_unchecked(_BATCH_ID).cancel == CancelScope(scope)
 
     def test_who_may_not_create_may_not_cancel(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(a_batch())
@@ -209,7 +209,7 @@ class TestSteps:
         assert invoke("WriteResultsFunction", read_event("writeresults")) is None
         results = list(map(json.loads, read(stack, "outbox/kites.results.jsonl").splitlines()))
         assert [row["status"] for row in results] == ["queued", "refused"]
-        assert library(stack).get(_BATCH_ID).stage is BatchStage.DONE
+        assert library(stack).get_unchecked(_BATCH_ID).stage is BatchStage.DONE
         assert _PROMPT not in log.getvalue()
 
     def test_a_cancelled_part_ends_its_videos(self, stack: Stack, invoke: Invoke) -> None:

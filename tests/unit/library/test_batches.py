@@ -44,13 +44,13 @@ def a_batch(stage: BatchStage = BatchStage.READING, **changes: object) -> Batch:
 def test_a_batch_is_read_as_it_was_kept(batches: BatchLibrary) -> None:
     batches.create(a_batch(cancel=CancelScope.RUNNING, due_at=NOW))
 
-    assert batches.get("batch_1") == a_batch(cancel=CancelScope.RUNNING, due_at=NOW)
+    assert batches.get_unchecked("batch_1") == a_batch(cancel=CancelScope.RUNNING, due_at=NOW)
 
 
 def test_a_batch_that_is_not_there_is_not_found(batches: BatchLibrary) -> None:
     for batch_id in ("batch_1", "batch_" + "1" * 1_000):
         with pytest.raises(NotFound) as caught:
-            batches.get(batch_id)
+            batches.get_unchecked(batch_id)
         assert caught.value.what == "batch"
 
 
@@ -70,7 +70,7 @@ def test_only_the_transitions_that_there_are_can_be_made(
 
 def test_what_was_noted_meanwhile_is_not_lost_by_a_transition(batches: BatchLibrary, table: InMemoryTable) -> None:
     batches.create(a_batch(BatchStage.TAKING))
-    table.meanwhile = lambda: batches.note(batches.get("batch_1"), now=NOW, cancel=CancelScope.WAITING)
+    table.meanwhile = lambda: batches.note(batches.get_unchecked("batch_1"), now=NOW, cancel=CancelScope.WAITING)
 
     batch = batches.advance("batch_1", BatchStage.RUNNING, now=NOW)
 
@@ -79,7 +79,7 @@ def test_what_was_noted_meanwhile_is_not_lost_by_a_transition(batches: BatchLibr
 
 def test_a_note_on_what_has_changed_is_refused(batches: BatchLibrary) -> None:
     batches.create(a_batch())
-    read = batches.get("batch_1")
+    read = batches.get_unchecked("batch_1")
     batches.note(read, now=NOW, cancel=CancelScope.WAITING)
 
     with pytest.raises(Conflict):
@@ -90,7 +90,7 @@ def test_a_record_that_is_written_all_the_time_is_given_up(batches: BatchLibrary
     batches.create(a_batch(BatchStage.TAKING))
 
     def write() -> None:
-        batches.note(batches.get("batch_1"), now=NOW)
+        batches.note(batches.get_unchecked("batch_1"), now=NOW)
         table.meanwhile = write_again
 
     def write_again() -> None:
@@ -115,8 +115,8 @@ def test_videos_are_counted_when_they_are_recorded_and_when_they_are_settled(
         library.create(video, [])
 
     for _ in range(2):
-        library.settle(library.get("video_1"), 250_000, now=NOW)
-    library.delete(library.get("video_2"), 50_000, now=NOW)
+        library.settle(library.get_unchecked("video_1"), 250_000, now=NOW)
+    library.delete(library.get_unchecked("video_2"), 50_000, now=NOW)
 
     assert batches.count("batch_1") == BatchTotals(videos=3, settled=2, spent_micros=300_000)
 
@@ -175,6 +175,6 @@ def test_a_batch_is_due_until_nobody_has_to_come_back(batches: BatchLibrary, tab
     batches.create(a_batch(due_at=NOW + timedelta(minutes=1)))
     before = table.items[a_batch().key].get("due")
 
-    batches.note(batches.get("batch_1"), now=NOW, due_at=None)
+    batches.note(batches.get_unchecked("batch_1"), now=NOW, due_at=None)
 
     assert (before, table.items[a_batch().key].get("due")) == ("yes", None)

@@ -91,7 +91,7 @@ def test_the_alarm_of_what_was_written_meanwhile_is_not_moved(table: InMemoryTab
     keep_due(table, "1", NOW)
     [entry] = DueList(table).list(now=NOW + timedelta(seconds=1))
     ledger = PostLedger(table)
-    ledger.note(ledger.get("video_1", "twitter#1"), due_at=None)
+    ledger.note(ledger.get_unchecked("video_1", "twitter#1"), due_at=None)
 
     assert DueList(table).postpone(entry, NOW + timedelta(days=1)) is None
     assert due_of(table, now=NOW + timedelta(days=9)) == []

@@ -71,7 +71,7 @@ def test_a_post_on_any_network_is_read_as_it_was_kept(
     )
     table.create([post])
 
-    assert ledger.get(VIDEO_ID, post.target.post_id) == post
+    assert ledger.get_unchecked(VIDEO_ID, post.target.post_id) == post
 
 
 def test_a_post_that_was_planned_under_older_rules_is_read_and_goes_on(
@@ -81,7 +81,7 @@ def test_a_post_that_was_planned_under_older_rules_is_read_and_goes_on(
     table.create([post])
     table.items[post.key]["target"]["text"] = "é" * 400
 
-    read = ledger.get(VIDEO_ID, "threads#101")
+    read = ledger.get_unchecked(VIDEO_ID, "threads#101")
 
     assert read.target.text == "é" * 400
     assert ledger.advance(read, PostState.CALLING, now=LATER).state is PostState.CALLING
@@ -89,7 +89,7 @@ def test_a_post_that_was_planned_under_older_rules_is_read_and_goes_on(
 
 def test_a_post_that_is_not_there_is_not_found(ledger: PostLedger) -> None:
     with pytest.raises(NotFound):
-        ledger.get(VIDEO_ID, POST_ID)
+        ledger.get_unchecked(VIDEO_ID, POST_ID)
 
 
 def test_posts_are_listed_by_network_and_account_without_their_video(ledger: PostLedger, table: InMemoryTable) -> None:
@@ -97,7 +97,7 @@ def test_posts_are_listed_by_network_and_account_without_their_video(ledger: Pos
     VideoLibrary(table).create(a_video(), posts)
     table.create([a_post(video_id="video_2")])
 
-    assert [post.target.post_id for post in ledger.list(VIDEO_ID)] == ["bluesky#3", "twitter#1", "twitter#2"]
+    assert [post.target.post_id for post in ledger.list_unchecked(VIDEO_ID)] == ["bluesky#3", "twitter#1", "twitter#2"]
 
 
 def test_a_transition_numbers_dates_and_keeps_the_post(ledger: PostLedger, table: InMemoryTable) -> None:
@@ -106,7 +106,7 @@ def test_a_transition_numbers_dates_and_keeps_the_post(ledger: PostLedger, table
     changed = ledger.advance(a_post(), PostState.CALLING, now=LATER, lease_expires_at=LATER)
 
     assert (changed.version, changed.updated_at, changed.state) == (2, LATER, PostState.CALLING)
-    assert ledger.get(VIDEO_ID, POST_ID) == changed
+    assert ledger.get_unchecked(VIDEO_ID, POST_ID) == changed
 
 
 ALLOWED = {
@@ -148,7 +148,7 @@ def test_only_these_transitions_can_be_made(
     else:
         with pytest.raises(Conflict, match=rf"is {before} and cannot become {after}"):
             ledger.advance(a_post(state=before), after, now=LATER)
-        assert ledger.get(VIDEO_ID, POST_ID).version == 1
+        assert ledger.get_unchecked(VIDEO_ID, POST_ID).version == 1
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,12 @@ def test_what_was_said_of_a_call_is_over_and_its_end_is_still_to_be_told(
     call: dict[str, Any] = {"lease_expires_at": NOW, "due_at": NOW, "place_for": "post", "place_at": NOW}
     table.create([a_post(state=before, media_url="https://media.example/1", refusals=2, is_told=True, **call)])
 
-    post = ledger.advance(ledger.get(VIDEO_ID, POST_ID), after, now=LATER)
+    post = ledger.advance(ledger.get_unchecked(VIDEO_ID, POST_ID), after, now=LATER)
 
     assert (post.lease_expires_at, post.place_for, post.place_at, post.is_told) == (None, None, None, False)
     assert (post.due_at, post.media_url, post.refusals) == (due_at, "https://media.example/1", 2)
     assert ("due" in table.items[post.key]) == (due_at is not None)
-    assert ledger.get(VIDEO_ID, POST_ID) == post
+    assert ledger.get_unchecked(VIDEO_ID, POST_ID) == post
 
 
 def test_what_is_said_anew_of_a_call_counts(ledger: PostLedger, table: InMemoryTable) -> None:
@@ -187,15 +187,15 @@ def test_what_is_said_anew_of_a_call_counts(ledger: PostLedger, table: InMemoryT
 def test_a_note_changes_neither_the_state_nor_its_time(ledger: PostLedger, table: InMemoryTable) -> None:
     table.create([a_post(state=PostState.IN_DOUBT, due_at=NOW, lease_expires_at=NOW)])
 
-    post = ledger.note(ledger.get(VIDEO_ID, POST_ID), looks=1)
+    post = ledger.note(ledger.get_unchecked(VIDEO_ID, POST_ID), looks=1)
 
     assert post == a_post(state=PostState.IN_DOUBT, due_at=NOW, lease_expires_at=NOW, looks=1, version=2)
-    assert ledger.get(VIDEO_ID, POST_ID) == post
+    assert ledger.get_unchecked(VIDEO_ID, POST_ID) == post
 
 
 def test_a_stale_note_is_a_conflict(ledger: PostLedger, table: InMemoryTable) -> None:
     table.create([a_post()])
-    read = ledger.get(VIDEO_ID, POST_ID)
+    read = ledger.get_unchecked(VIDEO_ID, POST_ID)
     ledger.advance(read, PostState.CALLING, now=LATER)
 
     with pytest.raises(Conflict, match="changed meanwhile"):
@@ -204,7 +204,7 @@ def test_a_stale_note_is_a_conflict(ledger: PostLedger, table: InMemoryTable) ->
 
 def test_of_two_notes_of_one_version_the_second_is_a_conflict(ledger: PostLedger, table: InMemoryTable) -> None:
     table.create([a_post()])
-    first, second = ledger.get(VIDEO_ID, POST_ID), ledger.get(VIDEO_ID, POST_ID)
+    first, second = ledger.get_unchecked(VIDEO_ID, POST_ID), ledger.get_unchecked(VIDEO_ID, POST_ID)
     ledger.note(first, media_url="https://media.example/1")
 
     with pytest.raises(Conflict, match="changed meanwhile"):
@@ -224,7 +224,7 @@ def test_every_state_has_its_row() -> None:
 
 def test_two_writers_of_one_version_cannot_both_win(ledger: PostLedger, table: InMemoryTable) -> None:
     table.create([a_post()])
-    first, second = ledger.get(VIDEO_ID, POST_ID), ledger.get(VIDEO_ID, POST_ID)
+    first, second = ledger.get_unchecked(VIDEO_ID, POST_ID), ledger.get_unchecked(VIDEO_ID, POST_ID)
     ledger.advance(first, PostState.CALLING, now=LATER)
 
     with pytest.raises(Conflict, match="changed meanwhile"):
@@ -238,7 +238,7 @@ def test_a_post_the_table_knows_further_on_is_not_written_over(ledger: PostLedge
     with pytest.raises(Conflict, match="changed meanwhile"):
         ledger.advance(mistaken, PostState.CALLING, now=LATER)
 
-    assert ledger.get(VIDEO_ID, POST_ID).state is PostState.PUBLISHED
+    assert ledger.get_unchecked(VIDEO_ID, POST_ID).state is PostState.PUBLISHED
 
 
 class PostTransitions(RuleBasedStateMachine):
@@ -254,7 +254,7 @@ class PostTransitions(RuleBasedStateMachine):
 
     @property
     def kept(self) -> Post:
-        return self.ledger.get(VIDEO_ID, POST_ID)
+        return self.ledger.get_unchecked(VIDEO_ID, POST_ID)
 
     @initialize(target=copies)
     def create(self) -> Post:

@@ -74,7 +74,7 @@ def test_a_post_that_was_moved_stands_at_its_new_place() -> None:
     ledger = ledger_of(scheduled_post("1"), scheduled_post("2", scheduled_time=NOW + timedelta(hours=1)))
 
     ledger.advance(
-        ledger.get(VIDEO_ID, "twitter#1"),
+        ledger.get_unchecked(VIDEO_ID, "twitter#1"),
         PostState.SCHEDULED,
         now=NOW,
         scheduled_time=NOW + timedelta(hours=2),
@@ -111,6 +111,6 @@ def test_places_are_texts_that_sort_as_times_do() -> None:
 
 def test_a_post_that_is_not_there_is_called_a_post() -> None:
     with pytest.raises(NotFound) as caught:
-        PostLedger(InMemoryTable()).get(VIDEO_ID, "twitter#101")
+        PostLedger(InMemoryTable()).get_unchecked(VIDEO_ID, "twitter#101")
 
     assert caught.value.what == "post"

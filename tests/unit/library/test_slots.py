@@ -60,7 +60,7 @@ def queue(library: VideoLibrary, slots: Slots, video_id: str, **fields: Any) -> 
     video = a_video(id=video_id, **fields)
     video = video.model_copy(update={"place": slots.choose_place(video, now=NOW)})
     library.create(video, [], conditions=count_change(None, video.held, {}))
-    return library.get(video_id)
+    return library.get_unchecked(video_id)
 
 
 def take_turn(library: VideoLibrary, slots: Slots, video: Video) -> Video:
@@ -114,7 +114,7 @@ def test_who_waits_takes_no_slot_that_there_is_not(library: VideoLibrary, slots:
     with pytest.raises(SlotsTaken):
         take_turn(library, slots, waiting)
 
-    assert library.get("video_3") == waiting
+    assert library.get_unchecked("video_3") == waiting
     assert slots.count("sora") == SlotCount(in_flight=2, waiting=1)
 
 

@@ -68,12 +68,12 @@ def test_a_full_record_is_read_as_it_was_kept(library: VideoLibrary) -> None:
     )
     library.create(video, [])
 
-    assert library.get(VIDEO_ID) == video
+    assert library.get_unchecked(VIDEO_ID) == video
 
 
 def test_a_video_that_is_not_there_is_not_found(library: VideoLibrary) -> None:
     with pytest.raises(NotFound):
-        library.get(VIDEO_ID)
+        library.get_unchecked(VIDEO_ID)
 
 
 @pytest.mark.parametrize(
@@ -96,26 +96,26 @@ def test_a_failure_outweighs_the_stage(stage: Stage) -> None:
 def test_a_transition_numbers_dates_and_keeps_the_record(library: VideoLibrary) -> None:
     library.create(a_video(), [])
 
-    changed = library.advance(library.get(VIDEO_ID), Stage.SUBMITTING, now=LATER, progress=1)
+    changed = library.advance(library.get_unchecked(VIDEO_ID), Stage.SUBMITTING, now=LATER, progress=1)
 
     assert (changed.version, changed.updated_at, changed.stage, changed.progress) == (2, LATER, Stage.SUBMITTING, 1)
-    assert library.get(VIDEO_ID) == changed
+    assert library.get_unchecked(VIDEO_ID) == changed
 
 
 def test_a_failure_keeps_the_stage_it_came_at_and_ends_the_lease(library: VideoLibrary) -> None:
     library.create(a_video(stage=Stage.SUBMITTING, lease_expires_at=LATER), [])
 
-    failed = library.fail(library.get(VIDEO_ID), FAILURE, now=LATER)
+    failed = library.fail(library.get_unchecked(VIDEO_ID), FAILURE, now=LATER)
 
     assert (failed.stage, failed.failure, failed.lease_expires_at) == (Stage.SUBMITTING, FAILURE, None)
-    assert library.get(VIDEO_ID) == failed
+    assert library.get_unchecked(VIDEO_ID) == failed
 
 
 @pytest.mark.parametrize("stage", UNKEPT)
 def test_a_video_can_fail_until_it_is_kept(library: VideoLibrary, stage: Stage) -> None:
     library.create(a_video(stage=stage), [])
 
-    assert library.fail(library.get(VIDEO_ID), FAILURE, now=LATER).status is VideoStatus.FAILED
+    assert library.fail(library.get_unchecked(VIDEO_ID), FAILURE, now=LATER).status is VideoStatus.FAILED
 
 
 @pytest.mark.parametrize("stage", UNKEPT)
@@ -138,7 +138,7 @@ def test_a_kept_video_can_never_fail(library: VideoLibrary, stage: Stage) -> Non
     library.create(a_video(stage=stage), [])
 
     with pytest.raises(Conflict, match=rf"The video video_1 is completed at {stage} and stays so"):
-        library.fail(library.get(VIDEO_ID), FAILURE, now=LATER)
+        library.fail(library.get_unchecked(VIDEO_ID), FAILURE, now=LATER)
 
 
 ALLOWED = {
@@ -164,11 +164,11 @@ def test_only_these_transitions_can_be_made(library: VideoLibrary, before: Stage
     library.create(a_video(stage=before), [])
 
     if (before, after) in ALLOWED:
-        assert library.advance(library.get(VIDEO_ID), after, now=LATER).stage is after
+        assert library.advance(library.get_unchecked(VIDEO_ID), after, now=LATER).stage is after
     else:
         with pytest.raises(Conflict):
-            library.advance(library.get(VIDEO_ID), after, now=LATER)
-        assert library.get(VIDEO_ID).version == 1
+            library.advance(library.get_unchecked(VIDEO_ID), after, now=LATER)
+        assert library.get_unchecked(VIDEO_ID).version == 1
 
 
 def test_every_stage_has_its_row() -> None:
@@ -177,7 +177,7 @@ def test_every_stage_has_its_row() -> None:
 
 def test_two_writers_of_one_version_cannot_both_win(library: VideoLibrary) -> None:
     library.create(a_video(), [])
-    first, second = library.get(VIDEO_ID), library.get(VIDEO_ID)
+    first, second = library.get_unchecked(VIDEO_ID), library.get_unchecked(VIDEO_ID)
     library.advance(first, Stage.SUBMITTING, now=LATER)
 
     with pytest.raises(Conflict, match="changed meanwhile"):
@@ -235,13 +235,13 @@ def test_a_video_has_an_alarm_as_long_as_it_is_not_over(  # noqa: PLR0917
 def test_a_new_video_is_due_when_no_submit_can_be_at_work_any_more(library: VideoLibrary) -> None:
     library.create(a_video(), [])
 
-    assert library.get(VIDEO_ID).due_at == NOW + STARTED_WITHIN
+    assert library.get_unchecked(VIDEO_ID).due_at == NOW + STARTED_WITHIN
 
 
 def test_from_stage_to_stage_the_alarm_moves_with_what_is_waited_for(library: VideoLibrary) -> None:
     library.create(a_video(expected_render_seconds=100), [])
-    moved = [library.get(VIDEO_ID).due_at]
-    video = library.get(VIDEO_ID)
+    moved = [library.get_unchecked(VIDEO_ID).due_at]
+    video = library.get_unchecked(VIDEO_ID)
     for stage in (Stage.SUBMITTING, Stage.RENDERING, Stage.STORING, Stage.PUBLISHING, Stage.DONE):
         video = library.advance(video, stage, now=LATER)
         moved.append(video.due_at)
@@ -259,11 +259,11 @@ def test_from_stage_to_stage_the_alarm_moves_with_what_is_waited_for(library: Vi
 
 def test_that_a_video_was_told_of_is_noted_over_its_version_and_moves_no_time(library: VideoLibrary) -> None:
     library.create(a_video(stage=Stage.DONE), [])
-    video = library.get(VIDEO_ID)
+    video = library.get_unchecked(VIDEO_ID)
 
     told = library.note_told(video)
 
-    assert library.get(VIDEO_ID) == told == video.model_copy(update={"is_told": True, "version": 2})
+    assert library.get_unchecked(VIDEO_ID) == told == video.model_copy(update={"is_told": True, "version": 2})
     with pytest.raises(Conflict):
         library.note_told(video)
 
@@ -280,7 +280,7 @@ class VideoTransitions(RuleBasedStateMachine):
 
     @property
     def kept(self) -> Video:
-        return self.library.get(VIDEO_ID)
+        return self.library.get_unchecked(VIDEO_ID)
 
     @initialize(target=copies)
     def create(self) -> Video:
@@ -355,4 +355,4 @@ TestVideoTransitions = VideoTransitions.TestCase
 
 def test_what_is_too_long_for_an_id_names_no_video(library: VideoLibrary) -> None:
     with pytest.raises(NotFound, match="such an id"):
-        library.get("v" * 129)
+        library.get_unchecked("v" * 129)

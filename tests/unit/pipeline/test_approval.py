@@ -288,7 +288,7 @@ def test_a_machine_that_has_heard_is_not_told_again() -> None:
 
     with pytest.raises(AlreadyDecided):
         decide(world)
-    world.decide.expire(VIDEO_ID)
+    world.expire(VIDEO_ID)
 
     assert world.workflow.signals == {}
 
@@ -357,7 +357,7 @@ def test_before_its_time_nothing_expires() -> None:
     world.clock.now = TOMORROW - timedelta(seconds=1)
 
     world.sweep()
-    world.decide.expire(VIDEO_ID)
+    world.expire(VIDEO_ID)
 
     assert decision_of(world) is Decision.WAITING
 
@@ -382,7 +382,7 @@ def test_the_question_of_a_video_that_was_closed_expires_alone() -> None:
     closed = world.video
     world.clock.now = TOMORROW
 
-    world.decide.expire(VIDEO_ID)
+    world.expire(VIDEO_ID)
 
     assert (decision_of(world), world.video) == (Decision.EXPIRED, closed)
     world.sweep_until_nothing_is_due()

@@ -41,7 +41,7 @@ APPROVE = ApprovalRequest(decision="approve")
 
 def is_gone(world: World) -> bool:
     try:
-        world.library.get(VIDEO_ID)
+        world.library.get_unchecked(VIDEO_ID)
     except NotFound:
         return True
     return False

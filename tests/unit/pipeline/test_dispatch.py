@@ -68,7 +68,7 @@ def submit(world: World, **fields: Any) -> Video:
 def render(world: World) -> None:
     """Let the first video be rendered, which frees its slot."""
     world.run_executions()
-    assert world.library.get(FIRST).status is VideoStatus.COMPLETED
+    assert world.library.get_unchecked(FIRST).status is VideoStatus.COMPLETED
 
 
 def test_a_video_that_has_a_slot_is_started_at_once() -> None:
@@ -84,7 +84,7 @@ def test_one_beyond_them_waits_as_a_queued_record_without_an_execution() -> None
     video = submit(world)
 
     assert (video.status, video.slot) == (VideoStatus.QUEUED, None)
-    assert world.library.get(SECOND).place == video.place
+    assert world.library.get_unchecked(SECOND).place == video.place
     assert world.workflow.executions == [FIRST]
     assert world.slots.count("sora") == SlotCount(in_flight=1, waiting=1)
 
@@ -93,10 +93,10 @@ def test_one_that_waits_is_started_by_nobody_who_comes_before_its_turn() -> None
     world = full_world()
     submit(world)
     render(world)
-    waiting = world.library.get(SECOND)
+    waiting = world.library.get_unchecked(SECOND)
 
     assert start(world, SECOND) is Outcome.PARKED
-    assert world.library.get(SECOND) == waiting
+    assert world.library.get_unchecked(SECOND) == waiting
     assert world.slots.count("sora") == SlotCount(in_flight=0, waiting=1)
 
 
@@ -106,7 +106,7 @@ def test_one_that_waits_has_its_money_and_its_posts_as_any_other() -> None:
     video = submit(world, publish=[a_target().model_dump()])
 
     assert video.reservation is not None
-    assert [post.target.platform for post in world.ledger.list(SECOND)] == ["twitter"]
+    assert [post.target.platform for post in world.ledger.list_unchecked(SECOND)] == ["twitter"]
 
 
 def test_a_repeated_request_for_one_that_waits_is_the_same_one() -> None:
@@ -161,7 +161,7 @@ def test_all_are_made_in_the_end() -> None:
         world.run_executions()
         world.dispatch("sora")
 
-    assert {world.library.get(video_id).status for video_id in IDS} == {VideoStatus.COMPLETED}
+    assert {world.library.get_unchecked(video_id).status for video_id in IDS} == {VideoStatus.COMPLETED}
     assert world.slots.count("sora") == SlotCount()
 
 
@@ -223,7 +223,7 @@ def test_one_whose_execution_is_not_started_keeps_its_slot_and_the_sweep_starts_
     assert world.sweep().visited == 1
 
     assert world.workflow.executions == [FIRST, SECOND]
-    assert world.library.get(SECOND).failure is None
+    assert world.library.get_unchecked(SECOND).failure is None
 
 
 def test_a_dispatcher_that_dies_before_the_start_leaves_it_to_the_sweep() -> None:
@@ -247,7 +247,7 @@ def test_the_sweep_leaves_one_that_waits_however_long() -> None:
 
     world.resume(SECOND)
 
-    assert world.library.get(SECOND).failure is None
+    assert world.library.get_unchecked(SECOND).failure is None
     assert world.workflow.executions == [FIRST], "the dispatcher starts it"
 
 
@@ -289,7 +289,7 @@ def test_one_that_falls_back_to_a_full_provider_is_parked() -> None:
 
     assert start(world, SECOND) is Outcome.PARKED
 
-    parked = world.library.get(SECOND)
+    parked = world.library.get_unchecked(SECOND)
     assert (parked.stage, parked.provider, parked.slot, parked.launch) == (Stage.QUEUED, "kites", None, 1)
     assert world.slots.count("kites") == SlotCount(in_flight=1, waiting=1)
 
@@ -304,7 +304,7 @@ def test_a_parked_one_is_carried_by_another_execution_and_made() -> None:
     world.run_executions()
 
     assert world.workflow.executions == [FIRST, SECOND, f"{SECOND}-launch-1"]
-    assert world.library.get(SECOND).status is VideoStatus.COMPLETED
+    assert world.library.get_unchecked(SECOND).status is VideoStatus.COMPLETED
     assert world.statuses == [Status.SUCCEEDED] * 3
     assert world.slots.count("kites") == SlotCount()
 
@@ -313,11 +313,11 @@ def test_an_execution_whose_video_another_carries_ends_and_changes_nothing() -> 
     world = fallen_back()
     start(world, SECOND)
     start(world, SECOND)
-    before = world.library.get(SECOND)
+    before = world.library.get_unchecked(SECOND)
 
     assert start(world, SECOND) is Outcome.PARKED
     assert world.close(CloseInput(video_id=SECOND, launch=0, fault="execution ABORTED")).outcome
-    assert world.library.get(SECOND) == before
+    assert world.library.get_unchecked(SECOND) == before
 
 
 def test_an_execution_that_broke_off_after_its_video_was_launched_again_closes_nothing() -> None:
@@ -344,7 +344,7 @@ def test_who_falls_back_does_not_go_before_those_who_wait() -> None:
     world = fallen_back()
     start(world, SECOND)
     submit(world, model="kite-1", seconds=5, size="768x1280")
-    world.library.fail(world.library.get(FIRST), FAILURE, now=world.clock())
+    world.library.fail(world.library.get_unchecked(FIRST), FAILURE, now=world.clock())
 
     assert start(world, SECOND) is Outcome.PARKED
     assert world.slots.list_waiting("kites") == [THIRD, SECOND]
@@ -354,21 +354,21 @@ def test_an_execution_of_an_earlier_launch_starts_nothing_once_there_is_a_slot()
     world = fallen_back()
     start(world, SECOND)
     start(world, SECOND)
-    world.library.fail(world.library.get(FIRST), FAILURE, now=world.clock())
+    world.library.fail(world.library.get_unchecked(FIRST), FAILURE, now=world.clock())
     world.dispatch("kites")
 
     assert start(world, SECOND, launch=0) is Outcome.PARKED
-    assert world.library.get(SECOND).stage is Stage.QUEUED
+    assert world.library.get_unchecked(SECOND).stage is Stage.QUEUED
 
 
 def test_what_waits_is_closed_by_no_execution() -> None:
     world = full_world()
     submit(world)
-    waiting = world.library.get(SECOND)
+    waiting = world.library.get_unchecked(SECOND)
 
     world.close(CloseInput(video_id=SECOND, launch=0, fault="execution ABORTED"))
 
-    assert world.library.get(SECOND) == waiting
+    assert world.library.get_unchecked(SECOND) == waiting
 
 
 def test_a_repeated_request_does_not_start_what_has_failed() -> None:
@@ -376,7 +376,7 @@ def test_a_repeated_request_does_not_start_what_has_failed() -> None:
     sent_as = SentAs(idempotency_key="order-1")
     with pytest.raises(SimulatedCrash, match="start the execution"):
         world.submit(a_request(), caller=a_caller(), sent_as=sent_as)
-    world.library.fail(world.library.get(FIRST), FAILURE, now=world.clock())
+    world.library.fail(world.library.get_unchecked(FIRST), FAILURE, now=world.clock())
 
     again = world.submit(a_request(), caller=a_caller(), sent_as=sent_as)
 

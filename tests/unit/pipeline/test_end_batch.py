@@ -74,7 +74,7 @@ class TestResults:
     def test_a_kept_video_whose_post_failed_says_so(self, world: BatchWorld) -> None:
         batch = world.create(POSTED)
         world.take(batch.id)
-        (post,) = world.world.ledger.list("video_001")
+        (post,) = world.world.ledger.list_unchecked("video_001")
         world.world.ledger.advance(
             post,
             PostState.FAILED,
@@ -133,7 +133,7 @@ class TestCounts:
     def test_a_batch_that_runs_counts_its_videos_by_state(self, world: BatchWorld) -> None:
         batch = world.create(GOOD, GOOD, GOOD, BAD)
         world.take(batch.id)
-        first = world.world.library.get("video_001")
+        first = world.world.library.get_unchecked("video_001")
         world.world.library.advance(first, Stage.SUBMITTING, now=world.world.clock())
 
         shown = present_batch(world.view(batch.id), base_url=BASE_URL)
@@ -154,7 +154,7 @@ class TestCounts:
 
         shown = present_batch(world.view(batch.id), base_url=BASE_URL)
 
-        cost_micros = sum(world.world.library.get(f"video_00{number}").cost_micros or 0 for number in (1, 2))
+        cost_micros = sum(world.world.library.get_unchecked(f"video_00{number}").cost_micros or 0 for number in (1, 2))
         assert cost_micros > 0
         assert (shown.status, shown.request_counts.completed) == ("completed", 2)
         assert shown.cost_usd == to_dollars(cost_micros)
@@ -206,7 +206,7 @@ class TestTold:
         world.world.run_executions()
         with suppress(SimulatedCrash):
             world.finish(batch.id)
-        ended = world.batches.get(batch.id)
+        ended = world.batches.get_unchecked(batch.id)
 
         world.look_after(batch.id)
         world.look_after(batch.id)
@@ -223,7 +223,7 @@ class TestSweep:
 
         world.look_after(batch.id)
 
-        assert world.batches.get(batch.id).due_at == world.world.clock() + LOOK_AGAIN_AFTER
+        assert world.batches.get_unchecked(batch.id).due_at == world.world.clock() + LOOK_AGAIN_AFTER
 
     def test_an_execution_that_runs_is_left_alone(self, world: BatchWorld) -> None:
         batch = world.create(GOOD)
@@ -241,7 +241,7 @@ class TestSweep:
 
         world.look_after(batch.id)
         first = dict(world.workflow.executions)
-        due_at = world.batches.get(batch.id).due_at
+        due_at = world.batches.get_unchecked(batch.id).due_at
         (part,) = world.list_parts(batch.id)
         world.take_part(part)  # a function that still ran
         world.look_after(batch.id)
@@ -250,7 +250,7 @@ class TestSweep:
         assert (batch.id, BatchStep.CLOSE, 1) not in first
         assert due_at == world.world.clock() + TAKING_ENDS_AFTER
         assert (batch.id, BatchStep.CLOSE, 1) in world.workflow.executions
-        assert world.batches.get(batch.id).refused == 0
+        assert world.batches.get_unchecked(batch.id).refused == 0
 
     @pytest.mark.parametrize("step", [BatchStep.CLOSE, BatchStep.RESULTS])
     def test_what_breaks_off_again_and_again_ends_the_batch(self, world: BatchWorld, step: BatchStep) -> None:
@@ -268,7 +268,7 @@ class TestSweep:
             for execution in world.workflow.executions:
                 world.workflow.executions[execution] = False
 
-        ended = world.batches.get(batch.id)
+        ended = world.batches.get_unchecked(batch.id)
         assert ended.failure is not None
         assert ended.failure.code == "internal_error"
         runs = [run for _, begun, run in world.workflow.executions if begun is step]
@@ -303,12 +303,12 @@ class TestCancel:
         self.cancel(world, batch_id)
         ended = world.finish(batch_id)
 
-        video = world.world.library.get("video_001")
+        video = world.world.library.get_unchecked("video_001")
         assert video.failure is not None
         assert video.failure.code is ErrorCode.CANCELLED
         assert video.reservation is not None
         assert video.reservation.settled_micros == 0
-        assert [post.state for post in world.world.ledger.list("video_001")] == [PostState.CANCELLED]
+        assert [post.state for post in world.world.ledger.list_unchecked("video_001")] == [PostState.CANCELLED]
         assert world.world.workflow.stopped == ["video_001"]
         assert [event.type for event in world.world.events] == ["video.failed"]
         assert present_batch(world.view(batch_id), base_url="").status == "cancelled"
@@ -319,12 +319,12 @@ class TestCancel:
 
     def test_what_runs_goes_on_unless_that_is_asked_for(self, world: BatchWorld) -> None:
         batch_id = self.take(world, GOOD)
-        video = world.world.library.get("video_001")
+        video = world.world.library.get_unchecked("video_001")
         world.world.library.advance(video, Stage.SUBMITTING, now=world.world.clock())
 
         self.cancel(world, batch_id)
 
-        assert world.world.library.get("video_001").failure is None
+        assert world.world.library.get_unchecked("video_001").failure is None
         assert present_batch(world.view(batch_id), base_url="").status == "cancelling"
 
     def test_what_runs_is_stopped_on_request_also_at_the_provider(self) -> None:
@@ -332,13 +332,13 @@ class TestCancel:
         world = BatchWorld(model=lambda effects: FakeVideoModel(effects, capabilities=capabilities))
         batch_id = self.take(world, GOOD)
         library, clock = world.world.library, world.world.clock
-        video = library.advance(library.get("video_001"), Stage.SUBMITTING, now=clock())
+        video = library.advance(library.get_unchecked("video_001"), Stage.SUBMITTING, now=clock())
         library.keep_job(video, "job-1", now=clock(), provider_job_id="job-1")
 
         self.cancel(world, batch_id)
         self.cancel(world, batch_id, running=True)
 
-        assert library.get("video_001").status is VideoStatus.FAILED
+        assert library.get_unchecked("video_001").status is VideoStatus.FAILED
         assert world.world.model.cancelled == ["job-1"]
 
     def test_what_is_kept_is_left(self, world: BatchWorld) -> None:
@@ -347,7 +347,7 @@ class TestCancel:
 
         self.cancel(world, batch_id, running=True)
 
-        assert [world.world.library.get(f"video_00{number}").status for number in (1, 2)] == ["completed"] * 2
+        assert [world.world.library.get_unchecked(f"video_00{number}").status for number in (1, 2)] == ["completed"] * 2
         assert world.world.workflow.stopped == []
 
     def test_a_deleted_video_holds_up_no_other(self, world: BatchWorld) -> None:
@@ -356,7 +356,7 @@ class TestCancel:
 
         self.cancel(world, batch_id)
 
-        assert world.world.library.get("video_002").status is VideoStatus.FAILED
+        assert world.world.library.get_unchecked("video_002").status is VideoStatus.FAILED
 
     def test_one_whose_start_was_lost_is_started_by_the_sweep(self, world: BatchWorld) -> None:
         batch_id = self.take(world, GOOD)
@@ -375,14 +375,14 @@ class TestCancel:
             world.ask_to_cancel(batch_id, running=running)
 
         assert [run for _, step, run in world.workflow.executions if step is BatchStep.CANCEL] == [1, 2]
-        assert world.batches.get(batch_id).cancel == "running"
+        assert world.batches.get_unchecked(batch_id).cancel == "running"
 
     def test_what_was_not_cancelled_is_not_ended_by_its_step(self, world: BatchWorld) -> None:
         batch_id = self.take(world, GOOD)
 
         world.cancel_parts(batch_id)
 
-        assert world.world.library.get("video_001").failure is None
+        assert world.world.library.get_unchecked("video_001").failure is None
 
     def test_a_batch_that_is_over_is_not_cancelled(self, world: BatchWorld) -> None:
         batch = world.complete(GOOD)
@@ -405,7 +405,7 @@ class TestCancel:
         with pytest.raises(NotFound):
             world.ask_to_cancel(batch_id, caller=a_caller(owner="somebody"))
 
-        assert world.batches.get(batch_id).cancel is None
+        assert world.batches.get_unchecked(batch_id).cancel is None
 
 
 def test_a_cancellation_ends_each_video_once_whenever_it_dies() -> None:
@@ -429,7 +429,7 @@ def test_a_cancellation_ends_each_video_once_whenever_it_dies() -> None:
             totals = world.batches.count(batch_id)
             assert (totals.videos, totals.settled, totals.spent_micros) == (2, 2, 0), (effect, moment)
             assert {event.video_id for event in world.world.events} == {"video_001", "video_002"}
-            assert all(world.world.library.get(video_id).is_told for video_id in ("video_001", "video_002"))
+            assert all(world.world.library.get_unchecked(video_id).is_told for video_id in ("video_001", "video_002"))
 
 
 def test_the_results_are_the_same_whenever_writing_them_dies() -> None:
@@ -450,7 +450,7 @@ def test_the_results_are_the_same_whenever_writing_them_dies() -> None:
                 with suppress(SimulatedCrash):
                     world.finish(batch_id)
 
-            ended = world.batches.get(batch_id)
+            ended = world.batches.get_unchecked(batch_id)
             assert (ended.stage, ended.completed, ended.refused) == (BatchStage.DONE, 1, 1), (effect, moment)
             assert world.files.read("outbox/kites.results.csv") == expected
             assert len({event.id for event in world.said}) == 1
@@ -472,4 +472,4 @@ def test_a_batch_outlives_days_of_waiting(world: BatchWorld) -> None:
         world.world.clock.advance(timedelta(days=1).total_seconds())
         world.look_after(batch.id)
 
-    assert world.batches.get(batch.id).stage is BatchStage.RUNNING
+    assert world.batches.get_unchecked(batch.id).stage is BatchStage.RUNNING

@@ -376,7 +376,7 @@ def test_two_lost_submissions_of_one_prompt_are_told_apart_by_their_shapes() -> 
     world.start(CheckInput(video_id="video_2"))
     world.start(STEP)
 
-    assert [world.library.get(name).provider_job_id for name in (VIDEO_ID, "video_2")] == ["job-1", "job-2"]
+    assert [world.library.get_unchecked(name).provider_job_id for name in (VIDEO_ID, "video_2")] == ["job-1", "job-2"]
     assert world.model.create_calls == 2
 
 
@@ -385,7 +385,7 @@ def test_two_lost_submissions_that_nothing_tells_apart_stay_unknown_and_are_not_
 
     for name in ("video_2", VIDEO_ID):
         world.start(CheckInput(video_id=name))
-        failure = world.library.get(name).failure
+        failure = world.library.get_unchecked(name).failure
         assert failure is not None
         assert failure.code is ErrorCode.SUBMISSION_UNKNOWN
         assert "lists 2 jobs that may be it, and nothing tells which video each was sent for" in failure.message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 
@@ -12,7 +12,7 @@ from mediaposter.ai.catalog import Capabilities
 from mediaposter.ai.video_model_interface import SourceVideo, VideoGenerationJob, VideoStatus
 from mediaposter.errors import ConfigurationError, ErrorCode, MediaPosterError, VideoModelError
 from mediaposter.library.render_times import RenderTimesLibrary, guess_render_times
-from mediaposter.library.videos import Derivation, DerivationKind, Stage, VideoFailure
+from mediaposter.library.videos import Derivation, DerivationKind, Stage, VideoChanges, VideoFailure
 from mediaposter.pipeline.generate import ANSWER_GRACE, NEW_JOB_GRACE
 from mediaposter.pipeline.pacing import choose_wait_seconds
 from mediaposter.pipeline.resume import GENERATED_WITHIN
@@ -43,7 +43,9 @@ def world_that_answers(*creates: Answer) -> World:
     return world
 
 
-def rendering_world(*polls: VideoGenerationJob | VideoModelError, seconds_ago: float = 0, **changes: object) -> World:
+def rendering_world(
+    *polls: VideoGenerationJob | VideoModelError, seconds_ago: float = 0, **changes: Unpack[VideoChanges]
+) -> World:
     """Build a world whose video has been rendering for a while."""
     world = World(model=partial(FakeVideoModel, polls=polls))
     world.keep(a_video())

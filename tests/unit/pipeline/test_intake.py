@@ -176,7 +176,7 @@ class TestBatches:
 
         assert doors.drop(key, b"prompt\nA kite\n") == IntakeResult(outcome=IntakeOutcome.TAKEN, batch_id="batch_1")
 
-        batch = doors.batches.get("batch_1")
+        batch = doors.batches.get_unchecked("batch_1")
         assert batch.caller.owner == "the-inbox"
         assert batch.source.model_dump() == {
             "key": key,
@@ -197,7 +197,7 @@ class TestBatches:
     def test_a_version_that_is_told_of_days_later_is_known_by_its_answer(self) -> None:
         doors = Doors()
         doors.drop("inbox/kites.csv", b"prompt\nA kite\n")
-        answer = present_answer(doors.batches.get("batch_1"), [])
+        answer = present_answer(doors.batches.get_unchecked("batch_1"), [])
         doors.inbox.put_answer("outbox/kites.result.json", answer.model_dump_json().encode())
         doors.world.clock.advance((KEPT_FOR + timedelta(days=1)).total_seconds())
 

@@ -84,7 +84,7 @@ def test_what_the_day_has_no_room_for_is_refused_with_what_is_left_and_not_recor
     )
     assert day(world).committed_micros == 800_000
     with pytest.raises(NotFound):
-        world.library.get("video_3")
+        world.library.get_unchecked("video_3")
     assert world.workflow.executions == ["video_1", "video_2"]
 
 
@@ -96,7 +96,7 @@ def test_the_next_day_has_its_own_room() -> None:
 
     world.submit(a_request(), caller=LIMITED)
 
-    assert world.library.get("video_3").reservation == Reservation(
+    assert world.library.get_unchecked("video_3").reservation == Reservation(
         on=TODAY + timedelta(days=1), micros=400_000, limit_micros=1_000_000
     )
 
@@ -276,7 +276,7 @@ def test_a_try_that_the_sweep_said_was_never_started_is_taken_as_new_under_its_k
     world = died_before_its_start()
     world.clock.advance(STARTED_WITHIN.total_seconds() + 1)
     world.sweep()
-    assert world.library.get("video_1").failure is not None
+    assert world.library.get_unchecked("video_1").failure is not None
 
     assert world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1")).video.id == "video_2"
     assert world.workflow.executions == ["video_2"]
@@ -289,7 +289,7 @@ def test_a_try_that_failed_after_its_start_stays_the_answer_under_its_key() -> N
     world.start(StepInput(video_id="video_1"))
     world.clock.advance(timedelta(hours=20).total_seconds())
     failure = VideoFailure(code=ErrorCode.INTERNAL_ERROR, message="It broke off.")
-    world.library.fail(world.library.get("video_1"), failure, now=world.clock())
+    world.library.fail(world.library.get_unchecked("video_1"), failure, now=world.clock())
 
     assert world.submit(a_request(), caller=LIMITED, sent_as=SentAs("order 1")).video.id == "video_1"
 
@@ -304,7 +304,7 @@ def test_a_video_that_a_repeated_request_was_answered_with_is_started_and_not_fa
 
     world.sweep()
 
-    assert (world.workflow.executions, world.library.get("video_1").failure) == (["video_1"], None)
+    assert (world.workflow.executions, world.library.get_unchecked("video_1").failure) == (["video_1"], None)
 
 
 def test_a_second_try_whose_first_never_came_is_taken() -> None:
@@ -454,7 +454,7 @@ class Money(RuleBasedStateMachine):
 
     @rule(video_id=videos, part=st.floats(0, 1), is_stale=st.booleans())
     def settle(self, video_id: str, part: float, is_stale: bool) -> None:
-        video = self.copies[video_id] if is_stale else self.library.get(video_id)
+        video = self.copies[video_id] if is_stale else self.library.get_unchecked(video_id)
         spent = int((video.reservation.micros if video.reservation else 0) * part)
         try:
             settled = self.library.settle(video, spent, now=NOW)
@@ -467,7 +467,7 @@ class Money(RuleBasedStateMachine):
 
     @rule(video_id=videos, micros=st.integers(1, 600))
     def try_again(self, video_id: str, micros: int) -> None:
-        video = self.library.get(video_id)
+        video = self.library.get_unchecked(video_id)
         if video_id not in self.live:
             return
         if video.stage is Stage.SUBMITTING:
@@ -481,7 +481,7 @@ class Money(RuleBasedStateMachine):
 
     @rule(video_id=consumes(videos), part=st.floats(0, 1))
     def delete(self, video_id: str, part: float) -> None:
-        video = self.library.get(video_id)
+        video = self.library.get_unchecked(video_id)
         spent = int((video.reservation.micros if video.reservation else 0) * part)
         self.library.delete(video, spent, now=NOW)
         if video_id in self.live:

@@ -13,6 +13,7 @@ from mediaposter.api.post_requests import MoveRequest
 from mediaposter.errors import AlreadyDecided, ErrorCode, Forbidden, InvalidRequest, NotFound, PublisherError
 from mediaposter.library.keys import Scope
 from mediaposter.library.posts import Post, PostState
+from mediaposter.library.table import Put
 from mediaposter.library.videos import Stage
 from mediaposter.publishing.targets import SCHEDULED_AHEAD_MAX, PublishTarget
 from tests.builders import NOW, VIDEO_ID, a_caller, a_target
@@ -355,7 +356,8 @@ def test_a_post_of_somebody_else_is_not_found(act: Act) -> None:
 @pytest.mark.parametrize("state", [state for state in PostState if state is not PostState.SCHEDULED])
 def test_only_a_scheduled_post_can_be_changed(act: Act, state: PostState) -> None:
     world = scheduled_world()
-    world.ledger.note(post_of(world), state=state)
+    scheduled = post_of(world)
+    world.table.commit([Put(scheduled.copy_with(state=state))])
 
     with pytest.raises(AlreadyDecided, match=rf"is {state}: only a scheduled one"):
         act(world)

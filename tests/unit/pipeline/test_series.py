@@ -142,7 +142,7 @@ class TestTurn:
 
         scene.tell(NOW)
 
-        assert scene.world.library.get("video_1").owner == "studio"
+        assert scene.world.library.get_unchecked("video_1").owner == "studio"
         assert scene.world.workflow.executions == ["video_1"]
 
     def test_a_video_tells_of_which_turn_and_row_it_is(self) -> None:
@@ -150,7 +150,7 @@ class TestTurn:
 
         scene.tell(NOW, attempt="attempt-7")
 
-        video = scene.world.library.get("video_1")
+        video = scene.world.library.get_unchecked("video_1")
         assert (video.request_id, video.correlation_id) == ("attempt-7", "series:morning-kites:a")
 
     def test_a_row_may_make_posts(self) -> None:
@@ -159,7 +159,7 @@ class TestTurn:
 
         scene.tell(NOW)
 
-        assert [post.target.platform for post in scene.world.ledger.list("video_1")] == ["twitter"]
+        assert [post.target.platform for post in scene.world.ledger.list_unchecked("video_1")] == ["twitter"]
 
     def test_what_became_of_a_turn_is_kept(self) -> None:
         scene = Scene()

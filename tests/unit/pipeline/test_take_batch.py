@@ -43,7 +43,7 @@ class TestOpen:
     def test_a_batch_is_recorded_with_its_rows_and_started(self, world: BatchWorld) -> None:
         batch = world.create({**GOOD, "id": "first"}, BAD)
 
-        assert world.batches.get(batch.id).stage is BatchStage.READING
+        assert world.batches.get_unchecked(batch.id).stage is BatchStage.READING
         assert world.files.lines(input_key(batch.id)) == [{**GOOD, "id": "first"}, BAD]
         assert world.workflow.executions == {(batch.id, BatchStep.TAKE, 1): True}
 
@@ -259,7 +259,7 @@ class TestRows:
 
         world.take(batch.id)
 
-        assert world.world.library.get("video_001").webhook_url == "https://hooks.example/1"
+        assert world.world.library.get_unchecked("video_001").webhook_url == "https://hooks.example/1"
 
 
 class TestRate:
@@ -295,7 +295,7 @@ class TestRate:
 
         assert world.take(batch.id).refused == 0
 
-        videos = [world.world.library.get(video_id) for video_id in world.list_videos(batch.id)]
+        videos = [world.world.library.get_unchecked(video_id) for video_id in world.list_videos(batch.id)]
         minutes = Counter(video.created_at.replace(second=0) for video in videos)
         assert len(videos) == 2 * rows_a_minute + 1
         assert max(minutes.values()) <= rows_a_minute
@@ -386,7 +386,7 @@ class TestRate:
         (outcome,) = world.list_outcomes(batch.id)
         assert outcome["error"]["code"] == "rate_limit_exceeded"
         assert "Nothing was recorded" in outcome["error"]["message"]
-        assert world.batches.get(batch.id).refused == 1
+        assert world.batches.get_unchecked(batch.id).refused == 1
 
 
 class TestKeys:
@@ -549,7 +549,7 @@ class TestFiles:
             ("b", 3, "prompt"),
             ("c", 4, None),
         ]
-        assert [world.world.library.get(video_id).prompt for video_id in world.list_videos(batch.id)] == [
+        assert [world.world.library.get_unchecked(video_id).prompt for video_id in world.list_videos(batch.id)] == [
             "Eine Möwe",
             "Ein Boot",
         ]
@@ -617,7 +617,7 @@ class TestBusy:
 
         totals = world.batches.count(batch.id)
         assert (totals.videos, totals.settled) == (1, 1)
-        assert world.batches.get(batch.id).refused == 1
+        assert world.batches.get_unchecked(batch.id).refused == 1
 
 
 class TestCancelled:
@@ -652,7 +652,7 @@ class TestCancelled:
         world.ask_to_cancel(batch.id)
 
         assert world.close_taking(batch.id).outcome is BatchOutcome.CANCELLED
-        assert world.batches.get(batch.id).cancel is CancelScope.WAITING
+        assert world.batches.get_unchecked(batch.id).cancel is CancelScope.WAITING
 
 
 def list_crashes() -> list[Crash]:
@@ -702,7 +702,7 @@ def test_each_row_is_one_video_whenever_a_step_dies(crash: Crash) -> None:
     assert sorted(filter(None, told)) == world.list_videos(batch_id)
     answer = world.files.json("outbox/kites.result.json")
     assert [row["video_id"] for row in answer["rows"]] == told
-    assert world.batches.get(batch_id).refused == 1
+    assert world.batches.get_unchecked(batch_id).refused == 1
     assert sorted(world.world.workflow.executions) == world.list_videos(batch_id)
 
 
@@ -757,7 +757,7 @@ def test_a_batch_that_could_not_be_read_for_a_fault_of_ours_says_so(world: Batch
 
     assert world.close_taking(batch.id).outcome is BatchOutcome.OVER
 
-    ended = world.batches.get(batch.id)
+    ended = world.batches.get_unchecked(batch.id)
     assert ended.failure is not None
     assert ended.failure.code == "internal_error"
     assert world.files.json("outbox/kites.result.json")["error"]["code"] == "internal_error"

@@ -328,7 +328,7 @@ def _replace_sheet(arguments: argparse.Namespace, stack: DeployedStack, now: dat
         turns = stack.series.list_turns(name)
         first_row = arguments.start_row or find_next_row(series, turns)
         waiting = list_waiting(rows, turns=turns, next_row=first_row, start_row=arguments.start_row)
-        return stack.series.change(series, sheet=sheet.model_copy(update={"first_row": first_row}), waiting=waiting)
+        return stack.series.change(series, sheet=sheet.copy_with(first_row=first_row), waiting=waiting)
 
     series = _change(stack, name, replace)
     console = open_console()

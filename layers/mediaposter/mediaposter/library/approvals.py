@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self, TypedDict, Unpack
 
 from pydantic import AwareDatetime, Field
 
@@ -25,6 +26,23 @@ class Decision(StrEnum):
     EXPIRED = "expired"
 
 
+class ApprovalChanges(TypedDict, total=False):
+    """What a step may change in the record of a question; its types are those of `Approval`."""
+
+    task_token: str | None
+    is_signalled: bool
+    is_told: bool
+
+
+class ApprovalFields(ApprovalChanges, total=False):
+    """All that changes: besides, what the library writes as the question is answered."""
+
+    version: int
+    decision: Decision
+    decided_at: AwareDatetime | None
+    decided_by: str | None
+
+
 class Approval(Record):
     """The question whether a video may be posted.
 
@@ -41,6 +59,10 @@ class Approval(Record):
     decided_by: str | None = None
     is_signalled: bool = False
     is_told: bool = False
+
+    def copy_with(self, **fields: Unpack[ApprovalFields]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
@@ -72,9 +94,7 @@ def decide(approval: Approval, decision: Decision, *, now: datetime, by: str | N
     """
     if approval.decision is not Decision.WAITING:  # guard: answered once
         raise Conflict(f"{approval.video_id} is {approval.decision} already; the first decision holds.")
-    decided = approval.model_copy(
-        update={"decision": decision, "decided_at": now, "decided_by": by, "version": approval.version + 1}
-    )
+    decided = approval.copy_with(decision=decision, decided_at=now, decided_by=by, version=approval.version + 1)
     return Replace(decided, approval.version, {"decision": [Decision.WAITING]})  # guard: one answer
 
 
@@ -95,14 +115,15 @@ class ApprovalBook:
         except NotFound as error:
             raise NotFound(f"Nobody is asked for an approval of {video_id}.", what="approval") from error
 
-    def note(self, approval: Approval, *, task_token: str | None = None, **changes: bool) -> Approval:
+    def note(self, approval: Approval, **changes: Unpack[ApprovalChanges]) -> Approval:
         """Write down what the machine waits on, and whom was told what.
 
         Raises:
             Conflict: the record changed since it was read.
+            InvalidChange: a change is none of `ApprovalChanges`.
         """
-        token = {} if task_token is None else {"task_token": task_token}
-        changed = approval.model_copy(update={**changes, **token, "version": approval.version + 1})
+        approval.refuse_changes_but(ApprovalChanges.__optional_keys__, changes)
+        changed = approval.copy_with(**changes, version=approval.version + 1)
         self._table.replace(changed, expected_version=approval.version, allowed={"decision": [approval.decision]})
         return changed
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, Self, TypedDict, Unpack
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from mediaposter.errors import Conflict, NotFound
+from mediaposter.library.checked_model import CheckedModel
 from mediaposter.library.due import give_due_attributes
 from mediaposter.library.keys import Scope
 from mediaposter.library.table import Change, Create, Increase, Key, LibraryTable, PageQuery, Record, Replace
+from mediaposter.library.viewer import Viewer
 
 BATCH_ID_MAX_CHARACTERS = 64
 # The index of an owner's batches is that of a batch's videos, in groups of its own.
@@ -57,7 +59,7 @@ class CancelScope(StrEnum):
     RUNNING = "running"  # those that are rendered, too
 
 
-class BatchFailure(BaseModel):
+class BatchFailure(CheckedModel):
     """Why nothing came of a batch; `param` is the column of its file, where it is one."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -67,7 +69,7 @@ class BatchFailure(BaseModel):
     param: str | None = None
 
 
-class BatchCaller(BaseModel):
+class BatchCaller(CheckedModel):
     """On whose behalf the rows are taken, and what the key could do that asked for them.
 
     What it may do by then is looked up under its `key_hash` when a row is taken. A file in the inbox comes without a
@@ -86,7 +88,7 @@ class BatchCaller(BaseModel):
     webhook_url: str | None = None
 
 
-class BatchSource(BaseModel):
+class BatchSource(CheckedModel):
     """The version of the file that the rows are read from.
 
     `answer_stem` is where answers are laid, where the file was dropped into the inbox: a key without its end.
@@ -98,6 +100,31 @@ class BatchSource(BaseModel):
     version_id: str
     format: Literal["csv", "jsonl"]
     answer_stem: str | None = None
+
+
+class BatchChanges(TypedDict, total=False):
+    """What a step may change in the record of a batch; its types are those of `Batch`."""
+
+    step: BatchStep
+    run: int
+    cancel: CancelScope | None
+    cancel_run: int
+    rows: int
+    refused: int
+    completed: int
+    failed: int
+    failure: BatchFailure | None
+    ended_at: AwareDatetime | None
+    due_at: AwareDatetime | None
+    is_told: bool
+
+
+class BatchFields(BatchChanges, total=False):
+    """All that changes: besides, what transitions write."""
+
+    version: int
+    updated_at: AwareDatetime
+    stage: BatchStage
 
 
 class Batch(Record):
@@ -127,6 +154,10 @@ class Batch(Record):
     ended_at: AwareDatetime | None = None
     due_at: AwareDatetime | None = None
     is_told: bool = False
+
+    def copy_with(self, **fields: Unpack[BatchFields]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
@@ -189,8 +220,19 @@ class BatchLibrary:
         """
         self._table.commit([Create(batch), *conditions])
 
-    def get(self, batch_id: str) -> Batch:
-        """Read a batch.
+    def get(self, batch_id: str, *, caller: Viewer) -> Batch:
+        """Read a batch for a caller.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's; the two look alike from outside.
+        """
+        batch = self.get_unchecked(batch_id)
+        if not caller.may_see(batch.caller.owner):
+            raise NotFound(f"There is no batch {batch_id}.", what="batch")
+        return batch
+
+    def get_unchecked(self, batch_id: str) -> Batch:
+        """Read a batch whoever owns it: for the state machine's own steps and the sweep.
 
         Raises:
             NotFound: there is none.
@@ -218,33 +260,39 @@ class BatchLibrary:
         batches = [Batch.model_validate(item) for item in self._table.get_many(page.keys)]
         return BatchPage(batches, page.has_more)
 
-    def advance(self, batch_id: str, stage: BatchStage, *, now: datetime, **changes: Any) -> Batch:
+    def advance(self, batch_id: str, stage: BatchStage, *, now: datetime, **changes: Unpack[BatchChanges]) -> Batch:
         """Move a batch to its next stage, whatever else was noted of it meanwhile.
 
         Raises:
             Conflict: it is no longer where this leads on from.
+            InvalidChange: a change is none of `BatchChanges`.
         """
         for _ in range(_TRIES_MAX):
-            batch = self.get(batch_id)
+            batch = self.get_unchecked(batch_id)
             earlier = EARLIER_STAGES[stage]
             if batch.stage not in earlier:
                 raise Conflict(f"The batch {batch_id} is at {batch.stage} and cannot come to {stage}.")
             try:
-                return self._replace(batch, earlier, now, stage=stage, **changes)
+                return self._replace(batch, earlier, now, changes, {"stage": stage})
             except Conflict:
                 continue  # something was noted of it
         raise Conflict(f"The batch {batch_id} is being written all the time.")
 
-    def note(self, batch: Batch, *, now: datetime, **changes: Any) -> Batch:
+    def note(self, batch: Batch, *, now: datetime, **changes: Unpack[BatchChanges]) -> Batch:
         """Change what is known of a batch within its stage.
 
         Raises:
             Conflict: the record changed since it was read.
+            InvalidChange: a change is none of `BatchChanges`.
         """
-        return self._replace(batch, (batch.stage,), now, **changes)
+        return self._replace(batch, (batch.stage,), now, changes, {})
 
-    def _replace(self, batch: Batch, earlier: tuple[BatchStage, ...], now: datetime, **changes: Any) -> Batch:
-        changed = batch.model_copy(update={**changes, "version": batch.version + 1, "updated_at": now})
+    def _replace(
+        self, batch: Batch, earlier: tuple[BatchStage, ...], now: datetime, changes: BatchChanges, own: BatchFields
+    ) -> Batch:
+        batch.refuse_changes_but(BatchChanges.__optional_keys__, changes)
+        written: BatchFields = {**changes, **own, "version": batch.version + 1, "updated_at": now}
+        changed = batch.copy_with(**written)
         self._table.commit([Replace(changed, batch.version, {"stage": earlier})])
         return changed
 

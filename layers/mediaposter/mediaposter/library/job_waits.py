@@ -8,7 +8,7 @@ the version, so of two at the same moment one is made again and sees the other: 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Self, TypedDict, Unpack
 
 from pydantic import AwareDatetime, Field
 
@@ -25,6 +25,16 @@ UNKNOWN_KEPT_FOR = timedelta(minutes=10)
 _WRITES_MAX = 8
 
 
+class JobWaitFields(TypedDict, total=False):
+    """What changes in a wait; its types are those of `JobWait`."""
+
+    version: int
+    hinted_at: AwareDatetime | None
+    task_token: str | None
+    seen: tuple[str, ...]
+    ttl: int
+
+
 class JobWait(Record):
     """The wait for a job. `seen` are the digests of the webhooks that were taken.
 
@@ -37,6 +47,10 @@ class JobWait(Record):
     task_token: str | None = Field(default=None, repr=False)
     seen: tuple[str, ...] = ()
     ttl: int
+
+    def copy_with(self, **fields: Unpack[JobWaitFields]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
@@ -78,8 +92,12 @@ class JobWaits:
                 # Whoever took it the first time may have died before he woke the machine.
                 return Hint(is_new=False, task_token=wait.task_token if wait.hinted_at else None)
             else:
-                changes = {"hinted_at": now, "seen": (*wait.seen, digest), "ttl": max(wait.ttl, ttl)}
-                hinted = _go_on(wait, **changes)
+                hinted = wait.copy_with(
+                    hinted_at=now,
+                    seen=(*wait.seen, digest),
+                    ttl=max(wait.ttl, ttl),
+                    version=wait.version + 1,
+                )
             if self._write(hinted, wait):
                 return Hint(is_new=True, task_token=hinted.task_token)
         raise Busy(f"{pk} WAIT is being written by others; nothing was changed.")
@@ -94,7 +112,8 @@ class JobWaits:
             wait = self._find(pk)
             if wait is None or (wait.hinted_at is None and wait.task_token is None):
                 return None
-            if self._write(_go_on(wait, hinted_at=None, task_token=None, ttl=tell_ttl(now)), wait):
+            taken = wait.copy_with(hinted_at=None, task_token=None, ttl=tell_ttl(now), version=wait.version + 1)
+            if self._write(taken, wait):
                 return wait.hinted_at
         raise Busy(f"{pk} WAIT is being written by others; nothing was changed.")
 
@@ -121,10 +140,6 @@ def name_job(provider: str, job: str) -> str:
 def tell_ttl(now: datetime) -> int:
     """Tell until when a wait is known, in seconds since 1970."""
     return _count_seconds(now + KEPT_FOR)
-
-
-def _go_on(wait: JobWait, **changes: object) -> JobWait:
-    return wait.model_copy(update={**changes, "version": wait.version + 1})
 
 
 def _count_seconds(moment: datetime) -> int:

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Self, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, field_validator, model_validator
@@ -99,6 +99,13 @@ def check_accounts(accounts: Sequence[str], scopes: Collection[Scope]) -> None:
         )
 
 
+class ApiKeyFields(TypedDict, total=False):
+    """What changes in a key: it is revoked, and nothing else. Its types are those of `ApiKey`."""
+
+    version: int
+    revoked_at: AwareDatetime | None
+
+
 class ApiKey(Record):
     """A key as it is kept: who it is, never what it is.
 
@@ -123,6 +130,10 @@ class ApiKey(Record):
     created_at: AwareDatetime
     expires_at: AwareDatetime | None = None
     revoked_at: AwareDatetime | None = None
+
+    def copy_with(self, **fields: Unpack[ApiKeyFields]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
 
     @field_validator("scopes", mode="after")
     @classmethod
@@ -235,7 +246,7 @@ class KeyRing:
         if api_key.revoked_at is not None:
             return api_key
         version = api_key.version + 1
-        revoked = api_key.model_copy(update={"revoked_at": now, "version": version})
+        revoked = api_key.copy_with(revoked_at=now, version=version)
         try:
             self._table.commit(
                 [

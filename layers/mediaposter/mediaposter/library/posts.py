@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypedDict, Unpack
 
 from pydantic import AwareDatetime
 
@@ -17,6 +17,9 @@ from mediaposter.errors import Conflict, ErrorCode, NotFound
 from mediaposter.library.due import give_due_attributes
 from mediaposter.library.table import Key, LibraryTable, PageQuery, Record
 from mediaposter.publishing.targets import Delivery, StoredTarget
+
+if TYPE_CHECKING:
+    from mediaposter.library.videos import Video
 
 SCHEDULES_INDEX = "SchedulesByOwner"
 
@@ -73,6 +76,38 @@ EARLIER_STATES: Mapping[PostState, tuple[PostState, ...]] = {
 }
 
 
+class PostChanges(TypedDict, total=False):
+    """What a step may change in the record of a post; its types are those of `Post`."""
+
+    lease_expires_at: AwareDatetime | None
+    called_at: AwareDatetime | None
+    place_for: Literal["upload", "post"] | None
+    place_at: AwareDatetime | None
+    refusals: int
+    looks: int
+    in_doubt_since: AwareDatetime | None
+    due_at: AwareDatetime | None
+    media_url: str | None
+    submission_id: str | None
+    submitted_at: AwareDatetime | None
+    scheduled_time: AwareDatetime | None
+    schedule_id: str | None
+    is_verified: bool
+    public_url: str | None
+    error_code: ErrorCode | None
+    error_message: str | None
+    is_told: bool
+
+
+class PostFields(PostChanges, total=False):
+    """All that changes: besides, the state by a transition, and the text before anything was sent."""
+
+    version: int
+    updated_at: AwareDatetime
+    state: PostState
+    text: str
+
+
 class Post(Record):
     """One video on one account of one network.
 
@@ -112,6 +147,10 @@ class Post(Record):
     error_code: ErrorCode | None = None
     error_message: str | None = None
     is_told: bool = False
+
+    def copy_with(self, **fields: Unpack[PostFields]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
@@ -156,8 +195,16 @@ class PostLedger:
     def __init__(self, table: LibraryTable) -> None:
         self._table = table
 
-    def get(self, video_id: str, post_id: str) -> Post:
-        """Read a post.
+    def get(self, video: Video, post_id: str) -> Post:
+        """Read a post of a video; `VideoLibrary.get` has checked who asks.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self.get_unchecked(video.id, post_id)
+
+    def get_unchecked(self, video_id: str, post_id: str) -> Post:
+        """Read a post whoever owns it: for the state machine's own steps and the sweep.
 
         Raises:
             NotFound: there is none.
@@ -167,10 +214,14 @@ class PostLedger:
         except NotFound as error:
             raise NotFound(f"There is no post {post_id} of {video_id}.", what="post") from error
 
-    def list(self, video_id: str) -> list[Post]:
-        """Read all posts of a video, by network and account."""
+    def list_unchecked(self, video_id: str) -> list[Post]:
+        """Read all posts of a video whoever owns it, by network and account."""
         items = self._table.query_prefix(f"VIDEO#{video_id}", "POST#")
         return [Post.model_validate(item) for item in items]
+
+    def list(self, video: Video) -> list[Post]:
+        """Read all posts of a video, by network and account; `VideoLibrary.get` has checked who asks."""
+        return self.list_unchecked(video.id)
 
     def list_schedules(self, owner: str, *, limit: int, after: str | None) -> SchedulePage:
         """List a page of an owner's posts that wait for their time, the soonest first, beyond the place `after`."""
@@ -194,33 +245,37 @@ class PostLedger:
             has_more=page.has_more,
         )
 
-    def advance(self, post: Post, state: PostState, *, now: datetime, **changes: Any) -> Post:
+    def advance(self, post: Post, state: PostState, *, now: datetime, **changes: Unpack[PostChanges]) -> Post:
         """Move a post to its next state; what is not said anew of its call and its due time is over.
 
         Raises:
             Conflict: the record changed since it was read, or cannot make this transition.
+            InvalidChange: a change is none of `PostChanges`.
         """
         earlier = EARLIER_STATES[state]
         if post.state not in earlier:  # guard: known transition
             raise Conflict(f"The post {post.key.sk} of {post.video_id} is {post.state} and cannot become {state}.")
-        over = {
+        over: PostChanges = {
             "lease_expires_at": None,
             "due_at": now + TELL_GRACE if state in STATES_TO_TELL else None,
             "place_for": None,
             "place_at": None,
             "is_told": False,
         }
-        return self._replace(post, {**over, **changes, "state": state, "updated_at": now})
+        return self._replace(post, {**over, **changes}, {"state": state, "updated_at": now})
 
-    def note(self, post: Post, **changes: Any) -> Post:
+    def note(self, post: Post, **changes: Unpack[PostChanges]) -> Post:
         """Change what is known of a post within its state; that changes nothing about when it came to it.
 
         Raises:
             Conflict: the record changed since it was read.
+            InvalidChange: a change is none of `PostChanges`.
         """
-        return self._replace(post, changes)
+        return self._replace(post, changes, {})
 
-    def _replace(self, post: Post, changes: Mapping[str, Any]) -> Post:
-        changed = post.model_copy(update={**changes, "version": post.version + 1})
+    def _replace(self, post: Post, changes: PostChanges, own: PostFields) -> Post:
+        post.refuse_changes_but(PostChanges.__optional_keys__, changes)
+        written: PostFields = {**changes, **own, "version": post.version + 1}
+        changed = post.copy_with(**written)
         self._table.replace(changed, expected_version=post.version, allowed={"state": (post.state,)})  # guard: as read
         return changed

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self, TypedDict, Unpack
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, ConfigDict
 
 from mediaposter.errors import NotFound
+from mediaposter.library.checked_model import CheckedModel
 from mediaposter.library.table import Create, Delete, Key, LibraryTable, Record, Replace
 
 _LISTED = "SERIES"
@@ -46,7 +47,13 @@ class SheetFormat(StrEnum):
     JSONL = "jsonl"
 
 
-class Sheet(BaseModel):
+class SheetChanges(TypedDict, total=False):
+    """What is said anew of a sheet that is taken from another row on."""
+
+    first_row: int
+
+
+class Sheet(CheckedModel):
     """Where a sheet lies in the bucket; it is never written again. Rows before `first_row` are not taken by number."""
 
     model_config = ConfigDict(frozen=True)
@@ -54,6 +61,25 @@ class Sheet(BaseModel):
     key: str
     format: SheetFormat
     first_row: int = 1
+
+    def copy_with(self, **fields: Unpack[SheetChanges]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
+
+
+class SeriesChanges(TypedDict, total=False):
+    """What its owner may change in a series; its types are those of `Series`."""
+
+    sheet: Sheet
+    waiting: tuple[int, ...]
+    state: SeriesState
+
+
+class SeriesFields(SeriesChanges, total=False):
+    """All that changes: besides, what the library writes as a turn takes a row."""
+
+    version: int
+    last_taken_at: AwareDatetime | None
 
 
 class Series(Record):
@@ -74,13 +100,17 @@ class Series(Record):
     created_at: AwareDatetime
     last_taken_at: AwareDatetime | None = None
 
+    def copy_with(self, **fields: Unpack[SeriesFields]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
+
     @property
     def key(self) -> Key:
         """Give the primary key."""
         return _series_key(self.name)
 
 
-class TurnError(BaseModel):
+class TurnError(CheckedModel):
     """Why a row was refused."""
 
     model_config = ConfigDict(frozen=True)
@@ -88,6 +118,20 @@ class TurnError(BaseModel):
     code: str
     message: str
     param: str | None = None
+
+
+class TurnChanges(TypedDict, total=False):
+    """What became of the row of a turn; its types are those of `Turn`."""
+
+    video_id: str | None
+    error: TurnError | None
+    refused_at: AwareDatetime | None
+
+
+class TurnFields(TurnChanges, total=False):
+    """All that changes."""
+
+    version: int
 
 
 class Turn(Record):
@@ -106,6 +150,10 @@ class Turn(Record):
     video_id: str | None = None
     error: TurnError | None = None
     refused_at: AwareDatetime | None = None
+
+    def copy_with(self, **fields: Unpack[TurnFields]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
@@ -150,13 +198,15 @@ class SeriesBook:
         """List all series, by their names."""
         return [Series.model_validate(item) for item in self._table.query_prefix(_LISTED, _NAME)]
 
-    def change(self, series: Series, **changes: object) -> Series:
+    def change(self, series: Series, **changes: Unpack[SeriesChanges]) -> Series:
         """Change a series.
 
         Raises:
             Conflict: somebody else changed it, or a turn took a row, since it was read.
+            InvalidChange: a change is none of `SeriesChanges`.
         """
-        changed = series.model_copy(update={**changes, "version": series.version + 1})
+        series.refuse_changes_but(SeriesChanges.__optional_keys__, changes)
+        changed = series.copy_with(**changes, version=series.version + 1)
         self._table.replace(changed, expected_version=series.version, allowed={})
         return changed
 
@@ -187,21 +237,21 @@ class SeriesBook:
         Raises:
             Conflict: another turn took it, or this turn took one before, or the series was changed or removed.
         """
-        taken = series.model_copy(
-            update={
-                "waiting": tuple(number for number in series.waiting if number != turn.row),
-                "last_taken_at": turn.taken_at,
-                "version": series.version + 1,
-            }
+        taken = series.copy_with(
+            waiting=tuple(number for number in series.waiting if number != turn.row),
+            last_taken_at=turn.taken_at,
+            version=series.version + 1,
         )
         self._table.commit([Create(turn), Replace(taken, series.version)])
 
-    def note(self, turn: Turn, **changes: object) -> Turn:
+    def note(self, turn: Turn, **changes: Unpack[TurnChanges]) -> Turn:
         """Write down what became of the row of a turn.
 
         Raises:
             Conflict: somebody who was told of the same turn did so first, or the series was removed.
+            InvalidChange: a change is none of `TurnChanges`.
         """
-        noted = turn.model_copy(update={**changes, "version": turn.version + 1})
+        turn.refuse_changes_but(TurnChanges.__optional_keys__, changes)
+        noted = turn.copy_with(**changes, version=turn.version + 1)
         self._table.replace(noted, expected_version=turn.version, allowed={})
         return noted

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from mediaposter.errors import Busy, Conflict, NotFound
+from mediaposter.library.checked_model import CheckedModel
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -45,7 +46,7 @@ class Key(NamedTuple):
     sk: str
 
 
-class Record(BaseModel, ABC):
+class Record(CheckedModel, ABC):
     """A kept thing: immutable, and numbered so that two writers cannot both win."""
 
     # A record holds prompts and captions, and an error ends in a log.
@@ -61,6 +62,9 @@ class Record(BaseModel, ABC):
     def index_attributes(self) -> Mapping[str, str]:
         """Give the attributes that only an index reads."""
         return {}
+
+    def _describe_itself(self) -> str:
+        return f"{type(self).__name__} {self.key.pk} {self.key.sk}"
 
 
 @dataclass(frozen=True)

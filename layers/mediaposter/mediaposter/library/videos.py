@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple, Self, TypedDict, Unpack
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -26,11 +25,13 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.errors import BudgetExceeded, Conflict, ErrorCode, NotFound, SlotsTaken
 from mediaposter.library.batches import count_recorded, count_settled
 from mediaposter.library.budget import STACK_OWNER, Limit, count_usage, reserve_more, settle
+from mediaposter.library.checked_model import CheckedModel
 from mediaposter.library.due import give_due_attributes
 from mediaposter.library.media import StoredVideo
 from mediaposter.library.posts import Post
 from mediaposter.library.slots import Held, count_change, read_turn
 from mediaposter.library.table import Change, Create, Delete, Key, LibraryTable, PageQuery, Put, Record, Replace
+from mediaposter.library.viewer import Viewer
 
 VIDEO_ID_MAX_CHARACTERS = 128
 OWNERS_INDEX = "ByOwner"
@@ -91,7 +92,7 @@ LEFTOVERS_AFTER = timedelta(minutes=20)
 JOB_KEPT_FOR = timedelta(days=90)
 
 
-class VideoFailure(BaseModel):
+class VideoFailure(CheckedModel):
     """Why a video failed, in a sentence a person can act on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -100,7 +101,15 @@ class VideoFailure(BaseModel):
     message: str
 
 
-class Attempt(BaseModel):
+class AttemptChanges(TypedDict, total=False):
+    """What is learnt of an attempt after it began."""
+
+    provider_job_id: str | None
+    failure: VideoFailure | None
+    cost_micros: int | None
+
+
+class Attempt(CheckedModel):
     """One submission to a provider: what became of it, and what it cost. Nothing is what a refused one costs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -113,6 +122,10 @@ class Attempt(BaseModel):
     failure: VideoFailure | None = None
     cost_micros: int | None = None
 
+    def copy_with(self, **fields: Unpack[AttemptChanges]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
+
 
 class DerivationKind(StrEnum):
     """How a video is made from another."""
@@ -122,7 +135,7 @@ class DerivationKind(StrEnum):
     EXTEND = "extend"
 
 
-class Derivation(BaseModel):
+class Derivation(CheckedModel):
     """The video that another is made from. `extend_seconds` is what is added, where a video is extended."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -133,7 +146,14 @@ class Derivation(BaseModel):
     extend_seconds: int | None = None
 
 
-class Reservation(BaseModel):
+class ReservationChanges(TypedDict, total=False):
+    """What changes in a promise: another try makes it more, and its end settles it."""
+
+    micros: int
+    settled_micros: int | None
+
+
+class Reservation(CheckedModel):
     """What a video was promised of its owner's day, and of the stack's where that has a limit.
 
     The limits are those of the day when it was promised: they hold for what is promised in addition, too.
@@ -148,8 +168,18 @@ class Reservation(BaseModel):
     limit_micros: int | None = None
     stack_limit_micros: int | None = None
 
+    def copy_with(self, **fields: Unpack[ReservationChanges]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
 
-class Candidate(BaseModel):
+
+class CandidateChanges(TypedDict, total=False):
+    """What is said of a candidate once the posts are planned."""
+
+    warnings: tuple[str, ...]
+
+
+class Candidate(CheckedModel):
     """A model that takes over when the one before it refuses, and the video it would make."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -161,6 +191,10 @@ class Candidate(BaseModel):
     cost_estimate_micros: int
     expected_render_seconds: int
     warnings: tuple[str, ...] = ()
+
+    def copy_with(self, **fields: Unpack[CandidateChanges]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
 
 
 class Estimate(NamedTuple):
@@ -180,68 +214,126 @@ ProviderOptions = Annotated[
 ]
 
 
-class Video(Record):
-    """One video, from the request to the kept MP4.
+class VideoChanges(TypedDict, total=False):
+    """What a step may change in the record of a video; its types are those of `Video`."""
 
-    `model` is what was asked for, `resolved_model` the catalog's name, `fallbacks` the models still to be tried after
-    it. `input_image` is the picture it begins with: the URL that the caller named, or a key in our bucket. `warnings`
-    say where the video differs from what was asked for. `approval_hours` is how long its posts wait for a person, None
-    that they wait for nobody. `resubmit` is the owner's word to send a lost submission again, at the risk of paying
-    twice. `lease_expires_at` bounds the provider call that a `submitting` record announces; `deadline_at` ends the
-    generation, and is set by the first step of the execution; `store_until` is when the provider forgets its copy.
-    `is_told` says that the bus was told how the video ended. `slot` is the provider of whom it holds a slot, `place` is
-    where it waits for one. `launch` is the number of the execution that carries it; another takes over when one has to
-    wait for another provider's slot, when one broke off, and when it is posted again. `is_accepted` says that its
-    caller was told that it is recorded, though no execution was seen to run. `fault` is what the last execution broke
-    off with. `due_at` is when the sweep asks whether an execution still carries it. `request_id` is the id of the event
-    that asked for it, and `correlation_id` what is to be told with the answer. Money is in micro-dollars.
-    """
+    resolved_model: str
+    provider: str
+    seconds: int
+    size: str
+    fallbacks: tuple[Candidate, ...]
+    warnings: tuple[str, ...]
+    cost_estimate_micros: int
+    expected_render_seconds: int
+    cost_micros: int | None
+    attempts: tuple[Attempt, ...]
+    provider_job_id: str | None
+    progress: int
+    lease_expires_at: AwareDatetime | None
+    deadline_at: AwareDatetime | None
+    rendering_since: AwareDatetime | None
+    store_until: AwareDatetime | None
+    stored: StoredVideo | None
+    completed_at: AwareDatetime | None
+    publishing_since: AwareDatetime | None
+    slot: str | None
+    launch: int
+    is_accepted: bool
+    fault: str | None
+    due_at: AwareDatetime | None
+
+
+class VideoFields(VideoChanges, total=False):
+    """All that changes: besides, what transitions and settlements write, and what submit adds to a new record."""
+
+    version: int
+    updated_at: AwareDatetime
+    stage: Stage
+    failure: VideoFailure | None
+    reservation: Reservation | None
+    place: str | None
+    is_told: bool
+    input_image: str | None
+    request_id: str | None
+    correlation_id: str | None
+
+
+class Video(Record):
+    """One video, from the request to the kept MP4. Money is in micro-dollars."""
 
     id: str
     owner: str
     created_at: AwareDatetime
     updated_at: AwareDatetime
-    stage: Stage = Stage.QUEUED
+
+    # The request. `model` is what was asked for, `resolved_model` the catalog's name.
     prompt: str
     model: str
     resolved_model: str
     provider: str
     seconds: int
     size: str
-    metadata: dict[str, str] = Field(default_factory=dict)
-    provider_options: ProviderOptions = Field(default_factory=dict)
-    fallbacks: tuple[Candidate, ...] = ()
-    resubmit: bool = False
+    # The picture it begins with: the URL that the caller named, or a key in our bucket.
     input_image: str | None = None
     derivation: Derivation | None = None
-    batch_id: str | None = None
-    reservation: Reservation | None = None
-    webhook_url: str | None = None
-    approval_hours: int | None = None
+    provider_options: ProviderOptions = Field(default_factory=dict)
+    metadata: dict[str, str] = Field(default_factory=dict)
+    # The models still to be tried after this one.
+    fallbacks: tuple[Candidate, ...] = ()
+    # The owner's word to send a lost submission again, at the risk of paying twice.
+    resubmit: bool = False
+    # Where the video differs from what was asked for.
     warnings: tuple[str, ...] = ()
+    batch_id: str | None = None
+    # The id of the event that asked for it, and what is to be told with the answer.
+    request_id: str | None = None
+    correlation_id: str | None = None
+    webhook_url: str | None = None
+
+    # The money.
+    cost_estimate_micros: int
+    cost_micros: int | None = None
+    reservation: Reservation | None = None
+
+    # The generation. Once the MP4 is stored, the video is completed.
+    stage: Stage = Stage.QUEUED
+    failure: VideoFailure | None = None
     progress: int = 0
     attempts: tuple[Attempt, ...] = ()
     provider_job_id: str | None = None
+    expected_render_seconds: int
+    # Bounds the provider call that a `submitting` record announces.
     lease_expires_at: AwareDatetime | None = None
+    # Ends the generation; the first step of the execution sets it.
     deadline_at: AwareDatetime | None = None
     rendering_since: AwareDatetime | None = None
+    # When the provider forgets its copy.
     store_until: AwareDatetime | None = None
-    failure: VideoFailure | None = None
-    cost_estimate_micros: int
-    expected_render_seconds: int
-    cost_micros: int | None = None
     stored: StoredVideo | None = None
     completed_at: AwareDatetime | None = None
-    is_told: bool = False
+
+    # The posts. For so many hours they wait for a person; None is that they wait for nobody.
+    approval_hours: int | None = None
     publishing_since: AwareDatetime | None = None
+
+    # What carries it. `slot` is the provider of whom it holds a slot, `place` is where it waits for one.
     slot: str | None = None
     place: str | None = None
+    # The number of the execution. Another takes over when one has to wait for another provider's slot, when one broke
+    # off, and when it is posted again.
     launch: int = 0
+    # Its caller was told that it is recorded, though no execution was seen to run.
     is_accepted: bool = False
+    # What the last execution broke off with.
     fault: str | None = None
+    # When the sweep asks whether an execution still carries it.
     due_at: AwareDatetime | None = None
-    request_id: str | None = None
-    correlation_id: str | None = None
+    # The bus was told how it ended.
+    is_told: bool = False
+
+    def copy_with(self, **fields: Unpack[VideoFields]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
@@ -428,7 +520,7 @@ class VideoLibrary:
             Conflict: `changes` numbers the conditions that do not hold.
         """
         due_at = video.created_at + (STARTED_WITHIN if video.place is None else WAITS_FOR)
-        records: list[Change] = [Create(video.model_copy(update={"due_at": due_at})), *map(Create, posts)]
+        records: list[Change] = [Create(video.copy_with(due_at=due_at)), *map(Create, posts)]
         if video.batch_id is not None:
             records.append(count_recorded(video.batch_id))
         try:
@@ -437,8 +529,19 @@ class VideoLibrary:
             forbidden = tuple(index - len(records) for index in conflict.changes if index >= len(records))
             raise Conflict(str(conflict), changes=forbidden) from conflict
 
-    def get(self, video_id: str) -> Video:
-        """Read a video.
+    def get(self, video_id: str, *, caller: Viewer) -> Video:
+        """Read a video for a caller.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's; the two look alike from outside.
+        """
+        video = self.get_unchecked(video_id)
+        if not caller.may_see(video.owner):
+            raise NotFound(f"There is no video {video_id}.")
+        return video
+
+    def get_unchecked(self, video_id: str) -> Video:
+        """Read a video whoever owns it: for the state machine's own steps and the sweep.
 
         Raises:
             NotFound: there is none.
@@ -446,6 +549,14 @@ class VideoLibrary:
         if len(video_id) > VIDEO_ID_MAX_CHARACTERS:
             raise NotFound("There is no video of such an id.")  # nor may it be a key: DynamoDB has a limit
         return Video.model_validate(self._table.get(video_key(video_id)))
+
+    def reload(self, video: Video) -> Video:
+        """Read a video again, as another worker has written it since.
+
+        Raises:
+            NotFound: it was deleted meanwhile.
+        """
+        return self.get_unchecked(video.id)
 
     def advance(
         self,
@@ -455,7 +566,7 @@ class VideoLibrary:
         now: datetime,
         at_most: Mapping[str, int] = MappingProxyType({}),
         more_micros: int = 0,
-        **changes: Any,
+        **changes: Unpack[VideoChanges],
     ) -> Video:
         """Move a video to its next stage.
 
@@ -471,9 +582,16 @@ class VideoLibrary:
             SlotsTaken: there is none.
             BudgetExceeded: the day's limit has no room for more.
             Conflict: the record changed since it was read, or cannot make this transition.
+            InvalidChange: a change is none of `VideoChanges`. So it is of every method that takes changes.
         """
         return self._replace(
-            video, EARLIER_STAGES[stage], now, at_most=at_most, more_micros=more_micros, stage=stage, **changes
+            video,
+            EARLIER_STAGES[stage],
+            now,
+            changes,
+            {"stage": stage},
+            at_most=at_most,
+            more_micros=more_micros,
         )
 
     def take_turn(self, video: Video, place: str, *, now: datetime, at_most: Mapping[str, int]) -> Video:
@@ -484,9 +602,8 @@ class VideoLibrary:
             Conflict: the record changed since it was read.
         """
         turn = Put(read_turn(video.provider, place))
-        return self._replace(
-            video, (Stage.QUEUED,), now, together=[turn], at_most=at_most, slot=video.provider, place=None
-        )
+        taken: VideoFields = {"slot": video.provider, "place": None}
+        return self._replace(video, (Stage.QUEUED,), now, {}, taken, together=[turn], at_most=at_most)
 
     def park(self, video: Video, place: str, *, now: datetime) -> Video:
         """Let a queued video wait for a slot, without an execution: the next one is another.
@@ -494,41 +611,40 @@ class VideoLibrary:
         Raises:
             Conflict: the record changed since it was read.
         """
-        return self._replace(
-            video,
-            (Stage.QUEUED,),
-            now,
-            place=place,
-            launch=video.launch + 1,
-            is_accepted=True,
-            deadline_at=None,
-        )
+        parked: VideoFields = {
+            "place": place,
+            "launch": video.launch + 1,
+            "is_accepted": True,
+            "deadline_at": None,
+        }
+        return self._replace(video, (Stage.QUEUED,), now, {}, parked)
 
     def advance_with(
-        self, video: Video, stage: Stage, *, now: datetime, together: Sequence[Change], **changes: Any
+        self, video: Video, stage: Stage, *, now: datetime, together: Sequence[Change], **changes: Unpack[VideoChanges]
     ) -> Video:
         """Move a video to its next stage together with other changes, all or nothing.
 
         Raises:
             Conflict: the record changed since it was read or cannot make this transition, or another change cannot be.
         """
-        return self._replace(video, EARLIER_STAGES[stage], now, stage=stage, together=together, **changes)
+        return self._replace(video, EARLIER_STAGES[stage], now, changes, {"stage": stage}, together=together)
 
-    def note(self, video: Video, *, now: datetime, **changes: Any) -> Video:
+    def note(self, video: Video, *, now: datetime, **changes: Unpack[VideoChanges]) -> Video:
         """Change what is known of a video within its stage.
 
         Raises:
             Conflict: the record changed since it was read.
         """
-        return self._replace(video, (video.stage,), now, **changes)
+        return self._replace(video, (video.stage,), now, changes, {})
 
-    def fail(self, video: Video, failure: VideoFailure, *, now: datetime, **changes: Any) -> Video:
+    def fail(self, video: Video, failure: VideoFailure, *, now: datetime, **changes: Unpack[VideoChanges]) -> Video:
         """End a video as failed; its stage stays and tells where.
 
         Raises:
             Conflict: the record changed since it was read, or its MP4 is kept already.
         """
-        return self._replace(video, STAGES_THAT_CAN_FAIL, now, failure=failure, lease_expires_at=None, **changes)
+        failed: VideoFields = {"failure": failure, "lease_expires_at": None}
+        return self._replace(video, STAGES_THAT_CAN_FAIL, now, changes, failed)
 
     def store_again(self, video: Video, *, now: datetime, store_until: datetime, together: Sequence[Change]) -> Video:
         """Take up a video that failed when it was fetched; what it cost is booked already and stays so.
@@ -538,23 +654,21 @@ class VideoLibrary:
         """
         if video.failure is None or video.stage is not Stage.STORING:
             raise Conflict(f"The video {video.id} did not fail when it was fetched.")
-        changed = video.model_copy(
-            update={
-                "failure": None,
-                "fault": None,
-                "is_told": False,
-                "store_until": store_until,
-                "launch": video.launch + 1,
-                "due_at": now + ASKED_AFTER[Stage.STORING],
-                "version": video.version + 1,
-                "updated_at": now,
-            }
+        changed = video.copy_with(
+            failure=None,
+            fault=None,
+            is_told=False,
+            store_until=store_until,
+            launch=video.launch + 1,
+            due_at=now + ASKED_AFTER[Stage.STORING],
+            version=video.version + 1,
+            updated_at=now,
         )
         allowed: Mapping[str, Sequence[str]] = {"stage": [Stage.STORING], "status": [VideoStatus.FAILED]}
         self._table.commit([Replace(changed, video.version, allowed), *together])
         return changed
 
-    def keep_job(self, video: Video, job: str, *, now: datetime, **changes: Any) -> Video:
+    def keep_job(self, video: Video, job: str, *, now: datetime, **changes: Unpack[VideoChanges]) -> Video:
         """Write down that a provider's job renders a video, and that it renders no other.
 
         Raises:
@@ -562,8 +676,9 @@ class VideoLibrary:
         """
         ttl = int((now + JOB_KEPT_FOR).timestamp())
         claim = JobClaim(provider=video.provider, job=job, video_id=video.id, ttl=ttl)
+        rendering: VideoFields = {"stage": Stage.RENDERING}
         return self._replace(  # guard: one video a job
-            video, EARLIER_STAGES[Stage.RENDERING], now, stage=Stage.RENDERING, together=[Create(claim)], **changes
+            video, EARLIER_STAGES[Stage.RENDERING], now, changes, rendering, together=[Create(claim)]
         )
 
     def find_video_of_job(self, provider: str, job: str) -> str | None:
@@ -613,8 +728,8 @@ class VideoLibrary:
         """
         if video.reservation is None or video.reservation.settled_micros is not None:
             return video
-        reservation = video.reservation.model_copy(update={"settled_micros": spent_micros})
-        changed = video.model_copy(update={"reservation": reservation, "version": video.version + 1, "updated_at": now})
+        reservation = video.reservation.copy_with(settled_micros=spent_micros)
+        changed = video.copy_with(reservation=reservation, version=video.version + 1, updated_at=now)
         self._table.commit([Replace(changed, video.version), *_book(video, video.reservation, spent_micros)])
         return changed
 
@@ -624,7 +739,7 @@ class VideoLibrary:
         Raises:
             Conflict: the record changed since it was read.
         """
-        told = video.model_copy(update={"is_told": True, "version": video.version + 1})
+        told = video.copy_with(is_told=True, version=video.version + 1)
         self._table.commit([Replace(told, video.version)])
         return told
 
@@ -651,33 +766,41 @@ class VideoLibrary:
         video: Video,
         earlier: tuple[Stage, ...],
         now: datetime,
+        changes: VideoChanges,
+        own: VideoFields,
         *,
         together: Sequence[Change] = (),
         at_most: Mapping[str, int] = MappingProxyType({}),
         more_micros: int = 0,
-        **changes: Any,
     ) -> Video:
+        """Write a video with the changes of a step and our own, all or nothing."""
+        video.refuse_changes_but(VideoChanges.__optional_keys__, changes)
         if video.failure is not None or video.stage not in earlier:
             raise Conflict(f"The video {video.id} is {video.status} at {video.stage} and stays so.")
         promised = _promise_more(video, more_micros)
-        changed = _let_go(
-            video.model_copy(update={**changes, **promised.changes, "version": video.version + 1, "updated_at": now})
-        )
+        written: VideoFields = {
+            **changes,
+            **own,
+            **promised.changes,
+            "version": video.version + 1,
+            "updated_at": now,
+        }
+        changed = _let_go(video.copy_with(**written))
         if "due_at" not in changes:
-            changed = changed.model_copy(update={"due_at": _give_due_at(video, changed, now)})
+            changed = changed.copy_with(due_at=_give_due_at(video, changed, now))
         counts = count_change(video.held, changed.held, at_most)
         allowed = {
             "stage": earlier,
             "status": [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS, VideoStatus.COMPLETED],
         }
-        written = [Replace(changed, video.version, allowed), *together]
+        records = [Replace(changed, video.version, allowed), *together]
         try:
-            self._table.commit([*written, *promised.books, *counts])
+            self._table.commit([*records, *promised.books, *counts])
         except Conflict as conflict:
             first = min(conflict.changes, default=0)
-            if first >= len(written) + len(promised.books):
+            if first >= len(records) + len(promised.books):
                 raise SlotsTaken(f"{changed.provider} has no slot for {video.id}.") from conflict
-            if first >= len(written):
+            if first >= len(records):
                 raise BudgetExceeded(f"The day's limit has no room for another try of {video.id}.") from conflict
             raise
         return changed
@@ -686,7 +809,7 @@ class VideoLibrary:
 class _Promise(NamedTuple):
     """What changes in a record, and in the books, when a video is promised more."""
 
-    changes: Mapping[str, Reservation]
+    changes: VideoFields
     books: Sequence[Change]
 
 
@@ -698,7 +821,7 @@ def _promise_more(video: Video, more_micros: int) -> _Promise:
     limits = [Limit(video.owner, reservation.limit_micros)]
     if reservation.of_stack:  # guard: stack limit
         limits.append(Limit(STACK_OWNER, reservation.stack_limit_micros))
-    more = reservation.model_copy(update={"micros": reservation.micros + more_micros})
+    more = reservation.copy_with(micros=reservation.micros + more_micros)
     return _Promise({"reservation": more}, [reserve_more(limit, reservation.on, more_micros) for limit in limits])
 
 
@@ -724,9 +847,9 @@ def _give_due_at(before: Video, after: Video, now: datetime) -> datetime | None:
 def _let_go(video: Video) -> Video:
     """Let a video hold nothing that it does not need any more: the provider is done with it, or is another one."""
     if video.failure is not None or video.stage not in STAGES_AT_A_PROVIDER:
-        return video.model_copy(update={"slot": None, "place": None})
+        return video.copy_with(slot=None, place=None)
     if video.slot not in (None, video.provider):
-        return video.model_copy(update={"slot": None})
+        return video.copy_with(slot=None)
     return video
 
 

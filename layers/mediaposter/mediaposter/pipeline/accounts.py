@@ -238,7 +238,7 @@ def list_waiting_targets(due: DueList, ledger: PostLedger, *, now: datetime) -> 
         if not key.sk.startswith("POST#"):
             continue
         try:
-            post = ledger.get(key.pk.removeprefix("VIDEO#"), key.sk.removeprefix("POST#"))
+            post = ledger.get_unchecked(key.pk.removeprefix("VIDEO#"), key.sk.removeprefix("POST#"))
         except NotFound:
             continue  # deleted meanwhile
         if post.state in _WAITING_STATES:

@@ -23,7 +23,7 @@ class AnnounceVideo:
             EventNotSent: the bus did not take it; telling again is safe.
         """
         try:
-            video = self._library.get(video_id)
+            video = self._library.get_unchecked(video_id)
         except NotFound:
             return
         self._send_event(

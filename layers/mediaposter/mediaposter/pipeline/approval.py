@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mediaposter.api.caller import Caller
 from mediaposter.api.post_requests import ApprovalRequest, PostEdits
@@ -79,13 +79,13 @@ class AskApproval:
             return
         if approval.is_told:
             return
-        video = self._library.get(step.video_id)
+        video = self._library.get_unchecked(step.video_id)
         self._send_event(describe_question(video, approval))
         self._approvals.note(approval, is_told=True)
 
 
 class DecideApproval:
-    """Take a person's decision, or that of the clock."""
+    """Take a person's decision."""
 
     def __init__(
         self,
@@ -114,9 +114,7 @@ class DecideApproval:
             InvalidRequest: the changed posts would be refused; nothing was decided.
         """
         caller.require(Scope.APPROVE)  # guard: scope approve
-        video = self._library.get(video_id)
-        if not caller.may_see(video.owner):
-            raise NotFound(f"There is no video {video_id}.")
+        video = self._library.get(video_id, caller=caller)
         approval = self._approvals.get(video_id)
         # The accounts of the posts there are, which edits may take away, and those that edits add.
         caller.require_accounts([post.target for post in self._list_waiting(video)])  # guard: accounts decided
@@ -124,7 +122,7 @@ class DecideApproval:
             caller.require_accounts(request.edits.publish, field="edits.publish")  # guard: accounts edited
         now = self._clock()
         if approval.decision is Decision.WAITING and now >= approval.expires_at:
-            approval = self._decide(video, approval, Decision.EXPIRED, now=now)
+            approval = self._write(video, _Decided(approval, Decision.EXPIRED, now))
         if approval.decision is not Decision.WAITING:  # guard: first answer
             self._tell(approval)
             raise AlreadyDecided(
@@ -133,24 +131,9 @@ class DecideApproval:
             )
         decision = Decision.APPROVED if request.decision == "approve" else Decision.REJECTED
         edited = None if request.edits is None else self._edit(video, request.edits, now)
-        approval = self._decide(video, approval, decision, now=now, by=caller.owner, edited=edited)
+        approval = self._write(video, _Decided(approval, decision, now, by=caller.owner, edited=edited))
         self._tell(approval)
-        return self._library.get(video_id), self._ledger.list(video_id)
-
-    def expire(self, video_id: str) -> None:
-        """Reject what nobody decided in time; tell the machine of a decision that it has not heard."""
-        approval = self._approvals.get(video_id)
-        now = self._clock()
-        if approval.decision is Decision.WAITING:
-            if now < approval.expires_at:
-                return
-            try:
-                video = self._library.get(video_id)
-            except NotFound:
-                self._approvals.forget(video_id)
-                return
-            approval = self._decide(video, approval, Decision.EXPIRED, now=now)
-        self._tell(approval)
+        return self._library.reload(video), self._ledger.list(video)
 
     def _edit(self, video: Video, edits: PostEdits, now: datetime) -> list[Post]:
         """Plan the posts anew; without targets of their own the edits are to the words of those there are."""
@@ -161,44 +144,87 @@ class DecideApproval:
         planned = plan_posts(
             edits.model_copy(update={"publish": [post.target for post in waiting]}), video, candidates=(), now=now
         )
-        return [post.model_copy(update={"text": new.text}) for post, new in zip(waiting, planned.posts, strict=True)]
+        return [post.copy_with(text=new.text) for post, new in zip(waiting, planned.posts, strict=True)]
 
     def _list_waiting(self, video: Video) -> list[Post]:
-        return [post for post in self._ledger.list(video.id) if post.state is PostState.PENDING]
+        return [post for post in self._ledger.list(video) if post.state is PostState.PENDING]
 
-    def _decide(
-        self,
-        video: Video,
-        approval: Approval,
-        decision: Decision,
-        *,
-        now: datetime,
-        by: str | None = None,
-        edited: Sequence[Post] | None = None,
-    ) -> Approval:
-        """Write the decision and all that follows from it, all or nothing."""
-        posts = self._ledger.list(video.id)
-        changes: list[Change] = [decide(approval, decision, now=now, by=by)]
-        if decision is Decision.APPROVED:
-            stage = Stage.PUBLISHING
-            changes += [] if edited is None else _replace_posts(posts, edited)
-        else:
-            stage = Stage.DONE
-            changes += [_cancel(post, decision, now) for post in posts if post.state is PostState.PENDING]
-        if video.stage is Stage.AWAITING_APPROVAL:
-            since = now if stage is Stage.PUBLISHING else None
-            self._library.advance_with(video, stage, now=now, together=changes, publishing_since=since)
-        elif decision is Decision.EXPIRED:
-            # Its execution broke off and closed it: the question alone is left.
-            self._approvals.commit(changes[0])
-        else:
-            raise AlreadyDecided(
-                f"{video.id} waits for no decision any more: it is {video.stage}. Nothing was changed."
-            )
-        return self._approvals.get(video.id)
+    def _write(self, video: Video, decided: _Decided) -> Approval:
+        return _write_decision(video, decided, library=self._library, ledger=self._ledger, approvals=self._approvals)
 
     def _tell(self, approval: Approval) -> None:
         tell_machine(approval, approvals=self._approvals, ledger=self._ledger, signaller=self._signaller)
+
+
+class ExpireApproval:
+    """Take the decision of the clock, where no person decided in time."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoLibrary,
+        ledger: PostLedger,
+        approvals: ApprovalBook,
+        signaller: Signaller,
+        clock: Clock,
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._approvals = approvals
+        self._signaller = signaller
+        self._clock = clock
+
+    def __call__(self, video_id: str) -> None:
+        """Reject what nobody decided in time; tell the machine of a decision that it has not heard."""
+        approval = self._approvals.get(video_id)
+        now = self._clock()
+        if approval.decision is Decision.WAITING:
+            if now < approval.expires_at:
+                return
+            try:
+                video = self._library.get_unchecked(video_id)
+            except NotFound:
+                self._approvals.forget(video_id)
+                return
+            decided = _Decided(approval, Decision.EXPIRED, now)
+            approval = _write_decision(
+                video, decided, library=self._library, ledger=self._ledger, approvals=self._approvals
+            )
+        tell_machine(approval, approvals=self._approvals, ledger=self._ledger, signaller=self._signaller)
+
+
+class _Decided(NamedTuple):
+    """A question, and how it is answered: by whom, and with which posts in place of those there are."""
+
+    approval: Approval
+    decision: Decision
+    at: datetime
+    by: str | None = None
+    edited: Sequence[Post] | None = None
+
+
+def _write_decision(
+    video: Video, decided: _Decided, *, library: VideoLibrary, ledger: PostLedger, approvals: ApprovalBook
+) -> Approval:
+    """Write the decision and all that follows from it, all or nothing."""
+    posts = ledger.list(video)
+    changes: list[Change] = [decide(decided.approval, decided.decision, now=decided.at, by=decided.by)]
+    if decided.decision is Decision.APPROVED:
+        stage = Stage.PUBLISHING
+        changes += [] if decided.edited is None else _replace_posts(posts, decided.edited)
+    else:
+        stage = Stage.DONE
+        waiting = [post for post in posts if post.state is PostState.PENDING]
+        changes += [_cancel(post, decided.decision, decided.at) for post in waiting]
+    if video.stage is Stage.AWAITING_APPROVAL:
+        since = decided.at if stage is Stage.PUBLISHING else None
+        library.advance_with(video, stage, now=decided.at, together=changes, publishing_since=since)
+    elif decided.decision is Decision.EXPIRED:
+        # Its execution broke off and closed it: the question alone is left.
+        approvals.commit(changes[0])
+    else:
+        raise AlreadyDecided(f"{video.id} waits for no decision any more: it is {video.stage}. Nothing was changed.")
+    return approvals.get(video.id)
 
 
 def tell_machine(approval: Approval, *, approvals: ApprovalBook, ledger: PostLedger, signaller: Signaller) -> None:
@@ -211,7 +237,7 @@ def tell_machine(approval: Approval, *, approvals: ApprovalBook, ledger: PostLed
     if approval.task_token is not None:
         posts = tuple(
             PostReference(video_id=post.video_id, post_id=post.target.post_id)
-            for post in ledger.list(approval.video_id)
+            for post in ledger.list_unchecked(approval.video_id)
         )
         outcome = _OUTCOME_OF[approval.decision]
         signaller.signal(
@@ -231,20 +257,18 @@ def _replace_posts(posts: Sequence[Post], edited: Sequence[Post]) -> list[Change
         if before is None:
             changes.append(Create(post))
         else:
-            replacement = post.model_copy(update={"version": before.version + 1})
+            replacement = post.copy_with(version=before.version + 1)
             changes.append(Replace(replacement, before.version, {"state": [PostState.PENDING]}))
     return changes + [Delete(post.key, post.version) for post in waiting.values()]
 
 
 def _cancel(post: Post, decision: Decision, now: datetime) -> Change:
     reason = "It was rejected." if decision is Decision.REJECTED else "Nobody approved it in time."
-    cancelled = post.model_copy(
-        update={
-            "state": PostState.CANCELLED,
-            "error_code": ErrorCode.CANCELLED,
-            "error_message": f"{reason} Nothing was posted.",
-            "version": post.version + 1,
-            "updated_at": now,
-        }
+    cancelled = post.copy_with(
+        state=PostState.CANCELLED,
+        error_code=ErrorCode.CANCELLED,
+        error_message=f"{reason} Nothing was posted.",
+        version=post.version + 1,
+        updated_at=now,
     )
     return Replace(cancelled, post.version, {"state": [PostState.PENDING]})

@@ -62,7 +62,7 @@ class CancelVideo:
         """Fail a video; None if it is not to be cancelled, or is already and was told."""
         for _ in range(TRIES_MAX):
             try:
-                video = self._library.get(video_id)
+                video = self._library.get_unchecked(video_id)
             except NotFound:
                 return None  # deleted
             if video.failure is not None:

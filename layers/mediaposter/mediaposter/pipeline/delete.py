@@ -83,9 +83,7 @@ class DeleteVideo:
             Conflict: its record is written all the time; nothing was changed.
             Unfinished: it may be stopped and its content gone, but not its record.
         """
-        video = self._library.get(video_id)
-        if not caller.may_see(video.owner):
-            raise NotFound(f"There is no video {video_id}.")
+        video = self._library.get(video_id, caller=caller)
         if video.stage in STAGES_THAT_CAN_FAIL:
             video = self._end(video)
             # Also where an earlier deletion died after it had failed the video: neither does harm twice.
@@ -109,7 +107,7 @@ class DeleteVideo:
             try:
                 return self._library.fail(video, failure, now=self._clock())
             except Conflict:
-                video = self._library.get(video.id)
+                video = self._library.reload(video)
         raise Conflict(f"{video.id} is being written all the time; delete it again.")
 
     def _remove(self, video: Video) -> None:
@@ -123,7 +121,7 @@ class DeleteVideo:
                 self._library.delete(video, count_spent_micros(video), now=self._clock())
             except Conflict:
                 try:
-                    video = self._library.get(video.id)
+                    video = self._library.reload(video)
                 except NotFound:
                     break  # somebody else deleted it meanwhile
             else:
@@ -136,7 +134,7 @@ class DeleteVideo:
 
 def cancel_posts(ledger: PostLedger, video_id: str, *, reason: str, now: datetime) -> None:
     """Cancel the posts of a video that were not sent."""
-    for post in ledger.list(video_id):
+    for post in ledger.list_unchecked(video_id):
         if post.state is PostState.PENDING:
             cancel_post(ledger, post, reason=reason, now=now)
 

@@ -56,7 +56,7 @@ class DispatchVideos:
         dispatched = 0
         for video_id in self._slots.list_waiting(provider):
             try:
-                video = self._library.get(video_id)
+                video = self._library.get_unchecked(video_id)
                 if video.place is None or video.provider != provider:
                     continue  # the index comes a moment after the record
                 self._dispatch(video, video.place)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
-from typing import IO, Any, Protocol
+from typing import IO, Literal, Protocol, Unpack
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.api.batches import PartLine, read_outcomes, read_parts
+from mediaposter.api.batches import OutcomeLine, PartLine, read_outcomes, read_parts
 from mediaposter.api.results import ResultRow, write_csv, write_jsonl
 from mediaposter.api.rows import RowError
 from mediaposter.errors import NotFound
@@ -17,6 +18,7 @@ from mediaposter.events import BatchEvent
 from mediaposter.library.batch_files import outcomes_key, parts_key, results_key
 from mediaposter.library.batches import (
     Batch,
+    BatchChanges,
     BatchFailure,
     BatchLibrary,
     BatchStage,
@@ -39,6 +41,11 @@ TAKING_ENDS_AFTER = timedelta(minutes=6)
 # The bus is told at once; if whoever wrote the end down died before he told it, the sweep does.
 TELL_GRACE = timedelta(minutes=5)
 
+_STATUS_OF: Mapping[VideoStatus, Literal["queued", "in_progress", "failed"]] = {
+    VideoStatus.QUEUED: "queued",
+    VideoStatus.IN_PROGRESS: "in_progress",
+    VideoStatus.FAILED: "failed",
+}
 _CONTENT_TYPES = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
 
 
@@ -50,16 +57,15 @@ class EndBatch:
         self._send_event = send_event
         self._clock = clock
 
-    def __call__(self, batch_id: str, **changes: Any) -> None:
+    def __call__(self, batch_id: str, **changes: Unpack[BatchChanges]) -> None:
         """End a batch.
 
         Raises:
             Conflict: it is no longer where it can end, or has ended.
         """
         now = self._clock()
-        ended = self._batches.advance(
-            batch_id, BatchStage.DONE, now=now, ended_at=now, due_at=now + TELL_GRACE, **changes
-        )
+        ending: BatchChanges = {**changes, "ended_at": now, "due_at": now + TELL_GRACE}
+        ended = self._batches.advance(batch_id, BatchStage.DONE, now=now, **ending)
         self.tell(ended)
 
     def fail(self, batch_id: str, message: str) -> None:
@@ -95,7 +101,7 @@ class LookAfterBatch:
             Conflict: its record is written by somebody else, who looks after it.
             NotStarted: the next time tries again.
         """
-        batch = self._batches.get(batch_id)
+        batch = self._batches.get_unchecked(batch_id)
         if batch.stage is BatchStage.DONE:
             if not batch.is_told:
                 self._end.tell(batch)
@@ -195,7 +201,7 @@ class WriteResults:
 
         A link to an MP4 is the API's own, which asks for a key: a presigned one would die within hours.
         """
-        batch = self._batches.get(batch_id)
+        batch = self._batches.get_unchecked(batch_id)
         if batch.stage is not BatchStage.WRITING:
             return
         completed = failed = 0
@@ -218,36 +224,29 @@ class WriteResults:
         return self._files.write(*keys, content_type=_CONTENT_TYPES[file_format])
 
     def _list_results(self, part: PartLine) -> Iterator[ResultRow]:
-        for outcome in read_outcomes(self._files.read(outcomes_key(part.batch_id, part.part))):
-            row = ResultRow(
-                row=outcome.row,
-                line=outcome.line,
-                id=outcome.row_id,
-                video_id=outcome.video_id,
-                status="refused",
-                error=outcome.error,
-            )
-            yield row if outcome.video_id is None else row.model_copy(update=self._describe(outcome.video_id))
+        return map(self._describe, read_outcomes(self._files.read(outcomes_key(part.batch_id, part.part))))
 
-    def _describe(self, video_id: str) -> dict[str, Any]:
-        """Say what became of a video, in the fields of its row."""
+    def _describe(self, outcome: OutcomeLine) -> ResultRow:
+        """Say what became of a row, and of its video where it became one."""
+        describe = partial(ResultRow, row=outcome.row, line=outcome.line, id=outcome.row_id, video_id=outcome.video_id)
+        if outcome.video_id is None:
+            return describe(status="refused", error=outcome.error)
         try:
-            video = self._library.get(video_id)
+            video = self._library.get_unchecked(outcome.video_id)
         except NotFound:
-            return {
-                "status": "failed",
-                "error": RowError(code="video_deleted", message="The video was deleted since."),
-            }
+            return describe(
+                status="failed", error=RowError(code="video_deleted", message="The video was deleted since.")
+            )
         if video.status is not VideoStatus.COMPLETED:
             error = RowError(code=video.failure.code, message=video.failure.message) if video.failure else None
-            return {"status": video.status.value, "error": error}
-        posts = self._ledger.list(video_id)
-        return {
-            "status": "completed",
-            "mp4_url": f"{self._public_url()}/videos/{video_id}/content",
-            "post_urls": tuple(post.public_url for post in posts if post.public_url),
-            "error": _explain_posts(posts),
-        }
+            return describe(status=_STATUS_OF[video.status], error=error)
+        posts = self._ledger.list(video)
+        return describe(
+            status="completed",
+            mp4_url=f"{self._public_url()}/videos/{video.id}/content",
+            post_urls=tuple(post.public_url for post in posts if post.public_url),
+            error=_explain_posts(posts),
+        )
 
 
 def _explain_posts(posts: Sequence[Post]) -> RowError | None:
@@ -269,7 +268,7 @@ class CancelPart:
 
     def __call__(self, part: PartLine) -> None:
         """Cancel what is still waiting, and what runs if that was asked for; to do so again goes on where it ended."""
-        batch = self._batches.get(part.batch_id)
+        batch = self._batches.get_unchecked(part.batch_id)
         if batch.cancel is None:
             return
         for outcome in read_outcomes(self._files.read(outcomes_key(part.batch_id, part.part))):

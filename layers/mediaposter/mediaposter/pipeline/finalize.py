@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from mediaposter.errors import (
     ConfigurationError,
@@ -25,6 +25,7 @@ from mediaposter.library.videos import (
     STAGES_OF_A_KEPT_VIDEO,
     Stage,
     Video,
+    VideoChanges,
     VideoFailure,
     VideoLibrary,
     count_spent_micros,
@@ -95,7 +96,7 @@ class StoreVideo:
 
     def __call__(self, step: StepInput) -> StepResult:
         """Store the video; from here on it is completed, whatever becomes of its posts."""
-        video = self._library.get(step.video_id)
+        video = self._library.get_unchecked(step.video_id)
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
         posts = self._list_posts(video)
@@ -128,7 +129,7 @@ class StoreVideo:
 
     def _list_posts(self, video: Video) -> tuple[PostReference, ...]:
         """List the posts that are still to be made or followed; the sweep comes back to what an execution leaves."""
-        posts = [post for post in self._ledger.list(video.id) if post.state not in SETTLED_STATES]
+        posts = [post for post in self._ledger.list(video) if post.state not in SETTLED_STATES]
         return tuple(PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts[:TARGETS_MAX])
 
     def _take_failure(
@@ -157,11 +158,12 @@ class StoreVideo:
         """Write down that the video is kept, and what comes next: a person's decision, its posts, or nothing."""
         now = self._clock()
         warnings = (*video.warnings, *compare_shape(video.size, video.seconds, stored))
-        kept: dict[str, Any] = {"stored": stored, "completed_at": now, "fault": None, "warnings": warnings}
+        kept: VideoChanges = {"stored": stored, "completed_at": now, "fault": None, "warnings": warnings}
         if not has_posts:
             self._library.advance(video, Stage.DONE, now=now, **kept)
         elif video.approval_hours is None:
-            self._library.advance(video, Stage.PUBLISHING, now=now, publishing_since=now, **kept)
+            kept["publishing_since"] = now
+            self._library.advance(video, Stage.PUBLISHING, now=now, **kept)
         else:
             question = open_approval(video.id, now=now, hours=video.approval_hours)
             self._library.advance_with(video, Stage.AWAITING_APPROVAL, now=now, together=[question], **kept)
@@ -192,13 +194,13 @@ class CloseVideo:
         id.
         """
         try:
-            video = self._library.get(closing.video_id)
+            video = self._library.get_unchecked(closing.video_id)
         except NotFound:
             return StepResult(outcome=Outcome.CLOSED)  # deleted, and settled by that
         if _is_carried_on(video, closing):
             return StepResult(outcome=Outcome.CLOSED)
         now = self._clock()
-        posts = self._ledger.list(video.id)
+        posts = self._ledger.list(video)
         if _is_unfinished(video, posts):
             if may_go_on(video, now):  # guard: left to another
                 self._leave(video, posts, closing.reason, now)

@@ -112,7 +112,7 @@ class StartGeneration:
 
         The record is `submitting` before the call is made. Whoever finds it so looks, and never submits again.
         """
-        video = self._library.get(step.video_id)
+        video = self._library.get_unchecked(step.video_id)
         now = self._clock()
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
@@ -131,7 +131,7 @@ class StartGeneration:
             webhook_url = self._listening.find_address(video, model)
             request = self._describe(video, attempts=len(attempts), webhook_url=webhook_url)
         except (ConfigurationError, VideoModelError) as error:
-            opened = video.model_copy(update={"attempts": attempts, "deadline_at": deadline_at})
+            opened = video.copy_with(attempts=attempts, deadline_at=deadline_at)
             return self._take_refusal(opened, _as_refusal(error))
         try:
             video = self._library.advance(
@@ -150,7 +150,7 @@ class StartGeneration:
             self._library.park(video, self._slots.choose_place(video, now=now), now=now)
             return StepResult(outcome=Outcome.PARKED)
         except BudgetExceeded:
-            opened = video.model_copy(update={"attempts": attempts})
+            opened = video.copy_with(attempts=attempts)
             ended = end_attempt(opened, ErrorCode.BUDGET_EXCEEDED, _explain_budget(video), cost_micros=0)
             return fail(self._library, video, ended, now)
         except Conflict:
@@ -171,7 +171,7 @@ class StartGeneration:
         deadline_at: datetime | None,
     ) -> StepResult:
         # What was refused has nothing to render: a provider that stays busy is waited for no longer than before.
-        refused = video.model_copy(update={"deadline_at": deadline_at})  # guard: busy deadline
+        refused = video.copy_with(deadline_at=deadline_at)  # guard: busy deadline
         try:
             job = self._call(video, model, request)
         except SubmissionUnknown as error:
@@ -369,7 +369,7 @@ class StartGeneration:
             MediaPosterError: the video does not wait for it any more; the job is cancelled where the provider can.
         """
         for _ in range(_KEEPS_MAX):
-            attempt = video.attempts[-1].model_copy(update={"provider_job_id": job.job_id, "failure": None})
+            attempt = video.attempts[-1].copy_with(provider_job_id=job.job_id, failure=None)
             try:
                 return self._library.keep_job(
                     video,
@@ -400,7 +400,7 @@ class StartGeneration:
 
     def _find(self, video_id: str) -> Video | None:
         try:
-            return self._library.get(video_id)
+            return self._library.get_unchecked(video_id)
         except NotFound:
             return None
 
@@ -435,7 +435,7 @@ class CheckGeneration:
 
     def __call__(self, step: CheckInput) -> StepResult:
         """Ask once, and say when to ask again. A fault of one question never ends a paid render."""
-        video = self._library.get(step.video_id)
+        video = self._library.get_unchecked(step.video_id)
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
         if video.stage is Stage.QUEUED:
@@ -457,7 +457,7 @@ class CheckGeneration:
             return self._listen(self._take_fault(video, error), video, model)
 
         if job.status is VideoStatus.COMPLETED:
-            attempt = video.attempts[-1].model_copy(update={"cost_micros": job.cost_micros})
+            attempt = video.attempts[-1].copy_with(cost_micros=job.cost_micros)
             attempts = (*video.attempts[:-1], attempt)
             self._library.advance(
                 video,
@@ -590,7 +590,7 @@ class EndedAttempt(NamedTuple):
 def end_attempt(video: Video, code: ErrorCode, message: str, *, cost_micros: int | None = None) -> EndedAttempt:
     """Write down how the last attempt failed, and what it cost, if that is known."""
     failure = VideoFailure(code=code, message=message)
-    last = video.attempts[-1].model_copy(update={"failure": failure, "cost_micros": cost_micros})
+    last = video.attempts[-1].copy_with(failure=failure, cost_micros=cost_micros)
     return EndedAttempt(failure, (*video.attempts[:-1], last))
 
 

@@ -67,7 +67,7 @@ class LookForPost:
             return self._adopt(post, copies, kept, now)
         looks = post.looks + 1
         if looks < len(LOOKS_AFTER_SECONDS):  # guard: asked again
-            next_look = give_next_look(post.model_copy(update={"looks": looks}))
+            next_look = give_next_look(post.copy_with(looks=looks))
             return self._ledger.note(post, looks=looks, due_at=next_look + SWEEP_GRACE)
         return self._park(post, _explain_parked(copies), now)
 

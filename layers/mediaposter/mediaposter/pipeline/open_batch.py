@@ -113,7 +113,7 @@ class OpenBatch:
             Busy: others hold the same records; sending again is safe.
         """
         order = self._name(request.fingerprint(), caller, sent_as)
-        known = self._find_known(order)
+        known = self._find_known(order, caller)
         if known is not None:
             return known
         if request.rows is not None:
@@ -130,7 +130,7 @@ class OpenBatch:
             Busy: others hold the same records; it may be told of again.
         """
         order = self._name(f"{source.key} {source.version_id}", caller, sent_as)
-        return self._find_known(order) or self._record(order, source, caller)
+        return self._find_known(order, caller) or self._record(order, source, caller)
 
     def _name(self, fingerprint: str, caller: Caller, sent_as: SentAs) -> _Order:
         now, batch_id = self._clock(), self._new_id()
@@ -140,7 +140,7 @@ class OpenBatch:
             batch_id, name_request(caller.owner, sent_as.idempotency_key, fingerprint, batch_id, now=now), now
         )
 
-    def _find_known(self, order: _Order) -> Batch | None:
+    def _find_known(self, order: _Order, caller: Caller) -> Batch | None:
         known = None if order.name is None else self._requests.find(order.name, now=order.now)
         if order.name is None or known is None:
             return None
@@ -149,7 +149,7 @@ class OpenBatch:
                 "This Idempotency-Key was used for another request in the last 24 hours. Nothing was recorded; use a "
                 "new key for a new batch."
             )
-        return self._batches.get(known.video_id)
+        return self._batches.get(known.video_id, caller=caller)
 
     def _find_source(self, upload_id: str, caller: Caller) -> BatchSource:
         try:
@@ -188,7 +188,7 @@ class OpenBatch:
             self._batches.create(batch, conditions=conditions)
         except Conflict as conflict:
             # What was taken before is answered again, whatever the minute has become.
-            known = self._find_known(order)
+            known = self._find_known(order, caller)
             if known is not None:
                 return known
             if caller.rate_per_minute is not None and len(conditions) in conflict.changes:
@@ -216,7 +216,7 @@ class ReadBatches:
         Raises:
             NotFound: there is none, or it is somebody else's; the two look alike from outside.
         """
-        return self._count(_get(self._batches, batch_id, caller))
+        return self._count(self._batches.get(batch_id, caller=caller))
 
     def list_batches(self, query: BatchListQuery, *, caller: Caller) -> tuple[list[BatchView], bool]:
         """List a page of the caller's batches, and tell whether there are more."""
@@ -230,7 +230,7 @@ class ReadBatches:
             NotFound: there is no such batch of this caller.
             InvalidRequest: it has no results, or none yet.
         """
-        batch = _get(self._batches, batch_id, caller)
+        batch = self._batches.get(batch_id, caller=caller)
         if not batch.has_results:
             raise InvalidRequest(f"The batch is {tell_status(batch)}: it has no results.", code="batch_not_ready")
         return self._media.presign_download(results_key(batch_id, file_format), filename=f"{batch_id}.{file_format}")
@@ -267,7 +267,7 @@ class CancelBatch:
             Conflict: its record is written all the time; nothing was changed.
         """
         for _ in range(_TRIES_MAX):
-            batch = _get(self._batches, batch_id, caller)
+            batch = self._batches.get(batch_id, caller=caller)
             if tell_status(batch) == "cancelled":
                 return
             if batch.stage not in STAGES_TO_CANCEL:
@@ -289,10 +289,3 @@ class CancelBatch:
                     self._workflow.start(batch.id, BatchStep.CANCEL, batch.cancel_run)
             return
         raise Conflict(f"{batch_id} is being written all the time; cancel it again.")
-
-
-def _get(batches: BatchLibrary, batch_id: str, caller: Caller) -> Batch:
-    batch = batches.get(batch_id)
-    if not caller.may_see(batch.caller.owner):
-        raise NotFound(f"There is no batch {batch_id}.", what="batch")
-    return batch

@@ -84,7 +84,7 @@ class CreatePost:
 
         The ledger says `calling` before the call is made. Whoever finds it so looks, and never posts again.
         """
-        post = self._ledger.get(step.video_id, step.post_id)
+        post = self._ledger.get_unchecked(step.video_id, step.post_id)
         try:
             if post.state is PostState.CALLING:
                 now = self._clock()
@@ -102,7 +102,7 @@ class CreatePost:
 
     def _submit(self, post: Post) -> StepResult:
         """Make the calls of a post that was not sent, each when it may be made."""
-        video = self._library.get(post.video_id)
+        video = self._library.get_unchecked(post.video_id)
         if video.stored is None:
             raise MediaPosterError(f"{post.video_id} has no kept video: there is nothing to post.")
         if video.stage not in STAGES_OF_POSTING:  # guard: posting stage

@@ -29,6 +29,18 @@ class Presigner(Protocol):
         """Give a short-lived URL of an object."""
 
 
+def choose_owner(asked: str | None, caller: Caller) -> str:
+    """Choose whose records a list is of: those of the owner that was asked for, else the caller's own.
+
+    Raises:
+        NotFound: the caller may not see that owner's.
+    """
+    owner = asked or caller.owner
+    if not caller.may_see(owner):
+        raise NotFound(f"There is no owner {owner}.", what="owner")
+    return owner
+
+
 class ReadLibrary:
     """The questions a caller may ask."""
 
@@ -55,10 +67,8 @@ class ReadLibrary:
         Raises:
             NotFound: there is none, or it is somebody else's; the two look alike from outside.
         """
-        video = self._library.get(video_id)
-        if not caller.may_see(video.owner):
-            raise NotFound(f"There is no video {video_id}.")
-        return video, self._ledger.list(video_id)
+        video = self._library.get(video_id, caller=caller)
+        return video, self._ledger.list(video)
 
     def list_videos(self, query: ListQuery, *, caller: Caller) -> VideoPage:
         """List a page of the caller's videos, without their posts.
@@ -66,9 +76,7 @@ class ReadLibrary:
         Raises:
             NotFound: the caller may not see the owner that was asked for.
         """
-        owner = query.owner or caller.owner
-        if not caller.may_see(owner):
-            raise NotFound(f"There is no owner {owner}.", what="owner")
+        owner = choose_owner(query.owner, caller)
         wanted = VideoQuery(
             owner=owner,
             limit=query.limit,
@@ -132,9 +140,7 @@ class ReadLibrary:
         Raises:
             NotFound: the caller may not see the owner that was asked for.
         """
-        owner = query.owner or caller.owner
-        if not caller.may_see(owner):
-            raise NotFound(f"There is no owner {owner}.", what="owner")
+        owner = choose_owner(query.owner, caller)
         today = self._clock().date()
         until = query.until or today
         since = query.since or until - timedelta(days=USAGE_DAYS)

@@ -9,6 +9,7 @@ from mediaposter.errors import NotFound
 from mediaposter.library.approvals import Approval, ApprovalBook
 from mediaposter.library.posts import Post, PostLedger, SchedulePage
 from mediaposter.library.videos import Video, VideoLibrary
+from mediaposter.pipeline.read import choose_owner
 
 # How many pages are looked through for a caller who sees only some accounts, before an empty one is answered.
 _PAGES_MAX = 10
@@ -29,9 +30,7 @@ class ReadPosts:
         Raises:
             NotFound: there is no such video of this caller.
         """
-        if not caller.may_see(self._library.get(video_id).owner):
-            raise NotFound(f"There is no video {video_id}.")
-        posts = self._ledger.list(video_id)
+        posts = self._ledger.list(self._library.get(video_id, caller=caller))
         return [post for post in posts if query.after is None or name_post(post) > query.after]
 
     def list_schedules(self, query: ScheduleQuery, *, caller: Caller) -> SchedulePage:
@@ -40,9 +39,7 @@ class ReadPosts:
         Raises:
             NotFound: the caller may not see the owner that was asked for.
         """
-        owner = query.owner or caller.owner
-        if not caller.may_see(owner):
-            raise NotFound(f"There is no owner {owner}.", what="owner")
+        owner = choose_owner(query.owner, caller)
         after = query.after
         for _ in range(_PAGES_MAX):
             page = self._ledger.list_schedules(owner, limit=query.limit, after=after)

@@ -114,11 +114,11 @@ class FindRecorded:
 
     def _describe(self, event: AnyEvent) -> AnyEvent | None:
         if isinstance(event, BatchEvent):
-            batch = self._batches.get(event.batch_id)
+            batch = self._batches.get_unchecked(event.batch_id)
             return describe_batch(batch) if batch.stage is BatchStage.DONE else None  # guard: batch ended
-        video = self._library.get(event.video_id)
+        video = self._library.get_unchecked(event.video_id)
         if isinstance(event, PostEvent):
-            return describe_post(video, self._ledger.get(video.id, f"{event.platform}#{event.account_id}"))
+            return describe_post(video, self._ledger.get(video, f"{event.platform}#{event.account_id}"))
         if event.type == "video.awaiting_approval":
             return describe_question(video, self._approvals.get(video.id))
         # guard: video ended

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from mediaposter.api.caller import Caller
 from mediaposter.api.post_requests import PublishAgainRequest, ResolveRequest
-from mediaposter.errors import AlreadyDecided, Conflict, InvalidRequest, NotFound, NotStarted
+from mediaposter.errors import AlreadyDecided, Conflict, InvalidRequest, NotStarted
 from mediaposter.events import PostEvent
 from mediaposter.library.keys import Scope
 from mediaposter.library.posts import STATES_FOR_A_PERSON, Post, PostLedger, PostState
@@ -64,7 +64,7 @@ class RepeatPosts:
         if request.publish and video.approval_hours is not None:
             # What was rejected, or never asked about, needs the word of somebody who may give it.
             caller.require(Scope.APPROVE)  # guard: scope approve repost
-        known = {post.key: post for post in self._ledger.list(video_id)}
+        known = {post.key: post for post in self._ledger.list(video)}
         now = self._clock()
         waiting = [post for post in known.values() if post.state is PostState.PENDING]
         if video.stage is Stage.PUBLISHING and waiting:  # guard: posts written
@@ -103,7 +103,7 @@ class RepeatPosts:
             NotStarted: the post waits in the ledger; asking for its posts again starts it.
         """
         video = self._find(video_id, caller)
-        post = self._ledger.get(video_id, post_id)
+        post = self._ledger.get(video, post_id)
         caller.require_accounts([post.target])  # guard: accounts resolved
         now = self._clock()
         if post.state not in STATES_FOR_A_PERSON:  # guard: for a person
@@ -116,7 +116,7 @@ class RepeatPosts:
                 post, PostState.PUBLISHED, now=now, public_url=request.url, error_code=None, error_message=None
             )
             tell_end(self._library, self._ledger, posted, send_event=self._send_event)
-            return video, self._ledger.list(video_id)
+            return video, self._ledger.list(video)
         if video.stage is not Stage.DONE:  # guard: nothing under way
             raise AlreadyDecided(f"{video_id} is {video.stage}: try again when it is done. Nothing was changed.")
         self._refuse_what_is_listed(post, now)
@@ -135,10 +135,7 @@ class RepeatPosts:
 
     def _find(self, video_id: str, caller: Caller) -> Video:
         caller.require(Scope.PUBLISH)
-        video = self._library.get(video_id)
-        if not caller.may_see(video.owner):
-            raise NotFound(f"There is no video {video_id}.")
-        return video
+        return self._library.get(video_id, caller=caller)
 
     def _post(
         self, video: Video, wanted: Sequence[Post], known: Mapping[Key, Post], now: datetime
@@ -147,12 +144,12 @@ class RepeatPosts:
         changes: list[Change] = []
         for post in wanted:
             # Should nothing start it, the sweep does.
-            planned = post.model_copy(update={"updated_at": now, "due_at": now + SWEEP_GRACE})
+            planned = post.copy_with(updated_at=now, due_at=now + SWEEP_GRACE)
             before = known.get(post.key)
             if before is None:
                 changes.append(Create(planned))
             else:
-                anew = planned.model_copy(update={"version": before.version + 1})
+                anew = planned.copy_with(version=before.version + 1)
                 changes.append(Replace(anew, before.version, {"state": [before.state]}))  # guard: one request
         try:
             video = self._library.advance_with(
@@ -166,7 +163,7 @@ class RepeatPosts:
         except Conflict as error:
             raise AlreadyDecided(f"{video.id} is being posted or changed just now. Nothing was changed.") from error
         self._start(video, wanted)
-        return video, self._ledger.list(video.id)
+        return video, self._ledger.list(video)
 
     def _start(self, video: Video, posts: Sequence[Post]) -> None:
         references = [PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts]
@@ -190,7 +187,7 @@ class RepeatPosts:
         self._start(video, waiting[:TARGETS_MAX])
         with suppress(Conflict):
             video = self._library.note(video, now=now, due_at=now)
-        return video, self._ledger.list(video.id)
+        return video, self._ledger.list(video)
 
 
 def begin_anew(post: Post, *, now: datetime, version: int = 1) -> Post:

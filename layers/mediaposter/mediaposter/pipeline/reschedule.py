@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Unpack
 
 from mediaposter.api.caller import Caller
 from mediaposter.api.post_requests import MoveRequest
-from mediaposter.errors import AlreadyDecided, Conflict, ErrorCode, InvalidRequest, NotFound
+from mediaposter.errors import AlreadyDecided, Conflict, ErrorCode, InvalidRequest
 from mediaposter.library.keys import Scope
-from mediaposter.library.posts import Post, PostLedger, PostState
+from mediaposter.library.posts import Post, PostChanges, PostLedger, PostState
 from mediaposter.library.videos import VideoLibrary
 from mediaposter.pipeline.look import SWEEP_GRACE, Publishers, find_copies, find_schedules
 from mediaposter.publishing.publisher_interface import PostStatus, PublisherInterface
@@ -89,10 +90,8 @@ class ReschedulePost:
 
     def _find(self, video_id: str, post_id: str, caller: Caller) -> Post:
         caller.require(Scope.PUBLISH)
-        video = self._library.get(video_id)
-        if not caller.may_see(video.owner):
-            raise NotFound(f"There is no video {video_id}.")
-        post = self._ledger.get(video_id, post_id)
+        video = self._library.get(video_id, caller=caller)
+        post = self._ledger.get(video, post_id)
         caller.require_accounts([post.target])  # guard: accounts moved
         if post.state is not PostState.SCHEDULED:  # guard: only scheduled
             raise AlreadyDecided(
@@ -105,7 +104,7 @@ class ReschedulePost:
         """Find every copy: one that was made twice would go out at its old time."""
         return [schedule.schedule_id for schedule in find_schedules(publisher, post)]
 
-    def _keep(self, post: Post, state: PostState, now: datetime, **changes: object) -> Post:
+    def _keep(self, post: Post, state: PostState, now: datetime, **changes: Unpack[PostChanges]) -> Post:
         try:
             return self._ledger.advance(post, state, now=now, **changes)
         except Conflict as error:

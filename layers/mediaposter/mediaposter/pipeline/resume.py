@@ -95,7 +95,7 @@ class ResumeVideo:
             NotStarted: the next time tries again.
         """
         now = self._clock()
-        video = self._library.get(video_id)
+        video = self._library.get_unchecked(video_id)
         if video.is_over:
             return None
         if video.place is not None:  # guard: waits for slot
@@ -141,7 +141,7 @@ class ResumeVideo:
         if video.stage is not Stage.PUBLISHING:
             return []
         open_states = (PostState.PENDING, PostState.CALLING, PostState.SUBMITTED)
-        posts = [post for post in self._ledger.list(video.id) if post.state in open_states]
+        posts = [post for post in self._ledger.list(video) if post.state in open_states]
         # guard: posts max
         return [PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts[:TARGETS_MAX]]
 
@@ -149,7 +149,7 @@ class ResumeVideo:
 def was_deleted(library: VideoLibrary, video_id: str) -> bool:
     """Tell whether a video was deleted, or is about to be: nothing of it may stay behind."""
     try:
-        video = library.get(video_id)
+        video = library.get_unchecked(video_id)
     except NotFound:
         return True
     return video.failure is not None and video.failure.code is ErrorCode.CANCELLED

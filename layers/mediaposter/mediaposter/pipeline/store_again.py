@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from mediaposter.api.caller import Caller
-from mediaposter.errors import AlreadyDecided, Conflict, ErrorCode, NotFound, NotStarted
+from mediaposter.errors import AlreadyDecided, Conflict, ErrorCode, NotStarted
 from mediaposter.library.keys import Scope
 from mediaposter.library.posts import Post, PostLedger, PostState
 from mediaposter.library.table import Replace
@@ -38,10 +38,8 @@ class StoreAgain:
             AlreadyDecided: there is no finished render of it.
         """
         caller.require(Scope.CREATE)
-        video = self._library.get(video_id)
-        if not caller.may_see(video.owner):
-            raise NotFound(f"There is no video {video_id}.")
-        posts = self._ledger.list(video_id)
+        video = self._library.get(video_id, caller=caller)
+        posts = self._ledger.list(video)
         is_being_fetched = video.failure is None and video.stage is Stage.STORING
         if video.stored is not None or is_being_fetched:
             return video, posts
@@ -66,7 +64,7 @@ class StoreAgain:
             raise AlreadyDecided(f"{video_id} is being changed just now. Nothing was changed; ask again.") from error
         with suppress(NotStarted):  # the sweep starts it
             self._workflow.start(video.id, video.launch)
-        return video, self._ledger.list(video_id)
+        return video, self._ledger.list(video)
 
 
 def _is_rendered(video: Video) -> bool:

@@ -149,7 +149,7 @@ class SubmitVideo:
         video = _describe(request, [first, *others], video_id="estimate", now=now)
         plan = plan_posts(request, video, candidates=others, now=now)
         warnings = self._check_accounts(request.publish)
-        first = first.model_copy(update={"warnings": (*first.warnings, *plan.warnings, *warnings)})
+        first = first.copy_with(warnings=(*first.warnings, *plan.warnings, *warnings))
         candidates = [first, *plan.fallbacks]
         return Estimate(candidates, self._plan_reservation(candidates, now).micros)
 
@@ -161,9 +161,7 @@ class SubmitVideo:
             InvalidRequest: it is not finished, or its model does not offer this.
         """
         now = self._clock()
-        source = self._library.get(request.video_id)
-        if not caller.may_see(source.owner):
-            raise NotFound(f"There is no video {source.id}.")
+        source = self._library.get(request.video_id, caller=caller)
         if source.stored is None or source.provider_job_id is None:
             raise InvalidRequest(f"The video is {source.status}: only a completed one can be changed.", param="video")
         kind = _DERIVATIONS[type(request)]
@@ -237,7 +235,7 @@ class SubmitVideo:
             # The SDK tries one call again: if the first try was taken, its answer was lost.
             earlier = self._requests.find(name, now=video.created_at)
             if earlier is not None:
-                return self._repeat(earlier)
+                return self._repeat(earlier, caller)
         try:
             plan = plan_posts(order.request, video, candidates=video.fallbacks, now=video.created_at)
             warnings = self._check_accounts(order.request.publish)
@@ -247,23 +245,20 @@ class SubmitVideo:
             known = None if sent_as.idempotency_key is None else self._requests.find(name, now=video.created_at)
             if known is None or known.fingerprint != name.fingerprint:
                 raise
-            return self._repeat(known)
+            return self._repeat(known, caller)
         posts = plan.posts
-        video = video.model_copy(
-            update={
-                "fallbacks": plan.fallbacks,
-                "warnings": (*video.warnings, *plan.warnings, *warnings),
-                "reservation": self._plan_reservation([video, *plan.fallbacks], video.created_at, caller),
-                "request_id": sent_as.request_id,
-                "correlation_id": sent_as.correlation_id,
-            }
+        video = video.copy_with(
+            fallbacks=plan.fallbacks,
+            warnings=(*video.warnings, *plan.warnings, *warnings),
+            reservation=self._plan_reservation([video, *plan.fallbacks], video.created_at, caller),
+            request_id=sent_as.request_id,
+            correlation_id=sent_as.correlation_id,
         )
         if order.picture is not None:
             picture = self._keep_picture(order.picture, caller, size=video.size)
-            told = (*video.warnings, *picture.warnings)
-            video = video.model_copy(update={"input_image": picture.place, "warnings": told})
+            video = video.copy_with(input_image=picture.place, warnings=(*video.warnings, *picture.warnings))
         conditions = self._list_conditions(video, name, caller, sent_as)
-        started = video.model_copy(update={"slot": video.provider})
+        started = video.copy_with(slot=video.provider)
         slot = count_change(None, started.held, self._slots.bound(video.provider, may_overtake=False))
         conditions += [_Condition(change, lambda: self._queue(video, posts, conditions[:-1])) for change in slot]
         return self._record(started, posts, conditions) or Submission(self._start(started, posts, name), posts)
@@ -271,7 +266,7 @@ class SubmitVideo:
     def _queue(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission:
         """Record a video that waits for a slot of its provider; its execution is started when it has one."""
         place = self._slots.choose_place(video, now=video.created_at)
-        waiting = video.model_copy(update={"place": place, "is_accepted": True})
+        waiting = video.copy_with(place=place, is_accepted=True)
         counts = [_Condition(change, _never) for change in count_change(None, waiting.held, {})]
         return self._record(waiting, posts, [*conditions, *counts]) or Submission(waiting, posts)
 
@@ -297,7 +292,7 @@ class SubmitVideo:
         conditions = []
         if sent_as.idempotency_key is not None:
             create = Create(name, now=int(video.created_at.timestamp()))
-            conditions.append(_Condition(create, lambda: self._take_repeated(name, video)))
+            conditions.append(_Condition(create, lambda: self._take_repeated(name, video, caller)))
         elif sent_as.retry_count is not None:
             conditions.append(_Condition(Put(name), _never))
         if video.reservation is not None:
@@ -327,7 +322,7 @@ class SubmitVideo:
             stack_limit_micros=self._stack_daily_budget_micros,
         )
 
-    def _take_repeated(self, wanted: KnownRequest, video: Video) -> Submission:
+    def _take_repeated(self, wanted: KnownRequest, video: Video, caller: Caller) -> Submission:
         known = self._requests.find(wanted, now=video.created_at)
         if known is None:
             raise Busy("The request of this Idempotency-Key is just being forgotten; send it again.")
@@ -336,11 +331,11 @@ class SubmitVideo:
                 "This Idempotency-Key was used for another request in the last 24 hours. Nothing was recorded; use a "
                 "new key for a new video."
             )
-        return self._repeat(known)
+        return self._repeat(known, caller)
 
-    def _repeat(self, known: KnownRequest) -> Submission:
+    def _repeat(self, known: KnownRequest, caller: Caller) -> Submission:
         try:
-            video = self._library.get(known.video_id)
+            video = self._library.get(known.video_id, caller=caller)
         except NotFound as error:
             raise VideoDeleted(
                 f"This request became the video {known.video_id}, which was deleted since. Nothing was recorded; for "
@@ -350,7 +345,7 @@ class SubmitVideo:
             # Its caller was told that nothing came of it and that sending again is safe: so it is a new request.
             self._requests.forget(known)
             raise _Forgotten
-        posts = self._ledger.list(known.video_id)
+        posts = self._ledger.list(video)
         if not video.was_taken_up and video.place is None and video.failure is None:
             video = self._acknowledge(video)
             if video.failure is None:
@@ -365,7 +360,7 @@ class SubmitVideo:
         try:
             return self._library.note(video, now=self._clock(), is_accepted=True)  # guard: told caller
         except Conflict:
-            return self._library.get(video.id)
+            return self._library.reload(video)
 
     def _refuse_budget(self, limit: Limit, reservation: Reservation) -> NoReturn:
         day = self._budget.get(limit.owner, reservation.on)
@@ -447,7 +442,7 @@ class SubmitVideo:
                 failed = self._library.fail(video, failure, now=self._clock())
             except Conflict:
                 # Only a running execution takes up a new record: it did start after all.
-                return self._library.get(video.id)
+                return self._library.reload(video)
             self._library.settle(failed, 0, now=self._clock())
             # Sending again is safe, so the same key must not lead to this one.
             self._requests.forget(name)

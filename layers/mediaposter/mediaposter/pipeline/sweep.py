@@ -125,7 +125,7 @@ class SweepDue:
             self._follow_post(record_id, entry.key.sk.removeprefix("POST#"))
 
     def _follow_post(self, video_id: str, post_id: str) -> None:
-        post = self._ledger.get(video_id, post_id)
+        post = self._ledger.get_unchecked(video_id, post_id)
         step = PostStepInput(video_id=video_id, post_id=post.target.post_id)
         if post.state is PostState.PENDING:
             self._send(post, step)
@@ -144,7 +144,7 @@ class SweepDue:
 
     def _find(self, video_id: str) -> Video | None:
         try:
-            return self._library.get(video_id)
+            return self._library.get_unchecked(video_id)
         except NotFound:
             return None
 

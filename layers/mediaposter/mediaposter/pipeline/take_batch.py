@@ -148,7 +148,7 @@ class ReadRows:
 
     def __call__(self, batch_id: str) -> BatchResult:
         """Write the rows, and the parts to take them in. What is wrong with the file itself ends the batch."""
-        batch = self._batches.get(batch_id)
+        batch = self._batches.get_unchecked(batch_id)
         if batch.stage is BatchStage.READING:
             try:
                 rows = self._write(batch)
@@ -266,7 +266,7 @@ class TakePart:
             outcome = told.get(line.row) or self._take(part.batch_id, line, is_full=is_full)
             is_full = is_full or outcome.error == _PUT_OFF
             outcomes.append(outcome)
-        batch = self._batches.get(part.batch_id)
+        batch = self._batches.get_unchecked(part.batch_id)
         if batch.stage is not BatchStage.TAKING:
             # The rows were counted meanwhile, and found by their names: a late try does not write over what was found.
             return
@@ -291,7 +291,7 @@ class TakePart:
         if line.request is None:
             return _describe(line, error=line.error)
         # Read anew for each row: it may be cancelled at any time, and its key be revoked.
-        batch = self._batches.get(batch_id)
+        batch = self._batches.get_unchecked(batch_id)
         if batch.cancel is not None or batch.stage is not BatchStage.TAKING:
             return self._find_or_refuse(batch, line, _CANCELLED)
         caller = self._find_caller(batch)
@@ -361,7 +361,7 @@ class CloseTaking:
 
     def __call__(self, batch_id: str) -> BatchResult:
         """Count the rows, lay the answer beside a dropped file, and leave the videos to the sweep."""
-        batch = self._batches.get(batch_id)
+        batch = self._batches.get_unchecked(batch_id)
         if batch.stage is BatchStage.READING:
             failure = BatchFailure(
                 code="internal_error",
@@ -374,7 +374,7 @@ class CloseTaking:
             parts = read_parts(self._files.read(parts_key(batch_id)))
             outcomes = [outcome for part in parts for outcome in self._settle(batch, part)]
             refused = sum(outcome.video_id is None for outcome in outcomes)
-            _lay_answer(self._files, batch.model_copy(update={"refused": refused}), outcomes)
+            _lay_answer(self._files, batch.copy_with(refused=refused), outcomes)
             now = self._clock()
             batch = self._batches.advance(batch_id, BatchStage.RUNNING, now=now, refused=refused, due_at=now)
         if batch.stage is not BatchStage.RUNNING:

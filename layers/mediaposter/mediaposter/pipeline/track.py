@@ -70,7 +70,7 @@ class CheckPost:
 
     def __call__(self, step: PostStepInput) -> StepResult:
         """Ask once, and say when to ask again. In progress for too long becomes `unknown`, never `failed`."""
-        post = self._ledger.get(step.video_id, step.post_id)
+        post = self._ledger.get_unchecked(step.video_id, step.post_id)
         hint_seconds = None
         try:
             try:
@@ -219,7 +219,7 @@ def tell_end(library: VideoLibrary, ledger: PostLedger, post: Post, *, send_even
     if post.is_told or post.state not in STATES_TO_TELL:  # guard: post told once
         return
     try:
-        video = library.get(post.video_id)
+        video = library.get_unchecked(post.video_id)
     except NotFound:
         pass  # deleted meanwhile, and with it who wanted to be told
     else:
