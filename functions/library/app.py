@@ -41,7 +41,7 @@ def list_videos() -> Response[str]:
     """Answer a page of the caller's videos."""
     caller = authorize(app, "read")
     page = stack().read_library.list_videos(read_query(app, ListQuery), caller=caller)
-    return reply(present_page(page.videos, has_more=page.has_more))
+    return reply(present_page(page.videos, has_more=page.has_more, link=stack().read_library.link))
 
 
 @app.get("/videos/<video_id>", openapi_extensions=contract(VideoObject))
@@ -49,7 +49,7 @@ def retrieve_video(video_id: str) -> Response[str]:
     """Answer one video with its posts."""
     video, posts = stack().read_library.retrieve(video_id, caller=authorize(app, "read"))
     approval = stack().read_posts.find_approval(video)
-    return reply(present_video(video, posts, approval), headers=poll_headers())
+    return reply(present_video(video, posts, approval, stack().read_library.link(video)), headers=poll_headers())
 
 
 @app.get("/videos/<video_id>/content", openapi_extensions=contract(query=ContentQuery))

@@ -368,6 +368,16 @@ class TestLibrary:
 
         assert (answer["statusCode"], _error(answer)["message"]) == (404, "There is no such video.")
 
+    def test_a_kept_video_is_answered_with_links_that_need_no_key(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_stored_video())
+
+        (listed,) = _body(invoke("LibraryFunction", _ask_for_list(limit="1")))["data"]
+        read = _body(invoke("LibraryFunction", read_event("library-retrieve")))
+
+        for links in (listed["links"], read["links"]):
+            assert "X-Amz-Signature" in links["video"]
+            assert links["expires_at"] > 0
+
     def test_content_is_a_redirect_to_a_signed_url_that_is_not_to_be_kept(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_stored_video())
 

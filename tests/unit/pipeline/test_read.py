@@ -9,7 +9,7 @@ from mediaposter.api.queries import ListQuery, UsageQuery, Variant
 from mediaposter.errors import ErrorCode, InvalidRequest, NotFound
 from mediaposter.library.keys import Scope
 from mediaposter.library.videos import Stage, VideoFailure
-from tests.builders import VIDEO_ID, a_caller, a_post, a_stored_video, a_video
+from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_video
 from tests.fakes.world import World
 
 
@@ -49,6 +49,23 @@ def test_the_content_of_somebody_elses_video_is_not_handed_out() -> None:
 )
 def test_a_variant_is_found_under_a_name_of_its_kind(variant: Variant, url: str) -> None:
     assert kept_world().read.locate(VIDEO_ID, caller=a_caller(), variant=variant) == url
+
+
+def test_a_kept_video_has_links_that_need_no_key() -> None:
+    world = kept_world()
+
+    links = world.read.link(world.video)
+
+    assert links is not None
+    assert links.video == "https://bucket.example/videos/video_1/video.mp4?as=video_1.mp4"
+    assert links.thumbnail == "https://bucket.example/videos/video_1/thumbnail.webp?as=video_1.webp"
+    assert links.spritesheet == "https://bucket.example/videos/video_1/spritesheet.jpg?as=video_1.jpg"
+    assert links.expires_at == NOW.timestamp() + 900
+    assert "bucket.example" not in repr(links)
+
+
+def test_a_video_that_is_not_kept_has_no_links() -> None:
+    assert World().read.link(a_video(stage=Stage.STORING)) is None
 
 
 @pytest.mark.parametrize(

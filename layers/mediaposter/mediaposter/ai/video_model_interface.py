@@ -134,7 +134,7 @@ class VideoGenerationJob(BaseModel):
             (self.size, request.size),
             (self.seconds, request.duration_seconds),
         )
-        return all(mine is None or theirs is None or mine == theirs for mine, theirs in told)
+        return all(mine is None or theirs is None or mine == theirs for mine, theirs in told)  # guard: told by shape
 
     @property
     def cost_usd(self) -> Decimal | None:
@@ -158,7 +158,7 @@ class SubmittedJobs(NamedTuple):
     @property
     def is_certain(self) -> bool:
         """Tell whether one job fits, and no other may be meant."""
-        return len(self.matching) == 1 and not self.indistinct
+        return len(self.matching) == 1 and not self.indistinct  # guard: one certain job
 
     @property
     def may_have_it(self) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from mediaposter.ai.catalog import Capabilities, Catalog, CatalogEntry
-from mediaposter.api.video_object import PostObject, VideoObject, present_post, present_video, to_dollars
+from mediaposter.api.video_object import LinksObject, PostObject, VideoObject, present_post, present_video, to_dollars
 from mediaposter.errors import InvalidRequest
 from mediaposter.library.budget import Usage, renews_at
 from mediaposter.library.media import PresignedUpload
@@ -126,9 +126,12 @@ class WebhookReceipt(_Answer):
     repeated: bool
 
 
-def present_page(videos: Sequence[Video], *, has_more: bool) -> ListObject[VideoObject]:
+def present_page(
+    videos: Sequence[Video], *, has_more: bool, link: Callable[[Video], LinksObject | None] = lambda _: None
+) -> ListObject[VideoObject]:
     """Write a page of videos, without their posts; as many as an answer has room for."""
-    return list_page([present_video(video, []) for video in videos], [video.id for video in videos], has_more=has_more)
+    written = [present_video(video, [], links=link(video)) for video in videos]
+    return list_page(written, [video.id for video in videos], has_more=has_more)
 
 
 def present_posts(posts: Sequence[Post]) -> ListObject[PostObject]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.library.approvals import Approval, Decision
@@ -68,6 +68,17 @@ class AttemptObject(BaseModel):
     cost_usd: str | None
 
 
+class LinksObject(BaseModel):
+    """Where a kept video, its thumbnail and its spritesheet can be fetched without a key, until `expires_at`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    video: str = Field(repr=False)
+    thumbnail: str = Field(repr=False)
+    spritesheet: str = Field(repr=False)
+    expires_at: int
+
+
 class VideoObject(BaseModel):
     """A video as the API answers it. Times are seconds since 1970, costs are dollars as text."""
 
@@ -101,9 +112,12 @@ class VideoObject(BaseModel):
     approval: ApprovalObject | None
     posts: list[PostObject]
     metadata: dict[str, str]
+    links: LinksObject | None = None  # where it is read, and kept
 
 
-def present_video(video: Video, posts: Iterable[Post], approval: Approval | None = None) -> VideoObject:
+def present_video(
+    video: Video, posts: Iterable[Post], approval: Approval | None = None, links: LinksObject | None = None
+) -> VideoObject:
     """Write a record as the API answers it."""
     return VideoObject(
         id=video.id,
@@ -141,6 +155,7 @@ def present_video(video: Video, posts: Iterable[Post], approval: Approval | None
         approval=_present_approval(approval),
         posts=[present_post(post) for post in posts],
         metadata=video.metadata,
+        links=links,
     )
 
 

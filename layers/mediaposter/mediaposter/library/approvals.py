@@ -92,10 +92,10 @@ def decide(approval: Approval, decision: Decision, *, now: datetime, by: str | N
     Raises:
         Conflict: it was answered before.
     """
-    if approval.decision is not Decision.WAITING:
+    if approval.decision is not Decision.WAITING:  # guard: answered once
         raise Conflict(f"{approval.video_id} is {approval.decision} already; the first decision holds.")
     decided = approval.copy_with(decision=decision, decided_at=now, decided_by=by, version=approval.version + 1)
-    return Replace(decided, approval.version, {"decision": [Decision.WAITING]})
+    return Replace(decided, approval.version, {"decision": [Decision.WAITING]})  # guard: one answer
 
 
 class ApprovalBook:

@@ -80,7 +80,7 @@ def reserve(limit: Limit, day: date, micros: int) -> Increase:
 def reserve_more(limit: Limit, day: date, micros: int) -> Increase:
     """Promise a video more than it was promised first, if the day's limit has room for it."""
     at_most = {} if limit.daily_micros is None else {"committed_micros": limit.daily_micros}
-    return Increase(
+    return Increase(  # guard: day limit
         budget_key(limit.owner, day), {"committed_micros": micros}, at_most=at_most, expires_at=_expiry(day)
     )
 

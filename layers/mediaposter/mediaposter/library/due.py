@@ -45,7 +45,7 @@ class DueList:
         """
         wanted = _to_text(until)
         is_ours = self._table.swap(entry.key, "due_at", expected=entry.value, wanted=wanted)
-        return IndexEntry(entry.key, wanted) if is_ours else None
+        return IndexEntry(entry.key, wanted) if is_ours else None  # guard: swept once
 
 
 def _to_text(moment: datetime) -> str:

@@ -75,7 +75,7 @@ def check_account(account: str) -> str:
 
 def name_account(platform: str, account_id: str) -> str:
     """Name an account of a network as a key does."""
-    return f"{platform}:{account_id}"
+    return f"{platform}:{account_id}"  # guard: account of network
 
 
 def write_accounts(accounts: Iterable[str]) -> str:

@@ -42,7 +42,7 @@ _READ_BYTES = 256 * 1024
 # An upload is read into memory. No model takes a larger picture.
 MAX_UPLOAD_BYTES = 20 * 1024**2
 
-_PRESIGNED_SECONDS = 900
+PRESIGNED_SECONDS = 900
 # The largest video at 80 MiB/s; ProbeFunction has the rest of its time for the decoder.
 _INSPECT_READ_SECONDS = 70.0
 
@@ -226,7 +226,7 @@ class MediaLibrary:
                 "Key": key,
                 "ResponseContentDisposition": _write_disposition(filename),
             },
-            ExpiresIn=_PRESIGNED_SECONDS,
+            ExpiresIn=PRESIGNED_SECONDS,
         )
 
     def delete_video(self, video_id: str) -> int:
@@ -243,7 +243,7 @@ class MediaLibrary:
         It dies with the session of the role that signs it, if that ends before.
         """
         # Read before signing and cut to the second, as the signature is: it promises no moment too much.
-        expires_at = datetime.fromtimestamp(int(self._wall_clock()) + _PRESIGNED_SECONDS, UTC)
+        expires_at = datetime.fromtimestamp(int(self._wall_clock()) + PRESIGNED_SECONDS, UTC)
         url = self._s3.generate_presigned_url(
             "put_object",
             Params={
@@ -252,7 +252,7 @@ class MediaLibrary:
                 "ContentType": content_type,
                 "ContentLength": size_bytes,
             },
-            ExpiresIn=_PRESIGNED_SECONDS,
+            ExpiresIn=PRESIGNED_SECONDS,
         )
         return PresignedUpload(
             url=url,

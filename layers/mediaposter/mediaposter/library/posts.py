@@ -51,8 +51,8 @@ TELL_GRACE = timedelta(minutes=5)
 # From which states each state is reached. Back from calling to pending, and on to failed, only when
 # the publisher certainly accepted nothing; from a settled state to pending or published only on a person's word.
 EARLIER_STATES: Mapping[PostState, tuple[PostState, ...]] = {
-    PostState.PENDING: (PostState.CALLING, *SETTLED_STATES[1:]),
-    PostState.CALLING: (PostState.PENDING,),
+    PostState.PENDING: (PostState.CALLING, *SETTLED_STATES[1:]),  # guard: back to pending
+    PostState.CALLING: (PostState.PENDING,),  # guard: called once
     PostState.SUBMITTED: (PostState.CALLING,),
     PostState.SCHEDULED: (PostState.CALLING, PostState.SUBMITTED, PostState.SCHEDULED, PostState.IN_DOUBT),
     PostState.PUBLISHED: (
@@ -69,7 +69,7 @@ EARLIER_STATES: Mapping[PostState, tuple[PostState, ...]] = {
         PostState.SCHEDULED,
         PostState.IN_DOUBT,
     ),
-    PostState.IN_DOUBT: (PostState.CALLING,),
+    PostState.IN_DOUBT: (PostState.CALLING,),  # guard: doubt of a call
     PostState.PARKED: (PostState.IN_DOUBT,),
     PostState.UNKNOWN: (PostState.SUBMITTED, PostState.SCHEDULED),
     PostState.CANCELLED: (PostState.PENDING, PostState.SCHEDULED),
@@ -253,7 +253,7 @@ class PostLedger:
             InvalidChange: a change is none of `PostChanges`.
         """
         earlier = EARLIER_STATES[state]
-        if post.state not in earlier:
+        if post.state not in earlier:  # guard: known transition
             raise Conflict(f"The post {post.key.sk} of {post.video_id} is {post.state} and cannot become {state}.")
         over: PostChanges = {
             "lease_expires_at": None,
@@ -277,5 +277,5 @@ class PostLedger:
         post.refuse_changes_but(PostChanges.__optional_keys__, changes)
         written: PostFields = {**changes, **own, "version": post.version + 1}
         changed = post.copy_with(**written)
-        self._table.replace(changed, expected_version=post.version, allowed={"state": (post.state,)})
+        self._table.replace(changed, expected_version=post.version, allowed={"state": (post.state,)})  # guard: as read
         return changed

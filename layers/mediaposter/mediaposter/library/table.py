@@ -300,7 +300,7 @@ class LibraryTable:
                 TableName=self.name,
                 Key=_encode(key._asdict()),
                 UpdateExpression="SET #name = :wanted",
-                ConditionExpression="#name = :expected",
+                ConditionExpression="#name = :expected",  # guard: alarm compared
                 ExpressionAttributeNames={"#name": name},
                 ExpressionAttributeValues=_encode({":expected": expected, ":wanted": wanted}),
             )
@@ -417,7 +417,7 @@ class LibraryTable:
         if len(changes) > 1 or isinstance(changes[0], Increase | Delete):
             return False
         try:
-            return self.get(changes[0].record.key).get(WRITER) == writer
+            return self.get(changes[0].record.key).get(WRITER) == writer  # guard: own write
         except NotFound:
             return False
 
@@ -444,7 +444,7 @@ def _describe_create(change: Create, table: str) -> PutTypeDef:
     put: PutTypeDef = {
         "TableName": table,
         "Item": _to_item(change.record),
-        "ConditionExpression": "attribute_not_exists(pk)",
+        "ConditionExpression": "attribute_not_exists(pk)",  # guard: create only new
     }
     if change.now is not None:
         put["ConditionExpression"] = "attribute_not_exists(pk) OR #ttl < :now"
@@ -456,12 +456,12 @@ def _describe_create(change: Create, table: str) -> PutTypeDef:
 def _describe_replace(change: Replace, table: str) -> PutTypeDef:
     names = {"#version": "version"}
     values: dict[str, object] = {":version": change.expected_version}
-    conditions = ["#version = :version"]
+    conditions = ["#version = :version"]  # guard: version compared
     for index, (attribute, states) in enumerate(change.allowed.items()):
         names[f"#state{index}"] = attribute
         placeholders = [f":state{index}x{position}" for position in range(len(states))]
         values.update(zip(placeholders, states, strict=True))
-        conditions.append(f"#state{index} IN ({', '.join(placeholders)})")
+        conditions.append(f"#state{index} IN ({', '.join(placeholders)})")  # guard: state compared
     return {
         "TableName": table,
         "Item": _to_item(change.record),

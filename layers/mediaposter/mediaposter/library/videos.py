@@ -360,7 +360,7 @@ class Video(Record):
         """Tell whether nothing is left to do: it has ended, its money is settled, and the bus was told."""
         has_ended = self.failure is not None or self.stage is Stage.DONE
         is_settled = self.reservation is None or self.reservation.settled_micros is not None
-        return has_ended and is_settled and self.is_told
+        return has_ended and is_settled and self.is_told  # guard: nothing left
 
     @property
     def held(self) -> Held | None:
@@ -381,6 +381,7 @@ class Video(Record):
         if self.place is not None:
             attributes["waiting_for"] = self.provider
         # What is not over has an alarm, whichever step wrote it.
+        # guard: listed until over
         return {**attributes, **give_due_attributes(None if self.is_over else self.due_at or self.updated_at)}
 
 
@@ -676,7 +677,9 @@ class VideoLibrary:
         ttl = int((now + JOB_KEPT_FOR).timestamp())
         claim = JobClaim(provider=video.provider, job=job, video_id=video.id, ttl=ttl)
         rendering: VideoFields = {"stage": Stage.RENDERING}
-        return self._replace(video, EARLIER_STAGES[Stage.RENDERING], now, changes, rendering, together=[Create(claim)])
+        return self._replace(  # guard: one video a job
+            video, EARLIER_STAGES[Stage.RENDERING], now, changes, rendering, together=[Create(claim)]
+        )
 
     def find_video_of_job(self, provider: str, job: str) -> str | None:
         """Find the id of the video that a provider's job renders."""
@@ -752,7 +755,7 @@ class VideoLibrary:
         if video.reservation is not None and video.reservation.settled_micros is None:
             books += _book(video, video.reservation, spent_micros)
         leftovers = Leftovers(video_id=video.id, due_at=now + LEFTOVERS_AFTER)
-        self._table.commit([Delete(video.key, video.version), Put(leftovers), *books])
+        self._table.commit([Delete(video.key, video.version), Put(leftovers), *books])  # guard: leftovers listed
 
     def forget_leftovers(self, video_id: str) -> None:
         """Forget that something may be left of a deleted video."""
@@ -816,7 +819,7 @@ def _promise_more(video: Video, more_micros: int) -> _Promise:
     if reservation is None or more_micros <= 0:
         return _Promise({}, [])
     limits = [Limit(video.owner, reservation.limit_micros)]
-    if reservation.of_stack:
+    if reservation.of_stack:  # guard: stack limit
         limits.append(Limit(STACK_OWNER, reservation.stack_limit_micros))
     more = reservation.copy_with(micros=reservation.micros + more_micros)
     return _Promise({"reservation": more}, [reserve_more(limit, reservation.on, more_micros) for limit in limits])

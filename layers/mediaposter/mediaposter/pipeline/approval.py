@@ -113,17 +113,17 @@ class DecideApproval:
             AlreadyDecided: there is a decision, or the time for one is over.
             InvalidRequest: the changed posts would be refused; nothing was decided.
         """
-        caller.require(Scope.APPROVE)
+        caller.require(Scope.APPROVE)  # guard: scope approve
         video = self._library.get(video_id, caller=caller)
         approval = self._approvals.get(video_id)
         # The accounts of the posts there are, which edits may take away, and those that edits add.
-        caller.require_accounts([post.target for post in self._list_waiting(video)])
+        caller.require_accounts([post.target for post in self._list_waiting(video)])  # guard: accounts decided
         if request.edits is not None:
-            caller.require_accounts(request.edits.publish, field="edits.publish")
+            caller.require_accounts(request.edits.publish, field="edits.publish")  # guard: accounts edited
         now = self._clock()
         if approval.decision is Decision.WAITING and now >= approval.expires_at:
             approval = self._write(video, _Decided(approval, Decision.EXPIRED, now))
-        if approval.decision is not Decision.WAITING:
+        if approval.decision is not Decision.WAITING:  # guard: first answer
             self._tell(approval)
             raise AlreadyDecided(
                 f"{video_id} is {approval.decision} since {approval.decided_at:%Y-%m-%dT%H:%M:%SZ}; the first decision "

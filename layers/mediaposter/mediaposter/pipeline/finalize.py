@@ -123,7 +123,7 @@ class StoreVideo:
         except Conflict:
             if not was_deleted(self._library, video.id):
                 raise
-            self._media.delete_video(video.id)
+            self._media.delete_video(video.id)  # guard: deleted leaves nothing
             return StepResult(outcome=Outcome.FAILED)
         return StepResult(outcome=Outcome.AWAITING_APPROVAL if is_asked else Outcome.STORED, posts=posts)
 
@@ -143,7 +143,7 @@ class StoreVideo:
         again_at = min(
             now + _double(_STORE_AGAIN_AFTER, video, _STORE_AGAIN_AFTER_MAX), give_end(video) - _STORE_LAST_BEFORE_END
         )
-        if _may_pass(error) and now < again_at:
+        if _may_pass(error) and now < again_at:  # guard: download again
             self._library.note(video, now=now, due_at=again_at, fault=str(error))
             return StepResult(outcome=Outcome.PARKED)
         failure = VideoFailure(
@@ -202,7 +202,7 @@ class CloseVideo:
         now = self._clock()
         posts = self._ledger.list(video)
         if _is_unfinished(video, posts):
-            if may_go_on(video, now):
+            if may_go_on(video, now):  # guard: left to another
                 self._leave(video, posts, closing.reason, now)
                 return StepResult(outcome=Outcome.CLOSED)
             if video.stage not in STAGES_OF_A_KEPT_VIDEO:
@@ -212,7 +212,7 @@ class CloseVideo:
             video = self._library.advance(video, Stage.DONE, now=now)
         event = describe_end(video)
         video = self._library.settle(video, count_spent_micros(video), now=now)
-        if not video.is_told:
+        if not video.is_told:  # guard: video told once
             self._send_event(event)
             self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
             self._library.note_told(video)
@@ -224,7 +224,7 @@ class CloseVideo:
         # Posts that wait for a place within the publisher's limits need no execution before it comes.
         places = [post.place_at for post in posts if post.state is PostState.PENDING and post.place_at is not None]
         due_at = max([resume_at, min(places)]) if places and fault is None else resume_at
-        self._library.note(video, now=now, due_at=due_at, fault=fault or video.fault)
+        self._library.note(video, now=now, due_at=due_at, fault=fault or video.fault)  # guard: fault kept
 
     def _settle_posts(self, video: Video, posts: Sequence[Post], fault: str | None, now: datetime) -> None:
         """Settle what will never be sent, and tell of what has ended."""
@@ -268,7 +268,7 @@ def _is_carried_on(video: Video, closing: CloseInput) -> bool:
     """Tell whether another execution than the one that ends carries the video, or will when it has a slot."""
     if video.failure is not None:
         return False
-    return video.place is not None or (closing.launch is not None and closing.launch != video.launch)
+    return video.place is not None or (closing.launch is not None and closing.launch != video.launch)  # guard: carried
 
 
 def _judge_refusal(error: VideoModelError | MediaError | ConfigurationError) -> ErrorCode:

@@ -140,11 +140,11 @@ class StartGeneration:
                 now=now,
                 attempts=attempts,
                 lease_expires_at=now + self._lease,
-                deadline_at=self._give_time(video, deadline_at, now),
+                deadline_at=self._give_time(video, deadline_at, now),  # guard: render time
                 # It has one, unless this provider takes over from another.
                 slot=video.provider,
                 at_most=self._slots.bound(video.provider, may_overtake=False),
-                more_micros=_count_missing_micros(video, attempts),
+                more_micros=_count_missing_micros(video, attempts),  # guard: money promised
             )
         except SlotsTaken:
             self._library.park(video, self._slots.choose_place(video, now=now), now=now)
@@ -171,7 +171,7 @@ class StartGeneration:
         deadline_at: datetime | None,
     ) -> StepResult:
         # What was refused has nothing to render: a provider that stays busy is waited for no longer than before.
-        refused = video.copy_with(deadline_at=deadline_at)
+        refused = video.copy_with(deadline_at=deadline_at)  # guard: busy deadline
         try:
             job = self._call(video, model, request)
         except SubmissionUnknown as error:
@@ -226,7 +226,7 @@ class StartGeneration:
 
     def _look(self, video: Video) -> StepResult:
         """Find out what became of a submission that nobody reported, once whoever made it is certainly dead."""
-        if video.lease_expires_at is not None and self._clock() < video.lease_expires_at:
+        if video.lease_expires_at is not None and self._clock() < video.lease_expires_at:  # guard: submission lease
             return self._wait_for_lease(video)
         lost = video.attempts[-1].failure
         message = lost.message if lost else "The process that submitted it was lost."
@@ -240,13 +240,13 @@ class StartGeneration:
                 if found.is_certain:
                     return self._keep_job(video, model, found.matching[0], started_at=found.matching[0].created_at)
                 message = f"{message} {found.explain()}"
-                may_resubmit = not found.may_have_it
+                may_resubmit = not found.may_have_it  # guard: may be lost job
         except (ConfigurationError, VideoModelError) as error:
             # A missing key can be put there meanwhile.
             may_pass = isinstance(error, ConfigurationError) or error.transient
             if may_pass and not self._is_late(video, grace=ANSWER_GRACE):
                 return wait(LOOK_AGAIN_SECONDS)
-            may_resubmit = False
+            may_resubmit = False  # guard: unread list forbids
         return self._leave_unknown(video, message, may_resubmit=may_resubmit)
 
     def _repeat(self, video: Video, model: VideoModelInterface, message: str) -> StepResult:
@@ -278,7 +278,7 @@ class StartGeneration:
     def _leave_out_claimed(
         self, video: Video, model: VideoModelInterface, jobs: Sequence[VideoGenerationJob]
     ) -> list[VideoGenerationJob]:
-        return [
+        return [  # guard: job of another
             job
             for job in jobs
             if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None
@@ -289,7 +289,7 @@ class StartGeneration:
         now = self._clock()
         ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message)
         is_allowed = video.resubmit and may_resubmit
-        if not is_allowed or sum(map(_is_lost, ended.attempts)) > RESUBMITS_MAX:
+        if not is_allowed or sum(map(_is_lost, ended.attempts)) > RESUBMITS_MAX:  # guard: resubmits counted
             ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, explain_unknown(message))
             return fail(self._library, video, ended, now)
         self._library.advance(
@@ -389,7 +389,7 @@ class StartGeneration:
             if found.stage is not Stage.SUBMITTING:
                 break
             video = found
-        if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None:
+        if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None:  # guard: unowned job
             with suppress(UnsupportedOperation, VideoModelError):
                 model.cancel_video(job.job_id)
         # Paid for, and the record no longer waits for it: the log must at least name it.

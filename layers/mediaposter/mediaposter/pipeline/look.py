@@ -55,7 +55,7 @@ class LookForPost:
             Conflict: another worker looked at the same time.
         """
         now = self._clock()
-        if now < give_next_look(post):
+        if now < give_next_look(post):  # guard: list may lag
             return post
         try:
             publisher = self._publishers()
@@ -66,7 +66,7 @@ class LookForPost:
         if copies.published or kept is not None or copies.waiting or copies.failed:
             return self._adopt(post, copies, kept, now)
         looks = post.looks + 1
-        if looks < len(LOOKS_AFTER_SECONDS):
+        if looks < len(LOOKS_AFTER_SECONDS):  # guard: asked again
             next_look = give_next_look(post.copy_with(looks=looks))
             return self._ledger.note(post, looks=looks, due_at=next_look + SWEEP_GRACE)
         return self._park(post, _explain_parked(copies), now)
@@ -112,7 +112,7 @@ class LookForPost:
 
     def _take_failed_look(self, post: Post, error: MediaPosterError, now: datetime) -> Post:
         """Look again later: a question that was not answered says nothing about the post."""
-        if now < _give_doubt_began(post) + GIVE_UP_AFTER:
+        if now < _give_doubt_began(post) + GIVE_UP_AFTER:  # guard: unanswered list
             return self._ledger.note(post, due_at=now + SWEEP_GRACE)
         return self._park(post, f"The publisher could not be asked for a day: {error}", now)
 
@@ -158,7 +158,7 @@ def find_copies(publisher: PublisherInterface, post: Post, *, now: datetime) -> 
         since=began - _CLOCKS_DIFFER, until=ends + _CLOCKS_DIFFER, platform=post.target.platform
     )
     # A list may show a post twice.
-    own = {item.listed_id: item for item in listed if _is_of(post, item)}
+    own = {item.listed_id: item for item in listed if _is_of(post, item)}  # guard: own copy
     return Copies(
         published=[item for item in own.values() if item.status is PostStatus.PUBLISHED],
         scheduled=find_schedules(publisher, post),
@@ -172,6 +172,7 @@ def find_schedules(publisher: PublisherInterface, post: Post) -> list[Schedule]:
     """Ask the publisher for every copy of a post that is still to come, the soonest first."""
     listed = publisher.list_schedules()
     # Its owner may have used the same MP4 for another account: what nothing shows to be of this one is left alone.
+    # guard: own schedule
     own = {item.schedule_id: item for item in listed if item.account_id is not None and _is_of(post, item)}
     return sorted(own.values(), key=lambda item: (item.scheduled_time, item.schedule_id))
 
@@ -179,15 +180,16 @@ def find_schedules(publisher: PublisherInterface, post: Post) -> list[Schedule]:
 def _is_of(post: Post, item: ListedPost | Schedule) -> bool:
     """Tell whether what the publisher lists has the media of a post, and is not of another account or network."""
     target = post.target
-    is_same_account = item.account_id in (None, target.account_id)
+    is_same_account = item.account_id in (None, target.account_id)  # guard: own account
+    # guard: own network
     return post.media_url in item.media_urls and is_same_account and item.platform in ("", target.platform)
 
 
 def drop_surplus(publisher: PublisherInterface, copies: Copies, count_metric: CountMetric) -> Schedule | None:
     """Take away every copy that is still to come but the first, and that too when one is public; give what is left."""
-    kept = None if copies.published or not copies.scheduled else copies.scheduled[0]
+    kept = None if copies.published or not copies.scheduled else copies.scheduled[0]  # guard: none beside public
     for schedule in copies.scheduled:
-        if schedule is not kept and publisher.cancel_schedule(schedule.schedule_id):
+        if schedule is not kept and publisher.cancel_schedule(schedule.schedule_id):  # guard: surplus cancelled
             count_metric("SurplusPostsCancelled")
     return kept
 

@@ -181,7 +181,7 @@ class OpenBatch:
         conditions: list[Change] = []
         if order.name is not None:
             conditions.append(Create(order.name, now=int(order.now.timestamp())))
-        if caller.rate_per_minute is not None:
+        if caller.rate_per_minute is not None:  # guard: batch counted
             # The request itself; its rows are counted one by one, as they are taken.
             conditions.append(count_call(caller.owner, order.now, per_minute=caller.rate_per_minute))
         try:

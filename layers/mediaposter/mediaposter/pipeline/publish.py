@@ -88,12 +88,12 @@ class CreatePost:
         try:
             if post.state is PostState.CALLING:
                 now = self._clock()
-                if post.lease_expires_at is not None and now < post.lease_expires_at:
+                if post.lease_expires_at is not None and now < post.lease_expires_at:  # guard: call lease
                     return wait((post.lease_expires_at - now).total_seconds())
-                post = settle_abandoned_call(self._ledger, post, now=now)
+                post = settle_abandoned_call(self._ledger, post, now=now)  # guard: call not repeated
             if post.state is PostState.IN_DOUBT:
                 post = self._look(post)
-            if post.state is PostState.PENDING:
+            if post.state is PostState.PENDING:  # guard: never sent
                 return self._submit(post)
         except Conflict:
             # Another worker is at it: see what came of that.
@@ -105,10 +105,10 @@ class CreatePost:
         video = self._library.get_unchecked(post.video_id)
         if video.stored is None:
             raise MediaPosterError(f"{post.video_id} has no kept video: there is nothing to post.")
-        if video.stage not in STAGES_OF_POSTING:
+        if video.stage not in STAGES_OF_POSTING:  # guard: posting stage
             raise MediaPosterError(f"{post.video_id} is at {video.stage}: nothing of it may be posted yet.")
         try:
-            post.target.check_video(measure(video.stored))
+            post.target.check_video(measure(video.stored))  # guard: video measured
         except ValueError as error:
             return self._fail(
                 post, ErrorCode.INVALID_REQUEST, f"The video does not fit {post.target.platform}: {error}"
@@ -137,7 +137,7 @@ class CreatePost:
         """Make the one call that may be public at once."""
         now = self._clock()
         scheduled_time = _choose_time(post, video, now)
-        post = self._ledger.advance(
+        post = self._ledger.advance(  # guard: intent first
             post,
             PostState.CALLING,
             now=now,
@@ -156,7 +156,7 @@ class CreatePost:
                 scheduled_time=scheduled_time,
                 next_free_slot=post.target.next_free_slot,
             )
-        except PostUnknown as error:
+        except PostUnknown as error:  # guard: lost reply
             return self._go_on(put_in_doubt(self._ledger, post, error.message, now=self._clock()))
         except PublisherError as error:
             return self._take_refusal(post, error)
@@ -258,7 +258,7 @@ def settle_left_over(
     Nobody comes back when a lease has run out, so a call is not waited for either.
     """
     if post.state is PostState.CALLING:
-        return settle_abandoned_call(ledger, post, now=now)
+        return settle_abandoned_call(ledger, post, now=now)  # guard: closed in doubt
     if post.state is PostState.PENDING:
         failed = ledger.advance(post, PostState.FAILED, now=now, error_code=code, error_message=reason)
         count_metric("PostsFailed")
@@ -278,4 +278,4 @@ def _choose_time(post: Post, video: Video, now: datetime) -> datetime | None:
         chosen = now
     else:
         return None
-    return max(chosen, now + VERIFY_AHEAD) if post.delivery == "verified" else chosen
+    return max(chosen, now + VERIFY_AHEAD) if post.delivery == "verified" else chosen  # guard: not public at once

@@ -10,8 +10,10 @@ from typing import Protocol
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.api.caller import Caller
 from mediaposter.api.queries import LIST_LIMIT_MAX, ListQuery, UsageQuery, Variant, check_days
+from mediaposter.api.video_object import LinksObject
 from mediaposter.errors import InvalidRequest, NotFound
 from mediaposter.library.budget import STACK_OWNER, BudgetBook, Usage
+from mediaposter.library.media import PRESIGNED_SECONDS
 from mediaposter.library.posts import Post, PostLedger
 from mediaposter.library.videos import Video, VideoLibrary, VideoPage, VideoQuery
 
@@ -119,6 +121,18 @@ class ReadLibrary:
         }
         suffix = keys[variant].rpartition(".")[2]
         return self._media.presign_download(keys[variant], filename=f"{video_id}.{suffix}")
+
+    def link(self, video: Video) -> LinksObject | None:
+        """Sign links to a kept video and its pictures, which need no key; None while there is nothing to fetch."""
+        if video.stored is None:
+            return None
+        # Signed later than this, and to the second: the links live at least as long as they say.
+        expires_at = int(self._clock().timestamp()) + PRESIGNED_SECONDS
+        video_url, thumbnail_url, spritesheet_url = (
+            self._media.presign_download(key, filename=f"{video.id}.{key.rpartition('.')[2]}")
+            for key in (video.stored.key, video.stored.thumbnail_key, video.stored.spritesheet_key)
+        )
+        return LinksObject(video=video_url, thumbnail=thumbnail_url, spritesheet=spritesheet_url, expires_at=expires_at)
 
     def sum_usage(self, query: UsageQuery, *, caller: Caller) -> Usage:
         """Tell what the caller spent, and what of today is promised.

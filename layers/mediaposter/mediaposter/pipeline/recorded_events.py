@@ -108,19 +108,20 @@ class FindRecorded:
         except NotFound:
             return None
         # The id says what happened to which record; of a post it says when, too.
-        if recorded is None or (recorded.id, recorded.owner) != (event.id, event.owner):
+        if recorded is None or (recorded.id, recorded.owner) != (event.id, event.owner):  # guard: same event
             return None
         return recorded
 
     def _describe(self, event: AnyEvent) -> AnyEvent | None:
         if isinstance(event, BatchEvent):
             batch = self._batches.get_unchecked(event.batch_id)
-            return describe_batch(batch) if batch.stage is BatchStage.DONE else None
+            return describe_batch(batch) if batch.stage is BatchStage.DONE else None  # guard: batch ended
         video = self._library.get_unchecked(event.video_id)
         if isinstance(event, PostEvent):
             return describe_post(video, self._ledger.get(video, f"{event.platform}#{event.account_id}"))
         if event.type == "video.awaiting_approval":
             return describe_question(video, self._approvals.get(video.id))
+        # guard: video ended
         return describe_end(video) if video.status in (VideoStatus.COMPLETED, VideoStatus.FAILED) else None
 
 

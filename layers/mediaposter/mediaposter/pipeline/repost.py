@@ -60,16 +60,16 @@ class RepeatPosts:
             NotStarted: the posts wait in the ledger; asking again starts them.
         """
         video = self._find(video_id, caller)
-        caller.require_accounts(request.publish, field="publish")
+        caller.require_accounts(request.publish, field="publish")  # guard: accounts reposted
         if request.publish and video.approval_hours is not None:
             # What was rejected, or never asked about, needs the word of somebody who may give it.
-            caller.require(Scope.APPROVE)
+            caller.require(Scope.APPROVE)  # guard: scope approve repost
         known = {post.key: post for post in self._ledger.list(video)}
         now = self._clock()
         waiting = [post for post in known.values() if post.state is PostState.PENDING]
-        if video.stage is Stage.PUBLISHING and waiting:
+        if video.stage is Stage.PUBLISHING and waiting:  # guard: posts written
             return self._start_again(video, waiting, request, now)
-        if video.stage is not Stage.DONE or video.stored is None:
+        if video.stage is not Stage.DONE or video.stored is None:  # guard: kept and done
             raise AlreadyDecided(
                 f"{video_id} is {video.status} at {video.stage}: it is posted again only when it is kept and nothing "
                 "of it is being posted. Nothing was changed."
@@ -77,14 +77,14 @@ class RepeatPosts:
         if request.publish:
             self._preflight(request.publish)
             wanted = plan_posts(request, video, candidates=(), now=now).posts
-            _refuse_what_may_be_public(wanted, known)
+            _refuse_what_may_be_public(wanted, known)  # guard: account once
         else:
             failed = [post for post in known.values() if post.state is PostState.FAILED]
             if not failed:
                 raise InvalidRequest(
                     "None of its posts failed: name the targets in publish.", param="publish", code="nothing_to_post"
                 )
-            caller.require_accounts([post.target for post in failed])
+            caller.require_accounts([post.target for post in failed])  # guard: accounts retried
             # One execution carries no more: asking again sends the next.
             wanted = [begin_anew(post, now=now) for post in failed[:TARGETS_MAX]]
         return self._post(video, wanted, known, now)
@@ -104,9 +104,9 @@ class RepeatPosts:
         """
         video = self._find(video_id, caller)
         post = self._ledger.get(video, post_id)
-        caller.require_accounts([post.target])
+        caller.require_accounts([post.target])  # guard: accounts resolved
         now = self._clock()
-        if post.state not in STATES_FOR_A_PERSON:
+        if post.state not in STATES_FOR_A_PERSON:  # guard: for a person
             raise AlreadyDecided(
                 f"The post on {post.target.platform} is {post.state}: only one that is parked or unknown waits for a "
                 "person's word. Nothing was changed."
@@ -117,7 +117,7 @@ class RepeatPosts:
             )
             tell_end(self._library, self._ledger, posted, send_event=self._send_event)
             return video, self._ledger.list(video)
-        if video.stage is not Stage.DONE:
+        if video.stage is not Stage.DONE:  # guard: nothing under way
             raise AlreadyDecided(f"{video_id} is {video.stage}: try again when it is done. Nothing was changed.")
         self._refuse_what_is_listed(post, now)
         # The copy that was judged, and no later one: another request may have said meanwhile that it is public.
@@ -150,7 +150,7 @@ class RepeatPosts:
                 changes.append(Create(planned))
             else:
                 anew = planned.copy_with(version=before.version + 1)
-                changes.append(Replace(anew, before.version, {"state": [before.state]}))
+                changes.append(Replace(anew, before.version, {"state": [before.state]}))  # guard: one request
         try:
             video = self._library.advance_with(
                 video,

@@ -46,6 +46,7 @@ class ReschedulePost:
             raise InvalidRequest(f"{error}.", param="scheduled_time", code="invalid_value") from error
         publisher = self._publishers()
         schedule_ids = self._list_schedule_ids(publisher, post)
+        # guard: sooner first
         if schedule_ids and post.scheduled_time is not None and request.scheduled_time < post.scheduled_time:
             # What is gone before its time counts as cancelled: so the sooner time is kept before it can come true.
             post = self._keep(
@@ -77,7 +78,7 @@ class ReschedulePost:
         publisher = self._publishers()
         cancelled = [publisher.cancel_schedule(schedule_id) for schedule_id in self._list_schedule_ids(publisher, post)]
         # A copy that could not be taken away any more is going out.
-        if not all(cancelled) or not (cancelled or _was_cancelled(publisher, post, now)):
+        if not all(cancelled) or not (cancelled or _was_cancelled(publisher, post, now)):  # guard: going out
             raise _gone(post)
         return self._keep(
             post,
@@ -91,8 +92,8 @@ class ReschedulePost:
         caller.require(Scope.PUBLISH)
         video = self._library.get(video_id, caller=caller)
         post = self._ledger.get(video, post_id)
-        caller.require_accounts([post.target])
-        if post.state is not PostState.SCHEDULED:
+        caller.require_accounts([post.target])  # guard: accounts moved
+        if post.state is not PostState.SCHEDULED:  # guard: only scheduled
             raise AlreadyDecided(
                 f"The post on {post.target.platform} is {post.state}: only a scheduled one can be moved or cancelled. "
                 "Nothing was changed."
@@ -120,7 +121,7 @@ def _was_cancelled(publisher: PublisherInterface, post: Post, now: datetime) -> 
     if post.scheduled_time is None or now >= post.scheduled_time - SWEEP_GRACE:
         return False
     if post.submission_id is not None:
-        return publisher.get_post(post.submission_id).status is PostStatus.IN_PROGRESS
+        return publisher.get_post(post.submission_id).status is PostStatus.IN_PROGRESS  # guard: not listed yet
     return not find_copies(publisher, post, now=now).published
 
 

@@ -46,7 +46,7 @@ class Workflow(Protocol):
 
 def may_go_on(video: Video, now: datetime) -> bool:
     """Tell whether there is time left in which another execution may carry a video on."""
-    return video.failure is None and now < give_end(video)
+    return video.failure is None and now < give_end(video)  # guard: time left
 
 
 def give_end(video: Video) -> datetime:
@@ -98,18 +98,18 @@ class ResumeVideo:
         video = self._library.get_unchecked(video_id)
         if video.is_over:
             return None
-        if video.place is not None:
+        if video.place is not None:  # guard: waits for slot
             return now + WAITS_FOR
-        if video.lease_expires_at is not None and now < video.lease_expires_at:
+        if video.lease_expires_at is not None and now < video.lease_expires_at:  # guard: worker lease
             # A worker is at the provider: it must find the record as it left it.
             return video.lease_expires_at
         status = self._workflow.find_status(video_id, video.launch)
-        if status is not None and not status.has_ended:
+        if status is not None and not status.has_ended:  # guard: still running
             is_asked = video.stage is Stage.AWAITING_APPROVAL
             return now + (ASK_AGAIN_IN_APPROVAL_AFTER if is_asked else ASK_AGAIN_AFTER)
         if video.failure is not None or video.stage is Stage.DONE:
             self._close(CloseInput(video_id=video_id))
-        elif status is None:
+        elif status is None:  # guard: seen to end
             self._start(video, now)
         elif may_go_on(video, now):
             self._start_another(video, now)
@@ -119,7 +119,7 @@ class ResumeVideo:
 
     def _start(self, video: Video, now: datetime) -> None:
         """Start an execution that the service shows no sign of; if it runs all the same, nothing is started."""
-        if video.was_taken_up or video.is_accepted:
+        if video.was_taken_up or video.is_accepted:  # guard: never taken up
             self._workflow.start(video.id, video.launch, self._list_posts(video))
             return
         # Its caller had an error, and was told that sending again is safe: a late start would make it twice.
@@ -133,7 +133,7 @@ class ResumeVideo:
 
     def _start_another(self, video: Video, now: datetime) -> None:
         """Number a new execution in the record first, so that only one is ever started in place of another."""
-        video = self._library.note(video, now=now, launch=video.launch + 1, is_accepted=True)
+        video = self._library.note(video, now=now, launch=video.launch + 1, is_accepted=True)  # guard: numbered first
         self._workflow.start(video.id, video.launch, self._list_posts(video))
 
     def _list_posts(self, video: Video) -> list[PostReference]:
@@ -142,6 +142,7 @@ class ResumeVideo:
             return []
         open_states = (PostState.PENDING, PostState.CALLING, PostState.SUBMITTED)
         posts = [post for post in self._ledger.list(video) if post.state in open_states]
+        # guard: posts max
         return [PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts[:TARGETS_MAX]]
 
 

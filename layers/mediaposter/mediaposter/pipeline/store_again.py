@@ -48,7 +48,7 @@ class StoreAgain:
                 f"{video_id} is {video.status} at {video.stage}: only a video that was rendered, and failed when it "
                 "was fetched, can be fetched again. Nothing was changed."
             )
-        again = [post for post in posts if post.state is PostState.FAILED and post.called_at is None]
+        again = [post for post in posts if post.state is PostState.FAILED and post.called_at is None]  # guard: unsent
         if again:
             caller.require(Scope.PUBLISH)
             caller.require_accounts([post.target for post in again])
@@ -69,4 +69,4 @@ class StoreAgain:
 
 def _is_rendered(video: Video) -> bool:
     is_cancelled = video.failure is not None and video.failure.code is ErrorCode.CANCELLED
-    return video.stage is Stage.STORING and video.provider_job_id is not None and not is_cancelled
+    return video.stage is Stage.STORING and video.provider_job_id is not None and not is_cancelled  # guard: uncancelled

@@ -143,7 +143,7 @@ class SubmitVideo:
             Forbidden: there are posts, and the caller may not publish, or not to their accounts.
             InvalidRequest: it cannot be done.
         """
-        caller.require_publishing(request.publish)
+        caller.require_publishing(request.publish)  # guard: accounts estimated
         now = self._clock()
         first, *others = self._choose_models(request, now)
         video = _describe(request, [first, *others], video_id="estimate", now=now)
@@ -228,7 +228,7 @@ class SubmitVideo:
             RateExceeded: the caller's minute has no room.
             Busy: others hold the same records; sending again is safe.
         """
-        caller.require_publishing(order.request.publish)
+        caller.require_publishing(order.request.publish)  # guard: accounts submitted
         video = order.video
         name = name_request(caller.owner, sent_as.idempotency_key, order.fingerprint, video.id, now=video.created_at)
         if sent_as.idempotency_key is None and sent_as.retry_count:
@@ -358,7 +358,7 @@ class SubmitVideo:
         if video.is_accepted:
             return video
         try:
-            return self._library.note(video, now=self._clock(), is_accepted=True)
+            return self._library.note(video, now=self._clock(), is_accepted=True)  # guard: told caller
         except Conflict:
             return self._library.reload(video)
 
@@ -497,7 +497,7 @@ class _Forgotten(Exception):
 
 def _was_never_started(video: Video) -> bool:
     has_failed = video.failure is not None and video.failure.code is ErrorCode.INTERNAL_ERROR
-    return has_failed and not video.was_taken_up and not video.is_accepted
+    return has_failed and not video.was_taken_up and not video.is_accepted  # guard: never started
 
 
 def _never() -> Submission:

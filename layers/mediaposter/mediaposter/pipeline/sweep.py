@@ -74,7 +74,7 @@ class SweepDue:
         """
         deadline = self._monotonic() + BUDGET_SECONDS
         entries = list(self._due.list(now=self._clock()))
-        ours = [entry for entry in entries if not entry.key.sk.startswith("POST#")]
+        ours = [entry for entry in entries if not entry.key.sk.startswith("POST#")]  # guard: ours first
         posts = [entry for entry in entries if entry.key.sk.startswith("POST#")]
         faults: dict[str, Exception] = {}
         visited = self._visit_each(ours, deadline, faults)
@@ -95,7 +95,7 @@ class SweepDue:
     def _visit_each(self, entries: Iterable[IndexEntry], deadline: float, faults: dict[str, Exception]) -> int:
         visited = 0
         for entry in entries:
-            if self._monotonic() >= deadline:
+            if self._monotonic() >= deadline:  # guard: in time
                 break
             visited += 1
             try:
@@ -108,7 +108,7 @@ class SweepDue:
 
     def _visit(self, entry: IndexEntry) -> None:
         claimed = self._due.postpone(entry, self._clock() + VISITED_AGAIN_AFTER)
-        if claimed is None:
+        if claimed is None:  # guard: swept by one
             return
         kind, _, record_id = entry.key.pk.partition("#")
         if kind == "BATCH":
@@ -138,8 +138,8 @@ class SweepDue:
         """Send a post that its execution left, cancel it if its video is gone, or wait while it may not be sent yet."""
         video = self._find(post.video_id)
         if video is None:
-            cancel_post(self._ledger, post, reason=_NOTHING_POSTED, now=self._clock())
-        elif video.stage in STAGES_OF_POSTING:
+            cancel_post(self._ledger, post, reason=_NOTHING_POSTED, now=self._clock())  # guard: deleted cancelled
+        elif video.stage in STAGES_OF_POSTING:  # guard: word awaited
             self._create_post(step)
 
     def _find(self, video_id: str) -> Video | None:

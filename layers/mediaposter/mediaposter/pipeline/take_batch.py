@@ -307,7 +307,7 @@ class TakePart:
         if not caller.key_hash:
             return caller  # no key asked for it, or one whose hash was not kept yet
         api_key = self._find_key(caller.key_hash)
-        return None if api_key is None else caller.as_key_is_now(api_key)
+        return None if api_key is None else caller.as_key_is_now(api_key)  # guard: key as it is now
 
     def _find_or_refuse(self, batch: Batch, line: RowLine, error: RowError) -> OutcomeLine:
         """Refuse a row, unless an earlier try took it and died before it could say so."""
@@ -317,9 +317,9 @@ class TakePart:
     def _submit_row(self, batch: Batch, line: RowLine, request: CreateVideoRequest, caller: Caller) -> OutcomeLine:
         if caller.rate_per_minute is not None:
             rows_per_minute = count_rows_per_minute(caller.rate_per_minute)
-            caller = caller.model_copy(update={"rate_per_minute": rows_per_minute})
+            caller = caller.model_copy(update={"rate_per_minute": rows_per_minute})  # guard: rows leave room
         try:
-            caller.require(Scope.CREATE)
+            caller.require(Scope.CREATE)  # guard: scope create
             submission = self._submit(
                 request,
                 caller=caller,

@@ -86,7 +86,7 @@ class CheckPost:
         """Learn what can be learnt now."""
         now = self._clock()
         if post.state is PostState.SCHEDULED and _waits_for_its_time(post, now):
-            return post if post.is_verified or post.delivery != "verified" else self._verify(post)
+            return post if post.is_verified or post.delivery != "verified" else self._verify(post)  # guard: double safe
         if post.state not in (PostState.SUBMITTED, PostState.SCHEDULED):
             return post
         publisher = self._publishers()
@@ -100,7 +100,7 @@ class CheckPost:
         schedules = find_schedules(publisher, post)
         if len(schedules) > 1:
             # Nobody knows which of them its id names: what became of the one that is kept is asked by its media.
-            post = self._ledger.note(post, submission_id=None)
+            post = self._ledger.note(post, submission_id=None)  # guard: id forgotten
         kept = drop_surplus(publisher, Copies([], schedules, [], [], []), self._count_metric)
         due_at = None if post.scheduled_time is None else post.scheduled_time + SWEEP_GRACE
         if kept is None:
@@ -175,7 +175,7 @@ class CheckPost:
 
     def _leave_to_a_person(self, post: Post, reason: str, now: datetime) -> Post:
         self._count_metric("PostsInDoubt")
-        return self._ledger.advance(
+        return self._ledger.advance(  # guard: left to a person
             post, PostState.UNKNOWN, now=now, error_message=f"{reason} Look at the network, then say what happened."
         )
 
@@ -216,7 +216,7 @@ def tell_end(library: VideoLibrary, ledger: PostLedger, post: Post, *, send_even
     What is told stands in the ledger already: somebody may make a post again by hand that is said to have failed. And
     the ledger says that it was told only afterwards: whoever finds it untold tells it again, under the same id.
     """
-    if post.is_told or post.state not in STATES_TO_TELL:
+    if post.is_told or post.state not in STATES_TO_TELL:  # guard: post told once
         return
     try:
         video = library.get_unchecked(post.video_id)
