@@ -102,13 +102,11 @@ class Machine(NamedTuple):
 
     Attributes:
         execution_input: what an execution is started with.
-        query_language: that of the definition.
         read_items: what its Maps read from files.
         may_repeat: that all of its steps may be taken again after any error. None of them is paid or public.
     """
 
     execution_input: type[BaseModel]
-    query_language: str = "JSONata"
     read_items: Mapping[str, ReadItems] = MappingProxyType({})
     may_repeat: bool = False
 
@@ -118,18 +116,18 @@ MACHINES: Mapping[str, Machine] = {
     "video.asl.json": Machine(VideoExecution),
     "batch.asl.json": Machine(
         BatchExecution,
-        query_language="JSONPath",
         read_items={"Take Rows": _PARTS, "Cancel Rows": _PARTS},
         may_repeat=True,
     ),
 }
 
 _SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
-# statelint 3.1.0 takes a number only; in JSONata states Seconds may be an expression that gives an integer (Step
-# Functions developer guide, "Wait workflow state"). And of an ItemReader it does not know the field that says what kind
-# of file it reads (same guide, "ItemReader").
+# statelint 3.1.0 takes numbers only; in JSONata states Seconds and TimeoutSeconds may be expressions that give an
+# integer (Amazon States Language, "Wait State" and "Timeouts"). And of an ItemReader it does not know the field that
+# says what kind of file it reads (Step Functions developer guide, "ItemReader").
 _FALSE_FINDING = re.compile(
-    r'\.Seconds is "\{% .* %\}" but should be an Integer$|^Field "InputType" not allowed in .*\.ReaderConfig$'
+    r'\.(?:Timeout)?Seconds is "\{% .* %\}" but should be an Integer$'
+    r'|^Field "InputType" not allowed in .*\.ReaderConfig$'
 )
 
 
@@ -159,7 +157,7 @@ def _check_machine(path: Path, name: str, template: Template) -> Iterator[str]:
     facts = MACHINES[path.name]
     functions = _find_functions(name, template)
     yield from _lint(path)
-    yield from _check_query_language(machine, facts.query_language)
+    yield from _check_query_language(machine)
     yield from _check_substitutions(path.read_text(encoding="utf-8"), _find_substitutions(name, template))
     for scope in machine.walk():
         yield from _check_ways(scope)
@@ -204,9 +202,9 @@ def _lint(path: Path) -> Iterator[str]:
     yield from (f"statelint: {problem}" for problem in problems if not _FALSE_FINDING.search(problem))
 
 
-def _check_query_language(machine: Scope, query_language: str) -> Iterator[str]:
-    if machine.query_language != query_language:
-        yield f"State machine: its QueryLanguage must be {query_language}"
+def _check_query_language(machine: Scope) -> Iterator[str]:
+    if machine.query_language != "JSONata":
+        yield "State machine: its QueryLanguage must be JSONata"
     for scope in machine.walk():
         for name, state in scope.states.items():
             if state.query_language or (state.item_processor and state.item_processor.query_language):
@@ -217,6 +215,8 @@ def _check_substitutions(text: str, substitutions: Mapping[str, Any]) -> Iterato
     used = set(_SUBSTITUTION.findall(text))
     for name in sorted(used - substitutions.keys()):
         yield f"State machine: ${{{name}}} is not among its DefinitionSubstitutions in template.yaml"
+    if re.search(r"arn:(?!\$\{Partition\}:)", text):
+        yield "State machine: every ARN must begin with arn:${Partition}:"
     for name in sorted(substitutions.keys() - used):
         yield f"State machine: template.yaml substitutes ${{{name}}}, which is not here"
 
@@ -315,7 +315,7 @@ def _check_timeout(state: State, functions: Mapping[str, str], template: Templat
         return
     function = functions[named[1]]
     timeout_seconds = template.function_timeout_seconds(function)
-    if state.timeout_seconds <= timeout_seconds:
+    if isinstance(state.timeout_seconds, str) or state.timeout_seconds <= timeout_seconds:
         yield f"its TimeoutSeconds, {state.timeout_seconds}, must be more than {function}'s Timeout, {timeout_seconds}"
 
 

@@ -49,11 +49,10 @@ class Catcher(_Part):
     next: str
     assign: Mapping[str, Any] = Field(default_factory=dict)
     output: Any = None
-    result_path: str | None = "$"
 
 
 class Rule(_Part):
-    """Where a condition leads; in JSONPath it is a `Variable` and what that is compared with, and none is here."""
+    """Where a condition leads."""
 
     condition: str = ""
     next: str
@@ -67,12 +66,8 @@ class State(_Part):
     type: str
     query_language: str | None = None
     resource: str = ""
-    timeout_seconds: int | None = None
-    # Of a Task in JSONata, and in JSONPath.
+    timeout_seconds: int | str | None = None
     arguments: Mapping[str, Any] = Field(default_factory=dict)
-    parameters: Mapping[str, Any] = Field(default_factory=dict)
-    result_selector: Mapping[str, Any] | None = None
-    result_path: str | None = "$"
     items: Any = None
     assign: Mapping[str, Any] = Field(default_factory=dict)
     output: Any = None
@@ -86,7 +81,7 @@ class State(_Part):
     @property
     def function_name(self) -> str:
         """Give what the definition calls the function that it invokes, if it does."""
-        return str((self.arguments or self.parameters).get("FunctionName"))
+        return str(self.arguments.get("FunctionName"))
 
     @property
     def is_invocation(self) -> bool:

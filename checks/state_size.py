@@ -37,7 +37,7 @@ from checks.jsonata import (
 from checks.state_machine import Scope, State
 
 STATE_MAX_BYTES = 262_144
-LAMBDA_RESOURCE = "arn:aws:states:::lambda:invoke"
+LAMBDA_RESOURCE = "arn:${Partition}:states:::lambda:invoke"
 # The longest that the API of Step Functions has.
 ERROR_MAX_CHARACTERS = 256
 TOKEN_MAX_CHARACTERS = 2_048
@@ -54,6 +54,10 @@ class ReadItems(NamedTuple):
 
     model: type[BaseModel]
     most: int
+
+    def list_largest(self) -> list[Any]:
+        """List as many items as there may be, each the longest."""
+        return [find_largest(self.model)] * self.most
 
 
 class StateSizes(NamedTuple):
@@ -205,6 +209,7 @@ class _Walk:
         self._machine = machine
         self._read_items = read_items
         self._answer = answer
+        self._context: dict[str, Any] = {}
         self._answers: dict[str, Any] = {}
         self._inputs: dict[str, Any] = {}
         self._ends: dict[str, Any] = {}
@@ -212,15 +217,14 @@ class _Walk:
     def spread(self, execution_input: Any) -> None:
         """Let the longest input go every way until nothing grows any more."""
         self._give(self._machine.start_at, execution_input)
+        self._context = {"Execution": {"Input": execution_input}}
         for _ in range(_ROUNDS_MAX):
             # What is not there in an early round may come in a later one.
             self.findings.clear()
             before = self._measure()
             for scope in self._machine.walk():
                 for name, state in scope.states.items():
-                    if name in self._inputs and self._machine.query_language == "JSONPath":
-                        self._take_by_path(scope, name, state)
-                    elif name in self._inputs:
+                    if name in self._inputs:
                         self._take(scope, name, state)
             if before == self._measure():
                 return
@@ -233,65 +237,19 @@ class _Walk:
         given = self._inputs[name]
         place = f'State "{name}": its'
         self._carry(f"{place} input", given)
-        states: dict[str, Any] = {"input": given, "result": given}
+        states: dict[str, Any] = {"input": given, "result": given, "context": self._context}
         if state.type == "Task":
-            context = {"Task": {"Token": "x" * TOKEN_MAX_CHARACTERS}}
+            context = {**self._context, "Task": {"Token": "x" * TOKEN_MAX_CHARACTERS}}
             arguments = self._settle(state.arguments, {**states, "context": context}, f"{place} Arguments")
             self._carry(f"{place} Arguments", arguments)
             states["result"] = self._ask(name, state)
         elif state.item_processor is not None:
-            items = self._settle(state.items, states, f"{place} Items")
-            states["result"] = self._repeat(state.item_processor, items, place)
-        self._leave(scope, state, states, place)
-
-    def _take_by_path(self, scope: Scope, name: str, state: State) -> None:
-        given = self._inputs[name]
-        place = f'State "{name}": its'
-        self._carry(f"{place} input", given)
-        result = given
-        if state.type == "Task":
-            self._carry(f"{place} Parameters", self._select(state.parameters, given, f"{place} Parameters"))
-            result = self._ask(name, state)
-        elif state.item_processor is not None:
             read = self._read_items.get(name)
-            items = None if read is None else [find_largest(read.model)] * read.most
-            result = self._repeat(state.item_processor, items, place)
+            items = self._settle(state.items, states, f"{place} Items") if read is None else read.list_largest()
+            states["result"] = self._repeat(state.item_processor, items, place)
             # The results must fit even where none of them is kept.
-            self._carry(f"{place} results", result)
-        if state.result_selector is not None:
-            result = self._select(state.result_selector, result, f"{place} ResultSelector")
-        for rule in state.choices:
-            self._give(rule.next, given)
-        error = {"Error": WIDEST_CHARACTER * ERROR_MAX_CHARACTERS, "Cause": UNBOUNDED}
-        for catcher in state.catch:
-            self._give(catcher.next, self._put(given, catcher.result_path, error, f"{place} Catch"))
-        if state.type != "Fail":
-            self._hand_on(scope, state, self._put(given, state.result_path, result, place), place)
-
-    def _select(self, template: Any, source: Any, place: str) -> Any:
-        """Replace every `"name.$": path` of a template by what it leads to."""
-        if not isinstance(template, Mapping):
-            return template
-        selected = {}
-        for name, value in template.items():
-            if not name.endswith(".$"):
-                selected[name] = self._select(value, source, place)
-            elif str(value).startswith("$"):
-                path = f"$source{str(value)[1:]}"
-                selected[name.removesuffix(".$")] = self._evaluate(path, {"source": source}, place)
-            else:
-                self.findings.append(f"{place}: this check does not know {value}")
-        return selected
-
-    def _put(self, given: Any, path: str | None, result: Any, place: str) -> Any:
-        """Put a result into the input, in its place, or nowhere."""
-        if path is None:
-            return given
-        if is_unbounded(result):
-            parts = ", ".join(list_unbounded(result, "result"))
-            self.findings.append(f"{place} ResultPath hands on what nothing bounds: {parts}")
-            return given
-        return result if path == "$" else {**given, path.removeprefix("$."): result}
+            self._carry(f"{place} results", states["result"])
+        self._leave(scope, state, states, place)
 
     def _hand_on(self, scope: Scope, state: State, output: Any, place: str) -> None:
         self._carry(f"{place} Output", output)
@@ -328,7 +286,7 @@ class _Walk:
             self._give(rule.next, self._output(rule.output, states, given, f"{place} Choices"))
         error = {"Error": WIDEST_CHARACTER * ERROR_MAX_CHARACTERS, "Cause": UNBOUNDED}
         for catcher in state.catch:
-            caught = {"input": given, "errorOutput": error}
+            caught = {"input": given, "errorOutput": error, "context": self._context}
             self._assign(catcher.assign, caught, f"{place} Catch")
             self._give(catcher.next, self._output(catcher.output, caught, error, f"{place} Catch"))
         self._assign(state.assign, states, place)

@@ -59,6 +59,7 @@ from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.workflow import FakeWorkflow
 
 DEFINITION = Path(__file__).parents[2] / "statemachine" / "video.asl.json"
+BATCH_DEFINITION = DEFINITION.with_name("batch.asl.json")
 LEASE_SECONDS = 120
 GENERATION_TIMEOUT_SECONDS = 3_600
 KEPT_FOR = timedelta(hours=24)

@@ -25,7 +25,7 @@ _DEFINITION = Path(__file__).parents[3] / "statemachine" / "video.asl.json"
 _LISTENING = {
     name: state
     for name, state in json.loads(_DEFINITION.read_text())["States"].items()
-    if state.get("Resource") == "arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken"
+    if state.get("Resource") == "arn:${Partition}:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken"
 }
 
 
