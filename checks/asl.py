@@ -31,7 +31,6 @@ from mediaposter.publishing.targets import TARGETS_MAX
 
 HISTORY_EVENTS_MAX = 20_000
 STATE_TYPES = frozenset({"Choice", "Fail", "Map", "Pass", "Succeed", "Task", "Wait"})
-JSONPATH_MACHINES = frozenset({"batch.asl.json"})
 # All of whose steps may be taken again after any error: none of them is paid or public.
 REPEATABLE_MACHINES = frozenset({"batch.asl.json"})
 SERVICE_FAULTS = (
@@ -64,11 +63,12 @@ LOOP_ROUNDS: Mapping[str, tuple[int, int]] = {
 }
 
 _SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
-# statelint 3.1.0 takes a number only; in JSONata states Seconds may be an expression that gives an integer (Step
-# Functions developer guide, "Wait workflow state"). And of an ItemReader it does not know the field that says what kind
-# of file it reads (same guide, "ItemReader").
+# statelint 3.1.0 takes numbers only; in JSONata states Seconds and TimeoutSeconds may be expressions that give an
+# integer (Amazon States Language, "Wait State" and "Timeouts"). And of an ItemReader it does not know the field that
+# says what kind of file it reads (Step Functions developer guide, "ItemReader").
 _FALSE_FINDING = re.compile(
-    r'Seconds is "\{% .* %\}" but should be an Integer$|^Field "InputType" not allowed in .*\.ReaderConfig$'
+    r'\.(?:Timeout)?Seconds is "\{% .* %\}" but should be an Integer$'
+    r'|^Field "InputType" not allowed in .*\.ReaderConfig$'
 )
 # All of an error, or all that Lambda's API says of a call: nothing bounds its length.
 _UNBOUNDED_ERROR = re.compile(r"\$states\.errorOutput\b(?!\.Error\b)[\w.]*")
@@ -96,10 +96,10 @@ def _check_machine(path: Path, name: str, template: Template) -> Iterator[str]:
         return
     problems: list[str] = Linter.validate(str(path))
     yield from (f"statelint: {problem}" for problem in problems if not _FALSE_FINDING.search(problem))
-    if machine.query_language != "JSONata" and path.name not in JSONPATH_MACHINES:
+    if machine.query_language != "JSONata":
         yield "State machine: its QueryLanguage must be JSONata"
     substitutions = _find_substitutions(name, template)
-    yield from _check_substitutions(set(_SUBSTITUTION.findall(path.read_text(encoding="utf-8"))), substitutions)
+    yield from _check_substitutions(path.read_text(encoding="utf-8"), substitutions)
     for scope in machine.walk():
         for loop in scope.loops:
             yield from _check_loop(loop)
@@ -107,7 +107,7 @@ def _check_machine(path: Path, name: str, template: Template) -> Iterator[str]:
             for finding in (
                 *_check_errors(state, may_repeat=path.name in REPEATABLE_MACHINES),
                 *_check_timeout(state, substitutions, template),
-                *(_check_data(state) if machine.query_language == "JSONata" else ()),
+                *_check_data(state),
             ):
                 yield f'State "{state_name}": {finding}'
     events = count_history_events(machine, map_items=TARGETS_MAX)
@@ -121,9 +121,12 @@ def _find_substitutions(name: str, template: Template) -> dict[str, Any]:
     return next((dict(found["DefinitionSubstitutions"]) for found in machines if found["DefinitionUri"] == name), {})
 
 
-def _check_substitutions(used: set[str], substitutions: Mapping[str, Any]) -> Iterator[str]:
+def _check_substitutions(text: str, substitutions: Mapping[str, Any]) -> Iterator[str]:
+    used = set(_SUBSTITUTION.findall(text))
     for name in sorted(used - substitutions.keys()):
         yield f"State machine: ${{{name}}} is not among its DefinitionSubstitutions in template.yaml"
+    if re.search(r"arn:(?!\$\{Partition\}:)", text):
+        yield "State machine: every ARN must begin with arn:${Partition}:"
     for name in sorted(substitutions.keys() - used):
         yield f"State machine: template.yaml substitutes ${{{name}}}, which is not here"
 

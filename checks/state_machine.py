@@ -16,7 +16,7 @@ import networkx as nx  # type: ignore[import-untyped]  # it comes without types
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
-LAMBDA_RESOURCE = "arn:aws:states:::lambda:invoke"
+LAMBDA_RESOURCE = "arn:${Partition}:states:::lambda:invoke"
 CALLBACK_SUFFIX = ".waitForTaskToken"
 
 _TASK_EVENTS = 5  # entered, scheduled, started, succeeded, exited
@@ -74,9 +74,7 @@ class State(_Part):
     resource: str = ""
     # An expression where the state is given how long it may wait.
     timeout_seconds: int | str | None = None
-    # Of a Task in JSONata, and in JSONPath.
     arguments: Mapping[str, Any] = Field(default_factory=dict)
-    parameters: Mapping[str, Any] = Field(default_factory=dict)
     assign: Mapping[str, Any] = Field(default_factory=dict)
     output: Any = None
     retry: tuple[Retrier, ...] = ()
@@ -89,7 +87,7 @@ class State(_Part):
     @property
     def function_name(self) -> str:
         """Give what the definition calls the function that it invokes, if it does."""
-        return str((self.arguments or self.parameters).get("FunctionName"))
+        return str(self.arguments.get("FunctionName"))
 
     @property
     def is_invocation(self) -> bool:

@@ -150,7 +150,7 @@ class LocalCloud:
         log_path = self.directory / "ministack.log"
         with log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [TOOLS / "ministack" / "bin" / "ministack"],
+                [TOOLS / "ministack" / "bin" / "python", "-P", ROOT / "sandbox" / "run_ministack.py"],
                 env=self._environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,

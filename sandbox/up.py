@@ -16,7 +16,7 @@ from rich.console import Console
 from sandbox.world import LOCAL_DIRECTORY, World, run_world
 
 STACK_FILE = LOCAL_DIRECTORY / "stack.json"
-_OUR_COMMANDS = ("-m sandbox.", "bin/ministack")
+_OUR_COMMANDS = ("-m sandbox.", "sandbox/run_ministack.py")
 
 
 class StackFile(BaseModel):

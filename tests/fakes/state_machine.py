@@ -7,13 +7,15 @@ understood raises, so that a change of the definition cannot pass unseen.
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
@@ -28,6 +30,8 @@ Function = Callable[[dict[str, Any]], Any]
 Await = Callable[[str, float], Generator[float, None, dict[str, Any] | None]]
 # Makes the write that a Task of Step Functions' own describes; raises StatesError.
 Update = Callable[[Mapping[str, Any]], None]
+# Reads the items that the Arguments of an ItemReader name.
+ReadItems = Callable[[Mapping[str, Any]], list[Any]]
 
 _STEPS_MAX = 5_000
 _MISSING = object()  # what is not there, which is not null
@@ -62,7 +66,7 @@ class _Retrier(_Part):
     interval_seconds: float
     max_attempts: int
     backoff_rate: float
-    max_delay_seconds: float
+    max_delay_seconds: float = math.inf
     jitter_strategy: str
 
 
@@ -81,7 +85,7 @@ class _State(_Part):
     assign: dict[str, Any] = Field(default_factory=dict)
     output: Any = None
     resource: str = ""
-    timeout_seconds: float = 0
+    timeout_seconds: int | str = 0
     arguments: dict[str, Any] = Field(default_factory=dict)
     retry: list[_Retrier] = Field(default_factory=list)
     catch: list[_Catcher] = Field(default_factory=list)
@@ -89,10 +93,18 @@ class _State(_Part):
     default: str | None = None
     seconds: str | int = 0
     items: str = ""
+    item_reader: _ItemReader | None = None
     max_concurrency: int = 0
+    tolerated_failure_percentage: int = 0
     item_processor: _Processor | None = None
     error: str = ""
     cause: str = ""
+
+
+class _ItemReader(_Part):
+    resource: Literal["arn:${Partition}:states:::s3:getObject"]
+    reader_config: dict[str, str]
+    arguments: dict[str, Any]
 
 
 class _Processor(_Part):
@@ -100,10 +112,15 @@ class _Processor(_Part):
     states: dict[str, _State]
     processor_config: dict[str, str]
 
+    @property
+    def is_distributed(self) -> bool:
+        """Tell whether each item has an execution of its own."""
+        return self.processor_config["Mode"] == "DISTRIBUTED"
+
 
 class _Definition(_Part):
     comment: str
-    query_language: str
+    query_language: Literal["JSONata"]
     timeout_seconds: float
     start_at: str
     states: dict[str, _State]
@@ -118,6 +135,11 @@ def _never(task_token: str, seconds: float) -> Generator[float, None, None]:
 def _refuse(arguments: Mapping[str, Any]) -> None:
     """Know no table."""
     raise StatesError("DynamoDb.ResourceNotFoundException")
+
+
+def _read_nothing(arguments: Mapping[str, Any]) -> list[Any]:
+    """Know no bucket."""
+    raise FileNotFoundError(str(arguments))
 
 
 class StateMachine:
@@ -139,11 +161,13 @@ class StateMachine:
         *,
         await_token: Await = _never,
         update_item: Update = _refuse,
+        read_items: ReadItems = _read_nothing,
         crash_error: str = "Runtime.ExitError",
     ) -> None:
         self._definition = _read(definition)
         self._await_token = await_token
         self._update_item = update_item
+        self._read_items = read_items
         self._functions = functions
         self._clock = clock
         self._crash_error = crash_error
@@ -164,29 +188,25 @@ class StateMachine:
     def walk(self, execution_input: dict[str, Any]) -> Generator[float, None, Status]:
         """Carry an execution on from wait to wait: yields how many seconds each of them lasts."""
         try:
-            yield from self._walk(self._definition.start_at, self._definition.states, execution_input, {})
+            yield from self._walk(self._definition, execution_input, _Scope({}, _name_execution(execution_input)))
         except StatesError:
             return Status.FAILED
         return Status.SUCCEEDED
 
-    def _walk(
-        self, start_at: str, states: Mapping[str, _State], given: Any, outer_variables: Mapping[str, Any]
-    ) -> Generator[float, None, Any]:
-        variables = dict(outer_variables)
-        name: str | None = start_at
+    def _walk(self, machine: _Definition | _Processor, given: Any, outer: _Scope) -> Generator[float, None, Any]:
+        scope = outer.copy()
+        name: str | None = machine.start_at
         while name is not None:
             self._steps += 1
             self.transitions += 1
             if self._steps > _STEPS_MAX:
                 raise AssertionError(f"the machine does not end: it is at {name}")
-            name, given = yield from self._enter(states[name], given, variables)
+            name, given = yield from self._enter(machine.states[name], given, scope)
         return given
 
-    def _enter(
-        self, state: _State, given: Any, variables: dict[str, Any]
-    ) -> Generator[float, None, tuple[str | None, Any]]:
+    def _enter(self, state: _State, given: Any, outer: _Scope) -> Generator[float, None, tuple[str | None, Any]]:
         """Take a state: assign its variables, and give the next state and its input."""
-        scope = _Scope(variables, {"input": given})
+        scope = outer.show(input=given)
         if state.type == "Fail":
             raise StatesError(state.error)
         if state.type == "Succeed":
@@ -206,46 +226,74 @@ class StateMachine:
                 catcher = next((catcher for catcher in state.catch if _matches(catcher.error_equals, error)), None)
                 if catcher is None:
                     raise
-                scope = _Scope(variables, {"input": given, "errorOutput": {"Error": error.name}})
-                return catcher.next, scope.settle(catcher.assign, catcher.output, {"Error": error.name})
+                error_output = {"Error": error.name}
+                scope = scope.show(errorOutput=error_output)
+                return catcher.next, scope.settle(catcher.assign, catcher.output, error_output)
         else:
             raise AssertionError(f"the walker does not know states of type {state.type}")
-        scope = _Scope(variables, {"input": given, "result": result})
+        scope = scope.show(result=result)
         return state.next, scope.settle(state.assign, state.output, result)
 
     def _work(self, state: _State, scope: _Scope) -> Generator[float, None, Any]:
         if state.type == "Map":
-            processor = state.item_processor
-            assert processor is not None
-            results = []
-            for item in scope.evaluate(state.items):
-                result = yield from self._walk(processor.start_at, processor.states, item, scope.variables)
-                results.append(result)
-            return results
-        is_callback = state.resource == "arn:aws:states:::lambda:invoke.waitForTaskToken"
-        is_update = state.resource == "arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken"
-        assert is_callback or is_update or state.resource == "arn:aws:states:::lambda:invoke"
+            return (yield from self._map(state, scope))
+        is_callback = state.resource == "arn:${Partition}:states:::lambda:invoke.waitForTaskToken"
+        is_update = state.resource == "arn:${Partition}:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken"
+        assert is_callback or is_update or state.resource == "arn:${Partition}:states:::lambda:invoke"
         token = f"token-{self._steps}"
-        arguments = scope.show("context", {"Task": {"Token": token}}).evaluate(state.arguments)
+        timeout_seconds = scope.evaluate_timeout(state.timeout_seconds)
+        arguments = scope.add_to_context("Task", {"Token": token}).evaluate(state.arguments)
         if is_update:
             self._update_item(arguments)
-            return (yield from self._wait_for(token, state.timeout_seconds))
+            return (yield from self._wait_for(token, timeout_seconds))
         function = self._functions[arguments["FunctionName"]]
-        retries = 0
+        # Each retrier has its own count (Amazon States Language, "Complex retry scenarios").
+        retries: Counter[int] = Counter()
         while True:
             try:
                 answer = yield from self._invoke(function, arguments["Payload"])
             except StatesError as error:
-                retrier = next((retrier for retrier in state.retry if _matches(retrier.error_equals, error)), None)
-                if retrier is None or retries >= retrier.max_attempts:
+                number = next((i for i, each in enumerate(state.retry) if _matches(each.error_equals, error)), None)
+                if number is None or retries[number] >= state.retry[number].max_attempts:
                     raise
-                yield min(retrier.interval_seconds * retrier.backoff_rate**retries, retrier.max_delay_seconds)
-                retries += 1
+                retrier = state.retry[number]
+                yield min(retrier.interval_seconds * retrier.backoff_rate ** retries[number], retrier.max_delay_seconds)
+                retries[number] += 1
                 self.transitions += 1
             else:
                 if not is_callback:
                     return {"Payload": answer}
-                return (yield from self._wait_for(token, state.timeout_seconds))
+                return (yield from self._wait_for(token, timeout_seconds))
+
+    def _map(self, state: _State, scope: _Scope) -> Generator[float, None, list[Any]]:
+        processor = state.item_processor
+        assert processor is not None
+        items = scope.evaluate(state.items) if state.item_reader is None else self._read(state.item_reader, scope)
+        results = []
+        failed = 0
+        for item in items:
+            # An execution of its own sees nothing of this one.
+            inner = _Scope({}, _name_execution(item)) if processor.is_distributed else scope
+            try:
+                result = yield from self._walk(processor, item, inner)
+            except StatesError:
+                if not processor.is_distributed:
+                    raise
+                failed += 1
+                if failed * 100 > state.tolerated_failure_percentage * len(items):
+                    raise StatesError("States.ExceedToleratedFailureThreshold") from None
+            else:
+                results.append(result)
+        return results
+
+    def _read(self, reader: _ItemReader, scope: _Scope) -> list[Any]:
+        assert reader.reader_config == {"InputType": "JSONL"}
+        try:
+            return self._read_items(scope.evaluate(reader.arguments))
+        except (AssertionError, StatesError):
+            raise
+        except Exception as error:
+            raise StatesError("States.ItemReaderFailed") from error
 
     def _wait_for(self, token: str, seconds: float) -> Generator[float, None, dict[str, Any]]:
         sent = yield from self._await_token(token, seconds)
@@ -271,6 +319,11 @@ def _read(definition: Path) -> _Definition:
     return _Definition.model_validate_json(definition.read_text(encoding="utf-8"))
 
 
+def _name_execution(execution_input: Any) -> dict[str, Any]:
+    """Give what expressions see of an execution."""
+    return {"context": {"Execution": {"Input": execution_input}}}
+
+
 def _matches(error_equals: list[str], error: StatesError) -> bool:
     return error.name in error_equals or "States.ALL" in error_equals
 
@@ -282,9 +335,17 @@ class _Scope:
         self.variables = variables
         self._states = states
 
-    def show(self, name: str, value: Any) -> _Scope:
-        """Let expressions see one thing more of `$states`."""
-        return _Scope(self.variables, {**self._states, name: value})
+    def copy(self) -> _Scope:
+        """Let inner states see the variables, and assign to their own."""
+        return _Scope(dict(self.variables), self._states)
+
+    def show(self, **values: Any) -> _Scope:
+        """Let expressions see more of `$states`."""
+        return _Scope(self.variables, {**self._states, **values})
+
+    def add_to_context(self, name: str, value: Any) -> _Scope:
+        """Let expressions see more of `$states.context`."""
+        return self.show(context={**self._states["context"], name: value})
 
     def settle(self, assign: Mapping[str, Any], output: Any, default_output: Any) -> Any:
         """Evaluate output and variables, all over the old variables, and assign the new ones."""
@@ -303,6 +364,13 @@ class _Scope:
                 raise StatesError("States.QueryEvaluationError")
             return found
         return template
+
+    def evaluate_timeout(self, template: int | str) -> int:
+        """Evaluate TimeoutSeconds, which must be a positive integer (Amazon States Language, "Timeouts")."""
+        seconds = self.evaluate(template)
+        if not isinstance(seconds, int) or seconds <= 0:
+            raise StatesError("States.QueryEvaluationError")
+        return seconds
 
     def _names(self) -> dict[str, Any]:
         return {
@@ -325,10 +393,10 @@ class _Scope:
 
 @cache
 def _compile(template: str) -> CodeType:
-    """Translate an expression: `$a.b`, `=`, `and`, comparisons, `+`, `? :`, `null` and five functions are known."""
+    """Translate an expression: `$a.b`, comparisons, `and`, `+`, `&`, `? :`, `null` and five functions are known."""
     expression = template.removeprefix("{%").removesuffix("%}").strip()
     expression = re.sub(r"\$(count|exists|random|round|string)\(", r"\1(", expression)
     expression = re.sub(r"\$([a-z_A-Z.]+)", r"find('\1')", expression)
-    expression = re.sub(r"(?<![<>=!])=(?!=)", "==", expression)
+    expression = re.sub(r"(?<![<>=!])=(?!=)", "==", expression).replace(" & ", " + ")
     expression = re.sub(r"^(.+?) \? (.+?) : (.+)$", r"(\2) if (\1) else (\3)", expression)
     return compile(expression, template, "eval")

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from mediaposter.edges import BatchBucket
 
 DEFINITION = Path(__file__).parents[2] / "statemachine" / "video.asl.json"
+BATCH_DEFINITION = DEFINITION.with_name("batch.asl.json")
 LEASE_SECONDS = 120
 GENERATION_TIMEOUT_SECONDS = 3_600
 # As the catalog says of a provider of which it says nothing.

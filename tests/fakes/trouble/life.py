@@ -20,17 +20,17 @@ from mediaposter.errors import (
     VideoDeleted,
 )
 from mediaposter.events import BatchEvent, PostEvent, VideoEvent
+from mediaposter.library.batch_files import parts_key
 from mediaposter.library.posts import Post
 from mediaposter.library.table import Key
 from tests.builders import NOW
 from tests.fakes.clock import Clock
 from tests.fakes.effects import Moment, SimulatedCrash
 from tests.fakes.state_machine import Function, StateMachine, StatesError, Status
-from tests.fakes.trouble.batch_machine import BatchMachine
 from tests.fakes.trouble.history import Accident, Deed, DeedKind, History, Who, Wish
 from tests.fakes.trouble.stack import STEPS, Stack
 from tests.fakes.trouble.vendors import Execution, Executions, Job, TroubledEffects
-from tests.fakes.world import DEFINITION
+from tests.fakes.world import BATCH_DEFINITION, DEFINITION
 
 SWEEP_SECONDS = 60
 BEGIN_SECONDS = 0.5
@@ -374,8 +374,13 @@ class Life:
             name: self._serve("batch", function, execution)
             for name, function in self.stack.list_batch_functions().items()
         }
-        machine = BatchMachine(functions, self.stack.read_parts, crash_error=self.history.setting.crash_error)
+        machine = StateMachine(BATCH_DEFINITION, functions, self.clock, read_items=self._read_parts)
         return machine.walk(execution.given)
+
+    def _read_parts(self, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+        batch_id = arguments["Key"].split("/")[1]
+        assert arguments == {"Bucket": "${VideoBucket}", "Key": parts_key(batch_id)}
+        return self.stack.read_parts(batch_id)
 
     def _take_up_batch(self, execution: Execution) -> None:
         execution.walk = self._build_batch_walk(execution)

@@ -78,9 +78,9 @@ def list_steps() -> Iterator[Trigger]:
         }
         for scope in read_state_machine(CHECKOUT / machine.properties["DefinitionUri"]).walk():
             for name, state in scope.states.items():
-                payload = (state.arguments or state.parameters).get("Payload", {})
+                payload = state.arguments.get("Payload")
                 if state.function_name in arns:
-                    sends = {key.removesuffix(".$"): ... for key in payload}
+                    sends = dict.fromkeys(payload, ...) if isinstance(payload, dict) else {}
                     yield Trigger(arns[state.function_name], name, sends)
 
 

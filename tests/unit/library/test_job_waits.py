@@ -22,20 +22,16 @@ PK = name_job("fal", "job-1")
 KEY = Key(PK, "WAIT")
 LATER = NOW + timedelta(seconds=30)
 _DEFINITION = Path(__file__).parents[3] / "statemachine" / "video.asl.json"
-_LISTENING = {
-    name: state
-    for name, state in json.loads(_DEFINITION.read_text())["States"].items()
-    if state.get("Resource") == "arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken"
-}
+_LISTEN = json.loads(_DEFINITION.read_text())["States"]["Listen"]
 
 
 class Machine:
-    """Makes the write of a state that listens, as it stands in the definition."""
+    """Makes the write of the state Listen, as it stands in the definition."""
 
-    def __init__(self, table: LibraryTable, client: Any, state: dict[str, Any]) -> None:
+    def __init__(self, table: LibraryTable, client: Any) -> None:
         self._table = table
         self._client = client
-        self._arguments = state["Arguments"]
+        self._arguments = _LISTEN["Arguments"]
 
     def wait(self, token: str, *, ttl: int = 1) -> bool:
         """Tell whether it waits: it does not where a webhook has come."""
@@ -69,9 +65,9 @@ def waits(table: LibraryTable) -> JobWaits:
     return JobWaits(table)
 
 
-@pytest.fixture(params=list(_LISTENING))
-def machine(table: LibraryTable, request: pytest.FixtureRequest) -> Machine:
-    return Machine(table, make_client(), _LISTENING[request.param])
+@pytest.fixture
+def machine(table: LibraryTable) -> Machine:
+    return Machine(table, make_client())
 
 
 def test_a_webhook_takes_what_the_machine_waits_with(waits: JobWaits, machine: Machine) -> None:

@@ -19,11 +19,11 @@ from mediaposter.library.render_times import RenderTimesLibrary
 from mediaposter.library.table import Key
 from mediaposter.library.videos import JobClaim, VideoLibrary
 from mediaposter.pipeline.generate import POLLS_MAX
-from mediaposter.pipeline.steps import Outcome
-from mediaposter.pipeline.webhooks import Heard, HearWebhook
-from tests.builders import NOW, VIDEO_ID, a_request
+from mediaposter.pipeline.steps import Outcome, StepResult
+from mediaposter.pipeline.webhooks import Heard, HearWebhook, Listening
+from tests.builders import NOW, VIDEO_ID, a_request, a_video
 from tests.fakes.edges import PUBLIC_URL
-from tests.fakes.effects import Moment, SimulatedCrash
+from tests.fakes.effects import Effects, Moment, SimulatedCrash
 from tests.fakes.table import InMemoryTable
 from tests.fakes.video_model import FakeVideoModel, RenderingModel
 from tests.fakes.workflow import FakeWorkflow
@@ -63,8 +63,21 @@ def test_a_lost_webhook_costs_the_rest_of_the_wait() -> None:
     world.deliver(a_request())
 
     assert world.video.status is VideoStatus.COMPLETED
-    # The wait that the model is given is 60 s, and the machine rounds up.
+    # The wait that the model is given is 60 s, and it is rounded up.
     assert 0 < model.delay_seconds <= 120 - 40
+
+
+@pytest.mark.parametrize(
+    ("wait_seconds", "seconds"), [(1, 5), (5, 5), (6, 15), (400, 400), (401, 1_500), (3_600, 1_500)]
+)
+def test_a_wait_that_a_webhook_may_end_is_rounded_up(wait_seconds: int, seconds: int) -> None:
+    listening = Listening(waits=JobWaits(InMemoryTable()), providers=["sora"], public_url=lambda: PUBLIC_URL)
+    answer = StepResult(outcome=Outcome.WAIT, wait_seconds=wait_seconds)
+
+    heard = listening.listen(answer, a_video(), FakeVideoModel(Effects(), capabilities=WEBHOOK), "job-1", now=NOW)
+
+    assert heard.listen is not None
+    assert (heard.listen.seconds, heard.wait_seconds) == (seconds, wait_seconds)
 
 
 def test_a_webhook_that_comes_before_create_has_returned_is_not_lost() -> None:

@@ -1,7 +1,7 @@
 """Where a provider's webhook and the machine's wait for the same job meet: one item, whichever comes first.
 
-The machine writes there what wakes it, unless a webhook has come already (statemachine/video.asl.json, the states that
-listen); a webhook writes there that it came, and takes what wakes the machine from the same write. Every write raises
+The machine writes there what wakes it, unless a webhook has come already (statemachine/video.asl.json, the state
+Listen); a webhook writes there that it came, and takes what wakes the machine from the same write. Every write raises
 the version, so of two at the same moment one is made again and sees the other: no webhook falls between two waits.
 """
 

@@ -141,11 +141,18 @@ class PostReference(BaseModel):
 
 
 class Listen(BaseModel):
-    """Where to wait for a provider's word about a job: the partition of the item, and until when it is kept."""
+    """Where to wait for a provider's word about a job, and for how long at the most.
+
+    Attributes:
+        pk: the partition of the item.
+        seconds: how long; instead of `wait_seconds` of the answer.
+        ttl: until when the item is kept.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pk: str = Field(max_length=_PARTITION_MAX_CHARACTERS)
+    seconds: int = Field(ge=1)
     ttl: int
 
 

@@ -18,6 +18,10 @@ from mediaposter.library.job_waits import UNKNOWN_KEPT_FOR, JobWaits, name_job, 
 from mediaposter.library.videos import Video, VideoLibrary
 from mediaposter.pipeline.steps import Listen, Outcome, StepResult
 
+# How long the machine may listen. A wait that a webhook may end is rounded up to one of these: the webhook ends it in
+# time, and each question before that costs three transitions for nothing (bench/transitions.py).
+LISTEN_SECONDS = (5, 15, 40, 90, 180, 400, 1_500)
+
 Clock = Callable[[], datetime]
 # Verify a webhook of a provider, and give what its jobs are named by there; raises WebhookRejected.
 ParseWebhook = Callable[[str, Mapping[str, str], bytes, datetime], str]
@@ -60,7 +64,8 @@ class Listening:
         if not self._listens(video, model):
             return result
         pk = name_job(video.provider, model.webhook_key(job_id))
-        return result.model_copy(update={"listen": Listen(pk=pk, ttl=tell_ttl(now))})
+        seconds = next((each for each in LISTEN_SECONDS if each >= result.wait_seconds), LISTEN_SECONDS[-1])
+        return result.model_copy(update={"listen": Listen(pk=pk, seconds=seconds, ttl=tell_ttl(now))})
 
     def _listens(self, video: Video, model: VideoModelInterface) -> bool:
         return video.provider in self._providers and model.capabilities.webhook

@@ -1,0 +1,122 @@
+"""Run MiniStack with what its Step Functions lacks: `.tools/ministack/bin/python -P sandbox/run_ministack.py`.
+
+The state machines are written for AWS. Where MiniStack does less, a function of its interpreter is wrapped here, before
+it starts. The wrappers know its inside, so they are for one version of it: another one is refused.
+docs/decisions/0025 says how to go on to a new version.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+MADE_FOR = "1.5.33"
+
+State = Mapping[str, Any]
+
+
+def main() -> None:
+    """Mend the interpreter, and run MiniStack as its own command does."""
+    if (installed := version("ministack")) != MADE_FOR:
+        sys.exit(f"sandbox/run_ministack.py is made for MiniStack {MADE_FOR}, and {installed} is installed.")
+    mend(import_module("ministack.services.stepfunctions"))
+    import_module("ministack.app").main()
+
+
+def mend(interpreter: Any) -> None:
+    """Wrap functions of MiniStack's module `services.stepfunctions`."""
+    _evaluate_timeouts(interpreter)
+    _map_files_in_jsonata(interpreter)
+    _fail_tasks_whose_function_fails(interpreter)
+
+
+def _evaluate_timeouts(interpreter: Any) -> None:
+    """Take a JSONata expression as TimeoutSeconds (Amazon States Language, "Timeouts")."""
+    execute_task = interpreter._execute_task
+
+    def evaluate(state: State, given: Any, context: dict[str, Any]) -> int:
+        seconds = interpreter._jsonata_state_field(state, "TimeoutSeconds", "number", given, context)
+        if seconds <= 0 or not float(seconds).is_integer():
+            raise interpreter._ExecutionError(
+                "States.QueryEvaluationError", f"TimeoutSeconds must be a positive integer, and is {seconds}"
+            )
+        return int(seconds)
+
+    def execute(state: State, given: Any, execution: Any, context: dict[str, Any]) -> Any:
+        if not isinstance(state.get("TimeoutSeconds"), str):
+            return execute_task(state, given, execution, context)
+        try:
+            seconds = evaluate(state, given, context)
+        except interpreter._ExecutionError as error:
+            fault = error
+
+            def fail() -> NoReturn:
+                raise fault
+
+            return interpreter._with_retry_and_catch(state, given, context, fail)
+        return execute_task({**state, "TimeoutSeconds": seconds}, given, execution, context)
+
+    interpreter._execute_task = execute
+
+
+def _map_files_in_jsonata(interpreter: Any) -> None:
+    """Evaluate the ItemReader, Output and Assign of a Distributed Map in JSONata ("Reading Items", "Map State").
+
+    Its items see no variables: each is an execution of its own.
+    """
+    run_by_path = interpreter._run_distributed_map
+
+    def run(  # noqa: PLR0917 (MiniStack calls it)
+        state: State, given: Any, effective: Any, processor: State, execution: Any, context: dict[str, Any]
+    ) -> Any:
+        if interpreter._state_query_language(state, context) != "JSONata":
+            return run_by_path(state, given, effective, processor, execution, context)
+        reader = state["ItemReader"]
+        arguments = interpreter._apply_jsonata_template(reader["Arguments"], given, context)
+        results, next_name = run_by_path(
+            {**state, "ItemReader": {**reader, "Arguments": arguments}},
+            given,
+            effective,
+            processor,
+            execution,
+            {**context, "variables": {}},
+        )
+        output = interpreter._apply_jsonata_output(state, given, context, result=results, default=results)
+        interpreter._apply_state_assign(state, given, context, result=results)
+        return output, next_name
+
+    interpreter._run_distributed_map = run
+
+
+def _fail_tasks_whose_function_fails(interpreter: Any) -> None:
+    """Let the error of a function that is given a task token fail its Task; MiniStack would wait on for the token."""
+    call_function, wait_for_token = interpreter._call_lambda, interpreter._invoke_with_callback
+    waits_for: ContextVar[str] = ContextVar("waits_for", default="")
+
+    def call(function: Any, event: Any) -> Any:
+        try:
+            return call_function(function, event)
+        except interpreter._ExecutionError as error:
+            callback = interpreter._task_tokens.get(waits_for.get())
+            # What was sent with the token before counts.
+            if callback is not None and not callback["event"].is_set():
+                callback["error"] = {"Error": error.error, "Cause": error.cause}
+                callback["event"].set()
+            raise
+
+    def wait(resource: str, arguments: Any, token: str, state: State) -> Any:
+        outer = waits_for.set(token)
+        try:
+            return wait_for_token(resource, arguments, token, state)
+        finally:
+            waits_for.reset(outer)
+
+    interpreter._call_lambda, interpreter._invoke_with_callback = call, wait
+
+
+if __name__ == "__main__":
+    main()
