@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from checks.cloudformation import read_template
 from mediaposter.api.http import authorize, create_resolver, poll_headers, read_body, read_sent_as, redirect, reply
 from mediaposter.api.sent_as import SentAs
 from mediaposter.errors import (
@@ -31,6 +29,7 @@ from mediaposter.errors import (
     Unfinished,
     VideoDeleted,
 )
+from tests.unit.functions.stack import shipped_template
 
 AUTHORIZER = {
     "owner": "key_1",
@@ -167,7 +166,7 @@ def test_every_answer_names_its_request(app: APIGatewayRestResolver, path: str) 
 
 
 def test_every_refusal_of_the_gateway_names_its_request() -> None:
-    api = read_template(Path(__file__).parents[3] / "template.yaml").resources["VideosApi"].properties
+    api = shipped_template().resources["VideosApi"].properties
     refusals = api["GatewayResponses"]
 
     assert {"DEFAULT_4XX", "DEFAULT_5XX", "UNAUTHORIZED", "ACCESS_DENIED"} <= refusals.keys()

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from checks.cloudformation import Template
+from checks.cloudformation import Template, read_template
 from mediaposter.library.posts import Post, PostLedger
 from mediaposter.library.table import LibraryTable, Record
 from mediaposter.library.videos import Video, VideoLibrary
@@ -22,6 +22,12 @@ STACK = "mediaposter-test"
 BUCKET = "video-bucket"
 
 Event = dict[str, Any]
+
+
+@cache
+def shipped_template() -> Template:
+    """Read the template; it takes a second."""
+    return read_template(REPOSITORY / "template.yaml")
 
 
 @cache
