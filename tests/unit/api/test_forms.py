@@ -83,10 +83,6 @@ def test_the_keys_of_an_object_may_be_numbers() -> None:
     assert read(("options[0]", "x"), ("options[list][0]", "y")) == {"options": {"0": "x", "list": ["y"]}}
 
 
-def test_other_digits_than_ascii_are_no_numbers() -> None:
-    assert read(("models[\N{ARABIC-INDIC DIGIT ZERO}]", "x")) == {"models": {"\N{ARABIC-INDIC DIGIT ZERO}": "x"}}
-
-
 @pytest.mark.parametrize("name", ["", "[0]", "a[", "a]", "a[b]c", "a[b]]", "a[[b]]"])
 def test_what_is_no_name_is_refused(name: str) -> None:
     refusal = refusal_of((name, "x"))
@@ -211,10 +207,6 @@ def test_without_the_key_that_each_has_there_is_one_object() -> None:
     assert refusal_of(("publish[][account_id]", "1"), ("publish[][account_id]", "2")).code == "duplicate_field"
 
 
-def test_texts_alone_make_a_list_also_where_objects_are_meant() -> None:
-    assert read(("publish[]", "x"), ("publish[]", "y")) == {"publish": ["x", "y"]}
-
-
 # Files
 
 
@@ -273,13 +265,6 @@ def test_a_text_that_is_not_utf_8_is_refused_by_its_field() -> None:
     assert refusal.message == (
         "prompt: is not UTF-8: byte 1 of it is 0xFF, as in Latin-1 or Windows-1252. Send the form as UTF-8."
     )
-
-
-@pytest.mark.parametrize("encoding", ["base64", "x-none"])
-def test_an_encoding_that_does_not_fit_is_refused_or_passed_over(encoding: str) -> None:
-    refusal = refusal_or_none(parse, write_parts((f'name="a"\r\nContent-Transfer-Encoding: {encoding}', b"a=b?c")))
-
-    assert refusal is None or refusal.code == "invalid_multipart"
 
 
 def test_a_boundary_longer_than_any_client_makes_is_refused() -> None:

@@ -196,18 +196,10 @@ def test_another_content_type_is_refused_with_those_that_are_taken(content_type:
     assert len(refusal.message) < 200
 
 
-@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary="])
-def test_a_form_without_a_boundary_is_refused(content_type: str) -> None:
-    refusal = refusal_of(parse_create_video, b"", content_type)
+def test_a_form_without_a_boundary_is_refused() -> None:
+    refusal = refusal_of(parse_create_video, b"", "multipart/form-data; boundary=")
 
     assert (refusal.code, refusal.message) == ("invalid_multipart", "The multipart content type names no boundary.")
-
-
-@pytest.mark.parametrize("body", [b"[]", b'"a"', b"null"])
-def test_json_that_is_no_object_is_refused(body: bytes) -> None:
-    refusal = refusal_of(parse_create_video, body, JSON)
-
-    assert (refusal.code, refusal.message) == ("invalid_json", "The body must be a JSON object.")
 
 
 # The rules of the fields
@@ -297,7 +289,6 @@ def test_a_field_past_its_rule_is_refused_by_its_name_and_not_repeated(field: st
         ({"metadata": '{"k": "v", "k": "w"}'}, "metadata", "invalid_value"),
         ({"aspect_ratio": "9:16"}, "aspect_ratio", "unknown_parameter"),
         ({"x" * 3_000: 1}, "x" * 80, "unknown_parameter"),
-        ({"publish": [TWITTER, TIKTOK, {**TWITTER, "text": "b"}]}, "publish", "invalid_value"),
         # A publish that is wrong itself is what is told.
         ({"publish": [{"platform": "bluesky"}], "approval": "required"}, "publish[0].account_id", None),
     ],
@@ -317,12 +308,6 @@ def test_a_missing_prompt_is_refused() -> None:
 
     assert (refusal.param, refusal.code) == ("prompt", "missing_required_parameter")
     assert refusal.message == "prompt: is required."
-
-
-def test_an_account_that_is_named_twice_is_refused_in_a_sentence() -> None:
-    refusal = refusal_of(lambda: read_json(publish=[TWITTER, TIKTOK, {**TWITTER, "text": "another text"}]))
-
-    assert refusal.message == "publish: twitter account 101 is named twice; an account takes a video once."
 
 
 @pytest.mark.parametrize(
@@ -382,6 +367,12 @@ def test_without_targets_there_is_nothing_to_say_of_posts(field: str, value: obj
     assert (refusal.param, refusal.code) == (field, "invalid_value")
 
 
+def test_an_account_takes_a_video_once() -> None:
+    refusal = refusal_of(lambda: read_json(publish=[TWITTER, TIKTOK, {**TWITTER, "text": "another text"}]))
+
+    assert refusal.message == "publish: twitter account 101 is named twice; an account takes a video once."
+
+
 def test_what_is_as_by_default_needs_no_targets() -> None:
     assert read_json(stagger_minutes=0, delivery="direct", approval="none", approval_hours=24, text="a").publish == []
 
@@ -411,12 +402,6 @@ def test_a_picture_that_comes_twice_is_refused(field: str) -> None:
     refusal = refusal_of(lambda: read_form({"input_reference": PICTURE}, **{field: ""}))
 
     assert (refusal.param, refusal.code) == ("input_reference", "mixed_field")
-
-
-def test_a_file_that_is_no_picture_is_refused() -> None:
-    refusal = refusal_of(lambda: read_form({"input_reference": b"pixels"}))
-
-    assert (refusal.param, refusal.code) == ("input_reference", "invalid_value")
 
 
 @pytest.mark.parametrize("field", ["video", "prompt", "input_reference[]", "x" * 3_000])
@@ -490,13 +475,6 @@ def test_brackets_where_none_belong_are_refused_by_the_field(field: str, param: 
 
 
 # What the SDK sends
-
-
-def test_the_sdks_own_fields_are_read() -> None:
-    picture = ("kite.png", PICTURE, "image/png")
-    request = create_by_sdk({}, model="sora-2-pro", seconds="8", size="1280x720", input_reference=picture)
-
-    assert request == read_json(model="sora-2-pro", seconds=8, size="1280x720", input_reference=DATA_URL)
 
 
 @pytest.mark.parametrize(
@@ -689,10 +667,6 @@ def test_a_time_counts_and_not_the_offset_it_is_written_with() -> None:
     assert one == same != other
 
 
-def test_the_order_of_targets_counts() -> None:
-    assert fingerprint_of(publish=[TWITTER, INSTAGRAM]) != fingerprint_of(publish=[INSTAGRAM, TWITTER])
-
-
 def test_another_video_another_kind_or_another_length_is_another_request() -> None:
     requests = [
         *(EditVideoRequest(prompt=PROMPT, video_id=video_id) for video_id in ("video_1", "video_2")),
@@ -769,15 +743,3 @@ def test_whatever_form_is_sent_to_a_route_it_is_read_or_refused(
     kind: str, fields: dict[str, str], files: dict[str, bytes]
 ) -> None:
     refusal_or_none(PARSERS[kind], *send_form({"prompt": PROMPT, **fields}, files))
-
-
-def test_a_prompt_of_every_plane_is_the_same_by_every_way() -> None:
-    prompt = "".join(chr(plane * 0x10000 + 0x1234) for plane in range(17))
-    ways = (
-        send_json({"prompt": prompt}),
-        Sent(json.dumps({"prompt": prompt}, ensure_ascii=False).encode(), JSON),
-        send_form({"prompt": prompt}),
-        send_by_sdk(lambda client: client.videos.create(prompt=prompt)),
-    )
-
-    assert {parse_create_video(*sent).prompt for sent in ways} == {prompt}

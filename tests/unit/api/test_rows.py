@@ -11,7 +11,7 @@ import json
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ from mediaposter.api import records as records_module
 from mediaposter.api import rows as rows_module
 from mediaposter.api.columns import HeaderError
 from mediaposter.api.records import ROW_MAX_BYTES, read_records
-from mediaposter.api.requests import TARGETS, CreateVideoRequest, parse_create_video
+from mediaposter.api.requests import CreateVideoRequest, parse_create_video
 from mediaposter.api.rows import (
     REQUEST_MAX_BYTES,
     ROW_ID_MAX_CHARACTERS,
@@ -32,7 +32,7 @@ from mediaposter.api.rows import (
     read_jsonl,
 )
 from mediaposter.errors import InvalidRequest
-from tests.unit.api.sending import PROMPT, refusal_of, refusal_or_none
+from tests.unit.api.sending import PROMPT, refusal_of
 
 BOM = b"\xef\xbb\xbf"
 BOTH = pytest.mark.parametrize("read", [read_csv, read_jsonl])
@@ -142,12 +142,6 @@ def test_wide_encodings_without_a_mark_are_named(read: Read, encoding: str) -> N
     assert refusal.code == "invalid_encoding"
 
 
-def test_utf_16_is_named_in_one_request_though_pythons_json_would_read_it() -> None:
-    content = json.dumps({"prompt": PROMPT}).encode("utf-16")
-
-    assert "UTF-16" in refusal_of(lambda: read_json(content)).message
-
-
 @BOTH
 def test_a_file_of_another_encoding_is_refused_as_a_whole_and_says_how_to_save_it(read: Read) -> None:
     header, row = (b"prompt\n", '"kite\nStraße"') if read is read_csv else (b"\n\n", '{"prompt":"Straße"}')
@@ -161,13 +155,6 @@ def test_a_file_of_another_encoding_is_refused_as_a_whole_and_says_how_to_save_i
     assert message.startswith(f"Line 3 is not UTF-8: byte {5 if read is read_csv else 16} of it is 0x")
     assert "No row of it was taken" in message
     assert '"CSV UTF-8"' in message
-
-
-def test_utf_8_that_ends_within_a_character_is_refused_as_a_whole() -> None:
-    outcome = read_all(read_csv, ["prompt\nkite\nMöwe ü".encode()[:-1]])
-
-    assert outcome.refusal is not None
-    assert outcome.refusal[2] == "invalid_encoding"
 
 
 def test_latin_1_in_the_header_refuses_the_file() -> None:
@@ -243,8 +230,8 @@ def test_a_file_of_one_request_is_read_as_the_body_of_a_post() -> None:
     ("content", "code", "message"),
     [
         (b"prompt: kite", "invalid_json", "The file is not valid JSON: line 1, column 1: "),
-        (b"[]", "invalid_json", "The file must be a JSON object."),
         (b"\xe4", "invalid_encoding", "The file is not UTF-8: byte 1 of it is 0xE4."),
+        (json.dumps({"prompt": PROMPT}).encode("utf-16"), "invalid_encoding", "The file is UTF-16"),
         (b'{"prompt":"a\0"}', "invalid_encoding", "The file has null bytes, which are no text."),
         (bytes(REQUEST_MAX_BYTES + 1), "request_too_large", "The file has 6262145 bytes"),
     ],
@@ -406,14 +393,6 @@ def test_the_cells_of_a_row_say_what_a_request_in_json_says() -> None:
     assert request_of(bare).model_fields_set == {"prompt"}
 
 
-def test_every_field_of_every_network_is_a_column() -> None:
-    for target in TARGETS:
-        (platform,) = get_args(target.model_fields["platform"].annotation)
-        columns = [f"publish.{platform}.20.{name}" for name in target.model_fields if name != "platform"]
-        (row,) = rows_of_csv(",".join(["prompt", *columns]), ",".join(["kite", *("" for _ in columns)]))
-        assert request_of(row).publish == []
-
-
 def test_a_target_without_a_value_is_not_one_of_the_row() -> None:
     header = "prompt,publish.twitter.account_id,publish.twitter.2.account_id,publish.twitter.2.text"
     neither, second, both = rows_of_csv(header, "kite,,,", "kite,,2,", "kite,1,2,hello")
@@ -490,10 +469,6 @@ def test_a_long_name_of_a_column_is_cut_in_its_refusal() -> None:
     assert refusal_of_header("prompt," + "a" * 100_000).param == "a" * 80
 
 
-def test_no_row_is_read_below_a_wrong_header() -> None:
-    assert read_all(read_csv, [b"promt\nkite\n"]).rows == []
-
-
 # The cells of CSV
 
 
@@ -548,31 +523,16 @@ def test_a_field_of_a_second_account_is_named_by_its_column() -> None:
     assert error_of(row).message.startswith("publish.youtube.2 (youtube account 7): playlist_ids[1]: ")
 
 
-def test_a_quote_within_a_bare_cell_is_a_quote() -> None:
-    first, second = rows_of_csv("prompt,model", 'a 5" kite,a', 'sea "side",b')
-
-    assert request_of(first).prompt == 'a 5" kite'
-    assert request_of(second).prompt == 'sea "side"'
-
-
 @pytest.mark.parametrize(
     ("separator", "row", "line"), [(",", '"sea', 3), (";", '"a\nb";"sea', 4), ("\t", 'a\t"sea', 3)]
 )
 def test_a_quote_that_is_never_closed_refuses_the_file_and_names_its_line(separator: str, row: str, line: int) -> None:
+    row += "a\r\n" * 200_000 if separator == "," else ""  # more than is kept of a row
     outcome = read_all(read_csv, [f"prompt{separator}model\nkite\n{row}\nsky\nsun\n".encode()])
 
     assert outcome.refusal is not None
     assert outcome.refusal[0].startswith(f"Line {line} opens a quote that is never closed")
     assert outcome.refusal[2] == "invalid_csv"
-
-
-def test_the_line_of_a_quote_is_named_also_where_its_row_was_too_large_to_be_kept() -> None:
-    content = b'prompt,model\nkite,\nsea,"' + b"a\r\n" * 200_000
-
-    outcome = read_all(read_csv, (content[at : at + 5_000] for at in range(0, len(content), 5_000)))
-
-    assert outcome.refusal is not None
-    assert outcome.refusal[0].startswith("Line 3 opens a quote")
 
 
 # Bounds
@@ -772,11 +732,6 @@ def test_bytes_say_the_same_however_they_come(read: Read, content: bytes, cuts: 
     assert read_all(read, [beginning, *parts]) == read_all(read, [beginning + b"".join(parts)])
 
 
-@given(content=CONTENTS)
-def test_any_bytes_are_one_request_or_refused(content: bytes) -> None:
-    refusal_or_none(read_json, content)
-
-
 NAMES = st.sampled_from(
     ["id", "prompt", "publish", "platform", "account_id", "metadata", "provider_options", "seconds"]
 )
@@ -809,10 +764,3 @@ def test_rows_end_where_pythons_csv_ends_them(text: str, separator: str) -> None
     assert {record.separator for record in records} == {separator}
     cells = [next(csv.reader([(record.content or b"").decode()], delimiter=separator), []) for record in records]
     assert cells == expected
-
-
-@given(prompt=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=50))
-def test_what_pythons_csv_writes_is_read_back(prompt: str) -> None:
-    (row,) = read_csv([csv_of({"id": "1", "prompt": prompt})])
-
-    assert prompts_of([row]) == [prompt if prompt.strip() else None]

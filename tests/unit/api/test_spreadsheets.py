@@ -257,14 +257,6 @@ def test_a_number_that_may_be_two_is_refused() -> None:
     assert "thousands separator" in refused(row_of(seconds="8,000"))[1]
 
 
-def test_ids_in_a_list_are_read_like_others() -> None:
-    row = row_of(
-        publish__youtube__account_id="7.0", publish__youtube__title="Kites", publish__youtube__playlist_ids="PL1|807.0"
-    )
-
-    assert fields_of(row)["publish"][0]["playlist_ids"] == ["PL1", "807"]
-
-
 @pytest.mark.parametrize("shown", ["8", "8,0", " 8"])
 def test_seconds_are_a_number_as_a_sheet_shows_it(shown: str) -> None:
     assert fields_of(row_of(seconds=shown))["seconds"] == 8
@@ -316,12 +308,6 @@ def test_what_cannot_be_seen_around_a_name_or_a_value_is_taken_away_but_not_from
     )
 
     assert fields_of(row) == {"prompt": " kite ", "model": "sora-2", "size": "720x1280"}
-
-
-def test_a_cell_in_which_nothing_can_be_seen_is_not_given() -> None:
-    (row,) = rows_of(f"prompt,model,seconds,{ACCOUNT}\nkite,\u200b,\u00a0, \n")
-
-    assert fields_of(row) == {"prompt": "kite"}
 
 
 def test_null_bytes_are_named_by_their_column() -> None:
