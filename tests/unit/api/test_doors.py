@@ -288,7 +288,10 @@ FIELDS = [
 
 @pytest.mark.parametrize("model", BODIES)
 def test_null_counts_as_not_sent_and_so_it_lacks_what_must_be_there(model: type[RequestBody]) -> None:
-    others = {(PostEdits, "text"): {"publish": [TWITTER]}, (CreateBatchRequest, "file"): {"rows": [{}]}}
+    others: dict[tuple[type[RequestBody], str], dict[str, Any]] = {
+        (PostEdits, "text"): {"publish": [TWITTER]},
+        (CreateBatchRequest, "file"): {"rows": [{}]},
+    }
     for _, name, is_required in (field for field in FIELDS if field.model is model):
         needed = {key: value for key, value in BODIES[model].items() if key != name} | others.get((model, name), {})
         read = partial(validate_fields, model, {**needed, name: None})

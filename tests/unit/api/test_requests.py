@@ -62,8 +62,8 @@ def read_json(**fields: object) -> CreateVideoRequest:
     return parse_create_video(*send_json({"prompt": PROMPT, **fields}))
 
 
-def read_form(files: dict[str, bytes] | None = None, **fields: str) -> CreateVideoRequest:
-    return parse_create_video(*send_form({"prompt": PROMPT, **fields}, files))
+def read_form(fields: dict[str, str] | None = None, files: dict[str, bytes] | None = None) -> CreateVideoRequest:
+    return parse_create_video(*send_form({"prompt": PROMPT, **(fields or {})}, files))
 
 
 def send_by_sdk(call: Callable[[openai.OpenAI], object]) -> Sent:
@@ -110,7 +110,14 @@ DERIVING = ("edit", "extend")
 
 def test_a_prompt_alone_is_enough() -> None:
     posts = {"text": None, "title": None, "stagger_minutes": 0, "delivery": "direct", "approval_hours": 24}
-    defaults = {"model": "sora-2", "seconds": 4, "size": "720x1280", "publish": [], "approval": "none", **posts}
+    defaults: dict[str, Any] = {
+        "model": "sora-2",
+        "seconds": 4,
+        "size": "720x1280",
+        "publish": [],
+        "approval": "none",
+        **posts,
+    }
 
     assert read_json() == read_form() == CreateVideoRequest(prompt=PROMPT)
     assert {name: getattr(read_json(), name) for name in defaults} == defaults
@@ -297,7 +304,7 @@ def test_a_field_past_its_rule_is_refused_by_its_name_and_not_repeated(field: st
 def test_what_is_wrong_within_a_field_is_refused_by_where_it_stands(
     fields: dict[str, Any], param: str, code: str | None
 ) -> None:
-    for read in (lambda: read_json(**fields), lambda: read_form(**{name: json.dumps(fields[name]) for name in fields})):
+    for read in (lambda: read_json(**fields), lambda: read_form({name: json.dumps(fields[name]) for name in fields})):
         refusal = refusal_of(read)
         # In a form what is too deep is within the field, and not within the body.
         assert (refusal.param, code is None or refusal.code in {code, "invalid_value"}) == (param, True)
@@ -345,7 +352,7 @@ def test_a_refusal_names_the_target_the_field_and_the_limit_by_both_ways(
     target: object, param: str, code: str | None, message: str
 ) -> None:
     in_json = refusal_of(lambda: read_json(publish=[TWITTER, target]))
-    in_form = refusal_of(lambda: read_form(publish=json.dumps([TWITTER, target])))
+    in_form = refusal_of(lambda: read_form({"publish": json.dumps([TWITTER, target])}))
 
     assert (in_json.param, in_json.code) == (param, code or in_json.code)
     assert in_json.message.startswith(f"publish[1]{message}")
@@ -388,18 +395,18 @@ def test_hours_of_an_approval_that_nobody_gives_are_refused() -> None:
 
 def test_a_picture_is_a_file_a_url_or_an_upload() -> None:
     file = UploadedPicture.read(PICTURE)
-    bracketed = read_form(**{"input_reference[upload_id]": UPLOAD_ID})
+    bracketed = read_form({"input_reference[upload_id]": UPLOAD_ID})
 
-    assert read_form({"input_reference": PICTURE}).input_reference == file
+    assert read_form({}, {"input_reference": PICTURE}).input_reference == file
     assert read_json(input_reference={"image_url": DATA_URL}).input_reference == file
     assert read_json(input_reference={"image_url": URL, "upload_id": None}).input_reference == PictureUrl(url=URL)
     assert bracketed.input_reference == UploadReference(upload_id=UPLOAD_ID)
-    assert read_form(input_reference=json.dumps({"upload_id": UPLOAD_ID})) == bracketed
+    assert read_form({"input_reference": json.dumps({"upload_id": UPLOAD_ID})}) == bracketed
 
 
 @pytest.mark.parametrize("field", ["input_reference", "input_reference[image_url]"])
 def test_a_picture_that_comes_twice_is_refused(field: str) -> None:
-    refusal = refusal_of(lambda: read_form({"input_reference": PICTURE}, **{field: ""}))
+    refusal = refusal_of(lambda: read_form({field: ""}, {"input_reference": PICTURE}))
 
     assert (refusal.param, refusal.code) == ("input_reference", "mixed_field")
 
@@ -421,7 +428,7 @@ def test_an_option_in_brackets_is_what_json_would_write_so(value: object) -> Non
     text = json.dumps(value)
     names = ("provider_options[x]", "provider_options[y][]", "provider_options[z][a]")
 
-    options: Any = read_form(**dict.fromkeys(names, text)).provider_options
+    options: Any = read_form(dict.fromkeys(names, text)).provider_options
 
     assert options == {"x": value, "y": [value], "z": {"a": value}}
     assert type(options["x"]) is type(value)
@@ -432,7 +439,7 @@ def test_an_option_in_brackets_is_what_json_would_write_so(value: object) -> Non
     [*("", "007", "3.10", "+1", "1e999", "1E5", " 7", "NaN", "null", "True", '"7"', "[7]", "\u0667"), "9" * 5_000],
 )
 def test_any_other_option_in_brackets_is_text(text: str) -> None:
-    assert read_form(**{"provider_options[0]": text}).provider_options == {"0": text}
+    assert read_form({"provider_options[0]": text}).provider_options == {"0": text}
 
 
 def test_flags_times_and_numbers_of_targets_in_brackets_are_no_text() -> None:
@@ -447,13 +454,17 @@ def test_flags_times_and_numbers_of_targets_in_brackets_are_no_text() -> None:
         "publish[1][collaborators][0]": "ada",
         "publish[1][disclosure]": "true",
     }
-    moment = {"scheduled_time": "2026-12-24T18:00:00Z", "video_cover_timestamp": 1_500, "is_ai_generated": False}
+    moment: dict[str, Any] = {
+        "scheduled_time": "2026-12-24T18:00:00Z",
+        "video_cover_timestamp": 1_500,
+        "is_ai_generated": False,
+    }
 
-    assert read_form(**fields).publish == [
+    assert read_form(fields).publish == [
         a_target("tiktok", privacy_level="SELF_ONLY", text="false", **moment),
         a_target("instagram", share_to_feed=False, collaborators=["ada"], disclosure="true"),
     ]
-    refusal = refusal_of(lambda: read_form(**{**fields, "publish[0][is_ai_generated]": "True"}))
+    refusal = refusal_of(lambda: read_form({**fields, "publish[0][is_ai_generated]": "True"}))
     assert refusal.param == "publish[0].is_ai_generated"
 
 
@@ -471,7 +482,7 @@ def test_flags_times_and_numbers_of_targets_in_brackets_are_no_text() -> None:
     ],
 )
 def test_brackets_where_none_belong_are_refused_by_the_field(field: str, param: str) -> None:
-    assert refusal_of(lambda: read_form(**{field: "x"})).param == param
+    assert refusal_of(lambda: read_form({field: "x"})).param == param
 
 
 # What the SDK sends
