@@ -209,6 +209,9 @@ def test_a_row_with_half_a_character_is_refused_alone() -> None:
 
     for rows in (read_rows(*sent), list(read_jsonl([write_input(request.rows or [])]))):
         assert [row.error and row.error.param for row in rows] == [None, "prompt", "metadata", None]
+        assert [row.error.message for row in rows if row.error] == [
+            f"{name}: {SENTENCE}" for name in ("prompt", "metadata")
+        ]
 
 
 def test_a_cell_with_half_a_character_is_refused_by_its_column() -> None:

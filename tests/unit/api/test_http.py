@@ -28,6 +28,7 @@ from mediaposter.errors import (
     RateExceeded,
     Unfinished,
     VideoDeleted,
+    VideoModelError,
 )
 from tests.unit.functions.stack import shipped_template
 
@@ -213,6 +214,8 @@ WRONG, LIMIT, SERVER = "invalid_request_error", "rate_limit_error", "server_erro
         (FINAL, 502, (SERVER, "publisher_error", "never"), "The publisher did not do it: No key."),
         (PublisherError(ErrorCode.TIMEOUT, "", transient=True), 502, (SERVER, "publisher_error", "5"), None),
         (LATE, 502, (SERVER, "publisher_error", "13"), None),
+        (VideoModelError(ErrorCode.TIMEOUT, "slow"), 503, (SERVER, "provider_error", "60"), "slow"),
+        (VideoModelError(ErrorCode.TIMEOUT, "", retry_after_seconds=7.1), 503, (SERVER, "provider_error", "8"), None),
         (PostUnknown("lost"), 502, (SERVER, "publisher_error", "never"), None),
         (Busy("VIDEO#1"), 409, (WRONG, "conflict", "1"), None),
         (Conflict("VIDEO#1"), 409, (WRONG, "conflict", "1"), None),

@@ -273,10 +273,12 @@ def test_a_line_is_a_request_and_its_id() -> None:
     ],
 )
 def test_what_is_wrong_with_a_line_is_said_of_it_alone(line: str, code: str, param: str | None) -> None:
+    (alone,) = rows_of_jsonl(line)
     before, wrong, after = rows_of_jsonl({"prompt": "kite"}, line, {"prompt": "sea"})
 
     assert prompts_of([before, after]) == ["kite", "sea"]
     assert (error_of(wrong).code, error_of(wrong).param) == (code, param)
+    assert error_of(alone) == error_of(wrong)
     assert (wrong.number, wrong.line) == (2, 2)
 
 

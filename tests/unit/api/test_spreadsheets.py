@@ -244,6 +244,7 @@ def test_an_id_that_has_lost_digits_is_refused(shown: str) -> None:
     assert param == ACCOUNT
     assert f"the sheet shows {shown}, which has lost digits of the number" in message
     assert "format the column as text" in message
+    assert account_of(row_of(publish__instagram__account_id="123456789012345.0")) == "123456789012345"
 
 
 @pytest.mark.parametrize("shown", ["807.5", "8.075E+2", "8\u200b07"])
