@@ -33,34 +33,6 @@ def test_the_first_is_gone_the_second_has_no_credit_and_the_third_delivers(stack
     assert [post.status for post in video.posts] == ["published"]
 
 
-def test_a_render_that_fails_at_its_provider_is_made_by_the_next_and_both_costs_are_told(stack: DeployedStack) -> None:
-    prompt = new_prompt("Second try")
-    stack.play_on("runway", prompt, "create", {"type": "fail", "failure": "It broke.", "failure_code": "INTERNAL"})
-
-    video = stack.follow(stack.submit(prompt, model="gen4.5", fallback_models=["house-wan"], size="720x1280").id)
-
-    assert video.status is VideoStatus.COMPLETED
-    assert [(attempt.model, attempt.error and attempt.error.code) for attempt in video.attempts] == [
-        ("gen4.5", "provider_error"),
-        ("house-wan", None),
-    ]
-    assert video.warnings == ["model: gen4.5 refused (provider_error); house-wan takes over."]
-
-
-def test_what_the_first_refuses_for_its_content_is_not_offered_to_another(stack: DeployedStack) -> None:
-    prompt = new_prompt("Blocked")
-    blocked: JsonValue = {
-        "error": {"message": "Blocked.", "type": "invalid_request_error", "code": "moderation_blocked"}
-    }
-    stack.play_on("sora", prompt, "create", {"type": "respond", "status": 400, "body": blocked})
-
-    video = stack.follow(stack.submit(prompt, model="sora-2", fallback_models=["gen4.5"]).id)
-
-    assert video.error is not None
-    assert video.error.code == "content_policy"
-    assert stack.count_accepted(prompt, provider="runway") == 0
-
-
 def test_a_lost_submission_is_found_in_the_providers_list_and_not_sent_again(stack: DeployedStack) -> None:
     prompt = new_prompt("Lost")
     stack.play_on("sora", prompt, "create", {"type": "accept_then_drop"}, times=1)

@@ -17,24 +17,15 @@ def respond(status: int, code: str | None = None, **headers: JsonValue) -> dict[
 
 
 CREATE_REFUSALS: dict[str, tuple[dict[str, JsonValue], str]] = {
-    "401": (respond(401), "authentication"),
-    "402": (respond(402), "insufficient_credit"),
-    "404": (respond(404), "model_not_found"),
-    "410": (respond(410), "model_not_found"),
     "400 by moderation": (respond(400, "moderation_blocked"), "content_policy"),
     "429 for ever": (respond(429, **{"Retry-After": "1"}), "rate_limited"),
     "500": (respond(500), "submission_unknown"),
-    "garbage": ({"type": "respond", "status": 200, "body": "<html>not a job</html>"}, "submission_unknown"),
-    "dropped before an answer": ({"type": "drop"}, "submission_unknown"),
-    "a moderated render": ({"type": "fail"}, "content_policy"),
     "never finished": ({"type": "never_finish"}, "timeout"),
     "a failed job behind a 500": ({"type": "vllm_failed"}, "provider_error"),
 }
 
 CONTENT_FAULTS: dict[str, dict[str, JsonValue]] = {
-    "truncated": {"type": "truncate", "after_bytes": 2000},
     "truncated without a length": {"type": "truncate_silently", "after_bytes": 2000},
-    "not an MP4": {"type": "not_mp4"},
     "gone": {"type": "respond", "status": 404, "body": ENVELOPE},
 }
 

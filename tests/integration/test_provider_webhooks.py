@@ -126,29 +126,6 @@ def test_a_webhook_that_comes_before_create_has_returned_is_not_lost(heard: Depl
     assert count_questions(heard, "fal", prompt) == 2
 
 
-def test_a_webhook_that_is_sent_twice_is_taken_once(heard: DeployedStack) -> None:
-    prompt = new_prompt("Twice")
-    heard.play_on("fal", prompt, "webhook", {"type": "duplicate"})
-
-    video = submit(heard, prompt, FAL)
-
-    assert follow(heard, video, within_seconds=30).status is VideoStatus.COMPLETED
-    assert count_questions(heard, "fal", prompt) == 2
-
-
-def test_a_webhook_without_a_signature_changes_nothing(heard: DeployedStack) -> None:
-    prompt = new_prompt("Unsigned")
-    heard.play_on("fal", prompt, "webhook", {"type": "unsigned"})
-
-    video = submit(heard, prompt, QUICK_FAL)
-    follow(heard, video, within_seconds=30)
-
-    wait = find_wait(heard, "fal", find_job(heard, "fal", prompt))
-    assert wait is not None
-    assert wait["seen"]["L"] == []
-    assert "hinted_at" not in wait
-
-
 def test_a_provider_that_signs_with_a_secret_ends_the_wait(heard: DeployedStack) -> None:
     prompt = new_prompt("Gemini")
     video = submit(heard, prompt, GEMINI)
@@ -178,12 +155,6 @@ def test_a_forgery_is_refused_and_changes_nothing(heard: DeployedStack) -> None:
     wait_for_render(heard, "gemini")
     assert call(heard, job).status_code == 200
     follow(heard, video, within_seconds=60)
-
-
-def test_a_webhook_about_a_job_of_nobody_is_told_so(heard: DeployedStack) -> None:
-    answer = call(heard, "v1_of-nobody")
-
-    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unknown_job")
 
 
 def test_no_task_token_and_no_secret_is_in_a_log_or_an_answer(heard: DeployedStack) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,21 +85,6 @@ def test_two_turns_are_two_rows_and_two_videos(stack: DeployedStack, run: Run, t
     assert [stack.follow(video.id).status for video in videos] == [VideoStatus.COMPLETED] * 2
 
 
-def test_a_turn_that_is_delivered_twice_is_one_video(stack: DeployedStack, run: Run, tmp_path: Path) -> None:
-    name, prompts = new_series(), [new_prompt("Once"), new_prompt("Next"), new_prompt("Never")]
-    run("create", name, "--sheet", write_sheet(tmp_path, *prompts), "--at", "daily 08:00")
-
-    for scheduled_at in (TURNS[1], TURNS[1], TURNS[0], TURNS[1], TURNS[0]):
-        tell(stack, name, scheduled_at)
-    wait_for_rows(run, name, "taken", "taken", "waiting")
-    # Behind them in the queue: what came before was read when this is.
-    tell(stack, name, TURNS[1] + timedelta(days=1))
-    wait_for_rows(run, name, "taken", "taken", "taken")
-
-    wait_for(lambda: all(map(stack.count_accepted, prompts)), what="all videos")
-    assert list(map(stack.count_accepted, prompts)) == [1, 1, 1]
-
-
 def test_a_used_up_sheet_says_so_and_another_one_goes_on(stack: DeployedStack, run: Run, tmp_path: Path) -> None:
     name, prompts, began_at = new_series(), [new_prompt("Last"), new_prompt("New")], datetime.now(UTC)
     run("create", name, "--sheet", write_sheet(tmp_path, prompts[0]), "--at", "daily 08:00")
@@ -137,14 +122,3 @@ def test_the_entry_is_as_scheduler_takes_it_and_goes_with_the_series(
     with pytest.raises(scheduler.exceptions.ResourceNotFoundException):
         scheduler.get_schedule(Name=name, GroupName=STACK_NAME)
     assert name not in run("list")
-
-
-def test_a_turn_of_a_removed_series_is_dropped(stack: DeployedStack, run: Run, tmp_path: Path) -> None:
-    name, prompt, began_at = new_series(), new_prompt("Removed"), datetime.now(UTC)
-    run("create", name, "--sheet", write_sheet(tmp_path, prompt), "--at", "daily 08:00")
-    run("remove", name)
-
-    tell(stack, name, TURNS[0])
-
-    wait_for(lambda: f"There is no series {name} any more" in stack.read_logs(since=began_at), what="the word")
-    assert stack.count_accepted(prompt) == 0

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from mediaposter.api.forms import BRACKETS_MAX, FIELDS_MAX, Form, FormValue, parse_form
 from mediaposter.errors import InvalidRequest
+from tests.unit.api import sending
+from tests.unit.api.sending import refusal_or_none
 
 BOUNDARY = b"a-boundary"
 
@@ -36,42 +38,29 @@ def read(*parts: tuple[str, str]) -> dict[str, FormValue]:
 
 
 def refusal_of(*parts: tuple[str, str]) -> InvalidRequest:
-    with pytest.raises(InvalidRequest) as refusal:
-        read(*parts)
-    assert refusal.value.param is not None
-    assert refusal.value.message.startswith(f"{refusal.value.param}: ")
-    return refusal.value
+    refusal = sending.refusal_of(read, *parts)
+    assert refusal.param is not None
+    assert refusal.message.startswith(f"{refusal.param}: ")
+    return refusal
 
 
 # Names
 
 
-def test_plain_names_are_texts() -> None:
-    assert read(("prompt", "kite"), ("model", ""), ("a.b-c d", "ü🪁")) == {
+def test_plain_names_are_texts_and_keys_make_an_object() -> None:
+    assert read(("prompt", "kite"), ("model", ""), ("a.b-c d", "ü🪁"), ("video[id]", "1"), ("video[of]", "x")) == {
         "prompt": "kite",
         "model": "",
         "a.b-c d": "ü🪁",
+        "video": {"id": "1", "of": "x"},
     }
 
 
-def test_keys_make_an_object() -> None:
-    assert read(("video[id]", "video_1"), ("video[of]", "x"), ("prompt", "kite")) == {
-        "video": {"id": "video_1", "of": "x"},
-        "prompt": "kite",
-    }
+def test_numbers_make_a_list_in_their_order_and_empty_brackets_in_that_in_which_they_come() -> None:
+    numbered = [(f"models[{number}]", str(number)) for number in reversed(range(12))]
 
-
-def test_numbers_make_a_list_in_whatever_order_they_come() -> None:
-    texts = [(f"models[{number}]", str(number)) for number in reversed(range(12))]
-
-    assert read(*texts) == {"models": [str(number) for number in range(12)]}
-
-
-def test_empty_brackets_make_a_list_in_the_order_in_which_they_come() -> None:
-    assert read(("models[]", "b"), ("prompt", "x"), ("models[]", "a"), ("models[]", "b")) == {
-        "models": ["b", "a", "b"],
-        "prompt": "x",
-    }
+    assert read(*numbered) == {"models": [str(number) for number in range(12)]}
+    assert read(("models[]", "b"), ("prompt", "x"), ("models[]", "a"), ("models[]", "b"))["models"] == ["b", "a", "b"]
 
 
 def test_lists_and_objects_lie_in_each_other() -> None:
@@ -94,13 +83,7 @@ def test_the_keys_of_an_object_may_be_numbers() -> None:
     assert read(("options[0]", "x"), ("options[list][0]", "y")) == {"options": {"0": "x", "list": ["y"]}}
 
 
-def test_other_digits_than_ascii_are_no_numbers() -> None:
-    assert read(("models[\N{ARABIC-INDIC DIGIT ZERO}]", "x")) == {"models": {"\N{ARABIC-INDIC DIGIT ZERO}": "x"}}
-
-
-@pytest.mark.parametrize(
-    "name", ["", "[]", "[0]", "[a]", "a[", "a]", "a[b", "a[b]c", "a[b]]", "a[[b]]", "a[b[c]]", "a]b[", "a[b][", "]["]
-)
+@pytest.mark.parametrize("name", ["", "[0]", "a[", "a]", "a[b]c", "a[b]]", "a[[b]]"])
 def test_what_is_no_name_is_refused(name: str) -> None:
     refusal = refusal_of((name, "x"))
 
@@ -139,7 +122,7 @@ def test_characters_that_a_client_escapes_in_a_name_are_read_back() -> None:
 # What can be read in two ways
 
 
-@pytest.mark.parametrize("name", ["prompt", "metadata[a]", "publish[0][platform]", "a[b][c][0]"])
+@pytest.mark.parametrize("name", ["prompt", "metadata[a]", "publish[0][platform]"])
 def test_a_field_that_comes_twice_is_refused(name: str) -> None:
     refusal = refusal_of((name, "x"), ("other", "y"), (name, "x"))
 
@@ -150,16 +133,11 @@ def test_a_field_that_comes_twice_is_refused(name: str) -> None:
     ("names", "param"),
     [
         (("a", "a[b]"), "a"),
-        (("a[b]", "a"), "a"),
         (("a", "a[]"), "a"),
-        (("a", "a[0]"), "a"),
         (("a[]", "a[0]"), "a"),
-        (("a[]", "a[b]"), "a"),
         (("a[0]", "a[b]"), "a"),
         (("a[b]", "a[b][c]"), "a[b]"),
-        (("a[0][b]", "a[0]"), "a[0]"),
         (("a[b][]", "a[b][0]"), "a[b]"),
-        (("metadata[]", "metadata[a]"), "metadata"),
         (("publish", "publish[][platform]"), "publish"),
         (("publish[]", "publish[][platform]"), "publish[0]"),
         (("publish[0][platform]", "publish[][platform]"), "publish"),
@@ -171,14 +149,14 @@ def test_a_field_that_is_written_in_two_ways_is_refused(names: tuple[str, ...], 
     assert (refusal.param, refusal.code) == (param, "mixed_field")
 
 
-@pytest.mark.parametrize("numbers", [("1",), ("0", "2"), ("00",), ("0", "01"), ("0", "9" * 3_000), ("1", "2")])
+@pytest.mark.parametrize("numbers", [("1",), ("0", "2"), ("00",), ("0", "9" * 3_000)])
 def test_a_list_with_a_gap_is_refused(numbers: tuple[str, ...]) -> None:
     refusal = refusal_of(*((f"publish[{number}]", "x") for number in numbers))
 
     assert (refusal.param, refusal.code) == ("publish", "invalid_field")
 
 
-@pytest.mark.parametrize("name", ["options[a][][b]", "options[a][][]", "options[][b]", "targets[][platform]"])
+@pytest.mark.parametrize("name", ["options[a][][b]", "options[a][][]", "targets[][platform]"])
 def test_objects_without_numbers_are_refused_where_nothing_tells_how_many_there_are(name: str) -> None:
     refusal = refusal_of((name, "x"))
 
@@ -198,24 +176,19 @@ def test_one_object_without_a_number_has_all_that_comes() -> None:
     ) == {"publish": [{"platform": "instagram", "account_id": "1", "collaborators": ["ada", "bob"]}]}
 
 
-@pytest.mark.parametrize("is_grouped_by_name", [True, False])
-def test_objects_with_the_same_keys_are_told_apart_however_they_are_sorted(is_grouped_by_name: bool) -> None:
-    parts = [
-        (f"publish[][{key}]", f"{key} {number}") for number in range(3) for key in ("platform", "account_id", "text")
-    ]
-    if is_grouped_by_name:
-        parts.sort(key=lambda part: part[0])
+def test_objects_with_the_same_keys_are_told_apart_however_they_are_sorted() -> None:
+    keys = ("platform", "account_id", "text")
+    parts = [(f"publish[][{key}]", f"{key} {number}") for number in range(3) for key in keys]
 
-    assert read(*parts) == {
-        "publish": [{key: f"{key} {number}" for key in ("platform", "account_id", "text")} for number in range(3)]
-    }
+    for sent in (parts, sorted(parts, key=lambda part: part[0])):
+        assert read(*sent) == {"publish": [{key: f"{key} {number}" for key in keys} for number in range(3)]}
 
 
 @pytest.mark.parametrize(
     "texts",
     [
         [("publish[][text]", "whose?")],
-        [("publish[][text]", "first"), ("publish[][text]", "second"), ("publish[][text]", "third")],
+        [("publish[][text]", number) for number in "123"],
         [("publish[][collaborators][]", "whose?")],
         [("publish[][text][a]", "x"), ("publish[][text][a]", "y")],
         [("publish[]", "x"), ("publish[]", "y")],
@@ -234,10 +207,6 @@ def test_without_the_key_that_each_has_there_is_one_object() -> None:
     assert refusal_of(("publish[][account_id]", "1"), ("publish[][account_id]", "2")).code == "duplicate_field"
 
 
-def test_texts_alone_make_a_list_also_where_objects_are_meant() -> None:
-    assert read(("publish[]", "x"), ("publish[]", "y")) == {"publish": ["x", "y"]}
-
-
 # Files
 
 
@@ -245,10 +214,6 @@ def test_a_file_is_kept_beside_the_fields() -> None:
     form = parse(write_parts(('name="video"; filename="a.mp4"', b"\0\r\n\xff"), ('name="video[id]"', b"video_1")))
 
     assert form == Form({"video": {"id": "video_1"}}, {"video": b"\0\r\n\xff"})
-
-
-def test_a_form_may_be_one_file() -> None:
-    assert parse(write_parts(('name="video"; filename=""', b""))) == Form({}, {"video": b""})
 
 
 def test_a_file_larger_than_what_is_kept_in_memory_by_default_is_read_whole() -> None:
@@ -259,41 +224,64 @@ def test_a_file_larger_than_what_is_kept_in_memory_by_default_is_read_whole() ->
 
 def test_a_file_that_comes_twice_is_refused() -> None:
     file = ('name="video"; filename="a.mp4"', b"x")
-    with pytest.raises(InvalidRequest) as refusal:
-        parse(write_parts(file, file))
+    refusal = sending.refusal_of(parse, write_parts(file, file))
 
-    assert (refusal.value.param, refusal.value.code) == ("video", "duplicate_field")
+    assert (refusal.param, refusal.code) == ("video", "duplicate_field")
 
 
-@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "7bit", "x-none"])
-def test_an_encoding_that_does_not_fit_is_refused_or_passed_over(encoding: str) -> None:
-    body = write_parts((f'name="a"\r\nContent-Transfer-Encoding: {encoding}', b"a=b?c"))
-    try:
-        parse(body)
-    except InvalidRequest as refusal:
-        assert refusal.code == "invalid_multipart"  # noqa: PT017 (either is right)
+# What is malformed
+
+PLAIN = write(("prompt", "kite"), ("publish[0][platform]", "twitter")).removesuffix(b"\r\n")
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"\r\nan epilogue"])
+def test_what_comes_after_the_last_boundary_does_not_matter(end: bytes) -> None:
+    assert parse(PLAIN + end).fields["prompt"] == "kite"
+
+
+def test_a_form_that_ends_early_is_refused_wherever_it_ends() -> None:
+    for size in range(len(PLAIN)):
+        assert sending.refusal_of(parse, PLAIN[:size]).code == "invalid_multipart"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"\0" * 100, b"a preamble" + PLAIN, b"--a-boundary--\r\n", PLAIN.replace(b"a-boundary", b"another")),
+        write_parts(("", b"x")),
+        write_parts(("x\r\n" + "\r\n".join(f"X-{number}: y" for number in range(100)), b"x")),
+        PLAIN.replace(b'"prompt"', b'"pr\xffompt"'),
+    ],
+    ids=["zeros", "preamble", "no part", "another boundary", "no name", "headers", "name not utf-8"],
+)
+def test_a_malformed_form_is_refused(body: bytes) -> None:
+    assert sending.refusal_of(parse, body).code == "invalid_multipart"
+
+
+def test_a_text_that_is_not_utf_8_is_refused_by_its_field() -> None:
+    refusal = sending.refusal_of(parse, write_parts(('name="prompt"', b"\xff\xfe")))
+
+    assert (refusal.param, refusal.code) == ("prompt", "invalid_multipart")
+    assert refusal.message == (
+        "prompt: is not UTF-8: byte 1 of it is 0xFF, as in Latin-1 or Windows-1252. Send the form as UTF-8."
+    )
+
+
+def test_a_boundary_longer_than_any_client_makes_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="malformed"):
+        parse_form(b"", b"x" * 300, objects=(), row_keys={})
 
 
 # How many
 
 
-def test_a_form_may_have_a_thousand_fields() -> None:
-    assert len(read(*((f"field{number}", "x") for number in range(FIELDS_MAX)))) == FIELDS_MAX
-
-
-def test_the_field_after_them_is_refused() -> None:
+def test_a_form_may_have_a_thousand_fields_and_no_more() -> None:
     many = [(f'name="field{number}"', b"x") for number in range(FIELDS_MAX)]
+
+    assert len(parse(write_parts(*many)).fields) == FIELDS_MAX
     for disposition in ('name="last"', 'name="last"; filename="x"'):
-        with pytest.raises(InvalidRequest) as refusal:
-            parse(write_parts(*many, (disposition, b"x")))
-        assert (refusal.value.param, refusal.value.code) == ("last", "too_many_fields")
-
-
-def test_a_boundary_longer_than_any_client_makes_is_refused() -> None:
-    with pytest.raises(InvalidRequest) as refusal:
-        parse_form(b"", b"x" * 300, objects=(), row_keys={})
-
-    assert refusal.value.code == "invalid_multipart"
+        refusal = sending.refusal_of(parse, write_parts(*many, (disposition, b"x")))
+        assert (refusal.param, refusal.code) == ("last", "too_many_fields")
 
 
 # Anything at all
@@ -346,24 +334,12 @@ def test_what_is_written_with_numbers_is_read_as_it_was(value: FormValue) -> Non
         assert read(*parts) == {"publish": value}
 
 
-@given(
-    st.lists(
-        st.binary(max_size=20)
-        | st.sampled_from(
-            [
-                b"--a-boundary",
-                b"--",
-                b"\r\n",
-                b'Content-Disposition: form-data; name="a"',
-                b'; filename="b"',
-                b"Content-Transfer-Encoding: base64",
-                b"Content-Transfer-Encoding: quoted-printable",
-            ]
-        )
-    ).map(b"".join)
-)
+CHUNKS = [
+    *(b"--a-boundary", b"--", b"\r\n", b'Content-Disposition: form-data; name="a"', b'; filename="b"'),
+    *(b"Content-Transfer-Encoding: base64", b"Content-Transfer-Encoding: quoted-printable"),
+]
+
+
+@given(st.lists(st.binary(max_size=20) | st.sampled_from(CHUNKS)).map(b"".join))
 def test_whatever_the_bytes_they_are_a_form_or_refused(body: bytes) -> None:
-    try:
-        parse(body)
-    except InvalidRequest as refusal:
-        assert len(refusal.message) < 600  # noqa: PT017 (either is right)
+    refusal_or_none(parse, body)

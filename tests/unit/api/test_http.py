@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,6 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from checks.cloudformation import read_template
-from mediaposter.api.errors import invalid_request, server_error
 from mediaposter.api.http import authorize, create_resolver, poll_headers, read_body, read_sent_as, redirect, reply
 from mediaposter.api.sent_as import SentAs
 from mediaposter.errors import (
@@ -31,7 +28,9 @@ from mediaposter.errors import (
     RateExceeded,
     Unfinished,
     VideoDeleted,
+    VideoModelError,
 )
+from tests.unit.functions.stack import shipped_template
 
 AUTHORIZER = {
     "owner": "key_1",
@@ -97,49 +96,6 @@ def read_error(answer: dict[str, Any]) -> dict[str, object]:
     return body["error"]
 
 
-def test_a_refusal_is_openais_envelope() -> None:
-    answer = call(app_that_raises(InvalidRequest("seconds: too long.", param="seconds", code="invalid_value")))
-
-    assert answer["statusCode"] == 400
-    assert answer["multiValueHeaders"]["Content-Type"] == ["application/json"]
-    assert read_error(answer) == {
-        "message": "seconds: too long.",
-        "type": "invalid_request_error",
-        "param": "seconds",
-        "code": "invalid_value",
-    }
-
-
-def test_what_is_not_there_is_not_named() -> None:
-    answer = call(app_that_raises(NotFound("There is no VIDEO#video_of_another.")))
-
-    assert answer["statusCode"] == 404
-    assert read_error(answer) == {
-        "message": "There is no such video.",
-        "type": "invalid_request_error",
-        "param": None,
-        "code": "not_found",
-    }
-
-
-def test_an_owner_that_may_not_be_seen_is_not_called_a_video() -> None:
-    answer = call(app_that_raises(NotFound("There is no owner ann.", what="owner")))
-
-    assert (answer["statusCode"], read_error(answer)["message"]) == (404, "There is no such owner.")
-
-
-def test_a_video_that_was_not_started_may_be_sent_again_soon() -> None:
-    answer = call(app_that_raises(NotStarted("video_1: send the request again.")))
-
-    assert (answer["statusCode"], answer["multiValueHeaders"]["Retry-After"]) == (503, ["5"])
-    assert read_error(answer) == {
-        "message": "video_1: send the request again.",
-        "type": "server_error",
-        "param": None,
-        "code": "not_started",
-    }
-
-
 def test_an_unknown_route_is_openais_envelope_too() -> None:
     answer = call(create_resolver(), path="/vidoes")
 
@@ -152,49 +108,36 @@ def test_a_bug_is_not_answered_as_if_it_were_the_callers() -> None:
         call(app_that_raises(ZeroDivisionError()))
 
 
-def test_a_text_body_is_read_as_it_was_sent_with_its_type_and_owner() -> None:
+@pytest.mark.parametrize(
+    ("body", "is_base64", "sent"),
+    [
+        ('{"prompt": "grün"}', False, '{"prompt": "grün"}'.encode()),
+        (None, False, b""),
+        (base64.b64encode(b"\xff\x00--").decode(), True, b"\xff\x00--"),
+        (base64.b64encode('"\ufffd"'.encode()).decode(), True, '"\ufffd"'.encode()),
+        # Half a character is left to its reader.
+        ('{"prompt": "\ud83d"}', False, b'{"prompt": "\xed\xa0\xbd"}'),
+    ],
+)
+def test_a_body_is_read_as_it_was_sent_with_its_type_and_owner(body: str | None, is_base64: bool, sent: bytes) -> None:
     seen: list[object] = []
 
-    answer = call(app_that_reads(seen), body='{"prompt": "grün"}', headers={"Content-Type": "application/json"})
+    answer = call(app_that_reads(seen), body=body, isBase64Encoded=is_base64, headers={"Content-Type": "text/x"})
 
-    assert seen == ['{"prompt": "grün"}'.encode(), "application/json", "key_1"]
+    assert seen == [sent, "text/x", "key_1"]
     assert (answer["statusCode"], answer["body"]) == (200, '{"text":"ok"}')
+    assert answer["multiValueHeaders"]["openai-poll-after-ms"] == ["5000"]
 
 
-def test_a_binary_body_is_read_as_it_was_sent() -> None:
-    seen: list[object] = []
-
-    call(app_that_reads(seen), body=base64.b64encode(b"\xff\x00--").decode(), isBase64Encoded=True)
-
-    assert seen[:2] == [b"\xff\x00--", ""]
-
-
-@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=latin-1"])
-def test_a_text_body_that_the_gateway_could_not_decode_is_refused(content_type: str) -> None:
+@pytest.mark.parametrize(("content_type", "code"), [("application/JSON; x=y", "invalid_json"), ("", "invalid_body")])
+def test_a_text_body_that_the_gateway_could_not_decode_is_refused(content_type: str, code: str) -> None:
     """API Gateway puts U+FFFD for each byte that is not UTF-8."""
     seen: list[object] = []
 
     answer = call(app_that_reads(seen), body='{"prompt": "caf\ufffd"}', headers={"Content-Type": content_type})
 
-    assert (answer["statusCode"], read_error(answer)["code"], seen) == (400, "invalid_json", [])
+    assert (answer["statusCode"], read_error(answer)["code"], seen) == (400, code, [])
     assert "not UTF-8" in str(read_error(answer)["message"])
-
-
-def test_a_binary_body_may_have_that_character() -> None:
-    seen: list[object] = []
-    sent = '{"prompt": "\ufffd"}'.encode()
-
-    call(app_that_reads(seen), body=base64.b64encode(sent).decode(), isBase64Encoded=True)
-
-    assert seen[0] == sent
-
-
-def test_half_a_character_in_a_body_is_left_to_its_reader() -> None:
-    seen: list[object] = []
-
-    call(app_that_reads(seen), body='{"prompt": "\ud83d"}')
-
-    assert seen[0] == b'{"prompt": "\xed\xa0\xbd"}'
 
 
 @pytest.mark.parametrize("name", ["video_\ud83d", "video_\0"])
@@ -215,14 +158,7 @@ REQUEST_CONTEXT = {"authorizer": AUTHORIZER, "stage": "v1", "requestId": "c6af9a
 
 @pytest.mark.parametrize(
     ("app", "path"),
-    [
-        (app_that_reads([]), "/videos"),
-        (app_that_raises(InvalidRequest("no")), "/videos"),
-        (app_that_raises(Busy("VIDEO#1")), "/videos"),
-        (app_that_raises(NotFound("VIDEO#1")), "/videos"),
-        (create_resolver(), "/vidoes"),
-        (app_that_reads([]), "/videos\ud83d"),
-    ],
+    [(app_that_reads([]), "/videos"), (create_resolver(), "/vidoes"), (app_that_reads([]), "/videos\ud83d")],
 )
 def test_every_answer_names_its_request(app: APIGatewayRestResolver, path: str) -> None:
     answer = call(app, path=path, requestContext=REQUEST_CONTEXT)
@@ -231,7 +167,7 @@ def test_every_answer_names_its_request(app: APIGatewayRestResolver, path: str) 
 
 
 def test_every_refusal_of_the_gateway_names_its_request() -> None:
-    api = read_template(Path(__file__).parents[3] / "template.yaml").resources["VideosApi"].properties
+    api = shipped_template().resources["VideosApi"].properties
     refusals = api["GatewayResponses"]
 
     assert {"DEFAULT_4XX", "DEFAULT_5XX", "UNAUTHORIZED", "ACCESS_DENIED"} <= refusals.keys()
@@ -239,25 +175,11 @@ def test_every_refusal_of_the_gateway_names_its_request() -> None:
         assert refusal["ResponseParameters"]["Headers"]["x-request-id"] == "context.requestId"
 
 
-def test_no_body_is_an_empty_one() -> None:
-    seen: list[object] = []
-
-    call(app_that_reads(seen))
-
-    assert seen[0] == b""
-
-
-@pytest.mark.parametrize("body", ["a", "%%%%", "YQ=", "YQ==!"])
+@pytest.mark.parametrize("body", ["a", "YQ==!"])
 def test_a_binary_body_that_did_not_arrive_whole_is_refused(body: str) -> None:
     answer = call(app_that_reads([]), body=body, isBase64Encoded=True)
 
     assert (answer["statusCode"], read_error(answer)["code"]) == (400, "invalid_body")
-
-
-def test_the_sdk_is_told_how_long_to_wait_between_two_polls() -> None:
-    answer = call(app_that_reads([]))
-
-    assert answer["multiValueHeaders"]["openai-poll-after-ms"] == ["5000"]
 
 
 def test_a_redirect_is_not_kept_by_anyone() -> None:
@@ -268,81 +190,53 @@ def test_a_redirect_is_not_kept_by_anyone() -> None:
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_the_two_kinds_of_errors_are_those_the_sdk_knows() -> None:
-    refused = invalid_request("No.", param="size", code=None).model_dump()
-    broken = server_error("Oh.", code="not_started").model_dump()
+LATE = PublisherError(ErrorCode.RATE_LIMITED, "later", transient=True, retry_after_seconds=12.2)
+FINAL = PublisherError(ErrorCode.AUTHENTICATION, "No key.")
 
-    assert refused == {"error": {"message": "No.", "type": "invalid_request_error", "param": "size", "code": None}}
-    assert broken == {"error": {"message": "Oh.", "type": "server_error", "param": None, "code": "not_started"}}
+
+WRONG, LIMIT, SERVER = "invalid_request_error", "rate_limit_error", "server_error"
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "kind", "code", "wait_seconds"),
+    ("error", "status", "told", "message"),
     [
-        (IdempotencyKeyReused("used"), 422, "invalid_request_error", "idempotency_key_reused", None),
-        (BudgetExceeded("spent"), 429, "rate_limit_error", "budget_exceeded", None),
-        (RateExceeded("fast"), 429, "rate_limit_error", "rate_limit_exceeded", "60"),
-        (VideoDeleted("gone"), 410, "invalid_request_error", "video_deleted", None),
-        (Unfinished("half"), 409, "invalid_request_error", "conflict", "1"),
-        (AlreadyDecided("over"), 409, "invalid_request_error", "already_decided", None),
-        (PublisherError(ErrorCode.AUTHENTICATION, "no"), 502, "server_error", "publisher_error", None),
-        (PublisherError(ErrorCode.TIMEOUT, "slow", transient=True), 502, "server_error", "publisher_error", "5"),
-        (
-            PublisherError(ErrorCode.RATE_LIMITED, "later", transient=True, retry_after_seconds=12.2),
-            502,
-            "server_error",
-            "publisher_error",
-            "13",
-        ),
-        (PostUnknown("lost"), 502, "server_error", "publisher_error", None),
-        (Busy("VIDEO#1"), 409, "invalid_request_error", "conflict", "1"),
-        (Conflict("VIDEO#1"), 409, "invalid_request_error", "conflict", "1"),
-        (InvalidRequest("big", code="request_too_large"), 413, "invalid_request_error", "request_too_large", None),
+        (InvalidRequest("No.", param="size", code="x"), 400, (WRONG, "x", None), "No."),
+        (InvalidRequest("big", code="request_too_large"), 413, (WRONG, "request_too_large", None), "big"),
+        (NotFound("There is no VIDEO#1."), 404, (WRONG, "not_found", None), "There is no such video."),
+        (NotFound("VIDEO#1", what="owner"), 404, (WRONG, "not_found", None), "There is no such owner."),
+        (IdempotencyKeyReused("used"), 422, (WRONG, "idempotency_key_reused", None), "used"),
+        (BudgetExceeded("spent"), 429, (LIMIT, "budget_exceeded", None), "spent"),
+        (RateExceeded("fast"), 429, (LIMIT, "rate_limit_exceeded", "60"), "fast"),
+        (VideoDeleted("gone"), 410, (WRONG, "video_deleted", None), "gone"),
+        (Unfinished("half"), 409, (WRONG, "conflict", "1"), "half"),
+        (AlreadyDecided("over"), 409, (WRONG, "already_decided", "never"), "over"),
+        (NotStarted("not yet"), 503, (SERVER, "not_started", "5"), "not yet"),
+        (FINAL, 502, (SERVER, "publisher_error", "never"), "The publisher did not do it: No key."),
+        (PublisherError(ErrorCode.TIMEOUT, "", transient=True), 502, (SERVER, "publisher_error", "5"), None),
+        (LATE, 502, (SERVER, "publisher_error", "13"), None),
+        (VideoModelError(ErrorCode.TIMEOUT, "slow"), 503, (SERVER, "provider_error", "60"), "slow"),
+        (VideoModelError(ErrorCode.TIMEOUT, "", retry_after_seconds=7.1), 503, (SERVER, "provider_error", "8"), None),
+        (PostUnknown("lost"), 502, (SERVER, "publisher_error", "never"), None),
+        (Busy("VIDEO#1"), 409, (WRONG, "conflict", "1"), None),
+        (Conflict("VIDEO#1"), 409, (WRONG, "conflict", "1"), None),
     ],
 )
-def test_each_refusal_has_its_status_and_its_word(
-    error: Exception, status: int, kind: str, code: str, wait_seconds: str | None
+def test_each_refusal_has_its_status_its_word_and_when_to_send_it_again(
+    error: Exception, status: int, told: tuple[str, str, str | None], message: str | None
 ) -> None:
+    kind, code, wait_seconds = told
+
     answer = call(app_that_raises(error))
 
-    detail = json.loads(answer["body"])["error"]
-    assert (answer["statusCode"], detail["type"], detail["code"]) == (status, kind, code)
-    assert answer["multiValueHeaders"].get("Retry-After") == ([wait_seconds] if wait_seconds else None)
+    detail = read_error(answer)
+    param = "size" if status == 400 else None
+    assert detail == {"message": message or detail["message"], "type": kind, "param": param, "code": code}
+    headers = answer["multiValueHeaders"]
+    assert (answer["statusCode"], headers["Content-Type"]) == (status, ["application/json"])
+    assert headers.get("Retry-After") == ([wait_seconds] if wait_seconds not in {None, "never"} else None)
+    # Without this the SDK sends again what stays refused.
+    assert headers.get("x-should-retry") == (["false"] if wait_seconds == "never" else None)
     assert "VIDEO#1" not in answer["body"]
-
-
-@pytest.mark.parametrize(
-    ("error", "is_final"),
-    [
-        (AlreadyDecided("over"), True),
-        (PublisherError(ErrorCode.AUTHENTICATION, "no"), True),
-        (PublisherError(ErrorCode.TIMEOUT, "slow", transient=True), False),
-        (Conflict("VIDEO#1"), False),
-        (NotStarted("not yet"), False),
-    ],
-)
-def test_the_sdk_is_told_not_to_try_again_what_stays_refused(error: Exception, is_final: bool) -> None:
-    answer = call(app_that_raises(error))
-
-    assert answer["multiValueHeaders"].get("x-should-retry") == (["false"] if is_final else None)
-
-
-def test_what_the_publisher_said_is_passed_on() -> None:
-    answer = call(app_that_raises(PublisherError(ErrorCode.INVALID_REQUEST, "No such schedule.")))
-
-    assert read_error(answer)["message"] == "The publisher did not do it: No such schedule."
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        VideoDeleted("video_1 is deleted."),
-        Unfinished("video_1 is half deleted."),
-        AlreadyDecided("video_1 is approved."),
-    ],
-)
-def test_what_became_of_a_video_is_told_in_its_own_sentence(error: Exception) -> None:
-    assert read_error(call(app_that_raises(error)))["message"] == str(error)
 
 
 def test_a_key_without_the_scope_is_told_so() -> None:
@@ -371,16 +265,18 @@ def sent_as(**headers: str) -> object:
     return seen[0] if seen else json.loads(answer["body"])["error"]["param"]
 
 
-@pytest.mark.parametrize("name", ["Idempotency_Key", "idempotency_key"])
-def test_a_callers_key_is_read_whatever_its_case(name: str) -> None:
-    assert sent_as(**{name: "order 1"}) == SentAs("order 1", None)
+def test_a_callers_key_is_read_whatever_its_case() -> None:
+    assert sent_as(Idempotency_Key="order 1") == sent_as(idempotency_key="order 1") == SentAs("order 1", None)
+    assert sent_as(idempotency_key="k" * 255) == SentAs("k" * 255, None)
 
 
-@pytest.mark.parametrize(("count", "read"), [("0", 0), ("2", 2), ("", None), ("-1", None), ("x", None), ("9999", None)])
+@pytest.mark.parametrize(
+    ("count", "read"), [("0", 0), ("999", 999), ("", None), ("-1", None), ("9999", None), ("\u0662", None)]
+)
 def test_the_tries_of_the_sdk_are_counted(count: str, read: int | None) -> None:
     assert sent_as(x_stainless_retry_count=count) == SentAs(None, read)
 
 
-@pytest.mark.parametrize("key", ["", "k" * 256, "\ud83d", "a\0"])
+@pytest.mark.parametrize("key", ["", "k" * 256, "\ud83d"])
 def test_a_key_that_is_empty_too_long_or_no_text_is_refused(key: str) -> None:
     assert sent_as(idempotency_key=key) == "Idempotency-Key"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -41,6 +40,20 @@ def test_json_that_is_wrong_is_told_where_and_how(text: str, place: str, words: 
 
     assert sentence.startswith(f"is not valid JSON: {place}")
     assert words in sentence
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"prompt": "café"}'.encode("latin-1"),
+        '{"prompt": "café"}'.encode("utf-16"),
+        '{"prompt": "cafe"}'.encode("utf-16-le"),
+        '{"prompt": "cafe"}'.encode("utf-32-be"),
+        b'{"prompt": "\xed\xa0\xbd"}',  # half a character as bytes
+    ],
+)
+def test_bytes_that_are_not_utf_8_are_told_as_that(body: bytes) -> None:
+    assert sentence_of(body).startswith("is not valid JSON: it is not UTF-8")
 
 
 @pytest.mark.parametrize("text", ["", " \n", b"", b"\xef\xbb\xbf"])
@@ -82,10 +95,9 @@ def test_what_is_nested_too_deep_is_told_by_its_field() -> None:
     assert (refused.value.param, refused.value.code) == ("metadata", "invalid_json")
 
 
-@pytest.mark.parametrize("digits", [309, 5_000])
-def test_a_number_that_nobody_else_can_read_is_told_by_its_digits(digits: int) -> None:
+def test_a_number_that_nobody_else_can_read_is_told_by_its_digits() -> None:
     assert parse_json("9" * 308) == int("9" * 308)
-    assert sentence_of(f'{{"seconds": {"9" * digits}}}').startswith(f"has a number of {digits:,} digits")
+    assert sentence_of(f'{{"seconds": {"9" * 309}}}').startswith("has a number of 309 digits")
 
 
 def test_a_row_is_told_by_its_column_alone() -> None:
@@ -99,9 +111,3 @@ def test_a_row_is_told_by_its_column_alone() -> None:
 def test_a_name_that_comes_twice_is_named() -> None:
     with pytest.raises(RepeatedNameError, match="has 'k' twice"):
         parse_json('{"a": [{"k": 1, "k": 2}]}')
-
-
-def test_json_of_a_million_values_is_read_in_seconds() -> None:
-    value: Any = parse_json("[" + "1," * 1_000_000 + "1]")
-
-    assert len(value) == 1_000_001

@@ -9,7 +9,6 @@ import json
 import random
 import struct
 import time
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from pydantic import ValidationError
 
 from mediaposter.api.pictures import (
     PARTS_MAX,
@@ -30,6 +28,7 @@ from mediaposter.api.pictures import (
     read_input_reference,
 )
 from mediaposter.errors import InvalidRequest
+from tests.unit.api.sending import refusal_or_none, write_png, write_png_header
 
 UPLOAD_ID = "upload_" + "0123456789abcdef" * 2
 
@@ -58,10 +57,8 @@ VP8X = draw("WEBP", quality=50, mode="RGBA")
 VP8X_LOSSLESS = draw("WEBP", lossless=True, icc_profile=b"a profile")
 PICTURES = {
     "png": (PNG, "image/png"),
-    "png with a palette": (draw("PNG", mode="P"), "image/png"),
     "jpeg": (JPEG, "image/jpeg"),
     "progressive jpeg": (draw("JPEG", progressive=True), "image/jpeg"),
-    "grey jpeg": (draw("JPEG", mode="L"), "image/jpeg"),
     "cmyk jpeg": (draw("JPEG", mode="CMYK"), "image/jpeg"),
     "jpeg with restarts": (draw("JPEG", restart_marker_rows=1), "image/jpeg"),
     "vp8": (VP8, "image/webp"),
@@ -73,12 +70,11 @@ WHOLE = {"png": PNG, "jpeg": JPEG, "vp8": VP8, "vp8l": VP8L, "vp8x": VP8X}
 
 
 def refusal_of(value: object) -> InvalidRequest:
-    with pytest.raises(InvalidRequest) as refusal:
-        read_input_reference(value)
-    assert refusal.value.param == "input_reference"
-    assert refusal.value.message.startswith("The reference picture cannot be used: ")
-    assert refusal.value.message.endswith(".")
-    return refusal.value
+    refusal = refusal_or_none(read_input_reference, value)
+    assert refusal is not None
+    assert refusal.param == "input_reference"
+    assert refusal.message.startswith("The reference picture cannot be used: ")
+    return refusal
 
 
 # What a file is
@@ -105,11 +101,6 @@ def test_a_thumbnail_within_a_jpeg_is_not_taken_for_it() -> None:
     assert (picture.width, picture.height) == (90, 160)
 
 
-def test_what_comes_after_the_end_of_a_picture_does_not_matter() -> None:
-    for content in WHOLE.values():
-        assert UploadedPicture.read(content + b"a camera's note").width == 90
-
-
 # How it is turned
 
 
@@ -120,14 +111,13 @@ def tell_orientation(orientation: int) -> Image.Exif:
     return exif
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_is_measured_as_it_is_shown(kind: str, orientation: int) -> None:
-    picture = UploadedPicture.read(draw(kind, exif=tell_orientation(orientation)))
-
-    # By a quarter it is turned from the fifth on (Exif 2.32, section 4.6.4).
-    assert (picture.width, picture.height) == ((90, 160) if orientation < 5 else (160, 90))
-    assert picture.orientation == orientation
+def test_a_picture_is_measured_as_it_is_shown(orientation: int) -> None:
+    for kind in ("JPEG", "PNG", "WEBP"):
+        picture = UploadedPicture.read(draw(kind, exif=tell_orientation(orientation)))
+        # By a quarter it is turned from the fifth on (Exif 2.32, section 4.6.4).
+        assert (picture.width, picture.height) == ((90, 160) if orientation < 5 else (160, 90))
+        assert picture.orientation == orientation
 
 
 def test_the_orientation_is_read_in_either_order_of_bytes() -> None:
@@ -151,16 +141,12 @@ def test_a_picture_of_the_shape_of_its_video_warns_of_nothing() -> None:
         assert UploadedPicture.read(JPEG).list_warnings(size=size) == []
 
 
-def test_a_picture_of_another_shape_than_its_video_is_warned_of_with_both_sizes() -> None:
-    (warning,) = UploadedPicture.read(JPEG).list_warnings(size="1280x720")
-
-    assert "shown as 90x160, and the video is 1280x720" in warning
-
-
 def test_a_picture_that_lies_on_its_side_has_the_shape_it_is_shown_with_and_is_warned_of() -> None:
     picture = UploadedPicture.read(draw("JPEG", exif=tell_orientation(6)))
 
     (turned,) = picture.list_warnings(size="1280x720")
+    (other,) = UploadedPicture.read(JPEG).list_warnings(size="1280x720")
+    assert "shown as 90x160, and the video is 1280x720" in other
     assert "to be turned before it is shown, to 160x90" in turned
     assert len(picture.list_warnings(size="720x1280")) == 2
 
@@ -168,15 +154,10 @@ def test_a_picture_that_lies_on_its_side_has_the_shape_it_is_shown_with_and_is_w
 # How long it takes
 
 
-def add_png_chunks(count: int) -> bytes:
-    empty = b"\0\0\0\0tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
-    return PNG[:33] + empty * count + PNG[33:]
-
-
 MANY_PARTS: dict[str, Callable[[int], bytes]] = {
     "empty segments": lambda count: JPEG[:2] + b"\xff\xfe\0\2" * count + JPEG[2:],
     "bare markers": lambda count: JPEG[:2] + b"\xff\x01" * count + JPEG[2:],
-    "empty chunks": add_png_chunks,
+    "empty chunks": lambda count: PNG[:33] + write_png((b"tEXt", b""))[8:] * count + PNG[33:],
     "empty riff chunks": lambda count: (
         b"RIFF" + struct.pack("<I", len(VP8X) - 8 + 8 * count) + VP8X[8:30] + b"JUNK\0\0\0\0" * count + VP8X[30:]
     ),
@@ -184,22 +165,12 @@ MANY_PARTS: dict[str, Callable[[int], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", MANY_PARTS)
-def test_as_many_parts_as_an_encoder_writes_are_read(kind: str) -> None:
+def test_a_file_may_have_as_many_parts_as_an_encoder_writes_and_no_more(kind: str) -> None:
     assert UploadedPicture.read(MANY_PARTS[kind](PARTS_MAX - 1_000)).width == 90
+    assert "more than 50,000 parts" in refusal_of(MANY_PARTS[kind](PARTS_MAX + 1)).message
 
 
-@pytest.mark.parametrize("kind", MANY_PARTS)
-def test_a_file_of_nothing_but_parts_is_refused_before_it_takes_seconds(kind: str) -> None:
-    content = MANY_PARTS[kind](1_500_000)
-    started = time.process_time()
-
-    with pytest.raises(InvalidRequest, match="more than 50,000 parts"):
-        UploadedPicture.read(content)
-
-    assert time.process_time() - started < 2
-
-
-@pytest.mark.parametrize("filling", [b"\xff", b"\xff\0", b"\xff\xd0", b"\0"])
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\xd0"])
 def test_a_scan_of_twenty_megabytes_is_read_in_two_seconds(filling: bytes) -> None:
     end = JPEG.rindex(b"\xff\xd9")
     content = JPEG[:end] + filling * (19_000_000 // len(filling)) + JPEG[end:]
@@ -209,10 +180,7 @@ def test_a_scan_of_twenty_megabytes_is_read_in_two_seconds(filling: bytes) -> No
     assert time.process_time() - started < 2
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"x", b"GIF89a" + b"\0" * 100, b"<svg/>", b"\0" * 100, b"\x89PNG", b"\xff\xd8", b"RIFF\0\0\0\0WAVE"],
-)
+@pytest.mark.parametrize("content", [b"", b"GIF89a" + b"\0" * 100, b"\x89PNG", b"\xff\xd8", b"RIFF\0\0\0\0WAVE"])
 def test_what_is_no_picture_is_refused(content: bytes) -> None:
     assert refusal_of(content).code == "invalid_value"
 
@@ -234,40 +202,34 @@ def test_a_damaged_png_is_refused() -> None:
         assert "checksum" in refusal_of(bytes(damaged)).message
 
 
-def write_png(*chunks: tuple[bytes, bytes]) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
-
-
-def a_header(**changes: int) -> tuple[bytes, bytes]:
-    fields = {"width": 90, "height": 160, "depth": 8, "colour": 2, "compression": 0, "filter": 0, "interlace": 0}
-    return b"IHDR", struct.pack(">IIBBBBB", *{**fields, **changes}.values())
-
-
 PIXELS = (b"IDAT", b"x")
 END = (b"IEND", b"")
 
 
 def test_a_png_written_by_hand_is_read() -> None:
-    assert UploadedPicture.read(write_png(a_header(interlace=1), PIXELS, END)).height == 160
+    assert UploadedPicture.read(write_png(write_png_header(interlace=1), PIXELS, END)).height == 160
 
 
 @pytest.mark.parametrize(
     "chunks",
     [
-        (PIXELS, a_header(), END),
-        ((b"IHDX", a_header()[1]), PIXELS, END),
+        (PIXELS, write_png_header(), END),
+        ((b"IHDX", write_png_header()[1]), PIXELS, END),
         ((b"IHDR", b"x" * 12), PIXELS, END),
-        (a_header(depth=3), PIXELS, END),
-        (a_header(colour=1), PIXELS, END),
-        (a_header(colour=2, depth=1), PIXELS, END),
-        (a_header(compression=1), PIXELS, END),
-        (a_header(filter=1), PIXELS, END),
-        (a_header(interlace=2), PIXELS, END),
-        (a_header(), END),
-        (a_header(), (b"IDAT", b""), END),
-        (a_header(), PIXELS),
+        *(
+            (write_png_header(**wrong), PIXELS, END)
+            for wrong in (
+                {"depth": 3},
+                {"colour": 1},
+                {"depth": 1},
+                {"compression": 1},
+                {"filter": 1},
+                {"interlace": 2},
+            )
+        ),
+        (write_png_header(), END),
+        (write_png_header(), (b"IDAT", b""), END),
+        (write_png_header(), PIXELS),
     ],
 )
 def test_a_png_whose_parts_do_not_fit_is_refused(chunks: tuple[tuple[bytes, bytes], ...]) -> None:
@@ -298,14 +260,11 @@ def test_a_jpeg_written_by_hand_is_read(marker: int) -> None:
         a_frame() + b"\xff\xda\0\x02" + JPEG_END,
         a_frame() + a_frame() + SCAN + JPEG_END,
         a_frame(0xC3) + SCAN + JPEG_END,
-        a_frame(0xC9) + SCAN + JPEG_END,
         a_frame(components=2, size=14) + SCAN + JPEG_END,
         a_frame() + b"\xff\xda\0\0pixels" + JPEG_END,
-        a_frame() + b"\xff\xda\0\x01pixels" + JPEG_END,
         a_frame(size=16) + SCAN + JPEG_END,
         b"\xff\xc0\0\x04\0\0" + SCAN + JPEG_END,
         b"\xff\xe0\0\x01" + a_frame() + SCAN + JPEG_END,
-        b"\xff\xe0\0\0" + a_frame() + SCAN + JPEG_END,
         b"\xff\xe0\xff\xff" + a_frame() + SCAN + JPEG_END,
         b"\xff\0\0\x02" + a_frame() + SCAN + JPEG_END,
         b"\xff\xd8\0\x02" + a_frame() + SCAN + JPEG_END,
@@ -316,13 +275,9 @@ def test_a_jpeg_written_by_hand_is_read(marker: int) -> None:
 )
 def test_a_jpeg_whose_parts_do_not_fit_is_refused(segments: bytes) -> None:
     # A filler makes of the start alone what a JPEG begins with.
-    assert "as image/jpeg it" in refusal_of(b"\xff\xd8\xff" + segments).message
-
-
-def test_a_jpeg_of_a_kind_that_few_programs_read_is_refused_as_one() -> None:
-    content = b"\xff\xd8" + a_frame(0xC3) + SCAN + JPEG_END
-
-    assert "neither baseline nor progressive" in refusal_of(content).message
+    message = refusal_of(b"\xff\xd8\xff" + segments).message
+    assert "as image/jpeg it" in message
+    assert ("neither baseline nor progressive" in message) == (segments[1] == 0xC3)
 
 
 def write_webp(*chunks: tuple[bytes, bytes], size: int | None = None) -> bytes:
@@ -371,7 +326,6 @@ def test_a_webp_written_by_hand_is_read(chunks: tuple[tuple[bytes, bytes], ...])
         write_webp(with_byte(LOSSLESS, 0, 0)),
         write_webp(with_byte(LOSSLESS, 4, LOSSLESS[1][4] | 0x20)),
         write_webp(LOSSY, size=len(LOSSY[1])),
-        write_webp(LOSSY, size=1_000_000),
         write_webp(LOSSY, size=0),
     ],
 )
@@ -391,15 +345,15 @@ def test_a_picture_may_be_this_small_and_this_large(width: int, height: int) -> 
     assert (picture.width, picture.height) == (width, height)
 
 
-@pytest.mark.parametrize("side", [0, 1, 63, 8_193, 2**31])
+@pytest.mark.parametrize("side", [0, 63, 8_193])
 def test_a_smaller_or_larger_picture_is_refused_with_its_size(side: int) -> None:
-    for header in (a_header(width=side), a_header(height=side)):
+    for header in (write_png_header(width=side), write_png_header(height=side)):
         assert str(side) in refusal_of(write_png(header, PIXELS, END)).message
 
 
 def test_a_picture_of_too_many_bytes_is_refused() -> None:
-    padding = (b"tEXt", b"x" * (PICTURE_MAX_BYTES - len(write_png(a_header(), PIXELS, (b"tEXt", b""), END))))
-    longest = write_png(a_header(), PIXELS, padding, END)
+    padding = (b"tEXt", b"x" * (PICTURE_MAX_BYTES - len(write_png(write_png_header(), PIXELS, (b"tEXt", b""), END))))
+    longest = write_png(write_png_header(), PIXELS, padding, END)
 
     assert len(UploadedPicture.read(longest).content) == PICTURE_MAX_BYTES
     with pytest.raises(InvalidRequest) as refusal:
@@ -417,51 +371,25 @@ def test_whatever_is_in_a_file_it_is_read_or_refused(kind: str, changes: list[tu
     for position, value in changes:
         if position < len(content):
             content[position] = value
-    try:
-        picture = UploadedPicture.read(bytes(content))
-    except InvalidRequest as refusal:
-        assert refusal.param == "input_reference"  # noqa: PT017 (either is right)
-    else:
-        assert 64 <= picture.width <= 8_192
 
-
-@given(st.binary(max_size=200), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x40\0\0\0WEBP"]))
-def test_bytes_at_random_are_no_picture(content: bytes, start: bytes) -> None:
-    refusal_of(start + content)
+    if refusal_or_none(UploadedPicture.read, bytes(content)) is None:
+        assert 64 <= UploadedPicture.read(bytes(content)).width <= 8_192
 
 
 # What a request says of its picture
 
 
-def test_a_file_is_a_picture() -> None:
+def test_a_file_a_url_or_an_upload_may_be_written_alone_or_by_its_name() -> None:
+    url = "https://example.com/kite.png?size=2"
+
     assert read_input_reference(PNG) == UploadedPicture.read(PNG)
+    assert read_input_reference(url) == read_input_reference({"image_url": url}) == PictureUrl(url=url)
+    upload = UploadReference(upload_id=UPLOAD_ID)
+    assert read_input_reference(UPLOAD_ID) == read_input_reference({"upload_id": UPLOAD_ID}) == upload
+    assert read_input_reference(upload) is upload
 
 
-def test_a_url_may_be_written_alone_or_by_its_name() -> None:
-    expected = PictureUrl(url="https://example.com/kite.png?size=2")
-
-    assert read_input_reference("https://example.com/kite.png?size=2") == expected
-    assert read_input_reference({"image_url": "https://example.com/kite.png?size=2"}) == expected
-    assert read_input_reference(expected) is expected
-
-
-def test_an_upload_may_be_written_alone_or_by_its_name() -> None:
-    assert read_input_reference(UPLOAD_ID) == UploadReference(upload_id=UPLOAD_ID)
-    assert read_input_reference({"upload_id": UPLOAD_ID}) == UploadReference(upload_id=UPLOAD_ID)
-
-
-@pytest.mark.parametrize(
-    "upload_id",
-    [
-        "upload_",
-        "upload_1",
-        UPLOAD_ID[:-1],
-        UPLOAD_ID + "0",
-        UPLOAD_ID + "\n",
-        UPLOAD_ID[:-1] + "A",
-        "UPLOAD_" + "0" * 32,
-    ],
-)
+@pytest.mark.parametrize("upload_id", ["upload_1", UPLOAD_ID + "0", UPLOAD_ID + "\n", UPLOAD_ID[:-1] + "A"])
 def test_an_upload_of_another_name_is_refused(upload_id: str) -> None:
     refusal_of({"upload_id": upload_id})
     refusal_of(upload_id)
@@ -471,26 +399,17 @@ def a_data_url(content: bytes, start: str = "data:image/png;base64,") -> str:
     return start + base64.b64encode(content).decode()
 
 
-@pytest.mark.parametrize("start", ["data:image/png;base64,", "data:image/jpeg;base64,", "DATA:IMAGE/PNG;x=y;BASE64,"])
+@pytest.mark.parametrize("start", ["data:image/jpeg;base64,", "DATA:IMAGE/PNG;x=y;BASE64,"])
 def test_a_data_url_is_the_picture_in_it_whatever_it_calls_it(start: str) -> None:
     assert read_input_reference(a_data_url(PNG, start)) == UploadedPicture.read(PNG)
-    assert read_input_reference({"image_url": a_data_url(PNG, start)}) == UploadedPicture.read(PNG)
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "data:",
-        "data:,",
-        "data:image/png;base64",
-        "data:image/png;base64,",
-        "data:image/png;base64,####",
-        "data:image/png;base64,ü",
-        "data:image/png;base64,AAA",
-        "data:image/png,x",
+        *("data:,", "data:image/png;base64", "data:image/png;base64,####", "data:image/png;base64,AAA"),
         a_data_url(PNG, "data:image/png,"),
         a_data_url(PNG, "data:text/html;base64,"),
-        a_data_url(b"no picture"),
         a_data_url(PNG[:-9]),
         a_data_url(PNG) + "\n",
     ],
@@ -499,40 +418,23 @@ def test_a_data_url_without_a_picture_in_it_is_refused(url: str) -> None:
     refusal_of({"image_url": url})
 
 
-@pytest.mark.parametrize("padding", [0, 1, 2])
-def test_a_picture_too_large_for_a_request_is_refused_with_the_way_round(padding: int) -> None:
-    content = b"\0" * (REQUEST_PICTURE_MAX_BYTES + 1 + padding)
-    for value in (content, a_data_url(content)):
+@pytest.mark.parametrize("padding", [0, 1, 2])  # of base64
+def test_a_picture_may_be_as_large_as_a_request_carries_and_is_else_told_the_way_round(padding: int) -> None:
+    longest = PNG + b"\0" * (REQUEST_PICTURE_MAX_BYTES - padding - len(PNG))
+    assert read_input_reference(longest) == read_input_reference(a_data_url(longest)) == UploadedPicture.read(longest)
+
+    for value in (longest + b"x" * (padding + 1), a_data_url(longest + b"x" * (padding + 1))):
         refusal = refusal_of(value)
         assert refusal.code == "request_too_large"
         assert "POST /uploads" in refusal.message
-        assert str(len(content)) in refusal.message
-
-
-@pytest.mark.parametrize("padding", [0, 1, 2])
-def test_a_picture_that_just_fits_a_request_is_taken(padding: int) -> None:
-    longest = PNG + b"\0" * (REQUEST_PICTURE_MAX_BYTES - padding - len(PNG))
-
-    assert read_input_reference(longest) == read_input_reference(a_data_url(longest)) == UploadedPicture.read(longest)
+        assert str(REQUEST_PICTURE_MAX_BYTES + 1) in refusal.message
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        "",
-        1,
-        True,
-        None,
-        [],
-        {},
-        [UPLOAD_ID],
-        {"image_url": 1},
-        {"image_url": None},
-        {"image_url": {"url": "https://example.com"}},
-        {"upload_id": ["x"]},
+        *("", 1, None, {}, [UPLOAD_ID], {"image_url": 1}, {"upload_id": ["x"]}, {"file_id": "file-1"}),
         {"upload_id": UPLOAD_ID, "image_url": "https://example.com"},
-        {"file_id": "file-1"},
-        {"url": "https://example.com"},
     ],
 )
 def test_a_reference_of_another_shape_is_refused(value: object) -> None:
@@ -544,7 +446,10 @@ def test_a_reference_of_another_shape_is_refused(value: object) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://example.com", "HTTPS://example.com:8443/a?b=c#d", "https://[2001:db8::1]/", "https://xn--4ca.com/%20"],
+    [
+        *("HTTPS://example.com:8443/a?b=c#d", "https://[2001:db8::1]/", "https://xn--4ca.com/%20"),
+        "https://example.com/" + "x" * 2_028,
+    ],
 )
 def test_an_https_url_is_taken_as_it_is(url: str) -> None:
     assert check_https_url(url) == url
@@ -553,29 +458,11 @@ def test_an_https_url_is_taken_as_it_is(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "",
-        "example.com",
-        "http://example.com",
-        "ftp://example.com",
-        "file:///etc/passwd",
-        "https://",
-        "https:///path",
-        "https:example.com",
-        "https://[::1",
-        "https://[x]/",
-        "https://example.com:99999/",
-        "https://example.com:port/",
-        "https://user@example.com/",
-        "https://user:secret@example.com/",
-        "https://@example.com/",
-        "https://example.com\\@evil.example/",
-        "https://example.com/a b",
-        "https://example.com/\n",
-        "https://example.com/\0",
-        " https://example.com",
-        "https://exämple.com",
-        "https://example.com/" + "x" * 2_030,
-        "javascript:alert(1)",
+        *("", "example.com", "http://example.com", "javascript:alert(1)", "https:///path", "https:example.com"),
+        *("https://[::1", "https://example.com:99999/", "https://example.com:port/", "https://exämple.com"),
+        *("https://user@example.com/", "https://u:secret@example.com/", "https://@example.com/"),
+        *("https://example.com\\@evil.example/", "https://example.com/a b", "https://example.com/\n"),
+        "https://example.com/" + "x" * 2_029,
     ],
 )
 def test_what_is_no_plain_https_url_is_refused_and_not_repeated(url: str) -> None:
@@ -583,21 +470,12 @@ def test_what_is_no_plain_https_url_is_refused_and_not_repeated(url: str) -> Non
         check_https_url(url)
     assert "secret" not in str(refusal.value)
     refusal_of({"image_url": url})
-    with pytest.raises(ValidationError):
-        PictureUrl(url=url)
-
-
-def test_a_url_may_have_2048_characters() -> None:
-    assert check_https_url("https://example.com/" + "x" * 2_028)
 
 
 @given(st.text())
 def test_whatever_the_url_it_is_read_or_refused(text: str) -> None:
     for url in (text, f"https://{text}", f"https://[{text}]/", f"data:{text}", f"upload_{text}"):
-        try:
-            read_input_reference(url)
-        except InvalidRequest as refusal:
-            assert len(refusal.message) < 400  # noqa: PT017 (either is right)
+        refusal_or_none(read_input_reference, url)
 
 
 # What is written down of it

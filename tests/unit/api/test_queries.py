@@ -18,26 +18,16 @@ def refusal_of(model: type[Query], **parameters: str) -> InvalidRequest:
 
 
 @pytest.mark.parametrize("model", [ListQuery, ScheduleQuery, BatchListQuery])
-class TestLimit:
-    @pytest.mark.parametrize("limit", ["0", "1", "100"])
-    def test_it_is_from_none_to_a_hundred(self, model: type[Query], limit: str) -> None:
-        assert parse_query(model, {"limit": limit}).model_dump()["limit"] == int(limit)
-
-    @pytest.mark.parametrize(
-        ("limit", "rule"),
-        [
-            ("-1", "must be at least 0, got -1"),
-            ("101", "must be at most 100, got 101"),
-            ("many", "must be a whole number"),
-            ("1.5", "must be a whole number"),
-            ("NaN", "must be a whole number"),
-            ("", "must be a whole number"),
-            ("9" * 5_000, "is too large a number"),
-        ],
-    )
-    def test_anything_else_is_refused_with_the_rule(self, model: type[Query], limit: str, rule: str) -> None:
+def test_a_limit_is_from_none_to_a_hundred(model: type[Query]) -> None:
+    assert [parse_query(model, {"limit": limit}).model_dump()["limit"] for limit in ("0", "100")] == [0, 100]
+    for limit, rule in (
+        ("-1", "must be at least 0, got -1"),
+        ("101", "must be at most 100, got 101"),
+        ("1.5", "must be a whole number"),
+        ("", "must be a whole number"),
+        ("9" * 5_000, "is too large a number"),
+    ):
         refusal = refusal_of(model, limit=limit)
-
         assert (refusal.param, refusal.code, refusal.message) == ("limit", "invalid_value", f"limit: {rule}.")
 
 
@@ -45,7 +35,7 @@ class TestUsage:
     @pytest.mark.parametrize("name", ["since", "until"])
     @pytest.mark.parametrize(
         "day",
-        ["0001-01-05", "1999-12-31", "3000-01-01", "9999-12-31", "2026-13-01", "1700000000", "0", "today", "", "1e400"],
+        ["1999-12-31", "3000-01-01", "2026-13-01", "1700000000", "today", ""],
     )
     def test_a_day_beyond_all_use_is_refused_by_its_field(self, name: str, day: str) -> None:
         refusal = refusal_of(UsageQuery, **{name: day})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -49,13 +49,6 @@ def test_jsonl_has_an_object_with_every_field_for_each_row() -> None:
     assert lines[1]["error"] == {"code": "invalid_value", "message": 'prompt: "a", b.', "param": "prompt"}
 
 
-def test_a_line_of_jsonl_is_one_line() -> None:
-    (line,) = write_jsonl([DONE.model_copy(update={"id": "a\r\nb"})])
-
-    assert line.endswith(b"}\n")
-    assert line.count(b"\n") == 1
-
-
 def test_csv_has_a_header_and_a_line_for_each_row() -> None:
     assert b"".join(write_csv([DONE, REFUSED])) == (
         b'"row","id","status","video_id","mp4_url","post_urls","error_code","error_message","error_param","line"\r\n'
@@ -65,43 +58,28 @@ def test_csv_has_a_header_and_a_line_for_each_row() -> None:
     )
 
 
-def test_a_csv_of_no_rows_has_its_header() -> None:
-    assert len(list(write_csv([]))) == 1
+def test_a_cell_that_would_be_a_formula_begins_with_an_apostrophe() -> None:
+    error = RowError(code="=1", message="=1", param="=1")
+    row = ResultRow(row=1, id="=1", status="failed", video_id="=1", mp4_url="=1", post_urls=("=1",), error=error)
 
+    (cells,) = read_back(row)
 
-@pytest.mark.parametrize("text", ["=1+1", "\uff1d1"])
-@pytest.mark.parametrize(
-    "column", ["id", "video_id", "mp4_url", "post_urls", "error_code", "error_message", "error_param"]
-)
-def test_a_cell_that_would_be_a_formula_begins_with_an_apostrophe(column: str, text: str) -> None:
-    parts = {"code": "a", "message": "b", "param": "c"}
-    if column.startswith("error_"):
-        changes: dict[str, object] = {"error": RowError(**{**parts, column.removeprefix("error_"): text})}
-    else:
-        changes = {column: (text,) if column == "post_urls" else text}
-
-    (cells,) = read_back(DONE.model_copy(update=changes))
-
-    assert cells[column] == f"'{text}"
+    columns = ("id", "video_id", "mp4_url", "post_urls", "error_code", "error_message", "error_param")
+    assert [cells[column] for column in columns] == ["'=1"] * 7
 
 
 @pytest.mark.parametrize(
     ("text", "guarded"),
     [
         ("+1", "'+1"),
-        ("-1", "'-1"),
         ("@SUM(A1)", "'@SUM(A1)"),
         ("\uff0b1", "'\uff0b1"),
-        ("\uff0d1", "'\uff0d1"),
-        ("\uff201", "'\uff201"),
         ("\u22121", "'\u22121"),
         ("\t=1", "'\t'=1"),
         ("\r=1", "'\r'=1"),
-        ("\n=1", "'\n'=1"),
         (" \u00a0\u200b=1", " \u00a0\u200b'=1"),
         ('"=1"', '"\'=1"'),
         ("x;=1+1", "x;'=1+1"),
-        ("x\t=1", "x\t'=1"),
         ("x\n-1", "x\n'-1"),
         ('x;"" \t=1', "x;\"\" '\t'=1"),
         ("'=1", "'=1"),
@@ -119,8 +97,7 @@ HOSTILE = st.text(
 )
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-@given(texts=st.lists(HOSTILE, min_size=5, max_size=5))
+@given(texts=st.lists(HOSTILE, min_size=5, max_size=5), separator=st.sampled_from(",;\t"))
 def test_no_cell_is_a_formula_whatever_separator_a_spreadsheet_is_told(separator: str, texts: list[str]) -> None:
     row_id, video_id, url, message, param = texts
     error = RowError(code="a", message=message, param=param)
@@ -154,8 +131,10 @@ def test_a_csv_of_results_reads_back_as_it_was(row_id: str, message: str) -> Non
     assert cells["error_param"] == ""
 
 
-@pytest.mark.parametrize("write", [write_csv, write_jsonl])
-def test_results_are_written_while_they_come(write: object) -> None:
+@pytest.mark.parametrize(("write", "lines"), [(write_csv, 2), (write_jsonl, 1)])
+def test_results_are_written_while_they_come(
+    write: Callable[[Iterator[ResultRow]], Iterator[bytes]], lines: int
+) -> None:
     taken = []
 
     def come() -> Iterator[ResultRow]:
@@ -163,10 +142,9 @@ def test_results_are_written_while_they_come(write: object) -> None:
             taken.append(row.row)
             yield row
 
-    lines = write_csv(come()) if write is write_csv else write_jsonl(come())
-    if write is write_csv:
-        next(lines)
-    next(lines)
+    written = write(come())
+    for _ in range(lines):
+        next(written)
 
     assert taken == [1]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import csv
 import gzip
@@ -18,14 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaposter.ai.catalog import PROMPT_MAX_CHARACTERS
+from mediaposter.api import records as records_module
+from mediaposter.api import rows as rows_module
 from mediaposter.api.columns import HeaderError
-from mediaposter.api.records import FILE_MAX_BYTES, ROW_MAX_BYTES, read_records
-from mediaposter.api.requests import TARGETS, CreateVideoRequest, parse_create_video
+from mediaposter.api.records import ROW_MAX_BYTES, read_records
+from mediaposter.api.requests import CreateVideoRequest, parse_create_video
 from mediaposter.api.rows import (
     REQUEST_MAX_BYTES,
     ROW_ID_MAX_CHARACTERS,
-    ROWS_MAX,
     Row,
     RowError,
     read_csv,
@@ -33,8 +32,8 @@ from mediaposter.api.rows import (
     read_jsonl,
 )
 from mediaposter.errors import InvalidRequest
+from tests.unit.api.sending import PROMPT, refusal_of
 
-PROMPT = "A red kite over the sea"
 BOM = b"\xef\xbb\xbf"
 BOTH = pytest.mark.parametrize("read", [read_csv, read_jsonl])
 Read = Callable[[Iterable[bytes]], Iterator[Row]]
@@ -64,20 +63,14 @@ def prompts_of(rows: Iterable[Row]) -> list[str | None]:
     return [None if row.request is None else row.request.prompt for row in rows]
 
 
-def refusal_of(read: Callable[[], object]) -> InvalidRequest:
-    with pytest.raises(InvalidRequest) as refusal:
-        read()
-    return refusal.value
-
-
 def refusal_of_file(read: Read, content: bytes) -> InvalidRequest:
     return refusal_of(lambda: next(read([content])))
 
 
-def refusal_of_header(header: str) -> HeaderError:
-    with pytest.raises(HeaderError) as refusal:
-        next(read_csv([f"{header}\n".encode()]))
-    return refusal.value
+def refusal_of_header(header: str) -> InvalidRequest:
+    refusal = refusal_of_file(read_csv, f"{header}\n".encode())
+    assert isinstance(refusal, HeaderError)
+    return refusal
 
 
 class Outcome(NamedTuple):
@@ -97,46 +90,47 @@ def read_all(read: Read, chunks: Iterable[bytes]) -> Outcome:
     return Outcome(rows, None)
 
 
-def zip_of(*names: str) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
+def zip_of(*names: str, content: bytes = b"prompt\nkite\n") -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
         for name in names:
-            archive.writestr(name, "prompt\nkite\n")
-    return content.getvalue()
+            archive.writestr(name, content)
+    return written.getvalue()
 
 
 # What is no text
 
 
-FOREIGN = [
-    pytest.param(zip_of("rows.csv"), "a zip archive", id="zip"),
-    pytest.param(zip_of(), "a zip archive", id="empty zip"),
-    pytest.param(zip_of("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook", id="xlsx of Excel"),
-    pytest.param(zip_of("docProps/app.xml", "xl/workbook.xml"), "an Excel workbook", id="xlsx of openpyxl"),
-    pytest.param(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "an old Excel workbook", id="xls"),
-    pytest.param(gzip.compress(b"prompt\nkite\n"), "a gzip archive", id="gzip"),
-    pytest.param(b"\x28\xb5\x2f\xfd" + bytes(100), "a Zstandard archive", id="zstd"),
-    pytest.param(b"%PDF-1.7\n", "a PDF", id="pdf"),
-    pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(100), "a PNG picture", id="png"),
-    pytest.param(b"\xff\xd8\xff\xe0" + bytes(100), "a JPEG picture", id="jpeg"),
-    pytest.param(b"RIFF\x10\0\0\0WEBPVP8 ", "a WebP picture", id="webp"),
-    pytest.param(b"GIF89a" + bytes(100), "a GIF picture", id="gif"),
-    pytest.param(b"\0\0\0\x18ftypmp42", "a video", id="mp4"),
-]
+OPEN_DOCUMENT = b"application/vnd.oasis.opendocument.spreadsheet"
+FOREIGN = {
+    "zip": (zip_of("rows.csv"), "a zip archive"),
+    "empty zip": (zip_of(), "a zip archive"),
+    "xlsx of Excel": (zip_of("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook"),
+    "xlsx of openpyxl": (zip_of("docProps/app.xml", "xl/workbook.xml"), "an Excel workbook"),
+    "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "an old Excel workbook"),
+    "ods": (zip_of("mimetype", content=OPEN_DOCUMENT), "an OpenDocument file"),
+    "numbers": (zip_of("Index/Document.iwa", "preview.jpg"), "a document of Apple Numbers"),
+    "html": (b"<!DOCTYPE html><html><head><title>Google Sheets: Sign-in", "a web page"),
+    "rtf": (rb"{\rtf1\ansi\ansicpg1252 id,prompt}", "a document with formatting"),
+    "gzip": (gzip.compress(b"prompt\nkite\n"), "a gzip archive"),
+    "zstd": (b"\x28\xb5\x2f\xfd" + bytes(100), "a Zstandard archive"),
+    "pdf": (b"%PDF-1.7\n", "a PDF"),
+    "png": (b"\x89PNG\r\n\x1a\n" + bytes(100), "a PNG picture"),
+    "jpeg": (b"\xff\xd8\xff\xe0" + bytes(100), "a JPEG picture"),
+    "webp": (b"RIFF\x10\0\0\0WEBPVP8 ", "a WebP picture"),
+    "gif": (b"GIF89a" + bytes(100), "a GIF picture"),
+    "mp4": (b"\0\0\0\x18ftypmp42", "a video"),
+}
 
 
-@pytest.mark.parametrize(("content", "kind"), FOREIGN)
-@BOTH
-def test_another_kind_of_file_is_named(read: Read, content: bytes, kind: str) -> None:
-    refusal = refusal_of_file(read, content)
-
-    assert refusal.message.startswith(f"The file is {kind}")
-    assert refusal.code == "unsupported_file"
-
-
-@pytest.mark.parametrize(("content", "kind"), FOREIGN)
-def test_another_kind_of_file_is_named_where_one_request_should_be(content: bytes, kind: str) -> None:
-    assert refusal_of(lambda: read_json(content)).message.startswith(f"The file is {kind}")
+@pytest.mark.parametrize(("content", "kind"), FOREIGN.values(), ids=FOREIGN)
+def test_another_kind_of_file_is_named(content: bytes, kind: str) -> None:
+    for refusal in (
+        *(refusal_of_file(read, content) for read in (read_csv, read_jsonl)),
+        refusal_of(read_json, content),
+    ):
+        assert refusal.message.startswith(f"The file is {kind}")
+        assert refusal.code == "unsupported_file"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
@@ -148,17 +142,10 @@ def test_wide_encodings_without_a_mark_are_named(read: Read, encoding: str) -> N
     assert refusal.code == "invalid_encoding"
 
 
-def test_utf_16_is_named_in_one_request_though_pythons_json_would_read_it() -> None:
-    content = json.dumps({"prompt": PROMPT}).encode("utf-16")
-
-    assert "UTF-16" in refusal_of(lambda: read_json(content)).message
-
-
-@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "mac-roman"])
 @BOTH
-def test_a_file_of_another_encoding_is_refused_as_a_whole_and_says_how_to_save_it(read: Read, encoding: str) -> None:
+def test_a_file_of_another_encoding_is_refused_as_a_whole_and_says_how_to_save_it(read: Read) -> None:
     header, row = (b"prompt\n", '"kite\nStraße"') if read is read_csv else (b"\n\n", '{"prompt":"Straße"}')
-    content = header + row.encode(encoding) + b"\n" + (b"sea" if read is read_csv else b'{"prompt":"sea"}')
+    content = header + row.encode("latin-1") + b"\n" + (b"sea" if read is read_csv else b'{"prompt":"sea"}')
 
     outcome = read_all(read, [content])
 
@@ -170,13 +157,6 @@ def test_a_file_of_another_encoding_is_refused_as_a_whole_and_says_how_to_save_i
     assert '"CSV UTF-8"' in message
 
 
-def test_utf_8_that_ends_within_a_character_is_refused_as_a_whole() -> None:
-    outcome = read_all(read_csv, ["prompt\nkite\nMöwe ü".encode()[:-1]])
-
-    assert outcome.refusal is not None
-    assert outcome.refusal[2] == "invalid_encoding"
-
-
 def test_latin_1_in_the_header_refuses_the_file() -> None:
     refusal = refusal_of_file(read_csv, "prompt,metadata.straße\n".encode("latin-1"))
 
@@ -184,42 +164,39 @@ def test_latin_1_in_the_header_refuses_the_file() -> None:
     assert refusal.message.startswith("The header is not UTF-8")
 
 
-@BOTH
-def test_null_bytes_are_an_error_of_their_row(read: Read) -> None:
-    lines = [b"prompt", b"kite", b"ki\0te", b"sea"] if read is read_csv else [b'{"prompt":"kite"}', b"\0", b"{}"]
-    errors = [row.error for row in read([b"\n".join(lines)])]
+def test_a_line_with_null_bytes_is_refused_alone() -> None:
+    first, wrong = read_jsonl([b'{"prompt":"kite"}\n\0'])
 
-    assert errors[0] is None
-    assert errors[1] is not None
-    assert errors[1].code == "invalid_encoding"
-    assert "null bytes" in errors[1].message
+    assert first.error is None
+    assert error_of(wrong) == RowError(code="invalid_encoding", message="The row has null bytes, which are no text.")
 
 
-@pytest.mark.parametrize("content", [b"", BOM], ids=["nothing", "a mark alone"])
+@pytest.mark.parametrize("content", [b"", BOM, b"\xff\xfe"], ids=["nothing", "a mark alone", "a mark of UTF-16 alone"])
 @BOTH
 def test_an_empty_file_is_refused(read: Read, content: bytes) -> None:
     assert refusal_of_file(read, content).message == "The file is empty."
-    assert refusal_of(lambda: read_json(content)).message == "The file is empty."
     assert refusal_of(lambda: next(read([]))).code == "empty_file"
 
 
-@pytest.mark.parametrize("content", [b"prompt", b"prompt\n", b"prompt\n\n  \n", b"\n\n"])
-def test_a_csv_without_rows_is_refused(content: bytes) -> None:
-    assert refusal_of_file(read_csv, content).message == "The file has no rows."
+def test_an_empty_file_is_no_request() -> None:
+    assert refusal_of(read_json, BOM).message == "The file is empty."
 
 
-def test_a_jsonl_without_rows_is_refused() -> None:
-    assert refusal_of_file(read_jsonl, b"\n \r\n\t\n").message == "The file has no rows."
+@pytest.mark.parametrize(
+    ("read", "content"),
+    [(read_csv, b"prompt"), (read_csv, b"prompt\n\n  \n"), (read_csv, b"\n\n"), (read_jsonl, b"\n \r\n\t\n")],
+)
+def test_a_file_without_rows_is_refused(read: Read, content: bytes) -> None:
+    assert refusal_of_file(read, content).message == "The file has no rows."
 
 
 # Lines
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("bom", [b"", BOM], ids=["bare", "bom"])
 @pytest.mark.parametrize("is_ended", [False, True])
-def test_lines_end_in_any_of_three_ways(end: str, bom: bytes, is_ended: bool) -> None:
-    last = end if is_ended else ""
+def test_lines_end_in_any_of_three_ways(end: str, is_ended: bool) -> None:
+    bom, last = (BOM, end) if is_ended else (b"", "")
     of_csv = bom + end.join(["prompt,model", "kite,a", '"two\nlines",b', 'sea,"c"']).encode() + last.encode()
     of_jsonl = bom + end.join(['{"prompt":"kite"}', '{"prompt":"sea"}']).encode() + last.encode()
 
@@ -253,11 +230,9 @@ def test_a_file_of_one_request_is_read_as_the_body_of_a_post() -> None:
     ("content", "code", "message"),
     [
         (b"prompt: kite", "invalid_json", "The file is not valid JSON: line 1, column 1: "),
-        (b"[]", "invalid_json", "The file must be a JSON object."),
-        (b'{"prompt":"a","prompt":"b"}', "duplicate_field", "The file has 'prompt' twice."),
         (b"\xe4", "invalid_encoding", "The file is not UTF-8: byte 1 of it is 0xE4."),
+        (json.dumps({"prompt": PROMPT}).encode("utf-16"), "invalid_encoding", "The file is UTF-16"),
         (b'{"prompt":"a\0"}', "invalid_encoding", "The file has null bytes, which are no text."),
-        (b'{"promt":"a"}', "missing_required_parameter", "prompt: is required."),
         (bytes(REQUEST_MAX_BYTES + 1), "request_too_large", "The file has 6262145 bytes"),
     ],
 )
@@ -285,32 +260,25 @@ def test_a_line_is_a_request_and_its_id() -> None:
     ("line", "code", "param"),
     [
         ("kite", "invalid_json", None),
-        ('{"prompt":"kite"', "invalid_json", None),
-        ("[" * 100_000, "invalid_json", None),
         ("[]", "invalid_json", None),
-        ("null", "invalid_json", None),
         ('{"prompt":"a","model":"b","model":"c"}', "duplicate_field", "model"),
         ('{"prompt":"a","provider_options":{"x":1,"x":2}}', "duplicate_field", "x"),
         ("{}", "missing_required_parameter", "prompt"),
-        ('{"prompt":"a","promt":"b"}', "unknown_parameter", "promt"),
-        ('{"prompt":"a","\\ud800":"b"}', "invalid_value", None),
         ('{"prompt":"\\ud800"}', "invalid_value", "prompt"),
-        ('{"prompt":"\\u0000a"}', "invalid_value", "prompt"),
-        ('{"prompt":"a","seconds":1e400}', "invalid_value", "seconds"),
-        ('{"prompt":"a","input_reference":"http://a"}', "invalid_value", "input_reference"),
         (
             '{"prompt":"a","publish":[{"platform":"twitter","account_id":"!"}]}',
             "invalid_value",
             "publish[0].account_id",
         ),
-        (json.dumps({"prompt": "a" * (PROMPT_MAX_CHARACTERS + 1)}), "invalid_value", "prompt"),
     ],
 )
 def test_what_is_wrong_with_a_line_is_said_of_it_alone(line: str, code: str, param: str | None) -> None:
+    (alone,) = rows_of_jsonl(line)
     before, wrong, after = rows_of_jsonl({"prompt": "kite"}, line, {"prompt": "sea"})
 
     assert prompts_of([before, after]) == ["kite", "sea"]
     assert (error_of(wrong).code, error_of(wrong).param) == (code, param)
+    assert error_of(alone) == error_of(wrong)
     assert (wrong.number, wrong.line) == (2, 2)
 
 
@@ -318,7 +286,7 @@ def test_what_is_wrong_with_a_line_is_said_of_it_alone(line: str, code: str, par
 
 
 @pytest.mark.parametrize(
-    "value", ["", "a" * (ROW_ID_MAX_CHARACTERS + 1), "a\nb", "a\x7f", "\ud800", True, 1.5, [], {}], ids=repr
+    "value", ["", "a" * (ROW_ID_MAX_CHARACTERS + 1), "a\nb", "a\x7f", "\ud800", True, 1.5, []], ids=repr
 )
 def test_an_id_is_a_short_text(value: object) -> None:
     (row,) = rows_of_jsonl({"prompt": "kite", "id": value})
@@ -427,16 +395,6 @@ def test_the_cells_of_a_row_say_what_a_request_in_json_says() -> None:
     assert request_of(bare).model_fields_set == {"prompt"}
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_every_field_of_every_network_is_a_column(target: Any) -> None:
-    (platform,) = target.model_fields["platform"].annotation.__args__
-    columns = [f"publish.{platform}.20.{name}" for name in target.model_fields if name != "platform"]
-
-    (row,) = rows_of_csv(",".join(["prompt", *columns]), ",".join(["kite", *("" for _ in columns)]))
-
-    assert request_of(row).publish == []
-
-
 def test_a_target_without_a_value_is_not_one_of_the_row() -> None:
     header = "prompt,publish.twitter.account_id,publish.twitter.2.account_id,publish.twitter.2.text"
     neither, second, both = rows_of_csv(header, "kite,,,", "kite,,2,", "kite,1,2,hello")
@@ -447,58 +405,54 @@ def test_a_target_without_a_value_is_not_one_of_the_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "param", "reason"),
+    ("column", "reason"),
     [
-        ("promt", "promt", "no column is called that; did you mean 'prompt'? There are id, text,"),
-        ("id,MODEL,prompt", "MODEL", "no column is called that; did you mean 'model'?"),
-        ("prompt,Input Reference", "Input Reference", "no column is called that; did you mean 'input_reference'?"),
+        ("promt", "no column is called that; did you mean 'prompt'? There are id, text,"),
+        ("Input Reference", "no column is called that; did you mean 'input_reference'?"),
         (
-            "prompt,publish.instagram.Account ID",
             "publish.instagram.Account ID",
-            "instagram has no such field; did you mean 'account_id'?",
+            "instagram has no such field; did you mean 'account_id'? There are account_id,",
         ),
-        ("prompt,publish", "publish", "a network and a field follow, as in publish.instagram.account_id."),
-        (
-            "prompt,publish.instgram.account_id",
-            "publish.instgram.account_id",
-            "no network is called that; did you mean 'instagram'? There are twitter, instagram,",
-        ),
-        ("prompt,publish.x", "publish.x", "no network is called that. There are twitter,"),
-        (
-            "prompt,publish.twitter.acount_id",
-            "publish.twitter.acount_id",
-            "twitter has no such field; did you mean 'account_id'? There are account_id, disclosure,",
-        ),
-        ("prompt,publish.twitter.platform", "publish.twitter.platform", "twitter has no such field"),
-        ("prompt,publish.twitter", "publish.twitter", "twitter has no such field"),
-        ("prompt,publish.twitter.1.text", "publish.twitter.1.text", "the first account of a network has no number"),
-        ("prompt,publish.twitter.21.text", "publish.twitter.21.text", "the first account of a network has no number"),
-        ("prompt,publish.twitter.02.text", "publish.twitter.02.text", "the first account of a network has no number"),
-        ("prompt,metadata", "metadata", "a name of 1 to 64 characters follows, as in metadata.<name>."),
-        ("prompt,metadata.", "metadata.", "a name of 1 to 64 characters follows"),
-        (f"prompt,metadata.{'a' * 65}", "metadata." + "a" * 65, "a name of 1 to 64 characters follows"),
-        ("prompt,provider_options.a.b", "provider_options.a.b", "an option that is an object is written as JSON, in"),
-        ("prompt,model,prompt", "prompt", "the header has it twice, as columns 1 and 3."),
-        ("model", "prompt", "the header must have this column."),
-        (
-            "prompt,publish.twitter.account_id,publish.twitter.2.text",
-            "publish.twitter.2.account_id",
-            "the header must have this column, as it has publish.twitter.2.text.",
-        ),
+        ("publish", "a network and a field follow, as in publish.instagram.account_id."),
+        ("publish.instgram.account_id", "no network is called that; did you mean 'instagram'? There are twitter,"),
+        ("publish.x", "no network is called that. There are twitter,"),
+        ("publish.twitter.platform", "twitter has no such field"),
+        ("publish.twitter", "twitter has no such field"),
+        ("publish.twitter.1.text", "the first account of a network has no number"),
+        ("publish.twitter.21.text", "the first account of a network has no number"),
+        ("publish.twitter.02.text", "the first account of a network has no number"),
+        ("metadata", "a name of 1 to 64 characters follows, as in metadata.<name>."),
+        ("metadata.", "a name of 1 to 64 characters follows"),
+        (f"metadata.{'a' * 65}", "a name of 1 to 64 characters follows"),
+        ("provider_options.a.b", "an option that is an object is written as JSON, in provider_options.a."),
+        ("prompt", "the header has it twice, as columns 1 and 2."),
     ],
 )
-def test_a_column_that_is_wrong_is_named_with_what_there_is(header: str, param: str, reason: str) -> None:
-    refusal = refusal_of_header(header)
+def test_a_column_that_is_wrong_is_named_with_what_there_is(column: str, reason: str) -> None:
+    refusal = refusal_of_header(f"prompt,{column},id")
 
-    assert refusal.param == param
-    assert refusal.message.startswith(f"{param}: {reason}")
+    assert refusal.param == column
+    assert refusal.message.startswith(f"{column}: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("header", "param", "reason"),
+    [
+        ("model", "prompt", "the header must have this column."),
+        ("prompt,publish.x.account_id,publish.x.2.text", "publish.x.2.account_id", ", as it has publish.x.2.text."),
+    ],
+)
+def test_a_column_that_must_be_there_is_named(header: str, param: str, reason: str) -> None:
+    refusal = refusal_of_header(header.replace(".x.", ".twitter."))
+
+    assert (refusal.param, refusal.code) == (param.replace(".x.", ".twitter."), "missing_required_parameter")
+    assert refusal.message.endswith(reason.replace(".x.", ".twitter."))
 
 
 @pytest.mark.parametrize(
     ("header", "message"),
     [
         ("prompt|model", "The header has | between its columns. Save the file with commas, semicolons or tabs."),
-        ('{"prompt":"kite"}', "The file is JSON, and was sent as CSV."),
         ('[{"prompt":"kite"}]', "The file is JSON, and was sent as CSV."),
         ('prompt,"model"x', "The header is not valid CSV: "),
         ('prompt,"model', "The header opens a quote that is never closed"),
@@ -514,14 +468,7 @@ def test_a_header_that_is_none_is_refused(header: str, message: str) -> None:
 
 
 def test_a_long_name_of_a_column_is_cut_in_its_refusal() -> None:
-    refusal = refusal_of_header("prompt," + "a" * 100_000)
-
-    assert refusal.param == "a" * 80
-    assert len(refusal.message) < 1_000
-
-
-def test_no_row_is_read_below_a_wrong_header() -> None:
-    assert read_all(read_csv, [b"promt\nkite\n"]).rows == []
+    assert refusal_of_header("prompt," + "a" * 100_000).param == "a" * 80
 
 
 # The cells of CSV
@@ -532,34 +479,14 @@ def test_no_row_is_read_below_a_wrong_header() -> None:
     [
         ("seconds", "soon", "invalid_value", "seconds: must be a whole number."),
         ("resubmit", "yes", "invalid_value", "resubmit: must be true or false."),
-        ("model", "a" * 129, "invalid_value", "model: must have at most 128 characters, got 129."),
         ("fallback_models", "a||b", "invalid_value", "fallback_models[1]: must not be empty."),
-        ("input_reference", "kite.png", "invalid_value", "The reference picture cannot be used: its URL must be"),
-        (
-            "metadata.campaign",
-            "a" * 513,
-            "invalid_value",
-            "metadata.campaign: must have at most 512 characters, got 513.",
-        ),
+        ("metadata.a", "a" * 513, "invalid_value", "metadata.a: must have at most 512 characters, got 513."),
         ("provider_options.a", '{"x":1,"x":2}', "invalid_value", "provider_options.a: has 'x' twice."),
         ("provider_options.a", "[" * 20 + "]" * 20, "invalid_value", "provider_options: may be nested 16 levels deep"),
-        (
-            "publish.twitter.account_id",
-            "!",
-            "invalid_value",
-            "publish.twitter (twitter): account_id: may have letters A to Z, digits, ",
-        ),
-        (
-            "publish.twitter.2.account_id",
-            "!",
-            "invalid_value",
-            "publish.twitter.2 (twitter): account_id: may have letters A to Z, digits, ",
-        ),
+        ("publish.twitter.account_id", "!", "invalid_value", "publish.twitter (twitter): account_id: may have letters"),
         (
             "publish.youtube.account_id",
-            "7",
-            "missing_required_parameter",
-            "publish.youtube (youtube account 7): title: is required.",
+            *("7", "missing_required_parameter", "publish.youtube (youtube account 7): title: is required."),
         ),
         ("approval", "required", "invalid_value", "approval: needs publish"),
         ("prompt", "", "missing_required_parameter", "prompt: is required."),
@@ -571,7 +498,6 @@ def test_no_row_is_read_below_a_wrong_header() -> None:
             "invalid_csv",
             "The row is not valid CSV: ',' expected after '\"'. A quote in it made 2",
         ),
-        ("prompt", "kite,sea", "invalid_csv", "The row has 3 cells, and the header has 2 columns."),
     ],
 )
 def test_what_is_wrong_with_a_cell_is_said_of_its_column_and_row_alone(
@@ -599,17 +525,11 @@ def test_a_field_of_a_second_account_is_named_by_its_column() -> None:
     assert error_of(row).message.startswith("publish.youtube.2 (youtube account 7): playlist_ids[1]: ")
 
 
-def test_a_quote_within_a_bare_cell_is_a_quote() -> None:
-    first, second = rows_of_csv("prompt,model", 'a 5" kite,a', 'sea "side",b')
-
-    assert request_of(first).prompt == 'a 5" kite'
-    assert request_of(second).prompt == 'sea "side"'
-
-
 @pytest.mark.parametrize(
     ("separator", "row", "line"), [(",", '"sea', 3), (";", '"a\nb";"sea', 4), ("\t", 'a\t"sea', 3)]
 )
 def test_a_quote_that_is_never_closed_refuses_the_file_and_names_its_line(separator: str, row: str, line: int) -> None:
+    row += "a\r\n" * 200_000 if separator == "," else ""  # more than is kept of a row
     outcome = read_all(read_csv, [f"prompt{separator}model\nkite\n{row}\nsky\nsun\n".encode()])
 
     assert outcome.refusal is not None
@@ -617,19 +537,10 @@ def test_a_quote_that_is_never_closed_refuses_the_file_and_names_its_line(separa
     assert outcome.refusal[2] == "invalid_csv"
 
 
-def test_the_line_of_a_quote_is_named_also_where_its_row_was_too_large_to_be_kept() -> None:
-    content = b'prompt,model\nkite,\nsea,"' + b"a\r\n" * 200_000
-
-    outcome = read_all(read_csv, (content[at : at + 5_000] for at in range(0, len(content), 5_000)))
-
-    assert outcome.refusal is not None
-    assert outcome.refusal[0].startswith("Line 3 opens a quote")
-
-
 # Bounds
 
 
-@pytest.mark.parametrize("size_bytes", [1, 1_000, 70_000])
+@pytest.mark.parametrize("size_bytes", [1_000, 70_000])
 @BOTH
 def test_a_prompt_of_300_kb_in_row_17_is_an_error_of_that_row_alone(read: Read, size_bytes: int) -> None:
     prompts = ["kite"] * 16 + ['"\r\n' * 100_000] + ["sea"] * 3
@@ -659,62 +570,58 @@ def test_a_row_may_have_so_many_bytes_and_no_more(read: Read, more: int) -> None
     assert (error_of(read_row).code == "row_too_large") == bool(more)
 
 
-def test_a_row_too_many_is_refused_once_the_others_were_given() -> None:
-    of_csv = read_all(read_csv, [b"prompt\n" + b"kite\n" * ROWS_MAX + b"\n\n"])
-    of_more = read_all(read_csv, [b"prompt\n" + b"kite\n" * (ROWS_MAX + 1)])
+def test_a_row_too_many_is_refused_once_the_others_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows_module, "ROWS_MAX", 5)
+    whole = read_all(read_csv, [b"prompt\n" + b"kite\n" * 5 + b"\n\n"])
+    more = read_all(read_csv, [b"prompt\n" + b"kite\n" * 6])
 
-    assert (len(of_csv.rows), of_csv.refusal) == (ROWS_MAX, None)
-    assert len(of_more.rows) == ROWS_MAX
-    assert of_more.refusal is not None
-    assert of_more.refusal[0].startswith("The file has more than 10,000 rows")
-    assert of_more.refusal[2] == "too_many_rows"
+    assert (len(whole.rows), whole.refusal, len(more.rows)) == (5, None, 5)
+    assert more.refusal is not None
+    assert more.refusal[0].startswith("The file has more than 5 rows")
+    assert more.refusal[2] == "too_many_rows"
 
 
-def test_blank_rows_without_end_are_refused() -> None:
-    records = read_records(itertools.repeat(b"\n" * 10_000), has_quotes=True)
+def test_blank_rows_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records_module, "RECORDS_MAX", 9)
 
-    refusal = refusal_of(lambda: collections.deque(records, maxlen=0))
-
-    assert refusal.message.startswith("The file has more than 1,048,576 rows, blank ones included.")
+    assert len(list(read_records([b"\n" * 9], has_quotes=True))) == 9
+    refusal = refusal_of(list, read_records(itertools.repeat(b"\n" * 7), has_quotes=True))
+    assert refusal.message.startswith("The file has more than 9 rows, blank ones included.")
     assert refusal.code == "too_many_rows"
 
 
-@pytest.mark.parametrize("more", [b"", b"sea\n"])
-def test_a_file_may_have_so_many_bytes_and_no_more(more: bytes) -> None:
-    whole, rest = divmod(FILE_MAX_BYTES, 200_000)
-    line = b"kite".ljust(199_999) + b"\n"
+def test_a_file_may_have_so_many_bytes_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records_module, "FILE_MAX_BYTES", 1024**2)
+    line = b"kite".ljust(1_023) + b"\n"
 
-    outcome = read_all(read_jsonl, itertools.chain(itertools.repeat(line, whole), [line[-rest:] + more]))
+    whole, more = (read_all(read_jsonl, [*itertools.repeat(line, 1_024), rest]) for rest in (b"", b"s"))
 
-    assert len(outcome.rows) == whole
-    if more:
-        assert outcome.refusal is not None
-        assert outcome.refusal[0].startswith("The file has more than 100 MB")
-        assert outcome.refusal[2] == "request_too_large"
-    else:
-        assert outcome.refusal is None
+    assert (len(whole.rows), whole.refusal, len(more.rows)) == (1_024, None, 1_024)
+    assert more.refusal is not None
+    assert more.refusal[0].startswith("The file has more than 1 MB")
+    assert more.refusal[2] == "request_too_large"
 
 
-def csv_of_20_mb() -> Iterator[bytes]:
+def csv_of_4_mb() -> Iterator[bytes]:
     yield b"id,prompt,metadata.note\n"
-    for number in range(10_000):
-        yield b'%d,"A kite,\r\n""over"" the sea %b",note\n' % (number, b"x" * 2_000)
+    for number in range(1_000):
+        yield b'%d,"A kite,\r\n""over"" the sea %b",note\n' % (number, b"x" * 4_000)
 
 
 def csv_that_never_closes() -> Iterator[bytes]:
     yield b'prompt\n"'
-    for _ in range(2_000):
+    for _ in range(400):
         yield b'""\r\n' * 2_500
 
 
 def one_line_that_never_ends() -> Iterator[bytes]:
-    for _ in range(2_000):
+    for _ in range(400):
         yield b"[" * 10_000
 
 
 @pytest.mark.parametrize(
     ("read", "chunks", "rows"),
-    [(read_csv, csv_of_20_mb, 10_000), (read_csv, csv_that_never_closes, 0), (read_jsonl, one_line_that_never_ends, 1)],
+    [(read_csv, csv_of_4_mb, 1_000), (read_csv, csv_that_never_closes, 0), (read_jsonl, one_line_that_never_ends, 1)],
 )
 def test_a_large_file_is_never_held_in_memory(read: Read, chunks: Callable[[], Iterator[bytes]], rows: int) -> None:
     count = 0
@@ -728,7 +635,7 @@ def test_a_large_file_is_never_held_in_memory(read: Read, chunks: Callable[[], I
         tracemalloc.stop()
 
     assert count == rows
-    assert peak_bytes < 5_000_000
+    assert peak_bytes < 2_000_000
 
 
 # However the bytes come
@@ -777,31 +684,24 @@ def test_where_a_file_is_cut_never_changes_what_it_says(name: str) -> None:
 
 PARTS = st.sampled_from(
     [
-        b"prompt",
-        b"id",
-        b",",
-        b",",
-        b'"',
-        b'"',
-        b'""',
-        b"\r",
-        b"\n",
-        b"\r\n",
-        b"a",
-        b"\xc3\xa9",
-        b"\xe9",
-        b"\0",
-        b"|",
-        b'{"prompt":"a"}',
-        b"{",
-        b"}",
-        b":",
-        b"[",
-        b" ",
-        b"metadata.a",
-        b"publish.twitter.account_id",
-        b"true",
-        BOM,
+        *(
+            b"prompt",
+            b"id",
+            b",",
+            b",",
+            b'"',
+            b'"',
+            b'""',
+            b"\r",
+            b"\n",
+            b"\r\n",
+            b"a",
+            b"\xc3\xa9",
+            b"\xe9",
+            b"\0",
+            b"|",
+        ),
+        *(b'{"prompt":"a"}', b"{", b"}", b":", b"[", b" ", b"metadata.a", b"publish.twitter.account_id", b"true", BOM),
     ]
 )
 CONTENTS = st.one_of(
@@ -834,37 +734,15 @@ def test_bytes_say_the_same_however_they_come(read: Read, content: bytes, cuts: 
     assert read_all(read, [beginning, *parts]) == read_all(read, [beginning + b"".join(parts)])
 
 
-@given(content=CONTENTS)
-def test_any_bytes_are_one_request_or_refused(content: bytes) -> None:
-    # Anything but a refusal would fail the test.
-    with contextlib.suppress(InvalidRequest):
-        read_json(content)
+NAMES = st.sampled_from(
+    ["id", "prompt", "publish", "platform", "account_id", "metadata", "provider_options", "seconds"]
+)
 
 
 @given(
     value=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(
-                    [
-                        "id",
-                        "prompt",
-                        "publish",
-                        "platform",
-                        "account_id",
-                        "metadata",
-                        "provider_options",
-                        "input_reference",
-                        "seconds",
-                    ]
-                )
-                | st.text(max_size=5),
-                inner,
-                max_size=5,
-            )
-        ),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=5),
     )
 )
 def test_any_json_is_a_request_or_an_error_of_its_row(value: Any) -> None:
@@ -888,10 +766,3 @@ def test_rows_end_where_pythons_csv_ends_them(text: str, separator: str) -> None
     assert {record.separator for record in records} == {separator}
     cells = [next(csv.reader([(record.content or b"").decode()], delimiter=separator), []) for record in records]
     assert cells == expected
-
-
-@given(prompt=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=50))
-def test_what_pythons_csv_writes_is_read_back(prompt: str) -> None:
-    (row,) = read_csv([csv_of({"id": "1", "prompt": prompt})])
-
-    assert prompts_of([row]) == [prompt if prompt.strip() else None]

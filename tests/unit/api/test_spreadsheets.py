@@ -6,10 +6,8 @@ what is documented of each program.
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
-import zipfile
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from mediaposter.api.cells import refuse_failed_formula
 from mediaposter.api.columns import HeaderError
 from mediaposter.api.rows import Row, read_csv, read_jsonl
 from mediaposter.errors import InvalidRequest
+from tests.unit.api import sending
 
 ACCOUNT = "publish.instagram.account_id"
 TIME = "publish.instagram.scheduled_time"
@@ -55,9 +54,7 @@ def refused(row: Row) -> tuple[str | None, str]:
 
 
 def refusal_of(content: bytes, *, lines: bool = False) -> InvalidRequest:
-    with pytest.raises(InvalidRequest) as refusal:
-        list((read_jsonl if lines else read_csv)([content]))
-    return refusal.value
+    return sending.refusal_of(list, (read_jsonl if lines else read_csv)([content]))
 
 
 # What a row leaves out, and what it has to spare
@@ -65,24 +62,16 @@ def refusal_of(content: bytes, *, lines: bool = False) -> InvalidRequest:
 
 def test_a_row_may_leave_out_its_last_cells_where_they_are_empty() -> None:
     # Numbers and many scripts drop them; with them goes a comma each.
-    first, second, third = rows_of("id,prompt,model,seconds\na,kite\nb,sea,\nc,sky,sora-2,8\n")
+    first, second, third, lacking = rows_of("id,prompt,model,seconds\na,kite\nb,sea,\nc,sky,sora-2,8\nd\n")
 
     assert fields_of(first) == {"prompt": "kite"}
     assert fields_of(second) == {"prompt": "sea"}
     assert fields_of(third) == {"prompt": "sky", "model": "sora-2", "seconds": 8}
+    assert refused(lacking) == ("prompt", "prompt: is required.")
 
 
-def test_a_row_that_lacks_a_cell_that_must_be_there_is_refused_for_that_column() -> None:
-    (row,) = rows_of("id,seconds,prompt\na,8\n")
-
-    assert refused(row)[0] == "prompt"
-    assert row.error is not None
-    assert row.error.code == "missing_required_parameter"
-
-
-@pytest.mark.parametrize("end", ["", ",", ",,,,,", ', ,"",\u00a0'])
-def test_empty_cells_to_spare_say_nothing(end: str) -> None:
-    (row,) = rows_of(f"prompt,model\nkite,sora-2{end}\n")
+def test_empty_cells_to_spare_say_nothing() -> None:
+    (row,) = rows_of('prompt,model\nkite,sora-2, ,"",\u00a0\n')
 
     assert fields_of(row) == {"prompt": "kite", "model": "sora-2"}
 
@@ -129,8 +118,9 @@ def test_rows_of_checkboxes_that_nobody_ticked_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
-@pytest.mark.parametrize("named", [False, True], ids=["header", "sep="])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    ("named", "encoding"), [(False, "utf-8"), (True, "utf-8-sig"), (False, "utf-16"), (True, "utf-16")]
+)
 def test_the_separator_is_that_of_the_header_or_of_the_line_that_names_it(
     separator: str, named: bool, encoding: str
 ) -> None:
@@ -138,16 +128,14 @@ def test_the_separator_is_that_of_the_header_or_of_the_line_that_names_it(
     lines = [
         *([f"sep={separator}"] if named else []),
         separator.join(["id", "prompt", "metadata.note"]),
-        separator.join(["a", f'"A ""red"" kite{separator}\nover the sea"', f"x{other}y"]),
+        separator.join(["a", f'"A ""red"" kite{separator}\nover the sea 😀"', f"x{other}y"]),
         separator.join(["b", "sea"]),
     ]
 
     first, second = rows_of("\r\n".join(lines).encode(encoding))
 
-    assert fields_of(first) == {
-        "prompt": f'A "red" kite{separator}\nover the sea',
-        "metadata": {"note": f"x{other}y"},
-    }
+    prompt = f'A "red" kite{separator}\nover the sea 😀'
+    assert fields_of(first) == {"prompt": prompt, "metadata": {"note": f"x{other}y"}}
     assert (second.number, second.line, fields_of(second)) == (2, 4 + named, {"prompt": "sea"})
 
 
@@ -165,15 +153,8 @@ def test_a_separator_that_would_tear_lists_apart_is_refused() -> None:
 # Encodings
 
 
-def test_unicode_text_of_excel_is_read() -> None:
-    # UTF-16 with its mark, tabs, quotes only where they must be.
-    (row,) = rows_of('id\tprompt\tseconds\r\na\t"M\u00f6we, ""rot"" \U0001f600"\t8\r\n'.encode("utf-16"))
-
-    assert fields_of(row) == {"prompt": 'M\u00f6we, "rot" \U0001f600', "seconds": 8}
-
-
-@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
-def test_half_of_an_emoji_in_utf_16_is_refused_of_its_row_and_column_alone(codec: str) -> None:
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-8"])
+def test_half_of_an_emoji_is_refused_of_its_row_and_column_alone(codec: str) -> None:
     # =LEFT(A1, 5) cuts between the halves.
     text = "\ufeffid\tprompt\tmodel\r\na\tkite\r\nb\tkite \ud83d\r\nc\tsea\r\n"
 
@@ -182,13 +163,6 @@ def test_half_of_an_emoji_in_utf_16_is_refused_of_its_row_and_column_alone(codec
     assert refused(wrong) == ("prompt", "prompt: has half a character (U+D83D); send whole characters.")
     assert (wrong.row_id, wrong.number, wrong.line) == ("b", 2, 3)
     assert [fields_of(row)["prompt"] for row in (before, after)] == ["kite", "sea"]
-
-
-def test_half_of_an_emoji_in_utf_8_is_refused_of_its_row_and_column_alone() -> None:
-    wrong, after = rows_of("prompt,metadata.note\nkite,\ud83d\nsea,x\n".encode("utf-8", "surrogatepass"))
-
-    assert refused(wrong)[0] == "metadata.note"
-    assert fields_of(after)["prompt"] == "sea"
 
 
 def test_half_of_an_emoji_in_the_header_refuses_the_file() -> None:
@@ -203,82 +177,31 @@ def test_utf_16_that_was_cut_is_refused_as_a_whole() -> None:
     assert "cut short" in refusal_of("prompt\nkite\n".encode("utf-16")[:-1]).message
 
 
-def test_a_mark_alone_is_an_empty_file() -> None:
-    assert refusal_of(b"\xff\xfe").code == "empty_file"
-
-
-def zip_of(*names: str, first: bytes = b"") -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name in names:
-            archive.writestr(name, first)
-    return content.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
-        (zip_of("mimetype", first=b"application/vnd.oasis.opendocument.spreadsheet"), "an OpenDocument file"),
-        (zip_of("Index/Document.iwa", "preview.jpg"), "a document of Apple Numbers"),
-        (b"<!DOCTYPE html><html><head><title>Google Sheets: Sign-in", "a web page"),
-        (rb"{\rtf1\ansi\ansicpg1252 id,prompt}", "a document with formatting"),
-    ],
-    ids=["ods", "numbers", "html", "rtf"],
-)
-def test_what_is_no_csv_is_named(content: bytes, kind: str) -> None:
-    refusal = refusal_of(content)
-
-    assert refusal.message.startswith(f"The file is {kind}")
-    assert refusal.code == "unsupported_file"
-
-
 # Formulas that failed
 
 
 @pytest.mark.parametrize(
     "shown",
     [
-        *("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#SPILL!", "#CALC!", "#ERROR!"),
-        *(
-            "#NV",
-            "#BEZUG!",
-            "#WERT!",
-            "#\u00dcBERLAUF!",
-            "#VALEUR!",
-            "#NOM?",
-            "#\u00a1VALOR!",
-            "#\u00bfNOMBRE?",
-            "#N/D",
-        ),
-        # LibreOffice, in German, French, Polish, Swedish and Japanese.
-        *("Err:502", "Fehler:502", "#R\u00c9F\u00a0!", "#DIV/0 !", "Err :509", "B\u0142\u0105d:502", "#SAKNAS"),
-        "\u30a8\u30e9\u30fc:502",
-        *("Loading...", "Loading\u2026", "##", "########", " #N/A\u00a0", "\u200b#REF!"),
+        *("#DIV/0!", "#N/A", " #N/A\u00a0", "\u200b#REF!", "##", "########", "Loading...", "Loading\u2026"),
+        # LibreOffice and Excel in German, French, Spanish, Polish, Swedish and Japanese.
+        *("#BEZUG!", "Fehler:502", "#R\u00c9F\u00a0!", "#DIV/0 !", "Err :509", "#\u00bfNOMBRE?", "B\u0142\u0105d:502"),
+        *("#SAKNAS", "\u30a8\u30e9\u30fc:502"),
     ],
 )
 def test_a_cell_that_shows_why_it_has_no_value_is_refused(shown: str) -> None:
-    param, message = refused(row_of(prompt=shown))
+    row = row_of(id="b", prompt=shown)
 
-    assert param == "prompt"
-    assert message.startswith("prompt: the sheet shows ")
+    assert row.row_id == "b"
+    assert refused(row)[0] == "prompt"
+    assert refused(row)[1].startswith("prompt: the sheet shows ")
 
 
-@pytest.mark.parametrize(
-    "column", ["text", "seconds", "model", "resubmit", "metadata__note", "provider_options__a", "publish__x__text"]
-)
+@pytest.mark.parametrize("column", ["text", "seconds", "resubmit", "metadata__note", "provider_options__a"])
 def test_such_a_cell_is_refused_in_each_kind_of_column(column: str) -> None:
-    column = column.replace("__x__", "__twitter__")
-    others = {"publish__twitter__account_id": "7"} if "twitter" in column else {}
+    refusal = ("the sheet shows #N/A there, a formula that failed.", column.replace("__", "."))
 
-    assert refused(row_of(**others, **{column: "#N/A"}))[0] == column.replace("__", ".")
-
-
-def test_the_refusal_names_what_the_sheet_shows_and_its_row_keeps_its_id() -> None:
-    before, wrong, after = rows_of(f"id,prompt,{ACCOUNT}\na,kite,807\nb,#N/A,807\nc,sea,807\n")
-
-    assert refused(wrong) == ("prompt", "prompt: the sheet shows #N/A there, a formula that failed.")
-    assert (wrong.row_id, wrong.number, wrong.line) == ("b", 2, 3)
-    assert [account_of(row) for row in (before, after)] == ["807", "807"]
+    assert refused(row_of(**{column: "#N/A"})) == (refusal[1], f"{refusal[1]}: {refusal[0]}")
 
 
 def test_a_formula_that_failed_is_no_id_and_no_item_of_a_list() -> None:
@@ -290,18 +213,7 @@ def test_a_formula_that_failed_is_no_id_and_no_item_of_a_list() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "#ref",
-        "#ref and #N/A",
-        "What is #REF! about?",
-        "#na",
-        "#NASA",
-        "#1",
-        "Error: 502",
-        "Loading",
-        "# Kites",
-        "#YES!",
-    ],
+    ["#ref and #N/A", "What is #REF! about?", "#na", "#NASA", "#1", "#", "Error: 502", "Loading", "# Kites", "#YES!"],
 )
 def test_a_text_that_only_looks_like_it_is_a_text(text: str) -> None:
     assert fields_of(row_of(text=text))["text"] == text
@@ -319,59 +231,36 @@ def test_a_text_passes_as_it_is_or_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "shown",
-    [
-        "807",
-        "807.0",
-        "807,0",
-        "807.00",
-        "8.07E+2",
-        "8,07E+02",
-        "8.07E+002",
-        "8.070e+02",
-        "807 ",
-        "\u00a0807\u200b",
-        "\t807",
-    ],
+    "shown", ["807", "807,0", "807.00", "8,07E+2", "8.07E+002", "8.070e+02", "\u00a0807\u200b", "\t807"]
 )
 def test_an_id_is_the_number_that_a_sheet_made_of_it(shown: str) -> None:
     assert account_of(row_of(publish__instagram__account_id=shown)) == "807"
 
 
-@pytest.mark.parametrize("shown", ["1.23457E+14", "1,23457E+14", "8.1E+2", "8E+2", "1.7841E+16", "12345678901234567.0"])
+@pytest.mark.parametrize("shown", ["1,23457E+14", "8.1E+2", "8E+2", "1234567890123456.0"])
 def test_an_id_that_has_lost_digits_is_refused(shown: str) -> None:
     param, message = refused(row_of(publish__instagram__account_id=shown))
 
     assert param == ACCOUNT
     assert f"the sheet shows {shown}, which has lost digits of the number" in message
     assert "format the column as text" in message
+    assert account_of(row_of(publish__instagram__account_id="123456789012345.0")) == "123456789012345"
 
 
-def test_an_id_that_may_be_two_numbers_is_refused() -> None:
-    assert "thousands separator" in refused(row_of(publish__instagram__account_id="807.000"))[1]
-
-
-@pytest.mark.parametrize("shown", ["807.5", "8.075E+2", "8 07", "8\u200b07"])
+@pytest.mark.parametrize("shown", ["807.5", "8.075E+2", "8\u200b07"])
 def test_what_is_no_whole_number_is_left_to_the_rule_of_the_field(shown: str) -> None:
-    assert refused(row_of(publish__instagram__account_id=shown))[0] == ACCOUNT
+    assert "may have letters A to Z" in refused(row_of(publish__instagram__account_id=shown))[1]
+    assert refused(row_of(seconds=shown)) == ("seconds", "seconds: must be a whole number.")
 
 
-def test_ids_in_a_list_are_read_like_others() -> None:
-    row = row_of(
-        publish__youtube__account_id="7.0", publish__youtube__title="Kites", publish__youtube__playlist_ids="PL1|807.0"
-    )
-
-    assert fields_of(row)["publish"][0]["playlist_ids"] == ["PL1", "807"]
+def test_a_number_that_may_be_two_is_refused() -> None:
+    assert "thousands separator" in refused(row_of(publish__instagram__account_id="807.000"))[1]
+    assert "thousands separator" in refused(row_of(seconds="8,000"))[1]
 
 
-@pytest.mark.parametrize("shown", ["8", "8.0", "8,0", "8.00", " 8"])
+@pytest.mark.parametrize("shown", ["8", "8,0", " 8"])
 def test_seconds_are_a_number_as_a_sheet_shows_it(shown: str) -> None:
     assert fields_of(row_of(seconds=shown))["seconds"] == 8
-
-
-@pytest.mark.parametrize("shown", ["8.5", "8,5", "8.000", "8s"])
-def test_seconds_that_are_no_whole_number_are_refused(shown: str) -> None:
-    assert refused(row_of(seconds=shown))[0] == "seconds"
 
 
 @pytest.mark.parametrize(
@@ -391,7 +280,7 @@ def test_a_flag_among_the_options_is_one_where_the_sheet_made_capitals_of_it() -
     assert fields["provider_options"] == {"loop": True, "style": "True"}
 
 
-@pytest.mark.parametrize("shown", ["24.12.2026 18:00", "12/24/2026 6:00 PM", "46380.75", "2026-12-24", "Dec 24"])
+@pytest.mark.parametrize("shown", ["24.12.2026 18:00", "46380.75", "2026-12-24"])
 def test_a_date_in_the_format_of_the_sheet_is_refused_and_says_what_to_do(shown: str) -> None:
     param, message = refused(row_of(publish__instagram__account_id="807", publish__instagram__scheduled_time=shown))
 
@@ -422,12 +311,6 @@ def test_what_cannot_be_seen_around_a_name_or_a_value_is_taken_away_but_not_from
     assert fields_of(row) == {"prompt": " kite ", "model": "sora-2", "size": "720x1280"}
 
 
-def test_a_cell_in_which_nothing_can_be_seen_is_not_given() -> None:
-    (row,) = rows_of(f"prompt,model,seconds,{ACCOUNT}\nkite,\u200b,\u00a0, \n")
-
-    assert fields_of(row) == {"prompt": "kite"}
-
-
 def test_null_bytes_are_named_by_their_column() -> None:
     wrong, after = rows_of(b"id,prompt,model\na,ki\0te,\nb,sea,\n")
 
@@ -437,26 +320,15 @@ def test_null_bytes_are_named_by_their_column() -> None:
 
 # Whole sheets
 
-LIBREOFFICE = [
+
+def test_a_sheet_of_libreoffice_in_french_is_read() -> None:
     # Charset and separator as chosen in the dialog; the words are those of the language of the program.
-    (
-        'id,prompt,seconds,resubmit,metadata.n\na,"A kite, ""red""; \u00fcber",8,TRUE,0.333333333333333\n'
-        'b,#N/A,#DIV/0!,FALSE,Err:502\nc,"line\nbreak",8,,\n'
-    ).encode(),
-    (
-        'id;prompt;seconds;resubmit;metadata.n\na;"A kite, ""red""; \u00fcber";8;WAHR;0,333333333333333\n'
-        'b;#NV;#DIV/0!;FALSCH;Fehler:502\nc;"line\nbreak";8;;\n'
-    ).encode(),
-    (
-        'id\tprompt\tseconds\tresubmit\tmetadata.n\na\t"A kite, ""red""; \u00fcber"\t8\tVRAI\t0,333333333333333\n'
-        'b\t#N/D\t#DIV/0\u00a0!\tFAUX\tErr\u00a0:502\nc\t"line\nbreak"\t8\t\t\n'
-    ).encode("utf-16"),
-]
-
-
-@pytest.mark.parametrize("content", LIBREOFFICE, ids=["English", "German", "French in UTF-16"])
-def test_a_sheet_of_libreoffice_is_read_whatever_its_language(content: bytes) -> None:
-    first, failed, last = rows_of(content)
+    first, failed, last = rows_of(
+        (
+            'id\tprompt\tseconds\tresubmit\tmetadata.n\na\t"A kite, ""red""; \u00fcber"\t8\tVRAI\t0,333333333333333\n'
+            'b\t#N/D\t#DIV/0\u00a0!\tFAUX\tErr\u00a0:502\nc\t"line\nbreak"\t8\t\t\n'
+        ).encode("utf-16")
+    )
 
     assert fields_of(first)["prompt"] == 'A kite, "red"; \u00fcber'
     assert fields_of(first)["resubmit"] is True
@@ -479,33 +351,14 @@ def rows_of_json(*rows: Any) -> list[Row]:
     return list(read_jsonl(["\n".join(map(json.dumps, rows)).encode()]))
 
 
-def test_null_in_a_field_that_has_a_default_is_not_sent() -> None:
-    target = {"platform": "instagram", "account_id": "807", "text": None, "media_type": None}
-    (row,) = rows_of_json(
-        {"id": None, "prompt": "kite", "seconds": None, "metadata": None, "title": None, "publish": [target]}
-    )
-
-    assert fields_of(row) == {"prompt": "kite", "publish": [{"platform": "instagram", "account_id": "807"}]}
-
-
-@pytest.mark.parametrize(
-    ("changes", "param"),
-    [({"prompt": None}, "prompt"), ({"sizes": None}, "sizes"), ({"publish": [{"platform": "x"}]}, "publish[0]")],
-)
-def test_null_in_another_field_is_refused(changes: dict[str, Any], param: str) -> None:
-    (row,) = rows_of_json({"prompt": "kite", **changes})
-
-    assert refused(row)[0] == param
-
-
-@pytest.mark.parametrize("account_id", [807, 807.0, "807", "807.0", "8.07E+2"])
+@pytest.mark.parametrize("account_id", [807, 807.0, "807", "8.07E+2"])
 def test_an_id_may_be_a_number(account_id: object) -> None:
     (row,) = rows_of_json({"prompt": "kite", "publish": [{"platform": "instagram", "account_id": account_id}]})
 
     assert account_of(row) == "807"
 
 
-@pytest.mark.parametrize("account_id", [1.23457e14, 807.5, True, "1.23457E+14"])
+@pytest.mark.parametrize("account_id", [1e11, 807.5, True, "1.23457E+14"])
 def test_a_number_that_is_no_id_is_refused(account_id: object) -> None:
     (row,) = rows_of_json({"prompt": "kite", "publish": [{"platform": "instagram", "account_id": account_id}]})
 
@@ -516,22 +369,17 @@ def test_a_number_that_is_no_id_is_refused(account_id: object) -> None:
     ("fields", "param"),
     [
         ({"prompt": "#N/A"}, "prompt"),
-        (
-            {"prompt": "kite", "publish": [{"platform": "instagram", "account_id": "1", "text": "#REF!"}]},
-            "publish[0].text",
-        ),
-        ({"prompt": "cut \ud83d"}, "prompt"),
-        ({"prompt": "kite", "text": "cut \ud83d"}, "text"),
-        ({"prompt": "kite", "metadata": {"note": "cut \ud83d"}}, "metadata.note"),
-        ({"prompt": "kite", "metadata": {"\ud83d": "note"}}, "metadata"),
-        ({"prompt": "kite", "provider_options": {"a": [{"b": "\ude00"}]}}, "provider_options.a[0].b"),
-        ({"prompt": "kite", "\ud83d": "x"}, None),
+        ({"publish": [{"platform": "instagram", "account_id": "1", "text": "#REF!"}]}, "publish[0].text"),
+        ({"provider_options": {"a": [{"b": "\ude00"}]}}, "provider_options.a[0].b"),
+        ({"metadata": {"\ud83d": "note"}}, "metadata"),
+        ({"\ud83d": "x"}, None),
+        ({"publish": [{"platform": "x"}]}, "publish[0]"),
     ],
 )
 def test_what_cannot_be_made_or_written_is_refused_of_its_line_and_field_alone(
     fields: dict[str, Any], param: str | None
 ) -> None:
-    before, wrong, after = rows_of_json({"prompt": "kite"}, {"id": "b", **fields}, {"prompt": "sea"})
+    before, wrong, after = rows_of_json({"prompt": "kite"}, {"id": "b", "prompt": "x", **fields}, {"prompt": "sea"})
 
     assert refused(wrong)[0] == param
     assert "\ud83d" not in refused(wrong)[1]
@@ -539,39 +387,27 @@ def test_what_cannot_be_made_or_written_is_refused_of_its_line_and_field_alone(
     assert [fields_of(row)["prompt"] for row in (before, after)] == ["kite", "sea"]
 
 
+def test_null_of_a_json_made_of_a_sheet_is_not_sent() -> None:
+    target = {"platform": "instagram", "account_id": "807", "text": None}
+    (row,) = rows_of_json({"id": None, "prompt": "kite", "seconds": None, "publish": [target]})
+
+    assert fields_of(row) == {"prompt": "kite", "publish": [{"platform": "instagram", "account_id": "807"}]}
+
+
 TWO = [{"prompt": "kite"}, {"prompt": "sea"}]
 
 
 @pytest.mark.parametrize(
     "content",
-    [
-        json.dumps(TWO, indent=2),
-        "[\n{},\n{}\n]\n".format(*map(json.dumps, TWO)),
-        "\n\n[{},\n{}]".format(*map(json.dumps, TWO)),
-        json.dumps(TWO[0], indent=2),
-        "\n".join(json.dumps(row, indent=1) for row in TWO),
-        '{"prompt": "kite",\n "publish": []}\n{"prompt": "sea"}\n',
-    ],
-    ids=["pretty array", "a line an item", "begun on its first line", "pretty object", "pretty objects", "two lines"],
+    [json.dumps(TWO, indent=2), "\n\n[{},\n{}]".format(*map(json.dumps, TWO)), json.dumps(TWO[0], indent=2)],
+    ids=["pretty array", "begun on its first line", "pretty object"],
 )
 def test_json_over_many_lines_is_refused_as_a_whole_and_says_what_to_write(content: str) -> None:
     refusal = refusal_of(content.encode(), lines=True)
 
     assert "one object on a line of its own" in refusal.message
     assert refusal.code == "invalid_json"
-
-
-def test_an_array_on_one_line_is_refused_and_says_what_to_write() -> None:
-    (row,) = rows_of_json(TWO)
-
-    assert "one object on a line of its own" in refused(row)[1]
-
-
-def test_a_file_of_powershell_is_read() -> None:
-    # `> rows.jsonl` of Windows PowerShell: UTF-16 with its mark.
-    rows = list(read_jsonl(['{"prompt":"M\u00f6we"}\r\n\r\n{"prompt":"sea"}\r\n'.encode("utf-16")]))
-
-    assert [(row.line, fields_of(row)["prompt"]) for row in rows] == [(1, "M\u00f6we"), (3, "sea")]
+    assert "one object on a line of its own" in refused(rows_of_json(TWO)[0])[1]
 
 
 @given(

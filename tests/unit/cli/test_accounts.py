@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -22,7 +19,6 @@ from sandbox.serving import serve_in_thread
 from tests.builders import NOW
 from tests.fakes.publisher import FakePublisher
 from tests.unit.cli.stack import Run, StackInMemory
-from tests.unit.functions.stack import REPOSITORY
 
 _KEY = "blotato-sandbox-key="
 _LISTENS = pytest.mark.enable_socket(reason="Blotato's stand-in listens on loopback")
@@ -94,13 +90,6 @@ def test_a_key_without_accounts_says_where_to_connect_some(show: Show, publisher
     assert json.loads(show("--json")) == []
 
 
-def test_a_publisher_that_does_not_answer_is_told(show: Show, publisher: FakePublisher) -> None:
-    publisher.account_error = PublisherError(ErrorCode.PROVIDER_ERROR, "Blotato could not be reached: ConnectError.")
-
-    with pytest.raises(PublisherError, match="could not be reached"):
-        show()
-
-
 @pytest.mark.parametrize(
     ("argv", "where"), [((), "into BLOTATO_API_KEY"), (("--stack", "studio"), "into the secret blotato-api-key")]
 )
@@ -123,14 +112,6 @@ class Door:
     def __call__(self, stack: DeployedStack | None) -> PublisherInterface:
         self.stacks.append(stack)
         return self._publisher
-
-
-def test_without_a_stack_none_is_looked_for(stack: StackInMemory, publisher: FakePublisher) -> None:
-    door = Door(publisher)
-
-    run((), open_stack=stack.open, clock=lambda: NOW, connect=door)
-
-    assert (door.stacks, stack.looked_for) == ([None], [])
 
 
 def test_a_stack_that_is_named_gives_its_key(stack: StackInMemory, publisher: FakePublisher) -> None:
@@ -181,18 +162,6 @@ class TestOverHttp:
         assert _KEY not in outcome.out
 
     @_LISTENS
-    @pytest.mark.usefixtures("blotato_url")
-    def test_a_bad_key_ends_with_1_and_a_sentence(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("BLOTATO_API_KEY", _KEY.removesuffix("="))
-
-        outcome = run("accounts")
-
-        assert (outcome.status, outcome.out) == (1, "")
-        assert outcome.err == (
-            "Blotato refused the key: Invalid API key. Put it into BLOTATO_API_KEY as it is, with the = at its end.\n"
-        )
-
-    @_LISTENS
     def test_the_key_of_a_stack_goes_where_the_stack_says(self, stack: StackInMemory) -> None:
         stack.secrets["blotato-api-key"] = _KEY
         opened = stack.open("studio", endpoint_url=None)
@@ -209,22 +178,3 @@ class TestOverHttp:
         monkeypatch.setenv("BLOTATO_API_KEY", _KEY)
 
         assert run("accounts") == (1, "", "Blotato could not be reached: ConnectError.\n")
-
-
-def test_no_aws_is_needed() -> None:
-    program = (
-        "import sys\nsys.modules['boto3'] = sys.modules['botocore'] = None\n"
-        "from mediaposter.cli import main\nsys.exit(main(['accounts']))"
-    )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("BLOTATO_")}
-
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**environment, "PYTHONPATH": str(REPOSITORY / "layers" / "mediaposter")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "BLOTATO_API_KEY" in done.stderr

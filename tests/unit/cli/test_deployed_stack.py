@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,15 +13,14 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import CredentialRetrievalError, EndpointConnectionError, PartialCredentialsError
 from moto import mock_aws
 
-from checks.cloudformation import read_template
 from mediaposter.cli import main
 from mediaposter.cli.deployed_stack import explain_aws_errors, open_stack
 from mediaposter.errors import ConfigurationError
 from mediaposter.library.keys import Scope
 from mediaposter.library.series import Series, Sheet, SheetFormat
 from tests.builders import NOW
+from tests.unit.functions.stack import shipped_template
 
-TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 SCHEMA = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 OUTPUTS = {
     "BaseUrl": "https://abc123.execute-api.eu-central-1.amazonaws.com/v1",
@@ -96,7 +94,7 @@ def describe(nobody: pytest.MonkeyPatch) -> Describe:
 @pytest.fixture
 def services(describe: Describe) -> Iterator[boto3.Session]:
     """Give a session with the table and the bucket of the stack."""
-    properties = read_template(TEMPLATE).resources["LibraryTable"].properties
+    properties = shipped_template().resources["LibraryTable"].properties
     with mock_aws():
         session = describe()
         session.client("dynamodb").create_table(TableName="library", **{name: properties[name] for name in SCHEMA})
@@ -159,22 +157,13 @@ def test_series_are_kept_in_the_stack_with_their_sheets_and_entries(
     )
 
 
-@pytest.mark.parametrize(
-    ("outputs", "knows"), [(OUTPUTS, False), ({**OUTPUTS, "KeyRestrictions": "accounts approve expiry"}, True)]
-)
-def test_a_stack_says_whether_it_keeps_to_the_restrictions_of_keys(
-    services: boto3.Session, describe: Describe, outputs: dict[str, str], knows: bool
-) -> None:
-    stack = open_stack("studio", endpoint_url=None, session=describe(outputs=outputs))
+def test_a_stack_says_what_it_is_too_old_for(describe: Describe) -> None:
+    old = open_stack("studio", endpoint_url=None, session=describe())
+    new = open_stack("studio", endpoint_url=None, session=describe(outputs={**OUTPUTS, "KeyRestrictions": "accounts"}))
 
-    assert stack.knows_key_restrictions is knows
-
-
-def test_a_stack_that_is_older_than_series_is_found_all_the_same(services: boto3.Session) -> None:
-    stack = open_stack("studio", endpoint_url=None, session=services)
-
+    assert (old.knows_key_restrictions, new.knows_key_restrictions) == (False, True)
     with pytest.raises(ConfigurationError, match="deployed before there were series"):
-        stack.scheduler.require()
+        old.scheduler.require()
 
 
 def test_a_secret_is_read_where_the_stack_says_and_how_to_put_one_that_is_missing_is_told(
@@ -188,24 +177,19 @@ def test_a_secret_is_read_where_the_stack_says_and_how_to_put_one_that_is_missin
         stack.read_secret("other")
 
 
-def test_the_catalog_of_a_stack_is_read_as_its_functions_read_it(services: boto3.Session) -> None:
-    services.client("s3").put_object(
-        Bucket=OUTPUTS["VideoBucket"],
-        Key="config/catalog.toml",
-        Body=b'[models."gen4.5"]\nexpected_render_seconds = 7\n',
-    )
-
-    catalog = open_stack("studio", endpoint_url=None, session=services).read_catalog()
-
-    assert catalog.models["gen4.5"].expected_render_seconds == 7
-    assert catalog.aliases["sora-2"] == "gen4.5"
-
-
-def test_a_catalog_that_was_never_put_there_is_told(services: boto3.Session) -> None:
+def test_the_catalog_of_a_stack_is_read_as_its_functions_read_it_and_told_where_it_was_never_put(
+    services: boto3.Session,
+) -> None:
     stack = open_stack("studio", endpoint_url=None, session=services)
-
     with pytest.raises(ConfigurationError, match=r"There is no config/catalog\.toml in the bucket"):
         stack.read_catalog()
+
+    body = b'[models."gen4.5"]\nexpected_render_seconds = 7\n'
+    services.client("s3").put_object(Bucket=OUTPUTS["VideoBucket"], Key="config/catalog.toml", Body=body)
+
+    catalog = stack.read_catalog()
+    assert catalog.models["gen4.5"].expected_render_seconds == 7
+    assert catalog.aliases["sora-2"] == "gen4.5"
 
 
 def test_a_catalog_that_may_not_be_read_is_told(describe: Describe) -> None:
@@ -225,19 +209,14 @@ def test_keys_that_may_not_be_read_are_told_on_stderr(describe: Describe, capsys
     assert (status, *capsys.readouterr()) == (1, "", "AWS refused Query (AccessDenied): You may not.\n")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_the_local_cloud_serves_the_api_at_an_address_of_its_own(describe: Describe, host: str) -> None:
-    stack = open_stack("studio", endpoint_url=f"http://{host}:4566", session=describe())
-
-    assert stack.base_url == "http://localhost:4566/_aws/execute-api/abc123/v1"
-
-
-def test_the_address_of_aws_may_stand_in_the_environment(nobody: pytest.MonkeyPatch, describe: Describe) -> None:
+def test_the_local_cloud_serves_the_api_at_an_address_of_its_own(
+    nobody: pytest.MonkeyPatch, describe: Describe
+) -> None:
+    named = open_stack("studio", endpoint_url="http://localhost:4566", session=describe())
     nobody.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    from_environment = open_stack("studio", endpoint_url=None, session=describe())
 
-    stack = open_stack("studio", endpoint_url=None, session=describe())
-
-    assert stack.base_url == "http://localhost:4566/_aws/execute-api/abc123/v1"
+    assert named.base_url == from_environment.base_url == "http://localhost:4566/_aws/execute-api/abc123/v1"
 
 
 def test_a_stack_that_is_not_there_is_told_with_its_region(describe: Describe) -> None:

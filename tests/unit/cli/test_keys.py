@@ -41,15 +41,16 @@ class TestCreate:
         assert "OpenAI(base_url=…, api_key=…)" in out
         assert "shown now and never again" in out
 
-    def test_what_it_may_do_is_told(self, run: Run) -> None:
-        assert (
-            "It may read what its owner has, make videos; without a daily budget, as often as it likes."
-            in run("keys", "create", "laptop").out
-        )
+    def test_what_it_may_do_is_told_and_kept(self, run: Run, stack: StackInMemory) -> None:
+        little = run("keys", "create", "laptop").out
+        assert "It may read what its owner has, make videos; without a daily budget, as often as it likes." in little
+        assert "account" not in little
         everything = run(
             *("keys", "create", "laptop", "--scope", "admin", "--scope", "publish"),
             *("--daily-budget", "5.00", "--rate", "30", "--webhook-url", "https://hooks.example/videos"),
         ).out
+        kept = max(stack.keys.list(), key=lambda api_key: api_key.rate_per_minute or 0)
+        assert (kept.rate_per_minute, kept.webhook_url) == (30, "https://hooks.example/videos")
         assert (
             "It may post them, do everything, for every owner; up to $5.00 on a UTC day, up to 30 times" in everything
         )
@@ -69,9 +70,6 @@ class TestCreate:
 
         assert stack.keys.list()[0].accounts == ("instagram:807", "twitter:101")
         assert "It may post to instagram:807, twitter:101, and to no other account." in outcome.out
-
-    def test_a_key_that_posts_nothing_says_nothing_of_accounts(self, run: Run) -> None:
-        assert "account" not in run("keys", "create", "laptop").out
 
     def test_a_key_that_expires_says_when(self, run: Run, stack: StackInMemory) -> None:
         outcome = run("keys", "create", "laptop", "--expires-in-days", "30")
@@ -99,21 +97,13 @@ class TestCreate:
         assert "Update it first" in outcome.err
         assert stack.keys.list() == []
 
-    @pytest.mark.parametrize(
-        ("dollars", "micros"), [("5.00", 5_000_000), ("5", 5_000_000), ("0.10", 100_000), ("0.000001", 1)]
-    )
+    @pytest.mark.parametrize(("dollars", "micros"), [("5", 5_000_000), ("0.10", 100_000), ("0.000001", 1)])
     def test_a_budget_is_dollars_outside_and_micro_dollars_inside(
         self, run: Run, stack: StackInMemory, dollars: str, micros: int
     ) -> None:
         run("keys", "create", "laptop", "--daily-budget", dollars)
 
         assert stack.keys.list()[0].daily_budget_micros == micros
-
-    def test_the_other_limits_are_kept(self, run: Run, stack: StackInMemory) -> None:
-        run("keys", "create", "laptop", "--rate", "30", "--webhook-url", "https://hooks.example/videos")
-
-        kept = stack.keys.list()[0]
-        assert (kept.rate_per_minute, kept.webhook_url) == (30, "https://hooks.example/videos")
 
     def test_a_second_key_may_have_the_owner_of_the_first(self, run: Run, stack: StackInMemory) -> None:
         first = keep_key(stack)
@@ -129,15 +119,11 @@ class TestCreate:
             (("--scope", "everything"), "argument --scope: invalid choice: 'everything'"),
             (("--daily-budget", "five"), "argument --daily-budget: an amount is in dollars and more than nothing"),
             (("--daily-budget", "0"), "more than nothing"),
-            (("--daily-budget", "0.00"), "more than nothing"),
-            (("--daily-budget", "-1"), "--daily-budget"),
             (("--daily-budget", "1e9"), "more than nothing"),
-            (("--daily-budget", "NaN"), "more than nothing"),
             (("--daily-budget", "0.0000001"), "more than nothing"),
             (("--daily-budget", "1234567890"), "more than nothing"),
             (("--daily-budget", "\u0665"), "more than nothing"),
             (("--rate", "0"), "argument --rate: a count is a whole number above zero"),
-            (("--rate", "1.5"), "above zero"),
             (
                 ("--scope", "publish", "--account", "instagram"),
                 "argument --account: an account is a network and its id",
@@ -204,22 +190,8 @@ class TestList:
         outcome = run("keys", "list")
 
         title, line = outcome.out.splitlines()
-        assert title.split() == [
-            "KEY_ID",
-            "name",
-            "owner",
-            "scopes",
-            "accounts",
-            "$",
-            "a",
-            "day",
-            "a",
-            "minute",
-            "made",
-            "expires",
-            "revoked",
-            "webhook",
-        ]
+        assert title.split()[:5] == ["KEY_ID", "name", "owner", "scopes", "accounts"]
+        assert title.split()[-4:] == ["made", "expires", "revoked", "webhook"]
         assert line.split() == [
             *(api_key.key_id, "laptop", "studio", "read", "instagram:807", "5.25", "30", "2026-12-01", "2026-12-31"),
             "https://hooks.example/",
@@ -237,6 +209,7 @@ class TestList:
         assert len(run("keys", "list").out.splitlines()) == 2
 
     def test_a_stack_without_keys_says_how_to_make_one(self, run: Run) -> None:
+        assert json.loads(run("keys", "list", "--json").out) == []
         assert run("keys", "list").out == "mediaposter has no keys yet. mediaposter keys create NAME makes one.\n"
 
     def test_keys_are_listed_as_json_for_scripts(self, run: Run, stack: StackInMemory) -> None:
@@ -261,9 +234,6 @@ class TestList:
         }
         assert lines[unlimited.key_id]["daily_budget_usd"] is None
         assert lines[unlimited.key_id]["revoked_at"] == "2026-12-01T12:00:00Z"
-
-    def test_no_keys_are_an_empty_list(self, run: Run) -> None:
-        assert json.loads(run("keys", "list", "--json").out) == []
 
 
 class TestRevoke:

@@ -71,9 +71,7 @@ def test_a_command_line_that_is_wrong_ends_with_2_and_a_sentence(
     ("missing", "argv", "named"),
     [
         (["boto3"], ["keys", "list"], "boto3"),
-        (["boto3"], ["models", "--stack", "studio"], "boto3"),
         (["rich"], ["models"], "rich"),
-        (["rich", "boto3"], ["keys", "create", "laptop"], "rich"),
     ],
 )
 def test_a_part_that_is_not_installed_is_named_with_how_to_install_it(
@@ -85,7 +83,7 @@ def test_a_part_that_is_not_installed_is_named_with_how_to_install_it(
     assert done.stderr == (f"This command needs {named}, which is not installed: pip install 'mediaposter[cli,aws]'\n")
 
 
-def test_the_catalog_is_shown_without_boto3() -> None:
+def test_what_asks_no_stack_needs_no_boto3() -> None:
     done = run_without(["boto3", "botocore"], ["models"])
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from mediaposter.cli.scheduler import Places
 from mediaposter.config import Settings
 from mediaposter.library.series import Series, SeriesState, Turn, TurnError
 from tests.builders import NOW
@@ -126,14 +125,13 @@ class TestCreate:
         ("lines", "sentence"),
         [
             (("prompt", "First", "", '"un'), "Line 4 opens a quote that is never closed"),
-            (("prompt", "First", "", '"un"x'), "1 row of 2 cannot be made; nothing was changed. Mend them, or leave"),
-            (("prompt,seconds", "First,abc", "Second,4"), "row 1, line 2: seconds: "),
+            (
+                ("prompt,seconds", "First,abc", "Second,4"),
+                "1 row of 2 cannot be made; nothing was changed. Mend them, or leave",
+            ),
             (("prompt,model,seconds", "First,gen4.5,99", "Second,,4"), "row 1, line 2: gen4.5 makes videos of"),
             (("prompt,model", "First,no-such-model", "Second,"), "row 1, line 2: There is no model"),
-            (("id,prompt", "a,First", "a,Second"), "row 2, line 3: id: row 1 has it already."),
             (("prompt,seconds", "First,abc"), "1 row of 1 cannot be made; nothing was changed. Mend them.\n"),
-            (("prompt,colour", "First,red"), "colour: no column is called that"),
-            (("prompt",), "The file has no rows."),
             (("prompt", *(f"Number {number}" for number in range(1_001))), "The sheet has 1,001 rows, and a series"),
         ],
     )
@@ -156,14 +154,6 @@ class TestCreate:
         assert stack.series.get(NAME).waiting == (2,)
         assert "1 row will be taken, one at each turn; the first is row 2." in outcome.out
         assert "Left out: row 1, line 2: seconds: " in outcome.out
-
-    def test_a_sheet_of_nothing_but_wrong_rows_is_no_series(
-        self, run: Run, stack: StackInMemory, write_sheet: WriteSheet
-    ) -> None:
-        sheet = write_sheet("prompt,seconds", "First,abc")
-
-        assert run("schedule", "create", NAME, "--sheet", sheet, *AT, "--skip-bad-rows").status == 1
-        assert stack.series.list_all() == []
 
     def test_of_many_wrong_rows_the_first_are_told(self, run: Run, write_sheet: WriteSheet) -> None:
         sheet = write_sheet("prompt,seconds", *(f"Number {number},abc" for number in range(25)))
@@ -195,18 +185,6 @@ class TestCreate:
         assert stack.series.get(NAME).waiting == (1, 2)
         assert "Eine M\u00f6we" in run("schedule", "show", NAME, "--json").out
 
-    def test_a_sheet_that_is_not_utf_8_is_refused_as_a_whole_even_if_bad_rows_are_skipped(
-        self, run: Run, stack: StackInMemory, tmp_path: Path
-    ) -> None:
-        path = tmp_path / "sheet.csv"
-        path.write_bytes("prompt\r\nA kite\r\nEine M\u00f6we\r\n".encode("cp1252"))
-
-        outcome = run("schedule", "create", NAME, "--sheet", str(path), *AT, "--skip-bad-rows")
-
-        assert outcome.status == 1
-        assert "Line 3 is not UTF-8" in outcome.err
-        assert stack.series.list_all() == []
-
     def test_a_sheet_that_is_too_large_is_refused(self, run: Run, write_sheet: WriteSheet) -> None:
         sheet = write_sheet("prompt", *("a" * 200_000 for _ in range(22)))
 
@@ -234,7 +212,7 @@ class TestCreate:
         assert outcome.err.count("\n") == 1
         assert stack.looked_for == []
 
-    @pytest.mark.parametrize("name", ["", "a b", "../a", "a#b", "-a", "ä", "n" * 65])
+    @pytest.mark.parametrize("name", ["", "a#b", "-a", "n" * 65])
     def test_a_name_that_scheduler_would_not_take_is_refused(self, run: Run, sheet: str, name: str) -> None:
         assert run("schedule", "create", f"--sheet={sheet}", *AT, "--", name).status == 2
 
@@ -259,19 +237,10 @@ class TestCreate:
         assert (outcome.status, outcome.err) == (1, "AWS refused CreateSchedule (ValidationException): No.\n")
         assert (stack.series.list_all(), stack.sheets.contents) == ([], {})
 
-    def test_a_stack_that_is_older_than_series_is_told_to_be_deployed_again(
-        self, run: Run, stack: StackInMemory, sheet: str
-    ) -> None:
-        stack.places = Places("", "", "", "")
-
-        outcome = run("schedule", "create", NAME, "--sheet", sheet, *AT)
-
-        assert (outcome.status, "sam deploy" in outcome.err) == (1, True)
-        assert stack.series.list_all() == []
-
 
 class TestList:
     def test_a_stack_without_series_says_how_to_make_one(self, run: Run) -> None:
+        assert json.loads(run("schedule", "list", "--json").out) == []
         assert run("schedule", "list").out == (
             "mediaposter has no series yet. mediaposter schedule create NAME makes one.\n"
         )
@@ -303,9 +272,6 @@ class TestList:
             "created_at": "2026-12-01T12:00:00Z",
             "last_taken_at": None,
         }
-
-    def test_no_series_are_an_empty_list(self, run: Run) -> None:
-        assert json.loads(run("schedule", "list", "--json").out) == []
 
     @pytest.mark.usefixtures("made")
     def test_a_used_up_sheet_says_so(self, run: Run, stack: StackInMemory) -> None:
@@ -449,19 +415,6 @@ class TestReplaceSheet:
 
         assert (by_number, stack.series.get(NAME).waiting) == ((2,), (1, 2))
 
-    def test_a_sheet_that_began_anew_goes_on_by_its_own_numbers(
-        self, run: Run, stack: StackInMemory, write_sheet: WriteSheet
-    ) -> None:
-        for day in range(2):
-            take(stack, day=day)
-        sheet = write_sheet("prompt", "Other", "Others", "More", "Most")
-        run("schedule", "replace-sheet", NAME, "--sheet", sheet, "--start-row", "1")
-        take(stack, day=2)
-
-        run("schedule", "replace-sheet", NAME, "--sheet", sheet)
-
-        assert stack.series.get(NAME).waiting == (2, 3, 4)
-
     def test_a_sheet_of_which_all_was_taken_is_told_with_what_to_do(
         self, run: Run, stack: StackInMemory, write_sheet: WriteSheet
     ) -> None:
@@ -536,10 +489,6 @@ class TestPauseAndResume:
         assert outcome.out == "morning-kites goes on: weekdays 09:00, Europe/Berlin; 2 rows wait.\n"
         assert stack.series.get(NAME).waiting == (2, 3)
         assert stack.scheduler.entries[NAME]["State"] == "ENABLED"
-
-    @pytest.mark.parametrize("command", ["pause", "resume"])
-    def test_to_say_it_twice_does_no_harm(self, run: Run, command: str) -> None:
-        assert run("schedule", command, NAME) == run("schedule", command, NAME)
 
     @pytest.mark.parametrize("command", ["pause", "resume"])
     def test_a_series_that_is_not_there_is_told(self, run: Run, stack: StackInMemory, command: str) -> None:

@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from checks.cloudformation import Template, read_template
 from mediaposter.api.intake import write_turn
 from mediaposter.cli.scheduler import Places, Scheduler
 from mediaposter.errors import ConfigurationError
@@ -20,7 +19,7 @@ from mediaposter.library.series import Series, SeriesState, Sheet, SheetFormat
 from tests.builders import NOW
 from tests.fakes.scheduler import FakeSchedulerClient
 from tests.unit.cli.stack import PLACES
-from tests.unit.functions.stack import REPOSITORY
+from tests.unit.functions.stack import REPOSITORY, shipped_template
 
 
 @pytest.fixture(params=["moto", "fake"])
@@ -81,7 +80,7 @@ def test_an_entry_tells_the_queue_of_each_turn_and_gives_up_with_the_dead_letter
 
 
 def test_a_turn_is_told_of_while_the_name_of_its_row_is_remembered() -> None:
-    queue = read_template(REPOSITORY / "template.yaml").resources["IntakeQueue"].properties
+    queue = shipped_template().resources["IntakeQueue"].properties
     client = FakeSchedulerClient()
 
     Scheduler(client, PLACES).put(a_series())
@@ -123,13 +122,8 @@ def test_a_stack_that_is_older_than_series_is_told_to_be_deployed_again() -> Non
         Scheduler(FakeSchedulerClient(), Places("", "", "", "")).require()
 
 
-@pytest.fixture(scope="module")
-def template() -> Template:
-    return read_template(REPOSITORY / "template.yaml")
-
-
-def test_the_role_lets_the_entries_of_this_stack_alone_send_to_its_two_queues(template: Template) -> None:
-    role = template.resources["SeriesScheduleRole"].properties
+def test_the_role_lets_the_entries_of_this_stack_alone_send_to_its_two_queues() -> None:
+    role = shipped_template().resources["SeriesScheduleRole"].properties
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     (policy,) = role["Policies"]
     (statement,) = policy["PolicyDocument"]["Statement"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from mediaposter.cli.timing import Timing, check_timezone, read_at, read_cron, read_rate
@@ -13,14 +11,10 @@ from mediaposter.cli.timing import Timing, check_timezone, read_at, read_cron, r
     ("text", "expression"),
     [
         ("daily 09:00", "cron(0 9 * * ? *)"),
-        ("daily 00:05", "cron(5 0 * * ? *)"),
         ("daily 23:59", "cron(59 23 * * ? *)"),
         ("weekdays 09:00", "cron(0 9 ? * MON-FRI *)"),
-        ("mon 18:30", "cron(30 18 ? * MON *)"),
         ("mon,wed,fri 18:30", "cron(30 18 ? * MON,WED,FRI *)"),
-        ("sat,sun 10:00", "cron(0 10 ? * SAT,SUN *)"),
         ("monthly 1 09:00", "cron(0 9 1 * ? *)"),
-        ("monthly 28 09:00", "cron(0 9 28 * ? *)"),
         ("monthly last 09:00", "cron(0 9 L * ? *)"),
         ("  Weekdays   09:00 ", "cron(0 9 ? * MON-FRI *)"),
     ],
@@ -33,25 +27,16 @@ def test_words_become_an_expression(text: str, expression: str) -> None:
     ("text", "sentence"),
     [
         ("", "it is said as 'daily 09:00', 'weekdays 09:00', 'mon,wed,fri 18:30', 'monthly 1 09:00'"),
-        ("09:00", "it is said as"),
         ("daily", "it is said as"),
-        ("daily at 09:00", "it is said as"),
         ("daily 9:00", "'9:00' is no time from 00:00 to 23:59"),
         ("daily 24:00", "is no time"),
-        ("daily 09:60", "is no time"),
         ("daily 09:00:00", "is no time"),
-        ("daily 9am", "is no time"),
         ("daily \u0660\u0669:\u0660\u0660", "is no time"),
         ("weekend 09:00", "'weekend' names no days"),
-        ("monday 09:00", "'monday' names no days"),
         ("mon,,wed 09:00", "names no days"),
-        ("mon, 09:00", "names no days"),
-        ("mon-fri 09:00", "names no days"),
         ("mon,wed,mon 09:00", "'mon,wed,mon' names a day twice"),
         ("monthly 0 09:00", "a day of every month is 1 to 28, or last"),
         ("monthly 29 09:00", "1 to 28, or last"),
-        ("monthly 1.5 09:00", "1 to 28, or last"),
-        ("monthly first 09:00", "1 to 28, or last"),
         ("monthly 09:00", "'monthly' names no days"),
         ("weekly 1 09:00", "it is said as"),
     ],
@@ -88,7 +73,6 @@ def test_an_expression_of_another_cron_is_refused(text: str, sentence: str) -> N
         ("6 hours", "every 6 hours", "rate(6 hours)"),
         ("rate(6 hours)", "every 6 hours", "rate(6 hours)"),
         ("1 hours", "every 1 hour", "rate(1 hour)"),
-        ("2 day", "every 2 days", "rate(2 days)"),
         ("90 minutes", "every 90 minutes", "rate(90 minutes)"),
     ],
 )
@@ -96,22 +80,20 @@ def test_a_rate_becomes_an_expression(text: str, words: str, expression: str) ->
     assert read_rate(text) == Timing(words, expression)
 
 
-@pytest.mark.parametrize("text", ["0 hours", "-1 hours", "hours", "6", "6 weeks", "6h", "1.5 hours", "1234567 minutes"])
+@pytest.mark.parametrize("text", ["0 hours", "hours", "6 weeks", "1.5 hours", "1234567 minutes"])
 def test_a_rate_of_nothing_that_scheduler_knows_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a number of minutes, hours or days"):
         read_rate(text)
 
 
-@pytest.mark.parametrize("name", ["Europe/Berlin", "UTC", "America/Argentina/Buenos_Aires"])
-def test_a_time_zone_is_taken_by_its_name(name: str) -> None:
-    assert check_timezone(name) == name
+def test_a_time_zone_is_taken_by_its_name() -> None:
+    assert check_timezone("America/Argentina/Buenos_Aires") == "America/Argentina/Buenos_Aires"
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
         ("Europe/Berlln", "did you mean Europe/Berlin?"),
-        ("europe/berlin", "did you mean Europe/Berlin?"),
         ("../etc/passwd", "is no time zone"),
         ("", "a zone is named as Europe/Berlin is"),
     ],
@@ -121,9 +103,3 @@ def test_what_is_no_time_zone_is_refused(name: str, sentence: str) -> None:
         check_timezone(name)
 
     assert sentence in str(caught.value)
-
-
-@pytest.mark.parametrize("read", [read_at, read_cron, read_rate])
-def test_a_refusal_is_one_sentence(read: Callable[[str], Timing]) -> None:
-    with pytest.raises(ValueError, match=r"^[^\n]+$"):
-        read("whenever")

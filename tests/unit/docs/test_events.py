@@ -27,21 +27,6 @@ from mediaposter.events import (
 )
 
 CHECKOUT = Path(__file__).parents[3]
-TYPES = (
-    "batch.cancelled",
-    "batch.completed",
-    "batch.failed",
-    "post.failed",
-    "post.in_doubt",
-    "post.published",
-    "series.exhausted",
-    "video.awaiting_approval",
-    "video.completed",
-    "video.failed",
-    "video.queued",
-    "video.rejected",
-    "video.requested",
-)
 THEN = datetime(2026, 12, 1, 12, tzinfo=UTC)
 VIDEO: Any = {"video_id": "video_1", "owner": "ann", "occurred_at": THEN}
 POST: Any = {**VIDEO, "platform": "twitter", "account_id": "101"}
@@ -79,7 +64,9 @@ def fits(detail: object, event_type: str) -> bool:
 
 
 def test_every_event_has_a_file() -> None:
-    assert tuple(sorted(path.stem for path in (CHECKOUT / DIRECTORY).glob("*.json"))) == TYPES
+    files = {path.stem for path in (CHECKOUT / DIRECTORY).glob("*.json")}
+
+    assert files == {*(event.type for event in TOLD), "video.requested"}
 
 
 @pytest.mark.parametrize("event", TOLD, ids=lambda event: event.type)
@@ -95,21 +82,17 @@ def test_an_event_does_not_fit_the_schema_of_another() -> None:
     assert not fits(detail, "video.failed")
 
 
-@pytest.mark.parametrize(
-    "detail",
-    [
-        PROMPT,
-        {**PROMPT, "correlation_id": "order-1", "seconds": "8", "metadata": {"campaign": "autumn"}},
-        {**PROMPT, "publish": [{"platform": "twitter", "account_id": "101"}], "input_reference": None},
-    ],
-)
-def test_a_request_fits_its_schema(detail: dict[str, JsonValue]) -> None:
-    assert fits(detail, "video.requested")
+def test_a_request_fits_its_schema_unless_it_is_refused() -> None:
+    right = {
+        **PROMPT,
+        "correlation_id": "order-1",
+        "seconds": "8",
+        "publish": [{"platform": "twitter", "account_id": "1"}],
+    }
 
-
-@pytest.mark.parametrize("detail", [{}, {**PROMPT, "correlation_id": ""}, {**PROMPT, "publish": [{"platform": "x"}]}])
-def test_a_request_that_is_refused_does_not_fit(detail: dict[str, JsonValue]) -> None:
-    assert not fits(detail, "video.requested")
+    assert fits({**right, "input_reference": None}, "video.requested")
+    for wrong in ({}, {**PROMPT, "correlation_id": ""}, {**PROMPT, "publish": [{"platform": "x"}]}):
+        assert not fits(wrong, "video.requested")
 
 
 def test_the_example_rules_are_about_what_is_told() -> None:

@@ -8,16 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
-from checks.cloudformation import read_template
 from checks.state_machine import read_state_machine
+from tests.unit.functions.stack import shipped_template
 
 CHECKOUT = Path(__file__).parents[3]
 PAGE = (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("\n## sam local\n")[2].partition("\n## ")[0]
 ROW = re.compile(r"^\| .+ \| `sam local invoke (\w+) -e events/([\w-]+)\.json` \| (.*)\|$", re.MULTILINE)
-TEMPLATE = read_template(CHECKOUT / "template.yaml")
+TEMPLATE = shipped_template()
 FUNCTIONS = TEMPLATE.of_type("AWS::Serverless::Function")
 SAMPLES = {
     path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((CHECKOUT / "events").glob("*.json"))
@@ -101,9 +99,9 @@ def test_every_function_has_its_row() -> None:
     assert sorted(row.function for row in list_rows()) == sorted(FUNCTIONS)
 
 
-@pytest.mark.parametrize("row", list_rows(), ids=lambda row: row.function)
-def test_a_row_names_the_samples_of_its_function(row: Row) -> None:
-    assert sorted(row.samples) == list_samples(row.function)
+def test_a_row_names_the_samples_of_its_function() -> None:
+    for row in list_rows():
+        assert sorted(row.samples) == list_samples(row.function)
 
 
 def test_every_sample_is_of_a_function() -> None:
@@ -112,9 +110,14 @@ def test_every_sample_is_of_a_function() -> None:
     assert set(SAMPLES) == named
 
 
-@pytest.mark.parametrize("trigger", list(list_triggers()), ids=lambda trigger: f"{trigger.function} {trigger.what}")
-def test_whatever_calls_a_function_has_a_sample(trigger: Trigger) -> None:
-    assert [name for name in list_samples(trigger.function) if fits(SAMPLES[name], trigger.sends)]
+def test_whatever_calls_a_function_has_a_sample() -> None:
+    without = [
+        trigger
+        for trigger in list_triggers()
+        if not any(fits(SAMPLES[name], trigger.sends) for name in list_samples(trigger.function))
+    ]
+
+    assert without == []
 
 
 def test_every_command_of_the_section_names_a_function_and_a_sample() -> None:

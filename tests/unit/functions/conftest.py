@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from checks.cloudformation import Template, read_template
+from checks.cloudformation import Template
 from mediaposter import current
 from mediaposter.config import Settings
 from mediaposter.observability import logger
-from tests.unit.functions.stack import REGION, REPOSITORY, Context, Event, Stack
+from tests.unit.functions.stack import REGION, Context, Event, Stack, shipped_template
 
 Invoke = Callable[[str, Event], Any]
 
@@ -24,7 +24,7 @@ Invoke = Callable[[str, Event], Any]
 @pytest.fixture(scope="session")
 def template() -> Template:
     """Read the template once."""
-    return read_template(REPOSITORY / "template.yaml")
+    return shipped_template()
 
 
 @pytest.fixture

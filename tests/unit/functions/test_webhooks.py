@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -50,34 +50,25 @@ def find_items(stack: Stack) -> list[Any]:
     return list(stack.client("dynamodb").scan(TableName="library")["Items"])
 
 
-@pytest.mark.parametrize("secret", [OLD, NEW])
-def test_a_webhook_about_a_job_of_ours_is_taken(stack: Stack, invoke: Invoke, secret: str) -> None:
-    stack.keep(JobClaim(provider="gemini", job=JOB, video_id=VIDEO_ID))
-
-    answer = invoke("WebhooksFunction", a_webhook(secret=secret))
-
-    assert (answer["statusCode"], json.loads(answer["body"])) == (
-        200,
-        {"object": "webhook.receipt", "repeated": False},
-    )
-    assert "hinted_at" in stack.table.get(Key(name_job("gemini", JOB), "WAIT"))
-
-
-def test_a_webhook_that_is_sent_again_is_taken_and_changes_nothing(stack: Stack, invoke: Invoke) -> None:
+def test_a_webhook_about_a_job_of_ours_is_taken_and_its_repetition_changes_nothing(
+    stack: Stack, invoke: Invoke
+) -> None:
     stack.keep(JobClaim(provider="gemini", job=JOB, video_id=VIDEO_ID))
     event = a_webhook()
-    invoke("WebhooksFunction", event)
-    before = find_items(stack)
 
     answer = invoke("WebhooksFunction", event)
 
-    assert (answer["statusCode"], json.loads(answer["body"])["repeated"]) == (200, True)
-    assert find_items(stack) == before
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"]) == {"object": "webhook.receipt", "repeated": False}
+    assert "hinted_at" in stack.table.get(Key(name_job("gemini", JOB), "WAIT"))
+    before = find_items(stack)
+    again = invoke("WebhooksFunction", event)
+    assert (again["statusCode"], json.loads(again["body"])["repeated"], find_items(stack)) == (200, True, before)
 
 
-def test_a_body_in_base64_is_taken_as_it_was(stack: Stack, invoke: Invoke) -> None:
+def test_while_a_secret_is_replaced_a_body_in_base64_is_taken_as_it_was(stack: Stack, invoke: Invoke) -> None:
     stack.keep(JobClaim(provider="gemini", job=JOB, video_id=VIDEO_ID))
-    event = a_webhook()
+    event = a_webhook(secret=OLD)
     event |= {"body": base64.b64encode(event["body"].encode()).decode(), "isBase64Encoded": True}
 
     assert invoke("WebhooksFunction", event)["statusCode"] == 200
@@ -85,14 +76,8 @@ def test_a_body_in_base64_is_taken_as_it_was(stack: Stack, invoke: Invoke) -> No
 
 @pytest.mark.parametrize(
     "event",
-    [
-        read_event("webhooks-completed"),
-        a_webhook(secret="whsec_" + base64.b64encode(bytes(32)).decode()),
-        a_webhook(at=datetime.now(UTC) - timedelta(seconds=330)),
-        a_webhook(provider="sora"),
-        a_webhook(provider="nobody"),
-    ],
-    ids=["a sample's", "a stranger's", "stale", "not switched on", "no provider"],
+    [a_webhook(secret="whsec_" + base64.b64encode(bytes(32)).decode()), a_webhook(provider="nobody")],
+    ids=["a stranger's", "no provider"],
 )
 def test_a_webhook_that_shows_nothing_is_refused_and_nothing_is_written(
     stack: Stack, invoke: Invoke, event: Event
