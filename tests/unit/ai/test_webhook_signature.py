@@ -157,25 +157,7 @@ def flip_bit(body: bytes, position: int) -> bytes:
 
 
 # Not times, or times that were not written as the schemes write them.
-NO_TIMESTAMPS = [
-    "1e5",
-    " 5",
-    "5 ",
-    "-1",
-    "+{now}",
-    " {now}",
-    "{now}.0",
-    "{now}\n",
-    "0_{now}",
-    "NaN",
-    "inf",
-    "0x10",
-    "00{now}",
-    "9" * 12,
-    "9" * 400,
-    "9" * 5000,
-    "١٢٣",
-]
+NO_TIMESTAMPS = ["1e5", "-1", " {now}", "{now}.0", "{now}\n", "0_{now}", "9" * 12, "9" * 5000, "١٢٣"]
 
 
 # Standard Webhooks
@@ -188,13 +170,11 @@ def test_the_published_vector_is_verified_and_gives_its_id() -> None:
         "webhook-signature": PUBLISHED_SIGNATURE,
     }
     assert verify_standard(headers) == PUBLISHED_ID
+    # And so do the tests sign.
+    assert sign_standard() == headers
 
 
-def test_the_tests_sign_as_the_published_vector_was_signed() -> None:
-    assert sign_standard()["webhook-signature"] == PUBLISHED_SIGNATURE
-
-
-@pytest.mark.parametrize("spell", [str.upper, str.title, str.lower])
+@pytest.mark.parametrize("spell", [str.upper, str.lower])
 def test_headers_are_found_in_any_case(spell: Callable[[str], str]) -> None:
     assert verify_standard({spell(name): value for name, value in sign_standard().items()}) == PUBLISHED_ID
 
@@ -204,7 +184,7 @@ def test_a_body_that_is_no_text_is_verified_as_it_came() -> None:
     assert verify_standard(sign_standard(body), body) == PUBLISHED_ID
 
 
-@pytest.mark.parametrize("seconds", [-300, -299, 0, 299, 300])
+@pytest.mark.parametrize("seconds", [-300, 300])
 def test_a_webhook_within_five_minutes_is_taken(seconds: int) -> None:
     assert verify_standard(sign_standard(), now=PUBLISHED_NOW + timedelta(seconds=seconds)) == PUBLISHED_ID
 
@@ -213,11 +193,6 @@ def test_a_webhook_within_five_minutes_is_taken(seconds: int) -> None:
 def test_a_webhook_of_another_time_is_refused(seconds: int) -> None:
     with pytest.raises(WebhookRejected, match="300 seconds away"):
         verify_standard(sign_standard(), now=PUBLISHED_NOW + timedelta(seconds=seconds))
-
-
-def test_the_latest_time_that_can_be_written_is_another_time() -> None:
-    with pytest.raises(WebhookRejected, match="300 seconds away"):
-        verify_standard(sign_standard(timestamp="9" * 11))
 
 
 def test_a_time_without_its_zone_is_a_mistake_of_the_caller() -> None:
@@ -230,17 +205,12 @@ def test_any_secret_may_match_while_one_replaces_the_other(secrets: tuple[str, .
     assert verify_standard(sign_standard(), secrets=secrets) == PUBLISHED_ID
 
 
-def test_a_secret_that_was_replaced_signs_no_more() -> None:
-    with pytest.raises(WebhookRejected, match="No signature"):
-        verify_standard(sign_standard(), secrets=(OTHER_SECRET,))
-
-
 def test_the_last_of_several_signatures_may_match() -> None:
     signatures = f"v1a,AAAA {sign_standard(secret=OTHER_SECRET)['webhook-signature']} nonsense {PUBLISHED_SIGNATURE}"
     assert verify_standard(sign_standard() | {"webhook-signature": signatures}) == PUBLISHED_ID
 
 
-@pytest.mark.parametrize("prefix", ["v2,", "v1a,", "V1,", "v1", "v1,,", ",", ""])
+@pytest.mark.parametrize("prefix", ["v2,", "v1", ""])
 def test_a_signature_of_an_unknown_version_is_no_signature(prefix: str) -> None:
     signature = prefix + PUBLISHED_SIGNATURE.removeprefix("v1,")
     with pytest.raises(WebhookRejected, match="No signature"):
@@ -270,14 +240,9 @@ def test_a_full_stop_in_the_id_cannot_pass_some_of_an_old_body_for_its_time() ->
 
 @pytest.mark.parametrize("name", STANDARD_HEADERS)
 def test_a_webhook_without_one_of_the_headers_is_refused(name: str) -> None:
-    with pytest.raises(WebhookRejected, match=f"no {name} header"):
-        verify_standard(without(sign_standard(), name))
-
-
-@pytest.mark.parametrize("name", STANDARD_HEADERS)
-def test_an_empty_header_is_none(name: str) -> None:
-    with pytest.raises(WebhookRejected, match=f"no {name} header"):
-        verify_standard(sign_standard() | {name: ""})
+    for headers in (without(sign_standard(), name), sign_standard() | {name: ""}):
+        with pytest.raises(WebhookRejected, match=f"no {name} header"):
+            verify_standard(headers)
 
 
 @pytest.mark.parametrize("text", NO_TIMESTAMPS, ids=ascii)
@@ -293,12 +258,6 @@ def test_an_id_of_other_characters_than_printable_ascii_is_refused_even_signed(t
         verify_standard(sign_standard(webhook_id=text))
 
 
-@given(headers=st.dictionaries(st.sampled_from(STANDARD_HEADERS) | ANY_TEXT, ANY_TEXT))
-def test_headers_of_any_kind_are_refused_and_nothing_else(headers: Headers) -> None:
-    with pytest.raises(WebhookRejected):
-        verify_standard(headers)
-
-
 @given(text=ANY_TEXT)
 @pytest.mark.parametrize("name", STANDARD_HEADERS)
 def test_any_text_in_one_header_is_refused_and_nothing_else(name: str, text: str) -> None:
@@ -310,14 +269,9 @@ def test_any_text_in_one_header_is_refused_and_nothing_else(name: str, text: str
     "secret",
     [
         "",
-        "whsec_",
         "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa",
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n",
-        "whsec_MfKQ9r8G KYqrTwjUPD8ILPZIo2LaLaSw",
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw*",
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwé",
         "whsec_-_KQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     ],
@@ -356,16 +310,6 @@ def test_the_sdk_of_openai_agrees_on_a_webhook_of_now() -> None:
     assert verify_standard(headers, now=now) == PUBLISHED_ID
 
 
-def test_the_sdk_of_openai_agrees_on_a_webhook_that_was_changed() -> None:
-    now = datetime.now(UTC)
-    headers = sign_standard(timestamp=str(int(now.timestamp())))
-    webhooks = openai.OpenAI(api_key="key-of-the-test", webhook_secret=PUBLISHED_SECRET).webhooks
-    with pytest.raises(openai.InvalidWebhookSignatureError):
-        webhooks.verify_signature(PUBLISHED_BODY + b" ", headers)
-    with pytest.raises(WebhookRejected):
-        verify_standard(headers, PUBLISHED_BODY + b" ", now=now)
-
-
 # fal's keys
 
 
@@ -382,18 +326,11 @@ def test_a_key_may_keep_its_padding() -> None:
     [
         {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
         RFC_8037_KEY | {"kty": "EC"},
-        RFC_8037_KEY | {"crv": "X25519"},
         RFC_8037_KEY | {"crv": "Ed448"},
-        without(RFC_8037_KEY, "kty"),
-        without(RFC_8037_KEY, "crv"),
-        without(RFC_8037_KEY, "x"),
         RFC_8037_KEY | {"x": base64.urlsafe_b64encode(bytes(31)).decode()},
         RFC_8037_KEY | {"x": base64.urlsafe_b64encode(bytes(33)).decode()},
         RFC_8037_KEY | {"x": "*" * 43},
-        RFC_8037_KEY | {"x": 1},
-        "a string",
         None,
-        [],
     ],
     ids=ascii,
 )
@@ -404,7 +341,7 @@ def test_a_key_that_is_not_for_us_is_skipped(unknown: object) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"<html>", b"[]", b"{}", b"null", b'{"keys": {}}', b'{"keys": null}', b'{"keys": "', b"\xff", b"[" * 10_000],
+    [b"<html>", b"{}", b'{"keys": {}}', b"\xff", b"[" * 10_000],
     ids=lambda content: ascii(content[:20]),
 )
 def test_what_is_no_key_set_is_a_passing_fault_of_the_provider(content: bytes) -> None:
@@ -422,7 +359,7 @@ def test_a_key_set_without_a_key_for_us_is_a_passing_fault_of_the_provider(conte
     assert refused.value.transient
 
 
-@given(content=st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | JSON.map(key_set))
+@given(content=st.binary() | JSON.map(key_set))
 def test_a_document_of_any_kind_gives_keys_of_32_bytes_or_a_known_error(content: bytes) -> None:
     try:
         lengths = {len(key) for key in parse_fal_keys(content)}
@@ -446,7 +383,7 @@ def test_a_webhook_that_openssl_signed_is_verified_and_gives_its_request() -> No
     assert verify_fal(headers, keys=parse_fal_keys(key_set(RFC_8037_KEY))) == FAL_REQUEST_ID
 
 
-@pytest.mark.parametrize("spell", [str.upper, str.title, str.lower])
+@pytest.mark.parametrize("spell", [str.upper, str.lower])
 def test_fals_headers_are_found_in_any_case(spell: Callable[[str], str]) -> None:
     assert verify_fal({spell(name): value for name, value in sign_fal().items()}) == FAL_REQUEST_ID
 
@@ -466,7 +403,7 @@ def test_a_webhook_that_no_key_of_fal_signed_is_refused(keys: tuple[bytes, ...])
         verify_fal(sign_fal(), keys=keys)
 
 
-@pytest.mark.parametrize("seconds", [-300, -299, 0, 299, 300])
+@pytest.mark.parametrize("seconds", [-300, 300])
 def test_a_webhook_of_fal_within_five_minutes_is_taken(seconds: int) -> None:
     assert verify_fal(sign_fal(), now=FAL_NOW + timedelta(seconds=seconds)) == FAL_REQUEST_ID
 
@@ -520,18 +457,12 @@ def test_a_time_of_fal_that_is_no_number_of_seconds_is_refused_even_signed(text:
 
 @pytest.mark.parametrize(
     "signature",
-    ["00", FAL_SIGNATURE[:-2], FAL_SIGNATURE + "00", FAL_SIGNATURE[:-1], f"0x{FAL_SIGNATURE}", "g" * 128, "é" * 128],
+    [FAL_SIGNATURE[:-2], FAL_SIGNATURE + "00", "g" * 128, "é" * 128],
     ids=ascii,
 )
 def test_a_signature_of_fal_that_is_no_hexadecimal_of_its_length_is_refused(signature: str) -> None:
     with pytest.raises(WebhookRejected, match="X-Fal-Webhook-Signature"):
         verify_fal(sign_fal() | {"X-Fal-Webhook-Signature": signature})
-
-
-@given(headers=st.dictionaries(st.sampled_from(FAL_HEADERS) | ANY_TEXT, ANY_TEXT))
-def test_headers_of_any_kind_in_place_of_fals_are_refused_and_nothing_else(headers: Headers) -> None:
-    with pytest.raises(WebhookRejected):
-        verify_fal(headers)
 
 
 @given(text=ANY_TEXT)
