@@ -36,7 +36,6 @@ SCHEDULED: dict[str, Any] = {
     "account": {"id": "801", "platform": "twitter"},
     "draft": DRAFT,
 }
-NO_CONTENT = httpx.Response(204)
 
 
 def page(*items: object, cursor: str | None = None, **fields: object) -> httpx.Response:
