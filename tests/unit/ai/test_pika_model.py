@@ -10,8 +10,6 @@ from mediaposter.ai.video_model_interface import VideoGenerationRequest
 from tests.fakes.provider import Host, Internet, read_reply, row
 
 KEY = "key-id:key-secret"
-REQUEST_PATH = "/fal-ai/pika/requests/764cabcf-b745-4b3e-ae38-1200304cf45b"
-PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 
 
 def recorded(name: str) -> httpx.Response:
