@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import json
-import threading
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 import httpx
@@ -692,62 +689,6 @@ def test_a_finished_job_is_let_through_and_one_that_is_none_says_why() -> None:
 ON_LOOPBACK = pytest.mark.enable_socket(reason="what a connection does shows at its other end, here on loopback")
 
 
-class LoopbackServer(ThreadingHTTPServer):
-    """Keeps its connections open, and counts them and what was asked over them."""
-
-    daemon_threads = True
-
-    def __init__(self, *, answers: bool) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers = answers
-        self.connections = 0
-        self.bodies: list[bytes] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: LoopbackServer
-
-    def setup(self) -> None:
-        super().setup()
-        self.server.connections += 1
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_POST(self) -> None:
-        self.server.bodies.append(self.rfile.read(int(self.headers["content-length"])))
-        self._answer()
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002, the name that http.server gives
-        """Say nothing."""
-
-    def _answer(self) -> None:
-        if not self.server.answers:
-            self.close_connection = True
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-
-@contextmanager
-def serve(*, answers: bool = True) -> Iterator[LoopbackServer]:
-    with LoopbackServer(answers=answers) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def connect_for_real(
     base_url: str, *, timeout_seconds: float = 5.0, internet: PublicInternet = PUBLIC_INTERNET
 ) -> ProviderConnection:
@@ -762,25 +703,26 @@ def connect_for_real(
     )
 
 
+def answer_on(connected: socket.socket) -> None:
+    """Answer each request that comes over a connection, and leave it open."""
+    while True:
+        connected.sendall(answer(b"{}"))
+        if not connected.recv(65_536):
+            return
+
+
 @ON_LOOPBACK
-def test_a_proxy_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serve() as proxy, serve() as server:
+def test_a_proxy_in_the_environment_is_ignored_and_no_connection_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve_raw(answer_on) as proxy, serve_raw(answer_on) as server:
         for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
-            monkeypatch.setenv(name, proxy.url)
+            monkeypatch.setenv(name, proxy.origin)
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
-        assert connect_for_real(server.url).ask("GET", "/jobs").body == {}
-        assert (proxy.connections, server.connections) == (0, 1)
-
-
-@ON_LOOPBACK
-def test_no_connection_is_kept_for_the_next_call() -> None:
-    with serve() as server:
-        connection = connect_for_real(server.url)
-        connection.ask("GET", "/jobs")
+        connection = connect_for_real(server.origin)
+        assert connection.ask("GET", "/jobs").body == {}
         connection.submit("/jobs", json={})
         connection.submit("/jobs", json={})
-        assert server.connections == 3
+        assert (proxy.connections, server.connections) == (0, 3)
 
 
 DRIPS = [
@@ -828,7 +770,7 @@ def test_a_redirect_to_no_address_is_an_answer_like_any_other(location: str) -> 
 
 @ON_LOOPBACK
 def test_a_server_that_hangs_up_after_the_body_leaves_the_submission_unknown_and_gets_it_once() -> None:
-    with serve(answers=False) as server:
+    with serve_raw(send(b"")) as server:
         with pytest.raises(SubmissionUnknown):
-            connect_for_real(server.url).submit("/jobs", json={"prompt": "A lake"})
-        assert [json.loads(body) for body in server.bodies] == [{"prompt": "A lake"}]
+            connect_for_real(server.origin).submit("/jobs", json={"prompt": "A lake"})
+        assert server.connections == 1
