@@ -97,7 +97,8 @@ def test_a_handshake_that_drips_ends_before_anything_was_sent() -> None:
     # A record of TLS that announces 16 KiB of a handshake.
     play = drip(b"\x16\x03\x03\x40\x00", b"\0")
     with serve_raw(play) as server, ends_in_time(), pytest.raises(httpx.ConnectTimeout):
-        exchange(request(server.origin.replace("http:", "https:")))
+        # To read the certificates of this machine takes some time too.
+        exchange(request(server.origin.replace("http:", "https:"), seconds=4 * SECONDS))
 
 
 @ON_LOOPBACK

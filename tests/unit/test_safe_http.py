@@ -188,6 +188,17 @@ def test_the_next_address_is_tried_when_one_cannot_be_reached() -> None:
     assert world.fetch() == b"movie"
 
 
+def test_a_host_that_cannot_be_reached_at_all_may_be_later() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectTimeout("timed out")
+
+    world = World(answer)
+    error = refusal_of(world)
+    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
+    world.addresses["cdn.example"] = []
+    assert "it has no address" in refusal_of(world).message
+
+
 def test_a_redirect_is_followed() -> None:
     world = World(redirect_to("https://files.example/b"))
     world.addresses["files.example"] = [OTHER_PUBLIC_V4]

@@ -196,8 +196,9 @@ def test_a_thumbnail_skips_the_black_frames_of_a_fade_in(make_video: MakeVideo) 
     assert is_blue(open_thumbnail(make_video(black_frames=12)).getpixel((20, 20)))
 
 
-def test_a_thumbnail_does_not_look_beyond_the_first_seconds(make_video: MakeVideo) -> None:
-    path = make_video(black_frames=100, frames=120, audio=False)
+@pytest.mark.parametrize("frames", [24, 120])
+def test_a_thumbnail_of_a_clip_that_is_black_for_its_first_seconds_is_black(make_video: MakeVideo, frames: int) -> None:
+    path = make_video(black_frames=100, frames=frames, audio=False)
     assert sum(open_thumbnail(path).resize((1, 1)).tobytes()) < 15
 
 

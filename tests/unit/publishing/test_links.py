@@ -23,6 +23,7 @@ def links_in(text: str) -> list[str]:
         ("me@example.org @example.org #example.org $example.org -example.org", []),
         ("https://example.nope https://localhost/x ftp://example.org", []),
         ("https://例え.jp/パス", ["https://例え.jp/"]),
+        ("https://пример.рф/путь", ["https://пример.рф/путь"]),
         ("https://xn--r8jz45g.jp", ["https://xn--r8jz45g.jp"]),
         ("https://sub_domain.example.org", ["https://sub_domain.example.org"]),
         ("https://sub.exam_ple.org", []),
