@@ -416,13 +416,6 @@ def test_a_request_that_has_not_ended_is_read(name: str, expected: VideoStatus) 
     assert server.calls == [f"GET {REQUEST_PATH}/status"]
 
 
-def test_a_completed_request_is_one_whose_result_has_a_video() -> None:
-    server = Host(recorded("completed"), recorded("result"))
-    job = build(server).get_status(JOB_ID)
-    assert job == VideoGenerationJob(job_id=JOB_ID, status=VideoStatus.COMPLETED, video_url=VIDEO_URL)
-    assert server.calls == [f"GET {REQUEST_PATH}/status", f"GET {REQUEST_PATH}"]
-
-
 @pytest.mark.parametrize("body", [{"seed": 1}, {"video": None}, {"video": {"url": ""}}])
 def test_a_success_without_a_video_is_a_failure(body: object) -> None:
     job = CALLS.status(recorded("completed"), httpx.Response(200, json=body))
@@ -553,11 +546,6 @@ def test_a_file_that_is_gone_stays_gone(status_code: int) -> None:
     for error in (elsewhere, own):
         assert (error.code, error.transient) == (ErrorCode.EXPIRED, False)
         assert "names no other address" in error.message
-
-
-def test_another_fault_of_the_files_server_may_pass() -> None:
-    server = Host(recorded("completed"), result(f"{STAND_IN}/a.mp4"), httpx.Response(503))
-    assert CALLS.download_error(build(server, base_url=STAND_IN)).transient
 
 
 # Cancelling

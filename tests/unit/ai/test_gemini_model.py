@@ -299,7 +299,6 @@ def test_a_delay_that_cannot_be_read_is_none(details: object) -> None:
     ("name", "expected"),
     [
         ("queued", VideoStatus.QUEUED),
-        ("in_progress", VideoStatus.IN_PROGRESS),
         ("requires_action", VideoStatus.IN_PROGRESS),
         ("requires_continuation", VideoStatus.IN_PROGRESS),
         ("completed_uri", VideoStatus.COMPLETED),

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from mediaposter.ai.catalog import Capabilities, CatalogEntry, built_in_catalog
 from mediaposter.ai.video_model_factory import find_model_class, list_providers
@@ -263,17 +263,20 @@ def set_bare_stage(provider: str) -> Stage:
     return set_stage(provider, entry=row(read_contract(provider).model, Capabilities()))
 
 
-def list_answers(provider: str, situation: str, *, video: httpx.Response | None = None, **headers: str) -> list[Answer]:
+def list_answers(
+    provider: str, situation: str, *, video: httpx.Response | None = None, retry_after: str | None = None
+) -> list[Answer]:
     """List what the vendor's server answers in a situation; one that the vendor cannot be in is skipped."""
     found = read_contract(provider).find_replies(situation)
     if isinstance(found, Absent):
         pytest.skip(f"{provider} knows no {situation}: {found.absent}")
+    headers = {} if retry_after is None else {"retry-after": retry_after}
     movie = video or httpx.Response(200, headers={"content-type": "video/mp4"}, content=MOVIE)
     return [movie if name == VIDEO else read_reply(folder, name, **headers) for folder, name in found]
 
 
-def play(provider: str, situation: str, *, elsewhere: Answer | None = None, **headers: str) -> Stage:
-    return set_stage(provider, *list_answers(provider, situation, **headers), elsewhere=elsewhere)
+def play(provider: str, situation: str, *, elsewhere: Answer | None = None, retry_after: str | None = None) -> Stage:
+    return set_stage(provider, *list_answers(provider, situation, retry_after=retry_after), elsewhere=elsewhere)
 
 
 # A provider that only gives another's wire a name is not asked again what the other was asked.
@@ -326,7 +329,7 @@ def test_a_refused_create_is_certain_and_final(provider: str, situation: str) ->
 
 @PROVIDERS
 def test_a_create_that_came_too_often_is_certain_and_may_be_sent_later(provider: str) -> None:
-    error = play(provider, "rate_limited", **{"retry-after": "7"}).refuse_create()
+    error = play(provider, "rate_limited", retry_after="7").refuse_create()
     assert not isinstance(error, SubmissionUnknown)
     assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.RATE_LIMITED, True, 7.0)
 
@@ -346,14 +349,15 @@ def test_a_create_that_was_sent_is_unknown_wherever_no_job_can_be_read(provider:
     accepted = list_answers(provider, "started")[-1]
     assert isinstance(accepted, httpx.Response)
     stage = set_stage(provider)
-    for answer in (
+    answers: list[Answer] = [
         *list_answers(provider, "broken"),
         *(httpx.Response(code) for code in (408, 409, 502)),
         # An error may look like a job.
         httpx.Response(503, json=accepted.json()),
         *(httpx.Response(200, content=content) for content in GARBAGE),
         httpx.ReadTimeout("no answer"),
-    ):
+    ]
+    for answer in answers:
         assert isinstance(stage.answer(answer).refuse_create(), SubmissionUnknown), answer
     assert not isinstance(stage.answer(httpx.Response(400, json=accepted.json())).refuse_create(), SubmissionUnknown)
 
@@ -477,7 +481,7 @@ def test_a_question_that_is_refused_may_be_asked_again_where_that_can_help(provi
 
 @PROVIDERS
 def test_a_question_that_came_too_often_may_be_asked_later(provider: str) -> None:
-    error = play(provider, "rate_limited", **{"retry-after": "7"}).refuse_question()
+    error = play(provider, "rate_limited", retry_after="7").refuse_question()
     assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.RATE_LIMITED, True, 7.0)
 
 
@@ -486,13 +490,14 @@ def test_a_question_without_an_answer_anyone_can_read_may_be_asked_again(provide
     running = list_answers(provider, "running")[-1]
     assert isinstance(running, httpx.Response)
     stage = set_stage(provider)
-    for answer in (
+    answers: list[Answer] = [
         httpx.ConnectTimeout("no connection"),
         httpx.ReadTimeout("no answer"),
         *(httpx.Response(200, content=content) for content in GARBAGE),
         # An error may look like a job.
         httpx.Response(503, json=running.json()),
-    ):
+    ]
+    for answer in answers:
         error = stage.answer(answer).refuse_question()
         assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True), answer
         assert len(stage.server.requests) == 1
@@ -515,7 +520,19 @@ def test_an_id_names_no_other_path(provider: str) -> None:
 
 
 # What stands in a field where something else belongs; json.loads reads 1e999 as infinity.
-ODD = [None, True, -1, 10**300, "1e999", "", "odd", f"Bad {KEY}; see https://h.example/?sig=signed", [], [None], {}]
+ODD: list[JsonValue] = [
+    None,
+    True,
+    -1,
+    10**300,
+    "1e999",
+    "",
+    "odd",
+    f"Bad {KEY}; see https://h.example/?sig=signed",
+    [],
+    [None],
+    {},
+]
 
 
 def list_places(value: object, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

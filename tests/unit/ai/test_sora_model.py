@@ -128,11 +128,6 @@ def test_a_created_job_is_queued_and_keeps_the_servers_pace() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["vllm_omni_created", "sglang_created", "litellm_created"])
-def test_every_servers_new_job_is_read(name: str) -> None:
-    assert not CALLS.create(recorded(name)).status.is_terminal
-
-
 def test_the_request_goes_as_a_form_with_seconds_and_size_as_text() -> None:
     server = Host(recorded("openai_created"))
     build(server).create_video(

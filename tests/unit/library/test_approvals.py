@@ -95,18 +95,6 @@ def test_an_answer_to_a_question_that_the_machine_asked_anew_is_none(approvals: 
         approvals.commit(given)
 
 
-def test_an_answer_is_not_written_over_though_the_version_matches(
-    table: InMemoryTable, approvals: ApprovalBook
-) -> None:
-    asked = approvals.get(VIDEO_ID)
-    table.items[asked.key]["decision"] = "rejected"
-
-    with pytest.raises(Conflict):
-        approvals.commit(decide(asked, Decision.APPROVED, now=LATER))
-    with pytest.raises(Conflict):
-        approvals.note(asked, is_told=True)
-
-
 def test_what_is_noted_changes_nothing_else(approvals: ApprovalBook) -> None:
     noted = approvals.note(approvals.get(VIDEO_ID), task_token="token-1")
     told = approvals.note(noted, is_told=True)

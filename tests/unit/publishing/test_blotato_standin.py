@@ -58,27 +58,16 @@ def blotato() -> Iterator[StandIn]:
         yield StandIn(app, clock)
 
 
-def test_what_is_connected_is_read(blotato: StandIn) -> None:
-    assert blotato.client.show_user().subscription_status == "active"
-    assert Account(account_id="801", platform="twitter", name="mediaposter_sandbox") in blotato.client.list_accounts()
-    assert len(blotato.client.list_accounts()) == len(ACCOUNTS)
-
-
-@pytest.mark.parametrize("page", [FACEBOOK_PAGE, LINKEDIN_PAGE, YOUTUBE_PLAYLIST])
-def test_what_lies_below_an_account_is_read(blotato: StandIn, page: object) -> None:
-    account_id = getattr(page, "account_id", "")
-
-    assert blotato.client.list_pages(account_id) == [
-        Page(page_id=getattr(page, "id", ""), account_id=account_id, name=getattr(page, "name", ""))
-    ]
-
-
-def test_boards_are_read(blotato: StandIn) -> None:
-    account_id = ACCOUNTS["pinterest"].id
-
-    assert blotato.client.list_boards(account_id) == [
-        Board(board_id=PINTEREST_BOARD.id, account_id=account_id, name=PINTEREST_BOARD.name)
-    ]
+def test_what_is_connected_and_lies_below_it_is_read(blotato: StandIn) -> None:
+    client, pinterest = blotato.client, ACCOUNTS["pinterest"].id
+    assert client.show_user().subscription_status == "active"
+    assert Account(account_id="801", platform="twitter", name="mediaposter_sandbox") in client.list_accounts()
+    assert len(client.list_accounts()) == len(ACCOUNTS)
+    for page in (FACEBOOK_PAGE, LINKEDIN_PAGE, YOUTUBE_PLAYLIST):
+        below = Page(page_id=page.id, account_id=page.account_id, name=page.name)
+        assert client.list_pages(page.account_id) == [below]
+    board = Board(board_id=PINTEREST_BOARD.id, account_id=pinterest, name=PINTEREST_BOARD.name)
+    assert client.list_boards(pinterest) == [board]
 
 
 def test_a_post_is_found_by_what_it_shows(blotato: StandIn) -> None:
