@@ -77,9 +77,7 @@ def test_a_model_is_made_with_its_row_of_the_catalog() -> None:
 
 
 def test_an_unknown_variant_is_refused_with_those_there_are() -> None:
-    with pytest.raises(
-        ConfigurationError, match=r"has no variant 'sora-3x*'\. It has: sora-2, sora-2-pro\."
-    ) as no:
+    with pytest.raises(ConfigurationError, match=r"has no variant 'sora-3x*'\. It has: sora-2, sora-2-pro\.") as no:
         create_video_model("sora", "sora-3" + "x" * 1_000_000, api_key="k", base_url=BASE_URL)
     assert len(str(no.value)) < 300
     with pytest.raises(ConfigurationError, match=r"The provider sora has no variant 'None'\. It has: none\."):
