@@ -548,6 +548,11 @@ def test_a_file_that_is_gone_stays_gone(status_code: int) -> None:
         assert "names no other address" in error.message
 
 
+def test_another_fault_of_the_files_server_may_pass() -> None:
+    server = Host(recorded("completed"), result(f"{STAND_IN}/a.mp4"), httpx.Response(503))
+    assert CALLS.download_error(build(server, base_url=STAND_IN)).transient
+
+
 # Cancelling
 
 

@@ -572,6 +572,9 @@ def test_an_adapter_may_say_itself_that_an_address_elsewhere_is_renewed() -> Non
     error = open_with_judges(Host(), Internet(httpx.Response(403)), "https://elsewhere.example/a.mp4")
     assert error.transient
     assert error.message.startswith("Outlived: elsewhere.example answered 403")
+    error = open_with_judges(Host(), Internet(httpx.Response(503)), "https://elsewhere.example/a.mp4")
+    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
+    assert "Outlived" not in error.message
 
 
 def test_a_readers_own_error_is_left_as_it_is() -> None:
