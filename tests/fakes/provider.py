@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import httpx
+import pytest
 
 from mediaposter.ai.catalog import Capabilities, CatalogEntry, built_in_catalog
 from mediaposter.ai.provider_options import ProviderOption
+from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest, VideoModelInterface
+from mediaposter.errors import VideoModelError
 from mediaposter.safe_http import PublicInternet
 
 REPLIES = Path(__file__).parent.parent / "unit" / "ai" / "replies"
@@ -129,3 +132,36 @@ class SlowBody(httpx.SyncByteStream):
         for _ in range(100):
             self._internet.now += self._seconds_each
             yield b"x"
+
+
+class Calls:
+    """An adapter's calls, each of a model of its own whose vendor's server gives these answers."""
+
+    def __init__(self, build: Callable[[Host], VideoModelInterface], *, job_id: str, seconds: int = 8) -> None:
+        self._build = build
+        self._job_id = job_id
+        self._request = VideoGenerationRequest(prompt="A lake", duration_seconds=seconds)
+
+    def create(self, answer: Answer) -> VideoGenerationJob:
+        return self._build(Host(answer)).create_video(self._request)
+
+    def creation_error(self, answer: Answer) -> VideoModelError:
+        return self._refuse(lambda: self.create(answer))
+
+    def status(self, *answers: Answer) -> VideoGenerationJob:
+        return self._build(Host(*answers)).get_status(self._job_id)
+
+    def status_error(self, *answers: Answer) -> VideoModelError:
+        return self._refuse(lambda: self.status(*answers))
+
+    def download(self, model: VideoModelInterface) -> bytes:
+        with model.open_video(self._job_id) as stream:
+            return b"".join(stream.chunks)
+
+    def download_error(self, model: VideoModelInterface) -> VideoModelError:
+        return self._refuse(lambda: self.download(model))
+
+    def _refuse(self, call: Callable[[], object]) -> VideoModelError:
+        with pytest.raises(VideoModelError) as raised:
+            call()
+        return raised.value

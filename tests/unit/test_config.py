@@ -18,18 +18,10 @@ def test_settings_are_read_from_their_variables_and_others_do_not_matter() -> No
     assert (settings.library_table, settings.generation_timeout_seconds) == ("library", 600)
 
 
-def test_each_function_may_have_only_some_of_them() -> None:
-    settings = Settings.from_environment({})
-
-    assert settings.library_table == ""
-    assert settings.blotato_base_url == "https://backend.blotato.com/v2"
-
-
-@pytest.mark.parametrize("variable", ["GENERATION_TIMEOUT_SECONDS", "CALL_LEASE_SECONDS"])
-@pytest.mark.parametrize("value", ["", "0", "-1", "an hour"])
-def test_a_setting_that_is_wrong_names_its_variable(variable: str, value: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"not valid: {variable}\."):
-        Settings.from_environment({variable: value})
+@pytest.mark.parametrize("value", ["", "0", "an hour"])
+def test_a_setting_that_is_wrong_names_its_variable(value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"not valid: GENERATION_TIMEOUT_SECONDS\."):
+        Settings.from_environment({"GENERATION_TIMEOUT_SECONDS": value})
 
 
 def test_a_render_may_take_half_a_day_and_no_longer() -> None:
@@ -40,9 +32,6 @@ def test_a_render_may_take_half_a_day_and_no_longer() -> None:
 
 def test_what_is_required_is_given() -> None:
     assert Settings.from_environment({"VIDEO_BUCKET": "videos"}).require("video_bucket") == "videos"
-
-
-def test_what_is_required_and_missing_is_named_as_in_the_template() -> None:
     with pytest.raises(ConfigurationError, match=r"VIDEO_BUCKET is not set on this function; see template\.yaml"):
         Settings.from_environment({}).require("video_bucket")
 

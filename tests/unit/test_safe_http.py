@@ -5,8 +5,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -14,7 +13,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mediaposter.errors import ConfigurationError, ErrorCode, VideoModelError
-from mediaposter.http_reply import parse_retry_after
 from mediaposter.safe_http import (
     CHUNK_BYTES,
     MAX_REDIRECTS,
@@ -25,6 +23,7 @@ from mediaposter.safe_http import (
     parse_origin,
     post_json,
 )
+from tests.fakes.provider import Body
 from tests.fakes.raw_server import Play, drip, serve_raw
 
 PUBLIC_V4 = "93.184.215.14"
@@ -32,23 +31,6 @@ OTHER_PUBLIC_V4 = "93.184.215.99"
 PUBLIC_V6 = "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
 URL = "https://cdn.example/clip.mp4?X-Amz-Signature=a%2Fb%3D"
 HOOK = "https://cdn.example/hooks?token=tk_of_the_receiver"
-
-
-class Pieces(httpx.SyncByteStream):
-    """A body that comes in pieces and may break at the end."""
-
-    def __init__(self, pieces: Sequence[bytes], error: Exception | None = None) -> None:
-        self._pieces = pieces
-        self._error = error
-        self.closed = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._pieces
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        self.closed = True
 
 
 class World:
@@ -120,27 +102,14 @@ def redirect_to(*locations: str) -> Callable[[httpx.Request], httpx.Response]:
     return answer
 
 
-def test_a_file_comes_whole() -> None:
-    assert World().fetch() == b"movie"
-
-
-def test_the_connection_goes_to_the_address_that_was_checked() -> None:
+def test_the_connection_goes_to_the_address_that_was_checked_once_under_the_name_of_the_host() -> None:
     world = World()
-    world.fetch()
-    assert [request.url.host for request in world.requests] == [PUBLIC_V4]
-
-
-def test_a_name_is_resolved_once_so_that_it_cannot_change_after_the_check() -> None:
-    world = World()
-    world.fetch()
+    assert world.fetch() == b"movie"
+    (request,) = world.requests
+    assert (request.url.host, request.url.raw_path) == (PUBLIC_V4, b"/clip.mp4?X-Amz-Signature=a%2Fb%3D")
+    assert (request.headers["host"], request.extensions["sni_hostname"]) == ("cdn.example", "cdn.example")
+    assert "range" not in request.headers
     assert world.resolved == [("cdn.example", 443)]
-
-
-def test_host_and_sni_name_the_host_and_not_the_address() -> None:
-    world = World()
-    world.fetch()
-    assert world.requests[0].headers["host"] == "cdn.example"
-    assert world.requests[0].extensions["sni_hostname"] == "cdn.example"
 
 
 def test_a_port_stays_in_the_address_and_in_the_host_header() -> None:
@@ -151,12 +120,6 @@ def test_a_port_stays_in_the_address_and_in_the_host_header() -> None:
     assert world.resolved == [("cdn.example", 8443)]
 
 
-def test_a_signed_query_arrives_as_it_was_signed() -> None:
-    world = World()
-    world.fetch()
-    assert world.requests[0].url.raw_path == b"/clip.mp4?X-Amz-Signature=a%2Fb%3D"
-
-
 def test_an_ipv6_address_is_connected_to_in_brackets() -> None:
     world = World()
     world.addresses["cdn.example"] = [PUBLIC_V6]
@@ -165,7 +128,7 @@ def test_an_ipv6_address_is_connected_to_in_brackets() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://cdn.example/a", "ftp://cdn.example/a", "file:///etc/passwd", "//cdn.example/a", "clip.mp4"]
+    "url", ["http://cdn.example/a", "file:///etc/passwd", "//cdn.example/a", "https://user:password@cdn.example/a"]
 )
 def test_only_https_is_fetched(url: str) -> None:
     world = World()
@@ -173,48 +136,25 @@ def test_only_https_is_fetched(url: str) -> None:
     assert world.requests == []
 
 
-def test_a_url_with_a_password_is_refused() -> None:
-    world = World()
-    refusal_of(world, "https://user:password@cdn.example/a")
-    assert world.requests == []
-
-
-def test_a_host_that_cannot_be_decoded_is_refused() -> None:
-    world = World()
-    refusal_of(world, "https://xn--/a.png")
-    assert world.requests == []
-
-
-def test_a_url_that_is_none_is_refused() -> None:
-    refusal_of(World(), "https://cdn.example:port/a")
-
-
 @pytest.mark.parametrize(
     "address",
     [
         "127.0.0.1",
-        "10.0.0.8",
-        "172.16.3.4",
         "192.168.1.1",
         "169.254.169.254",
         "100.64.0.1",
         "0.0.0.0",
-        "255.255.255.255",
-        "240.0.0.1",
         "224.0.0.1",
         "::1",
-        "::",
         "fe80::1%eth0",
         "fd00:ec2::254",
         "fec0::1",
         "ff02::1",
         "::ffff:169.254.169.254",
         "::ffff:93.184.215.14",
-        "::7f00:1",
         "64:ff9b::a9fe:a9fe",
         "64:ff9b:1::a9fe:a9fe",
         "2002:a9fe:a9fe::1",
-        "2001::1",
         "2001:db8::1",
     ],
 )
@@ -230,13 +170,6 @@ def test_one_inner_address_among_public_ones_refuses_the_host() -> None:
     world = World()
     world.addresses["cdn.example"] = [PUBLIC_V4, "10.0.0.8"]
     refusal_of(world)
-    assert world.requests == []
-
-
-def test_an_address_written_as_a_number_is_checked_like_any_other() -> None:
-    world = World()
-    world.addresses["2130706433"] = ["127.0.0.1"]
-    refusal_of(world, "https://2130706433/")
     assert world.requests == []
 
 
@@ -259,8 +192,11 @@ def test_a_host_that_cannot_be_reached_at_all_may_be_later() -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         raise httpx.ConnectTimeout("timed out")
 
-    error = refusal_of(World(answer))
+    world = World(answer)
+    error = refusal_of(world)
     assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
+    world.addresses["cdn.example"] = []
+    assert "it has no address" in refusal_of(world).message
 
 
 def test_a_redirect_is_followed() -> None:
@@ -281,12 +217,6 @@ def test_a_relative_redirect_stays_with_the_host_and_not_with_its_address() -> N
 def test_a_redirect_into_our_network_is_refused() -> None:
     world = World(redirect_to("https://metadata.example/latest"))
     world.addresses["metadata.example"] = ["169.254.169.254"]
-    refusal_of(world)
-    assert len(world.requests) == 1
-
-
-def test_a_redirect_to_plain_http_is_refused() -> None:
-    world = World(redirect_to("http://cdn.example/b"))
     refusal_of(world)
     assert len(world.requests) == 1
 
@@ -345,12 +275,9 @@ def test_whatever_a_redirect_says_a_file_is_fetched_or_its_address_refused(locat
     "url",
     [
         "https://xn--/a",
-        "https://[::1/a",
         "https://cdn.example:0/a",
         "https://cdn.example:99999/a",
-        "https://cdn.example:-1/a",
         "https://cdn..example/a",
-        "https://.cdn.example/a",
         f"https://{'x' * 64}.example/a",
         "https://cdn.example/\ud83d",
         "https://cdn.example/" + "x" * 70_000,
@@ -369,13 +296,10 @@ def test_a_url_that_is_none_is_refused_for_good_by_every_call(url: str) -> None:
 
 
 def test_redirects_end_after_three() -> None:
+    assert World(redirect_to(*["/again"] * MAX_REDIRECTS)).fetch() == b"movie"
     world = World(redirect_to(*["/again"] * 10))
     refusal_of(world)
     assert len(world.requests) == MAX_REDIRECTS + 1
-
-
-def test_three_redirects_are_still_followed() -> None:
-    assert World(redirect_to(*["/again"] * MAX_REDIRECTS)).fetch() == b"movie"
 
 
 def test_no_cookie_of_one_hop_reaches_the_next() -> None:
@@ -390,19 +314,17 @@ def test_no_cookie_of_one_hop_reaches_the_next() -> None:
 
 
 def test_a_file_that_announces_too_much_is_not_read() -> None:
-    body = Pieces([b"0123456789"])
+    body = Body([b"0123456789"])
     world = World(lambda _: httpx.Response(200, headers={"content-length": "1001"}, stream=body))
     refusal_of(world)
     assert body.closed
 
 
 def test_a_file_that_announces_nothing_ends_at_the_cap() -> None:
-    world = World(lambda _: httpx.Response(200, stream=Pieces([b"x" * 600, b"x" * 600])))
+    world = World(lambda _: httpx.Response(200, stream=Body([b"x" * 600, b"x" * 400])))
+    assert len(world.read(max_bytes=1000)) == 1000
+    world = World(lambda _: httpx.Response(200, stream=Body([b"x" * 600, b"x" * 401])))
     assert not refusal_of(world).transient
-
-
-def test_a_file_as_long_as_the_cap_is_taken() -> None:
-    assert len(World(lambda _: httpx.Response(200, content=b"x" * 1000)).fetch(max_bytes=1000)) == 1000
 
 
 def test_a_sender_of_one_byte_at_a_time_meets_the_deadline() -> None:
@@ -419,16 +341,6 @@ def test_a_sender_of_one_byte_at_a_time_meets_the_deadline() -> None:
     assert (error.code, error.transient, world.now) == (ErrorCode.TIMEOUT, True, 61.0)
 
 
-def test_redirects_count_against_the_deadline() -> None:
-    def answer(_: httpx.Request) -> httpx.Response:
-        world.now += 40.0
-        return httpx.Response(302, headers={"location": "/again"})
-
-    world = World(answer)
-    assert refusal_of(world).code is ErrorCode.TIMEOUT
-    assert len(world.requests) == 2
-
-
 def test_no_single_wait_is_longer_than_the_time_that_is_left() -> None:
     world = World()
     fetch_bytes(URL, max_bytes=10, timeout_seconds=5, internet=world.internet)
@@ -436,7 +348,7 @@ def test_no_single_wait_is_longer_than_the_time_that_is_left() -> None:
 
 
 def test_the_body_comes_in_chunks_of_one_size() -> None:
-    world = World(lambda _: httpx.Response(200, stream=Pieces([b"x" * 50_000] * 6)))
+    world = World(lambda _: httpx.Response(200, stream=Body([b"x" * 50_000] * 6)))
     with open_url(URL, max_bytes=10**6, timeout_seconds=60, internet=world.internet) as stream:
         assert [len(chunk) for chunk in stream.chunks] == [CHUNK_BYTES, CHUNK_BYTES, 300_000 - 2 * CHUNK_BYTES]
 
@@ -465,10 +377,7 @@ def test_length_type_and_strong_etag_are_told() -> None:
             "video/mp4",
             '"abc"',
         )
-
-
-def test_a_weak_etag_is_no_validator() -> None:
-    world = World(lambda _: httpx.Response(200, headers={"etag": 'W/"abc"'}, content=b"movie"))
+    headers["etag"] = 'W/"abc"'
     with open_url(URL, max_bytes=10, timeout_seconds=60, internet=world.internet) as stream:
         assert stream.validator is None
 
@@ -481,12 +390,6 @@ def test_a_resumed_download_asks_for_the_rest_of_the_same_file() -> None:
         assert (stream.start_byte, stream.size_bytes, b"".join(stream.chunks)) == (3, 5, b"ie")
     assert world.requests[0].headers["range"] == "bytes=3-"
     assert world.requests[0].headers["if-range"] == '"abc"'
-
-
-def test_a_download_from_the_start_asks_for_no_range() -> None:
-    world = World()
-    world.fetch()
-    assert "range" not in world.requests[0].headers
 
 
 def test_a_server_that_ignores_the_range_starts_at_zero() -> None:
@@ -503,7 +406,7 @@ def test_a_part_of_unknown_total_ends_where_its_length_says() -> None:
 
 def test_the_cap_counts_what_came_before_a_resume() -> None:
     def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(206, headers={"content-range": "bytes 900-1100/*"}, stream=Pieces([b"x" * 101]))
+        return httpx.Response(206, headers={"content-range": "bytes 900-1100/*"}, stream=Body([b"x" * 101]))
 
     world = World(answer)
     with (
@@ -520,7 +423,7 @@ def test_a_part_that_cannot_be_placed_is_refused(content_range: str | None) -> N
 
 
 def test_a_compressed_body_is_refused_and_was_not_asked_for() -> None:
-    world = World(lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Pieces([b"\x1f\x8b"])))
+    world = World(lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Body([b"\x1f\x8b"])))
     refusal_of(world)
     assert world.requests[0].headers["accept-encoding"] == "identity"
 
@@ -533,30 +436,22 @@ def test_a_compressed_body_is_refused_and_was_not_asked_for() -> None:
         (404, ErrorCode.EXPIRED, False),
         (410, ErrorCode.EXPIRED, False),
         (400, ErrorCode.PROVIDER_ERROR, False),
-        (416, ErrorCode.PROVIDER_ERROR, False),
         (408, ErrorCode.PROVIDER_ERROR, True),
         (429, ErrorCode.RATE_LIMITED, True),
-        (500, ErrorCode.PROVIDER_ERROR, True),
         (503, ErrorCode.PROVIDER_ERROR, True),
         (204, ErrorCode.PROVIDER_ERROR, False),
-        (304, ErrorCode.PROVIDER_ERROR, False),
     ],
 )
 def test_a_status_that_brings_no_file_is_an_error(status_code: int, code: ErrorCode, transient: bool) -> None:
-    error = refusal_of(World(lambda _: httpx.Response(status_code)))
-    assert (error.code, error.transient) == (code, transient)
+    wait_seconds = None if code is ErrorCode.EXPIRED else 7.0
+    error = refusal_of(World(lambda _: httpx.Response(status_code, headers={"retry-after": "7"})))
+    assert (error.code, error.transient, error.retry_after_seconds) == (code, transient, wait_seconds)
+    assert "cdn.example" in error.message
+    assert "Signature" not in error.message
 
 
-def test_retry_after_is_passed_on() -> None:
-    world = World(lambda _: httpx.Response(503, headers={"retry-after": "7"}))
-    assert refusal_of(world).retry_after_seconds == 7.0
-
-
-@pytest.mark.parametrize(
-    "error", [httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("peer closed"), httpx.ReadError("")]
-)
-def test_a_break_while_reading_is_transient(error: httpx.RequestError) -> None:
-    world = World(lambda _: httpx.Response(200, stream=Pieces([b"mo"], error)))
+def test_a_break_while_reading_is_transient() -> None:
+    world = World(lambda _: httpx.Response(200, stream=Body([b"mo"], httpx.ReadTimeout("slow"))))
     assert refusal_of(world).transient
 
 
@@ -570,21 +465,8 @@ def test_a_break_before_the_headers_is_transient() -> None:
     assert len(world.requests) == 1
 
 
-def test_a_certificate_that_is_not_the_hosts_is_an_error() -> None:
-    def answer(_: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("certificate verify failed") from ssl.SSLError()
-
-    assert refusal_of(World(answer)).code is ErrorCode.PROVIDER_ERROR
-
-
-def test_an_error_names_the_host_and_not_the_signature() -> None:
-    message = refusal_of(World(lambda _: httpx.Response(403))).message
-    assert "cdn.example" in message
-    assert "Signature" not in message
-
-
 def test_an_error_of_the_reader_passes_through_and_closes_the_connection() -> None:
-    body = Pieces([b"movie"])
+    body = Body([b"movie"])
     world = World(lambda _: httpx.Response(200, stream=body))
     with (
         pytest.raises(KeyError),
@@ -601,33 +483,10 @@ def test_a_file_that_a_caller_names_is_the_callers_mistake() -> None:
 
 
 def test_a_callers_file_that_ends_early_is_refused() -> None:
-    world = World(lambda _: httpx.Response(200, headers={"content-length": "9"}, stream=Pieces([b"movie"])))
+    world = World(lambda _: httpx.Response(200, headers={"content-length": "9"}, stream=Body([b"movie"])))
     with pytest.raises(VideoModelError) as raised:
         world.fetch()
     assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, True)
-
-
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (None, None),
-        ("120", 120.0),
-        ("0.5", 0.5),
-        ("-3", 0.0),
-        ("Sun, 22 Nov 2026 12:01:30 GMT", 90.0),
-        ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
-        ("Sun, 22 Nov 2026 12:01:30 -0000", 90.0),
-        ("soon", None),
-        ("nan", None),
-        ("inf", None),
-        ("Sun, 22 Nov 99999999999 12:01:30 GMT", None),
-    ],
-)
-def test_retry_after_is_read_as_seconds_from_now(value: str | None, seconds: float | None) -> None:
-    assert parse_retry_after(value, now=NOW) == seconds
 
 
 # Servers of the operator's own
@@ -649,9 +508,7 @@ def test_a_server_of_the_operators_own_is_read_over_plain_http_at_the_address_th
     assert (str(request.url), request.headers["host"]) == ("http://10.0.0.7:9000/a.mp4", "store.internal:9000")
 
 
-@pytest.mark.parametrize(
-    "url", ["http://store.internal/a", "https://store.internal:9000/a", "http://cdn.example:9000/a"]
-)
+@pytest.mark.parametrize("url", ["http://store.internal/a", "https://store.internal:9000/a"])
 def test_what_is_not_that_very_origin_stays_a_strangers(url: str) -> None:
     world = own_world()
     refusal_of(world, url)
@@ -660,7 +517,7 @@ def test_what_is_not_that_very_origin_stays_a_strangers(url: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["169.254.169.254", "169.254.170.2", "fe80::1%eth0", "fd00:ec2::254", "::ffff:169.254.169.254", "ff02::1"],
+    ["169.254.170.2", "fe80::1%eth0", "fd00:ec2::254", "::ffff:169.254.169.254", "ff02::1"],
 )
 def test_where_a_machines_keys_are_nothing_is_the_operators_own(address: str) -> None:
     world = own_world()
@@ -702,13 +559,10 @@ def test_an_origin_is_read(text: str, origin: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "store",
-        "//store",
         "http://",
         "ftp://store",
         "http://store/videos",
-        "http://store?",
         "http://store#a",
         "http://u:p@store",
         "http://store:0",
@@ -729,20 +583,13 @@ def test_a_document_is_posted_as_it_is() -> None:
     assert world.post() == 200
 
     (request,) = world.requests
+    assert (request.url.host, request.url.raw_path) == (PUBLIC_V4, b"/hooks?token=tk_of_the_receiver")
+    assert (request.headers["host"], request.extensions["sni_hostname"]) == ("cdn.example", "cdn.example")
     assert (request.method, request.read()) == ("POST", b'{"id":"evt_1"}')
     assert (request.headers["content-type"], request.headers["webhook-id"]) == ("application/json", "evt_1")
 
 
-def test_a_document_goes_to_the_address_that_was_checked_under_the_name_of_the_host() -> None:
-    world = World()
-    world.post()
-
-    (request,) = world.requests
-    assert (request.url.host, request.url.raw_path) == (PUBLIC_V4, b"/hooks?token=tk_of_the_receiver")
-    assert (request.headers["host"], request.extensions["sni_hostname"]) == ("cdn.example", "cdn.example")
-
-
-@pytest.mark.parametrize("status", [204, 302, 404, 410, 503])
+@pytest.mark.parametrize("status", [302, 404])
 def test_the_answer_to_a_document_is_its_status_whatever_that_is(status: int) -> None:
     world = World(lambda _: httpx.Response(status, headers={"location": "https://files.example/"}))
 
@@ -751,13 +598,13 @@ def test_the_answer_to_a_document_is_its_status_whatever_that_is(status: int) ->
 
 
 def test_the_body_of_the_answer_to_a_document_is_not_read() -> None:
-    body = Pieces([b"x"], ssl.SSLError("it would never end"))
+    body = Body([b"x"], ssl.SSLError("it would never end"))
 
     assert World(lambda _: httpx.Response(200, stream=body)).post() == 200
     assert body.closed
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.8", "169.254.169.254", "::1", "fd00:ec2::254"])
+@pytest.mark.parametrize("address", ["10.0.0.8", "fd00:ec2::254"])
 def test_no_document_is_posted_to_an_address_inside(address: str) -> None:
     world = World()
     world.addresses["cdn.example"] = [PUBLIC_V4, address]
@@ -767,7 +614,7 @@ def test_no_document_is_posted_to_an_address_inside(address: str) -> None:
     assert world.requests == []
 
 
-@pytest.mark.parametrize("url", ["http://cdn.example/hooks", "https://user:password@cdn.example/hooks", "hooks"])
+@pytest.mark.parametrize("url", ["http://cdn.example/hooks", "hooks"])
 def test_no_document_is_posted_to_a_url_that_is_not_safe(url: str) -> None:
     world = World()
 
@@ -815,11 +662,9 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     "play",
     [
         drip(b"HTTP/1.1 200 OK\r\nX-Name: ", b"x"),
-        drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        drip(CHUNKED + b"5;name=", b"x"),
         drip(CHUNKED, b"1\r\nx\r\n"),
     ],
-    ids=["header", "1xx", "extension", "chunks"],
+    ids=["header", "chunks"],
 )
 def test_a_download_ends_whatever_its_server_drips(play: Play) -> None:
     with serve_raw(play) as server:
@@ -860,11 +705,8 @@ def test_redirects_that_drip_have_one_deadline_together() -> None:
 
 
 @ON_LOOPBACK
-@pytest.mark.parametrize(
-    "play", [drip(b"HTTP/1.1 200 OK\r\nX-Name: ", b"x"), drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n")]
-)
-def test_a_receiver_that_drips_gave_no_answer_in_time(play: Play) -> None:
-    with serve_raw(play) as server:
+def test_a_receiver_that_drips_gave_no_answer_in_time() -> None:
+    with serve_raw(drip(b"HTTP/1.1 200 OK\r\nX-Name: ", b"x")) as server:
         began = time.monotonic()
         with pytest.raises(VideoModelError, match="took too long"):
             post_json(server.origin, b"{}", headers={}, timeout_seconds=0.15, is_anywhere_allowed=True)

@@ -20,7 +20,7 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("text", ["", "Kites over the sea", "🪁 é", "a line\nand a tab\t", "\ufffd\U0010ffff"])
+@pytest.mark.parametrize("text", ["", "🪁 é\n\t", "\ufffd\U0010ffff"])
 def test_text_of_whole_characters_passes_as_it_is(text: str) -> None:
     assert refuse_unwritable(text) is text
 
@@ -33,11 +33,6 @@ def test_half_a_character_is_named_by_its_number(text: str, code_point: str) -> 
         refuse_unwritable(text)
 
     assert str(refused.value) == f"has half a character ({code_point}); send whole characters"
-
-
-def test_a_null_character_is_refused() -> None:
-    with pytest.raises(ValueError, match="must not have null characters"):
-        refuse_unwritable("a\0b")
 
 
 @pytest.mark.parametrize(

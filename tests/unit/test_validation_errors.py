@@ -84,19 +84,21 @@ def test_a_text_is_never_repeated() -> None:
         assert "secret" not in rule_of(kind, "a secret @")
 
 
-@pytest.mark.parametrize("kind", get_args(ErrorType))
-def test_no_kind_of_problem_is_told_in_pydantics_words(kind: str) -> None:
-    context = dict.fromkeys(("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length"), 3)
-    problem = ErrorDetails(
+def test_no_kind_of_problem_is_told_in_pydantics_words() -> None:
+    context: dict[str, Any] = dict.fromkeys(("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length"), 3)
+    for kind in get_args(ErrorType):
+        rule = tell_rule(describe(kind, context))
+
+        assert rule
+        assert [words for words in PYDANTIC if words in rule] == []
+        assert not rule.endswith(".")
+
+
+def describe(kind: str, context: dict[str, Any]) -> ErrorDetails:
+    return ErrorDetails(
         type=kind,
         loc=("field",),
         msg="Input should be a valid kite",
         input="a text",
         ctx={**context, "expected": "'a' or 'b'", "expected_tags": "'a', 'b'", "pattern": "^[A-Z]{1,3}$"},
     )
-
-    rule = tell_rule(problem)
-
-    assert rule
-    assert [words for words in PYDANTIC if words in rule] == []
-    assert not rule.endswith(".")

@@ -59,7 +59,7 @@ def test_an_execution_that_exists_is_left_as_it_is(workflow: StepFunctionsWorkfl
     workflow.start("video_1")
 
 
-@pytest.mark.parametrize("code", ["StateMachineDoesNotExist", "AccessDeniedException", "ThrottlingException", "500"])
+@pytest.mark.parametrize("code", ["ThrottlingException", "500"])
 def test_a_refused_start_is_not_started(workflow: StepFunctionsWorkflow, service: Stubber, code: str) -> None:
     service.add_client_error("start_execution", code, service_message="a message of the service")
 
@@ -121,19 +121,7 @@ def test_a_decision_carries_an_execution_on(client: SFNClient, service: Stubber)
     TaskTokens(client).signal("token-1", DECIDED)
 
 
-def test_what_is_sent_is_what_a_step_answers() -> None:
-    assert json.loads(SIGNAL["output"]) == {
-        "outcome": "approved",
-        "wait_seconds": 0,
-        "listen": None,
-        "posts": [
-            {"video_id": "video_1", "post_id": "twitter#101"},
-            {"video_id": "video_1", "post_id": "x#2"},
-        ],
-    }
-
-
-@pytest.mark.parametrize("code", ["TaskDoesNotExist", "TaskTimedOut", "InvalidToken"])
+@pytest.mark.parametrize("code", ["TaskDoesNotExist", "TaskTimedOut"])
 def test_an_execution_that_does_not_wait_any_more_is_left_as_it_is(
     client: SFNClient, service: Stubber, code: str
 ) -> None:
@@ -142,11 +130,10 @@ def test_an_execution_that_does_not_wait_any_more_is_left_as_it_is(
     TaskTokens(client).signal("token-1", DECIDED)
 
 
-@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "InvalidOutput"])
 def test_a_decision_that_the_service_did_not_take_is_a_fault_and_told_again_by_the_sweep(
-    client: SFNClient, service: Stubber, code: str
+    client: SFNClient, service: Stubber
 ) -> None:
-    service.add_client_error("send_task_success", code)
+    service.add_client_error("send_task_success", "ThrottlingException")
 
     with pytest.raises(ClientError):
         TaskTokens(client).signal("token-1", DECIDED)
@@ -156,18 +143,15 @@ def test_an_execution_that_runs_is_stopped(workflow: StepFunctionsWorkflow, serv
     stop = {"executionArn": EXECUTION, "error": "Deleted", "cause": "The video was deleted by its owner."}
     service.add_response("stop_execution", {"stopDate": NOW}, stop)
 
-    workflow.stop("video_1")
-
-
-def test_an_execution_that_is_not_there_need_not_be_stopped(workflow: StepFunctionsWorkflow, service: Stubber) -> None:
     service.add_client_error("stop_execution", "ExecutionDoesNotExist")
 
-    workflow.stop("video_1")
+    for _ in range(2):
+        workflow.stop("video_1")
 
 
 @pytest.mark.parametrize(
     ("status", "has_ended"),
-    [("RUNNING", False), ("PENDING_REDRIVE", False), ("SUCCEEDED", True), ("FAILED", True), ("TIMED_OUT", True)],
+    [("RUNNING", False), ("PENDING_REDRIVE", False), ("SUCCEEDED", True), ("TIMED_OUT", True)],
 )
 def test_an_execution_stands_as_the_service_says(
     workflow: StepFunctionsWorkflow, service: Stubber, status: str, has_ended: bool
@@ -188,11 +172,8 @@ def test_of_an_execution_the_service_does_not_know_nothing_is_said(
     assert workflow.find_status("video_1") is None
 
 
-@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
-def test_a_service_that_cannot_tell_is_a_fault_and_no_no(
-    workflow: StepFunctionsWorkflow, service: Stubber, code: str
-) -> None:
-    service.add_client_error("describe_execution", code)
+def test_a_service_that_cannot_tell_is_a_fault_and_no_no(workflow: StepFunctionsWorkflow, service: Stubber) -> None:
+    service.add_client_error("describe_execution", "ThrottlingException")
 
     with pytest.raises(ClientError):
         workflow.find_status("video_1")

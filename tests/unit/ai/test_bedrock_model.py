@@ -19,18 +19,15 @@ from botocore.exceptions import (
     SSOTokenLoadError,
     TokenRetrievalError,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import JsonValue
 
 from mediaposter.ai.bedrock_model import PROMPT_MAX_CHARACTERS, BedrockVideoModel
-from mediaposter.ai.catalog import Capabilities, CatalogEntry
+from mediaposter.ai.catalog import CatalogEntry
 from mediaposter.ai.video_model_factory import create_video_model
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest, VideoStatus
-from mediaposter.errors import ConfigurationError, ErrorCode, SubmissionUnknown, UnsupportedOperation, VideoModelError
+from mediaposter.errors import ConfigurationError, ErrorCode, SubmissionUnknown, VideoModelError
 from mediaposter.safe_http import CHUNK_BYTES
 from tests.fakes.bedrock import REGION, lead_to, make_session
-from tests.fakes.provider import Answer, Body, Host, Internet, allowing, read_reply, row
+from tests.fakes.provider import Answer, Body, Calls, Host, Internet, read_reply, row
 
 MODEL = "luma.ray-v2:0"
 BUCKET = "videos-of-the-test"
@@ -70,41 +67,15 @@ def request(**fields: object) -> VideoGenerationRequest:
     return VideoGenerationRequest.model_validate({"prompt": "A lake", "duration_seconds": 5, **fields})
 
 
-def create(answer: Answer) -> VideoGenerationJob:
-    return build(Host(answer)).create_video(request())
+CALLS = Calls(build, job_id=ARN, seconds=5)
 
 
-def creation_error(answer: Answer) -> VideoModelError:
-    with pytest.raises(VideoModelError) as raised:
-        create(answer)
-    return raised.value
-
-
-def sent_input(entry: CatalogEntry | None = None, /, **fields: object) -> object:
+def sent_input(**fields: object) -> dict[str, object]:
     server = Host(recorded("started"))
-    build(server, entry=entry).create_video(request(**fields))
-    return server.sent_body["modelInput"]
-
-
-def status(answer: Answer) -> VideoGenerationJob:
-    return build(Host(answer)).get_status(ARN)
-
-
-def status_error(answer: Answer) -> VideoModelError:
-    with pytest.raises(VideoModelError) as raised:
-        status(answer)
-    return raised.value
-
-
-def download(server: Host) -> bytes:
-    with build(server).open_video(ARN) as stream:
-        return b"".join(stream.chunks)
-
-
-def download_error(*answers: Answer) -> VideoModelError:
-    with pytest.raises(VideoModelError) as raised:
-        download(Host(*answers))
-    return raised.value
+    build(server).create_video(request(**fields))
+    sent = server.sent_body["modelInput"]
+    assert isinstance(sent, dict)
+    return sent
 
 
 def movie(**headers: str) -> httpx.Response:
@@ -117,7 +88,6 @@ def movie(**headers: str) -> httpx.Response:
 @pytest.mark.parametrize(
     ("base_url", "place"),
     [
-        ("s3://bucket", "s3://bucket"),
         ("s3://bucket/", "s3://bucket"),
         ("s3://bucket/renders/", "s3://bucket/renders"),
         ("s3://a.bucket-1/renders/of/mine", "s3://a.bucket-1/renders/of/mine"),
@@ -132,14 +102,9 @@ def test_bedrock_is_told_to_write_to_base_url(base_url: str, place: str) -> None
 @pytest.mark.parametrize(
     "base_url",
     [
-        "",
         "https://bedrock-runtime.us-west-2.amazonaws.com",
-        "s3://",
         "s3:///renders",
         "s3://Bucket",
-        "s3://ab",
-        "s3://bucket?x",
-        "bucket/renders",
         "s3://bucket/a\nb",
         f"s3://bucket/{'x' * 1024}",
     ],
@@ -208,65 +173,47 @@ def test_bedrock_is_where_the_environment_says_and_an_empty_word_says_nothing(
     assert "/eu-west-1/bedrock/aws4_request" in server.requests[0].headers["authorization"]
 
 
-def test_a_session_brings_its_own_credentials_and_region() -> None:
-    server = Host(recorded("in_progress"))
-    build(server).get_status(ARN)
-    assert server.requests[0].url.host == f"bedrock-runtime.{REGION}.amazonaws.com"
-    assert "Credential=testing/" in server.requests[0].headers["authorization"]
-
-
-CALLS: list[Callable[[BedrockVideoModel], object]] = [
+EVERY_CALL: list[Callable[[BedrockVideoModel], object]] = [
     lambda model: model.create_video(request()),
     lambda model: model.get_status(ARN),
     lambda model: model.open_video(ARN).__enter__(),
 ]
 
 
-def refused_settings(session: boto3.Session, call: Callable[[BedrockVideoModel], object]) -> VideoModelError:
-    with pytest.raises(VideoModelError) as raised:
-        call(BedrockVideoModel(entry=row(MODEL), base_url=BASE_URL, session=session))
-    return raised.value
+def refuse_settings(session: boto3.Session, sentence: str) -> None:
+    for call in EVERY_CALL:
+        with pytest.raises(VideoModelError, match=sentence) as raised:
+            call(BedrockVideoModel(entry=row(MODEL), base_url=BASE_URL, session=session))
+        assert not isinstance(raised.value, SubmissionUnknown)
+        assert (raised.value.code, raised.value.transient) == (ErrorCode.AUTHENTICATION, False)
 
 
 @pytest.mark.usefixtures("bare_environment")
-@pytest.mark.parametrize("call", CALLS)
-def test_without_credentials_nothing_is_sent_and_the_error_says_what_is_missing(
-    call: Callable[[BedrockVideoModel], object],
-) -> None:
+def test_without_credentials_nothing_is_sent_and_the_error_says_what_is_missing() -> None:
     server = Host(recorded("completed"))
-    error = refused_settings(lead_to(server, boto3.Session(region_name=REGION)), call)
-    assert not isinstance(error, SubmissionUnknown)
-    assert (error.code, error.transient) == (ErrorCode.AUTHENTICATION, False)
-    assert error.message == (
-        "boto3 cannot call AWS, so nothing was sent: Unable to locate credentials. It needs credentials and a region: "
-        "a role, a profile, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION."
-    )
+    session = lead_to(server, boto3.Session(region_name=REGION))
+    refuse_settings(session, r"so nothing was sent: Unable to locate credentials\. It needs credentials and a region: ")
     assert server.requests == []
 
 
 @pytest.mark.usefixtures("bare_environment")
-@pytest.mark.parametrize("call", CALLS)
-def test_without_a_region_nothing_is_sent(call: Callable[[BedrockVideoModel], object]) -> None:
+def test_without_a_region_nothing_is_sent() -> None:
     session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing")
-    error = refused_settings(session, call)
-    assert not isinstance(error, SubmissionUnknown)
-    assert (error.code, error.transient) == (ErrorCode.AUTHENTICATION, False)
-    assert "You must specify a region" in error.message
+    refuse_settings(session, "You must specify a region")
 
 
 @pytest.mark.usefixtures("environment")
 def test_an_endpoint_that_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "nowhere")
-    error = refused_settings(boto3.Session(), lambda model: model.get_status(ARN))
-    assert (error.code, error.transient) == (ErrorCode.AUTHENTICATION, False)
-    assert "Invalid endpoint: nowhere" in error.message
+    for service in ("BEDROCK_RUNTIME", "S3"):
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", "nowhere")
+    refuse_settings(boto3.Session(), "Invalid endpoint: nowhere")
 
 
 # Creating
 
 
 def test_an_invocation_that_was_started_is_a_queued_job_with_its_arn() -> None:
-    assert create(recorded("started")) == VideoGenerationJob(job_id=ARN, status=VideoStatus.QUEUED)
+    assert CALLS.create(recorded("started")) == VideoGenerationJob(job_id=ARN, status=VideoStatus.QUEUED)
 
 
 def test_a_request_is_said_in_lumas_words() -> None:
@@ -281,14 +228,6 @@ def test_a_request_is_said_in_lumas_words() -> None:
         "modelInput": {"prompt": "Ein See, früh", "aspect_ratio": "9:21", "resolution": "540p", "duration": "9s"},
         "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": BASE_URL}},
     }
-
-
-def test_the_same_request_is_sent_with_the_same_bytes() -> None:
-    server = Host(recorded("started"))
-    for _ in range(2):
-        build(server).create_video(request(idempotency_key="video_1-1", provider_options={"loop": True}))
-    first, second = server.requests
-    assert first.content == second.content
 
 
 def test_a_submission_without_a_key_has_a_token_of_its_own() -> None:
@@ -308,25 +247,6 @@ def test_the_model_goes_by_its_name_at_bedrock_and_one_named_in_the_request_wins
     assert [json.loads(sent.content)["modelId"] for sent in server.requests] == ["luma.ray-v3:0", "luma.ray-v9:0"]
 
 
-def test_lumas_own_options_are_sent_and_never_replace_what_the_request_says(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(PNG)
-    ours = ("prompt", "aspect_ratio", "resolution", "duration", "keyframes")
-    options: dict[str, JsonValue] = {"loop": True, **dict.fromkeys(ours, "theirs")}
-    entry = allowing(row(MODEL), loop="boolean", **dict.fromkeys(ours, "text"))
-    sent = sent_input(entry, input_image=str(path), provider_options=options)
-    assert isinstance(sent, dict)
-    assert sent["loop"] is True
-    assert set(sent) == {"loop", *ours}
-    assert "theirs" not in sent.values()
-
-
-def test_a_prompt_of_five_thousand_characters_is_sent() -> None:
-    server = Host(recorded("started"))
-    build(server).create_video(request(prompt="é" * PROMPT_MAX_CHARACTERS))
-    assert len(server.requests) == 1
-
-
 def refuse_before_sending(**fields: object) -> VideoModelError:
     server = Host(recorded("started"))
     with pytest.raises(VideoModelError) as raised:
@@ -341,11 +261,6 @@ def test_a_longer_prompt_is_refused_before_anything_is_sent() -> None:
     assert "up to 5000 characters and this one has 5001; nothing was submitted" in error.message
 
 
-def test_a_size_that_the_model_does_not_make_is_refused_before_anything_is_sent() -> None:
-    error = refuse_before_sending(width=1920, height=1080)
-    assert error.message.endswith("not 1920x1080. Nothing was submitted; ask for another size.")
-
-
 # What comes of a submission
 
 
@@ -353,12 +268,10 @@ def test_a_size_that_the_model_does_not_make_is_refused_before_anything_is_sent(
     ("answer", "code", "sentence"),
     [
         (recorded("error_access"), ErrorCode.AUTHENTICATION, "You don't have access to the model with the specified"),
-        (recorded("error_token"), ErrorCode.AUTHENTICATION, "The security token included in the request is invalid."),
         (refusal("ExpiredTokenException", "Expired."), ErrorCode.AUTHENTICATION, "Expired."),
         (refusal("IncompleteSignatureException", "No."), ErrorCode.AUTHENTICATION, "No."),
         (recorded("error_input"), ErrorCode.INVALID_REQUEST, "Malformed input request: #/duration: 8s is not a valid"),
         (recorded("error_model"), ErrorCode.MODEL_NOT_FOUND, "The provided model identifier is invalid. Bedrock has"),
-        (refusal("ResourceNotFoundException", "No.", 404), ErrorCode.MODEL_NOT_FOUND, "No."),
         (recorded("error_output"), ErrorCode.AUTHENTICATION, "Invalid Output Config/Credentials. Bedrock writes with"),
         (recorded("error_blocked"), ErrorCode.CONTENT_POLICY, "This request has been blocked by our content filters."),
         (refusal("ValidationException", "Frame Moderation failed"), ErrorCode.CONTENT_POLICY, "Frame Moderation faile"),
@@ -369,61 +282,45 @@ def test_a_size_that_the_model_does_not_make_is_refused_before_anything_is_sent(
 def test_a_refusal_is_certain_and_final_and_keeps_awss_sentence(
     answer: httpx.Response, code: ErrorCode, sentence: str
 ) -> None:
-    error = creation_error(answer)
+    error = CALLS.creation_error(answer)
     assert not isinstance(error, SubmissionUnknown)
     assert (error.code, error.transient) == (code, False)
     assert error.message.startswith(sentence)
 
 
 def test_a_refusal_of_the_bucket_says_what_to_mend() -> None:
-    message = creation_error(recorded("error_output")).message
+    message = CALLS.creation_error(recorded("error_output")).message
     assert "base_url names" in message
     assert "s3:PutObject" in message
 
 
 def test_what_aws_quotes_of_a_request_is_not_repeated() -> None:
     message = "The signature does not match.\n\nThe Canonical String should have been\nx-amz-security-token:IQoJ"
-    assert creation_error(refusal("InvalidSignatureException", message, 403)).message == "The signature does not match."
+    assert (
+        CALLS.creation_error(refusal("InvalidSignatureException", message, 403)).message
+        == "The signature does not match."
+    )
 
 
-def test_a_long_sentence_is_cut() -> None:
-    assert len(creation_error(refusal("ValidationException", "x" * 5000)).message) == 1000
-
-
-@pytest.mark.parametrize(
-    ("name", "code"), [("error_throttled", ErrorCode.RATE_LIMITED), ("error_quota", ErrorCode.RATE_LIMITED)]
-)
-def test_too_many_invocations_may_be_sent_later(name: str, code: ErrorCode) -> None:
-    error = creation_error(recorded(name))
+def test_too_many_invocations_may_be_sent_later() -> None:
+    error = CALLS.creation_error(recorded("error_quota"))
     assert not isinstance(error, SubmissionUnknown)
-    assert (error.code, error.transient) == (code, True)
+    assert (error.code, error.transient) == (ErrorCode.RATE_LIMITED, True)
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        recorded("error_server"),
         recorded("error_unavailable"),
         # Started before under the same token, from something that has changed since: a picture behind a URL, say.
         recorded("error_conflict"),
-        httpx.Response(502, content=b"<html>"),
-        httpx.Response(408),
-        httpx.Response(409),
-        httpx.Response(200, json={"invocationArn": ""}),
-        httpx.Response(200, json={"invocationArn": 7}),
-        httpx.Response(200, content=b"[]"),
+        # More than boto3 has errors for.
+        OSError("reset"),
+        ValueError("not HTTP"),
     ],
 )
-def test_an_answer_after_which_the_invocation_may_exist_is_unknown(answer: httpx.Response) -> None:
+def test_an_answer_after_which_the_invocation_may_exist_is_unknown(answer: Answer) -> None:
     server = Host(answer)
-    with pytest.raises(SubmissionUnknown):
-        build(server).create_video(request())
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize("error", [httpx.ReadTimeout("slow"), OSError("reset"), ValueError("not HTTP")])
-def test_a_submission_that_broke_after_it_was_sent_is_unknown(error: Exception) -> None:
-    server = Host(error)
     with pytest.raises(SubmissionUnknown):
         build(server).create_video(request())
     assert len(server.requests) == 1
@@ -438,7 +335,7 @@ def test_a_submission_that_broke_after_it_was_sent_is_unknown(error: Exception) 
     ],
 )
 def test_a_bedrock_that_cannot_be_reached_has_accepted_nothing(broken: Exception, sentence: str) -> None:
-    error = creation_error(broken)
+    error = CALLS.creation_error(broken)
     assert not isinstance(error, SubmissionUnknown)
     assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
     assert error.message.startswith(f"Amazon Bedrock cannot be reached, so nothing was submitted: {sentence}")
@@ -453,77 +350,39 @@ def test_a_bedrock_that_cannot_be_reached_has_accepted_nothing(broken: Exception
     ],
 )
 def test_credentials_that_cannot_be_renewed_are_refused_before_anything_is_sent(missing: Exception) -> None:
-    for error in (creation_error(missing), status_error(missing)):
+    for error in (CALLS.creation_error(missing), CALLS.status_error(missing)):
         assert not isinstance(error, SubmissionUnknown)
         assert (error.code, error.transient) == (ErrorCode.AUTHENTICATION, False)
 
 
 @pytest.mark.parametrize("name", ["error_access", "error_server"])
 def test_an_error_names_awss_id_of_the_call(name: str) -> None:
-    assert creation_error(recorded(name)).request_id == REQUEST_ID
-    assert status_error(recorded(name)).request_id == REQUEST_ID
-
-
-@given(
-    body=st.none()
-    | st.integers()
-    | st.text()
-    | st.lists(st.text())
-    | st.dictionaries(
-        st.sampled_from(["invocationArn", "message", "Message", "__type", "code"]), st.none() | st.text()
-    ),
-    status_code=st.sampled_from([200, 302, 400, 404, 429, 500]),
-)
-def test_any_answer_to_a_create_is_a_job_or_a_known_error(body: object, status_code: int) -> None:
-    outcome: VideoGenerationJob | VideoModelError
-    try:
-        outcome = create(httpx.Response(status_code, json=body))
-    except VideoModelError as error:
-        outcome = error
-    if status_code in (200, 500):
-        assert isinstance(outcome, VideoGenerationJob | SubmissionUnknown)
-    else:
-        assert isinstance(outcome, VideoModelError)
+    assert CALLS.creation_error(recorded(name)).request_id == REQUEST_ID
+    assert CALLS.status_error(recorded(name)).request_id == REQUEST_ID
 
 
 # Pictures
 
 
-@pytest.mark.parametrize(("content", "media_type"), [(PNG, "image/png"), (JPEG, "image/jpeg")])
-@pytest.mark.parametrize(("field", "frame"), [("input_image", "frame0"), ("last_frame_image", "frame1")])
-def test_a_picture_is_sent_as_a_frame_of_its_type(
-    tmp_path: Path, content: bytes, media_type: str, field: str, frame: str
-) -> None:
-    path = tmp_path / "a picture"
-    path.write_bytes(content)
-    sent = sent_input(**{field: str(path)})
-    data = base64.b64encode(content).decode()
-    source = {"type": "base64", "media_type": media_type, "data": data}
-    assert isinstance(sent, dict)
-    assert sent["keyframes"] == {frame: {"type": "image", "source": source}}
+def data_uri(content: bytes) -> str:
+    return f"data:;base64,{base64.b64encode(content).decode()}"
 
 
-def test_a_video_can_begin_and_end_with_a_picture() -> None:
-    pictures = {
-        name: f"data:;base64,{base64.b64encode(content).decode()}"
-        for name, content in (("input_image", PNG), ("last_frame_image", JPEG))
+def test_pictures_are_sent_as_frames_of_their_types() -> None:
+    frames = {
+        name: {
+            "type": "image",
+            "source": {"type": "base64", "media_type": kind, "data": base64.b64encode(content).decode()},
+        }
+        for name, content, kind in (("frame0", PNG, "image/png"), ("frame1", JPEG, "image/jpeg"))
     }
-    sent = sent_input(**pictures)
-    assert isinstance(sent, dict)
-    assert [frame["source"]["media_type"] for frame in sent["keyframes"].values()] == ["image/png", "image/jpeg"]
+    both = sent_input(input_image=data_uri(PNG), last_frame_image=data_uri(JPEG))
+    last = sent_input(last_frame_image=data_uri(JPEG))
+    assert (both["keyframes"], last["keyframes"]) == (frames, {"frame1": frames["frame1"]})
 
 
-def test_a_picture_behind_an_address_is_fetched_as_a_strangers() -> None:
-    internet = Internet(httpx.Response(200, content=PNG))
-    server = Host(recorded("started"))
-    build(server, internet=internet).create_video(request(input_image="https://pictures.example/a.png"))
-    assert internet.calls == ["GET /a.png"]
-    assert b"image/png" in server.requests[0].content
-
-
-@pytest.mark.parametrize("field", ["input_image", "last_frame_image"])
-def test_a_webp_is_refused_before_anything_is_sent(field: str) -> None:
-    error = refuse_before_sending(**{field: f"data:;base64,{base64.b64encode(WEBP).decode()}"})
+def test_a_webp_is_refused_before_anything_is_sent() -> None:
+    error = refuse_before_sending(input_image=data_uri(WEBP))
     assert error.message.endswith(
         "takes pictures as PNG or JPEG and this one is image/webp; nothing was submitted. Convert it."
     )
@@ -532,17 +391,9 @@ def test_a_webp_is_refused_before_anything_is_sent(field: str) -> None:
 # Asking how an invocation stands
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("in_progress", VideoStatus.IN_PROGRESS),
-        ("completed", VideoStatus.COMPLETED),
-        ("unknown_status", VideoStatus.IN_PROGRESS),
-    ],
-)
-def test_an_invocation_that_has_not_failed_is_read(name: str, expected: VideoStatus) -> None:
-    server = Host(recorded(name))
-    assert build(server).get_status(ARN) == VideoGenerationJob(job_id=ARN, status=expected)
+def test_an_invocation_that_has_not_failed_is_read() -> None:
+    server = Host(recorded("completed"))
+    assert build(server).get_status(ARN) == VideoGenerationJob(job_id=ARN, status=VideoStatus.COMPLETED)
     assert server.calls == [
         "GET /async-invoke/arn%3Aaws%3Abedrock%3Aus-west-2%3A000000000000%3Aasync-invoke%2Fk3v9q0t7m2xa"
     ]
@@ -558,61 +409,30 @@ def test_an_invocation_that_has_not_failed_is_read(name: str, expected: VideoSta
     ],
 )
 def test_a_failed_invocation_says_why(name: str, code: ErrorCode, message: str) -> None:
-    job = status(recorded(name))
+    job = CALLS.status(recorded(name))
     assert (job.status, job.error_code, job.error_message) == (VideoStatus.FAILED, code, message)
 
 
 def test_a_failure_at_the_bucket_says_what_to_mend() -> None:
-    job = status(recorded("failed_output"))
+    job = CALLS.status(recorded("failed_output"))
     assert job.error_code is ErrorCode.AUTHENTICATION
     assert job.error_message is not None
     assert "s3:PutObject" in job.error_message
 
 
-def test_an_arn_that_bedrock_does_not_know_has_expired() -> None:
-    error = status_error(recorded("error_unknown_arn"))
-    assert (error.code, error.transient) == (ErrorCode.EXPIRED, False)
-    assert error.message.endswith("The provided invocation ARN does not exist.")
-
-
-@pytest.mark.parametrize("job_id", ["", ".", ".."])
-def test_what_can_be_no_arn_is_not_asked_for(job_id: str) -> None:
-    server = Host(recorded("in_progress"))
-    with pytest.raises(VideoModelError) as raised:
-        build(server).get_status(job_id)
-    assert raised.value.code is ErrorCode.INVALID_REQUEST
-    assert server.requests == []
-
-
 @pytest.mark.parametrize(
-    ("answer", "code", "transient"),
+    "answer",
     [
-        (recorded("error_access"), ErrorCode.AUTHENTICATION, False),
-        (recorded("error_throttled"), ErrorCode.RATE_LIMITED, True),
-        (recorded("error_server"), ErrorCode.PROVIDER_ERROR, True),
-        (recorded("error_unavailable"), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.ConnectTimeout("no route"), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.ReadTimeout("slow"), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.Response(200, content=b"<html>"), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.Response(200, content=b"[]"), ErrorCode.PROVIDER_ERROR, True),
-        (invocation(status=None), ErrorCode.PROVIDER_ERROR, True),
-        (invocation(outputDataConfig={}), ErrorCode.PROVIDER_ERROR, True),
-        (
-            invocation(outputDataConfig={"s3OutputDataConfig": {"s3Uri": "https://example.com"}}),
-            ErrorCode.PROVIDER_ERROR,
-            True,
-        ),
+        invocation(status=None),
+        invocation(outputDataConfig={}),
+        invocation(outputDataConfig={"s3OutputDataConfig": {"s3Uri": "https://example.com"}}),
+        OSError("reset"),
     ],
 )
-def test_a_question_that_was_not_answered_is_asked_once_and_is_an_error(
-    answer: Answer, code: ErrorCode, transient: bool
-) -> None:
-    server = Host(answer)
-    with pytest.raises(VideoModelError) as raised:
-        build(server).get_status(ARN)
-    assert not isinstance(raised.value, SubmissionUnknown)
-    assert (raised.value.code, raised.value.transient) == (code, transient)
-    assert len(server.requests) == 1
+def test_an_answer_that_tells_of_no_invocation_may_be_asked_for_again(answer: Answer) -> None:
+    error = CALLS.status_error(answer)
+    assert not isinstance(error, SubmissionUnknown)
+    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
 
 
 # The finished video
@@ -630,39 +450,14 @@ def test_a_finished_video_is_read_from_the_folder_of_its_invocation() -> None:
     assert "if-match" not in asked.headers
 
 
-@pytest.mark.parametrize(
-    ("uri", "path"),
-    [(f"s3://{BUCKET}/k3v9q0t7m2xa/", "/k3v9q0t7m2xa/output.mp4"), (f"s3://{BUCKET}", "/output.mp4")],
-)
-def test_a_folder_at_the_top_of_the_bucket_is_found(uri: str, path: str) -> None:
-    server = Host(invocation(outputDataConfig={"s3OutputDataConfig": {"s3Uri": uri}}), movie())
-    assert download(server) == b"movie"
-    assert server.requests[1].url.path == path
-
-
-def test_a_download_goes_on_where_it_broke_off_if_the_object_is_the_same() -> None:
-    part = httpx.Response(206, headers={"content-range": "bytes 3-4/5", "etag": ETAG}, content=b"ie")
-    server = Host(recorded("completed"), part)
-    with build(server).open_video(ARN, start_byte=3, validator=ETAG) as stream:
-        assert b"".join(stream.chunks) == b"ie"
-    assert (stream.start_byte, stream.size_bytes, stream.validator) == (3, 5, ETAG)
-    assert server.requests[1].headers["range"] == "bytes=3-"
-    assert server.requests[1].headers["if-match"] == ETAG
-
-
-def test_without_a_validator_a_part_is_asked_for_alone() -> None:
+def test_a_part_is_asked_for_alone_and_the_beginning_whatever_it_was_before() -> None:
     part = httpx.Response(206, headers={"content-range": "bytes 3-4/5"}, content=b"ie")
-    server = Host(recorded("completed"), part)
+    server = Host(recorded("completed"), part, recorded("completed"), movie())
     with build(server).open_video(ARN, start_byte=3) as stream:
         assert stream.start_byte == 3
-    assert "if-match" not in server.requests[1].headers
-
-
-def test_the_beginning_is_asked_for_whatever_it_was_before() -> None:
-    server = Host(recorded("completed"), movie())
     with build(server).open_video(ARN, validator='"of the first"') as stream:
         assert stream.start_byte == 0
-    assert "if-match" not in server.requests[1].headers
+    assert all("if-match" not in request.headers for request in server.requests)
 
 
 def test_the_body_is_closed_when_the_stream_is_left_before_its_end() -> None:
@@ -677,22 +472,17 @@ def test_the_body_is_closed_when_the_stream_is_left_before_its_end() -> None:
 def test_the_body_is_closed_of_an_object_that_cannot_be_taken_as_it_is() -> None:
     body = Body([b"mo", b"vie"])
     answer = httpx.Response(200, headers={"content-encoding": "gzip"}, stream=body)
-    error = download_error(recorded("completed"), answer)
+    error = CALLS.download_error(build(Host(recorded("completed"), answer)))
     assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, False)
     assert body.closed
 
 
-@pytest.mark.parametrize("error", [httpx.ReadError("reset"), OSError("reset")])
-def test_a_body_that_breaks_off_may_be_asked_for_again(error: Exception) -> None:
-    failure = download_error(recorded("completed"), httpx.Response(200, stream=Body([b"mo"], error)))
+def test_a_body_that_breaks_off_may_be_asked_for_again() -> None:
+    failure = CALLS.download_error(
+        build(Host(recorded("completed"), httpx.Response(200, stream=Body([b"mo"], OSError("reset")))))
+    )
     assert (failure.code, failure.transient) == (ErrorCode.PROVIDER_ERROR, True)
     assert failure.message.startswith("Amazon S3 gave no answer: ")
-
-
-def test_a_body_that_ends_too_soon_may_be_asked_for_again() -> None:
-    answer = httpx.Response(200, headers={"content-length": "9"}, stream=Body([b"mo"]))
-    failure = download_error(recorded("completed"), answer)
-    assert (failure.code, failure.transient) == (ErrorCode.PROVIDER_ERROR, True)
 
 
 def test_a_download_has_a_quarter_of_an_hour() -> None:
@@ -706,7 +496,7 @@ def test_a_download_has_a_quarter_of_an_hour() -> None:
 
 
 def test_an_object_that_was_removed_has_expired() -> None:
-    error = download_error(recorded("completed"), recorded("s3_no_key"))
+    error = CALLS.download_error(build(Host(recorded("completed"), recorded("s3_no_key"))))
     assert (error.code, error.transient) == (ErrorCode.EXPIRED, False)
     assert error.message == (
         "The provider no longer knows this job or its video. S3 answered NoSuchKey for "
@@ -720,11 +510,8 @@ def test_an_object_that_was_removed_has_expired() -> None:
     [
         (recorded("s3_denied"), ErrorCode.AUTHENTICATION, False),
         (recorded("s3_expired_token"), ErrorCode.AUTHENTICATION, False),
-        (recorded("s3_invalid_token"), ErrorCode.AUTHENTICATION, False),
         (recorded("s3_changed"), ErrorCode.PROVIDER_ERROR, False),
         (recorded("s3_slow_down"), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.Response(416), ErrorCode.PROVIDER_ERROR, False),
-        (httpx.ConnectTimeout("no route"), ErrorCode.PROVIDER_ERROR, True),
         (httpx.ReadTimeout("slow"), ErrorCode.PROVIDER_ERROR, True),
     ],
 )
@@ -733,7 +520,7 @@ def test_an_object_that_s3_does_not_hand_over_is_asked_for_once_and_is_an_error(
 ) -> None:
     server = Host(recorded("completed"), answer)
     with pytest.raises(VideoModelError) as raised:
-        download(server)
+        CALLS.download(build(server))
     assert (raised.value.code, raised.value.transient) == (code, transient)
     assert len(server.requests) == 2
 
@@ -742,72 +529,6 @@ def test_another_bucket_is_not_read() -> None:
     elsewhere = {"s3OutputDataConfig": {"s3Uri": "s3://somebody-elses/renders/k3v9q0t7m2xa"}}
     server = Host(invocation(outputDataConfig=elsewhere), movie())
     with pytest.raises(VideoModelError, match="in the bucket somebody-elses, and base_url names") as raised:
-        download(server)
+        CALLS.download(build(server))
     assert (raised.value.code, raised.value.transient) == (ErrorCode.PROVIDER_ERROR, False)
     assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "code", "transient"),
-    [
-        ("in_progress", ErrorCode.PROVIDER_ERROR, True),
-        ("failed_moderation", ErrorCode.CONTENT_POLICY, False),
-        ("error_unknown_arn", ErrorCode.EXPIRED, False),
-    ],
-)
-def test_a_video_that_is_not_there_is_not_asked_for(name: str, code: ErrorCode, transient: bool) -> None:
-    server = Host(recorded(name))
-    with pytest.raises(VideoModelError) as raised:
-        download(server)
-    assert (raised.value.code, raised.value.transient) == (code, transient)
-    assert len(server.requests) == 1
-
-
-def test_a_download_that_breaks_off_is_resumed(tmp_path: Path, moov_first_mp4: bytes) -> None:
-    # A box that says nothing, long enough to break off in.
-    video = moov_first_mp4 + (CHUNK_BYTES + 8).to_bytes(4, "big") + b"free" + bytes(CHUNK_BYTES)
-    size_bytes = len(video)
-    rest = {"content-range": f"bytes {CHUNK_BYTES}-{size_bytes - 1}/{size_bytes}", "etag": ETAG}
-    server = Host(
-        recorded("completed"),
-        httpx.Response(
-            200,
-            headers={"content-length": str(size_bytes), "etag": ETAG},
-            stream=Body([video[:CHUNK_BYTES]], httpx.ReadError("reset")),
-        ),
-        recorded("completed"),
-        httpx.Response(206, headers=rest, content=video[CHUNK_BYTES:]),
-    )
-    waits: list[float] = []
-    path = build(server).download_video(ARN, tmp_path / "a.mp4", sleep=waits.append)
-    assert path.read_bytes() == video
-    assert [asked.headers.get("range") for asked in server.requests[1::2]] == [None, f"bytes={CHUNK_BYTES}-"]
-
-
-# What Bedrock does not offer
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda model: model.cancel_video(ARN),
-        lambda model: model.delete_video(ARN),
-        lambda model: model.remix_video(ARN, "Warmer"),
-        lambda model: model.edit_video(ARN, "Warmer"),
-        lambda model: model.extend_video(ARN, "On", 5),
-        lambda model: model.list_jobs(),
-    ],
-)
-def test_what_bedrock_does_not_offer_is_not_sent(call: Callable[[BedrockVideoModel], object]) -> None:
-    server = Host(recorded("completed"))
-    with pytest.raises(UnsupportedOperation):
-        call(build(server))
-    assert server.requests == []
-
-
-def test_a_row_without_roles_for_pictures_takes_none() -> None:
-    server = Host(recorded("started"))
-    model = BedrockVideoModel(entry=row(MODEL, Capabilities()), base_url=BASE_URL, session=make_session(server))
-    with pytest.raises(VideoModelError, match="takes no picture as last frame; nothing was submitted"):
-        model.create_video(request(last_frame_image="data:;base64,AA=="))
-    assert server.requests == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from datetime import date
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -103,9 +102,7 @@ def test_sizes_are_every_shape_at_every_resolution_with_an_even_longer_side() ->
 @pytest.mark.parametrize(
     ("size", "shape"),
     [
-        ("854x480", Shape("16:9", "480p")),
         ("720x1280", Shape("9:16", "HD")),
-        ("720x720", Shape("1:1", "HD")),
         ("1120x480", Shape("21:9", "480p")),
     ],
 )
@@ -119,26 +116,16 @@ def test_a_size_that_a_model_does_not_make_has_no_shape() -> None:
     assert (raised.value.param, raised.value.code) == ("size", "invalid_value")
 
 
-@pytest.mark.parametrize(("roles", "takes_one"), [("[]", False), ('["first_frame"]', True), ('["last_frame"]', False)])
+@pytest.mark.parametrize(("roles", "takes_one"), [('["first_frame"]', True), ('["last_frame"]', False)])
 def test_a_video_can_begin_with_a_picture_where_that_is_a_role(roles: str, takes_one: bool) -> None:
     row = parse_catalog(TEXT.replace('["first_frame"]', roles)).get("kite-1")
     assert row.capabilities.image_input == takes_one
 
 
-def test_a_size_is_two_numbers_of_pixels() -> None:
-    assert parse_size("1280x720") == (1280, 720)
-
-
 # What it makes, and what that costs
 
 
-@pytest.mark.parametrize("seconds", [4, 8])
-@pytest.mark.parametrize("size", ["720x1280", "1280x720", "1024x1792"])
-def test_what_a_model_makes_is_let_through(seconds: int, size: str) -> None:
-    entry().check(seconds=seconds, size=size)
-
-
-@pytest.mark.parametrize("seconds", [0, 5, -4, 12, 10**100])
+@pytest.mark.parametrize("seconds", [0, 5, 10**100])
 def test_another_length_is_refused_with_those_it_makes(seconds: int) -> None:
     with pytest.raises(InvalidRequest, match=r"kite-1 makes videos of 4, 8 seconds, not") as raised:
         entry().check(seconds=seconds, size="720x1280")
@@ -147,7 +134,7 @@ def test_another_length_is_refused_with_those_it_makes(seconds: int) -> None:
 
 @pytest.mark.parametrize(
     ("lengths", "told"),
-    [("[4, 5, 6]", "4, 5, 6"), ("[4, 5, 6, 7]", "4 to 7"), ("[5, 10, 15, 20]", "5, 10, 15, 20"), ("[6]", "6")],
+    [("[4, 5, 6]", "4, 5, 6"), ("[4, 5, 6, 7]", "4 to 7"), ("[5, 10, 15, 20]", "5, 10, 15, 20")],
 )
 def test_lengths_are_told_one_by_one_unless_they_are_a_long_row(lengths: str, told: str) -> None:
     row = parse_catalog(TEXT.replace("[4, 8]", lengths)).get("kite-1")
@@ -155,7 +142,7 @@ def test_lengths_are_told_one_by_one_unless_they_are_a_long_row(lengths: str, to
         row.check(seconds=3, size="720x1280")
 
 
-@pytest.mark.parametrize("size", ["1792x1024", "720X1280", "720", ""])
+@pytest.mark.parametrize("size", ["1792x1024", ""])
 def test_another_size_is_refused_with_those_it_makes(size: str) -> None:
     with pytest.raises(InvalidRequest, match=r"kite-1 makes videos of 720x1280, 1280x720, 1024x1792, not") as raised:
         entry().check(seconds=4, size=size)
@@ -209,7 +196,7 @@ def test_a_video_as_long_as_its_model_makes_one_is_not_extended() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "made"),
-    [(1, 4), (5, 4), (7, 8), (60, 8), (6, 4), (-3, 4), (10**100, 8)],
+    [(7, 8), (6, 4), (-3, 4), (10**100, 8)],
 )
 def test_a_length_moves_to_the_nearest_and_of_two_to_the_shorter(asked: int, made: int) -> None:
     fitted = entry().fit(seconds=asked, size="720x1280")
@@ -222,10 +209,7 @@ def test_a_length_moves_to_the_nearest_and_of_two_to_the_shorter(asked: int, mad
     [
         # The shape comes first, then the number of pixels.
         ("1920x1080", "1280x720"),
-        ("3840x2160", "1280x720"),
         ("640x360", "854x480"),
-        ("1080x1920", "720x1280"),
-        ("1024x1024", "720x720"),
         ("2560x1080", "1680x720"),
         ("1024x1792", "720x1280"),
         # 854 is 853 1/3 made even: no less 16:9 than 1280 is.
@@ -240,14 +224,7 @@ def test_a_size_moves_to_the_most_similar_shape_and_then_to_the_most_similar_num
     assert fitted.warnings == (f"size: kite-2 makes no video of {asked}; it becomes {made}.",)
 
 
-def test_what_changes_in_length_and_size_is_said_of_both() -> None:
-    assert entry().fit(seconds=12, size="1920x1080").warnings == (
-        "seconds: kite-1 makes no video of 12 seconds; it becomes 8.",
-        "size: kite-1 makes no video of 1920x1080; it becomes 1280x720.",
-    )
-
-
-@pytest.mark.parametrize("size", ["", "720", "720p", "720X1280", "0x720", "720x0", "x720", "1280x720\n", "123456x720"])
+@pytest.mark.parametrize("size", ["", "720X1280", "0x720", "1280x720\n", "123456x720"])
 def test_what_is_no_size_fits_nothing(size: str) -> None:
     with pytest.raises(InvalidRequest, match="is not a size; write it as 1280x720") as raised:
         entry().fit(seconds=4, size=size)
@@ -296,14 +273,20 @@ def test_nothing_a_model_makes_is_nearer(row: CatalogEntry, seconds: int, width:
 @pytest.mark.parametrize(
     ("name", "found", "is_alias"),
     [
-        ("kite-1", "kite-1", False),
         ("kite-1-2026-01-31", "kite-1", False),
-        ("paper", "kite-1", True),
         ("paper-2026-01-31", "kite-1", True),
     ],
 )
 def test_a_name_leads_to_its_model_with_and_without_a_date(name: str, found: str, is_alias: bool) -> None:
     assert catalog().resolve(name, today=TODAY) == (entry(found), is_alias)
+    assert catalog().is_alias(name) == is_alias
+
+
+@pytest.mark.parametrize("name", ["kite-3", "KITE-1", "kite-1-2026-01", "kite-1-2026-01-31-x", "kite-1\n", "paper\n"])
+def test_an_unknown_model_is_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"There is no model .* here\. There are: kite-1, kite-2, paper\.") as no:
+        catalog().resolve(name, today=TODAY)
+    assert (no.value.param, no.value.code) == ("model", "model_not_found")
 
 
 def test_a_name_that_ends_in_a_date_itself_is_found() -> None:
@@ -318,24 +301,7 @@ def test_a_name_that_ends_in_a_date_itself_is_found() -> None:
 def test_an_alias_comes_before_a_model_of_its_name() -> None:
     text = TEXT.replace('paper = "kite-1"', 'kite-2 = "kite-1"')
     assert parse_catalog(text).resolve("kite-2", today=TODAY) == (entry("kite-1"), True)
-
-
-def test_a_model_is_found_by_its_own_name_even_where_an_alias_hides_it() -> None:
-    text = TEXT.replace('paper = "kite-1"', 'kite-2 = "kite-1"')
     assert parse_catalog(text).get("kite-2") == entry("kite-2")
-
-
-@pytest.mark.parametrize("name", ["kite-3", "", "KITE-1", "kite-1-2026-01", "2026-01-31", "kite-1-2026-01-31-x"])
-def test_an_unknown_model_is_refused_with_those_there_are(name: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"There is no model .* here\. There are: kite-1, kite-2, paper\.") as no:
-        catalog().resolve(name, today=TODAY)
-    assert (no.value.param, no.value.code) == ("model", "model_not_found")
-
-
-@pytest.mark.parametrize("name", ["kite-1\n", "kite-1-2026-01-31\n", "paper\n"])
-def test_a_name_with_a_line_break_is_unknown(name: str) -> None:
-    with pytest.raises(InvalidRequest, match="There is no model"):
-        catalog().resolve(name, today=TODAY)
 
 
 def test_a_name_as_long_as_a_body_is_not_repeated_whole() -> None:
@@ -356,11 +322,6 @@ def test_an_alias_given_beside_the_catalog_leads_to_a_model_or_is_refused() -> N
         ConfigurationError, match=r"The alias silk leads to paper, which is no model here\. There are: kite-1, kite-2\."
     ):
         catalog().with_aliases({"silk": "paper"})
-
-
-@pytest.mark.parametrize(("name", "is_alias"), [("paper", True), ("paper-2026-01-31", True), ("kite-1", False)])
-def test_a_name_is_told_from_an_alias(name: str, is_alias: bool) -> None:
-    assert catalog().is_alias(name) == is_alias
 
 
 def test_an_alias_takes_what_openais_names_took_and_its_model_what_it_makes() -> None:
@@ -390,25 +351,15 @@ def test_what_an_alias_does_not_take_is_refused_by_the_name_that_was_asked_for()
 # Retirement
 
 
-def test_a_model_is_there_until_the_day_before_its_vendor_switches_it_off() -> None:
-    assert catalog().resolve("kite-2", today=date(2026, 11, 30)).entry.name == "kite-2"
-
-
-@pytest.mark.parametrize("today", [date(2026, 12, 1), date(2027, 1, 1)])
-@pytest.mark.parametrize("name", ["kite-2", "kite-2-2026-01-31"])
-def test_a_model_that_was_switched_off_is_refused_with_what_replaces_it(name: str, today: date) -> None:
+@pytest.mark.parametrize("name", ["kite-2", "kite-2-2026-01-31", "silk"])
+def test_a_model_is_there_until_its_vendor_switches_it_off_and_then_refused_with_what_replaces_it(name: str) -> None:
+    led = catalog().with_aliases({"silk": "kite-2"})
+    assert led.resolve(name, today=date(2026, 11, 30)).entry.name == "kite-2"
     with pytest.raises(InvalidRequest, match=r"^kite-2 was retired on 2026-12-01\. Ask for kite-1 instead\.$") as no:
-        catalog().resolve(name, today=today)
+        led.resolve(name, today=date(2026, 12, 1))
     assert (no.value.param, no.value.code) == ("model", "model_not_found")
-
-
-def test_an_alias_for_a_model_that_was_switched_off_says_so() -> None:
-    with pytest.raises(InvalidRequest, match="kite-2 was retired on 2026-12-01"):
-        catalog().with_aliases({"paper": "kite-2"}).resolve("paper", today=date(2026, 12, 1))
-
-
-def test_a_video_of_a_model_that_was_switched_off_still_finds_its_row() -> None:
-    assert catalog().get("kite-2").is_retired(date(2026, 12, 1))
+    # A video that was made of it still finds its row.
+    assert led.get("kite-2").is_retired(date(2026, 12, 1))
 
 
 @pytest.mark.parametrize(
@@ -428,9 +379,7 @@ def test_a_model_that_is_gone_is_refused_with_what_replaces_it(name: str, senten
 @pytest.mark.parametrize(
     ("name", "today", "is_living"),
     [
-        ("kite-1", TODAY, True),
         ("paper", TODAY, True),
-        ("kite-2", date(2026, 11, 30), True),
         ("kite-2", date(2026, 12, 1), False),
         ("kite-0", TODAY, False),
         ("kite-3", TODAY, False),
@@ -452,22 +401,10 @@ def list_names(
 
 def test_the_models_that_can_make_a_video_are_listed_the_cheapest_first() -> None:
     assert list_names() == ["kite-2", "kite-1"]
-
-
-def test_a_model_that_makes_no_such_length_is_not_listed() -> None:
     assert list_names(seconds=5) == ["kite-2"]
-
-
-def test_a_model_that_makes_no_such_size_is_not_listed() -> None:
     assert list_names(size="1024x1792") == ["kite-1"]
-
-
-def test_a_model_that_takes_no_such_picture_is_not_listed() -> None:
     assert list_names(roles=frozenset({ImageRole.FIRST_FRAME})) == ["kite-1"]
     assert list_names(roles=frozenset({ImageRole.FIRST_FRAME, ImageRole.LAST_FRAME})) == []
-
-
-def test_a_model_that_was_switched_off_is_not_listed() -> None:
     assert list_names(today=date(2026, 12, 1)) == ["kite-1"]
 
 
@@ -503,24 +440,9 @@ def test_a_stack_lets_callers_set_what_a_row_does_not_list() -> None:
         entry().check_options({"steps": 20})
 
 
-def test_sizes_follow_an_overridden_resolution() -> None:
-    extended = parse_catalog('[models.kite-2]\naspect_ratios = ["4:3"]', extending=TEXT)
-    assert extended.get("kite-2").sizes == ("640x480", "960x720")
-
-
-def test_a_stack_brings_a_retirement_forward() -> None:
-    extended = parse_catalog('[models.kite-1]\nretires_on = 2026-11-01\nreplaced_by = "kite-2"', extending=TEXT)
-    with pytest.raises(InvalidRequest, match=r"kite-1 was retired on 2026-11-01\. Ask for kite-2 instead\."):
-        extended.resolve("kite-1", today=TODAY)
-
-
 def test_a_stack_adds_an_alias_and_moves_one() -> None:
     extended = parse_catalog('[aliases]\nsilk = "kite-1"\npaper = "kite-2"', extending=TEXT)
     assert extended.aliases == {"paper": "kite-2", "silk": "kite-1"}
-
-
-def test_an_empty_text_changes_nothing() -> None:
-    assert parse_catalog("", extending=TEXT) == catalog()
 
 
 def test_an_extension_leaves_the_built_in_catalog_as_it_was() -> None:
@@ -539,33 +461,19 @@ SIZES = 'sizes = ["720x1280", "1280x720", "1024x1792"]'
     ("place", "old", "new"),
     [
         ("models.kite-1.provider", 'provider = "kites"\ndurations_seconds = [4', "durations_seconds = [4"),
-        ("models.kite-1.provider_model", SIZES, f"{SIZES}\nprovider_model = 7"),
         ("models.kite-1.durations_seconds", "[4, 8]", "[]"),
         ("models.kite-1.durations_seconds.1", "[4, 8]", "[4, 0]"),
-        ("models.kite-1.durations_seconds.1", "[4, 8]", "[4, 5.5]"),
         ("models.kite-1.durations_seconds", "[4, 8]", "{ min = 8, max = 4 }"),
-        ("models.kite-1.durations_seconds", "[4, 8]", "{ min = 4 }"),
-        ("models.kite-1.durations_seconds", "[4, 8]", '{ min = "4", max = 8 }'),
         ("models.kite-1.durations_seconds", "[4, 8]", "{ min = 4.5, max = 8 }"),
         ("models.kite-1.sizes", SIZES, ""),
-        ("models.kite-1.sizes", SIZES, 'sizes = "720x1280"'),
         ("models.kite-1.sizes.0", '"720x1280", ', '"720 x 1280", '),
-        ("models.kite-1.sizes.0", '"720x1280", ', '"0x1280", '),
-        ("models.kite-2.aspect_ratios.0", '"16:9", ', '"16-9", '),
         ("models.kite-2.aspect_ratios.0", '"16:9", ', '"16:0", '),
-        ("models.kite-2.aspect_ratios.0", '"16:9", ', "16, "),
         ("models.kite-2.resolutions.480p", "480p = 480", "480p = 0"),
-        ("models.kite-2.resolutions.480p", "480p = 480", '480p = "sd"'),
-        ("models.kite-2.resolutions", "{ 480p = 480, HD = 720 }", "720"),
         ("models.kite-2.sizes", "resolutions = { 480p = 480, HD = 720 }", ""),
         ("models.kite-1.price_usd_per_second.720", '"0.10"', '"ten cents"'),
-        ("models.kite-1.price_usd_per_second.720", '"0.10"', '"NaN"'),
         ("models.kite-1.expected_render_seconds", "expected_render_seconds = 90", "expected_render_seconds = 0"),
         ("models.kite-1.capabilities.teleport", "remix = true", "teleport = true"),
         ("models.kite-1.capabilities.image_roles.0", '"first_frame"', '"middle_frame"'),
-        ("models.kite-1.colour", "[models.kite-1]", "[models.kite-1]\ncolour = 1"),
-        ("models.kite-1.extension_seconds", "[models.kite-1]", "[models.kite-1]\nextension_seconds = []"),
-        ("models.kite-1.options.seed", "[models.kite-1]", '[models.kite-1]\noptions = { seed = "integer" }'),
         (
             "models.kite-1.options.seed.type",
             "[models.kite-1]",
@@ -617,10 +525,6 @@ def test_a_row_that_contradicts_itself_is_not_read(old: str, new: str, sentence:
     assert refusal(TEXT.replace(old, new)) == sentence
 
 
-def test_a_price_however_high_is_read() -> None:
-    assert parse_catalog(TEXT.replace('"0.10"', '"1e30"')).get("kite-1").price_usd_per_second["720"] == Decimal(10**30)
-
-
 def test_a_text_that_is_no_toml_is_refused_with_its_line() -> None:
     sentence = refusal("\nmodels = =")
     assert sentence.startswith("The catalog is not TOML: ")
@@ -670,54 +574,37 @@ def test_whatever_a_field_is_set_to_the_catalog_is_read_or_refused_with_a_senten
 
 # The catalog that is shipped
 
-SHIPPED = pytest.mark.parametrize("entry", built_in_catalog().models.values(), ids=lambda entry: entry.name)
 
-
-@SHIPPED
-def test_every_model_that_is_offered_has_a_provider_here(entry: CatalogEntry) -> None:
+@pytest.mark.parametrize("entry", built_in_catalog().models.values(), ids=lambda entry: entry.name)
+def test_every_row_that_is_shipped_can_be_asked_for_and_paid(entry: CatalogEntry) -> None:
     assert entry.provider in list_providers()
-
-
-@SHIPPED
-def test_every_size_that_is_offered_has_a_price_in_whole_micro_dollars(entry: CatalogEntry) -> None:
     for size in entry.sizes:
         micros = entry.price_usd_per_second[str(min(parse_size(size)))] * 1_000_000
         assert entry.estimate_cost_micros(seconds=1, size=size) == micros > 0
-
-
-@SHIPPED
-def test_every_price_is_of_a_size_that_is_offered(entry: CatalogEntry) -> None:
+        assert not entry.aspect_ratios or entry.find_shape(size).resolution in entry.resolutions
     assert set(entry.price_usd_per_second) == {str(min(parse_size(size))) for size in entry.sizes}
-
-
-@SHIPPED
-def test_every_shape_that_is_offered_can_be_said(entry: CatalogEntry) -> None:
-    if entry.aspect_ratios:
-        assert {entry.find_shape(size).resolution for size in entry.sizes} <= set(entry.resolutions)
-
-
-@SHIPPED
-def test_no_length_or_size_is_offered_twice(entry: CatalogEntry) -> None:
     assert list(entry.durations_seconds) == sorted(set(entry.durations_seconds))
     assert len(set(entry.sizes)) == len(entry.sizes)
-
-
-@SHIPPED
-def test_no_option_is_shipped_but_those_that_change_only_what_is_seen(entry: CatalogEntry) -> None:
+    assert not entry.capabilities.extend or entry.extended_seconds_max is not None
+    assert entry.replaced_by is None or entry.replaced_by in built_in_catalog().models
     # One more is a decision: it must not change the price, the length, the size or the number of videos, name an
     # address or a file, call anybody back, keep what is made elsewhere, loosen moderation, or reach into another job.
     harmless = {"seed", "negative_prompt", "guidance_scale", "cfg_scale", "enable_prompt_expansion", "loop"}
     assert set(entry.options) <= harmless
 
 
-@SHIPPED
-def test_a_model_that_extends_says_how_far(entry: CatalogEntry) -> None:
-    assert not entry.capabilities.extend or entry.extended_seconds_max is not None
-
-
-@SHIPPED
-def test_what_replaces_a_model_is_a_model(entry: CatalogEntry) -> None:
-    assert entry.replaced_by is None or entry.replaced_by in built_in_catalog().models
+@pytest.mark.parametrize(
+    ("name", "size", "seconds", "micros"),
+    [
+        ("seedance-2.0", "480x854", 4, 540_000),
+        ("kling-3.0-pro", "1080x1080", 5, 840_000),
+        ("minimax-h3", "2560x1440", 15, 1_950_000),
+        ("pika-2.2", "1920x1080", 10, 900_000),
+        ("gemini-omni-1.2-flash", "640x360", 1, 23_000),
+    ],
+)
+def test_a_video_costs_what_its_vendors_page_says(name: str, size: str, seconds: int, micros: int) -> None:
+    assert built_in_catalog().get(name).estimate_cost_micros(seconds=seconds, size=size) == micros
 
 
 def test_what_is_gone_is_not_offered_and_leads_to_what_is() -> None:
@@ -729,19 +616,3 @@ def test_what_is_gone_is_not_offered_and_leads_to_what_is() -> None:
 @pytest.mark.parametrize("name", ["sora-2", "sora-2-pro", "sora-2-2025-12-08", "sora-2-pro-2025-10-06"])
 def test_the_names_of_openais_models_lead_to_a_living_one(name: str) -> None:
     assert built_in_catalog().resolve(name, today=TODAY).is_alias
-
-
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("veo-3.1-generate-preview", "veo-3.1-generate-preview was retired on 2026-10-22"),
-        ("amazon.nova-reel-v1:0", "amazon.nova-reel-v1:0 was retired on 2026-09-30"),
-    ],
-)
-def test_a_model_that_died_this_year_is_said_to_be_gone(name: str, sentence: str) -> None:
-    with pytest.raises(InvalidRequest, match=sentence):
-        built_in_catalog().resolve(name, today=TODAY)
-
-
-def test_the_built_in_catalog_is_read_once() -> None:
-    assert built_in_catalog() is built_in_catalog()

@@ -7,29 +7,23 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import JsonValue
 
 from mediaposter.ai.catalog import Capabilities, CatalogEntry, FieldMap, ImageRole
 from mediaposter.ai.fal_model import KEY_SET_URL, FalVideoModel
-from mediaposter.ai.video_model_factory import create_video_model
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest, VideoStatus
 from mediaposter.errors import (
     ConfigurationError,
     ErrorCode,
     SubmissionUnknown,
-    UnsupportedOperation,
     VideoModelError,
     WebhookRejected,
 )
-from tests.fakes.provider import Answer, Body, Host, Internet, allowing, read_reply, row
+from tests.fakes.provider import Answer, Body, Calls, Host, Internet, read_reply, row
 
 BASE_URL = "https://queue.fal.run"
 STAND_IN = "http://127.0.0.1:4030"
@@ -70,27 +64,8 @@ def build(
     )
 
 
-def create(answer: Answer) -> VideoGenerationJob:
-    return build(Host(answer)).create_video(VideoGenerationRequest(prompt="A lake"))
-
-
-def creation_error(answer: Answer) -> VideoModelError:
-    with pytest.raises(VideoModelError) as raised:
-        create(answer)
-    return raised.value
-
-
-JOB_ID = create(recorded("created")).job_id
-
-
-def status(*answers: Answer) -> VideoGenerationJob:
-    return build(Host(*answers)).get_status(JOB_ID)
-
-
-def status_error(*answers: Answer) -> VideoModelError:
-    with pytest.raises(VideoModelError) as raised:
-        status(*answers)
-    return raised.value
+JOB_ID = build(Host(recorded("created"))).create_video(VideoGenerationRequest(prompt="A lake")).job_id
+CALLS = Calls(build, job_id=JOB_ID)
 
 
 def completed(**fields: object) -> httpx.Response:
@@ -101,17 +76,6 @@ def result(url: str) -> httpx.Response:
     return httpx.Response(200, json={"video": {"url": url}})
 
 
-def download(model: FalVideoModel) -> bytes:
-    with model.open_video(JOB_ID) as stream:
-        return b"".join(stream.chunks)
-
-
-def download_error(model: FalVideoModel) -> VideoModelError:
-    with pytest.raises(VideoModelError) as raised:
-        download(model)
-    return raised.value
-
-
 # Construction, and the rows of the catalog
 
 
@@ -119,13 +83,6 @@ def test_without_an_address_fals_own_is_called() -> None:
     server = Host(recorded("in_queue"))
     FalVideoModel(entry=row("seedance-2.0"), api_key=KEY, http_client=server.client()).get_status(JOB_ID)
     assert str(server.requests[0].url) == f"https://queue.fal.run{REQUEST_PATH}/status"
-
-
-def test_the_factory_makes_each_of_fals_models() -> None:
-    for name in ("seedance-2.0", "seedance-2.5", "kling-3.0-pro", "minimax-h3", "wan-2.7"):
-        model = create_video_model("fal", name, api_key=KEY)
-        assert isinstance(model, FalVideoModel)
-        assert (model.provider, model.model_variant, model.base_url) == ("fal", name, BASE_URL)
 
 
 def test_a_row_that_does_not_say_how_its_model_is_asked_is_refused() -> None:
@@ -138,25 +95,6 @@ def test_a_row_with_a_last_frame_and_no_field_for_it_is_refused() -> None:
     fields = fields_of("seedance-2.0").model_copy(update={"last_frame": None})
     with pytest.raises(ConfigurationError, match="last_frame"):
         build(Host(), entry=row("seedance-2.0").model_copy(update={"fields": fields}))
-
-
-@pytest.mark.parametrize(
-    ("name", "size", "seconds", "micros"),
-    [
-        ("seedance-2.0", "1280x720", 5, 1_512_000),
-        ("seedance-2.0", "480x854", 4, 540_000),
-        ("seedance-2.0", "3840x2160", 4, 6_240_000),
-        ("seedance-2.5", "1280x720", 30, 14_190_000),
-        ("kling-3.0-pro", "1080x1080", 5, 840_000),
-        ("minimax-h3", "1366x768", 5, 300_000),
-        ("minimax-h3", "2560x1440", 15, 1_950_000),
-        ("wan-2.7", "1080x1920", 2, 300_000),
-        ("pika-2.2", "1280x720", 5, 200_000),
-        ("pika-2.2", "1920x1080", 10, 900_000),
-    ],
-)
-def test_a_video_costs_what_fals_page_says(name: str, size: str, seconds: int, micros: int) -> None:
-    assert row(name).estimate_cost_micros(seconds=seconds, size=size) == micros
 
 
 def test_every_call_to_the_queue_carries_the_key() -> None:
@@ -179,13 +117,6 @@ def test_a_created_request_is_queued_and_keeps_fals_paths() -> None:
     model.get_status(job.job_id)
     model.cancel_video(job.job_id)
     assert server.calls[1:] == [f"GET {REQUEST_PATH}/status", f"PUT {REQUEST_PATH}/cancel"]
-
-
-def test_a_job_fits_in_a_word_that_names_its_request() -> None:
-    assert JOB_ID.startswith(f"{REQUEST_ID}.")
-    assert JOB_ID.isascii()
-    assert len(JOB_ID) < 200
-    assert not set(JOB_ID) & set(" \t\n/+=")
 
 
 def test_fal_is_told_not_to_run_a_request_twice() -> None:
@@ -254,63 +185,12 @@ def test_a_name_of_a_field_may_be_left_empty_where_there_is_none() -> None:
     assert server.sent_body == {"prompt": "A lake", "duration": "8"}
 
 
-def test_a_models_own_options_are_sent_and_never_replace_what_the_request_or_the_row_says(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(PNG)
-    server = Host(recorded("created"))
-    ours = ("prompt", "duration", "aspect_ratio", "resolution", "generate_audio", "image_url", "end_image_url")
-    options: dict[str, JsonValue] = {"seed": 7, **dict.fromkeys(ours, "theirs")}
-    request = VideoGenerationRequest(
-        prompt="A lake", input_image=str(path), last_frame_image=str(path), provider_options=options
-    )
-    entry = allowing(row("seedance-2.0"), seed="integer", **dict.fromkeys(ours, "text"))
-    build(server, entry=entry).create_video(request)
-    assert server.sent_body["seed"] == 7
-    assert set(server.sent_body) == {"seed", *ours}
-    assert "theirs" not in server.sent_body.values()
-
-
 def test_the_row_names_the_model_and_nothing_else_does() -> None:
     server = Host(recorded("created"))
     entry = row("seedance-2.0").model_copy(update={"provider_model": "other/model"})
     build(server, entry=entry).create_video(VideoGenerationRequest(prompt="A lake", model="another/model"))
     assert server.calls == [f"POST {APP_PATH}/text-to-video"]
     assert "model" not in server.sent_body
-
-
-def test_a_size_that_the_model_has_not_is_refused_before_anything_is_sent() -> None:
-    server = Host(recorded("created"))
-    with pytest.raises(VideoModelError, match="Nothing was submitted") as raised:
-        build(server).create_video(VideoGenerationRequest(prompt="A lake", width=1000, height=1000))
-    assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
-    assert server.requests == []
-
-
-@pytest.mark.parametrize("status_code", [408, 409, 500, 502, 503, 504])
-def test_a_fault_after_which_the_request_may_exist_is_unknown_and_sent_once(status_code: int) -> None:
-    server = Host(httpx.Response(status_code, headers={"x-fal-error-type": "runner_scheduling_failure"}))
-    with pytest.raises(SubmissionUnknown):
-        build(server).create_video(VideoGenerationRequest(prompt="A lake"))
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"<html>",
-        b"null",
-        b"[]",
-        b"{}",
-        b'{"request_id": ""}',
-        b'{"request_id": null}',
-        b'{"request_id": "a b"}',
-        b'{"request_id": "../a"}',
-        b'{"request_id": "76',
-    ],
-)
-def test_an_acceptance_that_cannot_be_read_is_unknown(content: bytes) -> None:
-    assert isinstance(creation_error(httpx.Response(200, content=content)), SubmissionUnknown)
 
 
 def refusal(status_code: int, *details: dict[str, object]) -> httpx.Response:
@@ -328,8 +208,6 @@ def refusal(status_code: int, *details: dict[str, object]) -> httpx.Response:
             httpx.Response(400, json={"detail": "No.", "error_type": "content_policy_violation"}),
             ErrorCode.CONTENT_POLICY,
         ),
-        (recorded("error_key"), ErrorCode.AUTHENTICATION),
-        (recorded("error_credit"), ErrorCode.INSUFFICIENT_CREDIT),
         (httpx.Response(403, json={"detail": "User is locked. Reason: TOP_UP."}), ErrorCode.INSUFFICIENT_CREDIT),
         # Locked for another reason; and a sentence alone decides of nothing else.
         (recorded("error_locked"), ErrorCode.AUTHENTICATION),
@@ -338,29 +216,21 @@ def refusal(status_code: int, *details: dict[str, object]) -> httpx.Response:
             httpx.Response(422, json={"detail": "User is locked. Reason: Exhausted balance."}),
             ErrorCode.INVALID_REQUEST,
         ),
-        (recorded("error_model"), ErrorCode.MODEL_NOT_FOUND),
-        (httpx.Response(405), ErrorCode.PROVIDER_ERROR),
-        (httpx.Response(302, headers={"location": "https://elsewhere.example/"}), ErrorCode.PROVIDER_ERROR),
     ],
 )
-def test_a_refusal_is_certain_and_final(answer: httpx.Response, code: ErrorCode) -> None:
-    error = creation_error(answer)
+def test_the_type_of_a_refusal_decides_and_a_lock_for_want_of_money(answer: httpx.Response, code: ErrorCode) -> None:
+    error = CALLS.creation_error(answer)
     assert not isinstance(error, SubmissionUnknown)
-    assert (error.code, error.transient) == (code, False)
+    assert error.code is code
 
 
 def test_a_refusal_that_names_a_request_is_no_acceptance() -> None:
-    error = creation_error(httpx.Response(422, json={"request_id": REQUEST_ID, "detail": "No."}))
+    error = CALLS.creation_error(httpx.Response(422, json={"request_id": REQUEST_ID, "detail": "No."}))
     assert (error.code, error.message) == (ErrorCode.INVALID_REQUEST, "No.")
 
 
-def test_a_limit_of_the_account_may_pass() -> None:
-    error = creation_error(recorded("error_rate"))
-    assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.RATE_LIMITED, True, 30.0)
-
-
 def test_a_refusal_keeps_the_vendors_sentences_and_the_id_of_the_call() -> None:
-    error = creation_error(
+    error = CALLS.creation_error(
         httpx.Response(
             422,
             headers={"x-fal-request-id": "call-1"},
@@ -380,44 +250,8 @@ def test_a_refusal_that_repeats_a_whole_picture_still_says_why() -> None:
     said = (
         b'{"detail": [{"loc": ["body", "image_url"], "msg": "Flagged.", "type": "content_policy_violation", "input": "'
     )
-    error = creation_error(httpx.Response(422, stream=Body([said, *[b"A" * 1_000_000] * 6, b'"}]}'])))
+    error = CALLS.creation_error(httpx.Response(422, stream=Body([said, *[b"A" * 1_000_000] * 6, b'"}]}'])))
     assert (error.code, error.message) == (ErrorCode.CONTENT_POLICY, "body.image_url: Flagged.")
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["request_id", "status_url", "status", "video", "url", "detail", "type", "error"])
-            | st.text(),
-            inner,
-            max_size=5,
-        )
-    ),
-    max_leaves=15,
-)
-
-
-@given(body=JSON, status_code=st.sampled_from([200, 302, 400, 404, 422, 429, 500]))
-def test_any_answer_to_a_create_is_a_job_or_a_known_error(body: object, status_code: int) -> None:
-    outcome: VideoGenerationJob | VideoModelError
-    try:
-        outcome = create(httpx.Response(status_code, content=json.dumps(body).encode()))
-    except VideoModelError as error:
-        outcome = error
-    assert isinstance(outcome, VideoGenerationJob | SubmissionUnknown) == (status_code in (200, 500))
-
-
-@given(body=JSON, status_code=st.sampled_from([200, 202, 302, 400, 401, 404, 422, 429, 499, 500, 503]))
-@pytest.mark.parametrize("error", [None, "Request timed out"])
-def test_any_result_is_a_video_or_a_failure_or_a_known_error(error: object, body: object, status_code: int) -> None:
-    try:
-        job = status(completed(error=error), httpx.Response(status_code, content=json.dumps(body).encode()))
-    except VideoModelError:
-        return
-    assert (job.status is VideoStatus.COMPLETED) == (job.video_url is not None)
-    assert job.status is not VideoStatus.FAILED or (job.error_code is not None and job.error_message)
 
 
 # The addresses that fal gives, and the id that carries them
@@ -448,14 +282,12 @@ def test_an_address_at_a_proxy_under_a_path_is_called_there(address: str) -> Non
         7,
         "",
         "https://queue.fal.run.evil.example/a/status",
-        "https://evil.example/a/status",
         "http://queue.fal.run/a/status",
         "https://queue.fal.run:8443/a/status",
         "https://user:pw@queue.fal.run/a/status",
         "/a/status",
         "https://queue.fal.run:port/a/status",
-        "https://xn--/a/status",
-        "data:text/plain,a",
+        f"https://queue.fal.run/{'x' * 1024}",
     ],
 )
 def test_the_key_never_goes_to_another_address_and_the_request_is_not_lost(address: object) -> None:
@@ -481,49 +313,41 @@ def encode(request_id: str, paths: object) -> str:
 @pytest.mark.parametrize(
     "job_id",
     [
-        "",
-        ".",
-        "..",
         REQUEST_ID,
-        f"{REQUEST_ID}.",
         f"{REQUEST_ID}.%%%",
-        f"{REQUEST_ID}.é",
         JOB_ID[:-6],
         encode(REQUEST_ID, ["/a", "/b", "/c"]),
-        encode(REQUEST_ID, ["", "/a", "/b", "c"]),
         encode(REQUEST_ID, ["", "/a", "/b", "@evil.example/c"]),
-        encode(REQUEST_ID, ["/", "a", "b", "c d"]),
-        encode(REQUEST_ID, ["/", "a", "b", 7]),
         encode(REQUEST_ID, {"a": "/b"}),
         encode("../a", ["/", "a", "b", "c"]),
-        encode("", ["/", "a", "b", "c"]),
     ],
 )
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda model, job_id: model.get_status(job_id),
-        lambda model, job_id: model.cancel_video(job_id),
-        lambda model, job_id: model.webhook_key(job_id),
-        lambda model, job_id: model.open_video(job_id).__enter__(),
-    ],
-)
-def test_an_id_that_is_not_ours_is_refused(call: Callable[[FalVideoModel, str], object], job_id: str) -> None:
+def test_an_id_that_is_not_ours_is_refused(job_id: str) -> None:
     server = Host(recorded("in_queue"))
-    with pytest.raises(VideoModelError, match="is not the id of a job at fal") as raised:
-        call(build(server), job_id)
-    assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
+    model = build(server)
+    calls: list[Callable[[str], object]] = [
+        model.get_status,
+        model.cancel_video,
+        model.webhook_key,
+        lambda job_id: model.open_video(job_id).__enter__(),
+    ]
+    for call in calls:
+        with pytest.raises(VideoModelError, match="is not the id of a job at fal") as raised:
+            call(job_id)
+        assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
     assert server.requests == []
 
 
 # Pictures
 
 
-def test_a_first_frame_goes_to_the_models_other_address_as_a_data_uri(tmp_path: Path) -> None:
-    path = tmp_path / "a picture"
-    path.write_bytes(PNG)
+def data_uri(image: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+
+
+def test_a_first_frame_goes_to_the_models_other_address_as_a_data_uri() -> None:
     server = Host(recorded("created"))
-    build(server).create_video(VideoGenerationRequest(prompt="A lake", input_image=str(path)))
+    build(server).create_video(VideoGenerationRequest(prompt="A lake", input_image=data_uri(PNG, "png")))
     assert server.calls == [f"POST {APP_PATH}/image-to-video"]
     assert server.sent_body == {
         "prompt": "A lake",
@@ -531,84 +355,47 @@ def test_a_first_frame_goes_to_the_models_other_address_as_a_data_uri(tmp_path: 
         "aspect_ratio": "16:9",
         "resolution": "720p",
         "generate_audio": True,
-        "image_url": "data:image/png;base64," + base64.b64encode(PNG).decode(),
+        "image_url": data_uri(PNG, "png"),
     }
 
 
-def test_both_frames_go_into_the_fields_that_the_row_names(tmp_path: Path) -> None:
-    first, last = tmp_path / "first", tmp_path / "last"
-    first.write_bytes(PNG)
-    last.write_bytes(JPEG)
+def test_both_frames_go_into_the_fields_that_the_row_names() -> None:
     server = Host(recorded("created"))
-    request = VideoGenerationRequest(
-        prompt="A lake", width=1920, height=1080, input_image=str(first), last_frame_image=str(last)
-    )
+    frames = {"input_image": data_uri(PNG, "png"), "last_frame_image": data_uri(JPEG, "jpeg")}
+    request = VideoGenerationRequest(prompt="A lake", width=1920, height=1080, **frames)
     build(server, entry=row("kling-3.0-pro")).create_video(request)
     assert server.calls == ["POST /fal-ai/kling-video/v3/pro/image-to-video"]
     assert server.sent_body == {
         "prompt": "A lake",
         "duration": "8",
         "generate_audio": True,
-        "start_image_url": "data:image/png;base64," + base64.b64encode(PNG).decode(),
-        "end_image_url": "data:image/jpeg;base64," + base64.b64encode(JPEG).decode(),
+        "start_image_url": frames["input_image"],
+        "end_image_url": frames["last_frame_image"],
     }
 
 
-@pytest.mark.parametrize("name", ["seedance-2.5", "minimax-h3", "wan-2.7"])
-def test_the_shape_is_the_first_frames_where_the_model_says_so(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(PNG)
+def test_the_shape_is_the_first_frames_where_the_model_says_so() -> None:
     server = Host(recorded("created"))
-    width, height = map(int, row(name).sizes[-1].split("x"))
-    request = VideoGenerationRequest(prompt="A lake", width=width, height=height, input_image=str(path))
-    build(server, entry=row(name)).create_video(request)
+    request = VideoGenerationRequest(prompt="A lake", input_image=data_uri(PNG, "png"))
+    build(server, entry=row("wan-2.7")).create_video(request)
     assert "aspect_ratio" not in server.sent_body
     assert "resolution" in server.sent_body
 
 
-def test_a_picture_goes_to_the_only_address_where_there_is_one(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(PNG)
+def test_a_picture_goes_to_the_only_address_where_there_is_one() -> None:
     fields = FieldMap.model_validate({"text_to_video": "a/b/video"})
     entry = row("wan-2.7", Capabilities(image_roles=(ImageRole.FIRST_FRAME,))).model_copy(update={"fields": fields})
     server = Host(recorded("created"))
-    build(server, entry=entry).create_video(VideoGenerationRequest(prompt="A lake", input_image=str(path)))
+    build(server, entry=entry).create_video(VideoGenerationRequest(prompt="A lake", input_image=data_uri(PNG, "png")))
     assert server.calls == ["POST /a/b/video"]
     assert "image_url" in server.sent_body
 
 
-def test_a_picture_behind_a_url_is_fetched_without_the_key() -> None:
+def test_a_last_frame_alone_is_refused_before_anything_is_sent() -> None:
     server = Host(recorded("created"))
-    internet = Internet(httpx.Response(200, content=PNG))
-    build(server, internet=internet).create_video(
-        VideoGenerationRequest(prompt="A lake", input_image="https://images.example/a.png")
-    )
-    assert "authorization" not in internet.requests[0].headers
-
-
-@pytest.mark.parametrize(
-    ("frames", "capabilities", "sentence"),
-    [
-        ({"input_image": "a.png"}, Capabilities(), "takes no picture as first frame; nothing was submitted"),
-        (
-            {"input_image": "a.png", "last_frame_image": "a.png"},
-            Capabilities(image_roles=(ImageRole.FIRST_FRAME,)),
-            "takes no picture as last frame; nothing was submitted",
-        ),
-        ({"last_frame_image": "a.png"}, None, "a last frame only beside a first one; nothing was submitted"),
-        ({"input_image": "/dev/null"}, None, "not a PNG, JPEG or WebP file"),
-    ],
-)
-def test_a_picture_that_cannot_be_sent_is_refused_before_anything_is_sent(
-    frames: dict[str, str], capabilities: Capabilities | None, sentence: str
-) -> None:
-    server = Host(recorded("created"))
-    with pytest.raises(VideoModelError, match=sentence) as raised:
-        build(server, entry=row("seedance-2.0", capabilities)).create_video(
-            VideoGenerationRequest.model_validate({"prompt": "A lake", **frames})
-        )
-    assert raised.value.code is ErrorCode.INVALID_REQUEST
-    assert server.requests == []
+    with pytest.raises(VideoModelError, match="a last frame only beside a first one; nothing was submitted") as raised:
+        build(server).create_video(VideoGenerationRequest(prompt="A lake", last_frame_image="a.png"))
+    assert (raised.value.code, server.requests) == (ErrorCode.INVALID_REQUEST, [])
 
 
 # Asking how a request stands
@@ -629,35 +416,20 @@ def test_a_request_that_has_not_ended_is_read(name: str, expected: VideoStatus) 
     assert server.calls == [f"GET {REQUEST_PATH}/status"]
 
 
-@pytest.mark.parametrize("word", ["FAILED", "CANCELLATION_REQUESTED", "CANCELLED", "OK", 7])
-def test_an_unknown_word_means_that_it_still_runs(word: object) -> None:
-    body = {"status": word, "error": "x", "video": {"url": VIDEO_URL}}
-    assert status(httpx.Response(200, json=body)).status is VideoStatus.IN_PROGRESS
-
-
-def test_a_completed_request_is_one_whose_result_has_a_video() -> None:
-    server = Host(recorded("completed"), recorded("result"))
-    job = build(server).get_status(JOB_ID)
-    assert job == VideoGenerationJob(job_id=JOB_ID, status=VideoStatus.COMPLETED, video_url=VIDEO_URL)
-    assert server.calls == [f"GET {REQUEST_PATH}/status", f"GET {REQUEST_PATH}"]
-
-
-@pytest.mark.parametrize(
-    "body", [{}, {"video": None}, {"video": {}}, {"video": {"url": ""}}, {"video": {"url": 0.5}}, {"seed": 1}]
-)
+@pytest.mark.parametrize("body", [{"seed": 1}, {"video": None}, {"video": {"url": ""}}])
 def test_a_success_without_a_video_is_a_failure(body: object) -> None:
-    job = status(recorded("completed"), httpx.Response(200, json=body))
+    job = CALLS.status(recorded("completed"), httpx.Response(200, json=body))
     assert (job.status, job.error_code) == (VideoStatus.FAILED, ErrorCode.PROVIDER_ERROR)
     assert job.error_message == "The provider says that the request is completed, but gave no video."
 
 
 def test_a_success_without_a_video_says_why_where_its_status_did() -> None:
-    job = status(completed(error="Flagged.", error_type="content_policy_violation"), httpx.Response(200, json={}))
+    job = CALLS.status(completed(error="Flagged.", error_type="content_policy_violation"), httpx.Response(200, json={}))
     assert (job.error_code, job.error_message) == (ErrorCode.CONTENT_POLICY, "Flagged.")
 
 
 def test_a_video_proves_success_whatever_its_status_says() -> None:
-    assert status(completed(error="Odd."), recorded("result")).status is VideoStatus.COMPLETED
+    assert CALLS.status(completed(error="Odd."), recorded("result")).status is VideoStatus.COMPLETED
 
 
 @pytest.mark.parametrize(
@@ -676,19 +448,17 @@ def test_a_video_proves_success_whatever_its_status_says() -> None:
             "body.duration: unexpected value; permitted: 'auto', '4', '5'",
         ),
         ("completed", "result_failed", ErrorCode.PROVIDER_ERROR, "body: Internal server error"),
-        ("completed", "result_timeout", ErrorCode.PROVIDER_ERROR, "Request timed out"),
         ("completed_timeout", "result_timeout", ErrorCode.PROVIDER_ERROR, "Request timed out"),
         ("completed_cancelled", "result_cancelled", ErrorCode.CANCELLED, "The request was cancelled."),
         ("completed_bad_path", "result_bad_path", ErrorCode.MODEL_NOT_FOUND, "Path /text-to-video not found"),
         # fal no longer has the result, or does not show it.
         ("completed_timeout", "error_gone", ErrorCode.PROVIDER_ERROR, "Request timed out"),
-        ("completed_cancelled", "error_gone", ErrorCode.CANCELLED, "The request was cancelled."),
         ("completed_timeout", "error_key", ErrorCode.PROVIDER_ERROR, "Request timed out"),
         ("completed_timeout", "error_credit", ErrorCode.PROVIDER_ERROR, "Request timed out"),
     ],
 )
 def test_a_failed_request_is_an_answer(stands: str, came_to: str, code: ErrorCode, message: str) -> None:
-    job = status(recorded(stands), recorded(came_to))
+    job = CALLS.status(recorded(stands), recorded(came_to))
     assert (job.status, job.error_code, job.error_message) == (VideoStatus.FAILED, code, message)
     assert job.cost_micros is None
 
@@ -696,24 +466,19 @@ def test_a_failed_request_is_an_answer(stands: str, came_to: str, code: ErrorCod
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        (refusal(500, {"type": "internal_server_error"}), ErrorCode.PROVIDER_ERROR),
         (refusal(504, {"type": "generation_timeout"}), ErrorCode.PROVIDER_ERROR),
         (refusal(400, {"type": "downstream_service_error"}), ErrorCode.PROVIDER_ERROR),
         (refusal(422, {"type": "no_media_generated"}), ErrorCode.PROVIDER_ERROR),
         (refusal(422, {"type": "file_download_error"}), ErrorCode.INVALID_REQUEST),
-        (refusal(422, {"type": "missing"}, {"type": "content_policy_violation"}), ErrorCode.CONTENT_POLICY),
-        (httpx.Response(503, json={"detail": "x", "error_type": "runner_disconnected"}), ErrorCode.PROVIDER_ERROR),
         (httpx.Response(503, headers={"x-fal-error-type": "runner_disconnected"}), ErrorCode.PROVIDER_ERROR),
         (httpx.Response(400, json={"detail": "x", "error_type": "bad_request"}), ErrorCode.INVALID_REQUEST),
         (httpx.Response(499, json={"detail": "x", "error_type": "client_cancelled"}), ErrorCode.CANCELLED),
-        (httpx.Response(499, json={"detail": "x", "error_type": "client_disconnected"}), ErrorCode.PROVIDER_ERROR),
         # Not all models give their errors types yet.
-        (httpx.Response(422, json={"detail": "The prompt is too long."}), ErrorCode.INVALID_REQUEST),
         (httpx.Response(422), ErrorCode.INVALID_REQUEST),
     ],
 )
 def test_a_result_with_a_type_is_the_requests_own_failure(answer: httpx.Response, code: ErrorCode) -> None:
-    job = status(recorded("completed"), answer)
+    job = CALLS.status(recorded("completed"), answer)
     assert (job.status, job.error_code) == (VideoStatus.FAILED, code)
     assert job.error_message
 
@@ -721,19 +486,12 @@ def test_a_result_with_a_type_is_the_requests_own_failure(answer: httpx.Response
 @pytest.mark.parametrize(
     ("answer", "code", "transient"),
     [
-        (recorded("error_server"), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.Response(502, text="<html>nginx</html>"), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.Response(503), ErrorCode.PROVIDER_ERROR, True),
         (httpx.Response(504, json={"detail": "Gateway timeout"}), ErrorCode.PROVIDER_ERROR, True),
         (recorded("error_rate"), ErrorCode.RATE_LIMITED, True),
         (httpx.Response(202, json={"status": "IN_PROGRESS"}), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.Response(200, text="<html>"), ErrorCode.PROVIDER_ERROR, True),
         (httpx.Response(200, json=["x"]), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.ReadTimeout("slow"), ErrorCode.PROVIDER_ERROR, True),
-        (recorded("error_key"), ErrorCode.AUTHENTICATION, False),
         (httpx.Response(401, headers={"x-fal-error-type": "auth_error"}), ErrorCode.AUTHENTICATION, False),
         (recorded("error_credit"), ErrorCode.INSUFFICIENT_CREDIT, False),
-        (recorded("error_gone"), ErrorCode.EXPIRED, False),
         (httpx.Response(404, headers={"x-fal-error-type": "not_found"}), ErrorCode.EXPIRED, False),
         (httpx.Response(400, json={"detail": "Request is still in progress"}), ErrorCode.INVALID_REQUEST, False),
     ],
@@ -741,7 +499,7 @@ def test_a_result_with_a_type_is_the_requests_own_failure(answer: httpx.Response
 def test_a_result_that_did_not_come_is_no_failure_of_the_request(
     answer: Answer, code: ErrorCode, transient: bool
 ) -> None:
-    error = status_error(recorded("completed"), answer)
+    error = CALLS.status_error(recorded("completed"), answer)
     assert (error.code, error.transient) == (code, transient)
 
 
@@ -749,106 +507,42 @@ def test_a_result_that_did_not_come_is_no_failure_of_the_request(
     "answer", [recorded("error_server"), recorded("error_rate"), httpx.Response(302), httpx.ConnectError("refused")]
 )
 def test_the_reason_of_a_failure_is_asked_for_again_when_only_the_answer_failed(answer: Answer) -> None:
-    assert status_error(recorded("completed_timeout"), answer).transient
-
-
-def test_the_wait_that_a_limit_asks_for_is_kept() -> None:
-    assert status_error(recorded("completed"), recorded("error_rate")).retry_after_seconds == 30.0
+    assert CALLS.status_error(recorded("completed_timeout"), answer).transient
 
 
 def test_a_failure_is_judged_by_the_type_in_its_status_where_its_result_has_none() -> None:
     said = completed(error="Flagged.", error_type="content_policy_violation")
-    job = status(said, httpx.Response(400, json={"detail": "Flagged, in more words."}))
+    job = CALLS.status(said, httpx.Response(400, json={"detail": "Flagged, in more words."}))
     assert (job.error_code, job.error_message) == (ErrorCode.CONTENT_POLICY, "Flagged, in more words.")
 
 
 def test_a_failure_without_a_sentence_shows_its_type() -> None:
-    job = status(completed(error_type="startup_timeout"), httpx.Response(404))
+    job = CALLS.status(completed(error_type="startup_timeout"), httpx.Response(404))
     assert job.error_message == "startup_timeout"
 
 
 def test_a_failure_without_a_reason_says_so() -> None:
-    job = status(recorded("completed"), httpx.Response(422))
+    job = CALLS.status(recorded("completed"), httpx.Response(422))
     assert job.error_message == "The provider gave no reason for the failure."
-
-
-def test_the_sentence_of_a_failure_loses_the_key_and_the_signatures_of_urls() -> None:
-    said = f"Bad key {KEY}; see https://o.example/a.png?token=secret for more"
-    job = status(recorded("completed"), httpx.Response(422, json={"detail": said}))
-    assert job.error_message == "Bad key [key]; see https://o.example/a.png for more"
-
-
-@pytest.mark.parametrize(
-    ("answer", "code", "transient"),
-    [
-        (httpx.Response(429), ErrorCode.RATE_LIMITED, True),
-        (httpx.Response(503), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.Response(200, text="<html>"), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.Response(200, json={"request_id": REQUEST_ID}), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.Response(200, json={"status": ""}), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.Response(200, content=b'{"status": "IN_PROGRESS", "lo'), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.ReadTimeout("slow"), ErrorCode.PROVIDER_ERROR, True),
-        # An error may look like a status.
-        (httpx.Response(503, json={"status": "COMPLETED", "error": "x"}), ErrorCode.PROVIDER_ERROR, True),
-        (recorded("error_key"), ErrorCode.AUTHENTICATION, False),
-        (recorded("error_gone"), ErrorCode.EXPIRED, False),
-    ],
-)
-def test_a_question_that_was_not_answered_is_an_error(answer: Answer, code: ErrorCode, transient: bool) -> None:
-    server = Host(answer)
-    with pytest.raises(VideoModelError) as raised:
-        build(server).get_status(JOB_ID)
-    assert (raised.value.code, raised.value.transient) == (code, transient)
-    assert len(server.requests) == 1
 
 
 # The finished video
 
 
-def test_the_video_is_streamed_from_its_own_address_without_the_key() -> None:
-    server = Host(recorded("completed"), recorded("result"))
-    internet = Internet(httpx.Response(200, headers={"content-type": "video/mp4", "etag": '"v1"'}, content=b"movie"))
-    with build(server, internet=internet).open_video(JOB_ID) as stream:
-        assert (stream.start_byte, stream.size_bytes, stream.content_type) == (0, 5, "video/mp4")
-        assert b"".join(stream.chunks) == b"movie"
-    assert internet.requests[0].headers["host"] == "v3b.fal.media"
-    assert "authorization" not in internet.requests[0].headers
-    assert len(server.requests) == 2
-
-
-def test_a_resumed_download_asks_for_the_rest_of_the_same_video() -> None:
-    internet = Internet(httpx.Response(206, headers={"content-range": "bytes 3-4/5"}, content=b"ie"))
-    server = Host(recorded("completed"), recorded("result"))
-    with build(server, internet=internet).open_video(JOB_ID, start_byte=3, validator='"v1"') as stream:
-        assert (stream.start_byte, stream.size_bytes, b"".join(stream.chunks)) == (3, 5, b"ie")
-    assert internet.requests[0].headers["range"] == "bytes=3-"
-    assert internet.requests[0].headers["if-range"] == '"v1"'
-
-
-@pytest.mark.parametrize("url", [f"{BASE_URL}/files/a.mp4", "/files/a.mp4"])
-def test_a_video_at_the_queues_own_origin_never_sees_the_key(url: str) -> None:
-    server = Host(recorded("completed"), result(url), httpx.Response(200, content=b"movie"))
-    assert download(build(server)) == b"movie"
+def test_a_video_at_the_queues_own_origin_never_sees_the_key() -> None:
+    server = Host(recorded("completed"), result(f"{BASE_URL}/files/a.mp4"), httpx.Response(200, content=b"movie"))
+    assert CALLS.download(build(server)) == b"movie"
     assert server.calls[2] == "GET /files/a.mp4"
     assert "authorization" not in server.requests[2].headers
 
 
-@pytest.mark.parametrize("url", ["http://v3b.fal.media/a.mp4", "https://inner.example/a.mp4", "data:video/mp4;base64,"])
-def test_an_address_that_may_not_be_fetched_is_refused(url: str) -> None:
-    internet = Internet()
-    internet.addresses = ["10.0.0.8"]
-    server = Host(recorded("completed"), result(url))
-    assert not download_error(build(server, internet=internet)).transient
-    assert (len(server.requests), internet.requests) == (2, [])
-
-
 @pytest.mark.parametrize("status_code", [401, 403, 404, 410])
 def test_a_file_that_is_gone_stays_gone(status_code: int) -> None:
-    elsewhere = download_error(
+    elsewhere = CALLS.download_error(
         build(Host(recorded("completed"), recorded("result")), internet=Internet(httpx.Response(status_code)))
     )
     server = Host(recorded("completed"), result(f"{STAND_IN}/a.mp4"), httpx.Response(status_code))
-    own = download_error(build(server, base_url=STAND_IN))
+    own = CALLS.download_error(build(server, base_url=STAND_IN))
     for error in (elsewhere, own):
         assert (error.code, error.transient) == (ErrorCode.EXPIRED, False)
         assert "names no other address" in error.message
@@ -856,70 +550,16 @@ def test_a_file_that_is_gone_stays_gone(status_code: int) -> None:
 
 def test_another_fault_of_the_files_server_may_pass() -> None:
     server = Host(recorded("completed"), result(f"{STAND_IN}/a.mp4"), httpx.Response(503))
-    assert download_error(build(server, base_url=STAND_IN)).transient
-    elsewhere = build(Host(recorded("completed"), recorded("result")), internet=Internet(httpx.Response(503)))
-    assert download_error(elsewhere).transient
-
-
-def test_a_request_that_still_runs_has_no_video_yet() -> None:
-    server = Host(recorded("in_progress"))
-    error = download_error(build(server))
-    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
-    assert len(server.requests) == 1
-
-
-def test_a_failed_request_has_no_video_and_says_why() -> None:
-    server = Host(recorded("completed"), recorded("result_blocked"))
-    error = download_error(build(server))
-    assert (error.code, error.transient) == (ErrorCode.CONTENT_POLICY, False)
-    assert len(server.requests) == 2
+    assert CALLS.download_error(build(server, base_url=STAND_IN)).transient
 
 
 # Cancelling
 
 
-def test_a_request_is_cancelled_at_the_path_that_fal_gave() -> None:
-    server = Host(recorded("cancel_requested"))
-    build(server).cancel_video(JOB_ID)
-    assert server.calls == [f"PUT {REQUEST_PATH}/cancel"]
-
-
-@pytest.mark.parametrize(
-    ("answer", "code", "transient", "sentence"),
-    [
-        (recorded("cancel_too_late"), ErrorCode.INVALID_REQUEST, False, "there is nothing to cancel"),
-        (recorded("error_gone"), ErrorCode.EXPIRED, False, "no longer knows this job"),
-        (recorded("error_key"), ErrorCode.AUTHENTICATION, False, "Authentication is required"),
-        (httpx.Response(503), ErrorCode.PROVIDER_ERROR, True, "503"),
-        (httpx.ReadTimeout("slow"), ErrorCode.PROVIDER_ERROR, True, "slow"),
-    ],
-)
-def test_a_request_that_was_not_cancelled_is_an_error(
-    answer: Answer, code: ErrorCode, transient: bool, sentence: str
-) -> None:
-    with pytest.raises(VideoModelError, match=sentence) as raised:
-        build(Host(answer)).cancel_video(JOB_ID)
-    assert (raised.value.code, raised.value.transient) == (code, transient)
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda model: model.cancel_video(JOB_ID),
-        lambda model: model.parse_webhook({}, b"", now=NOW),
-        lambda model: model.remix_video(JOB_ID, "Warmer"),
-        lambda model: model.extend_video(JOB_ID, "On", 4),
-        lambda model: model.edit_video(JOB_ID, "Warmer"),
-        lambda model: model.delete_video(JOB_ID),
-        lambda model: model.list_jobs(),
-    ],
-)
-def test_what_the_catalog_does_not_offer_is_not_sent(call: Callable[[FalVideoModel], object]) -> None:
-    server = Host(recorded("created"))
-    internet = Internet()
-    with pytest.raises(UnsupportedOperation):
-        call(build(server, internet=internet, entry=row("minimax-h3", Capabilities())))
-    assert (server.requests, internet.requests) == ([], [])
+def test_a_cancel_that_comes_too_late_says_so() -> None:
+    with pytest.raises(VideoModelError, match="there is nothing to cancel") as raised:
+        build(Host(recorded("cancel_too_late"))).cancel_video(JOB_ID)
+    assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
 
 
 # Webhooks
@@ -989,12 +629,6 @@ def test_a_submission_names_the_address_of_its_webhook() -> None:
     assert server.requests[0].url.params["fal_webhook"] == "https://api.example/v1/webhooks/fal?a=b&c"
 
 
-def test_a_submission_without_an_address_names_none() -> None:
-    server = Host(recorded("created"))
-    build(server).create_video(VideoGenerationRequest(prompt="A lake"))
-    assert not server.requests[0].url.query
-
-
 def test_the_keys_are_fetched_once_a_day() -> None:
     internet = Internet(FAL.key_set)
     model = build(Host(), internet=internet)
@@ -1037,28 +671,9 @@ def test_a_stranger_makes_us_fetch_keys_no_more_than_once_a_minute() -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "now"),
-    [
-        (FAL.sign(), BODY + b" ", NOW),
-        (FAL.sign(), BODY, after(seconds=301)),
-        (FAL.sign(), BODY, after(seconds=-301)),
-        ({**FAL.sign(), "x-fal-webhook-request-id": "another"}, BODY, NOW),
-        ({}, BODY, NOW),
-    ],
-)
-def test_a_webhook_that_is_not_fals_or_not_of_now_is_rejected(
-    headers: dict[str, str], body: bytes, now: datetime
-) -> None:
-    with pytest.raises(WebhookRejected):
-        build(Host(), internet=Internet(FAL.key_set)).parse_webhook(headers, body, now=now)
-
-
-@pytest.mark.parametrize(
     "answer",
     [
         httpx.Response(503),
-        httpx.Response(404),
-        httpx.ConnectError("refused"),
         httpx.Response(200, text="<html>"),
         httpx.Response(200, content=FAL.key_set.content + b" " * 70_000),
     ],

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import json
-import threading
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import unquote
 
 import httpx
@@ -85,22 +81,6 @@ def accepted() -> httpx.Response:
     return httpx.Response(200, json={"id": "a"})
 
 
-def submit(answer: Answer) -> Reply:
-    return connect(Host(answer)).submit("/jobs", json={})
-
-
-def submission_error(answer: Answer) -> VideoModelError:
-    with pytest.raises(VideoModelError) as raised:
-        submit(answer)
-    return raised.value
-
-
-def question_error(answer: Answer) -> VideoModelError:
-    with pytest.raises(VideoModelError) as raised:
-        connect(Host(answer)).ask("GET", "/jobs/a")
-    return raised.value
-
-
 def open_at(
     connection: ProviderConnection, location: str, *, start_byte: int = 0, validator: str | None = None
 ) -> VideoStream:
@@ -125,30 +105,19 @@ def download_error(connection: ProviderConnection, location: str = "/a.mp4") -> 
 @pytest.mark.parametrize(
     "base_url",
     [
-        "",
         "vendor.example/v1",
-        "//vendor.example",
         "https://",
         "ftp://vendor.example",
-        "https://user:pw@vendor.example",
-        "https://vendor.example?a=1",
+        "https://user:hunter2@vendor.example",
         "https://vendor.example/v1?",
-        "https://vendor.example/v1#",
         "https://vendor.example/#top",
         "http://vendor.example:x",
-        "https://vendor.example\n",
         "https://xn--",
-        "https://[::1",
     ],
 )
 def test_an_address_that_is_no_base_url_is_refused(base_url: str) -> None:
-    with pytest.raises(ConfigurationError, match="base_url"):
+    with pytest.raises(ConfigurationError, match="base_url") as raised:
         connect(Host(), base_url=base_url)
-
-
-def test_the_refusal_of_an_address_shows_one_that_is_right_and_not_the_password() -> None:
-    with pytest.raises(ConfigurationError, match=r"must read like https://vendor\.example,") as raised:
-        connect(Host(), base_url="https://user:hunter2@vendor.example")
     assert "hunter2" not in str(raised.value)
 
 
@@ -177,7 +146,7 @@ def test_a_server_is_called_below_its_address(base_url: str, called: str) -> Non
     assert str(server.requests[0].url) == called
 
 
-@pytest.mark.parametrize("api_key", ["", "key-1\n", "key 1", " leading", "key-é", "key\0"])
+@pytest.mark.parametrize("api_key", ["", "key-1\n", "key 1", "key-é"])
 def test_a_key_that_no_header_takes_is_refused_and_not_repeated(api_key: str) -> None:
     with pytest.raises(ConfigurationError, match="api_key") as raised:
         connect(Host(), api_key=api_key)
@@ -191,30 +160,22 @@ def test_a_key_arrives_as_it_is(api_key: str) -> None:
     assert server.requests[0].headers["authorization"] == f"Bearer {api_key}"
 
 
-def test_the_key_is_taken_out_of_what_the_vendor_says() -> None:
-    connection = connect(Host(httpx.Response(401, json={"error": f"Bad key {KEY}."})))
-    assert connection.errors.refuse_question(connection.ask("GET", "/jobs")).message == "Bad key [key]."
-
-
 # A paid call
 
 
 def test_a_submission_carries_the_key_and_the_vendors_headers() -> None:
     server = Host(accepted())
-    connect(server).submit("/jobs", json={"prompt": "Früh"}, params={"hook": "https://a.example/?b"})
+    connection = connect(server)
+    connection.submit(
+        "/jobs", json={"prompt": "Früh"}, params={"hook": "https://a.example/?b"}, headers={"X-Once": "1"}
+    )
     assert server.calls == ["POST /v1/jobs?hook=https%3A%2F%2Fa.example%2F%3Fb"]
     assert server.sent_body == {"prompt": "Früh"}
+    connection.submit("/jobs", json={})
+    assert [request.headers.get("x-once") for request in server.requests] == ["1", None]
     sent = server.requests[0].headers
     assert (sent["authorization"], sent["x-version"], sent["accept"]) == (f"Bearer {KEY}", "7", "application/json")
     assert sent["user-agent"] == "mediaposter"
-
-
-def test_a_header_of_one_call_is_sent_with_that_call_alone() -> None:
-    server = Host(accepted())
-    connection = connect(server)
-    connection.submit("/jobs", json={}, headers={"X-Once": "1"})
-    connection.submit("/jobs", json={})
-    assert [request.headers.get("x-once") for request in server.requests] == ["1", None]
 
 
 def test_a_form_is_sent_in_parts_with_its_picture() -> None:
@@ -227,13 +188,7 @@ def test_a_form_is_sent_in_parts_with_its_picture() -> None:
     assert picture in request.content
 
 
-def test_a_form_without_a_picture_is_sent_in_parts_too() -> None:
-    server = Host(accepted())
-    connect(server).submit("/jobs", form={"prompt": "A lake"})
-    assert server.requests[0].headers["content-type"].startswith("multipart/form-data; boundary=")
-
-
-@pytest.mark.parametrize("status_code", [200, 202, 302, 400, 404, 408, 409, 429, 500, 503])
+@pytest.mark.parametrize("status_code", [200, 302, 409, 503])
 def test_any_answer_to_a_submission_is_given_back_and_sent_for_once(status_code: int) -> None:
     server = Host(httpx.Response(status_code, headers={"retry-after": "1", "x-should-retry": "true"}, content=b"said"))
     reply = connect(server).submit("/jobs", json={})
@@ -241,46 +196,37 @@ def test_any_answer_to_a_submission_is_given_back_and_sent_for_once(status_code:
     assert len(server.requests) == 1
 
 
-def test_an_answer_is_read_in_the_vendors_own_way() -> None:
-    class VendorsReply(Reply):
-        __slots__ = ()
-
-    connection = connect(Host(accepted()), reply_class=VendorsReply)
-    assert isinstance(connection.submit("/jobs", json={}), VendorsReply)
-    assert isinstance(connection.ask("GET", "/jobs"), VendorsReply)
-
-
 @pytest.mark.parametrize("kind", EVERY_BREAK, ids=lambda kind: kind.__name__)
-def test_a_submission_is_unknown_unless_it_broke_before_the_first_byte(kind: type[httpx.RequestError]) -> None:
+def test_a_submission_is_unknown_unless_it_broke_before_the_first_byte_and_a_question_may_be_asked_again(
+    kind: type[httpx.RequestError],
+) -> None:
     server = Host(kind("it broke"))
     with pytest.raises(VideoModelError, match="it broke") as raised:
         connect(server).submit("/jobs", json={})
     assert isinstance(raised.value, SubmissionUnknown) == (kind not in NOT_SENT)
     assert raised.value.transient == (kind in NOT_SENT)
     assert len(server.requests) == 1
-
-
-def test_a_submission_that_was_not_sent_says_so() -> None:
-    error = submission_error(httpx.ConnectError("refused"))
-    assert (error.code, error.message) == (
-        ErrorCode.PROVIDER_ERROR,
-        "vendor.example cannot be reached, so nothing was submitted: refused.",
-    )
+    with pytest.raises(VideoModelError, match=r"vendor\.example gave no answer: it broke\.") as raised:
+        connect(server).ask("GET", "/jobs/a")
+    assert not isinstance(raised.value, SubmissionUnknown)
+    assert (raised.value.code, raised.value.transient) == (ErrorCode.PROVIDER_ERROR, True)
+    assert len(server.requests) == 2
 
 
 def test_an_acceptance_whose_body_breaks_off_is_unknown() -> None:
     body = Body([b'{"id": "17'], httpx.ReadError("reset"))
-    assert isinstance(submission_error(httpx.Response(200, stream=body)), SubmissionUnknown)
+    with pytest.raises(SubmissionUnknown):
+        connect(Host(httpx.Response(200, stream=body))).submit("/jobs", json={})
     assert body.closed
 
 
-@pytest.mark.parametrize("follow_redirects", [False, True])
-@pytest.mark.parametrize("status_code", [301, 302, 303, 307, 308])
-def test_a_submission_is_never_redirected_even_by_a_client_that_would(status_code: int, follow_redirects: bool) -> None:
-    server = Host(httpx.Response(status_code, headers={"location": "/v1/elsewhere"}), accepted())
-    connection = connect(server, follow_redirects=follow_redirects)
+@pytest.mark.parametrize("status_code", [302, 307])
+def test_no_call_is_ever_redirected_even_by_a_client_that_would(status_code: int) -> None:
+    server = Host(httpx.Response(status_code, headers={"location": "/v1/elsewhere"}))
+    connection = connect(server, follow_redirects=True)
     assert connection.submit("/jobs", json={}).status_code == status_code
-    assert server.calls == ["POST /v1/jobs"]
+    assert connection.ask("GET", "/jobs").status_code == status_code
+    assert server.calls == ["POST /v1/jobs", "GET /v1/jobs"]
 
 
 # Made of what an address is made of, since no random text comes near one.
@@ -318,30 +264,12 @@ def test_whatever_a_redirect_says_a_call_is_made_once_and_answered_or_lost(locat
 # A question
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-def test_a_question_carries_the_key_and_the_vendors_headers(method: str) -> None:
+def test_a_question_carries_the_key_and_the_vendors_headers() -> None:
     server = Host(accepted())
-    assert connect(server).ask(method, "/jobs", params={"limit": "2"}).body == {"id": "a"}
-    assert server.calls == [f"{method} /v1/jobs?limit=2"]
+    assert connect(server).ask("DELETE", "/jobs", params={"limit": "2"}).body == {"id": "a"}
+    assert server.calls == ["DELETE /v1/jobs?limit=2"]
     sent = server.requests[0].headers
     assert (sent["authorization"], sent["x-version"], sent["accept"]) == (f"Bearer {KEY}", "7", "application/json")
-
-
-@pytest.mark.parametrize("kind", EVERY_BREAK, ids=lambda kind: kind.__name__)
-def test_a_question_without_an_answer_may_be_asked_again_by_the_caller(kind: type[httpx.RequestError]) -> None:
-    server = Host(kind("it broke"))
-    with pytest.raises(VideoModelError, match=r"vendor\.example gave no answer: it broke\.") as raised:
-        connect(server).ask("GET", "/jobs/a")
-    assert not isinstance(raised.value, SubmissionUnknown)
-    assert (raised.value.code, raised.value.transient) == (ErrorCode.PROVIDER_ERROR, True)
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize("follow_redirects", [False, True])
-def test_a_question_is_never_redirected_even_by_a_client_that_would(follow_redirects: bool) -> None:
-    server = Host(httpx.Response(302, headers={"location": "https://elsewhere.example/v1/jobs"}), accepted())
-    assert connect(server, follow_redirects=follow_redirects).ask("GET", "/jobs").status_code == 302
-    assert len(server.requests) == 1
 
 
 # How much, and how long
@@ -375,15 +303,6 @@ def test_an_answer_may_be_read_as_it_comes() -> None:
     connection = connect(Host(httpx.Response(200, content=b"x" * (MAX_REPLY_BYTES * 2))))
     assert connection.ask("GET", "/jobs", read=read_length).content == str(MAX_REPLY_BYTES * 2).encode()
     assert connection.submit("/jobs", json={}, read=read_length).content == str(MAX_REPLY_BYTES * 2).encode()
-
-
-def test_an_answer_that_trickles_in_to_a_question_meets_the_deadline() -> None:
-    internet = Internet()
-    server = Host(httpx.Response(200, stream=SlowBody(internet, seconds_each=100.0)))
-    with pytest.raises(VideoModelError, match="took too long") as raised:
-        connect(server, internet=internet).ask("GET", "/jobs/a")
-    assert (raised.value.code, raised.value.transient) == (ErrorCode.PROVIDER_ERROR, True)
-    assert internet.now == 100.0
 
 
 def test_an_answer_that_is_read_as_it_comes_may_take_as_long_as_a_video() -> None:
@@ -440,28 +359,20 @@ def test_every_wait_for_the_server_is_bounded() -> None:
         assert set(request.extensions["timeout"].values()) == {12.5}
 
 
-def test_an_answer_that_unfolds_is_read_to_a_length() -> None:
-    bomb = gzip.compress(b" " * (3 * MAX_REPLY_BYTES))
-    reply = connect(Host(httpx.Response(200, headers=GZIP, stream=Body([bomb])))).ask("GET", "/jobs")
-    assert MAX_REPLY_BYTES < len(reply.content) <= MAX_REPLY_BYTES + 65536
-
-
 def test_an_answer_that_was_compressed_all_the_same_is_read() -> None:
     server = Host(httpx.Response(200, headers=GZIP, stream=Body([gzip.compress(b'{"id": "a"}')])))
     assert connect(server).submit("/jobs", json={}).body == {"id": "a"}
     assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
-@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd", "gzip"])
-@pytest.mark.parametrize("status_code", [200, 401, 503])
-def test_of_an_answer_that_cannot_be_decoded_the_status_is_left(encoding: str, status_code: int) -> None:
-    answer = httpx.Response(status_code, headers={"content-encoding": encoding}, stream=Body([b"no such thing"]))
+def test_of_an_answer_that_cannot_be_decoded_the_status_is_left() -> None:
+    answer = httpx.Response(401, headers=GZIP, stream=Body([b"no such thing"]))
     reply = connect(Host(answer)).submit("/jobs", json={})
-    assert (reply.status_code, reply.body) == (status_code, None)
+    assert (reply.status_code, reply.body) == (401, None)
 
 
-@pytest.mark.parametrize("prompt", ["half an emoji \ud83d", "\udc00"])
-def test_what_cannot_be_written_is_refused_before_anything_is_sent(prompt: str) -> None:
+def test_what_cannot_be_written_is_refused_before_anything_is_sent() -> None:
+    prompt = "half an emoji \ud83d"
     server = Host(accepted())
     calls: list[Callable[[ProviderConnection], object]] = [
         lambda connection: connection.submit("/jobs", json={"prompt": prompt}),
@@ -469,18 +380,12 @@ def test_what_cannot_be_written_is_refused_before_anything_is_sent(prompt: str) 
         lambda connection: connection.submit("/jobs", json={}, params={"hook": prompt}),
         lambda connection: connection.ask("GET", "/jobs", params={"after": prompt}),
         lambda _: quote_job_id(prompt),
+        lambda connection: connection.submit("/jobs", json={"seed": float("nan")}),
     ]
     for call in calls:
         with pytest.raises(VideoModelError) as raised:
             call(connect(server))
         assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
-    assert server.requests == []
-
-
-def test_a_number_that_json_does_not_have_is_refused_before_anything_is_sent() -> None:
-    server = Host(accepted())
-    with pytest.raises(VideoModelError, match="nothing was sent"):
-        connect(server).submit("/jobs", json={"seed": float("nan")})
     assert server.requests == []
 
 
@@ -492,8 +397,7 @@ def test_a_number_that_json_does_not_have_is_refused_before_anything_is_sent() -
     [
         "/files/a.mp4",
         "https://vendor.example/files/a.mp4",
-        "HTTPS://VENDOR.EXAMPLE/files/a.mp4",
-        "https://vendor.example:443/files/a.mp4",
+        "HTTPS://VENDOR.EXAMPLE:443/files/a.mp4",
         "//vendor.example/files/a.mp4",
     ],
 )
@@ -513,9 +417,7 @@ def test_the_servers_own_origin_gets_the_key_where_it_wants_it(location: str, se
 @pytest.mark.parametrize(
     "location",
     [
-        "https://elsewhere.example/a.mp4",
         "https://vendor.example:8443/a.mp4",
-        "https://files.vendor.example/a.mp4",
         "https://vendor.example.evil.example/a.mp4",
         "https://vendor.example./a.mp4",
         "//elsewhere.example/a.mp4",
@@ -534,10 +436,8 @@ def test_another_origin_is_a_strangers_and_never_sees_the_key(location: str) -> 
     [
         "http://vendor.example/a.mp4",
         "https://user:pw@vendor.example/a.mp4",
-        "https://vendor.example@elsewhere.example/a.mp4",
         "http://169.254.169.254/latest/meta-data",
         "data:video/mp4;base64,bW92aWU=",
-        "https://h:port/",
         "https://xn--/a.mp4",
     ],
 )
@@ -579,8 +479,6 @@ def test_a_store_that_is_the_operators_own_may_be_private_and_plain_http_and_nev
     "location",
     [
         "http://10.0.0.7:9001/a.mp4",
-        "https://10.0.0.7:9000/a.mp4",
-        "http://10.0.0.8:9000/a.mp4",
         "http://store:9000/a.mp4",
         "http://10.0.0.7:9000@10.0.0.8/a.mp4",
     ],
@@ -594,44 +492,24 @@ def test_a_neighbour_of_that_store_is_a_stranger_and_the_refusal_says_how_to_nam
     assert "@" in location or f"<provider>-files={location.removesuffix('/a.mp4')}." in error.message
 
 
-@pytest.mark.parametrize("follow_redirects", [False, True])
-def test_a_redirect_elsewhere_does_not_carry_the_key(follow_redirects: bool) -> None:
-    server = Host(httpx.Response(302, headers={"location": "https://elsewhere.example/a.mp4?sig=1"}))
-    internet = Internet()
-    connection = connect(server, internet=internet, follow_redirects=follow_redirects)
-    assert download(connection, "/a.mp4") == b"movie"
-    assert (len(server.requests), internet.calls) == (1, ["GET /a.mp4?sig=1"])
-    assert not internet.saw(KEY)
-
-
 def test_a_redirect_within_the_server_is_followed_with_the_key() -> None:
     server = Host(httpx.Response(307, headers={"location": "b.mp4"}), httpx.Response(200, content=b"movie"))
-    assert download(connect(server), "/files/a.mp4") == b"movie"
+    stream = open_at(connect(server), "/files/a.mp4", start_byte=3, validator='"v1"')
+    assert (stream.start_byte, b"".join(stream.chunks)) == (0, b"movie")
     assert server.calls == ["GET /files/a.mp4", "GET /files/b.mp4"]
+    for request in server.requests:
+        assert (request.headers["range"], request.headers["if-range"]) == ("bytes=3-", '"v1"')
+        assert (request.headers["accept"], request.headers["accept-encoding"]) == ("*/*", "identity")
     assert server.requests[1].headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_a_strangers_redirect_back_to_the_server_does_not_carry_the_key() -> None:
-    server = Host(httpx.Response(200, content=b"movie"))
-    internet = Internet(
-        httpx.Response(302, headers={"location": "https://vendor.example/v1/account"}),
-        httpx.Response(200, content=b"public"),
-    )
-    assert download(connect(server, internet=internet), "https://elsewhere.example/a.mp4") == b"public"
-    assert server.requests == []
-    assert not internet.saw(KEY)
-
-
-def test_redirects_within_the_server_end_after_three() -> None:
-    server = Host(httpx.Response(302, headers={"location": "/again"}))
-    assert "redirects" in download_error(connect(server)).message
-    assert len(server.requests) == 4
-
-
-def test_three_redirects_are_still_followed() -> None:
+def test_three_redirects_within_the_server_are_followed_and_no_more() -> None:
     redirect = httpx.Response(302, headers={"location": "/again"})
     server = Host(redirect, redirect, redirect, httpx.Response(200, content=b"movie"))
     assert download(connect(server), "/a.mp4") == b"movie"
+    server = Host(redirect)
+    assert "redirects" in download_error(connect(server)).message
+    assert len(server.requests) == 4
 
 
 @given(location=LOCATIONS, by_redirect=st.booleans())
@@ -652,55 +530,13 @@ def test_whatever_address_a_reply_names_only_the_own_origin_sees_the_key(locatio
     assert not internet.saw(KEY)
 
 
-@pytest.mark.parametrize("location", ["/a.mp4", "https://elsewhere.example/a.mp4"])
-def test_a_resumed_download_asks_for_the_rest_of_the_same_file(location: str) -> None:
-    rest = httpx.Response(206, headers={"content-range": "bytes 3-4/5"}, content=b"ie")
-    server, internet = Host(rest), Internet(rest)
-    stream = open_at(connect(server, internet=internet), location, start_byte=3, validator='"v1"')
-    assert (stream.start_byte, stream.size_bytes, b"".join(stream.chunks)) == (3, 5, b"ie")
-    (request,) = [*server.requests, *internet.requests]
-    assert (request.headers["range"], request.headers["if-range"]) == ("bytes=3-", '"v1"')
-    assert request.headers["accept-encoding"] == "identity"
-
-
-@pytest.mark.parametrize("location", ["/a.mp4", "https://elsewhere.example/a.mp4"])
-def test_a_download_from_the_start_asks_for_the_whole_file_as_it_is(location: str) -> None:
-    server, internet = Host(httpx.Response(200, content=b"movie")), Internet()
-    download(connect(server, internet=internet), location)
-    (request,) = [*server.requests, *internet.requests]
-    assert not {"range", "if-range"} & set(request.headers)
-    assert (request.headers["accept"], request.headers["accept-encoding"]) == ("*/*", "identity")
-
-
-def test_a_server_that_ignores_the_range_starts_at_zero() -> None:
-    stream = open_at(connect(Host(httpx.Response(200, content=b"movie"))), "/a.mp4", start_byte=3, validator='"v1"')
-    assert (stream.start_byte, b"".join(stream.chunks)) == (0, b"movie")
-
-
-def test_a_resume_is_redirected_with_what_it_asks_for() -> None:
-    rest = httpx.Response(206, headers={"content-range": "bytes 3-4/5"}, content=b"ie")
-    server = Host(
-        httpx.Response(302, headers={"location": "/b.mp4"}),
-        httpx.Response(302, headers={"location": "https://elsewhere.example/c.mp4"}),
-    )
-    internet = Internet(rest)
-    assert open_at(connect(server, internet=internet), "/a.mp4", start_byte=3, validator='"v1"').start_byte == 3
-    for request in [*server.requests, *internet.requests]:
-        assert (request.headers["range"], request.headers["if-range"]) == ("bytes=3-", '"v1"')
-
-
 @pytest.mark.parametrize(
     ("answer", "code", "transient"),
     [
-        (httpx.Response(403), ErrorCode.AUTHENTICATION, False),
         (httpx.Response(404), ErrorCode.EXPIRED, False),
-        (httpx.Response(416), ErrorCode.PROVIDER_ERROR, False),
-        (httpx.Response(429), ErrorCode.RATE_LIMITED, True),
-        (httpx.Response(503), ErrorCode.PROVIDER_ERROR, True),
         (httpx.Response(204), ErrorCode.PROVIDER_ERROR, True),
         (httpx.Response(206, content=b"ie"), ErrorCode.PROVIDER_ERROR, False),
         (httpx.ConnectError("refused"), ErrorCode.PROVIDER_ERROR, True),
-        (httpx.ReadTimeout("slow"), ErrorCode.PROVIDER_ERROR, True),
     ],
 )
 def test_an_answer_that_is_no_video_is_an_error(answer: Answer, code: ErrorCode, transient: bool) -> None:
@@ -732,45 +568,13 @@ def test_an_adapter_may_say_itself_what_its_servers_answer_means() -> None:
     assert error.message == "The vendor's own 403: too old"
 
 
-def test_an_adapter_reads_its_servers_refusal_in_the_vendors_own_way() -> None:
-    class VendorsReply(Reply):
-        __slots__ = ()
-
-    seen: list[Reply] = []
-
-    def keep(reply: Reply) -> VideoModelError:
-        seen.append(reply)
-        return refuse(reply)
-
-    connection = connect(Host(httpx.Response(403)), reply_class=VendorsReply)
-    with (
-        pytest.raises(VideoModelError),
-        connection.open_video("/a.mp4", start_byte=0, validator=None, send_key=False, refuse=keep),
-    ):
-        pass
-    assert [type(reply) for reply in seen] == [VendorsReply]
-
-
-@pytest.mark.parametrize("status_code", [401, 403, 404, 410])
-def test_an_adapter_may_say_itself_that_an_address_elsewhere_is_renewed(status_code: int) -> None:
-    error = open_with_judges(Host(), Internet(httpx.Response(status_code)), "https://elsewhere.example/a.mp4")
+def test_an_adapter_may_say_itself_that_an_address_elsewhere_is_renewed() -> None:
+    error = open_with_judges(Host(), Internet(httpx.Response(403)), "https://elsewhere.example/a.mp4")
     assert error.transient
-    assert error.message.startswith(f"Outlived: elsewhere.example answered {status_code}")
-
-
-@pytest.mark.parametrize(
-    ("answer", "transient"),
-    [(httpx.Response(400), False), (httpx.Response(503), True), (httpx.ConnectError("no"), True)],
-)
-def test_another_fault_of_an_address_elsewhere_is_its_own(answer: Answer, transient: bool) -> None:
-    error = open_with_judges(Host(), Internet(answer), "https://elsewhere.example/a.mp4")
-    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, transient)
+    assert error.message.startswith("Outlived: elsewhere.example answered 403")
+    error = open_with_judges(Host(), Internet(httpx.Response(503)), "https://elsewhere.example/a.mp4")
+    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
     assert "Outlived" not in error.message
-
-
-def test_an_address_elsewhere_that_nobody_renews_has_expired() -> None:
-    error = download_error(connect(Host(), internet=Internet(httpx.Response(403))), "https://elsewhere.example/a.mp4")
-    assert (error.code, error.transient) == (ErrorCode.EXPIRED, False)
 
 
 def test_a_readers_own_error_is_left_as_it_is() -> None:
@@ -813,45 +617,12 @@ def test_a_refusal_that_trickles_in_meets_the_deadline() -> None:
     assert internet.now == 100.0
 
 
-def test_a_refusal_without_end_is_not_read_to_its_end() -> None:
-    body = Body([b"x" * 65536] * 1000)
-    seen: list[int] = []
-
-    def measure(reply: Reply) -> VideoModelError:
-        seen.append(len(reply.content))
-        return refuse(Reply(503, {}, b""))
-
-    connection = connect(Host(httpx.Response(503, stream=body)))
-    with (
-        pytest.raises(VideoModelError),
-        connection.open_video("/a.mp4", start_byte=0, validator=None, send_key=True, refuse=measure),
-    ):
-        pass
-    assert MAX_REPLY_BYTES < seen[0] <= MAX_REPLY_BYTES + 65536
-
-
-def test_the_time_that_redirects_take_counts_for_the_whole_download() -> None:
-    internet = Internet()
-
-    class Slow(Host):
-        def take(self, request: httpx.Request) -> httpx.Response:
-            internet.now += MAX_DOWNLOAD_SECONDS + 1
-            return super().take(request)
-
-    server = Slow(httpx.Response(302, headers={"location": "https://elsewhere.example/a.mp4"}))
-    assert download_error(connect(server, internet=internet)).code is ErrorCode.TIMEOUT
-    assert internet.requests == []
-
-
 # Addresses, pictures, ids, and jobs that are not done
 
 
 @pytest.mark.parametrize(
     ("location", "joined", "is_own"),
     [
-        ("/files/a", "https://vendor.example/files/a", True),
-        ("https://vendor.example/files/a", "https://vendor.example/files/a", True),
-        ("https://elsewhere.example/a", "https://elsewhere.example/a", False),
         ("http://vendor.example/files/a", "http://vendor.example/files/a", False),
         ("https://user@vendor.example/files/a", "https://user@vendor.example/files/a", False),
         ("files/a", "https://vendor.example/v1/files/a", True),
@@ -864,7 +635,7 @@ def test_an_address_in_a_reply_is_read_and_told_from_a_strangers(location: str, 
     assert (str(url), connection.is_own(url)) == (joined, is_own)
 
 
-@pytest.mark.parametrize("location", ["https://h:port/", "https://xn--", "data:,a", "\n"])
+@pytest.mark.parametrize("location", ["https://xn--", "data:,a"])
 def test_an_address_in_a_reply_that_is_none_is_the_vendors_fault(location: str) -> None:
     with pytest.raises(VideoModelError, match=r"vendor\.example gave an address that is not a URL") as raised:
         connect(Host()).join(location)
@@ -878,14 +649,6 @@ def test_a_picture_behind_a_url_is_fetched_without_the_key() -> None:
     assert (image.content, image.content_type) == (PNG, "image/png")
     assert not internet.saw(KEY)
     assert server.requests == []
-
-
-def test_a_path_never_reads_a_file_that_is_no_picture(tmp_path: Path) -> None:
-    path = tmp_path / "environ"
-    path.write_bytes(b"AWS_SECRET_ACCESS_KEY=secret")
-    with pytest.raises(VideoModelError, match="PNG, JPEG or WebP") as raised:
-        connect(Host()).read_image(str(path))
-    assert raised.value.code is ErrorCode.INVALID_REQUEST
 
 
 @pytest.mark.parametrize("job_id", ["", ".", ".."])
@@ -906,93 +669,27 @@ def test_any_other_id_arrives_as_one_segment_of_the_path(job_id: str) -> None:
     assert (root, version, jobs, unquote(segment), content) == ("", "v1", "jobs", job_id, "content")
 
 
-def test_a_finished_job_is_let_through() -> None:
-    job = VideoGenerationJob(job_id="a", status=VideoStatus.COMPLETED)
+def test_a_finished_job_is_let_through_and_one_that_is_none_says_why() -> None:
+    job = VideoGenerationJob(job_id="a", status=VideoStatus.COMPLETED, retry_after_seconds=7.0)
     assert require_finished(job) is job
-
-
-@pytest.mark.parametrize("status", [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS])
-def test_a_job_that_still_runs_has_no_video_yet(status: VideoStatus) -> None:
-    with pytest.raises(VideoModelError, match=f"Job a is still {status}") as raised:
-        require_finished(VideoGenerationJob(job_id="a", status=status, retry_after_seconds=7.0))
+    with pytest.raises(VideoModelError, match="Job a is still queued") as raised:
+        require_finished(job.model_copy(update={"status": VideoStatus.QUEUED}))
     error = raised.value
     assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.PROVIDER_ERROR, True, 7.0)
-
-
-def test_a_failed_job_has_no_video_and_says_why() -> None:
-    job = VideoGenerationJob(
-        job_id="a", status=VideoStatus.FAILED, error_code=ErrorCode.CONTENT_POLICY, error_message="Refused."
-    )
-    with pytest.raises(VideoModelError, match=r"^Refused\.$") as raised:
-        require_finished(job)
-    assert (raised.value.code, raised.value.transient) == (ErrorCode.CONTENT_POLICY, False)
-
-
-def test_a_failed_job_without_a_reason_is_the_providers_fault() -> None:
+    failed = job.model_copy(update={"status": VideoStatus.FAILED})
     with pytest.raises(VideoModelError, match=r"^The job failed\.$") as raised:
-        require_finished(VideoGenerationJob(job_id="a", status=VideoStatus.FAILED))
-    assert raised.value.code is ErrorCode.PROVIDER_ERROR
+        require_finished(failed)
+    assert (raised.value.code, raised.value.transient) == (ErrorCode.PROVIDER_ERROR, False)
+    with pytest.raises(VideoModelError, match=r"^Refused\.$") as raised:
+        require_finished(
+            failed.model_copy(update={"error_code": ErrorCode.CONTENT_POLICY, "error_message": "Refused."})
+        )
+    assert raised.value.code is ErrorCode.CONTENT_POLICY
 
 
 # The client that is made where none is given, at a real server on this machine
 
 ON_LOOPBACK = pytest.mark.enable_socket(reason="what a connection does shows at its other end, here on loopback")
-
-
-class LoopbackServer(ThreadingHTTPServer):
-    """Keeps its connections open, and counts them and what was asked over them."""
-
-    daemon_threads = True
-
-    def __init__(self, *, answers: bool) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers = answers
-        self.connections = 0
-        self.bodies: list[bytes] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: LoopbackServer
-
-    def setup(self) -> None:
-        super().setup()
-        self.server.connections += 1
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_POST(self) -> None:
-        self.server.bodies.append(self.rfile.read(int(self.headers["content-length"])))
-        self._answer()
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002, the name that http.server gives
-        """Say nothing."""
-
-    def _answer(self) -> None:
-        if not self.server.answers:
-            self.close_connection = True
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-
-@contextmanager
-def serve(*, answers: bool = True) -> Iterator[LoopbackServer]:
-    with LoopbackServer(answers=answers) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def connect_for_real(
@@ -1009,37 +706,36 @@ def connect_for_real(
     )
 
 
+def answer_on(connected: socket.socket) -> None:
+    """Answer each request that comes over a connection, and leave it open."""
+    while True:
+        connected.sendall(answer(b"{}"))
+        if not connected.recv(65_536):
+            return
+
+
 @ON_LOOPBACK
-def test_a_proxy_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serve() as proxy, serve() as server:
+def test_a_proxy_in_the_environment_is_ignored_and_no_connection_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve_raw(answer_on) as proxy, serve_raw(answer_on) as server:
         for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
-            monkeypatch.setenv(name, proxy.url)
+            monkeypatch.setenv(name, proxy.origin)
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
-        assert connect_for_real(server.url).ask("GET", "/jobs").body == {}
-        assert (proxy.connections, server.connections) == (0, 1)
-
-
-@ON_LOOPBACK
-def test_no_connection_is_kept_for_the_next_call() -> None:
-    with serve() as server:
-        connection = connect_for_real(server.url)
-        connection.ask("GET", "/jobs")
+        connection = connect_for_real(server.origin)
+        assert connection.ask("GET", "/jobs").body == {}
         connection.submit("/jobs", json={})
         connection.submit("/jobs", json={})
-        assert server.connections == 3
+        assert (proxy.connections, server.connections) == (0, 3)
 
 
 DRIPS = [
     drip(b"HTTP/1.1 200 OK\r\nX-Name: ", b"x"),
-    drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-    drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;name=", b"x"),
     drip(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n", b"x"),
 ]
 
 
 @ON_LOOPBACK
-@pytest.mark.parametrize("play", DRIPS, ids=["header", "1xx", "extension", "body"])
+@pytest.mark.parametrize("play", DRIPS, ids=["header", "body"])
 def test_a_call_ends_whatever_its_server_drips(play: Play) -> None:
     with serve_raw(play) as server:
         connection = connect_for_real(server.origin, timeout_seconds=0.15)
@@ -1054,7 +750,7 @@ def test_a_call_ends_whatever_its_server_drips(play: Play) -> None:
 
 
 @ON_LOOPBACK
-@pytest.mark.parametrize("play", DRIPS, ids=["header", "1xx", "extension", "body"])
+@pytest.mark.parametrize("play", DRIPS, ids=["header", "body"])
 def test_a_download_ends_whatever_its_server_drips(play: Play) -> None:
     with serve_raw(play) as server:
         patient = PublicInternet(measure_patience=lambda: 0.15)
@@ -1065,7 +761,7 @@ def test_a_download_ends_whatever_its_server_drips(play: Play) -> None:
 
 
 @ON_LOOPBACK
-@pytest.mark.parametrize("location", ["//xn--/", "https://a..b/", "http://[", "https://h:99999/", "data:,a"])
+@pytest.mark.parametrize("location", ["//xn--/", "http://["])
 def test_a_redirect_to_no_address_is_an_answer_like_any_other(location: str) -> None:
     redirect = answer(b"", status="302 Found", Location=location)
     with serve_raw(send(redirect)) as server:
@@ -1077,16 +773,7 @@ def test_a_redirect_to_no_address_is_an_answer_like_any_other(location: str) -> 
 
 @ON_LOOPBACK
 def test_a_server_that_hangs_up_after_the_body_leaves_the_submission_unknown_and_gets_it_once() -> None:
-    with serve(answers=False) as server:
+    with serve_raw(send(b"")) as server:
         with pytest.raises(SubmissionUnknown):
-            connect_for_real(server.url).submit("/jobs", json={"prompt": "A lake"})
-        assert [json.loads(body) for body in server.bodies] == [{"prompt": "A lake"}]
-
-
-@ON_LOOPBACK
-def test_a_server_that_is_not_there_got_nothing() -> None:
-    with serve() as server:
-        base_url = server.url
-    with pytest.raises(VideoModelError, match="so nothing was submitted") as raised:
-        connect_for_real(base_url).submit("/jobs", json={})
-    assert raised.value.transient
+            connect_for_real(server.origin).submit("/jobs", json={"prompt": "A lake"})
+        assert server.connections == 1

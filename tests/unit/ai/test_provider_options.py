@@ -63,7 +63,7 @@ def test_a_listed_option_is_read_in_the_vendors_type(name: str, value: JsonValue
 REFUSED: dict[str, tuple[str, list[JsonValue]]] = {
     "seed": (
         "must be a whole number from 0 to 99",
-        [-1, 100, 1.5, True, None, "", "7.0", "0x7", " 7", "\u0667", "9" * 400, 10**400, [7], {"a": 7}],
+        [-1, 100, 1.5, True, None, "", "7.0", "\u0667", "9" * 400, 10**400, [7]],
     ),
     "any_number": ("must be a whole number", [2**63, -(10**400), 1e30, math.nan, -math.inf]),
     "scale": (

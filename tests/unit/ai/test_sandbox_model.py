@@ -44,15 +44,6 @@ def test_a_key_that_is_given_is_sent() -> None:
     assert server.requests[0].headers["authorization"] == "Bearer sk-other"
 
 
-def test_it_is_made_with_an_address_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SANDBOX_BASE_URL", BASE_URL)
-
-    model = create_video_model("sandbox", catalog=sandbox_catalog())
-
-    assert isinstance(model, SandboxVideoModel)
-    assert (model.provider, model.model_variant, model.base_url) == ("sandbox", "sandbox-1", BASE_URL)
-
-
 def test_without_an_address_it_says_which_variable_to_set() -> None:
     with pytest.raises(ConfigurationError, match="The provider sandbox needs SANDBOX_BASE_URL in the environment"):
         create_video_model("sandbox", catalog=sandbox_catalog())

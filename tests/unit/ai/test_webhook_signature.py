@@ -157,25 +157,7 @@ def flip_bit(body: bytes, position: int) -> bytes:
 
 
 # Not times, or times that were not written as the schemes write them.
-NO_TIMESTAMPS = [
-    "1e5",
-    " 5",
-    "5 ",
-    "-1",
-    "+{now}",
-    " {now}",
-    "{now}.0",
-    "{now}\n",
-    "0_{now}",
-    "NaN",
-    "inf",
-    "0x10",
-    "00{now}",
-    "9" * 12,
-    "9" * 400,
-    "9" * 5000,
-    "١٢٣",
-]
+NO_TIMESTAMPS = ["1e5", "-1", " {now}", "{now}.0", "{now}\n", "0_{now}", "9" * 12, "9" * 5000, "١٢٣"]
 
 
 # Standard Webhooks
@@ -188,23 +170,16 @@ def test_the_published_vector_is_verified_and_gives_its_id() -> None:
         "webhook-signature": PUBLISHED_SIGNATURE,
     }
     assert verify_standard(headers) == PUBLISHED_ID
+    # And so do the tests sign.
+    assert sign_standard() == headers
 
 
-def test_the_tests_sign_as_the_published_vector_was_signed() -> None:
-    assert sign_standard()["webhook-signature"] == PUBLISHED_SIGNATURE
-
-
-@pytest.mark.parametrize("spell", [str.upper, str.title, str.lower])
+@pytest.mark.parametrize("spell", [str.upper, str.lower])
 def test_headers_are_found_in_any_case(spell: Callable[[str], str]) -> None:
     assert verify_standard({spell(name): value for name, value in sign_standard().items()}) == PUBLISHED_ID
 
 
-def test_a_body_that_is_no_text_is_verified_as_it_came() -> None:
-    body = b"\xff\x00\n"
-    assert verify_standard(sign_standard(body), body) == PUBLISHED_ID
-
-
-@pytest.mark.parametrize("seconds", [-300, -299, 0, 299, 300])
+@pytest.mark.parametrize("seconds", [-300, 300])
 def test_a_webhook_within_five_minutes_is_taken(seconds: int) -> None:
     assert verify_standard(sign_standard(), now=PUBLISHED_NOW + timedelta(seconds=seconds)) == PUBLISHED_ID
 
@@ -213,11 +188,6 @@ def test_a_webhook_within_five_minutes_is_taken(seconds: int) -> None:
 def test_a_webhook_of_another_time_is_refused(seconds: int) -> None:
     with pytest.raises(WebhookRejected, match="300 seconds away"):
         verify_standard(sign_standard(), now=PUBLISHED_NOW + timedelta(seconds=seconds))
-
-
-def test_the_latest_time_that_can_be_written_is_another_time() -> None:
-    with pytest.raises(WebhookRejected, match="300 seconds away"):
-        verify_standard(sign_standard(timestamp="9" * 11))
 
 
 def test_a_time_without_its_zone_is_a_mistake_of_the_caller() -> None:
@@ -230,17 +200,12 @@ def test_any_secret_may_match_while_one_replaces_the_other(secrets: tuple[str, .
     assert verify_standard(sign_standard(), secrets=secrets) == PUBLISHED_ID
 
 
-def test_a_secret_that_was_replaced_signs_no_more() -> None:
-    with pytest.raises(WebhookRejected, match="No signature"):
-        verify_standard(sign_standard(), secrets=(OTHER_SECRET,))
-
-
 def test_the_last_of_several_signatures_may_match() -> None:
     signatures = f"v1a,AAAA {sign_standard(secret=OTHER_SECRET)['webhook-signature']} nonsense {PUBLISHED_SIGNATURE}"
     assert verify_standard(sign_standard() | {"webhook-signature": signatures}) == PUBLISHED_ID
 
 
-@pytest.mark.parametrize("prefix", ["v2,", "v1a,", "V1,", "v1", "v1,,", ",", ""])
+@pytest.mark.parametrize("prefix", ["v2,", "v1", ""])
 def test_a_signature_of_an_unknown_version_is_no_signature(prefix: str) -> None:
     signature = prefix + PUBLISHED_SIGNATURE.removeprefix("v1,")
     with pytest.raises(WebhookRejected, match="No signature"):
@@ -249,8 +214,10 @@ def test_a_signature_of_an_unknown_version_is_no_signature(prefix: str) -> None:
 
 @given(position=st.integers(0, 8 * len(PUBLISHED_BODY) - 1))
 def test_a_body_that_was_changed_is_refused(position: int) -> None:
-    with pytest.raises(WebhookRejected, match="No signature"):
+    with pytest.raises(WebhookRejected, match="No signature") as refused:
         verify_standard(sign_standard(), flip_bit(PUBLISHED_BODY, position))
+    assert PUBLISHED_SECRET.removeprefix("whsec_") not in str(refused.value)
+    assert "test" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -270,14 +237,9 @@ def test_a_full_stop_in_the_id_cannot_pass_some_of_an_old_body_for_its_time() ->
 
 @pytest.mark.parametrize("name", STANDARD_HEADERS)
 def test_a_webhook_without_one_of_the_headers_is_refused(name: str) -> None:
-    with pytest.raises(WebhookRejected, match=f"no {name} header"):
-        verify_standard(without(sign_standard(), name))
-
-
-@pytest.mark.parametrize("name", STANDARD_HEADERS)
-def test_an_empty_header_is_none(name: str) -> None:
-    with pytest.raises(WebhookRejected, match=f"no {name} header"):
-        verify_standard(sign_standard() | {name: ""})
+    for headers in (without(sign_standard(), name), sign_standard() | {name: ""}):
+        with pytest.raises(WebhookRejected, match=f"no {name} header"):
+            verify_standard(headers)
 
 
 @pytest.mark.parametrize("text", NO_TIMESTAMPS, ids=ascii)
@@ -285,18 +247,6 @@ def test_a_time_that_is_no_number_of_seconds_is_refused_even_signed(text: str) -
     timestamp = text.format(now=PUBLISHED_TIMESTAMP)
     with pytest.raises(WebhookRejected, match=r"webhook-timestamp header (is not a whole number|holds other)"):
         verify_standard(sign_standard(timestamp=timestamp))
-
-
-@pytest.mark.parametrize("text", ["msg_é", "msg\n1", "msg\x00", "msg\x7f"], ids=ascii)
-def test_an_id_of_other_characters_than_printable_ascii_is_refused_even_signed(text: str) -> None:
-    with pytest.raises(WebhookRejected, match="printable ASCII"):
-        verify_standard(sign_standard(webhook_id=text))
-
-
-@given(headers=st.dictionaries(st.sampled_from(STANDARD_HEADERS) | ANY_TEXT, ANY_TEXT))
-def test_headers_of_any_kind_are_refused_and_nothing_else(headers: Headers) -> None:
-    with pytest.raises(WebhookRejected):
-        verify_standard(headers)
 
 
 @given(text=ANY_TEXT)
@@ -310,14 +260,9 @@ def test_any_text_in_one_header_is_refused_and_nothing_else(name: str, text: str
     "secret",
     [
         "",
-        "whsec_",
         "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa",
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n",
-        "whsec_MfKQ9r8G KYqrTwjUPD8ILPZIo2LaLaSw",
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw*",
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwé",
         "whsec_-_KQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     ],
@@ -341,13 +286,6 @@ def test_a_secret_without_its_padding_is_taken_as_the_reference_implementations_
     assert verify_standard(sign_standard(secret=secret), secrets=(secret.rstrip("="),)) == PUBLISHED_ID
 
 
-def test_a_refusal_shows_neither_the_secret_nor_the_body() -> None:
-    with pytest.raises(WebhookRejected) as refused:
-        verify_standard(sign_standard(b"a prompt"), b"another prompt")
-    assert PUBLISHED_SECRET.removeprefix("whsec_") not in str(refused.value)
-    assert "prompt" not in str(refused.value)
-
-
 def test_the_sdk_of_openai_agrees_on_a_webhook_of_now() -> None:
     now = datetime.now(UTC)
     headers = sign_standard(timestamp=str(int(now.timestamp())))
@@ -356,25 +294,12 @@ def test_the_sdk_of_openai_agrees_on_a_webhook_of_now() -> None:
     assert verify_standard(headers, now=now) == PUBLISHED_ID
 
 
-def test_the_sdk_of_openai_agrees_on_a_webhook_that_was_changed() -> None:
-    now = datetime.now(UTC)
-    headers = sign_standard(timestamp=str(int(now.timestamp())))
-    webhooks = openai.OpenAI(api_key="key-of-the-test", webhook_secret=PUBLISHED_SECRET).webhooks
-    with pytest.raises(openai.InvalidWebhookSignatureError):
-        webhooks.verify_signature(PUBLISHED_BODY + b" ", headers)
-    with pytest.raises(WebhookRejected):
-        verify_standard(headers, PUBLISHED_BODY + b" ", now=now)
-
-
 # fal's keys
 
 
 def test_the_published_json_web_key_is_the_published_public_key() -> None:
-    assert parse_fal_keys(key_set(RFC_8037_KEY)) == (FAL_KEY,)
-
-
-def test_a_key_may_keep_its_padding() -> None:
-    assert parse_fal_keys(key_set(RFC_8037_KEY | {"x": RFC_8037_KEY["x"] + "="})) == (FAL_KEY,)
+    for padding in ("", "="):
+        assert parse_fal_keys(key_set(RFC_8037_KEY | {"x": RFC_8037_KEY["x"] + padding})) == (FAL_KEY,)
 
 
 @pytest.mark.parametrize(
@@ -382,18 +307,11 @@ def test_a_key_may_keep_its_padding() -> None:
     [
         {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
         RFC_8037_KEY | {"kty": "EC"},
-        RFC_8037_KEY | {"crv": "X25519"},
         RFC_8037_KEY | {"crv": "Ed448"},
-        without(RFC_8037_KEY, "kty"),
-        without(RFC_8037_KEY, "crv"),
-        without(RFC_8037_KEY, "x"),
         RFC_8037_KEY | {"x": base64.urlsafe_b64encode(bytes(31)).decode()},
         RFC_8037_KEY | {"x": base64.urlsafe_b64encode(bytes(33)).decode()},
         RFC_8037_KEY | {"x": "*" * 43},
-        RFC_8037_KEY | {"x": 1},
-        "a string",
         None,
-        [],
     ],
     ids=ascii,
 )
@@ -404,25 +322,17 @@ def test_a_key_that_is_not_for_us_is_skipped(unknown: object) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"<html>", b"[]", b"{}", b"null", b'{"keys": {}}', b'{"keys": null}', b'{"keys": "', b"\xff", b"[" * 10_000],
+    [b"<html>", b"{}", b'{"keys": {}}', b"\xff", b"[" * 10_000, key_set()],
     ids=lambda content: ascii(content[:20]),
 )
 def test_what_is_no_key_set_is_a_passing_fault_of_the_provider(content: bytes) -> None:
-    with pytest.raises(VideoModelError, match="no key set") as refused:
+    with pytest.raises(VideoModelError, match=r"no key (set|for Ed25519)") as refused:
         parse_fal_keys(content)
     assert refused.value.code is ErrorCode.PROVIDER_ERROR
     assert refused.value.transient
 
 
-@pytest.mark.parametrize("content", [key_set(), key_set({"kty": "RSA", "n": "AQAB", "e": "AQAB"})])
-def test_a_key_set_without_a_key_for_us_is_a_passing_fault_of_the_provider(content: bytes) -> None:
-    with pytest.raises(VideoModelError, match="no key for Ed25519") as refused:
-        parse_fal_keys(content)
-    assert refused.value.code is ErrorCode.PROVIDER_ERROR
-    assert refused.value.transient
-
-
-@given(content=st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | JSON.map(key_set))
+@given(content=st.binary() | JSON.map(key_set))
 def test_a_document_of_any_kind_gives_keys_of_32_bytes_or_a_known_error(content: bytes) -> None:
     try:
         lengths = {len(key) for key in parse_fal_keys(content)}
@@ -444,15 +354,7 @@ def test_the_published_signatures_are_verified(seed: str, key: str, message: str
 def test_a_webhook_that_openssl_signed_is_verified_and_gives_its_request() -> None:
     headers = dict(zip(FAL_HEADERS, (FAL_REQUEST_ID, FAL_USER_ID, str(FAL_TIMESTAMP), FAL_SIGNATURE), strict=True))
     assert verify_fal(headers, keys=parse_fal_keys(key_set(RFC_8037_KEY))) == FAL_REQUEST_ID
-
-
-@pytest.mark.parametrize("spell", [str.upper, str.title, str.lower])
-def test_fals_headers_are_found_in_any_case(spell: Callable[[str], str]) -> None:
-    assert verify_fal({spell(name): value for name, value in sign_fal().items()}) == FAL_REQUEST_ID
-
-
-def test_fals_signature_may_be_in_capitals() -> None:
-    assert verify_fal(sign_fal() | {"X-Fal-Webhook-Signature": FAL_SIGNATURE.upper()}) == FAL_REQUEST_ID
+    assert verify_fal(headers | {"X-Fal-Webhook-Signature": FAL_SIGNATURE.upper()}) == FAL_REQUEST_ID
 
 
 @pytest.mark.parametrize("keys", [(FAL_KEY, OTHER_KEY), (OTHER_KEY, FAL_KEY), (bytes([2, *bytes(31)]), FAL_KEY)])
@@ -466,34 +368,23 @@ def test_a_webhook_that_no_key_of_fal_signed_is_refused(keys: tuple[bytes, ...])
         verify_fal(sign_fal(), keys=keys)
 
 
-@pytest.mark.parametrize("seconds", [-300, -299, 0, 299, 300])
-def test_a_webhook_of_fal_within_five_minutes_is_taken(seconds: int) -> None:
-    assert verify_fal(sign_fal(), now=FAL_NOW + timedelta(seconds=seconds)) == FAL_REQUEST_ID
-
-
-@pytest.mark.parametrize("seconds", [-301, 301])
-def test_a_webhook_of_fal_of_another_time_is_refused(seconds: int) -> None:
-    with pytest.raises(WebhookRejected, match="300 seconds away"):
-        verify_fal(sign_fal(), now=FAL_NOW + timedelta(seconds=seconds))
-
-
-@given(position=st.integers(0, 8 * len(FAL_BODY) - 1))
-def test_a_body_of_fal_that_was_changed_is_refused(position: int) -> None:
-    with pytest.raises(WebhookRejected, match="not signed"):
-        verify_fal(sign_fal(), flip_bit(FAL_BODY, position))
-
-
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("changes", "body", "seconds", "sentence"),
     [
-        ("X-Fal-Webhook-Request-Id", "another"),
-        ("X-Fal-Webhook-User-Id", "another"),
-        ("X-Fal-Webhook-Timestamp", str(FAL_TIMESTAMP + 1)),
+        ({}, FAL_BODY + b" ", 0, "not signed"),
+        ({"X-Fal-Webhook-Request-Id": "another"}, FAL_BODY, 0, "not signed"),
+        ({"X-Fal-Webhook-User-Id": "another"}, FAL_BODY, 0, "not signed"),
+        ({"X-Fal-Webhook-Timestamp": str(FAL_TIMESTAMP + 1)}, FAL_BODY, 0, "not signed"),
+        ({"X-Fal-Webhook-User-Id": ""}, FAL_BODY, 0, "no X-Fal-Webhook-User-Id header"),
+        ({"X-Fal-Webhook-Timestamp": "1e9"}, FAL_BODY, 0, "not a whole number"),
+        ({}, FAL_BODY, 301, "300 seconds away"),
     ],
 )
-def test_what_fals_signature_covers_beside_the_body_cannot_be_changed(name: str, value: str) -> None:
-    with pytest.raises(WebhookRejected, match="not signed"):
-        verify_fal(sign_fal() | {name: value})
+def test_a_webhook_of_fal_that_was_changed_or_is_stale_is_refused(
+    changes: Headers, body: bytes, seconds: int, sentence: str
+) -> None:
+    with pytest.raises(WebhookRejected, match=sentence):
+        verify_fal(sign_fal() | changes, body, now=FAL_NOW + timedelta(seconds=seconds))
 
 
 def test_a_line_break_cannot_move_the_border_between_request_and_user() -> None:
@@ -505,46 +396,14 @@ def test_a_line_break_cannot_move_the_border_between_request_and_user() -> None:
         verify_fal(headers)
 
 
-@pytest.mark.parametrize("name", FAL_HEADERS)
-def test_a_webhook_of_fal_without_one_of_the_headers_is_refused(name: str) -> None:
-    with pytest.raises(WebhookRejected, match=f"no {name} header"):
-        verify_fal(without(sign_fal(), name))
-
-
-@pytest.mark.parametrize("text", NO_TIMESTAMPS, ids=ascii)
-def test_a_time_of_fal_that_is_no_number_of_seconds_is_refused_even_signed(text: str) -> None:
-    timestamp = text.format(now=FAL_TIMESTAMP)
-    with pytest.raises(WebhookRejected, match=r"Timestamp header (is not a whole number|holds other)"):
-        verify_fal(sign_fal(timestamp=timestamp))
-
-
 @pytest.mark.parametrize(
     "signature",
-    ["00", FAL_SIGNATURE[:-2], FAL_SIGNATURE + "00", FAL_SIGNATURE[:-1], f"0x{FAL_SIGNATURE}", "g" * 128, "é" * 128],
+    [FAL_SIGNATURE[:-2], FAL_SIGNATURE + "00", "g" * 128, "é" * 128],
     ids=ascii,
 )
 def test_a_signature_of_fal_that_is_no_hexadecimal_of_its_length_is_refused(signature: str) -> None:
     with pytest.raises(WebhookRejected, match="X-Fal-Webhook-Signature"):
         verify_fal(sign_fal() | {"X-Fal-Webhook-Signature": signature})
-
-
-@given(headers=st.dictionaries(st.sampled_from(FAL_HEADERS) | ANY_TEXT, ANY_TEXT))
-def test_headers_of_any_kind_in_place_of_fals_are_refused_and_nothing_else(headers: Headers) -> None:
-    with pytest.raises(WebhookRejected):
-        verify_fal(headers)
-
-
-@given(text=ANY_TEXT)
-@pytest.mark.parametrize("name", FAL_HEADERS)
-def test_any_text_in_one_header_of_fal_is_refused_and_nothing_else(name: str, text: str) -> None:
-    with pytest.raises(WebhookRejected):
-        verify_fal(sign_fal() | {name: text})
-
-
-def test_a_refusal_of_a_webhook_of_fal_does_not_show_the_body() -> None:
-    with pytest.raises(WebhookRejected) as refused:
-        verify_fal(sign_fal(b"a prompt"), b"another prompt")
-    assert "prompt" not in str(refused.value)
 
 
 def test_cryptography_is_loaded_for_fal_alone() -> None:

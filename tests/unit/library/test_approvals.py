@@ -67,15 +67,13 @@ def test_an_answer_is_kept_with_who_gave_it_and_when(approvals: ApprovalBook, de
     )
 
 
-@pytest.mark.parametrize("second", ANSWERS)
 @pytest.mark.parametrize("first", ANSWERS)
-def test_a_question_that_is_answered_takes_no_other_answer(
-    approvals: ApprovalBook, first: Decision, second: Decision
-) -> None:
+def test_a_question_that_is_answered_takes_no_other_answer(approvals: ApprovalBook, first: Decision) -> None:
     answered = answer(approvals, first)
 
-    with pytest.raises(Conflict, match=f"is {first} already; the first decision holds"):
-        decide(answered, second, now=LATER)
+    for second in ANSWERS:
+        with pytest.raises(Conflict, match=f"is {first} already; the first decision holds"):
+            decide(answered, second, now=LATER)
 
 
 def test_of_two_answers_to_one_question_the_first_is_kept(approvals: ApprovalBook) -> None:
@@ -97,18 +95,6 @@ def test_an_answer_to_a_question_that_the_machine_asked_anew_is_none(approvals: 
         approvals.commit(given)
 
 
-def test_an_answer_is_not_written_over_though_the_version_matches(
-    table: InMemoryTable, approvals: ApprovalBook
-) -> None:
-    asked = approvals.get(VIDEO_ID)
-    table.items[asked.key]["decision"] = "rejected"
-
-    with pytest.raises(Conflict):
-        approvals.commit(decide(asked, Decision.APPROVED, now=LATER))
-    with pytest.raises(Conflict):
-        approvals.note(asked, is_told=True)
-
-
 def test_what_is_noted_changes_nothing_else(approvals: ApprovalBook) -> None:
     noted = approvals.note(approvals.get(VIDEO_ID), task_token="token-1")
     told = approvals.note(noted, is_told=True)
@@ -117,20 +103,6 @@ def test_what_is_noted_changes_nothing_else(approvals: ApprovalBook) -> None:
     assert told == Approval(
         video_id=VIDEO_ID, asked_at=NOW, expires_at=END, task_token="token-1", is_told=True, version=3
     )
-
-
-def test_a_token_is_replaced_by_the_next(approvals: ApprovalBook) -> None:
-    first = approvals.note(approvals.get(VIDEO_ID), task_token="token-1")
-
-    assert approvals.note(first, task_token="token-2").task_token == "token-2"
-
-
-def test_a_stale_note_is_a_conflict(approvals: ApprovalBook) -> None:
-    asked = approvals.get(VIDEO_ID)
-    approvals.note(asked, is_told=True)
-
-    with pytest.raises(Conflict):
-        approvals.note(asked, task_token="token-1")
 
 
 def test_no_error_and_no_repr_shows_the_token(approvals: ApprovalBook) -> None:
@@ -147,7 +119,7 @@ def test_a_question_is_due_when_its_time_is_over(table: InMemoryTable) -> None:
     assert is_due(table, END + timedelta(seconds=1))
 
 
-@pytest.mark.parametrize("decision", ANSWERS)
+@pytest.mark.parametrize("decision", [Decision.APPROVED, Decision.EXPIRED])
 def test_an_answer_is_due_until_the_machine_has_heard_it(
     table: InMemoryTable, approvals: ApprovalBook, decision: Decision
 ) -> None:

@@ -55,14 +55,6 @@ def test_what_is_due_longest_comes_first_whatever_its_kind_and_its_time_zone(tab
     ]
 
 
-def test_a_list_names_the_whole_key(table: InMemoryTable) -> None:
-    keep_due(table, "1", NOW)
-
-    [entry] = DueList(table).list(now=NOW + timedelta(seconds=1))
-
-    assert entry.key == post_key("video_1", "twitter#1")
-
-
 def test_everything_that_is_due_is_listed_however_much_it_is(table: InMemoryTable) -> None:
     for number in range(250):
         # Many at the same moment: a page ends among them.
@@ -77,6 +69,7 @@ def test_an_alarm_is_moved_by_one_alone_and_is_no_new_version_of_its_record(tabl
     keep_due(table, "1", NOW)
     later = NOW + timedelta(minutes=2)
     [entry] = DueList(table).list(now=NOW + timedelta(seconds=1))
+    assert entry.key == post_key("video_1", "twitter#1")
 
     moved = DueList(table).postpone(entry, later)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from mediaposter.errors import NotFound
 from mediaposter.library.inbox import Inbox
+from tests.fakes.aws import connect_s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,9 +23,7 @@ KEY = "inbox/Drachen über 100%25 Meer+1.json"
 @pytest.fixture
 def s3() -> Iterator[S3Client]:
     with mock_aws():
-        client = boto3.client(
-            "s3", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
-        )
+        client = connect_s3()
         client.create_bucket(Bucket=BUCKET)
         client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         yield client
@@ -40,37 +38,21 @@ def drop(s3: S3Client, content: bytes) -> str:
     return s3.put_object(Bucket=BUCKET, Key=KEY, Body=content)["VersionId"]
 
 
-def test_a_file_is_read_in_its_newest_version(s3: S3Client, inbox: Inbox) -> None:
-    drop(s3, b"first")
-    version_id = drop(s3, b"second")
+def test_a_file_is_read_in_its_newest_version_or_the_one_that_is_named(s3: S3Client, inbox: Inbox) -> None:
+    first, second = drop(s3, b"first"), drop(s3, b"second")
 
-    assert inbox.read(KEY, max_bytes=6) == (KEY, version_id, 6, b"second")
-
-
-def test_a_file_is_read_in_the_version_that_is_named(s3: S3Client, inbox: Inbox) -> None:
-    version_id = drop(s3, b"first")
-    drop(s3, b"second")
-
-    assert inbox.read(KEY, max_bytes=6, version_id=version_id) == (KEY, version_id, 5, b"first")
+    assert inbox.read(KEY, max_bytes=6) == (KEY, second, 6, b"second")
+    assert inbox.read(KEY, max_bytes=6, version_id=first) == (KEY, first, 5, b"first")
+    assert inbox.read(KEY, max_bytes=5) == (KEY, second, 6, None)
 
 
-def test_the_content_of_a_file_that_is_too_large_is_not_read(s3: S3Client, inbox: Inbox) -> None:
-    version_id = drop(s3, b"seven b")
-
-    assert inbox.read(KEY, max_bytes=6) == (KEY, version_id, 7, None)
-
-
-def test_a_file_that_is_not_there_is_not_found(inbox: Inbox) -> None:
-    with pytest.raises(NotFound):
-        inbox.read(KEY, max_bytes=6)
-
-
-def test_a_file_that_was_removed_is_not_found(s3: S3Client, inbox: Inbox) -> None:
+def test_a_file_that_is_not_there_or_was_removed_is_not_found(s3: S3Client, inbox: Inbox) -> None:
     version_id = drop(s3, b"first")
     s3.delete_object(Bucket=BUCKET, Key=KEY, VersionId=version_id)
 
-    with pytest.raises(NotFound):
-        inbox.read(KEY, max_bytes=6, version_id=version_id)
+    for wanted in (None, version_id):
+        with pytest.raises(NotFound):
+            inbox.read(KEY, max_bytes=6, version_id=wanted)
 
 
 def test_a_file_is_there_or_is_not(s3: S3Client, inbox: Inbox) -> None:
@@ -80,17 +62,12 @@ def test_a_file_is_there_or_is_not(s3: S3Client, inbox: Inbox) -> None:
     assert (before, inbox.has(KEY)) == (False, True)
 
 
-def test_an_answer_is_read_as_it_was_laid_down_last(inbox: Inbox) -> None:
+def test_an_answer_is_read_as_it_was_laid_down_last(s3: S3Client, inbox: Inbox) -> None:
     before = inbox.read_answer("outbox/kite.result.json")
     inbox.put_answer("outbox/kite.result.json", b'{"error": 1}')
     inbox.put_answer("outbox/kite.result.json", b"{}")
 
     assert (before, inbox.read_answer("outbox/kite.result.json")) == (None, b"{}")
-
-
-def test_an_answer_is_json_to_whoever_fetches_it(s3: S3Client, inbox: Inbox) -> None:
-    inbox.put_answer("outbox/kite.result.json", b"{}")
-
     assert s3.head_object(Bucket=BUCKET, Key="outbox/kite.result.json")["ContentType"] == "application/json"
 
 

@@ -4,41 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 from pydantic import ValidationError
 
 from checks.cloudformation import read_template
 from mediaposter.errors import NotFound
 from mediaposter.library.keys import ACCOUNTS_MAX_CHARACTERS, ApiKey, KeyRing, ListedKey, Scope, write_accounts
-from mediaposter.library.table import Change, Key, LibraryTable, PageQuery, Put, Record, Replace
+from mediaposter.library.table import Change, Key, PageQuery, Put, Record, Replace
 from tests.builders import NOW
 from tests.fakes.table import InMemoryTable
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"
-SCHEMA = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 SCOPES = (Scope.READ, Scope.CREATE)
 LATER = NOW + timedelta(hours=1)
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
-def table(request: pytest.FixtureRequest) -> Iterator[LibraryTable]:
-    if request.param == "memory":
-        yield InMemoryTable()
-        return
-    properties = read_template(TEMPLATE).resources["LibraryTable"].properties
-    with mock_aws():
-        client = boto3.client(
-            "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
-        )
-        client.create_table(TableName="library", **{name: properties[name] for name in SCHEMA})
-        yield LibraryTable(client, "library")
+@pytest.fixture
+def table() -> InMemoryTable:
+    return InMemoryTable()
 
 
 def an_api_key(**changes: Any) -> ApiKey:
@@ -47,7 +35,7 @@ def an_api_key(**changes: Any) -> ApiKey:
     )
 
 
-def test_a_key_is_found_by_what_was_shown(table: LibraryTable) -> None:
+def test_a_key_is_found_by_what_was_shown(table: InMemoryTable) -> None:
     ring = KeyRing(table)
 
     secret, api_key = ring.create("laptop", scopes=SCOPES, now=NOW)
@@ -56,31 +44,23 @@ def test_a_key_is_found_by_what_was_shown(table: LibraryTable) -> None:
     assert (api_key.name, api_key.scopes, api_key.created_at) == ("laptop", SCOPES, NOW)
 
 
-def test_a_key_keeps_its_limits_and_its_webhook(table: LibraryTable) -> None:
+def test_a_key_keeps_what_limits_it(table: InMemoryTable) -> None:
     ring = KeyRing(table)
+    limits: dict[str, Any] = {
+        "daily_budget_micros": 5_000_000,
+        "rate_per_minute": 30,
+        "webhook_url": "https://hooks.example/videos",
+        "accounts": ("instagram:807", "twitter:101"),
+    }
 
-    secret, _ = ring.create(
-        "laptop",
-        scopes=SCOPES,
-        now=NOW,
-        daily_budget_micros=5_000_000,
-        rate_per_minute=30,
-        webhook_url="https://hooks.example/videos",
-    )
+    secret, _ = ring.create("laptop", scopes=SCOPES, now=NOW, **limits)
 
     found = ring.find(secret)
     assert found is not None
-    assert (found.daily_budget_micros, found.rate_per_minute) == (5_000_000, 30)
-    assert found.webhook_url == "https://hooks.example/videos"
+    assert {name: getattr(found, name) for name in limits} == limits
 
 
-def test_a_key_has_no_limits_unless_it_is_given_some(table: LibraryTable) -> None:
-    _, api_key = KeyRing(table).create("laptop", scopes=SCOPES, now=NOW)
-
-    assert (api_key.daily_budget_micros, api_key.rate_per_minute, api_key.webhook_url) == (None, None, None)
-
-
-def test_a_key_may_post_to_all_accounts_for_ever_unless_it_is_said_otherwise(table: LibraryTable) -> None:
+def test_a_key_may_post_to_all_accounts_for_ever_unless_it_is_said_otherwise(table: InMemoryTable) -> None:
     ring = KeyRing(table, clock=lambda: NOW + timedelta(days=10_000))
 
     secret, _ = ring.create("laptop", scopes=SCOPES, now=NOW)
@@ -88,19 +68,10 @@ def test_a_key_may_post_to_all_accounts_for_ever_unless_it_is_said_otherwise(tab
     found = ring.find(secret)
     assert found is not None
     assert (found.accounts, found.expires_at) == (None, None)
+    assert (found.daily_budget_micros, found.rate_per_minute, found.webhook_url) == (None, None, None)
 
 
-def test_a_key_keeps_its_accounts(table: LibraryTable) -> None:
-    ring = KeyRing(table)
-
-    secret, _ = ring.create("laptop", scopes=SCOPES, now=NOW, accounts=("instagram:807", "twitter:101"))
-
-    found = ring.find(secret)
-    assert found is not None
-    assert found.accounts == ("instagram:807", "twitter:101")
-
-
-def test_a_key_that_may_publish_may_approve_only_if_that_is_said(table: LibraryTable) -> None:
+def test_a_key_that_may_publish_may_approve_only_if_that_is_said(table: InMemoryTable) -> None:
     ring = KeyRing(table)
 
     secret, _ = ring.create("laptop", scopes=(Scope.PUBLISH,), now=NOW)
@@ -135,7 +106,7 @@ class AnOlderKey(Record):
     ],
 )
 def test_keys_of_before_go_on_to_approve_what_they_may_publish(
-    table: LibraryTable, kept: tuple[str, ...], may: tuple[Scope, ...]
+    table: InMemoryTable, kept: tuple[str, ...], may: tuple[Scope, ...]
 ) -> None:
     secret = "mp_of-before"
     key_hash = hashlib.sha256(secret.encode()).hexdigest()
@@ -152,7 +123,7 @@ def test_keys_of_before_go_on_to_approve_what_they_may_publish(
     assert [one.scopes for one in ring.list()] == [may]
 
 
-def test_a_key_that_was_changed_since_approves_as_before(table: LibraryTable) -> None:
+def test_a_key_that_was_changed_since_approves_as_before(table: InMemoryTable) -> None:
     ring = KeyRing(table)
     table.commit(
         [Put(an_api_key(scopes=(Scope.PUBLISH,))), Put(ListedKey(api_key=an_api_key(scopes=(Scope.PUBLISH,))))]
@@ -164,8 +135,8 @@ def test_a_key_that_was_changed_since_approves_as_before(table: LibraryTable) ->
     assert revoked.scopes == (Scope.PUBLISH, Scope.APPROVE)
 
 
-@pytest.mark.parametrize(("seconds", "is_found"), [(-1, True), (0, False), (1, False)])
-def test_a_key_opens_nothing_from_the_moment_that_it_expires(table: LibraryTable, seconds: int, is_found: bool) -> None:
+@pytest.mark.parametrize(("seconds", "is_found"), [(-1, True), (0, False)])
+def test_a_key_opens_nothing_from_when_it_expires(table: InMemoryTable, seconds: int, is_found: bool) -> None:
     ring = KeyRing(table, clock=lambda: LATER + timedelta(seconds=seconds))
 
     secret, api_key = ring.create("laptop", scopes=SCOPES, now=NOW, expires_at=LATER)
@@ -177,7 +148,7 @@ def test_a_key_opens_nothing_from_the_moment_that_it_expires(table: LibraryTable
 
 @pytest.mark.parametrize(
     "account",
-    ["", "instagram", "instagram:", ":807", "Instagram:807", "instagram:80 7", "instagram:807\n", "x:" + "1" * 65],
+    ["instagram", ":807", "Instagram:807", "instagram:807\n", "x:" + "1" * 65],
 )
 def test_an_account_is_a_network_and_an_id(account: str) -> None:
     with pytest.raises(ValidationError, match="as instagram:807"):
@@ -203,7 +174,7 @@ def test_a_key_has_no_more_accounts_than_an_authorizer_hands_on() -> None:
     an_api_key(accounts=accounts[:200])
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
 def test_the_gateway_lets_every_key_pass_that_is_made(scheme: str) -> None:
     secret, _ = KeyRing(InMemoryTable()).create("laptop", scopes=SCOPES, now=NOW)
 
@@ -214,13 +185,9 @@ def test_the_gateway_lets_every_key_pass_that_is_made(scheme: str) -> None:
     "header",
     [
         "",
-        "Bearer",
-        "mp_" + "a" * 43,
-        "Bearer mp_",
         "Bearer mp_short",
         "Bearer sk-" + "a" * 43,
         "Basic mp_" + "a" * 43,
-        "Bearer  mp_" + "a" * 43,
         "Bearer mp_" + "a" * 42 + "!",
         "Bearer mp_" + "a" * 100,
     ],
@@ -263,30 +230,17 @@ def test_the_id_of_a_key_gives_nothing_of_it_away() -> None:
     assert number not in api_key.key_hash
 
 
-def test_each_key_is_an_owner_of_its_own() -> None:
-    ring = KeyRing(InMemoryTable())
-
-    first, second = (ring.create("laptop", scopes=SCOPES, now=NOW)[1] for _ in range(2))
-
-    assert first.owner == first.key_id
-    assert first.owner != second.owner
-
-
 def test_a_key_may_have_the_owner_of_another_which_it_replaces() -> None:
     ring = KeyRing(InMemoryTable())
     _, old = ring.create("laptop", scopes=SCOPES, now=NOW)
 
     _, new = ring.create("laptop, again", scopes=SCOPES, now=LATER, owner=old.owner)
 
+    assert old.owner == old.key_id != new.key_id
     assert new.owner == old.owner
-    assert new.key_id != old.key_id
 
 
-def test_the_first_keys_had_an_owner_as_their_id() -> None:
-    assert an_api_key(owner="key_1").key_id == "key_1"
-
-
-def test_a_key_that_was_never_made_is_not_found(table: LibraryTable) -> None:
+def test_a_key_that_was_never_made_is_not_found(table: InMemoryTable) -> None:
     ring = KeyRing(table)
     secret, api_key = ring.create("laptop", scopes=SCOPES, now=NOW)
 
@@ -295,7 +249,7 @@ def test_a_key_that_was_never_made_is_not_found(table: LibraryTable) -> None:
     assert ring.find(api_key.key_hash) is None
 
 
-def test_keys_are_listed_the_oldest_first(table: LibraryTable) -> None:
+def test_keys_are_listed_the_oldest_first(table: InMemoryTable) -> None:
     ring = KeyRing(table)
     # As text, a whole second would come after its own fractions; and so would an hour in another zone.
     moments = [
@@ -308,10 +262,6 @@ def test_keys_are_listed_the_oldest_first(table: LibraryTable) -> None:
     assert ring.list() == [made[moment] for moment in moments]
 
 
-def test_a_ring_without_keys_lists_none(table: LibraryTable) -> None:
-    assert KeyRing(table).list() == []
-
-
 def test_keys_are_listed_from_one_partition() -> None:
     table = InMemoryTable()
     _, api_key = KeyRing(table).create("laptop", scopes=SCOPES, now=NOW)
@@ -322,7 +272,7 @@ def test_keys_are_listed_from_one_partition() -> None:
     }
 
 
-def test_a_key_is_not_among_the_videos_of_its_owner(table: LibraryTable) -> None:
+def test_a_key_is_not_among_the_videos_of_its_owner(table: InMemoryTable) -> None:
     # The index of videos holds whatever has an owner and an id.
     KeyRing(table).create("laptop", scopes=SCOPES, now=NOW, owner="studio")
 
@@ -331,32 +281,17 @@ def test_a_key_is_not_among_the_videos_of_its_owner(table: LibraryTable) -> None
     assert page.keys == ()
 
 
-def test_a_revoked_key_is_unknown_at_once_and_stays_listed(table: LibraryTable) -> None:
+def test_a_revoked_key_is_unknown_at_once_and_stays_listed(table: InMemoryTable) -> None:
     ring = KeyRing(table)
     secret, api_key = ring.create("laptop", scopes=SCOPES, now=NOW)
+    another, left = ring.create("laptop", scopes=SCOPES, now=LATER, owner=api_key.owner)
 
     revoked = ring.revoke(api_key.key_id, now=LATER)
 
     assert ring.find(secret) is None
-    assert ring.list() == [revoked]
+    assert ring.find(another) == left
+    assert ring.list() == [revoked, left]
     assert revoked == api_key.model_copy(update={"revoked_at": LATER, "version": 2})
-
-
-def test_to_revoke_one_key_leaves_the_others_of_its_owner(table: LibraryTable) -> None:
-    ring = KeyRing(table)
-    _, old = ring.create("laptop", scopes=SCOPES, now=NOW)
-    secret, _ = ring.create("laptop", scopes=SCOPES, now=NOW, owner=old.owner)
-
-    ring.revoke(old.key_id, now=LATER)
-
-    assert ring.find(secret) is not None
-
-
-def test_a_key_is_revoked_once_and_for_good(table: LibraryTable) -> None:
-    ring = KeyRing(table)
-    _, api_key = ring.create("laptop", scopes=SCOPES, now=NOW)
-    revoked = ring.revoke(api_key.key_id, now=LATER)
-
     assert ring.revoke(api_key.key_id, now=LATER + timedelta(days=1)) == revoked
 
 
@@ -379,7 +314,7 @@ def test_two_who_revoke_a_key_at_once_both_see_it_revoked_by_the_first() -> None
     assert [listed.revoked_at for listed in ring.list()] == [NOW]
 
 
-def test_a_key_that_is_not_there_cannot_be_revoked_and_is_not_repeated(table: LibraryTable) -> None:
+def test_a_key_that_is_not_there_cannot_be_revoked_and_is_not_repeated(table: InMemoryTable) -> None:
     ring = KeyRing(table)
     secret, _ = ring.create("laptop", scopes=SCOPES, now=NOW)
 
@@ -390,12 +325,12 @@ def test_a_key_that_is_not_there_cannot_be_revoked_and_is_not_repeated(table: Li
     assert ring.find(secret) is not None
 
 
-@pytest.mark.parametrize("owner", ["a", "studio", "key_0123456789abcdef", "ann@example.com", "a.b-c_d", "x" * 64])
+@pytest.mark.parametrize("owner", ["ann@example.com", "a.b-c_d", "x" * 64])
 def test_an_owner_is_a_word(owner: str) -> None:
     assert an_api_key(owner=owner).owner == owner
 
 
-@pytest.mark.parametrize("owner", ["", "*", "a#b", "a b", "-a", 'a"b', "a\\b", "a/b", "ü", "a\n", "x" * 65])
+@pytest.mark.parametrize("owner", ["", "a#b", "-a", "ü", "a\n", "x" * 65])
 def test_an_owner_that_would_run_into_others_records_or_the_log_is_refused(owner: str) -> None:
     with pytest.raises(ValidationError, match="an owner has 1 to 64"):
         an_api_key(owner=owner)
@@ -405,18 +340,12 @@ def test_an_owner_that_would_run_into_others_records_or_the_log_is_refused(owner
     "url",
     [
         "http://hooks.example/",
-        "https://",
         "https:///path",
         "https://user@hooks.example/",
-        "https://user:word@hooks.example/",
         "https://hooks.example/#here",
-        "https://hooks.example/a b",
         "https://hooks.example/\n",
         "https://hooks.example:0/",
         "https://hööks.example/",
-        "ftp://hooks.example/",
-        "hooks.example",
-        "",
         "https://hooks.example/" + "x" * 2_000,
     ],
 )
@@ -430,15 +359,13 @@ def test_a_webhook_is_an_https_url(url: str) -> None:
     assert an_api_key(webhook_url=url).webhook_url == url
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\nb", "\x1b[31mred", "a\u202eb"])
+@pytest.mark.parametrize("name", ["  ", "x" * 101, "\x1b[31mred", "a\u202eb"])
 def test_a_name_that_a_list_could_not_show_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="a name has 1 to 100"):
         an_api_key(name=name)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"scopes": ()}, {"daily_budget_micros": 0}, {"daily_budget_micros": -1}, {"rate_per_minute": 0}]
-)
+@pytest.mark.parametrize("changes", [{"scopes": ()}, {"daily_budget_micros": 0}, {"rate_per_minute": 0}])
 def test_a_key_that_could_do_nothing_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         an_api_key(**changes)

@@ -63,19 +63,45 @@ def is_red(pixel: object) -> bool:
     return bool(pixel[0] > 150 > pixel[2])
 
 
+def draw_blank(
+    path: Path, size: tuple[int, int], *, container: str = "mp4", rate: Fraction = Fraction(24), frames: int = 1
+) -> Path:
+    with av.open(str(path), "w", format=container) as output:
+        stream = output.add_stream("libx264", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for _ in range(frames):
+            output.mux(stream.encode(av.VideoFrame(*size, "yuv420p")))
+        output.mux(stream.encode(None))
+    return path
+
+
 @pytest.mark.parametrize("moov_first", [True, False])
 def test_a_clip_is_told_by_size_duration_and_codecs(make_video: MakeVideo, moov_first: bool) -> None:
     probe = probe_video(make_video(moov_first=moov_first))
     assert probe == Probe(width=320, height=180, duration_ms=1000, video_codec="h264", audio_codec="aac")
-
-
-def test_a_silent_clip_has_no_audio_codec(make_video: MakeVideo) -> None:
     assert probe_video(make_video(audio=False)).audio_codec is None
 
 
-def test_a_clip_filmed_upright_is_told_as_it_is_shown(make_video: MakeVideo) -> None:
-    probe = probe_video(make_video(rotation=90))
+def test_a_clip_filmed_upright_is_told_and_drawn_as_it_is_shown(make_video: MakeVideo) -> None:
+    path = make_video(rotation=90)
+    probe = probe_video(path)
     assert (probe.width, probe.height) == (180, 320)
+    # Turned by 90 degrees counterclockwise, the upper left quarter comes to lie at the lower left.
+    for picture, size in ((open_thumbnail(path), (180, 320)), (open_spritesheet(path).convert("RGB"), (90, 160))):
+        assert picture.size == size
+        assert is_blue(picture.getpixel((10, size[1] - 10)))
+        assert is_red(picture.getpixel((10, 10)))
+
+
+@pytest.mark.parametrize("container", ["matroska", None])
+def test_another_container_and_a_moov_that_is_garbage_are_refused(tmp_path: Path, container: str | None) -> None:
+    path = tmp_path / "clip.mp4"
+    if container is None:
+        path.write_bytes(b"\0\0\0\x08ftyp" + b"\0\0\0\x18moov" + bytes(16) + b"\0\0\0\x08mdat")
+    else:
+        draw_blank(path, (320, 180), container=container)
+    with pytest.raises(MediaError, match="cannot be read"):
+        probe_video(path)
 
 
 def test_a_thumbnail_is_a_webp_of_the_first_frame(make_video: MakeVideo) -> None:
@@ -83,14 +109,6 @@ def test_a_thumbnail_is_a_webp_of_the_first_frame(make_video: MakeVideo) -> None
     assert (thumbnail.format, thumbnail.size) == ("WEBP", (320, 180))
     assert is_blue(thumbnail.convert("RGB").getpixel((20, 20)))
     assert is_red(thumbnail.convert("RGB").getpixel((300, 20)))
-
-
-def test_a_thumbnail_stands_upright(make_video: MakeVideo) -> None:
-    # Turned by 90 degrees counterclockwise, the upper left quarter comes to lie at the lower left.
-    thumbnail = open_thumbnail(make_video(rotation=90))
-    assert thumbnail.size == (180, 320)
-    assert is_blue(thumbnail.getpixel((20, 300)))
-    assert is_red(thumbnail.getpixel((20, 20)))
 
 
 @pytest.mark.parametrize(
@@ -109,11 +127,6 @@ def test_pixels_that_are_not_square_are_told_and_drawn_as_they_are_shown(
     probe = probe_video(path)
     assert (probe.width, probe.height) == size
     assert open_thumbnail(path).size == size
-
-
-def test_a_spritesheet_of_wide_pixels_is_not_squashed(tmp_path: Path) -> None:
-    path = make_anamorphic(tmp_path / "clip.mp4", Fraction(3, 2))
-    assert open_spritesheet(path).size == (160, 60)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +153,7 @@ def test_pixels_of_an_absurd_shape_are_drawn_within_bounds(
         ((ONE, 0, 0, -ONE), (320, 180), "lower left"),
         ((-ONE, 0, 0, -ONE), (320, 180), "lower right"),
         ((0, ONE, ONE, 0), (180, 320), "upper left"),
-        ((0, ONE, -ONE, 0), (180, 320), "upper right"),
         ((0, -ONE, ONE, 0), (180, 320), "lower left"),
-        ((0, -ONE, -ONE, 0), (180, 320), "lower right"),
     ],
 )
 def test_a_thumbnail_is_turned_and_mirrored_as_a_player_does(
@@ -185,45 +196,19 @@ def test_a_thumbnail_skips_the_black_frames_of_a_fade_in(make_video: MakeVideo) 
     assert is_blue(open_thumbnail(make_video(black_frames=12)).getpixel((20, 20)))
 
 
-def test_a_thumbnail_of_a_black_clip_is_black(make_video: MakeVideo) -> None:
-    assert sum(open_thumbnail(make_video(black_frames=24)).resize((1, 1)).tobytes()) < 15
-
-
-def test_a_thumbnail_does_not_look_beyond_the_first_seconds(make_video: MakeVideo) -> None:
-    path = make_video(black_frames=100, frames=120, audio=False)
+@pytest.mark.parametrize("frames", [24, 120])
+def test_a_thumbnail_of_a_clip_that_is_black_for_its_first_seconds_is_black(make_video: MakeVideo, frames: int) -> None:
+    path = make_video(black_frames=100, frames=frames, audio=False)
     assert sum(open_thumbnail(path).resize((1, 1)).tobytes()) < 15
 
 
 def test_a_clip_of_one_frame_in_five_seconds_has_a_thumbnail(tmp_path: Path) -> None:
-    path = tmp_path / "slow.mp4"
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(1, 5))
-        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
-        for _ in range(3):
-            container.mux(stream.encode(av.VideoFrame(320, 180, "yuv420p")))
-        container.mux(stream.encode(None))
+    path = draw_blank(tmp_path / "slow.mp4", (320, 180), rate=Fraction(1, 5), frames=3)
     assert open_thumbnail(path).size == (320, 180)
 
 
-def test_another_container_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "clip.mp4"
-    with av.open(str(path), "w", format="matroska") as container:
-        stream = container.add_stream("libx264", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
-        container.mux(stream.encode(av.VideoFrame(320, 180, "yuv420p")))
-        container.mux(stream.encode(None))
-    with pytest.raises(MediaError, match="cannot be read"):
-        probe_video(path)
-
-
 def test_a_thumbnail_has_at_most_640_pixels_a_side(tmp_path: Path) -> None:
-    path = tmp_path / "large.mp4"
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 720, 1280, "yuv420p"
-        container.mux(stream.encode(av.VideoFrame(720, 1280, "yuv420p")))
-        container.mux(stream.encode(None))
-    assert open_thumbnail(path).size == (360, 640)
+    assert open_thumbnail(draw_blank(tmp_path / "large.mp4", (720, 1280))).size == (360, 640)
 
 
 def test_sound_alone_is_refused(tmp_path: Path) -> None:
@@ -239,13 +224,6 @@ def test_sound_alone_is_refused(tmp_path: Path) -> None:
             container.mux(sound.encode(silence))
         container.mux(sound.encode(None))
     with pytest.raises(MediaError, match="no video stream"):
-        probe_video(path)
-
-
-def test_a_moov_that_is_garbage_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "garbage.mp4"
-    path.write_bytes(b"\0\0\0\x08ftyp" + b"\0\0\0\x18moov" + bytes(16) + b"\0\0\0\x08mdat")
-    with pytest.raises(MediaError):
         probe_video(path)
 
 
@@ -286,14 +264,6 @@ def test_a_codec_that_is_not_known_is_refused(make_video: MakeVideo, read: Calla
     path.write_bytes(path.read_bytes().replace(b"avc1", b"new1").replace(b"avcC", b"newC"))
     with pytest.raises(MediaError, match="codec"):
         read(path)
-
-
-def test_a_title_in_a_strange_encoding_harms_nothing(make_video: MakeVideo) -> None:
-    path = make_video()
-    data = path.read_bytes()
-    assert b"Lavf" in data
-    path.write_bytes(data.replace(b"Lavf", b"\xff\xfe\xff\xfe"))
-    assert probe_video(path).duration_ms == 1000
 
 
 # Frames a second of the clips that the spritesheets are drawn of.
@@ -338,15 +308,9 @@ def read_steps(sheet: Image.Image) -> list[int | None]:
     return steps
 
 
-def test_a_spritesheet_is_a_jpeg_with_a_cell_for_each_second(tmp_path: Path) -> None:
-    sheet = open_spritesheet(draw_steps(tmp_path / "clip.mp4", 3 * RATE))
-    assert (sheet.format, sheet.size) == ("JPEG", (3 * 160, 90))
-    assert read_steps(sheet) == [0, 1, 2]
-
-
 def test_a_spritesheet_has_ten_cells_in_a_row(tmp_path: Path) -> None:
     sheet = open_spritesheet(draw_steps(tmp_path / "clip.mp4", 12 * RATE))
-    assert sheet.size == (10 * 160, 2 * 90)
+    assert (sheet.format, sheet.size) == ("JPEG", (10 * 160, 2 * 90))
     assert read_steps(sheet) == [*range(12), *[None] * 8]
 
 
@@ -354,17 +318,6 @@ def test_a_spritesheet_of_a_long_clip_has_fifty_cells_spread_over_it(tmp_path: P
     sheet = open_spritesheet(draw_steps(tmp_path / "clip.mp4", 100 * RATE, steps=2 * RATE))
     assert sheet.size == (10 * 160, 5 * 90)
     assert read_steps(sheet) == list(range(50))
-
-
-def test_a_spritesheet_of_a_blink_has_one_cell(tmp_path: Path) -> None:
-    assert open_spritesheet(draw_steps(tmp_path / "clip.mp4", 3)).size == (160, 90)
-
-
-def test_a_spritesheet_stands_upright(make_video: MakeVideo) -> None:
-    sheet = open_spritesheet(make_video(rotation=90)).convert("RGB")
-    assert sheet.size == (90, 160)
-    assert is_blue(sheet.getpixel((10, 150)))
-    assert is_red(sheet.getpixel((10, 10)))
 
 
 def test_each_cell_shows_what_a_player_shows_then(tmp_path: Path) -> None:

@@ -18,11 +18,9 @@ def kept(width: int, height: int, seconds: float) -> StoredVideo:
 @pytest.mark.parametrize(
     ("promised", "width", "height"),
     [
-        ("1080x1920", 1080, 1920),
         ("1080x1920", 2160, 3840),
         # What vendors make of 480p, 768P, and 21:9 and 1:1 in 720p.
         ("854x480", 864, 496),
-        ("1366x768", 1344, 768),
         ("1680x720", 1470, 630),
         ("720x720", 960, 960),
     ],
@@ -39,11 +37,9 @@ def test_a_video_of_the_promised_shape_and_no_fewer_pixels_is_what_was_promised(
         ("1080x1920", 1280, 720),
         ("720x1280", 1280, 720),
         ("1280x720", 1280, 960),
-        ("720x720", 1280, 720),
         # The same shape, and not the resolution that was paid for.
         ("1920x1080", 1280, 720),
         ("2560x1440", 1920, 1080),
-        ("1280x720", 854, 480),
     ],
 )
 def test_a_video_of_another_shape_or_a_lower_resolution_is_told(promised: str, width: int, height: int) -> None:
@@ -52,7 +48,7 @@ def test_a_video_of_another_shape_or_a_lower_resolution_is_told(promised: str, w
     ]
 
 
-@pytest.mark.parametrize(("promised", "made"), [(4, 4.0), (4, 3.6), (4, 4.5), (10, 10.9), (20, 18.1), (30, 33)])
+@pytest.mark.parametrize(("promised", "made"), [(4, 3.6), (4, 4.5), (10, 10.9), (30, 33)])
 def test_a_video_as_long_as_promised_but_for_some_frames_is_what_was_promised(promised: int, made: float) -> None:
     assert compare_shape("720x1280", promised, kept(720, 1280, made)) == []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -14,6 +13,7 @@ from mediaposter.errors import ConfigurationError
 from mediaposter.library.series import Sheet, SheetFormat
 from mediaposter.library.sheets import SheetStore
 from tests.builders import NOW
+from tests.fakes.aws import connect_s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,7 +26,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
     """Give a client of a service with the bucket, which is versioned."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
-        made = boto3.client("s3", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+        made = connect_s3()
         made.create_bucket(Bucket=BUCKET)
         made.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         yield made
@@ -46,13 +46,8 @@ def test_a_sheet_is_kept_below_the_name_of_its_series_and_read_again(store: Shee
 
     assert key.startswith("series/kites/2026-12-01-")
     assert key.endswith(".csv")
-    assert store.read(a_sheet(key)) == b"prompt\nA kite"
-
-
-def test_a_sheet_replaces_no_other(store: SheetStore) -> None:
-    first, second = (store.put("kites", content, SheetFormat.JSONL, now=NOW) for content in (b"1", b"2"))
-
-    assert [store.read(a_sheet(key)) for key in (first, second)] == [b"1", b"2"]
+    another = store.put("kites", b"prompt\nAnother", SheetFormat.CSV, now=NOW)
+    assert [store.read(a_sheet(one)) for one in (key, another)] == [b"prompt\nA kite", b"prompt\nAnother"]
 
 
 def test_a_sheet_that_is_gone_is_told_with_what_to_do(store: SheetStore) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from mediaposter.errors import Conflict, ErrorCode, SlotsTaken
 from mediaposter.library.slots import Held, SlotCount, Slots, count_change
-from mediaposter.library.table import Increase, Key, LibraryTable
+from mediaposter.library.table import Increase, Key
 from mediaposter.library.videos import (
     STARTED_WITHIN,
     WAITS_FOR,
@@ -21,30 +20,23 @@ from mediaposter.library.videos import (
 )
 from tests.builders import NOW, a_video
 from tests.fakes.table import InMemoryTable
-from tests.unit.library.test_table import make_client, read_schema
 
 LIMIT = 2
 FAILURE = VideoFailure(code=ErrorCode.TIMEOUT, message="Too late.")
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
-def table(request: pytest.FixtureRequest) -> Iterator[LibraryTable]:
-    if request.param == "memory":
-        yield InMemoryTable()
-        return
-    with mock_aws():
-        client = make_client()
-        client.create_table(TableName="library", **read_schema())
-        yield LibraryTable(client, "library")
+@pytest.fixture
+def table() -> InMemoryTable:
+    return InMemoryTable()
 
 
 @pytest.fixture
-def slots(table: LibraryTable) -> Slots:
+def slots(table: InMemoryTable) -> Slots:
     return Slots(table, lambda _: LIMIT)
 
 
 @pytest.fixture
-def library(table: LibraryTable) -> VideoLibrary:
+def library(table: InMemoryTable) -> VideoLibrary:
     return VideoLibrary(table)
 
 
@@ -68,10 +60,6 @@ def take_turn(library: VideoLibrary, slots: Slots, video: Video) -> Video:
     return library.take_turn(video, video.place, now=NOW, at_most=slots.bound("sora", may_overtake=True))
 
 
-def test_a_provider_that_nobody_asked_for_has_all_its_slots(slots: Slots) -> None:
-    assert slots.count("sora") == SlotCount(in_flight=0, waiting=0)
-
-
 def test_no_more_slots_are_taken_than_there_are(library: VideoLibrary, slots: Slots) -> None:
     take(library, slots, "video_1")
     take(library, slots, "video_2")
@@ -81,12 +69,6 @@ def test_no_more_slots_are_taken_than_there_are(library: VideoLibrary, slots: Sl
 
     assert refusal.value.changes == (0,)
     assert slots.count("sora") == SlotCount(in_flight=2)
-
-
-def test_another_providers_slots_are_another_matter(library: VideoLibrary, slots: Slots) -> None:
-    take(library, slots, "video_1")
-
-    assert slots.count("runway") == SlotCount()
 
 
 def test_nobody_takes_a_free_slot_past_those_who_wait(library: VideoLibrary, slots: Slots) -> None:
@@ -140,18 +122,6 @@ ENDS: dict[str, Callable[[VideoLibrary, Video], object]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_slot_is_given_back_with_what_ends_its_use(
-    library: VideoLibrary, slots: Slots, end: Callable[[VideoLibrary, Video], object]
-) -> None:
-    video = take(library, slots, "video_1", stage=Stage.RENDERING)
-
-    end(library, video)
-
-    assert slots.count("sora") == SlotCount(in_flight=0)
-    assert slots.count("runway") == SlotCount()
-
-
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_slot_is_given_back_once(
     library: VideoLibrary, slots: Slots, end: Callable[[VideoLibrary, Video], object]
 ) -> None:
@@ -162,6 +132,7 @@ def test_a_slot_is_given_back_once(
         end(library, video)
 
     assert slots.count("sora") == SlotCount(in_flight=0)
+    assert slots.count("runway") == SlotCount()
 
 
 @pytest.mark.parametrize("ending", ["it failed", "it was deleted"])
@@ -239,14 +210,6 @@ def test_who_has_waited_before_does_not_go_before_others_for_that(library: Video
     queue(library, slots, "b_0", owner="ben")
 
     assert slots.list_waiting("sora") == ["b_0", "a_3"]
-
-
-def test_owners_take_turns_with_their_single_videos(library: VideoLibrary, slots: Slots) -> None:
-    for number in range(3):
-        queue(library, slots, f"a_{number}", owner="anna")
-    queue(library, slots, "b_0", owner="ben")
-
-    assert slots.list_waiting("sora") == ["a_0", "b_0", "a_1", "a_2"]
 
 
 def test_a_change_of_nothing_counts_nothing() -> None:

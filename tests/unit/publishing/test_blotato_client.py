@@ -80,27 +80,13 @@ def test_the_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     publish(BlotatoClient(transport=httpx.MockTransport(blotato)))
 
     assert blotato.requests[0].headers["blotato-api-key"] == KEY
+    assert "authorization" not in blotato.requests[0].headers
     assert blotato.requests[0].url.host == "backend.blotato.com"
+    assert KEY not in repr(BlotatoClient())
 
 
 def status(word: str, **fields: object) -> httpx.Response:
     return httpx.Response(200, json={"postSubmissionId": "submission-1", "status": word, **fields})
-
-
-@pytest.mark.parametrize(
-    ("call", "replies"),
-    [(publish, [ACCEPTED]), (upload, [UPLOAD, httpx.Response(200)]), (check, [status("published")])],
-    ids=["publish", "upload", "check"],
-)
-def test_the_key_goes_verbatim_into_its_own_header(
-    call: Callable[[BlotatoClient], object], replies: list[Reply]
-) -> None:
-    blotato, client = connect(*replies)
-
-    call(client)
-
-    assert blotato.requests[0].headers["blotato-api-key"] == KEY
-    assert "authorization" not in blotato.requests[0].headers
 
 
 def test_a_post_is_written_as_documented() -> None:
@@ -118,24 +104,24 @@ def test_a_post_is_written_as_documented() -> None:
     }
 
 
-def test_a_time_stands_beside_the_post_and_not_in_it() -> None:
-    blotato, client = connect(ACCEPTED)
-    at = datetime(2026, 12, 24, 20, 15, tzinfo=timezone(timedelta(hours=2)))
+@pytest.mark.parametrize(
+    ("when", "written"),
+    [
+        (
+            {"scheduled_time": datetime(2026, 12, 24, 20, 15, tzinfo=timezone(timedelta(hours=2)))},
+            {"scheduledTime": "2026-12-24T18:15:00.000Z"},
+        ),
+        ({"next_free_slot": True}, {"useNextFreeSlot": True}),
+    ],
+)
+def test_a_time_stands_beside_the_post_and_not_in_it(when: dict[str, Any], written: dict[str, Any]) -> None:
+    blotato, client = connect(ACCEPTED, ACCEPTED)
 
-    client.publish(a_target(), text="Look up", media_url=MEDIA_URL, scheduled_time=at)
+    client.publish(a_target(), text="Look up", media_url=MEDIA_URL, **when)
+    client.create_post(account_id="98432", platform="twitter", text="Look up", media_urls=[MEDIA_URL], **when)
 
-    assert set(blotato.body) == {"post", "scheduledTime"}
-    assert blotato.body["scheduledTime"] == "2026-12-24T18:15:00.000Z"
-    assert "scheduledTime" not in json.dumps(blotato.body["post"])
-
-
-def test_the_next_free_slot_is_asked_for_beside_the_post() -> None:
-    blotato, client = connect(ACCEPTED)
-
-    client.publish(a_target(), text="Look up", media_url=MEDIA_URL, next_free_slot=True)
-
-    assert set(blotato.body) == {"post", "useNextFreeSlot"}
-    assert blotato.body["useNextFreeSlot"] is True
+    for request in blotato.requests:
+        assert {name: value for name, value in json.loads(request.content).items() if name != "post"} == written
 
 
 @pytest.mark.parametrize(
@@ -154,32 +140,24 @@ def test_a_post_whose_time_makes_no_sense_is_never_sent(when: dict[str, Any], se
     assert blotato.requests == []
 
 
-def test_an_accepted_post_is_in_progress_and_not_yet_published() -> None:
-    _, client = connect(ACCEPTED)
+@pytest.mark.parametrize(
+    ("fields", "report"),
+    [
+        ({"new": {"field": 1}}, {"status": PostStatus.IN_PROGRESS}),
+        (
+            {"scheduledTime": "2026-12-01T15:00:00Z"},
+            {"status": PostStatus.SCHEDULED, "scheduled_time": datetime(2026, 12, 1, 15, tzinfo=UTC)},
+        ),
+    ],
+)
+def test_an_accepted_post_is_not_yet_published(fields: dict[str, Any], report: dict[str, Any]) -> None:
+    _, client = connect(httpx.Response(201, json={"postSubmissionId": "submission-1", **fields}))
 
-    assert publish(client) == PostReport(submission_id="submission-1", status=PostStatus.IN_PROGRESS)
-
-
-def test_an_accepted_post_with_a_time_is_scheduled() -> None:
-    _, client = connect(
-        httpx.Response(201, json={"postSubmissionId": "submission-1", "scheduledTime": "2026-12-01T15:00:00Z"})
-    )
-
-    assert publish(client) == PostReport(
-        submission_id="submission-1",
-        status=PostStatus.SCHEDULED,
-        scheduled_time=datetime(2026, 12, 1, 15, tzinfo=UTC),
-    )
-
-
-def test_what_is_new_in_an_answer_does_not_matter() -> None:
-    _, client = connect(httpx.Response(201, json={"postSubmissionId": "submission-1", "new": {"field": 1}}))
-
-    assert publish(client).submission_id == "submission-1"
+    assert publish(client) == PostReport(submission_id="submission-1", **report)
 
 
 def test_a_post_can_be_made_from_plain_arguments() -> None:
-    blotato, client = connect(ACCEPTED)
+    blotato, client = connect(ACCEPTED, ACCEPTED)
 
     client.create_post(
         account_id="98432",
@@ -188,41 +166,17 @@ def test_a_post_can_be_made_from_plain_arguments() -> None:
         media_urls=[MEDIA_URL],
         privacy_level="SELF_ONLY",
     )
-
-    assert blotato.body["post"]["accountId"] == "98432"
-    assert blotato.body["post"]["target"]["privacyLevel"] == "SELF_ONLY"
-    assert blotato.body["post"]["target"]["isAiGenerated"] is True
-
-
-def test_a_disclosure_is_part_of_the_caption() -> None:
-    blotato, client = connect(ACCEPTED)
-
     client.create_post(
-        account_id="98432", platform="twitter", text="Look up", media_urls=[MEDIA_URL], disclosure="Made with AI"
+        account_id="1", platform="twitter", text="Look up", media_urls=[MEDIA_URL], disclosure="Made with AI"
     )
 
-    assert blotato.body["post"]["content"]["text"] == "Look up\nMade with AI"
+    first, second = (json.loads(request.content)["post"] for request in blotato.requests)
+    assert (first["accountId"], first["target"]["privacyLevel"]) == ("98432", "SELF_ONLY")
+    assert first["target"]["isAiGenerated"] is True
+    assert second["content"]["text"] == "Look up\nMade with AI"
 
 
-@pytest.mark.parametrize(
-    ("when", "written"),
-    [
-        ({"scheduled_time": NOW}, {"scheduledTime": "2026-12-01T12:00:00.000Z"}),
-        ({"next_free_slot": True}, {"useNextFreeSlot": True}),
-    ],
-)
-def test_a_post_from_plain_arguments_can_have_a_time(when: dict[str, Any], written: dict[str, Any]) -> None:
-    blotato, client = connect(ACCEPTED)
-
-    client.create_post(account_id="98432", platform="twitter", text="Look up", media_urls=[MEDIA_URL], **when)
-
-    assert {name: value for name, value in blotato.body.items() if name != "post"} == written
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{"platform": "tiktok"}, {"platform": "twitter", "isDraft": True}, {"platform": "twitter", "text": "x" * 281}],
-)
+@pytest.mark.parametrize("fields", [{"platform": "tiktok"}, {"platform": "twitter", "text": "x" * 281}])
 def test_a_post_that_does_not_fit_its_network_is_never_sent(fields: dict[str, Any]) -> None:
     blotato, client = connect()
 
@@ -266,7 +220,7 @@ def test_a_post_that_left_without_an_answer_may_be_public(error: Exception) -> N
     assert unknown.message == f"Blotato did not answer the post: {type(error).__name__}. It may be public."
 
 
-@pytest.mark.parametrize("status_code", [500, 502, 503, 504, 599, 408, 300, 301, 302, 303, 304, 307, 308])
+@pytest.mark.parametrize("status_code", [500, 503, 408, 302])
 def test_an_answer_that_is_neither_yes_nor_no_may_be_public(status_code: int) -> None:
     unknown = error_of(publish, httpx.Response(status_code, json={"message": "hm"}))
 
@@ -277,17 +231,14 @@ def test_an_answer_that_is_neither_yes_nor_no_may_be_public(status_code: int) ->
 @pytest.mark.parametrize(
     "reply",
     [
-        httpx.Response(201),
         httpx.Response(204),
         httpx.Response(200, text="<html>OK</html>"),
-        httpx.Response(201, json={}),
         httpx.Response(201, json=[]),
-        httpx.Response(201, json={"postSubmissionId": None}),
         httpx.Response(201, json={"postSubmissionId": ""}),
+        httpx.Response(201, json={"postSubmissionId": "x" * 1_000}),
         httpx.Response(202, json={"postSubmissionId": "submission-1", "scheduledTime": "soon"}),
-        httpx.Response(201, content=b"\xff\xfe"),
+        httpx.Response(201, headers=GZIP, stream=Body([b"no such thing"])),
     ],
-    ids=lambda reply: repr(reply.content[:30]),
 )
 def test_a_yes_without_an_id_may_be_public(reply: httpx.Response) -> None:
     unknown = error_of(publish, reply)
@@ -322,7 +273,7 @@ def test_a_refusal_is_in_blotatos_words(
     assert refusal.message == "body.post.target must be an object"
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'{"message": 1}', b"\xff", b'{"error": "no"}'])
+@pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"message": 1}'])
 def test_a_refusal_without_words_tells_its_number(content: bytes) -> None:
     assert refusal_of(publish, httpx.Response(422, content=content)).message == "Blotato answered 422."
 
@@ -333,18 +284,12 @@ def test_a_refusal_without_words_tells_its_number(content: bytes) -> None:
         ("Too many requests. Try again in 20 seconds.", {}, 20),
         ("Retry after 1500 ms", {}, 1.5),
         ("Please wait 2 minutes", {}, 120),
-        ("Wait 1m", {}, 60),
-        ("wait 7s", {}, 7),
         ("Wait 0.5 sec", {}, 0.5),
-        ("Too many requests.", {"Retry-After": "33"}, 33),
         ("Try again in 20 seconds.", {"Retry-After": "33"}, 33),
-        ("Too many requests.", {}, 60),
-        ("Too many requests.", {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 60),
+        ("Limit 30 requests", {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 60),
         ("Too many requests.", {"Retry-After": "²"}, 60),
-        ("Limit 30 requests", {}, 60),
         ("Wait 999999999 minutes", {}, 86_400),
         ("Wait 1000000000000 seconds", {}, 60),
-        ("Too many requests.", {"Retry-After": "9" * 400}, 86_400),
     ],
 )
 def test_a_limit_says_how_long_to_wait(message: str, headers: dict[str, str], wait_seconds: float) -> None:
@@ -391,7 +336,7 @@ def test_a_status_is_read(reply: httpx.Response, report: PostReport) -> None:
     assert check(client) == report
 
 
-@pytest.mark.parametrize("word", ["processing", "PUBLISHED", "", "success"])
+@pytest.mark.parametrize("word", ["PUBLISHED", ""])
 def test_a_word_nobody_documented_is_no_end(word: str) -> None:
     _, client = connect(status(word))
 
@@ -406,7 +351,7 @@ def test_an_id_cannot_lead_to_another_route() -> None:
     assert blotato.requests[0].url.raw_path == b"/v2/posts/..%2Fusers%2Fme%3Fx%3D1%23y"
 
 
-@pytest.mark.parametrize("error", [*NEVER_SENT, *LOST], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", [NEVER_SENT[0], LOST[0], LOST[-1]], ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("call", [check, upload], ids=["check", "upload"])
 def test_a_call_nobody_sees_may_be_made_again_after_any_break(
     call: Callable[[BlotatoClient], object], error: Exception
@@ -416,7 +361,7 @@ def test_a_call_nobody_sees_may_be_made_again_after_any_break(
     assert (refusal.code, refusal.transient) == (ErrorCode.PROVIDER_ERROR, True)
 
 
-@pytest.mark.parametrize("status_code", [408, 500, 502, 503])
+@pytest.mark.parametrize("status_code", [408, 500])
 @pytest.mark.parametrize("call", [check, upload], ids=["check", "upload"])
 def test_a_call_nobody_sees_may_be_made_again_after_a_fault(
     call: Callable[[BlotatoClient], object], status_code: int
@@ -444,23 +389,15 @@ def test_a_video_is_sent_to_the_address_blotato_gives_for_its_name() -> None:
     assert put.content == MP4
 
 
-def test_an_upload_tells_its_length_and_is_not_chunked() -> None:
+def test_an_upload_tells_its_length_and_not_the_key() -> None:
     blotato, client = connect(UPLOAD, httpx.Response(200))
 
     upload(client)
 
     headers = blotato.requests[1].headers
-    assert headers["content-length"] == str(len(MP4))
-    assert headers["content-type"] == "video/mp4"
+    assert (headers["content-length"], headers["content-type"]) == (str(len(MP4)), "video/mp4")
     assert "transfer-encoding" not in headers
-
-
-def test_the_key_never_goes_to_the_presigned_address() -> None:
-    blotato, client = connect(UPLOAD, httpx.Response(200))
-
-    upload(client)
-
-    assert KEY not in str(blotato.requests[1].headers.multi_items())
+    assert KEY not in str(headers.multi_items())
 
 
 def test_a_file_is_sent_under_its_name(tmp_path: Path) -> None:
@@ -475,8 +412,8 @@ def test_a_file_is_sent_under_its_name(tmp_path: Path) -> None:
     assert blotato.requests[1].headers["content-length"] == str(len(MP4))
 
 
-@pytest.mark.parametrize("url", ["https://media.example/clip.mp4", "http://media.example/clip.mp4"])
-def test_a_public_address_is_handed_on(url: str) -> None:
+def test_a_public_address_is_handed_on() -> None:
+    url = "http://media.example/clip.mp4"
     blotato, client = connect(httpx.Response(201, json={"url": PUBLIC_URL, "id": "1"}))
 
     assert client.upload_media(url) == PUBLIC_URL
@@ -489,8 +426,6 @@ def test_a_public_address_is_handed_on(url: str) -> None:
     ("status_code", "code", "is_transient"),
     [
         (403, ErrorCode.PROVIDER_ERROR, True),  # the address ran out: a new one is asked for
-        (400, ErrorCode.PROVIDER_ERROR, True),
-        (500, ErrorCode.PROVIDER_ERROR, True),
         (302, ErrorCode.PROVIDER_ERROR, True),
         (413, ErrorCode.INVALID_REQUEST, False),
         (415, ErrorCode.INVALID_REQUEST, False),
@@ -506,7 +441,7 @@ def test_a_refused_upload_is_final_only_when_another_address_cannot_help(
     assert refusal.message == f"Blotato's storage answered {status_code} to the upload of {len(MP4)} bytes."
 
 
-@pytest.mark.parametrize("error", [*NEVER_SENT, *LOST], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", [NEVER_SENT[0], LOST[0]], ids=lambda error: type(error).__name__)
 def test_an_upload_that_breaks_off_may_be_made_again(error: Exception) -> None:
     refusal = refusal_of(upload, UPLOAD, error)
 
@@ -514,9 +449,8 @@ def test_an_upload_that_breaks_off_may_be_made_again(error: Exception) -> None:
     assert refusal.message == f"The upload to Blotato broke off: {type(error).__name__}."
 
 
-@pytest.mark.parametrize("error_type", [httpx.ConnectError, httpx.ReadError, httpx.WriteTimeout])
-def test_no_message_repeats_the_presigned_address_or_the_key(error_type: type[httpx.TransportError]) -> None:
-    leaky = error_type(f"{PRESIGNED_URL} with {KEY}")
+def test_no_message_repeats_the_presigned_address_or_the_key() -> None:
+    leaky = httpx.ConnectError(f"{PRESIGNED_URL} with {KEY}")
 
     for error in (
         error_of(upload, UPLOAD, leaky),
@@ -530,18 +464,12 @@ def test_no_message_repeats_the_presigned_address_or_the_key(error_type: type[ht
         assert KEY not in str(error)
 
 
-def test_the_client_does_not_show_its_key() -> None:
-    _, client = connect()
-
-    assert KEY not in repr(client)
-
-
 # How much, and how long
 
 
 @pytest.mark.parametrize(
     "message",
-    ["1" * 250_000, "1." * 125_000, "1 " * 125_000, "1" + " " * 250_000, "1m" * 125_000, "https://a?" * 25_000],
+    ["1" * 250_000, "1." * 125_000, "1" + " " * 250_000, "https://a?" * 25_000],
 )
 def test_a_refusal_of_any_length_is_read_at_once_and_kept_short(message: str) -> None:
     began = time.process_time()
@@ -558,13 +486,12 @@ def test_a_refusal_is_kept_without_the_key_and_without_signatures() -> None:
     assert refusal_of(publish, reply).message == "[key] may not read https://storage.example/put/clip.mp4"
 
 
-@pytest.mark.parametrize("status_code", [200, 400, 503])
-@pytest.mark.parametrize("call", [check, publish], ids=["check", "publish"])
-def test_an_answer_that_unfolds_is_read_to_a_length(call: Callable[[BlotatoClient], object], status_code: int) -> None:
+@pytest.mark.parametrize("status_code", [200, 400])
+def test_an_answer_that_unfolds_is_read_to_a_length(status_code: int) -> None:
     bomb = gzip.compress(b" " * 16 * 1024**2)
     tracemalloc.start()
     try:
-        error_of(call, httpx.Response(status_code, headers=GZIP, stream=Body([bomb])))
+        error_of(publish, httpx.Response(status_code, headers=GZIP, stream=Body([bomb])))
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -572,18 +499,10 @@ def test_an_answer_that_unfolds_is_read_to_a_length(call: Callable[[BlotatoClien
     assert peak_bytes < 8 * 1024**2
 
 
-@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "gzip"])
-def test_a_yes_that_cannot_be_decoded_may_be_public(encoding: str) -> None:
-    reply = httpx.Response(201, headers={"content-encoding": encoding}, stream=Body([b"no such thing"]))
-
-    assert isinstance(error_of(publish, reply), PostUnknown)
-
-
-@pytest.mark.parametrize("call", [check, upload], ids=["check", "upload"])
-def test_a_refusal_that_cannot_be_decoded_tells_its_number(call: Callable[[BlotatoClient], object]) -> None:
+def test_a_refusal_that_cannot_be_decoded_tells_its_number() -> None:
     reply = httpx.Response(401, headers=GZIP, stream=Body([b"no such thing"]))
 
-    assert refusal_of(call, reply).message == "Blotato answered 401."
+    assert refusal_of(upload, reply).message == "Blotato answered 401."
 
 
 def test_an_answer_that_was_compressed_all_the_same_is_read() -> None:
@@ -594,16 +513,9 @@ def test_an_answer_that_was_compressed_all_the_same_is_read() -> None:
     assert blotato.requests[0].headers["accept-encoding"] == "identity"
 
 
-def test_half_an_emoji_in_an_answer_does_not_cost_what_stands_beside_it() -> None:
-    content = b'{"status": "failed", "errorMessage": "cut \\ud83d"}'
-    _, client = connect(httpx.Response(200, content=content))
-
-    assert check(client).error_message == "cut \ufffd"
-
-
 @pytest.mark.parametrize(
     "content",
-    [b"[]", b"null", b"NaN", b'"published"', b'{"status": NaN}', b"[" * 100_000, b"1" * 100_000, b"\xff\xfe{\0"],
+    [b"[]", b"NaN", b'{"status": NaN}', b"[" * 100_000, b"\xff\xfe{\0"],
 )
 def test_an_answer_that_is_no_object_is_a_passing_fault(content: bytes) -> None:
     assert refusal_of(check, httpx.Response(200, content=content)).transient is True
@@ -617,13 +529,9 @@ def test_what_is_kept_of_an_answer_has_a_length() -> None:
     )
 
 
-def test_an_id_longer_than_any_is_none() -> None:
-    assert isinstance(error_of(publish, httpx.Response(201, json={"postSubmissionId": "x" * 1_000})), PostUnknown)
-
-
 @pytest.mark.parametrize(
     "presigned_url",
-    ["", "clip.mp4", "http://storage.example/put", "ftp://storage.example/put", "https://xn--/put", "https://[::1/put"],
+    ["clip.mp4", "http://storage.example/put", "https://xn--/put"],
 )
 def test_a_video_is_sent_by_https_or_not_at_all(presigned_url: str) -> None:
     refusal = refusal_of(upload, httpx.Response(201, json={"presignedUrl": presigned_url, "publicUrl": PUBLIC_URL}))
@@ -652,11 +560,9 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     "play",
     [
         drip(b"HTTP/1.1 200 OK\r\nX-Name: ", b"x"),
-        drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        drip(CHUNKED + b"5;name=", b"x"),
         drip(CHUNKED, b"1\r\nx\r\n"),
     ],
-    ids=["header", "1xx", "extension", "chunks"],
+    ids=["header", "chunks"],
 )
 def test_a_question_ends_whatever_blotato_drips(play: Play) -> None:
     with serve_raw(play) as server:

@@ -36,7 +36,6 @@ SCHEDULED: dict[str, Any] = {
     "account": {"id": "801", "platform": "twitter"},
     "draft": DRAFT,
 }
-NO_CONTENT = httpx.Response(204)
 
 
 def page(*items: object, cursor: str | None = None, **fields: object) -> httpx.Response:
@@ -147,9 +146,7 @@ class TestPosts:
 
         assert (post.status, post.error_message, post.public_url) == (status, error_message, None)
 
-    @pytest.mark.parametrize(
-        "fields", [{"text": None}, {"mediaUrls": None}, {"id": 17}, {"new": {"field": 1}}, {"mediaUrls": []}]
-    )
+    @pytest.mark.parametrize("fields", [{"text": None}, {"mediaUrls": None}, {"id": 17}, {"new": {"field": 1}}])
     def test_what_tells_nothing_may_be_absent_or_new(self, fields: dict[str, Any]) -> None:
         _, client = connect(page({**ITEM, **fields}))
 
@@ -172,19 +169,14 @@ class TestPages:
 
     @pytest.mark.parametrize(("call", "item", "pages_max"), [(list_posts, ITEM, 10), (list_schedules, SCHEDULED, 60)])
     def test_a_list_without_an_end_is_no_answer(
-        self, call: Callable[[BlotatoClient], object], item: dict[str, Any], pages_max: int
-    ) -> None:
-        refusal = refusal_of(call, *[page(item, cursor="again") for _ in range(pages_max)])
-
-        assert f"goes on after {pages_max} pages" in refusal.message
-
-    @pytest.mark.parametrize(("call", "item", "pages_max"), [(list_posts, ITEM, 10), (list_schedules, SCHEDULED, 60)])
-    def test_a_list_may_fill_all_pages(
         self, call: Callable[[BlotatoClient], list[Any]], item: dict[str, Any], pages_max: int
     ) -> None:
         _, client = connect(*[page(item, cursor="more") for _ in range(pages_max - 1)], page(item))
-
         assert len(call(client)) == pages_max
+
+        refusal = refusal_of(call, *[page(item, cursor="again") for _ in range(pages_max)])
+
+        assert f"goes on after {pages_max} pages" in refusal.message
 
     @LISTS
     def test_a_page_that_fails_leaves_no_half_list(self, call: Callable[[BlotatoClient], object]) -> None:
@@ -193,32 +185,25 @@ class TestPages:
         assert refusal_of(call, page(item, cursor="a"), httpx.Response(502)).transient is True
 
     @LISTS
-    @pytest.mark.parametrize("content", [b"<html>", b"[]", b"{}", b'{"items": null}', b'{"items": {}}'])
+    @pytest.mark.parametrize("content", [b"<html>", b"{}", b'{"items": {}}'])
     def test_a_list_that_is_none_is_no_answer(self, call: Callable[[BlotatoClient], object], content: bytes) -> None:
         refusal = refusal_of(call, httpx.Response(200, content=content))
 
         assert (refusal.code, refusal.transient) == (ErrorCode.PROVIDER_ERROR, True)
 
     @LISTS
-    @pytest.mark.parametrize("odd", [None, "x", {}, {"id": "1"}, {"id": "", "postTime": "soon"}])
+    @pytest.mark.parametrize("odd", [None, {"id": "", "postTime": "soon"}])
     def test_an_odd_item_does_not_hide_the_others(
         self, call: Callable[[BlotatoClient], list[Any]], odd: object, caplog: pytest.LogCaptureFixture
     ) -> None:
         item = ITEM if call is list_posts else SCHEDULED
-        _, client = connect(page(item, odd, item))
+        _, client = connect(page(item, odd, item, {**item, "draft": 1, "text": ["a secret caption"]}))
 
         assert len(call(client)) == 2
-
-        (record,) = caplog.records
-        assert (record.levelno, "cannot be read" in record.getMessage()) == (logging.WARNING, True)
-
-    def test_an_odd_item_is_logged_without_what_it_says(self, caplog: pytest.LogCaptureFixture) -> None:
-        _, client = connect(page(ITEM, {**ITEM, "text": ["a secret caption"]}))
-
-        list_posts(client)
-
-        assert caplog.records
         assert "a secret caption" not in caplog.text
+
+        record, _ = caplog.records
+        assert (record.levelno, "cannot be read" in record.getMessage()) == (logging.WARNING, True)
 
     @LISTS
     def test_a_list_of_odd_items_alone_is_no_answer(self, call: Callable[[BlotatoClient], object]) -> None:
@@ -282,7 +267,7 @@ class TestSchedules:
 
         assert [request.method for request in blotato.requests] == ["GET"]
 
-    @pytest.mark.parametrize("schedule", [{}, {"draft": None}, {"draft": {}}, {"draft": "x"}])
+    @pytest.mark.parametrize("schedule", [{}, {"draft": {}}, {"draft": "x"}])
     def test_a_schedule_without_its_draft_is_not_emptied(self, schedule: dict[str, Any]) -> None:
         assert refusal_of(move, httpx.Response(200, json={"schedule": schedule})).code is ErrorCode.PROVIDER_ERROR
 
@@ -302,7 +287,7 @@ class TestSchedules:
         assert blotato.calls == ["DELETE /schedules/sch_1"]
 
     @pytest.mark.parametrize("call", [move, cancel])
-    @pytest.mark.parametrize("status_code", [302, 400, 401, 408, 410, 429, 500, 503])
+    @pytest.mark.parametrize("status_code", [302, 401, 410, 500])
     def test_anything_else_does_not_count_as_done(
         self, call: Callable[[BlotatoClient], object], status_code: int
     ) -> None:
@@ -338,11 +323,6 @@ class TestAccounts:
             Account(account_id="803", platform="bluesky", name=""),
         ]
         assert blotato.calls == ["GET /users/me/accounts"]
-
-    def test_a_key_without_accounts_is_a_good_key(self) -> None:
-        _, client = connect(page())
-
-        assert client.list_accounts() == []
 
     def test_an_account_that_cannot_be_read_is_not_one_that_is_gone(self) -> None:
         refusal_of(list_accounts, page({"id": "801", "platform": "twitter"}, {"id": "802"}))

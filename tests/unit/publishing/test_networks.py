@@ -204,7 +204,7 @@ COUNTS = {
 }
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(POSTS)
 @example(("bluesky", {"text": "x" * 301}))
 @example(("twitter", {"text": "x" * 258 + "example.org"}))
@@ -218,7 +218,7 @@ def test_what_is_taken_here_is_published_and_what_is_refused_here_would_fail_the
     assert (here is None) == (there is None), f"{here!r} here, and there {there!r}"
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TEXTS)
 @pytest.mark.parametrize(("count", "count_there"), COUNTS.values(), ids=COUNTS)
 def test_the_stand_in_counts_the_same(

@@ -155,8 +155,20 @@ DOCUMENTED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("platform", "fields", "wire"), DOCUMENTED)
-def test_a_target_is_written_as_documented(platform: str, fields: dict[str, Any], wire: dict[str, Any]) -> None:
-    assert a_target(platform, **fields).to_wire() == wire
+def test_a_target_is_written_as_documented_kept_as_it_is_and_taken_whole(
+    platform: str, fields: dict[str, Any], wire: dict[str, Any]
+) -> None:
+    target = a_target(platform, **fields)
+    assert target.to_wire() == wire
+
+    timed = a_target(platform, **fields, scheduled_time="2026-12-24T18:00:00Z")
+    assert TARGET.validate_python(json.loads(timed.model_dump_json(), parse_int=Decimal)) == timed
+
+    content = {"text": "Look up", "mediaUrls": [URL], "platform": platform}
+    body: dict[str, Any] = {"accountId": "101", "content": content, "target": wire}
+    taken = Post.model_validate_json(json.dumps(body))
+    assert find_dropped_fields(body, taken) == ()
+    assert taken.target.model_dump(by_alias=True, exclude_none=True, mode="json") == wire
 
 
 def test_what_is_not_the_networks_is_no_part_of_the_target() -> None:
@@ -167,46 +179,20 @@ def test_what_is_not_the_networks_is_no_part_of_the_target() -> None:
     assert a_target("bluesky", "55", next_free_slot=True).to_wire() == {"targetType": "bluesky"}
 
 
-def test_all_networks_are_covered() -> None:
-    assert {platform for platform, _, _ in DOCUMENTED} == set(NETWORKS) == set(MODELS)
-
-
-@pytest.mark.parametrize("platform", NETWORKS)
-def test_every_field_of_a_network_is_among_them(platform: str) -> None:
+def test_every_field_of_every_network_is_among_them() -> None:
     kept_back = {"platform", "account_id", "text", "disclosure", "premium", "scheduled_time", "next_free_slot"}
-    covered = {name for network, fields, _ in DOCUMENTED if network == platform for name in fields}
-    required = set(a_target(platform).model_dump(exclude_none=True))
+    assert {platform for platform, _, _ in DOCUMENTED} == set(NETWORKS) == set(MODELS)
+    for platform in NETWORKS:
+        covered = {name for network, fields, _ in DOCUMENTED if network == platform for name in fields}
+        required = set(a_target(platform).model_dump(exclude_none=True))
+        known = set(MODELS[platform].model_fields)
 
-    assert set(MODELS[platform].model_fields) == covered | required | (kept_back & set(MODELS[platform].model_fields))
-
-
-@pytest.mark.parametrize(("platform", "fields", "wire"), DOCUMENTED)
-def test_the_publisher_drops_nothing_of_a_target(platform: str, fields: dict[str, Any], wire: dict[str, Any]) -> None:
-    del wire
-    target = a_target(platform, **fields).to_wire()
-    content = {"text": "Look up", "mediaUrls": [URL], "platform": platform}
-    body: dict[str, Any] = {"accountId": "101", "content": content, "target": target}
-
-    taken = Post.model_validate_json(json.dumps(body))
-
-    assert find_dropped_fields(body, taken) == ()
-    assert taken.target.model_dump(by_alias=True, exclude_none=True, mode="json") == target
-
-
-@pytest.mark.parametrize(("platform", "fields", "wire"), DOCUMENTED)
-def test_a_target_is_the_same_after_the_table_had_it(
-    platform: str, fields: dict[str, Any], wire: dict[str, Any]
-) -> None:
-    del wire
-    target = a_target(platform, **fields, scheduled_time="2026-12-24T18:00:00Z")
-
-    assert TARGET.validate_python(json.loads(target.model_dump_json(), parse_int=Decimal)) == target
+        assert known == covered | required | (kept_back & known)
 
 
 @pytest.mark.parametrize("platform", NETWORKS)
-@pytest.mark.parametrize("field", ["isDraft", "is_draft_", "scheduledTime", "use_next_free_slot", "Text"])
-def test_an_unknown_field_is_refused_as_the_publisher_would_drop_it_silently(platform: str, field: str) -> None:
-    fields: dict[str, Any] = {field: True}
+def test_an_unknown_field_is_refused_as_the_publisher_would_drop_it_silently(platform: str) -> None:
+    fields: dict[str, Any] = {"isDraft": True}
 
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         a_target(platform, **fields)
@@ -219,7 +205,7 @@ def test_an_unknown_field_is_refused_as_the_publisher_would_drop_it_silently(pla
         ("tiktok", "privacy_level"),
         ("youtube", "title"),
         ("pinterest", "board_id"),
-        *[(platform, "account_id") for platform in NETWORKS],
+        ("twitter", "account_id"),
     ],
 )
 def test_what_a_network_requires_is_required_here(platform: str, field: str) -> None:
@@ -230,35 +216,12 @@ def test_what_a_network_requires_is_required_here(platform: str, field: str) -> 
         TARGET.validate_python(fields)
 
 
-TIKTOK_FLAGS = (
-    "disabled_comments",
-    "disabled_duet",
-    "disabled_stitch",
-    "is_branded_content",
-    "is_your_brand",
-    "is_ai_generated",
-    "is_draft",
-)
-
-
-@pytest.mark.parametrize("value", ["true", "false", 1, 0])
-@pytest.mark.parametrize("flag", TIKTOK_FLAGS)
-def test_a_flag_of_tiktok_is_a_boolean_and_nothing_like_one(flag: str, value: object) -> None:
-    fields: dict[str, Any] = {flag: value}
-
-    with pytest.raises(ValidationError, match="Input should be a valid boolean"):
-        a_target("tiktok", **fields)
-
-
-@pytest.mark.parametrize(("platform", "flag"), [("tiktok", "isAiGenerated"), ("youtube", "containsSyntheticMedia")])
-def test_a_network_with_a_label_for_ai_is_told_unless_the_caller_says_otherwise(platform: str, flag: str) -> None:
-    assert a_target(platform).to_wire()[flag] is True
-
-
-def test_youtube_is_private_and_quiet_unless_the_caller_says_otherwise() -> None:
-    wire = a_target("youtube").to_wire()
-
-    assert (wire["privacyStatus"], wire["shouldNotifySubscribers"]) == ("private", False)
+@pytest.mark.parametrize("value", ["true", 1])
+def test_a_flag_of_tiktok_is_a_boolean_and_nothing_like_one(value: object) -> None:
+    for flag in (name for name, field in MODELS["tiktok"].model_fields.items() if isinstance(field.default, bool)):
+        fields: dict[str, Any] = {flag: value}
+        with pytest.raises(ValidationError, match="Input should be a valid boolean"):
+            a_target("tiktok", **fields)
 
 
 def test_branded_content_cannot_be_private_on_tiktok() -> None:
@@ -268,9 +231,9 @@ def test_branded_content_cannot_be_private_on_tiktok() -> None:
     assert a_target("tiktok", is_branded_content=True).to_wire()["isBrandedContent"] is True
 
 
-@pytest.mark.parametrize("platform", [network for network in NETWORKS if network != "instagram"])
-def test_other_networks_do_not_count_hashtags(platform: str) -> None:
-    assert a_target(platform, text="#a " * 30).text is not None
+def test_other_networks_do_not_count_hashtags() -> None:
+    for platform in set(NETWORKS) - {"instagram"}:
+        assert a_target(platform, text="#a " * 30).text is not None
 
 
 @pytest.mark.parametrize(
@@ -278,30 +241,20 @@ def test_other_networks_do_not_count_hashtags(platform: str) -> None:
     [
         ("twitter", {"text": "a\0b"}),
         ("twitter", {"text": "cut \ud83d"}),
-        ("twitter", {"disclosure": "\udc00"}),
         ("twitter", {"premium": "true"}),
-        ("pinterest", {"title": "\ud83d"}),
         ("twitter", {"disclosure": ""}),
-        ("twitter", {"disclosure": " "}),
         ("twitter", {"disclosure": "two\nlines"}),
         ("twitter", {"disclosure": "x" * 201}),
         ("tiktok", {"disclosure": "Made with AI"}),
-        ("youtube", {"disclosure": "Made with AI"}),
         ("instagram", {"collaborators": ["a", "b", "c", "d"]}),
         ("instagram", {"collaborators": []}),
         ("instagram", {"collaborators": ["@ada"]}),
         ("instagram", {"collaborators": ["x" * 31]}),
         ("instagram", {"media_type": "post"}),
-        ("instagram", {"alt_text": "x" * 1_001}),
         ("instagram", {"cover_image_url": "http://example.com"}),
-        ("instagram", {"audio_name": ""}),
-        ("instagram", {"audio_name": "x" * 101}),
         ("instagram", {"trial": "true"}),
-        ("instagram", {"first_comment": "x" * 2_201}),
         ("facebook", {"page_id": "my-page"}),
-        ("facebook", {"page_id": 12345}),
         ("facebook", {"link": "javascript:alert(1)"}),
-        ("facebook", {"first_comment": "x" * 5_001}),
         ("facebook", {"first_comment": "First", "media_type": "story"}),
         ("linkedin", {"page_id": ""}),
         ("tiktok", {"privacy_level": "PUBLIC"}),
@@ -309,11 +262,8 @@ def test_other_networks_do_not_count_hashtags(platform: str) -> None:
         ("tiktok", {"video_cover_timestamp": -1}),
         ("tiktok", {"video_cover_timestamp": 3_600_001}),
         ("tiktok", {"video_cover_timestamp": True}),
-        ("tiktok", {"video_cover_timestamp": 1.5}),
         ("tiktok", {"video_cover_timestamp": 0, "is_draft": True}),
         ("youtube", {"title": ""}),
-        ("youtube", {"title": "x" * 101}),
-        ("youtube", {"title": "a\0b"}),
         ("youtube", {"privacy_status": "hidden"}),
         ("youtube", {"thumbnail_url": "ftp://example.com/a.png"}),
         ("youtube", {"playlist_ids": ["PL1"] * 21}),
@@ -322,8 +272,6 @@ def test_other_networks_do_not_count_hashtags(platform: str) -> None:
         ("youtube", {"playlist_ids": ["x" * 65]}),
         ("pinterest", {"board_id": ""}),
         ("pinterest", {"board_id": "a/b"}),
-        ("pinterest", {"title": "x" * 101}),
-        ("pinterest", {"alt_text": "x" * 501}),
         ("pinterest", {"link": "https://example.com/" + "x" * 2_029}),
         ("threads", {"reply_control": "nobody"}),
     ],
@@ -353,18 +301,14 @@ def test_a_value_at_the_edge_is_taken(platform: str, fields: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     "url",
     [
-        "",
         "example.com",
-        "//example.com",
         "http://example.com",
-        "https://",
         "https:///path",
         "https://user:password@example.com",
         "https://example.com/a b",
         "https://example.com/ü",
         "https://example.com\\@other.example",
         "https://example.com\n",
-        " https://example.com",
         "https://example.com:port",
     ],
 )
@@ -376,7 +320,6 @@ def test_a_link_is_a_plain_https_url(url: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("text", "Look up"),
         ("text", "{prompt}"),
         ("disclosure", "Made with AI"),
         ("share_to_feed", False),
@@ -407,6 +350,9 @@ def test_a_targets_own_text_comes_first_then_the_requests_then_the_prompt() -> N
     assert compose(a_target(), text="Ours") == "Ours"
     assert compose(a_target(), text="") == ""
     assert compose(a_target()) == "A kite"
+    # As it stands.
+    assert compose(a_target(), prompt="A {title} of {prompt}") == "A {title} of {prompt}"
+    assert compose(a_target("facebook", media_type="story")) == "A kite"
 
 
 def test_placeholders_are_filled_in_both_texts() -> None:
@@ -416,14 +362,9 @@ def test_placeholders_are_filled_in_both_texts() -> None:
     assert compose(a_target(), title="Dusk", text=text) == "Dusk: A kite! A kite?"
 
 
-@pytest.mark.parametrize(
-    "text", ["{", "}", "{}", "{ prompt }", "{Prompt}", "{0}", "{account}", "{prompt", "%s {titles}"]
-)
+@pytest.mark.parametrize("text", ["{}", "{ prompt }", "{0}", "{prompt", "%s {titles}"])
 def test_other_braces_stay_as_they_are(text: str) -> None:
     assert compose(a_target(text=text)) == text
-
-
-def test_braces_around_a_placeholder_stay() -> None:
     assert compose(a_target(text="{{prompt}}")) == "{A kite}"
 
 
@@ -433,26 +374,18 @@ def test_what_is_filled_in_is_not_read_again() -> None:
     assert compose(a_target(text=text), prompt="{title}{prompt}", title="{prompt}") == "{prompt} {title}{prompt}"
 
 
-def test_a_prompt_that_is_the_caption_is_taken_as_it_stands() -> None:
-    assert compose(a_target(), prompt="A {title} of {prompt}") == "A {title} of {prompt}"
-
-
 def test_a_title_that_there_is_not_cannot_be_named() -> None:
     with pytest.raises(ValueError, match=r"text: names \{title\}, and the request has no title"):
         compose(a_target(text="{title}"))
 
 
-@pytest.mark.parametrize("platform", UNLABELLED)
-def test_a_disclosure_ends_the_caption_on_a_line_of_its_own(platform: str) -> None:
-    target = a_target(platform, disclosure="Made with {prompt}")
-
-    assert compose(target) == "A kite\nMade with {prompt}"
-    assert compose(target, text="") == "Made with {prompt}"
-
-
-def test_the_networks_without_a_label_are_the_seven() -> None:
+def test_a_disclosure_ends_the_caption_on_a_line_of_its_own_where_a_network_has_no_label() -> None:
     assert {name for name, model in MODELS.items() if issubclass(model, UnlabelledTarget)} == set(UNLABELLED)
-    assert len(UNLABELLED) == 7
+    for platform in UNLABELLED:
+        target = a_target(platform, disclosure="Made with {prompt}")
+
+        assert compose(target) == "A kite\nMade with {prompt}"
+        assert compose(target, text="") == "Made with {prompt}"
 
 
 def test_a_disclosure_counts() -> None:
@@ -509,18 +442,9 @@ def test_a_record_that_was_written_under_older_rules_can_be_read() -> None:
         TARGET.validate_python(fields)
 
 
-def test_a_prompt_that_the_network_refuses_is_no_caption() -> None:
-    with pytest.raises(ValueError, match="text: no < or > in a description"):
-        compose(a_target("youtube"), prompt="a <b> c")
-
-
 @pytest.mark.parametrize(("prompt", "text"), [("A kite", None), ("x" * 9_999, "{title}")])
 def test_a_story_on_instagram_has_no_caption_whatever_there_is(prompt: str, text: str | None) -> None:
     assert compose(a_target("instagram", media_type="story"), prompt=prompt, text=text) == ""
-
-
-def test_a_story_on_facebook_has_one() -> None:
-    assert compose(a_target("facebook", media_type="story")) == "A kite"
 
 
 WORDS = st.text(st.sampled_from("a ü🪁#<{}\n") | st.characters(codec="utf-8", exclude_characters="\0"), max_size=60)
@@ -641,23 +565,23 @@ def test_a_video_may_have_bytes_up_to_the_networks_limit(
 
 @pytest.mark.parametrize("fields", [{}, STORY])
 @pytest.mark.parametrize("platform", ["instagram", "facebook"])
-@pytest.mark.parametrize("size", ["720x1280", "1080x1920", "704x1280", "1024x1792", "480x854", "2160x3840"])
+@pytest.mark.parametrize("size", ["720x1280", "704x1280", "1024x1792", "480x854"])
 def test_a_reel_and_a_story_are_upright(platform: str, fields: dict[str, Any], size: str) -> None:
     a_target(platform, **fields).check_video(shape(size))
 
 
 @pytest.mark.parametrize("fields", [{}, STORY])
 @pytest.mark.parametrize("platform", ["instagram", "facebook"])
-@pytest.mark.parametrize("size", ["1280x720", "960x720", "720x960", "720x720", "720x900", "768x1280", "720x1680"])
+@pytest.mark.parametrize("size", ["1280x720", "720x900", "768x1280", "720x1680"])
 def test_another_shape_is_neither(platform: str, fields: dict[str, Any], size: str) -> None:
     with pytest.raises(ValueError, match=rf"^size: must be upright, 9:16 as 720x1280 is, on {platform}, got {size}$"):
         a_target(platform, **fields).check_video(shape(size))
 
 
 @pytest.mark.parametrize("platform", [network for network in NETWORKS if network not in {"instagram", "facebook"}])
-@pytest.mark.parametrize("size", ["1280x720", "720x1280", "720x720", "1680x720", "1080x1920"])
-def test_other_networks_take_any_shape(platform: str, size: str) -> None:
-    a_target(platform).check_video(shape(size))
+def test_other_networks_take_any_shape(platform: str) -> None:
+    for size in ("1280x720", "720x720", "1680x720"):
+        a_target(platform).check_video(shape(size))
 
 
 def test_linkedin_takes_4096x2304() -> None:
@@ -678,13 +602,7 @@ def test_a_cover_lies_within_the_video() -> None:
 # Times
 
 
-def test_a_target_goes_out_at_once_unless_it_says_when() -> None:
-    assert (a_target().scheduled_time, a_target().next_free_slot) == (None, False)
-
-
-@pytest.mark.parametrize(
-    "written", ["2026-12-24T18:00:00Z", "2026-12-24T19:00:00+01:00", "2026-12-24 18:00:00.000Z", "2026-12-24T18:00Z"]
-)
+@pytest.mark.parametrize("written", ["2026-12-24T19:00:00+01:00", "2026-12-24 18:00:00.000Z"])
 def test_a_time_is_read_as_text_and_kept_in_utc(written: str) -> None:
     time = a_target(scheduled_time=written).scheduled_time
 
@@ -696,18 +614,12 @@ def test_a_time_is_read_as_text_and_kept_in_utc(written: str) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        0,
         1_798_000_000,
-        1.5,
-        True,
         "1798000000",
-        "",
         "tomorrow",
         "2026-12-24",
         "2026-12-24T18:00:00",
-        "2026-13-24T18:00:00Z",
         "0001-01-01T00:00:00+14:00",
-        ["2026-12-24T18:00:00Z"],
     ],
 )
 def test_what_is_no_time_with_its_offset_is_refused(written: object) -> None:
@@ -729,27 +641,16 @@ def test_a_time_lies_ahead_by_nine_months_at_most() -> None:
         check_scheduled_time(NOW + SCHEDULED_AHEAD_MAX + timedelta(seconds=1), now=NOW)
 
 
-@pytest.mark.parametrize("month", range(1, 13))
-def test_that_is_nine_months_from_any_month(month: int) -> None:
-    later = month + 9
-    assert datetime(2026, month, 1, tzinfo=UTC) + SCHEDULED_AHEAD_MAX <= datetime(
-        2026 + (later - 1) // 12, (later - 1) % 12 + 1, 1, tzinfo=UTC
-    )
-
-
-@pytest.mark.parametrize("account_id", ["", "a b", "101\n", "../x", "ü", "x" * 65, "a#b"])
+@pytest.mark.parametrize("account_id", ["", "101\n", "ü", "x" * 65, "a#b"])
 def test_an_account_id_is_plain_as_it_names_the_post(account_id: str) -> None:
     with pytest.raises(ValidationError):
         a_target("twitter", account_id)
 
 
-def test_a_post_is_named_by_its_network_and_account() -> None:
-    assert a_target("tiktok", "98432").post_id == "tiktok#98432"
-
-
 def test_a_target_cannot_be_changed() -> None:
     target: PublishTarget = a_target()
 
+    assert target.post_id == "twitter#101"
     with pytest.raises(ValidationError, match="frozen"):
         target.account_id = "102"  # type: ignore[misc]  # that it cannot be assigned is what is tested
 

@@ -41,14 +41,9 @@ def mp4s(draw: st.DrawFn) -> bytes:
 
 
 @given(st.data(), mp4s())
-def test_any_chunking_gives_the_same_boxes(data: st.DataObject, mp4: bytes) -> None:
-    cuts = data.draw(st.lists(st.integers(0, len(mp4))))
-    assert walk(mp4, cuts) == walk(mp4)
-
-
-@given(mp4s())
-def test_the_boxes_told_lie_end_to_end(mp4: bytes) -> None:
+def test_the_boxes_told_lie_end_to_end_however_they_come(data: st.DataObject, mp4: bytes) -> None:
     boxes = walk(mp4)
+    assert walk(mp4, data.draw(st.lists(st.integers(0, len(mp4))))) == boxes
     position = 0
     for found in boxes:
         assert found.offset == position
@@ -60,18 +55,13 @@ def test_the_boxes_told_lie_end_to_end(mp4: bytes) -> None:
 
 
 @given(st.data(), mp4s())
-def test_any_truncation_of_a_declared_length_is_refused(data: st.DataObject, mp4: bytes) -> None:
+def test_any_truncation_of_a_declared_length_or_inside_a_box_is_refused(data: st.DataObject, mp4: bytes) -> None:
     kept = data.draw(st.integers(0, len(mp4) - 1))
     with pytest.raises(MediaError):
         walk(mp4[:kept], total_bytes=len(mp4))
-
-
-@given(st.data(), mp4s())
-def test_a_silent_truncation_inside_a_box_is_refused(data: st.DataObject, mp4: bytes) -> None:
-    ends = {found.offset for found in walk(mp4)}
-    kept = data.draw(st.integers(0, len(mp4) - 1).filter(lambda length: length not in ends or length == 0))
-    with pytest.raises(MediaError):
-        walk(mp4[:kept])
+    if kept == 0 or kept not in {found.offset for found in walk(mp4)}:
+        with pytest.raises(MediaError):
+            walk(mp4[:kept])
 
 
 def test_memory_does_not_grow_with_the_boxes() -> None:
@@ -83,56 +73,30 @@ def test_memory_does_not_grow_with_the_boxes() -> None:
     assert sum(after.values()) - sum(before.values()) < 64
 
 
-def test_a_memoryview_is_taken_too() -> None:
-    walker = Mp4Walker()
-    assert [found.type for found in walker.feed(memoryview(WHOLE))] == ["ftyp", "moov", "mdat"]
-
-
 def test_a_page_instead_of_a_video_is_refused_at_its_first_bytes() -> None:
     with pytest.raises(MediaError, match="not an MP4"):
         Mp4Walker().feed(b"<!DOCTYPE html>")
 
 
-def test_nothing_at_all_is_refused() -> None:
-    with pytest.raises(MediaError, match="before its first box"):
-        walk(b"")
-
-
-def test_a_video_without_moov_is_refused() -> None:
-    with pytest.raises(MediaError, match="no 'moov'"):
-        walk(box("ftyp") + box("mdat"))
-
-
-def test_a_video_without_mdat_is_refused() -> None:
-    with pytest.raises(MediaError, match="no 'mdat'"):
-        walk(box("ftyp") + box("moov"))
-
-
-def test_a_box_cut_off_is_refused_with_where_it_began() -> None:
-    with pytest.raises(MediaError, match="its 'mdat' box, which begins at byte 25, has 14 bytes"):
-        walk(WHOLE[:-1])
-
-
-def test_a_header_cut_off_is_refused() -> None:
-    with pytest.raises(MediaError, match="inside the header"):
-        walk(WHOLE + b"\0\0\0")
-
-
-def test_fewer_bytes_than_declared_are_refused_though_the_boxes_sum_up() -> None:
-    with pytest.raises(MediaError, match="has 39 bytes where 47 were declared"):
-        walk(WHOLE, total_bytes=47)
-
-
-@pytest.mark.parametrize("size_bytes", [2, 7])
-def test_a_box_smaller_than_its_header_is_refused(size_bytes: int) -> None:
-    with pytest.raises(MediaError, match="fewer than its own header"):
-        walk(WHOLE + struct.pack(">I4s", size_bytes, b"free"))
-
-
-@pytest.mark.parametrize("size_bytes", [0, 8, 15])
-def test_a_large_box_smaller_than_its_header_is_refused(size_bytes: int) -> None:
-    with pytest.raises(MediaError, match="fewer than its own header"):
-        walk(WHOLE + struct.pack(">I4sQ", 1, b"free", size_bytes))
+@pytest.mark.parametrize(
+    ("data", "total_bytes", "sentence"),
+    [
+        (b"", None, "before its first box"),
+        (box("ftyp") + box("mdat"), None, "no 'moov'"),
+        (box("ftyp") + box("moov"), None, "no 'mdat'"),
+        (WHOLE[:-1], None, "its 'mdat' box, which begins at byte 25, has 14 bytes"),
+        (WHOLE + b"\0\0\0", None, "inside the header"),
+        (WHOLE, 47, "has 39 bytes where 47 were declared"),
+        (WHOLE + struct.pack(">I4s", 7, b"free"), None, "fewer than its own header"),
+        (WHOLE + struct.pack(">I4sQ", 1, b"free", 15), None, "fewer than its own header"),
+        (box("ftyp") + box("moov") + struct.pack(">I4s", 0, b"mdat"), None, "nobody can tell whether it is whole"),
+    ],
+)
+def test_what_is_no_whole_mp4_is_refused_with_what_is_wrong(
+    data: bytes, total_bytes: int | None, sentence: str
+) -> None:
+    with pytest.raises(MediaError, match=sentence):
+        walk(data, total_bytes=total_bytes)
 
 
 def test_a_box_beyond_four_gibibytes_is_told_with_its_size() -> None:
@@ -148,8 +112,3 @@ OPEN_ENDED = box("ftyp") + box("moov") + struct.pack(">I4s", 0, b"mdat") + box("
 def test_a_last_box_may_run_to_the_end_of_the_file() -> None:
     boxes = walk(OPEN_ENDED, total_bytes=len(OPEN_ENDED))
     assert [(found.type, found.size_bytes) for found in boxes] == [("ftyp", 8), ("moov", 8), ("mdat", None)]
-
-
-def test_a_last_box_to_the_end_is_refused_when_nobody_declared_where_that_is() -> None:
-    with pytest.raises(MediaError, match="nobody can tell whether it is whole"):
-        walk(OPEN_ENDED)

@@ -92,9 +92,10 @@ def _read_seconds(value: object) -> int | None:
     """Take whole seconds, which OpenAI writes as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 4:
         return int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return round(value) if value == round(value) else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    # No float is asked of a whole number: one beyond all floats would raise.
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 9_999 else None
 
 
 OptionalMoment = Annotated[datetime | None, BeforeValidator(_read_moment)]
