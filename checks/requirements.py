@@ -27,7 +27,7 @@ EXPORTS = {
     ),
     "tools/uv.txt": ("--only-group", "installer"),
 }
-TOOLS = ("lambda", "litellm", "ministack", "sam")
+TOOLS = ("lambda", "litellm", "ministack", "sam", "sdks")
 _EXPORT = ("--no-emit-project", "--no-annotate", "--no-header")
 _COMPILE = (
     *("--universal", "--python-version", "3.11", "--fork-strategy", "fewest"),
