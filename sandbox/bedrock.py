@@ -120,20 +120,12 @@ class _OutputData(_Wire):
     s3_output_data_config: _S3Output
 
 
-_TagText = Annotated[str, Field(max_length=256, pattern=r"^[a-zA-Z0-9\s._:/=+@-]*$")]
-
-
-class _Tag(_Wire):
-    key: Annotated[_TagText, Field(min_length=1, max_length=128)]
-    value: _TagText
-
-
 class _StartAsyncInvoke(_Wire):
     client_request_token: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[!-~]*$")] | None = None
     model_id: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[a-zA-Z_\.\-/0-9:]+$")]
     model_input: dict[str, JsonValue]
     output_data_config: _OutputData
-    tags: Annotated[tuple[_Tag, ...], Field(max_length=200)] = ()
+    tags: list[JsonValue] = []
 
 
 class _GetAsyncInvoke(_Wire):

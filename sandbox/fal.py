@@ -204,9 +204,6 @@ class Fal(StandIn[FalJob]):
         if isinstance(action, ExhaustedBalance):
             sentence = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
             raise self.refuse(403, sentence)
-        longest = request.query_params.get("fal_max_queue_length", "")
-        if longest.isdecimal() and len(self._list_queue()) > int(longest):
-            raise self.refuse(429, "The queue is longer than fal_max_queue_length.")
         job = FalJob(
             id=str(uuid.uuid4()),
             prompt=prompt,

@@ -85,7 +85,7 @@ class Interaction(Job):
 
 
 class Gemini(StandIn[Interaction]):
-    """The routes of the Interactions API and of the Files API, under each of their versions."""
+    """The routes of the Interactions API and of the Files API."""
 
     plays: ClassVar[Plays] = {
         # `status` is the word that the interaction ends with.
@@ -101,17 +101,14 @@ class Gemini(StandIn[Interaction]):
 
     def list_routes(self) -> Sequence[BaseRoute]:
         """List them."""
+        interaction = "/v1beta/interactions/{interaction_id}"
         return [
-            route
-            for version in ("/v1beta", "/v1")
-            for route in (
-                Route(f"{version}/interactions", self._create, methods=["POST"]),
-                Route(f"{version}/interactions/{{interaction_id}}", self._retrieve, methods=["GET"]),
-                Route(f"{version}/interactions/{{interaction_id}}", self._delete, methods=["DELETE"]),
-                Route(f"{version}/interactions/{{interaction_id}}/cancel", self._cancel, methods=["POST"]),
-                Route(f"{version}/files/{{file_id}}:download", self._download, methods=["GET"]),
-                Route(f"{version}/files/{{file_id}}", self._show_file, methods=["GET"]),
-            )
+            Route("/v1beta/interactions", self._create, methods=["POST"]),
+            Route(interaction, self._retrieve, methods=["GET"]),
+            Route(interaction, self._delete, methods=["DELETE"]),
+            Route(f"{interaction}/cancel", self._cancel, methods=["POST"]),
+            Route("/v1beta/files/{file_id}:download", self._download, methods=["GET"]),
+            Route("/v1beta/files/{file_id}", self._show_file, methods=["GET"]),
         ]
 
     def authorize(self, request: Request) -> None:

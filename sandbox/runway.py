@@ -1,8 +1,8 @@
 """A stand-in for Runway's API: `python -m sandbox.runway --port 0`.
 
 Written on 2026-11-23 from the types of runwayml 5.24.0 and from docs.dev.runwayml.com (assets/inputs, assets/outputs,
-errors/errors). It has gen4.5, gen4_turbo and aleph2, each with the fields below; any other model or field is refused as
-unknown. It guesses gen4_turbo's default `duration`, and that null is refused, which the SDK's types do not have.
+errors/errors). It has one model, gen4.5; any other, and any field it does not have, is refused. That null is refused,
+which the SDK's types do not have, is a guess.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -46,17 +45,14 @@ API_VERSION = "2024-11-06"
 # Runway's last between this and the double: docs.dev.runwayml.com/assets/outputs.
 OUTPUT_LIFETIME_SECONDS = 24 * 3600
 
-# A credit is a cent.
-_CREDITS_PER_SECOND = {"gen4.5": 12, "gen4_turbo": 5, "aleph2": 28}
+# Of gen4.5; a credit is a cent.
+_CREDITS_PER_SECOND = 12
 _MAX_URL_CHARACTERS = 2048
 # Of the data URI as it is sent, so an image may be 3.3 MB or so: docs.dev.runwayml.com/assets/inputs.
 _MAX_DATA_URI_BYTES = 5 * 1024 * 1024
 _IMAGE_TYPES = ("image/jpeg", "image/jpg", "image/png", "image/webp")
-_VIDEO_TYPES = ("video/mp4", "video/quicktime", "video/webm")
 # What was blocked is charged; any other failure is paid back.
 _CHARGED_FAILURES = ("SAFETY", "INPUT_PREPROCESSING.SAFETY")
-_CREDITS_BOUGHT = 100_000
-_DAY_SECONDS = 24 * 3600
 
 
 class FailTask(Action):
@@ -80,21 +76,18 @@ class ThrottleTask(Action):
     seconds: float = Field(gt=0)
 
 
-def _limit_units(units: int) -> AfterValidator:
-    def check(text: str) -> str:
-        if not 1 <= len(text.encode("utf-16-le")) // 2 <= units:
-            raise ValueError(f"must be a non-empty string of at most {units} UTF-16 code units")
-        return text
-
-    return AfterValidator(check)
+def _check_prompt(text: str) -> str:
+    if not 1 <= len(text.encode("utf-16-le")) // 2 <= 1000:
+        raise ValueError("must be a non-empty string of at most 1000 UTF-16 code units")
+    return text
 
 
-def _check_asset(uri: str, media_types: tuple[str, ...]) -> str:
+def _check_image(uri: str) -> str:
     """Refuse an address that Runway would not fetch. The stand-in fetches none."""
     if uri.startswith("data:"):
         head, _, content = uri.partition(",")
         media_type, _, encoding = head.removeprefix("data:").partition(";")
-        if media_type not in media_types or encoding != "base64":
+        if media_type not in _IMAGE_TYPES or encoding != "base64":
             raise ValueError("Unsupported asset type: a data URI must tell the media type of what it encodes.")
         if len(uri) >= _MAX_DATA_URI_BYTES:
             raise ValueError("The data URI is too long: it must be under 5MB.")
@@ -137,7 +130,7 @@ class _Given(BaseModel):
 class _Image(_Given):
     """The image a clip starts from."""
 
-    uri: Annotated[str, AfterValidator(lambda uri: _check_asset(uri, _IMAGE_TYPES))]
+    uri: Annotated[str, AfterValidator(_check_image)]
     position: Literal["first"]
 
 
@@ -145,72 +138,41 @@ class _ContentModeration(_Given):
     public_figure_threshold: Literal["auto", "low"] = "auto"
 
 
+class TextToVideo(_Given):
+    """The body of `POST /v1/text_to_video`."""
+
+    model: Literal["gen4.5"]
+    prompt_text: Annotated[str, AfterValidator(_check_prompt)]
+    ratio: Literal["1280:720", "720:1280"]
+    duration: Annotated[int, Field(strict=True, ge=2, le=10)]
+    seed: Annotated[int, Field(strict=True, ge=0, le=4_294_967_295)] | None = None
+    content_moderation: _ContentModeration | None = None
+
+    @property
+    def clip(self) -> Clip:
+        """Give the clip that is asked for."""
+        width, height = self.ratio.split(":")
+        return Clip(int(width), int(height), self.duration)
+
+
 def _list_images(value: object) -> object:
     """Read the short form, one address, as what it stands for: the first frame."""
     return [{"uri": value, "position": "first"}] if isinstance(value, str) else value
 
 
-_FirstFrame = Annotated[tuple[_Image], BeforeValidator(_list_images)]
-_Prompt = Annotated[str, _limit_units(1000)]
-_VideoUri = Annotated[str, AfterValidator(lambda uri: _check_asset(uri, _VIDEO_TYPES))]
-_SixRatios = Literal["1280:720", "720:1280", "1104:832", "960:960", "832:1104", "1584:672"]
-_TwoToTenSeconds = Annotated[int, Field(strict=True, ge=2, le=10)]
+class ImageToVideo(TextToVideo):
+    """The body of `POST /v1/image_to_video`."""
+
+    prompt_image: Annotated[tuple[_Image], BeforeValidator(_list_images)]
+    ratio: Literal["1280:720", "720:1280", "1104:832", "960:960", "832:1104", "1584:672"]  # type: ignore[assignment]
 
 
-class _Create(_Given):
-    model: str
-    prompt_text: str | None = None
-    seed: Annotated[int, Field(strict=True, ge=0, le=4_294_967_295)] | None = None
-
-
-class _Sized(_Create):
-    ratio: str
-    duration: int
-
-
-class _Gen4(_Sized):
-    duration: _TwoToTenSeconds
-    content_moderation: _ContentModeration | None = None
-
-
-class _Gen45Text(_Gen4):
-    model: Literal["gen4.5"]
-    prompt_text: _Prompt
-    ratio: Literal["1280:720", "720:1280"]
-
-
-class _Gen45Image(_Gen4):
-    model: Literal["gen4.5"]
-    prompt_text: _Prompt
-    prompt_image: _FirstFrame
-    ratio: _SixRatios
-
-
-class _Gen4TurboImage(_Gen4):
-    model: Literal["gen4_turbo"]
-    prompt_text: _Prompt | None = None
-    prompt_image: _FirstFrame
-    ratio: _SixRatios
-    duration: _TwoToTenSeconds = 10
-
-
-class _Aleph2Video(_Create):
-    model: Literal["aleph2"]
-    prompt_text: _Prompt | None = None
-    video_uri: _VideoUri
-    content_moderation: _ContentModeration | None = None
-
-
-_BODIES: dict[str, TypeAdapter[_Create]] = {
-    "text_to_video": TypeAdapter(_Gen45Text),
-    "image_to_video": TypeAdapter(Annotated[_Gen45Image | _Gen4TurboImage, Field(discriminator="model")]),
-    "video_to_video": TypeAdapter(_Aleph2Video),
-}
+_BODIES: dict[str, type[TextToVideo]] = {"text_to_video": TextToVideo, "image_to_video": ImageToVideo}
 
 
 @dataclass(kw_only=True, eq=False)
 class Task(Job):
-    """A task; places are each model's own."""
+    """A task."""
 
     credits: int
 
@@ -227,9 +189,6 @@ class Runway(StandIn[Task]):
     def reset(self) -> None:
         """Forget tasks, faults, calls and addresses."""
         super().reset()
-        self._credits_of_deleted = 0
-        # The model and the time of each task that was accepted.
-        self._generations: list[tuple[str, float]] = []
         # The tokens given out, with the task each is for and when it expires.
         self._tokens: dict[str, tuple[str, float]] = {}
 
@@ -239,7 +198,6 @@ class Runway(StandIn[Task]):
             *(Route(f"/v1/{kind}", self._create, methods=["POST"]) for kind in _BODIES),
             Route("/v1/tasks/{task_id}", self._retrieve, methods=["GET"]),
             Route("/v1/tasks/{task_id}", self._delete, methods=["DELETE"]),
-            Route("/v1/organization", self._show_organization, methods=["GET"]),
             Route("/outputs/{task_id}/0.mp4", self._fetch, methods=["GET"]),
         ]
 
@@ -262,22 +220,18 @@ class Runway(StandIn[Task]):
     async def _create(self, request: Request) -> Response:
         kind = request.url.path.rpartition("/")[2]
         given = self._read(kind, await request.body())
-        prompt, has_image = given.prompt_text or "", kind == "image_to_video"
-        action = self.begin(request, "create", prompt, prompt=prompt, input_reference=has_image)
-        # The video that comes in is not fetched, so how large and how long it is stays unknown.
-        ratio, seconds = (given.ratio, given.duration) if isinstance(given, _Sized) else ("1280:720", 5)
-        width, height = ratio.split(":")
+        prompt = given.prompt_text
+        facts: Body = {"prompt": prompt, "input_reference": kind == "image_to_video"}
+        action = self.begin(request, "create", prompt, **facts)
         task = Task(
             id=str(uuid.uuid4()),
             prompt=prompt,
-            render=self.draw(prompt, Clip(int(width), int(height), seconds)),
+            render=self.draw(prompt, given.clip),
             fault=action,
-            group=given.model,
             held_until=self.clock() + action.seconds if isinstance(action, ThrottleTask) else 0.0,
-            credits=seconds * _CREDITS_PER_SECOND[given.model],
+            credits=given.duration * _CREDITS_PER_SECOND,
         )
         self.accept(request, task)
-        self._generations.append((given.model, task.created_at))
         await self.finish(action)
         return JSONResponse({"id": task.id, "estimatedCost": {"credits": task.credits}})
 
@@ -288,20 +242,9 @@ class Runway(StandIn[Task]):
         return JSONResponse({**view, "status": action.status} if isinstance(action, ShowStatus) else view)
 
     async def _delete(self, request: Request) -> Response:
-        """Cancel a task that has not ended, or delete one that has; only one that never ran is paid back."""
-        task = self._find(request)
-        if self.find_phase(task) in ("running", "ended"):
-            self._credits_of_deleted += self._charge(task)
-        del self.jobs[task.id]
+        """Cancel a task that has not ended, or delete one that has."""
+        del self.jobs[self._find(request).id]
         return Response(status_code=204)
-
-    async def _show_organization(self, _: Request) -> Response:
-        spent = sum(map(self._charge, self.jobs.values())) + self._credits_of_deleted
-        today = [model for model, at in self._generations if self.clock() - at < _DAY_SECONDS]
-        limits: Body = {"maxConcurrentGenerations": self.max_concurrent, "maxDailyGenerations": 1000}
-        tier = {"maxMonthlyCreditSpend": _CREDITS_BOUGHT, "models": dict.fromkeys(_CREDITS_PER_SECOND, limits)}
-        usage = {model: {"dailyGenerations": today.count(model)} for model in _CREDITS_PER_SECOND}
-        return JSONResponse({"creditBalance": _CREDITS_BOUGHT - spent, "tier": tier, "usage": {"models": usage}})
 
     async def _fetch(self, request: Request) -> Response:
         task, token = self._find(request), request.query_params.get("_jwt", "")
@@ -313,12 +256,12 @@ class Runway(StandIn[Task]):
             self._check_token(task, token)
         return self.send_clip(task, action)
 
-    def _read(self, kind: str, body: bytes) -> _Create:
+    def _read(self, kind: str, body: bytes) -> TextToVideo:
         try:
-            return _BODIES[kind].validate_json(body)
+            return _BODIES[kind].model_validate_json(body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            field = ".".join(str(part) for part in first["loc"] if part not in _CREDITS_PER_SECOND) or "body"
+            field = ".".join(str(part) for part in first["loc"]) or "body"
             raise self.refuse(400, f"Validation of body failed: {field}: {first['msg']}") from error
 
     def _find(self, request: Request) -> Task:
@@ -347,7 +290,7 @@ class Runway(StandIn[Task]):
 
     def _charge(self, task: Task) -> int:
         """Give the credits it costs: those it was estimated at, unless it failed for no fault of the client's."""
-        if isinstance(task.fault, FailTask) and self.find_phase(task) == "ended":
+        if isinstance(task.fault, FailTask):
             return task.credits if (task.fault.failure_code or "").startswith(_CHARGED_FAILURES) else 0
         return task.credits
 
@@ -373,7 +316,7 @@ def _encode(claims: dict[str, str | int]) -> str:
 def create_app(
     *, render_seconds: float = 3.0, max_concurrent: int = 5, clock: Callable[[], float] = time.time
 ) -> Starlette:
-    """Build the stand-in; `max_concurrent` tasks of one model have a place at once, those beyond are THROTTLED."""
+    """Build the stand-in; `max_concurrent` tasks have a place at once, those beyond are THROTTLED."""
     return Runway(render_seconds=render_seconds, max_concurrent=max_concurrent, clock=clock).build_app()
 
 

@@ -7,7 +7,6 @@ OpenAI switched the API off on 2026-09-24; vLLM-Omni, SGLang Diffusion, LiteLLM 
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import time
@@ -20,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.engine import Body, Clip, Job, Refusal, StandIn
@@ -33,7 +32,6 @@ _ASSET_LIFETIME_SECONDS = 24 * 3600
 _MODELS = ("sora-2", "sora-2-pro", "sora-2-2025-10-06", "sora-2-pro-2025-10-06", "sora-2-2025-12-08")
 _PRO_SIZES = ("1024x1792", "1792x1024")
 _IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
-_PREVIEW_TYPES = {"thumbnail": "image/webp", "spritesheet": "image/jpeg"}
 _VALIDATION_CODES = {
     "missing": "missing_required_parameter",
     "extra_forbidden": "unknown_parameter",
@@ -71,12 +69,6 @@ class VllmFailed(Action):
     status: int = Field(default=500, ge=400, le=599)
     code: int = 500
     message: str = "The engine died."
-
-
-class SglangVariant(Action):
-    """Answer 404 to any `variant`, as SGLang Diffusion 0.5.23 does, for which it is a number."""
-
-    type: Literal["sglang_variant"] = "sglang_variant"
 
 
 class _Closed(BaseModel):
@@ -119,7 +111,8 @@ class _ListVideos(_Closed):
 
 
 class _FetchContent(_Closed):
-    variant: Literal["video", "thumbnail", "spritesheet"] = "video"
+    # Here are no thumbnails and no spritesheets: the product makes its own.
+    variant: Literal["video"] = "video"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -136,7 +129,7 @@ class VideosApi(StandIn[VideoJob]):
     plays: ClassVar[Plays] = {
         "create": (*ON_CREATE, Fail, MoovLast, VllmFailed),
         "retrieve": ON_RETRIEVE,
-        "content": (*ON_CONTENT, SglangVariant),
+        "content": ON_CONTENT,
     }
     id_header = "x-request-id"
 
@@ -223,14 +216,8 @@ class VideosApi(StandIn[VideoJob]):
 
     async def _fetch_content(self, request: Request) -> Response:
         job = self._find_completed(request)
-        action = await self.begin_reading(request, "content", job)
-        if isinstance(action, SglangVariant) and "variant" in request.query_params:
-            return JSONResponse({"detail": "Variant not found"}, 404)
-        variant = _validate(_FetchContent, request.query_params).variant
-        if variant == "video":
-            return self.send_clip(job, action)
-        path = await asyncio.wrap_future(self.renders.submit_preview(job.clip.path, variant))
-        return FileResponse(path, media_type=_PREVIEW_TYPES[variant])
+        _validate(_FetchContent, request.query_params)
+        return self.send_clip(job, await self.begin_reading(request, "content", job))
 
     def _find(self, request: Request) -> VideoJob:
         video_id = request.path_params["video_id"]
