@@ -19,7 +19,7 @@ from pydantic import JsonValue
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from sandbox.engine import Body, Clip, Job, Refusal, StandIn, find_origin
 from sandbox.faults import (
@@ -101,15 +101,16 @@ class Gemini(StandIn[Interaction]):
 
     def list_routes(self) -> Sequence[BaseRoute]:
         """List them."""
-        interaction = "/v1beta/interactions/{interaction_id}"
-        return [
-            Route("/v1beta/interactions", self._create, methods=["POST"]),
-            Route(interaction, self._retrieve, methods=["GET"]),
-            Route(interaction, self._delete, methods=["DELETE"]),
-            Route(f"{interaction}/cancel", self._cancel, methods=["POST"]),
-            Route("/v1beta/files/{file_id}:download", self._download, methods=["GET"]),
-            Route("/v1beta/files/{file_id}", self._show_file, methods=["GET"]),
+        routes = [
+            Route("/interactions", self._create, methods=["POST"]),
+            Route("/interactions/{interaction_id}", self._retrieve, methods=["GET"]),
+            Route("/interactions/{interaction_id}", self._delete, methods=["DELETE"]),
+            Route("/interactions/{interaction_id}/cancel", self._cancel, methods=["POST"]),
+            Route("/files/{file_id}:download", self._download, methods=["GET"]),
+            Route("/files/{file_id}", self._show_file, methods=["GET"]),
         ]
+        # The guides say v1beta; google-genai 3.6.1 takes interactions by v1 and files by v1beta.
+        return [Mount("/v1beta", routes=routes), Mount("/v1", routes=routes)]
 
     def authorize(self, request: Request) -> None:
         """Ask for the key, as each of the two APIs words it."""
