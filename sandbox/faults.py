@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny
@@ -172,10 +172,10 @@ class FaultBook:
         self._rules.clear()
         self._times_played.clear()
 
-    def pick(self, on: str, text: str, *, fits: Callable[[Action], bool] = lambda _: True) -> Action | None:
+    def pick(self, on: str, text: str) -> Action | None:
         """Give the fault that a call of this kind with this text meets; count it as played."""
         for position, rule in enumerate(self._rules):
-            if rule.on != on or rule.match not in text or not fits(rule.action):
+            if rule.on != on or rule.match not in text:
                 continue
             if rule.times is None or self._times_played[position] < rule.times:
                 self._times_played[position] += 1

@@ -17,7 +17,7 @@ SMALL = {"prompt": "A kite", "resolution": "540p", "aspect_ratio": "1:1", "durat
 UNKNOWN = "arn:aws:bedrock:us-west-2:000000000000:async-invoke/abcdefghijkl"
 
 
-def connect(service: str, url: str, *, attempts: int = 1) -> Any:
+def connect(service: Any, url: str, *, attempts: int = 1) -> Any:
     return boto3.client(
         service,
         endpoint_url=url,

@@ -101,7 +101,7 @@ def test_what_is_wrong_is_told_by_the_result_of_the_request(
 
     assert refused.value.status_code == 422
     (found,) = list(refused.value.message)
-    assert found["loc"] == ["body", *wrong]  # type: ignore[index]
+    assert found["loc"] == ["body", *wrong]
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,11 @@ def test_a_wrong_key_is_refused() -> None:
 
 
 def test_an_unknown_application_and_an_unknown_request_are_not_found(client: fal_client.SyncClient) -> None:
-    for ask in (lambda: client.submit("fal-ai/none/x", WANTED), lambda: client.result(TEXT, "unknown")):
-        with pytest.raises(FalClientHTTPError) as refused:
-            ask()
-        assert refused.value.status_code == 404
+    with pytest.raises(FalClientHTTPError, match="Application") as unknown_application:
+        client.submit("fal-ai/none/x", WANTED)
+    with pytest.raises(FalClientHTTPError, match="Request not found") as unknown_request:
+        client.result(TEXT, "unknown")
+    assert (unknown_application.value.status_code, unknown_request.value.status_code) == (404, 404)
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 ORIGIN = os.environ.get("STAND_IN", "")
-SERVER_ERROR = {"type": "respond", "status": 503, "body": {"error": {"message": "Overloaded."}}}
+SERVER_ERROR: dict[str, Any] = {"type": "respond", "status": 503, "body": {"error": {"message": "Overloaded."}}}
 
 
 def play(on: str, match: str, *, times: int = 1, **action: Any) -> None:
