@@ -134,7 +134,7 @@ def test_a_wrong_key_is_refused() -> None:
 def test_an_unknown_application_and_an_unknown_request_are_not_found(client: fal_client.SyncClient) -> None:
     with pytest.raises(FalClientHTTPError, match="Application") as unknown_application:
         client.submit("fal-ai/none/x", WANTED)
-    with pytest.raises(FalClientHTTPError, match="Request not found") as unknown_request:
+    with pytest.raises(FalClientHTTPError, match="NOT_FOUND") as unknown_request:
         client.result(TEXT, "unknown")
     assert (unknown_application.value.status_code, unknown_request.value.status_code) == (404, 404)
 
