@@ -55,8 +55,8 @@ openapi: install             ## write docs/openapi.json from the resolvers
 
 install: .venv/.installed
 tools: .tools/ministack/.installed .tools/sam/.installed
-# LiteLLM is a client of the API like any other, in an environment of its own: only the tests need it.
-test: .tools/litellm/.installed
+# LiteLLM calls our API, and the vendors' SDKs call the stand-ins: each in an environment of its own, for tests only.
+test: .tools/litellm/.installed .tools/sdks/.installed
 
 .venv/.installed: pyproject.toml uv.lock tools/uv.txt $(ANOTHER)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -1,7 +1,8 @@
-"""What goes over the wire of Blotato's API v2, and how a wrong body or query is refused.
+"""What clients send to Blotato's API v2, and how a wrong body or query is refused.
 
-Written from the vendor's documents (help.blotato.com: api/llm, rest-api-reference, platform-publishing/platforms).
-Where they are silent the stricter reading is taken, so that a client passing here does not lean on kindness.
+Written on 2026-11-23 from the vendor's documents (help.blotato.com: api/llm, rest-api-reference,
+platform-publishing/platforms). Where they are silent the stricter reading is taken, so that a client passing here does
+not lean on kindness.
 """
 
 from __future__ import annotations
@@ -13,31 +14,12 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    SerializeAsAny,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 from starlette.requests import Request
 
-from sandbox.blotato_networks import Account, Closed, Platform, Received, Sent, Target
-
-
-class ApiError(Exception):
-    """A refusal, as Blotato words it: `{"message": …}`."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+from sandbox.blotato_networks import Platform, Received, Target
+from sandbox.engine import Body, Refusal
 
 
 class Route(StrEnum):
@@ -47,7 +29,6 @@ class Route(StrEnum):
     LIST_ACCOUNTS = "GET /users/me/accounts"
     LIST_SUBACCOUNTS = "GET /users/me/accounts/{accountId}/subaccounts"
     LIST_BOARDS = "GET /social/pinterest/boards"
-    LIST_LINKEDIN_PAGES = "GET /integrations/oauth2/linkedin/pages"
     CREATE_UPLOAD = "POST /media/uploads"
     STORE_UPLOAD = "PUT /storage/uploads/{token}"
     CREATE_MEDIA = "POST /media"
@@ -74,13 +55,9 @@ LIMITS_PER_MINUTE: Final[Mapping[str, int]] = MappingProxyType(
 )
 
 
-class PostStatus(StrEnum):
-    """Where a post stands, in Blotato's words."""
-
-    IN_PROGRESS = "in-progress"
-    SCHEDULED = "scheduled"
-    PUBLISHED = "published"
-    FAILED = "failed"
+def refuse(status: int, message: str) -> Refusal:
+    """Give the message as Blotato does."""
+    return Refusal(status, {"message": message})
 
 
 def _require_date_time(value: JsonValue) -> JsonValue:
@@ -90,37 +67,29 @@ def _require_date_time(value: JsonValue) -> JsonValue:
     raise PydanticCustomError("datetime_parsing", "not a date-time")
 
 
-Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_require_date_time)]
-MediaUrls = Annotated[tuple[str, ...], Field(max_length=20)]
+_Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_require_date_time)]
+_MediaUrls = Annotated[tuple[str, ...], Field(max_length=20)]
 
 
-class Query(Received):
-    """A query as clients send it, where numbers come as text."""
-
-    model_config = ConfigDict(strict=False)
-
-
-class AdditionalPost(Received):
-    """A further post of a thread."""
-
+class _AdditionalPost(Received):
     text: str
-    media_urls: MediaUrls
+    media_urls: _MediaUrls
 
 
-class Content(Received):
+class _Content(Received):
     """What is posted; `mediaUrls` is required, empty for a text post."""
 
     text: str
-    media_urls: MediaUrls
+    media_urls: _MediaUrls
     platform: Platform
-    additional_posts: tuple[AdditionalPost, ...] | None = Field(default=None, max_length=10)
+    additional_posts: tuple[_AdditionalPost, ...] | None = Field(default=None, max_length=10)
 
 
 class Post(Received):
     """One post to one account."""
 
     account_id: str
-    content: Content
+    content: _Content
     target: Target
 
 
@@ -128,35 +97,31 @@ class CreatePost(Received):
     """The body of POST /posts; the two ways to schedule are siblings of `post`."""
 
     post: Post
-    scheduled_time: Time | None = None
+    scheduled_time: _Time | None = None
     use_next_free_slot: bool | None = None
 
 
-class DraftContent(Received):
-    """The content of a patched draft: what is left out is gone, not kept."""
-
+class _DraftContent(Received):
     text: str = ""
-    media_urls: MediaUrls = ()
+    media_urls: _MediaUrls = ()
 
 
-class DraftPatch(Received):
-    """The draft of a patch, which replaces the old one whole."""
+class _Draft(Received):
+    """The draft of a patch, which replaces the old one whole: what is left out is gone, not kept."""
 
-    content: DraftContent = DraftContent()
+    content: _DraftContent = _DraftContent()
     target: Target | None = None
 
 
-class SchedulePatch(Received):
-    """What a patch may change."""
-
-    scheduled_time: Time | None = None
-    draft: DraftPatch | None = None
+class _Patch(Received):
+    scheduled_time: _Time | None = None
+    draft: _Draft | None = None
 
 
 class PatchSchedule(Received):
     """The body of PATCH /schedules/{id}."""
 
-    patch: SchedulePatch
+    patch: _Patch
 
 
 class CreateUpload(Received):
@@ -171,144 +136,39 @@ class CreateMedia(Received):
     url: str = Field(min_length=1)
 
 
-class AccountsQuery(Query):
+class _Query(Received):
+    """A query as clients send it, where numbers come as text."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class AccountsQuery(_Query):
     """The query of GET /users/me/accounts."""
 
     platform: Platform | None = None
 
 
-class SubaccountsQuery(Query):
-    """The query of the two routes that list what lies below an account."""
+class SubaccountsQuery(_Query):
+    """The query of the boards."""
 
     account_id: str
 
 
-class PostsQuery(Query):
-    """The query of GET /posts; without a window the list reaches seven days back and seven ahead."""
-
-    since: Time | None = None
-    until: Time | None = None
-    limit: int = Field(default=50, ge=1, le=250)
-    cursor: str | None = None
-    status: Literal["published", "failed", "scheduled"] | None = None
-    platform: Platform | None = None
-
-
-class SchedulesQuery(Query):
+class PageQuery(_Query):
     """The query of GET /schedules."""
 
     limit: int = Field(default=20, ge=1, le=50)
     cursor: str | None = None
 
 
-class User(Sent):
-    """The answer to GET /users/me, which echoes the key: a client must not log it."""
+class PostsQuery(PageQuery):
+    """The query of GET /posts; without a window the list reaches seven days back and seven ahead."""
 
-    id: str
-    subscription_status: str
-    api_key: str
-
-
-class UploadPlace(Sent):
-    """The answer to POST /media/uploads: where to put the bytes, and where they will be read."""
-
-    presigned_url: str
-    public_url: str
-
-
-class MirroredMedia(Sent):
-    """The answer to POST /media."""
-
-    id: str
-    url: str
-
-
-class AcceptedPost(Sent):
-    """The answer to POST /posts: queued, or scheduled when there is a time."""
-
-    post_submission_id: str
-    scheduled_time: AwareDatetime | None
-
-
-class PostAnswer(Sent):
-    """How a post stands; the body of GET /posts/{postSubmissionId}."""
-
-    post_submission_id: str
-    status: PostStatus
-    public_url: str | None = None
-    error_message: str | None = None
-    scheduled_time: AwareDatetime | None = None
-
-
-class ListedState(Sent):
-    """The state of a listed post."""
-
-    type: PostStatus
-    post_url: str | None
-    error_message: str | None
-
-
-class ListedPost(Sent):
-    """An item of GET /posts; its id belongs to the state and is not the submission's."""
-
-    id: str
-    post_time: AwareDatetime
-    platform: Platform
-    text: str
-    media_urls: tuple[str, ...]
-    state: ListedState
-
-
-class ScheduledContent(Sent):
-    """The content of a scheduled draft."""
-
-    text: str
-    media_urls: tuple[str, ...]
-    platform: Platform
-
-
-class ScheduledDraft(Sent):
-    """What a schedule will post."""
-
-    account_id: str
-    content: ScheduledContent
-    target: Target | None
-
-
-class Schedule(Sent):
-    """An item of GET /schedules; its account is null, and told so, once it is disconnected."""
-
-    id: str
-    scheduled_at: AwareDatetime
-    account: Account | None
-    draft: ScheduledDraft
-
-    @model_serializer(mode="wrap")
-    def _tell_no_account(self, serialize: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
-        return {"account": None, **serialize(self)}
-
-
-class ScheduleAnswer(Sent):
-    """The answer to GET /schedules/{id}, which wraps the schedule."""
-
-    schedule: Schedule
-
-
-class Page(Sent):
-    """One page of a list; the next one starts at `cursor`. The count of schedules is a string."""
-
-    items: tuple[SerializeAsAny[Sent], ...]
-    cursor: str | None = None
-    count: str | None = None
-
-
-class PostClaim(Closed):
-    """What a body says of its post, well-formed or not."""
-
-    account_id: str | None = None
-    platform: str | None = None
-    text: str | None = None
-    media_urls: tuple[str, ...] = ()
+    limit: int = Field(default=50, ge=1, le=250)
+    since: _Time | None = None
+    until: _Time | None = None
+    status: Literal["published", "failed", "scheduled"] | None = None
+    platform: Platform | None = None
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -343,7 +203,7 @@ async def read_body(request: Request, model: type[ModelT]) -> ModelT:
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as error:
-        raise ApiError(400, _describe_invalid(error, "body")) from error
+        raise refuse(400, _describe_invalid(error, "body")) from error
 
 
 def read_query(request: Request, model: type[ModelT]) -> ModelT:
@@ -351,7 +211,7 @@ def read_query(request: Request, model: type[ModelT]) -> ModelT:
     try:
         return model.model_validate(dict(request.query_params))
     except ValidationError as error:
-        raise ApiError(400, _describe_invalid(error, "querystring")) from error
+        raise refuse(400, _describe_invalid(error, "querystring")) from error
 
 
 def _describe_invalid(error: ValidationError, part: Literal["body", "querystring"]) -> str:
@@ -398,27 +258,21 @@ def find_dropped_fields(body: JsonValue, model: BaseModel, path: str = "") -> tu
     return tuple(dropped)
 
 
-def read_claim(body: bytes) -> PostClaim:
+def read_claim(body: bytes) -> Body:
     """Read what a body says of its post, also when it will be refused."""
     try:
         document: JsonValue = json.loads(body)
     except ValueError:
-        return PostClaim()
+        document = None
     post = _find(document, "post")
     content = _find(post, "content")
-    media_urls = _find(content, "mediaUrls")
-    return PostClaim(
-        account_id=_find_text(post, "accountId"),
-        platform=_find_text(content, "platform"),
-        text=_find_text(content, "text"),
-        media_urls=tuple(url for url in media_urls if isinstance(url, str)) if isinstance(media_urls, list) else (),
-    )
+    return {
+        "account_id": _find(post, "accountId"),
+        "platform": _find(content, "platform"),
+        "text": _find(content, "text"),
+        "media_urls": _find(content, "mediaUrls"),
+    }
 
 
 def _find(document: JsonValue, key: str) -> JsonValue:
     return document.get(key) if isinstance(document, dict) else None
-
-
-def _find_text(document: JsonValue, key: str) -> str | None:
-    found = _find(document, key)
-    return found if isinstance(found, str) else None

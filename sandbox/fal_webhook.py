@@ -1,6 +1,6 @@
 """The webhooks of the stand-in for fal's queue: signed as fal signs them, and sent to this machine alone.
 
-The scheme is of fal.ai/docs/documentation/model-apis/inference/webhooks.
+Written on 2026-11-23 from fal.ai/docs/documentation/model-apis/inference/webhooks.
 """
 
 from __future__ import annotations
@@ -10,38 +10,19 @@ import base64
 import ipaddress
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from typing import Literal
 from urllib.parse import urlsplit
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from pydantic import BaseModel, ConfigDict
+
+from sandbox.engine import Body
 
 _USER_ID = "sandbox-user"
 _TIMEOUT_SECONDS = 15
 _ATTEMPTS = 11
 # fal spreads its attempts over two hours.
 _RETRY_SECONDS = 0.5
-
-
-class PublicKey(BaseModel):
-    """A key of the set, as RFC 8037 has it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kty: Literal["OKP"] = "OKP"
-    crv: Literal["Ed25519"] = "Ed25519"
-    kid: str = "sandbox"
-    x: str
-
-
-class KeySet(BaseModel):
-    """What `GET /.well-known/jwks.json` answers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    keys: tuple[PublicKey, ...]
 
 
 class WebhookSender:
@@ -59,10 +40,11 @@ class WebhookSender:
         self._sleep = sleep
         self._private_key = Ed25519PrivateKey.generate()
 
-    def describe_keys(self) -> KeySet:
-        """Give the keys that a receiver verifies signatures with."""
+    def describe_keys(self) -> Body:
+        """Give the keys that a receiver verifies signatures with, as RFC 8037 has them."""
         raw = self._private_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return KeySet(keys=(PublicKey(x=base64.urlsafe_b64encode(raw).decode().rstrip("=")),))
+        x = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        return {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "sandbox", "x": x}]}
 
     async def send(self, url: str, request_id: str, body: bytes, *, is_signed: bool = True) -> None:
         """Post a webhook; again while it is refused, but not after a redirect, and never to another machine."""
@@ -73,8 +55,11 @@ class WebhookSender:
                 headers = self._build_headers(request_id, body)
                 if not is_signed:
                     del headers["X-Fal-Webhook-Signature"]
-                if await _post(http, url, headers, body):
-                    return
+                try:
+                    if (await http.post(url, content=body, headers=headers)).status_code < 400:
+                        return
+                except httpx.TransportError:
+                    pass
                 await self._sleep(_RETRY_SECONDS)
 
     def _build_headers(self, request_id: str, body: bytes) -> dict[str, str]:
@@ -87,15 +72,6 @@ class WebhookSender:
             "X-Fal-Webhook-Timestamp": timestamp,
             "X-Fal-Webhook-Signature": self._private_key.sign(message.encode()).hex(),
         }
-
-
-async def _post(http: httpx.AsyncClient, url: str, headers: dict[str, str], body: bytes) -> bool:
-    """Tell whether that was the last attempt."""
-    try:
-        answer = await http.post(url, content=body, headers=headers)
-    except httpx.TransportError:
-        return False
-    return answer.status_code < 400
 
 
 def _is_loopback(url: str) -> bool:

@@ -1,11 +1,11 @@
-"""The faults a stand-in plays on request: what they are, and which one a call meets."""
+"""The faults a stand-in plays on request, the rules that ask for them, and which one a call meets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Annotated, Generic, Literal, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny
 
 
 class Closed(BaseModel):
@@ -14,8 +14,14 @@ class Closed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Answer(Closed):
-    """What a fault puts in the place of the real answer. A string goes out as it is, any other body as JSON."""
+class Action(Closed):
+    """What a fault does; a stand-in has more of its own."""
+
+    type: str
+
+
+class Answer(Action):
+    """What goes out in the place of the real answer. A string goes out as it is, any other body as JSON."""
 
     status: int = Field(ge=200, le=599)
     headers: dict[str, str] = {}
@@ -28,91 +34,65 @@ class Respond(Answer):
     type: Literal["respond"] = "respond"
 
 
-class Delay(Closed):
-    """Do the work, and answer so much later."""
-
-    type: Literal["delay"] = "delay"
-    seconds: float = Field(gt=0)
-
-
-class Drop(Closed):
-    """Close the connection before anything is done."""
-
-    type: Literal["drop"] = "drop"
-
-
-class AcceptThenDrop(Closed):
-    """Do the work, then close the connection without an answer."""
-
-    type: Literal["accept_then_drop"] = "accept_then_drop"
-
-
 class AcceptThenRespond(Answer):
     """Do the work, then answer this."""
 
     type: Literal["accept_then_respond"] = "accept_then_respond"
 
 
-class Fail(Closed):
-    """Accept the job, and let it fail where it would have been completed."""
+class Drop(Action):
+    """Close the connection before anything is done."""
 
-    type: Literal["fail"] = "fail"
-    code: str = "moderation_blocked"
-    message: str = "Your request was blocked by our moderation system."
+    type: Literal["drop"] = "drop"
 
 
-class NeverFinish(Closed):
+class AcceptThenDrop(Action):
+    """Do the work, then close the connection without an answer."""
+
+    type: Literal["accept_then_drop"] = "accept_then_drop"
+
+
+class Delay(Action):
+    """Do the work, and answer so much later."""
+
+    type: Literal["delay"] = "delay"
+    seconds: float = Field(gt=0)
+
+
+class NeverFinish(Action):
     """Accept the job, and let it be in progress for ever."""
 
     type: Literal["never_finish"] = "never_finish"
 
 
-class MoovLast(Closed):
-    """Render the clip with its index at the end."""
-
-    type: Literal["moov_last"] = "moov_last"
-
-
-class VllmFailed(Closed):
-    """Accept the job and let it fail as in vLLM-Omni 0.30: each GET answers `status`, the job is its body.
-
-    The `code` in the job's error is an integer there.
-    """
-
-    type: Literal["vllm_failed"] = "vllm_failed"
-    status: int = Field(default=500, ge=400, le=599)
-    code: int = 500
-    message: str = "The engine died."
-
-
-class ShowStatus(Closed):
+class ShowStatus(Action):
     """Show this word for the status, as gateways do (`processing`, `cancelled`)."""
 
     type: Literal["status"] = "status"
     status: str
 
 
-class Truncate(Closed):
+class Truncate(Action):
     """Declare the whole length, and close the connection after so many bytes."""
 
     type: Literal["truncate"] = "truncate"
     after_bytes: int = Field(ge=0)
 
 
-class TruncateSilently(Closed):
+class TruncateSilently(Action):
     """Declare no length, and end the body properly after so many bytes."""
 
     type: Literal["truncate_silently"] = "truncate_silently"
     after_bytes: int = Field(ge=0)
 
 
-class NotMp4(Closed):
+class NotMp4(Action):
     """Answer 200 with a page of HTML."""
 
     type: Literal["not_mp4"] = "not_mp4"
 
 
-class Stall(Closed):
+class Stall(Action):
     """Send so many bytes, then nothing for so long, then close the connection."""
 
     type: Literal["stall"] = "stall"
@@ -120,71 +100,68 @@ class Stall(Closed):
     seconds: float = Field(gt=0)
 
 
-class SglangVariant(Closed):
-    """Answer 404 to any `variant`, as SGLang Diffusion 0.5.23 does, for which it is a number."""
+class ExpiredUrl(Action):
+    """Refuse the address that was asked for, from now on."""
 
-    type: Literal["sglang_variant"] = "sglang_variant"
+    type: Literal["expired_url"] = "expired_url"
 
 
-class FaultRule(Closed):
-    """Play a fault on calls whose prompt contains `match` ("" is in all), `times` times (null is always)."""
+Plays = Mapping[str, tuple[type[Action], ...]]
 
+# What any stand-in can play where a job is created, asked for, and fetched.
+ON_CREATE = (Respond, Delay, Drop, AcceptThenDrop, AcceptThenRespond, NeverFinish)
+ON_RETRIEVE = (Respond, Delay, Drop, ShowStatus)
+ON_CONTENT = (Respond, Delay, Drop, Truncate, TruncateSilently, NotMp4, Stall)
+
+
+class Rule(Closed):
+    """Play a fault on calls whose text contains `match` ("" is in all), `times` times (null is always).
+
+    `on` is the kind of call; its text is a prompt, or what else the stand-in says.
+    """
+
+    on: str
     match: str = ""
     times: int | None = Field(default=None, ge=1)
+    action: SerializeAsAny[Action]
 
 
-class OnCreate(FaultRule):
-    """A fault of the call that starts a job, or of the job it starts."""
-
-    on: Literal["create"] = "create"
-    action: Annotated[
-        Respond | Delay | Drop | AcceptThenDrop | AcceptThenRespond | Fail | NeverFinish | MoovLast | VllmFailed,
-        Field(discriminator="type"),
-    ]
+class _RawRule(Closed):
+    on: str
+    match: str = ""
+    times: int | None = None
+    action: dict[str, JsonValue]
 
 
-class OnRetrieve(FaultRule):
-    """A fault of the call that asks how a job stands."""
-
-    on: Literal["retrieve"] = "retrieve"
-    action: Annotated[Respond | Delay | Drop | ShowStatus, Field(discriminator="type")]
+class _RawScript(Closed):
+    rules: tuple[_RawRule, ...]
 
 
-class OnContent(FaultRule):
-    """A fault of the call that fetches a finished video."""
+def read_rules(body: bytes, plays: Plays) -> list[Rule]:
+    """Read what `POST /_sandbox/faults` takes: `{"rules": […]}`.
 
-    on: Literal["content"] = "content"
-    action: Annotated[
-        Respond | Delay | Drop | Truncate | TruncateSilently | NotMp4 | Stall | SglangVariant,
-        Field(discriminator="type"),
-    ]
-
-
-VideosFault = OnCreate | OnRetrieve | OnContent
-RuleT = TypeVar("RuleT", bound=FaultRule)
-
-
-class Script(Closed, Generic[RuleT]):
-    """What `POST /_sandbox/faults` takes: rules, added behind the ones there are."""
-
-    rules: tuple[RuleT, ...]
+    Raises:
+        ValueError: it is no script, or asks for what this stand-in does not play.
+    """
+    rules = []
+    for raw in _RawScript.model_validate_json(body).rules:
+        kinds = {kind.model_fields["type"].default: kind for kind in plays.get(raw.on, ())}
+        kind = kinds.get(raw.action.get("type"))
+        if kind is None:
+            raise ValueError(f"On {raw.on!r} this stand-in plays {sorted(kinds)}, not {raw.action.get('type')!r}.")
+        action = kind.model_validate(raw.action)
+        rules.append(Rule(on=raw.on, match=raw.match, times=raw.times, action=action))
+    return rules
 
 
-class FaultScript(Script[Annotated[VideosFault, Field(discriminator="on")]]):
-    """The script of the stand-in for a Videos API server."""
-
-
-PickedT = TypeVar("PickedT", bound=FaultRule)
-
-
-class FaultBook(Generic[RuleT]):
+class FaultBook:
     """The rules in force. A call meets the first that fits and has not been used up."""
 
     def __init__(self) -> None:
-        self._rules: list[RuleT] = []
+        self._rules: list[Rule] = []
         self._times_played: list[int] = []
 
-    def add(self, rules: Iterable[RuleT]) -> None:
+    def add(self, rules: Iterable[Rule]) -> None:
         """Put rules behind the ones there are."""
         for rule in rules:
             self._rules.append(rule)
@@ -195,12 +172,12 @@ class FaultBook(Generic[RuleT]):
         self._rules.clear()
         self._times_played.clear()
 
-    def pick(self, on: type[PickedT], text: str, *, fits: Callable[[PickedT], bool] = lambda _: True) -> PickedT | None:
-        """Give the rule that a call with this text meets, of this kind and as `fits` asks; count it as played."""
+    def pick(self, on: str, text: str) -> Action | None:
+        """Give the fault that a call of this kind with this text meets; count it as played."""
         for position, rule in enumerate(self._rules):
-            if not isinstance(rule, on) or rule.match not in text or not fits(rule):
+            if rule.on != on or rule.match not in text:
                 continue
             if rule.times is None or self._times_played[position] < rule.times:
                 self._times_played[position] += 1
-                return rule
+                return rule.action
         return None

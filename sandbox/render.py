@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 from av import AudioFrame, VideoFrame
@@ -22,9 +21,6 @@ from PIL import Image, ImageDraw, ImageFont
 _SAMPLES_PER_SECOND = 48_000
 # Whole numbers of hertz, so that one second of the chord joins the next without a click.
 _CHORD_HERTZ = (220, 277, 330)
-_SPRITESHEET_TILES = 8
-
-Preview = Literal["thumbnail", "spritesheet"]
 
 
 def render_video(
@@ -71,27 +67,6 @@ def render_video(
     part.replace(path)
 
 
-def draw_thumbnail(video: Path, path: Path) -> None:
-    """Save the first frame of `video` as WebP."""
-    with av.open(str(video)) as container:
-        _to_image(next(container.decode(video=0))).save(path, "WEBP", quality=80)
-
-
-def draw_spritesheet(video: Path, path: Path) -> None:
-    """Save a row of small frames, evenly spaced over `video`, as JPEG."""
-    with av.open(str(video)) as container:
-        every = max(1, container.streams.video[0].frames // _SPRITESHEET_TILES)
-        tiles = [
-            _to_image(frame.reformat(width=frame.width // 4, height=frame.height // 4))
-            for number, frame in enumerate(container.decode(video=0))
-            if number % every == 0
-        ][:_SPRITESHEET_TILES]
-    sheet = Image.new("RGB", (sum(tile.width for tile in tiles), tiles[0].height))
-    for position, tile in enumerate(tiles):
-        sheet.paste(tile, (position * tile.width, 0))
-    sheet.save(path, "JPEG", quality=80)
-
-
 @dataclass(frozen=True, slots=True)
 class RenderedVideo:
     """A clip on disk, and when it was finished."""
@@ -109,7 +84,6 @@ class RenderPool:
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._renders: dict[tuple[str, int, int, int, bool], Future[RenderedVideo]] = {}
-        self._previews: dict[tuple[Path, Preview], Future[Path]] = {}
 
     def __enter__(self) -> RenderPool:
         self._folder = tempfile.TemporaryDirectory(prefix="sandbox-videos-")
@@ -120,7 +94,6 @@ class RenderPool:
         self._executor.shutdown(cancel_futures=True)
         self._folder.cleanup()
         self._renders.clear()
-        self._previews.clear()
 
     def submit(
         self, prompt: str, *, width: int, height: int, seconds: int, faststart: bool = True
@@ -132,26 +105,10 @@ class RenderPool:
             self._renders[key] = self._executor.submit(self._render, key, path)
         return self._renders[key]
 
-    def submit_preview(self, video: Path, preview: Preview) -> Future[Path]:
-        """Queue a preview of a finished clip, or hand back the one that was drawn."""
-        if (video, preview) not in self._previews:
-            self._previews[video, preview] = self._executor.submit(_draw_preview, video, preview)
-        return self._previews[video, preview]
-
     def _render(self, key: tuple[str, int, int, int, bool], path: Path) -> RenderedVideo:
         prompt, width, height, seconds, faststart = key
         render_video(prompt, width=width, height=height, seconds=seconds, path=path, faststart=faststart)
         return RenderedVideo(path, self._clock())
-
-
-def _draw_preview(video: Path, preview: Preview) -> Path:
-    if preview == "thumbnail":
-        path = video.with_suffix(".webp")
-        draw_thumbnail(video, path)
-    else:
-        path = video.with_suffix(".jpg")
-        draw_spritesheet(video, path)
-    return path
 
 
 def _draw_card(prompt: str, width: int, height: int) -> VideoFrame:
@@ -230,9 +187,3 @@ def _sound_frame(samples: bytes, second: int) -> AudioFrame:
     frame.time_base = Fraction(1, _SAMPLES_PER_SECOND)
     frame.pts = second * _SAMPLES_PER_SECOND
     return frame
-
-
-def _to_image(frame: VideoFrame) -> Image.Image:
-    rgb = frame.reformat(format="rgb24")
-    plane = rgb.planes[0]
-    return Image.frombuffer("RGB", (rgb.width, rgb.height), bytes(plane), "raw", "RGB", plane.line_size, 1)

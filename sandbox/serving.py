@@ -11,42 +11,39 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
 import uvicorn
-from pydantic import BaseModel
 from starlette.applications import Starlette
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from sandbox.faults import (
-    AcceptThenDrop,
-    AcceptThenRespond,
-    Answer,
-    Delay,
-    Drop,
-    NotMp4,
-    Respond,
-    Stall,
-    Truncate,
-    TruncateSilently,
-)
-
 _START_TIMEOUT_SECONDS = 15
 
 
-def serve(app: Starlette, *, port: int, base_path: str = "/v1") -> None:
-    """Serve until SIGTERM or SIGINT; print `{"base_url": …}` on one line once it listens. Port 0 takes a free one."""
+def run(create_app: Callable[..., Starlette], *, base_path: str, **defaults: float | str) -> None:
+    """Serve a stand-in until SIGTERM; print `{"base_url": …}` on one line once it listens.
+
+    Args:
+        create_app: builds it.
+        base_path: of the address that is printed.
+        defaults: the arguments of `create_app` that the command line takes, each of the type of its default.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=f"({default})")
+    arguments = vars(parser.parse_args())
 
     def announce(base_url: str) -> None:
         sys.stdout.write(json.dumps({"base_url": base_url}) + "\n")
         sys.stdout.flush()
 
-    _Server(app, port, base_path, announce).run()
+    port = arguments.pop("port")
+    _Server(create_app(**arguments), port, base_path, announce).run()
 
 
 @contextmanager
@@ -61,58 +58,6 @@ def serve_in_thread(app: Starlette, *, port: int = 0, base_path: str = "/v1") ->
     finally:
         server.should_exit = True
         thread.join()
-
-
-def build_parser(description: str | None, *, api_key: str) -> argparse.ArgumentParser:
-    """Build the command line of a stand-in; `api_key` is the key it lets in unless told another."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--render-seconds", type=float, default=3.0, help="how long a job takes")
-    parser.add_argument("--api-key", default=api_key, help="the one key that is let in")
-    return parser
-
-
-def answer_model(model: BaseModel, headers: dict[str, str] | None = None) -> Response:
-    """Answer 200 with a model as JSON."""
-    return Response(model.model_dump_json(), media_type="application/json", headers=headers)
-
-
-def answer_instead(action: Drop | Respond) -> Response:
-    """Build what a fault puts in the place of any work."""
-    return DropConnection() if isinstance(action, Drop) else build_response(action)
-
-
-async def answer_accepted(action: BaseModel | None) -> Response | None:
-    """Play what a fault does once the work is done: wait, or answer in the place of the real answer."""
-    match action:
-        case AcceptThenDrop():
-            return DropConnection()
-        case AcceptThenRespond():
-            return build_response(action)
-        case Delay(seconds=seconds):
-            await asyncio.sleep(seconds)
-    return None
-
-
-def spoil(content: Response, path: Path, action: BaseModel | None) -> Response:
-    """Do to a download what its fault says, if there is one; `path` is the file that `content` sends."""
-    match action:
-        case NotMp4():
-            return HTMLResponse("<!doctype html><title>Sign in</title><p>Sign in to go on.")
-        case Truncate(after_bytes=after_bytes):
-            return CutResponse(content, after_bytes=after_bytes)
-        case Stall(after_bytes=after_bytes, seconds=seconds):
-            return CutResponse(content, after_bytes=after_bytes, stall_seconds=seconds)
-        case TruncateSilently(after_bytes=after_bytes):
-            return StreamingResponse(iter([path.read_bytes()[:after_bytes]]), media_type=content.media_type)
-    return content
-
-
-def build_response(answer: Answer) -> Response:
-    """Build the response that a fault asks for."""
-    if answer.body is None or isinstance(answer.body, str):
-        return Response(answer.body, status_code=answer.status, headers=answer.headers)
-    return JSONResponse(answer.body, status_code=answer.status, headers=answer.headers)
 
 
 class DropConnection(Response):

@@ -10,7 +10,7 @@ import av
 import pytest
 from PIL import Image, ImageChops
 
-from sandbox.render import RenderPool, draw_spritesheet, draw_thumbnail, render_video
+from sandbox.render import RenderPool, render_video
 
 
 def render(path: Path, prompt: str = "A calico cat plays the piano.", *, faststart: bool = True) -> Path:
@@ -107,18 +107,6 @@ def test_only_the_finished_clip_is_left(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
-def test_a_thumbnail_is_a_webp_of_the_clips_size(tmp_path: Path) -> None:
-    draw_thumbnail(render(tmp_path / "clip.mp4"), tmp_path / "thumbnail")
-    with Image.open(tmp_path / "thumbnail") as picture:
-        assert (picture.format, picture.size) == ("WEBP", (128, 192))
-
-
-def test_a_spritesheet_is_a_row_of_eight_small_frames(tmp_path: Path) -> None:
-    draw_spritesheet(render(tmp_path / "clip.mp4"), tmp_path / "sheet")
-    with Image.open(tmp_path / "sheet") as picture:
-        assert (picture.format, picture.size) == ("JPEG", (8 * 32, 48))
-
-
 def test_an_identical_clip_is_rendered_once(pool: RenderPool) -> None:
     first = pool.submit("A cat", width=64, height=64, seconds=1)
     assert pool.submit("A cat", width=64, height=64, seconds=1) is first
@@ -141,13 +129,6 @@ def test_a_finished_render_tells_its_file_and_time(pool: RenderPool) -> None:
     rendered = pool.submit("A cat", width=64, height=64, seconds=1).result(timeout=30)
     assert rendered.path.stat().st_size > 0
     assert rendered.finished_at == 1000
-
-
-def test_a_preview_is_drawn_once(pool: RenderPool) -> None:
-    video = pool.submit("A cat", width=64, height=64, seconds=1).result(timeout=30).path
-    first = pool.submit_preview(video, "thumbnail")
-    assert pool.submit_preview(video, "thumbnail") is first
-    assert pool.submit_preview(video, "spritesheet").result(timeout=30) != first.result(timeout=30)
 
 
 def test_the_files_go_when_the_pool_closes() -> None:
