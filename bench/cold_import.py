@@ -40,17 +40,17 @@ class Function:
 
 
 FUNCTIONS = (
-    Function("functions.authorize.app", "keys"),
-    Function("functions.submit.app", "submit_video"),
-    Function("functions.library.app", "read_library"),
-    Function("functions.posts.app", "repeat_posts"),
-    Function("functions.generate.start", "start_generation"),
-    Function("functions.generate.poll", "check_generation"),
-    Function("functions.finalize.store", "store_video"),
-    Function("functions.finalize.publish", "create_post"),
-    Function("functions.finalize.track", "check_post"),
-    Function("functions.finalize.close", "close_video"),
-    Function("functions.sweep.app", "sweep"),
+    Function("functions.http.authorize", "keys"),
+    Function("functions.http.submit", "submit_video"),
+    Function("functions.http.library", "read_library"),
+    Function("functions.http.posts", "repeat_posts"),
+    Function("functions.video.start_generation", "start_generation"),
+    Function("functions.video.check_generation", "check_generation"),
+    Function("functions.video.store_video", "store_video"),
+    Function("functions.video.create_post", "create_post"),
+    Function("functions.video.check_post", "check_post"),
+    Function("functions.video.close_video", "close_video"),
+    Function("functions.events.sweep", "sweep"),
 )
 
 
@@ -80,7 +80,7 @@ def main() -> None:
             f"{function.module:<28}{row[0]:>9.0f}{row[1]:>9.0f}{row[0] / row[1]:>7.2f}"
             f"{row[2]:>9.0f}{row[3]:>9.0f}{row[2] / row[3]:>7.2f}"
         )
-    submit = "functions.submit.app"
+    submit = "functions.http.submit"
     shares = [net_ms[f"{submit} {kind}"] / net_ms[f"{submit} {kind}+openai"] for kind in ("import", "ready")]
     loads_openai = _loads_openai(FUNCTIONS[1])
     print(

@@ -1,6 +1,6 @@
 """What a page of an owner's videos costs when there are 100 of them, and when there are 100,000.
 
-Run by hand after `make tools`: `python -m bench.list_scaling`; it takes some minutes. `VideoLibrary.list_page` lists
+Run by hand after `make tools`: `python -m bench.list_scaling`; it takes some minutes. `VideoStore.list_page` lists
 the first page, one from the middle, and those that are filtered: by status (one video in four fits, and none does), by
 model, by both, and by a batch. It prints a table and exits 1 when a page of the large library costs more than 1.3 times
 that of the small one in any of
@@ -35,11 +35,11 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from bench.submit import read_table_schema
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.errors import ErrorCode
-from mediaposter.library.media import StoredVideo
-from mediaposter.library.probe import Probe
-from mediaposter.library.table import LibraryTable
-from mediaposter.library.videos import Attempt, Stage, Video, VideoFailure, VideoLibrary, VideoQuery, video_key
+from mediaposter.domain.errors import ErrorCode
+from mediaposter.media.probe import Probe
+from mediaposter.stores.media import StoredVideo
+from mediaposter.stores.table import LibraryTable
+from mediaposter.stores.videos import Attempt, Stage, Video, VideoFailure, VideoQuery, VideoStore, video_key
 from sandbox.cloud import LocalCloud
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Tape:
 class Listing(NamedTuple):
     """A page of one library, ready to be listed again, and how long the service took for it."""
 
-    library: VideoLibrary
+    library: VideoStore
     query: VideoQuery
     tape: Tape
     records: int
@@ -174,7 +174,7 @@ def fill_table(client: DynamoDBClient, videos: int) -> None:
 
 def keep_briefly(client: DynamoDBClient, table: str, video: Video) -> Mapping[str, AttributeValueTypeDef]:
     """Keep a video as ever, and take its item out again."""
-    VideoLibrary(LibraryTable(client, table)).create(video, [])
+    VideoStore(LibraryTable(client, table)).create(video, [])
     key = video_key(video.id)
     taken = client.delete_item(TableName=table, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}}, ReturnValues="ALL_OLD")
     return taken["Attributes"]
@@ -198,7 +198,7 @@ def choose_pages(videos: int) -> dict[str, VideoQuery]:
 def list_once(client: DynamoDBClient, videos: int, query: VideoQuery) -> Listing:
     """List a page against the service, and keep its replies."""
     tape = Tape(client)
-    library = VideoLibrary(LibraryTable(client, name_table(videos)))
+    library = VideoStore(LibraryTable(client, name_table(videos)))
     started = time.perf_counter()
     page = library.list_page(query)
     return Listing(library, query, tape, len(page.videos), time.perf_counter() - started)

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from mediaposter.ai.catalog import CatalogEntry, built_in_catalog
-from mediaposter.library.render_times import RenderTimes, guess_render_times
-from mediaposter.pipeline.pacing import choose_wait_seconds
+from mediaposter.stores.render_times import RenderTimes, guess_render_times
+from mediaposter.usecases.generation.pacing import choose_wait_seconds
 
 RENDERS = 10_000
 SEEDS = ("1", "2", "3")

@@ -1,4 +1,4 @@
-"""Measure the memory and the throughput of `MediaLibrary.store_video`.
+"""Measure the memory and the throughput of `MediaStore.store_video`.
 
 Run by hand: `python -m bench.store_memory`. A source and a stand-in for S3, each a process of its own on loopback,
 make and discard the bytes; every figure comes from a fresh interpreter. It prints a table and exits 1 when a claim is
@@ -31,9 +31,9 @@ import httpx
 from botocore.config import Config
 from pydantic import BaseModel, ConfigDict
 
-from mediaposter.library.media import MediaLibrary
-from mediaposter.library.probe import draw_spritesheet, draw_thumbnail, probe_video
-from mediaposter.streaming.video_stream import VideoStream
+from mediaposter.media.probe import draw_spritesheet, draw_thumbnail, probe_video
+from mediaposter.media.video_stream import VideoStream
+from mediaposter.stores.media import MediaStore
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,7 +43,7 @@ SMALL_BYTES = 50 * 1000**2
 LARGE_BYTES = 1000**3
 
 MAX_PEAK_BYTES = 96 * MIB
-# As template.yaml sets it for StoreFunction. Plain upload_fileobj runs as it comes: it is slower with it.
+# As template.yaml sets it for StoreVideoFunction. Plain upload_fileobj runs as it comes: it is slower with it.
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 MAX_GROWTH = 1.10
 MIN_RATE = 0.9
@@ -217,7 +217,7 @@ def measure(way: str, size_bytes: int, source_url: str, s3_url: str, clip: Path)
             file = cast("IO[bytes]", StreamReader(stream.chunks))
             s3.upload_fileobj(file, "media", "videos/plain/video.mp4")
     elif way == "store":
-        stored = MediaLibrary(s3, "media").store_video(
+        stored = MediaStore(s3, "media").store_video(
             "bench", lambda _start_byte, _validator: open_source(video_url), deadline=started + 300
         )
         if stored.size_bytes != size_bytes:

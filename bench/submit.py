@@ -35,22 +35,22 @@ from moto import mock_aws
 
 from checks.cloudformation import read_template
 from mediaposter.ai.catalog import built_in_catalog
-from mediaposter.api.caller import Caller
-from mediaposter.api.requests import CreateVideoRequest
-from mediaposter.api.sent_as import SentAs
 from mediaposter.aws import AwsEdges
 from mediaposter.config import Settings
-from mediaposter.library.accounts import AccountBook, ConnectedAccounts
-from mediaposter.library.budget import BudgetBook
-from mediaposter.library.idempotency import KnownRequests
-from mediaposter.library.keys import Scope
-from mediaposter.library.posts import PostLedger
-from mediaposter.library.slots import Slots
-from mediaposter.library.table import LibraryTable
-from mediaposter.library.videos import VideoLibrary
-from mediaposter.pipeline.accounts import Preflight
-from mediaposter.pipeline.submit import SubmitVideo
 from mediaposter.publishing.publisher_interface import Account
+from mediaposter.stores.accounts import AccountStore, ConnectedAccounts
+from mediaposter.stores.budget import BudgetStore
+from mediaposter.stores.capacity import CapacityStore
+from mediaposter.stores.idempotency import IdempotencyStore
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.posts import PostStore
+from mediaposter.stores.table import LibraryTable
+from mediaposter.stores.videos import VideoStore
+from mediaposter.usecases.posting.accounts import ValidateAccounts
+from mediaposter.usecases.requests.submit import SubmitVideo
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.request_context import RequestContext
+from mediaposter.wire.requests import CreateVideoRequest
 from mediaposter.workflow import StepFunctionsWorkflow
 
 if TYPE_CHECKING:
@@ -152,21 +152,21 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
     table = LibraryTable(dynamodb, TABLE)
     edges = AwsEdges(Settings())
     return SubmitVideo(
-        library=VideoLibrary(table),
-        ledger=PostLedger(table),
-        requests=KnownRequests(table),
-        budget=BudgetBook(table),
+        library=VideoStore(table),
+        ledger=PostStore(table),
+        requests=IdempotencyStore(table),
+        budget=BudgetStore(table),
         pictures=refuse_pictures,
         catalogs=built_in_catalog,
         default_fallbacks=(),
         stack_daily_budget_micros=STACK_DAILY_BUDGET_MICROS,
-        preflight=Preflight(
-            book=AccountBook(table),
+        validate_accounts=ValidateAccounts(
+            book=AccountStore(table),
             publishers=refuse_publisher,
             clock=lambda: CONNECTED.read_at,
             monotonic=time.monotonic,
         ).check,
-        slots=Slots(table, built_in_catalog().count_renders_at_once),
+        slots=CapacityStore(table, built_in_catalog().count_renders_at_once),
         workflow=StepFunctionsWorkflow(stepfunctions, state_machine_arn),
         count_metric=refuse_metric,
         clock=edges.now,
@@ -202,13 +202,13 @@ def measure() -> list[Submit]:
         meter = Meter(dynamodb, stepfunctions)
         submits = []
         for number in range(WARM_UP_CALLS + CALLS):
-            sent_as = SentAs(idempotency_key=f"request {number}")
+            request_context = RequestContext(idempotency_key=f"request {number}")
             dynamodb.create_table(TableName=TABLE, **schema)
             if number == 0:
-                AccountBook(LibraryTable(dynamodb, TABLE)).put(CONNECTED)
+                AccountStore(LibraryTable(dynamodb, TABLE)).put(CONNECTED)
             meter.take()
             started = time.thread_time()
-            submit_video(REQUEST, caller=CALLER, sent_as=sent_as)
+            submit_video(REQUEST, caller=CALLER, request_context=request_context)
             submits.append(Submit(time.thread_time() - started, meter.take()))
             dynamodb.delete_table(TableName=TABLE)
         return submits[WARM_UP_CALLS:]

@@ -33,9 +33,9 @@ from typing import NamedTuple
 from bench.polling import DEVIATION, watch
 from mediaposter.ai.catalog import Catalog, parse_catalog
 from mediaposter.ai.video_model_interface import Capabilities
-from mediaposter.errors import ErrorCode, VideoModelError
-from mediaposter.library.render_times import RenderTimesLibrary
-from mediaposter.library.videos import Stage
+from mediaposter.domain.errors import ErrorCode, VideoModelError
+from mediaposter.stores.render_times import RenderTimeStore
+from mediaposter.stores.videos import Stage
 from tests.builders import VIDEO_ID, a_caller, a_request, a_target
 from tests.fakes.answers import Refuse
 from tests.fakes.video_model import FakeVideoModel, RenderingModel
@@ -127,7 +127,7 @@ def follow(
     if way is Way.WEBHOOK:
         world.webhooks_at = [world.clock() + timedelta(seconds=render_seconds)]
     if seed:
-        teach(RenderTimesLibrary(world.table), render_seconds, catalog.get("sora-2").expected_render_seconds, seed)
+        teach(RenderTimeStore(world.table), render_seconds, catalog.get("sora-2").expected_render_seconds, seed)
     request = a_request(publish=[a_target()] if has_post else [])
     if way is Way.QUEUED:
         wait_in_line(world, lambda: world.submit(request, caller=a_caller()))
@@ -194,7 +194,7 @@ def add_up(world: World, questions: int, requests: int) -> Bill:
     )
 
 
-def teach(library: RenderTimesLibrary, render_seconds: int, expected_seconds: int, seed: str) -> None:
+def teach(library: RenderTimeStore, render_seconds: int, expected_seconds: int, seed: str) -> None:
     """Let the stack have watched many renders."""
     chance = random.Random(f"{render_seconds} {seed}")  # noqa: S311 (no secret depends on it)
     for _ in range(LEARNED_RENDERS):

@@ -19,15 +19,15 @@ from checks.cloudformation import Template, read_template
 from checks.command import run
 from checks.state_machine import LAMBDA_RESOURCE, Loop, State, count_history_events, read_state_machine
 from mediaposter.config import FALLBACK_MODELS_MAX
-from mediaposter.errors import RateExceeded
-from mediaposter.pipeline.approval import ASKS_MAX
-from mediaposter.pipeline.end_batch import TAKING_ENDS_AFTER
-from mediaposter.pipeline.finalize import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
-from mediaposter.pipeline.generate import POLLS_MAX
-from mediaposter.pipeline.take_batch import TAKING_MAX
-from mediaposter.pipeline.track import CHECKS_MAX
+from mediaposter.domain.errors import RateExceeded
 from mediaposter.publishing.blotato_client import CALL_SECONDS as BLOTATO_CALL_SECONDS
 from mediaposter.publishing.targets import TARGETS_MAX
+from mediaposter.usecases.batches.finish import TAKING_ENDS_AFTER
+from mediaposter.usecases.batches.submit import TAKING_MAX
+from mediaposter.usecases.generation.generate import POLLS_MAX
+from mediaposter.usecases.generation.store_and_close import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
+from mediaposter.usecases.posting.approval import ASKS_MAX
+from mediaposter.usecases.posting.check_post import CHECKS_MAX
 
 HISTORY_EVENTS_MAX = 20_000
 STATE_TYPES = frozenset({"Choice", "Fail", "Map", "Pass", "Succeed", "Task", "Wait"})
@@ -40,7 +40,7 @@ SERVICE_FAULTS = (
     "Lambda.TooManyRequestsException",
 )
 # What a step raises that has no room to go on: it is taken again until the step itself gives up, so often as it takes.
-PACED_FUNCTION = "${TakePartFunctionArn}"
+PACED_FUNCTION = "${SubmitChunkFunctionArn}"
 PACED_FAULT = (RateExceeded.__name__,)
 # What each loop may be taken round, at least and at most. Where the pipeline ends a loop itself, the machine's bound
 # stands behind it. The others end by a time in the record; when their bound comes first, another execution goes on.
@@ -190,7 +190,7 @@ def _check_timeout(state: State, substitutions: Mapping[str, Any], template: Tem
 
 
 def _check_data(state: State) -> Iterator[str]:
-    """Find what is handed on that the lengths of the answers do not bound (tests/unit/pipeline/test_state_size.py)."""
+    """Find what is handed on that the lengths of the answers do not bound (tests/unit/usecases/test_state_size.py)."""
     outputs = [caught.output for caught in state.catch]
     if state.resource == LAMBDA_RESOURCE:
         outputs.append(state.output)
@@ -208,15 +208,20 @@ def _check_times(template: Template) -> Iterator[str]:
     lease_seconds = int(template.parameters["CallLeaseSeconds"]["Default"])
     timeout = template.function_timeout_seconds
     for what, seconds, than, least_seconds in (
-        ("CallLeaseSeconds", lease_seconds, "the Timeout of StartFunction", timeout("StartFunction")),
+        (
+            "CallLeaseSeconds",
+            lease_seconds,
+            "the Timeout of StartGenerationFunction",
+            timeout("StartGenerationFunction"),
+        ),
         ("CallLeaseSeconds", lease_seconds, "a call to Blotato may take", BLOTATO_CALL_SECONDS),
         (
-            *("the Timeout of StoreFunction", timeout("StoreFunction")),
-            *("STORE_BUDGET_SECONDS and ProbeFunction's", STORE_BUDGET_SECONDS + timeout("ProbeFunction")),
+            *("the Timeout of StoreVideoFunction", timeout("StoreVideoFunction")),
+            *("STORE_BUDGET_SECONDS and ProbeVideoFunction's", STORE_BUDGET_SECONDS + timeout("ProbeVideoFunction")),
         ),
         (
             *("TAKING_ENDS_AFTER", TAKING_ENDS_AFTER.total_seconds()),
-            *("the Timeout of TakePartFunction", timeout("TakePartFunction")),
+            *("the Timeout of SubmitChunkFunction", timeout("SubmitChunkFunction")),
         ),
     ):
         if seconds <= least_seconds:

@@ -21,13 +21,13 @@ from uv import find_uv_bin
 from checks.cloudformation import Template, read_template
 from checks.command import ROOT
 
-TESTS = ("tests/unit/library", "tests/unit/streaming", "tests/unit/functions", "tests/unit/test_aws.py")
+TESTS = ("tests/unit/stores", "tests/unit/media", "tests/unit/functions", "tests/unit/test_aws.py")
 # Half of their time goes into rules of our own over one table, which no Python changes.
 LEFT_OUT = (
-    "tests/unit/library/test_job_waits.py",
-    "tests/unit/library/test_keys.py",
-    "tests/unit/library/test_slots.py",
-    "tests/unit/library/test_video_lists.py",
+    "tests/unit/stores/test_job_callbacks.py",
+    "tests/unit/stores/test_keys.py",
+    "tests/unit/stores/test_capacity.py",
+    "tests/unit/stores/test_video_lists.py",
     "tests/unit/functions/test_batches.py",
     "tests/unit/functions/test_intake.py",
     "tests/unit/functions/test_notify.py",

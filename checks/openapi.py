@@ -7,15 +7,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from checks.command import compare, keep
-from functions.batches.app import app as batches
-from functions.library.app import app as library
-from functions.posts.app import app as posts
-from functions.submit.app import app as submit
-from functions.webhooks.app import app as webhooks
-from mediaposter.api.openapi import describe_api
+from functions.http.batches import app as batches
+from functions.http.library import app as library
+from functions.http.posts import app as posts
+from functions.http.provider_webhooks import app as webhooks
+from functions.http.submit import app as submit
+from mediaposter.wire.openapi import describe_api
 
 # One to be read, and one that GET /openapi.json answers.
-DOCUMENTS = ("docs/openapi.json", "layers/mediaposter/mediaposter/api/openapi.json")
+DOCUMENTS = ("docs/openapi.json", "layers/mediaposter/mediaposter/wire/openapi.json")
 
 
 def describe_routes() -> str:

@@ -27,8 +27,8 @@ from botocore.config import Config
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from mediaposter.library.keys import KeyRing, Scope
-from mediaposter.library.table import LibraryTable
+from mediaposter.stores.keys import KeyStore, Scope
+from mediaposter.stores.table import LibraryTable
 
 ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".tools"
@@ -273,7 +273,7 @@ class LocalCloud:
         description = self.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
         self._put_gateway_responses(outputs["ApiId"])
-        keys = KeyRing(LibraryTable(self.client("dynamodb"), outputs["LibraryTable"]))
+        keys = KeyStore(LibraryTable(self.client("dynamodb"), outputs["LibraryTable"]))
         secret, _ = keys.create("local", scopes=tuple(Scope), now=datetime.now(UTC))
         return Stack(
             # Another host than S3's, as on AWS: a redirect to the bucket must not carry the API key along.

@@ -15,9 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.api.video_object import VideoObject
-from mediaposter.library.posts import PostState
-from mediaposter.library.videos import Stage
+from mediaposter.stores.posts import PostState
+from mediaposter.stores.videos import Stage
+from mediaposter.wire.video_object import VideoObject
 from sandbox.blotato import ACCOUNTS
 from sandbox.cloud import ROOT
 from sandbox.world import World, run_world

@@ -9,15 +9,15 @@ from pydantic import TypeAdapter
 
 from mediaposter.ai.catalog import parse_catalog
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
-from mediaposter.api.caller import Caller
-from mediaposter.api.requests import CreateVideoRequest
-from mediaposter.library.inspection import Inspection
-from mediaposter.library.keys import Scope
-from mediaposter.library.media import StoredVideo
-from mediaposter.library.posts import Post
-from mediaposter.library.probe import Probe
-from mediaposter.library.videos import Attempt, Reservation, Video
+from mediaposter.media.inspection import Inspection
+from mediaposter.media.probe import Probe
 from mediaposter.publishing.targets import AnyTarget, PublishTarget
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.media import StoredVideo
+from mediaposter.stores.posts import Post
+from mediaposter.stores.videos import Attempt, Reservation, Video
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.requests import CreateVideoRequest
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 VIDEO_ID = "video_1"

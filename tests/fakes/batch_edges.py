@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from mediaposter.errors import NotFound, NotStarted
-from mediaposter.library.batch_files import FileVersion
-from mediaposter.library.batches import BatchStep
-from mediaposter.library.executions import ExecutionStatus
-from mediaposter.library.media import upload_key
+from mediaposter.domain.errors import NotFound, NotStarted
+from mediaposter.domain.executions import ExecutionStatus
+from mediaposter.stores.batch_files import FileVersion
+from mediaposter.stores.batches import BatchStep
+from mediaposter.stores.media import upload_key
 from tests.fakes.effects import Effects
 
 Execution = tuple[str, BatchStep, int]
 
 
-class FakeBatchFiles:
+class FakeBatchFileStore:
     """Keeps files by their keys, every version of them.
 
     Attributes:

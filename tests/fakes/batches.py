@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mediaposter.api.batches import (
+from mediaposter.domain.errors import RateExceeded
+from mediaposter.events import BatchEvent
+from mediaposter.stores.batch_files import parts_key
+from mediaposter.stores.batches import Batch, BatchSource, BatchStep
+from mediaposter.usecases.batches.submit import BatchOutcome
+from mediaposter.wire.batches import (
     BatchView,
     CancelBatchRequest,
     CreateBatchRequest,
     PartLine,
     read_parts,
 )
-from mediaposter.api.caller import Caller
-from mediaposter.api.sent_as import SENT_ONCE, SentAs
-from mediaposter.errors import RateExceeded
-from mediaposter.events import BatchEvent
-from mediaposter.library.batch_files import parts_key
-from mediaposter.library.batches import Batch, BatchSource, BatchStep
-from mediaposter.pipeline.take_batch import BatchOutcome
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.request_context import NEW_REQUEST, RequestContext
 from tests.builders import OWNER, a_caller
-from tests.fakes.batch_edges import FakeBatchFiles, FakeBatchWorkflow
+from tests.fakes.batch_edges import FakeBatchFileStore, FakeBatchWorkflow
 from tests.fakes.effects import Effects
 from tests.fakes.world import World
 
@@ -45,7 +45,7 @@ class BatchWorld:
         *,
         effects: Effects | None = None,
         world_type: Callable[..., World] = World,
-        files: Callable[[Effects], FakeBatchFiles] = FakeBatchFiles,
+        files: Callable[[Effects], FakeBatchFileStore] = FakeBatchFileStore,
         batch_workflow: Callable[[Effects], Any] = FakeBatchWorkflow,
         **options: Any,
     ) -> None:
@@ -69,19 +69,19 @@ class BatchWorld:
         self.open = stack.open_batch
         self.end = stack.end_batch
         self.read_rows = stack.read_rows
-        self.take_part = stack.take_part
-        self.close_taking = stack.close_taking
+        self.submit_chunk = stack.submit_chunk
+        self.finish_submitting = stack.finish_submitting
         self.write_results = stack.write_results
         self.cancel_video = stack.cancel_video
         self.cancel_part = stack.cancel_part
-        self.look_after = stack.look_after_batch
+        self.look_after = stack.monitor_batch
         self.read = stack.read_batches
         self.cancel = stack.cancel_batch
 
-    def create(self, *rows: Any, caller: Caller | None = None, sent_as: SentAs = SENT_ONCE) -> Batch:
+    def create(self, *rows: Any, caller: Caller | None = None, request_context: RequestContext = NEW_REQUEST) -> Batch:
         """Ask for a batch of these rows."""
         request = CreateBatchRequest(rows=list(rows))
-        return self.open(request, caller=caller or a_caller(), sent_as=sent_as)
+        return self.open(request, caller=caller or a_caller(), request_context=request_context)
 
     def drop(self, content: bytes, *, name: str = "kites.csv") -> Batch:
         """Take a file out of the inbox."""
@@ -93,8 +93,8 @@ class BatchWorld:
             format="csv" if extension == "csv" else "jsonl",
             answer_stem=f"outbox/{stem}",
         )
-        sent_as = SentAs(idempotency_key=f"inbox:{put.key}:{put.version_id}")
-        return self.open.take_file(source, caller=a_caller(), sent_as=sent_as)
+        request_context = RequestContext(idempotency_key=f"inbox:{put.key}:{put.version_id}")
+        return self.open.take_file(source, caller=a_caller(), request_context=request_context)
 
     def take(self, batch_id: str) -> Batch:
         """Carry the execution that takes a batch to its end."""
@@ -109,14 +109,14 @@ class BatchWorld:
         """Take a part as often as its rows need to find room in the minutes of their key."""
         for _ in range(_PART_TRIES_MAX):
             try:
-                return self.take_part(part)
+                return self.submit_chunk(part)
             except RateExceeded:
                 self.world.clock.advance(_PART_AGAIN_SECONDS)
         raise AssertionError("The rows of a part never found room.")
 
     def close(self, batch_id: str) -> None:
         """Take the step that closes the taking, and those that may follow."""
-        if self.close_taking(batch_id).outcome is BatchOutcome.CANCELLED:
+        if self.finish_submitting(batch_id).outcome is BatchOutcome.CANCELLED:
             self.cancel_parts(batch_id)
 
     def cancel_parts(self, batch_id: str) -> None:

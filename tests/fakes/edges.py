@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from mediaposter.ai.catalog import Catalog
 from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.config import Settings
-from mediaposter.errors import VideoModelError
+from mediaposter.domain.errors import VideoModelError
 from mediaposter.events import AnyAnswer, AnyEvent, BatchEvent, PostEvent, SeriesExhausted, VideoEvent
-from mediaposter.pipeline.intake import FileStore
-from mediaposter.pipeline.notify import PostJson
-from mediaposter.pipeline.open_batch import BatchWorkflow
-from mediaposter.pipeline.series import SheetReader
-from mediaposter.pipeline.steps import RenderToCancel
-from mediaposter.pipeline.webhooks import Heard
 from mediaposter.publishing.publisher_interface import PublisherInterface
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stack import Stack
+from mediaposter.usecases.batches.create import BatchWorkflow
+from mediaposter.usecases.generation.provider_webhooks import WebhookOutcome
+from mediaposter.usecases.requests.intake import FileStore
+from mediaposter.usecases.scheduled.deliver_webhook import PostJson
+from mediaposter.usecases.scheduled.series import SheetReader
+from mediaposter.usecases.steps import RenderToCancel
 from tests.builders import VIDEO_ID
-from tests.fakes.batch_edges import FakeBatchFiles, FakeBatchWorkflow
+from tests.fakes.batch_edges import FakeBatchFileStore, FakeBatchWorkflow
 from tests.fakes.media import FakeMediaStore
 from tests.fakes.table import InMemoryTable
 from tests.fakes.workflow import FakeWorkflow
@@ -57,7 +57,7 @@ class FakeEdges:
         self.inspected_media: FakeMediaStore = world.media
         self.workflow: FakeWorkflow = world.workflow
         self.signaller: FakeWorkflow = world.workflow
-        self.batch_files: BatchBucket = batch_files or FakeBatchFiles(world.effects)
+        self.batch_files: BatchBucket = batch_files or FakeBatchFileStore(world.effects)
         self.batch_workflow: BatchWorkflow = batch_workflow or FakeBatchWorkflow(world.effects)
 
     @property
@@ -156,6 +156,6 @@ class WorldStack(Stack):
         """Give what the test says, or ten."""
         return self._slots.get(provider, SLOTS)
 
-    def _report_webhook(self, provider: str, heard: Heard) -> None:
+    def _report_webhook(self, provider: str, heard: WebhookOutcome) -> None:
         del provider
         self._world.heard.append(heard)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mediaposter.errors import NotFound
-from mediaposter.library.inbox import DroppedFile
+from mediaposter.domain.errors import NotFound
+from mediaposter.stores.inbox import InboxFile
 from tests.fakes.effects import Effects
 
 
@@ -28,14 +28,14 @@ class FakeInbox:
         """Read an answer as its owner does."""
         return json.loads(self.answers[key])
 
-    def read(self, key: str, *, max_bytes: int, version_id: str | None = None) -> DroppedFile:
+    def read(self, key: str, *, max_bytes: int, version_id: str | None = None) -> InboxFile:
         """Read a version of a file, or its newest."""
         versions = self.versions.get(key, [])
         number = len(versions) if version_id is None else int(version_id.removeprefix("v"))
         if not 1 <= number <= len(versions):
             raise NotFound("There is no such file in the inbox.", what="file")
         content = versions[number - 1]
-        return DroppedFile(key, f"v{number}", len(content), content if len(content) <= max_bytes else None)
+        return InboxFile(key, f"v{number}", len(content), content if len(content) <= max_bytes else None)
 
     def has(self, key: str) -> bool:
         """Tell whether a file is there."""

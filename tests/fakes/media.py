@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from mediaposter.errors import NotFound
-from mediaposter.library.inspection import Inspection, StoredVersion
-from mediaposter.library.media import PresignedUpload, StoredVideo
-from mediaposter.streaming.video_stream import VideoStream
+from mediaposter.domain.errors import NotFound
+from mediaposter.media.inspection import Inspection, StoredVersion
+from mediaposter.media.video_stream import VideoStream
+from mediaposter.stores.media import PresignedUpload, StoredVideo
 from tests.builders import NOW, a_stored_video, an_inspection
 from tests.fakes.effects import Effects
 

@@ -13,8 +13,8 @@ import pytest
 from mediaposter.ai.catalog import Capabilities, CatalogEntry, built_in_catalog
 from mediaposter.ai.provider_options import ProviderOption
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest, VideoModelInterface
-from mediaposter.errors import VideoModelError
-from mediaposter.safe_http import PublicInternet
+from mediaposter.domain.errors import VideoModelError
+from mediaposter.http.outbound import PublicInternet
 
 REPLIES = Path(__file__).parent.parent / "unit" / "ai" / "replies"
 

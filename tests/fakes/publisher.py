@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from mediaposter.errors import PostUnknown, PublisherError
+from mediaposter.domain.errors import PostUnknown, PublisherError
 from mediaposter.publishing.publisher_interface import (
     Account,
     Board,

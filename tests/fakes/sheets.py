@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mediaposter.errors import ConfigurationError
-from mediaposter.library.series import Sheet, SheetFormat
+from mediaposter.domain.errors import ConfigurationError
+from mediaposter.stores.series import Sheet, SheetFormat
 
 
 class FakeSheetStore:

@@ -1,4 +1,4 @@
-"""The table in memory. tests/unit/library/test_table.py holds it to the same contract as DynamoDB."""
+"""The table in memory. tests/unit/stores/test_table.py holds it to the same contract as DynamoDB."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from mediaposter.errors import Conflict, NotFound
-from mediaposter.library.table import (
+from mediaposter.domain.errors import NotFound, VersionConflict
+from mediaposter.stores.table import (
     INDEX_PAGE_MAX,
     Change,
     Create,
@@ -136,7 +136,9 @@ class InMemoryTable(LibraryTable):
         with self._effects.take(_describe(changes[0])):
             failed = tuple(number for number, change in enumerate(changes) if not self._may(change))
             if failed:
-                raise Conflict(f"{_name(changes[failed[0]])} changed meanwhile, or exists already.", changes=failed)
+                raise VersionConflict(
+                    f"{_name(changes[failed[0]])} changed meanwhile, or exists already.", changes=failed
+                )
             for change in changes:
                 self._make(change)
 

@@ -15,7 +15,7 @@ from mediaposter.ai.video_model_interface import (
     VideoStatus,
     VideoStream,
 )
-from mediaposter.errors import ErrorCode, SubmissionUnknown, VideoModelError
+from mediaposter.domain.errors import ErrorCode, SubmissionUnknown, VideoModelError
 from tests.builders import CATALOG, NOW
 from tests.fakes.answers import Accept, Answer, Drop, Refuse
 from tests.fakes.clock import Clock

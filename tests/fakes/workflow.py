@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mediaposter.errors import NotStarted
-from mediaposter.library.executions import ExecutionStatus
-from mediaposter.pipeline.steps import LAUNCH, PostReference, StepResult
+from mediaposter.domain.errors import NotStarted
+from mediaposter.domain.executions import ExecutionStatus
+from mediaposter.usecases.steps import LAUNCH, PostReference, StepResult
 from tests.fakes.effects import Effects
 
 

@@ -14,27 +14,27 @@ from pydantic import BaseModel
 
 from mediaposter.ai.catalog import Catalog
 from mediaposter.ai.video_model_interface import VideoModelInterface
-from mediaposter.api.caller import Caller
-from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.config import Settings
-from mediaposter.errors import ConfigurationError, NotStarted, WebhookRejected
+from mediaposter.domain.errors import ConfigurationError, NotStarted, WebhookRejected
+from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.events import BatchEvent, PostEvent, VideoEvent
-from mediaposter.library.executions import ExecutionStatus
-from mediaposter.library.posts import Post
-from mediaposter.library.table import Key
-from mediaposter.library.videos import Video
-from mediaposter.pipeline.open_batch import BatchWorkflow
-from mediaposter.pipeline.steps import (
+from mediaposter.publishing.publisher_interface import PublisherInterface
+from mediaposter.publishing.targets import PublishTarget
+from mediaposter.stores.posts import Post
+from mediaposter.stores.table import Key
+from mediaposter.stores.videos import Video
+from mediaposter.usecases.batches.create import BatchWorkflow
+from mediaposter.usecases.generation.provider_webhooks import WebhookOutcome
+from mediaposter.usecases.steps import (
     LAUNCH,
-    AskInput,
+    AwaitApprovalInput,
     CheckInput,
     CloseInput,
     PostStepInput,
     StepInput,
 )
-from mediaposter.pipeline.webhooks import Heard
-from mediaposter.publishing.publisher_interface import PublisherInterface
-from mediaposter.publishing.targets import PublishTarget
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.requests import CreateVideoRequest
 from tests.builders import CATALOG, VIDEO_ID, a_caller
 from tests.fakes.clock import Clock
 from tests.fakes.edges import FakeEdges, WorldStack
@@ -96,7 +96,7 @@ class World:
         catalog: Catalog = CATALOG,
         default_fallbacks: Sequence[str] = (),
         stack_daily_budget_micros: int | None = None,
-        preflight: Callable[[Sequence[PublishTarget]], list[str]] = lambda _: [],
+        validate_accounts: Callable[[Sequence[PublishTarget]], list[str]] = lambda _: [],
         slots: Mapping[str, int] = MappingProxyType({}),
         listens_to: Sequence[str] = (),
         table: Callable[[Effects], InMemoryTable] = InMemoryTable,
@@ -129,10 +129,10 @@ class World:
         self._ran: set[str] = set()
         self.while_asked: Callable[[], object] = _nothing
         self.targets_checked: list[PublishTarget] = []
-        self.preflight = preflight
+        self.validate_accounts = validate_accounts
         self.say = say
         self.webhooks_at: list[datetime] = []
-        self.heard: list[Heard] = []
+        self.heard: list[WebhookOutcome] = []
         self.listening_fails = False
         self._listening_tokens: set[str] = set()
 
@@ -155,7 +155,7 @@ class World:
         self.budget = self.stack.budget
         self.slots = self.stack.slots
         self.approvals = self.stack.approvals
-        self.hear = self.stack.hear_webhook
+        self.hear = self.stack.receive_provider_webhook
         self.submit = self.stack.submit_video
         self.start = self.stack.start_generation
         self.check = self.stack.check_generation
@@ -163,7 +163,7 @@ class World:
         self.create_post = self.stack.create_post
         self.check_post = self.stack.check_post
         self.close = self.stack.close_video
-        self.ask = self.stack.ask_approval
+        self.ask = self.stack.await_approval
         self.decide = self.stack.decide_approval
         self.expire = self.stack.expire_approval
         self.repost = self.stack.repeat_posts
@@ -171,7 +171,7 @@ class World:
         self.dispatch = self.stack.dispatch_videos
         self.resume = self.stack.resume_video
         self.sweep = self.stack.sweep
-        self.read = self.stack.read_library
+        self.read = self.stack.read_videos
         self.delete = self.stack.delete_video
 
     @property
@@ -274,13 +274,13 @@ class World:
 
     def _functions(self) -> dict[str, Function]:
         return {
-            "${StartFunctionArn}": _as_function(StepInput, self.start),
-            "${PollFunctionArn}": _as_function(CheckInput, self.check),
-            "${StoreFunctionArn}": _as_function(StepInput, self.store),
-            "${PublishFunctionArn}": _as_function(PostStepInput, self.create_post),
-            "${TrackFunctionArn}": _as_function(PostStepInput, self.check_post),
-            "${AskFunctionArn}": _as_function(AskInput, self.ask),
-            "${CloseFunctionArn}": _as_function(CloseInput, self.close),
+            "${StartGenerationFunctionArn}": _as_function(StepInput, self.start),
+            "${CheckGenerationFunctionArn}": _as_function(CheckInput, self.check),
+            "${StoreVideoFunctionArn}": _as_function(StepInput, self.store),
+            "${CreatePostFunctionArn}": _as_function(PostStepInput, self.create_post),
+            "${CheckPostFunctionArn}": _as_function(PostStepInput, self.check_post),
+            "${AwaitApprovalFunctionArn}": _as_function(AwaitApprovalInput, self.ask),
+            "${CloseVideoFunctionArn}": _as_function(CloseInput, self.close),
         }
 
     def _await_token(self, task_token: str, seconds: float) -> Generator[float, None, dict[str, Any] | None]:
@@ -300,7 +300,7 @@ class World:
         return None if sent is None else sent.model_dump(mode="json")
 
     def _update_item(self, arguments: Mapping[str, Any]) -> None:
-        """Write as DynamoDB would; tests/unit/library/test_job_waits.py holds moto to the same."""
+        """Write as DynamoDB would; tests/unit/stores/test_job_callbacks.py holds moto to the same."""
         if self.listening_fails:
             raise StatesError("DynamoDb.ProvisionedThroughputExceededException")
         assert arguments["UpdateExpression"] == "SET task_token = :token, #ttl = :ttl ADD version :one"
@@ -337,7 +337,7 @@ class World:
     def check_targets(self, targets: Sequence[PublishTarget]) -> list[str]:
         """Look targets up, as far as a test says anything of them."""
         self.targets_checked += list(targets)
-        return self.preflight(targets)
+        return self.validate_accounts(targets)
 
     def give_model(self, model: str) -> VideoModelInterface:
         """Give a model."""

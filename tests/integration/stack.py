@@ -18,10 +18,10 @@ import httpx
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.api.video_object import VideoObject
-from mediaposter.library.keys import KeyRing, Scope
-from mediaposter.library.table import LibraryTable
-from mediaposter.library.videos import Stage
+from mediaposter.stores.keys import KeyStore, Scope
+from mediaposter.stores.table import LibraryTable
+from mediaposter.stores.videos import Stage
+from mediaposter.wire.video_object import VideoObject
 from sandbox.blotato import ACCOUNTS, FACEBOOK_PAGE, PINTEREST_BOARD
 from sandbox.cloud import REGION
 from sandbox.world import World
@@ -82,7 +82,7 @@ class DeployedStack:
 
     def make_key(self, scopes: Iterable[Scope], *, daily_budget_micros: int | None = None) -> str:
         """Make a key of an owner of its own, and give it."""
-        keys = KeyRing(LibraryTable(self.aws("dynamodb"), self.world.stack.table))
+        keys = KeyStore(LibraryTable(self.aws("dynamodb"), self.world.stack.table))
         secret, _ = keys.create(
             "test", scopes=tuple(scopes), now=datetime.now(UTC), daily_budget_micros=daily_budget_micros
         )

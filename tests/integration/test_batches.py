@@ -15,7 +15,7 @@ import httpx
 import pytest
 from pydantic import JsonValue
 
-from mediaposter.library.batches import BatchStage
+from mediaposter.stores.batches import BatchStage
 from sandbox.blotato import ACCOUNTS
 from tests.integration.stack import DeployedStack, new_prompt, target, wait_for
 from tests.integration.test_intake import drop, new_name, tell_of, wait_for_answer

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 import pytest
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.api.video_object import VideoObject
-from mediaposter.library.posts import PostState
+from mediaposter.stores.posts import PostState
+from mediaposter.wire.video_object import VideoObject
 from tests.integration.stack import WAIT_SCALE, DeployedStack, new_prompt, wait_for
 from tests.integration.troubled_aws import through_trouble
 
@@ -32,12 +32,12 @@ TROUBLE_SECONDS = 600 * WAIT_SCALE
 # One worker each; a video needs some ten calls, so about one in eight of its steps dies.
 KILLS_A_VIDEO = 1.25
 MORTAL = (
-    "StartFunction",
-    "PollFunction",
-    "StoreFunction",
-    "PublishFunction",
-    "TrackFunction",
-    "CloseFunction",
+    "StartGenerationFunction",
+    "CheckGenerationFunction",
+    "StoreVideoFunction",
+    "CreatePostFunction",
+    "CheckPostFunction",
+    "CloseVideoFunction",
     "DispatchFunction",
     "SweepFunction",
 )

@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.api.video_object import VideoObject
+from mediaposter.wire.video_object import VideoObject
 from sandbox.world import run_world
 from tests.integration.stack import DeployedStack, new_prompt, wait_for
 from tests.integration.test_batches import Batch, create, follow, read_rows, retrieve

@@ -13,8 +13,8 @@ from PIL import Image
 from pydantic import JsonValue
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.library.table import LibraryTable
-from mediaposter.library.videos import VideoLibrary
+from mediaposter.stores.table import LibraryTable
+from mediaposter.stores.videos import VideoStore
 from sandbox.cloud import STACK_NAME
 from tests.integration.stack import DeployedStack, new_prompt, target, wait_for
 
@@ -137,7 +137,7 @@ def test_a_dropped_request_becomes_a_video_that_is_posted(stack: DeployedStack) 
     video = stack.follow(answer["video"]["id"])
     assert (video.status, video.prompt) == (VideoStatus.COMPLETED, prompt)
     assert [post.status for post in video.posts] == ["published"]
-    library = VideoLibrary(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
+    library = VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
     assert library.get_unchecked(video.id).owner == "inbox"
 
 
@@ -166,7 +166,7 @@ def test_a_request_and_its_picture_are_one_video_whichever_comes_last(
 
     assert stack.follow(video_id).status is VideoStatus.COMPLETED
     assert stack.count_accepted(prompt) == 1
-    library = VideoLibrary(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
+    library = VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
     assert str(library.get_unchecked(video_id).input_image).startswith("upload_")
 
 

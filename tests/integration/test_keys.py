@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from mediaposter.library.keys import Scope
+from mediaposter.stores.keys import Scope
 from tests.integration.stack import DeployedStack, new_prompt
 
 

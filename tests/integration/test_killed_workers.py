@@ -23,7 +23,7 @@ def test_killed_while_storing_keeps_exactly_one_object(stack: DeployedStack) -> 
     submitted = stack.submit(prompt, "instagram", "youtube")
 
     wait_for(lambda: _asks_for_content(stack, submitted.id), what="the download")
-    assert stack.kill_workers("StoreFunction") >= 1
+    assert stack.kill_workers("StoreVideoFunction") >= 1
     video = stack.follow(submitted.id)
 
     assert video.status is VideoStatus.COMPLETED
@@ -41,7 +41,7 @@ def test_killed_while_posting_leaves_one_post_which_is_looked_for_and_adopted(st
     submitted = stack.submit(prompt, "instagram")
 
     wait_for(lambda: stack.list_posts(prompt), what="the post")
-    assert stack.kill_workers("PublishFunction") >= 1
+    assert stack.kill_workers("CreatePostFunction") >= 1
     wait_for(lambda: _is_in_doubt(stack, submitted.id), what="the lease of the call to end")
     wait_for(lambda: stack.list_posts(prompt)[0]["state"] == "published", what="the network")
     stack.age_posts(submitted.id, 600)
@@ -58,7 +58,7 @@ def test_killed_while_uploading_posts_exactly_once(stack: DeployedStack) -> None
     submitted_ids.append(stack.submit(prompt, "instagram").id)
 
     wait_for(lambda: stack.retrieve(submitted_ids[0]).stage == "publishing", what="the upload")
-    wait_for(lambda: stack.kill_workers("PublishFunction"), what="a worker to kill")
+    wait_for(lambda: stack.kill_workers("CreatePostFunction"), what="a worker to kill")
     video = stack.follow(submitted_ids[0])
 
     assert [post.status for post in video.posts] == ["published"]
@@ -72,7 +72,7 @@ def test_killed_while_submitting_never_submits_again(stack: DeployedStack) -> No
     submitted = stack.submit(prompt, "instagram")
 
     wait_for(lambda: stack.retrieve(submitted.id).stage == "submitting", what="the submission")
-    assert stack.kill_workers("StartFunction") >= 1
+    assert stack.kill_workers("StartGenerationFunction") >= 1
     video = stack.follow(submitted.id)
 
     # The server had taken it, and lists its jobs: it is found there.
@@ -88,7 +88,7 @@ def test_killed_while_submitting_to_one_that_lists_no_jobs_leaves_it_unknown(sta
     submitted = stack.submit(prompt, "instagram", model="gen4.5")
 
     wait_for(lambda: stack.retrieve(submitted.id).stage == "submitting", what="the submission")
-    assert stack.kill_workers("StartFunction") >= 1
+    assert stack.kill_workers("StartGenerationFunction") >= 1
     video = stack.follow(submitted.id)
 
     assert video.error is not None

@@ -12,8 +12,8 @@ from typing import cast
 import pytest
 from PIL import Image
 
-from mediaposter.api.webhooks import sign_webhook
-from mediaposter.library.keys import Scope
+from mediaposter.stores.keys import Scope
+from mediaposter.wire.webhooks import sign_webhook
 from sandbox.cloud import ROOT
 from tests.integration.stack import DeployedStack
 

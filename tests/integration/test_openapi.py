@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 from pydantic import BaseModel
 
-from mediaposter.api.video_object import VideoObject
-from mediaposter.library.keys import Scope
+from mediaposter.stores.keys import Scope
+from mediaposter.wire.video_object import VideoObject
 from sandbox.cloud import ROOT
 from tests.integration.stack import DeployedStack, new_prompt
 

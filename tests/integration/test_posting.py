@@ -9,7 +9,7 @@ import pytest
 from pydantic import JsonValue
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.api.video_object import PostObject, VideoObject
+from mediaposter.wire.video_object import PostObject, VideoObject
 from sandbox.blotato import ACCOUNTS
 from sandbox.world import BLOTATO_KEY
 from tests.integration.stack import DeployedStack, new_prompt, target, wait_for

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.api.video_object import VideoObject
-from mediaposter.api.webhooks import sign_webhook
+from mediaposter.wire.video_object import VideoObject
+from mediaposter.wire.webhooks import sign_webhook
 from sandbox.cloud import PROVIDER_WEBHOOK_SECRET
 from sandbox.world import run_world
 from tests.integration.stack import DeployedStack, new_prompt, wait_for

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from tests.integration.stack import DeployedStack
 
-# One of the request's model and one of the catalog: which there are, tests/unit/api and tests/unit/pipeline ask.
+# One of the request's model and one of the catalog: which there are, tests/unit/wire and tests/unit/usecases ask.
 REFUSALS: dict[str, tuple[dict[str, JsonValue], str, str]] = {
     "no prompt": ({}, "prompt", "missing_required_parameter"),
     "a size it cannot do": ({"prompt": "x", "size": "1024x1792"}, "size", "invalid_value"),

@@ -14,11 +14,11 @@ import boto3
 import pytest
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.api.intake import write_turn
 from mediaposter.cli import main
 from mediaposter.cli.deployed_stack import open_stack
-from mediaposter.library.table import LibraryTable
-from mediaposter.library.videos import VideoLibrary
+from mediaposter.stores.table import LibraryTable
+from mediaposter.stores.videos import VideoStore
+from mediaposter.wire.intake import write_turn
 from sandbox.cloud import REGION, STACK_NAME
 from tests.integration.stack import DeployedStack, new_prompt, wait_for
 from tests.integration.test_intake import find_queue
@@ -79,7 +79,7 @@ def test_two_turns_are_two_rows_and_two_videos(stack: DeployedStack, run: Run, t
         tell(stack, name, scheduled_at)
     rows = wait_for_rows(run, name, "taken", "taken", "waiting")
 
-    library = VideoLibrary(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
+    library = VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
     videos = [library.get_unchecked(row["video_id"]) for row in rows[:2]]
     assert [(video.prompt, video.owner) for video in videos] == [(prompt, "studio") for prompt in prompts[:2]]
     assert [stack.follow(video.id).status for video in videos] == [VideoStatus.COMPLETED] * 2

@@ -8,7 +8,7 @@ import pytest
 
 from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.api.video_object import VideoObject
+from mediaposter.wire.video_object import VideoObject
 from tests.integration.stack import DeployedStack, new_prompt
 
 MODEL = "gen4.5"

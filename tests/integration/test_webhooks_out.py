@@ -15,11 +15,11 @@ from pydantic import JsonValue
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.ai.webhook_signature import verify_standard_webhook
-from mediaposter.api.webhooks import derive_webhook_secret
 from mediaposter.events import EventBus, VideoEvent
-from mediaposter.library.table import LibraryTable
-from mediaposter.library.videos import Stage, Video, VideoLibrary
-from mediaposter.pipeline.recorded_events import describe_end
+from mediaposter.stores.table import LibraryTable
+from mediaposter.stores.videos import Stage, Video, VideoStore
+from mediaposter.usecases.scheduled.recorded_events import describe_end
+from mediaposter.wire.webhooks import derive_webhook_secret
 from sandbox.cloud import STACK_NAME, WEBHOOK_SIGNING_KEY
 from sandbox.faults import Respond
 from sandbox.hooks import Deliveries, Delivery, HookScript, OnDelivery, create_app
@@ -60,7 +60,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def tell_the_bus(stack: DeployedStack, receiver: Receiver, video_id: str) -> VideoEvent:
-    """Record a completed video, and say so as CloseFunction does: what no record says is told to no receiver."""
+    """Record a completed video, and say so as CloseVideoFunction does: what no record says is told to no receiver."""
     now = datetime.now(UTC)
     video = Video(
         id=video_id,
@@ -80,7 +80,7 @@ def tell_the_bus(stack: DeployedStack, receiver: Receiver, video_id: str) -> Vid
         completed_at=now,
         is_told=True,
     )
-    VideoLibrary(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table)).create(video, [])
+    VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table)).create(video, [])
     event = describe_end(video)
     EventBus(stack.aws("events"), STACK_NAME).send(event)
     return event

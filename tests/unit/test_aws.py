@@ -13,8 +13,8 @@ from moto import mock_aws
 
 from mediaposter.ai.sora_model import SoraVideoModel
 from mediaposter.aws import AwsEdges, build_stack
-from mediaposter.errors import ConfigurationError
-from mediaposter.safe_http import PublicInternet
+from mediaposter.domain.errors import ConfigurationError
+from mediaposter.http.outbound import PublicInternet
 from tests.builders import a_video
 
 PATH = "/mediaposter/a-stack"
@@ -152,5 +152,5 @@ def test_the_calls_of_a_model_have_the_time_of_the_step_that_makes_them(addresse
     addresses("sora=http://10.0.0.5:30000/v1")
 
     assert 830 < find_way(seconds=840.0).measure_patience() <= 840
-    # StartFunction and PollFunction may run a minute.
+    # StartGenerationFunction and CheckGenerationFunction may run a minute.
     assert 40 < find_way().measure_patience() <= 50

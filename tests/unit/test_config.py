@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from mediaposter.api.requests import CreateVideoRequest
 from mediaposter.config import FALLBACK_MODELS_MAX, Settings
-from mediaposter.errors import ConfigurationError
+from mediaposter.domain.errors import ConfigurationError
+from mediaposter.wire.requests import CreateVideoRequest
 
 
 def test_settings_are_read_from_their_variables_and_others_do_not_matter() -> None:

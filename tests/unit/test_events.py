@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from mediaposter.errors import ErrorCode
+from mediaposter.domain.errors import ErrorCode
 from mediaposter.events import AnyEvent, EventBus, EventNotSent, PostEvent, VideoEvent
 from tests.builders import OWNER, VIDEO_ID
 

@@ -9,10 +9,10 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from mediaposter.errors import MediaError, MediaPosterError
+from mediaposter.domain.errors import MediaError, MediaPosterError
 from mediaposter.lambda_calls import RemoteCanceller, RemoteInspector
-from mediaposter.library.inspection import InspectionReply, StoredVersion
-from mediaposter.pipeline.steps import RenderToCancel
+from mediaposter.media.inspection import InspectionReply, StoredVersion
+from mediaposter.usecases.steps import RenderToCancel
 from tests.builders import an_inspection
 
 STORED = StoredVersion(key="videos/video_1/video.mp4", version_id="v1")

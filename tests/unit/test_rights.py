@@ -18,13 +18,18 @@ def list_statements(function: str) -> list[dict[str, Any]]:
 def test_only_steps_that_call_providers_read_their_keys() -> None:
     holders = {name for name in FUNCTIONS if "/providers/" in json.dumps(list_statements(name))}
 
-    assert holders == {"StartFunction", "PollFunction", "StoreFunction", "CancelRenderFunction"}
+    assert holders == {
+        "StartGenerationFunction",
+        "CheckGenerationFunction",
+        "StoreVideoFunction",
+        "CancelRenderFunction",
+    }
 
 
 def test_the_function_with_the_decoder_reads_videos_and_nothing_else() -> None:
     decoding = [name for name, function in FUNCTIONS.items() if "MediaLayer" in json.dumps(function.properties)]
 
-    assert decoding == ["ProbeFunction"]
-    (statement,) = list_statements("ProbeFunction")
+    assert decoding == ["ProbeVideoFunction"]
+    (statement,) = list_statements("ProbeVideoFunction")
     assert statement["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
     assert statement["Resource"] == {"Fn::Sub": "${VideoBucket.Arn}/videos/*"}

@@ -11,10 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from mediaposter.errors import NotStarted
-from mediaposter.library.batches import BatchStep
-from mediaposter.library.executions import ExecutionStatus
-from mediaposter.pipeline.steps import CloseInput, Outcome, PostReference, StepResult
+from mediaposter.domain.errors import NotStarted
+from mediaposter.domain.executions import ExecutionStatus
+from mediaposter.stores.batches import BatchStep
+from mediaposter.usecases.steps import CloseInput, Outcome, PostReference, StepResult
 from mediaposter.workflow import BatchExecutions, StepFunctionsWorkflow, TaskTokens
 from tests.builders import NOW
 

@@ -10,7 +10,7 @@ The way of a video, in the order in which it goes:
     api.queries                     the queries of GETs, and what is refused in them
     api.pictures                    the picture that a video begins with
     api.uploads                     a place for a picture that is too large for a request
-    api.sent_as                     how a request was sent, which tells whether it was sent before
+    api.request_context                     how a request was sent, which tells whether it was sent before
     api.post_requests               the bodies of the routes about the posts of a kept video
     api.rows                        requests that come by the file, a row each, from JSON Lines or CSV
     api.columns                     what the columns of such a CSV mean

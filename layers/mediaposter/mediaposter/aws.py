@@ -10,7 +10,7 @@ from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
 from mediaposter.config import Settings
-from mediaposter.errors import ConfigurationError
+from mediaposter.domain.errors import ConfigurationError
 from mediaposter.observability import count_metric, logger
 from mediaposter.stack import Stack
 from mediaposter.vendors import Vendors
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from mediaposter.events import AnyAnswer, AnyEvent, EventBus, SeriesExhausted
     from mediaposter.lambda_calls import RemoteCanceller
-    from mediaposter.library.batch_files import BatchFiles
-    from mediaposter.library.inbox import Inbox
-    from mediaposter.library.media import MediaLibrary
-    from mediaposter.library.sheets import SheetStore
-    from mediaposter.library.table import LibraryTable
-    from mediaposter.pipeline.notify import PostJson
-    from mediaposter.pipeline.steps import RenderToCancel
+    from mediaposter.stores.batch_files import BatchFileStore
+    from mediaposter.stores.inbox import InboxStore
+    from mediaposter.stores.media import MediaStore
+    from mediaposter.stores.sheets import SheetStore
+    from mediaposter.stores.table import LibraryTable
+    from mediaposter.usecases.scheduled.deliver_webhook import PostJson
+    from mediaposter.usecases.steps import RenderToCancel
     from mediaposter.workflow import BatchExecutions, StepFunctionsWorkflow, TaskTokens
 
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _AWS_CONNECT_TIMEOUT_SECONDS = 3
 _AWS_READ_TIMEOUT_SECONDS = 20
 _SECRET_MAX_AGE_SECONDS = 300
-# ProbeFunction may run 120 s.
+# ProbeVideoFunction may run 120 s.
 _PROBE_READ_TIMEOUT_SECONDS = 125
 
 
@@ -51,48 +51,48 @@ class AwsEdges(Vendors):
     @cached_property
     def table(self) -> LibraryTable:
         """The table of all records."""
-        from mediaposter.library.table import LibraryTable
+        from mediaposter.stores.table import LibraryTable
 
         return LibraryTable(_session().client("dynamodb"), self._settings.require("library_table"))
 
     @cached_property
-    def media(self) -> MediaLibrary:
+    def media(self) -> MediaStore:
         """The videos and the pictures."""
-        from mediaposter.library.media import MediaLibrary
+        from mediaposter.stores.media import MediaStore
 
-        return MediaLibrary(_build_s3_client(), self._bucket)
+        return MediaStore(_build_s3_client(), self._bucket)
 
     @cached_property
-    def inspected_media(self) -> MediaLibrary:
-        """The videos, each decoded by ProbeFunction."""
+    def inspected_media(self) -> MediaStore:
+        """The videos, each decoded by ProbeVideoFunction."""
         from botocore.config import Config
 
         from mediaposter.lambda_calls import RemoteInspector
-        from mediaposter.library.media import MediaLibrary
+        from mediaposter.stores.media import MediaStore
 
         # It answers within its own time, or Lambda says that it did not.
         client = _session().client("lambda", config=Config(read_timeout=_PROBE_READ_TIMEOUT_SECONDS))
         inspector = RemoteInspector(client, self._settings.require("probe_function"))
-        return MediaLibrary(_build_s3_client(), self._bucket, inspect=inspector)
+        return MediaStore(_build_s3_client(), self._bucket, inspect=inspector)
 
     @cached_property
-    def batch_files(self) -> BatchFiles:
+    def batch_files(self) -> BatchFileStore:
         """The files of batches."""
-        from mediaposter.library.batch_files import BatchFiles
+        from mediaposter.stores.batch_files import BatchFileStore
 
-        return BatchFiles(_session().client("s3"), self._bucket)
+        return BatchFileStore(_session().client("s3"), self._bucket)
 
     @cached_property
-    def inbox(self) -> Inbox:
+    def inbox(self) -> InboxStore:
         """The folders inbox/ and outbox/ of the bucket."""
-        from mediaposter.library.inbox import Inbox
+        from mediaposter.stores.inbox import InboxStore
 
-        return Inbox(_session().client("s3"), self._bucket)
+        return InboxStore(_session().client("s3"), self._bucket)
 
     @cached_property
     def sheets(self) -> SheetStore:
         """The sheets of series."""
-        from mediaposter.library.sheets import SheetStore
+        from mediaposter.stores.sheets import SheetStore
 
         return SheetStore(_session().client("s3"), self._bucket)
 
@@ -136,8 +136,8 @@ class AwsEdges(Vendors):
     @cached_property
     def post_json(self) -> PostJson:
         """What posts to a webhook's receiver: to public addresses alone, unless the stack says otherwise."""
-        from mediaposter.pipeline.notify import DELIVERY_TIMEOUT_SECONDS
-        from mediaposter.safe_http import post_json
+        from mediaposter.http.outbound import post_json
+        from mediaposter.usecases.scheduled.deliver_webhook import DELIVERY_TIMEOUT_SECONDS
 
         return partial(
             post_json,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mediaposter.errors import ConfigurationError
+from mediaposter.domain.errors import ConfigurationError
 
 # The state machine's bound on how often another model takes over, whoever names them.
 FALLBACK_MODELS_MAX = 4

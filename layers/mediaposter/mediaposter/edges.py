@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from mediaposter.ai.catalog import Catalog
     from mediaposter.ai.video_model_interface import VideoModelInterface
     from mediaposter.events import AnyAnswer, AnyEvent, SeriesExhausted
-    from mediaposter.library.batch_files import FileVersion
-    from mediaposter.library.table import LibraryTable
-    from mediaposter.pipeline.delete import Stopper
-    from mediaposter.pipeline.finalize import MediaStore
-    from mediaposter.pipeline.inspect import Inspecting
-    from mediaposter.pipeline.intake import FileStore
-    from mediaposter.pipeline.notify import PostJson
-    from mediaposter.pipeline.open_batch import BatchWorkflow, InputStore
-    from mediaposter.pipeline.publish import StoredMedia
-    from mediaposter.pipeline.read import Presigner
-    from mediaposter.pipeline.resume import Workflow
-    from mediaposter.pipeline.series import SheetReader
-    from mediaposter.pipeline.steps import RenderToCancel
-    from mediaposter.pipeline.submit import PictureStore
-    from mediaposter.pipeline.take_batch import BatchFileStore
-    from mediaposter.pipeline.upload import UploadStore
-    from mediaposter.pipeline.webhooks import Signaller
     from mediaposter.publishing.publisher_interface import PublisherInterface
+    from mediaposter.stores.batch_files import FileVersion
+    from mediaposter.stores.table import LibraryTable
+    from mediaposter.usecases.batches.create import BatchWorkflow, InputStore
+    from mediaposter.usecases.batches.submit import RowFiles
+    from mediaposter.usecases.generation.inspect import Inspecting
+    from mediaposter.usecases.generation.provider_webhooks import Signaller
+    from mediaposter.usecases.generation.store_and_close import VideoKeeper
+    from mediaposter.usecases.posting.create_post import StoredMedia
+    from mediaposter.usecases.requests.intake import FileStore
+    from mediaposter.usecases.requests.submit import PictureStore
+    from mediaposter.usecases.requests.upload import UploadStore
+    from mediaposter.usecases.scheduled.deliver_webhook import PostJson
+    from mediaposter.usecases.scheduled.series import SheetReader
+    from mediaposter.usecases.steps import RenderToCancel
+    from mediaposter.usecases.videos.delete import Stopper
+    from mediaposter.usecases.videos.read import Presigner
+    from mediaposter.usecases.videos.resume import Workflow
 
-    class MediaBucket(MediaStore, StoredMedia, UploadStore, PictureStore, Presigner, Inspecting, Protocol):
+    class MediaBucket(VideoKeeper, StoredMedia, UploadStore, PictureStore, Presigner, Inspecting, Protocol):
         """Where videos and pictures are kept."""
 
-    class BatchBucket(InputStore, BatchFileStore, Protocol):
+    class BatchBucket(InputStore, RowFiles, Protocol):
         """Where the files of batches are kept."""
 
         def put(self, key: str, content: bytes, *, content_type: str = ...) -> FileVersion:
@@ -63,7 +63,7 @@ class Edges(Protocol):
         """The videos and the pictures."""
 
     @property
-    def inspected_media(self) -> MediaStore:
+    def inspected_media(self) -> VideoKeeper:
         """The videos, where each is decoded apart from the keys."""
 
     @property

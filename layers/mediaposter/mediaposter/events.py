@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from mediaposter.errors import ErrorCode, MediaPosterError
+from mediaposter.domain.errors import ErrorCode, MediaPosterError
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient

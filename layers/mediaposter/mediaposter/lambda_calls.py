@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mediaposter.errors import MediaError, MediaPosterError
-from mediaposter.library.inspection import Inspection, InspectionReply, StoredVersion
-from mediaposter.pipeline.steps import RenderToCancel
+from mediaposter.domain.errors import MediaError, MediaPosterError
+from mediaposter.media.inspection import Inspection, InspectionReply, StoredVersion
+from mediaposter.usecases.steps import RenderToCancel
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 
 class RemoteInspector:
-    """Have ProbeFunction decode a video, so that no process that holds keys runs a decoder on it."""
+    """Have ProbeVideoFunction decode a video, so that no process that holds keys runs a decoder on it."""
 
     def __init__(self, client: LambdaClient, function_name: str) -> None:
         self._client = client
@@ -30,7 +30,7 @@ class RemoteInspector:
         payload = response["Payload"].read()
         if "FunctionError" in response:
             raise MediaPosterError(
-                f"ProbeFunction broke down over {stored.key}; the video is kept, and looked at again."
+                f"ProbeVideoFunction broke down over {stored.key}; the video is kept, and looked at again."
             )
         reply = InspectionReply.model_validate_json(payload)
         if reply.inspection is None:

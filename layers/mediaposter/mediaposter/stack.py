@@ -15,52 +15,56 @@ if TYPE_CHECKING:
     from mediaposter.ai.video_model_interface import VideoModelInterface
     from mediaposter.config import Settings
     from mediaposter.edges import Edges
-    from mediaposter.library.accounts import AccountBook
-    from mediaposter.library.approvals import ApprovalBook
-    from mediaposter.library.batches import BatchLibrary
-    from mediaposter.library.budget import BudgetBook
-    from mediaposter.library.due import DueList
-    from mediaposter.library.idempotency import KnownRequests
-    from mediaposter.library.job_waits import JobWaits
-    from mediaposter.library.keys import KeyRing
-    from mediaposter.library.posts import PostLedger
-    from mediaposter.library.rate import RateBook
-    from mediaposter.library.render_times import RenderTimesLibrary
-    from mediaposter.library.series import SeriesBook
-    from mediaposter.library.slots import Slots
-    from mediaposter.library.videos import Video, VideoLibrary
-    from mediaposter.pipeline.accounts import Preflight, ReadAccounts
-    from mediaposter.pipeline.announce import AnnounceVideo
-    from mediaposter.pipeline.approval import AskApproval, DecideApproval, ExpireApproval
-    from mediaposter.pipeline.cancel import CancelVideo
-    from mediaposter.pipeline.cancel_render import CancelRender
-    from mediaposter.pipeline.delete import DeleteVideo
-    from mediaposter.pipeline.dispatch import DispatchVideos
-    from mediaposter.pipeline.end_batch import CancelPart, EndBatch, LookAfterBatch, WriteResults
-    from mediaposter.pipeline.finalize import CloseVideo, StoreVideo
-    from mediaposter.pipeline.generate import CheckGeneration, StartGeneration
-    from mediaposter.pipeline.inspect import InspectVideo
-    from mediaposter.pipeline.intake import TakeRequest
-    from mediaposter.pipeline.notify import DeliverEvent
-    from mediaposter.pipeline.open_batch import CancelBatch, OpenBatch, ReadBatches
-    from mediaposter.pipeline.publish import Call, CreatePost
-    from mediaposter.pipeline.read import ReadLibrary
-    from mediaposter.pipeline.read_posts import ReadPosts
-    from mediaposter.pipeline.repost import RepeatPosts
-    from mediaposter.pipeline.reschedule import ReschedulePost
-    from mediaposter.pipeline.resume import ResumeVideo
-    from mediaposter.pipeline.series import TakeTurn
-    from mediaposter.pipeline.store_again import StoreAgain
-    from mediaposter.pipeline.submit import SubmitVideo
-    from mediaposter.pipeline.sweep import SweepDue
-    from mediaposter.pipeline.take_batch import CloseTaking, ReadRows, TakePart
-    from mediaposter.pipeline.track import CheckPost
-    from mediaposter.pipeline.upload import OpenUpload
-    from mediaposter.pipeline.webhooks import Heard, HearWebhook, Listening
     from mediaposter.publishing.publisher_interface import PublisherInterface
     from mediaposter.publishing.targets import PublishTarget
+    from mediaposter.stores.accounts import AccountStore
+    from mediaposter.stores.approvals import ApprovalStore
+    from mediaposter.stores.batches import BatchStore
+    from mediaposter.stores.budget import BudgetStore
+    from mediaposter.stores.capacity import CapacityStore
+    from mediaposter.stores.due import DueStore
+    from mediaposter.stores.idempotency import IdempotencyStore
+    from mediaposter.stores.job_callbacks import JobCallbackStore
+    from mediaposter.stores.keys import KeyStore
+    from mediaposter.stores.posts import PostStore
+    from mediaposter.stores.rate import RateStore
+    from mediaposter.stores.render_times import RenderTimeStore
+    from mediaposter.stores.series import SeriesStore
+    from mediaposter.stores.videos import Video, VideoStore
+    from mediaposter.usecases.batches.create import CancelBatch, OpenBatch, ReadBatches
+    from mediaposter.usecases.batches.finish import CancelPart, EndBatch, MonitorBatch, WriteResults
+    from mediaposter.usecases.batches.submit import FinishSubmitting, ReadRows, SubmitChunk
+    from mediaposter.usecases.generation.cancel_render import CancelRender
+    from mediaposter.usecases.generation.generate import CheckGeneration, StartGeneration
+    from mediaposter.usecases.generation.inspect import InspectVideo
+    from mediaposter.usecases.generation.provider_webhooks import (
+        ProviderCallbacks,
+        ReceiveProviderWebhook,
+        WebhookOutcome,
+    )
+    from mediaposter.usecases.generation.store_again import StoreAgain
+    from mediaposter.usecases.generation.store_and_close import CloseVideo, StoreVideo
+    from mediaposter.usecases.posting.accounts import ReadAccounts, ValidateAccounts
+    from mediaposter.usecases.posting.approval import AwaitApproval, DecideApproval, ExpireApproval
+    from mediaposter.usecases.posting.check_post import CheckPost
+    from mediaposter.usecases.posting.create_post import Call, CreatePost
+    from mediaposter.usecases.posting.read_posts import ReadPosts
+    from mediaposter.usecases.posting.repost import RepeatPosts
+    from mediaposter.usecases.posting.reschedule import ReschedulePost
+    from mediaposter.usecases.requests.intake import TakeRequest
+    from mediaposter.usecases.requests.submit import SubmitVideo
+    from mediaposter.usecases.requests.upload import OpenUpload
+    from mediaposter.usecases.scheduled.announce import AnnounceVideo
+    from mediaposter.usecases.scheduled.deliver_webhook import DeliverEvent
+    from mediaposter.usecases.scheduled.dispatch import DispatchVideos
+    from mediaposter.usecases.scheduled.series import RunSchedule
+    from mediaposter.usecases.scheduled.sweep import SweepDue
+    from mediaposter.usecases.videos.cancel import CancelVideo
+    from mediaposter.usecases.videos.delete import DeleteVideo
+    from mediaposter.usecases.videos.read import ReadVideos
+    from mediaposter.usecases.videos.resume import ResumeVideo
 
-# How long the calls of one model may take together: StartFunction and PollFunction may run a minute.
+# How long the calls of one model may take together: StartGenerationFunction and CheckGenerationFunction may run a minute.
 _MODEL_SECONDS = 50.0
 # CancelRenderFunction may run a minute, and is tried again.
 _CANCEL_SECONDS = 40.0
@@ -83,109 +87,109 @@ class Stack:
     # What is kept.
 
     @cached_property
-    def keys(self) -> KeyRing:
+    def keys(self) -> KeyStore:
         """The API keys."""
-        from mediaposter.library.keys import KeyRing
+        from mediaposter.stores.keys import KeyStore
 
-        return KeyRing(self.edges.table, clock=self.edges.now)
+        return KeyStore(self.edges.table, clock=self.edges.now)
 
     @cached_property
-    def videos(self) -> VideoLibrary:
+    def videos(self) -> VideoStore:
         """The records of videos."""
-        from mediaposter.library.videos import VideoLibrary
+        from mediaposter.stores.videos import VideoStore
 
-        return VideoLibrary(self.edges.table)
+        return VideoStore(self.edges.table)
 
     @cached_property
-    def posts(self) -> PostLedger:
+    def posts(self) -> PostStore:
         """The records of posts."""
-        from mediaposter.library.posts import PostLedger
+        from mediaposter.stores.posts import PostStore
 
-        return PostLedger(self.edges.table)
+        return PostStore(self.edges.table)
 
     @cached_property
-    def approvals(self) -> ApprovalBook:
+    def approvals(self) -> ApprovalStore:
         """The questions to people."""
-        from mediaposter.library.approvals import ApprovalBook
+        from mediaposter.stores.approvals import ApprovalStore
 
-        return ApprovalBook(self.edges.table)
+        return ApprovalStore(self.edges.table)
 
     @cached_property
-    def batches(self) -> BatchLibrary:
+    def batches(self) -> BatchStore:
         """The records of batches."""
-        from mediaposter.library.batches import BatchLibrary
+        from mediaposter.stores.batches import BatchStore
 
-        return BatchLibrary(self.edges.table)
+        return BatchStore(self.edges.table)
 
     @cached_property
-    def requests(self) -> KnownRequests:
+    def requests(self) -> IdempotencyStore:
         """The requests that were taken, by their names."""
-        from mediaposter.library.idempotency import KnownRequests
+        from mediaposter.stores.idempotency import IdempotencyStore
 
-        return KnownRequests(self.edges.table)
+        return IdempotencyStore(self.edges.table)
 
     @cached_property
-    def job_waits(self) -> JobWaits:
+    def job_waits(self) -> JobCallbackStore:
         """What waits for a provider to call."""
-        from mediaposter.library.job_waits import JobWaits
+        from mediaposter.stores.job_callbacks import JobCallbackStore
 
-        return JobWaits(self.edges.table)
+        return JobCallbackStore(self.edges.table)
 
     @cached_property
-    def accounts(self) -> AccountBook:
+    def accounts(self) -> AccountStore:
         """What is known of the accounts."""
-        from mediaposter.library.accounts import AccountBook
+        from mediaposter.stores.accounts import AccountStore
 
-        return AccountBook(self.edges.table)
+        return AccountStore(self.edges.table)
 
     @cached_property
-    def budget(self) -> BudgetBook:
+    def budget(self) -> BudgetStore:
         """What was spent, and what is promised."""
-        from mediaposter.library.budget import BudgetBook
+        from mediaposter.stores.budget import BudgetStore
 
-        return BudgetBook(self.edges.table)
+        return BudgetStore(self.edges.table)
 
     @cached_property
-    def rates(self) -> RateBook:
+    def rates(self) -> RateStore:
         """What was done in each minute."""
-        from mediaposter.library.rate import RateBook
+        from mediaposter.stores.rate import RateStore
 
-        return RateBook(self.edges.table)
+        return RateStore(self.edges.table)
 
     @cached_property
-    def render_times(self) -> RenderTimesLibrary:
+    def render_times(self) -> RenderTimeStore:
         """How long renders take."""
-        from mediaposter.library.render_times import RenderTimesLibrary
+        from mediaposter.stores.render_times import RenderTimeStore
 
-        return RenderTimesLibrary(self.edges.table)
+        return RenderTimeStore(self.edges.table)
 
     @cached_property
-    def series(self) -> SeriesBook:
+    def series(self) -> SeriesStore:
         """The series."""
-        from mediaposter.library.series import SeriesBook
+        from mediaposter.stores.series import SeriesStore
 
-        return SeriesBook(self.edges.table)
+        return SeriesStore(self.edges.table)
 
     @cached_property
-    def due(self) -> DueList:
+    def due(self) -> DueStore:
         """What the sweep comes back to."""
-        from mediaposter.library.due import DueList
+        from mediaposter.stores.due import DueStore
 
-        return DueList(self.edges.table)
+        return DueStore(self.edges.table)
 
     @cached_property
-    def slots(self) -> Slots:
+    def slots(self) -> CapacityStore:
         """How much at once each provider takes."""
-        from mediaposter.library.slots import Slots
+        from mediaposter.stores.capacity import CapacityStore
 
-        return Slots(self.edges.table, self.limit_renders)
+        return CapacityStore(self.edges.table, self.limit_renders)
 
     # What answers callers.
 
     @cached_property
     def submit_video(self) -> SubmitVideo:
         """POST /videos."""
-        from mediaposter.pipeline.submit import SubmitVideo
+        from mediaposter.usecases.requests.submit import SubmitVideo
 
         return SubmitVideo(
             library=self.videos,
@@ -196,7 +200,7 @@ class Stack:
             catalogs=self.edges.read_catalog,
             default_fallbacks=self.settings.fallback_models,
             stack_daily_budget_micros=self.settings.daily_budget_micros,
-            preflight=self.check_targets,
+            validate_accounts=self.check_targets,
             slots=self.slots,
             workflow=self.edges.workflow,
             count_metric=self.edges.count_metric,
@@ -205,11 +209,11 @@ class Stack:
         )
 
     @cached_property
-    def read_library(self) -> ReadLibrary:
+    def read_videos(self) -> ReadVideos:
         """The GET routes."""
-        from mediaposter.pipeline.read import ReadLibrary
+        from mediaposter.usecases.videos.read import ReadVideos
 
-        return ReadLibrary(
+        return ReadVideos(
             library=self.videos,
             ledger=self.posts,
             budget=self.budget,
@@ -221,7 +225,7 @@ class Stack:
     @cached_property
     def read_posts(self) -> ReadPosts:
         """Questions about posts."""
-        from mediaposter.pipeline.read_posts import ReadPosts
+        from mediaposter.usecases.posting.read_posts import ReadPosts
 
         return ReadPosts(
             library=self.videos,
@@ -232,7 +236,7 @@ class Stack:
     @cached_property
     def delete_video(self) -> DeleteVideo:
         """DELETE /videos/{id}."""
-        from mediaposter.pipeline.delete import DeleteVideo
+        from mediaposter.usecases.videos.delete import DeleteVideo
 
         return DeleteVideo(
             library=self.videos,
@@ -247,28 +251,28 @@ class Stack:
     @cached_property
     def decide_approval(self) -> DecideApproval:
         """POST /videos/{id}/approval."""
-        from mediaposter.pipeline.approval import DecideApproval
+        from mediaposter.usecases.posting.approval import DecideApproval
 
         return DecideApproval(
             library=self.videos,
             ledger=self.posts,
             approvals=self.approvals,
             signaller=self.edges.signaller,
-            preflight=self.check_targets,
+            validate_accounts=self.check_targets,
             clock=self.edges.now,
         )
 
     @cached_property
     def repeat_posts(self) -> RepeatPosts:
         """POST /videos/{id}/posts and …/resolve."""
-        from mediaposter.pipeline.repost import RepeatPosts
+        from mediaposter.usecases.posting.repost import RepeatPosts
 
         return RepeatPosts(
             library=self.videos,
             ledger=self.posts,
             workflow=self.edges.workflow,
             publishers=self._build_publisher_for_callers,
-            preflight=self.check_targets,
+            validate_accounts=self.check_targets,
             send_event=self.edges.send_event,
             clock=self.edges.now,
         )
@@ -276,7 +280,7 @@ class Stack:
     @cached_property
     def reschedule_post(self) -> ReschedulePost:
         """PATCH and DELETE …/posts/{platform}/{account}."""
-        from mediaposter.pipeline.reschedule import ReschedulePost
+        from mediaposter.usecases.posting.reschedule import ReschedulePost
 
         return ReschedulePost(
             library=self.videos,
@@ -288,7 +292,7 @@ class Stack:
     @cached_property
     def store_again(self) -> StoreAgain:
         """POST /videos/{id}/store."""
-        from mediaposter.pipeline.store_again import StoreAgain
+        from mediaposter.usecases.generation.store_again import StoreAgain
 
         return StoreAgain(
             library=self.videos,
@@ -300,7 +304,7 @@ class Stack:
     @cached_property
     def open_batch(self) -> OpenBatch:
         """POST /batches, and files of rows in the inbox."""
-        from mediaposter.pipeline.open_batch import OpenBatch
+        from mediaposter.usecases.batches.create import OpenBatch
 
         return OpenBatch(
             batches=self.batches,
@@ -314,7 +318,7 @@ class Stack:
     @cached_property
     def read_batches(self) -> ReadBatches:
         """Questions about batches."""
-        from mediaposter.pipeline.open_batch import ReadBatches
+        from mediaposter.usecases.batches.create import ReadBatches
 
         return ReadBatches(
             batches=self.batches,
@@ -325,7 +329,7 @@ class Stack:
     @cached_property
     def cancel_batch(self) -> CancelBatch:
         """POST /batches/{id}/cancel."""
-        from mediaposter.pipeline.open_batch import CancelBatch
+        from mediaposter.usecases.batches.create import CancelBatch
 
         return CancelBatch(
             batches=self.batches,
@@ -336,7 +340,7 @@ class Stack:
     @cached_property
     def take_request(self) -> TakeRequest:
         """The inbox, and the events that ask for videos."""
-        from mediaposter.pipeline.intake import TakeRequest
+        from mediaposter.usecases.requests.intake import TakeRequest
 
         return TakeRequest(
             submit=self.submit_video,
@@ -350,11 +354,11 @@ class Stack:
         )
 
     @cached_property
-    def take_turn(self) -> TakeTurn:
+    def take_turn(self) -> RunSchedule:
         """The turns of series."""
-        from mediaposter.pipeline.series import TakeTurn
+        from mediaposter.usecases.scheduled.series import RunSchedule
 
-        return TakeTurn(
+        return RunSchedule(
             book=self.series,
             sheets=self.edges.sheets,
             submit=self.submit_video,
@@ -365,11 +369,11 @@ class Stack:
         )
 
     @cached_property
-    def hear_webhook(self) -> HearWebhook:
+    def receive_provider_webhook(self) -> ReceiveProviderWebhook:
         """POST /webhooks/{provider}."""
-        from mediaposter.pipeline.webhooks import HearWebhook
+        from mediaposter.usecases.generation.provider_webhooks import ReceiveProviderWebhook
 
-        return HearWebhook(
+        return ReceiveProviderWebhook(
             providers=self.settings.provider_webhooks,
             parse_webhook=self.edges.parse_webhook,
             library=self.videos,
@@ -384,8 +388,8 @@ class Stack:
     @cached_property
     def start_generation(self) -> StartGeneration:
         """Start Generation."""
-        from mediaposter.pipeline.generate import StartGeneration
-        from mediaposter.pipeline.upload import ReadPicture
+        from mediaposter.usecases.generation.generate import StartGeneration
+        from mediaposter.usecases.requests.upload import ReadPicture
 
         return StartGeneration(
             library=self.videos,
@@ -402,7 +406,7 @@ class Stack:
     @cached_property
     def check_generation(self) -> CheckGeneration:
         """Check Generation."""
-        from mediaposter.pipeline.generate import CheckGeneration
+        from mediaposter.usecases.generation.generate import CheckGeneration
 
         return CheckGeneration(
             library=self.videos,
@@ -414,11 +418,11 @@ class Stack:
         )
 
     @cached_property
-    def listening(self) -> Listening:
+    def listening(self) -> ProviderCallbacks:
         """Which jobs are listened to."""
-        from mediaposter.pipeline.webhooks import Listening
+        from mediaposter.usecases.generation.provider_webhooks import ProviderCallbacks
 
-        return Listening(
+        return ProviderCallbacks(
             waits=self.job_waits,
             providers=self.settings.provider_webhooks,
             public_url=self.edges.public_url,
@@ -427,7 +431,7 @@ class Stack:
     @cached_property
     def cancel_render(self) -> CancelRender:
         """What stops a render at its provider."""
-        from mediaposter.pipeline.cancel_render import CancelRender
+        from mediaposter.usecases.generation.cancel_render import CancelRender
 
         return CancelRender(
             models=partial(self.edges.build_model, seconds=_CANCEL_SECONDS),
@@ -437,7 +441,7 @@ class Stack:
     @cached_property
     def store_video(self) -> StoreVideo:
         """Store Video."""
-        from mediaposter.pipeline.finalize import STORE_BUDGET_SECONDS, StoreVideo
+        from mediaposter.usecases.generation.store_and_close import STORE_BUDGET_SECONDS, StoreVideo
 
         return StoreVideo(
             library=self.videos,
@@ -451,18 +455,18 @@ class Stack:
     @cached_property
     def inspect_video(self) -> InspectVideo:
         """What decodes a stored video."""
-        from mediaposter.pipeline.inspect import InspectVideo
+        from mediaposter.usecases.generation.inspect import InspectVideo
 
         return InspectVideo(
             media=self.edges.media,
         )
 
     @cached_property
-    def ask_approval(self) -> AskApproval:
+    def await_approval(self) -> AwaitApproval:
         """Await Approval."""
-        from mediaposter.pipeline.approval import AskApproval
+        from mediaposter.usecases.posting.approval import AwaitApproval
 
-        return AskApproval(
+        return AwaitApproval(
             library=self.videos,
             ledger=self.posts,
             approvals=self.approvals,
@@ -474,14 +478,14 @@ class Stack:
     @cached_property
     def create_post(self) -> CreatePost:
         """Create Post."""
-        from mediaposter.pipeline.publish import CreatePost
+        from mediaposter.usecases.posting.create_post import CreatePost
 
         return CreatePost(
             library=self.videos,
             ledger=self.posts,
             media=self.edges.media,
             publishers=self.edges.build_publisher,
-            take_place=self._take_place,
+            reserve_rate_slot=self._take_place,
             send_event=self.edges.send_event,
             count_metric=self.edges.count_metric,
             clock=self.edges.now,
@@ -491,7 +495,7 @@ class Stack:
     @cached_property
     def check_post(self) -> CheckPost:
         """Check Post."""
-        from mediaposter.pipeline.track import CheckPost
+        from mediaposter.usecases.posting.check_post import CheckPost
 
         return CheckPost(
             library=self.videos,
@@ -505,7 +509,7 @@ class Stack:
     @cached_property
     def close_video(self) -> CloseVideo:
         """Close Video, also for what broke off."""
-        from mediaposter.pipeline.finalize import CloseVideo
+        from mediaposter.usecases.generation.store_and_close import CloseVideo
 
         return CloseVideo(
             library=self.videos,
@@ -520,7 +524,7 @@ class Stack:
     @cached_property
     def read_rows(self) -> ReadRows:
         """Read Rows."""
-        from mediaposter.pipeline.take_batch import ReadRows
+        from mediaposter.usecases.batches.submit import ReadRows
 
         return ReadRows(
             batches=self.batches,
@@ -531,11 +535,11 @@ class Stack:
         )
 
     @cached_property
-    def take_part(self) -> TakePart:
-        """Take Part."""
-        from mediaposter.pipeline.take_batch import TakePart
+    def submit_chunk(self) -> SubmitChunk:
+        """Submit Chunk."""
+        from mediaposter.usecases.batches.submit import SubmitChunk
 
-        return TakePart(
+        return SubmitChunk(
             batches=self.batches,
             files=self.edges.batch_files,
             submit=self.submit_video,
@@ -545,11 +549,11 @@ class Stack:
         )
 
     @cached_property
-    def close_taking(self) -> CloseTaking:
-        """Close Taking."""
-        from mediaposter.pipeline.take_batch import CloseTaking
+    def finish_submitting(self) -> FinishSubmitting:
+        """Finish Submitting."""
+        from mediaposter.usecases.batches.submit import FinishSubmitting
 
-        return CloseTaking(
+        return FinishSubmitting(
             batches=self.batches,
             files=self.edges.batch_files,
             requests=self.requests,
@@ -560,7 +564,7 @@ class Stack:
     @cached_property
     def write_results(self) -> WriteResults:
         """Write Results."""
-        from mediaposter.pipeline.end_batch import WriteResults
+        from mediaposter.usecases.batches.finish import WriteResults
 
         return WriteResults(
             batches=self.batches,
@@ -574,7 +578,7 @@ class Stack:
     @cached_property
     def cancel_part(self) -> CancelPart:
         """Cancel Part."""
-        from mediaposter.pipeline.end_batch import CancelPart
+        from mediaposter.usecases.batches.finish import CancelPart
 
         return CancelPart(
             batches=self.batches,
@@ -585,7 +589,7 @@ class Stack:
     @cached_property
     def cancel_video(self) -> CancelVideo:
         """What cancels a video of a batch."""
-        from mediaposter.pipeline.cancel import CancelVideo
+        from mediaposter.usecases.videos.cancel import CancelVideo
 
         return CancelVideo(
             library=self.videos,
@@ -599,7 +603,7 @@ class Stack:
     @cached_property
     def end_batch(self) -> EndBatch:
         """What ends a batch."""
-        from mediaposter.pipeline.end_batch import EndBatch
+        from mediaposter.usecases.batches.finish import EndBatch
 
         return EndBatch(
             batches=self.batches,
@@ -612,7 +616,7 @@ class Stack:
     @cached_property
     def announce_video(self) -> AnnounceVideo:
         """What tells the bus of new videos."""
-        from mediaposter.pipeline.announce import AnnounceVideo
+        from mediaposter.usecases.scheduled.announce import AnnounceVideo
 
         return AnnounceVideo(
             library=self.videos,
@@ -622,7 +626,7 @@ class Stack:
     @cached_property
     def dispatch_videos(self) -> DispatchVideos:
         """What starts the videos that wait for a slot."""
-        from mediaposter.pipeline.dispatch import DispatchVideos
+        from mediaposter.usecases.scheduled.dispatch import DispatchVideos
 
         return DispatchVideos(
             library=self.videos,
@@ -634,7 +638,7 @@ class Stack:
     @cached_property
     def resume_video(self) -> ResumeVideo:
         """What starts another execution for a video that none carries."""
-        from mediaposter.pipeline.resume import ResumeVideo
+        from mediaposter.usecases.videos.resume import ResumeVideo
 
         return ResumeVideo(
             library=self.videos,
@@ -645,11 +649,11 @@ class Stack:
         )
 
     @cached_property
-    def look_after_batch(self) -> LookAfterBatch:
+    def monitor_batch(self) -> MonitorBatch:
         """What the sweep does about batches."""
-        from mediaposter.pipeline.end_batch import LookAfterBatch
+        from mediaposter.usecases.batches.finish import MonitorBatch
 
-        return LookAfterBatch(
+        return MonitorBatch(
             batches=self.batches,
             workflow=self.edges.batch_workflow,
             end=self.end_batch,
@@ -659,7 +663,7 @@ class Stack:
     @cached_property
     def read_accounts(self) -> ReadAccounts:
         """The nightly check of the accounts."""
-        from mediaposter.pipeline.accounts import ReadAccounts, list_waiting_targets
+        from mediaposter.usecases.posting.accounts import ReadAccounts, list_waiting_targets
 
         return ReadAccounts(
             book=self.accounts,
@@ -673,7 +677,7 @@ class Stack:
     @cached_property
     def expire_approval(self) -> ExpireApproval:
         """What the sweep does about questions that nobody answered in time."""
-        from mediaposter.pipeline.approval import ExpireApproval
+        from mediaposter.usecases.posting.approval import ExpireApproval
 
         return ExpireApproval(
             library=self.videos,
@@ -686,7 +690,7 @@ class Stack:
     @cached_property
     def sweep(self) -> SweepDue:
         """The sweep."""
-        from mediaposter.pipeline.sweep import ClearUp, SweepDue
+        from mediaposter.usecases.scheduled.sweep import ClearUp, SweepDue
 
         return SweepDue(
             due=self.due,
@@ -694,7 +698,7 @@ class Stack:
             ledger=self.posts,
             resume_video=self.resume_video,
             expire_approval=self.expire_approval,
-            look_after_batch=self.look_after_batch,
+            monitor_batch=self.monitor_batch,
             clear_up=ClearUp(
                 library=self.videos,
                 remove_media=self.edges.media.delete_video,
@@ -710,8 +714,8 @@ class Stack:
     @cached_property
     def deliver_event(self) -> DeliverEvent:
         """What delivers webhooks."""
-        from mediaposter.pipeline.notify import DeliverEvent
-        from mediaposter.pipeline.recorded_events import FindRecorded
+        from mediaposter.usecases.scheduled.deliver_webhook import DeliverEvent
+        from mediaposter.usecases.scheduled.recorded_events import FindRecorded
 
         return DeliverEvent(
             find_recorded=FindRecorded(
@@ -727,18 +731,20 @@ class Stack:
     @cached_property
     def open_upload(self) -> OpenUpload:
         """POST /uploads."""
-        from mediaposter.library.rate import UploadBook, UploadLimits
-        from mediaposter.pipeline.upload import OpenUpload
+        from mediaposter.stores.rate import UploadCountStore, UploadLimits
+        from mediaposter.usecases.requests.upload import OpenUpload
 
         limits = UploadLimits(self.settings.uploads_per_day, self.settings.upload_bytes_per_day)
-        return OpenUpload(media=self.edges.media, uploads=UploadBook(self.edges.table, limits), clock=self.edges.now)
+        return OpenUpload(
+            media=self.edges.media, uploads=UploadCountStore(self.edges.table, limits), clock=self.edges.now
+        )
 
     @cached_property
-    def preflight(self) -> Preflight:
+    def validate_accounts(self) -> ValidateAccounts:
         """The check of accounts before a post is planned."""
-        from mediaposter.pipeline.accounts import Preflight
+        from mediaposter.usecases.posting.accounts import ValidateAccounts
 
-        return Preflight(
+        return ValidateAccounts(
             book=self.accounts,
             publishers=partial(self.edges.build_publisher, timeout_seconds=_PREFLIGHT_TIMEOUT_SECONDS),
             clock=self.edges.now,
@@ -747,7 +753,7 @@ class Stack:
 
     def check_targets(self, targets: Sequence[PublishTarget]) -> list[str]:
         """Check accounts; without targets nothing is built, and only an unknown account loads the client."""
-        return self.preflight.check(targets)
+        return self.validate_accounts.check(targets)
 
     def limit_renders(self, provider: str) -> int:
         """Tell how many videos a provider renders for this stack at once: by its settings, or by the catalog."""
@@ -773,6 +779,6 @@ class Stack:
         limits = {"upload": self.settings.uploads_per_minute, "post": self.settings.posts_per_minute}
         return self.rates.take(f"publisher-{call}", per_minute=limits[call], now=at)
 
-    def _report_webhook(self, provider: str, heard: Heard) -> None:
+    def _report_webhook(self, provider: str, heard: WebhookOutcome) -> None:
         logger.info("webhook", extra={"provider": provider, "outcome": heard})
         self.edges.count_metric(f"Webhooks{heard.capitalize()}")

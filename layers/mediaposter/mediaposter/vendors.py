@@ -6,7 +6,7 @@ import time
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from mediaposter.errors import ConfigurationError
+from mediaposter.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mediaposter.ai.catalog import Catalog
     from mediaposter.ai.video_model_interface import VideoModelInterface
     from mediaposter.config import Settings
+    from mediaposter.http.outbound import PublicInternet
     from mediaposter.publishing.publisher_interface import PublisherInterface
-    from mediaposter.safe_http import PublicInternet
 
 _CATALOG_MAX_AGE_SECONDS = 60
 # A provider waits for the answer to its webhook, and the route has 29 seconds.
@@ -140,7 +140,7 @@ class Vendors:
 
     def _find_way(self, account: str, *, measure_patience: Callable[[], float]) -> PublicInternet:
         """Give the way out for a provider's model: how long calls may take, and which stores are the operator's own."""
-        from mediaposter.safe_http import PublicInternet, parse_origin
+        from mediaposter.http.outbound import PublicInternet, parse_origin
 
         stores = self._settings.provider_base_urls.get(f"{account}-files", "")
         return PublicInternet(

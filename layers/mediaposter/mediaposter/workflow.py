@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
-from mediaposter.errors import NotStarted
-from mediaposter.library.executions import ExecutionStatus
+from mediaposter.domain.errors import NotStarted
+from mediaposter.domain.executions import ExecutionStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient

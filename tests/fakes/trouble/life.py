@@ -11,18 +11,18 @@ from functools import partial
 from itertools import count
 from typing import Any, NoReturn
 
-from mediaposter.errors import (
-    AlreadyDecided,
+from mediaposter.domain.errors import (
     BudgetExceeded,
     InvalidRequest,
     MediaPosterError,
+    NotAllowedInState,
     NotFound,
     VideoDeleted,
 )
 from mediaposter.events import BatchEvent, PostEvent, VideoEvent
-from mediaposter.library.batch_files import parts_key
-from mediaposter.library.posts import Post
-from mediaposter.library.table import Key
+from mediaposter.stores.batch_files import parts_key
+from mediaposter.stores.posts import Post
+from mediaposter.stores.table import Key
 from tests.builders import NOW
 from tests.fakes.clock import Clock
 from tests.fakes.effects import Moment, SimulatedCrash
@@ -458,7 +458,7 @@ class Life:
             self._walk_after(0, execution)
 
     def _update_item(self, execution: Execution, arguments: Mapping[str, Any]) -> None:
-        """Write as DynamoDB would; tests/unit/library/test_job_waits.py holds moto to the same."""
+        """Write as DynamoDB would; tests/unit/stores/test_job_callbacks.py holds moto to the same."""
         if self.stack.weather.find("table"):
             raise StatesError("DynamoDb.ProvisionedThroughputExceededException")
         values = arguments["ExpressionAttributeValues"]
@@ -685,7 +685,7 @@ class Life:
 
 
 # What an answer says of the request, not of us: asking again would not help.
-_REFUSALS = (AlreadyDecided, BudgetExceeded, InvalidRequest, NotFound, VideoDeleted)
+_REFUSALS = (NotAllowedInState, BudgetExceeded, InvalidRequest, NotFound, VideoDeleted)
 
 
 def _nothing() -> None:

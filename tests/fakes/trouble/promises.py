@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 
-from mediaposter.errors import ErrorCode
+from mediaposter.domain.errors import ErrorCode
 from mediaposter.events import BatchEvent, PostEvent, VideoEvent
-from mediaposter.library.videos import Video
+from mediaposter.stores.videos import Video
 from tests.fakes.trouble.history import History
 from tests.fakes.trouble.life import Life
 from tests.fakes.trouble.vendors import COPY_KEPT_FOR, Job, describe

@@ -15,19 +15,19 @@ from typing import Any
 
 from mediaposter.ai.catalog import parse_catalog
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest
-from mediaposter.api.batches import CancelBatchRequest, CreateBatchRequest, PartLine
-from mediaposter.api.caller import Caller
-from mediaposter.api.post_requests import ApprovalRequest, MoveRequest, PublishAgainRequest, ResolveRequest
-from mediaposter.api.requests import CreateVideoRequest
-from mediaposter.api.sent_as import SentAs
-from mediaposter.errors import ErrorCode
+from mediaposter.domain.errors import ErrorCode
+from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.events import BatchEvent, EventNotSent, PostEvent, VideoEvent
-from mediaposter.library.batches import Batch, BatchStage, BatchStep
-from mediaposter.library.executions import ExecutionStatus
-from mediaposter.library.posts import SETTLED_STATES, STATES_FOR_A_PERSON, Post, PostState
-from mediaposter.library.table import Key
-from mediaposter.library.videos import Stage, Video, video_key
-from mediaposter.pipeline.steps import LAUNCH, CloseInput, PostReference, StepResult
+from mediaposter.stores.batches import Batch, BatchStage, BatchStep
+from mediaposter.stores.posts import SETTLED_STATES, STATES_FOR_A_PERSON, Post, PostState
+from mediaposter.stores.table import Key
+from mediaposter.stores.videos import Stage, Video, video_key
+from mediaposter.usecases.steps import LAUNCH, CloseInput, PostReference, StepResult
+from mediaposter.wire.batches import CancelBatchRequest, CreateBatchRequest, PartLine
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.post_requests import ApprovalRequest, MoveRequest, PublishAgainRequest, ResolveRequest
+from mediaposter.wire.request_context import RequestContext
+from mediaposter.wire.requests import CreateVideoRequest
 from tests.builders import NOW, OWNER, a_caller
 from tests.fakes.batches import BatchWorld
 from tests.fakes.clock import Clock
@@ -74,19 +74,19 @@ MODELS = tuple(CATALOG.models)
 PROVIDERS = tuple(entry.provider for entry in CATALOG.models.values())
 # The steps of the machine, by what names their functions there.
 STEPS: Mapping[str, Who] = {
-    "${StartFunctionArn}": "start",
-    "${PollFunctionArn}": "check",
-    "${StoreFunctionArn}": "store",
-    "${AskFunctionArn}": "ask",
-    "${PublishFunctionArn}": "create_post",
-    "${TrackFunctionArn}": "check_post",
-    "${CloseFunctionArn}": "close",
+    "${StartGenerationFunctionArn}": "start",
+    "${CheckGenerationFunctionArn}": "check",
+    "${StoreVideoFunctionArn}": "store",
+    "${AwaitApprovalFunctionArn}": "ask",
+    "${CreatePostFunctionArn}": "create_post",
+    "${CheckPostFunctionArn}": "check_post",
+    "${CloseVideoFunctionArn}": "close",
 }
 UPLOAD_ID = "upload_" + "0" * 32
 BATCH_STEPS = (
     "${ReadRowsFunctionArn}",
-    "${TakePartFunctionArn}",
-    "${CloseTakingFunctionArn}",
+    "${SubmitChunkFunctionArn}",
+    "${FinishSubmittingFunctionArn}",
     "${WriteResultsFunctionArn}",
     "${CancelPartFunctionArn}",
 )
@@ -229,8 +229,8 @@ class Stack:
         batches = self._batches
         calls: list[Callable[[dict[str, Any]], Any]] = [
             lambda given: batches.read_rows(given["batch_id"]),
-            lambda given: batches.take_part(PartLine.model_validate(given)),
-            lambda given: batches.close_taking(given["batch_id"]),
+            lambda given: batches.submit_chunk(PartLine.model_validate(given)),
+            lambda given: batches.finish_submitting(given["batch_id"]),
             lambda given: batches.write_results(given["batch_id"]),
             lambda given: batches.cancel_part(PartLine.model_validate(given)),
         ]
@@ -287,12 +287,14 @@ class Stack:
     def submit(self, wish: Wish, key: str) -> str:
         """Ask for a video, and get its id."""
         request = CreateVideoRequest.model_validate(self._describe(wish))
-        return self._world.submit(request, caller=self._caller, sent_as=SentAs(idempotency_key=key)).video.id
+        return self._world.submit(
+            request, caller=self._caller, request_context=RequestContext(idempotency_key=key)
+        ).video.id
 
     def open_batch(self, rows: Sequence[Wish], key: str) -> str:
         """Ask for a batch."""
         request = CreateBatchRequest(rows=[self._describe(wish) for wish in rows])
-        return self._batches.open(request, caller=self._caller, sent_as=SentAs(idempotency_key=key)).id
+        return self._batches.open(request, caller=self._caller, request_context=RequestContext(idempotency_key=key)).id
 
     def cancel_batch(self, batch_id: str, *, running: bool) -> None:
         """Ask for the end of a batch."""

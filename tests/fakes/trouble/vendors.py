@@ -18,7 +18,7 @@ from mediaposter.ai.video_model_interface import (
     VideoModelInterface,
     VideoStatus,
 )
-from mediaposter.errors import (
+from mediaposter.domain.errors import (
     ErrorCode,
     MediaError,
     NotStarted,
@@ -27,17 +27,17 @@ from mediaposter.errors import (
     SubmissionUnknown,
     VideoModelError,
 )
-from mediaposter.library.batch_files import FileVersion
-from mediaposter.library.media import StoredVideo
-from mediaposter.library.posts import Post
-from mediaposter.library.table import Change, Delete, Increase, IndexEntry, Key, Page, PageQuery
-from mediaposter.pipeline.steps import StepResult
+from mediaposter.media.video_stream import VideoStream
 from mediaposter.publishing.publisher_interface import ListedPost, PostReport, Schedule
 from mediaposter.publishing.publisher_interface import PostStatus as Status
 from mediaposter.publishing.targets import PublishTarget
-from mediaposter.streaming.video_stream import VideoStream
+from mediaposter.stores.batch_files import FileVersion
+from mediaposter.stores.media import StoredVideo
+from mediaposter.stores.posts import Post
+from mediaposter.stores.table import Change, Delete, Increase, IndexEntry, Key, Page, PageQuery
+from mediaposter.usecases.steps import StepResult
 from tests.builders import NOW, a_stored_video
-from tests.fakes.batch_edges import FakeBatchFiles
+from tests.fakes.batch_edges import FakeBatchFileStore
 from tests.fakes.clock import Clock
 from tests.fakes.effects import Effects, Moment
 from tests.fakes.media import FakeMediaStore
@@ -437,7 +437,7 @@ class TroubledMedia(FakeMediaStore):
             raise fault("GetObject")
 
 
-class TroubledFiles(FakeBatchFiles):
+class TroubledFiles(FakeBatchFileStore):
     """The bucket's files of batches."""
 
     def __init__(self, effects: Effects, weather: Weather) -> None:

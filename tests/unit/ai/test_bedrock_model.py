@@ -24,8 +24,8 @@ from mediaposter.ai.bedrock_model import PROMPT_MAX_CHARACTERS, BedrockVideoMode
 from mediaposter.ai.catalog import CatalogEntry
 from mediaposter.ai.video_model_factory import create_video_model
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest, VideoStatus
-from mediaposter.errors import ConfigurationError, ErrorCode, SubmissionUnknown, VideoModelError
-from mediaposter.safe_http import CHUNK_BYTES
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, SubmissionUnknown, VideoModelError
+from mediaposter.http.outbound import CHUNK_BYTES
 from tests.fakes.bedrock import REGION, lead_to, make_session
 from tests.fakes.provider import Answer, Body, Calls, Host, Internet, read_reply, row
 

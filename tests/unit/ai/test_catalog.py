@@ -22,7 +22,7 @@ from mediaposter.ai.catalog import (
     parse_size,
 )
 from mediaposter.ai.video_model_factory import list_providers
-from mediaposter.errors import ConfigurationError, InvalidRequest
+from mediaposter.domain.errors import ConfigurationError, InvalidRequest
 
 TODAY = date(2026, 11, 22)
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mediaposter.ai.catalog import Capabilities, CatalogEntry, FieldMap, ImageRole
 from mediaposter.ai.fal_model import KEY_SET_URL, FalVideoModel
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest, VideoStatus
-from mediaposter.errors import (
+from mediaposter.domain.errors import (
     ConfigurationError,
     ErrorCode,
     SubmissionUnknown,

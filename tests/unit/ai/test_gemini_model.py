@@ -28,7 +28,7 @@ from mediaposter.ai.video_model_interface import (
     VideoStatus,
     VideoStream,
 )
-from mediaposter.errors import (
+from mediaposter.domain.errors import (
     ErrorCode,
     SubmissionUnknown,
     VideoModelError,

@@ -25,8 +25,8 @@ from mediaposter.ai.provider_connection import (
 from mediaposter.ai.provider_reply import Reply
 from mediaposter.ai.reference_image import ReferenceImage
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus, VideoStream
-from mediaposter.errors import ConfigurationError, ErrorCode, SubmissionUnknown, VideoModelError
-from mediaposter.safe_http import PUBLIC_INTERNET, PublicInternet
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, SubmissionUnknown, VideoModelError
+from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet
 from tests.fakes.provider import Answer, Body, Host, Internet, SlowBody
 from tests.fakes.raw_server import Play, answer, drip, send, serve_raw
 

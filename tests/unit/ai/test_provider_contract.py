@@ -31,7 +31,13 @@ from mediaposter.ai.video_model_interface import (
     VideoModelInterface,
     VideoStatus,
 )
-from mediaposter.errors import ErrorCode, SubmissionUnknown, UnsupportedOperation, VideoModelError, WebhookRejected
+from mediaposter.domain.errors import (
+    ErrorCode,
+    SubmissionUnknown,
+    UnsupportedOperation,
+    VideoModelError,
+    WebhookRejected,
+)
 from tests.fakes.bedrock import make_session
 from tests.fakes.provider import REPLIES, Answer, Host, Internet, allowing, read_reply, row
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
 from mediaposter.ai.provider_options import ProviderOption, pick_options, read_options
-from mediaposter.errors import InvalidRequest
+from mediaposter.domain.errors import InvalidRequest
 
 
 def option(type_: str, **bounds: Any) -> ProviderOption:

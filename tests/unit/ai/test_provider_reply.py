@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from mediaposter.ai.provider_reply import ProviderErrors, Reply
-from mediaposter.errors import ErrorCode, SubmissionUnknown
-from mediaposter.http_reply import MAX_SENTENCE_LENGTH
+from mediaposter.domain.errors import ErrorCode, SubmissionUnknown
+from mediaposter.http.reply import MAX_SENTENCE_LENGTH
 
 KEY = "key-of-the-test"
 ERRORS = ProviderErrors(

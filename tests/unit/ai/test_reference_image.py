@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from mediaposter.ai.reference_image import MAX_IMAGE_BYTES, ReferenceImage, read_reference_image
-from mediaposter.errors import ErrorCode, VideoModelError
+from mediaposter.domain.errors import ErrorCode, VideoModelError
 from tests.fakes.provider import Internet
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"

@@ -14,7 +14,7 @@ import pytest
 from mediaposter.ai.catalog import Capabilities, CatalogEntry, ImageRole
 from mediaposter.ai.runway_model import MAX_DATA_URI_CHARACTERS, PROMPT_MAX_UTF16_UNITS, RunwayVideoModel
 from mediaposter.ai.video_model_interface import SourceVideo, VideoGenerationJob, VideoGenerationRequest, VideoStatus
-from mediaposter.errors import ErrorCode, SubmissionUnknown, VideoModelError
+from mediaposter.domain.errors import ErrorCode, SubmissionUnknown, VideoModelError
 from tests.fakes.provider import Calls, Host, Internet, read_reply, row
 
 BASE_URL = "https://api.dev.runwayml.com"

@@ -8,7 +8,7 @@ from mediaposter.ai.catalog import Catalog, CatalogEntry
 from mediaposter.ai.sandbox_model import SandboxVideoModel
 from mediaposter.ai.video_model_factory import create_video_model
 from mediaposter.ai.video_model_interface import VideoGenerationRequest
-from mediaposter.errors import ConfigurationError
+from mediaposter.domain.errors import ConfigurationError
 from sandbox.world import VIDEOS_KEY
 from tests.fakes.provider import Host, read_reply, row
 

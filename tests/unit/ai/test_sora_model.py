@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from mediaposter.ai.catalog import CatalogEntry, ImageRole
 from mediaposter.ai.sora_model import SoraVideoModel
 from mediaposter.ai.video_model_interface import Capabilities, VideoGenerationJob, VideoGenerationRequest, VideoStatus
-from mediaposter.errors import (
+from mediaposter.domain.errors import (
     ConfigurationError,
     ErrorCode,
     InvalidRequest,

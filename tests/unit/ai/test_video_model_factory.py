@@ -15,7 +15,7 @@ from mediaposter.ai.fal_model import FalVideoModel
 from mediaposter.ai.pika_model import PikaVideoModel
 from mediaposter.ai.sora_model import SoraVideoModel
 from mediaposter.ai.video_model_factory import create_video_model, find_model_class, list_providers
-from mediaposter.errors import ConfigurationError
+from mediaposter.domain.errors import ConfigurationError
 
 BASE_URL = "https://videos.example/v1"
 UNUSABLE_KEY = "a key with spaces"

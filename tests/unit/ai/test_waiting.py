@@ -14,7 +14,7 @@ from mediaposter.ai.video_model_interface import (
     VideoStream,
 )
 from mediaposter.ai.waiting import wait_for_all
-from mediaposter.errors import ErrorCode, MediaError, VideoModelError
+from mediaposter.domain.errors import ErrorCode, MediaError, VideoModelError
 from tests.builders import CATALOG
 
 Answer = VideoStatus | BaseException

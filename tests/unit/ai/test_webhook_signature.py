@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaposter.ai.webhook_signature import _is_signed, parse_fal_keys, verify_fal_webhook, verify_standard_webhook
-from mediaposter.errors import ConfigurationError, ErrorCode, VideoModelError, WebhookRejected
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, VideoModelError, WebhookRejected
 
 Headers = dict[str, str]
 

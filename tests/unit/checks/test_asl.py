@@ -41,7 +41,7 @@ def _of_posts(edit: Edit) -> Edit:
 
 
 def _of_retries(edit: Callable[[list[Json]], object]) -> Edit:
-    return lambda states: edit(states["Take Rows"]["ItemProcessor"]["States"]["Take Part"]["Retry"])
+    return lambda states: edit(states["Submit Rows"]["ItemProcessor"]["States"]["Submit Chunk"]["Retry"])
 
 
 def _go_on_if(condition: str) -> Edit:
@@ -75,12 +75,12 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
         ),
         pytest.param(
             _check_generation(lambda task: task.update(TimeoutSeconds=60)),
-            'State "Check Generation": its TimeoutSeconds, 60, must be more than PollFunction\'s Timeout, 60',
+            'State "Check Generation": its TimeoutSeconds, 60, must be more than CheckGenerationFunction\'s Timeout, 60',
             id="a task that ends before its function",
         ),
         pytest.param(
             _check_generation(lambda task: task.update(TimeoutSeconds="{% $polls %}")),
-            'State "Check Generation": its TimeoutSeconds, {% $polls %}, must be more than PollFunction\'s Timeout, 60',
+            'State "Check Generation": its TimeoutSeconds, {% $polls %}, must be more than CheckGenerationFunction\'s Timeout, 60',
             id="a timeout that nothing holds against that of the function",
         ),
         pytest.param(
@@ -228,12 +228,12 @@ def test_a_loop_that_may_go_on_is_named_by_its_first_state(root: Path, edit: Edi
     [
         pytest.param(
             _of_retries(lambda retries: retries[0].update(MaxAttempts=100)),
-            'State "Take Part": its Retry of RateExceeded must last longer than the step waits for room, 20:00:00',
+            'State "Submit Chunk": its Retry of RateExceeded must last longer than the step waits for room, 20:00:00',
             id="rows that are given up before their step gives them up",
         ),
         pytest.param(
             _of_retries(lambda retries: retries.pop(0)),
-            'State "Take Part": its one Retry must name ',
+            'State "Submit Chunk": its one Retry must name ',
             id="rows that do not wait for room",
         ),
         pytest.param(
@@ -259,7 +259,7 @@ def test_another_query_language_is_named(root: Path) -> None:
 
 
 def test_a_substitution_that_is_not_used_is_named(root: Path) -> None:
-    substitution = "        PollFunctionArn: !GetAtt PollFunction.Arn\n"
+    substitution = "        CheckGenerationFunctionArn: !GetAtt CheckGenerationFunction.Arn\n"
     plant(root, "template.yaml", substitution, substitution + "        SweepFunctionArn: !GetAtt SweepFunction.Arn\n")
 
     assert list(check_asl(root)) == [
@@ -273,7 +273,7 @@ def test_a_substitution_that_is_not_used_is_named(root: Path) -> None:
         (
             "    Default: 120\n",
             "    Default: 60\n",
-            "CallLeaseSeconds, 60, must be more than the Timeout of StartFunction, 60",
+            "CallLeaseSeconds, 60, must be more than the Timeout of StartGenerationFunction, 60",
         ),
         (
             "    Default: 120\n",
@@ -283,12 +283,12 @@ def test_a_substitution_that_is_not_used_is_named(root: Path) -> None:
         (
             "      Handler: take.handler\n      Timeout: 300\n",
             "      Handler: take.handler\n      Timeout: 360\n",
-            "TAKING_ENDS_AFTER, 360, must be more than the Timeout of TakePartFunction, 360",
+            "TAKING_ENDS_AFTER, 360, must be more than the Timeout of SubmitChunkFunction, 360",
         ),
         (
             "a slow download slower.\n      MemorySize: 1024\n      Timeout: 900\n",
             "a slow download slower.\n      MemorySize: 1024\n      Timeout: 840\n",
-            "the Timeout of StoreFunction, 840, must be more than STORE_BUDGET_SECONDS and ProbeFunction's, 840",
+            "the Timeout of StoreVideoFunction, 840, must be more than STORE_BUDGET_SECONDS and ProbeVideoFunction's, 840",
         ),
     ],
 )

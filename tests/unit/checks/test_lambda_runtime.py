@@ -20,7 +20,7 @@ def test_a_handler_has_its_own_code_and_layers_and_no_others() -> None:
     assert handlers["SubmitFunction"] == Imports(
         "SubmitFunction", ("app",), (REPOSITORY / "functions/submit", _LAYERS["MediaPosterLayer"])
     )
-    assert handlers["ProbeFunction"].path[1:] == (_LAYERS["MediaPosterLayer"], _LAYERS["MediaLayer"])
+    assert handlers["ProbeVideoFunction"].path[1:] == (_LAYERS["MediaPosterLayer"], _LAYERS["MediaLayer"])
 
 
 def test_all_modules_of_a_layer_are_tried_but_those_of_the_command_line(tmp_path: Path) -> None:
@@ -41,10 +41,10 @@ def test_what_is_neither_with_a_handler_nor_in_its_layer_is_a_finding(tmp_path: 
     (code / "app.py").write_text("import thing\n")
     (layer / "thing.py").touch()
 
-    imports = [Imports("StoreFunction", ("app",), (code,)), Imports("Other", ("app",), (code, layer))]
+    imports = [Imports("StoreVideoFunction", ("app",), (code,)), Imports("Other", ("app",), (code, layer))]
     (finding,) = check_imports(Path(sys.executable), imports)
 
-    assert finding.startswith("StoreFunction: app does not import:")
+    assert finding.startswith("StoreVideoFunction: app does not import:")
     assert finding.endswith("ModuleNotFoundError: No module named 'thing'")
 
 

@@ -108,7 +108,7 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             "            DeadLetterConfig: {Arn: !GetAtt DeadLetterQueue.Arn}\n"
             "            RetryPolicy: {MaximumRetryAttempts: 8,",
             "            RetryPolicy: {MaximumRetryAttempts: 8,",
-            "CloseFunction",
+            "CloseVideoFunction",
             "the event ExecutionBrokeOff must have a DeadLetterConfig",
             id="an event without a dead letter queue",
         ),
@@ -116,7 +116,7 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             "      EventInvokeConfig:\n        MaximumRetryAttempts: 2\n        DestinationConfig:\n"
             "          OnFailure: {Type: SQS, Destination: !GetAtt DeadLetterQueue.Arn}\n      Events:\n",
             "      Events:\n",
-            "CloseFunction",
+            "CloseVideoFunction",
             "its EventInvokeConfig must have a DestinationConfig with OnFailure",
             id="an asynchronous function whose failures go nowhere",
         ),

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from mediaposter.cli.deployed_stack import DeployedStack
 from mediaposter.cli.scheduler import Places, Scheduler
 from mediaposter.config import Settings
-from mediaposter.library.keys import KeyRing
-from mediaposter.library.series import SeriesBook
+from mediaposter.stores.keys import KeyStore
+from mediaposter.stores.series import SeriesStore
 from tests.fakes.scheduler import FakeSchedulerClient
 from tests.fakes.sheets import FakeSheetStore
 from tests.fakes.table import InMemoryTable
@@ -39,8 +39,8 @@ class StackInMemory:
 
     def __init__(self) -> None:
         self.table = InMemoryTable()
-        self.keys = KeyRing(self.table)
-        self.series = SeriesBook(self.table)
+        self.keys = KeyStore(self.table)
+        self.series = SeriesStore(self.table)
         self.sheets = FakeSheetStore()
         self.scheduler = FakeSchedulerClient()
         self.places = PLACES

@@ -12,7 +12,7 @@ import pytest
 from mediaposter.cli.accounts import connect, run
 from mediaposter.cli.deployed_stack import DeployedStack
 from mediaposter.config import Settings
-from mediaposter.errors import ConfigurationError, ErrorCode, PublisherError
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, PublisherError
 from mediaposter.publishing.publisher_interface import Account, Board, Page, PublisherInterface
 from sandbox.blotato import ACCOUNTS, FACEBOOK_PAGE, PINTEREST_BOARD, YOUTUBE_PLAYLIST, create_app
 from sandbox.serving import serve_in_thread

@@ -15,9 +15,9 @@ from moto import mock_aws
 
 from mediaposter.cli import main
 from mediaposter.cli.deployed_stack import explain_aws_errors, open_stack
-from mediaposter.errors import ConfigurationError
-from mediaposter.library.keys import Scope
-from mediaposter.library.series import Series, Sheet, SheetFormat
+from mediaposter.domain.errors import ConfigurationError
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.series import Series, Sheet, SheetFormat
 from tests.builders import NOW
 from tests.unit.functions.stack import shipped_template
 

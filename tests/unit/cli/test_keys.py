@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mediaposter.library.keys import ApiKey, Scope
+from mediaposter.stores.keys import ApiKey, Scope
 from tests.builders import NOW
 from tests.unit.cli.stack import BASE_URL, Run, StackInMemory
 

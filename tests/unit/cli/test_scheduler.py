@@ -11,11 +11,11 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from mediaposter.api.intake import write_turn
 from mediaposter.cli.scheduler import Places, Scheduler
-from mediaposter.errors import ConfigurationError
-from mediaposter.library.idempotency import KEPT_FOR
-from mediaposter.library.series import Series, SeriesState, Sheet, SheetFormat
+from mediaposter.domain.errors import ConfigurationError
+from mediaposter.stores.idempotency import KEPT_FOR
+from mediaposter.stores.series import Series, SeriesState, Sheet, SheetFormat
+from mediaposter.wire.intake import write_turn
 from tests.builders import NOW
 from tests.fakes.scheduler import FakeSchedulerClient
 from tests.unit.cli.stack import PLACES

@@ -9,8 +9,8 @@ import re
 import pytest
 from openai import OpenAI
 
-from mediaposter.api.webhooks import derive_webhook_secret, sign_webhook
-from mediaposter.library.keys import Scope
+from mediaposter.stores.keys import Scope
+from mediaposter.wire.webhooks import derive_webhook_secret, sign_webhook
 from tests.builders import NOW
 from tests.unit.cli.stack import Run, StackInMemory
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import JsonValue
 
 from checks.events import DIRECTORY
-from mediaposter.errors import ErrorCode
+from mediaposter.domain.errors import ErrorCode
 from mediaposter.events import (
     SOURCE,
     AnyAnswer,

@@ -14,9 +14,9 @@ from moto.awslambda_simple.models import lambda_simple_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from checks.cloudformation import Template, read_template
-from mediaposter.library.posts import Post, PostLedger
-from mediaposter.library.table import LibraryTable, Record
-from mediaposter.library.videos import Video, VideoLibrary
+from mediaposter.stores.posts import Post, PostStore
+from mediaposter.stores.table import LibraryTable, Record
+from mediaposter.stores.videos import Video, VideoStore
 
 REPOSITORY = Path(__file__).parents[3]
 REGION = "us-east-1"
@@ -80,7 +80,7 @@ class Stack:
             "VideoStateMachine": machine["stateMachineArn"],
             "BatchStateMachine": batches["stateMachineArn"],
             "WebhookQueue": self.client("sqs").create_queue(QueueName="webhooks")["QueueUrl"],
-            "ProbeFunction": "ProbeFunction",
+            "ProbeVideoFunction": "ProbeVideoFunction",
             "CancelRenderFunction": "CancelRenderFunction",
         }
 
@@ -122,11 +122,11 @@ class Stack:
 
     def video(self, video_id: str) -> Video:
         """Read a video."""
-        return VideoLibrary(self.table).get_unchecked(video_id)
+        return VideoStore(self.table).get_unchecked(video_id)
 
     def posts(self, video_id: str) -> list[Post]:
         """Read the posts of a video."""
-        return PostLedger(self.table).list_unchecked(video_id)
+        return PostStore(self.table).list_unchecked(video_id)
 
     def executions(self) -> list[tuple[str, str]]:
         """List the executions that were started, with their input."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from mediaposter.library.accounts import AccountBook, ConnectedAccounts
-from mediaposter.library.posts import PostState
 from mediaposter.publishing.publisher_interface import Account
+from mediaposter.stores.accounts import AccountStore, ConnectedAccounts
+from mediaposter.stores.posts import PostState
 from sandbox.blotato import ACCOUNTS, create_app
 from sandbox.serving import serve_in_thread
 from tests.builders import OWNER, a_post, a_target, a_video
@@ -54,9 +54,9 @@ def test_every_night_what_is_connected_is_kept(
 ) -> None:
     wait_for(stack, ACCOUNTS["twitter"].id)
 
-    assert invoke("AccountsFunction", read_event("accounts")) is None
+    assert invoke("CheckAccountsFunction", read_event("checkaccounts")) is None
 
-    known = AccountBook(stack.table).get()
+    known = AccountStore(stack.table).get()
     assert known is not None
     assert {account.account_id for account in known.accounts} == {account.id for account in ACCOUNTS.values()}
     assert "AccountsMissing" not in capsys.readouterr().out
@@ -69,7 +69,7 @@ def test_an_account_that_is_gone_is_counted_and_named_in_the_log(
 ) -> None:
     wait_for(stack, "999")
 
-    invoke("AccountsFunction", read_event("accounts"))
+    invoke("CheckAccountsFunction", read_event("checkaccounts"))
 
     (metric,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert (metric["stack"], metric["AccountsMissing"]) == (STACK, [1.0])
@@ -78,9 +78,9 @@ def test_an_account_that_is_gone_is_counted_and_named_in_the_log(
 
 
 def test_a_stack_without_posts_and_without_a_key_is_left_in_peace(stack: Stack, invoke: Invoke) -> None:
-    assert invoke("AccountsFunction", read_event("accounts")) is None
+    assert invoke("CheckAccountsFunction", read_event("checkaccounts")) is None
 
-    assert AccountBook(stack.table).get() is None
+    assert AccountStore(stack.table).get() is None
 
 
 @_LISTENS
@@ -96,7 +96,7 @@ def test_a_post_to_what_is_not_connected_is_refused(stack: Stack, invoke: Invoke
 
 def test_what_is_kept_answers_without_the_publisher(stack: Stack, invoke: Invoke) -> None:
     account = Account(account_id="101", platform="twitter", name="kites")
-    AccountBook(stack.table).put(ConnectedAccounts(accounts=(account,), read_at=datetime.now(UTC)))
+    AccountStore(stack.table).put(ConnectedAccounts(accounts=(account,), read_at=datetime.now(UTC)))
 
     answer = invoke("SubmitFunction", submit_event({"platform": "twitter", "account_id": "101"}))
 
@@ -106,7 +106,7 @@ def test_what_is_kept_answers_without_the_publisher(stack: Stack, invoke: Invoke
 
 def test_without_a_key_a_video_is_taken_with_a_warning(stack: Stack, invoke: Invoke) -> None:
     long_ago = datetime.now(UTC) - timedelta(hours=2)
-    AccountBook(stack.table).put(ConnectedAccounts(accounts=(), read_at=long_ago))
+    AccountStore(stack.table).put(ConnectedAccounts(accounts=(), read_at=long_ago))
 
     answer = invoke("SubmitFunction", submit_event({"platform": "twitter", "account_id": "101"}))
 

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from mediaposter.library.batch_files import outcomes_key, parts_key, results_key
-from mediaposter.library.batches import Batch, BatchCaller, BatchLibrary, BatchSource, BatchStage, CancelScope
-from mediaposter.library.keys import Scope
-from mediaposter.library.videos import Stage
+from mediaposter.stores.batch_files import outcomes_key, parts_key, results_key
+from mediaposter.stores.batches import Batch, BatchCaller, BatchSource, BatchStage, BatchStore, CancelScope
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.videos import Stage
 from tests.builders import NOW, a_video
 from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import BUCKET, Event, Stack, read_event
@@ -23,8 +23,8 @@ _BATCH_ID = "batch_019ad1c2e4f08c1de2f3a4b5c6d7e8f9"
 _STEPS = ("readrows", "takepart", "closetaking", "writeresults", "cancelpart")
 _FUNCTIONS = {
     "readrows": "ReadRowsFunction",
-    "takepart": "TakePartFunction",
-    "closetaking": "CloseTakingFunction",
+    "takepart": "SubmitChunkFunction",
+    "closetaking": "FinishSubmittingFunction",
     "writeresults": "WriteResultsFunction",
     "cancelpart": "CancelPartFunction",
 }
@@ -58,8 +58,8 @@ def read(stack: Stack, key: str) -> str:
     return content.decode()
 
 
-def library(stack: Stack) -> BatchLibrary:
-    return BatchLibrary(stack.table)
+def library(stack: Stack) -> BatchStore:
+    return BatchStore(stack.table)
 
 
 class TestRoutes:
@@ -171,9 +171,9 @@ class TestSteps:
 
         assert invoke("ReadRowsFunction", read_event("readrows")) == {"outcome": "read"}
         (part,) = map(json.loads, read(stack, parts_key(_BATCH_ID)).splitlines())
-        assert part.keys() == read_event("takepart").keys()
-        assert invoke("TakePartFunction", part) is None
-        assert invoke("CloseTakingFunction", read_event("closetaking")) == {"outcome": "taken"}
+        assert part.keys() == read_event("submitchunk").keys()
+        assert invoke("SubmitChunkFunction", part) is None
+        assert invoke("FinishSubmittingFunction", read_event("finishsubmitting")) == {"outcome": "taken"}
         ((video_id, _),) = stack.executions()
         answer = json.loads(read(stack, "outbox/kites.result.json"))
         assert [row["video_id"] for row in answer["rows"]] == [video_id, None]

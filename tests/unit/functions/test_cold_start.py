@@ -10,17 +10,17 @@ from tests.unit.functions.stack import REPOSITORY
 
 _PROGRAM = """
 import sys
-import functions.submit.app, functions.library.app, functions.posts.app, functions.intake.app, functions.batches.app
-import functions.batch.read, functions.batch.take, functions.batch.close, functions.batch.results
-import functions.batch.cancel
+import functions.http.submit, functions.http.library, functions.http.posts, functions.events.intake, functions.http.batches
+import functions.batch.read_rows, functions.batch.submit_chunk, functions.batch.finish_submitting, functions.batch.write_results
+import functions.batch.cancel_part
 from mediaposter.current import stack
 
 # Of a request with posts; the publisher's client is loaded when it is asked for an account.
 for built in ("submit_video", "preflight", "take_request", "open_batch"):
     getattr(stack(), built)
-for built in ("read_rows", "take_part", "close_taking", "write_results", "cancel_part"):
+for built in ("read_rows", "submit_chunk", "finish_submitting", "write_results", "cancel_part"):
     getattr(stack(), built)
-print(*sorted({"av", "httpx", "httpx2", "openai", "PIL", "mediaposter.api.openapi"} & sys.modules.keys()))
+print(*sorted({"av", "httpx", "httpx2", "openai", "PIL", "mediaposter.wire.openapi"} & sys.modules.keys()))
 """
 _MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine"
 _ENVIRONMENT = {

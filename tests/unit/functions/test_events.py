@@ -9,7 +9,7 @@ import pytest
 from aws_lambda_powertools.utilities.parser.models import ApiGatewayAuthorizerToken, APIGatewayProxyEventModel
 
 from checks.state_machine import State, read_state_machine
-from mediaposter.api.authorization import AuthorizerContext
+from mediaposter.wire.authorization import AuthorizerContext
 from tests.unit.functions.stack import REPOSITORY, Event, read_event, shipped_template
 
 _TEMPLATE = shipped_template()
@@ -17,14 +17,14 @@ _MACHINE = read_state_machine(REPOSITORY / "statemachine" / "video.asl.json")
 _EVENTS = sorted(path.stem for path in (REPOSITORY / "events").glob("*.json"))
 # Which function each sample is for: a file is named after its function, or its step, and the case.
 _STEPS = {
-    "start": "StartFunction",
-    "poll-running": "PollFunction",
-    "poll-completed": "PollFunction",
-    "store": "StoreFunction",
-    "publish": "PublishFunction",
-    "track": "TrackFunction",
-    "close": "CloseFunction",
-    "close-execution-failed": "CloseFunction",
+    "start": "StartGenerationFunction",
+    "poll-running": "CheckGenerationFunction",
+    "poll-completed": "CheckGenerationFunction",
+    "store": "StoreVideoFunction",
+    "publish": "CreatePostFunction",
+    "track": "CheckPostFunction",
+    "close": "CloseVideoFunction",
+    "close-execution-failed": "CloseVideoFunction",
 }
 
 
@@ -54,7 +54,7 @@ def test_a_request_is_one_of_a_rest_api(name: str) -> None:
 
 
 def test_a_webhook_comes_without_a_key() -> None:
-    event = read_event("webhooks-completed")
+    event = read_event("providerwebhooks-completed")
 
     assert "authorizer" not in event["requestContext"]
     APIGatewayProxyEventModel.model_validate(event)
@@ -87,8 +87,8 @@ def test_a_step_is_told_what_the_state_machine_tells_it(name: str, function: str
 
 
 def test_an_execution_that_broke_off_is_told_as_its_rule_does() -> None:
-    rule = _TEMPLATE.resources["CloseFunction"].properties["Events"]["ExecutionBrokeOff"]["Properties"]
-    told: Event = read_event("close-from-event")
+    rule = _TEMPLATE.resources["CloseVideoFunction"].properties["Events"]["ExecutionBrokeOff"]["Properties"]
+    told: Event = read_event("closevideo-from-event")
 
     template = rule["InputTransformer"]["InputTemplate"]
 

@@ -18,11 +18,11 @@ from botocore.exceptions import ClientError
 from openai.types import Video as OpenAIVideo
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.errors import ErrorCode
-from mediaposter.library.inspection import InspectionReply
-from mediaposter.library.keys import ApiKey, Scope
-from mediaposter.library.posts import PostState
-from mediaposter.library.videos import Stage, VideoFailure
+from mediaposter.domain.errors import ErrorCode
+from mediaposter.media.inspection import InspectionReply
+from mediaposter.stores.keys import ApiKey, Scope
+from mediaposter.stores.posts import PostState
+from mediaposter.stores.videos import Stage, VideoFailure
 from sandbox.serving import serve_in_thread
 from sandbox.videos_api import create_app
 from tests.builders import NOW, a_post, a_stored_video, a_target, a_video, an_attempt, an_inspection
@@ -388,7 +388,7 @@ class TestGenerate:
     def test_a_queued_video_is_started_at_its_provider(self, stack: Stack, invoke: Invoke, provider: Provider) -> None:
         stack.keep(_a_video())
 
-        answer = invoke("StartFunction", read_event("start"))
+        answer = invoke("StartGenerationFunction", read_event("startgeneration"))
 
         # The usual time of the model says when to ask for the first time.
         assert (answer["outcome"], answer["wait_seconds"] > 30) == ("started", True)
@@ -399,7 +399,7 @@ class TestGenerate:
     ) -> None:
         stack.keep(_a_video())
 
-        assert invoke("StartFunction", read_event("start"))["outcome"] == "failed"
+        assert invoke("StartGenerationFunction", read_event("startgeneration"))["outcome"] == "failed"
 
         failure = stack.video(_VIDEO_ID).failure
         assert failure is not None
@@ -410,7 +410,7 @@ class TestGenerate:
     def test_a_running_render_is_waited_for(self, stack: Stack, invoke: Invoke, provider: Provider) -> None:
         stack.keep(self._rendering(provider.create_job()))
 
-        answer = invoke("PollFunction", read_event("poll-running"))
+        answer = invoke("CheckGenerationFunction", read_event("checkgeneration-running"))
 
         assert (answer["outcome"], answer["wait_seconds"] >= 5) == ("wait", True)
         assert stack.video(_VIDEO_ID).stage is Stage.RENDERING
@@ -421,7 +421,7 @@ class TestGenerate:
         provider.finish(job_id)
         stack.keep(self._rendering(job_id))
 
-        answer = invoke("PollFunction", read_event("poll-completed"))
+        answer = invoke("CheckGenerationFunction", read_event("checkgeneration-completed"))
 
         assert answer == {"outcome": "completed", "wait_seconds": 0, "listen": None, "posts": []}
         assert stack.video(_VIDEO_ID).stage is Stage.STORING
@@ -429,7 +429,7 @@ class TestGenerate:
     def test_a_step_logs_its_outcome_under_the_videos_id(self, stack: Stack, invoke: Invoke, log: io.StringIO) -> None:
         stack.keep(_a_video(failure=_FAILURE))
 
-        invoke("StartFunction", read_event("start"))
+        invoke("StartGenerationFunction", read_event("startgeneration"))
 
         (line,) = [json.loads(text) for text in log.getvalue().splitlines()]
         assert (line["message"], line["outcome"], line["correlation_id"]) == ("step", "failed", _VIDEO_ID)
@@ -454,9 +454,9 @@ class TestFinalize:
         job_id = provider.create_job()
         provider.finish(job_id)
         stack.keep(_a_video(stage=Stage.STORING, provider_job_id=job_id), _a_post())
-        stack.make_function("ProbeFunction", InspectionReply(inspection=an_inspection()).model_dump_json())
+        stack.make_function("ProbeVideoFunction", InspectionReply(inspection=an_inspection()).model_dump_json())
 
-        answer = invoke("StoreFunction", read_event("store"))
+        answer = invoke("StoreVideoFunction", read_event("storevideo"))
 
         post = {"video_id": _VIDEO_ID, "post_id": "twitter#101"}
         assert answer == {"outcome": "stored", "wait_seconds": 0, "listen": None, "posts": [post]}
@@ -470,32 +470,32 @@ class TestFinalize:
         job_id = provider.create_job()
         provider.finish(job_id)
         stack.keep(_a_video(stage=Stage.STORING, provider_job_id=job_id))
-        stack.make_function("ProbeFunction", InspectionReply(refusal="Nothing decodes.").model_dump_json())
+        stack.make_function("ProbeVideoFunction", InspectionReply(refusal="Nothing decodes.").model_dump_json())
 
-        assert invoke("StoreFunction", read_event("store"))["outcome"] == "wait"
+        assert invoke("StoreVideoFunction", read_event("storevideo"))["outcome"] == "wait"
         assert "Contents" not in stack.client("s3").list_objects_v2(Bucket=BUCKET)
 
     def test_a_stored_video_is_decoded_by_a_function_of_its_own(
         self, stack: Stack, invoke: Invoke, moov_first_mp4: bytes
     ) -> None:
-        event = read_event("probe")
+        event = read_event("probevideo")
         stack.client("s3").put_object(Bucket=BUCKET, Key=event["key"], Body=moov_first_mp4)
 
-        reply = InspectionReply.model_validate_json(json.dumps(invoke("ProbeFunction", event)))
+        reply = InspectionReply.model_validate_json(json.dumps(invoke("ProbeVideoFunction", event)))
 
         assert reply.inspection is not None
         assert (reply.inspection.probe.width, reply.inspection.thumbnail[:4]) == (320, b"RIFF")
 
     def test_a_stored_file_that_is_no_video_is_refused_by_the_decoder(self, stack: Stack, invoke: Invoke) -> None:
-        event = read_event("probe")
+        event = read_event("probevideo")
         stack.client("s3").put_object(Bucket=BUCKET, Key=event["key"], Body=b"<html>" * 10)
 
-        assert "not an MP4" in invoke("ProbeFunction", event)["refusal"]
+        assert "not an MP4" in invoke("ProbeVideoFunction", event)["refusal"]
 
     def test_a_post_without_a_key_fails_and_says_where_it_goes(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_stored_video(), _a_post())
 
-        assert invoke("PublishFunction", read_event("publish"))["outcome"] == "settled"
+        assert invoke("CreatePostFunction", read_event("createpost"))["outcome"] == "settled"
 
         (post,) = stack.posts(_VIDEO_ID)
         assert (post.state, post.error_code) == (PostState.FAILED, ErrorCode.AUTHENTICATION)
@@ -506,7 +506,7 @@ class TestFinalize:
     ) -> None:
         stack.keep(_a_stored_video(), _a_post())
 
-        invoke("PublishFunction", read_event("publish"))
+        invoke("CreatePostFunction", read_event("createpost"))
 
         # There is no key, which is counted as well.
         failed, refused = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
@@ -516,14 +516,14 @@ class TestFinalize:
     def test_a_post_that_cannot_be_asked_about_is_asked_about_later(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_stored_video(), _a_post(state=PostState.SUBMITTED, submission_id="submission-1"))
 
-        answer = invoke("TrackFunction", read_event("track"))
+        answer = invoke("CheckPostFunction", read_event("checkpost"))
 
         assert (answer["outcome"], answer["wait_seconds"]) == ("wait", 10)
 
     def test_a_kept_video_is_closed(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_stored_video())
 
-        assert invoke("CloseFunction", read_event("close"))["outcome"] == "closed"
+        assert invoke("CloseVideoFunction", read_event("closevideo"))["outcome"] == "closed"
 
         video = stack.video(_VIDEO_ID)
         assert (video.stage, video.status) == (Stage.DONE, VideoStatus.COMPLETED)
@@ -533,7 +533,7 @@ class TestFinalize:
         stack.client("events").create_archive(ArchiveName="seen", EventSourceArn=bus)
         stack.keep(_a_stored_video())
 
-        invoke("CloseFunction", read_event("close"))
+        invoke("CloseVideoFunction", read_event("closevideo"))
 
         assert stack.client("events").describe_archive(ArchiveName="seen")["EventCount"] == 1
 
@@ -547,7 +547,7 @@ class TestFinalize:
         long_ago = datetime.now(UTC) - timedelta(days=3)
         stack.keep(_a_video(stage=Stage.RENDERING, provider_job_id="job-1", deadline_at=long_ago))
 
-        assert invoke("CloseFunction", read_event(name))["outcome"] == "closed"
+        assert invoke("CloseVideoFunction", read_event(name))["outcome"] == "closed"
 
         video = stack.video(_VIDEO_ID)
         assert video.failure is not None

@@ -16,11 +16,11 @@ from aws_lambda_powertools.utilities.parser.models import (
 from botocore.exceptions import ClientError
 
 from checks.cloudformation import Template
-from mediaposter.api.intake import QueuedNotice, write_turn
-from mediaposter.library.keys import check_owner
-from mediaposter.library.series import Series, SeriesBook, Sheet, SheetFormat
-from mediaposter.library.sheets import SheetStore
-from mediaposter.library.videos import Video
+from mediaposter.stores.keys import check_owner
+from mediaposter.stores.series import Series, SeriesStore, Sheet, SheetFormat
+from mediaposter.stores.sheets import SheetStore
+from mediaposter.stores.videos import Video
+from mediaposter.wire.intake import QueuedNotice, write_turn
 from tests.builders import NOW
 from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import BUCKET, Event, Stack, read_event
@@ -156,7 +156,7 @@ def test_a_turn_takes_a_row_of_its_series_once_and_says_nothing_of_its_prompt(
 
     (video,) = list_videos(stack)
     assert (video.owner, video.prompt, video.seconds) == ("studio", _PROMPT_OF_ROW, 8)
-    book = SeriesBook(stack.table)
+    book = SeriesStore(stack.table)
     assert book.get(series.name).waiting == (2,)
     assert [(turn.row_id, turn.video_id) for turn in book.list_turns(series.name)] == [("a", video.id)]
     assert _PROMPT_OF_ROW not in log.getvalue()
@@ -165,7 +165,7 @@ def test_a_turn_takes_a_row_of_its_series_once_and_says_nothing_of_its_prompt(
 def test_a_used_up_sheet_is_logged_and_counted(
     stack: Stack, invoke: Invoke, series: Series, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    SeriesBook(stack.table).change(series, waiting=())
+    SeriesStore(stack.table).change(series, waiting=())
 
     invoke("IntakeFunction", read_event("intake-series"))
 

@@ -14,12 +14,12 @@ from aws_lambda_powertools.utilities.parser.models import EventBridgeModel, SqsM
 from openai import OpenAI
 
 from checks.cloudformation import Template
-from mediaposter.api.webhooks import QueuedEvent, derive_webhook_secret
-from mediaposter.errors import ErrorCode
+from mediaposter.domain.errors import ErrorCode
 from mediaposter.events import SOURCE, EventBus
-from mediaposter.library.posts import PostState
-from mediaposter.library.videos import Stage
-from mediaposter.pipeline.notify import RETRY_AFTER_SECONDS
+from mediaposter.stores.posts import PostState
+from mediaposter.stores.videos import Stage
+from mediaposter.usecases.scheduled.deliver_webhook import RETRY_AFTER_SECONDS
+from mediaposter.wire.webhooks import QueuedEvent, derive_webhook_secret
 from sandbox.faults import Respond
 from sandbox.hooks import Deliveries, Delivery, HookScript, OnDelivery, create_app
 from sandbox.serving import serve_in_thread
@@ -134,7 +134,7 @@ def test_what_happened_goes_over_the_bus_into_the_queue(stack: Stack, bus: Event
 
 
 def test_an_event_that_nobody_wants_to_be_told_of_is_not_queued(stack: Stack, bus: EventBus) -> None:
-    (record,) = read_event("notify-completed")["Records"]
+    (record,) = read_event("deliverwebhook-completed")["Records"]
     event = QueuedEvent.model_validate(record).event
 
     bus.send(event.model_copy(update={"webhook_url": None}))
@@ -146,7 +146,7 @@ def test_an_event_that_nobody_wants_to_be_told_of_is_not_queued(stack: Stack, bu
 def test_a_delivered_event_leaves_the_queue_and_the_sdk_of_openai_accepts_it(
     invoke: Invoke, receiver: Receiver
 ) -> None:
-    assert invoke("NotifyFunction", receiver.queue("notify-completed")) == {"batchItemFailures": []}
+    assert invoke("DeliverWebhookFunction", receiver.queue("notify-completed")) == {"batchItemFailures": []}
 
     (delivery,) = receiver.deliveries()
     secret = derive_webhook_secret(_SIGNING_KEY, _OWNER)
@@ -158,7 +158,7 @@ def test_an_event_that_was_not_taken_stays_in_the_queue_for_later(invoke: Invoke
     receiver.answer(503)
     event = receiver.queue("notify-completed")
 
-    assert invoke("NotifyFunction", event) == {"batchItemFailures": [{"itemIdentifier": _message_id(event)}]}
+    assert invoke("DeliverWebhookFunction", event) == {"batchItemFailures": [{"itemIdentifier": _message_id(event)}]}
 
     assert not receiver.is_visible_again()
 
@@ -169,7 +169,7 @@ def test_after_the_last_try_an_event_is_let_go_at_once(invoke: Invoke, receiver:
     event = receiver.queue("notify-post-last-try")
     assert event["Records"][0]["attributes"]["ApproximateReceiveCount"] == str(len(RETRY_AFTER_SECONDS) + 1)
 
-    assert invoke("NotifyFunction", event) == {"batchItemFailures": [{"itemIdentifier": _message_id(event)}]}
+    assert invoke("DeliverWebhookFunction", event) == {"batchItemFailures": [{"itemIdentifier": _message_id(event)}]}
 
     assert receiver.is_visible_again()
 
@@ -180,7 +180,7 @@ def test_a_receiver_inside_is_not_reached_where_the_stack_does_not_say_so(
 ) -> None:
     stack.tell(WebhookTransport="https-only")
 
-    answer = invoke("NotifyFunction", receiver.queue("notify-completed"))
+    answer = invoke("DeliverWebhookFunction", receiver.queue("notify-completed"))
 
     assert len(answer["batchItemFailures"]) == 1
     assert receiver.deliveries() == ()
@@ -193,7 +193,7 @@ def test_a_missing_signing_key_keeps_the_event_and_says_where_it_goes(
 ) -> None:
     stack.client("ssm").delete_parameter(Name=f"/mediaposter/{STACK}/webhook-signing-key")
 
-    answer = invoke("NotifyFunction", receiver.queue("notify-completed"))
+    answer = invoke("DeliverWebhookFunction", receiver.queue("notify-completed"))
 
     assert len(answer["batchItemFailures"]) == 1
     assert f"/mediaposter/{STACK}/webhook-signing-key" in log.getvalue()
@@ -206,7 +206,7 @@ def test_a_log_names_the_event_and_neither_the_query_nor_a_secret(
 ) -> None:
     receiver.answer(status)
 
-    invoke("NotifyFunction", receiver.queue("notify-completed"))
+    invoke("DeliverWebhookFunction", receiver.queue("notify-completed"))
 
     (line,) = [json.loads(text) for text in log.getvalue().splitlines()]
     (delivery,) = receiver.deliveries()
@@ -221,7 +221,7 @@ def test_a_receiver_that_is_gone_is_counted_for_its_stack(
 ) -> None:
     receiver.answer(410)
 
-    assert invoke("NotifyFunction", receiver.queue("notify-completed")) == {"batchItemFailures": []}
+    assert invoke("DeliverWebhookFunction", receiver.queue("notify-completed")) == {"batchItemFailures": []}
 
     (metric,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert (metric["stack"], metric["WebhooksGone"]) == (STACK, [1.0])
@@ -236,7 +236,7 @@ def test_what_the_table_does_not_tell_is_dropped_and_counted(
 ) -> None:
     forged = receiver.queue("notify-completed", owner="key_of_another")
 
-    assert invoke("NotifyFunction", forged) == {"batchItemFailures": []}
+    assert invoke("DeliverWebhookFunction", forged) == {"batchItemFailures": []}
 
     assert receiver.deliveries() == ()
     (line,) = [json.loads(text) for text in log.getvalue().splitlines()]
@@ -248,6 +248,6 @@ def test_what_the_table_does_not_tell_is_dropped_and_counted(
 
 def test_an_event_that_nobody_wants_to_be_told_of_any_more_is_dropped(stack: Stack, invoke: Invoke) -> None:
     Receiver(stack, "https://hooks.example").keep(None)
-    event = read_event("notify-completed")
+    event = read_event("deliverwebhook-completed")
 
-    assert invoke("NotifyFunction", event) == {"batchItemFailures": []}
+    assert invoke("DeliverWebhookFunction", event) == {"batchItemFailures": []}

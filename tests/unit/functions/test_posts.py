@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from mediaposter.errors import ConfigurationError, ErrorCode
-from mediaposter.library.approvals import Approval, Decision
-from mediaposter.library.posts import Post, PostState
-from mediaposter.library.videos import Stage, Video, VideoFailure
+from mediaposter.domain.errors import ConfigurationError, ErrorCode
 from mediaposter.publishing.blotato_client import BlotatoClient
+from mediaposter.stores.approvals import Approval, Decision
+from mediaposter.stores.posts import Post, PostState
+from mediaposter.stores.videos import Stage, Video, VideoFailure
 from sandbox.blotato import ACCOUNTS, Route, create_app
 from sandbox.serving import serve_in_thread
 from tests.builders import NOW, a_post, a_stored_video, a_target, a_video

@@ -11,8 +11,8 @@ import pytest
 from aws_lambda_powertools.utilities.parser.models import DynamoDBStreamModel
 
 from checks.cloudformation import Template
-from mediaposter.library.slots import SlotCount, Slots, count_change
-from mediaposter.library.videos import VideoLibrary
+from mediaposter.stores.capacity import CapacityStore, SlotCount, count_change
+from mediaposter.stores.videos import VideoStore
 from tests.builders import NOW, OWNER, a_video
 from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import STACK, Stack, read_event
@@ -22,10 +22,10 @@ _PROMPT = "A prompt that no log may hold"
 
 def let_wait(stack: Stack, video_id: str, *, provider: str = "sora") -> None:
     """Record a video that waits for a slot."""
-    slots = Slots(stack.table, lambda _: 1)
+    slots = CapacityStore(stack.table, lambda _: 1)
     video = a_video(id=video_id, provider=provider, prompt=_PROMPT, is_accepted=True)
     waiting = video.model_copy(update={"place": slots.choose_place(video, now=NOW)})
-    VideoLibrary(stack.table).create(waiting, [], conditions=count_change(None, waiting.held, {}))
+    VideoStore(stack.table).create(waiting, [], conditions=count_change(None, waiting.held, {}))
 
 
 def filters_of(template: Template, mapping: str) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def test_those_who_wait_are_started(stack: Stack, invoke: Invoke, log: io.String
     assert invoke("DispatchFunction", read_event("dispatch")) is None
 
     assert stack.executions() == [("video_1", '{"video_id": "video_1", "launch": 0}')]
-    assert Slots(stack.table, lambda _: 1).count("sora") == SlotCount(in_flight=1, waiting=1)
+    assert CapacityStore(stack.table, lambda _: 1).count("sora") == SlotCount(in_flight=1, waiting=1)
     assert json.loads(log.getvalue())["dispatched"] == 1
     assert _PROMPT not in log.getvalue()
 

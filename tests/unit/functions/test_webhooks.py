@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from mediaposter.api.http import WEBHOOK_MAX_BYTES
-from mediaposter.api.webhooks import sign_webhook
-from mediaposter.library.job_waits import name_job
-from mediaposter.library.table import Key
-from mediaposter.library.videos import JobClaim
+from mediaposter.stores.job_callbacks import name_job
+from mediaposter.stores.table import Key
+from mediaposter.stores.videos import JobClaim
+from mediaposter.wire.http import WEBHOOK_MAX_BYTES
+from mediaposter.wire.webhooks import sign_webhook
 from tests.builders import VIDEO_ID
 from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import STACK, Event, Stack, read_event
@@ -33,7 +33,7 @@ def listen(stack: Stack) -> None:
 
 
 def a_webhook(*, secret: str = NEW, at: datetime | None = None, provider: str = "gemini") -> Event:
-    event = read_event("webhooks-completed")
+    event = read_event("providerwebhooks-completed")
     signed = sign_webhook("msg_1", event["body"].encode(), secret=secret, now=at or datetime.now(UTC))
     event["headers"] |= signed
     event["multiValueHeaders"] |= {name: [value] for name, value in signed.items()}
@@ -56,13 +56,13 @@ def test_a_webhook_about_a_job_of_ours_is_taken_and_its_repetition_changes_nothi
     stack.keep(JobClaim(provider="gemini", job=JOB, video_id=VIDEO_ID))
     event = a_webhook()
 
-    answer = invoke("WebhooksFunction", event)
+    answer = invoke("ProviderWebhooksFunction", event)
 
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"]) == {"object": "webhook.receipt", "repeated": False}
     assert "hinted_at" in stack.table.get(Key(name_job("gemini", JOB), "WAIT"))
     before = find_items(stack)
-    again = invoke("WebhooksFunction", event)
+    again = invoke("ProviderWebhooksFunction", event)
     assert (again["statusCode"], json.loads(again["body"])["repeated"], find_items(stack)) == (200, True, before)
 
 
@@ -71,7 +71,7 @@ def test_while_a_secret_is_replaced_a_body_in_base64_is_taken_as_it_was(stack: S
     event = a_webhook(secret=OLD)
     event |= {"body": base64.b64encode(event["body"].encode()).decode(), "isBase64Encoded": True}
 
-    assert invoke("WebhooksFunction", event)["statusCode"] == 200
+    assert invoke("ProviderWebhooksFunction", event)["statusCode"] == 200
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ def test_a_webhook_that_shows_nothing_is_refused_and_nothing_is_written(
     stack.keep(JobClaim(provider="gemini", job=JOB, video_id=VIDEO_ID))
     before = find_items(stack)
 
-    answer = invoke("WebhooksFunction", event)
+    answer = invoke("ProviderWebhooksFunction", event)
 
     assert (answer["statusCode"], read_code(answer)) == (401, "invalid_signature")
     assert find_items(stack) == before
 
 
 def test_a_webhook_about_a_job_of_nobody_is_refused_by_another_code(invoke: Invoke) -> None:
-    answer = invoke("WebhooksFunction", a_webhook())
+    answer = invoke("ProviderWebhooksFunction", a_webhook())
 
     assert (answer["statusCode"], read_code(answer)) == (401, "unknown_job")
 
@@ -101,7 +101,7 @@ def test_a_webhook_that_is_too_large_is_refused(stack: Stack, invoke: Invoke) ->
     event = a_webhook()
     event["body"] = "x" * (WEBHOOK_MAX_BYTES + 1)
 
-    answer = invoke("WebhooksFunction", event)
+    answer = invoke("ProviderWebhooksFunction", event)
 
     assert (answer["statusCode"], read_code(answer)) == (413, "request_too_large")
     assert find_items(stack) == []
@@ -113,8 +113,8 @@ def test_the_log_tells_who_called_and_what_became_of_it_and_nothing_that_was_sen
     stack.keep(JobClaim(provider="gemini", job=JOB, video_id=VIDEO_ID))
     event = a_webhook()
 
-    invoke("WebhooksFunction", event)
-    invoke("WebhooksFunction", a_webhook(provider="a name of theirs"))
+    invoke("ProviderWebhooksFunction", event)
+    invoke("ProviderWebhooksFunction", a_webhook(provider="a name of theirs"))
 
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     told = [(line["provider"], line["outcome"]) for line in lines if line["message"] == "webhook"]

@@ -16,8 +16,8 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from mediaposter.errors import ConfigurationError, ErrorCode, PostUnknown, PublisherError
-from mediaposter.http_reply import MAX_SENTENCE_LENGTH
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, PostUnknown, PublisherError
+from mediaposter.http.reply import MAX_SENTENCE_LENGTH
 from mediaposter.publishing.blotato_client import BlotatoClient
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
 from tests.builders import NOW, a_target

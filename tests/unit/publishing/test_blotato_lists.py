@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mediaposter.errors import ErrorCode, PostUnknown, PublisherError
+from mediaposter.domain.errors import ErrorCode, PostUnknown, PublisherError
 from mediaposter.publishing.blotato_client import BlotatoClient
 from mediaposter.publishing.publisher_interface import Account, Board, ListedPost, Page, PostStatus, Schedule, User
 from tests.builders import NOW

@@ -48,8 +48,8 @@ from mediaposter.ai.video_model_interface import (
     VideoStatus,
     VideoStream,
 )
-from mediaposter.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError
-from mediaposter.safe_http import CHUNK_BYTES, PUBLIC_INTERNET, PublicInternet, build_stream
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError
+from mediaposter.http.outbound import CHUNK_BYTES, PUBLIC_INTERNET, PublicInternet, build_stream
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody

@@ -12,8 +12,8 @@ from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, V
 
 from mediaposter.ai.provider_reply import OptionalText, ProviderErrors, Reply, ReplyError
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
-from mediaposter.errors import ErrorCode
-from mediaposter.http_reply import MAX_SENTENCE_LENGTH
+from mediaposter.domain.errors import ErrorCode
+from mediaposter.http.reply import MAX_SENTENCE_LENGTH
 
 # Bedrock's words for where an invocation stands; one that is not here means that it still runs.
 _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(

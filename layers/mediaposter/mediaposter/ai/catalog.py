@@ -24,8 +24,8 @@ from mediaposter.ai.catalog_entry import (
     cut_short,
     parse_size,
 )
-from mediaposter.errors import ConfigurationError, InvalidRequest
-from mediaposter.validation_errors import find_problem, tell_rule
+from mediaposter.domain.errors import ConfigurationError, InvalidRequest
+from mediaposter.domain.validation_errors import find_problem, tell_rule
 
 __all__ = [
     "ALIAS_SECONDS",

@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, S
 from pydantic import model_validator as validate_model
 
 from mediaposter.ai.provider_options import OptionName, PickedOptions, ProviderOption, pick_options, read_options
-from mediaposter.errors import InvalidRequest
+from mediaposter.domain.errors import InvalidRequest
 
 _SHOWN_CHARACTERS = 40
 

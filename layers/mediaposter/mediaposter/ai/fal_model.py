@@ -34,8 +34,8 @@ from mediaposter.ai.video_model_interface import (
     VideoStream,
 )
 from mediaposter.ai.webhook_signature import parse_fal_keys, verify_fal_webhook
-from mediaposter.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError, WebhookRejected
-from mediaposter.safe_http import PUBLIC_INTERNET, PublicInternet, fetch_bytes
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError, WebhookRejected
+from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet, fetch_bytes
 
 DEFAULT_BASE_URL = "https://queue.fal.run"
 # The queue answers here as well, at the same paths and with the same key

@@ -20,8 +20,8 @@ from pydantic import (
 
 from mediaposter.ai.provider_reply import OptionalText, ProviderErrors, Reply, ReplyError, take_text
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
-from mediaposter.errors import ErrorCode, VideoModelError
-from mediaposter.http_reply import parse_json
+from mediaposter.domain.errors import ErrorCode, VideoModelError
+from mediaposter.http.reply import parse_json
 
 _CONTENT_POLICY = "content_policy_violation"
 _LOCKED = "exhausted_balance"

@@ -34,8 +34,8 @@ from mediaposter.ai.video_model_interface import (
     VideoStream,
 )
 from mediaposter.ai.webhook_signature import verify_standard_webhook
-from mediaposter.errors import ErrorCode, InvalidRequest, VideoModelError, WebhookRejected
-from mediaposter.safe_http import PUBLIC_INTERNET, PublicInternet
+from mediaposter.domain.errors import ErrorCode, InvalidRequest, VideoModelError, WebhookRejected
+from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet
 
 DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
 FILE_RETRY_SECONDS = 2.0

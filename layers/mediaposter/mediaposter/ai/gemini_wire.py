@@ -26,8 +26,8 @@ from mediaposter.ai.provider_reply import (
     take_text,
 )
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
-from mediaposter.errors import ErrorCode, VideoModelError
-from mediaposter.http_reply import MAX_RETRY_AFTER_SECONDS
+from mediaposter.domain.errors import ErrorCode, VideoModelError
+from mediaposter.http.reply import MAX_RETRY_AFTER_SECONDS
 
 MAX_KEPT_BYTES = 4 * 1024**2
 # No sentence, id or address is longer; a clip of a second is.

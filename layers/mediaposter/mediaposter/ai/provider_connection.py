@@ -17,10 +17,9 @@ import httpx
 from mediaposter.ai.provider_reply import ProviderErrors, Reply
 from mediaposter.ai.reference_image import ReferenceImage, read_reference_image
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus, VideoStream
-from mediaposter.bounded_http import DEADLINE, BoundedTransport, Deadline, keep_to
-from mediaposter.errors import ConfigurationError, ErrorCode, VideoModelError
-from mediaposter.http_reply import read_pieces
-from mediaposter.safe_http import (
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, VideoModelError
+from mediaposter.http.bounded import DEADLINE, BoundedTransport, Deadline, keep_to
+from mediaposter.http.outbound import (
     MAX_REDIRECTS,
     PUBLIC_INTERNET,
     AddressRefused,
@@ -29,6 +28,7 @@ from mediaposter.safe_http import (
     download_headers,
     open_url,
 )
+from mediaposter.http.reply import read_pieces
 
 MAX_VIDEO_BYTES = 4 * 1024**3
 # As long as a Lambda may run: a longer download would outlive its reader.

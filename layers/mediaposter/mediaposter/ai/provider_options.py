@@ -14,7 +14,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, StrictInt, StringConstraints
 from pydantic import model_validator as validate_model
 
-from mediaposter.errors import InvalidRequest
+from mediaposter.domain.errors import InvalidRequest
 
 # What the vendors' servers keep a whole number in (vllm-omni 0.30.0, `seed`).
 _INTEGER_MAX = 2**63 - 1

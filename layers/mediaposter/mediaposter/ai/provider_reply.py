@@ -13,8 +13,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from mediaposter.errors import ErrorCode, SubmissionUnknown, VideoModelError
-from mediaposter.http_reply import clean_sentence, parse_json, parse_retry_after
+from mediaposter.domain.errors import ErrorCode, SubmissionUnknown, VideoModelError
+from mediaposter.http.reply import clean_sentence, parse_json, parse_retry_after
 
 # No vendor's id of a job is as long; one that is fits no key of ours, and so is none.
 MAX_JOB_ID_LENGTH = 1024

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
 
-from mediaposter.errors import ErrorCode, VideoModelError
-from mediaposter.safe_http import PUBLIC_INTERNET, PublicInternet, fetch_bytes
+from mediaposter.domain.errors import ErrorCode, VideoModelError
+from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet, fetch_bytes
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 

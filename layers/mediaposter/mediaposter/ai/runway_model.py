@@ -21,8 +21,8 @@ from mediaposter.ai.video_model_interface import (
     VideoStatus,
     VideoStream,
 )
-from mediaposter.errors import ErrorCode, VideoModelError
-from mediaposter.safe_http import PUBLIC_INTERNET, PublicInternet
+from mediaposter.domain.errors import ErrorCode, VideoModelError
+from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet
 
 DEFAULT_BASE_URL = "https://api.dev.runwayml.com"
 API_VERSION = "2024-11-06"

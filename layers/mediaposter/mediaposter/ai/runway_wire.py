@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from mediaposter.ai.provider_reply import MAX_JOB_ID_LENGTH, OptionalText, ProviderErrors, Reply, take_text
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
-from mediaposter.errors import ErrorCode
+from mediaposter.domain.errors import ErrorCode
 
 # Runway asks that a task be looked at no more often (the description of GET /v1/tasks/{id}).
 MIN_POLL_SECONDS = 5.0

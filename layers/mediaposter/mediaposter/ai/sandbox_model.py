@@ -6,7 +6,7 @@ import httpx
 
 from mediaposter.ai.catalog import CatalogEntry
 from mediaposter.ai.sora_model import SoraVideoModel
-from mediaposter.safe_http import PUBLIC_INTERNET, PublicInternet
+from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet
 
 # The one key that the stand-in lets in unless it is told another; it opens nothing else.
 SANDBOX_API_KEY = "sk-sandbox"

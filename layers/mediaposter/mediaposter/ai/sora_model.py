@@ -27,8 +27,8 @@ from mediaposter.ai.video_model_interface import (
     VideoStream,
 )
 from mediaposter.ai.webhook_signature import verify_standard_webhook
-from mediaposter.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError
-from mediaposter.safe_http import PUBLIC_INTERNET, AddressRefused, PublicInternet
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError
+from mediaposter.http.outbound import PUBLIC_INTERNET, AddressRefused, PublicInternet
 
 MAX_LIST_LIMIT = 100
 

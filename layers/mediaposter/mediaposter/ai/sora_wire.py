@@ -19,8 +19,8 @@ from mediaposter.ai.provider_reply import (
     take_text,
 )
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
-from mediaposter.errors import ErrorCode, WebhookRejected
-from mediaposter.http_reply import parse_retry_after
+from mediaposter.domain.errors import ErrorCode, WebhookRejected
+from mediaposter.http.reply import parse_retry_after
 
 # What a machine-readable `code` or `type` means, in a refusal and in a failed job alike. Sentences are never matched.
 CODES_BY_WORD: Mapping[str, ErrorCode] = MappingProxyType(

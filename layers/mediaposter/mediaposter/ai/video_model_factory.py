@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from mediaposter.ai.catalog import Catalog, built_in_catalog
 from mediaposter.ai.video_model_interface import VideoModelInterface
-from mediaposter.errors import ConfigurationError
+from mediaposter.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from mediaposter.safe_http import PublicInternet
+    from mediaposter.http.outbound import PublicInternet
 
 
 def list_providers() -> list[str]:

@@ -18,10 +18,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, mod
 
 from mediaposter.ai.catalog import Capabilities, CatalogEntry, ImageRole
 from mediaposter.ai.waiting import wait_for_all
-from mediaposter.errors import ErrorCode, InvalidRequest, UnsupportedOperation, VideoModelError
-from mediaposter.streaming.ingest import VideoIngest
-from mediaposter.streaming.video_stream import VideoStream
-from mediaposter.text import refuse_unwritable_within
+from mediaposter.domain.errors import ErrorCode, InvalidRequest, UnsupportedOperation, VideoModelError
+from mediaposter.domain.text import refuse_unwritable_within
+from mediaposter.media.ingest import VideoIngest
+from mediaposter.media.video_stream import VideoStream
 
 MAX_LIST_LIMIT = 100
 # A vendor's clock and ours agree no better; its times may be whole seconds.

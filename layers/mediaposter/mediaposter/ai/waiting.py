@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from mediaposter.errors import ErrorCode, VideoModelError
+from mediaposter.domain.errors import ErrorCode, VideoModelError
 
 if TYPE_CHECKING:
     from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoModelInterface

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from mediaposter.errors import ConfigurationError, ErrorCode, VideoModelError, WebhookRejected
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, VideoModelError, WebhookRejected
 
 # How far the sender's clock may be from ours, either way. fal prescribes it; of the others, OpenAI's SDK and the
 # reference implementations of Standard Webhooks use it.

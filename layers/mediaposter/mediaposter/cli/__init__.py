@@ -12,8 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mediaposter.cli.arguments import CommandParser
-from mediaposter.errors import MediaPosterError
-from mediaposter.text import refuse_unwritable
+from mediaposter.domain.errors import MediaPosterError
+from mediaposter.domain.text import refuse_unwritable
 
 if TYPE_CHECKING:
     from mediaposter.cli.deployed_stack import DeployedStack, OpenStack

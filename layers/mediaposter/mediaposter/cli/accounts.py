@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from mediaposter.cli.arguments import CommandParser, add_stack_arguments
 from mediaposter.cli.console import create_table, open_console
-from mediaposter.errors import ConfigurationError, ErrorCode, PublisherError
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, PublisherError
 from mediaposter.publishing.blotato_client import BlotatoClient
 from mediaposter.publishing.publisher_interface import Account, PublisherInterface
 

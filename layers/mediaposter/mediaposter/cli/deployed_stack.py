@@ -24,12 +24,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mediaposter.ai.catalog import Catalog, built_in_catalog, built_in_catalog_text, parse_catalog
 from mediaposter.cli.scheduler import Places, Scheduler
 from mediaposter.config import Settings
-from mediaposter.errors import ConfigurationError
-from mediaposter.library.keys import KeyRing
-from mediaposter.library.media import MediaLibrary
-from mediaposter.library.series import SeriesBook, Sheet, SheetFormat
-from mediaposter.library.sheets import SheetStore
-from mediaposter.library.table import LibraryTable
+from mediaposter.domain.errors import ConfigurationError
+from mediaposter.stores.keys import KeyStore
+from mediaposter.stores.media import MediaStore
+from mediaposter.stores.series import SeriesStore, Sheet, SheetFormat
+from mediaposter.stores.sheets import SheetStore
+from mediaposter.stores.table import LibraryTable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -105,8 +105,8 @@ class DeployedStack:
     name: str
     base_url: str
     api_id: str
-    keys: KeyRing
-    series: SeriesBook
+    keys: KeyStore
+    series: SeriesStore
     sheets: SheetKeeper
     scheduler: Scheduler
     read_file: Callable[[str], str]
@@ -172,9 +172,9 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
             name=name,
             base_url=_find_base_url(outputs, formation.meta.endpoint_url),
             api_id=outputs.api_id,
-            keys=KeyRing(table),
+            keys=KeyStore(table),
             knows_key_restrictions=bool(outputs.key_restrictions),
-            series=SeriesBook(table),
+            series=SeriesStore(table),
             sheets=SheetStore(s3_client, outputs.bucket),
             scheduler=Scheduler(
                 session.client("scheduler", endpoint_url=endpoint_url, config=_AWS),
@@ -185,7 +185,7 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
                     dead_letter_arn=outputs.dead_letter_queue_arn,
                 ),
             ),
-            read_file=MediaLibrary(s3_client, outputs.bucket).read_text,
+            read_file=MediaStore(s3_client, outputs.bucket).read_text,
             read_secret=partial(
                 _read_secret, session.client("ssm", endpoint_url=endpoint_url, config=_AWS), outputs.secrets_path
             ),

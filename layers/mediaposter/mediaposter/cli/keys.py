@@ -10,7 +10,6 @@ from typing import get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
-from mediaposter.api.post_requests import PostPath
 from mediaposter.cli.arguments import (
     CommandParser,
     add_stack_arguments,
@@ -21,8 +20,8 @@ from mediaposter.cli.arguments import (
 )
 from mediaposter.cli.console import create_table, open_console
 from mediaposter.cli.deployed_stack import DeployedStack, OpenStack, explain_aws_errors
-from mediaposter.errors import ConfigurationError, NotFound
-from mediaposter.library.keys import (
+from mediaposter.domain.errors import ConfigurationError, NotFound
+from mediaposter.stores.keys import (
     ApiKey,
     Scope,
     check_account,
@@ -31,6 +30,7 @@ from mediaposter.library.keys import (
     check_owner,
     check_webhook_url,
 )
+from mediaposter.wire.post_requests import PostPath
 
 # What costs little and is seen by nobody: to post, and to see what others made, a key is told so.
 _USUAL_SCOPES = (Scope.READ, Scope.CREATE)

@@ -21,7 +21,7 @@ from mediaposter.ai.catalog import (
 )
 from mediaposter.cli.arguments import CommandParser, add_stack_arguments
 from mediaposter.cli.console import create_table, open_console
-from mediaposter.errors import ConfigurationError
+from mediaposter.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from mediaposter.cli.deployed_stack import OpenStack

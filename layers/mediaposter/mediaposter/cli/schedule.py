@@ -14,24 +14,24 @@ from botocore.exceptions import ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
 from mediaposter.ai.catalog import Catalog
-from mediaposter.api.rows import Row, RowError
-from mediaposter.api.sheets import read_sheet
 from mediaposter.cli.arguments import CommandParser, add_stack_arguments, checked, read_count
 from mediaposter.cli.console import create_table, open_console
 from mediaposter.cli.deployed_stack import DeployedStack, OpenStack, explain_aws_errors
 from mediaposter.cli.timing import check_timezone, read_at, read_cron, read_rate
-from mediaposter.errors import Busy, ConfigurationError, Conflict, InvalidRequest, NotFound
-from mediaposter.library.keys import check_owner
-from mediaposter.library.series import (
+from mediaposter.domain.errors import ConfigurationError, Contention, InvalidRequest, NotFound, VersionConflict
+from mediaposter.stores.keys import check_owner
+from mediaposter.stores.series import (
+    ScheduleRun,
+    ScheduleRunError,
     Series,
     SeriesState,
     Sheet,
     SheetFormat,
-    Turn,
-    TurnError,
     check_series_name,
 )
-from mediaposter.pipeline.series import find_next_row, list_waiting
+from mediaposter.usecases.scheduled.series import find_next_row, list_waiting
+from mediaposter.wire.rows import Row, RowError
+from mediaposter.wire.sheets import read_sheet
 
 _BAD_ROWS_SHOWN_MAX = 20
 _PROMPT_SHOWN_CHARACTERS = 40
@@ -87,7 +87,7 @@ class RowLine(BaseModel):
     state: RowState
     taken_at: AwareDatetime | None = None
     video_id: str | None = None
-    error: TurnError | None = None
+    error: ScheduleRunError | None = None
 
 
 class ShownSeries(SeriesLine):
@@ -107,7 +107,7 @@ def run(argv: Sequence[str], *, open_stack: OpenStack, clock: Callable[[], datet
         ConfigurationError: the stack cannot be reached, or is older than series.
         InvalidRequest: there is something wrong with the sheet.
         NotFound: there is no such series.
-        Busy: somebody else changes it all the time.
+        Contention: somebody else changes it all the time.
     """
     arguments = _create_parser().parse_args(argv)
     with explain_aws_errors():
@@ -231,7 +231,7 @@ def _create(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) 
     )
     try:
         stack.series.create(series)
-    except Conflict as error:
+    except VersionConflict as error:
         raise _refuse_name(name) from error
     try:
         stack.scheduler.put(series)
@@ -350,14 +350,14 @@ def _change(stack: DeployedStack, name: str, change: Callable[[Series], Series])
 
     Raises:
         NotFound: there is none of that name.
-        Busy: others changed it each time.
+        Contention: others changed it each time.
     """
     for _ in range(_TRIES_MAX):
         try:
             return change(stack.series.get(name))
-        except Conflict:
+        except VersionConflict:
             continue
-    raise Busy(f"The series {name} is being changed by others. Nothing was changed; say it again.")
+    raise Contention(f"The series {name} is being changed by others. Nothing was changed; say it again.")
 
 
 def _set_state(name: str, stack: DeployedStack, *, is_paused: bool) -> None:
@@ -445,12 +445,12 @@ def _show(name: str, stack: DeployedStack, today: date, *, as_json: bool) -> Non
     _write_shown(shown)
 
 
-def _find_earlier(row: Row, by_id: dict[str, Turn], waiting: frozenset[int]) -> Turn | None:
+def _find_earlier(row: Row, by_id: dict[str, ScheduleRun], waiting: frozenset[int]) -> ScheduleRun | None:
     """Find what took a row of an earlier sheet; a refused one that waits again is no more than that."""
     return None if row.row_id is None or row.number in waiting else by_id.get(row.row_id)
 
 
-def _describe_row(row: Row, turn: Turn | None, waiting: frozenset[int]) -> RowLine:
+def _describe_row(row: Row, turn: ScheduleRun | None, waiting: frozenset[int]) -> RowLine:
     state = RowState.LEFT_OUT
     error = None
     if turn is not None:
@@ -458,7 +458,7 @@ def _describe_row(row: Row, turn: Turn | None, waiting: frozenset[int]) -> RowLi
         error = turn.error
     elif row.error is not None:
         state = RowState.WRONG
-        error = TurnError.model_validate(row.error.model_dump())
+        error = ScheduleRunError.model_validate(row.error.model_dump())
     elif row.number in waiting:
         state = RowState.WAITING
     return RowLine(

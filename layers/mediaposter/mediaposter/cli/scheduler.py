@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
-from mediaposter.api.intake import write_turn
-from mediaposter.errors import ConfigurationError
-from mediaposter.library.series import Series, SeriesState
+from mediaposter.domain.errors import ConfigurationError
+from mediaposter.stores.series import Series, SeriesState
+from mediaposter.wire.intake import write_turn
 
 _MISSING = "ResourceNotFoundException"
 _THERE_ALREADY = "ConflictException"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from mediaposter.api.webhooks import derive_webhook_secret
 from mediaposter.cli.arguments import CommandParser, add_stack_arguments, checked
 from mediaposter.cli.console import open_console
 from mediaposter.cli.deployed_stack import DeployedStack, OpenStack, explain_aws_errors
-from mediaposter.errors import NotFound
-from mediaposter.library.keys import check_owner
+from mediaposter.domain.errors import NotFound
+from mediaposter.stores.keys import check_owner
+from mediaposter.wire.webhooks import derive_webhook_secret
 
 _SIGNING_KEY = "webhook-signing-key"
 

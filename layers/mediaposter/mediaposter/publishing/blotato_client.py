@@ -21,9 +21,9 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from mediaposter.bounded_http import DEADLINE, BoundedTransport, Deadline, keep_to
-from mediaposter.errors import ConfigurationError, ErrorCode, PostUnknown, PublisherError
-from mediaposter.http_reply import clean_sentence, parse_json, read_pieces
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, PostUnknown, PublisherError
+from mediaposter.http.bounded import DEADLINE, BoundedTransport, Deadline, keep_to
+from mediaposter.http.reply import clean_sentence, parse_json, read_pieces
 from mediaposter.publishing.blotato_wire import (
     Accepted,
     AccountsReply,
@@ -48,10 +48,10 @@ from mediaposter.publishing.targets import AnyTarget, PublishTarget
 BASE_URL = "https://backend.blotato.com/v2"
 CALL_SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
-# A list has many pages; TrackFunction, which reads two of them, may run a minute.
+# A list has many pages; CheckPostFunction, which reads two of them, may run a minute.
 _LIST_SECONDS = 25.0
 # For each wait of an upload; all of it has the time that its bytes take at the slowest pace, but no more than most of
-# the 15 minutes that PublishFunction may run.
+# the 15 minutes that CreatePostFunction may run.
 _UPLOAD_WAIT_SECONDS = 60.0
 _UPLOAD_SECONDS_MAX = 840.0
 _SLOWEST_UPLOAD_BYTES_PER_SECOND = 512 * 1024

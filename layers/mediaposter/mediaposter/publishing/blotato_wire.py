@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
-from mediaposter.http_reply import MAX_RETRY_AFTER_SECONDS, MAX_SENTENCE_LENGTH, clean_sentence
+from mediaposter.http.reply import MAX_RETRY_AFTER_SECONDS, MAX_SENTENCE_LENGTH, clean_sentence
 from mediaposter.publishing.publisher_interface import (
     Account,
     Board,

@@ -31,6 +31,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
+from mediaposter.domain.text import refuse_unwritable_within
 from mediaposter.publishing.networks import (
     BLUESKY,
     FACEBOOK,
@@ -46,7 +47,6 @@ from mediaposter.publishing.networks import (
     Network,
     X,
 )
-from mediaposter.text import refuse_unwritable_within
 
 TARGETS_MAX = 20
 # What a text for all targets may have; a longer one is that of a target whose network takes it.

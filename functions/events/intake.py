@@ -1,0 +1,20 @@
+"""The queue of requests that come without HTTP: files dropped into the bucket, events on the bus, turns of series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mediaposter.current import stack
+from mediaposter.observability import logger
+from mediaposter.wire.intake import QueuedNotice
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Take what each message tells of; the queue brings again what could not be done."""
+    del context
+    for message in [QueuedNotice.model_validate(record) for record in event["Records"]]:
+        result = stack().take_request(message.body)
+        logger.info("intake", extra=result.model_dump(mode="json", exclude_none=True))

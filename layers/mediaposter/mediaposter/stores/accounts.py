@@ -1,0 +1,60 @@
+"""What is connected at the publisher, as it was when it was last asked."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime, Field
+
+from mediaposter.domain.errors import NotFound
+from mediaposter.publishing.publisher_interface import Account, Board, Page
+from mediaposter.stores.table import Key, LibraryTable, Put, Record
+
+_KEY = Key("ACCOUNTS#blotato", "ACCOUNTS")
+
+
+class ConnectedAccounts(Record):
+    """The accounts of the networks, and what lies below them.
+
+    Attributes:
+        accounts: all that were connected at `read_at`.
+        pages: the pages and playlists, and
+        boards: the boards, of those accounts that were asked for them.
+        below_read_at: when each of these was asked, by its id.
+    """
+
+    accounts: tuple[Account, ...]
+    read_at: AwareDatetime
+    pages: tuple[Page, ...] = ()
+    boards: tuple[Board, ...] = ()
+    below_read_at: dict[str, AwareDatetime] = Field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """Give the primary key."""
+        return _KEY
+
+    def find(self, account_id: str) -> Account | None:
+        """Find an account by its id."""
+        return next((account for account in self.accounts if account.account_id == account_id), None)
+
+    def list_below(self, account_id: str) -> list[str]:
+        """List the ids of the pages, playlists and boards of an account."""
+        pages = [page.page_id for page in self.pages if page.account_id == account_id]
+        return [*pages, *(board.board_id for board in self.boards if board.account_id == account_id)]
+
+
+class AccountStore:
+    """What is known of the accounts."""
+
+    def __init__(self, table: LibraryTable) -> None:
+        self._table = table
+
+    def get(self) -> ConnectedAccounts | None:
+        """Read what is known, or nothing."""
+        try:
+            return ConnectedAccounts.model_validate(self._table.get(_KEY))
+        except NotFound:
+            return None
+
+    def put(self, connected: ConnectedAccounts) -> None:
+        """Keep what was read; of two who asked at the same time, either may win."""
+        self._table.commit([Put(connected)])

@@ -1,0 +1,151 @@
+"""What was spent and what is promised, by owner and UTC day; and how much of the day's limit is left.
+
+A create promises its estimate in the same transaction as its record, and the promise is kept or taken back exactly
+once, in the transaction that settles the video. So what was spent and what is promised never exceed a limit together,
+unless a provider asks for more than its price said.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from mediaposter.domain.errors import NotFound
+from mediaposter.stores.table import Increase, Key, LibraryTable
+
+# The stack's own limit is kept like that of an owner.
+STACK_OWNER = "*"
+# A day's figures are kept for two years.
+KEPT_FOR = timedelta(days=731)
+
+
+class BudgetDay(BaseModel):
+    """An owner's money on one day, in micro-dollars: `promised` is reserved by videos that are not settled yet."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    committed_micros: int = 0
+    spent_micros: int = 0
+    videos: int = 0
+
+    @property
+    def promised_micros(self) -> int:
+        """Give what is reserved and not spent."""
+        return self.committed_micros - self.spent_micros
+
+
+class ModelUsage(BaseModel):
+    """What the settled videos of one model cost on one day."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    day: date
+    model: str
+    videos: int = 0
+    spent_micros: int = 0
+
+
+class Usage(NamedTuple):
+    """What an owner spent: today's figures, and what settled videos cost by day and model.
+
+    `limit_micros` is what may be spent in a day; None where there is no limit, or where it is not known.
+    """
+
+    today: date
+    budget: BudgetDay
+    days: list[ModelUsage]
+    limit_micros: int | None
+
+
+class Limit(NamedTuple):
+    """How much an owner may spend a day."""
+
+    owner: str
+    daily_micros: int | None
+
+
+def reserve(limit: Limit, day: date, micros: int) -> Increase:
+    """Promise an amount, if the day's limit has room for it."""
+    at_most = {} if limit.daily_micros is None else {"committed_micros": limit.daily_micros}
+    return Increase(
+        budget_key(limit.owner, day),
+        {"committed_micros": micros, "videos": 1},
+        at_most=at_most,
+        expires_at=_expiry(day),
+    )
+
+
+def reserve_more(limit: Limit, day: date, micros: int) -> Increase:
+    """Promise a video more than it was promised first, if the day's limit has room for it."""
+    at_most = {} if limit.daily_micros is None else {"committed_micros": limit.daily_micros}
+    return Increase(  # guard: day limit
+        budget_key(limit.owner, day), {"committed_micros": micros}, at_most=at_most, expires_at=_expiry(day)
+    )
+
+
+def settle(owner: str, day: date, *, reserved_micros: int, spent_micros: int) -> Increase:
+    """Take a promise back and book what was spent instead."""
+    return Increase(
+        budget_key(owner, day),
+        {"committed_micros": spent_micros - reserved_micros, "spent_micros": spent_micros},
+        expires_at=_expiry(day),
+    )
+
+
+def count_usage(owner: str, day: date, model: str, *, videos: int = 1, spent_micros: int) -> Increase:
+    """Book what a settled video cost under a model."""
+    return Increase(
+        Key(f"USAGE#{owner}", f"{day.isoformat()}#{model}"),
+        {"videos": videos, "spent_micros": spent_micros},
+        expires_at=_expiry(day),
+    )
+
+
+def count_call(owner: str, moment: datetime, *, per_minute: int) -> Increase:
+    """Count a create in its minute, if the rate has room for it."""
+    minute = moment.astimezone(UTC).replace(second=0, microsecond=0)
+    return Increase(
+        Key(f"RATE#{owner}", minute.isoformat()),
+        {"calls": 1},
+        at_most={"calls": per_minute},
+        expires_at=int(minute.timestamp()) + 600,
+    )
+
+
+def renews_at(day: date) -> datetime:
+    """Tell when the limit of a day is forgotten."""
+    return datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
+
+
+def budget_key(owner: str, day: date) -> Key:
+    """Give the primary key of an owner's day."""
+    return Key(f"BUDGET#{owner}", day.isoformat())
+
+
+class BudgetStore:
+    """The figures that are kept."""
+
+    def __init__(self, table: LibraryTable) -> None:
+        self._table = table
+
+    def get(self, owner: str, day: date) -> BudgetDay:
+        """Read an owner's day; one on which nothing happened is empty."""
+        try:
+            return BudgetDay.model_validate(self._table.get(budget_key(owner, day)))
+        except NotFound:
+            return BudgetDay()
+
+    def list_usage(self, owner: str, *, since: date, until: date) -> list[ModelUsage]:
+        """List what settled videos cost, by day and model, both days included."""
+        items = self._table.query_range(f"USAGE#{owner}", since.isoformat(), f"{until.isoformat()}$")
+        usage = []
+        for item in items:
+            day, _, model = str(item["sk"]).partition("#")
+            usage.append(ModelUsage.model_validate({**item, "day": day, "model": model}))
+        return usage
+
+
+def _expiry(day: date) -> int:
+    return int((renews_at(day) + KEPT_FOR).timestamp())

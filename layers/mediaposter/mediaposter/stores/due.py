@@ -1,0 +1,53 @@
+"""The alarm clock of records: when the sweep comes back to one that is not over, unless its own worker did before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from mediaposter.stores.table import INDEX_PAGE_MAX, IndexEntry, LibraryTable
+
+DUE_INDEX = "Due"
+
+
+def give_due_attributes(due_at: datetime | None) -> Mapping[str, str]:
+    """Give the attributes that list a record until it is due no more."""
+    return {} if due_at is None else {"due": "yes", "due_at": _to_text(due_at)}
+
+
+class DueStore:
+    """The records that are due, of every kind."""
+
+    def __init__(self, table: LibraryTable) -> None:
+        self._table = table
+
+    def list(self, *, now: datetime) -> Iterator[IndexEntry]:
+        """List what should have been done by now, the longest due first: a query for each 100 of them."""
+        page: list[IndexEntry] = []
+        while True:
+            page = self._table.query_index(
+                DUE_INDEX,
+                hash_name="due",
+                value="yes",
+                range_name="due_at",
+                before=_to_text(now),
+                after=page[-1] if page else None,
+            )
+            yield from page
+            if len(page) < INDEX_PAGE_MAX:
+                return
+
+    def postpone(self, entry: IndexEntry, until: datetime) -> IndexEntry | None:
+        """Move the alarm of a record, which is no new version of it.
+
+        Returns:
+            What the index will say; None if another worker moved or ended the record since it was listed.
+        """
+        wanted = _to_text(until)
+        is_ours = self._table.swap(entry.key, "due_at", expected=entry.value, wanted=wanted)
+        return IndexEntry(entry.key, wanted) if is_ours else None  # guard: swept once
+
+
+def _to_text(moment: datetime) -> str:
+    """Write a time so that texts sort as times do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

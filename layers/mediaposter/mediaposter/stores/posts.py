@@ -1,0 +1,283 @@
+"""The ledger of posts: what was meant, what was sent, and what became of it.
+
+A post is public, and the publisher has no idempotency key. So `calling` is written before the call
+that may publish; whoever finds it there later looks, and never sends again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypedDict, Unpack
+
+from pydantic import AwareDatetime
+
+from mediaposter.domain.errors import ErrorCode, NotFound, VersionConflict
+from mediaposter.publishing.targets import Delivery, StoredTarget
+from mediaposter.stores.due import give_due_attributes
+from mediaposter.stores.table import Key, LibraryTable, PageQuery, Record
+
+if TYPE_CHECKING:
+    from mediaposter.stores.videos import Video
+
+SCHEDULES_INDEX = "SchedulesByOwner"
+
+
+class PostState(StrEnum):
+    """Where a post stands, as far as we know."""
+
+    PENDING = "pending"
+    CALLING = "calling"
+    SUBMITTED = "submitted"
+    SCHEDULED = "scheduled"
+    PUBLISHED = "published"
+    FAILED = "failed"
+    IN_DOUBT = "in_doubt"
+    PARKED = "parked"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+
+
+# What nobody comes back to by himself. A person may: by a retry, or by saying what happened.
+SETTLED_STATES = (PostState.PUBLISHED, PostState.FAILED, PostState.PARKED, PostState.UNKNOWN, PostState.CANCELLED)
+# What a person is asked about: it may be public.
+STATES_FOR_A_PERSON = (PostState.PARKED, PostState.UNKNOWN)
+# What the bus is told.
+STATES_TO_TELL = (PostState.PUBLISHED, PostState.FAILED, *STATES_FOR_A_PERSON)
+# The bus is told at once; if whoever wrote the end down died before he told it, the sweep does.
+EVENT_GRACE = timedelta(minutes=5)
+
+# From which states each state is reached. Back from calling to pending, and on to failed, only when
+# the publisher certainly accepted nothing; from a settled state to pending or published only on a person's word.
+EARLIER_STATES: Mapping[PostState, tuple[PostState, ...]] = {
+    PostState.PENDING: (PostState.CALLING, *SETTLED_STATES[1:]),  # guard: back to pending
+    PostState.CALLING: (PostState.PENDING,),  # guard: called once
+    PostState.SUBMITTED: (PostState.CALLING,),
+    PostState.SCHEDULED: (PostState.CALLING, PostState.SUBMITTED, PostState.SCHEDULED, PostState.IN_DOUBT),
+    PostState.PUBLISHED: (
+        PostState.CALLING,
+        PostState.SUBMITTED,
+        PostState.SCHEDULED,
+        PostState.IN_DOUBT,
+        *STATES_FOR_A_PERSON,
+    ),
+    PostState.FAILED: (
+        PostState.PENDING,
+        PostState.CALLING,
+        PostState.SUBMITTED,
+        PostState.SCHEDULED,
+        PostState.IN_DOUBT,
+    ),
+    PostState.IN_DOUBT: (PostState.CALLING,),  # guard: doubt of a call
+    PostState.PARKED: (PostState.IN_DOUBT,),
+    PostState.UNKNOWN: (PostState.SUBMITTED, PostState.SCHEDULED),
+    PostState.CANCELLED: (PostState.PENDING, PostState.SCHEDULED),
+}
+
+
+class PostChanges(TypedDict, total=False):
+    """What a step may change in the record of a post; its types are those of `Post`."""
+
+    lease_expires_at: AwareDatetime | None
+    called_at: AwareDatetime | None
+    place_for: Literal["upload", "post"] | None
+    place_at: AwareDatetime | None
+    refusals: int
+    looks: int
+    in_doubt_since: AwareDatetime | None
+    due_at: AwareDatetime | None
+    media_url: str | None
+    submission_id: str | None
+    submitted_at: AwareDatetime | None
+    scheduled_time: AwareDatetime | None
+    schedule_id: str | None
+    is_verified: bool
+    public_url: str | None
+    error_code: ErrorCode | None
+    error_message: str | None
+    is_told: bool
+
+
+class PostFields(PostChanges, total=False):
+    """All that changes: besides, the state by a transition, and the text before anything was sent."""
+
+    version: int
+    updated_at: AwareDatetime
+    state: PostState
+    text: str
+
+
+class Post(Record):
+    """One video on one account of one network.
+
+    `owner` is its video's; a post without one is in nobody's list. `text` is the caption as it will be sent. It goes
+    out `delay_minutes` after the first of its video. `media_url` is the publisher's copy of the MP4, minted for this
+    try alone, so that it also tells this post from any other. `lease_expires_at` bounds the call that a `calling`
+    record announces, which began at `called_at`. `place_at` is when the limits of the publisher let it make the call
+    of `place_for`. `refusals` counts the calls that were certainly not taken, `looks` those for a post in doubt.
+    `due_at` is when the sweep looks after it, unless somebody came back before. `is_told` says that the bus was told
+    how it stands.
+    """
+
+    video_id: str
+    owner: str | None = None
+    target: StoredTarget
+    text: str
+    delay_minutes: int = 0
+    delivery: Delivery = "direct"
+    state: PostState = PostState.PENDING
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    lease_expires_at: AwareDatetime | None = None
+    called_at: AwareDatetime | None = None
+    place_for: Literal["upload", "post"] | None = None
+    place_at: AwareDatetime | None = None
+    refusals: int = 0
+    looks: int = 0
+    in_doubt_since: AwareDatetime | None = None
+    due_at: AwareDatetime | None = None
+    media_url: str | None = None
+    submission_id: str | None = None
+    submitted_at: AwareDatetime | None = None
+    scheduled_time: AwareDatetime | None = None
+    schedule_id: str | None = None
+    is_verified: bool = False
+    public_url: str | None = None
+    error_code: ErrorCode | None = None
+    error_message: str | None = None
+    is_told: bool = False
+
+    def copy_with(self, **fields: Unpack[PostFields]) -> Self:
+        """Copy it with some fields changed. Raises InvalidChange."""
+        return self.model_copy(update=fields)
+
+    @property
+    def key(self) -> Key:
+        """Give the primary key."""
+        return post_key(self.video_id, self.target.post_id)
+
+    @property
+    def place(self) -> str:
+        """Give where it stands among the scheduled posts of its owner: by its time, and no two at the same place.
+
+        Nothing in it has to be escaped in a URL.
+        """
+        # The publisher may have told no time.
+        goes_out_at = (self.scheduled_time or self.updated_at).astimezone(UTC)
+        return f"{goes_out_at:%Y-%m-%dT%H:%M:%S.%fZ}~{self.video_id}~{self.target.platform}~{self.target.account_id}"
+
+    def index_attributes(self) -> Mapping[str, str]:
+        """List a post for the sweep while somebody has to come back to it, and for its owner while it is scheduled."""
+        attributes = give_due_attributes(self.due_at)
+        if self.state is PostState.SCHEDULED and self.owner:
+            return {**attributes, "schedule_owner": self.owner, "schedule_place": self.place}
+        return attributes
+
+
+class SchedulePage(NamedTuple):
+    """A page of posts that wait for their time; `first` and `last` are the places where it begins and ends."""
+
+    posts: list[Post]
+    first: str | None
+    last: str | None
+    has_more: bool
+
+
+def post_key(video_id: str, post_id: str) -> Key:
+    """Give the primary key of a post."""
+    return Key(f"VIDEO#{video_id}", f"POST#{post_id}")
+
+
+class PostStore:
+    """The posts of all videos."""
+
+    def __init__(self, table: LibraryTable) -> None:
+        self._table = table
+
+    def get(self, video: Video, post_id: str) -> Post:
+        """Read a post of a video; `VideoStore.get` has checked who asks.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self.get_unchecked(video.id, post_id)
+
+    def get_unchecked(self, video_id: str, post_id: str) -> Post:
+        """Read a post whoever owns it: for the state machine's own steps and the sweep.
+
+        Raises:
+            NotFound: there is none.
+        """
+        try:
+            return Post.model_validate(self._table.get(post_key(video_id, post_id)))
+        except NotFound as error:
+            raise NotFound(f"There is no post {post_id} of {video_id}.", what="post") from error
+
+    def list_unchecked(self, video_id: str) -> list[Post]:
+        """Read all posts of a video whoever owns it, by network and account."""
+        items = self._table.query_prefix(f"VIDEO#{video_id}", "POST#")
+        return [Post.model_validate(item) for item in items]
+
+    def list(self, video: Video) -> list[Post]:
+        """Read all posts of a video, by network and account; `VideoStore.get` has checked who asks."""
+        return self.list_unchecked(video.id)
+
+    def list_schedules(self, owner: str, *, limit: int, after: str | None) -> SchedulePage:
+        """List a page of an owner's posts that wait for their time, the soonest first, beyond the place `after`."""
+        page = self._table.query_page(
+            SCHEDULES_INDEX,
+            PageQuery(
+                hash_name="schedule_owner",
+                value=owner,
+                range_name="schedule_place",
+                limit=limit,
+                after=after,
+                newest_first=False,
+            ),
+        )
+        found = [Post.model_validate(item) for item in self._table.get_many(page.keys)]
+        return SchedulePage(
+            # The index comes a moment after the record: what went out or was cancelled meanwhile is left out.
+            posts=[post for post in found if post.state is PostState.SCHEDULED],
+            first=found[0].place if found else None,
+            last=found[-1].place if found else None,
+            has_more=page.has_more,
+        )
+
+    def advance(self, post: Post, state: PostState, *, now: datetime, **changes: Unpack[PostChanges]) -> Post:
+        """Move a post to its next state; what is not said anew of its call and its due time is over.
+
+        Raises:
+            VersionConflict: the record changed since it was read, or cannot make this transition.
+            InvalidChange: a change is none of `PostChanges`.
+        """
+        earlier = EARLIER_STATES[state]
+        if post.state not in earlier:  # guard: known transition
+            raise VersionConflict(
+                f"The post {post.key.sk} of {post.video_id} is {post.state} and cannot become {state}."
+            )
+        over: PostChanges = {
+            "lease_expires_at": None,
+            "due_at": now + EVENT_GRACE if state in STATES_TO_TELL else None,
+            "place_for": None,
+            "place_at": None,
+            "is_told": False,
+        }
+        return self._replace(post, {**over, **changes}, {"state": state, "updated_at": now})
+
+    def note(self, post: Post, **changes: Unpack[PostChanges]) -> Post:
+        """Change what is known of a post within its state; that changes nothing about when it came to it.
+
+        Raises:
+            VersionConflict: the record changed since it was read.
+            InvalidChange: a change is none of `PostChanges`.
+        """
+        return self._replace(post, changes, {})
+
+    def _replace(self, post: Post, changes: PostChanges, own: PostFields) -> Post:
+        post.refuse_changes_but(PostChanges.__optional_keys__, changes)
+        written: PostFields = {**changes, **own, "version": post.version + 1}
+        changed = post.copy_with(**written)
+        self._table.replace(changed, expected_version=post.version, allowed={"state": (post.state,)})  # guard: as read
+        return changed

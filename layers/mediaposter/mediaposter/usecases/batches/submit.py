@@ -1,0 +1,427 @@
+"""The steps that turn the file of a batch into videos: read its rows, take them part by part, say what became of each.
+
+Each may be taken again, and may have died at any point before: a row is one video at most, by the name of its request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from types import MappingProxyType
+from typing import IO, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from mediaposter.domain.errors import (
+    Contention,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    NotStarted,
+    PartiallyDone,
+    RateExceeded,
+    VersionConflict,
+)
+from mediaposter.stores.batch_files import outcomes_key, parts_key, rows_key
+from mediaposter.stores.batches import (
+    STAGES_BEFORE_VIDEOS,
+    Batch,
+    BatchFailure,
+    BatchStage,
+    BatchStore,
+)
+from mediaposter.stores.idempotency import IdempotencyStore, identify_request
+from mediaposter.stores.keys import ApiKey, Scope
+from mediaposter.stores.rate import count_rows_per_minute
+from mediaposter.usecases.batches.finish import EndBatch
+from mediaposter.usecases.requests.submit import SubmitVideo
+from mediaposter.wire.batches import (
+    PART_ROWS_MAX,
+    OutcomeLine,
+    PartLine,
+    RowLine,
+    present_answer,
+    read_outcomes,
+    read_parts,
+    read_row_lines,
+    write_lines,
+    write_row,
+)
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.errors import REFUSALS, present_refusal
+from mediaposter.wire.pictures import UploadedPicture, UploadReference
+from mediaposter.wire.request_context import RequestContext
+from mediaposter.wire.requests import CreateVideoRequest
+from mediaposter.wire.rows import Row, RowError, read_csv, read_jsonl
+
+Clock = Callable[[], datetime]
+
+# How long rows wait for room in the minutes of their key. An execution of the machine ends after a day, and the names
+# of the rows are remembered as long.
+TAKING_MAX = timedelta(hours=20)
+
+_READERS: Mapping[str, Callable[[Iterator[bytes]], Iterator[Row]]] = MappingProxyType(
+    {"csv": read_csv, "jsonl": read_jsonl}
+)
+_NOT_TAKEN = RowError(
+    code="not_taken",
+    message="The service was too busy to take this row, or failed. Nothing was rendered; send it again.",
+)
+_CANCELLED = RowError(code="cancelled", message="The batch was cancelled before this row was taken.")
+_KEY_IS_GONE = RowError(
+    code="invalid_api_key",
+    message="The API key that asked for this batch was revoked, or had expired, before this row was taken. Nothing was "
+    "recorded for it; send the row again with another key.",
+)
+# A row that is put off is not over: it is taken by a later try.
+_PUT_OFF = RowError(
+    code="rate_limit_exceeded",
+    message="By its rate the key may ask for so many videos a minute, and no minute had room for this row. Nothing was "
+    "recorded for it; send it again.",
+)
+_NOT_OVER = (_NOT_TAKEN, _PUT_OFF)
+
+
+class BatchOutcome(StrEnum):
+    """What the machine does next."""
+
+    READ = "read"  # the rows are to be taken
+    TAKEN = "taken"  # the videos are being made
+    CANCELLED = "cancelled"  # they are to be cancelled
+    OVER = "over"  # nothing
+
+
+class BatchResult(BaseModel):
+    """The answer of a step."""
+
+    model_config = ConfigDict(frozen=True)
+
+    outcome: BatchOutcome
+
+
+class RowFiles(Protocol):
+    """Where the files of batches are."""
+
+    def open_version(self, key: str, version_id: str) -> AbstractContextManager[Iterator[bytes]]:
+        """Open a version of a file to be read once. Raises NotFound."""
+
+    def read(self, key: str) -> bytes:
+        """Read a file. Raises NotFound."""
+
+    def read_range(self, key: str, first_byte: int, size_bytes: int) -> bytes:
+        """Read some of a file. Raises NotFound."""
+
+    def put(self, key: str, content: bytes, *, content_type: str = ...) -> object:
+        """Put a file, in place of an earlier one."""
+
+    def write(self, *keys: str) -> AbstractContextManager[IO[bytes]]:
+        """Write a file under some keys, when the block ends well."""
+
+
+class PictureKeeper(Protocol):
+    """Where the pictures of requests are kept until their videos are made."""
+
+    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
+        """Keep a picture."""
+
+
+class ReadRows:
+    """Read the file of a batch: each row becomes a request, or what is wrong with it."""
+
+    def __init__(
+        self,
+        *,
+        batches: BatchStore,
+        files: RowFiles,
+        pictures: Callable[[], PictureKeeper],
+        end: EndBatch,
+        clock: Clock,
+    ) -> None:
+        self._batches = batches
+        self._files = files
+        self._pictures = pictures
+        self._end = end
+        self._clock = clock
+
+    def __call__(self, batch_id: str) -> BatchResult:
+        """Write the rows, and the parts to take them in. What is wrong with the file itself ends the batch."""
+        batch = self._batches.get_unchecked(batch_id)
+        if batch.stage is BatchStage.READING:
+            try:
+                rows = self._write(batch)
+            except (InvalidRequest, NotFound) as error:
+                self._refuse(batch, _explain(error))
+                return BatchResult(outcome=BatchOutcome.OVER)
+            batch = self._batches.advance(batch_id, BatchStage.TAKING, now=self._clock(), rows=rows)
+        is_taking = batch.stage is BatchStage.TAKING
+        return BatchResult(outcome=BatchOutcome.READ if is_taking else BatchOutcome.OVER)
+
+    def _write(self, batch: Batch) -> int:
+        rows = first_byte = size_bytes = 0
+        parts: list[PartLine] = []
+
+        def end_part() -> None:
+            parts.append(
+                PartLine(batch_id=batch.id, part=len(parts), first_byte=first_byte, size_bytes=size_bytes - first_byte)
+            )
+
+        with (
+            self._files.open_version(batch.source.key, batch.source.version_id) as chunks,
+            self._files.write(rows_key(batch.id)) as file,
+        ):
+            for row in _READERS[batch.source.format](chunks):
+                rows += 1
+                size_bytes += file.write(write_row(self._keep_picture(batch, row)))
+                if rows % PART_ROWS_MAX == 0:
+                    end_part()
+                    first_byte = size_bytes
+            if size_bytes > first_byte:
+                end_part()
+        _check_rate(batch, rows)
+        self._files.put(parts_key(batch.id), write_lines(parts))
+        return rows
+
+    def _keep_picture(self, batch: Batch, row: Row) -> Row:
+        """Keep a picture that lies in a row as an upload, which is the same each time the row is read."""
+        if row.request is None or not isinstance(row.request.input_reference, UploadedPicture):
+            return row
+        picture = row.request.input_reference
+        upload_id = f"upload_{sha256(f'{batch.id} {row.number}'.encode()).hexdigest()[:32]}"
+        self._pictures().keep_upload(batch.caller.owner, upload_id, picture.content, picture.content_type)
+        request = row.request.model_copy(update={"input_reference": UploadReference(upload_id=upload_id)})
+        return row._replace(request=request)
+
+    def _refuse(self, batch: Batch, failure: BatchFailure) -> None:
+        _lay_answer(self._files, batch, [], failure)
+        self._end(batch.id, failure=failure)
+
+
+def _explain(error: InvalidRequest | NotFound) -> BatchFailure:
+    if isinstance(error, InvalidRequest):
+        return BatchFailure(code=error.code, message=error.message, param=error.param)
+    return BatchFailure(code="file_not_found", message="The file was removed before it was read. Send it again.")
+
+
+def _check_rate(batch: Batch, rows: int) -> None:
+    """Refuse a batch whose rows would still wait for room in their key's minutes when the batch has to end."""
+    if batch.caller.rate_per_minute is None:
+        return
+    per_minute = count_rows_per_minute(batch.caller.rate_per_minute)
+    hours = TAKING_MAX // timedelta(hours=1)
+    rows_max = per_minute * (TAKING_MAX // timedelta(minutes=1))
+    if rows > rows_max:
+        raise InvalidRequest(
+            f"The file has {rows:,} rows. By its rate of {batch.caller.rate_per_minute} a minute this key takes "
+            f"{rows_max:,} in the {hours} hours that a batch has. No row was taken; send smaller files, or use a key "
+            "with a higher rate.",
+            code="too_many_rows",
+        )
+
+
+class SubmitChunk:
+    """Take some rows of a batch, no faster than the key that asked for it may ask for videos."""
+
+    def __init__(
+        self,
+        *,
+        batches: BatchStore,
+        files: RowFiles,
+        submit: SubmitVideo,
+        requests: IdempotencyStore,
+        find_key: Callable[[str], ApiKey | None],
+        clock: Clock,
+    ) -> None:
+        """Take the collaborators.
+
+        Args:
+            batches: the records of the batches.
+            files: where their files are.
+            submit: makes a row a video.
+            requests: the names of the rows that became one.
+            find_key: gives the key that is kept under a hash, unless it is valid no more.
+            clock: the time in UTC.
+        """
+        self._batches = batches
+        self._files = files
+        self._submit = submit
+        self._requests = requests
+        self._find_key = find_key
+        self._clock = clock
+
+    def __call__(self, part: PartLine) -> None:
+        """Take each row that can be, and write down what became of all of them.
+
+        Raises:
+            RateExceeded: the key's minute has no room for the others; to do so again later takes those.
+            PartiallyDone: some could not be taken just now; to do so again takes those.
+        """
+        lines = read_row_lines(self._files.read_range(rows_key(part.batch_id), part.first_byte, part.size_bytes))
+        told = self._read_told(part)
+        outcomes: list[OutcomeLine] = []
+        is_full = False
+        for line in lines:
+            outcome = told.get(line.row) or self._take(part.batch_id, line, is_full=is_full)
+            is_full = is_full or outcome.error == _PUT_OFF
+            outcomes.append(outcome)
+        batch = self._batches.get_unchecked(part.batch_id)
+        if batch.stage is not BatchStage.TAKING:
+            # The rows were counted meanwhile, and found by their names: a late try does not write over what was found.
+            return
+        self._files.put(outcomes_key(part.batch_id, part.part), write_lines(outcomes))
+        put_off = sum(outcome.error == _PUT_OFF for outcome in outcomes)
+        if put_off and self._clock() < batch.created_at + TAKING_MAX:
+            raise RateExceeded(f"{put_off} of {len(lines)} rows of part {part.part} wait for room in a minute.")
+        left = sum(outcome.error == _NOT_TAKEN for outcome in outcomes)
+        if left:
+            raise PartiallyDone(f"{left} of {len(lines)} rows of part {part.part} could not be taken just now.")
+
+    def _read_told(self, part: PartLine) -> dict[int, OutcomeLine]:
+        """Read what an earlier try said of the rows that are over."""
+        try:
+            told = read_outcomes(self._files.read(outcomes_key(part.batch_id, part.part)))
+        except NotFound:
+            return {}
+        return {outcome.row: outcome for outcome in told if outcome.error not in _NOT_OVER}
+
+    def _take(self, batch_id: str, line: RowLine, *, is_full: bool) -> OutcomeLine:
+        """Take a row, or say why not; `is_full` says that its minute has no room."""
+        if line.request is None:
+            return _describe(line, error=line.error)
+        # Read anew for each row: it may be cancelled at any time, and its key be revoked.
+        batch = self._batches.get_unchecked(batch_id)
+        if batch.cancel is not None or batch.stage is not BatchStage.TAKING:
+            return self._find_or_refuse(batch, line, _CANCELLED)
+        caller = self._find_caller(batch)
+        if caller is None:
+            return self._find_or_refuse(batch, line, _KEY_IS_GONE)
+        if is_full:
+            return self._find_or_refuse(batch, line, _PUT_OFF)
+        return self._submit_row(batch, line, line.request, caller)
+
+    def _find_caller(self, batch: Batch) -> Caller | None:
+        """Find who asks for the rows, with the rights that the key has by now; None if it has none any more."""
+        caller = Caller.model_validate(batch.caller.model_dump())
+        if not caller.key_hash:
+            return caller  # no key asked for it, or one whose hash was not kept yet
+        api_key = self._find_key(caller.key_hash)
+        return None if api_key is None else caller.as_key_is_now(api_key)  # guard: key as it is now
+
+    def _find_or_refuse(self, batch: Batch, line: RowLine, error: RowError) -> OutcomeLine:
+        """Refuse a row, unless an earlier try took it and died before it could say so."""
+        video_id = find_taken(self._requests, batch, line.row, now=self._clock())
+        return _describe(line, video_id=video_id, error=None if video_id else error)
+
+    def _submit_row(self, batch: Batch, line: RowLine, request: CreateVideoRequest, caller: Caller) -> OutcomeLine:
+        if caller.rate_per_minute is not None:
+            rows_per_minute = count_rows_per_minute(caller.rate_per_minute)
+            caller = caller.model_copy(update={"rate_per_minute": rows_per_minute})  # guard: rows leave room
+        try:
+            caller.require(Scope.CREATE)  # guard: scope create
+            submission = self._submit(
+                request,
+                caller=caller,
+                request_context=RequestContext(idempotency_key=_name_row(batch.id, line.row)),
+                batch_id=batch.id,
+            )
+        except REFUSALS as refusal:
+            detail = present_refusal(refusal).error
+            error = RowError(code=detail.code or detail.type, message=detail.message, param=detail.param)
+            return _describe(line, error=error)
+        except Forbidden as refusal:
+            param = "publish" if refusal.scope == Scope.PUBLISH else refusal.param
+            error = RowError(code=refusal.code, message=refusal.message, param=param)
+            return self._find_or_refuse(batch, line, error)
+        except RateExceeded:
+            return _describe(line, error=_PUT_OFF)
+        except (Contention, VersionConflict, NotStarted):
+            return _describe(line, error=_NOT_TAKEN)
+        return _describe(line, video_id=submission.video.id)
+
+
+class FinishSubmitting:
+    """Say what became of the rows, when all of them were looked at."""
+
+    def __init__(
+        self,
+        *,
+        batches: BatchStore,
+        files: RowFiles,
+        requests: IdempotencyStore,
+        end: EndBatch,
+        clock: Clock,
+    ) -> None:
+        self._batches = batches
+        self._files = files
+        self._requests = requests
+        self._end = end
+        self._clock = clock
+
+    def __call__(self, batch_id: str) -> BatchResult:
+        """Count the rows, lay the answer beside a dropped file, and leave the videos to the sweep."""
+        batch = self._batches.get_unchecked(batch_id)
+        if batch.stage is BatchStage.READING:
+            failure = BatchFailure(
+                code="internal_error",
+                message="The file could not be read for a fault of this stack. No row was taken; send it again.",
+            )
+            _lay_answer(self._files, batch, [], failure)
+            self._end(batch_id, failure=failure)
+            return BatchResult(outcome=BatchOutcome.OVER)
+        if batch.stage in STAGES_BEFORE_VIDEOS:
+            parts = read_parts(self._files.read(parts_key(batch_id)))
+            outcomes = [outcome for part in parts for outcome in self._settle(batch, part)]
+            refused = sum(outcome.video_id is None for outcome in outcomes)
+            _lay_answer(self._files, batch.copy_with(refused=refused), outcomes)
+            now = self._clock()
+            batch = self._batches.advance(batch_id, BatchStage.RUNNING, now=now, refused=refused, due_at=now)
+        if batch.stage is not BatchStage.RUNNING:
+            return BatchResult(outcome=BatchOutcome.OVER)
+        return BatchResult(outcome=BatchOutcome.CANCELLED if batch.cancel else BatchOutcome.TAKEN)
+
+    def _settle(self, batch: Batch, part: PartLine) -> list[OutcomeLine]:
+        """Give what became of the rows of a part, also where whoever took them died before he could say so."""
+        key = outcomes_key(batch.id, part.part)
+        try:
+            told = read_outcomes(self._files.read(key))
+        except NotFound:
+            lines = read_row_lines(self._files.read_range(rows_key(batch.id), part.first_byte, part.size_bytes))
+            told = [_describe(line, error=line.error or _NOT_TAKEN) for line in lines]
+        if not any(outcome.error in _NOT_OVER for outcome in told):
+            return told
+        settled = [self._find_out(batch, outcome) for outcome in told]
+        self._files.put(key, write_lines(settled))
+        return settled
+
+    def _find_out(self, batch: Batch, outcome: OutcomeLine) -> OutcomeLine:
+        video_id = (
+            find_taken(self._requests, batch, outcome.row, now=self._clock()) if outcome.error in _NOT_OVER else None
+        )
+        return outcome.model_copy(update={"video_id": video_id, "error": None}) if video_id else outcome
+
+
+def find_taken(requests: IdempotencyStore, batch: Batch, row: int, *, now: datetime) -> str | None:
+    """Find the video that a row became."""
+    # Only the name is asked for; its request and its video are what is found.
+    known = requests.find(identify_request(batch.caller.owner, _name_row(batch.id, row), "", "", now=now), now=now)
+    return known.video_id if known else None
+
+
+def _name_row(batch_id: str, row: int) -> str:
+    return f"batch:{batch_id}:{row}"
+
+
+def _describe(line: RowLine, *, video_id: str | None = None, error: RowError | None = None) -> OutcomeLine:
+    return OutcomeLine(row=line.row, line=line.line, row_id=line.row_id, video_id=video_id, error=error)
+
+
+def _lay_answer(
+    files: RowFiles, batch: Batch, outcomes: list[OutcomeLine], failure: BatchFailure | None = None
+) -> None:
+    """Lay an answer beside the file of a batch, if it was dropped."""
+    stem = batch.source.answer_stem
+    if stem is not None:
+        content = present_answer(batch, outcomes, failure).model_dump_json().encode()
+        files.put(f"{stem}.result.json", content, content_type="application/json")

@@ -1,0 +1,662 @@
+"""The two steps of a generation: start it at most once, and follow it to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple, NoReturn
+
+from mediaposter.ai.catalog import parse_size
+from mediaposter.ai.video_model_interface import (
+    SourceVideo,
+    SubmittedJobs,
+    VideoGenerationJob,
+    VideoGenerationRequest,
+    VideoModelInterface,
+    VideoStatus,
+)
+from mediaposter.domain.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    ErrorCode,
+    InvalidRequest,
+    MediaPosterError,
+    NotFound,
+    SlotsTaken,
+    SubmissionUnknown,
+    UnsupportedOperation,
+    VersionConflict,
+    VideoModelError,
+)
+from mediaposter.stores.capacity import CapacityStore
+from mediaposter.stores.render_times import RenderTimeStore
+from mediaposter.stores.videos import (
+    Attempt,
+    DerivationKind,
+    Stage,
+    Video,
+    VideoFailure,
+    VideoStore,
+    count_spent_micros,
+)
+from mediaposter.usecases.generation.pacing import choose_wait_seconds
+from mediaposter.usecases.generation.provider_webhooks import ProviderCallbacks
+from mediaposter.usecases.steps import CheckInput, Outcome, StepInput, StepResult, wait
+
+Clock = Callable[[], datetime]
+# Give the model that renders a video; raises ConfigurationError when its key or address is missing.
+Models = Callable[[Video], VideoModelInterface]
+# Give the picture that a video begins with, as an adapter takes it; raises VideoModelError when it is gone.
+Pictures = Callable[[Video], str]
+
+# The machine asks so often within one execution, which is as often as the longest generation takes; if it was not
+# enough, another execution asks on.
+POLLS_MAX = 220
+# How long to wait before looking again at a record that another worker is moving.
+LOOK_SECONDS = 5
+LOOK_AGAIN_SECONDS = 30.0
+# An owner who asks for it risks paying this many times more, and no oftener.
+RESUBMITS_MAX = 2
+# Refusals that say something about the provider, not about the video: another may not refuse.
+CODES_OF_THE_PROVIDER = frozenset(
+    {
+        ErrorCode.AUTHENTICATION,
+        ErrorCode.INSUFFICIENT_CREDIT,
+        ErrorCode.MODEL_NOT_FOUND,
+        ErrorCode.PROVIDER_ERROR,
+        ErrorCode.RATE_LIMITED,
+    }
+)
+# A provider that does not answer is asked for so long beyond the deadline: what it was sent may be paid for, and done.
+ANSWER_GRACE = timedelta(hours=24)
+# A render is waited for so many times as long as it should take, and so long, at least.
+_EXPECTED_TIMES = 3
+_RENDER_LEAST = timedelta(minutes=10)
+# How often a job is written down anew when the record was written by another at that moment.
+_KEEPS_MAX = 3
+# A job the provider has just accepted may not be readable yet.
+NEW_JOB_GRACE = timedelta(seconds=60)
+
+
+class StartGeneration:
+    """Submit a video to its model, at most once, and to the next one when that refuses."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoStore,
+        models: Models,
+        pictures: Pictures,
+        render_times: RenderTimeStore,
+        slots: CapacityStore,
+        listening: ProviderCallbacks,
+        clock: Clock,
+        lease_seconds: int,
+        timeout_seconds: int,
+    ) -> None:
+        self._slots = slots
+        self._listening = listening
+        self._library = library
+        self._models = models
+        self._pictures = pictures
+        self._render_times = render_times
+        self._clock = clock
+        # Longer than StartGenerationFunction may run: when it has passed, whoever announced the call is dead.
+        self._lease = timedelta(seconds=lease_seconds)
+        self._timeout = timedelta(seconds=timeout_seconds)
+
+    def __call__(self, step: StepInput) -> StepResult:
+        """Start the generation, or find out what became of an earlier start.
+
+        The record is `submitting` before the call is made. Whoever finds it so looks, and never submits again.
+        """
+        video = self._library.get_unchecked(step.video_id)
+        now = self._clock()
+        if video.failure is not None:
+            return StepResult(outcome=Outcome.FAILED)
+        if step.launch != video.launch or video.place is not None:
+            return StepResult(outcome=Outcome.QUEUED_FOR_CAPACITY)
+        if video.stage is Stage.SUBMITTING:
+            return self._look(video)
+        if video.stage is not Stage.QUEUED:
+            return StepResult(outcome=Outcome.STARTED, wait_seconds=LOOK_SECONDS)
+
+        attempts = _open_attempt(video, now)
+        deadline_at = video.deadline_at or now + self._timeout
+        # Before the call is announced: after it, a failure would not tell whether the call was made.
+        try:
+            model = self._models(video)
+            webhook_url = self._listening.find_address(video, model)
+            request = self._describe(video, attempts=len(attempts), webhook_url=webhook_url)
+        except (ConfigurationError, VideoModelError) as error:
+            opened = video.copy_with(attempts=attempts, deadline_at=deadline_at)
+            return self._take_refusal(opened, _as_refusal(error))
+        try:
+            video = self._library.advance(
+                video,
+                Stage.SUBMITTING,
+                now=now,
+                attempts=attempts,
+                lease_expires_at=now + self._lease,
+                deadline_at=self._give_time(video, deadline_at, now),  # guard: render time
+                # It has one, unless this provider takes over from another.
+                slot=video.provider,
+                at_most=self._slots.bound(video.provider, may_overtake=False),
+                more_micros=_count_missing_micros(video, attempts),  # guard: money promised
+            )
+        except SlotsTaken:
+            self._library.park(video, self._slots.choose_place(video, now=now), now=now)
+            return StepResult(outcome=Outcome.QUEUED_FOR_CAPACITY)
+        except BudgetExceeded:
+            opened = video.copy_with(attempts=attempts)
+            ended = end_attempt(opened, ErrorCode.BUDGET_EXCEEDED, _explain_budget(video), cost_micros=0)
+            return fail(self._library, video, ended, now)
+        except VersionConflict:
+            return wait(LOOK_SECONDS)
+        return self._submit(video, model, request, deadline_at=deadline_at)
+
+    def _give_time(self, video: Video, deadline_at: datetime, now: datetime) -> datetime:
+        """Give a submission the time that is left, and at least what its render should take: it is paid for."""
+        expected = timedelta(seconds=video.expected_render_seconds)
+        return max(deadline_at, now + min(max(_EXPECTED_TIMES * expected, _RENDER_LEAST), self._timeout))
+
+    def _submit(
+        self,
+        video: Video,
+        model: VideoModelInterface,
+        request: VideoGenerationRequest,
+        *,
+        deadline_at: datetime | None,
+    ) -> StepResult:
+        # What was refused has nothing to render: a provider that stays busy is waited for no longer than before.
+        refused = video.copy_with(deadline_at=deadline_at)  # guard: busy deadline
+        try:
+            job = self._call(video, model, request)
+        except SubmissionUnknown as error:
+            return self._take_unknown(video, model, error.message)
+        except VideoModelError as error:
+            return self._take_refusal(refused, error)
+        except (InvalidRequest, UnsupportedOperation) as error:
+            # Found out before anything was sent.
+            return self._take_refusal(refused, VideoModelError(ErrorCode.INVALID_REQUEST, str(error)))
+        return self._keep_job(video, model, job)
+
+    def _call(self, video: Video, model: VideoModelInterface, request: VideoGenerationRequest) -> VideoGenerationJob:
+        """Make the one call that costs money."""
+        origin = video.derivation
+        if origin is None:
+            if any(attempt.model != video.resolved_model for attempt in video.attempts):
+                # A warning said so of a model that takes over: what its row does not list is left out.
+                options = model.entry.pick_options(request.provider_options).taken
+                request = request.model_copy(update={"provider_options": options})
+            return model.create_video(request)
+        width, height = parse_size(video.size)
+        source = SourceVideo(width, height, seconds=video.seconds - (origin.extend_seconds or 0))
+        if origin.kind is DerivationKind.REMIX:
+            return model.remix_video(origin.provider_job_id, video.prompt, source=source)
+        if origin.kind is DerivationKind.EDIT:
+            return model.edit_video(origin.provider_job_id, video.prompt, source=source)
+        added_seconds = origin.extend_seconds or video.seconds
+        return model.extend_video(origin.provider_job_id, video.prompt, added_seconds, source=source)
+
+    def _describe(self, video: Video, *, attempts: int, webhook_url: str | None = None) -> VideoGenerationRequest:
+        width, height = parse_size(video.size)
+        return VideoGenerationRequest(
+            prompt=video.prompt,
+            width=width,
+            height=height,
+            duration_seconds=video.seconds,
+            input_image=self._pictures(video) if video.input_image else None,
+            provider_options=video.provider_options,
+            # The same for every submission of one attempt: a provider that knows what a repetition is makes one video.
+            idempotency_key=f"{video.id}-{attempts}",
+            webhook_url=webhook_url,
+        )
+
+    def _take_unknown(self, video: Video, model: VideoModelInterface, message: str) -> StepResult:
+        """Leave a lost submission as it is for a while, where its fate can be found out then."""
+        can_tell = _knows_repetition(video, model) or model.capabilities.list_jobs
+        if not can_tell or self._is_late(video):
+            return self._leave_unknown(video, message, may_resubmit=True)
+        ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message)
+        self._library.note(video, now=self._clock(), attempts=ended.attempts)
+        return self._wait_for_lease(video)
+
+    def _look(self, video: Video) -> StepResult:
+        """Find out what became of a submission that nobody reported, once whoever made it is certainly dead."""
+        if video.lease_expires_at is not None and self._clock() < video.lease_expires_at:  # guard: submission lease
+            return self._wait_for_lease(video)
+        lost = video.attempts[-1].failure
+        message = lost.message if lost else "The process that submitted it was lost."
+        may_resubmit = True
+        try:
+            model = self._models(video)
+            if _knows_repetition(video, model) and not self._is_late(video):
+                return self._repeat(video, model, message)
+            if model.capabilities.list_jobs:
+                found = self._find_jobs(video, model)
+                if found.is_certain:
+                    return self._keep_job(video, model, found.matching[0], started_at=found.matching[0].created_at)
+                message = f"{message} {found.explain()}"
+                may_resubmit = not found.may_have_it  # guard: may be lost job
+        except (ConfigurationError, VideoModelError) as error:
+            # A missing key can be put there meanwhile.
+            may_pass = isinstance(error, ConfigurationError) or error.transient
+            if may_pass and not self._is_late(video, grace=ANSWER_GRACE):
+                return wait(LOOK_AGAIN_SECONDS)
+            may_resubmit = False  # guard: unread list forbids
+        return self._leave_unknown(video, message, may_resubmit=may_resubmit)
+
+    def _repeat(self, video: Video, model: VideoModelInterface, message: str) -> StepResult:
+        """Submit again under the same key: the provider knows it, and answers for the first submission."""
+        now = self._clock()
+        attempts = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message).attempts
+        webhook_url = self._listening.find_address(video, model)
+        request = self._describe(video, attempts=len(attempts), webhook_url=webhook_url)
+        try:
+            video = self._library.note(video, now=now, attempts=attempts, lease_expires_at=now + self._lease)
+        except VersionConflict:
+            return wait(LOOK_SECONDS)
+        return self._submit(video, model, request, deadline_at=video.deadline_at)
+
+    def _find_jobs(self, video: Video, model: VideoModelInterface) -> SubmittedJobs:
+        """Find the jobs in the provider's list that the submission may have started and no video has."""
+        width, height = parse_size(video.size)
+        request = VideoGenerationRequest(
+            prompt=video.prompt, width=width, height=height, duration_seconds=video.seconds
+        )
+        found = model.find_submitted(request, submitted_after=video.attempts[-1].started_at)
+        return SubmittedJobs(
+            matching=self._leave_out_claimed(video, model, found.matching),
+            similar=self._leave_out_claimed(video, model, found.similar),
+            indistinct=self._leave_out_claimed(video, model, found.indistinct),
+            is_whole=found.is_whole,
+        )
+
+    def _leave_out_claimed(
+        self, video: Video, model: VideoModelInterface, jobs: Sequence[VideoGenerationJob]
+    ) -> list[VideoGenerationJob]:
+        return [  # guard: job of another
+            job
+            for job in jobs
+            if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None
+        ]
+
+    def _leave_unknown(self, video: Video, message: str, *, may_resubmit: bool) -> StepResult:
+        """Send it again if the owner said so and nothing looks like it, else leave it to a person."""
+        now = self._clock()
+        ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message)
+        is_allowed = video.resubmit and may_resubmit
+        if not is_allowed or sum(map(_is_lost, ended.attempts)) > RESUBMITS_MAX:  # guard: resubmits counted
+            ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, explain_unknown(message))
+            return fail(self._library, video, ended, now)
+        self._library.advance(
+            video,
+            Stage.QUEUED,
+            now=now,
+            attempts=ended.attempts,
+            lease_expires_at=None,
+            warnings=(*video.warnings, f"resubmit: a submission to {video.provider} was lost and sent again."),
+        )
+        return wait(LOOK_SECONDS)
+
+    def _take_refusal(self, video: Video, error: VideoModelError) -> StepResult:
+        """Come back later if that may help and there is time; else let the next model try, if another may not refuse.
+
+        The provider accepted nothing.
+        """
+        now = self._clock()
+        wait_seconds = error.retry_after_seconds or 30.0
+        if _is_lost(video.attempts[-1]):
+            return self._take_refused_look(video, error, wait_seconds)
+        is_too_late = now + timedelta(seconds=wait_seconds) > _end_of_patience(video, now)
+        if error.transient and not is_too_late:
+            self._library.advance(
+                video,
+                Stage.QUEUED,
+                now=now,
+                attempts=video.attempts,
+                deadline_at=video.deadline_at,
+                lease_expires_at=None,
+            )
+            return wait(wait_seconds)
+        ended = end_attempt(video, error.code, error.message, cost_micros=0)
+        if can_fall_back(video, error.code):
+            fall_back(self._library, video, ended, now)
+            return wait(1)
+        return fail(self._library, video, ended, now)
+
+    def _take_refused_look(self, video: Video, error: VideoModelError, wait_seconds: float) -> StepResult:
+        """Go on looking: a refusal of the repetition says nothing about the submission that was lost."""
+        if not error.transient or self._is_late(video):
+            return self._leave_unknown(video, error.message, may_resubmit=True)
+        lease_expires_at = self._clock() + timedelta(seconds=wait_seconds)
+        self._library.note(video, now=self._clock(), lease_expires_at=lease_expires_at)
+        return wait(wait_seconds)
+
+    def _keep_job(
+        self,
+        video: Video,
+        model: VideoModelInterface,
+        job: VideoGenerationJob,
+        *,
+        started_at: datetime | None = None,
+    ) -> StepResult:
+        """Write down the job, which started just now unless it was found."""
+        now = self._clock()
+        rendering_since = min(started_at or now, now)
+        video = self._write_job(video, model, job, rendering_since=rendering_since, now=now)
+        times = self._render_times.get(video.resolved_model, expected_seconds=video.expected_render_seconds)
+        elapsed_seconds = (now - rendering_since).total_seconds()
+        wait_seconds = choose_wait_seconds(times, elapsed_seconds=elapsed_seconds, hint_seconds=job.retry_after_seconds)
+        started = StepResult(outcome=Outcome.STARTED, wait_seconds=wait(wait_seconds).wait_seconds)
+        return self._listening.listen(started, video, model, job.job_id, now=now)
+
+    def _write_job(
+        self,
+        video: Video,
+        model: VideoModelInterface,
+        job: VideoGenerationJob,
+        *,
+        rendering_since: datetime,
+        now: datetime,
+    ) -> Video:
+        """Write down a job that may be paid for, whatever else was written of its video meanwhile.
+
+        Raises:
+            MediaPosterError: the video does not wait for it any more; the job is cancelled where the provider can.
+        """
+        for _ in range(_KEEPS_MAX):
+            attempt = video.attempts[-1].copy_with(provider_job_id=job.job_id, failure=None)
+            try:
+                return self._library.keep_job(
+                    video,
+                    model.webhook_key(job.job_id),
+                    now=now,
+                    provider_job_id=job.job_id,
+                    attempts=(*video.attempts[:-1], attempt),
+                    rendering_since=rendering_since,
+                    lease_expires_at=None,
+                )
+            except VersionConflict:
+                found = self._find(video.id)
+            if found is not None and found.provider_job_id == job.job_id:
+                return found  # another worker found it in the list, or repeated the submission
+            if found is None or found.failure is not None or len(found.attempts) != len(video.attempts):
+                break
+            if found.stage is not Stage.SUBMITTING:
+                break
+            video = found
+        if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None:  # guard: unowned job
+            with suppress(UnsupportedOperation, VideoModelError):
+                model.cancel_video(job.job_id)
+        # Paid for, and the record no longer waits for it: the log must at least name it.
+        raise MediaPosterError(
+            f"{video.provider} accepted job {job.job_id}, but {video.id} was closed, or another video took the job, "
+            "meanwhile."
+        )
+
+    def _find(self, video_id: str) -> Video | None:
+        try:
+            return self._library.get_unchecked(video_id)
+        except NotFound:
+            return None
+
+    def _wait_for_lease(self, video: Video) -> StepResult:
+        now = self._clock()
+        return wait(((video.lease_expires_at or now) - now).total_seconds())
+
+    def _is_late(self, video: Video, *, grace: timedelta = timedelta(0)) -> bool:
+        return video.deadline_at is not None and self._clock() >= video.deadline_at + grace
+
+
+class CheckGeneration:
+    """Ask how a generation stands."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoStore,
+        models: Models,
+        render_times: RenderTimeStore,
+        listening: ProviderCallbacks,
+        clock: Clock,
+        kept_for: Callable[[Video], timedelta],
+    ) -> None:
+        """Take the collaborators; `kept_for` tells how long the provider keeps what it rendered."""
+        self._library = library
+        self._models = models
+        self._render_times = render_times
+        self._listening = listening
+        self._clock = clock
+        self._kept_for = kept_for
+
+    def __call__(self, step: CheckInput) -> StepResult:
+        """Ask once, and say when to ask again. A fault of one question never ends a paid render."""
+        video = self._library.get_unchecked(step.video_id)
+        if video.failure is not None:
+            return StepResult(outcome=Outcome.FAILED)
+        if video.stage is Stage.QUEUED:
+            # The worker before this one queued it for the next model, and died before it could say so.
+            return StepResult(outcome=Outcome.NEXT_MODEL)
+        if video.stage is not Stage.RENDERING:
+            return StepResult(outcome=Outcome.COMPLETED)
+        now = self._clock()
+        if video.provider_job_id is None:
+            _raise_incomplete(video)
+        try:
+            model = self._models(video)
+        except ConfigurationError as error:
+            return self._take_fault(video, VideoModelError(ErrorCode.AUTHENTICATION, str(error)))
+        hinted_at = self._listening.apply_hint(video, model, video.provider_job_id, now=now)
+        try:
+            job = model.get_status(video.provider_job_id)
+        except VideoModelError as error:
+            return self._listen(self._take_fault(video, error), video, model)
+
+        if job.status is VideoStatus.COMPLETED:
+            attempt = video.attempts[-1].copy_with(cost_micros=job.cost_micros)
+            attempts = (*video.attempts[:-1], attempt)
+            self._library.advance(
+                video,
+                Stage.STORING,
+                now=now,
+                progress=100,
+                attempts=attempts,
+                cost_micros=add_costs(attempts),
+                store_until=now + self._kept_for(video),
+            )
+            self._learn(video, step, now, hinted_at)
+            return StepResult(outcome=Outcome.COMPLETED)
+        if job.status is VideoStatus.FAILED:
+            code = job.error_code or ErrorCode.PROVIDER_ERROR
+            message = job.error_message or f"{video.provider} gave no reason."
+            # Some vendors charge for a render they refuse to hand over.
+            ended = end_attempt(video, code, message, cost_micros=job.cost_micros)
+            if can_fall_back(video, code):
+                fall_back(self._library, video, ended, now)
+                return StepResult(outcome=Outcome.NEXT_MODEL)
+            return fail(self._library, video, ended, now)
+        if _is_overdue(video, now):
+            message = f"{video.provider} had not finished the video in time; its job {job.job_id} may still end there."
+            ended = end_attempt(video, ErrorCode.TIMEOUT, message)
+            return fail(self._library, video, ended, now)
+        # Progress that stands still tells nothing.
+        progress = job.progress if job.progress is not None and job.progress > video.progress else None
+        if progress is not None:
+            video = self._library.note(video, now=now, progress=progress)
+        result = self._wait(video, now, progress=progress, hint_seconds=job.retry_after_seconds)
+        return self._listen(result, video, model)
+
+    def _take_fault(self, video: Video, error: VideoModelError) -> StepResult:
+        now = self._clock()
+        is_new = video.rendering_since is not None and now - video.rendering_since < NEW_JOB_GRACE
+        is_gone = error.code is ErrorCode.EXPIRED and not is_new
+        # A refused key can be mended, and a provider come back: its render may be done all the same.
+        if is_gone or _is_overdue(video, now - ANSWER_GRACE):
+            code = ErrorCode.TIMEOUT if error.transient else error.code
+            ended = end_attempt(video, code, error.message)
+            return fail(self._library, video, ended, now)
+        return self._wait(video, now, hint_seconds=error.retry_after_seconds)
+
+    def _wait(
+        self, video: Video, now: datetime, *, hint_seconds: float | None, progress: int | None = None
+    ) -> StepResult:
+        times = self._render_times.get(video.resolved_model, expected_seconds=video.expected_render_seconds)
+        return wait(
+            choose_wait_seconds(
+                times, elapsed_seconds=_count_seconds(video, now), progress=progress, hint_seconds=hint_seconds
+            )
+        )
+
+    def _listen(self, result: StepResult, video: Video, model: VideoModelInterface) -> StepResult:
+        if result.outcome is not Outcome.WAIT or video.provider_job_id is None:
+            return result
+        return self._listening.listen(result, video, model, video.provider_job_id, now=self._clock())
+
+    def _learn(self, video: Video, step: CheckInput, now: datetime, hinted_at: datetime | None) -> None:
+        """Remember how long the render took.
+
+        It ended when its provider said so, or else some time after the question before this one.
+        """
+        done_seconds = _count_seconds(video, now)
+        running_seconds = max(done_seconds - step.waited_seconds, 0.0) if step.attempt > 1 else 0.0
+        if hinted_at is not None:
+            running_seconds = max(_count_seconds(video, hinted_at), 0.0)
+        self._render_times.learn(
+            video.resolved_model,
+            expected_seconds=video.expected_render_seconds,
+            running_seconds=running_seconds,
+            done_seconds=done_seconds,
+        )
+
+
+def _is_overdue(video: Video, now: datetime) -> bool:
+    return video.deadline_at is not None and now >= video.deadline_at
+
+
+def _count_seconds(video: Video, now: datetime) -> float:
+    """Count the seconds since the render began."""
+    return (now - (video.rendering_since or now)).total_seconds()
+
+
+def _knows_repetition(video: Video, model: VideoModelInterface) -> bool:
+    """Tell whether the provider knows a submission by its key; that of a changed video has none."""
+    return model.capabilities.idempotent_submit and video.derivation is None
+
+
+def _open_attempt(video: Video, now: datetime) -> tuple[Attempt, ...]:
+    """Go on with an attempt that was put off, or begin a new one."""
+    last = video.attempts[-1] if video.attempts else None
+    if last is not None and last.failure is None and last.provider_job_id is None:
+        return video.attempts
+    attempt = Attempt(
+        provider=video.provider,
+        model=video.resolved_model,
+        started_at=now,
+        estimate_micros=video.cost_estimate_micros,
+    )
+    return (*video.attempts, attempt)
+
+
+def _as_refusal(error: ConfigurationError | VideoModelError) -> VideoModelError:
+    return error if isinstance(error, VideoModelError) else VideoModelError(ErrorCode.AUTHENTICATION, str(error))
+
+
+def _count_missing_micros(video: Video, attempts: tuple[Attempt, ...]) -> int:
+    """Count what another attempt may cost beyond what the video was promised: those before it may be charged, too."""
+    promised_micros = 0 if video.reservation is None else video.reservation.micros
+    return max(count_spent_micros(video, attempts[:-1]) + video.cost_estimate_micros - promised_micros, 0)
+
+
+def _explain_budget(video: Video) -> str:
+    dollars = Decimal(video.cost_estimate_micros) / 1_000_000
+    return (
+        f"Another try, by {video.resolved_model}, may cost ${dollars:f}. The tries before it may be charged as well, "
+        "and the day's limit has no room for both. Nothing more was sent. Raise the limit of the key, or send the "
+        "request again when the limit renews."
+    )
+
+
+class EndedAttempt(NamedTuple):
+    """Why the last attempt failed, and all attempts with that written down."""
+
+    failure: VideoFailure
+    attempts: tuple[Attempt, ...]
+
+
+def end_attempt(video: Video, code: ErrorCode, message: str, *, cost_micros: int | None = None) -> EndedAttempt:
+    """Write down how the last attempt failed, and what it cost, if that is known."""
+    failure = VideoFailure(code=code, message=message)
+    last = video.attempts[-1].copy_with(failure=failure, cost_micros=cost_micros)
+    return EndedAttempt(failure, (*video.attempts[:-1], last))
+
+
+def add_costs(attempts: tuple[Attempt, ...]) -> int | None:
+    """Add up what the attempts cost; what none of them told is not known."""
+    costs = [attempt.cost_micros for attempt in attempts]
+    return None if costs[-1] is None else sum(cost for cost in costs if cost is not None)
+
+
+def _end_of_patience(video: Video, now: datetime) -> datetime:
+    """Tell until when a busy provider is waited for: the models still to be tried have an equal part of the time."""
+    started_at = video.attempts[-1].started_at
+    left = (video.deadline_at or now) - started_at
+    return started_at + left / (1 + len(video.fallbacks))
+
+
+def can_fall_back(video: Video, code: ErrorCode) -> bool:
+    """Tell whether another model is left that may not refuse for this reason."""
+    return code in CODES_OF_THE_PROVIDER and bool(video.fallbacks)
+
+
+def fall_back(library: VideoStore, video: Video, ended: EndedAttempt, now: datetime) -> None:
+    """Queue the video again, for the next model."""
+    candidate, *rest = video.fallbacks
+    library.advance(
+        video,
+        Stage.QUEUED,
+        now=now,
+        attempts=ended.attempts,
+        deadline_at=video.deadline_at,
+        resolved_model=candidate.model,
+        provider=candidate.provider,
+        seconds=candidate.seconds,
+        size=candidate.size,
+        cost_estimate_micros=candidate.cost_estimate_micros,
+        expected_render_seconds=candidate.expected_render_seconds,
+        fallbacks=tuple(rest),
+        warnings=(
+            *video.warnings,
+            f"model: {video.resolved_model} refused ({ended.failure.code}); {candidate.model} takes over.",
+            *candidate.warnings,
+        ),
+        progress=0,
+        provider_job_id=None,
+        rendering_since=None,
+        lease_expires_at=None,
+    )
+
+
+def fail(library: VideoStore, video: Video, ended: EndedAttempt, now: datetime) -> StepResult:
+    """End a video as its last attempt ended, with what all of them cost."""
+    library.fail(video, ended.failure, now=now, attempts=ended.attempts, cost_micros=add_costs(ended.attempts))
+    return StepResult(outcome=Outcome.FAILED)
+
+
+def _is_lost(attempt: Attempt) -> bool:
+    return attempt.failure is not None and attempt.failure.code is ErrorCode.SUBMISSION_UNKNOWN
+
+
+def explain_unknown(message: str) -> str:
+    """Say what to do about a submission whose fate nobody can tell."""
+    return (
+        f"{message} The provider may have accepted the video and may charge for it, so it was not sent again. "
+        "Look at the provider, then submit a new video if there is none."
+    )
+
+
+def _raise_incomplete(video: Video) -> NoReturn:
+    raise MediaPosterError(f"{video.id} renders without a provider job: the record is damaged.")

@@ -1,0 +1,72 @@
+"""Fetch a finished render again whose download failed: it is paid for, and its provider may still have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from mediaposter.domain.errors import ErrorCode, NotAllowedInState, NotStarted, VersionConflict
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.posts import Post, PostState, PostStore
+from mediaposter.stores.table import Replace
+from mediaposter.stores.videos import Stage, Video, VideoStore
+from mediaposter.usecases.posting.repost import begin_anew
+from mediaposter.usecases.videos.resume import Workflow
+from mediaposter.wire.caller import Caller
+
+Clock = Callable[[], datetime]
+# A person asked for it: so it is tried for a while, also when the provider should have forgotten its copy.
+TRIED_FOR = timedelta(hours=1)
+
+
+class StoreAgain:
+    """Take up the download of a video that failed at it, without another render."""
+
+    def __init__(self, *, library: VideoStore, ledger: PostStore, workflow: Workflow, clock: Clock) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._workflow = workflow
+        self._clock = clock
+
+    def __call__(self, video_id: str, *, caller: Caller) -> tuple[Video, list[Post]]:
+        """Fetch the video, and post it as it was asked for; one that is kept, or being fetched, is left as it is.
+
+        Raises:
+            Forbidden: the caller may not create, or may not publish what goes out then.
+            NotFound: there is no such video of this caller.
+            NotAllowedInState: there is no finished render of it.
+        """
+        caller.require(Scope.CREATE)
+        video = self._library.get(video_id, caller=caller)
+        posts = self._ledger.list(video)
+        is_being_fetched = video.failure is None and video.stage is Stage.STORING
+        if video.stored is not None or is_being_fetched:
+            return video, posts
+        if not _is_rendered(video):
+            raise NotAllowedInState(
+                f"{video_id} is {video.status} at {video.stage}: only a video that was rendered, and failed when it "
+                "was fetched, can be fetched again. Nothing was changed."
+            )
+        again = [post for post in posts if post.state is PostState.FAILED and post.called_at is None]  # guard: unsent
+        if again:
+            caller.require(Scope.PUBLISH)
+            caller.require_accounts([post.target for post in again])
+        now = self._clock()
+        changes = [
+            Replace(begin_anew(post, now=now, version=post.version + 1), post.version, {"state": [PostState.FAILED]})
+            for post in again
+        ]
+        until = max(now + TRIED_FOR, video.store_until or now)
+        try:
+            video = self._library.store_again(video, now=now, store_until=until, together=changes)
+        except VersionConflict as error:
+            raise NotAllowedInState(f"{video_id} is being changed just now. Nothing was changed; ask again.") from error
+        with suppress(NotStarted):  # the sweep starts it
+            self._workflow.start(video.id, video.launch)
+        return video, self._ledger.list(video)
+
+
+def _is_rendered(video: Video) -> bool:
+    is_cancelled = video.failure is not None and video.failure.code is ErrorCode.CANCELLED
+    return video.stage is Stage.STORING and video.provider_job_id is not None and not is_cancelled  # guard: uncancelled

@@ -1,0 +1,301 @@
+"""Keep the finished video, and close its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from mediaposter.domain.errors import (
+    ConfigurationError,
+    ErrorCode,
+    MediaError,
+    MediaPosterError,
+    NotFound,
+    VersionConflict,
+    VideoModelError,
+)
+from mediaposter.events import PostEvent, VideoEvent
+from mediaposter.media.video_stream import VideoStream
+from mediaposter.publishing.targets import TARGETS_MAX
+from mediaposter.stores.approvals import open_approval
+from mediaposter.stores.media import StoredVideo
+from mediaposter.stores.posts import SETTLED_STATES, Post, PostState, PostStore
+from mediaposter.stores.promises import compare_shape
+from mediaposter.stores.videos import (
+    STAGES_OF_A_KEPT_VIDEO,
+    Stage,
+    Video,
+    VideoChanges,
+    VideoFailure,
+    VideoStore,
+    count_spent_micros,
+)
+from mediaposter.usecases.generation.generate import Clock, Models, explain_unknown
+from mediaposter.usecases.posting.check_post import emit_end
+from mediaposter.usecases.posting.create_post import settle_orphaned
+from mediaposter.usecases.scheduled.recorded_events import describe_end
+from mediaposter.usecases.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
+from mediaposter.usecases.videos.resume import give_end, may_go_on, was_deleted
+
+# A render is paid for: a download that fails is tried again, whatever the reason. So often within an execution; then
+# the record waits for the sweep, longer each time, for as long as the provider keeps the video.
+STORE_ATTEMPTS_MAX = 5
+_STORE_AGAIN_AFTER = timedelta(minutes=5)
+_STORE_AGAIN_AFTER_MAX = timedelta(hours=1)
+# The last of them is early enough to end before the provider forgets the video.
+_STORE_LAST_BEFORE_END = timedelta(minutes=5)
+# Time mends a provider that does not answer, a refused key, an outage of our own. It mends no file that is broken, and
+# brings back none that is gone.
+_STORE_REFUSALS_TO_OUTLAST = frozenset(
+    {ErrorCode.AUTHENTICATION, ErrorCode.INSUFFICIENT_CREDIT, ErrorCode.RATE_LIMITED, ErrorCode.TIMEOUT}
+)
+# How long the first execution after one that broke off waits; each further one waits twice as long, up to half an hour.
+_RESUME_AFTER = timedelta(minutes=1)
+_RESUME_AFTER_MAX = timedelta(minutes=30)
+# StoreVideoFunction may run 900 s; the rest is for ProbeVideoFunction's 120, and for closing the upload and the record.
+STORE_BUDGET_SECONDS = 720.0
+
+
+class VideoKeeper(Protocol):
+    """Where videos are kept."""
+
+    def store_video(
+        self,
+        video_id: str,
+        open_stream: Callable[[int, str | None], AbstractContextManager[VideoStream]],
+        *,
+        deadline: float,
+    ) -> StoredVideo:
+        """Keep a video that is complete and playable, or raise MediaError and keep nothing."""
+
+    def delete_video(self, video_id: str) -> int:
+        """Remove everything that is kept of a video, and count it."""
+
+
+class StoreVideo:
+    """Stream the finished video into the bucket. Storing twice stores once."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoStore,
+        ledger: PostStore,
+        media: VideoKeeper,
+        models: Models,
+        clock: Clock,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._media = media
+        self._models = models
+        self._clock = clock
+        self._monotonic = monotonic
+
+    def __call__(self, step: StepInput) -> StepResult:
+        """Store the video; from here on it is completed, whatever becomes of its posts."""
+        video = self._library.get_unchecked(step.video_id)
+        if video.failure is not None:
+            return StepResult(outcome=Outcome.FAILED)
+        posts = self._list_posts(video)
+        if video.stage in STAGES_OF_A_KEPT_VIDEO:
+            is_asked = video.stage is Stage.AWAITING_APPROVAL
+            return StepResult(outcome=Outcome.AWAITING_APPROVAL if is_asked else Outcome.STORED, posts=posts)
+        job_id = video.provider_job_id
+        if video.stage is not Stage.STORING or job_id is None:
+            raise MediaPosterError(f"{video.id} is at {video.stage}: there is nothing to store yet.")
+
+        try:
+            model = self._models(video)
+            stored = self._media.store_video(
+                video.id,
+                lambda start_byte, validator: model.open_video(job_id, start_byte=start_byte, validator=validator),
+                deadline=self._monotonic() + STORE_BUDGET_SECONDS,
+            )
+        except (VideoModelError, MediaError, ConfigurationError) as error:
+            return self._take_failure(video, error, step)
+
+        is_asked = bool(posts) and video.approval_hours is not None
+        try:
+            self._keep(video, stored, has_posts=bool(posts))
+        except VersionConflict:
+            if not was_deleted(self._library, video.id):
+                raise
+            self._media.delete_video(video.id)  # guard: deleted leaves nothing
+            return StepResult(outcome=Outcome.FAILED)
+        return StepResult(outcome=Outcome.AWAITING_APPROVAL if is_asked else Outcome.STORED, posts=posts)
+
+    def _list_posts(self, video: Video) -> tuple[PostReference, ...]:
+        """List the posts that are still to be made or followed; the sweep comes back to what an execution leaves."""
+        posts = [post for post in self._ledger.list(video) if post.state not in SETTLED_STATES]
+        return tuple(PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts[:TARGETS_MAX])
+
+    def _take_failure(
+        self, video: Video, error: VideoModelError | MediaError | ConfigurationError, step: StepInput
+    ) -> StepResult:
+        """Fetch the video again: soon, then later and later, until its provider keeps it no more."""
+        if step.attempt < STORE_ATTEMPTS_MAX:
+            hint = error.retry_after_seconds if isinstance(error, VideoModelError) else None
+            return wait(hint or 15.0 * step.attempt)
+        now = self._clock()
+        again_at = min(
+            now + _double(_STORE_AGAIN_AFTER, video, _STORE_AGAIN_AFTER_MAX), give_end(video) - _STORE_LAST_BEFORE_END
+        )
+        if _may_pass(error) and now < again_at:  # guard: download again
+            self._library.note(video, now=now, due_at=again_at, fault=str(error))
+            return StepResult(outcome=Outcome.QUEUED_FOR_CAPACITY)
+        failure = VideoFailure(
+            code=_judge_refusal(error),
+            message=f"{video.provider} rendered the video but did not hand it over whole. {error} "
+            f"{_explain_store(video)}",
+        )
+        self._library.fail(video, failure, now=now)
+        return StepResult(outcome=Outcome.FAILED)
+
+    def _keep(self, video: Video, stored: StoredVideo, *, has_posts: bool) -> None:
+        """Write down that the video is kept, and what comes next: a person's decision, its posts, or nothing."""
+        now = self._clock()
+        warnings = (*video.warnings, *compare_shape(video.size, video.seconds, stored))
+        kept: VideoChanges = {"stored": stored, "completed_at": now, "fault": None, "warnings": warnings}
+        if not has_posts:
+            self._library.advance(video, Stage.DONE, now=now, **kept)
+        elif video.approval_hours is None:
+            kept["publishing_since"] = now
+            self._library.advance(video, Stage.PUBLISHING, now=now, **kept)
+        else:
+            question = open_approval(video.id, now=now, hours=video.approval_hours)
+            self._library.advance_with(video, Stage.AWAITING_APPROVAL, now=now, together=[question], **kept)
+
+
+class CloseVideo:
+    """Close the record of a video whose execution ends, well or not."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoStore,
+        ledger: PostStore,
+        send_event: Callable[[VideoEvent | PostEvent], None],
+        count_metric: Callable[[str], None],
+        clock: Clock,
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._send_event = send_event
+        self._count_metric = count_metric
+        self._clock = clock
+
+    def __call__(self, closing: CloseInput) -> StepResult:
+        """Close the record; doing so again changes nothing.
+
+        The record says that the bus was told only afterwards: whoever finds it untold tells it again, under the same
+        id.
+        """
+        try:
+            video = self._library.get_unchecked(closing.video_id)
+        except NotFound:
+            return StepResult(outcome=Outcome.CLOSED)  # deleted, and settled by that
+        if _is_carried_on(video, closing):
+            return StepResult(outcome=Outcome.CLOSED)
+        now = self._clock()
+        posts = self._ledger.list(video)
+        if _is_unfinished(video, posts):
+            if may_go_on(video, now):  # guard: left to another
+                self._leave(video, posts, closing.reason, now)
+                return StepResult(outcome=Outcome.CLOSED)
+            if video.stage not in STAGES_OF_A_KEPT_VIDEO:
+                video = self._library.fail(video, _explain_break(video, closing.reason or video.fault), now=now)
+        self._settle_posts(video, posts, closing.reason or video.fault, now)
+        if video.failure is None and video.stage is not Stage.DONE:
+            video = self._library.advance(video, Stage.DONE, now=now)
+        event = describe_end(video)
+        video = self._library.settle(video, count_spent_micros(video), now=now)
+        if not video.is_told:  # guard: video told once
+            self._send_event(event)
+            self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
+            self._library.mark_event_sent(video)
+        return StepResult(outcome=Outcome.CLOSED)
+
+    def _leave(self, video: Video, posts: Sequence[Post], fault: str | None, now: datetime) -> None:
+        """Leave a video to another execution, which the sweep starts; what it broke off with is kept for its owner."""
+        resume_at = now + _double(_RESUME_AFTER, video, _RESUME_AFTER_MAX)
+        # Posts that wait for a place within the publisher's limits need no execution before it comes.
+        places = [post.place_at for post in posts if post.state is PostState.PENDING and post.place_at is not None]
+        due_at = max([resume_at, min(places)]) if places and fault is None else resume_at
+        self._library.note(video, now=now, due_at=due_at, fault=fault or video.fault)  # guard: fault kept
+
+    def _settle_posts(self, video: Video, posts: Sequence[Post], fault: str | None, now: datetime) -> None:
+        """Settle what will never be sent, and tell of what has ended."""
+        code, reason = (
+            (video.failure.code, "The video failed, so nothing was posted.")
+            if video.failure
+            else (
+                ErrorCode.INTERNAL_ERROR,
+                f"The pipeline broke off ({fault or 'no reason given'}) before anything was sent.",
+            )
+        )
+        for post in posts:
+            settled = settle_orphaned(
+                self._ledger, post, reason=reason, code=code, now=now, count_metric=self._count_metric
+            )
+            emit_end(self._library, self._ledger, settled, send_event=self._send_event)
+
+
+def _is_unfinished(video: Video, posts: Sequence[Post]) -> bool:
+    """Tell whether a video that did not fail has work left which only an execution does."""
+    if video.failure is not None or video.stage is Stage.DONE:
+        return False
+    if video.stage is Stage.PUBLISHING:
+        return any(post.state is PostState.PENDING for post in posts)
+    return True
+
+
+def _may_pass(error: VideoModelError | MediaError | ConfigurationError) -> bool:
+    """Tell whether a download that was refused may succeed later."""
+    if isinstance(error, VideoModelError):
+        return error.transient or error.code in _STORE_REFUSALS_TO_OUTLAST
+    return isinstance(error, ConfigurationError)
+
+
+def _double(first: timedelta, video: Video, longest: timedelta) -> timedelta:
+    """Wait twice as long before each further execution of a video."""
+    return min(first * (1 << min(video.launch, 10)), longest)
+
+
+def _is_carried_on(video: Video, closing: CloseInput) -> bool:
+    """Tell whether another execution than the one that ends carries the video, or will when it has a slot."""
+    if video.failure is not None:
+        return False
+    return video.place is not None or (closing.launch is not None and closing.launch != video.launch)  # guard: carried
+
+
+def _judge_refusal(error: VideoModelError | MediaError | ConfigurationError) -> ErrorCode:
+    if isinstance(error, ConfigurationError):
+        return ErrorCode.AUTHENTICATION
+    return error.code if isinstance(error, VideoModelError) else ErrorCode.PROVIDER_ERROR
+
+
+def _explain_break(video: Video, fault: str | None) -> VideoFailure:
+    """Say what a break means for the caller, by how far the video had come."""
+    broke = f"The pipeline broke off at {video.stage} ({fault or 'no reason given'})."
+    if video.stage is Stage.QUEUED and count_spent_micros(video) == 0:
+        return VideoFailure(
+            code=ErrorCode.INTERNAL_ERROR, message=f"{broke} Nothing was generated or spent; send the request again."
+        )
+    if video.stage is Stage.SUBMITTING:
+        # Between intent and reply, nobody knows what was accepted.
+        return VideoFailure(code=ErrorCode.SUBMISSION_UNKNOWN, message=explain_unknown(broke))
+    if video.stage is Stage.STORING:
+        return VideoFailure(
+            code=ErrorCode.INTERNAL_ERROR, message=f"{broke} Nothing was posted. {_explain_store(video)}"
+        )
+    return VideoFailure(
+        code=ErrorCode.INTERNAL_ERROR,
+        message=f"{broke} The provider's job {video.provider_job_id} may have been paid for; nothing was posted.",
+    )
+
+
+def _explain_store(video: Video) -> str:
+    return f"POST /videos/{video.id}/store fetches it again, without another render, while {video.provider} keeps it."

@@ -1,0 +1,64 @@
+"""Answer how posts stand, to whoever may see them."""
+
+from __future__ import annotations
+
+from mediaposter.domain.errors import NotFound
+from mediaposter.stores.approvals import Approval, ApprovalStore
+from mediaposter.stores.posts import Post, PostStore, SchedulePage
+from mediaposter.stores.videos import Video, VideoStore
+from mediaposter.usecases.videos.read import choose_owner
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.objects import name_post
+from mediaposter.wire.queries import PostsQuery, ScheduleQuery
+
+# How many pages are looked through for a caller who sees only some accounts, before an empty one is answered.
+_PAGES_MAX = 10
+ALL_POSTS = PostsQuery()
+
+
+class ReadPosts:
+    """The questions a caller may ask about posts."""
+
+    def __init__(self, *, library: VideoStore, ledger: PostStore, approvals: ApprovalStore) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._approvals = approvals
+
+    def list_posts(self, video_id: str, query: PostsQuery = ALL_POSTS, *, caller: Caller) -> list[Post]:
+        """List the posts of a video by network and account, beyond the one that the query names.
+
+        Raises:
+            NotFound: there is no such video of this caller.
+        """
+        posts = self._ledger.list(self._library.get(video_id, caller=caller))
+        return [post for post in posts if query.after is None or name_post(post) > query.after]
+
+    def list_schedules(self, query: ScheduleQuery, *, caller: Caller) -> SchedulePage:
+        """List a page of the caller's posts that wait for their time, on the accounts that the caller may post to.
+
+        Raises:
+            NotFound: the caller may not see the owner that was asked for.
+        """
+        owner = choose_owner(query.owner, caller)
+        after = query.after
+        for _ in range(_PAGES_MAX):
+            page = self._ledger.list_schedules(owner, limit=query.limit, after=after)
+            allowed = [post for post in page.posts if caller.may_post_to(post.target.platform, post.target.account_id)]
+            if len(allowed) == len(page.posts):
+                return page
+            if allowed:
+                # The places of a page name posts: only those that are shown.
+                return page._replace(posts=allowed, first=allowed[0].place, last=allowed[-1].place)
+            if not page.has_more:
+                return page._replace(posts=[], first=None, last=None)
+            after = page.last
+        return page._replace(posts=[])
+
+    def find_approval(self, video: Video) -> Approval | None:
+        """Read whether a video may be posted, if anybody was asked; where nobody is to be, nothing is read."""
+        if video.approval_hours is None:
+            return None
+        try:
+            return self._approvals.get(video.id)
+        except NotFound:
+            return None  # it is not kept yet

@@ -1,0 +1,214 @@
+"""Find out what became of a post that was sent and not answered. Nothing here sends one again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, MediaPosterError, PublisherError
+from mediaposter.publishing.publisher_interface import ListedPost, PostStatus, PublisherInterface, Schedule
+from mediaposter.stores.posts import Post, PostState, PostStore
+
+Clock = Callable[[], datetime]
+CountMetric = Callable[[str], None]
+# Give the publisher; raises ConfigurationError when its key is missing.
+Publishers = Callable[[], PublisherInterface]
+
+# How long after a post came into doubt its publisher is asked for it: a list may lag by a minute or more.
+RECONCILE_AFTER_SECONDS = (30, 120, 600)
+# A publisher that cannot be asked for so long leaves the post to a person.
+GIVE_UP_AFTER = timedelta(hours=24)
+# Whoever put the post in doubt comes back himself, unless he is dead: then the sweep does.
+SWEEP_GRACE = timedelta(minutes=5)
+# Our clock and the publisher's differ.
+_CLOCKS_DIFFER = timedelta(minutes=5)
+
+
+class Copies(NamedTuple):
+    """What the publisher shows of a post: every copy carries the URL that was minted for it, on the same account.
+
+    `waiting` are those still to come in the list of posts, which names none that could be cancelled. `lookalikes` are
+    posts of the same words with other media, which prove nothing.
+    """
+
+    published: list[ListedPost]
+    scheduled: list[Schedule]
+    waiting: list[ListedPost]
+    failed: list[ListedPost]
+    lookalikes: list[ListedPost]
+
+
+class ReconcilePost:
+    """Look for a post in doubt; adopt what is found, and leave what is not to a person."""
+
+    def __init__(self, *, ledger: PostStore, publishers: Publishers, count_metric: CountMetric, clock: Clock) -> None:
+        self._ledger = ledger
+        self._publishers = publishers
+        self._count_metric = count_metric
+        self._clock = clock
+
+    def __call__(self, post: Post) -> Post:
+        """Look once, if it is time; the post may still be in doubt afterwards.
+
+        Raises:
+            VersionConflict: another worker looked at the same time.
+        """
+        now = self._clock()
+        if now < give_next_reconcile_time(post):  # guard: list may lag
+            return post
+        try:
+            publisher = self._publishers()
+            copies = find_copies(publisher, post, now=now)
+            kept = drop_surplus(publisher, copies, self._count_metric)
+        except (PublisherError, ConfigurationError) as error:
+            return self._take_failed_look(post, error, now)
+        if copies.published or kept is not None or copies.waiting or copies.failed:
+            return self._adopt(post, copies, kept, now)
+        looks = post.looks + 1
+        if looks < len(RECONCILE_AFTER_SECONDS):  # guard: asked again
+            next_look = give_next_reconcile_time(post.copy_with(looks=looks))
+            return self._ledger.note(post, looks=looks, due_at=next_look + SWEEP_GRACE)
+        return self._park(post, _explain_parked(copies), now)
+
+    def _adopt(self, post: Post, copies: Copies, kept: Schedule | None, now: datetime) -> Post:
+        if copies.published:
+            return self._ledger.advance(
+                post,
+                PostState.PUBLISHED,
+                now=now,
+                public_url=copies.published[0].public_url,
+                error_message=_warn_of_copies(copies.published),
+            )
+        if kept is not None:
+            return self._ledger.advance(
+                post,
+                PostState.SCHEDULED,
+                now=now,
+                schedule_id=kept.schedule_id,
+                scheduled_time=kept.scheduled_time,
+                is_verified=True,
+                due_at=kept.scheduled_time + SWEEP_GRACE,
+                error_message=None,
+            )
+        if copies.waiting:
+            scheduled_time = copies.waiting[0].post_time
+            return self._ledger.advance(
+                post,
+                PostState.SCHEDULED,
+                now=now,
+                scheduled_time=scheduled_time,
+                due_at=scheduled_time + SWEEP_GRACE,
+                error_message=None,
+            )
+        self._count_metric("PostsFailed")
+        return self._ledger.advance(
+            post,
+            PostState.FAILED,
+            now=now,
+            error_code=ErrorCode.PROVIDER_ERROR,
+            error_message=copies.failed[0].error_message or "The network refused the post and gave no reason.",
+        )
+
+    def _take_failed_look(self, post: Post, error: MediaPosterError, now: datetime) -> Post:
+        """Look again later: a question that was not answered says nothing about the post."""
+        if now < _give_doubt_began(post) + GIVE_UP_AFTER:  # guard: unanswered list
+            return self._ledger.note(post, due_at=now + SWEEP_GRACE)
+        return self._park(post, f"The publisher could not be asked for a day: {error}", now)
+
+    def _park(self, post: Post, reason: str, now: datetime) -> Post:
+        self._count_metric("PostsInDoubt")
+        return self._ledger.advance(
+            post,
+            PostState.PARKED,
+            now=now,
+            error_message=f"{reason} It was not sent again. Look at the network, then say what happened.",
+        )
+
+
+def put_in_doubt(ledger: PostStore, post: Post, reason: str, *, now: datetime) -> Post:
+    """Write down that a post was sent and nobody knows what became of it."""
+    return ledger.advance(
+        post,
+        PostState.IN_DOUBT,
+        now=now,
+        in_doubt_since=now,
+        looks=0,
+        due_at=now + timedelta(seconds=RECONCILE_AFTER_SECONDS[0]) + SWEEP_GRACE,
+        error_message=reason,
+    )
+
+
+def give_next_reconcile_time(post: Post) -> datetime:
+    """Tell when a post in doubt is to be looked for."""
+    return _give_doubt_began(post) + timedelta(
+        seconds=RECONCILE_AFTER_SECONDS[min(post.looks, len(RECONCILE_AFTER_SECONDS) - 1)]
+    )
+
+
+def find_copies(publisher: PublisherInterface, post: Post, *, now: datetime) -> Copies:
+    """Ask the publisher for every copy of a post.
+
+    Raises:
+        PublisherError: it did not show its lists whole, so that nothing is known of what is missing.
+    """
+    began = post.called_at or post.created_at
+    ends = max(now, post.scheduled_time or now)
+    listed = publisher.list_posts(
+        since=began - _CLOCKS_DIFFER, until=ends + _CLOCKS_DIFFER, platform=post.target.platform
+    )
+    # A list may show a post twice.
+    own = {item.listed_id: item for item in listed if _is_of(post, item)}  # guard: own copy
+    return Copies(
+        published=[item for item in own.values() if item.status is PostStatus.PUBLISHED],
+        scheduled=find_schedules(publisher, post),
+        waiting=[item for item in own.values() if item.status is PostStatus.SCHEDULED],
+        failed=[item for item in own.values() if item.status is PostStatus.FAILED],
+        lookalikes=[item for item in listed if item.text == post.text and item.listed_id not in own],
+    )
+
+
+def find_schedules(publisher: PublisherInterface, post: Post) -> list[Schedule]:
+    """Ask the publisher for every copy of a post that is still to come, the soonest first."""
+    listed = publisher.list_schedules()
+    # Its owner may have used the same MP4 for another account: what nothing shows to be of this one is left alone.
+    # guard: own schedule
+    own = {item.schedule_id: item for item in listed if item.account_id is not None and _is_of(post, item)}
+    return sorted(own.values(), key=lambda item: (item.scheduled_time, item.schedule_id))
+
+
+def _is_of(post: Post, item: ListedPost | Schedule) -> bool:
+    """Tell whether what the publisher lists has the media of a post, and is not of another account or network."""
+    target = post.target
+    is_same_account = item.account_id in (None, target.account_id)  # guard: own account
+    # guard: own network
+    return post.media_url in item.media_urls and is_same_account and item.platform in ("", target.platform)
+
+
+def drop_surplus(publisher: PublisherInterface, copies: Copies, count_metric: CountMetric) -> Schedule | None:
+    """Take away every copy that is still to come but the first, and that too when one is public; give what is left."""
+    kept = None if copies.published or not copies.scheduled else copies.scheduled[0]  # guard: none beside public
+    for schedule in copies.scheduled:
+        if schedule is not kept and publisher.cancel_schedule(schedule.schedule_id):  # guard: surplus cancelled
+            count_metric("SurplusPostsCancelled")
+    return kept
+
+
+def _give_doubt_began(post: Post) -> datetime:
+    return post.in_doubt_since or post.updated_at
+
+
+def _warn_of_copies(published: list[ListedPost]) -> str | None:
+    if len(published) == 1:
+        return None
+    urls = ", ".join(item.public_url or item.listed_id for item in published)
+    return f"The publisher made {len(published)} posts of one call: {urls}."
+
+
+def _explain_parked(copies: Copies) -> str:
+    reason = "It was sent, the publisher did not answer, and its lists do not show it."
+    if copies.lookalikes:
+        item = copies.lookalikes[0]
+        where = item.public_url or f"{item.post_time:%Y-%m-%dT%H:%M:%SZ}"
+        reason += f" They show a post of the same words with other media ({where}), which proves nothing."
+    return reason

@@ -1,0 +1,218 @@
+"""Post a kept video again: what failed, to more accounts, or what a person says was never posted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from mediaposter.domain.errors import InvalidRequest, NotAllowedInState, NotStarted, VersionConflict
+from mediaposter.events import PostEvent
+from mediaposter.publishing.targets import TARGETS_MAX, PublishTarget
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.posts import STATES_FOR_A_PERSON, Post, PostState, PostStore
+from mediaposter.stores.table import Change, Create, Key, Replace
+from mediaposter.stores.videos import Stage, Video, VideoStore
+from mediaposter.usecases.posting.check_post import emit_end
+from mediaposter.usecases.posting.plan_posts import plan_posts
+from mediaposter.usecases.posting.reconcile import SWEEP_GRACE, Publishers, find_copies
+from mediaposter.usecases.steps import PostReference
+from mediaposter.usecases.videos.resume import Workflow
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.post_requests import PublishAgainRequest, ResolveRequest
+
+Clock = Callable[[], datetime]
+# What a caller may send again without a person's word: it certainly is not public.
+STATES_TO_REPEAT = (PostState.FAILED, PostState.CANCELLED)
+
+
+class RepeatPosts:
+    """Post a kept video once more, without rendering it again."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoStore,
+        ledger: PostStore,
+        workflow: Workflow,
+        publishers: Publishers,
+        validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
+        send_event: Callable[[PostEvent], None],
+        clock: Clock,
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._workflow = workflow
+        self._publishers = publishers
+        self._preflight = validate_accounts
+        self._send_event = send_event
+        self._clock = clock
+
+    def __call__(self, video_id: str, request: PublishAgainRequest, *, caller: Caller) -> tuple[Video, list[Post]]:
+        """Post to these targets, or where it failed; what is public or may be is never sent again.
+
+        Raises:
+            Forbidden: the caller may not publish, or not to one of the accounts; or somebody was to approve the video,
+                and the caller may not.
+            NotFound: there is no such video.
+            NotAllowedInState: it is not kept, it is being posted, or an account has it or may have it.
+            InvalidRequest: a target would be refused, or there is nothing to send.
+            NotStarted: the posts wait in the ledger; asking again starts them.
+        """
+        video = self._find(video_id, caller)
+        caller.require_accounts(request.publish, field="publish")  # guard: accounts reposted
+        if request.publish and video.approval_hours is not None:
+            # What was rejected, or never asked about, needs the word of somebody who may give it.
+            caller.require(Scope.APPROVE)  # guard: scope approve repost
+        known = {post.key: post for post in self._ledger.list(video)}
+        now = self._clock()
+        waiting = [post for post in known.values() if post.state is PostState.PENDING]
+        if video.stage is Stage.PUBLISHING and waiting:  # guard: posts written
+            return self._start_again(video, waiting, request, now)
+        if video.stage is not Stage.DONE or video.stored is None:  # guard: kept and done
+            raise NotAllowedInState(
+                f"{video_id} is {video.status} at {video.stage}: it is posted again only when it is kept and nothing "
+                "of it is being posted. Nothing was changed."
+            )
+        if request.publish:
+            self._preflight(request.publish)
+            wanted = plan_posts(request, video, candidates=(), now=now).posts
+            _refuse_what_may_be_public(wanted, known)  # guard: account once
+        else:
+            failed = [post for post in known.values() if post.state is PostState.FAILED]
+            if not failed:
+                raise InvalidRequest(
+                    "None of its posts failed: name the targets in publish.", param="publish", code="nothing_to_post"
+                )
+            caller.require_accounts([post.target for post in failed])  # guard: accounts retried
+            # One execution carries no more: asking again sends the next.
+            wanted = [begin_anew(post, now=now) for post in failed[:TARGETS_MAX]]
+        return self._post(video, wanted, known, now)
+
+    def resolve(
+        self, video_id: str, post_id: str, request: ResolveRequest, *, caller: Caller
+    ) -> tuple[Video, list[Post]]:
+        """Take a person's word for what became of a post nobody could find.
+
+        Raises:
+            Forbidden: the caller may not publish, or not to the account of the post.
+            NotFound: there is no such post.
+            NotAllowedInState: it is not one that a person is asked about, the video is being posted, or the publisher
+                lists the post that is to be sent again.
+            PublisherError: the publisher could not be asked for it; ask again.
+            NotStarted: the post waits in the ledger; asking for its posts again starts it.
+        """
+        video = self._find(video_id, caller)
+        post = self._ledger.get(video, post_id)
+        caller.require_accounts([post.target])  # guard: accounts resolved
+        now = self._clock()
+        if post.state not in STATES_FOR_A_PERSON:  # guard: for a person
+            raise NotAllowedInState(
+                f"The post on {post.target.platform} is {post.state}: only one that is parked or unknown waits for a "
+                "person's word. Nothing was changed."
+            )
+        if request.outcome == "posted":
+            posted = self._ledger.advance(
+                post, PostState.PUBLISHED, now=now, public_url=request.url, error_code=None, error_message=None
+            )
+            emit_end(self._library, self._ledger, posted, send_event=self._send_event)
+            return video, self._ledger.list(video)
+        if video.stage is not Stage.DONE:  # guard: nothing under way
+            raise NotAllowedInState(f"{video_id} is {video.stage}: try again when it is done. Nothing was changed.")
+        self._refuse_what_is_listed(post, now)
+        # The copy that was judged, and no later one: another request may have said meanwhile that it is public.
+        return self._post(video, [begin_anew(post, now=now)], {post.key: post}, now)
+
+    def _refuse_what_is_listed(self, post: Post, now: datetime) -> None:
+        """Look once more before a person's word sends a post again: a list may have lagged, or a person be mistaken."""
+        copies = find_copies(self._publishers(), post, now=now)
+        if copies.published or copies.scheduled or copies.waiting:
+            where = copies.published[0].public_url if copies.published else "it still waits for its time"
+            raise NotAllowedInState(
+                f"The publisher lists this very post on {post.target.platform} ({where}): it was not sent again. Say "
+                "that it was posted, or cancel it at the publisher first."
+            )
+
+    def _find(self, video_id: str, caller: Caller) -> Video:
+        caller.require(Scope.PUBLISH)
+        return self._library.get(video_id, caller=caller)
+
+    def _post(
+        self, video: Video, wanted: Sequence[Post], known: Mapping[Key, Post], now: datetime
+    ) -> tuple[Video, list[Post]]:
+        """Write down what is to be sent, all or nothing, then start what sends it."""
+        changes: list[Change] = []
+        for post in wanted:
+            # Should nothing start it, the sweep does.
+            planned = post.copy_with(updated_at=now, due_at=now + SWEEP_GRACE)
+            before = known.get(post.key)
+            if before is None:
+                changes.append(Create(planned))
+            else:
+                anew = planned.copy_with(version=before.version + 1)
+                changes.append(Replace(anew, before.version, {"state": [before.state]}))  # guard: one request
+        try:
+            video = self._library.advance_with(
+                video,
+                Stage.PUBLISHING,
+                now=now,
+                together=changes,
+                launch=video.launch + 1,
+                publishing_since=now,
+            )
+        except VersionConflict as error:
+            raise NotAllowedInState(f"{video.id} is being posted or changed just now. Nothing was changed.") from error
+        self._start(video, wanted)
+        return video, self._ledger.list(video)
+
+    def _start(self, video: Video, posts: Sequence[Post]) -> None:
+        references = [PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts]
+        try:
+            self._workflow.start(video.id, video.launch, references)
+        except NotStarted as error:
+            raise NotStarted(
+                f"The posts of {video.id} are written down, and their execution could not be started. Nothing was "
+                "sent. Ask for its posts again, without naming any; or wait, they are started in some minutes."
+            ) from error
+
+    def _start_again(
+        self, video: Video, waiting: Sequence[Post], request: PublishAgainRequest, now: datetime
+    ) -> tuple[Video, list[Post]]:
+        """Start what an earlier request wrote down and nothing carries any more; what runs is left as it is."""
+        planned = {post.key: (post.target, post.text) for post in waiting}
+        wanted = plan_posts(request, video, candidates=(), now=now).posts
+        if any(planned.get(post.key) != (post.target, post.text) for post in wanted):
+            raise NotAllowedInState(
+                f"{video.id} is being posted: name more targets when it is done. Nothing was changed."
+            )
+        # Should its execution have ended, this starts nothing: then the sweep asks, and starts another.
+        self._start(video, waiting[:TARGETS_MAX])
+        with suppress(VersionConflict):
+            video = self._library.note(video, now=now, due_at=now)
+        return video, self._ledger.list(video)
+
+
+def begin_anew(post: Post, *, now: datetime, version: int = 1) -> Post:
+    """Give a post as it was planned, for a try of its own: a new upload, which tells it from the one before."""
+    return Post(
+        version=version,
+        video_id=post.video_id,
+        owner=post.owner,
+        target=post.target,
+        text=post.text,
+        delivery=post.delivery,
+        created_at=post.created_at,
+        updated_at=now,
+    )
+
+
+def _refuse_what_may_be_public(wanted: Sequence[Post], known: Mapping[Key, Post]) -> None:
+    for index, post in enumerate(wanted):
+        before = known.get(post.key)
+        if before is not None and before.state not in STATES_TO_REPEAT:
+            raise InvalidRequest(
+                f"publish[{index}]: the post on {post.target.platform} account {post.target.account_id} is "
+                f"{before.state}; an account takes a video once. Nothing was changed.",
+                param=f"publish[{index}].account_id",
+                code="already_posted",
+            )

@@ -1,0 +1,585 @@
+"""Take a request: check it, record it with its money, start its execution."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple, NoReturn, Protocol
+
+from mediaposter.ai.catalog import Catalog, CatalogEntry, FittedExtension, check_alias_seconds
+from mediaposter.domain.errors import (
+    BudgetExceeded,
+    Contention,
+    ErrorCode,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotFound,
+    NotStarted,
+    RateExceeded,
+    VersionConflict,
+    VideoDeleted,
+)
+from mediaposter.publishing.targets import PublishTarget
+from mediaposter.stores.budget import STACK_OWNER, BudgetStore, Limit, count_call, renews_at, reserve
+from mediaposter.stores.capacity import CapacityStore, count_change
+from mediaposter.stores.idempotency import IdempotencyRecord, IdempotencyStore, identify_request
+from mediaposter.stores.posts import Post, PostStore
+from mediaposter.stores.table import Change, Create, Put
+from mediaposter.stores.videos import (
+    Candidate,
+    Derivation,
+    DerivationKind,
+    Estimate,
+    Reservation,
+    Video,
+    VideoFailure,
+    VideoStore,
+)
+from mediaposter.usecases.posting.create_post import settle_orphaned
+from mediaposter.usecases.posting.plan_posts import plan_posts
+from mediaposter.usecases.videos.resume import Workflow
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.pictures import InputReference, PictureUrl, UploadedPicture
+from mediaposter.wire.request_context import NEW_REQUEST, RequestContext
+from mediaposter.wire.requests import (
+    CreateVideoRequest,
+    DeriveVideoRequest,
+    EditVideoRequest,
+    ExtendVideoRequest,
+    PublishRequest,
+    RemixVideoRequest,
+)
+from mediaposter.wire.video_object import to_dollars
+
+Clock = Callable[[], datetime]
+
+
+class Submission(NamedTuple):
+    """A video that was taken, and the posts it is to become."""
+
+    video: Video
+    posts: list[Post]
+
+
+class PictureStore(Protocol):
+    """Where the pictures of requests are kept until their videos are made."""
+
+    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
+        """Keep a picture."""
+
+    def read_upload(self, owner: str, upload_id: str) -> bytes:
+        """Read a picture that the caller has put. Raises NotFound."""
+
+
+class SubmitVideo:
+    """Record a video and start its execution."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoStore,
+        ledger: PostStore,
+        requests: IdempotencyStore,
+        budget: BudgetStore,
+        pictures: Callable[[], PictureStore],
+        catalogs: Callable[[], Catalog],
+        default_fallbacks: Sequence[str],
+        stack_daily_budget_micros: int | None,
+        validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
+        slots: CapacityStore,
+        workflow: Workflow,
+        count_metric: Callable[[str], None],
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._requests = requests
+        self._budget = budget
+        self._pictures = pictures
+        self._count_metric = count_metric
+        self._catalogs = catalogs
+        self._default_fallbacks = default_fallbacks
+        self._stack_daily_budget_micros = stack_daily_budget_micros
+        self._preflight = validate_accounts
+        self._slots = slots
+        self._workflow = workflow
+        self._clock = clock
+        self._new_id = new_id
+
+    def __call__(
+        self,
+        request: CreateVideoRequest,
+        *,
+        caller: Caller,
+        request_context: RequestContext = NEW_REQUEST,
+        batch_id: str | None = None,
+    ) -> Submission:
+        """Take a request, or the row of a batch, once for each Idempotency-Key.
+
+        Raises:
+            InvalidRequest: it cannot be done; nothing was recorded or spent. So are the four of `_take`.
+            NotStarted: its execution did not start; it is recorded as failed, and sending again is safe.
+        """
+        now = self._clock()
+        video = _describe(
+            request,
+            self._choose_models(request, now),
+            video_id=self._new_id(),
+            owner=caller.owner,
+            webhook_url=request.webhook_url or caller.webhook_url,
+            batch_id=batch_id,
+            now=now,
+        )
+        return self._take(
+            _Order(video, request, request.input_reference, request.fingerprint()), caller, request_context
+        )
+
+    def estimate(self, request: CreateVideoRequest, *, caller: Caller) -> Estimate:
+        """Tell what a request would become, and spend nothing.
+
+        Raises:
+            Forbidden: there are posts, and the caller may not publish, or not to their accounts.
+            InvalidRequest: it cannot be done.
+        """
+        caller.require_publishing(request.publish)  # guard: accounts estimated
+        now = self._clock()
+        first, *others = self._choose_models(request, now)
+        video = _describe(request, [first, *others], video_id="estimate", now=now)
+        plan = plan_posts(request, video, candidates=others, now=now)
+        warnings = self._check_accounts(request.publish)
+        first = first.copy_with(warnings=(*first.warnings, *plan.warnings, *warnings))
+        candidates = [first, *plan.fallbacks]
+        return Estimate(candidates, self._plan_reservation(candidates, now).micros)
+
+    def derive(
+        self, request: DeriveVideoRequest, *, caller: Caller, request_context: RequestContext = NEW_REQUEST
+    ) -> Submission:
+        """Take a request for a video that is made from another.
+
+        Raises:
+            NotFound: there is no such video of this caller.
+            InvalidRequest: it is not finished, or its model does not offer this.
+        """
+        now = self._clock()
+        source = self._library.get(request.video_id, caller=caller)
+        if source.stored is None or source.provider_job_id is None:
+            raise InvalidRequest(f"The video is {source.status}: only a completed one can be changed.", param="video")
+        kind = _DERIVATIONS[type(request)]
+        catalog = self._catalogs()
+        entry = catalog.get(source.resolved_model)
+        if not getattr(entry.capabilities, kind):
+            raise InvalidRequest(
+                f"The model {entry.name}, which made this video, does not offer {kind}.",
+                param="video",
+                code="unsupported_operation",
+            )
+        added = None
+        if isinstance(request, ExtendVideoRequest):
+            added = _choose_extension(catalog, entry, source, seconds=request.seconds)
+        else:
+            entry.check_source(seconds=source.seconds, size=source.size)
+        charged_seconds = source.seconds if added is None else added.seconds
+        estimate_micros = entry.estimate_cost_micros(seconds=charged_seconds, size=source.size)
+        video = Video(
+            id=self._new_id(),
+            owner=caller.owner,
+            created_at=now,
+            updated_at=now,
+            prompt=request.prompt,
+            model=source.model,
+            resolved_model=source.resolved_model,
+            provider=source.provider,
+            # Of an extension OpenAI tells the whole.
+            seconds=source.seconds + (0 if added is None else added.seconds),
+            size=source.size,
+            metadata=request.metadata,
+            derivation=Derivation(
+                kind=kind,
+                video_id=source.id,
+                provider_job_id=source.provider_job_id,
+                extend_seconds=None if added is None else added.seconds,
+            ),
+            warnings=() if added is None else added.warnings,
+            cost_estimate_micros=estimate_micros,
+            expected_render_seconds=source.expected_render_seconds,
+            webhook_url=request.webhook_url or caller.webhook_url,
+            approval_hours=_read_approval(request),
+        )
+        return self._take(_Order(video, request, None, f"{kind} {request.fingerprint()}"), caller, request_context)
+
+    def _take(self, order: _Order, caller: Caller, request_context: RequestContext) -> Submission:
+        """Take a request, even where its name still led to a try that was never started."""
+        try:
+            return self._take_once(order, caller, request_context)
+        except _Forgotten:
+            return self._take_once(order, caller, request_context)
+
+    def _take_once(self, order: _Order, caller: Caller, request_context: RequestContext) -> Submission:
+        """Record a video with its posts, its money and its request's name, all or nothing; then start it.
+
+        It is started if its provider has a slot for it. Else it waits, and is started in its turn.
+
+        Raises:
+            Forbidden: there are posts, and the caller may not publish, or not to their accounts.
+            InvalidRequest: a post would not fit, or its account is not connected.
+            IdempotencyKeyReused: the caller's key names another request.
+            VideoDeleted: the request was taken before, and its video is no more.
+            BudgetExceeded: the day's limit of the caller or of the stack has no room.
+            RateExceeded: the caller's minute has no room.
+            Contention: others hold the same records; sending again is safe.
+        """
+        caller.require_publishing(order.request.publish)  # guard: accounts submitted
+        video = order.video
+        name = identify_request(
+            caller.owner, request_context.idempotency_key, order.fingerprint, video.id, now=video.created_at
+        )
+        if request_context.idempotency_key is None and request_context.retry_count:
+            # The SDK tries one call again: if the first try was taken, its answer was lost.
+            earlier = self._requests.find(name, now=video.created_at)
+            if earlier is not None:
+                return self._repeat(earlier, caller)
+        try:
+            plan = plan_posts(order.request, video, candidates=video.fallbacks, now=video.created_at)
+            warnings = self._check_accounts(order.request.publish)
+        except InvalidRequest:
+            # What was taken once is answered again, even if the time of one of its posts has passed since, or its
+            # account is gone.
+            known = None if request_context.idempotency_key is None else self._requests.find(name, now=video.created_at)
+            if known is None or known.fingerprint != name.fingerprint:
+                raise
+            return self._repeat(known, caller)
+        posts = plan.posts
+        video = video.copy_with(
+            fallbacks=plan.fallbacks,
+            warnings=(*video.warnings, *plan.warnings, *warnings),
+            reservation=self._plan_reservation([video, *plan.fallbacks], video.created_at, caller),
+            request_id=request_context.request_id,
+            correlation_id=request_context.correlation_id,
+        )
+        if order.picture is not None:
+            picture = self._keep_picture(order.picture, caller, size=video.size)
+            video = video.copy_with(input_image=picture.place, warnings=(*video.warnings, *picture.warnings))
+        conditions = self._list_conditions(video, name, caller, request_context)
+        started = video.copy_with(slot=video.provider)
+        slot = count_change(None, started.held, self._slots.bound(video.provider, may_overtake=False))
+        conditions += [_Condition(change, lambda: self._queue(video, posts, conditions[:-1])) for change in slot]
+        return self._record(started, posts, conditions) or Submission(self._start(started, posts, name), posts)
+
+    def _queue(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission:
+        """Record a video that waits for a slot of its provider; its execution is started when it has one."""
+        place = self._slots.choose_place(video, now=video.created_at)
+        waiting = video.copy_with(place=place, is_accepted=True)
+        counts = [_Condition(change, _never) for change in count_change(None, waiting.held, {})]
+        return self._record(waiting, posts, [*conditions, *counts]) or Submission(waiting, posts)
+
+    def _record(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission | None:
+        """Keep a record if it can be, else give what takes its place."""
+        try:
+            self._library.create(video, posts, conditions=[condition.change for condition in conditions])
+        except VersionConflict as conflict:
+            if not conflict.changes:
+                raise
+            return conditions[conflict.changes[0]].take_refusal()
+        return None
+
+    def _check_accounts(self, targets: Sequence[PublishTarget]) -> list[str]:
+        """Refuse accounts that are not connected, and give warnings; who posts nothing asks nobody."""
+        return self._preflight(targets) if targets else []
+
+    def _list_conditions(
+        self, video: Video, name: IdempotencyRecord, caller: Caller, request_context: RequestContext
+    ) -> list[_Condition]:
+        """List what must be possible together with the record.
+
+        The request's name comes first: one that is repeated is the same whatever the budget has become.
+        """
+        conditions = []
+        if request_context.idempotency_key is not None:
+            create = Create(name, now=int(video.created_at.timestamp()))
+            conditions.append(_Condition(create, lambda: self._take_repeated(name, video, caller)))
+        elif request_context.retry_count is not None:
+            conditions.append(_Condition(Put(name), _never))
+        if video.reservation is not None:
+            for limit in self._list_limits(caller, video.reservation):
+                change = reserve(limit, video.reservation.on, video.reservation.micros)
+                conditions.append(_Condition(change, partial(self._refuse_budget, limit, video.reservation)))
+        if caller.rate_per_minute is not None:
+            call = count_call(caller.owner, video.created_at, per_minute=caller.rate_per_minute)
+            conditions.append(_Condition(call, partial(_refuse_rate, caller.rate_per_minute)))
+        return conditions
+
+    def _list_limits(self, caller: Caller, reservation: Reservation) -> list[Limit]:
+        limits = [Limit(caller.owner, caller.daily_budget_micros)]
+        if reservation.of_stack:
+            limits.append(Limit(STACK_OWNER, self._stack_daily_budget_micros))
+        return limits
+
+    def _plan_reservation(
+        self, candidates: Sequence[Video | Candidate], now: datetime, caller: Caller | None = None
+    ) -> Reservation:
+        """Reserve what the dearest of the models would cost: any of them may be the one that delivers."""
+        return Reservation(
+            on=now.date(),
+            micros=max(candidate.cost_estimate_micros for candidate in candidates),
+            of_stack=self._stack_daily_budget_micros is not None,
+            limit_micros=None if caller is None else caller.daily_budget_micros,
+            stack_limit_micros=self._stack_daily_budget_micros,
+        )
+
+    def _take_repeated(self, wanted: IdempotencyRecord, video: Video, caller: Caller) -> Submission:
+        known = self._requests.find(wanted, now=video.created_at)
+        if known is None:
+            raise Contention("The request of this Idempotency-Key is just being forgotten; send it again.")
+        if known.fingerprint != wanted.fingerprint:
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key was used for another request in the last 24 hours. Nothing was recorded; use a "
+                "new key for a new video."
+            )
+        return self._repeat(known, caller)
+
+    def _repeat(self, known: IdempotencyRecord, caller: Caller) -> Submission:
+        try:
+            video = self._library.get(known.video_id, caller=caller)
+        except NotFound as error:
+            raise VideoDeleted(
+                f"This request became the video {known.video_id}, which was deleted since. Nothing was recorded; for "
+                "a new video send a new request, under a new Idempotency-Key if it has one."
+            ) from error
+        if _was_never_started(video):
+            # Its caller was told that nothing came of it and that sending again is safe: so it is a new request.
+            self._requests.forget(known)
+            raise _Forgotten
+        posts = self._ledger.list(video)
+        if not video.was_taken_up and video.place is None and video.failure is None:
+            video = self._acknowledge(video)
+            if video.failure is None:
+                # The worker that recorded it is starting it just now, or died: to start it twice starts it once.
+                video = self._start(video, posts, known)
+        return Submission(video, posts)
+
+    def _acknowledge(self, video: Video) -> Video:
+        """Write down that the caller is told of a video, or the sweep might say that it was not started."""
+        if video.is_accepted:
+            return video
+        try:
+            return self._library.note(video, now=self._clock(), is_accepted=True)  # guard: told caller
+        except VersionConflict:
+            return self._library.reload(video)
+
+    def _refuse_budget(self, limit: Limit, reservation: Reservation) -> NoReturn:
+        day = self._budget.get(limit.owner, reservation.on)
+        left_micros = max((limit.daily_micros or 0) - day.committed_micros, 0)
+        whose = "this stack" if limit.owner == STACK_OWNER else "this key"
+        raise BudgetExceeded(
+            f"The video may cost ${to_dollars(reservation.micros)}, and of today's limit of {whose} "
+            f"(${to_dollars(limit.daily_micros or 0)}) ${to_dollars(left_micros)} is left. Nothing was recorded; it "
+            f"renews at {renews_at(reservation.on):%Y-%m-%dT%H:%M:%SZ}."
+        )
+
+    def _keep_picture(self, picture: InputReference, caller: Caller, *, size: str) -> _KeptPicture:
+        """Keep a picture that came with the request; one elsewhere stays there until the video is started."""
+        if isinstance(picture, PictureUrl):
+            return _KeptPicture(picture.url, [])
+        if isinstance(picture, UploadedPicture):
+            upload_id = f"upload_{uuid.uuid4().hex}"
+            self._pictures().keep_upload(caller.owner, upload_id, picture.content, picture.content_type)
+            return _KeptPicture(upload_id, picture.list_warnings(size=size))
+        try:
+            read = UploadedPicture.read(self._pictures().read_upload(caller.owner, picture.upload_id))
+        except NotFound as error:
+            raise InvalidRequest(
+                f"There is no upload {picture.upload_id}: put the picture to the URL that POST /uploads gave first.",
+                param="input_reference",
+                code="invalid_value",
+            ) from error
+        return _KeptPicture(picture.upload_id, read.list_warnings(size=size))
+
+    def _choose_models(self, request: CreateVideoRequest, now: datetime) -> list[Candidate]:
+        """Find the model that was asked for, and those that take over when it refuses.
+
+        Behind an alias, and after a fallback, a video is made as near to what was asked for as the model can, and a
+        fallback is sent no options that its row does not list; a model named outright makes what was asked for, or
+        nothing.
+        """
+        catalog = self._catalogs()
+        today = now.date()
+        asked = catalog.resolve(request.model, today=today)
+        asked.check(request.model, seconds=request.seconds, size=request.size)
+        asked.entry.check_options(request.provider_options)
+        if request.input_reference is not None and not asked.entry.capabilities.image_input:
+            takers = [name for name, entry in catalog.models.items() if entry.capabilities.image_input]
+            raise InvalidRequest(
+                f"The model {asked.entry.name} takes no picture. These do: {', '.join(sorted(takers))}.",
+                param="input_reference",
+                code="unsupported_operation",
+            )
+        candidates = [_fit(asked.entry, request)]
+        for name in self._list_fallbacks(request, catalog, today):
+            entry = catalog.resolve(name, today=today).entry
+            is_new = entry.name not in [candidate.model for candidate in candidates]
+            if is_new and (request.input_reference is None or entry.capabilities.image_input):
+                candidates.append(_fit(entry, request))
+        return candidates
+
+    def _list_fallbacks(self, request: CreateVideoRequest, catalog: Catalog, today: date) -> list[str]:
+        if request.fallback_models is None:
+            # The stack's own chain outlives its models.
+            return [name for name in self._default_fallbacks if catalog.has_living(name, today=today)]
+        for index, name in enumerate(request.fallback_models):
+            if not catalog.has_living(name, today=today):
+                raise InvalidRequest(
+                    f"There is no model {name[:80]!r} here to fall back to; GET /models lists those there are.",
+                    param=f"fallback_models[{index}]",
+                    code="model_not_found",
+                )
+        return request.fallback_models
+
+    def _start(self, video: Video, posts: Sequence[Post], name: IdempotencyRecord) -> Video:
+        try:
+            self._workflow.start(video.id, video.launch)
+        except NotStarted as error:
+            failure = VideoFailure(
+                code=ErrorCode.INTERNAL_ERROR,
+                message="The execution could not be started. Nothing was generated or spent; send the request again.",
+            )
+            try:
+                failed = self._library.fail(video, failure, now=self._clock())
+            except VersionConflict:
+                # Only a running execution takes up a new record: it did start after all.
+                return self._library.reload(video)
+            self._library.settle(failed, 0, now=self._clock())
+            # Sending again is safe, so the same key must not lead to this one.
+            self._requests.forget(name)
+            for post in posts:
+                settle_orphaned(
+                    self._ledger,
+                    post,
+                    reason="The video was not started, so nothing was posted.",
+                    code=failure.code,
+                    now=self._clock(),
+                    count_metric=self._count_metric,
+                )
+            raise NotStarted(f"{video.id}: {failure.message}") from error
+        return video
+
+
+_DERIVATIONS: Mapping[type[DeriveVideoRequest], DerivationKind] = MappingProxyType(
+    {
+        RemixVideoRequest: DerivationKind.REMIX,
+        EditVideoRequest: DerivationKind.EDIT,
+        ExtendVideoRequest: DerivationKind.EXTEND,
+    }
+)
+
+
+class _Order(NamedTuple):
+    """A new record, and what the request wants with it."""
+
+    video: Video
+    request: PublishRequest
+    picture: InputReference | None
+    fingerprint: str
+
+
+class _KeptPicture(NamedTuple):
+    """Where the picture of a request is, and what its video may make of it."""
+
+    place: str
+    warnings: list[str]
+
+
+class _Condition(NamedTuple):
+    """A change that must be possible with a new record, and what is answered when it is not."""
+
+    change: Change
+    take_refusal: Callable[[], Submission]
+
+
+class _Forgotten(Exception):
+    """The request was known by its name, came to nothing, and is forgotten now."""
+
+
+def _was_never_started(video: Video) -> bool:
+    has_failed = video.failure is not None and video.failure.code is ErrorCode.INTERNAL_ERROR
+    return has_failed and not video.was_taken_up and not video.is_accepted  # guard: never started
+
+
+def _never() -> Submission:
+    raise AssertionError("A record that is put over whatever there is is never refused.")
+
+
+def _refuse_rate(per_minute: int) -> NoReturn:
+    raise RateExceeded(f"This key may create {per_minute} videos a minute. Nothing was recorded; wait for the next.")
+
+
+def _describe(
+    request: CreateVideoRequest,
+    candidates: Sequence[Candidate],
+    *,
+    video_id: str,
+    owner: str = "",
+    webhook_url: str | None = None,
+    batch_id: str | None = None,
+    now: datetime,
+) -> Video:
+    """Describe the video that the first of some models makes, or the others in its place."""
+    first, *others = candidates
+    return Video(
+        id=video_id,
+        owner=owner,
+        created_at=now,
+        updated_at=now,
+        prompt=request.prompt,
+        model=request.model,
+        resolved_model=first.model,
+        provider=first.provider,
+        seconds=first.seconds,
+        size=first.size,
+        metadata=request.metadata,
+        provider_options=request.provider_options,
+        resubmit=request.resubmit,
+        fallbacks=tuple(others),
+        warnings=first.warnings,
+        cost_estimate_micros=first.cost_estimate_micros,
+        expected_render_seconds=first.expected_render_seconds,
+        webhook_url=webhook_url,
+        batch_id=batch_id,
+        approval_hours=_read_approval(request),
+    )
+
+
+def _choose_extension(catalog: Catalog, entry: CatalogEntry, source: Video, *, seconds: int) -> FittedExtension:
+    """Choose what is added to a video: as a name is asked for a length, so it is asked for more of it.
+
+    Raises:
+        InvalidRequest: the model cannot add so much, or the alias takes no such length.
+    """
+    entry.check_source(size=source.size)
+    if catalog.is_alias(source.model):
+        check_alias_seconds(source.model, seconds)
+        return entry.fit_extension(seconds=seconds, source_seconds=source.seconds)
+    entry.check_extension(seconds=seconds, source_seconds=source.seconds)
+    return FittedExtension(seconds, ())
+
+
+def _read_approval(request: PublishRequest) -> int | None:
+    return request.approval_hours if request.approval == "required" else None
+
+
+def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:
+    """Fit a request to what a model can do, and price it."""
+    fitted = entry.fit(seconds=request.seconds, size=request.size)
+    options = entry.pick_options(request.provider_options)
+    return Candidate(
+        model=entry.name,
+        provider=entry.provider,
+        seconds=fitted.seconds,
+        size=fitted.size,
+        cost_estimate_micros=entry.estimate_cost_micros(seconds=fitted.seconds, size=fitted.size),
+        expected_render_seconds=entry.expected_render_seconds,
+        warnings=(*fitted.warnings, *options.warnings),
+    )

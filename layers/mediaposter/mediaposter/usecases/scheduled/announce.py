@@ -1,0 +1,38 @@
+"""Tell the bus of every video that is recorded, from whichever door it came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mediaposter.domain.errors import NotFound
+from mediaposter.events import VideoQueued
+from mediaposter.stores.videos import VideoStore
+
+
+class AnnounceVideo:
+    """Tell of a new video."""
+
+    def __init__(self, *, library: VideoStore, send_event: Callable[[VideoQueued], object]) -> None:
+        self._library = library
+        self._send_event = send_event
+
+    def __call__(self, video_id: str) -> None:
+        """Tell that a video was recorded; of one that is gone by now there is nothing to tell.
+
+        Raises:
+            EventNotSent: the bus did not take it; telling again is safe.
+        """
+        try:
+            video = self._library.get_unchecked(video_id)
+        except NotFound:
+            return
+        self._send_event(
+            VideoQueued(
+                request_id=video.request_id,
+                correlation_id=video.correlation_id,
+                owner=video.owner,
+                occurred_at=video.created_at,
+                video_id=video.id,
+                batch_id=video.batch_id,
+            )
+        )

@@ -1,0 +1,129 @@
+"""Deliver an event to its owner's receiver: as the table tells it, signed, until it is taken, for a day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from mediaposter.domain.errors import ConfigurationError, VideoModelError
+from mediaposter.events import AnyEvent
+from mediaposter.wire.webhooks import QueuedEvent, derive_webhook_secret, present_event, sign_webhook
+
+# How long a receiver may take to answer.
+DELIVERY_TIMEOUT_SECONDS = 10.0
+# What lies between two tries: the last is made 24 hours after the first. The queue's maxReceiveCount is one more.
+RETRY_AFTER_SECONDS = (5, 30, 120, 600, 3_600, 14_400, 14_400, 14_400, 14_400, 14_400, 10_045)
+
+_GONE = 410
+
+
+class DeliveryOutcome(StrEnum):
+    """What became of a try."""
+
+    DELIVERED = "delivered"
+    GONE = "gone"  # the receiver wants no more of it
+    PUT_OFF = "put_off"  # the queue brings it again
+    GIVEN_UP = "given_up"  # the queue moves it to the dead letters
+    DROPPED = "dropped"  # the table does not say so, or nobody wants to be told
+
+
+class Delivery(BaseModel):
+    """What became of a try, and why; nothing of it needs to be kept from a log.
+
+    `subject` is what the event is about, where the table knows it: what the bus says may be anybody's.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    outcome: DeliveryOutcome
+    reason: str
+    subject: str | None = None
+    retry_after_seconds: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the queue may forget the message."""
+        return self.outcome in (DeliveryOutcome.DELIVERED, DeliveryOutcome.GONE, DeliveryOutcome.DROPPED)
+
+
+class PostJson(Protocol):
+    """Posts a JSON document to a URL that someone else chose."""
+
+    def __call__(self, url: str, content: bytes, *, headers: Mapping[str, str]) -> int:
+        """Give the status of the answer. Raises VideoModelError when there was none."""
+
+
+class DeliverEvent:
+    """Deliver an event, or have the queue bring it again."""
+
+    def __init__(
+        self,
+        *,
+        find_recorded: Callable[[AnyEvent], AnyEvent | None],
+        post_json: PostJson,
+        put_off: Callable[[str, int], object],
+        signing_key: Callable[[], str],
+        count_metric: Callable[[str], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Take the collaborators.
+
+        Args:
+            find_recorded: writes an event from the bus anew as the table tells it; None if the table does not.
+            post_json: how a receiver is reached.
+            put_off: takes a receipt handle, and the seconds after which the queue brings its message again.
+            signing_key: gives the stack's; raises ConfigurationError when it is missing.
+            count_metric: adds one to a metric.
+            clock: the time in UTC.
+        """
+        self._find_recorded = find_recorded
+        self._post_json = post_json
+        self._put_off = put_off
+        self._signing_key = signing_key
+        self._count_metric = count_metric
+        self._clock = clock
+
+    def __call__(self, message: QueuedEvent) -> Delivery:
+        """Try once. A receiver that took an event may get it again, under the same id."""
+        event = self._find_recorded(message.event)
+        if event is None:
+            self._count_metric("WebhooksDropped")
+            return Delivery(outcome=DeliveryOutcome.DROPPED, reason="The table does not say so, or no more.")
+        if event.webhook_url is None:
+            self._count_metric("WebhooksDropped")
+            return Delivery(outcome=DeliveryOutcome.DROPPED, reason="It has no receiver.", subject=event.subject)
+        delivery = self._try(message, event, event.webhook_url)
+        return delivery.model_copy(update={"subject": event.subject})
+
+    def _try(self, message: QueuedEvent, event: AnyEvent, webhook_url: str) -> Delivery:
+        try:
+            status_code = self._deliver(event, webhook_url)
+        except (VideoModelError, ConfigurationError) as error:
+            return self._bring_again(message, str(error))
+        reason = f"answered {status_code}"
+        if 200 <= status_code < 300:
+            return Delivery(outcome=DeliveryOutcome.DELIVERED, reason=reason)
+        if status_code == _GONE:
+            self._count_metric("WebhooksGone")
+            return Delivery(outcome=DeliveryOutcome.GONE, reason=reason)
+        return self._bring_again(message, reason)
+
+    def _deliver(self, event: AnyEvent, webhook_url: str) -> int:
+        content = present_event(event).model_dump_json(exclude_none=True).encode()
+        secret = derive_webhook_secret(self._signing_key(), event.owner)
+        headers = sign_webhook(event.id, content, secret=secret, now=self._clock())
+        return self._post_json(webhook_url, content, headers=headers)
+
+    def _bring_again(self, message: QueuedEvent, reason: str) -> Delivery:
+        if message.tries > len(RETRY_AFTER_SECONDS):
+            # The queue has counted too: once more would be once too often, so it moves the message away.
+            self._put_off(message.receipt_handle, 0)
+            self._count_metric("WebhooksGivenUp")
+            return Delivery(outcome=DeliveryOutcome.GIVEN_UP, reason=reason)
+        retry_after_seconds = RETRY_AFTER_SECONDS[message.tries - 1]
+        self._put_off(message.receipt_handle, retry_after_seconds)
+        return Delivery(outcome=DeliveryOutcome.PUT_OFF, reason=reason, retry_after_seconds=retry_after_seconds)

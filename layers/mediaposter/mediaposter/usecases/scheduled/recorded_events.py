@@ -1,0 +1,136 @@
+"""Write the event that a record stands for, and find the record behind an event that came over the bus.
+
+Who may put events on the bus may put any there. So what is told to an owner's receiver is written from the table: an
+event from the bus only says where to look. Each sender writes its event by the same functions, after the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.domain.errors import NotFound
+from mediaposter.events import AnyEvent, BatchEvent, PostEvent, PostEventType, VideoEvent
+from mediaposter.stores.approvals import Approval, ApprovalStore
+from mediaposter.stores.batches import Batch, BatchStage, BatchStore
+from mediaposter.stores.posts import STATES_FOR_A_PERSON, Post, PostState, PostStore
+from mediaposter.stores.videos import Video, VideoStore
+
+# Longer than any part of a key that a record of ours has.
+_NAME_MAX_CHARACTERS = 128
+_EVENT_OF: Mapping[PostState, PostEventType] = {
+    PostState.PUBLISHED: "post.published",
+    PostState.FAILED: "post.failed",
+    **dict.fromkeys(STATES_FOR_A_PERSON, "post.in_doubt"),
+}
+
+
+def describe_end(video: Video) -> VideoEvent:
+    """Write how a video ended."""
+    return VideoEvent(
+        type="video.failed" if video.failure else "video.completed",
+        video_id=video.id,
+        owner=video.owner,
+        occurred_at=video.completed_at or video.updated_at,
+        webhook_url=video.webhook_url,
+        error_code=video.failure.code if video.failure else None,
+    )
+
+
+def describe_question(video: Video, approval: Approval) -> VideoEvent:
+    """Write that a person was asked about a video, and until when there is time to answer."""
+    return VideoEvent(
+        type="video.awaiting_approval",
+        video_id=video.id,
+        owner=video.owner,
+        occurred_at=approval.asked_at,
+        webhook_url=video.webhook_url,
+        expires_at=approval.expires_at,
+    )
+
+
+def describe_post(video: Video, post: Post) -> PostEvent | None:
+    """Write how a post ended, or that a person is to look; None of one that goes on by itself."""
+    event_type = _EVENT_OF.get(post.state)
+    if event_type is None:
+        return None
+    return PostEvent(
+        type=event_type,
+        video_id=post.video_id,
+        owner=video.owner,
+        occurred_at=post.updated_at,
+        webhook_url=video.webhook_url,
+        platform=post.target.platform,
+        account_id=post.target.account_id,
+        url=post.public_url,
+        error_code=post.error_code,
+    )
+
+
+def describe_batch(batch: Batch) -> BatchEvent:
+    """Write how a batch ended."""
+    ended_well = "batch.completed" if batch.cancel is None else "batch.cancelled"
+    return BatchEvent(
+        type="batch.failed" if batch.failure else ended_well,
+        batch_id=batch.id,
+        owner=batch.caller.owner,
+        occurred_at=batch.ended_at or batch.updated_at,
+        webhook_url=batch.caller.webhook_url,
+        rows=batch.rows,
+        completed=batch.completed,
+        failed=batch.failed,
+        refused=batch.refused,
+        error_code=batch.failure.code if batch.failure else None,
+    )
+
+
+class FindRecorded:
+    """Find what the table says of an event."""
+
+    def __init__(
+        self, *, library: VideoStore, ledger: PostStore, approvals: ApprovalStore, batches: BatchStore
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._approvals = approvals
+        self._batches = batches
+
+    def __call__(self, event: AnyEvent) -> AnyEvent | None:
+        """Write an event anew from the record that it names; None if the record says otherwise, or is gone.
+
+        A question stays one that was asked when it is answered. A post that ended, was made again and ended again is
+        told of by its last end alone.
+        """
+        if not all(map(_is_name, _list_names(event))):
+            return None
+        try:
+            recorded = self._describe(event)
+        except NotFound:
+            return None
+        # The id says what happened to which record; of a post it says when, too.
+        if recorded is None or (recorded.id, recorded.owner) != (event.id, event.owner):  # guard: same event
+            return None
+        return recorded
+
+    def _describe(self, event: AnyEvent) -> AnyEvent | None:
+        if isinstance(event, BatchEvent):
+            batch = self._batches.get_unchecked(event.batch_id)
+            return describe_batch(batch) if batch.stage is BatchStage.DONE else None  # guard: batch ended
+        video = self._library.get_unchecked(event.video_id)
+        if isinstance(event, PostEvent):
+            return describe_post(video, self._ledger.get(video, f"{event.platform}#{event.account_id}"))
+        if event.type == "video.awaiting_approval":
+            return describe_question(video, self._approvals.get(video.id))
+        # guard: video ended
+        return describe_end(video) if video.status in (VideoStatus.COMPLETED, VideoStatus.FAILED) else None
+
+
+def _list_names(event: AnyEvent) -> list[str]:
+    if isinstance(event, PostEvent):
+        return [event.video_id, event.platform, event.account_id]
+    return [event.subject]
+
+
+def _is_name(text: str) -> bool:
+    """Tell whether a text can be part of a key: another would be a fault of the table, and tried again for a day."""
+    return 0 < len(text) <= _NAME_MAX_CHARACTERS and text.isascii()

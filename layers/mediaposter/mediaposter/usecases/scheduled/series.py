@@ -1,0 +1,212 @@
+"""Let each turn of a series take one row of its sheet, and make that row a video, once.
+
+A turn that is told of again, late or before an earlier one finds the row it took, and sends that one again under the
+same name. Why so: docs/decisions/0019-a-turn-takes-a-row.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Protocol
+
+from mediaposter.domain.errors import Contention, InvalidRequest, NotFound, VersionConflict
+from mediaposter.events import SeriesExhausted, VideoRejected
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.series import ScheduleRun, ScheduleRunError, Series, SeriesState, SeriesStore, Sheet
+from mediaposter.usecases.requests.intake import IntakeOutcome, IntakeResult
+from mediaposter.usecases.requests.submit import SubmitVideo
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.errors import REFUSALS, present_refusal
+from mediaposter.wire.intake import ScheduleDue
+from mediaposter.wire.request_context import RequestContext
+from mediaposter.wire.rows import Row
+from mediaposter.wire.sheets import find_row
+
+# Whoever may make a series may do what its rows ask for.
+_SCOPES = frozenset({Scope.CREATE, Scope.PUBLISH, Scope.READ})
+# Others take turns of the same series at the same time: as many as the queue is read with.
+_TRIES_MAX = 6
+
+
+class SheetReader(Protocol):
+    """Where sheets lie."""
+
+    def read(self, sheet: Sheet) -> bytes:
+        """Read a sheet."""
+
+
+class RunSchedule:
+    """Take what a turn of a series is to make."""
+
+    def __init__(
+        self,
+        *,
+        book: SeriesStore,
+        sheets: SheetReader,
+        submit: SubmitVideo,
+        send_event: Callable[[VideoRejected | SeriesExhausted], object],
+        count_metric: Callable[[str], None],
+        report: Callable[[str], object],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._book = book
+        self._sheets = sheets
+        self._submit = submit
+        self._send_event = send_event
+        self._count_metric = count_metric
+        self._report = report
+        self._clock = clock
+
+    def __call__(self, notice: ScheduleDue) -> IntakeResult:
+        """Take a row for a turn, once; telling of the turn again goes on with the same row.
+
+        Raises:
+            Contention: others hold the same records, and the notice may be given again. So it is with the next two.
+            NotStarted: the execution of the video did not start.
+            ConfigurationError: the sheet is gone.
+        """
+        name, scheduled_at = notice.detail.series, notice.detail.scheduled_at
+        for _ in range(_TRIES_MAX):
+            try:
+                series = self._book.get(name)
+            except NotFound:
+                self._report(f"There is no series {name} any more, and its turn of {scheduled_at:%F %R} took nothing.")
+                return IntakeResult(outcome=IntakeOutcome.IGNORED, code="series_removed")
+            try:
+                turn = self._book.find_turn(name, scheduled_at)
+                if turn is not None:
+                    return self._go_on(series, turn)
+                if series.state is SeriesState.PAUSED:
+                    return IntakeResult(outcome=IntakeOutcome.IGNORED, code="series_paused")
+                if not series.waiting:
+                    return self._say_exhausted(series, scheduled_at)
+                return self._take_row(series, notice)
+            except VersionConflict:
+                continue  # another turn took the row, or somebody was told of this turn at the same time
+        raise Contention(
+            f"The series {name} is being written by others; the turn of {scheduled_at:%F %R} may come again."
+        )
+
+    def _take_row(self, series: Series, notice: ScheduleDue) -> IntakeResult:
+        row = self._find_row(series.sheet, series.waiting[0])
+        turn = ScheduleRun(
+            series=series.name,
+            scheduled_at=notice.detail.scheduled_at,
+            sheet=series.sheet,
+            row=row.number,
+            row_id=row.row_id,
+            request_id=notice.id,
+            taken_at=self._clock(),
+        )
+        self._book.take(series, turn)
+        return self._make_video(series, turn, row)
+
+    def _go_on(self, series: Series, turn: ScheduleRun) -> IntakeResult:
+        """Go on with the row that a turn took before."""
+        if turn.video_id is not None:
+            return IntakeResult(outcome=IntakeOutcome.REPEATED, video_id=turn.video_id)
+        if turn.error is not None:
+            return self._tell_refused(series, turn, turn.error)
+        return self._make_video(series, turn, self._find_row(turn.sheet, turn.row))
+
+    def _find_row(self, sheet: Sheet, number: int) -> Row:
+        return find_row(self._sheets.read(sheet), sheet.format, number)
+
+    def _make_video(self, series: Series, turn: ScheduleRun, row: Row) -> IntakeResult:
+        try:
+            if row.request is None:
+                raise _refuse(row)
+            submission = self._submit(
+                row.request,
+                caller=Caller(owner=series.owner, scopes=_SCOPES),
+                request_context=RequestContext(
+                    idempotency_key=f"series:{turn.sheet.key}:{turn.row}",
+                    request_id=turn.request_id,
+                    correlation_id=_correlate(turn),
+                ),
+            )
+        except REFUSALS as refusal:
+            detail = present_refusal(refusal).error
+            error = ScheduleRunError(code=detail.code or detail.type, message=detail.message, param=detail.param)
+            return self._tell_refused(series, self._book.note(turn, error=error, refused_at=self._clock()), error)
+        self._book.note(turn, video_id=submission.video.id)
+        return IntakeResult(outcome=IntakeOutcome.TAKEN, video_id=submission.video.id)
+
+    def _tell_refused(self, series: Series, turn: ScheduleRun, error: ScheduleRunError) -> IntakeResult:
+        self._send_event(
+            VideoRejected(
+                request_id=turn.request_id,
+                correlation_id=_correlate(turn),
+                owner=series.owner,
+                occurred_at=turn.refused_at or turn.taken_at,
+                error_code=error.code,
+                error_message=error.message,
+                error_param=error.param,
+            )
+        )
+        self._report(
+            f"Row {turn.row} of the series {turn.series} was refused ({error.code}), and its turn of "
+            f"{turn.scheduled_at:%F %R} is used up; mediaposter schedule show {turn.series} says why."
+        )
+        self._count_metric("SeriesRowsRefused")
+        return IntakeResult(outcome=IntakeOutcome.REFUSED, code=error.code)
+
+    def _say_exhausted(self, series: Series, scheduled_at: datetime) -> IntakeResult:
+        """Say that the sheet is used up; nothing is kept of the turn."""
+        self._send_event(
+            SeriesExhausted(
+                series=series.name, owner=series.owner, scheduled_at=scheduled_at, occurred_at=self._clock()
+            )
+        )
+        self._report(
+            f"The sheet of the series {series.name} is used up, and its turn of {scheduled_at:%F %R} took nothing. "
+            f"Give it another, or end it: mediaposter schedule replace-sheet {series.name}, or remove."
+        )
+        self._count_metric("SeriesExhausted")
+        return IntakeResult(outcome=IntakeOutcome.EXHAUSTED)
+
+
+def _correlate(turn: ScheduleRun) -> str:
+    """Name a row for those who listen to the bus."""
+    return f"series:{turn.series}:{turn.row_id or turn.row}"
+
+
+def _refuse(row: Row) -> InvalidRequest:
+    """Say what is wrong with a row that was right when the sheet was given, by the rules of then."""
+    if row.error is None:
+        raise AssertionError("A row is a request, or has an error.")
+    return InvalidRequest(row.error.message, param=row.error.param, code=row.error.code)
+
+
+def find_next_row(series: Series, turns: Iterable[ScheduleRun]) -> int:
+    """Find the number that comes after those that were taken of the sheet of a series."""
+    taken = [turn.row for turn in turns if turn.sheet.key == series.sheet.key]
+    return max(taken) + 1 if taken else series.sheet.first_row
+
+
+def list_waiting(
+    rows: Iterable[Row], *, turns: Iterable[ScheduleRun] = (), next_row: int = 1, start_row: int | None = None
+) -> tuple[int, ...]:
+    """List the numbers of the rows of a new sheet that turns are to take, in its order; those that are wrong are not.
+
+    A row whose id was taken is not taken again, unless it was refused. Where rows have no ids, now or among those that
+    were taken, the new sheet goes on where the one before was: at a number.
+
+    Args:
+        rows: of the new sheet.
+        turns: those that took rows of the sheets before.
+        next_row: the number to go on at.
+        start_row: the number that the owner says to begin at, whether or not there are ids.
+    """
+    earlier = list(turns)
+    taken_ids = {turn.row_id for turn in earlier if turn.row_id is not None and turn.error is None}
+    is_by_id = start_row is None and all(turn.row_id is not None for turn in earlier)
+    first_row = next_row if start_row is None else start_row
+    return tuple(
+        row.number
+        for row in rows
+        if row.request is not None
+        and row.row_id not in taken_ids
+        and (row.number >= first_row or (is_by_id and row.row_id is not None))
+    )

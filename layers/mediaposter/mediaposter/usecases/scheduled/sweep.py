@@ -1,0 +1,166 @@
+"""Come back to what is due: whatever is not over has an alarm, and no record depends on one process having survived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from mediaposter.domain.errors import NotFound, VersionConflict
+from mediaposter.stores.due import DueStore
+from mediaposter.stores.posts import Post, PostState, PostStore
+from mediaposter.stores.table import IndexEntry
+from mediaposter.stores.videos import STAGES_OF_POSTING, Video, VideoStore
+from mediaposter.usecases.steps import PostStepInput
+from mediaposter.usecases.videos.delete import cancel_post
+
+Clock = Callable[[], datetime]
+
+# When a record is visited again whose visit broke off, or that says nothing of its own.
+VISITED_AGAIN_AFTER = timedelta(minutes=2)
+# SweepFunction may run 300 s, and a question that hangs takes up to 60.
+BUDGET_SECONDS = 200.0
+_NOTHING_POSTED = "The video was deleted, so nothing was posted."
+
+
+class Swept(NamedTuple):
+    """How many records were visited, and how many are left for the next sweep."""
+
+    visited: int
+    left: int
+
+
+class SweepDue:
+    """Visit every record whose alarm went off.
+
+    The alarm is moved before the visit. So two sweeps share the work, a record that cannot be helped now holds up no
+    other, and a visit that breaks off is made again.
+    """
+
+    def __init__(
+        self,
+        *,
+        due: DueStore,
+        library: VideoStore,
+        ledger: PostStore,
+        resume_video: Callable[[str], datetime | None],
+        expire_approval: Callable[[str], None],
+        monitor_batch: Callable[[str], None],
+        clear_up: Callable[[str], None],
+        dispatch_waiting: Callable[[], int],
+        create_post: Callable[[PostStepInput], object],
+        check_post: Callable[[PostStepInput], object],
+        clock: Clock,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._due = due
+        self._library = library
+        self._ledger = ledger
+        self._resume_video = resume_video
+        self._expire_approval = expire_approval
+        self._look_after_batch = monitor_batch
+        self._clear_up = clear_up
+        self._dispatch_waiting = dispatch_waiting
+        self._create_post = create_post
+        self._check_post = check_post
+        self._clock = clock
+        self._monotonic = monotonic
+
+    def __call__(self) -> Swept:
+        """Sweep once: first what only we can do, then what asks the publisher, who may hang.
+
+        Raises:
+            ExceptionGroup: what went wrong; all that there was time for was visited.
+        """
+        deadline = self._monotonic() + BUDGET_SECONDS
+        entries = list(self._due.list(now=self._clock()))
+        ours = [entry for entry in entries if not entry.key.sk.startswith("POST#")]  # guard: ours first
+        posts = [entry for entry in entries if entry.key.sk.startswith("POST#")]
+        faults: dict[str, Exception] = {}
+        visited = self._visit_each(ours, deadline, faults)
+        try:
+            self._dispatch_waiting()
+        except Exception as error:
+            faults["waiting videos"] = error
+        visited += self._visit_each(posts, deadline, faults)
+        if faults:
+            # A service shows no more of it than this line, and an error's own text may hold what no log may.
+            which = ", ".join(f"{name} ({type(error).__name__})" for name, error in faults.items())
+            raise ExceptionGroup(
+                f"{len(faults)} of {len(entries)} that are due could not be looked after: {which}",
+                list(faults.values()),
+            )
+        return Swept(visited, len(entries) - visited)
+
+    def _visit_each(self, entries: Iterable[IndexEntry], deadline: float, faults: dict[str, Exception]) -> int:
+        visited = 0
+        for entry in entries:
+            if self._monotonic() >= deadline:  # guard: in time
+                break
+            visited += 1
+            try:
+                self._visit(entry)
+            except (VersionConflict, NotFound):
+                continue  # another worker came back to it, or deleted it, meanwhile
+            except Exception as error:
+                faults[f"{entry.key.pk} {entry.key.sk}"] = error
+        return visited
+
+    def _visit(self, entry: IndexEntry) -> None:
+        claimed = self._due.postpone(entry, self._clock() + VISITED_AGAIN_AFTER)
+        if claimed is None:  # guard: swept by one
+            return
+        kind, _, record_id = entry.key.pk.partition("#")
+        if kind == "BATCH":
+            self._look_after_batch(record_id)
+        elif entry.key.sk == "VIDEO":
+            ask_again_at = self._resume_video(record_id)
+            if ask_again_at is not None:
+                self._due.postpone(claimed, ask_again_at)
+        elif entry.key.sk == "APPROVAL":
+            self._expire_approval(record_id)
+        elif entry.key.sk == "LEFTOVERS":
+            self._clear_up(record_id)
+        else:
+            self._follow_post(record_id, entry.key.sk.removeprefix("POST#"))
+
+    def _follow_post(self, video_id: str, post_id: str) -> None:
+        post = self._ledger.get_unchecked(video_id, post_id)
+        step = PostStepInput(video_id=video_id, post_id=post.target.post_id)
+        if post.state is PostState.PENDING:
+            self._send(post, step)
+        elif post.state in (PostState.CALLING, PostState.IN_DOUBT):
+            self._create_post(step)
+        else:
+            self._check_post(step)
+
+    def _send(self, post: Post, step: PostStepInput) -> None:
+        """Send a post that its execution left, cancel it if its video is gone, or wait while it may not be sent yet."""
+        video = self._find(post.video_id)
+        if video is None:
+            cancel_post(self._ledger, post, reason=_NOTHING_POSTED, now=self._clock())  # guard: deleted cancelled
+        elif video.stage in STAGES_OF_POSTING:  # guard: word awaited
+            self._create_post(step)
+
+    def _find(self, video_id: str) -> Video | None:
+        try:
+            return self._library.get_unchecked(video_id)
+        except NotFound:
+            return None
+
+
+class ClearUp:
+    """Remove what a step that ran on may have left of a deleted video."""
+
+    def __init__(
+        self, *, library: VideoStore, remove_media: Callable[[str], int], forget_approval: Callable[[str], None]
+    ) -> None:
+        self._library = library
+        self._remove_media = remove_media
+        self._forget_approval = forget_approval
+
+    def __call__(self, video_id: str) -> None:
+        """Remove it; doing so again changes nothing."""
+        self._remove_media(video_id)
+        self._forget_approval(video_id)
+        self._library.forget_leftovers(video_id)

@@ -1,0 +1,79 @@
+"""Cancel a video and keep its record: what is not made yet is not made, and what is kept is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from mediaposter.domain.errors import ErrorCode, NotFound, VersionConflict
+from mediaposter.stores.posts import PostStore
+from mediaposter.stores.videos import STAGES_THAT_CAN_FAIL, Stage, Video, VideoFailure, VideoStore
+from mediaposter.usecases.generation.cancel_render import RenderCanceller, stop_render
+from mediaposter.usecases.steps import CloseInput
+from mediaposter.usecases.videos.delete import TRIES_MAX, Stopper, cancel_posts
+
+Clock = Callable[[], datetime]
+
+
+class CancelVideo:
+    """End a video that is not kept yet."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoStore,
+        ledger: PostStore,
+        workflow: Stopper,
+        close: Callable[[CloseInput], object],
+        cancel_render: RenderCanceller,
+        clock: Clock,
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._workflow = workflow
+        self._close = close
+        self._cancel_render = cancel_render
+        self._clock = clock
+
+    def __call__(self, video_id: str, *, also_running: bool, reason: str) -> None:
+        """Cancel a video, if nobody renders it yet or what is rendered is to be stopped, too.
+
+        It is failed before it is stopped, so that a step that runs on finds out and does nothing more. To do so again
+        goes on where an earlier time broke off.
+
+        Raises:
+            VersionConflict: its record is written all the time; nothing was changed, or it is failed and not closed yet.
+        """
+        video = self._end(video_id, also_running=also_running, reason=reason)
+        if video is None:
+            return
+        self._workflow.stop(video.id, video.launch)
+        stop_render(video, self._cancel_render)
+        for _ in range(TRIES_MAX):
+            try:
+                cancel_posts(self._ledger, video_id, reason=reason, now=self._clock())
+                self._close(CloseInput(video_id=video_id))
+            except VersionConflict:
+                continue  # the end of the execution that was stopped closes it, too
+            return
+        raise VersionConflict(f"{video_id} is cancelled, and being written all the time; cancel it again.")
+
+    def _end(self, video_id: str, *, also_running: bool, reason: str) -> Video | None:
+        """Fail a video; None if it is not to be cancelled, or is already and was told."""
+        for _ in range(TRIES_MAX):
+            try:
+                video = self._library.get_unchecked(video_id)
+            except NotFound:
+                return None  # deleted
+            if video.failure is not None:
+                is_unfinished = video.failure.code is ErrorCode.CANCELLED and not video.is_told
+                return video if is_unfinished else None
+            if video.stage not in STAGES_THAT_CAN_FAIL or not (also_running or video.stage is Stage.QUEUED):
+                return None
+            try:
+                return self._library.fail(
+                    video, VideoFailure(code=ErrorCode.CANCELLED, message=reason), now=self._clock()
+                )
+            except VersionConflict:
+                continue
+        raise VersionConflict(f"{video_id} is being written all the time; cancel it again.")

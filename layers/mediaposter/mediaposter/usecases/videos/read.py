@@ -1,0 +1,164 @@
+"""Answer what is kept, to whoever may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.domain.errors import InvalidRequest, NotFound
+from mediaposter.stores.budget import STACK_OWNER, BudgetStore, Usage
+from mediaposter.stores.media import PRESIGNED_SECONDS
+from mediaposter.stores.posts import Post, PostStore
+from mediaposter.stores.videos import Video, VideoPage, VideoQuery, VideoStore
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.queries import LIST_LIMIT_MAX, ListQuery, UsageQuery, Variant, check_days
+from mediaposter.wire.video_object import LinksObject
+
+Clock = Callable[[], datetime]
+USAGE_DAYS = 30
+PROMPT_PAGES_MAX = 10
+
+
+class Presigner(Protocol):
+    """Whatever makes a kept object readable for a while."""
+
+    def presign_download(self, key: str, *, filename: str) -> str:
+        """Give a short-lived URL of an object."""
+
+
+def choose_owner(asked: str | None, caller: Caller) -> str:
+    """Choose whose records a list is of: those of the owner that was asked for, else the caller's own.
+
+    Raises:
+        NotFound: the caller may not see that owner's.
+    """
+    owner = asked or caller.owner
+    if not caller.may_see(owner):
+        raise NotFound(f"There is no owner {owner}.", what="owner")
+    return owner
+
+
+class ReadVideos:
+    """The questions a caller may ask."""
+
+    def __init__(
+        self,
+        *,
+        library: VideoStore,
+        ledger: PostStore,
+        budget: BudgetStore,
+        media: Presigner,
+        stack_daily_budget_micros: int | None,
+        clock: Clock,
+    ) -> None:
+        self._library = library
+        self._ledger = ledger
+        self._budget = budget
+        self._media = media
+        self._stack_daily_budget_micros = stack_daily_budget_micros
+        self._clock = clock
+
+    def retrieve(self, video_id: str, *, caller: Caller) -> tuple[Video, list[Post]]:
+        """Read a video and its posts.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's; the two look alike from outside.
+        """
+        video = self._library.get(video_id, caller=caller)
+        return video, self._ledger.list(video)
+
+    def list_videos(self, query: ListQuery, *, caller: Caller) -> VideoPage:
+        """List a page of the caller's videos, without their posts.
+
+        Raises:
+            NotFound: the caller may not see the owner that was asked for.
+        """
+        owner = choose_owner(query.owner, caller)
+        wanted = VideoQuery(
+            owner=owner,
+            limit=query.limit,
+            after=query.after,
+            newest_first=query.order == "desc",
+            status=query.status,
+            resolved_model=query.model,
+            batch_id=query.batch_id,
+        )
+        if query.prompt is None:
+            return self._library.list_page(wanted)
+        return self._find_prompt(query.prompt.casefold(), replace(wanted, limit=query.limit or LIST_LIMIT_MAX), query)
+
+    def _find_prompt(self, words: str, wanted: VideoQuery, query: ListQuery) -> VideoPage:
+        """List the videos whose prompts have some words, from the first page on that has any."""
+        page = VideoPage(videos=[], has_more=True)
+        for _ in range(PROMPT_PAGES_MAX):
+            page = self._library.list_page(wanted)
+            found = [video for video in page.videos if words in video.prompt.casefold()]
+            if found or not (page.has_more and page.videos):
+                shown = found[: query.limit]
+                return VideoPage(shown, has_more=page.has_more or len(shown) < len(found))
+            # An empty page would end the SDK's paging.
+            wanted = replace(wanted, limit=LIST_LIMIT_MAX, after=page.videos[-1].id)
+        return page._replace(videos=[])
+
+    def locate(self, video_id: str, *, caller: Caller, variant: Variant) -> str:
+        """Give a short-lived URL of a variant of a kept video.
+
+        Raises:
+            NotFound: there is no such video of this caller.
+            InvalidRequest: the video is not kept (yet).
+        """
+        video, _ = self.retrieve(video_id, caller=caller)
+        if video.stored is None:
+            reason = "has failed" if video.status is VideoStatus.FAILED else "is not completed yet"
+            raise InvalidRequest(f"The video {reason}: there is no content to download.", code="video_not_ready")
+        keys = {
+            "video": video.stored.key,
+            "thumbnail": video.stored.thumbnail_key,
+            "spritesheet": video.stored.spritesheet_key,
+        }
+        suffix = keys[variant].rpartition(".")[2]
+        return self._media.presign_download(keys[variant], filename=f"{video_id}.{suffix}")
+
+    def link(self, video: Video) -> LinksObject | None:
+        """Sign links to a kept video and its pictures, which need no key; None while there is nothing to fetch."""
+        if video.stored is None:
+            return None
+        # Signed later than this, and to the second: the links live at least as long as they say.
+        expires_at = int(self._clock().timestamp()) + PRESIGNED_SECONDS
+        video_url, thumbnail_url, spritesheet_url = (
+            self._media.presign_download(key, filename=f"{video.id}.{key.rpartition('.')[2]}")
+            for key in (video.stored.key, video.stored.thumbnail_key, video.stored.spritesheet_key)
+        )
+        return LinksObject(video=video_url, thumbnail=thumbnail_url, spritesheet=spritesheet_url, expires_at=expires_at)
+
+    def sum_usage(self, query: UsageQuery, *, caller: Caller) -> Usage:
+        """Tell what the caller spent, and what of today is promised.
+
+        Raises:
+            NotFound: the caller may not see the owner that was asked for.
+        """
+        owner = choose_owner(query.owner, caller)
+        today = self._clock().date()
+        until = query.until or today
+        since = query.since or until - timedelta(days=USAGE_DAYS)
+        try:
+            check_days(since, until)
+        except ValueError as error:
+            raise InvalidRequest(
+                f"since: the last day, {until}, {error}.", param="since", code="invalid_value"
+            ) from error
+        return Usage(
+            today=today,
+            budget=self._budget.get(owner, today),
+            days=self._budget.list_usage(owner, since=since, until=until),
+            limit_micros=self._find_limit(owner, caller),
+        )
+
+    def _find_limit(self, owner: str, caller: Caller) -> int | None:
+        """Give the day's limit of an owner where it is one: the keys of another may have as many as they are."""
+        if owner == STACK_OWNER:
+            return self._stack_daily_budget_micros
+        return caller.daily_budget_micros if owner == caller.owner else None

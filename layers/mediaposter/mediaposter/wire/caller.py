@@ -1,0 +1,127 @@
+"""Who is calling, as the authorizer tells it to every route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from mediaposter.domain.errors import Forbidden
+from mediaposter.stores.keys import ApiKey, Scope, name_account
+from mediaposter.wire.authorization import AuthorizerContext
+
+if TYPE_CHECKING:
+    from mediaposter.publishing.targets import PublishTarget
+
+
+class Caller(BaseModel):
+    """The owner behind a request, and what the key that came with it may do.
+
+    Attributes:
+        owner: whose videos are seen and made.
+        key: the id of the key, as `mediaposter keys list` shows it.
+        key_hash: what the table keeps the key under, to look it up again later; "" where there was no key.
+        scopes: what the key may do.
+        accounts: which accounts the key may post to, as `instagram:807`; None is all of them.
+        daily_budget_micros: how much the owner may spend a day by this key, if there is a limit.
+        rate_per_minute: how much the owner may ask for in a minute by this key, if there is a limit.
+        webhook_url: who is told of the videos, unless a request names another.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    owner: str
+    key: str = ""
+    key_hash: str = ""
+    scopes: frozenset[Scope]
+    accounts: frozenset[str] | None = None
+    daily_budget_micros: int | None = None
+    rate_per_minute: int | None = None
+    webhook_url: str | None = None
+
+    def require(self, scope: Scope) -> None:
+        """Let pass who has a scope; admin includes them all.
+
+        Raises:
+            Forbidden: the key has neither.
+        """
+        if not self.scopes & {scope, Scope.ADMIN}:
+            raise Forbidden(
+                f"This API key may not do that: it has not the scope {scope}. Nothing was done. Use a key that has it; "
+                f"mediaposter keys create NAME --scope {scope} makes one.",
+                scope=scope,
+            )
+
+    def require_publishing(self, targets: Sequence[PublishTarget]) -> None:
+        """Let pass who may post to the targets of a request; a request without targets posts nothing.
+
+        Raises:
+            Forbidden: the key has not the scope `publish`, or may not post to one of the accounts.
+        """
+        if targets:
+            self.require(Scope.PUBLISH)
+            self.require_accounts(targets, field="publish")
+
+    def require_accounts(self, targets: Sequence[PublishTarget], *, field: str | None = None) -> None:
+        """Let pass who may post to the accounts of all targets, whatever else the key may do.
+
+        Args:
+            targets: where something goes, or is to be changed.
+            field: the field of the request that lists them, where one does.
+
+        Raises:
+            Forbidden: naming each account that the key may not post to, and how a key gets it.
+        """
+        refused = [
+            (index, target)
+            for index, target in enumerate(targets)
+            if not self.may_post_to(target.platform, target.account_id)
+        ]
+        if not refused:
+            return
+        names = [name_account(target.platform, target.account_id) for _, target in refused]
+        accounts = " and ".join(f"{target.platform} account {target.account_id}" for _, target in refused)
+        options = " ".join(f"--account {name}" for name in dict.fromkeys(names))
+        raise Forbidden(
+            f"This API key may not post to {accounts}: it is limited to other accounts. Nothing was done. Use a key "
+            f"that may; mediaposter keys create NAME {options} makes one, and without --account a key may post to all.",
+            code="account_not_allowed",
+            param=None if field is None else f"{field}[{refused[0][0]}].account_id",
+        )
+
+    def may_post_to(self, platform: str, account_id: str) -> bool:
+        """Tell whether the key is for an account; it is for all where it names none, and so is an admin's."""
+        return (
+            self.accounts is None or Scope.ADMIN in self.scopes or name_account(platform, account_id) in self.accounts
+        )
+
+    def may_see(self, owner: str) -> bool:
+        """Tell whether an owner's things are the caller's to see: his own are, and all are for an admin."""
+        return owner == self.owner or Scope.ADMIN in self.scopes
+
+    def as_key_is_now(self, api_key: ApiKey) -> Caller:
+        """Give the same caller with the rights and limits that his key has by now."""
+        return self.model_copy(
+            update={
+                "scopes": frozenset(api_key.scopes),
+                "accounts": None if api_key.accounts is None else frozenset(api_key.accounts),
+                "daily_budget_micros": api_key.daily_budget_micros,
+                "rate_per_minute": api_key.rate_per_minute,
+            }
+        )
+
+
+def read_caller(authorizer: Mapping[str, str]) -> Caller:
+    """Read the authorizer's context of an API Gateway event, `requestContext.authorizer`."""
+    context = AuthorizerContext.model_validate(dict(authorizer))
+    return Caller(
+        owner=context.owner,
+        key=context.key,
+        key_hash=context.key_hash,
+        scopes=frozenset(map(Scope, context.scopes.split())),
+        accounts=frozenset(context.accounts.split()) or None,
+        daily_budget_micros=int(context.daily_budget_micros) if context.daily_budget_micros else None,
+        rate_per_minute=int(context.rate_per_minute) if context.rate_per_minute else None,
+        webhook_url=context.webhook_url or None,
+    )

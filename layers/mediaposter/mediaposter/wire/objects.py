@@ -1,0 +1,258 @@
+"""What the API answers besides a video: lists, models, usage, estimates, uploads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from mediaposter.ai.catalog import Capabilities, Catalog, CatalogEntry
+from mediaposter.domain.errors import InvalidRequest
+from mediaposter.stores.budget import Usage, renews_at
+from mediaposter.stores.media import PresignedUpload
+from mediaposter.stores.posts import Post, SchedulePage
+from mediaposter.stores.videos import Estimate, Video
+from mediaposter.wire.video_object import LinksObject, PostObject, VideoObject, present_post, present_video, to_dollars
+
+Item = TypeVar("Item", bound=BaseModel)
+
+# Lambda answers with 6 MB at most (docs.aws.amazon.com/lambda, quotas): some of it is left to headers.
+PAGE_MAX_BYTES = 5_500_000
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ListObject(_Answer, Generic[Item]):
+    """A page, as OpenAI's lists are; the next one is asked for with `after=<last_id>`."""
+
+    object: Literal["list"] = "list"
+    data: list[Item]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+class DeletedVideoObject(_Answer):
+    """A video that is no more."""
+
+    id: str
+    object: Literal["video.deleted"] = "video.deleted"
+    deleted: Literal[True] = True
+
+
+class ModelObject(_Answer):
+    """A model that can be asked for: OpenAI's fields, and what it can do. Prices are dollars as text."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    alias_of: str | None
+    seconds: list[int]
+    sizes: list[str]
+    price_usd_per_second: dict[str, str]
+    expected_render_seconds: int
+    capabilities: Capabilities
+    retires_on: date | None
+    replaced_by: str | None
+
+
+class ModelUsageObject(_Answer):
+    """What the settled videos of one model cost on one day."""
+
+    day: date
+    model: str
+    videos: int
+    cost_usd: str
+
+
+class UsageObject(_Answer):
+    """What an owner spent. `promised_usd` is reserved by videos that are not settled yet.
+
+    `limit_usd` is that of the key that asks, for the stack's own figures the stack's; null is no limit, and that of
+    another owner, whose keys have limits of their own.
+    """
+
+    object: Literal["usage"] = "usage"
+    today: date
+    spent_usd: str
+    promised_usd: str
+    videos: int
+    limit_usd: str | None
+    left_usd: str | None
+    renews_at: datetime
+    days: list[ModelUsageObject]
+
+
+class CandidateObject(_Answer):
+    """A model, and the video it would make."""
+
+    model: str
+    provider: str
+    seconds: str
+    size: str
+    cost_estimate_usd: str
+    warnings: list[str]
+
+
+class EstimateObject(_Answer):
+    """What a request would become; nothing was recorded. The first model is tried first."""
+
+    object: Literal["video.estimate"] = "video.estimate"
+    reserved_usd: str
+    candidates: list[CandidateObject]
+
+
+class UploadObject(_Answer):
+    """Where to PUT a picture, with exactly these headers, before it is named as `input_reference`."""
+
+    id: str
+    object: Literal["upload"] = "upload"
+    method: Literal["PUT"] = "PUT"
+    url: str
+    headers: dict[str, str]
+    expires_at: datetime
+
+
+class WebhookReceipt(_Answer):
+    """A webhook that was taken: a hint to ask the provider, no more."""
+
+    object: Literal["webhook.receipt"] = "webhook.receipt"
+    repeated: bool
+
+
+def present_page(
+    videos: Sequence[Video], *, has_more: bool, link: Callable[[Video], LinksObject | None] = lambda _: None
+) -> ListObject[VideoObject]:
+    """Write a page of videos, without their posts; as many as an answer has room for."""
+    written = [present_video(video, [], links=link(video)) for video in videos]
+    return list_page(written, [video.id for video in videos], has_more=has_more)
+
+
+def present_posts(posts: Sequence[Post]) -> ListObject[PostObject]:
+    """Write the posts of a video, as many as an answer has room for. A page is named by the accounts at its ends."""
+    return list_page([present_post(post) for post in posts], list(map(name_post, posts)), has_more=False)
+
+
+def name_post(post: Post) -> str:
+    """Name a post within its video, so that nothing in it has to be escaped in a URL."""
+    return f"{post.target.platform}~{post.target.account_id}"
+
+
+def present_schedules(page: SchedulePage) -> ListObject[PostObject]:
+    """Write a page of posts that wait for their time. They have no ids: a page is named by the places of its ends."""
+    written = list_page(
+        [present_post(post) for post in page.posts], [post.place for post in page.posts], has_more=page.has_more
+    )
+    if len(written.data) < len(page.posts):
+        return written
+    # What was left out of the page meanwhile may have stood at its ends.
+    return written.model_copy(update={"first_id": page.first, "last_id": page.last})
+
+
+def present_models(catalog: Catalog, *, today: date, after: str | None = None) -> ListObject[ModelObject]:
+    """Write the living models and the names that lead to them, beyond the name `after`."""
+    names = {name: catalog.aliases.get(name, name) for name in sorted({*catalog.models, *catalog.aliases})}
+    models = [
+        _present_model(name, catalog.models[target])
+        for name, target in names.items()
+        if not catalog.models[target].is_retired(today) and (after is None or name > after)
+    ]
+    return list_page(models, [model.id for model in models], has_more=False)
+
+
+def present_usage(usage: Usage) -> UsageObject:
+    """Write what an owner spent.
+
+    Raises:
+        InvalidRequest: there is more to tell than an answer has room for.
+    """
+    budget, limit_micros = usage.budget, usage.limit_micros
+    days = [
+        ModelUsageObject(day=day.day, model=day.model, videos=day.videos, cost_usd=to_dollars(day.spent_micros))
+        for day in usage.days
+    ]
+    if _count_fitting(days) < len(days):
+        raise InvalidRequest(
+            "since: what was spent in these days is more than an answer has room for; ask for fewer days.",
+            param="since",
+            code="answer_too_large",
+        )
+    left = None if limit_micros is None else to_dollars(max(limit_micros - budget.committed_micros, 0))
+    return UsageObject(
+        today=usage.today,
+        spent_usd=to_dollars(budget.spent_micros),
+        promised_usd=to_dollars(budget.promised_micros),
+        videos=budget.videos,
+        limit_usd=None if limit_micros is None else to_dollars(limit_micros),
+        left_usd=left,
+        renews_at=renews_at(usage.today),
+        days=days,
+    )
+
+
+def present_estimate(estimate: Estimate) -> EstimateObject:
+    """Write what a request would become."""
+    return EstimateObject(
+        reserved_usd=to_dollars(estimate.reserved_micros),
+        candidates=[
+            CandidateObject(
+                model=candidate.model,
+                provider=candidate.provider,
+                seconds=str(candidate.seconds),
+                size=candidate.size,
+                cost_estimate_usd=to_dollars(candidate.cost_estimate_micros),
+                warnings=list(candidate.warnings),
+            )
+            for candidate in estimate.candidates
+        ],
+    )
+
+
+def present_upload(upload_id: str, upload: PresignedUpload) -> UploadObject:
+    """Write where a picture is put."""
+    return UploadObject(id=upload_id, url=upload.url, headers=dict(upload.headers), expires_at=upload.expires_at)
+
+
+def list_page(data: Sequence[Item], ids: Sequence[str], *, has_more: bool) -> ListObject[Item]:
+    """Write a page of what has these ids: as many as an answer has room for, and one in any case."""
+    count = _count_fitting(data)
+    return ListObject(
+        data=list(data[:count]),
+        has_more=has_more or count < len(data),
+        first_id=ids[0] if count else None,
+        last_id=ids[count - 1] if count else None,
+    )
+
+
+def _count_fitting(data: Sequence[BaseModel]) -> int:
+    """Count how many of a list an answer has room for."""
+    left_bytes = PAGE_MAX_BYTES
+    for count, item in enumerate(data):
+        # In what Lambda answers the body is a text within JSON; what is not ASCII may be escaped in it.
+        left_bytes -= len(json.dumps(item.model_dump_json()))
+        if left_bytes < 0 and count > 0:
+            return count
+    return len(data)
+
+
+def _present_model(name: str, entry: CatalogEntry) -> ModelObject:
+    return ModelObject(
+        id=name,
+        # OpenAI's clients want a time; a catalog knows none.
+        created=0,
+        owned_by=entry.provider,
+        alias_of=entry.name if name != entry.name else None,
+        seconds=list(entry.durations_seconds),
+        sizes=list(entry.sizes),
+        price_usd_per_second={side: f"{price:f}" for side, price in entry.price_usd_per_second.items()},
+        expected_render_seconds=entry.expected_render_seconds,
+        capabilities=entry.capabilities,
+        retires_on=entry.retires_on,
+        replaced_by=entry.replaced_by,
+    )

@@ -1,0 +1,140 @@
+"""What callers ask of the posts of a video that is kept: bodies, and the paths that name a post."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from mediaposter.domain.errors import NotFound
+from mediaposter.publishing.targets import AccountId, ScheduledTime
+from mediaposter.wire.pictures import HttpsUrl
+from mediaposter.wire.requests import PostsRequest, RequestBody, VideoId, parse_body, refuse_files, validate_fields
+
+
+class PublishAgainRequest(PostsRequest):
+    """POST /videos/{id}/posts: the targets to post it to; without any, those that failed, as they were."""
+
+    @field_validator("text", "title", mode="after")
+    @classmethod
+    def _refuse_words_of_what_failed(cls, words: str | None, info: ValidationInfo) -> str | None:
+        if words is not None and info.data.get("publish") == []:
+            raise ValueError("needs publish: without targets the posts that failed are sent as they were")
+        return words
+
+
+class PostEdits(PostsRequest):
+    """What a person changes before a video is posted: the targets, or the words of those there are."""
+
+    @model_validator(mode="after")
+    def _require_change(self) -> PostEdits:
+        if not self.publish and self.text is None:
+            raise ValueError("needs publish or text; to post it as it is, leave the edits out")
+        return self
+
+
+class ApprovalRequest(RequestBody):
+    """POST /videos/{id}/approval: what a person decided; `edits` change what is posted, or only its words."""
+
+    decision: Literal["approve", "reject"]
+    edits: PostEdits | None = None
+
+    @field_validator("edits", mode="after")
+    @classmethod
+    def _refuse_edits_of_what_is_rejected(cls, edits: PostEdits | None, info: ValidationInfo) -> PostEdits | None:
+        if edits is not None and info.data.get("decision") == "reject":
+            raise ValueError("a rejected video is not posted, so nothing of it can be changed")
+        return edits
+
+
+class ResolveRequest(RequestBody):
+    """POST …/resolve: what a person saw at the network; a post that is there has a `url`."""
+
+    outcome: Literal["posted", "send_again"]
+    url: Annotated[HttpsUrl | None, Field(validate_default=True)] = None
+
+    @field_validator("url", mode="after")
+    @classmethod
+    def _match_outcome(cls, url: str | None, info: ValidationInfo) -> str | None:
+        # An outcome that was refused itself is not here, and told of already.
+        outcome = info.data.get("outcome")
+        if outcome == "posted" and url is None:
+            raise ValueError('must be the URL of the post, where the outcome is "posted"')
+        if outcome == "send_again" and url is not None:
+            raise ValueError('there is none of a post that is to be sent again; the outcome with a url is "posted"')
+        return url
+
+
+class MoveRequest(RequestBody):
+    """PATCH …/posts/{platform}/{account_id}: when a scheduled post shall go out."""
+
+    scheduled_time: ScheduledTime
+
+
+class PostPath(BaseModel):
+    """What names a post in a path: its video, its network, and the account there."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    video_id: VideoId
+    platform: Literal[
+        "twitter", "instagram", "facebook", "linkedin", "tiktok", "youtube", "pinterest", "threads", "bluesky"
+    ]
+    account_id: AccountId
+
+    @property
+    def post_id(self) -> str:
+        """Name the post within its video."""
+        return f"{self.platform}#{self.account_id}"
+
+
+def parse_publish_again(body: bytes, content_type: str) -> PublishAgainRequest:
+    """Read the body of POST /videos/{video_id}/posts, which may be left out.
+
+    Raises:
+        InvalidRequest: naming the field and the rule.
+    """
+    if not body:
+        return PublishAgainRequest()
+    fields, files = parse_body(body, content_type)
+    refuse_files(files)
+    return validate_fields(PublishAgainRequest, fields)
+
+
+def parse_approval(body: bytes, content_type: str) -> ApprovalRequest:
+    """Read the body of POST /videos/{video_id}/approval, which is JSON.
+
+    Raises:
+        InvalidRequest: naming the field and the rule.
+    """
+    return validate_fields(ApprovalRequest, parse_body(body, content_type, allow_form=False).fields)
+
+
+def parse_resolve(body: bytes, content_type: str) -> ResolveRequest:
+    """Read the body of POST …/resolve, which is JSON.
+
+    Raises:
+        InvalidRequest: naming the field and the rule.
+    """
+    return validate_fields(ResolveRequest, parse_body(body, content_type, allow_form=False).fields)
+
+
+def parse_move(body: bytes, content_type: str) -> MoveRequest:
+    """Read the body of PATCH …/posts/{platform}/{account_id}, which is JSON.
+
+    Raises:
+        InvalidRequest: naming the field and the rule.
+    """
+    return validate_fields(MoveRequest, parse_body(body, content_type, allow_form=False).fields)
+
+
+def parse_post_path(video_id: str, platform: str, account_id: str) -> PostPath:
+    """Read what names a post in a path.
+
+    Raises:
+        NotFound: it can be no post.
+    """
+    try:
+        return PostPath.model_validate({"video_id": video_id, "platform": platform, "account_id": account_id})
+    except ValidationError as error:
+        raise NotFound("There is no post of such a name.", what="post") from error

@@ -1,0 +1,160 @@
+"""What callers ask for in the query of a GET, and what is refused in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.domain.errors import InvalidRequest
+from mediaposter.domain.text import UnwritableTextError, refuse_unwritable_within
+from mediaposter.domain.validation_errors import find_problem, tell_rule
+
+LIST_LIMIT = 20
+LIST_LIMIT_MAX = 100
+USAGE_DAYS_MAX = 366
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# No stack is older, and none will be asked of later days.
+_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
+
+
+def _require_date(value: object) -> object:
+    # Pydantic takes a number for seconds since 1970.
+    if isinstance(value, str) and not _DATE.fullmatch(value):
+        raise ValueError("must be a date, as 2026-12-24")
+    return value
+
+
+def _require_calendar(day: date) -> date:
+    if not _FIRST_DAY <= day <= _LAST_DAY:
+        raise ValueError(f"must lie between {_FIRST_DAY} and {_LAST_DAY}, got {day}")
+    return day
+
+
+Variant = Literal["video", "thumbnail", "spritesheet"]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+# None is what OpenAI's lists take, too: an empty page, which tells whether there is anything.
+Limit = Annotated[int, Field(ge=0, le=LIST_LIMIT_MAX)]
+Day = Annotated[
+    date,
+    BeforeValidator(_require_date),
+    AfterValidator(_require_calendar),
+    Field(json_schema_extra={"pattern": "^2[0-9]{3}-[0-9]{2}-[0-9]{2}$"}),
+]
+
+
+class Query(BaseModel):
+    """The query of a request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ListQuery(Query):
+    """GET /videos: OpenAI's `after`, `limit` and `order`, and ours."""
+
+    after: Name | None = None
+    limit: Limit = LIST_LIMIT
+    order: Literal["asc", "desc"] = "desc"
+    status: VideoStatus | None = None
+    model: Name | None = None
+    batch_id: Name | None = None
+    prompt: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    owner: Name | None = None
+
+
+class PostsQuery(Query):
+    """GET /videos/{id}/posts: `after` is the `last_id` of the page before, where one answer has no room for all."""
+
+    after: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")] | None = None
+
+
+class ScheduleQuery(Query):
+    """GET /schedules: the soonest first, `after` the `last_id` of the page before."""
+
+    after: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,256}$")] | None = None
+    limit: Limit = LIST_LIMIT
+    owner: Name | None = None
+
+
+class UsageQuery(Query):
+    """GET /usage: which days, both included, and of whom."""
+
+    since: Day | None = None
+    until: Day | None = None
+    owner: Name | None = None
+
+    @field_validator("until", mode="after")
+    @classmethod
+    def _come_after_since(cls, until: date | None, info: ValidationInfo) -> date | None:
+        since = info.data.get("since")
+        if until is not None and since is not None:
+            check_days(since, until)
+        return until
+
+
+def check_days(since: date, until: date) -> None:
+    """Refuse days that lie the wrong way round, or are more than an answer has.
+
+    Raises:
+        ValueError: with the rule, and how many days there are.
+    """
+    if since > until:
+        raise ValueError(f"must not lie before since, which is {since}")
+    days = (until - since).days
+    if days > USAGE_DAYS_MAX:
+        raise ValueError(f"must lie at most {USAGE_DAYS_MAX} days after since, got {days}")
+
+
+class ModelsQuery(Query):
+    """GET /models: `after` is the `last_id` of the page before, where one answer has no room for all."""
+
+    after: Name | None = None
+
+
+class ContentQuery(Query):
+    """GET /videos/{id}/content: which of the three."""
+
+    variant: Variant = "video"
+
+
+class CreateQuery(Query):
+    """POST /videos: whether to answer what it would cost, and do nothing."""
+
+    dry_run: bool = False
+
+
+AnyQuery = TypeVar("AnyQuery", bound=Query)
+
+
+def parse_query(model: type[AnyQuery], parameters: Mapping[str, str] | None) -> AnyQuery:
+    """Read the query of a request.
+
+    Raises:
+        InvalidRequest: naming the parameter and what is wrong with it.
+    """
+    try:
+        refuse_unwritable_within(parameters or {})
+        return model.model_validate(dict(parameters or {}))
+    except UnwritableTextError as error:
+        param = str(error.path[0]) if error.path else None
+        raise InvalidRequest(f"{param or 'The query'}: {error.reason}.", param=param, code="invalid_value") from error
+    except ValidationError as error:
+        problem = find_problem(error)
+        param = str(problem["loc"][0])[:80] if problem["loc"] else None
+        code = "unknown_parameter" if problem["type"] == "extra_forbidden" else "invalid_value"
+        raise InvalidRequest(f"{param or 'The query'}: {tell_rule(problem)}.", param=param, code=code) from error

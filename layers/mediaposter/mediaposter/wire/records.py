@@ -1,0 +1,378 @@
+"""The bytes of a file as its records: the lines of JSONL, the rows of CSV, one in memory at a time."""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from mediaposter.domain.errors import InvalidRequest
+
+ROW_MAX_BYTES = 256 * 1024
+FILE_MAX_BYTES = 100 * 1024 * 1024
+# Blank ones among them: as many as a sheet has, for some programs write all of them.
+RECORDS_MAX = 1_048_576
+
+_PIECE_BYTES = 64 * 1024
+_HEAD_BYTES = 4 * 1024
+_BOM = b"\xef\xbb\xbf"
+# As "Unicode Text" of Excel, or a file that PowerShell wrote, begins.
+_UTF_16_BOM = re.compile(rb"\xff\xfe(?!\0\0)|\xfe\xff")
+
+_LINE_END = re.compile(rb"\r\n?|\n")
+# Excel of many countries has semicolons in what it calls CSV, and writes such a line for other programs.
+_SEPARATORS = (",", ";", "\t")
+_SEPARATOR_LINE = re.compile(rb"\"?sep=([^\r\n])\"?\1*[ \t]*(?=[\r\n]|$)", re.IGNORECASE)
+_SEPARATOR_OR_QUOTE = re.compile(rb'[,;\t]|"[^"]*"?')
+_NOT_BLANK = re.compile(rb'[^\s,;"]')
+
+
+class BrokenFile(InvalidRequest):
+    """A file cannot be read as a whole, whichever of its rows shows it: none is to be taken."""
+
+
+class _Foreign(NamedTuple):
+    """A kind of file that people send for text, and what they can do about it."""
+
+    signature: re.Pattern[bytes]
+    kind: str
+    advice: str
+    code: str = "unsupported_file"
+
+
+_UNPACK = "Unpack it, and send the file that is in it."
+_SEND_TEXT = "Send the file that has the requests as text."
+_SAVE_AS_CSV = "Save it as CSV in UTF-8."
+_DOWNLOAD = "It may ask to sign in: download the sheet as CSV, and send that file."
+_SAVE_AS_UTF_8 = "Save it as UTF-8."
+_FOREIGN = (
+    # A workbook is a zip archive, too: the names of what is in one stand at its beginning.
+    _Foreign(
+        re.compile(rb"PK\x03\x04.*(\[Content_Types\]\.xml|docProps/|_rels/|xl/)", re.DOTALL),
+        "an Excel workbook or another Office file",
+        _SAVE_AS_CSV,
+    ),
+    _Foreign(
+        re.compile(rb"PK\x03\x04.{26}mimetypeapplication/vnd\.(oasis|sun)", re.DOTALL),
+        "an OpenDocument file, as LibreOffice writes it",
+        _SAVE_AS_CSV,
+    ),
+    _Foreign(
+        re.compile(rb"PK\x03\x04.*(Index/[A-Za-z0-9/_-]+\.iwa|Index\.zip|preview(-micro|-web)?\.jpg)", re.DOTALL),
+        "a document of Apple Numbers",
+        "Export it as CSV in UTF-8.",
+    ),
+    _Foreign(re.compile(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), "an old Excel workbook or Office file", _SAVE_AS_CSV),
+    _Foreign(re.compile(rb"PK(\x03\x04|\x05\x06|\x07\x08)"), "a zip archive", _UNPACK),
+    _Foreign(re.compile(rb"\x1f\x8b"), "a gzip archive", _UNPACK),
+    _Foreign(re.compile(rb"\x28\xb5\x2f\xfd"), "a Zstandard archive", _UNPACK),
+    _Foreign(re.compile(rb"%PDF-"), "a PDF", _SEND_TEXT),
+    _Foreign(re.compile(rb"\{\\rtf"), "a document with formatting (RTF)", "Save it as plain text."),
+    _Foreign(re.compile(rb"\s*(<!doctype\s+html|<html)", re.IGNORECASE), "a web page", _DOWNLOAD),
+    _Foreign(re.compile(rb"\x89PNG\r\n\x1a\n"), "a PNG picture", _SEND_TEXT),
+    _Foreign(re.compile(rb"\xff\xd8\xff"), "a JPEG picture", _SEND_TEXT),
+    _Foreign(re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "a WebP picture", _SEND_TEXT),
+    _Foreign(re.compile(rb"GIF8[79]a"), "a GIF picture", _SEND_TEXT),
+    _Foreign(re.compile(rb"\0\0.{2}ftyp", re.DOTALL), "a video", _SEND_TEXT),
+    # The marks of UTF-32 begin with those of UTF-16. Without a mark, it is ASCII at first more often than not.
+    _Foreign(re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"), "UTF-32", _SAVE_AS_UTF_8, "invalid_encoding"),
+    _Foreign(re.compile(rb"\xff\xfe|\xfe\xff|([^\0]\0){2}|(\0[^\0]){2}"), "UTF-16", _SAVE_AS_UTF_8, "invalid_encoding"),
+)
+
+
+class Record(NamedTuple):
+    """A record of a file, without the end of its line.
+
+    `number` counts records from 1, the blank ones too, and `line` lines. The content of one that is too large is not
+    kept. `open_line` is where a quote was opened that the file never closes. `separator` stands between the cells.
+    """
+
+    content: bytes | None
+    number: int
+    line: int
+    open_line: int | None = None
+    separator: str = ","
+
+    @property
+    def is_blank(self) -> bool:
+        """Tell whether nothing stands in the record, or separators alone."""
+        return self.content is not None and self.open_line is None and not _NOT_BLANK.search(self.content)
+
+    @property
+    def names_separator(self) -> bool:
+        """Tell whether it is the line that Excel writes before the header, as `sep=;`."""
+        return self.number == 1 and bool(_SEPARATOR_LINE.match(self.content or b""))
+
+    def decode(self, *, name: str | None = None) -> str:
+        """Give the text of the record, in which half of a character is left for whoever knows its column to refuse.
+
+        Args:
+            name: what a person knows the record as; else it is named by its line where the file is refused for it.
+
+        Raises:
+            BrokenFile: it opens a quote that is never closed, or is not UTF-8.
+            InvalidRequest: it is too large.
+        """
+        if self.open_line is not None:
+            raise BrokenFile(
+                f"{name or f'Line {self.open_line}'} opens a quote that is never closed: all that follows it in the "
+                'file became part of a cell. Close it; a quote within a quoted cell is written twice, as "".',
+                code="invalid_csv",
+            )
+        if self.content is None:
+            raise InvalidRequest(
+                f"{name or 'The row'} has more than {ROW_MAX_BYTES // 1024} KB, which is the most that one may have. A "
+                "picture is put to the URL that POST /uploads gives, and named by the id that comes with it.",
+                code="row_too_large",
+            )
+        try:
+            return self.content.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            lines = _LINE_END.split(self.content[: error.start])
+            raise BrokenFile(
+                f"{name or f'Line {self.line + len(lines) - 1}'} is not UTF-8: byte {len(lines[-1]) + 1} of it is "
+                f"0x{self.content[error.start]:02X}. The file may be Windows-1252 or Latin-1, as Excel saves CSV by "
+                'default. No row of it was taken: save it as UTF-8, which Excel calls "CSV UTF-8", and send it again.',
+                code="invalid_encoding",
+            ) from error
+
+
+def decode_text(content: bytes, *, name: str) -> str:
+    """Decode UTF-8.
+
+    Raises:
+        InvalidRequest: it is of another encoding, or has null bytes; naming it.
+    """
+    if b"\0" in content:
+        raise InvalidRequest(f"{name} has null bytes, which are no text.", code="invalid_encoding")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            f"{name} is not UTF-8: byte {error.start + 1} of it is 0x{content[error.start]:02X}. It may be Latin-1 or "
+            "Windows-1252; save the file as UTF-8.",
+            code="invalid_encoding",
+        ) from error
+
+
+def drop_bom(head: bytes) -> bytes:
+    """Give the beginning of a file without its byte order mark, once it is known to be no other kind of file.
+
+    Raises:
+        InvalidRequest: it is empty, or is something else than UTF-8 text; naming what it is.
+    """
+    for foreign in _FOREIGN:
+        if foreign.signature.match(head):
+            message = f"The file is {foreign.kind}, and must be UTF-8 text. {foreign.advice}"
+            raise InvalidRequest(message, code=foreign.code)
+    text = head.removeprefix(_BOM)
+    if not text:
+        raise _refuse_empty()
+    return text
+
+
+def read_records(chunks: Iterable[bytes], *, has_quotes: bool) -> Iterator[Record]:
+    """Split a file into its records, however its bytes come.
+
+    Args:
+        chunks: the bytes of the file, in order.
+        has_quotes: a line may end within a quoted cell, as in CSV, without ending the record.
+
+    Raises:
+        InvalidRequest: the file is empty, no UTF-8 text, or too large; in the last case once its records within the
+            bound were given.
+    """
+    for record in _split(chunks, has_quotes=has_quotes):
+        if record.number > RECORDS_MAX:
+            raise InvalidRequest(
+                f"The file has more than {RECORDS_MAX:,} rows, blank ones included. Remove those.",
+                code="too_many_rows",
+            )
+        yield record
+
+
+def _split(chunks: Iterable[bytes], *, has_quotes: bool) -> Iterator[Record]:
+    pieces = _open(chunks)
+    head = next(pieces)
+    splitter = _Splitter(separator=_find_separator(head) if has_quotes else None)
+    yield from splitter.add(head)
+    for piece in pieces:
+        yield from splitter.add(piece)
+    yield from splitter.end()
+
+
+def _find_separator(head: bytes) -> str:
+    """Find what stands between the columns of a CSV: what its first line says, else what its header has first."""
+    named = _SEPARATOR_LINE.match(head)
+    if named:
+        separator = named[1].decode("latin-1")
+        if separator in _SEPARATORS:
+            return separator
+        raise BrokenFile(
+            f"The file says that {separator!r} stands between its columns. Save it with commas, semicolons or tabs.",
+            code="invalid_csv",
+        )
+    for line in _LINE_END.split(head):
+        if _NOT_BLANK.search(line):
+            marks = (mark[0] for mark in _SEPARATOR_OR_QUOTE.finditer(line))
+            return next((mark.decode() for mark in marks if not mark.startswith(b'"')), ",")
+    return ","
+
+
+def _open(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Give a file as UTF-8 without its mark, its first 4 KB as one piece: what shows there does not hang on chunks."""
+    pieces = _cut(chunks)
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= _HEAD_BYTES:
+            break
+    head, rest = head[:_HEAD_BYTES], head[_HEAD_BYTES:]
+    if bom := _UTF_16_BOM.match(head):
+        if head == bom[0]:
+            raise _refuse_empty()
+        yield from _recode(itertools.chain([head, rest], pieces))
+        return
+    yield drop_bom(head)
+    yield rest
+    yield from pieces
+
+
+def _recode(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Give UTF-16 with its mark as UTF-8; half of a character, as a formula of Excel may leave one, stays half."""
+    decoder = codecs.getincrementaldecoder("utf-16")("surrogatepass")
+    for piece in pieces:
+        yield decoder.decode(piece).encode("utf-8", "surrogatepass")
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise BrokenFile(
+            "The file ends within a character: it was cut short. No row of it was taken; send the whole of it.",
+            code="invalid_encoding",
+        ) from error
+
+
+def _refuse_empty() -> InvalidRequest:
+    return InvalidRequest("The file is empty.", code="empty_file")
+
+
+def _cut(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    left = FILE_MAX_BYTES
+    for chunk in chunks:
+        for start in range(0, len(chunk), _PIECE_BYTES):
+            piece = chunk[start : start + _PIECE_BYTES]
+            yield piece[:left]
+            left -= len(piece)
+            if left < 0:
+                raise InvalidRequest(
+                    f"The file has more than {FILE_MAX_BYTES // 1024**2} MB, which is the most that one may have. "
+                    "Split it into several.",
+                    code="request_too_large",
+                )
+
+
+# Within quotes two are one in the text; a single one closes.
+_QUOTED = re.compile(rb'[^"]*+(?:""[^"]*+)*+')
+
+
+class _Splitter:
+    """Finds where records end in bytes that come in pieces; of one that is too large it keeps nothing."""
+
+    def __init__(self, *, separator: str | None) -> None:
+        self._has_quotes = separator is not None
+        self._separator = separator or ","
+        # Outside of quotes, a quote means something at the beginning of a cell alone, as to Python's csv.
+        self._quoted_cell = self._separator.encode() + b'"'
+        self._mark = re.compile(rb"\r\n?|\n|" + self._quoted_cell) if self._has_quotes else _LINE_END
+        self._buffer = bytearray()  # what has come of the record, and after it
+        self._position = 0  # in the buffer, up to where it was looked at
+        self._is_begun = False
+        self._is_quoted = False
+        self._opened_at: int | None = 0  # in the buffer, the last quote that was opened, unless it was dropped
+        self._opened_line = 1  # of that quote, if it was
+        self._is_too_large = False
+        self._number = 1
+        self._line = 1  # on which the record begins
+        self._next_line = 1  # after what was dropped
+
+    def add(self, piece: bytes) -> Iterator[Record]:
+        """Give the records that end in what has come."""
+        self._buffer += piece
+        yield from self._take_records(is_last=False)
+        if self._position > ROW_MAX_BYTES:
+            self._is_too_large = True
+            # The two bytes of a line's end are counted together.
+            is_halved = self._buffer[self._position - 1] == ord("\r")
+            self._opened_line, self._opened_at = self._find_opened_line(), None
+            self._drop(self._position - is_halved)
+
+    def end(self) -> Iterator[Record]:
+        """Give what the file ends with."""
+        yield from self._take_records(is_last=True)
+        if self._buffer or self._is_too_large:
+            open_line = self._find_opened_line() if self._is_quoted else None
+            yield self._take(len(self._buffer))._replace(open_line=open_line)
+
+    def _find_opened_line(self) -> int:
+        if self._opened_at is None:
+            return self._opened_line
+        return self._next_line + _count_line_ends(self._buffer[: self._opened_at])
+
+    def _take_records(self, *, is_last: bool) -> Iterator[Record]:
+        while line_end := self._find_line_end(is_last=is_last):
+            start, end = line_end.span()
+            record = self._take(start)
+            self._drop(end - start)
+            self._line = self._next_line
+            yield record
+
+    def _take(self, size_bytes: int) -> Record:
+        is_kept = not self._is_too_large and size_bytes <= ROW_MAX_BYTES
+        content = bytes(self._buffer[:size_bytes]) if is_kept else None
+        record = Record(content, self._number, self._line, separator=self._separator)
+        self._drop(size_bytes)
+        self._number += 1
+        self._is_begun = self._is_quoted = self._is_too_large = False
+        return record
+
+    def _drop(self, size_bytes: int) -> None:
+        self._next_line += _count_line_ends(self._buffer[:size_bytes])
+        del self._buffer[:size_bytes]
+        self._position = max(0, self._position - size_bytes)
+
+    def _find_line_end(self, *, is_last: bool) -> re.Match[bytes] | None:
+        """Find the end of the record; what depends on bytes that are still to come is left for then."""
+        buffer = self._buffer
+        if self._has_quotes and not self._is_begun and buffer:
+            self._is_begun = True
+            self._is_quoted = buffer.startswith(b'"')
+            self._position = int(self._is_quoted)
+            self._opened_at = 0
+        while True:
+            if self._is_quoted:
+                text = _QUOTED.match(buffer, self._position)
+                self._position = text.end() if text else self._position
+                left = len(buffer) - self._position
+                if left == 0 or (left == 1 and not is_last):
+                    return None
+                self._position += 1
+                self._is_quoted = False
+            mark = self._mark.search(buffer, self._position)
+            if mark is None:
+                is_halved = self._has_quotes and not is_last and buffer.endswith(self._quoted_cell[:1])
+                self._position = max(self._position, len(buffer) - is_halved)
+                return None
+            if mark[0] == b"\r" and mark.end() == len(buffer) and not is_last:
+                self._position = mark.start()
+                return None
+            if mark[0] != self._quoted_cell:
+                return mark
+            self._is_quoted = True
+            self._opened_at = mark.start()
+            self._position = mark.end()
+
+
+def _count_line_ends(text: bytearray) -> int:
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")

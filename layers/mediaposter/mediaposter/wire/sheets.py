@@ -1,0 +1,48 @@
+"""A sheet of a series as its rows: a file of requests of modest size, of which one row is wanted at a time."""
+
+from __future__ import annotations
+
+from mediaposter.domain.errors import InvalidRequest
+from mediaposter.stores.series import SheetFormat
+from mediaposter.wire.rows import Row, read_csv, read_jsonl
+
+# At one a day, almost three years of them; the numbers of all that wait are kept in the record.
+SHEET_ROWS_MAX = 1_000
+# It is read anew for each turn.
+SHEET_MAX_BYTES = 4 * 1024 * 1024
+
+_READERS = {SheetFormat.CSV: read_csv, SheetFormat.JSONL: read_jsonl}
+
+
+def read_sheet(content: bytes, sheet_format: SheetFormat) -> list[Row]:
+    """Read all rows.
+
+    Raises:
+        InvalidRequest: the file is no sheet, or has too many rows. What is wrong with a row is said of that row.
+    """
+    if len(content) > SHEET_MAX_BYTES:
+        raise InvalidRequest(
+            f"The sheet has {len(content):,} bytes, and may have {SHEET_MAX_BYTES:,}. A picture is named by its URL, "
+            "or by the id that POST /uploads gives.",
+            code="file_too_large",
+        )
+    rows = list(_READERS[sheet_format]([content]))
+    if len(rows) > SHEET_ROWS_MAX:
+        raise InvalidRequest(
+            f"The sheet has {len(rows):,} rows, and a series may have {SHEET_ROWS_MAX:,} at once. Give it those that "
+            "come first, and the others later.",
+            code="too_many_rows",
+        )
+    return rows
+
+
+def find_row(content: bytes, sheet_format: SheetFormat, number: int) -> Row:
+    """Read one row, and nothing that comes after it.
+
+    Raises:
+        InvalidRequest: the file is no sheet, or has no such row.
+    """
+    for row in _READERS[sheet_format]([content]):
+        if row.number == number:
+            return row
+    raise InvalidRequest(f"The sheet has no row {number}.", code="row_not_found")

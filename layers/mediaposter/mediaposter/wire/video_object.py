@@ -1,0 +1,202 @@
+"""The Video object: OpenAI's fields as its SDK types them, and ours beside them.
+
+Source of the first part: `openai.types.Video` of openai-python 3.x. `seconds` is a string there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.media.probe import Probe
+from mediaposter.stores.approvals import Approval, Decision
+from mediaposter.stores.posts import Post, PostState
+from mediaposter.stores.videos import Stage, Video, VideoFailure
+
+
+class VideoErrorObject(BaseModel):
+    """Why a video failed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+
+
+class PostObject(BaseModel):
+    """One post of a video; `text` is its caption, `scheduled_time` when it goes out if not at once."""
+
+    model_config = ConfigDict(frozen=True)
+
+    object: Literal["video.post"] = "video.post"
+    video_id: str
+    platform: str
+    account_id: str
+    status: PostState
+    url: str | None
+    text: str
+    scheduled_time: datetime | None
+    submitted_at: int | None
+    error: VideoErrorObject | None
+
+
+class ApprovalObject(BaseModel):
+    """Whether a video may be posted; nobody decides after it expires."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Decision
+    expires_at: int
+    decided_at: int | None
+
+
+class AttemptObject(BaseModel):
+    """One submission to a provider."""
+
+    model_config = ConfigDict(frozen=True)
+
+    provider: str
+    model: str
+    started_at: int
+    provider_job_id: str | None
+    error: VideoErrorObject | None
+    cost_usd: str | None
+
+
+class LinksObject(BaseModel):
+    """Where a kept video, its thumbnail and its spritesheet can be fetched without a key, until `expires_at`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    video: str = Field(repr=False)
+    thumbnail: str = Field(repr=False)
+    spritesheet: str = Field(repr=False)
+    expires_at: int
+
+
+class VideoObject(BaseModel):
+    """A video as the API answers it. Times are seconds since 1970, costs are dollars as text."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    object: Literal["video"] = "video"
+    status: VideoStatus
+    progress: int
+    model: str
+    created_at: int
+    completed_at: int | None
+    expires_at: int | None = None  # ours never expire
+    seconds: str
+    size: str
+    prompt: str
+    remixed_from_video_id: str | None = None
+    error: VideoErrorObject | None
+
+    stage: Stage
+    provider: str
+    resolved_model: str
+    attempts: list[AttemptObject]
+    fallback_models: list[str]
+    warnings: list[str]
+    cost_estimate_usd: str
+    cost_usd: str | None
+    size_bytes: int | None
+    sha256: str | None
+    probe: Probe | None
+    approval: ApprovalObject | None
+    posts: list[PostObject]
+    metadata: dict[str, str]
+    links: LinksObject | None = None  # where it is read, and kept
+
+
+def present_video(
+    video: Video, posts: Iterable[Post], approval: Approval | None = None, links: LinksObject | None = None
+) -> VideoObject:
+    """Write a record as the API answers it."""
+    return VideoObject(
+        id=video.id,
+        status=video.status,
+        progress=video.progress,
+        model=video.model,
+        created_at=int(video.created_at.timestamp()),
+        completed_at=int(video.completed_at.timestamp()) if video.completed_at else None,
+        seconds=str(video.seconds),
+        size=video.size,
+        prompt=video.prompt,
+        remixed_from_video_id=video.derivation.video_id if video.derivation else None,
+        error=_present_failure(video.failure),
+        stage=video.stage,
+        provider=video.provider,
+        resolved_model=video.resolved_model,
+        attempts=[
+            AttemptObject(
+                provider=attempt.provider,
+                model=attempt.model,
+                started_at=int(attempt.started_at.timestamp()),
+                provider_job_id=attempt.provider_job_id,
+                error=_present_failure(attempt.failure),
+                cost_usd=_show_cost(attempt.cost_micros),
+            )
+            for attempt in video.attempts
+        ],
+        fallback_models=[candidate.model for candidate in video.fallbacks],
+        warnings=list(video.warnings),
+        cost_estimate_usd=to_dollars(video.cost_estimate_micros),
+        cost_usd=_show_cost(video.cost_micros),
+        size_bytes=video.stored.size_bytes if video.stored else None,
+        sha256=video.stored.sha256 if video.stored else None,
+        probe=video.stored.probe if video.stored else None,
+        approval=_present_approval(approval),
+        posts=[present_post(post) for post in posts],
+        metadata=video.metadata,
+        links=links,
+    )
+
+
+def present_post(post: Post) -> PostObject:
+    """Write a post as the API answers it."""
+    error = None
+    if post.error_message is not None:
+        error = VideoErrorObject(code=post.error_code or "unconfirmed", message=post.error_message)
+    # Until it is handed over, what was asked for is when it is meant to go out.
+    planned = post.target.scheduled_time if post.state is PostState.PENDING else None
+    return PostObject(
+        video_id=post.video_id,
+        platform=post.target.platform,
+        account_id=post.target.account_id,
+        status=post.state,
+        url=post.public_url,
+        text=post.text,
+        scheduled_time=post.scheduled_time or planned,
+        submitted_at=int(post.submitted_at.timestamp()) if post.submitted_at else None,
+        error=error,
+    )
+
+
+def _present_approval(approval: Approval | None) -> ApprovalObject | None:
+    if approval is None:
+        return None
+    return ApprovalObject(
+        status=approval.decision,
+        expires_at=int(approval.expires_at.timestamp()),
+        decided_at=int(approval.decided_at.timestamp()) if approval.decided_at else None,
+    )
+
+
+def _present_failure(failure: VideoFailure | None) -> VideoErrorObject | None:
+    return VideoErrorObject(code=failure.code, message=failure.message) if failure else None
+
+
+def _show_cost(micros: int | None) -> str | None:
+    return None if micros is None else to_dollars(micros)
+
+
+def to_dollars(micros: int) -> str:
+    """Write micro-dollars as dollars."""
+    return f"{Decimal(micros) / 1_000_000:f}"

@@ -1,0 +1,178 @@
+"""Our webhooks on the wire: how an event comes out of the queue, and how its owner's receiver gets it.
+
+The event is OpenAI's (https://platform.openai.com/docs/guides/webhooks). The signature is that of Standard Webhooks
+(https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Json
+
+from mediaposter.domain.errors import ConfigurationError, ErrorCode
+from mediaposter.events import AnyEvent, BatchEvent, VideoEvent
+
+# Each owner knows one secret that is derived from it: whoever can guess it from that has everybody's.
+SIGNING_KEY_CHARACTERS_MIN = 32
+
+_SECRET_PREFIX = "whsec_"  # noqa: S105 (what every secret begins with, no secret)
+
+
+class _Announcement(BaseModel):
+    """An event as EventBridge passes it on."""
+
+    detail: AnyEvent
+
+
+class _Attributes(BaseModel):
+    received_count: int = Field(alias="ApproximateReceiveCount", ge=1)
+
+
+class QueuedEvent(BaseModel):
+    """An event as Lambda hands it over from the queue."""
+
+    # An error over what cannot be read must not repeat it: the URL may hold a secret.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    message_id: str = Field(alias="messageId")
+    receipt_handle: str = Field(alias="receiptHandle")
+    attributes: _Attributes
+    body: Json[_Announcement]
+
+    @property
+    def event(self) -> AnyEvent:
+        """Give the event itself."""
+        return self.body.detail
+
+    @property
+    def tries(self) -> int:
+        """Count the tries, this one too."""
+        return self.attributes.received_count
+
+
+class EventError(BaseModel):
+    """Why something failed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: ErrorCode
+
+
+class BatchError(BaseModel):
+    """Why nothing came of a batch."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+
+
+class VideoData(BaseModel):
+    """Which video an event is about; a client retrieves the rest. `expires_at` is until when it may be approved."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    expires_at: int | None = None
+    error: EventError | None = None
+
+
+class PostData(BaseModel):
+    """Which post of which video an event is about."""
+
+    model_config = ConfigDict(frozen=True)
+
+    video_id: str
+    platform: str
+    account_id: str
+    url: str | None = None
+    error: EventError | None = None
+
+
+class BatchData(BaseModel):
+    """Which batch an event is about, and how many of its rows came to what."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    rows: int
+    completed: int
+    failed: int
+    refused: int
+    error: BatchError | None = None
+
+
+class EventObject(BaseModel):
+    """An event as OpenAI sends them. `created_at` is in seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    object: Literal["event"] = "event"
+    type: str
+    created_at: int
+    data: VideoData | PostData | BatchData
+
+
+def present_event(event: AnyEvent) -> EventObject:
+    """Write an event as its receiver gets it."""
+    return EventObject(
+        id=event.id, type=event.type, created_at=int(event.occurred_at.timestamp()), data=_present_data(event)
+    )
+
+
+def _present_data(event: AnyEvent) -> VideoData | PostData | BatchData:
+    if isinstance(event, BatchEvent):
+        return BatchData(
+            id=event.batch_id,
+            rows=event.rows,
+            completed=event.completed,
+            failed=event.failed,
+            refused=event.refused,
+            error=BatchError(code=event.error_code) if event.error_code else None,
+        )
+    error = EventError(code=event.error_code) if event.error_code else None
+    if isinstance(event, VideoEvent):
+        return VideoData(
+            id=event.video_id,
+            expires_at=int(event.expires_at.timestamp()) if event.expires_at else None,
+            error=error,
+        )
+    return PostData(
+        video_id=event.video_id,
+        platform=event.platform,
+        account_id=event.account_id,
+        url=event.url,
+        error=error,
+    )
+
+
+def derive_webhook_secret(master: str, owner: str) -> str:
+    """Derive the signing secret of an owner from the stack's signing key; none is kept anywhere.
+
+    Raises:
+        ConfigurationError: the key is too short to stay a secret.
+    """
+    if len(master) < SIGNING_KEY_CHARACTERS_MIN:
+        raise ConfigurationError(
+            f"The secret webhook-signing-key has fewer than {SIGNING_KEY_CHARACTERS_MIN} characters: put a random one, "
+            "as `openssl rand -base64 32` makes it. The secret of every owner changes with it."
+        )
+    key = hmac.digest(master.encode(), f"webhooks of {owner}".encode(), hashlib.sha256)
+    return f"{_SECRET_PREFIX}{base64.b64encode(key).decode()}"
+
+
+def sign_webhook(webhook_id: str, content: bytes, *, secret: str, now: datetime) -> dict[str, str]:
+    """Give the headers by which a receiver knows who sent a body, and when."""
+    timestamp = str(int(now.timestamp()))
+    key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX))
+    signature = hmac.digest(key, f"{webhook_id}.{timestamp}.".encode() + content, hashlib.sha256)
+    return {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+    }

@@ -1,0 +1,301 @@
+"""The ledger of posts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from mediaposter.domain.errors import ErrorCode, NotFound, VersionConflict
+from mediaposter.publishing.targets import PublishTarget
+from mediaposter.stores.posts import EARLIER_STATES, EVENT_GRACE, STATES_TO_TELL, Post, PostState, PostStore
+from mediaposter.stores.videos import VideoStore
+from tests.builders import NOW, VIDEO_ID, a_post, a_target, a_video
+from tests.fakes.table import InMemoryTable
+
+LATER = NOW + timedelta(minutes=1)
+POST_ID = "twitter#101"
+
+# What becomes of an end, if anything: a person has it sent again, or says that it was posted.
+AFTER_ENDS = {
+    PostState.PUBLISHED: (),
+    PostState.FAILED: (PostState.PENDING,),
+    PostState.CANCELLED: (PostState.PENDING,),
+    PostState.PARKED: (PostState.PENDING, PostState.PUBLISHED),
+    PostState.UNKNOWN: (PostState.PENDING, PostState.PUBLISHED),
+}
+
+
+@pytest.fixture
+def table() -> InMemoryTable:
+    return InMemoryTable()
+
+
+@pytest.fixture
+def ledger(table: InMemoryTable) -> PostStore:
+    return PostStore(table)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        a_target("twitter"),
+        a_target("instagram", collaborators=["ada", "grace"], share_to_feed=False),
+        a_target("facebook"),
+        a_target("linkedin"),
+        a_target("tiktok", is_draft=True),
+        a_target("youtube", playlist_ids=["PL1"]),
+        a_target("pinterest"),
+        a_target("threads"),
+        a_target("bluesky"),
+    ],
+    ids=lambda target: target.platform,
+)
+def test_a_post_on_any_network_is_read_as_it_was_kept(
+    ledger: PostStore, table: InMemoryTable, target: PublishTarget
+) -> None:
+    post = a_post(
+        target,
+        state=PostState.FAILED,
+        lease_expires_at=LATER,
+        media_url="https://media.example/1/video.mp4",
+        submission_id="submission-1",
+        submitted_at=NOW,
+        scheduled_time=LATER,
+        public_url="https://network.example/1",
+        error_code=ErrorCode.PROVIDER_ERROR,
+        error_message="no",
+    )
+    table.create([post])
+
+    assert ledger.get_unchecked(VIDEO_ID, post.target.post_id) == post
+
+
+def test_a_post_that_was_planned_under_older_rules_is_read_and_goes_on(ledger: PostStore, table: InMemoryTable) -> None:
+    post = a_post(a_target("threads"))
+    table.create([post])
+    table.items[post.key]["target"]["text"] = "é" * 400
+
+    read = ledger.get_unchecked(VIDEO_ID, "threads#101")
+
+    assert read.target.text == "é" * 400
+    assert ledger.advance(read, PostState.CALLING, now=LATER).state is PostState.CALLING
+
+
+def test_a_post_that_is_not_there_is_not_found(ledger: PostStore) -> None:
+    with pytest.raises(NotFound):
+        ledger.get_unchecked(VIDEO_ID, POST_ID)
+
+
+def test_posts_are_listed_by_network_and_account_without_their_video(ledger: PostStore, table: InMemoryTable) -> None:
+    posts = [a_post(a_target("twitter", "2")), a_post(a_target("twitter", "1")), a_post(a_target("bluesky", "3"))]
+    VideoStore(table).create(a_video(), posts)
+    table.create([a_post(video_id="video_2")])
+
+    assert [post.target.post_id for post in ledger.list_unchecked(VIDEO_ID)] == ["bluesky#3", "twitter#1", "twitter#2"]
+
+
+def test_a_transition_numbers_dates_and_keeps_the_post(ledger: PostStore, table: InMemoryTable) -> None:
+    table.create([a_post()])
+
+    changed = ledger.advance(a_post(), PostState.CALLING, now=LATER, lease_expires_at=LATER)
+
+    assert (changed.version, changed.updated_at, changed.state) == (2, LATER, PostState.CALLING)
+    assert ledger.get_unchecked(VIDEO_ID, POST_ID) == changed
+
+
+ALLOWED = {
+    (PostState.PENDING, PostState.CALLING),
+    (PostState.PENDING, PostState.FAILED),
+    (PostState.PENDING, PostState.CANCELLED),
+    (PostState.CALLING, PostState.PENDING),
+    (PostState.CALLING, PostState.SUBMITTED),
+    (PostState.CALLING, PostState.SCHEDULED),
+    (PostState.CALLING, PostState.PUBLISHED),
+    (PostState.CALLING, PostState.FAILED),
+    (PostState.CALLING, PostState.IN_DOUBT),
+    (PostState.SUBMITTED, PostState.SCHEDULED),
+    (PostState.SUBMITTED, PostState.PUBLISHED),
+    (PostState.SUBMITTED, PostState.FAILED),
+    (PostState.SUBMITTED, PostState.UNKNOWN),
+    (PostState.SCHEDULED, PostState.SCHEDULED),  # at another time
+    (PostState.SCHEDULED, PostState.PUBLISHED),
+    (PostState.SCHEDULED, PostState.FAILED),
+    (PostState.SCHEDULED, PostState.UNKNOWN),
+    (PostState.SCHEDULED, PostState.CANCELLED),
+    (PostState.IN_DOUBT, PostState.SCHEDULED),
+    (PostState.IN_DOUBT, PostState.PUBLISHED),
+    (PostState.IN_DOUBT, PostState.FAILED),
+    (PostState.IN_DOUBT, PostState.PARKED),
+    *((end, after) for end, states in AFTER_ENDS.items() for after in states),
+}
+
+
+@pytest.mark.parametrize("after", PostState)
+@pytest.mark.parametrize("before", PostState)
+def test_only_these_transitions_can_be_made(
+    ledger: PostStore, table: InMemoryTable, before: PostState, after: PostState
+) -> None:
+    table.create([a_post(state=before)])
+
+    if (before, after) in ALLOWED:
+        assert ledger.advance(a_post(state=before), after, now=LATER).state is after
+    else:
+        with pytest.raises(VersionConflict, match=rf"is {before} and cannot become {after}"):
+            ledger.advance(a_post(state=before), after, now=LATER)
+        assert ledger.get_unchecked(VIDEO_ID, POST_ID).version == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "due_at"),
+    [
+        (PostState.SUBMITTED, PostState.PUBLISHED, LATER + EVENT_GRACE),
+        (PostState.SUBMITTED, PostState.FAILED, LATER + EVENT_GRACE),
+        (PostState.SUBMITTED, PostState.UNKNOWN, LATER + EVENT_GRACE),
+        (PostState.IN_DOUBT, PostState.PARKED, LATER + EVENT_GRACE),
+        (PostState.SCHEDULED, PostState.CANCELLED, None),
+        (PostState.CALLING, PostState.PENDING, None),
+    ],
+)
+def test_what_was_said_of_a_call_is_over_and_its_end_is_still_to_be_told(
+    ledger: PostStore, table: InMemoryTable, before: PostState, after: PostState, due_at: datetime | None
+) -> None:
+    call: dict[str, Any] = {"lease_expires_at": NOW, "due_at": NOW, "place_for": "post", "place_at": NOW}
+    table.create([a_post(state=before, media_url="https://media.example/1", refusals=2, is_told=True, **call)])
+
+    post = ledger.advance(ledger.get_unchecked(VIDEO_ID, POST_ID), after, now=LATER)
+
+    assert (post.lease_expires_at, post.place_for, post.place_at, post.is_told) == (None, None, None, False)
+    assert (post.due_at, post.media_url, post.refusals) == (due_at, "https://media.example/1", 2)
+    assert ("due" in table.items[post.key]) == (due_at is not None)
+    assert ledger.get_unchecked(VIDEO_ID, POST_ID) == post
+
+
+def test_what_is_said_anew_of_a_call_counts(ledger: PostStore, table: InMemoryTable) -> None:
+    table.create([a_post()])
+
+    post = ledger.advance(a_post(), PostState.CALLING, now=LATER, lease_expires_at=LATER, due_at=LATER)
+
+    assert (post.lease_expires_at, post.due_at) == (LATER, LATER)
+
+
+def test_a_note_changes_neither_the_state_nor_its_time(ledger: PostStore, table: InMemoryTable) -> None:
+    table.create([a_post(state=PostState.IN_DOUBT, due_at=NOW, lease_expires_at=NOW)])
+
+    post = ledger.note(ledger.get_unchecked(VIDEO_ID, POST_ID), looks=1)
+
+    assert post == a_post(state=PostState.IN_DOUBT, due_at=NOW, lease_expires_at=NOW, looks=1, version=2)
+    assert ledger.get_unchecked(VIDEO_ID, POST_ID) == post
+
+
+def test_a_stale_note_is_a_conflict(ledger: PostStore, table: InMemoryTable) -> None:
+    table.create([a_post()])
+    read = ledger.get_unchecked(VIDEO_ID, POST_ID)
+    ledger.advance(read, PostState.CALLING, now=LATER)
+
+    with pytest.raises(VersionConflict, match="changed meanwhile"):
+        ledger.note(read, media_url="https://media.example/1")
+
+
+def test_of_two_notes_of_one_version_the_second_is_a_conflict(ledger: PostStore, table: InMemoryTable) -> None:
+    table.create([a_post()])
+    first, second = ledger.get_unchecked(VIDEO_ID, POST_ID), ledger.get_unchecked(VIDEO_ID, POST_ID)
+    ledger.note(first, media_url="https://media.example/1")
+
+    with pytest.raises(VersionConflict, match="changed meanwhile"):
+        ledger.note(second, media_url="https://media.example/2")
+
+
+def test_a_note_on_a_post_the_table_knows_further_on_is_a_conflict(ledger: PostStore, table: InMemoryTable) -> None:
+    table.create([a_post(state=PostState.PUBLISHED)])
+
+    with pytest.raises(VersionConflict, match="changed meanwhile"):
+        ledger.note(a_post(), media_url="https://media.example/1")
+
+
+def test_every_state_has_its_row() -> None:
+    assert EARLIER_STATES.keys() == set(PostState)
+
+
+def test_two_writers_of_one_version_cannot_both_win(ledger: PostStore, table: InMemoryTable) -> None:
+    table.create([a_post()])
+    first, second = ledger.get_unchecked(VIDEO_ID, POST_ID), ledger.get_unchecked(VIDEO_ID, POST_ID)
+    ledger.advance(first, PostState.CALLING, now=LATER)
+
+    with pytest.raises(VersionConflict, match="changed meanwhile"):
+        ledger.advance(second, PostState.CALLING, now=LATER)
+
+
+def test_a_post_the_table_knows_further_on_is_not_written_over(ledger: PostStore, table: InMemoryTable) -> None:
+    table.create([a_post(state=PostState.PUBLISHED)])
+    mistaken = a_post()  # of the same version, and as if it were pending
+
+    with pytest.raises(VersionConflict, match="changed meanwhile"):
+        ledger.advance(mistaken, PostState.CALLING, now=LATER)
+
+    assert ledger.get_unchecked(VIDEO_ID, POST_ID).state is PostState.PUBLISHED
+
+
+class PostTransitions(RuleBasedStateMachine):
+    """Any writers, with any copies they ever read, in any order."""
+
+    copies = Bundle[Post]("copies")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = InMemoryTable()
+        self.ledger = PostStore(self.table)
+        self.previous: Post | None = None
+
+    @property
+    def kept(self) -> Post:
+        return self.ledger.get_unchecked(VIDEO_ID, POST_ID)
+
+    @initialize(target=copies)
+    def create(self) -> Post:
+        self.table.create([a_post()])
+        return self.kept
+
+    @rule(target=copies)
+    def read(self) -> Post:
+        return self.kept
+
+    @rule(target=copies, copy=copies, state=st.sampled_from(PostState))
+    def advance(self, copy: Post, state: PostState) -> Post:
+        before = self.kept
+        try:
+            after = self.ledger.advance(copy, state, now=LATER)
+        except VersionConflict:
+            assert self.kept == before
+            return before
+        assert copy == before, "a stale writer won"
+        assert after.version == before.version + 1
+        assert self.kept == after
+        return after
+
+    @invariant()
+    def the_version_only_rises_and_the_ends_stay(self) -> None:
+        kept = self.kept
+        if self.previous is not None:
+            assert kept.version > self.previous.version or kept == self.previous
+            before = self.previous.state
+            assert kept == self.previous or before not in AFTER_ENDS or kept.state in AFTER_ENDS[before]
+            # Only what was never sent may be sent.
+            assert kept.state is not PostState.CALLING or before in (PostState.PENDING, PostState.CALLING)
+            # Whether it was taken is known of a call that was refused, or told by a person: never of one in doubt.
+            assert kept.state is not PostState.PENDING or before in (
+                PostState.PENDING,
+                PostState.CALLING,
+                *AFTER_ENDS,
+            )
+        self.previous = kept
+
+    @invariant()
+    def an_end_is_due_until_it_is_told(self) -> None:
+        assert (self.kept.due_at is not None) == (self.kept.state in STATES_TO_TELL)
+
+
+TestPostTransitions = PostTransitions.TestCase

@@ -1,0 +1,358 @@
+"""The record of a video, and the transitions it can make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.domain.errors import ErrorCode, NotFound, VersionConflict
+from mediaposter.stores.table import Key
+from mediaposter.stores.videos import (
+    ASKED_AFTER,
+    EARLIER_STAGES,
+    STARTED_WITHIN,
+    Reservation,
+    Stage,
+    Video,
+    VideoFailure,
+    VideoStore,
+)
+from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
+from tests.fakes.table import InMemoryTable
+
+FAILURE = VideoFailure(code=ErrorCode.TIMEOUT, message="too late")
+LATER = NOW + timedelta(minutes=1)
+KEPT = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
+UNKEPT = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING)
+
+
+@pytest.fixture
+def table() -> InMemoryTable:
+    return InMemoryTable()
+
+
+@pytest.fixture
+def library(table: InMemoryTable) -> VideoStore:
+    return VideoStore(table)
+
+
+def test_a_video_and_its_posts_are_kept_together(library: VideoStore, table: InMemoryTable) -> None:
+    library.create(a_video(), [a_post(), a_post(a_target("tiktok"))])
+
+    assert list(table.items) == [
+        Key("VIDEO#video_1", "VIDEO"),
+        Key("VIDEO#video_1", "POST#twitter#101"),
+        Key("VIDEO#video_1", "POST#tiktok#101"),
+    ]
+
+
+def test_a_full_record_is_read_as_it_was_kept(library: VideoStore) -> None:
+    video = a_video(
+        stage=Stage.PUBLISHING,
+        metadata={"campaign": "kites"},
+        progress=100,
+        attempts=(an_attempt(provider_job_id="job-1"),),
+        provider_job_id="job-1",
+        deadline_at=LATER,
+        rendering_since=NOW,
+        cost_micros=400_000,
+        stored=a_stored_video(),
+        completed_at=LATER,
+        due_at=NOW + STARTED_WITHIN,
+    )
+    library.create(video, [])
+
+    assert library.get_unchecked(VIDEO_ID) == video
+
+
+def test_a_video_that_is_not_there_is_not_found(library: VideoStore) -> None:
+    with pytest.raises(NotFound):
+        library.get_unchecked(VIDEO_ID)
+
+
+@pytest.mark.parametrize(
+    ("stage", "status"),
+    [
+        (Stage.QUEUED, VideoStatus.QUEUED),
+        *[(stage, VideoStatus.IN_PROGRESS) for stage in UNKEPT[1:]],
+        *[(stage, VideoStatus.COMPLETED) for stage in KEPT],
+    ],
+)
+def test_each_stage_has_one_of_openais_words(stage: Stage, status: VideoStatus) -> None:
+    assert a_video(stage=stage).status is status
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_a_failure_outweighs_the_stage(stage: Stage) -> None:
+    assert a_video(stage=stage, failure=FAILURE).status is VideoStatus.FAILED
+
+
+def test_a_transition_numbers_dates_and_keeps_the_record(library: VideoStore) -> None:
+    library.create(a_video(), [])
+
+    changed = library.advance(library.get_unchecked(VIDEO_ID), Stage.SUBMITTING, now=LATER, progress=1)
+
+    assert (changed.version, changed.updated_at, changed.stage, changed.progress) == (2, LATER, Stage.SUBMITTING, 1)
+    assert library.get_unchecked(VIDEO_ID) == changed
+
+
+def test_a_failure_keeps_the_stage_it_came_at_and_ends_the_lease(library: VideoStore) -> None:
+    library.create(a_video(stage=Stage.SUBMITTING, lease_expires_at=LATER), [])
+
+    failed = library.fail(library.get_unchecked(VIDEO_ID), FAILURE, now=LATER)
+
+    assert (failed.stage, failed.failure, failed.lease_expires_at) == (Stage.SUBMITTING, FAILURE, None)
+    assert library.get_unchecked(VIDEO_ID) == failed
+
+
+@pytest.mark.parametrize("stage", UNKEPT)
+def test_a_video_can_fail_until_it_is_kept(library: VideoStore, stage: Stage) -> None:
+    library.create(a_video(stage=stage), [])
+
+    assert library.fail(library.get_unchecked(VIDEO_ID), FAILURE, now=LATER).status is VideoStatus.FAILED
+
+
+@pytest.mark.parametrize("stage", UNKEPT)
+def test_a_failed_video_stays_failed_where_it_was(library: VideoStore, stage: Stage) -> None:
+    failed = a_video(stage=stage, failure=FAILURE)
+    library.create(failed, [])
+
+    writes: list[Callable[[], object]] = [
+        lambda: library.fail(failed, FAILURE, now=LATER),
+        lambda: library.note(failed, now=LATER, progress=50),
+        *[partial(library.advance, failed, after, now=LATER) for after in Stage],
+    ]
+    for write in writes:
+        with pytest.raises(VersionConflict, match=rf"The video video_1 is failed at {stage} and stays so"):
+            write()
+
+
+@pytest.mark.parametrize("stage", KEPT)
+def test_a_kept_video_can_never_fail(library: VideoStore, stage: Stage) -> None:
+    library.create(a_video(stage=stage), [])
+
+    with pytest.raises(VersionConflict, match=rf"The video video_1 is completed at {stage} and stays so"):
+        library.fail(library.get_unchecked(VIDEO_ID), FAILURE, now=LATER)
+
+
+ALLOWED = {
+    (Stage.QUEUED, Stage.QUEUED),
+    (Stage.RENDERING, Stage.QUEUED),
+    (Stage.QUEUED, Stage.SUBMITTING),
+    (Stage.SUBMITTING, Stage.QUEUED),
+    (Stage.SUBMITTING, Stage.RENDERING),
+    (Stage.RENDERING, Stage.STORING),
+    (Stage.STORING, Stage.AWAITING_APPROVAL),
+    (Stage.STORING, Stage.PUBLISHING),
+    (Stage.STORING, Stage.DONE),
+    (Stage.AWAITING_APPROVAL, Stage.PUBLISHING),
+    (Stage.DONE, Stage.PUBLISHING),
+    (Stage.AWAITING_APPROVAL, Stage.DONE),
+    (Stage.PUBLISHING, Stage.DONE),
+}
+
+
+@pytest.mark.parametrize("after", Stage)
+@pytest.mark.parametrize("before", Stage)
+def test_only_these_transitions_can_be_made(library: VideoStore, before: Stage, after: Stage) -> None:
+    library.create(a_video(stage=before), [])
+
+    if (before, after) in ALLOWED:
+        assert library.advance(library.get_unchecked(VIDEO_ID), after, now=LATER).stage is after
+    else:
+        with pytest.raises(VersionConflict):
+            library.advance(library.get_unchecked(VIDEO_ID), after, now=LATER)
+        assert library.get_unchecked(VIDEO_ID).version == 1
+
+
+def test_every_stage_has_its_row() -> None:
+    assert EARLIER_STAGES.keys() == set(Stage)
+
+
+def test_two_writers_of_one_version_cannot_both_win(library: VideoStore) -> None:
+    library.create(a_video(), [])
+    first, second = library.get_unchecked(VIDEO_ID), library.get_unchecked(VIDEO_ID)
+    library.advance(first, Stage.SUBMITTING, now=LATER)
+
+    with pytest.raises(VersionConflict, match="changed meanwhile"):
+        library.advance(second, Stage.SUBMITTING, now=LATER)
+
+
+def test_a_record_the_table_knows_as_failed_is_not_written_over(library: VideoStore, table: InMemoryTable) -> None:
+    library.create(a_video(failure=FAILURE), [])
+    mistaken = a_video()  # of the same version, and without the failure
+
+    with pytest.raises(VersionConflict, match="changed meanwhile"):
+        library.advance(mistaken, Stage.SUBMITTING, now=LATER)
+
+    assert table.get(mistaken.key)["status"] == "failed"
+
+
+def test_a_record_the_table_knows_further_on_is_not_written_over(library: VideoStore, table: InMemoryTable) -> None:
+    library.create(a_video(stage=Stage.RENDERING), [])
+    mistaken = a_video()
+
+    with pytest.raises(VersionConflict, match="changed meanwhile"):
+        library.advance(mistaken, Stage.SUBMITTING, now=LATER)
+
+    assert table.get(mistaken.key)["stage"] == "rendering"
+
+
+def is_due(table: InMemoryTable, video_id: str = VIDEO_ID) -> bool:
+    return "due" in table.items[Key(f"VIDEO#{video_id}", "VIDEO")]
+
+
+SETTLED = Reservation(on=NOW.date(), micros=400_000, settled_micros=0)
+PROMISED = Reservation(on=NOW.date(), micros=400_000)
+
+
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("failure", [None, FAILURE])
+@pytest.mark.parametrize("reservation", [None, PROMISED, SETTLED])
+@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("due_at", [None, LATER])
+def test_a_video_has_an_alarm_as_long_as_it_is_not_over(  # noqa: PLR0917
+    table: InMemoryTable,
+    stage: Stage,
+    failure: VideoFailure | None,
+    reservation: Reservation | None,
+    is_told: bool,
+    due_at: datetime | None,
+) -> None:
+    video = a_video(stage=stage, failure=failure, reservation=reservation, is_told=is_told, due_at=due_at)
+    table.create([video])
+
+    has_ended = failure is not None or stage is Stage.DONE
+    assert is_due(table) is not (has_ended and reservation is not PROMISED and is_told)
+
+
+def test_a_new_video_is_due_when_no_submit_can_be_at_work_any_more(library: VideoStore) -> None:
+    library.create(a_video(), [])
+
+    assert library.get_unchecked(VIDEO_ID).due_at == NOW + STARTED_WITHIN
+
+
+def test_from_stage_to_stage_the_alarm_moves_with_what_is_waited_for(library: VideoStore) -> None:
+    library.create(a_video(expected_render_seconds=100), [])
+    moved = [library.get_unchecked(VIDEO_ID).due_at]
+    video = library.get_unchecked(VIDEO_ID)
+    for stage in (Stage.SUBMITTING, Stage.RENDERING, Stage.STORING, Stage.PUBLISHING, Stage.DONE):
+        video = library.advance(video, stage, now=LATER)
+        moved.append(video.due_at)
+
+    assert moved == [
+        NOW + STARTED_WITHIN,
+        LATER + ASKED_AFTER[Stage.SUBMITTING] + timedelta(seconds=100),
+        LATER + ASKED_AFTER[Stage.SUBMITTING] + timedelta(seconds=100),
+        LATER + ASKED_AFTER[Stage.STORING],
+        LATER + ASKED_AFTER[Stage.STORING],
+        LATER + ASKED_AFTER[Stage.STORING],
+    ]
+    assert library.mark_event_sent(video).index_attributes().get("due") is None
+
+
+def test_that_a_video_was_told_of_is_noted_over_its_version_and_moves_no_time(library: VideoStore) -> None:
+    library.create(a_video(stage=Stage.DONE), [])
+    video = library.get_unchecked(VIDEO_ID)
+
+    told = library.mark_event_sent(video)
+
+    assert library.get_unchecked(VIDEO_ID) == told == video.model_copy(update={"is_told": True, "version": 2})
+    with pytest.raises(VersionConflict):
+        library.mark_event_sent(video)
+
+
+class VideoTransitions(RuleBasedStateMachine):
+    """Any writers, with any copies they ever read, in any order."""
+
+    copies = Bundle[Video]("copies")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.library = VideoStore(InMemoryTable())
+        self.previous: Video | None = None
+
+    @property
+    def kept(self) -> Video:
+        return self.library.get_unchecked(VIDEO_ID)
+
+    @initialize(target=copies)
+    def create(self) -> Video:
+        self.library.create(a_video(), [])
+        return self.kept
+
+    @rule(target=copies)
+    def read(self) -> Video:
+        return self.kept
+
+    @rule(target=copies, copy=copies, stage=st.sampled_from(Stage))
+    def advance(self, copy: Video, stage: Stage) -> Video:
+        before = self.kept
+        try:
+            after = self.library.advance(copy, stage, now=LATER)
+        except VersionConflict:
+            self._see_nothing_changed(before)
+            return before
+        self._see_a_rightful_writer(copy, before, after)
+        is_back = list(Stage).index(stage) <= list(Stage).index(before.stage)
+        # Back it goes to be generated by another model, or to be posted again.
+        is_begun_anew = stage is Stage.QUEUED or (before.stage, stage) == (Stage.DONE, Stage.PUBLISHING)
+        assert not is_back or (is_begun_anew and before.stage in EARLIER_STAGES[stage])
+        return after
+
+    @rule(target=copies, copy=copies)
+    def fail(self, copy: Video) -> Video:
+        before = self.kept
+        try:
+            after = self.library.fail(copy, FAILURE, now=LATER)
+        except VersionConflict:
+            self._see_nothing_changed(before)
+            return before
+        self._see_a_rightful_writer(copy, before, after)
+        assert before.status is not VideoStatus.COMPLETED, "a kept video failed"
+        return after
+
+    @rule(target=copies, copy=copies, progress=st.integers(0, 100))
+    def note(self, copy: Video, progress: int) -> Video:
+        before = self.kept
+        try:
+            after = self.library.note(copy, now=LATER, progress=progress)
+        except VersionConflict:
+            self._see_nothing_changed(before)
+            return before
+        self._see_a_rightful_writer(copy, before, after)
+        assert after.stage is before.stage
+        return after
+
+    def _see_nothing_changed(self, before: Video) -> None:
+        assert self.kept == before
+
+    def _see_a_rightful_writer(self, copy: Video, before: Video, after: Video) -> None:
+        assert copy == before, "a stale writer won"
+        assert before.failure is None, "a failed video went on"
+        assert self.kept == after
+        assert after.version == before.version + 1
+
+    @invariant()
+    def the_version_only_rises_and_the_ends_stay(self) -> None:
+        kept = self.kept
+        if self.previous is not None:
+            assert kept.version > self.previous.version or kept == self.previous
+            assert not self.previous.status.is_terminal or kept.status is self.previous.status
+            # A video that is done may be posted once more, and nothing else.
+            assert self.previous.stage is not Stage.DONE or kept.stage in (Stage.DONE, Stage.PUBLISHING)
+        self.previous = kept
+
+
+TestVideoTransitions = VideoTransitions.TestCase
+
+
+def test_what_is_too_long_for_an_id_names_no_video(library: VideoStore) -> None:
+    with pytest.raises(NotFound, match="such an id"):
+        library.get_unchecked("v" * 129)

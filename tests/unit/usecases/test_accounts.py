@@ -1,0 +1,493 @@
+"""What is connected: kept every night, and looked up before a post is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, Forbidden, InvalidRequest, PublisherError
+from mediaposter.publishing.publisher_interface import Account, Board, Page, PublisherInterface
+from mediaposter.publishing.targets import PublishTarget
+from mediaposter.stores.accounts import AccountStore, ConnectedAccounts
+from mediaposter.stores.due import DueStore
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.posts import PostState, PostStore
+from mediaposter.usecases.posting.accounts import ReadAccounts, ValidateAccounts, list_waiting_targets
+from mediaposter.wire.request_context import RequestContext
+from tests.builders import NOW, a_caller, a_post, a_request, a_target, a_video
+from tests.fakes.clock import Clock
+from tests.fakes.publisher import FakePublisher
+from tests.fakes.table import InMemoryTable
+from tests.fakes.world import World
+
+X = a_target("twitter", "801")
+FACEBOOK = a_target("facebook", "803", page_id="102")
+LINKEDIN = a_target("linkedin", "802", page_id="708")
+YOUTUBE = a_target("youtube", "805", playlist_ids=["PL1"])
+PINTEREST = a_target("pinterest", "806", board_id="900")
+NO_KEY = ConfigurationError("The secret /mediaposter/a-stack/blotato-api-key is missing.")
+SILENT = PublisherError(ErrorCode.PROVIDER_ERROR, "Blotato could not be reached: ConnectError.", transient=True)
+
+
+class SlowPublisher(FakePublisher):
+    """Takes its time for every answer."""
+
+    def __init__(self, clock: Clock, answer_seconds: float) -> None:
+        super().__init__()
+        self._time = clock
+        self._answer_seconds = answer_seconds
+        self.questions = 0
+
+    def list_accounts(self) -> list[Account]:
+        """List what is connected, slowly."""
+        self._take_time()
+        return super().list_accounts()
+
+    def list_pages(self, account_id: str) -> list[Page]:
+        """List pages, slowly."""
+        self._take_time()
+        return super().list_pages(account_id)
+
+    def list_boards(self, account_id: str) -> list[Board]:
+        """List boards, slowly."""
+        self._take_time()
+        return super().list_boards(account_id)
+
+    def _take_time(self) -> None:
+        self.questions += 1
+        self._time.advance(self._answer_seconds)
+
+
+class Office:
+    """A stack's accounts: the publisher that knows them, and those who ask it."""
+
+    def __init__(self, *, answer_seconds: float = 0) -> None:
+        self.clock = Clock()
+        self.book = AccountStore(InMemoryTable())
+        self.publisher = SlowPublisher(self.clock, answer_seconds)
+        self.publisher.accounts = [
+            Account(account_id="801", platform="twitter", name="kites"),
+            Account(account_id="802", platform="linkedin", name="kites"),
+            Account(account_id="803", platform="facebook", name="kites"),
+            Account(account_id="805", platform="youtube", name="kites"),
+            Account(account_id="806", platform="pinterest", name="kites"),
+        ]
+        self.publisher.pages = [
+            Page(page_id="102", account_id="803", name="Kite Page"),
+            Page(page_id="708", account_id="802", name="Kite Company"),
+            Page(page_id="PL1", account_id="805", name="Kite Films"),
+        ]
+        self.publisher.boards = [Board(board_id="900", account_id="806", name="Kites")]
+        self.missing_key: ConfigurationError | None = None
+        self.waiting: list[PublishTarget] = []
+        self.metrics: list[str] = []
+        self.reports: list[str] = []
+        self.validate_accounts = self.start_process()
+        self.read = ReadAccounts(
+            book=self.book,
+            publishers=self._give_publisher,
+            list_waiting_targets=self._list_waiting,
+            count_metric=self.metrics.append,
+            report=self.reports.append,
+            clock=self.clock,
+        )
+
+    def start_process(self) -> ValidateAccounts:
+        """Give a preflight that remembers nothing."""
+        return ValidateAccounts(
+            book=self.book, publishers=self._give_publisher, clock=self.clock, monotonic=self.clock.monotonic
+        )
+
+    def known(self) -> ConnectedAccounts:
+        """Give what is kept."""
+        known = self.book.get()
+        assert known is not None
+        return known
+
+    def disconnect(self, account_id: str) -> None:
+        """Take an account away at the publisher."""
+        self.publisher.accounts = [account for account in self.publisher.accounts if account.account_id != account_id]
+
+    def _list_waiting(self) -> Iterable[PublishTarget]:
+        return self.waiting
+
+    def _give_publisher(self) -> PublisherInterface:
+        if self.missing_key is not None:
+            raise self.missing_key
+        return self.publisher
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+def refusal_of(validate_accounts: ValidateAccounts, *targets: PublishTarget) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as error:
+        validate_accounts.check(targets)
+    assert error.value.code == "account_not_found"
+    return error.value
+
+
+class TestReadAccounts:
+    def test_everything_that_is_connected_is_kept(self, office: Office) -> None:
+        assert office.read() == 0
+
+        assert office.known() == ConnectedAccounts(
+            accounts=tuple(office.publisher.accounts),
+            read_at=NOW,
+            pages=(
+                Page(page_id="708", account_id="802", name="Kite Company"),
+                Page(page_id="102", account_id="803", name="Kite Page"),
+                Page(page_id="PL1", account_id="805", name="Kite Films"),
+            ),
+            boards=tuple(office.publisher.boards),
+            below_read_at=dict.fromkeys(["802", "803", "805", "806"], NOW),
+        )
+
+    def test_networks_with_nothing_below_are_not_asked_for_it(self, office: Office) -> None:
+        office.read()
+
+        assert office.publisher.questions == 5
+
+    def test_what_is_gone_is_forgotten(self, office: Office) -> None:
+        office.read()
+        office.disconnect("803")
+
+        office.read()
+
+        assert office.known().find("803") is None
+        assert office.known().list_below("803") == []
+
+    def test_accounts_that_waiting_posts_name_and_that_are_there_are_no_news(self, office: Office) -> None:
+        office.waiting = [X, FACEBOOK, LINKEDIN, YOUTUBE, PINTEREST]
+
+        assert office.read() == 0
+
+        assert (office.metrics, office.reports) == ([], [])
+
+    def test_each_account_that_is_gone_is_counted_and_named_once(self, office: Office) -> None:
+        office.waiting = [X, X, FACEBOOK, a_target("twitter", "999")]
+        office.disconnect("801")
+
+        assert office.read() == 2
+
+        assert office.metrics == ["AccountsMissing"] * 2
+        assert office.reports == [
+            "A post waits for what is gone: twitter account 801 is not connected at Blotato.",
+            "A post waits for what is gone: twitter account 999 is not connected at Blotato.",
+        ]
+
+    def test_a_page_that_is_gone_is_named_too(self, office: Office) -> None:
+        office.waiting = [a_target("facebook", "803", page_id="555")]
+
+        assert office.read() == 1
+
+        assert office.reports == ["A post waits for what is gone: there is no page 555 of facebook account 803."]
+
+    def test_a_publisher_that_does_not_answer_leaves_what_was_known(self, office: Office) -> None:
+        office.read()
+        office.publisher.account_error = SILENT
+        office.clock.advance(86_400)
+
+        with pytest.raises(PublisherError):
+            office.read()
+
+        assert office.known().read_at == NOW
+
+    def test_a_stack_that_posts_nothing_needs_no_key(self, office: Office) -> None:
+        office.missing_key = NO_KEY
+
+        assert office.read() == 0
+
+        assert office.book.get() is None
+        assert office.reports == [f"The accounts were not checked, and no post waits: {NO_KEY}"]
+
+    def test_posts_that_wait_without_a_key_are_a_fault(self, office: Office) -> None:
+        office.missing_key = NO_KEY
+        office.waiting = [X]
+
+        with pytest.raises(ConfigurationError):
+            office.read()
+
+
+class TestWaitingTargets:
+    def test_posts_that_are_to_come_are_listed_and_others_are_not(self) -> None:
+        table = InMemoryTable()
+        soon = NOW + timedelta(days=200)
+        states = [state for state in PostState if state is not PostState.CANCELLED]
+        table.create([a_video()])
+        for number, state in enumerate(states):
+            table.create([a_post(a_target("twitter", str(number)), state=state, due_at=soon)])
+        table.create([a_post(a_target("twitter", "undue"), state=PostState.PENDING)])
+
+        waiting = list_waiting_targets(DueStore(table), PostStore(table), now=NOW)
+
+        assert {states[int(target.account_id)] for target in waiting} == {PostState.PENDING, PostState.SCHEDULED}
+
+
+class TestPreflight:
+    @pytest.mark.parametrize("target", [X, FACEBOOK, LINKEDIN, YOUTUBE, PINTEREST, a_target("linkedin", "802")])
+    def test_what_is_connected_passes(self, office: Office, target: PublishTarget) -> None:
+        assert office.validate_accounts.check([target]) == []
+
+    @pytest.mark.parametrize(
+        ("target", "field", "sentence"),
+        [
+            (a_target("twitter", "999"), "account_id", "twitter account 999 is not connected at Blotato."),
+            (a_target("threads", "801"), "account_id", "account 801 is of twitter, not of threads."),
+            (
+                a_target("facebook", "803", page_id="5"),
+                "page_id",
+                "there is no page 5 of facebook account 803.",
+            ),
+            # A page of another account.
+            (a_target("facebook", "803", page_id="708"), "page_id", "there is no page 708 of facebook account 803."),
+            (a_target("linkedin", "802", page_id="5"), "page_id", "there is no page 5 of linkedin account 802."),
+            (
+                a_target("youtube", "805", playlist_ids=["PL1", "PL2"]),
+                "playlist_ids",
+                "there is no playlist PL2 of youtube account 805.",
+            ),
+            (
+                a_target("pinterest", "806", board_id="5"),
+                "board_id",
+                "there is no board 5 of pinterest account 806.",
+            ),
+        ],
+    )
+    def test_what_is_not_connected_is_refused_by_its_field(
+        self, office: Office, target: PublishTarget, field: str, sentence: str
+    ) -> None:
+        refusal = refusal_of(office.validate_accounts, X, target)
+
+        assert refusal.param == f"publish[1].{field}"
+        assert refusal.message == (f"publish[1] ({target.platform} account {target.account_id}): {field}: {sentence}")
+
+    def test_what_is_known_is_not_asked_for(self, office: Office) -> None:
+        office.read()
+        asked = office.publisher.questions
+        office.missing_key = NO_KEY
+        office.clock.advance(3_600)
+
+        assert office.validate_accounts.check([X, FACEBOOK, PINTEREST]) == []
+
+        assert office.publisher.questions == asked
+
+    def test_what_is_older_than_an_hour_is_asked_for_again(self, office: Office) -> None:
+        office.read()
+        office.disconnect("801")
+        office.clock.advance(3_601)
+
+        refusal_of(office.validate_accounts, X)
+
+    def test_a_page_that_was_read_more_than_an_hour_ago_is_asked_for_again(self, office: Office) -> None:
+        office.validate_accounts.check([FACEBOOK])
+        office.clock.advance(1_800)
+        office.validate_accounts.check([LINKEDIN])  # keeps the accounts fresh
+        office.publisher.pages = []
+        office.clock.advance(1_801)
+
+        assert refusal_of(office.validate_accounts, FACEBOOK).param == "publish[0].page_id"
+
+    def test_only_what_is_named_is_asked_for(self, office: Office) -> None:
+        office.validate_accounts.check([X, FACEBOOK])
+
+        assert office.publisher.questions == 2
+        assert office.known().below_read_at == {"803": NOW}
+
+    def test_a_target_that_names_nothing_below_asks_for_the_accounts_alone(self, office: Office) -> None:
+        office.validate_accounts.check([a_target("linkedin", "802")])
+
+        assert office.publisher.questions == 1
+
+    def test_the_answer_is_kept_for_every_process(self, office: Office) -> None:
+        office.validate_accounts.check([FACEBOOK])
+
+        office.start_process().check([FACEBOOK])
+
+        assert office.publisher.questions == 2
+
+    def test_an_answer_leaves_what_is_known_of_other_accounts(self, office: Office) -> None:
+        office.read()
+        office.clock.advance(120)
+        office.publisher.pages = []
+
+        refusal_of(office.validate_accounts, a_target("facebook", "803", page_id="5"))
+
+        known = office.known()
+        assert known.list_below("803") == []
+        assert known.list_below("802") == ["708"]
+        assert known.list_below("806") == ["900"]
+        assert known.below_read_at == {"802": NOW, "803": office.clock(), "805": NOW, "806": NOW}
+
+    def test_an_answer_forgets_what_lies_below_accounts_that_are_gone(self, office: Office) -> None:
+        office.read()
+        office.disconnect("802")
+        office.clock.advance(120)
+
+        refusal_of(office.validate_accounts, a_target("twitter", "999"))
+
+        assert office.known().list_below("802") == []
+        assert "802" not in office.known().below_read_at
+
+    def test_an_account_that_was_just_connected_is_found(self, office: Office) -> None:
+        office.read()
+        office.publisher.accounts.append(Account(account_id="808", platform="threads", name="kites"))
+        office.clock.advance(61)
+
+        assert office.validate_accounts.check([a_target("threads", "808")]) == []
+
+    def test_a_board_that_was_just_made_is_found(self, office: Office) -> None:
+        office.read()
+        office.publisher.boards.append(Board(board_id="901", account_id="806", name="More kites"))
+        office.clock.advance(61)
+
+        assert office.validate_accounts.check([a_target("pinterest", "806", board_id="901")]) == []
+
+    @pytest.mark.parametrize("target", [a_target("twitter", "999"), a_target("facebook", "803", page_id="5")])
+    def test_what_is_unknown_is_asked_for_once_a_minute(self, office: Office, target: PublishTarget) -> None:
+        for _ in range(3):
+            refusal_of(office.validate_accounts, target)
+        asked = office.publisher.account_questions
+        office.clock.advance(61)
+        refusal_of(office.validate_accounts, target)
+
+        assert (asked, office.publisher.account_questions) == (1, 2)
+
+    def test_pages_of_another_account_are_asked_for_at_once(self, office: Office) -> None:
+        office.validate_accounts.check([FACEBOOK])
+
+        refusal_of(office.validate_accounts, a_target("linkedin", "802", page_id="5"))
+
+        assert office.publisher.account_questions == 2
+
+    def test_a_warm_process_reads_the_table_once_a_minute(self, office: Office) -> None:
+        office.read()
+        office.validate_accounts.check([X])
+        office.disconnect("801")
+        office.read()
+
+        assert office.validate_accounts.check([X]) == []
+        office.clock.advance(61)
+        refusal_of(office.validate_accounts, X)
+
+    def test_what_another_process_has_just_learned_is_read_at_once(self, office: Office) -> None:
+        office.read()
+        office.validate_accounts.check([X])
+        office.publisher.accounts.append(Account(account_id="808", platform="threads", name="kites"))
+        office.clock.advance(61)
+        office.validate_accounts.check([X])
+        office.start_process().check([a_target("threads", "808")])
+        asked = office.publisher.questions
+
+        office.validate_accounts.check([a_target("threads", "808")])
+
+        assert office.publisher.questions == asked
+
+    @pytest.mark.parametrize(
+        ("silence", "warning"),
+        [
+            ({"account_error": SILENT}, f"accounts could not be checked: {SILENT}"),
+            ({"missing_key": NO_KEY}, f"accounts could not be checked: {NO_KEY}"),
+        ],
+    )
+    def test_who_cannot_be_asked_stops_nobody(self, office: Office, silence: dict[str, Any], warning: str) -> None:
+        office.publisher.account_error = silence.get("account_error")
+        office.missing_key = silence.get("missing_key")
+
+        assert office.validate_accounts.check([X]) == [warning]
+        assert office.book.get() is None
+
+    def test_an_account_that_is_unknown_passes_while_nobody_can_be_asked(self, office: Office) -> None:
+        office.read()
+        office.clock.advance(61)
+        office.publisher.account_error = SILENT
+
+        assert office.validate_accounts.check([a_target("twitter", "999")]) == [
+            f"accounts could not be checked: {SILENT}"
+        ]
+
+    def test_who_does_not_answer_is_not_asked_again_for_a_minute(self, office: Office) -> None:
+        office.publisher.account_error = SILENT
+        first = office.validate_accounts.check([X])
+        office.publisher.account_error = None
+
+        assert office.validate_accounts.check([X]) == first
+        assert office.publisher.account_questions == 1
+
+        office.clock.advance(60)
+        assert office.validate_accounts.check([X]) == []
+
+    def test_a_slow_publisher_is_not_waited_for(self) -> None:
+        office = Office(answer_seconds=5)
+
+        assert office.validate_accounts.check([FACEBOOK, LINKEDIN, YOUTUBE, PINTEREST]) == [
+            "accounts could not be checked: Blotato answers too slowly."
+        ]
+        assert office.publisher.questions == 2
+
+
+class TestSubmit:
+    def test_an_account_that_is_not_connected_is_refused_before_anything_is_written(self, office: Office) -> None:
+        world = World(validate_accounts=office.validate_accounts.check)
+
+        with pytest.raises(InvalidRequest):
+            world.submit(a_request(publish=[a_target("twitter", "999")]), caller=a_caller())
+
+        assert (world.table.items, world.workflow.executions) == ({}, [])
+
+    def test_what_could_not_be_checked_is_a_warning_of_the_video(self, office: Office) -> None:
+        office.missing_key = NO_KEY
+        world = World(validate_accounts=office.validate_accounts.check)
+
+        submission = world.submit(a_request(publish=[X]), caller=a_caller())
+
+        assert submission.video.warnings == (f"accounts could not be checked: {NO_KEY}",)
+        assert world.video.warnings == submission.video.warnings
+
+    def test_a_request_that_is_repeated_is_answered_whatever_is_connected_by_now(self, office: Office) -> None:
+        world = World(validate_accounts=office.validate_accounts.check)
+        request_context = RequestContext(idempotency_key="once")
+        first = world.submit(a_request(publish=[X]), caller=a_caller(), request_context=request_context)
+        office.disconnect("801")
+        office.clock.advance(3_601)
+
+        again = world.submit(a_request(publish=[X]), caller=a_caller(), request_context=request_context)
+
+        assert again.video.id == first.video.id
+        refusal_of(office.validate_accounts, X)
+
+    def test_who_may_not_publish_learns_nothing_of_accounts(self) -> None:
+        world = World()
+
+        with pytest.raises(Forbidden):
+            world.submit(a_request(publish=[X]), caller=a_caller(scopes=frozenset({Scope.CREATE})))
+
+        assert world.targets_checked == []
+
+    def test_a_request_without_posts_asks_nobody(self) -> None:
+        def check(targets: Sequence[PublishTarget]) -> list[str]:
+            raise AssertionError(f"asked for {targets}")
+
+        world = World(validate_accounts=check)
+
+        world.submit.estimate(a_request(), caller=a_caller())
+        assert world.submit(a_request(), caller=a_caller()).posts == []
+
+    def test_a_dry_run_refuses_what_is_not_connected(self, office: Office) -> None:
+        world = World(validate_accounts=office.validate_accounts.check)
+
+        with pytest.raises(InvalidRequest):
+            world.submit.estimate(a_request(publish=[a_target("twitter", "999")]), caller=a_caller())
+
+    def test_a_dry_run_warns_of_what_could_not_be_checked(self, office: Office) -> None:
+        office.missing_key = NO_KEY
+        world = World(validate_accounts=office.validate_accounts.check)
+
+        estimate = world.submit.estimate(a_request(publish=[X]), caller=a_caller())
+
+        assert estimate.candidates[0].warnings == (f"accounts could not be checked: {NO_KEY}",)

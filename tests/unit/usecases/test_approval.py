@@ -1,0 +1,557 @@
+"""Asking a person before a video is posted, and carrying the answer to the machine."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mediaposter.domain.errors import ErrorCode, Forbidden, InvalidRequest, NotAllowedInState, NotFound, VersionConflict
+from mediaposter.stores.approvals import Decision, open_approval
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.posts import Post, PostState
+from mediaposter.stores.videos import Stage
+from mediaposter.usecases.steps import AwaitApprovalInput, CloseInput, Outcome, PostReference, StepResult
+from mediaposter.wire.post_requests import ApprovalRequest
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_request, a_stored_video, a_target
+from tests.fakes.effects import Effects, SimulatedCrash
+from tests.fakes.state_machine import Status
+from tests.fakes.video_model import MP4
+from tests.fakes.workflow import FakeWorkflow
+from tests.fakes.world import World
+from tests.unit.usecases.posting import TOMORROW, a_kept_video, is_due
+
+ASK = AwaitApprovalInput(video_id=VIDEO_ID, task_token="token-1")
+ASK_AGAIN = AwaitApprovalInput(video_id=VIDEO_ID, task_token="token-2")
+APPROVE = ApprovalRequest(decision="approve")
+REJECT = ApprovalRequest(decision="reject")
+PUBLISH = [{"platform": "twitter", "account_id": "101"}]
+TWO_POSTS = (a_post(a_target("twitter")), a_post(a_target("threads")))
+REFERENCES = tuple(PostReference(video_id=VIDEO_ID, post_id=post_id) for post_id in ("threads#101", "twitter#101"))
+APPROVED = StepResult(outcome=Outcome.APPROVED, posts=REFERENCES)
+REJECTED = StepResult(outcome=Outcome.REJECTED)
+
+
+def waiting_world(
+    *posts: Post, effects: Effects | None = None, stage: Stage = Stage.AWAITING_APPROVAL, **world_parts: Any
+) -> World:
+    """Build a world whose video waits for a person."""
+    world = World(effects=effects, **world_parts)
+    world.keep(a_kept_video(stage=stage, approval_hours=24), *(posts or TWO_POSTS))
+    world.table.commit([open_approval(VIDEO_ID, now=NOW, hours=24)])
+    return world
+
+
+def asked_world(*posts: Post, **parts: Any) -> World:
+    """Build a world whose machine has asked."""
+    world = waiting_world(*posts, **parts)
+    world.ask(ASK)
+    return world
+
+
+def decision_of(world: World) -> Decision:
+    return world.approvals.get(VIDEO_ID).decision
+
+
+def decide(world: World, request: ApprovalRequest = APPROVE) -> None:
+    world.decide(VIDEO_ID, request, caller=a_caller())
+
+
+def states_of(world: World) -> dict[str, PostState]:
+    return {post.target.post_id: post.state for post in world.posts}
+
+
+def refuse_targets(targets: object) -> list[str]:
+    raise InvalidRequest("publish[0]: the account is not connected.", param="publish[0]", code="account_not_found")
+
+
+# Asking
+
+
+def test_the_owner_is_told_that_something_waits_and_until_when() -> None:
+    world = asked_world()
+
+    [event] = world.events
+    assert (event.type, event.owner, event.occurred_at) == ("video.awaiting_approval", OWNER, NOW)
+    assert event.expires_at == TOMORROW
+    assert world.workflow.signals == {}
+
+
+def test_the_owner_is_told_once_however_often_the_machine_asks() -> None:
+    world = asked_world()
+
+    world.ask(ASK_AGAIN)
+
+    assert len(world.events) == 1
+    assert world.approvals.get(VIDEO_ID).task_token == "token-2"
+
+
+def test_an_owner_who_was_not_told_is_told_when_the_machine_asks_again() -> None:
+    world = waiting_world(effects=Effects(never_taken="send video.awaiting_approval", deaths_max=1))
+    with pytest.raises(SimulatedCrash):
+        world.ask(ASK)
+
+    world.ask(ASK_AGAIN)
+
+    assert len(world.events) == 1
+
+
+def test_the_token_is_in_no_event_and_in_no_repr() -> None:
+    world = asked_world()
+
+    assert "token-1" not in world.events[0].model_dump_json()
+    assert "token-1" not in repr(world.approvals.get(VIDEO_ID))
+    assert "token-1" not in repr(ASK)
+
+
+def test_a_machine_that_asks_after_the_decision_is_answered_at_once() -> None:
+    world = waiting_world()
+    decide(world)
+    assert world.workflow.signals == {}
+
+    world.ask(ASK)
+
+    assert world.workflow.signals == {"token-1": APPROVED}
+    assert world.events == [], "nothing waits any more"
+    assert not is_due(world)
+
+
+def test_a_machine_that_asks_again_is_answered_though_its_first_question_was() -> None:
+    world = asked_world()
+    decide(world)
+
+    world.ask(ASK_AGAIN)
+
+    assert world.workflow.signals == {"token-1": APPROVED, "token-2": APPROVED}
+
+
+def test_nobody_asks_about_what_is_gone() -> None:
+    world = World()
+
+    with pytest.raises(NotFound):
+        world.ask(ASK)
+
+
+# Deciding
+
+
+def test_an_approved_video_is_published_and_the_machine_is_told_which_posts() -> None:
+    world = asked_world()
+    world.clock.advance(60)
+
+    video, posts = world.decide(VIDEO_ID, APPROVE, caller=a_caller())
+
+    assert (video.stage, video.publishing_since) == (Stage.PUBLISHING, world.clock())
+    assert states_of(world) == {"twitter#101": PostState.PENDING, "threads#101": PostState.PENDING}
+    assert posts == world.posts
+    assert world.workflow.signals == {"token-1": APPROVED}
+
+
+def test_a_rejected_video_is_done_and_its_posts_are_cancelled() -> None:
+    world = asked_world()
+    world.clock.advance(60)
+
+    video, posts = world.decide(VIDEO_ID, REJECT, caller=a_caller())
+
+    assert (video.stage, video.publishing_since) == (Stage.DONE, None)
+    assert [(post.state, post.error_code, post.error_message, post.updated_at, post.version) for post in posts] == [
+        (PostState.CANCELLED, ErrorCode.CANCELLED, "It was rejected. Nothing was posted.", world.clock(), 2)
+    ] * 2
+    assert world.workflow.signals == {"token-1": REJECTED}
+
+
+def test_who_decided_and_when_is_kept() -> None:
+    world = asked_world()
+    world.clock.advance(60)
+
+    decide(world)
+
+    approval = world.approvals.get(VIDEO_ID)
+    assert (approval.decision, approval.decided_at, approval.decided_by) == (Decision.APPROVED, world.clock(), OWNER)
+    assert approval.is_signalled
+    assert not is_due(world)
+
+
+@pytest.mark.parametrize("second", [APPROVE, REJECT])
+def test_the_first_decision_holds(second: ApprovalRequest) -> None:
+    world = asked_world()
+    decide(world, REJECT)
+
+    with pytest.raises(NotAllowedInState, match=r"video_1 is rejected since 2026-12-01T12:00:00Z; the first decision"):
+        decide(world, second)
+
+    assert world.workflow.signals == {"token-1": REJECTED}
+    assert set(states_of(world).values()) == {PostState.CANCELLED}
+
+
+def test_the_first_decision_holds_when_the_time_for_one_is_over_too() -> None:
+    world = asked_world()
+    decide(world)
+    world.clock.now = TOMORROW + timedelta(days=1)
+
+    with pytest.raises(NotAllowedInState, match="is approved since"):
+        decide(world, REJECT)
+
+
+def test_of_two_that_decide_at_once_one_is_refused_and_nothing_is_mixed() -> None:
+    world = asked_world()
+    world.table.meanwhile = lambda: decide(world, REJECT)
+
+    with pytest.raises(VersionConflict):
+        decide(world, APPROVE)
+
+    assert (decision_of(world), world.video.stage) == (Decision.REJECTED, Stage.DONE)
+    assert world.workflow.signals == {"token-1": REJECTED}
+
+
+def test_whoever_may_not_publish_decides_nothing() -> None:
+    world = asked_world()
+
+    with pytest.raises(Forbidden):
+        world.decide(VIDEO_ID, APPROVE, caller=a_caller(scopes=frozenset({Scope.READ, Scope.CREATE})))
+
+    assert decision_of(world) is Decision.WAITING
+
+
+def test_nobody_decides_about_a_video_of_somebody_else() -> None:
+    world = asked_world()
+
+    with pytest.raises(NotFound):
+        world.decide(VIDEO_ID, APPROVE, caller=a_caller(owner="key_of_another"))
+
+    assert decision_of(world) is Decision.WAITING
+
+
+def test_a_video_that_nobody_was_asked_about_cannot_be_decided() -> None:
+    world = World()
+    world.keep(a_kept_video(), *TWO_POSTS)
+
+    with pytest.raises(NotFound):
+        decide(world)
+
+
+@pytest.mark.parametrize("request_", [APPROVE, REJECT])
+def test_a_video_that_was_closed_undecided_waits_for_no_decision(request_: ApprovalRequest) -> None:
+    world = undecided_and_closed()
+
+    with pytest.raises(NotAllowedInState, match=r"waits for no decision any more: it is done"):
+        decide(world, request_)
+
+    assert (decision_of(world), world.workflow.signals) == (Decision.WAITING, {})
+
+
+@pytest.mark.parametrize(("request_", "state"), [(APPROVE, PostState.PUBLISHED), (REJECT, PostState.CANCELLED)])
+def test_a_video_whose_execution_broke_off_is_decided_all_the_same(request_: ApprovalRequest, state: PostState) -> None:
+    world = asked_world()
+    world.media.objects[a_stored_video().key] = MP4
+    world.close(CloseInput(video_id=VIDEO_ID, fault="States.Timeout"))
+
+    decide(world, request_)
+    world.sweep_until_nothing_is_due()
+
+    assert set(states_of(world).values()) == {state}
+    assert world.video.is_told
+
+
+def test_posts_that_are_over_already_stay_as_they_are() -> None:
+    world = asked_world(a_post(a_target("twitter"), state=PostState.FAILED, is_told=True), TWO_POSTS[1])
+
+    decide(world, REJECT)
+
+    assert states_of(world) == {"twitter#101": PostState.FAILED, "threads#101": PostState.CANCELLED}
+
+
+# The machine
+
+
+def test_a_decision_that_the_machine_was_not_told_it_is_told_by_the_sweep() -> None:
+    world = asked_world(effects=Effects(never_taken="signal the machine", deaths_max=1))
+    with pytest.raises(SimulatedCrash):
+        decide(world)
+    assert (decision_of(world), world.workflow.signals) == (Decision.APPROVED, {})
+
+    world.clock.advance(119)
+    world.sweep()
+    assert world.workflow.signals == {}
+    world.clock.advance(2)
+    world.sweep()
+
+    assert world.workflow.signals == {"token-1": APPROVED}
+    assert not is_due(world)
+
+
+def test_a_machine_that_has_heard_is_not_told_again() -> None:
+    world = asked_world()
+    decide(world)
+    world.workflow.signals.clear()
+
+    with pytest.raises(NotAllowedInState):
+        decide(world)
+    world.expire(VIDEO_ID)
+
+    assert world.workflow.signals == {}
+
+
+def test_whoever_decides_again_tells_the_machine_what_it_has_not_heard() -> None:
+    world = asked_world(effects=Effects(never_taken="signal the machine", deaths_max=1))
+    with pytest.raises(SimulatedCrash):
+        decide(world)
+
+    with pytest.raises(NotAllowedInState):
+        decide(world, REJECT)
+
+    assert world.workflow.signals == {"token-1": APPROVED}
+
+
+def test_a_decision_stands_though_the_machine_asks_at_the_same_moment() -> None:
+    workflow = FakeWorkflow()
+    world = asked_world(workflow=lambda _: workflow)
+
+    def ask_meanwhile() -> None:
+        world.table.meanwhile = lambda: world.ask(ASK_AGAIN)
+
+    # The second write is the one that notes that the machine was told.
+    world.table.meanwhile = ask_meanwhile
+    decide(world)
+
+    assert (decision_of(world), world.video.stage) == (Decision.APPROVED, Stage.PUBLISHING)
+    assert world.workflow.signals["token-2"] == APPROVED
+
+
+def test_a_decision_without_a_machine_is_not_swept_for_ever() -> None:
+    world = waiting_world()
+
+    decide(world)
+
+    assert world.workflow.signals == {}
+    assert not is_due(world)
+
+
+# Time
+
+
+@pytest.mark.parametrize("at", [TOMORROW, TOMORROW + timedelta(days=1)])
+def test_what_nobody_decided_in_time_is_rejected_by_the_sweep(at: datetime) -> None:
+    world = asked_world()
+    world.clock.now = at + timedelta(seconds=1)
+
+    world.sweep()
+
+    assert (decision_of(world), world.video.stage) == (Decision.EXPIRED, Stage.DONE)
+    assert {post.error_message for post in world.posts} == {"Nobody approved it in time. Nothing was posted."}
+    assert world.workflow.signals == {"token-1": REJECTED}
+    assert world.approvals.get(VIDEO_ID).decided_by is None
+    assert not is_due(world)
+
+
+def undecided_and_closed() -> World:
+    """Build a world whose video is done, though nobody decided."""
+    world = asked_world()
+    world.library.advance(world.video, Stage.DONE, now=NOW)
+    return world
+
+
+def test_before_its_time_nothing_expires() -> None:
+    world = asked_world()
+    world.clock.now = TOMORROW - timedelta(seconds=1)
+
+    world.sweep()
+    world.expire(VIDEO_ID)
+
+    assert decision_of(world) is Decision.WAITING
+
+
+@pytest.mark.parametrize(("seconds", "is_late"), [(-1, False), (0, True)])
+def test_a_decision_that_comes_too_late_is_none(seconds: int, is_late: bool) -> None:
+    world = asked_world()
+    world.clock.now = TOMORROW + timedelta(seconds=seconds)
+
+    if is_late:
+        with pytest.raises(NotAllowedInState, match="is expired since"):
+            decide(world)
+    else:
+        decide(world)
+
+    assert decision_of(world) is (Decision.EXPIRED if is_late else Decision.APPROVED)
+    assert world.workflow.signals == {"token-1": REJECTED if is_late else APPROVED}
+
+
+def test_the_question_of_a_video_that_was_closed_expires_alone() -> None:
+    world = undecided_and_closed()
+    closed = world.video
+    world.clock.now = TOMORROW
+
+    world.expire(VIDEO_ID)
+
+    assert (decision_of(world), world.video) == (Decision.EXPIRED, closed)
+    world.sweep_until_nothing_is_due()
+
+
+def test_the_question_of_a_deleted_video_is_forgotten() -> None:
+    world = asked_world()
+    world.table.items.pop(world.video.key)
+    world.clock.now = TOMORROW + timedelta(seconds=1)
+
+    world.sweep()
+
+    with pytest.raises(NotFound):
+        world.approvals.get(VIDEO_ID)
+
+
+def test_a_decision_in_the_last_moment_is_not_written_over_by_the_clock() -> None:
+    world = asked_world()
+    world.clock.now = TOMORROW - timedelta(seconds=1)
+
+    def decide_in_time() -> None:
+        world.clock.now = TOMORROW - timedelta(seconds=1)
+        decide(world)
+
+    world.clock.now = TOMORROW + timedelta(seconds=1)
+    world.table.meanwhile = decide_in_time
+    world.sweep()
+
+    assert decision_of(world) is Decision.APPROVED
+
+
+# Edits
+
+
+def edits(**fields: Any) -> ApprovalRequest:
+    return ApprovalRequest.model_validate({"decision": "approve", "edits": fields})
+
+
+def test_words_can_be_changed_and_all_else_stays() -> None:
+    scheduled = a_post(a_target("twitter", scheduled_time=TOMORROW), delay_minutes=5, delivery="verified")
+    world = asked_world(scheduled, a_post(a_target("threads", text="My own words"), text="My own words"))
+
+    decide(world, edits(text="Look up: {prompt}"))
+
+    threads, twitter = world.posts
+    assert twitter == scheduled.model_copy(update={"text": "Look up: A red kite over the sea", "version": 2})
+    assert (threads.text, threads.state) == ("My own words", PostState.PENDING)
+    assert world.video.stage is Stage.PUBLISHING
+
+
+def test_other_targets_take_the_place_of_those_that_wait() -> None:
+    world = asked_world()
+
+    decide(world, edits(publish=[*PUBLISH, {"platform": "bluesky", "account_id": "7"}], text="New"))
+
+    assert [(post.target.post_id, post.text, post.version) for post in world.posts] == [
+        ("bluesky#7", "New", 1),
+        ("twitter#101", "New", 2),
+    ]
+    assert [post.post_id for post in world.workflow.signals["token-1"].posts] == ["bluesky#7", "twitter#101"]
+    assert [target.post_id for target in world.targets_checked] == ["twitter#101", "bluesky#7"]
+
+
+def test_words_that_do_not_fit_are_refused_and_nothing_is_decided() -> None:
+    world = asked_world()
+
+    with pytest.raises(InvalidRequest):
+        decide(world, edits(text="x" * 281))
+
+    assert (decision_of(world), world.video.stage) == (Decision.WAITING, Stage.AWAITING_APPROVAL)
+    assert world.workflow.signals == {}
+
+
+def test_targets_that_are_not_connected_are_refused_and_nothing_is_decided() -> None:
+    world = asked_world(validate_accounts=refuse_targets)
+
+    with pytest.raises(InvalidRequest):
+        decide(world, edits(publish=PUBLISH))
+
+    assert decision_of(world) is Decision.WAITING
+
+
+def test_targets_that_are_not_changed_are_not_looked_up_again() -> None:
+    world = asked_world(validate_accounts=refuse_targets)
+
+    decide(world, edits(text="New"))
+
+    assert decision_of(world) is Decision.APPROVED
+
+
+def test_a_post_that_is_over_is_not_made_again_by_an_edit() -> None:
+    over = a_post(a_target("twitter"), state=PostState.FAILED, is_told=True)
+    world = asked_world(over, TWO_POSTS[1])
+
+    with pytest.raises(VersionConflict):
+        decide(world, edits(publish=PUBLISH))
+
+    assert (decision_of(world), states_of(world)["twitter#101"]) == (Decision.WAITING, PostState.FAILED)
+
+
+@pytest.mark.parametrize("fields", [{"text": "New"}, {"publish": [{"platform": "bluesky", "account_id": "7"}]}])
+def test_an_edit_leaves_a_post_that_is_over_in_the_ledger(fields: dict[str, Any]) -> None:
+    over = a_post(a_target("twitter"), state=PostState.FAILED, is_told=True)
+    world = asked_world(over, TWO_POSTS[1])
+
+    decide(world, edits(**fields))
+
+    assert world.posts[-1] == over
+
+
+@pytest.mark.parametrize("request_", [REJECT, edits(text="New")], ids=["reject", "edit"])
+def test_a_post_the_table_knows_further_on_is_not_written_over(request_: ApprovalRequest) -> None:
+    world = asked_world()
+
+    def call_without_a_new_version() -> None:
+        world.table.items[TWO_POSTS[0].key]["state"] = "calling"
+
+    world.table.meanwhile = call_without_a_new_version
+    with pytest.raises(VersionConflict):
+        decide(world, request_)
+
+    assert states_of(world)["twitter#101"] is PostState.CALLING
+
+
+@pytest.mark.parametrize("fields", [{"text": "New"}, {"publish": [{"platform": "bluesky", "account_id": "7"}]}])
+def test_an_edit_of_posts_that_are_written_meanwhile_decides_nothing(fields: dict[str, Any]) -> None:
+    world = asked_world()
+    world.table.meanwhile = lambda: world.ledger.note(world.posts[0], refusals=1)
+
+    with pytest.raises(VersionConflict):
+        decide(world, edits(**fields))
+
+    assert (decision_of(world), world.video.stage) == (Decision.WAITING, Stage.AWAITING_APPROVAL)
+
+
+def test_a_rejection_of_posts_that_are_written_meanwhile_decides_nothing() -> None:
+    world = asked_world()
+    world.table.meanwhile = lambda: world.ledger.note(world.posts[0], refusals=1)
+
+    with pytest.raises(VersionConflict):
+        decide(world, REJECT)
+
+    assert decision_of(world) is Decision.WAITING
+
+
+# The whole way
+
+
+@pytest.mark.parametrize(
+    ("request_", "state", "posts"),
+    [(APPROVE, PostState.PUBLISHED, 1), (REJECT, PostState.CANCELLED, 0)],
+    ids=["approved", "rejected"],
+)
+def test_a_video_is_posted_when_a_person_says_so(request_: ApprovalRequest, state: PostState, posts: int) -> None:
+    world = World()
+    world.while_asked = lambda: decide(world, request_)
+
+    world.deliver(a_request(publish=PUBLISH, approval="required"))
+
+    assert (world.statuses, world.video.stage) == ([Status.SUCCEEDED], Stage.DONE)
+    assert ([post.state for post in world.posts], len(world.publisher.posts)) == ([state], posts)
+    assert [event.type for event in world.events] == ["video.awaiting_approval", "video.completed"]
+
+
+def test_a_video_that_nobody_decides_about_is_not_posted() -> None:
+    world = World()
+
+    world.deliver(a_request(publish=PUBLISH, approval="required", approval_hours=3))
+
+    assert (world.statuses, world.video.stage, world.publisher.posts) == ([Status.SUCCEEDED], Stage.DONE, {})
+    assert decision_of(world) is Decision.EXPIRED
+    assert world.clock() < NOW + timedelta(hours=4)

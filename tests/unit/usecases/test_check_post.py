@@ -1,0 +1,608 @@
+"""Following a post until its network has published or refused it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mediaposter.domain.errors import ErrorCode, MediaPosterError, PublisherError
+from mediaposter.publishing.publisher_interface import PostReport, PostStatus
+from mediaposter.stores.posts import PostState
+from mediaposter.usecases.posting.check_post import CHECKS_MAX, IN_PROGRESS_MAX
+from mediaposter.usecases.posting.reconcile import GIVE_UP_AFTER
+from mediaposter.usecases.steps import Outcome, PostStepInput
+from tests.builders import NOW, VIDEO_ID, a_post, a_video
+from tests.fakes.effects import Effects, SimulatedCrash
+from tests.fakes.world import World
+from tests.unit.usecases.posting import (
+    ANOTHER_IS_AT_IT,
+    BUSY,
+    FAULT,
+    IN_PROGRESS,
+    MEDIA_URL,
+    NO_KEY,
+    POST_ID,
+    REFUSED,
+    SETTLED,
+    STEP,
+    TOMORROW,
+    a_listed_post,
+    after,
+    is_due,
+    kept_world,
+    post_of,
+    take,
+    wait_for,
+)
+
+LAST_STEP = PostStepInput(video_id=VIDEO_ID, post_id=POST_ID, attempt=CHECKS_MAX)
+IN_TEN_MINUTES = NOW + timedelta(minutes=10)
+NO_ANSWERS = [FAULT, BUSY, REFUSED, NO_KEY]
+STILL_SCHEDULED = PostReport(submission_id="", status=PostStatus.SCHEDULED, scheduled_time=TOMORROW)
+
+
+def submitted_world(*checks: PostReport | PublisherError, minutes_ago: float = 0, **post: Any) -> World:
+    """Build a world whose publisher has the post since some minutes."""
+    world = kept_world(checks=checks, **post)
+    world.create_post(STEP)
+    world.clock.advance(minutes_ago * 60)
+    return world
+
+
+def adopted_world(**post: Any) -> World:
+    """Build a world in which a post was found scheduled whose submission id is lost."""
+    fields = {"state": PostState.SCHEDULED, "media_url": MEDIA_URL, "is_verified": True, "called_at": NOW}
+    world = kept_world(**{**fields, "scheduled_time": TOMORROW, "due_at": after(days=1), **post})
+    take(world, scheduled_time=TOMORROW)
+    return world
+
+
+def refuse_to_answer(world: World, error: MediaPosterError) -> None:
+    """Let the next question not be answered."""
+    if isinstance(error, PublisherError):
+        world.publisher.checks.insert(0, error)
+    else:
+        world.missing_key = NO_KEY
+
+
+# The ends
+
+
+def test_a_published_post_is_kept_with_its_address_and_told_once() -> None:
+    world = submitted_world()
+
+    assert world.check_post(STEP) == SETTLED
+    assert world.check_post(STEP) == SETTLED
+
+    assert (post_of(world).state, post_of(world).public_url) == (
+        PostState.PUBLISHED,
+        "https://network.example/submission-1",
+    )
+    assert (post_of(world).error_code, post_of(world).error_message, world.metrics) == (None, None, [])
+    assert [(event.type, event.url) for event in world.post_events] == [
+        ("post.published", "https://network.example/submission-1")
+    ]
+    assert not is_due(world)
+
+
+def test_a_post_may_be_published_without_an_address() -> None:
+    world = submitted_world(PostReport(submission_id="", status=PostStatus.PUBLISHED))
+
+    world.check_post(STEP)
+
+    assert (post_of(world).state, post_of(world).public_url) == (PostState.PUBLISHED, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("reached_active_user_cap", "reached_active_user_cap"),
+        (None, "The network refused the post and gave no reason."),
+    ],
+)
+def test_a_post_the_network_refused_has_failed_in_its_words(said: str | None, kept: str) -> None:
+    world = submitted_world(PostReport(submission_id="", status=PostStatus.FAILED, error_message=said))
+
+    assert world.check_post(STEP) == SETTLED
+
+    post = post_of(world)
+    assert (post.state, post.error_code, post.error_message) == (PostState.FAILED, ErrorCode.PROVIDER_ERROR, kept)
+    assert world.metrics == ["PostsFailed"]
+    assert [event.type for event in world.post_events] == ["post.failed"]
+
+
+def test_an_end_that_was_written_and_not_told_is_told_by_the_sweep() -> None:
+    effects = Effects(never_taken="send post.published", deaths_max=1)
+    world = kept_world(effects=effects)
+    world.create_post(STEP)
+    with pytest.raises(SimulatedCrash):
+        world.check_post(STEP)
+    assert (post_of(world).state, post_of(world).is_told) == (PostState.PUBLISHED, False)
+
+    world.sweep_until_nothing_is_due()
+
+    assert [event.type for event in world.post_events] == ["post.published"]
+
+
+@pytest.mark.parametrize(
+    "state", [state for state in PostState if state not in (PostState.SUBMITTED, PostState.SCHEDULED)]
+)
+def test_only_a_post_that_the_publisher_has_is_asked_for(state: PostState) -> None:
+    post = a_post(
+        state=state,
+        submission_id="submission-1",
+        delivery="verified",
+        scheduled_time=IN_TEN_MINUTES,
+        is_told=True,
+    )
+    world = World()
+    world.keep(a_video(), post)
+    world.missing_key = NO_KEY
+
+    assert world.check_post(STEP) == SETTLED
+    assert world.posts == [post]
+
+
+# In progress
+
+
+@pytest.mark.parametrize(
+    ("minutes", "wait_seconds"),
+    [(0, 10), (0.4, 10), (0.5, 20), (1.9, 20), (2, 45), (4.9, 45), (5, 60), (14.9, 60)],
+)
+def test_a_post_in_progress_is_asked_for_often_at_first(minutes: float, wait_seconds: int) -> None:
+    world = submitted_world(IN_PROGRESS, minutes_ago=minutes)
+
+    assert world.check_post(STEP) == wait_for(wait_seconds)
+    assert post_of(world).state is PostState.SUBMITTED
+
+
+def test_a_post_is_in_progress_since_it_was_handed_over() -> None:
+    world = kept_world(checks=(IN_PROGRESS,))
+    world.clock.advance(3_600)
+    world.create_post(STEP)
+
+    assert world.check_post(STEP) == wait_for(10)
+    assert post_of(world).state is PostState.SUBMITTED
+
+
+def test_the_machine_asks_so_often_and_leaves_the_rest_to_the_sweep() -> None:
+    world = submitted_world(IN_PROGRESS, IN_PROGRESS)
+
+    assert world.check_post(PostStepInput(video_id=VIDEO_ID, post_id=POST_ID, attempt=CHECKS_MAX - 1)) == wait_for(10)
+    assert world.check_post(LAST_STEP) == SETTLED
+
+    assert (post_of(world).state, post_of(world).due_at) == (PostState.SUBMITTED, after(minutes=15))
+
+
+def test_a_post_that_is_in_progress_for_a_quarter_of_an_hour_is_unknown_and_never_failed() -> None:
+    world = submitted_world(IN_PROGRESS, minutes_ago=15)
+
+    assert world.check_post(STEP) == SETTLED
+
+    post = post_of(world)
+    assert (post.state, post.error_code) == (PostState.UNKNOWN, None)
+    assert post.error_message == (
+        "The publisher never said what became of it. Look at the network, then say what happened."
+    )
+    assert world.metrics == ["PostsInDoubt"]
+    assert [event.type for event in world.post_events] == ["post.in_doubt"]
+    assert world.create_post(STEP) == SETTLED
+    assert world.publisher.publish_calls == 1
+
+
+def test_a_post_that_is_published_at_the_last_check_is_kept_so() -> None:
+    world = submitted_world(minutes_ago=60)
+
+    world.check_post(LAST_STEP)
+
+    assert post_of(world).state is PostState.PUBLISHED
+
+
+def test_a_post_that_was_submitted_without_an_id_is_looked_for_in_the_lists() -> None:
+    world = kept_world(state=PostState.SUBMITTED, submitted_at=NOW, media_url=MEDIA_URL, due_at=after(minutes=15))
+    assert world.check_post(STEP) == wait_for(10)
+    take(world)
+
+    assert world.check_post(STEP) == SETTLED
+    assert (post_of(world).state, post_of(world).public_url) == (
+        PostState.PUBLISHED,
+        "https://network.example/submission-1",
+    )
+
+
+# Questions that are not answered
+
+
+@pytest.mark.parametrize(
+    ("error", "wait_seconds"), [(BUSY, 20), (FAULT, 10), (REFUSED, 10), (NO_KEY, 10)], ids=lambda value: str(value)[:12]
+)
+def test_a_question_that_is_not_answered_says_nothing_about_the_post(
+    error: MediaPosterError, wait_seconds: int
+) -> None:
+    world = submitted_world()
+    refuse_to_answer(world, error)
+
+    assert world.check_post(STEP) == wait_for(wait_seconds)
+    assert (post_of(world).state, post_of(world).due_at) == (PostState.SUBMITTED, after(minutes=15))
+
+
+@pytest.mark.parametrize("error", NO_ANSWERS, ids=lambda error: str(error)[:12])
+def test_nor_does_it_when_the_post_is_in_progress_for_long(error: MediaPosterError) -> None:
+    world = submitted_world(minutes_ago=20)
+    refuse_to_answer(world, error)
+
+    world.check_post(STEP)
+
+    assert (post_of(world).state, post_of(world).due_at) == (PostState.SUBMITTED, after(minutes=20))
+    assert world.metrics == []
+    world.missing_key = None
+    world.sweep_until_nothing_is_due()
+    assert post_of(world).state is PostState.PUBLISHED
+
+
+def test_whoever_was_never_to_be_looked_after_is_after_a_question_that_was_not_answered() -> None:
+    world = kept_world(checks=(FAULT,), state=PostState.SUBMITTED, submission_id="submission-1", submitted_at=NOW)
+
+    world.check_post(STEP)
+
+    assert post_of(world).due_at == after(seconds=0)
+
+
+def test_a_publisher_that_cannot_be_asked_for_a_day_leaves_the_post_to_a_person() -> None:
+    world = submitted_world(FAULT, FAULT, minutes_ago=GIVE_UP_AFTER.total_seconds() / 60 - 1)
+    world.check_post(STEP)
+    assert post_of(world).state is PostState.SUBMITTED
+
+    world.clock.advance(60)
+    assert world.check_post(STEP) == SETTLED
+
+    assert post_of(world).state is PostState.UNKNOWN
+    assert post_of(world).error_message == (
+        "The publisher could not be asked for a day: Blotato could not be reached. Look at the network, then say what "
+        "happened."
+    )
+    assert not is_due(world)
+
+
+# Two workers
+
+
+def test_a_worker_that_loses_the_race_for_an_end_waits_and_tells_nothing_twice() -> None:
+    world = submitted_world()
+    world.table.meanwhile = lambda: world.check_post(STEP)
+
+    assert world.check_post(STEP) == ANOTHER_IS_AT_IT
+    assert len(world.post_events) == 1
+
+
+def test_a_worker_that_loses_the_race_after_no_answer_waits_too() -> None:
+    world = submitted_world(FAULT)
+    world.table.meanwhile = lambda: world.check_post(STEP)
+
+    assert world.check_post(STEP) == ANOTHER_IS_AT_IT
+    assert post_of(world).state is PostState.PUBLISHED
+
+
+def test_a_worker_that_loses_the_race_for_telling_is_settled() -> None:
+    world = kept_world(state=PostState.PUBLISHED)
+    world.table.meanwhile = lambda: world.check_post(STEP)
+
+    assert world.check_post(STEP) == SETTLED
+    assert len({event.id for event in world.post_events}) == 1
+
+
+# Scheduled
+
+
+def test_a_scheduled_post_is_not_asked_for_before_its_time() -> None:
+    world = submitted_world(target=a_post().target.model_copy(update={"scheduled_time": TOMORROW}))
+    world.missing_key = NO_KEY
+
+    assert world.check_post(STEP) == SETTLED
+    assert post_of(world).state is PostState.SCHEDULED
+
+
+def test_a_post_whose_time_comes_soon_is_waited_for() -> None:
+    world = submitted_world(target=a_post().target.model_copy(update={"scheduled_time": IN_TEN_MINUTES}))
+
+    assert world.check_post(STEP) == wait_for(10 * 60 + 10)
+
+
+def test_at_its_time_a_scheduled_post_is_asked_for() -> None:
+    world = submitted_world(target=a_post().target.model_copy(update={"scheduled_time": IN_TEN_MINUTES}))
+    world.clock.advance(10 * 60)
+
+    assert world.check_post(STEP) == SETTLED
+    assert post_of(world).state is PostState.PUBLISHED
+
+
+def test_the_sweep_follows_what_no_execution_waits_for() -> None:
+    world = submitted_world(target=a_post().target.model_copy(update={"scheduled_time": TOMORROW}))
+    assert world.check_post(STEP) == SETTLED
+
+    world.sweep_until_nothing_is_due()
+
+    assert (post_of(world).state, [event.type for event in world.post_events]) == (
+        PostState.PUBLISHED,
+        ["post.published"],
+    )
+    assert world.clock() > TOMORROW
+
+
+def test_a_post_that_turns_out_to_be_scheduled_waits_for_its_time() -> None:
+    world = submitted_world(STILL_SCHEDULED)
+
+    assert world.check_post(STEP) == SETTLED
+
+    post = post_of(world)
+    assert (post.state, post.scheduled_time, post.due_at) == (PostState.SCHEDULED, TOMORROW, after(days=1))
+
+
+def test_a_post_that_was_moved_at_the_publisher_waits_for_its_new_time() -> None:
+    world = submitted_world(
+        STILL_SCHEDULED, target=a_post().target.model_copy(update={"scheduled_time": IN_TEN_MINUTES})
+    )
+    world.clock.advance(3_600)
+
+    assert world.check_post(STEP) == SETTLED
+    assert (post_of(world).scheduled_time, post_of(world).due_at) == (TOMORROW, after(days=1))
+
+
+def test_a_post_that_stays_scheduled_long_past_its_time_is_unknown() -> None:
+    world = submitted_world(
+        *[STILL_SCHEDULED] * 2, target=a_post().target.model_copy(update={"scheduled_time": TOMORROW})
+    )
+    world.clock.advance(24 * 3_600 + 14 * 60)
+    assert world.check_post(STEP) == wait_for(60)
+    assert post_of(world).state is PostState.SCHEDULED
+
+    world.clock.advance(60)
+    assert world.check_post(STEP) == SETTLED
+    assert (post_of(world).state, post_of(world).error_message) == (
+        PostState.UNKNOWN,
+        "It is past its time, and the publisher still calls it scheduled. Look at the network, then say what happened.",
+    )
+
+
+def test_a_scheduled_post_whose_time_nobody_tells_is_asked_for() -> None:
+    no_time = PostReport(submission_id="", status=PostStatus.SCHEDULED)
+    world = submitted_world(no_time, no_time)
+
+    world.check_post(STEP)
+
+    post = post_of(world)
+    assert (post.state, post.scheduled_time, post.due_at) == (PostState.SCHEDULED, None, after(seconds=0))
+    assert world.check_post(STEP) == wait_for(10)
+
+
+def test_and_is_unknown_a_quarter_of_an_hour_after_it_was_handed_over() -> None:
+    no_time = PostReport(submission_id="", status=PostStatus.SCHEDULED)
+    world = submitted_world(no_time, no_time, minutes_ago=10)
+    world.check_post(STEP)
+    world.clock.advance(300)
+
+    assert world.check_post(STEP) == SETTLED
+    assert post_of(world).state is PostState.UNKNOWN
+
+
+# Adopted from the lists: the submission id is lost
+
+
+def test_an_adopted_post_is_found_published() -> None:
+    world = adopted_world()
+    world.clock.advance(25 * 3_600)
+
+    assert world.check_post(STEP) == SETTLED
+    assert (post_of(world).state, post_of(world).public_url) == (
+        PostState.PUBLISHED,
+        "https://network.example/submission-1",
+    )
+
+
+def test_an_adopted_post_is_found_failed() -> None:
+    world = adopted_world()
+    world.clock.advance(25 * 3_600)
+    world.publisher.looks = [
+        [a_listed_post(status=PostStatus.FAILED, public_url=None, error_message="The token has expired.")]
+    ]
+
+    assert world.check_post(STEP) == SETTLED
+    assert (post_of(world).state, post_of(world).error_message) == (PostState.FAILED, "The token has expired.")
+
+
+def test_an_adopted_post_that_was_moved_at_the_publisher_waits_for_its_new_time() -> None:
+    later = TOMORROW + timedelta(days=7)
+    world = adopted_world()
+    world.publisher.move_schedule("schedule-submission-1", later)
+    world.clock.advance(25 * 3_600)
+
+    assert world.check_post(STEP) == SETTLED
+
+    post = post_of(world)
+    assert (post.state, post.scheduled_time, post.due_at) == (PostState.SCHEDULED, later, after(days=8))
+
+
+def test_an_adopted_post_that_only_the_list_of_posts_shows_waits_for_its_time() -> None:
+    later = TOMORROW + timedelta(days=7)
+    world = adopted_world()
+    world.publisher.posts.clear()
+    world.publisher.looks = [[a_listed_post(status=PostStatus.SCHEDULED, post_time=later, public_url=None)]]
+    world.clock.advance(25 * 3_600)
+
+    assert world.check_post(STEP) == SETTLED
+    assert (post_of(world).state, post_of(world).scheduled_time) == (PostState.SCHEDULED, later)
+
+
+def test_an_adopted_post_that_is_nowhere_is_asked_for_a_while_and_then_unknown() -> None:
+    world = adopted_world()
+    world.publisher.posts.clear()
+    world.clock.advance(24 * 3_600 + 60)
+    assert world.check_post(STEP) == wait_for(20)
+
+    world.clock.advance(IN_PROGRESS_MAX.total_seconds())
+    assert world.check_post(STEP) == SETTLED
+    assert (post_of(world).state, post_of(world).error_message) == (
+        PostState.UNKNOWN,
+        "The publisher lists it neither as published nor as failed. Look at the network, then say what happened.",
+    )
+
+
+# Double safe
+
+
+def verified_world(*, copies: int = 1, scheduled_time: datetime | None = None) -> World:
+    """Build a world whose publisher makes so many posts of one call."""
+    target = a_post().target.model_copy(update={"scheduled_time": scheduled_time})
+    world = kept_world(target=target, delivery="verified")
+    world.publisher.copies = copies
+    world.create_post(STEP)
+    return world
+
+
+def test_a_double_safe_post_is_verified_before_its_time() -> None:
+    world = verified_world()
+    world.clock.advance(30)
+
+    assert world.check_post(STEP) == wait_for(5 * 60 - 30 + 10)
+
+    post = post_of(world)
+    assert (post.is_verified, post.schedule_id, post.due_at) == (True, "schedule-submission-1", after(minutes=5))
+    assert world.metrics == []
+
+
+def test_a_copy_too_many_is_taken_away_before_it_is_public() -> None:
+    world = verified_world(copies=3)
+    world.clock.advance(30)
+
+    world.check_post(STEP)
+
+    assert list(world.publisher.posts) == ["submission-1"]
+    assert world.metrics == ["SurplusPostsCancelled"] * 2
+    assert world.publisher.count_posts() == {"video_1-twitter-101": 1}
+
+
+def test_the_copy_that_was_kept_is_the_one_that_is_followed() -> None:
+    world = verified_world(copies=3)
+    assert post_of(world).submission_id == "submission-3", "which is taken away"
+    world.clock.advance(30)
+    world.check_post(STEP)
+    world.clock.advance(300)
+
+    assert world.check_post(STEP) == SETTLED
+    assert (post_of(world).state, post_of(world).public_url) == (
+        PostState.PUBLISHED,
+        "https://network.example/submission-1",
+    )
+
+
+def test_a_post_of_which_there_is_one_is_followed_by_its_id() -> None:
+    world = verified_world()
+    world.clock.advance(30)
+    world.check_post(STEP)
+
+    assert post_of(world).submission_id == "submission-1"
+
+
+def test_a_double_safe_post_is_verified_once() -> None:
+    world = verified_world()
+    world.check_post(STEP)
+    version = post_of(world).version
+    world.missing_key = NO_KEY
+
+    world.check_post(STEP)
+
+    assert post_of(world).version == version
+
+
+def test_a_post_that_is_not_to_be_double_safe_is_not_looked_for_before_its_time() -> None:
+    world = submitted_world(target=a_post().target.model_copy(update={"scheduled_time": IN_TEN_MINUTES}))
+    version = post_of(world).version
+
+    world.check_post(STEP)
+
+    assert (post_of(world).version, post_of(world).is_verified) == (version, False)
+
+
+def test_a_double_safe_post_that_is_not_listed_yet_is_looked_for_until_shortly_before_its_time() -> None:
+    world = verified_world()
+    world.publisher.list_lag_seconds = 600
+
+    waits = []
+    for _ in range(12):
+        result = world.check_post(STEP)
+        waits.append(result.wait_seconds)
+        world.clock.advance(result.wait_seconds)
+        if world.clock() >= NOW + timedelta(minutes=5):
+            break
+
+    assert waits == [30] * 9 + [40]
+    assert world.check_post(STEP) == SETTLED
+    assert post_of(world).state is PostState.PUBLISHED
+
+
+@pytest.mark.parametrize(("seconds_left", "wait_seconds"), [(46, 30), (45, 55)])
+def test_nothing_is_verified_when_there_is_no_time_left_for_it(seconds_left: int, wait_seconds: int) -> None:
+    world = verified_world()
+    world.publisher.list_lag_seconds = 600
+    world.clock.advance(300 - seconds_left)
+
+    assert world.check_post(STEP) == wait_for(wait_seconds)
+
+
+def test_a_double_safe_post_of_tomorrow_is_verified_today() -> None:
+    world = verified_world(copies=2, scheduled_time=TOMORROW)
+    world.clock.advance(30)
+
+    assert world.check_post(STEP) == SETTLED
+    assert (len(world.publisher.posts), post_of(world).due_at) == (1, after(days=1))
+
+
+def test_what_could_not_be_verified_in_its_execution_the_sweep_verifies_and_follows() -> None:
+    world = verified_world(copies=2, scheduled_time=TOMORROW)
+    world.publisher.schedule_errors = [FAULT]
+    assert world.check_post(LAST_STEP).outcome is Outcome.SETTLED
+    assert post_of(world).due_at == after(seconds=0)
+    world.clock.advance(6 * 60)
+
+    world.sweep()
+
+    assert (post_of(world).is_verified, post_of(world).due_at, len(world.publisher.posts)) == (True, after(days=1), 1)
+
+
+def test_what_the_sweep_does_not_find_listed_is_followed_at_its_time() -> None:
+    world = verified_world(scheduled_time=TOMORROW)
+    world.publisher.schedule_errors = [FAULT]
+    world.check_post(LAST_STEP)
+    world.publisher.list_lag_seconds = 7_200
+    world.clock.advance(6 * 60)
+
+    world.sweep()
+
+    assert (post_of(world).is_verified, post_of(world).due_at) == (False, after(days=1))
+
+
+def test_two_workers_that_verify_are_no_conflict() -> None:
+    world = verified_world()
+    world.table.meanwhile = lambda: world.check_post(STEP)
+
+    assert world.check_post(STEP) == ANOTHER_IS_AT_IT
+
+
+# Told again
+
+
+def test_a_post_that_failed_and_is_published_on_a_persons_word_is_told_twice() -> None:
+    world = submitted_world(IN_PROGRESS, minutes_ago=15)
+    world.check_post(STEP)
+    post = world.ledger.advance(
+        post_of(world), PostState.PUBLISHED, now=world.clock(), public_url="https://x.example/1"
+    )
+    assert post.is_told is False
+
+    world.check_post(STEP)
+
+    assert [event.type for event in world.post_events] == ["post.in_doubt", "post.published"]
+    assert len({event.id for event in world.post_events}) == 2

@@ -1,0 +1,405 @@
+"""Kill the process before and after everything it does to the world, and look at what is left.
+
+The machine that goes on afterwards is the shipped one (statemachine/video.asl.json), walked over fakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from mediaposter.ai.catalog import Capabilities
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.domain.errors import ErrorCode, MediaError, NotFound, PublisherError, VideoModelError
+from mediaposter.publishing.publisher_interface import PostReport, PostStatus
+from mediaposter.stores.posts import SETTLED_STATES, PostState
+from mediaposter.stores.videos import Stage
+from tests.builders import a_job, a_request, a_stored_video
+from tests.fakes.answers import Drop, Refuse
+from tests.fakes.effects import Crash, Effects, Moment
+from tests.fakes.media import FakeMediaStore
+from tests.fakes.publisher import FakePublisher
+from tests.fakes.state_machine import Status
+from tests.fakes.video_model import FakeVideoModel
+from tests.fakes.workflow import FakeWorkflow
+from tests.fakes.world import World
+
+REQUEST = a_request(
+    publish=[{"platform": "twitter", "account_id": "101"}, {"platform": "twitter", "account_id": "102"}]
+)
+POOR = VideoModelError(ErrorCode.INSUFFICIENT_CREDIT, "Top up.")
+BUSY = VideoModelError(ErrorCode.RATE_LIMITED, "Later.", transient=True, retry_after_seconds=20)
+FAULT = VideoModelError(ErrorCode.PROVIDER_ERROR, "Bad gateway.", transient=True)
+BUSY_PUBLISHER = PublisherError(ErrorCode.RATE_LIMITED, "Later.", transient=True, retry_after_seconds=20)
+TRUNCATED = MediaError("The video ends in the middle of a box.")
+IN_PROGRESS = PostReport(submission_id="", status=PostStatus.IN_PROGRESS)
+
+# A function that dies is either called again by the machine's Retry, two seconds later and as the same attempt,
+# or caught, and the step is entered anew half a minute later.
+CRASH_ERRORS = ("Lambda.ServiceException", "Runtime.ExitError")
+
+Scenario = Callable[[Effects], World]
+
+
+def world_with(
+    effects: Effects,
+    *,
+    model: Callable[[Effects], FakeVideoModel] = FakeVideoModel,
+    publisher: Callable[[Effects], FakePublisher] = FakePublisher,
+    media: Callable[[Effects], FakeMediaStore] = FakeMediaStore,
+    workflow: Callable[[Effects], FakeWorkflow] = FakeWorkflow,
+    fallback: Callable[[Effects], FakeVideoModel] | None = None,
+) -> World:
+    return World(
+        effects=effects,
+        model=model,
+        publisher=publisher,
+        media=media,
+        workflow=workflow,
+        other_models={"kite-1": fallback} if fallback else {},
+        default_fallbacks=["kite-1"] if fallback else [],
+    )
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "everything works": world_with,
+    "the start of the execution fails": partial(world_with, workflow=partial(FakeWorkflow, refuses=True)),
+    "the start of the execution seems to fail": partial(
+        world_with, workflow=partial(FakeWorkflow, refuses=True, starts_anyway=True)
+    ),
+    "the provider is busy": partial(world_with, model=partial(FakeVideoModel, creates=[Refuse(BUSY), Refuse(BUSY)])),
+    "the provider takes the job and its answer is lost": partial(
+        world_with, model=partial(FakeVideoModel, creates=[Drop(is_accepted=True)])
+    ),
+    "the call to the provider is lost": partial(
+        world_with, model=partial(FakeVideoModel, creates=[Drop(is_accepted=False)])
+    ),
+    "the provider takes the job, its answer is lost, and it lists its jobs": partial(
+        world_with,
+        model=partial(FakeVideoModel, creates=[Drop(is_accepted=True)], capabilities=Capabilities(list_jobs=True)),
+    ),
+    "the answer is lost and the provider knows a repetition": partial(
+        world_with,
+        model=partial(
+            FakeVideoModel, creates=[Drop(is_accepted=True)], capabilities=Capabilities(idempotent_submit=True)
+        ),
+    ),
+    "the first model refuses and the next takes over": partial(
+        world_with,
+        model=partial(FakeVideoModel, creates=[Refuse(POOR)] * 9),
+        fallback=FakeVideoModel,
+    ),
+    "the first render fails and the next model takes over": partial(
+        world_with,
+        model=partial(FakeVideoModel, polls=[a_job(VideoStatus.FAILED, error_code=ErrorCode.PROVIDER_ERROR)] * 9),
+        fallback=FakeVideoModel,
+    ),
+    "the render is slow and the provider stumbles": partial(
+        world_with, model=partial(FakeVideoModel, polls=[a_job(progress=10), FAULT, a_job(progress=50), FAULT])
+    ),
+    "the render fails": partial(
+        world_with,
+        model=partial(FakeVideoModel, polls=[a_job(VideoStatus.FAILED, error_code=ErrorCode.CONTENT_POLICY)]),
+    ),
+    "the download breaks off": partial(world_with, media=partial(FakeMediaStore, errors=[TRUNCATED, FAULT])),
+    "the download never comes through": partial(world_with, media=partial(FakeMediaStore, errors=[TRUNCATED] * 9)),
+    "the publisher is busy": partial(
+        world_with,
+        publisher=partial(FakePublisher, publishes=[Refuse(BUSY_PUBLISHER)], upload_errors=[BUSY_PUBLISHER]),
+    ),
+    "the publisher takes a post and its answer is lost": partial(
+        world_with, publisher=partial(FakePublisher, publishes=[Drop(is_accepted=True)])
+    ),
+    "the call to the publisher is lost": partial(
+        world_with, publisher=partial(FakePublisher, publishes=[Drop(is_accepted=False)])
+    ),
+    "everything stumbles once": partial(
+        world_with,
+        model=partial(FakeVideoModel, creates=[Refuse(BUSY)], polls=[FAULT]),
+        media=partial(FakeMediaStore, errors=[TRUNCATED]),
+        publisher=partial(FakePublisher, publishes=[Refuse(BUSY_PUBLISHER)], upload_errors=[BUSY_PUBLISHER]),
+    ),
+    "the publisher never says what became of a post": partial(
+        world_with, publisher=partial(FakePublisher, checks=[IN_PROGRESS] * 35)
+    ),
+}
+
+
+def deliver(scenario: Scenario, *crashes: Crash, crash_error: str = CRASH_ERRORS[0]) -> World:
+    world = scenario(Effects(*crashes))
+    world.deliver(REQUEST, crash_error=crash_error)
+    return world
+
+
+def crashes_of(effects_count: int, *, after: int = 0) -> Iterator[Crash]:
+    """Give every point at which a run can die, once `after` effects are done."""
+    for effect in range(after + 1, effects_count + 1):
+        yield Crash(effect, Moment.BEFORE)
+        yield Crash(effect, Moment.AFTER)
+
+
+def check_the_world(world: World) -> None:
+    """See that nothing was paid for or posted twice, and that the record tells what anyone can know."""
+    public = world.publisher.count_posts()
+    models = [world.model, *world.other_models.values()]
+    assert all(len(model.accepted) <= 1 for model in models), "paid twice"
+    assert all(count == 1 for count in public.values()), "posted twice"
+
+    try:
+        video = world.video
+    except NotFound:
+        assert (world.workflow.executions, world.model.accepted, public) == ([], [], {}), "done without a record"
+        return
+
+    if video.status is VideoStatus.COMPLETED:
+        assert video.stage is Stage.DONE
+        assert world.media.puts == {a_stored_video().key: 1}
+        assert world.media.objects.keys() == {a_stored_video().key}
+    else:
+        assert video.failure is not None, "left open"
+        assert not public, "a failed video was posted"
+        traced = [attempt for attempt in video.attempts if attempt.provider_job_id is not None]
+        is_unknown = video.failure.code is ErrorCode.SUBMISSION_UNKNOWN
+        assert len(traced) + is_unknown >= sum(len(model.accepted) for model in models), "a paid job is denied"
+
+    assert {event.type for event in world.events} == {"video.failed" if video.failure else "video.completed"}
+    assert len({event.id for event in world.events}) == 1, "a repetition looks like news"
+    assert video.is_told
+    check_posts(world)
+
+
+def check_posts(world: World) -> None:
+    """See that the ledger knows what is public, and leaves to a person only what nobody can know."""
+    public = world.publisher.count_posts()
+    for post in world.posts:
+        is_public = public[f"{post.video_id}-{post.target.platform}-{post.target.account_id}"] == 1
+        assert post.state in SETTLED_STATES, "left open"
+        if post.state is PostState.UNKNOWN:
+            assert is_public, "what the publisher never took is said to be on its way"
+        else:
+            assert is_public == (post.state is PostState.PUBLISHED), f"{post.state} is not the truth"
+        told = [event for event in world.post_events if event.account_id == post.target.account_id]
+        is_in_doubt = post.state in (PostState.PARKED, PostState.UNKNOWN)
+        assert {event.type for event in told} == {"post.in_doubt" if is_in_doubt else f"post.{post.state}"}, (
+            "nobody was told, or not the truth"
+        )
+        assert len({event.id for event in told}) == 1, "a repetition looks like news"
+
+
+PLAN = deliver(SCENARIOS["everything works"]).effects.names
+
+
+def test_the_plan_takes_every_effect_once() -> None:
+    assert PLAN == [
+        "create VIDEO",
+        "start the execution",
+        "write VIDEO submitting",
+        "create at the provider",
+        "write VIDEO rendering",
+        "write VIDEO storing",
+        "create RENDERS",
+        "store the video",
+        "write VIDEO publishing",
+        "upload to the publisher",
+        "write POST#twitter#101 pending",
+        "write POST#twitter#101 calling",
+        "publish on twitter#101",
+        "write POST#twitter#101 submitted",
+        "write POST#twitter#101 published",
+        "send post.published",
+        "write POST#twitter#101 published",
+        "upload to the publisher",
+        "write POST#twitter#102 pending",
+        "write POST#twitter#102 calling",
+        "publish on twitter#102",
+        "write POST#twitter#102 submitted",
+        "write POST#twitter#102 published",
+        "send post.published",
+        "write POST#twitter#102 published",
+        "write VIDEO done",
+        "write VIDEO done",
+        "send video.completed",
+        "write VIDEO done",
+    ]
+
+
+# What nobody can know after a crash, and what never began. After every other crash all is made good.
+UNKNOWN_SUBMISSION = {
+    ("after", "write VIDEO submitting"),
+    ("before", "create at the provider"),
+    ("after", "create at the provider"),
+    ("before", "write VIDEO rendering"),
+}
+NEVER_STARTED = {("after", "create VIDEO"), ("before", "start the execution")}
+
+
+def never_sent(account_id: str) -> set[tuple[str, str]]:
+    """Give where the process dies between what it means to do and doing it: nobody finds such a post, or can."""
+    return {
+        ("after", f"write POST#twitter#{account_id} calling"),
+        ("before", f"publish on twitter#{account_id}"),
+    }
+
+
+@pytest.mark.parametrize("crash_error", CRASH_ERRORS)
+@pytest.mark.parametrize(
+    "crash", list(crashes_of(len(PLAN))), ids=lambda crash: f"{crash.moment} {crash.effect} {PLAN[crash.effect - 1]}"
+)
+def test_one_crash_costs_only_what_nobody_can_know(crash: Crash, crash_error: str) -> None:
+    point = (crash.moment.value, PLAN[crash.effect - 1])
+
+    world = deliver(SCENARIOS["everything works"], crash, crash_error=crash_error)
+
+    check_the_world(world)
+    if point == ("before", "create VIDEO"):
+        assert world.table.items == {}
+    elif point in NEVER_STARTED:
+        assert world.video.failure is not None
+        assert world.video.failure.code is ErrorCode.INTERNAL_ERROR
+        assert world.model.create_calls == 0
+    elif point in UNKNOWN_SUBMISSION:
+        assert world.video.failure is not None
+        assert world.video.failure.code is ErrorCode.SUBMISSION_UNKNOWN
+        assert {post.state for post in world.posts} == {PostState.FAILED}
+    else:
+        assert world.video.status is VideoStatus.COMPLETED
+        assert {post.target.account_id: post.state for post in world.posts} == {
+            account_id: PostState.PARKED if point in never_sent(account_id) else PostState.PUBLISHED
+            for account_id in ("101", "102")
+        }
+
+
+@pytest.mark.parametrize("crash_error", CRASH_ERRORS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_one_crash_anywhere_leaves_the_world_in_order(name: str, crash_error: str) -> None:
+    scenario = SCENARIOS[name]
+    for crash in crashes_of(len(deliver(scenario).effects.names)):
+        world = deliver(scenario, crash, crash_error=crash_error)
+        try:
+            check_the_world(world)
+        except AssertionError as error:
+            error.add_note(f"after {crash}: {world.effects.names}")
+            raise
+
+
+# All pairs of all scenarios take half a minute: these two go wherever the others go.
+@pytest.mark.parametrize(
+    ("name", "crash_error"),
+    [
+        ("everything works", "Lambda.ServiceException"),
+        ("everything works", "Runtime.ExitError"),
+        ("everything stumbles once", "Runtime.ExitError"),
+    ],
+)
+def test_two_crashes_anywhere_leave_the_world_in_order(name: str, crash_error: str) -> None:
+    scenario = SCENARIOS[name]
+    for first in crashes_of(len(deliver(scenario).effects.names)):
+        # What there is to do after the first crash is found out by running it.
+        effects_count = len(deliver(scenario, first, crash_error=crash_error).effects.names)
+        for second in crashes_of(effects_count, after=first.effect):
+            world = deliver(scenario, first, second, crash_error=crash_error)
+            try:
+                check_the_world(world)
+            except AssertionError as error:
+                error.add_note(f"after {first} and {second}: {world.effects.names}")
+                raise
+
+
+@pytest.mark.parametrize("crash_error", CRASH_ERRORS)
+def test_a_crash_while_the_next_model_takes_over_does_not_lose_the_video(crash_error: str) -> None:
+    scenario = SCENARIOS["the first render fails and the next model takes over"]
+    names = deliver(scenario).effects.names
+    queued = names.index("write VIDEO queued") + 1
+
+    for moment in Moment:
+        world = deliver(scenario, Crash(queued, moment), crash_error=crash_error)
+
+        check_the_world(world)
+        assert (world.video.status, world.video.resolved_model) == (VideoStatus.COMPLETED, "kite-1"), moment
+
+
+def world_that_dies_before(name: str) -> World:
+    """Kill the process before one effect until the machine's patience is at an end."""
+    world = World(effects=Effects(never_taken=name))
+    world.deliver(REQUEST)
+    return world
+
+
+def test_a_start_that_always_dies_closes_the_video_unspent() -> None:
+    world = world_that_dies_before("write VIDEO submitting")
+
+    check_the_world(world)
+    assert world.video.failure is not None
+    assert world.video.failure.message == (
+        "The pipeline broke off at queued (Runtime.ExitError). Nothing was generated or spent; send the request again."
+    )
+    assert set(world.statuses) == {Status.FAILED}
+
+
+def test_a_poll_that_always_dies_closes_the_video_and_names_the_job() -> None:
+    world = world_that_dies_before("write VIDEO storing")
+
+    check_the_world(world)
+    assert world.video.failure is not None
+    assert "The provider's job job-1 may have been paid for" in world.video.failure.message
+
+
+def test_a_store_that_always_dies_closes_the_video_and_says_how_it_is_fetched_again() -> None:
+    world = world_that_dies_before("store the video")
+
+    check_the_world(world)
+    assert world.video.failure is not None
+    assert "POST /videos/video_1/store fetches it again" in world.video.failure.message
+
+
+def test_a_post_that_always_dies_does_not_hold_up_the_other() -> None:
+    world = world_that_dies_before("write POST#twitter#101 calling")
+
+    check_the_world(world)
+    assert world.video.status is VideoStatus.COMPLETED
+    assert [post.state for post in world.posts] == [PostState.FAILED, PostState.PUBLISHED]
+
+
+def test_a_post_whose_end_cannot_be_written_for_as_long_as_the_machine_asks_is_published_by_the_sweep() -> None:
+    world = World(effects=Effects(never_taken="write POST#twitter#101 published", deaths_max=30))
+    world.deliver(REQUEST)
+
+    check_the_world(world)
+    assert [post.state for post in world.posts] == [PostState.PUBLISHED, PostState.PUBLISHED]
+
+
+def test_a_crash_of_the_close_is_made_good_by_the_machine() -> None:
+    sending = PLAN.index("send video.completed") + 1
+
+    world = deliver(SCENARIOS["everything works"], Crash(sending, Moment.BEFORE), crash_error="Runtime.ExitError")
+
+    check_the_world(world)
+    assert world.statuses == [Status.SUCCEEDED]
+    assert [event.type for event in world.events] == ["video.completed"]
+
+
+def test_an_event_is_sent_again_only_if_its_sending_was_not_written_down() -> None:
+    sending = PLAN.index("send video.completed") + 1
+    counts = {}
+    for effect in (sending, len(PLAN)):
+        for moment in Moment:
+            world = deliver(SCENARIOS["everything works"], Crash(effect, moment), crash_error="Runtime.ExitError")
+            counts[PLAN[effect - 1], moment] = len(world.events)
+
+    assert counts == {
+        ("send video.completed", Moment.BEFORE): 1,
+        ("send video.completed", Moment.AFTER): 2,
+        ("write VIDEO done", Moment.BEFORE): 2,
+        ("write VIDEO done", Moment.AFTER): 1,
+    }
+
+
+def test_a_close_that_dies_past_the_machines_patience_is_made_good_by_the_rule_behind_it() -> None:
+    crashes = [Crash(effect, Moment.BEFORE) for effect in range(len(PLAN), len(PLAN) + 9)]
+
+    world = deliver(SCENARIOS["everything works"], *crashes, crash_error="Runtime.ExitError")
+
+    check_the_world(world)
+    assert world.statuses == [Status.FAILED], "no alarm would tell"

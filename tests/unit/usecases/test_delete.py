@@ -1,0 +1,427 @@
+"""Deleting a video, whatever it is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from mediaposter.ai.catalog import Capabilities
+from mediaposter.domain.errors import (
+    ConfigurationError,
+    Contention,
+    ErrorCode,
+    NotFound,
+    PartiallyDone,
+    VersionConflict,
+    VideoModelError,
+)
+from mediaposter.stores.approvals import open_approval
+from mediaposter.stores.budget import BudgetDay
+from mediaposter.stores.posts import PostState
+from mediaposter.stores.videos import Stage, VideoFailure
+from mediaposter.usecases.steps import AwaitApprovalInput, CheckInput, CloseInput, Outcome
+from mediaposter.wire.post_requests import ApprovalRequest, PublishAgainRequest
+from tests.builders import (
+    NOW,
+    OWNER,
+    RESERVATION,
+    VIDEO_ID,
+    a_caller,
+    a_post,
+    a_request,
+    a_stored_video,
+    a_target,
+    a_video,
+)
+from tests.fakes.answers import Drop
+from tests.fakes.effects import Moment, SimulatedCrash
+from tests.fakes.video_model import FakeVideoModel
+from tests.fakes.world import World
+from tests.unit.usecases.posting import STEP as POST_STEP
+from tests.unit.usecases.posting import TOMORROW, a_kept_video, after, is_due, kept_world, post_of
+
+STEP = CheckInput(video_id=VIDEO_ID)
+APPROVE = ApprovalRequest(decision="approve")
+
+
+def is_gone(world: World) -> bool:
+    try:
+        world.library.get_unchecked(VIDEO_ID)
+    except NotFound:
+        return True
+    return False
+
+
+def rendering() -> World:
+    world = World(model=partial(FakeVideoModel, capabilities=Capabilities(cancel=True)))
+    world.submit(a_request(publish=[{"platform": "twitter", "account_id": "101"}]), caller=a_caller())
+    world.start(STEP)
+    return world
+
+
+def test_a_kept_video_is_removed_and_the_ledger_of_its_posts_stays() -> None:
+    world = World()
+    world.deliver(a_request(publish=[{"platform": "twitter", "account_id": "101"}]))
+    spent = world.budget.get(OWNER, NOW.date())
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert world.media.objects == {}
+    assert [post.state for post in world.posts] == [PostState.PUBLISHED]
+    assert world.budget.get(OWNER, NOW.date()) == spent, "what was spent stays spent"
+    assert world.workflow.stopped == []
+
+
+def test_a_running_video_is_stopped_here_and_at_its_provider() -> None:
+    world = rendering()
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert (world.workflow.stopped, world.model.cancelled) == ([VIDEO_ID], ["job-1"])
+    [post] = world.posts
+    assert (post.state, post.error_code, post.error_message) == (
+        PostState.CANCELLED,
+        ErrorCode.CANCELLED,
+        "The video was deleted, so nothing was posted.",
+    )
+    assert world.metrics == []
+
+
+def test_a_video_that_was_not_taken_up_yet_costs_nothing() -> None:
+    world = World(model=partial(FakeVideoModel, capabilities=Capabilities(cancel=True)))
+    world.submit(a_request(), caller=a_caller())
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert (world.model.cancelled, world.faults) == ([], [])
+    assert world.budget.get(OWNER, NOW.date()) == BudgetDay(committed_micros=0, spent_micros=0, videos=1)
+
+
+def test_a_provider_that_cannot_cancel_keeps_no_video_from_being_deleted() -> None:
+    world = rendering()
+    world.missing_key = ConfigurationError("The secret is missing.")
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert world.faults == ["sora did not cancel job job-1 of video_1: The secret is missing."]
+
+
+def test_a_provider_that_has_no_way_to_cancel_is_no_fault() -> None:
+    world = World()
+    world.submit(a_request(), caller=a_caller())
+    world.start(STEP)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert world.faults == []
+
+
+def test_a_provider_that_does_not_answer_keeps_no_video_from_being_deleted() -> None:
+    world = rendering()
+    world.model.cancel_errors = [VideoModelError(ErrorCode.PROVIDER_ERROR, "Bad gateway.", transient=True)]
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert world.faults == ["sora did not cancel job job-1 of video_1: Bad gateway."]
+
+
+def test_a_video_that_failed_by_itself_has_nothing_to_stop() -> None:
+    world = rendering()
+    world.library.fail(world.video, VideoFailure(code=ErrorCode.TIMEOUT, message="too late"), now=NOW)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert (world.workflow.stopped, world.model.cancelled) == ([], [])
+
+
+def test_a_video_that_is_kept_at_the_last_moment_is_deleted_too() -> None:
+    world = rendering()
+    world.check(STEP)
+    world.table.meanwhile = lambda: world.store(STEP)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert (world.media.objects, post_of(world).state) == ({}, PostState.CANCELLED)
+
+
+def test_of_two_deletions_at_once_both_find_it_gone() -> None:
+    world = World()
+    world.keep(a_video(stage=Stage.DONE, stored=a_stored_video()))
+    world.table.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+
+
+def test_a_step_that_is_at_work_meanwhile_does_not_keep_a_video_from_being_deleted() -> None:
+    world = rendering()
+    world.table.meanwhile = lambda: world.library.note(world.video, now=NOW, progress=50)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+
+
+def test_a_download_that_ends_after_its_video_was_deleted_leaves_nothing_behind() -> None:
+    world = rendering()
+    world.check(STEP)
+    world.media.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
+
+    assert world.store(STEP).outcome is Outcome.FAILED
+
+    assert world.media.objects == {}
+
+
+def test_an_execution_that_was_stopped_has_nothing_to_close() -> None:
+    world = rendering()
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert world.close(CloseInput(video_id=VIDEO_ID, fault="execution ABORTED")).outcome is Outcome.CLOSED
+    assert world.events == []
+
+
+def test_a_video_of_somebody_else_is_not_deleted() -> None:
+    world = World()
+    world.keep(a_video(reservation=RESERVATION), a_post())
+
+    with pytest.raises(NotFound):
+        world.delete(VIDEO_ID, caller=a_caller(owner="key_of_another"))
+
+    assert not is_gone(world)
+
+
+def test_deleting_again_finds_nothing() -> None:
+    world = World()
+    world.keep(a_video(stage=Stage.DONE, stored=a_stored_video()))
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    with pytest.raises(NotFound):
+        world.delete(VIDEO_ID, caller=a_caller())
+
+
+def test_a_deletion_that_died_half_way_is_finished_by_the_next() -> None:
+    world = rendering()
+    world.library.fail(world.video, VideoFailure(code=ErrorCode.CANCELLED, message="deleted"), now=NOW)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert (world.workflow.stopped, world.model.cancelled) == ([VIDEO_ID], ["job-1"])
+
+
+def write_all_the_time(world: World, *, from_write: int = 1) -> None:
+    """Let another worker come first at every write of the video, from the given one on."""
+    writes = 0
+
+    def come_first() -> None:
+        nonlocal writes
+        writes += 1
+        if writes >= from_write:
+            video = world.video
+            world.table.items[video.key]["version"] += 1
+        world.table.meanwhile = come_first
+
+    world.table.meanwhile = come_first
+
+
+def test_a_deletion_that_could_not_begin_has_changed_nothing() -> None:
+    world = rendering()
+    write_all_the_time(world)
+
+    with pytest.raises(VersionConflict):
+        world.delete(VIDEO_ID, caller=a_caller())
+
+    assert (world.video.failure, world.workflow.stopped, world.model.cancelled) == (None, [], [])
+    assert [post.state for post in world.posts] == [PostState.PENDING]
+
+
+def test_a_deletion_that_could_not_end_says_what_is_gone_and_the_next_ends_it() -> None:
+    world = rendering()
+    write_all_the_time(world, from_write=2)
+
+    with pytest.raises(PartiallyDone, match=r"not finished.* content gone already\. Delete it again"):
+        world.delete(VIDEO_ID, caller=a_caller())
+
+    assert world.workflow.stopped == [VIDEO_ID]
+    world.table.meanwhile = None
+    world.delete(VIDEO_ID, caller=a_caller())
+    assert is_gone(world)
+
+
+def test_a_deletion_that_meets_a_post_being_written_is_not_finished_either() -> None:
+    world = World()
+    world.keep(a_video(stage=Stage.PUBLISHING, stored=a_stored_video()), a_post())
+
+    def take_the_post() -> None:
+        world.ledger.advance(world.posts[0], PostState.CALLING, now=NOW)
+
+    world.table.meanwhile = take_the_post
+
+    with pytest.raises(PartiallyDone):
+        world.delete(VIDEO_ID, caller=a_caller())
+
+
+def test_a_table_that_is_held_by_others_leaves_a_deletion_unfinished() -> None:
+    world = rendering()
+
+    def hold() -> None:
+        def refuse() -> None:
+            raise Contention("VIDEO#video_1 is being written by others.")
+
+        world.table.meanwhile = refuse
+
+    world.table.meanwhile = hold
+
+    with pytest.raises(PartiallyDone):
+        world.delete(VIDEO_ID, caller=a_caller())
+
+
+# Its posts
+
+
+def awaiting_approval() -> World:
+    world = World()
+    world.keep(a_kept_video(stage=Stage.AWAITING_APPROVAL, approval_hours=24), a_post())
+    world.table.commit([open_approval(VIDEO_ID, now=NOW, hours=24)])
+    world.ask(AwaitApprovalInput(video_id=VIDEO_ID, task_token="token-1"))
+    return world
+
+
+def in_second_write(world: World, happen: Callable[[], object]) -> None:
+    """Let something happen right before the second write from now."""
+
+    def wait_once() -> None:
+        world.table.meanwhile = happen
+
+    world.table.meanwhile = wait_once
+
+
+def test_a_video_that_awaits_a_decision_is_stopped_and_its_question_forgotten() -> None:
+    world = awaiting_approval()
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert (world.workflow.stopped, post_of(world).state) == ([VIDEO_ID], PostState.CANCELLED)
+    with pytest.raises(NotFound):
+        world.approvals.get(VIDEO_ID)
+    assert not is_due(world)
+    with pytest.raises(NotFound):
+        world.decide(VIDEO_ID, APPROVE, caller=a_caller())
+
+
+def test_when_it_is_stopped_nothing_is_left_that_it_could_send() -> None:
+    world = awaiting_approval()
+    states = []
+    world.workflow.on_stop = lambda: states.append(post_of(world).state)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert states == [PostState.CANCELLED]
+
+
+@pytest.mark.parametrize("stage", [Stage.PUBLISHING, Stage.DONE])
+def test_an_execution_that_posts_finds_out_by_itself(stage: Stage) -> None:
+    world = kept_world(video=a_kept_video(stage=stage))
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert world.workflow.stopped == []
+    assert world.create_post(POST_STEP).outcome is Outcome.SETTLED
+    assert (world.publisher.publish_calls, world.post_events) == (0, [])
+
+
+def test_a_decision_of_long_ago_is_forgotten_too() -> None:
+    world = awaiting_approval()
+    world.decide(VIDEO_ID, APPROVE, caller=a_caller())
+    world.library.advance(world.video, Stage.DONE, now=NOW)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    with pytest.raises(NotFound):
+        world.approvals.get(VIDEO_ID)
+
+
+@pytest.mark.parametrize("edits", [None, {"publish": [{"platform": "bluesky", "account_id": "7"}]}])
+def test_a_video_that_is_approved_while_it_is_deleted_is_not_posted(edits: dict[str, Any] | None) -> None:
+    world = awaiting_approval()
+    approve = ApprovalRequest.model_validate({"decision": "approve", "edits": edits})
+    in_second_write(world, lambda: world.decide(VIDEO_ID, approve, caller=a_caller()))
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert {post.state for post in world.posts} == {PostState.CANCELLED}
+    assert not is_due(world)
+
+
+def test_posts_that_are_asked_for_while_the_video_is_deleted_are_not_made() -> None:
+    world = kept_world(video=a_kept_video(stage=Stage.DONE), state=PostState.FAILED, is_told=True)
+    world.table.meanwhile = lambda: world.repost(VIDEO_ID, PublishAgainRequest(), caller=a_caller())
+
+    world.delete(VIDEO_ID, caller=a_caller())
+    world.run_executions()
+
+    assert is_gone(world)
+    assert (post_of(world).state, world.publisher.posts) == (PostState.CANCELLED, {})
+    assert not is_due(world)
+
+
+def test_a_post_in_the_middle_of_its_call_is_followed_to_its_end() -> None:
+    world = kept_world()
+    world.publisher.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
+
+    assert world.create_post(POST_STEP).outcome is Outcome.SUBMITTED
+
+    assert is_gone(world)
+    world.sweep_until_nothing_is_due()
+    assert (post_of(world).state, world.post_events) == (PostState.PUBLISHED, [])
+
+
+def test_a_post_that_waits_for_its_time_goes_out_and_the_ledger_knows() -> None:
+    world = kept_world(target=a_target(scheduled_time=TOMORROW))
+    world.create_post(POST_STEP)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert (post_of(world).state, post_of(world).due_at) == (PostState.SCHEDULED, after(days=1))
+    world.sweep_until_nothing_is_due()
+    assert (post_of(world).state, post_of(world).public_url) == (
+        PostState.PUBLISHED,
+        "https://network.example/submission-1",
+    )
+
+
+def test_a_post_in_doubt_is_looked_for_all_the_same() -> None:
+    world = kept_world(Drop(is_accepted=True))
+    world.create_post(POST_STEP)
+
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert post_of(world).state is PostState.IN_DOUBT
+    world.sweep_until_nothing_is_due()
+    assert (post_of(world).state, world.publisher.publish_calls) == (PostState.PUBLISHED, 1)
+
+
+def test_a_question_that_a_dying_deletion_left_is_forgotten_by_the_sweep() -> None:
+    world = awaiting_approval()
+    world.effects.crash_at(2, Moment.AFTER)
+    with pytest.raises(SimulatedCrash):
+        world.delete(VIDEO_ID, caller=a_caller())
+    assert is_gone(world)
+
+    world.sweep_until_nothing_is_due()
+
+    with pytest.raises(NotFound):
+        world.approvals.get(VIDEO_ID)

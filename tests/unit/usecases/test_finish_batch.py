@@ -1,0 +1,482 @@
+"""How a batch ends: its results, what the bus is told, what the sweep goes on with, and what is cancelled."""
+
+from __future__ import annotations
+
+import csv
+import io
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mediaposter.ai.catalog import Capabilities
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.domain.errors import (
+    ErrorCode,
+    InvalidRequest,
+    NotAllowedInState,
+    NotFound,
+    VersionConflict,
+    VideoModelError,
+)
+from mediaposter.stores.batches import BatchStage, BatchStep
+from mediaposter.stores.posts import PostState
+from mediaposter.stores.videos import Stage
+from mediaposter.usecases.batches.create import LOOK_AGAIN_AFTER
+from mediaposter.usecases.batches.finish import EVENT_GRACE, RUNS_MAX, TAKING_ENDS_AFTER
+from mediaposter.wire.batches import BatchListQuery, present_answer, present_batch
+from mediaposter.wire.video_object import to_dollars
+from tests.builders import a_caller
+from tests.fakes.answers import Refuse
+from tests.fakes.batches import BASE_URL, BatchWorld
+from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
+from tests.fakes.video_model import FakeVideoModel
+
+GOOD = {"prompt": "A red kite over the sea"}
+POSTED = {**GOOD, "id": "posted", "publish": [{"platform": "twitter", "account_id": "101"}]}
+BAD: dict[str, Any] = {"id": "bad"}
+
+
+@pytest.fixture
+def world() -> BatchWorld:
+    return BatchWorld()
+
+
+class TestResults:
+    def test_they_say_of_each_row_what_became_of_it(self, world: BatchWorld) -> None:
+        batch = world.complete(POSTED, BAD, GOOD)
+
+        posted, bad, good = world.files.lines(f"batches/{batch.id}/results.jsonl")
+        assert (posted["row"], posted["id"], posted["status"], posted["video_id"]) == (
+            1,
+            "posted",
+            "completed",
+            "video_001",
+        )
+        assert posted["mp4_url"] == f"{BASE_URL}/videos/video_001/content"
+        assert posted["post_urls"]
+        assert (bad["id"], bad["status"], bad["video_id"], bad["error"]["param"]) == ("bad", "refused", None, "prompt")
+        assert (good["status"], good["error"]) == ("completed", None)
+
+    def test_the_csv_says_the_same_below_one_header(self, world: BatchWorld) -> None:
+        batch = world.complete(*[GOOD] * 30, BAD)
+
+        read = list(csv.DictReader(io.StringIO(world.files.text(f"batches/{batch.id}/results.csv"))))
+
+        assert [row["row"] for row in read] == [str(number) for number in range(1, 32)]
+        assert [row["line"] for row in read] == [row["row"] for row in read]
+        assert [row["status"] for row in read] == ["completed"] * 30 + ["refused"]
+
+    def test_a_failed_video_says_why(self) -> None:
+        refusal = VideoModelError(ErrorCode.CONTENT_POLICY, "Not this.")
+        world = BatchWorld(model=lambda effects: FakeVideoModel(effects, creates=[Refuse(refusal)]))
+
+        batch = world.complete(GOOD)
+
+        (row,) = world.files.lines(f"batches/{batch.id}/results.jsonl")
+        assert (row["status"], row["error"]["code"], row["mp4_url"]) == ("failed", "content_policy", None)
+        assert (batch.completed, batch.failed) == (0, 1)
+
+    def test_a_kept_video_whose_post_failed_says_so(self, world: BatchWorld) -> None:
+        batch = world.create(POSTED)
+        world.take(batch.id)
+        (post,) = world.world.ledger.list_unchecked("video_001")
+        world.world.ledger.advance(
+            post,
+            PostState.FAILED,
+            now=world.world.clock(),
+            error_code=ErrorCode.INVALID_REQUEST,
+            error_message="The caption is too long.",
+        )
+        world.world.run_executions()
+
+        world.finish(batch.id)
+
+        (row,) = world.files.lines(f"batches/{batch.id}/results.jsonl")
+        assert (row["status"], row["error"]["param"]) == ("completed", "publish")
+        assert "twitter account 101: The caption is too long." in row["error"]["message"]
+
+    def test_a_video_that_was_deleted_meanwhile_is_told_as_gone(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD, GOOD)
+        world.take(batch.id)
+        world.world.delete("video_001", caller=a_caller())
+        world.world.run_executions()
+
+        ended = world.finish(batch.id)
+
+        gone, _ = world.files.lines(f"batches/{batch.id}/results.jsonl")
+        assert (gone["status"], gone["error"]["code"]) == ("failed", "video_deleted")
+        assert ended.stage is BatchStage.DONE
+
+    def test_those_of_a_dropped_file_lie_beside_its_answer(self, world: BatchWorld) -> None:
+        batch = world.drop(b"prompt\nA kite\n")
+        world.take(batch.id)
+        world.world.run_executions()
+        world.finish(batch.id)
+
+        for end in ("jsonl", "csv"):
+            assert world.files.read(f"outbox/kites.results.{end}") == world.files.read(
+                f"batches/{batch.id}/results.{end}"
+            )
+
+    def test_they_are_not_written_before_all_videos_have_ended(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD)
+        world.take(batch.id)
+
+        assert world.finish(batch.id).stage is BatchStage.RUNNING
+        with pytest.raises(InvalidRequest, match="in_progress"):
+            world.read.locate(batch.id, "csv", caller=a_caller())
+
+    def test_they_are_a_short_link_away(self, world: BatchWorld) -> None:
+        batch = world.complete(GOOD)
+
+        assert "results.csv" in world.read.locate(batch.id, "csv", caller=a_caller())
+        with pytest.raises(NotFound):
+            world.read.locate(batch.id, "csv", caller=a_caller(owner="somebody"))
+
+
+class TestCounts:
+    def test_a_batch_that_runs_counts_its_videos_by_state(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD, GOOD, GOOD, BAD)
+        world.take(batch.id)
+        first = world.world.library.get_unchecked("video_001")
+        world.world.library.advance(first, Stage.SUBMITTING, now=world.world.clock())
+
+        shown = present_batch(world.view(batch.id), base_url=BASE_URL)
+
+        assert shown.status == "in_progress"
+        assert shown.request_counts.model_dump() == {
+            "total": 4,
+            "completed": 0,
+            "failed": 0,
+            "queued": 2,
+            "in_progress": 1,
+            "refused": 1,
+        }
+        assert (shown.results, shown.cost_usd) == (None, "0")
+
+    def test_what_it_cost_so_far_is_told_and_its_results(self, world: BatchWorld) -> None:
+        batch = world.complete(GOOD, GOOD)
+
+        shown = present_batch(world.view(batch.id), base_url=BASE_URL)
+
+        cost_micros = sum(world.world.library.get_unchecked(f"video_00{number}").cost_micros or 0 for number in (1, 2))
+        assert cost_micros > 0
+        assert (shown.status, shown.request_counts.completed) == ("completed", 2)
+        assert shown.cost_usd == to_dollars(cost_micros)
+        assert shown.results is not None
+        assert shown.results.csv == f"{BASE_URL}/batches/{batch.id}/results?format=csv"
+
+    def test_each_stage_has_its_word_of_openais(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD)
+        words = [world.view(batch.id)]
+        world.read_rows(batch.id)
+        words.append(world.view(batch.id))
+        world.take(batch.id)
+        world.world.run_executions()
+        world.look_after(batch.id)
+        words.append(world.view(batch.id))
+
+        assert [present_batch(word, base_url="").status for word in words] == [
+            "validating",
+            "in_progress",
+            "finalizing",
+        ]
+
+    def test_an_owner_lists_his_own_and_no_videos(self, world: BatchWorld) -> None:
+        batches = [world.create(GOOD) for _ in range(3)]
+        world.create(GOOD, caller=a_caller(owner="somebody"))
+        world.world.run_executions()
+
+        views, has_more = world.read.list_batches(BatchListQuery(limit=2), caller=a_caller())
+        rest, _ = world.read.list_batches(BatchListQuery(limit=2, after=views[-1].batch.id), caller=a_caller())
+
+        assert [view.batch.id for view in [*views, *rest]] == [batch.id for batch in reversed(batches)]
+        assert has_more
+
+
+class TestTold:
+    def test_the_bus_is_told_how_it_ended(self, world: BatchWorld) -> None:
+        batch = world.complete(GOOD, BAD, caller=a_caller(webhook_url="https://hooks.example/1"))
+
+        (event,) = world.said
+        assert (event.type, event.batch_id, event.owner) == ("batch.completed", batch.id, a_caller().owner)
+        assert (event.rows, event.completed, event.failed, event.refused) == (2, 1, 0, 1)
+        assert event.webhook_url == "https://hooks.example/1"
+        assert batch.due_at is None
+
+    def test_what_could_not_be_told_the_sweep_tells_under_the_same_id(self) -> None:
+        world = BatchWorld(effects=Effects(never_taken="send batch.completed", deaths_max=1))
+        batch = world.create(GOOD)
+        world.take(batch.id)
+        world.world.run_executions()
+        with suppress(SimulatedCrash):
+            world.finish(batch.id)
+        ended = world.batches.get_unchecked(batch.id)
+
+        world.look_after(batch.id)
+        world.look_after(batch.id)
+
+        assert ended.ended_at is not None
+        assert ended.due_at == ended.ended_at + EVENT_GRACE
+        assert [event.occurred_at for event in world.said] == [ended.ended_at]
+
+
+class TestSweep:
+    def test_it_comes_back_each_minute_while_videos_are_made(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD)
+        world.take(batch.id)
+
+        world.look_after(batch.id)
+
+        assert world.batches.get_unchecked(batch.id).due_at == world.world.clock() + LOOK_AGAIN_AFTER
+
+    def test_an_execution_that_runs_is_left_alone(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD)
+
+        world.look_after(batch.id)
+
+        assert list(world.workflow.executions) == [(batch.id, BatchStep.TAKE, 1)]
+
+    def test_rows_of_an_execution_that_broke_off_are_counted_when_nobody_takes_them_any_more(
+        self, world: BatchWorld
+    ) -> None:
+        batch = world.create(GOOD, GOOD)
+        world.read_rows(batch.id)
+        world.workflow.executions[batch.id, BatchStep.TAKE, 1] = False
+
+        world.look_after(batch.id)
+        first = dict(world.workflow.executions)
+        due_at = world.batches.get_unchecked(batch.id).due_at
+        (part,) = world.list_parts(batch.id)
+        world.submit_chunk(part)  # a function that still ran
+        world.look_after(batch.id)
+        world.close(batch.id)
+
+        assert (batch.id, BatchStep.CLOSE, 1) not in first
+        assert due_at == world.world.clock() + TAKING_ENDS_AFTER
+        assert (batch.id, BatchStep.CLOSE, 1) in world.workflow.executions
+        assert world.batches.get_unchecked(batch.id).refused == 0
+
+    @pytest.mark.parametrize("step", [BatchStep.CLOSE, BatchStep.RESULTS])
+    def test_what_breaks_off_again_and_again_ends_the_batch(self, world: BatchWorld, step: BatchStep) -> None:
+        batch = world.create(GOOD)
+        if step is BatchStep.CLOSE:
+            world.read_rows(batch.id)
+            world.workflow.executions[batch.id, BatchStep.TAKE, 1] = False
+        else:
+            world.take(batch.id)
+            world.world.run_executions()
+
+        for _ in range(20):
+            with suppress(VersionConflict):
+                world.look_after(batch.id)
+            for execution in world.workflow.executions:
+                world.workflow.executions[execution] = False
+
+        ended = world.batches.get_unchecked(batch.id)
+        assert ended.failure is not None
+        assert ended.failure.code == "internal_error"
+        runs = [run for _, begun, run in world.workflow.executions if begun is step]
+        assert runs == list(range(1, RUNS_MAX + 1))
+        assert [event.type for event in world.said] == ["batch.failed"]
+
+    def test_a_batch_without_a_single_video_ends_at_once(self, world: BatchWorld) -> None:
+        batch = world.complete(BAD, BAD)
+
+        assert (batch.stage, batch.completed, batch.refused) == (BatchStage.DONE, 0, 2)
+
+    def test_the_sweep_of_the_stack_finds_it(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD)
+        due = [item["due_at"] for key, item in world.world.table.items.items() if key.sk == "BATCH"]
+
+        assert due == [(batch.created_at + LOOK_AGAIN_AFTER).isoformat(timespec="microseconds")]
+
+
+class TestCancel:
+    def take(self, world: BatchWorld, *rows: Any) -> str:
+        batch = world.create(*rows)
+        world.take(batch.id)
+        return batch.id
+
+    def cancel(self, world: BatchWorld, batch_id: str, *, running: bool = False) -> None:
+        world.ask_to_cancel(batch_id, running=running)
+        world.cancel_parts(batch_id)
+
+    def test_what_waits_is_cancelled_with_its_posts_and_its_money(self, world: BatchWorld) -> None:
+        batch_id = self.take(world, POSTED)
+
+        self.cancel(world, batch_id)
+        ended = world.finish(batch_id)
+
+        video = world.world.library.get_unchecked("video_001")
+        assert video.failure is not None
+        assert video.failure.code is ErrorCode.CANCELLED
+        assert video.reservation is not None
+        assert video.reservation.settled_micros == 0
+        assert [post.state for post in world.world.ledger.list_unchecked("video_001")] == [PostState.CANCELLED]
+        assert world.world.workflow.stopped == ["video_001"]
+        assert [event.type for event in world.world.events] == ["video.failed"]
+        assert present_batch(world.view(batch_id), base_url="").status == "cancelled"
+        assert [event.type for event in world.said] == ["batch.cancelled"]
+        (row,) = world.files.lines(f"batches/{batch_id}/results.jsonl")
+        assert (row["status"], row["error"]["code"]) == ("failed", "cancelled")
+        assert ended.failed == 1
+
+    def test_what_runs_goes_on_unless_that_is_asked_for(self, world: BatchWorld) -> None:
+        batch_id = self.take(world, GOOD)
+        video = world.world.library.get_unchecked("video_001")
+        world.world.library.advance(video, Stage.SUBMITTING, now=world.world.clock())
+
+        self.cancel(world, batch_id)
+
+        assert world.world.library.get_unchecked("video_001").failure is None
+        assert present_batch(world.view(batch_id), base_url="").status == "cancelling"
+
+    def test_what_runs_is_stopped_on_request_also_at_the_provider(self) -> None:
+        capabilities = Capabilities(cancel=True)
+        world = BatchWorld(model=lambda effects: FakeVideoModel(effects, capabilities=capabilities))
+        batch_id = self.take(world, GOOD)
+        library, clock = world.world.library, world.world.clock
+        video = library.advance(library.get_unchecked("video_001"), Stage.SUBMITTING, now=clock())
+        library.keep_job(video, "job-1", now=clock(), provider_job_id="job-1")
+
+        self.cancel(world, batch_id)
+        self.cancel(world, batch_id, running=True)
+
+        assert library.get_unchecked("video_001").status is VideoStatus.FAILED
+        assert world.world.model.cancelled == ["job-1"]
+
+    def test_what_is_kept_is_left(self, world: BatchWorld) -> None:
+        batch_id = self.take(world, GOOD, GOOD)
+        world.world.run_executions()
+
+        self.cancel(world, batch_id, running=True)
+
+        assert [world.world.library.get_unchecked(f"video_00{number}").status for number in (1, 2)] == ["completed"] * 2
+        assert world.world.workflow.stopped == []
+
+    def test_a_deleted_video_holds_up_no_other(self, world: BatchWorld) -> None:
+        batch_id = self.take(world, GOOD, GOOD)
+        world.world.delete("video_001", caller=a_caller())
+
+        self.cancel(world, batch_id)
+
+        assert world.world.library.get_unchecked("video_002").status is VideoStatus.FAILED
+
+    def test_one_whose_start_was_lost_is_started_by_the_sweep(self, world: BatchWorld) -> None:
+        batch_id = self.take(world, GOOD)
+        world.workflow.refuses = True
+        world.ask_to_cancel(batch_id)
+        world.workflow.refuses = False
+
+        world.look_after(batch_id)
+
+        assert (batch_id, BatchStep.CANCEL, 1) in world.workflow.executions
+
+    def test_asking_again_begins_anew(self, world: BatchWorld) -> None:
+        batch_id = self.take(world, GOOD)
+
+        for running in (True, False):
+            world.ask_to_cancel(batch_id, running=running)
+
+        assert [run for _, step, run in world.workflow.executions if step is BatchStep.CANCEL] == [1, 2]
+        assert world.batches.get_unchecked(batch_id).cancel == "running"
+
+    def test_what_was_not_cancelled_is_not_ended_by_its_step(self, world: BatchWorld) -> None:
+        batch_id = self.take(world, GOOD)
+
+        world.cancel_parts(batch_id)
+
+        assert world.world.library.get_unchecked("video_001").failure is None
+
+    def test_a_batch_that_is_over_is_not_cancelled(self, world: BatchWorld) -> None:
+        batch = world.complete(GOOD)
+
+        with pytest.raises(NotAllowedInState, match="completed"):
+            world.ask_to_cancel(batch.id)
+
+    def test_a_cancelled_one_stays_so(self, world: BatchWorld) -> None:
+        batch_id = self.take(world, GOOD)
+        self.cancel(world, batch_id)
+        world.finish(batch_id)
+
+        world.ask_to_cancel(batch_id)
+
+        assert [event.type for event in world.said] == ["batch.cancelled"]
+
+    def test_somebody_elses_is_not_found(self, world: BatchWorld) -> None:
+        batch_id = self.take(world, GOOD)
+
+        with pytest.raises(NotFound):
+            world.ask_to_cancel(batch_id, caller=a_caller(owner="somebody"))
+
+        assert world.batches.get_unchecked(batch_id).cancel is None
+
+
+def test_a_cancellation_ends_each_video_once_whenever_it_dies() -> None:
+    def run(effects: Effects) -> tuple[BatchWorld, str, int]:
+        world = BatchWorld(effects=effects)
+        batch_id = world.create(POSTED, GOOD).id
+        world.take(batch_id)
+        world.ask_to_cancel(batch_id)
+        begun = len(effects.names)
+        return world, batch_id, begun
+
+    undisturbed, batch_id, begun = run(Effects())
+    undisturbed.cancel_parts(batch_id)
+    for effect in range(begun + 1, len(undisturbed.effects.names) + 1):
+        for moment in Moment:
+            world, batch_id, _ = run(Effects(Crash(effect, moment)))
+            with suppress(SimulatedCrash):
+                world.cancel_parts(batch_id)
+            world.cancel_parts(batch_id)
+
+            totals = world.batches.count(batch_id)
+            assert (totals.videos, totals.settled, totals.spent_micros) == (2, 2, 0), (effect, moment)
+            assert {event.video_id for event in world.world.events} == {"video_001", "video_002"}
+            assert all(world.world.library.get_unchecked(video_id).is_told for video_id in ("video_001", "video_002"))
+
+
+def test_the_results_are_the_same_whenever_writing_them_dies() -> None:
+    def prepare(effects: Effects) -> tuple[BatchWorld, str, int]:
+        world = BatchWorld(effects=effects)
+        batch_id = world.drop(b"id,prompt\na,A kite\nb,\n").id
+        world.take(batch_id)
+        world.world.run_executions()
+        return world, batch_id, len(effects.names)
+
+    undisturbed, batch_id, begun = prepare(Effects())
+    undisturbed.finish(batch_id)
+    expected = undisturbed.files.read("outbox/kites.results.csv")
+    for effect in range(begun + 1, len(undisturbed.effects.names) + 1):
+        for moment in Moment:
+            world, batch_id, _ = prepare(Effects(Crash(effect, moment)))
+            for _ in range(3):
+                with suppress(SimulatedCrash):
+                    world.finish(batch_id)
+
+            ended = world.batches.get_unchecked(batch_id)
+            assert (ended.stage, ended.completed, ended.refused) == (BatchStage.DONE, 1, 1), (effect, moment)
+            assert world.files.read("outbox/kites.results.csv") == expected
+            assert len({event.id for event in world.said}) == 1
+            assert ended.is_told
+
+
+def test_an_answer_names_the_file_that_it_answers(world: BatchWorld) -> None:
+    batch = world.drop(b"prompt\nA kite\n")
+
+    answer = present_answer(batch, [])
+
+    assert (answer.request.key, answer.request.version_id, answer.error) == ("inbox/kites.csv", "v1", None)
+
+
+def test_a_batch_outlives_days_of_waiting(world: BatchWorld) -> None:
+    batch = world.create(GOOD)
+    world.take(batch.id)
+    for _ in range(3):
+        world.world.clock.advance(timedelta(days=1).total_seconds())
+        world.look_after(batch.id)
+
+    assert world.batches.get_unchecked(batch.id).stage is BatchStage.RUNNING

@@ -1,0 +1,294 @@
+"""A key with accounts posts to these alone, and a key without `approve` approves nothing, whichever way it tries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mediaposter.domain.errors import Forbidden
+from mediaposter.stores.approvals import Decision, open_approval
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.posts import Post, PostState
+from mediaposter.stores.videos import Stage
+from mediaposter.usecases.posting.read_posts import ReadPosts
+from mediaposter.wire.post_requests import ApprovalRequest, MoveRequest, PublishAgainRequest, ResolveRequest
+from mediaposter.wire.queries import ScheduleQuery
+from mediaposter.wire.requests import EditVideoRequest, ExtendVideoRequest, RemixVideoRequest
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_request, a_stored_video, a_target, a_video
+from tests.fakes.batches import BatchWorld
+from tests.fakes.world import World
+from tests.unit.usecases.posting import TOMORROW, a_kept_video
+
+MINE = {"platform": "threads", "account_id": "7"}
+OTHERS = {"platform": "twitter", "account_id": "101"}
+LIMITED = a_caller(accounts=frozenset({"threads:7"}))
+PUBLISHER = a_caller(scopes=frozenset({Scope.READ, Scope.CREATE, Scope.PUBLISH}))
+ADMIN = a_caller(scopes=frozenset({Scope.ADMIN}), accounts=frozenset({"threads:7"}))
+SOURCE = "video_0"
+TO_OTHERS = PublishAgainRequest.model_validate({"publish": [OTHERS]})
+
+Act = Callable[[World], object]
+
+
+def world_with_source() -> World:
+    """Build a world with a video that others can be made from."""
+    world = World()
+    kept = {"stage": Stage.DONE, "stored": a_stored_video(SOURCE), "provider_job_id": "job-0", "seconds": 8}
+    world.keep(a_video(id=SOURCE, **{**kept, "resolved_model": "kite-1", "size": "768x1280"}))
+    return world
+
+
+def world_with_post(target: dict[str, Any] = OTHERS, **post: Any) -> World:
+    """Build a world whose video is kept, and was posted there."""
+    world = World()
+    world.keep(a_kept_video(stage=Stage.DONE, is_told=True), a_post(a_target(**target), **post))
+    return world
+
+
+def asked_world(*targets: dict[str, Any], decision: Decision = Decision.WAITING) -> World:
+    """Build a world whose video waits for a person, or had its answer."""
+    is_waiting = decision is Decision.WAITING
+    world = World()
+    state = PostState.PENDING if is_waiting else PostState.CANCELLED
+    world.keep(
+        a_kept_video(stage=Stage.AWAITING_APPROVAL if is_waiting else Stage.DONE, approval_hours=24),
+        *(a_post(a_target(**target), state=state) for target in targets),
+    )
+    world.table.commit([open_approval(VIDEO_ID, now=NOW, hours=24)])
+    return world
+
+
+def derive(model: type[RemixVideoRequest | EditVideoRequest | ExtendVideoRequest], **fields: Any) -> Act:
+    request = model.model_validate({"prompt": "On", "video": SOURCE, "publish": [OTHERS], **fields})
+    return lambda world: world.submit.derive(request, caller=LIMITED)
+
+
+NEW_VIDEOS = [
+    pytest.param(lambda world: world.submit(a_request(publish=[MINE, OTHERS]), caller=LIMITED), id="POST /videos"),
+    pytest.param(lambda world: world.submit.estimate(a_request(publish=[OTHERS]), caller=LIMITED), id="dry run"),
+    pytest.param(derive(ExtendVideoRequest, seconds=5), id="extension"),
+]
+
+
+@pytest.mark.parametrize("act", NEW_VIDEOS)
+def test_a_new_video_is_not_posted_to_an_account_that_is_not_the_keys(act: Act) -> None:
+    world = world_with_source()
+
+    with pytest.raises(Forbidden, match=r"may not post to twitter account 101: .* --account twitter:101 ") as caught:
+        act(world)
+
+    assert caught.value.code == "account_not_allowed"
+    assert caught.value.param in ("publish[0].account_id", "publish[1].account_id")
+    assert (world.workflow.executions, world.ledger.list_unchecked(VIDEO_ID)) == ([], [])
+    assert world.targets_checked == [], "the publisher was asked for an account that the key may not know"
+
+
+@pytest.mark.parametrize("caller", [LIMITED, ADMIN], ids=["limited", "admin"])
+def test_a_new_video_is_posted_to_the_accounts_of_the_key(caller: Any) -> None:
+    world = World()
+
+    world.submit(a_request(publish=[MINE]), caller=caller)
+
+    assert [post.target.post_id for post in world.posts] == ["threads#7"]
+
+
+def test_an_admin_posts_to_every_account() -> None:
+    world = World()
+
+    world.submit(a_request(publish=[OTHERS]), caller=ADMIN)
+
+    assert [post.target.post_id for post in world.posts] == ["twitter#101"]
+
+
+def test_an_account_of_the_same_id_on_another_network_is_another() -> None:
+    with pytest.raises(Forbidden, match="bluesky account 7"):
+        World().submit(a_request(publish=[{"platform": "bluesky", "account_id": "7"}]), caller=LIMITED)
+
+
+def test_each_account_that_is_missing_is_named() -> None:
+    request = a_request(publish=[OTHERS, MINE, {"platform": "bluesky", "account_id": "9"}])
+
+    with pytest.raises(Forbidden, match=r"twitter account 101 and bluesky account 9: .*--account bluesky:9 ") as caught:
+        World().submit(request, caller=LIMITED)
+
+    assert caught.value.param == "publish[0].account_id"
+
+
+def test_rows_of_a_batch_that_would_be_posted_elsewhere_are_refused_by_themselves() -> None:
+    world = BatchWorld()
+    prompt = {"prompt": "A red kite"}
+    batch = world.create({**prompt, "publish": [OTHERS]}, {**prompt, "publish": [MINE]}, prompt, caller=LIMITED)
+
+    world.take(batch.id)
+
+    first, second, third = world.list_outcomes(batch.id)
+    assert (first["error"]["code"], first["error"]["param"]) == ("account_not_allowed", "publish[0].account_id")
+    assert "twitter account 101" in first["error"]["message"]
+    assert second["video_id"]
+    assert third["video_id"]
+
+
+KEPT_POSTS = [
+    pytest.param(PostState.FAILED, lambda world: world.repost(VIDEO_ID, TO_OTHERS, caller=LIMITED), id="repost"),
+    pytest.param(
+        PostState.FAILED,
+        lambda world: world.repost(VIDEO_ID, PublishAgainRequest(), caller=LIMITED),
+        id="repost of what failed",
+    ),
+    pytest.param(
+        PostState.PARKED,
+        lambda world: world.repost.resolve(
+            VIDEO_ID, "twitter#101", ResolveRequest(outcome="send_again"), caller=LIMITED
+        ),
+        id="resolve",
+    ),
+    pytest.param(
+        PostState.SCHEDULED,
+        lambda world: world.reschedule.move(
+            VIDEO_ID, "twitter#101", MoveRequest(scheduled_time=TOMORROW), caller=LIMITED
+        ),
+        id="move",
+    ),
+    pytest.param(
+        PostState.SCHEDULED,
+        lambda world: world.reschedule.cancel(VIDEO_ID, "twitter#101", caller=LIMITED),
+        id="cancel",
+    ),
+]
+
+
+@pytest.mark.parametrize(("state", "act"), KEPT_POSTS)
+def test_a_post_on_an_account_that_is_not_the_keys_is_left_as_it_is(state: PostState, act: Act) -> None:
+    world = world_with_post(state=state)
+    before = world.posts
+
+    with pytest.raises(Forbidden, match="twitter account 101"):
+        act(world)
+
+    assert (world.posts, world.publisher.publish_calls, world.workflow.executions) == (before, 0, [])
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_nobody_decides_over_posts_to_accounts_that_are_not_the_keys(decision: str) -> None:
+    world = asked_world(MINE, OTHERS)
+
+    with pytest.raises(Forbidden, match="twitter account 101"):
+        world.decide(VIDEO_ID, ApprovalRequest.model_validate({"decision": decision}), caller=LIMITED)
+
+    assert world.approvals.get(VIDEO_ID).decision is Decision.WAITING
+
+
+@pytest.mark.parametrize("publish", [[OTHERS], [MINE, OTHERS]])
+def test_an_edit_adds_no_account_that_is_not_the_keys(publish: list[dict[str, Any]]) -> None:
+    world = asked_world(MINE)
+    edits = {"decision": "approve", "edits": {"publish": publish}}
+
+    with pytest.raises(Forbidden, match="twitter account 101") as caught:
+        world.decide(VIDEO_ID, ApprovalRequest.model_validate(edits), caller=LIMITED)
+
+    assert caught.value.param == f"edits.publish[{len(publish) - 1}].account_id"
+    assert [post.target.post_id for post in world.posts] == ["threads#7"]
+
+
+def test_an_edit_takes_away_no_post_to_an_account_that_is_not_the_keys() -> None:
+    world = asked_world(OTHERS)
+    edits = {"decision": "approve", "edits": {"publish": [MINE]}}
+
+    with pytest.raises(Forbidden, match="twitter account 101"):
+        world.decide(VIDEO_ID, ApprovalRequest.model_validate(edits), caller=LIMITED)
+
+
+def test_a_decision_over_the_keys_own_accounts_holds() -> None:
+    world = asked_world(MINE)
+
+    world.decide(VIDEO_ID, ApprovalRequest(decision="approve"), caller=LIMITED)
+
+    assert world.approvals.get(VIDEO_ID).decision is Decision.APPROVED
+
+
+# What a key that publishes may not approve
+
+
+def test_who_may_publish_does_not_approve_it_too() -> None:
+    world = asked_world(OTHERS)
+
+    with pytest.raises(Forbidden, match=r"the scope approve\. .* --scope approve"):
+        world.decide(VIDEO_ID, ApprovalRequest(decision="approve"), caller=PUBLISHER)
+
+    assert world.approvals.get(VIDEO_ID).decision is Decision.WAITING
+
+
+@pytest.mark.parametrize("scope", [Scope.APPROVE, Scope.ADMIN])
+def test_who_may_approve_needs_no_other_scope(scope: Scope) -> None:
+    world = asked_world(OTHERS)
+
+    world.decide(VIDEO_ID, ApprovalRequest(decision="approve"), caller=a_caller(scopes=frozenset({scope})))
+
+    assert world.approvals.get(VIDEO_ID).decision is Decision.APPROVED
+
+
+@pytest.mark.parametrize("publish", [[OTHERS], [MINE]], ids=["as it was asked for", "elsewhere"])
+def test_what_was_rejected_is_not_posted_by_who_may_only_publish(publish: list[dict[str, Any]]) -> None:
+    world = asked_world(OTHERS, decision=Decision.REJECTED)
+
+    with pytest.raises(Forbidden, match="the scope approve"):
+        world.repost(VIDEO_ID, PublishAgainRequest.model_validate({"publish": publish}), caller=PUBLISHER)
+
+    assert [post.state for post in world.posts] == [PostState.CANCELLED]
+
+
+def test_what_was_approved_and_failed_is_sent_again_by_who_may_publish() -> None:
+    world = World()
+    world.keep(a_kept_video(stage=Stage.DONE, approval_hours=24), a_post(state=PostState.FAILED))
+
+    world.repost(VIDEO_ID, PublishAgainRequest(), caller=PUBLISHER)
+
+    assert [post.state for post in world.posts] == [PostState.PENDING]
+
+
+# What is shown
+
+
+def a_schedule(number: int, target: dict[str, Any]) -> Post:
+    return a_post(
+        a_target(**target),
+        video_id=f"video_{number}",
+        owner=OWNER,
+        state=PostState.SCHEDULED,
+        scheduled_time=TOMORROW,
+    )
+
+
+def read_schedules(world: World, *, limit: int, after: str | None = None) -> Any:
+    read = ReadPosts(library=world.library, ledger=world.ledger, approvals=world.approvals)
+    return read.list_schedules(ScheduleQuery(limit=limit, after=after), caller=LIMITED)
+
+
+def test_schedules_of_other_accounts_are_not_listed() -> None:
+    world = World()
+    world.table.create([a_schedule(1, OTHERS), a_schedule(2, MINE), a_schedule(3, OTHERS)])
+
+    page = read_schedules(world, limit=10)
+
+    assert [post.video_id for post in page.posts] == ["video_2"]
+    assert "twitter" not in f"{page.first} {page.last}"
+
+
+def test_pages_that_would_be_empty_are_passed_over() -> None:
+    world = World()
+    world.table.create([*(a_schedule(number, OTHERS) for number in range(1, 6)), a_schedule(6, MINE)])
+
+    page = read_schedules(world, limit=2)
+
+    assert ([post.video_id for post in page.posts], page.has_more) == (["video_6"], False)
+
+
+def test_a_caller_of_whom_nothing_is_scheduled_gets_an_empty_page() -> None:
+    world = World()
+    world.table.create([a_schedule(1, OTHERS)])
+
+    page = read_schedules(world, limit=2)
+
+    assert (page.posts, page.first, page.last, page.has_more) == ([], None, None, False)

@@ -1,0 +1,514 @@
+"""Promises of money, and the one time each is kept or taken back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
+
+from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.domain.errors import (
+    BudgetExceeded,
+    ErrorCode,
+    Forbidden,
+    IdempotencyKeyReused,
+    NotFound,
+    NotStarted,
+    RateExceeded,
+    VersionConflict,
+    VideoDeleted,
+)
+from mediaposter.stores.budget import STACK_OWNER, BudgetDay, BudgetStore, Limit, reserve
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.videos import (
+    STARTED_WITHIN,
+    Attempt,
+    Reservation,
+    Stage,
+    Video,
+    VideoFailure,
+    VideoStore,
+    count_spent_micros,
+)
+from mediaposter.usecases.steps import CloseInput, StepInput
+from mediaposter.wire.request_context import RequestContext
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_job, a_request, a_video, an_attempt
+from tests.fakes.answers import Drop
+from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
+from tests.fakes.table import InMemoryTable
+from tests.fakes.video_model import FakeVideoModel
+from tests.fakes.workflow import FakeWorkflow
+from tests.fakes.world import World
+
+TODAY = NOW.date()
+LIMITED = a_caller(daily_budget_micros=1_000_000)
+BUSY = VideoFailure(code=ErrorCode.RATE_LIMITED, message="Later.")
+IDS = ("video_1", "video_2", "video_3")
+
+
+def day(world: World, owner: str = OWNER) -> BudgetDay:
+    return world.budget.get(owner, TODAY)
+
+
+def test_a_request_promises_its_estimate_with_its_record() -> None:
+    world = World()
+    world.submit(a_request(), caller=LIMITED)
+
+    assert day(world) == BudgetDay(committed_micros=400_000, spent_micros=0, videos=1)
+    assert world.video.reservation == Reservation(on=TODAY, micros=400_000, limit_micros=1_000_000)
+    assert world.effects.names == ["create VIDEO", "start the execution"], "one transaction"
+
+
+def test_a_chain_promises_what_its_dearest_model_would_cost() -> None:
+    world = World()
+    world.submit(a_request(fallback_models=["kite-1", "glider-1"]), caller=LIMITED)
+
+    assert day(world).committed_micros == 1_000_000
+
+
+def test_what_the_day_has_no_room_for_is_refused_with_what_is_left_and_not_recorded() -> None:
+    world = World(ids=IDS)
+    for _ in range(2):
+        world.submit(a_request(), caller=LIMITED)
+
+    with pytest.raises(BudgetExceeded) as refusal:
+        world.submit(a_request(), caller=LIMITED)
+
+    assert str(refusal.value) == (
+        "The video may cost $0.4, and of today's limit of this key ($1) $0.2 is left. Nothing was recorded; it "
+        "renews at 2026-12-02T00:00:00Z."
+    )
+    assert day(world).committed_micros == 800_000
+    with pytest.raises(NotFound):
+        world.library.get_unchecked("video_3")
+    assert world.workflow.executions == ["video_1", "video_2"]
+
+
+def test_the_next_day_has_its_own_room() -> None:
+    world = World(ids=IDS)
+    for _ in range(2):
+        world.submit(a_request(), caller=LIMITED)
+    world.clock.advance(timedelta(hours=12).total_seconds())
+
+    world.submit(a_request(), caller=LIMITED)
+
+    assert world.library.get_unchecked("video_3").reservation == Reservation(
+        on=TODAY + timedelta(days=1), micros=400_000, limit_micros=1_000_000
+    )
+
+
+def test_the_stacks_limit_holds_for_all_keys_together() -> None:
+    world = World(ids=IDS, stack_daily_budget_micros=1_000_000)
+    world.submit(a_request(), caller=a_caller(owner="ann"))
+    world.submit(a_request(), caller=a_caller(owner="bob"))
+
+    with pytest.raises(BudgetExceeded, match="today's limit of this stack"):
+        world.submit(a_request(), caller=a_caller(owner="cleo"))
+
+    assert day(world, STACK_OWNER).committed_micros == 800_000
+    assert day(world, "cleo") == BudgetDay()
+
+
+def test_a_finished_video_is_settled_by_what_it_cost() -> None:
+    world = World(stack_daily_budget_micros=9_000_000)
+    world.deliver(a_request())
+
+    assert day(world) == BudgetDay(committed_micros=800_000, spent_micros=800_000, videos=1)
+    assert day(world, STACK_OWNER) == day(world)
+    [usage] = world.budget.list_usage(OWNER, since=TODAY, until=TODAY)
+    assert (usage.day, usage.model, usage.videos, usage.spent_micros) == (TODAY, "sora-2", 1, 800_000)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "stage", "micros"),
+    [
+        ((), Stage.QUEUED, 0),
+        ((an_attempt(),), Stage.QUEUED, 0),
+        ((an_attempt(),), Stage.SUBMITTING, 400_000),
+        ((an_attempt(provider_job_id="job-1"),), Stage.RENDERING, 400_000),
+        ((an_attempt(provider_job_id="job-1", cost_micros=7),), Stage.DONE, 7),
+        (
+            (an_attempt(cost_micros=0, failure=VideoFailure(code=ErrorCode.RATE_LIMITED, message="-")),),
+            Stage.SUBMITTING,
+            0,
+        ),
+    ],
+)
+def test_what_nobody_told_is_counted_as_its_estimate_where_it_may_be_charged(
+    attempts: tuple[Attempt, ...], stage: Stage, micros: int
+) -> None:
+    assert count_spent_micros(a_video(attempts=attempts, stage=stage)) == micros
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_a_failed_render_whose_cost_nobody_told_counts_only_where_it_may_go_on(code: ErrorCode) -> None:
+    attempt = an_attempt(provider_job_id="job-1", failure=VideoFailure(code=code, message="-"))
+
+    counts = count_spent_micros(a_video(attempts=(attempt,), stage=Stage.RENDERING))
+
+    may_go_on = code in (ErrorCode.SUBMISSION_UNKNOWN, ErrorCode.TIMEOUT, ErrorCode.EXPIRED)
+    assert counts == (400_000 if may_go_on else 0)
+
+
+def test_every_attempt_counts() -> None:
+    first = an_attempt(cost_micros=5, failure=VideoFailure(code=ErrorCode.PROVIDER_ERROR, message="-"))
+    second = an_attempt(provider_job_id="job-2")
+
+    assert count_spent_micros(a_video(attempts=(first, second), stage=Stage.DONE)) == 400_005
+
+
+def test_what_was_promised_for_a_refused_video_is_given_back() -> None:
+    world = World(model=partial(FakeVideoModel, polls=[a_job(VideoStatus.FAILED, error_code=ErrorCode.CONTENT_POLICY)]))
+    world.deliver(a_request())
+
+    assert day(world) == BudgetDay(committed_micros=0, spent_micros=0, videos=1)
+
+
+def test_closing_again_settles_nothing_again() -> None:
+    world = World()
+    world.deliver(a_request())
+    for _ in range(3):
+        world.close(CloseInput(video_id=VIDEO_ID))
+
+    assert day(world).committed_micros == 800_000
+
+
+def test_a_video_that_was_not_started_gives_its_promise_and_its_key_back() -> None:
+    world = World(workflow=partial(FakeWorkflow, refuses=True), ids=IDS)
+    with pytest.raises(NotStarted):
+        world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+    world.workflow.refuses = False
+
+    submission = world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+
+    assert submission.video.id == "video_2"
+    assert day(world).committed_micros == 400_000
+
+
+# The same request, sent again
+
+
+def test_the_same_key_and_request_is_the_same_video_for_a_day() -> None:
+    world = World(ids=IDS)
+    first = world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+    world.clock.advance(timedelta(hours=23).total_seconds())
+    again = world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+
+    assert again.video.id == first.video.id
+    assert day(world).committed_micros == 400_000
+    assert world.workflow.executions == ["video_1"]
+
+
+def test_a_key_is_forgotten_after_a_day() -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=a_caller(), request_context=RequestContext("order 1"))
+    world.clock.advance(timedelta(hours=24, seconds=1).total_seconds())
+
+    assert world.submit(a_request(), caller=a_caller(), request_context=RequestContext("order 1")).video.id == "video_2"
+
+
+def test_the_same_key_for_another_request_is_refused_and_not_recorded() -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=a_caller(), request_context=RequestContext("order 1"))
+
+    with pytest.raises(IdempotencyKeyReused):
+        world.submit(a_request(prompt="Another kite"), caller=a_caller(), request_context=RequestContext("order 1"))
+
+    assert world.workflow.executions == ["video_1"]
+
+
+@pytest.mark.parametrize(
+    "request_context", [RequestContext("order 1"), RequestContext(None, 1)], ids=["by its key", "as the SDK's next try"]
+)
+def test_a_repeated_request_whose_video_was_deleted_is_told_so_and_makes_none(request_context: RequestContext) -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=a_caller(), request_context=RequestContext(request_context.idempotency_key, 0))
+    world.delete("video_1", caller=a_caller())
+
+    with pytest.raises(VideoDeleted, match="became the video video_1, which was deleted since"):
+        world.submit(a_request(), caller=a_caller(), request_context=request_context)
+
+    assert world.workflow.executions == ["video_1"]
+    assert day(world).committed_micros == 0
+
+
+def test_a_key_means_nothing_to_another_owner() -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=a_caller(owner="ann"), request_context=RequestContext("order 1"))
+
+    assert (
+        world.submit(a_request(), caller=a_caller(owner="bob"), request_context=RequestContext("order 1")).video.id
+        == "video_2"
+    )
+
+
+def test_a_repeated_request_is_answered_though_the_budget_is_used_up() -> None:
+    world = World(ids=IDS)
+    caller = a_caller(daily_budget_micros=400_000)
+    first = world.submit(a_request(), caller=caller, request_context=RequestContext("order 1"))
+
+    assert (
+        world.submit(a_request(), caller=caller, request_context=RequestContext("order 1")).video.id == first.video.id
+    )
+
+
+def test_without_a_key_every_request_is_a_new_video() -> None:
+    world = World(ids=IDS)
+    sent = [
+        world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, count))
+        for count in (None, 0, 0)
+    ]
+
+    assert [submission.video.id for submission in sent] == ["video_1", "video_2", "video_3"]
+
+
+def test_a_try_of_the_sdk_whose_answer_was_lost_is_not_a_second_video() -> None:
+    world = World(ids=IDS)
+    first = world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 0))
+
+    assert (
+        world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 1)).video.id == first.video.id
+    )
+    assert (
+        world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 2)).video.id == first.video.id
+    )
+
+
+def died_before_its_start() -> World:
+    """Build a world where a request was recorded under its key, and the process died before it started anything."""
+    world = World(effects=Effects(Crash(2, Moment.BEFORE)), ids=IDS)
+    with pytest.raises(SimulatedCrash, match="start the execution"):
+        world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+    return world
+
+
+def test_a_try_that_the_sweep_said_was_never_started_is_taken_as_new_under_its_key() -> None:
+    world = died_before_its_start()
+    world.clock.advance(STARTED_WITHIN.total_seconds() + 1)
+    world.sweep()
+    assert world.library.get_unchecked("video_1").failure is not None
+
+    assert world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1")).video.id == "video_2"
+    assert world.workflow.executions == ["video_2"]
+    assert day(world).committed_micros == 400_000
+
+
+def test_a_try_that_failed_after_its_start_stays_the_answer_under_its_key() -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+    world.start(StepInput(video_id="video_1"))
+    world.clock.advance(timedelta(hours=20).total_seconds())
+    failure = VideoFailure(code=ErrorCode.INTERNAL_ERROR, message="It broke off.")
+    world.library.fail(world.library.get_unchecked("video_1"), failure, now=world.clock())
+
+    assert world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1")).video.id == "video_1"
+
+
+def test_a_video_that_a_repeated_request_was_answered_with_is_started_and_not_failed_by_the_sweep() -> None:
+    world = died_before_its_start()
+    world.effects.crash_at(3, Moment.BEFORE)
+    with pytest.raises(SimulatedCrash, match="start the execution"):
+        world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+    world.effects.crash_never()
+    world.clock.advance(STARTED_WITHIN.total_seconds() + 1)
+
+    world.sweep()
+
+    assert (world.workflow.executions, world.library.get_unchecked("video_1").failure) == (["video_1"], None)
+
+
+def test_a_second_try_whose_first_never_came_is_taken() -> None:
+    world = World(ids=IDS)
+
+    assert world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 1)).video.id == "video_1"
+    assert world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 2)).video.id == "video_1"
+
+
+def test_a_try_of_another_request_is_a_video_of_its_own() -> None:
+    world = World(ids=IDS)
+    world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 0))
+
+    other = world.submit(a_request(prompt="Another kite"), caller=a_caller(), request_context=RequestContext(None, 1))
+
+    assert other.video.id == "video_2"
+
+
+# What a key may do
+
+
+def test_a_key_creates_only_so_many_videos_a_minute() -> None:
+    world = World(ids=(*IDS, "video_4"))
+    caller = a_caller(rate_per_minute=2)
+    for _ in range(2):
+        world.submit(a_request(), caller=caller)
+
+    with pytest.raises(RateExceeded, match="2 videos a minute"):
+        world.submit(a_request(), caller=caller)
+    world.clock.advance(60)
+
+    assert world.submit(a_request(), caller=caller).video.id == "video_4"
+
+
+def test_a_key_without_the_scope_publishes_nothing() -> None:
+    caller = a_caller(scopes=frozenset({Scope.CREATE}))
+    publish = [{"platform": "twitter", "account_id": "101"}]
+
+    with pytest.raises(Forbidden):
+        World().submit(a_request(publish=publish), caller=caller)
+    World().submit(a_request(), caller=caller)
+
+
+def test_an_estimate_spends_nothing() -> None:
+    world = World()
+
+    estimate = world.submit.estimate(a_request(model="sora-2-pro", fallback_models=["glider-1"]), caller=a_caller())
+
+    assert [candidate.model for candidate in estimate.candidates] == ["kite-1", "glider-1"]
+    assert estimate.reserved_micros == 1_000_000
+    assert (world.effects.names, day(world)) == ([], BudgetDay())
+
+
+# More than one try
+
+
+def lost_twice(**limits: int) -> World:
+    """Build a world where two submissions of one video were lost, which their owner asked to send again."""
+    stack_limit = limits.pop("stack", None)
+    world = World(
+        model=partial(FakeVideoModel, creates=[Drop(is_accepted=True)] * 2), stack_daily_budget_micros=stack_limit
+    )
+    world.submit(a_request(resubmit=True), caller=a_caller(**limits))
+    for _ in range(3):
+        world.start(StepInput(video_id=VIDEO_ID))
+    return world
+
+
+@pytest.mark.parametrize("limits", [{"daily_budget_micros": 1_000_000}, {"stack": 1_000_000}], ids=["key", "stack"])
+def test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both(limits: dict[str, int]) -> None:
+    world = lost_twice(**limits)
+
+    failure = world.video.failure
+    assert failure is not None
+    assert (failure.code, world.model.create_calls) == (ErrorCode.BUDGET_EXCEEDED, 2)
+    assert "may cost $0.4." in failure.message
+    assert day(world).committed_micros == 800_000
+    world.close(CloseInput(video_id=VIDEO_ID))
+    assert day(world) == BudgetDay(committed_micros=800_000, spent_micros=800_000, videos=1)
+
+
+def test_with_room_for_all_each_is_promised() -> None:
+    world = lost_twice(daily_budget_micros=1_200_000)
+
+    assert (world.video.stage, day(world).committed_micros) == (Stage.RENDERING, 1_200_000)
+
+
+def charged_and_fallen_back(limit_micros: int) -> World:
+    """Build a world whose first model charged for a render that it failed, and the dearer one is to take over."""
+    failed = a_job(VideoStatus.FAILED, error_code=ErrorCode.PROVIDER_ERROR, cost_micros=300_000)
+    world = World(model=partial(FakeVideoModel, polls=[failed]), other_models={"kite-1": FakeVideoModel})
+    world.deliver(a_request(fallback_models=["kite-1"]), caller=a_caller(daily_budget_micros=limit_micros))
+    return world
+
+
+def test_what_a_failed_render_was_charged_leaves_the_next_model_less_room() -> None:
+    world = charged_and_fallen_back(1_299_999)
+
+    assert world.video.failure is not None
+    assert world.video.failure.code is ErrorCode.BUDGET_EXCEEDED
+    assert world.other_models["kite-1"].create_calls == 0
+    assert day(world) == BudgetDay(committed_micros=300_000, spent_micros=300_000, videos=1)
+
+
+def test_each_model_is_booked_what_it_was_paid() -> None:
+    world = charged_and_fallen_back(1_300_000)
+
+    assert world.video.status is VideoStatus.COMPLETED
+    usage = world.budget.list_usage(OWNER, since=TODAY, until=TODAY)
+    assert [(row.model, row.videos, row.spent_micros) for row in usage] == [
+        ("kite-1", 1, 800_000),
+        ("sora-2", 0, 300_000),
+    ]
+    assert day(world).spent_micros == 1_100_000
+
+
+class Money(RuleBasedStateMachine):
+    """Videos of any price, promised, settled once or many times over, deleted, by stale and fresh copies."""
+
+    videos = Bundle[str]("videos")
+    LIMIT = 1_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = InMemoryTable()
+        self.library = VideoStore(self.table)
+        self.book = BudgetStore(self.table)
+        self.live: dict[str, int] = {}  # what each unsettled video was promised
+        self.spent = 0
+        self.copies: dict[str, Video] = {}
+        self.count = 0
+
+    @rule(target=videos, micros=st.integers(0, 600))
+    def take(self, micros: int) -> str | MultipleResults[str]:
+        self.count += 1
+        reservation = Reservation(on=TODAY, micros=micros, limit_micros=self.LIMIT)
+        video = a_video(id=f"video_{self.count}", reservation=reservation)
+        promise = reserve(Limit(OWNER, self.LIMIT), TODAY, micros)
+        try:
+            self.library.create(video, [], conditions=[promise])
+        except VersionConflict:
+            assert self.spent + sum(self.live.values()) + micros > self.LIMIT, "refused though there was room"
+            return multiple()
+        self.live[video.id] = micros
+        self.copies[video.id] = video
+        return video.id
+
+    @rule(video_id=videos, part=st.floats(0, 1), is_stale=st.booleans())
+    def settle(self, video_id: str, part: float, is_stale: bool) -> None:
+        video = self.copies[video_id] if is_stale else self.library.get_unchecked(video_id)
+        spent = int((video.reservation.micros if video.reservation else 0) * part)
+        try:
+            settled = self.library.settle(video, spent, now=NOW)
+        except VersionConflict:
+            return
+        if settled is not video:
+            assert video_id in self.live, "settled twice"
+            self.live.pop(video_id)
+            self.spent += spent
+
+    @rule(video_id=videos, micros=st.integers(1, 600))
+    def try_again(self, video_id: str, micros: int) -> None:
+        video = self.library.get_unchecked(video_id)
+        if video_id not in self.live:
+            return
+        if video.stage is Stage.SUBMITTING:
+            video = self.library.advance(video, Stage.QUEUED, now=NOW)
+        try:
+            self.library.advance(video, Stage.SUBMITTING, now=NOW, more_micros=micros)
+        except BudgetExceeded:
+            assert self.spent + sum(self.live.values()) + micros > self.LIMIT, "refused though there was room"
+            return
+        self.live[video_id] += micros
+
+    @rule(video_id=consumes(videos), part=st.floats(0, 1))
+    def delete(self, video_id: str, part: float) -> None:
+        video = self.library.get_unchecked(video_id)
+        spent = int((video.reservation.micros if video.reservation else 0) * part)
+        self.library.delete(video, spent, now=NOW)
+        if video_id in self.live:
+            self.live.pop(video_id)
+            self.spent += spent
+
+    @invariant()
+    def what_is_committed_is_what_was_spent_and_what_lives(self) -> None:
+        kept = self.book.get(OWNER, TODAY)
+        assert (kept.committed_micros, kept.spent_micros) == (self.spent + sum(self.live.values()), self.spent)
+        assert kept.committed_micros <= self.LIMIT
+        assert sum(usage.spent_micros for usage in self.book.list_usage(OWNER, since=TODAY, until=TODAY)) == self.spent
+
+
+Money.TestCase.settings = settings(max_examples=1_000, stateful_step_count=20, deadline=None)
+TestMoney = Money.TestCase

@@ -1,0 +1,157 @@
+"""When a provider is asked whether a render is done."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaposter.stores.render_times import DEVIATION_MAX, DEVIATION_MIN, RenderTimes
+from mediaposter.usecases.generation.generate import POLLS_MAX
+from mediaposter.usecases.generation.pacing import (
+    ELAPSED_PART,
+    FIRST_CHANCE,
+    FLOOR_SECONDS,
+    NEXT_CHANCE,
+    PROGRESS_MARGIN,
+    choose_wait_seconds,
+)
+
+DEADLINE_SECONDS = 43_200
+
+ELAPSED = st.floats(min_value=0, max_value=DEADLINE_SECONDS)
+PROGRESS = st.none() | st.integers(min_value=0, max_value=100)
+
+
+def some_times(*, median_seconds: float = 200, deviation: float = 0.35) -> RenderTimes:
+    return RenderTimes(
+        model="sora-2",
+        log_mean_micros=round(math.log(median_seconds) * 1_000_000),
+        log_variance_micros=round(deviation**2 * 1_000_000),
+    )
+
+
+TIMES = st.builds(
+    some_times,
+    median_seconds=st.floats(min_value=0.1, max_value=1e6),
+    deviation=st.floats(min_value=DEVIATION_MIN, max_value=DEVIATION_MAX),
+)
+
+
+def chance_of_ending(times: RenderTimes, *, until: float, after: float = 0) -> float:
+    """Tell how probable it is that a render still running at one moment is done by another."""
+    distribution = NormalDist(times.log_mean, times.log_deviation)
+    over = distribution.cdf(math.log(after)) if after else 0
+    return (distribution.cdf(math.log(until)) - over) / (1 - over)
+
+
+@pytest.mark.parametrize("median_seconds", [60, 200, 3600])
+def test_the_first_question_is_asked_when_the_render_may_well_be_done(median_seconds: float) -> None:
+    times = some_times(median_seconds=median_seconds)
+
+    wait_seconds = choose_wait_seconds(times)
+
+    assert chance_of_ending(times, until=wait_seconds - 1) < FIRST_CHANCE
+    assert chance_of_ending(times, until=wait_seconds) >= FIRST_CHANCE
+
+
+@pytest.mark.parametrize("elapsed_seconds", [140, 180, 200])
+def test_each_later_question_has_the_same_chance_to_find_it_done(elapsed_seconds: float) -> None:
+    times = some_times()
+
+    done_seconds = elapsed_seconds + choose_wait_seconds(times, elapsed_seconds=elapsed_seconds)
+
+    assert chance_of_ending(times, after=elapsed_seconds, until=done_seconds - 1) < NEXT_CHANCE
+    assert chance_of_ending(times, after=elapsed_seconds, until=done_seconds) >= NEXT_CHANCE
+
+
+def test_a_question_asked_early_does_not_bring_the_next_one_forward() -> None:
+    times = some_times()
+
+    assert choose_wait_seconds(times, elapsed_seconds=20) == choose_wait_seconds(times) - 20
+
+
+def test_questions_are_never_closer_than_three_seconds() -> None:
+    times = some_times(median_seconds=20, deviation=0.1)
+
+    assert choose_wait_seconds(times, elapsed_seconds=20) == FLOOR_SECONDS == 3
+
+
+@pytest.mark.parametrize("elapsed_seconds", [1_000, 10_000, 43_000])
+def test_a_render_that_hangs_is_asked_about_ever_more_rarely(elapsed_seconds: float) -> None:
+    wait_seconds = choose_wait_seconds(some_times(), elapsed_seconds=elapsed_seconds)
+
+    assert wait_seconds == math.ceil(elapsed_seconds * ELAPSED_PART)
+
+
+@pytest.mark.parametrize("progress", [None, 99])
+def test_a_provider_is_never_asked_sooner_than_it_wants(progress: int | None) -> None:
+    wait_seconds = choose_wait_seconds(some_times(), elapsed_seconds=200, progress=progress, hint_seconds=45.2)
+
+    assert wait_seconds == 46
+
+
+def test_a_provider_that_would_answer_sooner_is_not_asked_sooner() -> None:
+    times = some_times()
+
+    assert choose_wait_seconds(times, hint_seconds=1) == choose_wait_seconds(times)
+
+
+def test_a_render_that_is_nearly_done_is_asked_about_sooner() -> None:
+    # 20 seconds are left of 120; without progress the next question is after 26.
+    assert choose_wait_seconds(some_times(), elapsed_seconds=100, progress=83) == 21
+
+
+def test_a_render_that_is_far_from_done_is_asked_about_later() -> None:
+    times = some_times()
+    wait_seconds = choose_wait_seconds(times, elapsed_seconds=150)
+
+    assert choose_wait_seconds(times, elapsed_seconds=150, progress=40) > wait_seconds
+
+
+@pytest.mark.parametrize("elapsed_seconds", [1.0, 150.0, 1_000.0])
+def test_no_progress_yet_is_no_progress_told(elapsed_seconds: float) -> None:
+    times = some_times()
+
+    told = choose_wait_seconds(times, elapsed_seconds=elapsed_seconds, progress=0)
+
+    assert told == choose_wait_seconds(times, elapsed_seconds=elapsed_seconds)
+
+
+@given(times=TIMES, elapsed_seconds=ELAPSED, progress=PROGRESS)
+def test_no_progress_moves_a_question_by_more_than_half_a_wait(
+    times: RenderTimes, elapsed_seconds: float, progress: int | None
+) -> None:
+    without = choose_wait_seconds(times, elapsed_seconds=elapsed_seconds)
+
+    told = choose_wait_seconds(times, elapsed_seconds=elapsed_seconds, progress=progress)
+
+    assert abs(told - without) <= without * PROGRESS_MARGIN + 1
+
+
+@given(times=TIMES, data=st.data())
+def test_no_render_is_asked_about_more_often_than_its_history_holds(times: RenderTimes, data: st.DataObject) -> None:
+    progress = data.draw(PROGRESS)
+    hint_seconds = data.draw(st.none() | st.floats(min_value=0, max_value=10))
+    elapsed_seconds, questions = 0, 0
+    while elapsed_seconds < DEADLINE_SECONDS:
+        elapsed_seconds += choose_wait_seconds(
+            times, elapsed_seconds=elapsed_seconds, progress=progress, hint_seconds=hint_seconds
+        )
+        questions += 1
+
+    assert questions <= POLLS_MAX
+
+
+def test_a_render_that_was_to_be_done_at_once_and_hangs_is_asked_about_at_most_as_often() -> None:
+    # The least that any wait can be: the median is long past, and the provider says 100 without ending.
+    times = some_times(median_seconds=0.1, deviation=DEVIATION_MIN)
+    elapsed_seconds, questions = 0, 0
+    while elapsed_seconds < DEADLINE_SECONDS:
+        elapsed_seconds += choose_wait_seconds(times, elapsed_seconds=elapsed_seconds, progress=100)
+        questions += 1
+
+    assert questions == 214 <= POLLS_MAX

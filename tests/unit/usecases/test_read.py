@@ -1,0 +1,209 @@
+"""Answering what is kept, to its owner alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotFound
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.videos import Stage, VideoFailure
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.queries import ListQuery, UsageQuery, Variant
+from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_video
+from tests.fakes.world import World
+
+
+def kept_world() -> World:
+    world = World()
+    world.keep(a_video(stage=Stage.DONE, stored=a_stored_video()), a_post())
+    return world
+
+
+def test_an_owner_reads_the_video_and_its_posts() -> None:
+    world = kept_world()
+
+    assert world.read.retrieve(VIDEO_ID, caller=a_caller()) == (world.video, [a_post()])
+
+
+def test_a_video_of_somebody_else_looks_like_none_at_all() -> None:
+    world = kept_world()
+
+    with pytest.raises(NotFound):
+        world.read.retrieve(VIDEO_ID, caller=a_caller(owner="key_of_another"))
+    with pytest.raises(NotFound):
+        world.read.retrieve("video_2", caller=a_caller())
+
+
+def test_the_content_of_somebody_elses_video_is_not_handed_out() -> None:
+    with pytest.raises(NotFound):
+        kept_world().read.locate(VIDEO_ID, caller=a_caller(owner="key_of_another"), variant="video")
+
+
+@pytest.mark.parametrize(
+    ("variant", "url"),
+    [
+        ("video", "https://bucket.example/videos/video_1/video.mp4?as=video_1.mp4"),
+        ("thumbnail", "https://bucket.example/videos/video_1/thumbnail.webp?as=video_1.webp"),
+        ("spritesheet", "https://bucket.example/videos/video_1/spritesheet.jpg?as=video_1.jpg"),
+    ],
+)
+def test_a_variant_is_found_under_a_name_of_its_kind(variant: Variant, url: str) -> None:
+    assert kept_world().read.locate(VIDEO_ID, caller=a_caller(), variant=variant) == url
+
+
+def test_a_kept_video_has_links_that_need_no_key() -> None:
+    world = kept_world()
+
+    links = world.read.link(world.video)
+
+    assert links is not None
+    assert links.video == "https://bucket.example/videos/video_1/video.mp4?as=video_1.mp4"
+    assert links.thumbnail == "https://bucket.example/videos/video_1/thumbnail.webp?as=video_1.webp"
+    assert links.spritesheet == "https://bucket.example/videos/video_1/spritesheet.jpg?as=video_1.jpg"
+    assert links.expires_at == NOW.timestamp() + 900
+    assert "bucket.example" not in repr(links)
+
+
+def test_a_video_that_is_not_kept_has_no_links() -> None:
+    assert World().read.link(a_video(stage=Stage.STORING)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"stage": Stage.STORING}, "is not completed yet"),
+        ({"failure": VideoFailure(code=ErrorCode.TIMEOUT, message="too late")}, "has failed"),
+    ],
+)
+def test_a_video_that_is_not_kept_has_no_content(changes: dict[str, object], reason: str) -> None:
+    world = World()
+    world.keep(a_video(**changes))
+
+    with pytest.raises(InvalidRequest, match=reason) as refusal:
+        world.read.locate(VIDEO_ID, caller=a_caller(), variant="video")
+
+    assert refusal.value.code == "video_not_ready"
+
+
+ADMIN = a_caller(owner="key_of_the_boss", scopes=frozenset({Scope.ADMIN}))
+
+
+def test_an_admin_sees_everybodys_videos() -> None:
+    assert kept_world().read.retrieve(VIDEO_ID, caller=ADMIN)[0].id == VIDEO_ID
+
+
+def library_of(count: int, **changes: object) -> World:
+    world = World()
+    for number in range(count):
+        world.keep(a_video(id=f"video_{number:03}", **changes))
+    return world
+
+
+def ids(world: World, caller: Caller | None = None, **query: object) -> list[str]:
+    page = world.read.list_videos(ListQuery.model_validate(query), caller=caller or a_caller())
+    return [video.id for video in page.videos]
+
+
+def test_the_newest_videos_come_first_a_page_at_a_time() -> None:
+    world = library_of(5)
+
+    assert ids(world, limit=2) == ["video_004", "video_003"]
+    assert ids(world, limit=2, after="video_003") == ["video_002", "video_001"]
+    assert ids(world, limit=2, after="video_001") == ["video_000"]
+    assert ids(world, limit=2, order="asc", after="video_001") == ["video_002", "video_003"]
+
+
+@pytest.mark.parametrize(("count", "has_more"), [(2, False), (3, True)])
+def test_a_page_tells_whether_there_are_more(count: int, has_more: bool) -> None:
+    page = library_of(count).read.list_videos(ListQuery(limit=2), caller=a_caller())
+
+    assert page.has_more is has_more
+
+
+def test_a_list_is_of_one_owner_and_an_admin_names_whose() -> None:
+    world = library_of(1)
+    world.keep(a_video(id="video_b", owner="key_of_another"))
+
+    assert ids(world) == ["video_000"]
+    assert ids(world, ADMIN, owner="key_of_another") == ["video_b"]
+    with pytest.raises(NotFound):
+        ids(world, owner="key_of_another")
+
+
+def test_a_list_is_filtered_by_status_model_batch_and_prompt() -> None:
+    world = library_of(2)
+    world.keep(a_video(id="video_done", stage=Stage.DONE, stored=a_stored_video(), prompt="A Kite in THE rain"))
+    world.keep(a_video(id="video_kite", resolved_model="kite-1", batch_id="batch_1"))
+
+    assert ids(world, status="completed") == ["video_done"]
+    assert ids(world, model="kite-1") == ["video_kite"]
+    assert ids(world, batch_id="batch_1", status="queued") == ["video_kite"]
+    assert ids(world, prompt="the RAIN") == ["video_done"]
+
+
+def test_a_prompt_is_looked_for_beyond_a_page_that_has_none_of_it() -> None:
+    world = World()
+    world.keep(a_video(id="video_000", prompt="A lighthouse"))
+    for number in range(1, 150):
+        world.keep(a_video(id=f"video_{number:03}"))
+
+    assert ids(world, prompt="lighthouse", limit=1) == ["video_000"]
+
+
+@pytest.mark.parametrize(("count", "has_more"), [(0, False), (1, True)])
+def test_an_empty_page_tells_whether_there_is_anything(count: int, has_more: bool) -> None:
+    for query in ({"limit": 0}, {"limit": 0, "prompt": "kite"}):
+        page = library_of(count, prompt="A kite").read.list_videos(ListQuery.model_validate(query), caller=a_caller())
+
+        assert (page.videos, page.has_more) == ([], has_more)
+
+
+def test_an_empty_page_of_a_prompt_that_nothing_has_tells_that_there_is_nothing() -> None:
+    query = ListQuery.model_validate({"limit": 0, "prompt": "boat"})
+
+    assert library_of(3, prompt="A kite").read.list_videos(query, caller=a_caller()).has_more is False
+
+
+def test_no_page_has_more_than_was_asked_for_wherever_its_prompt_was_found() -> None:
+    world = library_of(5, prompt="A boat")
+    for number in range(5, 8):
+        world.keep(a_video(id=f"video_{number:03}", prompt="A kite"))
+    query = ListQuery.model_validate({"limit": 2, "prompt": "boat"})
+
+    page = world.read.list_videos(query, caller=a_caller())
+
+    assert ([video.id for video in page.videos], page.has_more) == (["video_004", "video_003"], True)
+
+
+@pytest.mark.parametrize("since", ["2000-01-01", "2999-12-31"])
+def test_days_that_end_today_are_refused_as_others_are(since: str) -> None:
+    with pytest.raises(InvalidRequest, match="since: the last day, ") as refused:
+        World().read.sum_usage(UsageQuery.model_validate({"since": since}), caller=a_caller())
+
+    assert refused.value.param == "since"
+
+
+def test_usage_is_told_for_so_many_days_at_once() -> None:
+    with pytest.raises(InvalidRequest, match="at most 366 days"):
+        World().read.sum_usage(UsageQuery.model_validate({"since": "2000-01-01"}), caller=a_caller())
+
+
+@pytest.mark.parametrize(
+    ("owner", "limit_micros"), [(None, 5_000_000), ("boss", 5_000_000), ("*", 9_000_000), ("ann", None)]
+)
+def test_usage_is_told_with_the_limit_of_whose_it_is(owner: str | None, limit_micros: int | None) -> None:
+    world = World(stack_daily_budget_micros=9_000_000)
+    boss = a_caller(owner="boss", scopes={Scope.ADMIN}, daily_budget_micros=5_000_000)
+
+    assert world.read.sum_usage(UsageQuery(owner=owner), caller=boss).limit_micros == limit_micros
+
+
+def test_whoever_may_not_be_seen_is_an_owner_that_is_not_there() -> None:
+    world = World()
+
+    with pytest.raises(NotFound) as listing:
+        world.read.list_videos(ListQuery(owner="ann"), caller=a_caller())
+    with pytest.raises(NotFound) as usage:
+        world.read.sum_usage(UsageQuery(owner="ann"), caller=a_caller())
+
+    assert [error.value.what for error in (listing, usage)] == ["owner", "owner"]

@@ -1,0 +1,94 @@
+"""Answering how posts stand, and asking for nothing that nobody wants to know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mediaposter.domain.errors import NotFound
+from mediaposter.stores.approvals import Approval, ApprovalStore
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.posts import PostState, PostStore
+from mediaposter.stores.table import Key
+from mediaposter.stores.videos import VideoStore
+from mediaposter.usecases.posting.read_posts import ReadPosts
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.queries import ScheduleQuery
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_video
+from tests.fakes.table import InMemoryTable
+
+ADMIN = a_caller(owner="key_of_the_boss", scopes=frozenset({Scope.ADMIN}))
+STRANGER = a_caller(owner="key_of_another")
+SCHEDULED = a_post(owner=OWNER, state=PostState.SCHEDULED, scheduled_time=NOW)
+
+
+class CountingTable(InMemoryTable):
+    """A table that remembers what was read by its key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[Key] = []
+
+    def get(self, key: Key) -> dict[str, Any]:
+        self.read.append(key)
+        return super().get(key)
+
+
+def read_of(table: InMemoryTable) -> ReadPosts:
+    return ReadPosts(library=VideoStore(table), ledger=PostStore(table), approvals=ApprovalStore(table))
+
+
+def kept_table() -> CountingTable:
+    table = CountingTable()
+    table.create([a_video(), SCHEDULED])
+    return table
+
+
+@pytest.mark.parametrize("caller", [a_caller(), ADMIN])
+def test_who_may_see_a_video_sees_its_posts(caller: Caller) -> None:
+    assert read_of(kept_table()).list_posts(VIDEO_ID, caller=caller) == [SCHEDULED]
+
+
+def test_somebody_elses_posts_are_not_there() -> None:
+    with pytest.raises(NotFound):
+        read_of(kept_table()).list_posts(VIDEO_ID, caller=STRANGER)
+
+
+def test_a_caller_sees_what_is_scheduled_for_him() -> None:
+    page = read_of(kept_table()).list_schedules(ScheduleQuery(), caller=a_caller())
+
+    assert page.posts == [SCHEDULED]
+
+
+def test_an_admin_names_whose_schedules_he_means() -> None:
+    read = read_of(kept_table())
+
+    assert read.list_schedules(ScheduleQuery(), caller=ADMIN).posts == []
+    assert read.list_schedules(ScheduleQuery(owner=OWNER), caller=ADMIN).posts == [SCHEDULED]
+
+
+def test_nobody_else_names_another_owner() -> None:
+    with pytest.raises(NotFound) as caught:
+        read_of(kept_table()).list_schedules(ScheduleQuery(owner=OWNER), caller=STRANGER)
+
+    assert caught.value.what == "owner"
+
+
+def test_a_video_that_nobody_is_asked_about_costs_no_read() -> None:
+    table = kept_table()
+
+    assert read_of(table).find_approval(a_video()) is None
+    assert table.read == []
+
+
+def test_a_video_that_is_not_kept_yet_was_not_asked_about() -> None:
+    assert read_of(kept_table()).find_approval(a_video(approval_hours=24)) is None
+
+
+def test_how_an_approval_stands_is_read() -> None:
+    table = kept_table()
+    approval = Approval(video_id=VIDEO_ID, asked_at=NOW, expires_at=NOW)
+    table.create([approval])
+
+    assert read_of(table).find_approval(a_video(approval_hours=24)) == approval

@@ -1,0 +1,569 @@
+"""Posting a kept video again, and taking a person's word for what became of a post."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from mediaposter.domain.errors import (
+    ErrorCode,
+    Forbidden,
+    InvalidRequest,
+    NotAllowedInState,
+    NotFound,
+    NotStarted,
+    PublisherError,
+    VersionConflict,
+)
+from mediaposter.domain.executions import ExecutionStatus
+from mediaposter.publishing.publisher_interface import ListedPost, PostReport, PostStatus
+from mediaposter.publishing.targets import TARGETS_MAX
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.posts import STATES_FOR_A_PERSON, Post, PostState
+from mediaposter.stores.videos import Stage
+from mediaposter.usecases.posting.repost import RepeatPosts
+from mediaposter.usecases.steps import PostReference
+from mediaposter.wire.post_requests import PublishAgainRequest, ResolveRequest
+from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_target
+from tests.fakes.answers import Refuse
+from tests.fakes.effects import Effects, SimulatedCrash
+from tests.fakes.publisher import FakePublisher
+from tests.fakes.state_machine import Status
+from tests.fakes.video_model import MP4
+from tests.fakes.workflow import FakeWorkflow
+from tests.fakes.world import World
+from tests.unit.usecases.posting import MEDIA_URL, POST_ID, REFUSED, TOMORROW, a_kept_video, after, is_due, post_of
+
+AGAIN = PublishAgainRequest()
+TO_TWITTER = PublishAgainRequest.model_validate({"publish": [{"platform": "twitter", "account_id": "101"}]})
+TO_THREADS = PublishAgainRequest.model_validate({"publish": [{"platform": "threads", "account_id": "7"}], "text": "Up"})
+POSTED = ResolveRequest.model_validate({"outcome": "posted", "url": "https://x.example/1"})
+SEND_AGAIN = ResolveRequest(outcome="send_again")
+RUN = "video_1-launch-1"
+REFERENCE = PostReference(video_id=VIDEO_ID, post_id=POST_ID)
+
+
+def failed_post(**changes: Any) -> Post:
+    """Build a post that was sent once and refused by its network."""
+    fields = {
+        "state": PostState.FAILED,
+        "owner": "key_of_the_test",
+        "text": "Look up",
+        "delivery": "verified",
+        "media_url": MEDIA_URL,
+        "submission_id": "submission-1",
+        "submitted_at": NOW,
+        "called_at": NOW,
+        "refusals": 3,
+        "error_code": ErrorCode.PROVIDER_ERROR,
+        "error_message": "No.",
+        "is_told": True,
+        "version": 5,
+    }
+    return a_post(**{**fields, **changes})
+
+
+def done_world(*posts: Post, video: dict[str, Any] | None = None, **parts: Any) -> World:
+    """Build a world whose video is kept and was posted."""
+    world = World(**parts)
+    world.media.objects["videos/video_1/video.mp4"] = MP4
+    fields = {"stage": Stage.DONE, "is_told": True, **(video or {})}
+    world.keep(a_kept_video(**fields), *(posts or (failed_post(),)))
+    return world
+
+
+def again(world: World, request: PublishAgainRequest = AGAIN) -> list[Post]:
+    return world.repost(VIDEO_ID, request, caller=a_caller())[1]
+
+
+def resolve(world: World, request: ResolveRequest) -> list[Post]:
+    return world.repost.resolve(VIDEO_ID, POST_ID, request, caller=a_caller())[1]
+
+
+# What failed
+
+
+def test_what_failed_is_begun_anew_and_started() -> None:
+    world = done_world()
+    world.clock.advance(60)
+
+    video, posts = world.repost(VIDEO_ID, AGAIN, caller=a_caller())
+
+    assert posts == [
+        a_post(
+            owner="key_of_the_test",
+            text="Look up",
+            delivery="verified",
+            updated_at=world.clock(),
+            due_at=after(seconds=60),
+            version=6,
+        )
+    ], "with nothing of the try before: a new upload tells the two apart"
+    assert (video.stage, video.launch, video.publishing_since) == (Stage.PUBLISHING, 1, world.clock())
+    assert world.workflow.postings == {RUN: [REFERENCE]}
+
+
+def test_what_did_not_fail_is_left_as_it_is() -> None:
+    others = [
+        a_post(a_target(account_id=str(number)), state=state, is_told=True)
+        for number, state in enumerate(state for state in PostState if state is not PostState.FAILED)
+    ]
+    world = done_world(failed_post(), *others)
+
+    again(world)
+
+    assert [post for post in world.posts if post.target.post_id != POST_ID] == others
+    assert world.workflow.postings == {RUN: [REFERENCE]}
+
+
+def test_no_more_are_sent_at_once_than_one_execution_carries() -> None:
+    failed = [failed_post(target=a_target(account_id=str(number))) for number in range(TARGETS_MAX + 1)]
+    world = done_world(*failed)
+
+    again(world)
+
+    assert len(world.workflow.postings[RUN]) == TARGETS_MAX
+    assert sum(post.state is PostState.FAILED for post in world.posts) == 1
+
+
+def test_where_nothing_failed_targets_must_be_named() -> None:
+    world = done_world(a_post(state=PostState.PUBLISHED))
+
+    with pytest.raises(InvalidRequest, match="None of its posts failed") as refusal:
+        again(world)
+
+    assert (refusal.value.param, refusal.value.code) == ("publish", "nothing_to_post")
+    assert (world.video.stage, world.workflow.postings) == (Stage.DONE, {})
+
+
+def test_a_post_that_failed_is_made_again_without_rendering_again_and_both_ends_are_told() -> None:
+    world = World(publisher=lambda effects: FakePublisher(effects, publishes=[Refuse(REFUSED)]))
+    world.media.objects["videos/video_1/video.mp4"] = MP4
+    world.keep(a_kept_video(provider_job_id="job-1"), a_post())
+    world.workflow.start(VIDEO_ID, 0, [REFERENCE])
+    world.run_executions()
+    assert (post_of(world).state, world.video.stage) == (PostState.FAILED, Stage.DONE)
+    world.clock.advance(60)
+
+    again(world)
+    world.run_executions()
+
+    assert (post_of(world).state, world.video.stage) == (PostState.PUBLISHED, Stage.DONE)
+    assert [event.type for event in world.post_events] == ["post.failed", "post.published"]
+    assert (world.statuses, world.model.create_calls) == ([Status.SUCCEEDED] * 2, 0)
+    assert world.publisher.count_posts() == {"video_1-twitter-101": 1}
+    assert len(world.publisher.uploads) == 2
+    assert not is_due(world)
+
+
+def test_each_time_gets_an_execution_of_its_own() -> None:
+    world = done_world(video={"launch": 1})
+
+    again(world)
+
+    assert list(world.workflow.postings) == ["video_1-launch-2"]
+
+
+# Named targets
+
+
+def test_a_new_account_gets_a_post_of_its_own() -> None:
+    world = done_world(a_post(state=PostState.PUBLISHED))
+
+    posts = again(world, TO_THREADS)
+
+    threads = posts[0]
+    assert (threads.target.post_id, threads.text, threads.state, threads.version) == (
+        "threads#7",
+        "Up",
+        PostState.PENDING,
+        1,
+    )
+    assert (threads.due_at, world.targets_checked) == (after(seconds=0), [threads.target])
+    assert world.workflow.postings == {RUN: [PostReference(video_id=VIDEO_ID, post_id="threads#7")]}
+
+
+@pytest.mark.parametrize("state", PostState)
+def test_an_account_takes_a_video_once(state: PostState) -> None:
+    world = done_world(failed_post(state=state))
+
+    if state in (PostState.FAILED, PostState.CANCELLED):
+        [post] = again(world, TO_TWITTER)
+        assert (post.state, post.version, post.media_url) == (PostState.PENDING, 6, None)
+        return
+    with pytest.raises(InvalidRequest, match=rf"account 101 is {state}; an account takes a video once") as refusal:
+        again(world, TO_TWITTER)
+    assert (refusal.value.param, refusal.value.code) == ("publish[0].account_id", "already_posted")
+    assert (world.video.stage, world.workflow.postings) == (Stage.DONE, {})
+
+
+def test_of_targets_one_of_which_has_the_video_none_is_posted() -> None:
+    both = PublishAgainRequest(publish=[*TO_THREADS.publish, *TO_TWITTER.publish])
+    world = done_world(a_post(state=PostState.PUBLISHED))
+
+    with pytest.raises(InvalidRequest) as refusal:
+        again(world, both)
+
+    assert (refusal.value.param, len(world.posts)) == ("publish[1].account_id", 1)
+
+
+def test_a_target_that_is_not_connected_is_refused() -> None:
+    def refuse(targets: object) -> list[str]:
+        raise InvalidRequest("publish[0]: not connected.", param="publish[0]", code="account_not_found")
+
+    world = done_world(validate_accounts=refuse)
+
+    with pytest.raises(InvalidRequest):
+        again(world, TO_THREADS)
+    assert len(world.posts) == 1
+
+
+def test_what_was_made_is_measured_before_it_is_planned() -> None:
+    world = done_world()
+    request = PublishAgainRequest.model_validate(
+        {"publish": [{"platform": "facebook", "account_id": "5", "page_id": "1", "media_type": "reel"}]}
+    )
+    stored = world.video.stored
+    assert stored is not None
+    wide = stored.model_copy(update={"probe": stored.probe.model_copy(update={"width": 1280, "height": 720})})
+    world.library.note(world.video, now=NOW, stored=wide)
+
+    with pytest.raises(InvalidRequest, match="must be upright"):
+        again(world, request)
+
+
+def test_posts_of_one_request_are_staggered() -> None:
+    request = PublishAgainRequest.model_validate(
+        {
+            "publish": [{"platform": "threads", "account_id": "7"}, {"platform": "bluesky", "account_id": "8"}],
+            "stagger_minutes": 30,
+        }
+    )
+    world = done_world()
+
+    posts = again(world, request)
+
+    assert {post.target.platform: post.delay_minutes for post in posts} == {"threads": 0, "bluesky": 30, "twitter": 0}
+
+
+# Who may, and when
+
+
+def test_whoever_may_not_publish_posts_nothing_again() -> None:
+    world = done_world()
+    reader = a_caller(scopes=frozenset({Scope.READ, Scope.CREATE}))
+
+    with pytest.raises(Forbidden):
+        world.repost(VIDEO_ID, AGAIN, caller=reader)
+    with pytest.raises(Forbidden):
+        world.repost.resolve(VIDEO_ID, POST_ID, POSTED, caller=reader)
+
+
+def test_a_video_of_somebody_else_is_not_found() -> None:
+    world = done_world(failed_post(state=PostState.PARKED))
+    stranger = a_caller(owner="key_of_another")
+
+    with pytest.raises(NotFound):
+        world.repost(VIDEO_ID, AGAIN, caller=stranger)
+    with pytest.raises(NotFound):
+        world.repost.resolve(VIDEO_ID, POST_ID, POSTED, caller=stranger)
+    assert post_of(world).state is PostState.PARKED
+
+
+@pytest.mark.parametrize(
+    "video",
+    [
+        *({"stage": stage} for stage in Stage if stage is not Stage.DONE),
+        {"stored": None},
+    ],
+    ids=str,
+)
+def test_a_video_that_is_not_kept_or_at_work_is_not_posted_again(video: dict[str, Any]) -> None:
+    world = done_world(video=video)
+
+    with pytest.raises(NotAllowedInState, match="it is posted again only when it is kept"):
+        again(world)
+
+    assert world.workflow.postings == {}
+
+
+def test_of_two_requests_at_once_one_posts() -> None:
+    world = done_world()
+    world.table.meanwhile = lambda: again(world)
+
+    with pytest.raises(NotAllowedInState, match="is being posted or changed just now"):
+        again(world)
+
+    assert list(world.workflow.postings) == [RUN]
+
+
+def test_a_post_that_is_public_meanwhile_is_not_sent_again() -> None:
+    world = done_world(failed_post(state=PostState.PARKED))
+
+    def look_at_the_clock() -> datetime:
+        if post_of(world).state is PostState.PARKED:
+            resolve(world, POSTED)
+        return world.clock()
+
+    slow = RepeatPosts(
+        library=world.library,
+        ledger=world.ledger,
+        workflow=world.workflow,
+        publishers=lambda: world.publisher,
+        validate_accounts=lambda _: [],
+        send_event=world.post_events.append,
+        clock=look_at_the_clock,
+    )
+    with pytest.raises(NotAllowedInState):
+        slow.resolve(VIDEO_ID, POST_ID, SEND_AGAIN, caller=a_caller())
+
+    assert (post_of(world).state, world.workflow.postings) == (PostState.PUBLISHED, {})
+
+
+def test_a_post_the_table_knows_further_on_is_not_sent_again() -> None:
+    world = done_world(failed_post(state=PostState.PARKED))
+
+    def publish_without_a_new_version() -> None:
+        world.table.items[post_of(world).key]["state"] = "published"
+
+    world.table.meanwhile = publish_without_a_new_version
+    with pytest.raises(NotAllowedInState):
+        resolve(world, SEND_AGAIN)
+
+    assert (post_of(world).state, world.workflow.postings) == (PostState.PUBLISHED, {})
+
+
+# What was written down and not started
+
+
+def test_posts_that_could_not_be_started_wait_and_say_so() -> None:
+    world = done_world(workflow=lambda effects: FakeWorkflow(effects, refuses=True))
+
+    with pytest.raises(NotStarted, match=r"posts of video_1 are written down.*Nothing was sent"):
+        again(world)
+
+    assert (post_of(world).state, post_of(world).due_at) == (PostState.PENDING, after(seconds=0))
+
+
+@pytest.mark.parametrize("request_", [AGAIN, PublishAgainRequest.model_validate({"publish": []})])
+def test_asking_again_starts_them(request_: PublishAgainRequest) -> None:
+    world = done_world(workflow=lambda effects: FakeWorkflow(effects, refuses=True))
+    with pytest.raises(NotStarted):
+        again(world)
+    world.workflow.refuses = False
+
+    assert again(world, request_) == world.posts
+
+    assert (world.workflow.postings, world.video.launch) == ({RUN: [REFERENCE]}, 1)
+
+
+def test_asking_again_with_the_same_targets_starts_them() -> None:
+    world = done_world(a_post(state=PostState.PUBLISHED), workflow=lambda effects: FakeWorkflow(effects, refuses=True))
+    with pytest.raises(NotStarted):
+        again(world, TO_THREADS)
+    world.workflow.refuses = False
+
+    again(world, TO_THREADS)
+
+    assert list(world.workflow.postings) == [RUN]
+
+
+def test_the_sweep_starts_them() -> None:
+    effects = Effects(never_taken="start the execution", deaths_max=1)
+    world = done_world(effects=effects)
+    with pytest.raises(SimulatedCrash):
+        again(world)
+
+    world.sweep_until_nothing_is_due()
+
+    assert (post_of(world).state, len(world.publisher.posts)) == (PostState.PUBLISHED, 1)
+
+
+def test_what_runs_is_not_started_twice_and_takes_no_more_targets() -> None:
+    world = done_world()
+    again(world)
+
+    with pytest.raises(NotAllowedInState, match="name more targets when it is done"):
+        again(world, TO_THREADS)
+    again(world)
+    world.clock.advance(600)
+    world.sweep()
+
+    assert world.workflow.postings == {RUN: [REFERENCE]}
+    assert len(world.posts) == 1
+
+
+def test_while_others_wait_a_post_that_is_public_is_not_asked_for_again() -> None:
+    public = failed_post(state=PostState.PUBLISHED, text="A red kite over the sea")
+    world = done_world(
+        public,
+        a_post(a_target("threads")),
+        video={"stage": Stage.PUBLISHING, "launch": 1},
+    )
+
+    with pytest.raises(NotAllowedInState):
+        again(world, TO_TWITTER)
+
+    assert world.workflow.postings == {}
+
+
+def test_where_nothing_waits_to_be_sent_a_video_that_is_being_posted_is_not_posted_again() -> None:
+    world = done_world(failed_post(state=PostState.SUBMITTED), video={"stage": Stage.PUBLISHING, "launch": 1})
+
+    with pytest.raises(NotAllowedInState, match="nothing of it is being posted"):
+        again(world)
+
+    assert world.workflow.postings == {}
+
+
+def test_what_waits_after_its_execution_ended_is_resumed_when_it_is_asked_for_again() -> None:
+    world = done_world()
+    again(world)
+    world.workflow.over[RUN] = ExecutionStatus.FAILED
+
+    again(world)
+    world.clock.advance(1)
+    world.sweep()
+
+    assert list(world.workflow.postings) == [RUN, "video_1-launch-2"]
+
+
+# A person's word
+
+
+@pytest.mark.parametrize("state", STATES_FOR_A_PERSON)
+def test_a_post_that_a_person_saw_is_published_and_told(state: PostState) -> None:
+    world = done_world(failed_post(state=state))
+    world.clock.advance(60)
+
+    [post] = resolve(world, POSTED)
+
+    assert (post.state, post.public_url, post.error_code, post.error_message) == (
+        PostState.PUBLISHED,
+        "https://x.example/1",
+        None,
+        None,
+    )
+    [event] = world.post_events
+    assert (event.type, event.url, event.occurred_at) == ("post.published", "https://x.example/1", world.clock())
+    assert (post.is_told, is_due(world), world.workflow.postings) == (True, False, {})
+
+
+def test_a_word_that_was_kept_and_not_told_is_told_by_the_sweep() -> None:
+    world = done_world(
+        failed_post(state=PostState.PARKED), effects=Effects(never_taken="send post.published", deaths_max=1)
+    )
+    with pytest.raises(SimulatedCrash):
+        resolve(world, POSTED)
+
+    world.sweep_until_nothing_is_due()
+
+    assert [event.type for event in world.post_events] == ["post.published"]
+
+
+@pytest.mark.parametrize("state", STATES_FOR_A_PERSON)
+def test_a_post_that_a_person_did_not_see_is_begun_anew(state: PostState) -> None:
+    world = done_world(failed_post(state=state), a_post(a_target("threads"), state=PostState.FAILED))
+
+    _, twitter = resolve(world, SEND_AGAIN)
+
+    assert (twitter.state, twitter.media_url, twitter.submission_id) == (PostState.PENDING, None, None)
+    assert world.workflow.postings == {RUN: [REFERENCE]}, "that alone"
+
+
+@pytest.mark.parametrize("request_", [POSTED, SEND_AGAIN], ids=["posted", "send again"])
+@pytest.mark.parametrize("state", [state for state in PostState if state not in STATES_FOR_A_PERSON])
+def test_nobody_is_asked_about_any_other_post(state: PostState, request_: ResolveRequest) -> None:
+    post = failed_post(state=state)
+    world = done_world(post)
+
+    with pytest.raises(NotAllowedInState, match=rf"is {state}: only one that is parked or unknown"):
+        resolve(world, request_)
+
+    assert world.posts == [post]
+
+
+def test_a_post_that_was_never_planned_cannot_be_resolved() -> None:
+    world = done_world()
+
+    with pytest.raises(NotFound):
+        world.repost.resolve(VIDEO_ID, "twitter#999", POSTED, caller=a_caller())
+
+
+def test_while_others_are_sent_a_post_can_be_told_of_but_not_sent_again() -> None:
+    world = done_world(failed_post(state=PostState.PARKED), video={"stage": Stage.PUBLISHING})
+
+    with pytest.raises(NotAllowedInState, match="video_1 is publishing: try again when it is done"):
+        resolve(world, SEND_AGAIN)
+    assert post_of(world).state is PostState.PARKED
+
+    resolve(world, POSTED)
+    assert post_of(world).state is PostState.PUBLISHED
+
+
+def test_a_word_that_comes_while_another_is_taken_is_a_conflict() -> None:
+    world = done_world(failed_post(state=PostState.PARKED))
+    world.table.meanwhile = lambda: resolve(world, POSTED)
+
+    with pytest.raises(VersionConflict):
+        resolve(world, POSTED)
+
+    assert len(world.post_events) == 1
+
+
+def test_a_post_that_is_sent_again_on_a_word_is_public_once_and_told_again() -> None:
+    world = done_world(failed_post(state=PostState.UNKNOWN, delivery="direct"))
+
+    resolve(world, SEND_AGAIN)
+    world.run_executions()
+
+    assert (post_of(world).state, world.publisher.count_posts()) == (PostState.PUBLISHED, {"video_1-twitter-101": 1})
+    assert [event.type for event in world.post_events] == ["post.published"]
+
+
+def test_a_cancelled_post_can_be_made_again_at_another_time() -> None:
+    request = PublishAgainRequest.model_validate(
+        {"publish": [{"platform": "twitter", "account_id": "101", "scheduled_time": TOMORROW.isoformat()}]}
+    )
+    world = done_world(failed_post(state=PostState.CANCELLED))
+    world.publisher.checks = [PostReport(submission_id="", status=PostStatus.SCHEDULED, scheduled_time=TOMORROW)]
+
+    again(world, request)
+    world.run_executions()
+
+    assert (post_of(world).state, post_of(world).scheduled_time) == (PostState.SCHEDULED, TOMORROW)
+
+
+def listed(status: PostStatus, **changes: Any) -> ListedPost:
+    return ListedPost(
+        listed_id="listed",
+        post_time=NOW,
+        platform="twitter",
+        text="Look up",
+        media_urls=(MEDIA_URL,),
+        status=status,
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("status", [PostStatus.PUBLISHED, PostStatus.SCHEDULED])
+def test_what_the_publisher_lists_is_not_sent_again_whatever_a_person_says(status: PostStatus) -> None:
+    world = done_world(a_post(state=PostState.PARKED, media_url=MEDIA_URL, called_at=NOW))
+    world.publisher.looks = [[listed(status)]]
+
+    with pytest.raises(NotAllowedInState, match="not sent again"):
+        world.repost.resolve(VIDEO_ID, POST_ID, SEND_AGAIN, caller=a_caller())
+
+    assert (post_of(world).state, world.workflow.postings) == (PostState.PARKED, {})
+
+
+def test_a_publisher_that_cannot_be_asked_has_nothing_sent_again() -> None:
+    world = done_world(a_post(state=PostState.PARKED, media_url=MEDIA_URL, called_at=NOW))
+    world.publisher.looks = [PublisherError(ErrorCode.PROVIDER_ERROR, "Blotato could not be reached.", transient=True)]
+
+    with pytest.raises(PublisherError):
+        world.repost.resolve(VIDEO_ID, POST_ID, SEND_AGAIN, caller=a_caller())
+
+    assert (post_of(world).state, world.workflow.postings) == (PostState.PARKED, {})

@@ -1,0 +1,391 @@
+"""Moving or cancelling a post that waits for its time at the publisher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mediaposter.domain.errors import ErrorCode, Forbidden, InvalidRequest, NotAllowedInState, NotFound, PublisherError
+from mediaposter.publishing.targets import SCHEDULED_AHEAD_MAX, PublishTarget
+from mediaposter.stores.keys import Scope
+from mediaposter.stores.posts import Post, PostState
+from mediaposter.stores.table import Put
+from mediaposter.stores.videos import Stage
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.post_requests import MoveRequest
+from tests.builders import NOW, VIDEO_ID, a_caller, a_target
+from tests.fakes.effects import Effects, Moment, SimulatedCrash
+from tests.fakes.publisher import FakePost
+from tests.fakes.world import World
+from tests.unit.usecases.posting import (
+    FAULT,
+    MEDIA_URL,
+    POST_ID,
+    STEP,
+    TOMORROW,
+    a_kept_video,
+    a_listed_post,
+    after,
+    is_due,
+    kept_world,
+    post_of,
+)
+
+NEXT_WEEK = TOMORROW + timedelta(days=7)
+Act = Callable[..., Post]
+
+
+def scheduled_world(*, copies: int = 1, **parts: Any) -> World:
+    """Build a world whose publisher has the post, for tomorrow."""
+    world = kept_world(target=a_target(scheduled_time=TOMORROW), video=a_kept_video(stage=Stage.DONE), **parts)
+    world.publisher.copies = copies
+    world.create_post(STEP)
+    return world
+
+
+def move(world: World, to: datetime = NEXT_WEEK, *, caller: Caller | None = None) -> Post:
+    return world.reschedule.move(VIDEO_ID, POST_ID, MoveRequest(scheduled_time=to), caller=caller or a_caller())
+
+
+def cancel(world: World, *, caller: Caller | None = None) -> Post:
+    return world.reschedule.cancel(VIDEO_ID, POST_ID, caller=caller or a_caller())
+
+
+def times_of(world: World) -> list[datetime | None]:
+    return [post.scheduled_time for post in world.publisher.posts.values()]
+
+
+# Moving
+
+
+def test_a_post_gets_another_time() -> None:
+    world = scheduled_world()
+    world.clock.advance(60)
+
+    post = move(world)
+
+    assert post == post_of(world)
+    assert (post.state, post.scheduled_time, post.due_at, post.updated_at) == (
+        PostState.SCHEDULED,
+        NEXT_WEEK,
+        after(days=8),
+        world.clock(),
+    )
+    assert times_of(world) == [NEXT_WEEK]
+
+
+def test_moving_again_changes_nothing() -> None:
+    world = scheduled_world()
+
+    assert move(world).scheduled_time == move(world).scheduled_time == NEXT_WEEK
+    assert times_of(world) == [NEXT_WEEK]
+
+
+def test_every_copy_is_moved() -> None:
+    world = scheduled_world(copies=2)
+
+    move(world)
+
+    assert times_of(world) == [NEXT_WEEK, NEXT_WEEK]
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        (NOW, "must be in the future"),
+        (NOW + SCHEDULED_AHEAD_MAX + timedelta(seconds=1), "at most nine months ahead"),
+    ],
+)
+def test_a_time_at_which_nothing_can_go_out_is_refused(to: datetime, reason: str) -> None:
+    world = scheduled_world()
+
+    with pytest.raises(InvalidRequest, match=reason) as refusal:
+        move(world, to)
+
+    assert refusal.value.param == "scheduled_time"
+    assert times_of(world) == [TOMORROW]
+
+
+def test_a_post_that_goes_out_while_it_is_moved_is_gone() -> None:
+    world = scheduled_world()
+    world.publisher.once_listed = lambda: world.clock.advance(24 * 3_600)
+
+    with pytest.raises(NotAllowedInState, match="it is going out, or went out"):
+        move(world)
+
+    assert (post_of(world).scheduled_time, times_of(world)) == (TOMORROW, [TOMORROW])
+
+
+def test_a_post_that_is_not_listed_any_more_cannot_be_moved() -> None:
+    world = scheduled_world()
+    world.publisher.posts.clear()
+
+    with pytest.raises(NotAllowedInState):
+        move(world)
+
+    assert post_of(world).scheduled_time == TOMORROW
+
+
+def test_a_move_that_died_before_it_was_written_down_is_made_good_by_the_next() -> None:
+    effects = Effects()
+    world = scheduled_world(effects=effects)
+    effects.crash_at(1, Moment.AFTER)
+    with pytest.raises(SimulatedCrash):
+        move(world)
+    assert (post_of(world).scheduled_time, times_of(world)) == (TOMORROW, [NEXT_WEEK])
+
+    assert move(world).scheduled_time == NEXT_WEEK
+
+
+def test_a_sooner_time_is_written_down_before_it_can_come_true() -> None:
+    effects = Effects()
+    world = scheduled_world(effects=effects)
+    sooner = NOW + timedelta(hours=1)
+    effects.crash_at(2, Moment.AFTER)
+    with pytest.raises(SimulatedCrash, match="move"):
+        move(world, sooner)
+
+    assert (post_of(world).scheduled_time, post_of(world).due_at) == (sooner, after(hours=1))
+
+
+def test_a_sooner_time_of_what_is_not_listed_is_not_written_down() -> None:
+    world = scheduled_world()
+    world.publisher.posts.clear()
+
+    with pytest.raises(NotAllowedInState):
+        move(world, NOW + timedelta(hours=1))
+
+    assert post_of(world).scheduled_time == TOMORROW
+
+
+def test_a_post_whose_time_nobody_knows_can_be_moved() -> None:
+    world = scheduled_world()
+    world.ledger.note(post_of(world), scheduled_time=None)
+
+    assert move(world).scheduled_time == NEXT_WEEK
+
+
+def test_a_move_that_was_never_written_down_is_found_out_by_the_sweep() -> None:
+    effects = Effects()
+    world = scheduled_world(effects=effects)
+    effects.crash_at(1, Moment.AFTER)
+    with pytest.raises(SimulatedCrash):
+        move(world)
+    world.clock.now = TOMORROW + timedelta(minutes=6)
+
+    world.sweep()
+
+    assert (post_of(world).state, post_of(world).scheduled_time) == (PostState.SCHEDULED, NEXT_WEEK)
+
+
+# Cancelling
+
+
+def test_a_post_is_taken_away_before_its_time() -> None:
+    world = scheduled_world()
+    world.clock.advance(60)
+
+    post = cancel(world)
+
+    assert post == post_of(world)
+    assert (post.state, post.error_code, post.error_message, post.updated_at) == (
+        PostState.CANCELLED,
+        ErrorCode.CANCELLED,
+        "It was cancelled before its time.",
+        world.clock(),
+    )
+    assert (world.publisher.posts, is_due(world), world.post_events) == ({}, False, [])
+
+
+@pytest.mark.parametrize("other", [a_target(account_id="102"), a_target("threads")], ids=["account", "network"])
+def test_what_its_owner_scheduled_elsewhere_with_the_same_media_is_left_alone(other: PublishTarget) -> None:
+    world = scheduled_world()
+    theirs = FakePost(target=other, text="Mine", media_url=MEDIA_URL, scheduled_time=TOMORROW)
+    world.publisher.posts["submission-9"] = theirs
+
+    move(world)
+    assert times_of(world) == [NEXT_WEEK, TOMORROW]
+    cancel(world)
+
+    assert world.publisher.posts == {"submission-9": theirs}
+
+
+def test_a_post_is_taken_away_in_its_last_minutes() -> None:
+    world = scheduled_world()
+    world.clock.now = TOMORROW - timedelta(seconds=1)
+
+    assert cancel(world).state is PostState.CANCELLED
+    assert world.publisher.posts == {}
+
+
+def test_every_copy_is_taken_away() -> None:
+    world = scheduled_world(copies=2)
+
+    cancel(world)
+
+    assert world.publisher.posts == {}
+
+
+def test_a_post_that_goes_out_while_it_is_cancelled_is_gone() -> None:
+    world = scheduled_world()
+    world.publisher.once_listed = lambda: world.clock.advance(24 * 3_600)
+
+    with pytest.raises(NotAllowedInState, match="it is going out, or went out"):
+        cancel(world)
+
+    assert post_of(world).state is PostState.SCHEDULED
+
+
+def test_a_post_one_copy_of_which_went_out_is_not_cancelled() -> None:
+    world = scheduled_world(copies=2)
+    sooner = world.publisher.posts["submission-1"]
+    world.publisher.posts["submission-1"] = type(sooner)(
+        target=sooner.target, text=sooner.text, media_url=sooner.media_url, scheduled_time=NOW + timedelta(hours=1)
+    )
+    world.publisher.once_listed = lambda: world.clock.advance(3_600)
+
+    with pytest.raises(NotAllowedInState):
+        cancel(world)
+
+    assert post_of(world).state is PostState.SCHEDULED, "it is public"
+
+
+def test_a_cancellation_that_died_before_it_was_written_down_is_made_good_by_the_next() -> None:
+    effects = Effects()
+    world = scheduled_world(effects=effects)
+    effects.crash_at(1, Moment.AFTER)
+    with pytest.raises(SimulatedCrash):
+        cancel(world)
+    assert (post_of(world).state, world.publisher.posts) == (PostState.SCHEDULED, {})
+
+    assert cancel(world).state is PostState.CANCELLED
+
+
+def test_a_post_that_the_lists_do_not_show_yet_is_not_cancelled() -> None:
+    world = scheduled_world()
+    world.publisher.list_lag_seconds = 60
+
+    with pytest.raises(NotAllowedInState):
+        cancel(world)
+
+    assert (post_of(world).state, len(world.publisher.posts)) == (PostState.SCHEDULED, 1), "it would go out"
+
+
+def test_a_post_that_was_sent_early_by_hand_is_not_cancelled() -> None:
+    world = scheduled_world()
+    world.publisher.move_schedule("schedule-submission-1", NOW + timedelta(minutes=1))
+    world.clock.advance(120)
+
+    with pytest.raises(NotAllowedInState):
+        cancel(world)
+
+    assert post_of(world).state is PostState.SCHEDULED
+
+
+@pytest.mark.parametrize("is_public", [True, False])
+def test_an_adopted_post_that_is_not_listed_as_scheduled_is_cancelled_unless_it_is_public(is_public: bool) -> None:
+    world = scheduled_world()
+    world.ledger.note(post_of(world), submission_id=None)
+    world.publisher.posts.clear()
+    world.publisher.looks = [[a_listed_post()] if is_public else []]
+
+    if is_public:
+        with pytest.raises(NotAllowedInState):
+            cancel(world)
+    else:
+        cancel(world)
+
+    assert post_of(world).state is (PostState.SCHEDULED if is_public else PostState.CANCELLED)
+
+
+@pytest.mark.parametrize(
+    ("seconds_before", "is_cancelled"), [(301, True), (300, False), (-60, False)], ids=["before", "about", "after"]
+)
+def test_what_is_not_known_any_more_about_its_time_may_be_going_out(seconds_before: int, is_cancelled: bool) -> None:
+    world = scheduled_world()
+    world.publisher.posts.clear()
+    world.clock.now = TOMORROW - timedelta(seconds=seconds_before)
+
+    if is_cancelled:
+        cancel(world)
+    else:
+        with pytest.raises(NotAllowedInState):
+            cancel(world)
+
+    assert post_of(world).state is (PostState.CANCELLED if is_cancelled else PostState.SCHEDULED)
+
+
+def test_a_post_whose_time_nobody_knows_is_not_taken_for_cancelled() -> None:
+    world = scheduled_world()
+    world.ledger.note(post_of(world), scheduled_time=None)
+    world.publisher.posts.clear()
+
+    with pytest.raises(NotAllowedInState):
+        cancel(world)
+
+
+# Both
+
+BOTH = pytest.mark.parametrize("act", [move, cancel])
+
+
+@BOTH
+def test_whoever_may_not_publish_changes_nothing(act: Act) -> None:
+    world = scheduled_world()
+
+    with pytest.raises(Forbidden):
+        act(world, caller=a_caller(scopes=frozenset({Scope.READ, Scope.CREATE})))
+
+    assert times_of(world) == [TOMORROW]
+
+
+@BOTH
+def test_a_post_of_somebody_else_is_not_found(act: Act) -> None:
+    world = scheduled_world()
+
+    with pytest.raises(NotFound):
+        act(world, caller=a_caller(owner="key_of_another"))
+
+    assert times_of(world) == [TOMORROW]
+
+
+@BOTH
+@pytest.mark.parametrize("state", [state for state in PostState if state is not PostState.SCHEDULED])
+def test_only_a_scheduled_post_can_be_changed(act: Act, state: PostState) -> None:
+    world = scheduled_world()
+    scheduled = post_of(world)
+    world.table.commit([Put(scheduled.copy_with(state=state))])
+
+    with pytest.raises(NotAllowedInState, match=rf"is {state}: only a scheduled one"):
+        act(world)
+
+    assert times_of(world) == [TOMORROW]
+
+
+@BOTH
+@pytest.mark.parametrize("errors", [[FAULT], [None, FAULT]], ids=["the list", "the change"])
+def test_a_publisher_that_does_not_answer_is_asked_again_by_the_caller(
+    act: Act, errors: list[PublisherError | None]
+) -> None:
+    world = scheduled_world()
+    world.publisher.schedule_errors = list(errors)
+
+    with pytest.raises(PublisherError):
+        act(world)
+
+    assert post_of(world).state is PostState.SCHEDULED
+    act(world)
+
+
+@BOTH
+def test_a_post_that_comes_to_its_end_meanwhile_is_not_written_over(act: Act) -> None:
+    world = scheduled_world()
+    world.table.meanwhile = lambda: world.ledger.advance(post_of(world), PostState.PUBLISHED, now=NOW)
+
+    with pytest.raises(NotAllowedInState, match="came to its end meanwhile"):
+        act(world)
+
+    assert post_of(world).state is PostState.PUBLISHED

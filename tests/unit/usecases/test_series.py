@@ -1,0 +1,556 @@
+"""Turns of a series: each takes one row, and each row is one video, whatever is told twice, late or in reverse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mediaposter.domain.errors import ConfigurationError, Contention, NotStarted
+from mediaposter.events import SeriesExhausted, VideoRejected
+from mediaposter.stores.idempotency import KEPT_FOR
+from mediaposter.stores.series import (
+    ScheduleRun,
+    ScheduleRunError,
+    Series,
+    SeriesState,
+    SeriesStore,
+    Sheet,
+    SheetFormat,
+)
+from mediaposter.stores.videos import Video
+from mediaposter.usecases.requests.intake import IntakeOutcome, IntakeResult
+from mediaposter.usecases.scheduled.series import RunSchedule, find_next_row, list_waiting
+from mediaposter.usecases.steps import PostReference
+from mediaposter.wire.intake import ScheduleDue, write_turn
+from mediaposter.wire.rows import Row
+from mediaposter.wire.sheets import read_sheet
+from tests.builders import NOW
+from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
+from tests.fakes.workflow import FakeWorkflow
+from tests.fakes.world import World
+
+NAME = "morning-kites"
+SHEET = Sheet(key="series/morning-kites/first.csv", format=SheetFormat.CSV)
+OTHER_SHEET = Sheet(key="series/morning-kites/second.csv", format=SheetFormat.CSV)
+DAYS = [NOW + timedelta(days=day) for day in range(4)]
+IDS = ("video_1", "video_2", "video_3", "video_4")
+EXHAUSTED = IntakeResult(outcome=IntakeOutcome.EXHAUSTED)
+
+
+def write_csv(*rows: str, header: str = "id,prompt,seconds") -> bytes:
+    return "\n".join([header, *rows]).encode()
+
+
+THREE = write_csv("a,First,4", "b,Second,8", "c,Third,4")
+
+
+class RefusingWorkflow(FakeWorkflow):
+    """A state machine whose service does not answer."""
+
+    def start(self, video_id: str, launch: int = 0, posts: Sequence[PostReference] = ()) -> None:
+        raise NotStarted("It did not answer.")
+
+
+class Scene:
+    """A series over a world of fakes, and what was said of it."""
+
+    def __init__(
+        self,
+        content: bytes = THREE,
+        *,
+        effects: Effects | None = None,
+        waiting: tuple[int, ...] = (1, 2, 3),
+        **world: Any,
+    ) -> None:
+        self.world = World(effects=effects, ids=IDS, **world)
+        self.effects = self.world.effects
+        self.book = SeriesStore(self.world.table)
+        self.contents = {SHEET.key: content}
+        self.said: list[VideoRejected | SeriesExhausted] = []
+        self.reports: list[str] = []
+        self.while_reading: Callable[[], object] | None = None
+        self._take = RunSchedule(
+            book=self.book,
+            sheets=self,
+            submit=self.world.submit,
+            send_event=self._say,
+            count_metric=self.world.metrics.append,
+            report=self.reports.append,
+            clock=self.world.clock,
+        )
+        self.book.create(
+            Series(
+                name=NAME,
+                owner="studio",
+                timing="daily 12:00",
+                expression="cron(0 12 * * ? *)",
+                timezone="UTC",
+                sheet=SHEET,
+                waiting=waiting,
+                created_at=NOW,
+            )
+        )
+
+    def read(self, sheet: Sheet) -> bytes:
+        """Read a sheet."""
+        if self.while_reading is not None:
+            happen, self.while_reading = self.while_reading, None
+            happen()
+        if sheet.key not in self.contents:
+            raise ConfigurationError("The sheet is gone.")
+        return self.contents[sheet.key]
+
+    def tell(self, scheduled_at: datetime, *, attempt: str = "attempt-1") -> IntakeResult:
+        """Tell of a turn, as Scheduler does."""
+        told = write_turn(NAME).replace("<aws.scheduler.execution-id>", attempt)
+        told = told.replace("<aws.scheduler.scheduled-time>", scheduled_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        return self._take(ScheduleDue.model_validate_json(told))
+
+    def replace(self, content: bytes) -> None:
+        """Give the series another sheet, as its owner does."""
+        series, turns = self.book.get(NAME), self.book.list_turns(NAME)
+        next_row = find_next_row(series, turns)
+        waiting = list_waiting(read_sheet(content, SheetFormat.CSV), turns=turns, next_row=next_row)
+        self.contents[OTHER_SHEET.key] = content
+        sheet = OTHER_SHEET.model_copy(update={"first_row": next_row})
+        self.book.change(series, sheet=sheet, waiting=waiting)
+
+    @property
+    def prompts(self) -> list[str]:
+        """List the prompts of the videos, in the order in which they were made."""
+        videos = [Video.model_validate(item) for item in self.world.table.items.values() if item["sk"] == "VIDEO"]
+        return [video.prompt for video in sorted(videos, key=lambda video: video.id)]
+
+    @property
+    def series(self) -> Series:
+        """Read the series."""
+        return self.book.get(NAME)
+
+    def _say(self, event: VideoRejected | SeriesExhausted) -> None:
+        with self.effects.take(f"say {event.type}"):
+            self.said.append(event)
+
+
+class TestTurn:
+    def test_each_turn_takes_the_next_row(self) -> None:
+        scene = Scene()
+
+        results = [scene.tell(day) for day in DAYS[:3]]
+
+        assert results == [IntakeResult(outcome=IntakeOutcome.TAKEN, video_id=video_id) for video_id in IDS[:3]]
+        assert scene.prompts == ["First", "Second", "Third"]
+        assert (scene.series.waiting, scene.series.last_taken_at) == ((), NOW)
+
+    def test_a_video_belongs_to_the_owner_of_the_series_and_is_started(self) -> None:
+        scene = Scene()
+
+        scene.tell(NOW)
+
+        assert scene.world.library.get_unchecked("video_1").owner == "studio"
+        assert scene.world.workflow.executions == ["video_1"]
+
+    def test_a_video_tells_of_which_turn_and_row_it_is(self) -> None:
+        scene = Scene()
+
+        scene.tell(NOW, attempt="attempt-7")
+
+        video = scene.world.library.get_unchecked("video_1")
+        assert (video.request_id, video.correlation_id) == ("attempt-7", "series:morning-kites:a")
+
+    def test_a_row_may_make_posts(self) -> None:
+        header = "prompt,publish.twitter.account_id"
+        scene = Scene(write_csv("First,101", header=header), waiting=(1,))
+
+        scene.tell(NOW)
+
+        assert [post.target.platform for post in scene.world.ledger.list_unchecked("video_1")] == ["twitter"]
+
+    def test_what_became_of_a_turn_is_kept(self) -> None:
+        scene = Scene()
+
+        scene.tell(NOW)
+
+        (turn,) = scene.book.list_turns(NAME)
+        assert (turn.scheduled_at, turn.taken_at) == (NOW, NOW)
+        assert (turn.row, turn.row_id, turn.video_id, turn.error) == (1, "a", "video_1", None)
+
+    def test_rows_are_taken_in_the_order_in_which_they_wait(self) -> None:
+        scene = Scene(waiting=(2, 3))
+
+        scene.tell(NOW)
+
+        assert scene.prompts == ["Second"]
+
+    @pytest.mark.parametrize("later", [timedelta(0), timedelta(hours=1), KEPT_FOR + timedelta(days=7)])
+    def test_a_turn_that_is_told_of_again_takes_no_second_row(self, later: timedelta) -> None:
+        scene = Scene()
+        scene.tell(NOW)
+        scene.world.clock.advance(later.total_seconds())
+
+        result = scene.tell(NOW, attempt="attempt-2")
+
+        assert result == IntakeResult(outcome=IntakeOutcome.REPEATED, video_id="video_1")
+        assert (scene.prompts, scene.series.waiting) == (["First"], (2, 3))
+
+    def test_turns_that_come_in_reverse_take_each_a_row(self) -> None:
+        scene = Scene()
+
+        for day in [*reversed(DAYS[:3]), *DAYS[:3]]:
+            scene.tell(day)
+
+        assert scene.prompts == ["First", "Second", "Third"]
+        assert [turn.row for turn in scene.book.list_turns(NAME)] == [3, 2, 1]
+
+    def test_a_turn_that_another_came_before_takes_the_next_row(self) -> None:
+        scene = Scene()
+        scene.world.table.meanwhile = lambda: scene.tell(DAYS[1])
+
+        scene.tell(DAYS[0])
+
+        assert scene.prompts == ["First", "Second"]
+        assert [turn.row for turn in scene.book.list_turns(NAME)] == [2, 1]
+
+    def test_a_row_that_another_turn_took_while_the_sheet_was_read_is_not_taken_again(self) -> None:
+        scene = Scene()
+        scene.while_reading = lambda: scene.tell(DAYS[1])
+
+        scene.tell(DAYS[0])
+
+        assert scene.prompts == ["First", "Second"]
+
+    def test_a_turn_that_is_told_of_twice_at_once_is_one_video(self) -> None:
+        scene = Scene()
+        scene.world.table.meanwhile = lambda: scene.tell(NOW)
+
+        result = scene.tell(NOW)
+
+        assert result == IntakeResult(outcome=IntakeOutcome.REPEATED, video_id="video_1")
+        assert (scene.prompts, scene.series.waiting) == (["First"], (2, 3))
+
+    def test_a_turn_that_others_always_come_before_is_put_back(self) -> None:
+        scene = Scene()
+
+        def pause_and_resume() -> None:
+            scene.book.change(scene.series, state=SeriesState.ACTIVE)
+            scene.world.table.meanwhile = pause_and_resume
+
+        scene.world.table.meanwhile = pause_and_resume
+        with pytest.raises(Contention, match=NAME):
+            scene.tell(NOW)
+
+        assert scene.book.list_turns(NAME) == []
+
+
+def count_effects() -> int:
+    scene = Scene()
+    before = len(scene.effects.names)
+    scene.tell(NOW)
+    return len(scene.effects.names) - before
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+@pytest.mark.parametrize("effect", range(1, count_effects() + 1))
+@pytest.mark.parametrize("comes_between", [False, True])
+def test_a_crash_anywhere_loses_no_row_and_makes_no_second_video(
+    effect: int, moment: Moment, comes_between: bool
+) -> None:
+    # Its creation is the first effect of a scene.
+    scene = Scene(effects=Effects(Crash(1 + effect, moment)))
+    with pytest.raises(SimulatedCrash):
+        scene.tell(DAYS[0])
+
+    if comes_between:
+        scene.tell(DAYS[1])
+    for day in DAYS[:2]:
+        scene.tell(day)
+
+    assert sorted(scene.prompts) == ["First", "Second"]
+    assert scene.series.waiting == (3,)
+    assert {turn.video_id for turn in scene.book.list_turns(NAME)} == {video.id for video in list_videos(scene)}
+
+
+def list_videos(scene: Scene) -> list[Video]:
+    return [Video.model_validate(item) for item in scene.world.table.items.values() if item["sk"] == "VIDEO"]
+
+
+class TestRefusal:
+    def test_a_row_that_is_refused_is_told_and_its_turn_is_used_up(self) -> None:
+        scene = Scene(write_csv("a,First,5", "b,Second,4"), waiting=(1, 2))
+
+        result = scene.tell(NOW, attempt="attempt-7")
+
+        assert result == IntakeResult(outcome=IntakeOutcome.REFUSED, code="invalid_value")
+        (event,) = scene.said
+        assert isinstance(event, VideoRejected)
+        assert (event.request_id, event.correlation_id) == ("attempt-7", "series:morning-kites:a")
+        assert (event.owner, event.error_code, event.error_param) == ("studio", "invalid_value", "seconds")
+        assert (scene.prompts, scene.series.waiting) == ([], (2,))
+
+    def test_the_next_turn_takes_the_next_row(self) -> None:
+        scene = Scene(write_csv("a,First,5", "b,Second,4"), waiting=(1, 2))
+
+        for day in DAYS[:2]:
+            scene.tell(day)
+
+        assert scene.prompts == ["Second"]
+
+    def test_a_row_without_an_id_is_told_by_its_number(self) -> None:
+        scene = Scene(write_csv("First,5", header="prompt,seconds"), waiting=(1,))
+
+        scene.tell(NOW)
+
+        assert json.loads(scene.said[0].model_dump_json())["correlation_id"] == "series:morning-kites:1"
+
+    def test_it_is_counted_reported_and_kept_without_its_prompt(self) -> None:
+        scene = Scene(write_csv("a,First,5"), waiting=(1,))
+
+        scene.tell(NOW)
+
+        assert scene.world.metrics == ["SeriesRowsRefused"]
+        (report,) = scene.reports
+        assert report == (
+            "Row 1 of the series morning-kites was refused (invalid_value), and its turn of 2026-12-01 12:00 is used "
+            "up; mediaposter schedule show morning-kites says why."
+        )
+        (turn,) = scene.book.list_turns(NAME)
+        assert turn.error is not None
+        assert (turn.error.code, turn.error.param, turn.refused_at) == ("invalid_value", "seconds", NOW)
+
+    def test_a_refused_turn_that_is_told_of_again_is_answered_the_same_and_takes_nothing(self) -> None:
+        scene = Scene(write_csv("a,First,5", "b,Second,4"), waiting=(1, 2))
+        first = scene.tell(NOW)
+        scene.world.clock.advance(3_600)
+
+        assert scene.tell(NOW, attempt="attempt-2") == first
+
+        assert scene.said[0] == scene.said[1]
+        assert scene.prompts == []
+
+    @pytest.mark.parametrize("moment", list(Moment))
+    def test_a_crash_around_the_event_does_not_lose_it(self, moment: Moment) -> None:
+        scene = Scene(write_csv("a,First,5", "b,Second,4"), waiting=(1, 2))
+        scene.effects.crash_at(3, moment)
+        with pytest.raises(SimulatedCrash):
+            scene.tell(NOW)
+        assert scene.effects.names[-1] == "say video.rejected"
+
+        scene.tell(NOW)
+
+        assert scene.said
+        assert (scene.prompts, scene.series.waiting) == ([], (2,))
+
+    def test_a_budget_without_room_uses_up_the_turn(self) -> None:
+        scene = Scene(stack_daily_budget_micros=100_000)
+
+        assert scene.tell(NOW).code == "budget_exceeded"
+        assert scene.series.waiting == (2, 3)
+
+    def test_a_row_that_was_right_once_and_is_not_any_more_is_refused(self) -> None:
+        scene = Scene(write_csv("a,First,4,,red", header="id,prompt,seconds,model"), waiting=(1,))
+
+        assert scene.tell(NOW) == IntakeResult(outcome=IntakeOutcome.REFUSED, code="invalid_csv")
+
+    def test_a_start_that_fails_is_a_fault_and_the_same_row_is_taken_when_the_turn_comes_again(self) -> None:
+        scene = Scene(workflow=RefusingWorkflow)
+
+        for _ in range(2):
+            with pytest.raises(NotStarted):
+                scene.tell(NOW)
+
+        assert [(turn.row, turn.video_id) for turn in scene.book.list_turns(NAME)] == [(1, None)]
+        assert scene.series.waiting == (2, 3)
+
+    def test_a_sheet_that_is_gone_is_a_fault_and_uses_up_nothing(self) -> None:
+        scene = Scene()
+        content = scene.contents.pop(SHEET.key)
+        with pytest.raises(ConfigurationError, match="gone"):
+            scene.tell(NOW)
+
+        scene.contents[SHEET.key] = content
+        scene.tell(NOW)
+
+        assert scene.prompts == ["First"]
+
+
+class TestEmptySheet:
+    def test_an_empty_sheet_says_so(self) -> None:
+        scene = Scene(waiting=())
+
+        assert scene.tell(NOW) == EXHAUSTED
+
+        assert scene.said == [SeriesExhausted(series=NAME, owner="studio", scheduled_at=NOW, occurred_at=NOW)]
+        assert scene.world.metrics == ["SeriesExhausted"]
+        (report,) = scene.reports
+        assert report == (
+            "The sheet of the series morning-kites is used up, and its turn of 2026-12-01 12:00 took nothing. Give it "
+            "another, or end it: mediaposter schedule replace-sheet morning-kites, or remove."
+        )
+
+    def test_the_turn_that_takes_the_last_row_does_not(self) -> None:
+        scene = Scene(waiting=(3,))
+
+        scene.tell(NOW)
+
+        assert scene.said == []
+
+    def test_every_turn_says_so_until_there_is_another_sheet(self) -> None:
+        scene = Scene(waiting=(3,))
+
+        results = [scene.tell(day) for day in DAYS[:3]]
+        scene.replace(THREE + b"\nd,Fourth,4")
+        scene.tell(DAYS[3])
+
+        assert results[1:] == [EXHAUSTED, EXHAUSTED]
+        assert scene.prompts == ["Third", "First"]
+
+    def test_a_turn_that_took_the_last_row_finds_it_again(self) -> None:
+        scene = Scene(waiting=(3,))
+        scene.tell(NOW)
+
+        assert scene.tell(NOW).video_id == "video_1"
+
+
+class TestStopped:
+    def test_a_turn_of_a_removed_series_is_answered_and_dropped(self) -> None:
+        scene = Scene()
+        scene.tell(DAYS[0])
+        scene.book.remove(NAME)
+
+        for day in DAYS[:2]:
+            assert scene.tell(day) == IntakeResult(outcome=IntakeOutcome.IGNORED, code="series_removed")
+
+        assert scene.prompts == ["First"]
+        assert scene.reports[0] == (
+            "There is no series morning-kites any more, and its turn of 2026-12-01 12:00 took nothing."
+        )
+
+    def test_a_turn_of_a_paused_series_takes_nothing(self) -> None:
+        scene = Scene()
+        scene.book.change(scene.series, state=SeriesState.PAUSED)
+
+        assert scene.tell(NOW) == IntakeResult(outcome=IntakeOutcome.IGNORED, code="series_paused")
+        assert scene.series.waiting == (1, 2, 3)
+
+    def test_a_turn_that_took_its_row_before_the_pause_goes_on(self) -> None:
+        scene = Scene()
+        scene.effects.crash_at(1, Moment.AFTER)
+        with pytest.raises(SimulatedCrash):
+            scene.tell(NOW)
+        scene.book.change(scene.series, state=SeriesState.PAUSED)
+
+        assert scene.tell(NOW).outcome is IntakeOutcome.TAKEN
+        assert scene.prompts == ["First"]
+
+
+class TestReplacedSheet:
+    def test_a_turn_of_the_sheet_before_goes_on_with_its_row(self) -> None:
+        scene = Scene()
+        scene.effects.crash_at(1, Moment.AFTER)
+        with pytest.raises(SimulatedCrash):
+            scene.tell(DAYS[0])
+        scene.replace(write_csv("x,Other,4", "y,Others,4"))
+
+        scene.tell(DAYS[0])
+        scene.tell(DAYS[1])
+
+        assert scene.prompts == ["First", "Other"]
+
+    def test_a_sheet_that_comes_between_is_the_one_that_counts(self) -> None:
+        scene = Scene()
+        scene.world.table.meanwhile = lambda: scene.replace(write_csv("x,Other,4"))
+
+        scene.tell(NOW)
+
+        assert scene.prompts == ["Other"]
+
+    def test_rows_that_were_added_come_after_those_that_were_taken(self) -> None:
+        scene = Scene()
+        for day in DAYS[:2]:
+            scene.tell(day)
+
+        scene.replace(THREE + b"\nd,Fourth,4")
+
+        assert scene.series.waiting == (3, 4)
+
+    def test_a_row_in_another_place_is_known_by_its_id(self) -> None:
+        scene = Scene()
+        scene.tell(DAYS[0])
+
+        scene.replace(write_csv("c,Third,4", "n,New,4", "a,First,4", "b,Second,8"))
+
+        assert scene.series.waiting == (1, 2, 4)
+
+    def test_a_row_that_was_mended_has_its_turn(self) -> None:
+        scene = Scene(write_csv("a,First,5", "b,Second,4"), waiting=(1, 2))
+        for day in DAYS[:2]:
+            scene.tell(day)
+
+        scene.replace(write_csv("a,First,4", "b,Second,4"))
+        scene.tell(DAYS[2])
+
+        assert scene.prompts == ["Second", "First"]
+
+    def test_the_number_goes_on_over_several_sheets(self) -> None:
+        rows = [f"Number {number}" for number in range(1, 5)]
+        scene = Scene(write_csv(*rows, header="prompt"), waiting=(1, 2, 3, 4))
+        for day in DAYS[:2]:
+            scene.tell(day)
+
+        for _ in range(2):
+            scene.replace(write_csv(*rows, header="prompt"))
+
+        assert scene.series.waiting == (3, 4)
+
+
+def rows_of(*lines: str, header: str = "id,prompt") -> list[Row]:
+    return read_sheet(write_csv(*lines, header=header), SheetFormat.CSV)
+
+
+def a_turn(row: int, row_id: str | None, *, is_refused: bool = False) -> ScheduleRun:
+    return ScheduleRun(
+        series=NAME,
+        scheduled_at=NOW,
+        sheet=SHEET,
+        row=row,
+        row_id=row_id,
+        request_id="attempt-1",
+        taken_at=NOW,
+        error=ScheduleRunError(code="invalid_value", message="No.") if is_refused else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "turns", "numbers", "waiting"),
+    [
+        (("a,A", "b,B"), (), {}, (1, 2)),
+        (("a,A", ",B", "a,C"), (), {}, (1, 2)),
+        (("a,A", "b,B"), (), {"start_row": 2}, (2,)),
+        (("a,A", "b,B"), (a_turn(7, "a"),), {"next_row": 8}, (2,)),
+        (("a,A", "b,B"), (a_turn(7, "a", is_refused=True),), {"next_row": 8}, (1, 2)),
+        (("a,A", "b,B"), (a_turn(7, "a"),), {"next_row": 8, "start_row": 1}, (2,)),
+        ((",A", ",B"), (a_turn(1, None),), {"next_row": 2}, (2,)),
+        ((",A", ",B"), (a_turn(1, None),), {"next_row": 2, "start_row": 1}, (1, 2)),
+        (("a,A", "b,B"), (a_turn(1, None),), {"next_row": 2}, (2,)),
+        ((",A", "b,B"), (a_turn(1, "a"),), {"next_row": 2}, (2,)),
+    ],
+    ids=[
+        "all of a first sheet",
+        "none that is wrong",
+        "from the chosen row",
+        "by id",
+        "a refused one again",
+        "by id also from a chosen row",
+        "by number",
+        "from the chosen row by number",
+        "by number where ids came later",
+        "by number where the row has no id",
+    ],
+)
+def test_rows_that_wait(
+    lines: Sequence[str], turns: Sequence[ScheduleRun], numbers: dict[str, int], waiting: tuple[int, ...]
+) -> None:
+    assert list_waiting(rows_of(*lines), turns=turns, **numbers) == waiting

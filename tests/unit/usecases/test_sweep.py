@@ -1,0 +1,381 @@
+"""Coming back to whatever is due, where nobody else did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mediaposter.domain.errors import NotFound, VersionConflict
+from mediaposter.stores.approvals import Decision, open_approval
+from mediaposter.stores.batches import Batch, BatchCaller, BatchSource
+from mediaposter.stores.due import DueStore
+from mediaposter.stores.posts import Post, PostState, PostStore
+from mediaposter.stores.table import INDEX_PAGE_MAX, Record
+from mediaposter.stores.videos import LEFTOVERS_AFTER, Leftovers, Stage, Video, VideoStore
+from mediaposter.usecases.scheduled.sweep import BUDGET_SECONDS, VISITED_AGAIN_AFTER, SweepDue, Swept
+from mediaposter.usecases.steps import PostStepInput
+from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_target, a_video
+from tests.fakes.clock import Clock
+from tests.fakes.table import InMemoryTable
+from tests.fakes.video_model import MP4
+from tests.fakes.world import World
+from tests.unit.usecases.posting import MEDIA_URL, a_kept_video, is_due, kept_world, post_of
+
+JUST_NOW = NOW - timedelta(seconds=1)
+AGAIN = NOW + VISITED_AGAIN_AFTER
+A_HUNG_QUESTION_SECONDS = 60
+
+
+class Sweep:
+    """A sweep of some records.
+
+    Attributes:
+        calls: what it called, in its order.
+        happen: what a call about something does, by its name.
+        ask_again_at: when it is told to ask again about a video.
+    """
+
+    def __init__(self, *records: Record) -> None:
+        self.table = InMemoryTable()
+        for record in records:
+            self.table.create([record])
+        self.calls: list[tuple[str, str]] = []
+        self.happen: dict[str, Callable[[], object]] = {}
+        self.ask_again_at: datetime | None = None
+        self.clock = Clock()
+        self.run = SweepDue(
+            due=DueStore(self.table),
+            library=VideoStore(self.table),
+            ledger=PostStore(self.table),
+            resume_video=self._resume,
+            expire_approval=lambda video_id: self._note("expire", video_id),
+            monitor_batch=lambda batch_id: self._note("batch", batch_id),
+            clear_up=lambda video_id: self._note("clear up", video_id),
+            dispatch_waiting=self._dispatch,
+            create_post=lambda step: self._note("create", step.post_id),
+            check_post=self._check,
+            clock=self.clock,
+            monotonic=self.clock.monotonic,
+        )
+
+    def due_at(self, record: Record) -> datetime:
+        """Read when a record is due."""
+        return datetime.fromisoformat(str(self.table.items[record.key]["due_at"]))
+
+    def _resume(self, video_id: str) -> datetime | None:
+        self._note("resume", video_id)
+        return self.ask_again_at
+
+    def _dispatch(self) -> int:
+        self._note("dispatch", "")
+        return 0
+
+    def _check(self, step: PostStepInput) -> None:
+        self._note("check", step.post_id)
+
+    def _note(self, name: str, what: str) -> None:
+        self.calls.append((name, what))
+        self.happen.get(what or name, lambda: None)()
+
+
+def fail_with(error: Exception) -> Callable[[], object]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def due_video(video_id: str = VIDEO_ID, **changes: Any) -> Video:
+    return a_video(id=video_id, **{"due_at": JUST_NOW, **changes})
+
+
+def due_post(account_id: str = "101", **changes: Any) -> Post:
+    return a_post(a_target(account_id=account_id), **{"due_at": JUST_NOW, "state": PostState.SUBMITTED, **changes})
+
+
+def due_batch() -> Batch:
+    caller = BatchCaller(owner="somebody", scopes=frozenset())
+    source = BatchSource(key="inbox/kites.csv", version_id="v1", format="csv")
+    return Batch(id="batch_1", caller=caller, source=source, created_at=NOW, updated_at=NOW, due_at=JUST_NOW)
+
+
+def due_question() -> Record:
+    return open_approval(VIDEO_ID, now=NOW - timedelta(days=2), hours=24).record
+
+
+# Who is visited, and by what
+
+
+@pytest.mark.parametrize(
+    ("record", "call"),
+    [
+        (due_video(), ("resume", VIDEO_ID)),
+        (due_batch(), ("batch", "batch_1")),
+        (due_question(), ("expire", VIDEO_ID)),
+        (Leftovers(video_id=VIDEO_ID, due_at=JUST_NOW), ("clear up", VIDEO_ID)),
+        (due_post(state=PostState.CALLING), ("create", "twitter#101")),
+        (due_post(state=PostState.IN_DOUBT), ("create", "twitter#101")),
+        (due_post(state=PostState.SUBMITTED), ("check", "twitter#101")),
+        (due_post(state=PostState.SCHEDULED), ("check", "twitter#101")),
+        # Their end is still to be told.
+        (due_post(state=PostState.PUBLISHED), ("check", "twitter#101")),
+        (due_post(state=PostState.FAILED), ("check", "twitter#101")),
+        (due_post(state=PostState.PARKED), ("check", "twitter#101")),
+        (due_post(state=PostState.UNKNOWN), ("check", "twitter#101")),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else type(value).__name__,
+)
+def test_each_kind_of_record_is_taken_up_by_what_is_made_for_it(record: Record, call: tuple[str, str]) -> None:
+    sweep = Sweep(record)
+
+    assert sweep.run() == Swept(visited=1, left=0)
+    assert [done for done in sweep.calls if done[0] != "dispatch"] == [call]
+
+
+@pytest.mark.parametrize("stage", [Stage.PUBLISHING, Stage.DONE])
+def test_a_post_that_its_execution_left_is_sent(stage: Stage) -> None:
+    sweep = Sweep(due_post(state=PostState.PENDING), a_kept_video(stage=stage, due_at=AGAIN))
+
+    sweep.run()
+
+    assert ("create", "twitter#101") in sweep.calls
+
+
+def test_a_post_that_waits_for_a_persons_word_is_not_sent() -> None:
+    post = due_post(state=PostState.PENDING)
+    sweep = Sweep(post, a_kept_video(stage=Stage.AWAITING_APPROVAL, due_at=AGAIN))
+
+    sweep.run()
+
+    assert sweep.calls == [("dispatch", "")]
+    assert sweep.due_at(post) == AGAIN
+
+
+def test_a_post_of_a_deleted_video_is_cancelled_and_not_sent() -> None:
+    world = kept_world(state=PostState.PENDING, due_at=JUST_NOW)
+    world.table.items.pop(world.video.key)
+
+    world.sweep_until_nothing_is_due()
+
+    assert (post_of(world).state, world.publisher.publish_calls) == (PostState.CANCELLED, 0)
+
+
+def test_what_is_not_due_is_left_alone() -> None:
+    sweep = Sweep(due_post("1", due_at=NOW), due_post("2", due_at=AGAIN), due_post("3", due_at=None))
+
+    assert sweep.run() == Swept(visited=0, left=0)
+    assert sweep.calls == [("dispatch", "")]
+
+
+# In which order
+
+
+def test_our_own_work_comes_first_then_those_who_wait_and_last_what_asks_the_publisher() -> None:
+    long_ago = NOW - timedelta(days=1)
+    sweep = Sweep(due_post(due_at=long_ago), due_question(), due_video(), due_batch())
+
+    sweep.run()
+
+    assert [name for name, _ in sweep.calls[-2:]] == ["dispatch", "check"]
+    assert len(sweep.calls) == 5
+
+
+def test_what_is_due_longest_comes_first() -> None:
+    sweep = Sweep(due_video("video_1"), due_video("video_2", due_at=NOW - timedelta(days=1)))
+
+    sweep.run()
+
+    assert sweep.calls[:2] == [("resume", "video_2"), ("resume", "video_1")]
+
+
+def test_everything_that_is_due_is_visited_page_after_page() -> None:
+    number = 2 * INDEX_PAGE_MAX + 5
+    sweep = Sweep(*(due_video(f"video_{index}") for index in range(number)))
+
+    assert sweep.run() == Swept(visited=number, left=0)
+
+
+# For how long
+
+
+def test_a_publisher_that_hangs_holds_nothing_of_ours_up_and_ends_the_sweep_in_time() -> None:
+    posts = [due_post(str(number)) for number in range(50)]
+    sweep = Sweep(*posts, due_question())
+    for post in posts:
+        sweep.happen[post.target.post_id] = lambda: sweep.clock.advance(A_HUNG_QUESTION_SECONDS)
+
+    swept = sweep.run()
+
+    assert ("expire", VIDEO_ID) in sweep.calls
+    assert (sweep.clock() - NOW).total_seconds() < BUDGET_SECONDS + A_HUNG_QUESTION_SECONDS
+    assert swept.left == 51 - swept.visited > 0
+
+
+def test_what_there_was_no_time_for_stays_due() -> None:
+    first, second = due_video("video_1", due_at=NOW - timedelta(days=1)), due_video("video_2")
+    sweep = Sweep(first, second)
+    sweep.happen["video_1"] = lambda: sweep.clock.advance(BUDGET_SECONDS)
+
+    assert sweep.run() == Swept(visited=1, left=1)
+
+    assert sweep.due_at(second) == JUST_NOW
+    assert sweep.run().visited == 2, "the first was to be visited again meanwhile"
+
+
+# Who shares the work
+
+
+def test_the_alarm_is_moved_before_the_visit() -> None:
+    video = due_video()
+    sweep = Sweep(video)
+    seen = []
+    sweep.happen[VIDEO_ID] = lambda: seen.append(sweep.due_at(video))
+
+    sweep.run()
+
+    assert seen == [AGAIN]
+    assert sweep.run().visited == 0
+
+
+def test_two_sweeps_visit_a_record_once() -> None:
+    sweep = Sweep(*(due_video(f"video_{number}") for number in range(3)))
+    sweep.happen["video_0"] = sweep.run
+
+    sweep.run()
+
+    assert sorted(what for name, what in sweep.calls if name == "resume") == ["video_0", "video_1", "video_2"]
+
+
+def test_a_visit_that_dies_is_made_again() -> None:
+    sweep = Sweep(due_video())
+    sweep.happen[VIDEO_ID] = fail_with(RuntimeError("killed"))
+    with pytest.raises(ExceptionGroup):
+        sweep.run()
+    sweep.clock.advance(VISITED_AGAIN_AFTER.total_seconds() + 1)
+    sweep.happen.clear()
+
+    sweep.run()
+
+    assert [call for call in sweep.calls if call[0] == "resume"] == [("resume", VIDEO_ID)] * 2
+
+
+def test_a_video_that_an_execution_carries_is_asked_for_when_it_says() -> None:
+    video = due_video()
+    sweep = Sweep(video)
+    sweep.ask_again_at = NOW + timedelta(hours=3)
+
+    sweep.run()
+
+    assert sweep.due_at(video) == NOW + timedelta(hours=3)
+
+
+def test_what_says_when_it_is_due_in_its_own_record_is_not_moved_again() -> None:
+    video = due_video()
+    sweep = Sweep(video)
+    library = VideoStore(sweep.table)
+    sweep.happen[VIDEO_ID] = lambda: library.note(
+        library.get_unchecked(VIDEO_ID), now=NOW, due_at=NOW + timedelta(hours=9)
+    )
+    sweep.ask_again_at = NOW + timedelta(hours=3)
+
+    sweep.run()
+
+    assert sweep.due_at(video) == NOW + timedelta(hours=9)
+
+
+# What goes wrong
+
+
+def test_one_that_cannot_be_helped_holds_up_no_other_and_is_told_by_its_name_alone() -> None:
+    sweep = Sweep(due_video(), *(due_post(str(number)) for number in range(3)))
+    sweep.happen = {
+        VIDEO_ID: fail_with(RuntimeError("the prompt")),
+        "dispatch": fail_with(RuntimeError("of whom")),
+        "twitter#1": fail_with(ValueError("the caption")),
+    }
+
+    with pytest.raises(ExceptionGroup) as group:
+        sweep.run()
+
+    assert group.value.message == (
+        "3 of 4 that are due could not be looked after: VIDEO#video_1 VIDEO (RuntimeError), "
+        "waiting videos (RuntimeError), VIDEO#video_1 POST#twitter#1 (ValueError)"
+    ), "and nothing of what they say, which no log may hold"
+    assert [str(error) for error in group.value.exceptions] == ["the prompt", "of whom", "the caption"]
+    assert len(sweep.calls) == 5
+
+
+@pytest.mark.parametrize("error", [VersionConflict("changed"), NotFound("gone")])
+def test_one_that_somebody_else_came_back_to_is_no_fault(error: Exception) -> None:
+    sweep = Sweep(due_video("video_1"), due_video("video_2"))
+    sweep.happen = {"video_1": fail_with(error)}
+
+    assert sweep.run() == Swept(visited=2, left=0)
+
+
+# Over the real use cases
+
+
+@pytest.mark.parametrize(
+    ("post", "state"),
+    [
+        ({"state": PostState.CALLING, "lease_expires_at": JUST_NOW, "called_at": NOW}, PostState.PARKED),
+        ({"state": PostState.IN_DOUBT, "in_doubt_since": NOW, "called_at": NOW}, PostState.PARKED),
+        ({"state": PostState.SUBMITTED, "submitted_at": NOW, "submission_id": "submission-9"}, PostState.UNKNOWN),
+        ({"state": PostState.SCHEDULED, "scheduled_time": NOW, "submission_id": "submission-9"}, PostState.UNKNOWN),
+    ],
+    ids=lambda value: str(value["state"]) if isinstance(value, dict) else str(value),
+)
+def test_nothing_that_was_sent_waits_for_ever(post: dict[str, Any], state: PostState) -> None:
+    world = kept_world(**{"media_url": MEDIA_URL, "due_at": JUST_NOW, **post})
+
+    world.sweep_until_nothing_is_due()
+
+    assert (post_of(world).state, world.publisher.publish_calls) == (state, 0)
+    assert [event.type for event in world.post_events] == ["post.in_doubt"]
+
+
+def test_of_a_deleted_video_what_was_sent_is_followed_to_its_end() -> None:
+    world = kept_world(
+        state=PostState.IN_DOUBT, media_url=MEDIA_URL, called_at=NOW, in_doubt_since=NOW, due_at=JUST_NOW
+    )
+    world.table.items.pop(world.video.key)
+
+    world.sweep_until_nothing_is_due()
+
+    assert (post_of(world).state, world.post_events) == (PostState.PARKED, [])
+
+
+def test_a_post_and_a_question_are_swept_together() -> None:
+    world = World()
+    world.keep(
+        a_kept_video(stage=Stage.AWAITING_APPROVAL),
+        a_post(),
+        a_post(a_target("threads"), state=PostState.PUBLISHED, due_at=JUST_NOW),
+    )
+    world.table.commit([open_approval(VIDEO_ID, now=NOW - timedelta(days=2), hours=1)])
+
+    world.sweep()
+
+    assert world.approvals.get(VIDEO_ID).decision is Decision.EXPIRED
+    assert [event.type for event in world.post_events] == ["post.published"]
+    assert not is_due(world)
+
+
+def test_what_a_step_left_of_a_deleted_video_is_cleared_up() -> None:
+    world = kept_world()
+    world.delete(VIDEO_ID, caller=a_caller())
+    # A store that ran on, and a question whose deletion died before it was forgotten.
+    world.media.objects[a_stored_video().key] = MP4
+    world.table.commit([open_approval(VIDEO_ID, now=NOW, hours=48)])
+    world.clock.advance(LEFTOVERS_AFTER.total_seconds() + 1)
+
+    world.sweep()
+
+    assert world.media.objects == {}
+    with pytest.raises(NotFound):
+        world.approvals.get(VIDEO_ID)
+    assert not any("due" in item for item in world.table.items.values())

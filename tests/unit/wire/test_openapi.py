@@ -1,0 +1,462 @@
+"""The OpenAPI document: valid, of every route and no other, and true of what is taken and answered."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, get_args
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from pydantic import BaseModel
+
+from mediaposter.ai.catalog import built_in_catalog
+from mediaposter.domain.errors import ErrorCode
+from mediaposter.stores.approvals import Approval, Decision
+from mediaposter.stores.budget import BudgetDay, ModelUsage, Usage
+from mediaposter.stores.media import PresignedUpload
+from mediaposter.stores.posts import PostState, SchedulePage
+from mediaposter.stores.videos import Candidate, Estimate, Stage, VideoFailure
+from mediaposter.wire.contract import OpenApiDocument, contract, read_openapi
+from mediaposter.wire.errors import ErrorEnvelope, invalid_request, server_error
+from mediaposter.wire.http import create_resolver, read_body, read_query, reply
+from mediaposter.wire.objects import (
+    DeletedVideoObject,
+    present_estimate,
+    present_models,
+    present_page,
+    present_posts,
+    present_schedules,
+    present_upload,
+    present_usage,
+)
+from mediaposter.wire.openapi import UndescribedRoute, collect_schemas, describe_api
+from mediaposter.wire.queries import ContentQuery, UsageQuery
+from mediaposter.wire.requests import TARGETS
+from mediaposter.wire.uploads import UploadRequest, parse_upload
+from mediaposter.wire.video_object import present_post, present_video
+from tests.builders import NOW, a_post, a_stored_video, a_target, a_video, an_attempt
+from tests.unit.functions.stack import read_event, shipped_template
+from tests.unit.wire.test_requests import TAKEN
+
+DOCUMENT = json.loads(read_openapi())
+OPERATIONS: dict[str, dict[str, Any]] = {
+    f"{method.upper()} {path}": operation
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+}
+SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
+
+FAILURE = VideoFailure(code=ErrorCode.CONTENT_POLICY, message="The prompt was refused.")
+VIDEOS = {
+    "queued": present_video(a_video(), []),
+    "rendering": present_video(a_video(stage=Stage.RENDERING, progress=40, attempts=(an_attempt(),)), [a_post()]),
+    "failed": present_video(
+        a_video(stage=Stage.RENDERING, failure=FAILURE, attempts=(an_attempt(failure=FAILURE, cost_micros=0),)),
+        [a_post(state=PostState.FAILED, error_code=ErrorCode.CANCELLED, error_message="Not posted.")],
+    ),
+    "completed": present_video(
+        a_video(stage=Stage.DONE, progress=100, stored=a_stored_video(), completed_at=NOW, cost_micros=400_000),
+        [
+            a_post(state=PostState.PUBLISHED, public_url="https://x.example/1"),
+            a_post(a_target("tiktok"), state=PostState.SCHEDULED, scheduled_time=NOW),
+        ],
+        Approval(video_id="video_1", decision=Decision.APPROVED, asked_at=NOW, expires_at=NOW, decided_at=NOW),
+    ),
+}
+CANDIDATE = Candidate(
+    model="sora-2",
+    provider="sora",
+    seconds=4,
+    size="720x1280",
+    cost_estimate_micros=400_000,
+    expected_render_seconds=100,
+    warnings=("seconds: it becomes 4.",),
+)
+ANSWERS: dict[str, tuple[str, str, BaseModel]] = {
+    **{f"a {name} video": ("GET /videos/{video_id}", "200", video) for name, video in VIDEOS.items()},
+    "an estimate": ("POST /videos", "200", present_estimate(Estimate([CANDIDATE], 400_000))),
+    "a page": ("GET /videos", "200", present_page([a_video()], has_more=True)),
+    "the posts of a video": (
+        "GET /videos/{video_id}/posts",
+        "200",
+        present_posts([a_post(), a_post(a_target("tiktok"), state=PostState.PUBLISHED, submitted_at=NOW)]),
+    ),
+    "a post that was moved": (
+        "PATCH /videos/{video_id}/posts/{platform}/{account_id}",
+        "200",
+        present_post(a_post(state=PostState.SCHEDULED, scheduled_time=NOW)),
+    ),
+    "what is scheduled": (
+        "GET /schedules",
+        "200",
+        present_schedules(SchedulePage([a_post(state=PostState.SCHEDULED)], "first", "last", has_more=True)),
+    ),
+    "a publisher that did not answer": (
+        "PATCH /videos/{video_id}/posts/{platform}/{account_id}",
+        "502",
+        server_error("Blotato could not be reached.", code="publisher_error"),
+    ),
+    "a deletion": ("DELETE /videos/{video_id}", "200", DeletedVideoObject(id="video_1")),
+    "the models": ("GET /models", "200", present_models(built_in_catalog(), today=NOW.date())),
+    "what was spent": (
+        "GET /usage",
+        "200",
+        present_usage(
+            Usage(NOW.date(), BudgetDay(videos=1), [ModelUsage(day=NOW.date(), model="sora-2")], limit_micros=None)
+        ),
+    ),
+    "a place for a picture": (
+        "POST /uploads",
+        "200",
+        present_upload(
+            "upload_1",
+            PresignedUpload(
+                url="https://bucket.example/1", headers=(("Content-Type", "image/png"),), expires_at=NOW + timedelta(1)
+            ),
+        ),
+    ),
+    "a refusal": ("POST /videos", "400", invalid_request("prompt: missing.", param="prompt", code="invalid_value")),
+    "a failure": ("POST /videos", "503", server_error("The execution did not start.", code="not_started")),
+}
+KITE = {"prompt": "A kite"}
+THREADS = {"platform": "threads", "account_id": "1"}
+BODIES: dict[str, dict[str, tuple[bool, dict[str, Any]]]] = {
+    "CreateVideoRequest": {
+        "no prompt": (False, {"model": "sora-2"}),
+        "null for the prompt": (False, {"prompt": None}),
+        "an unknown field": (False, {**KITE, "colour": "red"}),
+        "seconds in words": (False, {**KITE, "seconds": "eight"}),
+        "a picture as it is kept": (False, {**KITE, "input_reference": {"url": "https://kites.example/1.png"}}),
+        "a plain webhook": (False, {**KITE, "webhook_url": "http://kites.example"}),
+        "a target without its page": (False, {**KITE, "publish": [{"platform": "facebook", "account_id": "1"}]}),
+        "a time as a number": (False, {**KITE, "publish": [{**THREADS, "scheduled_time": 1}]}),
+        "no hours for somebody to see them": (False, {**KITE, "approval_hours": "0"}),
+        "a delivery of another kind": (False, {**KITE, "delivery": "soon"}),
+        "null for all that may be left out": (
+            True,
+            {**KITE, **dict.fromkeys(("seconds", "publish", "metadata", "model"))},
+        ),
+        "null in a target": (True, {**KITE, "publish": [{**THREADS, "next_free_slot": None}]}),
+    },
+    "RemixVideoRequest": {
+        "posts in turn, once somebody has seen them": (
+            True,
+            {
+                **KITE,
+                "publish": [{**THREADS, "scheduled_time": "2026-12-24T18:00:00Z"}],
+                "stagger_minutes": "0",
+                "approval": "required",
+                "approval_hours": "12",
+            },
+        ),
+        "its video, which the path names": (False, {**KITE, "video": "video_1"}),
+    },
+    "EditVideoRequest": {
+        "a video's id": (True, {**KITE, "video": "video_1"}),
+        "a video as OpenAI names it": (True, {**KITE, "video": {"id": "video_1"}}),
+    },
+    "ApprovalRequest": {
+        "a decision with other posts": (True, {"decision": "approve", "edits": {"publish": [THREADS]}}),
+        "another decision": (False, {"decision": "perhaps"}),
+        "a decision that asks for one": (False, {"decision": "approve", "edits": {"approval": "none"}}),
+    },
+    "ResolveRequest": {
+        "a post that is there": (True, {"outcome": "posted", "url": "https://x.example/1"}),
+        "a post that is somewhere": (False, {"outcome": "posted", "url": "x.example"}),
+    },
+    "MoveRequest": {
+        "another time": (True, {"scheduled_time": "2026-12-24T18:00:00Z"}),
+        "a number": (False, {"scheduled_time": 1_800_000_000}),
+    },
+    "PublishAgainRequest": {"what failed": (True, {}), "to be asked again": (False, {"approval": "required"})},
+    "CreateVideoRequestForm": {
+        "nested names": (True, {**KITE, "metadata[campaign]": "x", "publish[0][platform]": "x"}),
+        "another name in brackets": (False, {**KITE, "colour[]": "x"}),
+    },
+    "EditVideoRequestForm": {"a video in brackets": (True, {**KITE, "video[id]": "video_1"})},
+}
+
+
+def validator_of(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    """Make a validator that looks at formats, too."""
+    return jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]}, validate_formats=True)
+
+
+def resolve(part: dict[str, Any]) -> Any:
+    """Follow the reference to a component, if it is one."""
+    found: Any = part
+    if "$ref" in part:
+        found = DOCUMENT
+        for name in part["$ref"].removeprefix("#/").split("/"):
+            found = found[name]
+    return found
+
+
+def walk(part: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(part, dict):
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from walk(inner)
+
+
+class TestTheDocument:
+    def test_it_is_valid_openapi_3_1(self) -> None:
+        assert DOCUMENT["openapi"].startswith("3.1.")
+        schemathesis.openapi.from_dict(DOCUMENT).validate()
+
+    def test_every_schema_is_a_json_schema(self) -> None:
+        for schema in SCHEMAS.values():
+            jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+
+    def test_every_reference_leads_somewhere(self) -> None:
+        for part in walk(DOCUMENT):
+            resolve(part)
+
+    def test_every_schema_is_used(self) -> None:
+        responses = DOCUMENT["components"]["responses"]
+
+        assert collect_schemas([DOCUMENT["paths"], responses], SCHEMAS).keys() == SCHEMAS.keys()
+
+    def test_it_has_the_routes_of_the_template_and_no_others(self) -> None:
+        template = shipped_template()
+        events = [
+            event["Properties"]
+            for function in template.of_type("AWS::Serverless::Function").values()
+            for event in function.properties.get("Events", {}).values()
+            if event["Type"] == "Api"
+        ]
+
+        assert {f"{event['Method'].upper()} {event['Path']}" for event in events} == OPERATIONS.keys()
+
+    @pytest.mark.parametrize("route", OPERATIONS)
+    def test_an_operation_says_its_path_and_what_every_route_may_refuse(self, route: str) -> None:
+        operation = OPERATIONS[route]
+        is_open = operation.get("security") == []
+        answers = operation["responses"]
+
+        assert [part["name"] for part in operation["parameters"] if part["in"] == "path"] == re.findall(
+            r"{(.+?)}", route
+        )
+        # Who has no key lacks no scope.
+        assert {"401", "429", "5XX"} | (set() if is_open else {"403"}) <= answers.keys()
+        assert is_open == (route == "POST /webhooks/{provider}") == ("403" not in answers)
+        envelope = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorEnvelope.__name__}"}}}
+        for status, answer in answers.items():
+            assert resolve(resolve(answer)["headers"]["x-request-id"])["required"] is True
+            assert status < "400" or resolve(answer)["content"] == envelope
+
+    def test_every_operation_has_an_id_of_its_own(self) -> None:
+        assert len({operation["operationId"] for operation in OPERATIONS.values()}) == len(OPERATIONS)
+
+    @pytest.mark.parametrize(
+        ("route", "statuses"),
+        [
+            ("GET /models", "400"),
+            ("GET /videos/{video_id}/content", "400 404"),
+            ("DELETE /videos/{video_id}", "400 404 409"),
+            ("POST /uploads", "400 413"),
+            ("POST /videos", "400 409 410 413 422 503"),
+            ("POST /videos/edits", "400 404 409 410 413 422 503"),
+            ("POST /videos/{video_id}/posts", "400 404 409 413 503"),
+            ("PATCH /videos/{video_id}/posts/{platform}/{account_id}", "400 404 409 413 502"),
+            ("DELETE /videos/{video_id}/posts/{platform}/{account_id}", "400 404 409 502"),
+            ("POST /videos/{video_id}/posts/{platform}/{account_id}/resolve", "400 404 409 413 503"),
+            ("POST /videos/{video_id}/approval", "400 404 409 413"),
+        ],
+    )
+    def test_what_else_a_route_may_refuse_is_said_and_no_more(self, route: str, statuses: str) -> None:
+        refusals = {status for status in OPERATIONS[route]["responses"] if status >= "400"}
+
+        assert refusals - {"401", "403", "429", "5XX"} == set(statuses.split())
+
+    def test_nothing_of_powertools_own_is_left(self) -> None:
+        for text in ("Successful Response", "HTTPValidationError", "Powertools"):
+            assert text not in read_openapi()
+
+    def test_its_keys_are_sorted(self) -> None:
+        assert json.dumps(DOCUMENT, ensure_ascii=False, indent=2, sort_keys=True) + "\n" == read_openapi()
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("what", ANSWERS)
+    def test_an_answer_is_what_its_route_says(self, what: str) -> None:
+        route, status, answer = ANSWERS[what]
+        schema = resolve(OPERATIONS[route]["responses"][status])["content"]["application/json"]["schema"]
+
+        validator_of(schema).validate(json.loads(answer.model_dump_json()))
+
+    def test_a_video_has_every_field_always(self) -> None:
+        assert set(SCHEMAS["VideoObject"]["required"]) == json.loads(VIDEOS["queued"].model_dump_json()).keys()
+
+    def test_an_answer_may_have_more_one_day(self) -> None:
+        reached = collect_schemas([operation["responses"] for operation in OPERATIONS.values()], SCHEMAS)
+
+        assert [name for name, schema in reached.items() if schema.get("additionalProperties") is False] == []
+
+    def test_content_is_elsewhere(self) -> None:
+        answer = OPERATIONS["GET /videos/{video_id}/content"]["responses"]["302"]
+
+        assert resolve(answer["headers"]["Location"])["required"] is True
+        assert "content" not in answer
+
+    def test_a_video_comes_with_when_to_ask_again(self) -> None:
+        for route in ("POST /videos", "GET /videos/{video_id}", "POST /videos/edits"):
+            assert "openai-poll-after-ms" in OPERATIONS[route]["responses"]["200"]["headers"]
+
+    def test_what_may_be_sent_again_says_when(self) -> None:
+        cancelled = OPERATIONS["DELETE /videos/{video_id}/posts/{platform}/{account_id}"]["responses"]["502"]
+
+        for answer in (
+            cancelled,
+            *(OPERATIONS["POST /videos"]["responses"][status] for status in ("409", "429", "503")),
+        ):
+            assert "Retry-After" in resolve(answer)["headers"]
+
+    def test_what_is_never_done_has_no_success(self) -> None:
+        for route in ("POST /videos/characters", "GET /videos/characters/{character_id}"):
+            assert all(status >= "400" for status in OPERATIONS[route]["responses"])
+
+
+class TestRequests:
+    @pytest.mark.parametrize(("name", "what"), [(name, what) for name in BODIES for what in BODIES[name]])
+    def test_a_body_is_taken_or_not_as_the_schema_says(self, name: str, what: str) -> None:
+        is_taken, body = BODIES[name][what]
+
+        assert validator_of(SCHEMAS[name]).is_valid(body) is is_taken
+
+    @pytest.mark.parametrize("field", TAKEN)
+    def test_the_schema_refuses_nothing_that_is_taken(self, field: str) -> None:
+        for value in TAKEN[field]:
+            validator_of(SCHEMAS["CreateVideoRequest"]).validate({**KITE, field: value})
+
+    def test_the_sample_request_fits(self) -> None:
+        validator_of(SCHEMAS["CreateVideoRequest"]).validate(json.loads(read_event("submit")["body"]))
+
+    def test_every_network_is_a_target(self) -> None:
+        for model in TARGETS:
+            (platform,) = get_args(model.model_fields["platform"].annotation)
+            target = json.loads(a_target(platform).model_dump_json())
+            validator_of(SCHEMAS["CreateVideoRequest"]).validate({**KITE, "publish": [target]})
+
+    def test_what_names_a_video_or_a_post_has_one_pattern(self) -> None:
+        schemas = {
+            (parameter["name"], json.dumps(parameter["schema"], sort_keys=True))
+            for operation in OPERATIONS.values()
+            for parameter in operation["parameters"]
+            if parameter["in"] == "path" and parameter["name"] in {"video_id", "account_id", "platform"}
+        }
+
+        assert {(name, schema) for name, schema in schemas if name != "platform"} == {
+            ("video_id", '{"pattern": "^[A-Za-z0-9_-]{1,128}$", "type": "string"}'),
+            ("account_id", '{"pattern": "^[A-Za-z0-9_-]{1,64}$", "type": "string"}'),
+        }
+        (platforms,) = (json.loads(schema)["enum"] for name, schema in schemas if name == "platform")
+        assert "bluesky" in platforms
+
+    def test_a_body_without_a_field_that_must_be_may_be_left_out(self) -> None:
+        assert OPERATIONS["POST /videos"]["requestBody"]["required"] is True
+        assert OPERATIONS["POST /videos/{video_id}/posts"]["requestBody"]["required"] is False
+
+    def test_every_list_of_targets_is_one_of_the_same(self) -> None:
+        lists = [
+            schema["properties"]["publish"] for schema in SCHEMAS.values() if "publish" in schema.get("properties", {})
+        ]
+        items = [option["items"]["$ref"] for found in lists for option in found.get("anyOf", ()) if "items" in option]
+
+        assert (len(items) > 1, set(items)) == (True, {"#/components/schemas/PublishTarget"})
+
+    def test_a_form_takes_a_file_and_what_is_nested_as_text(self) -> None:
+        content = OPERATIONS["POST /videos"]["requestBody"]["content"]["multipart/form-data"]
+        form = resolve(content["schema"])
+
+        assert content["encoding"] == {"input_reference": {"contentType": "image/png, image/jpeg, image/webp"}}
+        assert form["properties"]["input_reference"]["format"] == "binary"
+        assert form["properties"]["metadata"]["contentMediaType"] == "application/json"
+        assert form["properties"]["metadata"]["type"] == "string"
+
+    def test_an_upload_is_json_alone(self) -> None:
+        assert OPERATIONS["POST /uploads"]["requestBody"]["content"].keys() == {"application/json"}
+
+    def test_a_query_has_no_null(self) -> None:
+        parameters = {parameter["name"]: parameter for parameter in OPERATIONS["GET /videos"]["parameters"]}
+
+        assert parameters["after"]["schema"] == {"type": "string", "minLength": 1, "maxLength": 128}
+        assert parameters["limit"]["schema"] == {"type": "integer", "minimum": 0, "maximum": 100, "default": 20}
+
+    def test_what_records_a_video_takes_a_name_for_the_request(self) -> None:
+        for route in ("POST /videos", "POST /videos/extensions", "POST /videos/{video_id}/remix"):
+            parameters = OPERATIONS[route]["parameters"]
+            assert [part["name"] for part in parameters if part["in"] == "header"] == ["Idempotency-Key"]
+
+
+def _answer_nothing() -> Response[str]:
+    """Answer a deletion."""
+    return reply(DeletedVideoObject(id="video_1"))
+
+
+def _answer_without_docstring() -> Response[str]:
+    return reply(DeletedVideoObject(id="video_1"))
+
+
+APP = create_resolver()
+
+
+def _read_body() -> Response[str]:
+    """Read a body."""
+    parse_upload(*read_body(APP))
+    return reply(DeletedVideoObject(id="video_1"))
+
+
+def _read_query() -> Response[str]:
+    """Read a query."""
+    read_query(APP, UsageQuery)
+    return reply(DeletedVideoObject(id="video_1"))
+
+
+class TestRoutesThatSayTooLittle:
+    def _describe(self, handler: Callable[[], Response[str]], extensions: dict[str, Any] | None) -> str:
+        app: APIGatewayRestResolver = create_resolver()
+        app.post("/kites", openapi_extensions=extensions)(handler)
+        return describe_api([app], version="1.0.0")
+
+    @pytest.mark.parametrize(
+        ("handler", "extensions", "sentence"),
+        [
+            (_answer_nothing, None, "does not say what it takes and answers"),
+            (_answer_nothing, {"x-kites": True}, "does not say what it takes and answers"),
+            (_answer_nothing, contract(), "names no answer"),
+            (_answer_nothing, contract(OpenApiDocument), "names OpenApiDocument, and its code makes none"),
+            (_answer_nothing, contract(DeletedVideoObject, json=UploadRequest), "reads a body or names a model of one"),
+            (_answer_nothing, contract(DeletedVideoObject, query=UsageQuery), "reads a query or names a model of one"),
+            (_answer_without_docstring, contract(DeletedVideoObject), "has no docstring"),
+            (_read_body, contract(DeletedVideoObject), "reads a body or names a model of one"),
+            (_read_body, contract(DeletedVideoObject, json=UsageQuery), "names UsageQuery, and its code makes none"),
+            (_read_query, contract(DeletedVideoObject), "reads a query or names a model of one"),
+            (_read_query, contract(DeletedVideoObject, query=ContentQuery), "names ContentQuery, and its code makes"),
+        ],
+    )
+    def test_it_is_named_with_what_it_lacks(
+        self, handler: Callable[[], Response[str]], extensions: dict[str, Any] | None, sentence: str
+    ) -> None:
+        with pytest.raises(UndescribedRoute) as caught:
+            self._describe(handler, extensions)
+
+        assert str(caught.value).startswith(f"POST /kites ({handler.__name__}) {sentence}")
+
+    @pytest.mark.parametrize(
+        ("handler", "extensions"),
+        [
+            (_answer_nothing, contract(DeletedVideoObject)),
+            (_read_body, contract(DeletedVideoObject, json=UploadRequest)),
+            (_read_query, contract(DeletedVideoObject, query=UsageQuery)),
+        ],
+    )
+    def test_one_that_says_all_is_described(
+        self, handler: Callable[[], Response[str]], extensions: dict[str, Any]
+    ) -> None:
+        assert "/kites" in json.loads(self._describe(handler, extensions))["paths"]

@@ -1,0 +1,70 @@
+"""What is asked for in a query, and what is refused in it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from mediaposter.domain.errors import InvalidRequest
+from mediaposter.wire.batches import BatchListQuery
+from mediaposter.wire.queries import ListQuery, Query, ScheduleQuery, UsageQuery, parse_query
+
+
+def refusal_of(model: type[Query], **parameters: str) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_query(model, parameters)
+    return refused.value
+
+
+@pytest.mark.parametrize("model", [ListQuery, ScheduleQuery, BatchListQuery])
+def test_a_limit_is_from_none_to_a_hundred(model: type[Query]) -> None:
+    assert [parse_query(model, {"limit": limit}).model_dump()["limit"] for limit in ("0", "100")] == [0, 100]
+    for limit, rule in (
+        ("-1", "must be at least 0, got -1"),
+        ("101", "must be at most 100, got 101"),
+        ("1.5", "must be a whole number"),
+        ("", "must be a whole number"),
+        ("9" * 5_000, "is too large a number"),
+    ):
+        refusal = refusal_of(model, limit=limit)
+        assert (refusal.param, refusal.code, refusal.message) == ("limit", "invalid_value", f"limit: {rule}.")
+
+
+class TestUsage:
+    @pytest.mark.parametrize("name", ["since", "until"])
+    @pytest.mark.parametrize(
+        "day",
+        ["1999-12-31", "3000-01-01", "2026-13-01", "1700000000", "today", ""],
+    )
+    def test_a_day_beyond_all_use_is_refused_by_its_field(self, name: str, day: str) -> None:
+        refusal = refusal_of(UsageQuery, **{name: day})
+
+        assert (refusal.param, refusal.code) == (name, "invalid_value")
+
+    def test_days_are_asked_for_by_their_dates(self) -> None:
+        query = parse_query(UsageQuery, {"since": "2026-01-01", "until": "2026-12-31"})
+
+        assert (query.since, query.until) == (date(2026, 1, 1), date(2026, 12, 31))
+
+    @pytest.mark.parametrize(
+        ("since", "until", "rule"),
+        [
+            ("2026-01-02", "2026-01-01", "must not lie before since, which is 2026-01-02"),
+            ("2025-01-01", "2026-12-31", "must lie at most 366 days after since, got 729"),
+        ],
+    )
+    def test_days_the_wrong_way_round_or_too_many_are_refused(self, since: str, until: str, rule: str) -> None:
+        refusal = refusal_of(UsageQuery, since=since, until=until)
+
+        assert (refusal.param, refusal.message) == ("until", f"until: {rule}.")
+
+
+def test_a_parameter_that_is_not_known_is_refused_by_its_name() -> None:
+    refusal = refusal_of(ListQuery, colour="red")
+
+    assert (refusal.param, refusal.code, refusal.message) == (
+        "colour",
+        "unknown_parameter",
+        "colour: is not known here.",
+    )
