@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.videos.read import ReadVideos
     from mediaposter.usecases.videos.resume import ResumeVideo
 
-# How long the calls of one model may take together: StartGenerationFunction and CheckGenerationFunction may run a minute.
+# How long the calls of one model may take together: the functions that make them may run a minute.
 _MODEL_SECONDS = 50.0
 # CancelRenderFunction may run a minute, and is tried again.
 _CANCEL_SECONDS = 40.0

@@ -75,12 +75,14 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
         ),
         pytest.param(
             _check_generation(lambda task: task.update(TimeoutSeconds=60)),
-            'State "Check Generation": its TimeoutSeconds, 60, must be more than CheckGenerationFunction\'s Timeout, 60',
+            'State "Check Generation": its TimeoutSeconds, 60, must be more than '
+            "CheckGenerationFunction's Timeout, 60",
             id="a task that ends before its function",
         ),
         pytest.param(
             _check_generation(lambda task: task.update(TimeoutSeconds="{% $polls %}")),
-            'State "Check Generation": its TimeoutSeconds, {% $polls %}, must be more than CheckGenerationFunction\'s Timeout, 60',
+            'State "Check Generation": its TimeoutSeconds, {% $polls %}, must be more than '
+            "CheckGenerationFunction's Timeout, 60",
             id="a timeout that nothing holds against that of the function",
         ),
         pytest.param(
@@ -281,14 +283,17 @@ def test_a_substitution_that_is_not_used_is_named(root: Path) -> None:
             "CallLeaseSeconds, 30, must be more than a call to Blotato may take, 30",
         ),
         (
-            "      Handler: take.handler\n      Timeout: 300\n",
-            "      Handler: take.handler\n      Timeout: 360\n",
+            "      Handler: submit_chunk.handler\n      Timeout: 300\n",
+            "      Handler: submit_chunk.handler\n      Timeout: 360\n",
             "TAKING_ENDS_AFTER, 360, must be more than the Timeout of SubmitChunkFunction, 360",
         ),
         (
             "a slow download slower.\n      MemorySize: 1024\n      Timeout: 900\n",
             "a slow download slower.\n      MemorySize: 1024\n      Timeout: 840\n",
-            "the Timeout of StoreVideoFunction, 840, must be more than STORE_BUDGET_SECONDS and ProbeVideoFunction's, 840",
+            (
+                "the Timeout of StoreVideoFunction, 840, must be more than STORE_BUDGET_SECONDS and "
+                "ProbeVideoFunction's, 840"
+            ),
         ),
     ],
 )

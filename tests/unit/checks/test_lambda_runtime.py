@@ -18,7 +18,7 @@ def test_a_handler_has_its_own_code_and_layers_and_no_others() -> None:
     handlers = {handler.what: handler for handler in list_handlers(_TEMPLATE, _LAYERS)}
 
     assert handlers["SubmitFunction"] == Imports(
-        "SubmitFunction", ("app",), (REPOSITORY / "functions/submit", _LAYERS["MediaPosterLayer"])
+        "SubmitFunction", ("submit",), (REPOSITORY / "functions/http", _LAYERS["MediaPosterLayer"])
     )
     assert handlers["ProbeVideoFunction"].path[1:] == (_LAYERS["MediaPosterLayer"], _LAYERS["MediaLayer"])
 

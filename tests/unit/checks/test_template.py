@@ -11,7 +11,7 @@ from tests.unit.checks.planting import plant
 
 _STATEMENT = "            - Sid: RecordVideo\n"
 _STATEMENTS = "        - Statement:\n            - Sid: RecordVideo\n"
-_CODE = "      CodeUri: functions/submit\n"
+_CODE = "      Handler: submit.handler\n"
 _TLS = "a policy must deny s3:* to all"
 
 

@@ -20,11 +20,11 @@ from tests.unit.functions.stack import BUCKET, Event, Stack, read_event
 _PROMPT = "A red kite over the sea at dawn, filmed from a cliff"
 _OWNER = "key_5f0c1d2e3a4b5c6d"
 _BATCH_ID = "batch_019ad1c2e4f08c1de2f3a4b5c6d7e8f9"
-_STEPS = ("readrows", "takepart", "closetaking", "writeresults", "cancelpart")
+_STEPS = ("readrows", "submitchunk", "finishsubmitting", "writeresults", "cancelpart")
 _FUNCTIONS = {
     "readrows": "ReadRowsFunction",
-    "takepart": "SubmitChunkFunction",
-    "closetaking": "FinishSubmittingFunction",
+    "submitchunk": "SubmitChunkFunction",
+    "finishsubmitting": "FinishSubmittingFunction",
     "writeresults": "WriteResultsFunction",
     "cancelpart": "CancelPartFunction",
 }

@@ -10,13 +10,13 @@ from tests.unit.functions.stack import REPOSITORY
 
 _PROGRAM = """
 import sys
-import functions.http.submit, functions.http.library, functions.http.posts, functions.events.intake, functions.http.batches
-import functions.batch.read_rows, functions.batch.submit_chunk, functions.batch.finish_submitting, functions.batch.write_results
-import functions.batch.cancel_part
+import functions.http.submit, functions.http.library, functions.http.posts, functions.http.batches
+import functions.events.intake, functions.batch.read_rows, functions.batch.submit_chunk
+import functions.batch.finish_submitting, functions.batch.write_results, functions.batch.cancel_part
 from mediaposter.current import stack
 
 # Of a request with posts; the publisher's client is loaded when it is asked for an account.
-for built in ("submit_video", "preflight", "take_request", "open_batch"):
+for built in ("submit_video", "validate_accounts", "take_request", "open_batch"):
     getattr(stack(), built)
 for built in ("read_rows", "submit_chunk", "finish_submitting", "write_results", "cancel_part"):
     getattr(stack(), built)

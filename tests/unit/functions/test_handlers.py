@@ -539,7 +539,7 @@ class TestFinalize:
 
     @pytest.mark.parametrize(
         ("name", "fault"),
-        [("close-execution-failed", "Lambda.Unknown"), ("close-from-event", "execution TIMED_OUT")],
+        [("closevideo-execution-failed", "Lambda.Unknown"), ("closevideo-from-event", "execution TIMED_OUT")],
     )
     def test_a_video_whose_execution_broke_off_fails_when_its_time_is_over_and_says_why(
         self, stack: Stack, invoke: Invoke, name: str, fault: str

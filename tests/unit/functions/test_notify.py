@@ -31,7 +31,7 @@ _OWNER = "key_5f0c1d2e3a4b5c6d"
 _VIDEO_ID = "video_019ad1c2e4f08c1de2f3a4b5c6d7e8f9"
 _SIGNING_KEY = "a signing key of thirty-two characters, and more"
 _TOKEN = "tk_of_the_receiver"
-_SAMPLES = ["notify-completed", "notify-post-last-try"]
+_SAMPLES = ["deliverwebhook-completed", "deliverwebhook-post-last-try"]
 _LEAVES_THE_MACHINE = pytest.mark.enable_socket(reason="the receiver listens on loopback")
 
 
@@ -146,7 +146,7 @@ def test_an_event_that_nobody_wants_to_be_told_of_is_not_queued(stack: Stack, bu
 def test_a_delivered_event_leaves_the_queue_and_the_sdk_of_openai_accepts_it(
     invoke: Invoke, receiver: Receiver
 ) -> None:
-    assert invoke("DeliverWebhookFunction", receiver.queue("notify-completed")) == {"batchItemFailures": []}
+    assert invoke("DeliverWebhookFunction", receiver.queue("deliverwebhook-completed")) == {"batchItemFailures": []}
 
     (delivery,) = receiver.deliveries()
     secret = derive_webhook_secret(_SIGNING_KEY, _OWNER)
@@ -156,7 +156,7 @@ def test_a_delivered_event_leaves_the_queue_and_the_sdk_of_openai_accepts_it(
 @_LEAVES_THE_MACHINE
 def test_an_event_that_was_not_taken_stays_in_the_queue_for_later(invoke: Invoke, receiver: Receiver) -> None:
     receiver.answer(503)
-    event = receiver.queue("notify-completed")
+    event = receiver.queue("deliverwebhook-completed")
 
     assert invoke("DeliverWebhookFunction", event) == {"batchItemFailures": [{"itemIdentifier": _message_id(event)}]}
 
@@ -166,7 +166,7 @@ def test_an_event_that_was_not_taken_stays_in_the_queue_for_later(invoke: Invoke
 @_LEAVES_THE_MACHINE
 def test_after_the_last_try_an_event_is_let_go_at_once(invoke: Invoke, receiver: Receiver) -> None:
     receiver.answer(503)
-    event = receiver.queue("notify-post-last-try")
+    event = receiver.queue("deliverwebhook-post-last-try")
     assert event["Records"][0]["attributes"]["ApproximateReceiveCount"] == str(len(RETRY_AFTER_SECONDS) + 1)
 
     assert invoke("DeliverWebhookFunction", event) == {"batchItemFailures": [{"itemIdentifier": _message_id(event)}]}
@@ -180,7 +180,7 @@ def test_a_receiver_inside_is_not_reached_where_the_stack_does_not_say_so(
 ) -> None:
     stack.tell(WebhookTransport="https-only")
 
-    answer = invoke("DeliverWebhookFunction", receiver.queue("notify-completed"))
+    answer = invoke("DeliverWebhookFunction", receiver.queue("deliverwebhook-completed"))
 
     assert len(answer["batchItemFailures"]) == 1
     assert receiver.deliveries() == ()
@@ -193,7 +193,7 @@ def test_a_missing_signing_key_keeps_the_event_and_says_where_it_goes(
 ) -> None:
     stack.client("ssm").delete_parameter(Name=f"/mediaposter/{STACK}/webhook-signing-key")
 
-    answer = invoke("DeliverWebhookFunction", receiver.queue("notify-completed"))
+    answer = invoke("DeliverWebhookFunction", receiver.queue("deliverwebhook-completed"))
 
     assert len(answer["batchItemFailures"]) == 1
     assert f"/mediaposter/{STACK}/webhook-signing-key" in log.getvalue()
@@ -206,7 +206,7 @@ def test_a_log_names_the_event_and_neither_the_query_nor_a_secret(
 ) -> None:
     receiver.answer(status)
 
-    invoke("DeliverWebhookFunction", receiver.queue("notify-completed"))
+    invoke("DeliverWebhookFunction", receiver.queue("deliverwebhook-completed"))
 
     (line,) = [json.loads(text) for text in log.getvalue().splitlines()]
     (delivery,) = receiver.deliveries()
@@ -221,7 +221,7 @@ def test_a_receiver_that_is_gone_is_counted_for_its_stack(
 ) -> None:
     receiver.answer(410)
 
-    assert invoke("DeliverWebhookFunction", receiver.queue("notify-completed")) == {"batchItemFailures": []}
+    assert invoke("DeliverWebhookFunction", receiver.queue("deliverwebhook-completed")) == {"batchItemFailures": []}
 
     (metric,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert (metric["stack"], metric["WebhooksGone"]) == (STACK, [1.0])
@@ -234,7 +234,7 @@ def test_what_the_table_does_not_tell_is_dropped_and_counted(
     log: io.StringIO,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    forged = receiver.queue("notify-completed", owner="key_of_another")
+    forged = receiver.queue("deliverwebhook-completed", owner="key_of_another")
 
     assert invoke("DeliverWebhookFunction", forged) == {"batchItemFailures": []}
 

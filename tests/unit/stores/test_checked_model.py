@@ -143,7 +143,7 @@ MISSPELT: dict[str, Callable[[Stores], object]] = {
         SERIES,
         paused=True,  # type: ignore[call-arg]
     ),
-    "Turn SERIES#kites TURN#2026-12-01T12:00:00Z has no field video": lambda stores: stores.series.note(
+    "ScheduleRun SERIES#kites TURN#2026-12-01T12:00:00Z has no field video": lambda stores: stores.series.note(
         TURN,
         video=VIDEO_ID,  # type: ignore[call-arg]
     ),
@@ -177,7 +177,7 @@ NOT_A_STEPS: dict[str, Callable[[Stores], object]] = {
         SERIES,
         version=9,  # type: ignore[call-arg]
     ),
-    "Turn SERIES#kites TURN#2026-12-01T12:00:00Z has no field row": lambda stores: stores.series.note(
+    "ScheduleRun SERIES#kites TURN#2026-12-01T12:00:00Z has no field row": lambda stores: stores.series.note(
         TURN,
         row=5,  # type: ignore[call-arg]
     ),

@@ -100,6 +100,11 @@ JSON_ALONE = (parse_approval, parse_resolve, parse_move, parse_create_batch, par
 DOORS: tuple[Callable[[bytes, str], object], ...] = (*FORMS, parse_publish_again, *JSON_ALONE)
 
 
+def _name_door(parse: object) -> str:
+    called: Any = getattr(parse, "func", parse)
+    return str(called.__name__)
+
+
 def read_rows(*rows: object) -> list[Row]:
     return list(read_jsonl(["".join(f"{json.dumps(row)}\n" for row in rows).encode()]))
 
@@ -118,7 +123,7 @@ def read_event(**detail: object) -> VideoRequested:
 # One reader of bodies
 
 
-@pytest.mark.parametrize("parse", DOORS, ids=str)
+@pytest.mark.parametrize("parse", DOORS, ids=_name_door)
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [

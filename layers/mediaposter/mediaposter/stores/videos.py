@@ -625,7 +625,8 @@ class VideoStore:
         """Move a video to its next stage together with other changes, all or nothing.
 
         Raises:
-            VersionConflict: the record changed since it was read or cannot make this transition, or another change cannot be.
+            VersionConflict: the record changed since it was read or cannot make this transition, or another change
+                cannot be made.
         """
         return self._replace(video, EARLIER_STAGES[stage], now, changes, {"stage": stage}, together=together)
 

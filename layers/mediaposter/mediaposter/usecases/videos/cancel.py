@@ -42,7 +42,8 @@ class CancelVideo:
         goes on where an earlier time broke off.
 
         Raises:
-            VersionConflict: its record is written all the time; nothing was changed, or it is failed and not closed yet.
+            VersionConflict: its record is written all the time; nothing was changed, or it failed and is not closed
+                yet.
         """
         video = self._end(video_id, also_running=also_running, reason=reason)
         if video is None:
