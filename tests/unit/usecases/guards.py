@@ -123,7 +123,7 @@ GUARDS: dict[str, Guard] = {
     "DynamoDB compares the state": Guard(
         "state compared",
         (accept_any_record,),
-        ("test_every_state_must_allow_it_though_the_version_matches[dynamodb]",),
+        ("test_every_state_must_allow_it_though_the_version_matches",),
     ),
     "DynamoDB creates nothing over another": Guard(
         "create only new", (accept_any_record,), ("test_a_record_is_created_once[dynamodb]",)
