@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from mediaposter.domain.errors import ConfigurationError, ErrorCode, Forbidden, InvalidRequest, PublisherError
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequest, PublisherError
 from mediaposter.publishing.publisher_interface import Account, Board, Page, PublisherInterface
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.accounts import AccountStore, ConnectedAccounts
 from mediaposter.stores.due import DueStore
-from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import PostState, PostStore
 from mediaposter.usecases.posting.accounts import ReadAccounts, ValidateAccounts, list_waiting_targets
 from mediaposter.wire.request_context import RequestContext
@@ -133,42 +132,6 @@ def refusal_of(validate_accounts: ValidateAccounts, *targets: PublishTarget) -> 
 
 
 class TestReadAccounts:
-    def test_everything_that_is_connected_is_kept(self, office: Office) -> None:
-        assert office.read() == 0
-
-        assert office.known() == ConnectedAccounts(
-            accounts=tuple(office.publisher.accounts),
-            read_at=NOW,
-            pages=(
-                Page(page_id="708", account_id="802", name="Kite Company"),
-                Page(page_id="102", account_id="803", name="Kite Page"),
-                Page(page_id="PL1", account_id="805", name="Kite Films"),
-            ),
-            boards=tuple(office.publisher.boards),
-            below_read_at=dict.fromkeys(["802", "803", "805", "806"], NOW),
-        )
-
-    def test_networks_with_nothing_below_are_not_asked_for_it(self, office: Office) -> None:
-        office.read()
-
-        assert office.publisher.questions == 5
-
-    def test_what_is_gone_is_forgotten(self, office: Office) -> None:
-        office.read()
-        office.disconnect("803")
-
-        office.read()
-
-        assert office.known().find("803") is None
-        assert office.known().list_below("803") == []
-
-    def test_accounts_that_waiting_posts_name_and_that_are_there_are_no_news(self, office: Office) -> None:
-        office.waiting = [X, FACEBOOK, LINKEDIN, YOUTUBE, PINTEREST]
-
-        assert office.read() == 0
-
-        assert (office.metrics, office.reports) == ([], [])
-
     def test_each_account_that_is_gone_is_counted_and_named_once(self, office: Office) -> None:
         office.waiting = [X, X, FACEBOOK, a_target("twitter", "999")]
         office.disconnect("801")
@@ -180,13 +143,6 @@ class TestReadAccounts:
             "A post waits for what is gone: twitter account 801 is not connected at Blotato.",
             "A post waits for what is gone: twitter account 999 is not connected at Blotato.",
         ]
-
-    def test_a_page_that_is_gone_is_named_too(self, office: Office) -> None:
-        office.waiting = [a_target("facebook", "803", page_id="555")]
-
-        assert office.read() == 1
-
-        assert office.reports == ["A post waits for what is gone: there is no page 555 of facebook account 803."]
 
     def test_a_publisher_that_does_not_answer_leaves_what_was_known(self, office: Office) -> None:
         office.read()
@@ -230,10 +186,6 @@ class TestWaitingTargets:
 
 
 class TestPreflight:
-    @pytest.mark.parametrize("target", [X, FACEBOOK, LINKEDIN, YOUTUBE, PINTEREST, a_target("linkedin", "802")])
-    def test_what_is_connected_passes(self, office: Office, target: PublishTarget) -> None:
-        assert office.validate_accounts.check([target]) == []
-
     @pytest.mark.parametrize(
         ("target", "field", "sentence"),
         [
@@ -277,13 +229,6 @@ class TestPreflight:
 
         assert office.publisher.questions == asked
 
-    def test_what_is_older_than_an_hour_is_asked_for_again(self, office: Office) -> None:
-        office.read()
-        office.disconnect("801")
-        office.clock.advance(3_601)
-
-        refusal_of(office.validate_accounts, X)
-
     def test_a_page_that_was_read_more_than_an_hour_ago_is_asked_for_again(self, office: Office) -> None:
         office.validate_accounts.check([FACEBOOK])
         office.clock.advance(1_800)
@@ -293,70 +238,10 @@ class TestPreflight:
 
         assert refusal_of(office.validate_accounts, FACEBOOK).param == "publish[0].page_id"
 
-    def test_only_what_is_named_is_asked_for(self, office: Office) -> None:
-        office.validate_accounts.check([X, FACEBOOK])
-
-        assert office.publisher.questions == 2
-        assert office.known().below_read_at == {"803": NOW}
-
     def test_a_target_that_names_nothing_below_asks_for_the_accounts_alone(self, office: Office) -> None:
         office.validate_accounts.check([a_target("linkedin", "802")])
 
         assert office.publisher.questions == 1
-
-    def test_the_answer_is_kept_for_every_process(self, office: Office) -> None:
-        office.validate_accounts.check([FACEBOOK])
-
-        office.start_process().check([FACEBOOK])
-
-        assert office.publisher.questions == 2
-
-    def test_an_answer_leaves_what_is_known_of_other_accounts(self, office: Office) -> None:
-        office.read()
-        office.clock.advance(120)
-        office.publisher.pages = []
-
-        refusal_of(office.validate_accounts, a_target("facebook", "803", page_id="5"))
-
-        known = office.known()
-        assert known.list_below("803") == []
-        assert known.list_below("802") == ["708"]
-        assert known.list_below("806") == ["900"]
-        assert known.below_read_at == {"802": NOW, "803": office.clock(), "805": NOW, "806": NOW}
-
-    def test_an_answer_forgets_what_lies_below_accounts_that_are_gone(self, office: Office) -> None:
-        office.read()
-        office.disconnect("802")
-        office.clock.advance(120)
-
-        refusal_of(office.validate_accounts, a_target("twitter", "999"))
-
-        assert office.known().list_below("802") == []
-        assert "802" not in office.known().below_read_at
-
-    def test_an_account_that_was_just_connected_is_found(self, office: Office) -> None:
-        office.read()
-        office.publisher.accounts.append(Account(account_id="808", platform="threads", name="kites"))
-        office.clock.advance(61)
-
-        assert office.validate_accounts.check([a_target("threads", "808")]) == []
-
-    def test_a_board_that_was_just_made_is_found(self, office: Office) -> None:
-        office.read()
-        office.publisher.boards.append(Board(board_id="901", account_id="806", name="More kites"))
-        office.clock.advance(61)
-
-        assert office.validate_accounts.check([a_target("pinterest", "806", board_id="901")]) == []
-
-    @pytest.mark.parametrize("target", [a_target("twitter", "999"), a_target("facebook", "803", page_id="5")])
-    def test_what_is_unknown_is_asked_for_once_a_minute(self, office: Office, target: PublishTarget) -> None:
-        for _ in range(3):
-            refusal_of(office.validate_accounts, target)
-        asked = office.publisher.account_questions
-        office.clock.advance(61)
-        refusal_of(office.validate_accounts, target)
-
-        assert (asked, office.publisher.account_questions) == (1, 2)
 
     def test_pages_of_another_account_are_asked_for_at_once(self, office: Office) -> None:
         office.validate_accounts.check([FACEBOOK])
@@ -402,15 +287,6 @@ class TestPreflight:
         assert office.validate_accounts.check([X]) == [warning]
         assert office.book.get() is None
 
-    def test_an_account_that_is_unknown_passes_while_nobody_can_be_asked(self, office: Office) -> None:
-        office.read()
-        office.clock.advance(61)
-        office.publisher.account_error = SILENT
-
-        assert office.validate_accounts.check([a_target("twitter", "999")]) == [
-            f"accounts could not be checked: {SILENT}"
-        ]
-
     def test_who_does_not_answer_is_not_asked_again_for_a_minute(self, office: Office) -> None:
         office.publisher.account_error = SILENT
         first = office.validate_accounts.check([X])
@@ -432,23 +308,6 @@ class TestPreflight:
 
 
 class TestSubmit:
-    def test_an_account_that_is_not_connected_is_refused_before_anything_is_written(self, office: Office) -> None:
-        world = World(validate_accounts=office.validate_accounts.check)
-
-        with pytest.raises(InvalidRequest):
-            world.submit(a_request(publish=[a_target("twitter", "999")]), caller=a_caller())
-
-        assert (world.table.items, world.workflow.executions) == ({}, [])
-
-    def test_what_could_not_be_checked_is_a_warning_of_the_video(self, office: Office) -> None:
-        office.missing_key = NO_KEY
-        world = World(validate_accounts=office.validate_accounts.check)
-
-        submission = world.submit(a_request(publish=[X]), caller=a_caller())
-
-        assert submission.video.warnings == (f"accounts could not be checked: {NO_KEY}",)
-        assert world.video.warnings == submission.video.warnings
-
     def test_a_request_that_is_repeated_is_answered_whatever_is_connected_by_now(self, office: Office) -> None:
         world = World(validate_accounts=office.validate_accounts.check)
         request_context = RequestContext(idempotency_key="once")
@@ -461,33 +320,8 @@ class TestSubmit:
         assert again.video.id == first.video.id
         refusal_of(office.validate_accounts, X)
 
-    def test_who_may_not_publish_learns_nothing_of_accounts(self) -> None:
-        world = World()
-
-        with pytest.raises(Forbidden):
-            world.submit(a_request(publish=[X]), caller=a_caller(scopes=frozenset({Scope.CREATE})))
-
-        assert world.targets_checked == []
-
-    def test_a_request_without_posts_asks_nobody(self) -> None:
-        def check(targets: Sequence[PublishTarget]) -> list[str]:
-            raise AssertionError(f"asked for {targets}")
-
-        world = World(validate_accounts=check)
-
-        world.submit.estimate(a_request(), caller=a_caller())
-        assert world.submit(a_request(), caller=a_caller()).posts == []
-
     def test_a_dry_run_refuses_what_is_not_connected(self, office: Office) -> None:
         world = World(validate_accounts=office.validate_accounts.check)
 
         with pytest.raises(InvalidRequest):
             world.submit.estimate(a_request(publish=[a_target("twitter", "999")]), caller=a_caller())
-
-    def test_a_dry_run_warns_of_what_could_not_be_checked(self, office: Office) -> None:
-        office.missing_key = NO_KEY
-        world = World(validate_accounts=office.validate_accounts.check)
-
-        estimate = world.submit.estimate(a_request(publish=[X]), caller=a_caller())
-
-        assert estimate.candidates[0].warnings == (f"accounts could not be checked: {NO_KEY}",)

@@ -7,18 +7,15 @@ from typing import Any
 
 import pytest
 
-from mediaposter.domain.errors import ErrorCode, Forbidden, InvalidRequest, NotAllowedInState, NotFound, VersionConflict
+from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotAllowedInState, NotFound, VersionConflict
 from mediaposter.stores.approvals import Decision, open_approval
-from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import Post, PostState
 from mediaposter.stores.videos import Stage
-from mediaposter.usecases.steps import AwaitApprovalInput, CloseInput, Outcome, PostReference, StepResult
+from mediaposter.usecases.steps import AwaitApprovalInput, Outcome, PostReference, StepResult
 from mediaposter.wire.post_requests import ApprovalRequest
-from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_request, a_stored_video, a_target
-from tests.fakes.effects import Effects, SimulatedCrash
+from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_target
+from tests.fakes.effects import Effects
 from tests.fakes.state_machine import Status
-from tests.fakes.video_model import MP4
-from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
 from tests.unit.usecases.posting import TOMORROW, a_kept_video, is_due
 
@@ -69,15 +66,6 @@ def refuse_targets(targets: object) -> list[str]:
 # Asking
 
 
-def test_the_owner_is_told_that_something_waits_and_until_when() -> None:
-    world = asked_world()
-
-    [event] = world.events
-    assert (event.type, event.owner, event.occurred_at) == ("video.awaiting_approval", OWNER, NOW)
-    assert event.expires_at == TOMORROW
-    assert world.workflow.signals == {}
-
-
 def test_the_owner_is_told_once_however_often_the_machine_asks() -> None:
     world = asked_world()
 
@@ -87,34 +75,12 @@ def test_the_owner_is_told_once_however_often_the_machine_asks() -> None:
     assert world.approvals.get(VIDEO_ID).task_token == "token-2"
 
 
-def test_an_owner_who_was_not_told_is_told_when_the_machine_asks_again() -> None:
-    world = waiting_world(effects=Effects(never_taken="send video.awaiting_approval", deaths_max=1))
-    with pytest.raises(SimulatedCrash):
-        world.ask(ASK)
-
-    world.ask(ASK_AGAIN)
-
-    assert len(world.events) == 1
-
-
 def test_the_token_is_in_no_event_and_in_no_repr() -> None:
     world = asked_world()
 
     assert "token-1" not in world.events[0].model_dump_json()
     assert "token-1" not in repr(world.approvals.get(VIDEO_ID))
     assert "token-1" not in repr(ASK)
-
-
-def test_a_machine_that_asks_after_the_decision_is_answered_at_once() -> None:
-    world = waiting_world()
-    decide(world)
-    assert world.workflow.signals == {}
-
-    world.ask(ASK)
-
-    assert world.workflow.signals == {"token-1": APPROVED}
-    assert world.events == [], "nothing waits any more"
-    assert not is_due(world)
 
 
 def test_a_machine_that_asks_again_is_answered_though_its_first_question_was() -> None:
@@ -161,18 +127,6 @@ def test_a_rejected_video_is_done_and_its_posts_are_cancelled() -> None:
     assert world.workflow.signals == {"token-1": REJECTED}
 
 
-def test_who_decided_and_when_is_kept() -> None:
-    world = asked_world()
-    world.clock.advance(60)
-
-    decide(world)
-
-    approval = world.approvals.get(VIDEO_ID)
-    assert (approval.decision, approval.decided_at, approval.decided_by) == (Decision.APPROVED, world.clock(), OWNER)
-    assert approval.is_signalled
-    assert not is_due(world)
-
-
 @pytest.mark.parametrize("second", [APPROVE, REJECT])
 def test_the_first_decision_holds(second: ApprovalRequest) -> None:
     world = asked_world()
@@ -205,32 +159,6 @@ def test_of_two_that_decide_at_once_one_is_refused_and_nothing_is_mixed() -> Non
     assert world.workflow.signals == {"token-1": REJECTED}
 
 
-def test_whoever_may_not_publish_decides_nothing() -> None:
-    world = asked_world()
-
-    with pytest.raises(Forbidden):
-        world.decide(VIDEO_ID, APPROVE, caller=a_caller(scopes=frozenset({Scope.READ, Scope.CREATE})))
-
-    assert decision_of(world) is Decision.WAITING
-
-
-def test_nobody_decides_about_a_video_of_somebody_else() -> None:
-    world = asked_world()
-
-    with pytest.raises(NotFound):
-        world.decide(VIDEO_ID, APPROVE, caller=a_caller(owner="key_of_another"))
-
-    assert decision_of(world) is Decision.WAITING
-
-
-def test_a_video_that_nobody_was_asked_about_cannot_be_decided() -> None:
-    world = World()
-    world.keep(a_kept_video(), *TWO_POSTS)
-
-    with pytest.raises(NotFound):
-        decide(world)
-
-
 @pytest.mark.parametrize("request_", [APPROVE, REJECT])
 def test_a_video_that_was_closed_undecided_waits_for_no_decision(request_: ApprovalRequest) -> None:
     world = undecided_and_closed()
@@ -241,91 +169,12 @@ def test_a_video_that_was_closed_undecided_waits_for_no_decision(request_: Appro
     assert (decision_of(world), world.workflow.signals) == (Decision.WAITING, {})
 
 
-@pytest.mark.parametrize(("request_", "state"), [(APPROVE, PostState.PUBLISHED), (REJECT, PostState.CANCELLED)])
-def test_a_video_whose_execution_broke_off_is_decided_all_the_same(request_: ApprovalRequest, state: PostState) -> None:
-    world = asked_world()
-    world.media.objects[a_stored_video().key] = MP4
-    world.close(CloseInput(video_id=VIDEO_ID, fault="States.Timeout"))
-
-    decide(world, request_)
-    world.sweep_until_nothing_is_due()
-
-    assert set(states_of(world).values()) == {state}
-    assert world.video.is_told
-
-
 def test_posts_that_are_over_already_stay_as_they_are() -> None:
     world = asked_world(a_post(a_target("twitter"), state=PostState.FAILED, is_told=True), TWO_POSTS[1])
 
     decide(world, REJECT)
 
     assert states_of(world) == {"twitter#101": PostState.FAILED, "threads#101": PostState.CANCELLED}
-
-
-# The machine
-
-
-def test_a_decision_that_the_machine_was_not_told_it_is_told_by_the_sweep() -> None:
-    world = asked_world(effects=Effects(never_taken="signal the machine", deaths_max=1))
-    with pytest.raises(SimulatedCrash):
-        decide(world)
-    assert (decision_of(world), world.workflow.signals) == (Decision.APPROVED, {})
-
-    world.clock.advance(119)
-    world.sweep()
-    assert world.workflow.signals == {}
-    world.clock.advance(2)
-    world.sweep()
-
-    assert world.workflow.signals == {"token-1": APPROVED}
-    assert not is_due(world)
-
-
-def test_a_machine_that_has_heard_is_not_told_again() -> None:
-    world = asked_world()
-    decide(world)
-    world.workflow.signals.clear()
-
-    with pytest.raises(NotAllowedInState):
-        decide(world)
-    world.expire(VIDEO_ID)
-
-    assert world.workflow.signals == {}
-
-
-def test_whoever_decides_again_tells_the_machine_what_it_has_not_heard() -> None:
-    world = asked_world(effects=Effects(never_taken="signal the machine", deaths_max=1))
-    with pytest.raises(SimulatedCrash):
-        decide(world)
-
-    with pytest.raises(NotAllowedInState):
-        decide(world, REJECT)
-
-    assert world.workflow.signals == {"token-1": APPROVED}
-
-
-def test_a_decision_stands_though_the_machine_asks_at_the_same_moment() -> None:
-    workflow = FakeWorkflow()
-    world = asked_world(workflow=lambda _: workflow)
-
-    def ask_meanwhile() -> None:
-        world.table.meanwhile = lambda: world.ask(ASK_AGAIN)
-
-    # The second write is the one that notes that the machine was told.
-    world.table.meanwhile = ask_meanwhile
-    decide(world)
-
-    assert (decision_of(world), world.video.stage) == (Decision.APPROVED, Stage.PUBLISHING)
-    assert world.workflow.signals["token-2"] == APPROVED
-
-
-def test_a_decision_without_a_machine_is_not_swept_for_ever() -> None:
-    world = waiting_world()
-
-    decide(world)
-
-    assert world.workflow.signals == {}
-    assert not is_due(world)
 
 
 # Time
@@ -465,24 +314,6 @@ def test_targets_that_are_not_connected_are_refused_and_nothing_is_decided() -> 
     assert decision_of(world) is Decision.WAITING
 
 
-def test_targets_that_are_not_changed_are_not_looked_up_again() -> None:
-    world = asked_world(validate_accounts=refuse_targets)
-
-    decide(world, edits(text="New"))
-
-    assert decision_of(world) is Decision.APPROVED
-
-
-def test_a_post_that_is_over_is_not_made_again_by_an_edit() -> None:
-    over = a_post(a_target("twitter"), state=PostState.FAILED, is_told=True)
-    world = asked_world(over, TWO_POSTS[1])
-
-    with pytest.raises(VersionConflict):
-        decide(world, edits(publish=PUBLISH))
-
-    assert (decision_of(world), states_of(world)["twitter#101"]) == (Decision.WAITING, PostState.FAILED)
-
-
 @pytest.mark.parametrize("fields", [{"text": "New"}, {"publish": [{"platform": "bluesky", "account_id": "7"}]}])
 def test_an_edit_leaves_a_post_that_is_over_in_the_ledger(fields: dict[str, Any]) -> None:
     over = a_post(a_target("twitter"), state=PostState.FAILED, is_told=True)
@@ -491,41 +322,6 @@ def test_an_edit_leaves_a_post_that_is_over_in_the_ledger(fields: dict[str, Any]
     decide(world, edits(**fields))
 
     assert world.posts[-1] == over
-
-
-@pytest.mark.parametrize("request_", [REJECT, edits(text="New")], ids=["reject", "edit"])
-def test_a_post_the_table_knows_further_on_is_not_written_over(request_: ApprovalRequest) -> None:
-    world = asked_world()
-
-    def call_without_a_new_version() -> None:
-        world.table.items[TWO_POSTS[0].key]["state"] = "calling"
-
-    world.table.meanwhile = call_without_a_new_version
-    with pytest.raises(VersionConflict):
-        decide(world, request_)
-
-    assert states_of(world)["twitter#101"] is PostState.CALLING
-
-
-@pytest.mark.parametrize("fields", [{"text": "New"}, {"publish": [{"platform": "bluesky", "account_id": "7"}]}])
-def test_an_edit_of_posts_that_are_written_meanwhile_decides_nothing(fields: dict[str, Any]) -> None:
-    world = asked_world()
-    world.table.meanwhile = lambda: world.ledger.note(world.posts[0], refusals=1)
-
-    with pytest.raises(VersionConflict):
-        decide(world, edits(**fields))
-
-    assert (decision_of(world), world.video.stage) == (Decision.WAITING, Stage.AWAITING_APPROVAL)
-
-
-def test_a_rejection_of_posts_that_are_written_meanwhile_decides_nothing() -> None:
-    world = asked_world()
-    world.table.meanwhile = lambda: world.ledger.note(world.posts[0], refusals=1)
-
-    with pytest.raises(VersionConflict):
-        decide(world, REJECT)
-
-    assert decision_of(world) is Decision.WAITING
 
 
 # The whole way

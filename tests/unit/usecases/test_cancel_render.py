@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mediaposter.ai.video_model_interface import VideoModelInterface
-from mediaposter.domain.errors import ConfigurationError, ErrorCode, UnsupportedOperation, VideoModelError
+from mediaposter.domain.errors import ErrorCode, UnsupportedOperation, VideoModelError
 from mediaposter.usecases.generation.cancel_render import CancelRender
 from mediaposter.usecases.steps import RenderToCancel
 from tests.fakes.video_model import FakeVideoModel
@@ -44,12 +43,3 @@ def test_a_refusal_is_reported_once() -> None:
 
 def test_a_provider_that_cancels_nothing_is_no_fault() -> None:
     assert cancel(UnsupportedOperation("runway", "cancel_video")) == []
-
-
-def test_a_missing_key_is_reported() -> None:
-    def build(_provider: str, _model: str) -> VideoModelInterface:
-        raise ConfigurationError("The secret is missing.")
-
-    faults: list[str] = []
-    CancelRender(models=build, report_fault=faults.append)(RENDER)
-    assert faults == ["runway did not cancel job job_1 of video_1: The secret is missing."]

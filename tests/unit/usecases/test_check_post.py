@@ -10,11 +10,10 @@ import pytest
 from mediaposter.domain.errors import ErrorCode, MediaPosterError, PublisherError
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
 from mediaposter.stores.posts import PostState
-from mediaposter.usecases.posting.check_post import CHECKS_MAX, IN_PROGRESS_MAX
+from mediaposter.usecases.posting.check_post import CHECKS_MAX
 from mediaposter.usecases.posting.reconcile import GIVE_UP_AFTER
 from mediaposter.usecases.steps import Outcome, PostStepInput
 from tests.builders import NOW, VIDEO_ID, a_post, a_video
-from tests.fakes.effects import Effects, SimulatedCrash
 from tests.fakes.world import World
 from tests.unit.usecases.posting import (
     ANOTHER_IS_AT_IT,
@@ -39,7 +38,6 @@ from tests.unit.usecases.posting import (
 
 LAST_STEP = PostStepInput(video_id=VIDEO_ID, post_id=POST_ID, attempt=CHECKS_MAX)
 IN_TEN_MINUTES = NOW + timedelta(minutes=10)
-NO_ANSWERS = [FAULT, BUSY, REFUSED, NO_KEY]
 STILL_SCHEDULED = PostReport(submission_id="", status=PostStatus.SCHEDULED, scheduled_time=TOMORROW)
 
 
@@ -87,14 +85,6 @@ def test_a_published_post_is_kept_with_its_address_and_told_once() -> None:
     assert not is_due(world)
 
 
-def test_a_post_may_be_published_without_an_address() -> None:
-    world = submitted_world(PostReport(submission_id="", status=PostStatus.PUBLISHED))
-
-    world.check_post(STEP)
-
-    assert (post_of(world).state, post_of(world).public_url) == (PostState.PUBLISHED, None)
-
-
 @pytest.mark.parametrize(
     ("said", "kept"),
     [
@@ -111,19 +101,6 @@ def test_a_post_the_network_refused_has_failed_in_its_words(said: str | None, ke
     assert (post.state, post.error_code, post.error_message) == (PostState.FAILED, ErrorCode.PROVIDER_ERROR, kept)
     assert world.metrics == ["PostsFailed"]
     assert [event.type for event in world.post_events] == ["post.failed"]
-
-
-def test_an_end_that_was_written_and_not_told_is_told_by_the_sweep() -> None:
-    effects = Effects(never_taken="send post.published", deaths_max=1)
-    world = kept_world(effects=effects)
-    world.create_post(STEP)
-    with pytest.raises(SimulatedCrash):
-        world.check_post(STEP)
-    assert (post_of(world).state, post_of(world).is_told) == (PostState.PUBLISHED, False)
-
-    world.sweep_until_nothing_is_due()
-
-    assert [event.type for event in world.post_events] == ["post.published"]
 
 
 @pytest.mark.parametrize(
@@ -159,24 +136,6 @@ def test_a_post_in_progress_is_asked_for_often_at_first(minutes: float, wait_sec
     assert post_of(world).state is PostState.SUBMITTED
 
 
-def test_a_post_is_in_progress_since_it_was_handed_over() -> None:
-    world = kept_world(checks=(IN_PROGRESS,))
-    world.clock.advance(3_600)
-    world.create_post(STEP)
-
-    assert world.check_post(STEP) == wait_for(10)
-    assert post_of(world).state is PostState.SUBMITTED
-
-
-def test_the_machine_asks_so_often_and_leaves_the_rest_to_the_sweep() -> None:
-    world = submitted_world(IN_PROGRESS, IN_PROGRESS)
-
-    assert world.check_post(PostStepInput(video_id=VIDEO_ID, post_id=POST_ID, attempt=CHECKS_MAX - 1)) == wait_for(10)
-    assert world.check_post(LAST_STEP) == SETTLED
-
-    assert (post_of(world).state, post_of(world).due_at) == (PostState.SUBMITTED, after(minutes=15))
-
-
 def test_a_post_that_is_in_progress_for_a_quarter_of_an_hour_is_unknown_and_never_failed() -> None:
     world = submitted_world(IN_PROGRESS, minutes_ago=15)
 
@@ -191,14 +150,6 @@ def test_a_post_that_is_in_progress_for_a_quarter_of_an_hour_is_unknown_and_neve
     assert [event.type for event in world.post_events] == ["post.in_doubt"]
     assert world.create_post(STEP) == SETTLED
     assert world.publisher.publish_calls == 1
-
-
-def test_a_post_that_is_published_at_the_last_check_is_kept_so() -> None:
-    world = submitted_world(minutes_ago=60)
-
-    world.check_post(LAST_STEP)
-
-    assert post_of(world).state is PostState.PUBLISHED
 
 
 def test_a_post_that_was_submitted_without_an_id_is_looked_for_in_the_lists() -> None:
@@ -229,20 +180,6 @@ def test_a_question_that_is_not_answered_says_nothing_about_the_post(
     assert (post_of(world).state, post_of(world).due_at) == (PostState.SUBMITTED, after(minutes=15))
 
 
-@pytest.mark.parametrize("error", NO_ANSWERS, ids=lambda error: str(error)[:12])
-def test_nor_does_it_when_the_post_is_in_progress_for_long(error: MediaPosterError) -> None:
-    world = submitted_world(minutes_ago=20)
-    refuse_to_answer(world, error)
-
-    world.check_post(STEP)
-
-    assert (post_of(world).state, post_of(world).due_at) == (PostState.SUBMITTED, after(minutes=20))
-    assert world.metrics == []
-    world.missing_key = None
-    world.sweep_until_nothing_is_due()
-    assert post_of(world).state is PostState.PUBLISHED
-
-
 def test_whoever_was_never_to_be_looked_after_is_after_a_question_that_was_not_answered() -> None:
     world = kept_world(checks=(FAULT,), state=PostState.SUBMITTED, submission_id="submission-1", submitted_at=NOW)
 
@@ -270,14 +207,6 @@ def test_a_publisher_that_cannot_be_asked_for_a_day_leaves_the_post_to_a_person(
 # Two workers
 
 
-def test_a_worker_that_loses_the_race_for_an_end_waits_and_tells_nothing_twice() -> None:
-    world = submitted_world()
-    world.table.meanwhile = lambda: world.check_post(STEP)
-
-    assert world.check_post(STEP) == ANOTHER_IS_AT_IT
-    assert len(world.post_events) == 1
-
-
 def test_a_worker_that_loses_the_race_after_no_answer_waits_too() -> None:
     world = submitted_world(FAULT)
     world.table.meanwhile = lambda: world.check_post(STEP)
@@ -286,29 +215,7 @@ def test_a_worker_that_loses_the_race_after_no_answer_waits_too() -> None:
     assert post_of(world).state is PostState.PUBLISHED
 
 
-def test_a_worker_that_loses_the_race_for_telling_is_settled() -> None:
-    world = kept_world(state=PostState.PUBLISHED)
-    world.table.meanwhile = lambda: world.check_post(STEP)
-
-    assert world.check_post(STEP) == SETTLED
-    assert len({event.id for event in world.post_events}) == 1
-
-
 # Scheduled
-
-
-def test_a_scheduled_post_is_not_asked_for_before_its_time() -> None:
-    world = submitted_world(target=a_post().target.model_copy(update={"scheduled_time": TOMORROW}))
-    world.missing_key = NO_KEY
-
-    assert world.check_post(STEP) == SETTLED
-    assert post_of(world).state is PostState.SCHEDULED
-
-
-def test_a_post_whose_time_comes_soon_is_waited_for() -> None:
-    world = submitted_world(target=a_post().target.model_copy(update={"scheduled_time": IN_TEN_MINUTES}))
-
-    assert world.check_post(STEP) == wait_for(10 * 60 + 10)
 
 
 def test_at_its_time_a_scheduled_post_is_asked_for() -> None:
@@ -330,25 +237,6 @@ def test_the_sweep_follows_what_no_execution_waits_for() -> None:
         ["post.published"],
     )
     assert world.clock() > TOMORROW
-
-
-def test_a_post_that_turns_out_to_be_scheduled_waits_for_its_time() -> None:
-    world = submitted_world(STILL_SCHEDULED)
-
-    assert world.check_post(STEP) == SETTLED
-
-    post = post_of(world)
-    assert (post.state, post.scheduled_time, post.due_at) == (PostState.SCHEDULED, TOMORROW, after(days=1))
-
-
-def test_a_post_that_was_moved_at_the_publisher_waits_for_its_new_time() -> None:
-    world = submitted_world(
-        STILL_SCHEDULED, target=a_post().target.model_copy(update={"scheduled_time": IN_TEN_MINUTES})
-    )
-    world.clock.advance(3_600)
-
-    assert world.check_post(STEP) == SETTLED
-    assert (post_of(world).scheduled_time, post_of(world).due_at) == (TOMORROW, after(days=1))
 
 
 def test_a_post_that_stays_scheduled_long_past_its_time_is_unknown() -> None:
@@ -378,28 +266,7 @@ def test_a_scheduled_post_whose_time_nobody_tells_is_asked_for() -> None:
     assert world.check_post(STEP) == wait_for(10)
 
 
-def test_and_is_unknown_a_quarter_of_an_hour_after_it_was_handed_over() -> None:
-    no_time = PostReport(submission_id="", status=PostStatus.SCHEDULED)
-    world = submitted_world(no_time, no_time, minutes_ago=10)
-    world.check_post(STEP)
-    world.clock.advance(300)
-
-    assert world.check_post(STEP) == SETTLED
-    assert post_of(world).state is PostState.UNKNOWN
-
-
 # Adopted from the lists: the submission id is lost
-
-
-def test_an_adopted_post_is_found_published() -> None:
-    world = adopted_world()
-    world.clock.advance(25 * 3_600)
-
-    assert world.check_post(STEP) == SETTLED
-    assert (post_of(world).state, post_of(world).public_url) == (
-        PostState.PUBLISHED,
-        "https://network.example/submission-1",
-    )
 
 
 def test_an_adopted_post_is_found_failed() -> None:
@@ -434,20 +301,6 @@ def test_an_adopted_post_that_only_the_list_of_posts_shows_waits_for_its_time() 
 
     assert world.check_post(STEP) == SETTLED
     assert (post_of(world).state, post_of(world).scheduled_time) == (PostState.SCHEDULED, later)
-
-
-def test_an_adopted_post_that_is_nowhere_is_asked_for_a_while_and_then_unknown() -> None:
-    world = adopted_world()
-    world.publisher.posts.clear()
-    world.clock.advance(24 * 3_600 + 60)
-    assert world.check_post(STEP) == wait_for(20)
-
-    world.clock.advance(IN_PROGRESS_MAX.total_seconds())
-    assert world.check_post(STEP) == SETTLED
-    assert (post_of(world).state, post_of(world).error_message) == (
-        PostState.UNKNOWN,
-        "The publisher lists it neither as published nor as failed. Look at the network, then say what happened.",
-    )
 
 
 # Double safe
@@ -543,23 +396,6 @@ def test_a_double_safe_post_that_is_not_listed_yet_is_looked_for_until_shortly_b
     assert post_of(world).state is PostState.PUBLISHED
 
 
-@pytest.mark.parametrize(("seconds_left", "wait_seconds"), [(46, 30), (45, 55)])
-def test_nothing_is_verified_when_there_is_no_time_left_for_it(seconds_left: int, wait_seconds: int) -> None:
-    world = verified_world()
-    world.publisher.list_lag_seconds = 600
-    world.clock.advance(300 - seconds_left)
-
-    assert world.check_post(STEP) == wait_for(wait_seconds)
-
-
-def test_a_double_safe_post_of_tomorrow_is_verified_today() -> None:
-    world = verified_world(copies=2, scheduled_time=TOMORROW)
-    world.clock.advance(30)
-
-    assert world.check_post(STEP) == SETTLED
-    assert (len(world.publisher.posts), post_of(world).due_at) == (1, after(days=1))
-
-
 def test_what_could_not_be_verified_in_its_execution_the_sweep_verifies_and_follows() -> None:
     world = verified_world(copies=2, scheduled_time=TOMORROW)
     world.publisher.schedule_errors = [FAULT]
@@ -582,27 +418,3 @@ def test_what_the_sweep_does_not_find_listed_is_followed_at_its_time() -> None:
     world.sweep()
 
     assert (post_of(world).is_verified, post_of(world).due_at) == (False, after(days=1))
-
-
-def test_two_workers_that_verify_are_no_conflict() -> None:
-    world = verified_world()
-    world.table.meanwhile = lambda: world.check_post(STEP)
-
-    assert world.check_post(STEP) == ANOTHER_IS_AT_IT
-
-
-# Told again
-
-
-def test_a_post_that_failed_and_is_published_on_a_persons_word_is_told_twice() -> None:
-    world = submitted_world(IN_PROGRESS, minutes_ago=15)
-    world.check_post(STEP)
-    post = world.ledger.advance(
-        post_of(world), PostState.PUBLISHED, now=world.clock(), public_url="https://x.example/1"
-    )
-    assert post.is_told is False
-
-    world.check_post(STEP)
-
-    assert [event.type for event in world.post_events] == ["post.in_doubt", "post.published"]
-    assert len({event.id for event in world.post_events}) == 2

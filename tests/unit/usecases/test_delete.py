@@ -9,31 +9,20 @@ from typing import Any
 import pytest
 
 from mediaposter.ai.catalog import Capabilities
-from mediaposter.domain.errors import (
-    ConfigurationError,
-    Contention,
-    ErrorCode,
-    NotFound,
-    PartiallyDone,
-    VersionConflict,
-    VideoModelError,
-)
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, NotFound, PartiallyDone, VersionConflict
 from mediaposter.stores.approvals import open_approval
-from mediaposter.stores.budget import BudgetDay
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.videos import Stage, VideoFailure
-from mediaposter.usecases.steps import AwaitApprovalInput, CheckInput, CloseInput, Outcome
+from mediaposter.usecases.steps import AwaitApprovalInput, CheckInput, Outcome
 from mediaposter.wire.post_requests import ApprovalRequest, PublishAgainRequest
 from tests.builders import (
     NOW,
     OWNER,
-    RESERVATION,
     VIDEO_ID,
     a_caller,
     a_post,
     a_request,
     a_stored_video,
-    a_target,
     a_video,
 )
 from tests.fakes.answers import Drop
@@ -41,7 +30,7 @@ from tests.fakes.effects import Moment, SimulatedCrash
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.world import World
 from tests.unit.usecases.posting import STEP as POST_STEP
-from tests.unit.usecases.posting import TOMORROW, a_kept_video, after, is_due, kept_world, post_of
+from tests.unit.usecases.posting import a_kept_video, is_due, kept_world, post_of
 
 STEP = CheckInput(video_id=VIDEO_ID)
 APPROVE = ApprovalRequest(decision="approve")
@@ -92,16 +81,6 @@ def test_a_running_video_is_stopped_here_and_at_its_provider() -> None:
     assert world.metrics == []
 
 
-def test_a_video_that_was_not_taken_up_yet_costs_nothing() -> None:
-    world = World(model=partial(FakeVideoModel, capabilities=Capabilities(cancel=True)))
-    world.submit(a_request(), caller=a_caller())
-
-    world.delete(VIDEO_ID, caller=a_caller())
-
-    assert (world.model.cancelled, world.faults) == ([], [])
-    assert world.budget.get(OWNER, NOW.date()) == BudgetDay(committed_micros=0, spent_micros=0, videos=1)
-
-
 def test_a_provider_that_cannot_cancel_keeps_no_video_from_being_deleted() -> None:
     world = rendering()
     world.missing_key = ConfigurationError("The secret is missing.")
@@ -110,27 +89,6 @@ def test_a_provider_that_cannot_cancel_keeps_no_video_from_being_deleted() -> No
 
     assert is_gone(world)
     assert world.faults == ["sora did not cancel job job-1 of video_1: The secret is missing."]
-
-
-def test_a_provider_that_has_no_way_to_cancel_is_no_fault() -> None:
-    world = World()
-    world.submit(a_request(), caller=a_caller())
-    world.start(STEP)
-
-    world.delete(VIDEO_ID, caller=a_caller())
-
-    assert is_gone(world)
-    assert world.faults == []
-
-
-def test_a_provider_that_does_not_answer_keeps_no_video_from_being_deleted() -> None:
-    world = rendering()
-    world.model.cancel_errors = [VideoModelError(ErrorCode.PROVIDER_ERROR, "Bad gateway.", transient=True)]
-
-    world.delete(VIDEO_ID, caller=a_caller())
-
-    assert is_gone(world)
-    assert world.faults == ["sora did not cancel job job-1 of video_1: Bad gateway."]
 
 
 def test_a_video_that_failed_by_itself_has_nothing_to_stop() -> None:
@@ -164,43 +122,6 @@ def test_of_two_deletions_at_once_both_find_it_gone() -> None:
     assert is_gone(world)
 
 
-def test_a_step_that_is_at_work_meanwhile_does_not_keep_a_video_from_being_deleted() -> None:
-    world = rendering()
-    world.table.meanwhile = lambda: world.library.note(world.video, now=NOW, progress=50)
-
-    world.delete(VIDEO_ID, caller=a_caller())
-
-    assert is_gone(world)
-
-
-def test_a_download_that_ends_after_its_video_was_deleted_leaves_nothing_behind() -> None:
-    world = rendering()
-    world.check(STEP)
-    world.media.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
-
-    assert world.store(STEP).outcome is Outcome.FAILED
-
-    assert world.media.objects == {}
-
-
-def test_an_execution_that_was_stopped_has_nothing_to_close() -> None:
-    world = rendering()
-    world.delete(VIDEO_ID, caller=a_caller())
-
-    assert world.close(CloseInput(video_id=VIDEO_ID, fault="execution ABORTED")).outcome is Outcome.CLOSED
-    assert world.events == []
-
-
-def test_a_video_of_somebody_else_is_not_deleted() -> None:
-    world = World()
-    world.keep(a_video(reservation=RESERVATION), a_post())
-
-    with pytest.raises(NotFound):
-        world.delete(VIDEO_ID, caller=a_caller(owner="key_of_another"))
-
-    assert not is_gone(world)
-
-
 def test_deleting_again_finds_nothing() -> None:
     world = World()
     world.keep(a_video(stage=Stage.DONE, stored=a_stored_video()))
@@ -208,16 +129,6 @@ def test_deleting_again_finds_nothing() -> None:
 
     with pytest.raises(NotFound):
         world.delete(VIDEO_ID, caller=a_caller())
-
-
-def test_a_deletion_that_died_half_way_is_finished_by_the_next() -> None:
-    world = rendering()
-    world.library.fail(world.video, VideoFailure(code=ErrorCode.CANCELLED, message="deleted"), now=NOW)
-
-    world.delete(VIDEO_ID, caller=a_caller())
-
-    assert is_gone(world)
-    assert (world.workflow.stopped, world.model.cancelled) == ([VIDEO_ID], ["job-1"])
 
 
 def write_all_the_time(world: World, *, from_write: int = 1) -> None:
@@ -272,21 +183,6 @@ def test_a_deletion_that_meets_a_post_being_written_is_not_finished_either() -> 
         world.delete(VIDEO_ID, caller=a_caller())
 
 
-def test_a_table_that_is_held_by_others_leaves_a_deletion_unfinished() -> None:
-    world = rendering()
-
-    def hold() -> None:
-        def refuse() -> None:
-            raise Contention("VIDEO#video_1 is being written by others.")
-
-        world.table.meanwhile = refuse
-
-    world.table.meanwhile = hold
-
-    with pytest.raises(PartiallyDone):
-        world.delete(VIDEO_ID, caller=a_caller())
-
-
 # Its posts
 
 
@@ -319,38 +215,6 @@ def test_a_video_that_awaits_a_decision_is_stopped_and_its_question_forgotten() 
     assert not is_due(world)
     with pytest.raises(NotFound):
         world.decide(VIDEO_ID, APPROVE, caller=a_caller())
-
-
-def test_when_it_is_stopped_nothing_is_left_that_it_could_send() -> None:
-    world = awaiting_approval()
-    states = []
-    world.workflow.on_stop = lambda: states.append(post_of(world).state)
-
-    world.delete(VIDEO_ID, caller=a_caller())
-
-    assert states == [PostState.CANCELLED]
-
-
-@pytest.mark.parametrize("stage", [Stage.PUBLISHING, Stage.DONE])
-def test_an_execution_that_posts_finds_out_by_itself(stage: Stage) -> None:
-    world = kept_world(video=a_kept_video(stage=stage))
-
-    world.delete(VIDEO_ID, caller=a_caller())
-
-    assert world.workflow.stopped == []
-    assert world.create_post(POST_STEP).outcome is Outcome.SETTLED
-    assert (world.publisher.publish_calls, world.post_events) == (0, [])
-
-
-def test_a_decision_of_long_ago_is_forgotten_too() -> None:
-    world = awaiting_approval()
-    world.decide(VIDEO_ID, APPROVE, caller=a_caller())
-    world.library.advance(world.video, Stage.DONE, now=NOW)
-
-    world.delete(VIDEO_ID, caller=a_caller())
-
-    with pytest.raises(NotFound):
-        world.approvals.get(VIDEO_ID)
 
 
 @pytest.mark.parametrize("edits", [None, {"publish": [{"platform": "bluesky", "account_id": "7"}]}])
@@ -387,20 +251,6 @@ def test_a_post_in_the_middle_of_its_call_is_followed_to_its_end() -> None:
     assert is_gone(world)
     world.sweep_until_nothing_is_due()
     assert (post_of(world).state, world.post_events) == (PostState.PUBLISHED, [])
-
-
-def test_a_post_that_waits_for_its_time_goes_out_and_the_ledger_knows() -> None:
-    world = kept_world(target=a_target(scheduled_time=TOMORROW))
-    world.create_post(POST_STEP)
-
-    world.delete(VIDEO_ID, caller=a_caller())
-
-    assert (post_of(world).state, post_of(world).due_at) == (PostState.SCHEDULED, after(days=1))
-    world.sweep_until_nothing_is_due()
-    assert (post_of(world).state, post_of(world).public_url) == (
-        PostState.PUBLISHED,
-        "https://network.example/submission-1",
-    )
 
 
 def test_a_post_in_doubt_is_looked_for_all_the_same() -> None:

@@ -7,10 +7,10 @@ import pytest
 from mediaposter.ai.catalog import Capabilities, Catalog
 from mediaposter.ai.video_model_interface import SourceVideo
 from mediaposter.domain.errors import InvalidRequest, NotFound
-from mediaposter.stores.videos import DerivationKind, Reservation, Stage
+from mediaposter.stores.videos import Stage
 from mediaposter.usecases.steps import StepInput
 from mediaposter.wire.requests import EditVideoRequest, ExtendVideoRequest, RemixVideoRequest
-from tests.builders import CATALOG, NOW, VIDEO_ID, a_caller, a_stored_video, a_video
+from tests.builders import CATALOG, a_caller, a_stored_video, a_video
 from tests.fakes.world import World
 
 SOURCE = "video_0"
@@ -57,17 +57,6 @@ def test_what_the_model_does_not_offer_is_refused(model: type[RemixVideoRequest 
         world_with_source().submit.derive(model.model_validate({"prompt": "Again", "video": SOURCE}), caller=a_caller())
 
     assert refusal.value.code == "unsupported_operation"
-
-
-@pytest.mark.parametrize("seconds", [4, 6, 15, 60])
-def test_an_extension_that_the_model_does_not_make_is_refused_with_those_it_makes(seconds: int) -> None:
-    world = world_with_source(model="kite-1")
-
-    with pytest.raises(InvalidRequest, match=rf"kite-1 adds 5, 10 seconds to a video of 8, not {seconds}\.") as refusal:
-        world.submit.derive(extension(seconds), caller=a_caller())
-
-    assert refusal.value.param == "seconds"
-    assert (world.effects.names[1:], world.workflow.executions) == ([], [])
 
 
 def test_a_video_is_not_extended_beyond_what_the_model_makes() -> None:
@@ -127,15 +116,3 @@ def test_what_is_made_from_a_video_is_promised_priced_and_asked_for_in_its_size_
 
     assert (video.seconds, video.size, video.cost_estimate_micros) == (8, "720x1280", 800_000)
     assert world.model.derived == [(asked, "job-0", SourceVideo(720, 1280, seconds=8))]
-
-
-def test_an_extension_promises_what_is_added_and_tells_the_whole() -> None:
-    world = world_with_source()
-
-    video = world.submit.derive(extension(seconds=5), caller=a_caller()).video
-
-    assert (video.id, video.seconds, video.cost_estimate_micros) == (VIDEO_ID, 13, 1_000_000)
-    assert video.reservation == Reservation(on=NOW.date(), micros=1_000_000)
-    assert video.derivation is not None
-    assert (video.derivation.kind, video.derivation.provider_job_id) == (DerivationKind.EXTEND, "job-0")
-    assert video.derivation.extend_seconds == 5

@@ -11,12 +11,11 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ErrorCode, VideoModelError
 from mediaposter.stores.capacity import SlotCount
 from mediaposter.stores.table import IndexEntry, Key
-from mediaposter.stores.videos import Stage, Video, VideoFailure
+from mediaposter.stores.videos import Video, VideoFailure
 from mediaposter.usecases.steps import CloseInput, Outcome, StepInput
 from mediaposter.wire.request_context import RequestContext
-from tests.builders import a_caller, a_request, a_target, a_video
+from tests.builders import a_caller, a_request
 from tests.fakes.answers import Refuse
-from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.state_machine import Status
 from tests.fakes.table import InMemoryTable
 from tests.fakes.video_model import FakeVideoModel
@@ -71,44 +70,6 @@ def render(world: World) -> None:
     assert world.library.get_unchecked(FIRST).status is VideoStatus.COMPLETED
 
 
-def test_a_video_that_has_a_slot_is_started_at_once() -> None:
-    world = full_world()
-
-    assert world.workflow.executions == [FIRST]
-    assert world.slots.count("sora") == SlotCount(in_flight=1)
-
-
-def test_one_beyond_them_waits_as_a_queued_record_without_an_execution() -> None:
-    world = full_world()
-
-    video = submit(world)
-
-    assert (video.status, video.slot) == (VideoStatus.QUEUED, None)
-    assert world.library.get_unchecked(SECOND).place == video.place
-    assert world.workflow.executions == [FIRST]
-    assert world.slots.count("sora") == SlotCount(in_flight=1, waiting=1)
-
-
-def test_one_that_waits_is_started_by_nobody_who_comes_before_its_turn() -> None:
-    world = full_world()
-    submit(world)
-    render(world)
-    waiting = world.library.get_unchecked(SECOND)
-
-    assert start(world, SECOND) is Outcome.QUEUED_FOR_CAPACITY
-    assert world.library.get_unchecked(SECOND) == waiting
-    assert world.slots.count("sora") == SlotCount(in_flight=0, waiting=1)
-
-
-def test_one_that_waits_has_its_money_and_its_posts_as_any_other() -> None:
-    world = full_world()
-
-    video = submit(world, publish=[a_target().model_dump()])
-
-    assert video.reservation is not None
-    assert [post.target.platform for post in world.ledger.list_unchecked(SECOND)] == ["twitter"]
-
-
 def test_a_repeated_request_for_one_that_waits_is_the_same_one() -> None:
     world = full_world()
     request_context = RequestContext(idempotency_key="order-1")
@@ -119,50 +80,6 @@ def test_a_repeated_request_for_one_that_waits_is_the_same_one() -> None:
     assert (again.video.id, again.video.place) == (first.video.id, first.video.place)
     assert world.workflow.executions == [FIRST]
     assert world.slots.count("sora").waiting == 1
-
-
-def test_a_repeated_request_starts_what_its_first_try_recorded_and_did_not() -> None:
-    world = World(effects=Effects(Crash(2, Moment.BEFORE)), ids=IDS)
-    request_context = RequestContext(idempotency_key="order-1")
-    with pytest.raises(SimulatedCrash, match="start the execution"):
-        world.submit(a_request(), caller=a_caller(), request_context=request_context)
-
-    world.submit(a_request(), caller=a_caller(), request_context=request_context)
-
-    assert world.workflow.executions == [FIRST]
-
-
-def test_nothing_is_dispatched_while_no_slot_is_free() -> None:
-    world = full_world()
-    submit(world)
-
-    assert world.dispatch("sora") == 0
-    assert world.workflow.executions == [FIRST]
-
-
-def test_the_next_is_started_when_a_slot_is_free() -> None:
-    world = full_world()
-    submit(world)
-    submit(world)
-    render(world)
-
-    assert world.dispatch("sora") == 1
-
-    assert world.workflow.executions == [FIRST, SECOND]
-    assert world.slots.count("sora") == SlotCount(in_flight=1, waiting=1)
-
-
-def test_all_are_made_in_the_end() -> None:
-    world = full_world()
-    submit(world)
-    submit(world)
-
-    for _ in IDS:
-        world.run_executions()
-        world.dispatch("sora")
-
-    assert {world.library.get_unchecked(video_id).status for video_id in IDS} == {VideoStatus.COMPLETED}
-    assert world.slots.count("sora") == SlotCount()
 
 
 def test_a_slot_that_comes_free_is_for_those_who_wait() -> None:
@@ -226,31 +143,6 @@ def test_one_whose_execution_is_not_started_keeps_its_slot_and_the_sweep_starts_
     assert world.library.get_unchecked(SECOND).failure is None
 
 
-def test_a_dispatcher_that_dies_before_the_start_leaves_it_to_the_sweep() -> None:
-    world = full_world()
-    submit(world)
-    render(world)
-    world.effects.crash_at(2, Moment.BEFORE)
-    with pytest.raises(SimulatedCrash, match="start the execution"):
-        world.dispatch("sora")
-    world.clock.advance(301)
-
-    assert world.sweep().visited == 1
-    assert world.workflow.executions == [FIRST, SECOND]
-
-
-def test_the_sweep_leaves_one_that_waits_however_long() -> None:
-    world = full_world()
-    submit(world)
-    render(world)
-    world.clock.advance(100_000)
-
-    world.resume(SECOND)
-
-    assert world.library.get_unchecked(SECOND).failure is None
-    assert world.workflow.executions == [FIRST], "the dispatcher starts it"
-
-
 def test_a_fault_of_one_provider_holds_up_no_other() -> None:
     world = full_world()
     submit(world)
@@ -282,18 +174,6 @@ def start(world: World, video_id: str, *, launch: int = 0) -> Outcome:
     return world.start(StepInput(video_id=video_id, launch=launch)).outcome
 
 
-def test_one_that_falls_back_to_a_full_provider_is_parked() -> None:
-    world = fallen_back()
-    assert start(world, SECOND) is Outcome.WAIT  # sora refused
-    assert world.slots.count("sora") == SlotCount()
-
-    assert start(world, SECOND) is Outcome.QUEUED_FOR_CAPACITY
-
-    parked = world.library.get_unchecked(SECOND)
-    assert (parked.stage, parked.provider, parked.slot, parked.launch) == (Stage.QUEUED, "kites", None, 1)
-    assert world.slots.count("kites") == SlotCount(in_flight=1, waiting=1)
-
-
 def test_a_parked_one_is_carried_by_another_execution_and_made() -> None:
     world = fallen_back()
     start(world, SECOND)
@@ -309,58 +189,6 @@ def test_a_parked_one_is_carried_by_another_execution_and_made() -> None:
     assert world.slots.count("kites") == SlotCount()
 
 
-def test_an_execution_whose_video_another_carries_ends_and_changes_nothing() -> None:
-    world = fallen_back()
-    start(world, SECOND)
-    start(world, SECOND)
-    before = world.library.get_unchecked(SECOND)
-
-    assert start(world, SECOND) is Outcome.QUEUED_FOR_CAPACITY
-    assert world.close(CloseInput(video_id=SECOND, launch=0, fault="execution ABORTED")).outcome
-    assert world.library.get_unchecked(SECOND) == before
-
-
-def test_an_execution_that_broke_off_after_its_video_was_launched_again_closes_nothing() -> None:
-    world = World()
-    world.keep(a_video(launch=1, slot="sora"))
-
-    world.close(CloseInput(video_id=FIRST, launch=0, fault="execution ABORTED"))
-
-    assert world.video.failure is None
-
-
-def test_a_deleted_video_gives_its_place_back_and_stops_the_execution_that_carries_it() -> None:
-    world = fallen_back()
-    start(world, SECOND)
-    start(world, SECOND)
-
-    world.delete(SECOND, caller=a_caller())
-
-    assert world.slots.count("kites") == SlotCount(in_flight=1)
-    assert world.workflow.stopped == [f"{SECOND}-launch-1"]
-
-
-def test_who_falls_back_does_not_go_before_those_who_wait() -> None:
-    world = fallen_back()
-    start(world, SECOND)
-    submit(world, model="kite-1", seconds=5, size="768x1280")
-    world.library.fail(world.library.get_unchecked(FIRST), FAILURE, now=world.clock())
-
-    assert start(world, SECOND) is Outcome.QUEUED_FOR_CAPACITY
-    assert world.slots.list_waiting("kites") == [THIRD, SECOND]
-
-
-def test_an_execution_of_an_earlier_launch_starts_nothing_once_there_is_a_slot() -> None:
-    world = fallen_back()
-    start(world, SECOND)
-    start(world, SECOND)
-    world.library.fail(world.library.get_unchecked(FIRST), FAILURE, now=world.clock())
-    world.dispatch("kites")
-
-    assert start(world, SECOND, launch=0) is Outcome.QUEUED_FOR_CAPACITY
-    assert world.library.get_unchecked(SECOND).stage is Stage.QUEUED
-
-
 def test_what_waits_is_closed_by_no_execution() -> None:
     world = full_world()
     submit(world)
@@ -369,16 +197,3 @@ def test_what_waits_is_closed_by_no_execution() -> None:
     world.close(CloseInput(video_id=SECOND, launch=0, fault="execution ABORTED"))
 
     assert world.library.get_unchecked(SECOND) == waiting
-
-
-def test_a_repeated_request_does_not_start_what_has_failed() -> None:
-    world = World(effects=Effects(Crash(2, Moment.BEFORE)), ids=IDS)
-    request_context = RequestContext(idempotency_key="order-1")
-    with pytest.raises(SimulatedCrash, match="start the execution"):
-        world.submit(a_request(), caller=a_caller(), request_context=request_context)
-    world.library.fail(world.library.get_unchecked(FIRST), FAILURE, now=world.clock())
-
-    again = world.submit(a_request(), caller=a_caller(), request_context=request_context)
-
-    assert again.video.failure == FAILURE
-    assert world.workflow.executions == []

@@ -5,30 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from mediaposter.ai.catalog import Capabilities
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.domain.errors import (
-    ErrorCode,
-    InvalidRequest,
-    NotAllowedInState,
-    NotFound,
-    VersionConflict,
-    VideoModelError,
-)
+from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotAllowedInState, NotFound, VersionConflict
 from mediaposter.stores.batches import BatchStage, BatchStep
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.videos import Stage
-from mediaposter.usecases.batches.create import LOOK_AGAIN_AFTER
-from mediaposter.usecases.batches.finish import EVENT_GRACE, RUNS_MAX, TAKING_ENDS_AFTER
-from mediaposter.wire.batches import BatchListQuery, present_answer, present_batch
-from mediaposter.wire.video_object import to_dollars
+from mediaposter.usecases.batches.finish import EVENT_GRACE, RUNS_MAX
+from mediaposter.wire.batches import BatchListQuery, present_batch
 from tests.builders import a_caller
-from tests.fakes.answers import Refuse
 from tests.fakes.batches import BASE_URL, BatchWorld
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.video_model import FakeVideoModel
@@ -67,16 +56,6 @@ class TestResults:
         assert [row["row"] for row in read] == [str(number) for number in range(1, 32)]
         assert [row["line"] for row in read] == [row["row"] for row in read]
         assert [row["status"] for row in read] == ["completed"] * 30 + ["refused"]
-
-    def test_a_failed_video_says_why(self) -> None:
-        refusal = VideoModelError(ErrorCode.CONTENT_POLICY, "Not this.")
-        world = BatchWorld(model=lambda effects: FakeVideoModel(effects, creates=[Refuse(refusal)]))
-
-        batch = world.complete(GOOD)
-
-        (row,) = world.files.lines(f"batches/{batch.id}/results.jsonl")
-        assert (row["status"], row["error"]["code"], row["mp4_url"]) == ("failed", "content_policy", None)
-        assert (batch.completed, batch.failed) == (0, 1)
 
     def test_a_kept_video_whose_post_failed_says_so(self, world: BatchWorld) -> None:
         batch = world.create(POSTED)
@@ -156,34 +135,6 @@ class TestCounts:
         }
         assert (shown.results, shown.cost_usd) == (None, "0")
 
-    def test_what_it_cost_so_far_is_told_and_its_results(self, world: BatchWorld) -> None:
-        batch = world.complete(GOOD, GOOD)
-
-        shown = present_batch(world.view(batch.id), base_url=BASE_URL)
-
-        cost_micros = sum(world.world.library.get_unchecked(f"video_00{number}").cost_micros or 0 for number in (1, 2))
-        assert cost_micros > 0
-        assert (shown.status, shown.request_counts.completed) == ("completed", 2)
-        assert shown.cost_usd == to_dollars(cost_micros)
-        assert shown.results is not None
-        assert shown.results.csv == f"{BASE_URL}/batches/{batch.id}/results?format=csv"
-
-    def test_each_stage_has_its_word_of_openais(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD)
-        words = [world.view(batch.id)]
-        world.read_rows(batch.id)
-        words.append(world.view(batch.id))
-        world.take(batch.id)
-        world.world.run_executions()
-        world.look_after(batch.id)
-        words.append(world.view(batch.id))
-
-        assert [present_batch(word, base_url="").status for word in words] == [
-            "validating",
-            "in_progress",
-            "finalizing",
-        ]
-
     def test_an_owner_lists_his_own_and_no_videos(self, world: BatchWorld) -> None:
         batches = [world.create(GOOD) for _ in range(3)]
         world.create(GOOD, caller=a_caller(owner="somebody"))
@@ -224,41 +175,6 @@ class TestTold:
 
 
 class TestSweep:
-    def test_it_comes_back_each_minute_while_videos_are_made(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD)
-        world.take(batch.id)
-
-        world.look_after(batch.id)
-
-        assert world.batches.get_unchecked(batch.id).due_at == world.world.clock() + LOOK_AGAIN_AFTER
-
-    def test_an_execution_that_runs_is_left_alone(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD)
-
-        world.look_after(batch.id)
-
-        assert list(world.workflow.executions) == [(batch.id, BatchStep.TAKE, 1)]
-
-    def test_rows_of_an_execution_that_broke_off_are_counted_when_nobody_takes_them_any_more(
-        self, world: BatchWorld
-    ) -> None:
-        batch = world.create(GOOD, GOOD)
-        world.read_rows(batch.id)
-        world.workflow.executions[batch.id, BatchStep.TAKE, 1] = False
-
-        world.look_after(batch.id)
-        first = dict(world.workflow.executions)
-        due_at = world.batches.get_unchecked(batch.id).due_at
-        (part,) = world.list_parts(batch.id)
-        world.submit_chunk(part)  # a function that still ran
-        world.look_after(batch.id)
-        world.close(batch.id)
-
-        assert (batch.id, BatchStep.CLOSE, 1) not in first
-        assert due_at == world.world.clock() + TAKING_ENDS_AFTER
-        assert (batch.id, BatchStep.CLOSE, 1) in world.workflow.executions
-        assert world.batches.get_unchecked(batch.id).refused == 0
-
     @pytest.mark.parametrize("step", [BatchStep.CLOSE, BatchStep.RESULTS])
     def test_what_breaks_off_again_and_again_ends_the_batch(self, world: BatchWorld, step: BatchStep) -> None:
         batch = world.create(GOOD)
@@ -281,17 +197,6 @@ class TestSweep:
         runs = [run for _, begun, run in world.workflow.executions if begun is step]
         assert runs == list(range(1, RUNS_MAX + 1))
         assert [event.type for event in world.said] == ["batch.failed"]
-
-    def test_a_batch_without_a_single_video_ends_at_once(self, world: BatchWorld) -> None:
-        batch = world.complete(BAD, BAD)
-
-        assert (batch.stage, batch.completed, batch.refused) == (BatchStage.DONE, 0, 2)
-
-    def test_the_sweep_of_the_stack_finds_it(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD)
-        due = [item["due_at"] for key, item in world.world.table.items.items() if key.sk == "BATCH"]
-
-        assert due == [(batch.created_at + LOOK_AGAIN_AFTER).isoformat(timespec="microseconds")]
 
 
 class TestCancel:
@@ -462,21 +367,3 @@ def test_the_results_are_the_same_whenever_writing_them_dies() -> None:
             assert world.files.read("outbox/kites.results.csv") == expected
             assert len({event.id for event in world.said}) == 1
             assert ended.is_told
-
-
-def test_an_answer_names_the_file_that_it_answers(world: BatchWorld) -> None:
-    batch = world.drop(b"prompt\nA kite\n")
-
-    answer = present_answer(batch, [])
-
-    assert (answer.request.key, answer.request.version_id, answer.error) == ("inbox/kites.csv", "v1", None)
-
-
-def test_a_batch_outlives_days_of_waiting(world: BatchWorld) -> None:
-    batch = world.create(GOOD)
-    world.take(batch.id)
-    for _ in range(3):
-        world.world.clock.advance(timedelta(days=1).total_seconds())
-        world.look_after(batch.id)
-
-    assert world.batches.get_unchecked(batch.id).stage is BatchStage.RUNNING

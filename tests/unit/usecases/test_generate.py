@@ -15,16 +15,14 @@ from mediaposter.stores.render_times import RenderTimeStore, guess_render_times
 from mediaposter.stores.videos import Derivation, DerivationKind, Stage, VideoChanges, VideoFailure
 from mediaposter.usecases.generation.generate import ANSWER_GRACE, NEW_JOB_GRACE
 from mediaposter.usecases.generation.pacing import choose_wait_seconds
-from mediaposter.usecases.steps import CheckInput, CloseInput, Outcome, StepInput, StepResult
-from mediaposter.usecases.videos.resume import GENERATED_WITHIN
-from tests.builders import NOW, VIDEO_ID, a_caller, a_job, a_stored_video, a_video, an_attempt
+from mediaposter.usecases.steps import CheckInput, Outcome, StepInput, StepResult
+from tests.builders import NOW, VIDEO_ID, a_caller, a_job, a_video, an_attempt
 from tests.fakes.answers import Answer, Drop, Refuse
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.video_model import FakeVideoModel
-from tests.fakes.world import GENERATION_TIMEOUT_SECONDS, KEPT_FOR, LEASE_SECONDS, World
+from tests.fakes.world import GENERATION_TIMEOUT_SECONDS, LEASE_SECONDS, World
 
 STEP = CheckInput(video_id=VIDEO_ID)
-TIMED_OUT = VideoFailure(code=ErrorCode.TIMEOUT, message="too late")
 BUSY = VideoModelError(ErrorCode.RATE_LIMITED, "Too many requests.", transient=True, retry_after_seconds=42.5)
 FAULT = VideoModelError(ErrorCode.PROVIDER_ERROR, "Bad gateway.", transient=True)
 GONE = VideoModelError(ErrorCode.EXPIRED, "There is no such job.")
@@ -60,26 +58,6 @@ def failure_of(world: World) -> VideoFailure:
     failure = world.video.failure
     assert failure is not None
     return failure
-
-
-def test_a_queued_video_is_submitted_as_it_was_asked_for() -> None:
-    world = World()
-    world.keep(a_video(prompt="A kite", seconds=8, size="1280x720"))
-
-    world.start(STEP)
-
-    [request] = world.model.accepted
-    assert (request.prompt, request.size, request.duration_seconds) == ("A kite", "1280x720", 8)
-    assert request.idempotency_key == f"{VIDEO_ID}-1"
-
-
-def test_the_vendors_own_options_are_handed_on() -> None:
-    world = World()
-    world.keep(a_video(provider_options={"seed": 7, "guidance": 0.5}))
-
-    world.start(STEP)
-
-    assert world.model.accepted[0].provider_options == {"seed": 7, "guidance": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -119,39 +97,6 @@ def test_an_accepted_job_is_kept_with_its_attempt() -> None:
 def usual_wait(**changes: Any) -> int:
     """Give the wait that the usual times of the model's renders make best."""
     return choose_wait_seconds(guess_render_times("sora-2", expected_seconds=100), **changes)
-
-
-def test_the_first_wait_is_a_part_of_the_usual_time() -> None:
-    assert world_that_answers().start(STEP).wait_seconds == usual_wait()
-    assert 50 < usual_wait() < 70
-
-
-@pytest.mark.parametrize(("hint_seconds", "wait_seconds"), [(7.2, usual_wait()), (97.2, 98)])
-def test_a_providers_hint_can_only_make_the_first_wait_longer(hint_seconds: float, wait_seconds: int) -> None:
-    world = world_that_answers()
-    world.model.retry_after_seconds = hint_seconds
-
-    assert world.start(STEP).wait_seconds == wait_seconds
-
-
-def test_the_waits_follow_what_the_models_renders_have_lately_taken() -> None:
-    world = world_that_answers()
-    times = RenderTimeStore(world.table)
-    for _ in range(40):
-        times.learn("sora-2", expected_seconds=100, running_seconds=395, done_seconds=405)
-
-    assert world.start(STEP).wait_seconds > 200
-
-
-def test_a_finished_render_is_learned_between_the_last_two_questions() -> None:
-    world = rendering_world(a_job(), seconds_ago=80)
-    world.check(STEP)
-    world.clock.advance(30)
-
-    world.check(CheckInput(video_id=VIDEO_ID, attempt=2, waited_seconds=30))
-
-    learned = RenderTimeStore(world.table).get("sora-2", expected_seconds=100)
-    assert learned == guess_render_times("sora-2", expected_seconds=100).learn(running_seconds=80, done_seconds=110)
 
 
 def test_a_render_that_was_done_at_the_first_question_was_never_seen_running() -> None:
@@ -204,52 +149,6 @@ def test_a_worker_that_loses_the_race_for_the_record_makes_no_call() -> None:
     assert world.model.create_calls == 1
 
 
-def test_coming_back_after_the_start_starts_nothing_again() -> None:
-    world = world_that_answers()
-    world.start(STEP)
-
-    result = world.start(StepInput(video_id=VIDEO_ID, attempt=2))
-
-    assert result == StepResult(outcome=Outcome.STARTED, wait_seconds=5)
-    assert world.model.create_calls == 1
-
-
-@pytest.mark.parametrize("stage", [Stage.RENDERING, Stage.STORING, Stage.PUBLISHING, Stage.DONE])
-def test_a_video_that_is_further_on_is_never_submitted(stage: Stage) -> None:
-    world = World()
-    world.keep(a_video(stage=stage, provider_job_id="job-1"))
-
-    assert world.start(STEP).outcome is Outcome.STARTED
-    assert world.model.create_calls == 0
-
-
-def test_a_failed_video_is_never_submitted() -> None:
-    world = World()
-    world.keep(a_video(failure=TIMED_OUT))
-
-    assert world.start(STEP).outcome is Outcome.FAILED
-    assert world.model.create_calls == 0
-
-
-def test_a_missing_key_fails_the_video_and_says_what_to_do() -> None:
-    world = world_that_answers()
-    world.missing_key = ConfigurationError("The secret /sora-api-key is missing. Put it: …")
-
-    assert world.start(STEP).outcome is Outcome.FAILED
-    assert failure_of(world) == VideoFailure(
-        code=ErrorCode.AUTHENTICATION, message="The secret /sora-api-key is missing. Put it: …"
-    )
-
-
-@pytest.mark.parametrize("code", FINAL_CODES)
-def test_a_final_refusal_fails_the_video_with_its_reason(code: ErrorCode) -> None:
-    world = world_that_answers(Refuse(VideoModelError(code, "The provider's own sentence.")))
-
-    assert world.start(STEP).outcome is Outcome.FAILED
-    assert failure_of(world) == VideoFailure(code=code, message="The provider's own sentence.")
-    assert world.model.create_calls == 1
-
-
 def test_a_passing_refusal_puts_the_video_back_and_waits_as_long_as_the_provider_asks() -> None:
     world = world_that_answers(Refuse(BUSY))
 
@@ -260,36 +159,10 @@ def test_a_passing_refusal_puts_the_video_back_and_waits_as_long_as_the_provider
     assert (video.stage, video.attempts, video.lease_expires_at) == (Stage.QUEUED, (an_attempt(),), None)
 
 
-def test_a_provider_that_was_busy_for_a_while_is_one_attempt() -> None:
-    world = world_that_answers(Refuse(BUSY), Refuse(BUSY))
-    for _ in range(3):
-        world.start(STEP)
-        world.clock.advance(60)
-
-    assert world.video.attempts == (an_attempt(provider_job_id="job-1"),)
-
-
 def test_a_passing_refusal_without_a_hint_waits_half_a_minute() -> None:
     world = world_that_answers(Refuse(FAULT))
 
     assert world.start(STEP).wait_seconds == 30
-
-
-def test_a_video_that_was_put_back_is_submitted_on_the_next_visit() -> None:
-    world = world_that_answers(Refuse(BUSY))
-    world.start(STEP)
-
-    assert world.start(StepInput(video_id=VIDEO_ID, attempt=2)).outcome is Outcome.STARTED
-    assert (world.model.create_calls, len(world.model.accepted)) == (2, 1)
-
-
-def test_the_deadline_counts_from_the_first_visit() -> None:
-    world = world_that_answers(Refuse(BUSY))
-    world.start(STEP)
-    world.clock.advance(100)
-    world.start(StepInput(video_id=VIDEO_ID, attempt=2))
-
-    assert world.video.deadline_at == NOW + timedelta(seconds=GENERATION_TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -394,16 +267,6 @@ def lost_worker() -> World:
     return world
 
 
-def test_whoever_finds_a_call_that_may_still_be_at_work_waits_for_its_lease() -> None:
-    world = lost_worker()
-    world.clock.advance(30)
-
-    result = world.start(StepInput(video_id=VIDEO_ID, attempt=2))
-
-    assert result == StepResult(outcome=Outcome.WAIT, wait_seconds=LEASE_SECONDS - 30)
-    assert world.video.stage is Stage.SUBMITTING
-
-
 @pytest.mark.parametrize("seconds", [LEASE_SECONDS, LEASE_SECONDS + 1])
 def test_whoever_finds_an_abandoned_call_fails_the_video_as_unknown(seconds: float) -> None:
     world = lost_worker()
@@ -417,21 +280,6 @@ def test_whoever_finds_an_abandoned_call_fails_the_video_as_unknown(seconds: flo
     assert world.model.create_calls == 1
 
 
-def test_a_job_whose_record_was_closed_meanwhile_is_named_by_the_error() -> None:
-    world = world_that_answers()
-
-    def close_too_late() -> None:
-        world.clock.advance((GENERATED_WITHIN + timedelta(hours=2)).total_seconds())
-        world.close(CloseInput(video_id=VIDEO_ID, fault="execution TIMED_OUT"))
-
-    world.model.meanwhile = close_too_late
-
-    with pytest.raises(MediaPosterError, match=r"sora accepted job job-1, but video_1 was closed, or another"):
-        world.start(STEP)
-
-    assert failure_of(world).code is ErrorCode.SUBMISSION_UNKNOWN
-
-
 @pytest.mark.parametrize("status", [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS])
 def test_a_running_job_is_asked_again_later(status: VideoStatus) -> None:
     world = rendering_world(a_job(status))
@@ -440,13 +288,6 @@ def test_a_running_job_is_asked_again_later(status: VideoStatus) -> None:
 
     assert result == StepResult(outcome=Outcome.WAIT, wait_seconds=usual_wait())
     assert world.video.stage is Stage.RENDERING
-
-
-def test_the_longer_a_render_takes_the_rarer_it_is_asked_for() -> None:
-    waits = [rendering_world(a_job(), seconds_ago=ago).check(STEP).wait_seconds for ago in (500, 1_000, 2_000)]
-
-    assert waits == sorted(waits)
-    assert waits[-1] == usual_wait(elapsed_seconds=2_000) > 2_000 / 30
 
 
 def test_a_providers_hint_can_only_make_the_wait_longer() -> None:
@@ -459,18 +300,6 @@ def test_progress_that_goes_on_makes_the_next_question_sooner_and_progress_that_
 
     assert world.check(STEP).wait_seconds < usual_wait(elapsed_seconds=60)
     assert world.check(STEP).wait_seconds == usual_wait(elapsed_seconds=60)
-
-
-def test_no_wait_is_longer_than_an_hour() -> None:
-    assert rendering_world(a_job(retry_after_seconds=1e9)).check(STEP).wait_seconds == 3600
-
-
-def test_progress_is_kept() -> None:
-    world = rendering_world(a_job(progress=40))
-
-    world.check(STEP)
-
-    assert world.video.progress == 40
 
 
 @pytest.mark.parametrize("progress", [39, 40, None])
@@ -498,44 +327,12 @@ def test_a_completed_job_moves_the_video_on_with_what_it_cost() -> None:
     )
 
 
-def test_a_video_the_provider_has_finished_is_not_asked_for_again() -> None:
-    world = rendering_world()
-    world.check(STEP)
-
-    assert world.check(STEP).outcome is Outcome.COMPLETED
-    assert world.model.poll_calls == 1
-
-
-def test_a_failed_video_is_not_asked_for() -> None:
-    world = World()
-    world.keep(a_video(stage=Stage.RENDERING, provider_job_id="job-1", failure=TIMED_OUT))
-
-    assert world.check(STEP).outcome is Outcome.FAILED
-    assert world.model.poll_calls == 0
-
-
 @pytest.mark.parametrize("code", FINAL_CODES)
 def test_a_failed_job_fails_the_video_with_its_reason(code: ErrorCode) -> None:
     world = rendering_world(a_job(VideoStatus.FAILED, error_code=code, error_message="The provider's own sentence."))
 
     assert world.check(STEP).outcome is Outcome.FAILED
     assert failure_of(world) == VideoFailure(code=code, message="The provider's own sentence.")
-
-
-def test_what_a_failed_job_cost_is_kept() -> None:
-    world = rendering_world(a_job(VideoStatus.FAILED, error_code=ErrorCode.CONTENT_POLICY, cost_micros=480_000))
-
-    world.check(STEP)
-
-    assert world.video.cost_micros == 480_000
-
-
-def test_a_failed_job_without_a_reason_is_the_providers_fault() -> None:
-    world = rendering_world(a_job(VideoStatus.FAILED))
-
-    world.check(STEP)
-
-    assert failure_of(world) == VideoFailure(code=ErrorCode.PROVIDER_ERROR, message="sora gave no reason.")
 
 
 @pytest.mark.parametrize(
@@ -555,20 +352,6 @@ def test_a_fault_of_one_question_never_ends_a_render(error: VideoModelError) -> 
     assert world.check(CheckInput(video_id=VIDEO_ID, attempt=999)).outcome is Outcome.WAIT
     assert world.video.stage is Stage.RENDERING
     assert world.video.failure is None
-
-
-def test_a_key_that_is_missing_while_a_render_goes_on_can_still_be_put() -> None:
-    world = rendering_world()
-    world.missing_key = ConfigurationError("The secret /sora-api-key is missing.")
-
-    assert world.check(STEP) == StepResult(outcome=Outcome.WAIT, wait_seconds=usual_wait())
-
-    world.missing_key = None
-    assert world.check(STEP).outcome is Outcome.COMPLETED
-
-
-def test_a_faults_hint_is_waited_for() -> None:
-    assert rendering_world(BUSY, seconds_ago=90).check(STEP).wait_seconds == 43
 
 
 DEADLINE = timedelta(seconds=GENERATION_TIMEOUT_SECONDS)
@@ -605,13 +388,6 @@ def test_a_key_that_is_not_mended_for_a_day_keeps_its_reason() -> None:
     assert failure_of(world).code is ErrorCode.AUTHENTICATION
 
 
-def test_a_job_that_is_completed_long_after_the_deadline_is_kept_after_all() -> None:
-    world = rendering_world()
-
-    assert check_at(world, DEADLINE + ANSWER_GRACE).outcome is Outcome.COMPLETED
-    assert world.video.store_until == world.clock() + KEPT_FOR
-
-
 def test_a_new_job_that_cannot_be_read_yet_is_given_time() -> None:
     world = rendering_world(GONE, seconds_ago=NEW_JOB_GRACE.total_seconds() - 1)
 
@@ -632,12 +408,3 @@ def test_a_record_that_renders_without_a_job_is_a_fault_and_stays_as_it_is() -> 
         world.check(STEP)
 
     assert world.video.failure is None
-
-
-@pytest.mark.parametrize("stage", [Stage.PUBLISHING, Stage.DONE])
-def test_a_kept_video_is_completed_to_the_machine(stage: Stage) -> None:
-    world = World()
-    world.keep(a_video(stage=stage, provider_job_id="job-1", stored=a_stored_video()))
-
-    assert world.check(STEP).outcome is Outcome.COMPLETED
-    assert world.model.poll_calls == 0

@@ -26,11 +26,8 @@ from mediaposter.usecases.requests.submit import SubmitVideo
 from mediaposter.wire.batches import present_answer
 from mediaposter.wire.intake import (
     DROPPED_REQUEST_MAX_BYTES,
-    FileKind,
     QueuedNotice,
     ScheduleDue,
-    find_taken,
-    read_file_name,
     write_turn,
 )
 from mediaposter.wire.pictures import PICTURE_MAX_BYTES
@@ -186,14 +183,6 @@ class TestBatches:
         }
         assert list(doors.batch_workflow.executions) == [("batch_1", BatchStep.TAKE, 1)]
 
-    @pytest.mark.parametrize("version_id", ["v1", None], ids=["named", "not named"])
-    def test_a_version_that_is_told_of_again_makes_no_second_batch(self, version_id: str | None) -> None:
-        doors = Doors()
-        doors.drop("inbox/kites.csv", b"prompt\nA kite\n")
-
-        assert doors.tell("inbox/kites.csv", version_id).batch_id == "batch_1"
-        assert list(doors.batch_workflow.executions) == [("batch_1", BatchStep.TAKE, 1)]
-
     def test_a_version_that_is_told_of_days_later_is_known_by_its_answer(self) -> None:
         doors = Doors()
         doors.drop("inbox/kites.csv", b"prompt\nA kite\n")
@@ -204,13 +193,6 @@ class TestBatches:
         repeated = doors.tell("inbox/kites.csv", "v1")
 
         assert repeated == IntakeResult(outcome=IntakeOutcome.REPEATED, batch_id="batch_1")
-
-    def test_another_version_is_another_batch(self) -> None:
-        doors = Doors()
-
-        first, second = (doors.drop("inbox/kites.csv", b"prompt\nA kite\n").batch_id for _ in range(2))
-
-        assert first != second
 
     def test_a_file_that_was_removed_is_nothing_to_take(self) -> None:
         doors = Doors()
@@ -231,47 +213,11 @@ class TestBatches:
 
 
 class TestInbox:
-    def test_a_request_becomes_a_video_of_the_inboxs_owner(self) -> None:
-        doors = Doors()
-
-        assert doors.drop(KEY, write(seconds=8)) == TAKEN
-
-        (video,) = doors.videos
-        assert (video.owner, video.seconds, video.prompt) == ("the-inbox", 8, "A red kite over the sea")
-        assert doors.workflow.executions == ["video_1"]
-
-    def test_the_answer_lies_beside_it_and_has_the_video(self) -> None:
-        doors = Doors()
-        doors.drop(KEY, write())
-
-        answer = doors.inbox.answer(ANSWER)
-
-        assert (answer["request"], answer["error"]) == ({"key": KEY, "version_id": "v1"}, None)
-        assert (answer["video"]["id"], answer["video"]["status"]) == ("video_1", "queued")
-
     def test_a_request_may_make_posts(self) -> None:
         doors = Doors()
 
         assert doors.drop(KEY, write(publish=[TWITTER])) == TAKEN
         assert [post["platform"] for post in doors.inbox.answer(ANSWER)["video"]["posts"]] == ["twitter"]
-
-    def test_a_version_that_is_told_of_again_makes_no_second_video(self) -> None:
-        doors = Doors()
-        doors.drop(KEY, write())
-        before = doors.inbox.answers.copy()
-
-        assert doors.tell(KEY, "v1") == REPEATED
-
-        assert len(doors.videos) == 1
-        assert doors.inbox.answers == before
-
-    def test_a_version_that_is_told_of_days_later_makes_no_second_video(self) -> None:
-        doors = Doors()
-        doors.drop(KEY, write())
-        doors.world.clock.advance((KEPT_FOR + timedelta(days=1)).total_seconds())
-
-        assert doors.tell(KEY, "v1") == REPEATED
-        assert len(doors.videos) == 1
 
     @pytest.mark.parametrize("moment", list(Moment))
     def test_a_crash_around_the_answer_makes_no_second_video(self, moment: Moment) -> None:
@@ -287,12 +233,6 @@ class TestInbox:
         assert len(doors.videos) == 1
         assert doors.inbox.answer(ANSWER)["video"]["id"] == "video_1"
 
-    def test_another_version_is_another_video(self) -> None:
-        doors = Doors()
-        doors.drop(KEY, write())
-
-        assert doors.drop(KEY, write()).video_id == "video_2"
-
     def test_versions_that_are_told_of_in_reverse_are_each_a_video(self) -> None:
         doors = Doors()
         versions = [doors.inbox.drop(KEY, write(seconds=seconds)) for seconds in (4, 8)]
@@ -302,22 +242,6 @@ class TestInbox:
 
         assert [video.seconds for video in doors.videos] == [8, 4]
 
-    def test_a_notice_that_names_no_version_is_about_the_newest(self) -> None:
-        doors = Doors()
-        for seconds in (4, 8):
-            doors.inbox.drop(KEY, write(seconds=seconds))
-
-        results = [doors.tell(KEY, None) for _ in range(2)]
-
-        assert results == [TAKEN, REPEATED]
-        assert [video.seconds for video in doors.videos] == [8]
-
-    def test_a_file_that_was_removed_meanwhile_is_not_taken(self) -> None:
-        doors = Doors()
-
-        assert doors.tell(KEY, None) == WAITING
-        assert doors.inbox.answers == {}
-
     @pytest.mark.parametrize(
         "key", ["outbox/kite.json", "videos/video_1/video.mp4", "inbox", "inbox/", "inbox/autumn/", "INBOX/kite.json"]
     )
@@ -326,15 +250,6 @@ class TestInbox:
 
         assert doors.drop(key, write()) == IGNORED
         assert (doors.videos, doors.inbox.answers) == ([], {})
-
-    @pytest.mark.parametrize(
-        "name", ["red kite", "Drachen über dem Meer", "100%25+1", "autumn/kite", "kite.v2", "outbox/kite"]
-    )
-    def test_a_name_is_taken_as_it_is(self, name: str) -> None:
-        doors = Doors()
-
-        assert doors.drop(f"inbox/{name}.json", write()) == TAKEN
-        assert doors.inbox.answer(f"outbox/{name}.result.json")["request"]["key"] == f"inbox/{name}.json"
 
     @pytest.mark.parametrize(
         ("content", "code", "param"),
@@ -367,9 +282,6 @@ class TestInbox:
         assert answer["error"]["type"] == "invalid_request_error"
         assert doors.videos == []
 
-    def test_a_byte_order_mark_does_no_harm(self) -> None:
-        assert Doors().drop(KEY, b"\xef\xbb\xbf" + write()) == TAKEN
-
     @pytest.mark.parametrize(("more_bytes", "outcome"), [(0, IntakeOutcome.TAKEN), (1, IntakeOutcome.REFUSED)])
     def test_a_request_has_a_bound(self, more_bytes: int, outcome: IntakeOutcome) -> None:
         doors, content = Doors(), write()
@@ -378,13 +290,6 @@ class TestInbox:
 
         assert result.outcome is outcome
         assert result.code == ("request_too_large" if more_bytes else None)
-
-    def test_a_request_that_was_wrong_is_taken_once_it_is_mended(self) -> None:
-        doors = Doors()
-        doors.drop(KEY, b"{")
-
-        assert doors.drop(KEY, write()) == TAKEN
-        assert doors.inbox.answer(ANSWER)["request"]["version_id"] == "v2"
 
     @pytest.mark.parametrize(
         "name", ["kites.zip", "kite.JSON", "kite.PNG", "kite", "json", "kite.JSONL", "kite.csv.gz"]
@@ -396,12 +301,6 @@ class TestInbox:
 
         assert list(doors.inbox.answers) == [f"outbox/{name}.result.json"]
         assert doors.videos == []
-
-    def test_a_budget_without_room_is_answered(self) -> None:
-        doors = Doors(stack_daily_budget_micros=1)
-
-        assert doors.drop(KEY, write()).code == "budget_exceeded"
-        assert doors.inbox.answer(ANSWER)["error"]["type"] == "rate_limit_error"
 
     def test_a_start_that_fails_is_left_to_the_queue(self) -> None:
         doors = Doors()
@@ -420,20 +319,6 @@ class TestInbox:
 
         assert doors.drop(KEY, write()) == TAKEN
 
-    def test_an_answer_of_another_version_of_the_stack_is_understood(self) -> None:
-        answer = b'{"request": {"key": "inbox/kite.json", "version_id": "v1", "new": 1}, "video": {"id": "video_1"}}'
-
-        assert (find_taken(answer, "v1"), find_taken(answer, "v2")) == ("video_1", None)
-
-
-def test_a_dropped_request_whose_text_cannot_be_written_is_answered() -> None:
-    doors = Doors()
-
-    result = doors.drop("inbox/kite.json", write(metadata={"campaign": "cut \ud83d"}))
-
-    assert result == IntakeResult(outcome=IntakeOutcome.REFUSED, code="invalid_value")
-    assert doors.inbox.answer(ANSWER)["error"]["param"] == "metadata.campaign"
-
 
 class TestPicture:
     @pytest.mark.parametrize("extension", ["png", "jpg", "jpeg", "webp"])
@@ -446,15 +331,6 @@ class TestPicture:
         (video,) = doors.videos
         assert doors.world.media.objects[f"uploads/the-inbox/{video.input_image}"] == PICTURE
 
-    def test_a_request_that_comes_first_waits_for_its_picture(self) -> None:
-        doors = Doors()
-
-        results = [doors.drop(KEY, AWAITING), doors.drop("inbox/kite.png", PICTURE)]
-
-        assert results == [WAITING, TAKEN]
-        assert str(doors.videos[0].input_image).startswith("upload_")
-        assert doors.inbox.answer(ANSWER)["request"] == {"key": KEY, "version_id": "v1"}
-
     def test_both_notices_of_a_pair_make_one_video(self) -> None:
         doors = Doors()
         keys = (KEY, "inbox/kite.png")
@@ -465,22 +341,6 @@ class TestPicture:
 
         assert results == [TAKEN, REPEATED, REPEATED, REPEATED]
         assert len(doors.videos) == 1
-
-    def test_a_picture_that_is_there_is_used_without_a_word(self) -> None:
-        doors = Doors()
-        doors.drop("inbox/kite.png", PICTURE)
-
-        assert doors.drop(KEY, write()) == TAKEN
-        assert doors.videos[0].input_image is not None
-
-    def test_a_request_that_awaits_no_picture_is_taken_at_once(self) -> None:
-        doors = Doors()
-
-        results = [doors.drop(KEY, write()), doors.drop("inbox/kite.png", PICTURE)]
-
-        assert results == [TAKEN, REPEATED]
-        (video,) = doors.videos
-        assert video.input_image is None
 
     def test_a_picture_does_not_start_what_does_not_await_it(self) -> None:
         doors = Doors()
@@ -541,16 +401,6 @@ class TestPicture:
 
 
 class TestEvents:
-    def test_a_request_becomes_a_video_of_the_buss_owner_that_knows_who_asked(self) -> None:
-        doors = Doors()
-
-        assert doors.ask(seconds=8, correlation_id="order-1") == TAKEN
-
-        (video,) = doors.videos
-        assert (video.owner, video.seconds) == ("the-bus", 8)
-        assert (video.request_id, video.correlation_id) == (EVENT_ID, "order-1")
-        assert doors.said == []  # the table's stream tells of it
-
     def test_an_event_that_is_delivered_again_is_taken_once(self) -> None:
         doors = Doors()
         doors.ask(correlation_id="order-1")
@@ -559,12 +409,6 @@ class TestEvents:
         assert doors.ask(correlation_id="order-1") == TAKEN
 
         assert len(doors.videos) == 1
-
-    def test_another_event_is_another_video(self) -> None:
-        doors = Doors()
-        doors.ask(correlation_id="order-1")
-
-        assert doors.ask(event_id="another", correlation_id="order-1").video_id == "video_2"
 
     def test_an_answer_that_the_bus_did_not_take_is_given_again(self) -> None:
         doors = Doors()
@@ -620,20 +464,6 @@ class TestEvents:
         assert isinstance(event, VideoRejected)
         assert (event.error_param, event.correlation_id) == ("correlation_id", None)
 
-    @pytest.mark.parametrize("correlation_id", ["a" * 256, "Bestellung №1"])
-    def test_a_correlation_id_is_any_short_text(self, correlation_id: str) -> None:
-        doors = Doors()
-
-        doors.ask(correlation_id=correlation_id)
-
-        assert doors.videos[0].correlation_id == correlation_id
-
-    def test_a_request_needs_no_correlation_id(self) -> None:
-        doors = Doors()
-
-        assert doors.ask() == TAKEN
-        assert doors.videos[0].correlation_id is None
-
     def test_what_the_stack_says_itself_asks_for_nothing(self) -> None:
         doors = Doors()
 
@@ -659,20 +489,6 @@ def test_a_message_that_is_no_notice_is_a_fault_that_does_not_repeat_it() -> Non
         QueuedNotice.model_validate({"body": body})
 
     assert secret not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("key", "stem", "kind"),
-    [
-        ("inbox/kite.json", "kite", FileKind.REQUEST),
-        ("inbox/kite.v2.webp", "kite.v2", FileKind.PICTURE),
-        ("inbox/.json", "", FileKind.REQUEST),
-        ("inbox/png", "png", FileKind.OTHER),
-        ("inbox/inbox/kite.json", "inbox/kite", FileKind.REQUEST),
-    ],
-)
-def test_a_name_tells_what_a_file_is(key: str, stem: str, kind: FileKind) -> None:
-    assert read_file_name(key) == (stem, kind)
 
 
 def test_what_waits_in_the_queue_is_tried_while_its_name_is_remembered() -> None:

@@ -25,7 +25,6 @@ MINE = {"platform": "threads", "account_id": "7"}
 OTHERS = {"platform": "twitter", "account_id": "101"}
 LIMITED = a_caller(accounts=frozenset({"threads:7"}))
 PUBLISHER = a_caller(scopes=frozenset({Scope.READ, Scope.CREATE, Scope.PUBLISH}))
-ADMIN = a_caller(scopes=frozenset({Scope.ADMIN}), accounts=frozenset({"threads:7"}))
 SOURCE = "video_0"
 TO_OTHERS = PublishAgainRequest.model_validate({"publish": [OTHERS]})
 
@@ -85,35 +84,9 @@ def test_a_new_video_is_not_posted_to_an_account_that_is_not_the_keys(act: Act) 
     assert world.targets_checked == [], "the publisher was asked for an account that the key may not know"
 
 
-@pytest.mark.parametrize("caller", [LIMITED, ADMIN], ids=["limited", "admin"])
-def test_a_new_video_is_posted_to_the_accounts_of_the_key(caller: Any) -> None:
-    world = World()
-
-    world.submit(a_request(publish=[MINE]), caller=caller)
-
-    assert [post.target.post_id for post in world.posts] == ["threads#7"]
-
-
-def test_an_admin_posts_to_every_account() -> None:
-    world = World()
-
-    world.submit(a_request(publish=[OTHERS]), caller=ADMIN)
-
-    assert [post.target.post_id for post in world.posts] == ["twitter#101"]
-
-
 def test_an_account_of_the_same_id_on_another_network_is_another() -> None:
     with pytest.raises(Forbidden, match="bluesky account 7"):
         World().submit(a_request(publish=[{"platform": "bluesky", "account_id": "7"}]), caller=LIMITED)
-
-
-def test_each_account_that_is_missing_is_named() -> None:
-    request = a_request(publish=[OTHERS, MINE, {"platform": "bluesky", "account_id": "9"}])
-
-    with pytest.raises(Forbidden, match=r"twitter account 101 and bluesky account 9: .*--account bluesky:9 ") as caught:
-        World().submit(request, caller=LIMITED)
-
-    assert caught.value.param == "publish[0].account_id"
 
 
 def test_rows_of_a_batch_that_would_be_posted_elsewhere_are_refused_by_themselves() -> None:
@@ -200,14 +173,6 @@ def test_an_edit_takes_away_no_post_to_an_account_that_is_not_the_keys() -> None
         world.decide(VIDEO_ID, ApprovalRequest.model_validate(edits), caller=LIMITED)
 
 
-def test_a_decision_over_the_keys_own_accounts_holds() -> None:
-    world = asked_world(MINE)
-
-    world.decide(VIDEO_ID, ApprovalRequest(decision="approve"), caller=LIMITED)
-
-    assert world.approvals.get(VIDEO_ID).decision is Decision.APPROVED
-
-
 # What a key that publishes may not approve
 
 
@@ -220,15 +185,6 @@ def test_who_may_publish_does_not_approve_it_too() -> None:
     assert world.approvals.get(VIDEO_ID).decision is Decision.WAITING
 
 
-@pytest.mark.parametrize("scope", [Scope.APPROVE, Scope.ADMIN])
-def test_who_may_approve_needs_no_other_scope(scope: Scope) -> None:
-    world = asked_world(OTHERS)
-
-    world.decide(VIDEO_ID, ApprovalRequest(decision="approve"), caller=a_caller(scopes=frozenset({scope})))
-
-    assert world.approvals.get(VIDEO_ID).decision is Decision.APPROVED
-
-
 @pytest.mark.parametrize("publish", [[OTHERS], [MINE]], ids=["as it was asked for", "elsewhere"])
 def test_what_was_rejected_is_not_posted_by_who_may_only_publish(publish: list[dict[str, Any]]) -> None:
     world = asked_world(OTHERS, decision=Decision.REJECTED)
@@ -237,15 +193,6 @@ def test_what_was_rejected_is_not_posted_by_who_may_only_publish(publish: list[d
         world.repost(VIDEO_ID, PublishAgainRequest.model_validate({"publish": publish}), caller=PUBLISHER)
 
     assert [post.state for post in world.posts] == [PostState.CANCELLED]
-
-
-def test_what_was_approved_and_failed_is_sent_again_by_who_may_publish() -> None:
-    world = World()
-    world.keep(a_kept_video(stage=Stage.DONE, approval_hours=24), a_post(state=PostState.FAILED))
-
-    world.repost(VIDEO_ID, PublishAgainRequest(), caller=PUBLISHER)
-
-    assert [post.state for post in world.posts] == [PostState.PENDING]
 
 
 # What is shown

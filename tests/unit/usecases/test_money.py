@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from functools import partial
 
@@ -14,7 +15,6 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import (
     BudgetExceeded,
     ErrorCode,
-    Forbidden,
     IdempotencyKeyReused,
     NotFound,
     NotStarted,
@@ -23,7 +23,6 @@ from mediaposter.domain.errors import (
     VideoDeleted,
 )
 from mediaposter.stores.budget import STACK_OWNER, BudgetDay, BudgetStore, Limit, reserve
-from mediaposter.stores.keys import Scope
 from mediaposter.stores.videos import (
     STARTED_WITHIN,
     Attempt,
@@ -46,7 +45,6 @@ from tests.fakes.world import World
 
 TODAY = NOW.date()
 LIMITED = a_caller(daily_budget_micros=1_000_000)
-BUSY = VideoFailure(code=ErrorCode.RATE_LIMITED, message="Later.")
 IDS = ("video_1", "video_2", "video_3")
 
 
@@ -86,19 +84,6 @@ def test_what_the_day_has_no_room_for_is_refused_with_what_is_left_and_not_recor
     with pytest.raises(NotFound):
         world.library.get_unchecked("video_3")
     assert world.workflow.executions == ["video_1", "video_2"]
-
-
-def test_the_next_day_has_its_own_room() -> None:
-    world = World(ids=IDS)
-    for _ in range(2):
-        world.submit(a_request(), caller=LIMITED)
-    world.clock.advance(timedelta(hours=12).total_seconds())
-
-    world.submit(a_request(), caller=LIMITED)
-
-    assert world.library.get_unchecked("video_3").reservation == Reservation(
-        on=TODAY + timedelta(days=1), micros=400_000, limit_micros=1_000_000
-    )
 
 
 def test_the_stacks_limit_holds_for_all_keys_together() -> None:
@@ -154,29 +139,6 @@ def test_a_failed_render_whose_cost_nobody_told_counts_only_where_it_may_go_on(c
     assert counts == (400_000 if may_go_on else 0)
 
 
-def test_every_attempt_counts() -> None:
-    first = an_attempt(cost_micros=5, failure=VideoFailure(code=ErrorCode.PROVIDER_ERROR, message="-"))
-    second = an_attempt(provider_job_id="job-2")
-
-    assert count_spent_micros(a_video(attempts=(first, second), stage=Stage.DONE)) == 400_005
-
-
-def test_what_was_promised_for_a_refused_video_is_given_back() -> None:
-    world = World(model=partial(FakeVideoModel, polls=[a_job(VideoStatus.FAILED, error_code=ErrorCode.CONTENT_POLICY)]))
-    world.deliver(a_request())
-
-    assert day(world) == BudgetDay(committed_micros=0, spent_micros=0, videos=1)
-
-
-def test_closing_again_settles_nothing_again() -> None:
-    world = World()
-    world.deliver(a_request())
-    for _ in range(3):
-        world.close(CloseInput(video_id=VIDEO_ID))
-
-    assert day(world).committed_micros == 800_000
-
-
 def test_a_video_that_was_not_started_gives_its_promise_and_its_key_back() -> None:
     world = World(workflow=partial(FakeWorkflow, refuses=True), ids=IDS)
     with pytest.raises(NotStarted):
@@ -203,14 +165,6 @@ def test_the_same_key_and_request_is_the_same_video_for_a_day() -> None:
     assert world.workflow.executions == ["video_1"]
 
 
-def test_a_key_is_forgotten_after_a_day() -> None:
-    world = World(ids=IDS)
-    world.submit(a_request(), caller=a_caller(), request_context=RequestContext("order 1"))
-    world.clock.advance(timedelta(hours=24, seconds=1).total_seconds())
-
-    assert world.submit(a_request(), caller=a_caller(), request_context=RequestContext("order 1")).video.id == "video_2"
-
-
 def test_the_same_key_for_another_request_is_refused_and_not_recorded() -> None:
     world = World(ids=IDS)
     world.submit(a_request(), caller=a_caller(), request_context=RequestContext("order 1"))
@@ -234,26 +188,6 @@ def test_a_repeated_request_whose_video_was_deleted_is_told_so_and_makes_none(re
 
     assert world.workflow.executions == ["video_1"]
     assert day(world).committed_micros == 0
-
-
-def test_a_key_means_nothing_to_another_owner() -> None:
-    world = World(ids=IDS)
-    world.submit(a_request(), caller=a_caller(owner="ann"), request_context=RequestContext("order 1"))
-
-    assert (
-        world.submit(a_request(), caller=a_caller(owner="bob"), request_context=RequestContext("order 1")).video.id
-        == "video_2"
-    )
-
-
-def test_a_repeated_request_is_answered_though_the_budget_is_used_up() -> None:
-    world = World(ids=IDS)
-    caller = a_caller(daily_budget_micros=400_000)
-    first = world.submit(a_request(), caller=caller, request_context=RequestContext("order 1"))
-
-    assert (
-        world.submit(a_request(), caller=caller, request_context=RequestContext("order 1")).video.id == first.video.id
-    )
 
 
 def test_without_a_key_every_request_is_a_new_video() -> None:
@@ -328,15 +262,6 @@ def test_a_second_try_whose_first_never_came_is_taken() -> None:
     assert world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 2)).video.id == "video_1"
 
 
-def test_a_try_of_another_request_is_a_video_of_its_own() -> None:
-    world = World(ids=IDS)
-    world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 0))
-
-    other = world.submit(a_request(prompt="Another kite"), caller=a_caller(), request_context=RequestContext(None, 1))
-
-    assert other.video.id == "video_2"
-
-
 # What a key may do
 
 
@@ -351,25 +276,6 @@ def test_a_key_creates_only_so_many_videos_a_minute() -> None:
     world.clock.advance(60)
 
     assert world.submit(a_request(), caller=caller).video.id == "video_4"
-
-
-def test_a_key_without_the_scope_publishes_nothing() -> None:
-    caller = a_caller(scopes=frozenset({Scope.CREATE}))
-    publish = [{"platform": "twitter", "account_id": "101"}]
-
-    with pytest.raises(Forbidden):
-        World().submit(a_request(publish=publish), caller=caller)
-    World().submit(a_request(), caller=caller)
-
-
-def test_an_estimate_spends_nothing() -> None:
-    world = World()
-
-    estimate = world.submit.estimate(a_request(model="sora-2-pro", fallback_models=["glider-1"]), caller=a_caller())
-
-    assert [candidate.model for candidate in estimate.candidates] == ["kite-1", "glider-1"]
-    assert estimate.reserved_micros == 1_000_000
-    assert (world.effects.names, day(world)) == ([], BudgetDay())
 
 
 # More than one try
@@ -398,12 +304,6 @@ def test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both(
     assert day(world).committed_micros == 800_000
     world.close(CloseInput(video_id=VIDEO_ID))
     assert day(world) == BudgetDay(committed_micros=800_000, spent_micros=800_000, videos=1)
-
-
-def test_with_room_for_all_each_is_promised() -> None:
-    world = lost_twice(daily_budget_micros=1_200_000)
-
-    assert (world.video.stage, day(world).committed_micros) == (Stage.RENDERING, 1_200_000)
 
 
 def charged_and_fallen_back(limit_micros: int) -> World:
@@ -510,5 +410,7 @@ class Money(RuleBasedStateMachine):
         assert sum(usage.spent_micros for usage in self.book.list_usage(OWNER, since=TODAY, until=TODAY)) == self.spent
 
 
-Money.TestCase.settings = settings(max_examples=1_000, stateful_step_count=20, deadline=None)
+Money.TestCase.settings = settings(
+    max_examples=int(os.environ.get("MEDIAPOSTER_EXAMPLES", "200")), stateful_step_count=20, deadline=None
+)
 TestMoney = Money.TestCase

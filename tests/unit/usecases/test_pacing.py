@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from mediaposter.stores.render_times import DEVIATION_MAX, DEVIATION_MIN, RenderTimes
 from mediaposter.usecases.generation.generate import POLLS_MAX
 from mediaposter.usecases.generation.pacing import (
-    ELAPSED_PART,
     FIRST_CHANCE,
-    FLOOR_SECONDS,
     NEXT_CHANCE,
     PROGRESS_MARGIN,
     choose_wait_seconds,
@@ -68,57 +66,11 @@ def test_each_later_question_has_the_same_chance_to_find_it_done(elapsed_seconds
     assert chance_of_ending(times, after=elapsed_seconds, until=done_seconds) >= NEXT_CHANCE
 
 
-def test_a_question_asked_early_does_not_bring_the_next_one_forward() -> None:
-    times = some_times()
-
-    assert choose_wait_seconds(times, elapsed_seconds=20) == choose_wait_seconds(times) - 20
-
-
-def test_questions_are_never_closer_than_three_seconds() -> None:
-    times = some_times(median_seconds=20, deviation=0.1)
-
-    assert choose_wait_seconds(times, elapsed_seconds=20) == FLOOR_SECONDS == 3
-
-
-@pytest.mark.parametrize("elapsed_seconds", [1_000, 10_000, 43_000])
-def test_a_render_that_hangs_is_asked_about_ever_more_rarely(elapsed_seconds: float) -> None:
-    wait_seconds = choose_wait_seconds(some_times(), elapsed_seconds=elapsed_seconds)
-
-    assert wait_seconds == math.ceil(elapsed_seconds * ELAPSED_PART)
-
-
 @pytest.mark.parametrize("progress", [None, 99])
 def test_a_provider_is_never_asked_sooner_than_it_wants(progress: int | None) -> None:
     wait_seconds = choose_wait_seconds(some_times(), elapsed_seconds=200, progress=progress, hint_seconds=45.2)
 
     assert wait_seconds == 46
-
-
-def test_a_provider_that_would_answer_sooner_is_not_asked_sooner() -> None:
-    times = some_times()
-
-    assert choose_wait_seconds(times, hint_seconds=1) == choose_wait_seconds(times)
-
-
-def test_a_render_that_is_nearly_done_is_asked_about_sooner() -> None:
-    # 20 seconds are left of 120; without progress the next question is after 26.
-    assert choose_wait_seconds(some_times(), elapsed_seconds=100, progress=83) == 21
-
-
-def test_a_render_that_is_far_from_done_is_asked_about_later() -> None:
-    times = some_times()
-    wait_seconds = choose_wait_seconds(times, elapsed_seconds=150)
-
-    assert choose_wait_seconds(times, elapsed_seconds=150, progress=40) > wait_seconds
-
-
-@pytest.mark.parametrize("elapsed_seconds", [1.0, 150.0, 1_000.0])
-def test_no_progress_yet_is_no_progress_told(elapsed_seconds: float) -> None:
-    times = some_times()
-
-    told = choose_wait_seconds(times, elapsed_seconds=elapsed_seconds, progress=0)
-
-    assert told == choose_wait_seconds(times, elapsed_seconds=elapsed_seconds)
 
 
 @given(times=TIMES, elapsed_seconds=ELAPSED, progress=PROGRESS)
@@ -144,14 +96,3 @@ def test_no_render_is_asked_about_more_often_than_its_history_holds(times: Rende
         questions += 1
 
     assert questions <= POLLS_MAX
-
-
-def test_a_render_that_was_to_be_done_at_once_and_hangs_is_asked_about_at_most_as_often() -> None:
-    # The least that any wait can be: the median is long past, and the provider says 100 without ending.
-    times = some_times(median_seconds=0.1, deviation=DEVIATION_MIN)
-    elapsed_seconds, questions = 0, 0
-    while elapsed_seconds < DEADLINE_SECONDS:
-        elapsed_seconds += choose_wait_seconds(times, elapsed_seconds=elapsed_seconds, progress=100)
-        questions += 1
-
-    assert questions == 214 <= POLLS_MAX

@@ -14,7 +14,6 @@ from mediaposter.ai.gemini_model import GeminiVideoModel
 from mediaposter.ai.video_model_interface import Capabilities, VideoModelInterface, VideoStatus
 from mediaposter.domain.errors import ErrorCode, UnknownJob, VideoModelError, WebhookRejected
 from mediaposter.stores.job_callbacks import HINTS_MAX, UNKNOWN_KEPT_FOR, JobCallbackStore, name_job
-from mediaposter.stores.render_times import RenderTimeStore
 from mediaposter.stores.table import Key
 from mediaposter.stores.videos import JobClaim, VideoStore
 from mediaposter.usecases.generation.generate import POLLS_MAX
@@ -25,7 +24,7 @@ from tests.builders import NOW, VIDEO_ID, a_request, a_video
 from tests.fakes.edges import PUBLIC_URL
 from tests.fakes.effects import Effects, Moment, SimulatedCrash
 from tests.fakes.table import InMemoryTable
-from tests.fakes.video_model import FakeVideoModel, RenderingModel
+from tests.fakes.video_model import RenderingModel
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
 
@@ -93,16 +92,6 @@ def test_a_webhook_that_comes_before_create_has_returned_is_not_lost() -> None:
     assert (world.video.status, model.delay_seconds) == (VideoStatus.COMPLETED, 0)
 
 
-def test_a_webhook_about_a_render_that_goes_on_begins_another_wait() -> None:
-    world, model = a_world(render_seconds=100)
-    world.webhooks_at = [after(10)]
-
-    world.deliver(a_request())
-
-    assert world.video.status is VideoStatus.COMPLETED
-    assert model.questions >= 2
-
-
 def test_a_webhook_ends_a_later_wait() -> None:
     world, model = a_world(render_seconds=95)
     world.webhooks_at = [after(95)]
@@ -113,85 +102,12 @@ def test_a_webhook_ends_a_later_wait() -> None:
     assert (model.delay_seconds, model.questions) == (0, 2)
 
 
-def test_a_webhook_ends_a_wait_after_a_question_that_was_not_answered() -> None:
-    refused = VideoModelError(ErrorCode.PROVIDER_ERROR, "A bad gateway.", transient=True)
-    world = World(
-        model=lambda effects: FakeVideoModel(effects, capabilities=WEBHOOK, polls=[refused]), listens_to=["sora"]
-    )
-    world.webhooks_at = [after(91)]
-
-    world.deliver(a_request())
-
-    assert (world.video.status, world.heard) == (VideoStatus.COMPLETED, [WebhookOutcome.HEARD])
-
-
-def test_nobody_listens_to_a_provider_that_is_not_switched_on() -> None:
-    world, _ = a_world(listens_to=("fal",))
-    world.webhooks_at = [after(1)]
-
-    world.deliver(a_request())
-
-    assert world.webhooks_at == [after(1)]
-    assert WAIT not in world.table.items
-    assert world.model.accepted[0].webhook_url is None
-
-
 def test_a_submission_names_the_address_where_the_provider_asks_for_one() -> None:
     world, model = a_world()
 
     world.deliver(a_request())
 
     assert model.accepted[0].webhook_url == f"{PUBLIC_URL}/webhooks/sora"
-
-
-def test_a_submission_names_no_address_where_one_is_put_down_at_the_provider() -> None:
-    world = World(model=lambda effects: FakeVideoModel(effects, capabilities=WEBHOOK), listens_to=["sora"])
-
-    world.deliver(a_request())
-
-    assert world.model.accepted[0].webhook_url is None
-
-
-def test_a_model_without_webhooks_is_not_listened_to() -> None:
-    world = World(listens_to=["sora"])
-    world.webhooks_at = [after(1)]
-
-    world.deliver(a_request())
-
-    assert world.webhooks_at == [after(1)]
-
-
-def test_what_listens_and_cannot_write_waits_as_if_nobody_called() -> None:
-    world, model = a_world(render_seconds=40)
-    world.webhooks_at = [after(1)]
-    world.listening_fails = True
-
-    world.deliver(a_request())
-
-    assert world.video.status is VideoStatus.COMPLETED
-    assert model.questions < 10
-
-
-def test_a_webhook_teaches_when_the_render_ended() -> None:
-    world, _ = a_world(render_seconds=70)
-    times = RenderTimeStore(world.table)
-    guessed = times.get("sora-2", expected_seconds=100)
-    world.webhooks_at = [after(70)]
-
-    world.deliver(a_request())
-
-    learned = times.get("sora-2", expected_seconds=100)
-    assert learned == guessed.learn(running_seconds=70, done_seconds=70)
-
-
-def test_webhooks_do_not_use_up_the_questions() -> None:
-    world, model = a_world(render_seconds=3_000)
-    world.webhooks_at = [after(second) for second in range(1, POLLS_MAX)]
-
-    world.deliver(a_request())
-
-    assert world.video.status is VideoStatus.COMPLETED
-    assert model.questions < POLLS_MAX
 
 
 # Every order in which the writes of the three come. The job is taken down and checked in this order, and each step of
@@ -303,7 +219,6 @@ def test_no_order_of_the_writes_loses_a_webhook(order: Sequence[str | None]) -> 
 _OLD, _NEW, _STRANGERS = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
 _BODY = b'{"type": "interaction.completed", "data": {"id": "job-1"}}'
 WAIT_AT_GEMINI = Key(name_job("gemini", "job-1"), "WAIT")
-_WITHIN = (-300, -299, 0, 299, 300)
 
 
 class Door:
@@ -346,11 +261,6 @@ class Door:
 
 def _gemini() -> VideoModelInterface:
     return GeminiVideoModel(entry=built_in_catalog().get("gemini-omni-1.2-flash"), api_key="none")
-
-
-@pytest.mark.parametrize("seconds", _WITHIN)
-def test_a_webhook_of_the_last_or_next_five_minutes_is_heard(seconds: int) -> None:
-    assert Door().knock(at=NOW + timedelta(seconds=seconds)) is WebhookOutcome.HEARD
 
 
 @pytest.mark.parametrize("seconds", [-301, 301])
@@ -403,11 +313,6 @@ def test_while_a_secret_is_replaced_both_are_heard() -> None:
     assert door.knock(secret=_NEW, body=_BODY + b" ") is WebhookOutcome.HEARD
 
 
-def test_a_secret_that_was_replaced_is_refused() -> None:
-    with pytest.raises(WebhookRejected):
-        Door(_NEW).knock(secret=_OLD)
-
-
 def test_a_replay_changes_nothing() -> None:
     door = Door()
     door.knock()
@@ -419,13 +324,6 @@ def test_a_replay_changes_nothing() -> None:
     assert door.knock() is WebhookOutcome.REPEATED
     assert door.table.items == before
     assert not door.workflow.signals
-
-
-def test_the_same_body_signed_anew_is_the_same_webhook() -> None:
-    door = Door()
-    door.knock()
-
-    assert door.knock(at=NOW + timedelta(seconds=5)) is WebhookOutcome.REPEATED
 
 
 def test_a_job_that_nobody_has_is_told_from_a_forgery_and_heard_when_it_is_sent_again() -> None:

@@ -19,21 +19,6 @@ def kept_world() -> World:
     return world
 
 
-def test_an_owner_reads_the_video_and_its_posts() -> None:
-    world = kept_world()
-
-    assert world.read.retrieve(VIDEO_ID, caller=a_caller()) == (world.video, [a_post()])
-
-
-def test_a_video_of_somebody_else_looks_like_none_at_all() -> None:
-    world = kept_world()
-
-    with pytest.raises(NotFound):
-        world.read.retrieve(VIDEO_ID, caller=a_caller(owner="key_of_another"))
-    with pytest.raises(NotFound):
-        world.read.retrieve("video_2", caller=a_caller())
-
-
 def test_the_content_of_somebody_elses_video_is_not_handed_out() -> None:
     with pytest.raises(NotFound):
         kept_world().read.locate(VIDEO_ID, caller=a_caller(owner="key_of_another"), variant="video")
@@ -88,10 +73,6 @@ def test_a_video_that_is_not_kept_has_no_content(changes: dict[str, object], rea
 ADMIN = a_caller(owner="key_of_the_boss", scopes=frozenset({Scope.ADMIN}))
 
 
-def test_an_admin_sees_everybodys_videos() -> None:
-    assert kept_world().read.retrieve(VIDEO_ID, caller=ADMIN)[0].id == VIDEO_ID
-
-
 def library_of(count: int, **changes: object) -> World:
     world = World()
     for number in range(count):
@@ -104,32 +85,6 @@ def ids(world: World, caller: Caller | None = None, **query: object) -> list[str
     return [video.id for video in page.videos]
 
 
-def test_the_newest_videos_come_first_a_page_at_a_time() -> None:
-    world = library_of(5)
-
-    assert ids(world, limit=2) == ["video_004", "video_003"]
-    assert ids(world, limit=2, after="video_003") == ["video_002", "video_001"]
-    assert ids(world, limit=2, after="video_001") == ["video_000"]
-    assert ids(world, limit=2, order="asc", after="video_001") == ["video_002", "video_003"]
-
-
-@pytest.mark.parametrize(("count", "has_more"), [(2, False), (3, True)])
-def test_a_page_tells_whether_there_are_more(count: int, has_more: bool) -> None:
-    page = library_of(count).read.list_videos(ListQuery(limit=2), caller=a_caller())
-
-    assert page.has_more is has_more
-
-
-def test_a_list_is_of_one_owner_and_an_admin_names_whose() -> None:
-    world = library_of(1)
-    world.keep(a_video(id="video_b", owner="key_of_another"))
-
-    assert ids(world) == ["video_000"]
-    assert ids(world, ADMIN, owner="key_of_another") == ["video_b"]
-    with pytest.raises(NotFound):
-        ids(world, owner="key_of_another")
-
-
 def test_a_list_is_filtered_by_status_model_batch_and_prompt() -> None:
     world = library_of(2)
     world.keep(a_video(id="video_done", stage=Stage.DONE, stored=a_stored_video(), prompt="A Kite in THE rain"))
@@ -139,23 +94,6 @@ def test_a_list_is_filtered_by_status_model_batch_and_prompt() -> None:
     assert ids(world, model="kite-1") == ["video_kite"]
     assert ids(world, batch_id="batch_1", status="queued") == ["video_kite"]
     assert ids(world, prompt="the RAIN") == ["video_done"]
-
-
-def test_a_prompt_is_looked_for_beyond_a_page_that_has_none_of_it() -> None:
-    world = World()
-    world.keep(a_video(id="video_000", prompt="A lighthouse"))
-    for number in range(1, 150):
-        world.keep(a_video(id=f"video_{number:03}"))
-
-    assert ids(world, prompt="lighthouse", limit=1) == ["video_000"]
-
-
-@pytest.mark.parametrize(("count", "has_more"), [(0, False), (1, True)])
-def test_an_empty_page_tells_whether_there_is_anything(count: int, has_more: bool) -> None:
-    for query in ({"limit": 0}, {"limit": 0, "prompt": "kite"}):
-        page = library_of(count, prompt="A kite").read.list_videos(ListQuery.model_validate(query), caller=a_caller())
-
-        assert (page.videos, page.has_more) == ([], has_more)
 
 
 def test_an_empty_page_of_a_prompt_that_nothing_has_tells_that_there_is_nothing() -> None:
@@ -181,11 +119,6 @@ def test_days_that_end_today_are_refused_as_others_are(since: str) -> None:
         World().read.sum_usage(UsageQuery.model_validate({"since": since}), caller=a_caller())
 
     assert refused.value.param == "since"
-
-
-def test_usage_is_told_for_so_many_days_at_once() -> None:
-    with pytest.raises(InvalidRequest, match="at most 366 days"):
-        World().read.sum_usage(UsageQuery.model_validate({"since": "2000-01-01"}), caller=a_caller())
 
 
 @pytest.mark.parametrize(

@@ -61,13 +61,6 @@ def test_a_caller_sees_what_is_scheduled_for_him() -> None:
     assert page.posts == [SCHEDULED]
 
 
-def test_an_admin_names_whose_schedules_he_means() -> None:
-    read = read_of(kept_table())
-
-    assert read.list_schedules(ScheduleQuery(), caller=ADMIN).posts == []
-    assert read.list_schedules(ScheduleQuery(owner=OWNER), caller=ADMIN).posts == [SCHEDULED]
-
-
 def test_nobody_else_names_another_owner() -> None:
     with pytest.raises(NotFound) as caught:
         read_of(kept_table()).list_schedules(ScheduleQuery(owner=OWNER), caller=STRANGER)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mediaposter.domain.errors import ErrorCode, MediaPosterError, VersionConflict
+from mediaposter.domain.errors import ErrorCode, MediaPosterError
 from mediaposter.publishing.publisher_interface import ListedPost, PostStatus
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.posts import Post, PostState
@@ -22,13 +22,11 @@ from tests.unit.usecases.posting import (
     TOMORROW,
     a_listed_post,
     after,
-    is_due,
     kept_world,
     post_of,
     take,
 )
 
-GONE_BY = timedelta(seconds=RECONCILE_AFTER_SECONDS[-1])
 FAILED = a_listed_post(listed_id="failed-1", status=PostStatus.FAILED, public_url=None, error_message="No such page.")
 
 
@@ -56,16 +54,6 @@ def look(world: World) -> Post:
 # When
 
 
-@pytest.mark.parametrize("looks", range(len(RECONCILE_AFTER_SECONDS)))
-def test_nobody_looks_before_it_is_time(looks: int) -> None:
-    world = world_in_doubt(looks=looks)
-    world.clock.now -= timedelta(seconds=1)
-    take(world)
-
-    assert look(world) == post_of(world)
-    assert post_of(world).state is PostState.IN_DOUBT
-
-
 def test_a_post_is_looked_for_after_30_120_and_600_seconds() -> None:
     world = world_in_doubt()
 
@@ -79,36 +67,7 @@ def test_a_post_is_looked_for_after_30_120_and_600_seconds() -> None:
     assert third.state is PostState.PARKED
 
 
-@pytest.mark.parametrize("looks", range(len(RECONCILE_AFTER_SECONDS)))
-def test_a_post_is_adopted_at_whichever_look_it_is_found(looks: int) -> None:
-    world = world_in_doubt(looks=looks)
-    take(world)
-
-    assert look(world).state is PostState.PUBLISHED
-
-
-def test_a_post_whose_doubt_has_no_beginning_is_looked_for_from_its_last_change() -> None:
-    world = world_in_doubt(in_doubt_since=None)
-    take(world)
-
-    assert look(world).state is PostState.PUBLISHED
-
-
 # What is found
-
-
-def test_a_public_post_is_adopted_with_its_address() -> None:
-    world = world_in_doubt()
-    take(world)
-
-    post = look(world)
-
-    assert (post.state, post.public_url, post.error_message) == (
-        PostState.PUBLISHED,
-        "https://network.example/submission-1",
-        None,
-    )
-    assert world.metrics == []
 
 
 def test_a_scheduled_post_is_adopted_with_its_time_and_followed() -> None:
@@ -157,32 +116,6 @@ def test_a_post_of_the_same_words_without_an_address_is_named_by_its_time() -> N
     world.publisher.looks = [[a_listed_post(media_urls=(), public_url=None)]]
 
     assert "(2026-12-01T12:00:00Z)" in (look(world).error_message or "")
-
-
-def test_other_posts_of_the_network_say_nothing() -> None:
-    world = world_in_doubt(looks=2)
-    world.publisher.looks = [[a_listed_post(media_urls=(), text="Something else")]]
-
-    assert look(world).error_message == (
-        "It was sent, the publisher did not answer, and its lists do not show it. It was not sent again. Look at the "
-        "network, then say what happened."
-    )
-
-
-def test_a_post_that_is_nowhere_is_left_to_a_person_and_not_to_the_sweep() -> None:
-    world = world_in_doubt(looks=2)
-
-    post = look(world)
-
-    assert (post.state, world.metrics) == (PostState.PARKED, ["PostsInDoubt"])
-    assert post.due_at == NOW + GONE_BY + timedelta(minutes=5), "it is to be told, and then nobody comes"
-
-
-def test_another_account_s_copy_proves_nothing() -> None:
-    world = world_in_doubt(looks=2)
-    take(world, media_url="https://media.example/2/video_1-twitter-102.mp4", target=a_target(account_id="102"))
-
-    assert look(world).state is PostState.PARKED
 
 
 @pytest.mark.parametrize("other", [{"account_id": "102"}, {"platform": "threads"}], ids=["account", "network"])
@@ -256,15 +189,6 @@ def test_what_a_list_shows_twice_is_one_post() -> None:
     assert look(world).error_message is None
 
 
-def test_a_schedule_that_is_listed_twice_is_not_taken_away() -> None:
-    world = world_in_doubt()
-    world.publisher.lists_twice = True
-    take(world, scheduled_time=TOMORROW)
-
-    assert look(world).state is PostState.SCHEDULED
-    assert (len(world.publisher.posts), world.metrics) == (1, [])
-
-
 def test_beside_a_public_copy_those_still_to_come_are_taken_away() -> None:
     world = world_in_doubt()
     take(world, scheduled_time=TOMORROW)
@@ -275,44 +199,6 @@ def test_beside_a_public_copy_those_still_to_come_are_taken_away() -> None:
     assert (post.state, post.public_url) == (PostState.PUBLISHED, "https://network.example/submission-2")
     assert list(world.publisher.posts) == ["submission-2"]
     assert world.metrics == ["SurplusPostsCancelled"]
-
-
-def test_of_those_still_to_come_the_soonest_stays() -> None:
-    world = world_in_doubt()
-    take(world, scheduled_time=TOMORROW)
-    take(world, scheduled_time=TOMORROW - timedelta(hours=1))
-
-    assert look(world).scheduled_time == TOMORROW - timedelta(hours=1)
-    assert list(world.publisher.posts) == ["submission-2"]
-
-
-def test_of_those_that_come_at_the_same_time_everybody_leaves_the_same_one() -> None:
-    world = world_in_doubt()
-    for _ in range(2):
-        take(world, scheduled_time=TOMORROW)
-    world.publisher.posts = dict(reversed(world.publisher.posts.items()))
-
-    look(world)
-
-    assert list(world.publisher.posts) == ["submission-1"], "or two workers take away one each"
-
-
-def test_a_copy_that_is_gone_before_it_is_taken_away_is_not_counted() -> None:
-    world = world_in_doubt()
-    for _ in range(2):
-        take(world, scheduled_time=TOMORROW)
-    world.publisher.once_listed = lambda: world.publisher.posts.pop("submission-2")
-
-    assert look(world).state is PostState.SCHEDULED
-    assert world.metrics == []
-
-
-def test_a_copy_still_to_come_counts_for_more_than_one_that_failed() -> None:
-    world = world_in_doubt()
-    take(world, scheduled_time=TOMORROW)
-    world.publisher.looks = [[FAILED]]
-
-    assert look(world).state is PostState.SCHEDULED
 
 
 def test_a_post_that_is_listed_and_has_not_ended_is_not_taken_for_one_that_failed() -> None:
@@ -338,13 +224,6 @@ def test_a_post_that_only_the_list_of_posts_shows_as_scheduled_is_adopted_with_i
     assert (post.schedule_id, post.is_verified, post.error_message) == (None, False, None)
 
 
-def test_a_public_copy_counts_for_more_than_one_that_failed() -> None:
-    world = world_in_doubt()
-    world.publisher.looks = [[FAILED, a_listed_post()]]
-
-    assert look(world).state is PostState.PUBLISHED
-
-
 # Where it is looked for
 
 
@@ -360,36 +239,11 @@ def test_both_lists_are_asked_around_the_call() -> None:
     assert [item.listed_id for item in copies.published] == ["published-submission-1", "published-submission-2"]
 
 
-def test_a_post_that_goes_out_later_is_looked_for_at_its_time() -> None:
-    world = world_in_doubt(scheduled_time=TOMORROW)
-    take(world, taken_at=TOMORROW)
-    world.clock.now = TOMORROW
-
-    copies = find_copies(world.publisher, post_of(world), now=NOW)
-
-    assert len(copies.published) == 1
-
-
 def test_a_post_that_was_planned_long_ago_is_looked_for_around_its_call() -> None:
     world = world_in_doubt(created_at=NOW - timedelta(days=1))
     take(world, taken_at=NOW - timedelta(hours=1))
 
     assert find_copies(world.publisher, post_of(world), now=NOW).published == []
-
-
-def test_a_post_whose_time_has_passed_is_looked_for_until_now() -> None:
-    world = world_in_doubt(scheduled_time=NOW)
-    take(world, taken_at=NOW + timedelta(minutes=9))
-    world.clock.advance(600)
-
-    assert len(find_copies(world.publisher, post_of(world), now=world.clock()).published) == 1
-
-
-def test_a_post_without_a_call_is_looked_for_from_its_beginning() -> None:
-    world = world_in_doubt(called_at=None)
-    take(world)
-
-    assert len(find_copies(world.publisher, post_of(world), now=NOW).published) == 1
 
 
 def test_schedules_of_others_are_left_alone() -> None:
@@ -425,17 +279,6 @@ def test_a_look_that_is_not_answered_does_not_count(error: MediaPosterError) -> 
     assert world.metrics == []
 
 
-def test_a_post_whose_copies_cannot_be_taken_away_is_looked_for_again() -> None:
-    world = world_in_doubt()
-    for _ in range(2):
-        take(world, scheduled_time=TOMORROW)
-    world.publisher.schedule_errors = [None, FAULT]
-
-    assert look(world).state is PostState.IN_DOUBT
-    assert look(world).state is PostState.SCHEDULED
-    assert list(world.publisher.posts) == ["submission-1"]
-
-
 def test_a_publisher_that_cannot_be_asked_for_a_day_leaves_the_post_to_a_person() -> None:
     world = world_in_doubt()
     world.clock.now = NOW + GIVE_UP_AFTER - timedelta(seconds=1)
@@ -450,21 +293,3 @@ def test_a_publisher_that_cannot_be_asked_for_a_day_leaves_the_post_to_a_person(
         "The publisher could not be asked for a day: Blotato could not be reached. It was not sent again. Look at the "
         "network, then say what happened."
     )
-
-
-def test_a_look_that_loses_the_race_for_the_ledger_is_a_conflict() -> None:
-    world = world_in_doubt()
-    world.table.meanwhile = lambda: look(world)
-
-    with pytest.raises(VersionConflict):
-        look(world)
-
-
-def test_the_sweep_goes_on_where_nobody_waits_any_more() -> None:
-    world = world_in_doubt()
-
-    world.sweep_until_nothing_is_due()
-
-    assert post_of(world).state is PostState.PARKED
-    assert [event.type for event in world.post_events] == ["post.in_doubt"]
-    assert not is_due(world)

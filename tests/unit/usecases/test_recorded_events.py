@@ -15,7 +15,7 @@ from mediaposter.stores.approvals import open_approval
 from mediaposter.stores.batches import BatchStore, CancelScope
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.table import Key
-from mediaposter.stores.videos import Stage, VideoFailure
+from mediaposter.stores.videos import Stage
 from mediaposter.usecases.scheduled.recorded_events import FindRecorded
 from mediaposter.usecases.steps import AwaitApprovalInput, CloseInput
 from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_target, a_video
@@ -25,7 +25,6 @@ from tests.fakes.world import World
 from tests.unit.usecases.posting import a_kept_video
 
 URL = "https://hooks.example/mediaposter"
-FAILURE = VideoFailure(code=ErrorCode.CONTENT_POLICY, message="No.")
 
 
 def finder_of(world: World) -> FindRecorded:
@@ -61,24 +60,6 @@ def a_batch_event(**changes: Any) -> BatchEvent:
 
 
 # What is true is told, as the table tells it
-
-
-@pytest.mark.parametrize("stage", [Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE])
-def test_a_video_that_is_kept_is_completed(stage: Stage) -> None:
-    found = finder_of(world_of(stage=stage))(an_end(error_code="content_policy"))
-
-    assert isinstance(found, VideoEvent)
-    assert (found.type, found.webhook_url, found.error_code) == ("video.completed", URL, None)
-
-
-def test_a_failed_video_is_told_with_the_reason_of_the_table() -> None:
-    world = World()
-    world.keep(a_video(failure=FAILURE, webhook_url=URL))
-
-    found = finder_of(world)(an_end(type="video.failed", error_code="timeout"))
-
-    assert isinstance(found, VideoEvent)
-    assert (found.error_code, found.webhook_url) == (ErrorCode.CONTENT_POLICY, URL)
 
 
 def test_all_that_a_video_has_sent_on_its_way_is_what_the_table_tells_then() -> None:
@@ -128,16 +109,6 @@ def test_all_that_a_batch_has_sent_is_what_the_table_tells_then(ending: str) -> 
     (event,) = world.said
     assert event.type == f"batch.{ending}"
     assert finder_of(world.world)(event) == event
-
-
-def test_a_question_is_told_though_it_is_answered_by_then() -> None:
-    world = world_of(approval_hours=24)
-    world.table.commit([open_approval(VIDEO_ID, now=NOW, hours=24)])
-
-    found = finder_of(world)(an_end(type="video.awaiting_approval", expires_at=NOW))
-
-    assert isinstance(found, VideoEvent)
-    assert (found.expires_at, found.occurred_at) == (NOW + timedelta(hours=24), NOW)
 
 
 # What is not true is not told
@@ -192,15 +163,6 @@ def test_a_batch_that_is_at_work_has_not_ended(type_: str) -> None:
     world.create({"prompt": "A kite"})
 
     assert finder_of(world.world)(a_batch_event(type=type_)) is None
-
-
-def test_of_what_was_deleted_nothing_is_told() -> None:
-    world = world_of(a_post(state=PostState.PUBLISHED))
-    world.library.delete(world.video, 0, now=world.clock())
-
-    find = finder_of(world)
-
-    assert (find(an_end()), find(a_post_event())) == (None, None)
 
 
 class StrictTable(InMemoryTable):

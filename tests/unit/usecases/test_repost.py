@@ -18,8 +18,7 @@ from mediaposter.domain.errors import (
     VersionConflict,
 )
 from mediaposter.domain.executions import ExecutionStatus
-from mediaposter.publishing.publisher_interface import ListedPost, PostReport, PostStatus
-from mediaposter.publishing.targets import TARGETS_MAX
+from mediaposter.publishing.publisher_interface import ListedPost, PostStatus
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import STATES_FOR_A_PERSON, Post, PostState
 from mediaposter.stores.videos import Stage
@@ -34,7 +33,7 @@ from tests.fakes.state_machine import Status
 from tests.fakes.video_model import MP4
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
-from tests.unit.usecases.posting import MEDIA_URL, POST_ID, REFUSED, TOMORROW, a_kept_video, after, is_due, post_of
+from tests.unit.usecases.posting import MEDIA_URL, POST_ID, REFUSED, a_kept_video, after, is_due, post_of
 
 AGAIN = PublishAgainRequest()
 TO_TWITTER = PublishAgainRequest.model_validate({"publish": [{"platform": "twitter", "account_id": "101"}]})
@@ -105,29 +104,6 @@ def test_what_failed_is_begun_anew_and_started() -> None:
     assert world.workflow.postings == {RUN: [REFERENCE]}
 
 
-def test_what_did_not_fail_is_left_as_it_is() -> None:
-    others = [
-        a_post(a_target(account_id=str(number)), state=state, is_told=True)
-        for number, state in enumerate(state for state in PostState if state is not PostState.FAILED)
-    ]
-    world = done_world(failed_post(), *others)
-
-    again(world)
-
-    assert [post for post in world.posts if post.target.post_id != POST_ID] == others
-    assert world.workflow.postings == {RUN: [REFERENCE]}
-
-
-def test_no_more_are_sent_at_once_than_one_execution_carries() -> None:
-    failed = [failed_post(target=a_target(account_id=str(number))) for number in range(TARGETS_MAX + 1)]
-    world = done_world(*failed)
-
-    again(world)
-
-    assert len(world.workflow.postings[RUN]) == TARGETS_MAX
-    assert sum(post.state is PostState.FAILED for post in world.posts) == 1
-
-
 def test_where_nothing_failed_targets_must_be_named() -> None:
     world = done_world(a_post(state=PostState.PUBLISHED))
 
@@ -158,31 +134,7 @@ def test_a_post_that_failed_is_made_again_without_rendering_again_and_both_ends_
     assert not is_due(world)
 
 
-def test_each_time_gets_an_execution_of_its_own() -> None:
-    world = done_world(video={"launch": 1})
-
-    again(world)
-
-    assert list(world.workflow.postings) == ["video_1-launch-2"]
-
-
 # Named targets
-
-
-def test_a_new_account_gets_a_post_of_its_own() -> None:
-    world = done_world(a_post(state=PostState.PUBLISHED))
-
-    posts = again(world, TO_THREADS)
-
-    threads = posts[0]
-    assert (threads.target.post_id, threads.text, threads.state, threads.version) == (
-        "threads#7",
-        "Up",
-        PostState.PENDING,
-        1,
-    )
-    assert (threads.due_at, world.targets_checked) == (after(seconds=0), [threads.target])
-    assert world.workflow.postings == {RUN: [PostReference(video_id=VIDEO_ID, post_id="threads#7")]}
 
 
 @pytest.mark.parametrize("state", PostState)
@@ -197,16 +149,6 @@ def test_an_account_takes_a_video_once(state: PostState) -> None:
         again(world, TO_TWITTER)
     assert (refusal.value.param, refusal.value.code) == ("publish[0].account_id", "already_posted")
     assert (world.video.stage, world.workflow.postings) == (Stage.DONE, {})
-
-
-def test_of_targets_one_of_which_has_the_video_none_is_posted() -> None:
-    both = PublishAgainRequest(publish=[*TO_THREADS.publish, *TO_TWITTER.publish])
-    world = done_world(a_post(state=PostState.PUBLISHED))
-
-    with pytest.raises(InvalidRequest) as refusal:
-        again(world, both)
-
-    assert (refusal.value.param, len(world.posts)) == ("publish[1].account_id", 1)
 
 
 def test_a_target_that_is_not_connected_is_refused() -> None:
@@ -261,17 +203,6 @@ def test_whoever_may_not_publish_posts_nothing_again() -> None:
         world.repost.resolve(VIDEO_ID, POST_ID, POSTED, caller=reader)
 
 
-def test_a_video_of_somebody_else_is_not_found() -> None:
-    world = done_world(failed_post(state=PostState.PARKED))
-    stranger = a_caller(owner="key_of_another")
-
-    with pytest.raises(NotFound):
-        world.repost(VIDEO_ID, AGAIN, caller=stranger)
-    with pytest.raises(NotFound):
-        world.repost.resolve(VIDEO_ID, POST_ID, POSTED, caller=stranger)
-    assert post_of(world).state is PostState.PARKED
-
-
 @pytest.mark.parametrize(
     "video",
     [
@@ -287,16 +218,6 @@ def test_a_video_that_is_not_kept_or_at_work_is_not_posted_again(video: dict[str
         again(world)
 
     assert world.workflow.postings == {}
-
-
-def test_of_two_requests_at_once_one_posts() -> None:
-    world = done_world()
-    world.table.meanwhile = lambda: again(world)
-
-    with pytest.raises(NotAllowedInState, match="is being posted or changed just now"):
-        again(world)
-
-    assert list(world.workflow.postings) == [RUN]
 
 
 def test_a_post_that_is_public_meanwhile_is_not_sent_again() -> None:
@@ -322,29 +243,7 @@ def test_a_post_that_is_public_meanwhile_is_not_sent_again() -> None:
     assert (post_of(world).state, world.workflow.postings) == (PostState.PUBLISHED, {})
 
 
-def test_a_post_the_table_knows_further_on_is_not_sent_again() -> None:
-    world = done_world(failed_post(state=PostState.PARKED))
-
-    def publish_without_a_new_version() -> None:
-        world.table.items[post_of(world).key]["state"] = "published"
-
-    world.table.meanwhile = publish_without_a_new_version
-    with pytest.raises(NotAllowedInState):
-        resolve(world, SEND_AGAIN)
-
-    assert (post_of(world).state, world.workflow.postings) == (PostState.PUBLISHED, {})
-
-
 # What was written down and not started
-
-
-def test_posts_that_could_not_be_started_wait_and_say_so() -> None:
-    world = done_world(workflow=lambda effects: FakeWorkflow(effects, refuses=True))
-
-    with pytest.raises(NotStarted, match=r"posts of video_1 are written down.*Nothing was sent"):
-        again(world)
-
-    assert (post_of(world).state, post_of(world).due_at) == (PostState.PENDING, after(seconds=0))
 
 
 @pytest.mark.parametrize("request_", [AGAIN, PublishAgainRequest.model_validate({"publish": []})])
@@ -357,42 +256,6 @@ def test_asking_again_starts_them(request_: PublishAgainRequest) -> None:
     assert again(world, request_) == world.posts
 
     assert (world.workflow.postings, world.video.launch) == ({RUN: [REFERENCE]}, 1)
-
-
-def test_asking_again_with_the_same_targets_starts_them() -> None:
-    world = done_world(a_post(state=PostState.PUBLISHED), workflow=lambda effects: FakeWorkflow(effects, refuses=True))
-    with pytest.raises(NotStarted):
-        again(world, TO_THREADS)
-    world.workflow.refuses = False
-
-    again(world, TO_THREADS)
-
-    assert list(world.workflow.postings) == [RUN]
-
-
-def test_the_sweep_starts_them() -> None:
-    effects = Effects(never_taken="start the execution", deaths_max=1)
-    world = done_world(effects=effects)
-    with pytest.raises(SimulatedCrash):
-        again(world)
-
-    world.sweep_until_nothing_is_due()
-
-    assert (post_of(world).state, len(world.publisher.posts)) == (PostState.PUBLISHED, 1)
-
-
-def test_what_runs_is_not_started_twice_and_takes_no_more_targets() -> None:
-    world = done_world()
-    again(world)
-
-    with pytest.raises(NotAllowedInState, match="name more targets when it is done"):
-        again(world, TO_THREADS)
-    again(world)
-    world.clock.advance(600)
-    world.sweep()
-
-    assert world.workflow.postings == {RUN: [REFERENCE]}
-    assert len(world.posts) == 1
 
 
 def test_while_others_wait_a_post_that_is_public_is_not_asked_for_again() -> None:
@@ -463,16 +326,6 @@ def test_a_word_that_was_kept_and_not_told_is_told_by_the_sweep() -> None:
     assert [event.type for event in world.post_events] == ["post.published"]
 
 
-@pytest.mark.parametrize("state", STATES_FOR_A_PERSON)
-def test_a_post_that_a_person_did_not_see_is_begun_anew(state: PostState) -> None:
-    world = done_world(failed_post(state=state), a_post(a_target("threads"), state=PostState.FAILED))
-
-    _, twitter = resolve(world, SEND_AGAIN)
-
-    assert (twitter.state, twitter.media_url, twitter.submission_id) == (PostState.PENDING, None, None)
-    assert world.workflow.postings == {RUN: [REFERENCE]}, "that alone"
-
-
 @pytest.mark.parametrize("request_", [POSTED, SEND_AGAIN], ids=["posted", "send again"])
 @pytest.mark.parametrize("state", [state for state in PostState if state not in STATES_FOR_A_PERSON])
 def test_nobody_is_asked_about_any_other_post(state: PostState, request_: ResolveRequest) -> None:
@@ -511,29 +364,6 @@ def test_a_word_that_comes_while_another_is_taken_is_a_conflict() -> None:
         resolve(world, POSTED)
 
     assert len(world.post_events) == 1
-
-
-def test_a_post_that_is_sent_again_on_a_word_is_public_once_and_told_again() -> None:
-    world = done_world(failed_post(state=PostState.UNKNOWN, delivery="direct"))
-
-    resolve(world, SEND_AGAIN)
-    world.run_executions()
-
-    assert (post_of(world).state, world.publisher.count_posts()) == (PostState.PUBLISHED, {"video_1-twitter-101": 1})
-    assert [event.type for event in world.post_events] == ["post.published"]
-
-
-def test_a_cancelled_post_can_be_made_again_at_another_time() -> None:
-    request = PublishAgainRequest.model_validate(
-        {"publish": [{"platform": "twitter", "account_id": "101", "scheduled_time": TOMORROW.isoformat()}]}
-    )
-    world = done_world(failed_post(state=PostState.CANCELLED))
-    world.publisher.checks = [PostReport(submission_id="", status=PostStatus.SCHEDULED, scheduled_time=TOMORROW)]
-
-    again(world, request)
-    world.run_executions()
-
-    assert (post_of(world).state, post_of(world).scheduled_time) == (PostState.SCHEDULED, TOMORROW)
 
 
 def listed(status: PostStatus, **changes: Any) -> ListedPost:

@@ -27,7 +27,6 @@ from tests.unit.usecases.posting import (
     STEP,
     TOMORROW,
     a_kept_video,
-    a_listed_post,
     after,
     is_due,
     kept_world,
@@ -61,37 +60,6 @@ def times_of(world: World) -> list[datetime | None]:
 # Moving
 
 
-def test_a_post_gets_another_time() -> None:
-    world = scheduled_world()
-    world.clock.advance(60)
-
-    post = move(world)
-
-    assert post == post_of(world)
-    assert (post.state, post.scheduled_time, post.due_at, post.updated_at) == (
-        PostState.SCHEDULED,
-        NEXT_WEEK,
-        after(days=8),
-        world.clock(),
-    )
-    assert times_of(world) == [NEXT_WEEK]
-
-
-def test_moving_again_changes_nothing() -> None:
-    world = scheduled_world()
-
-    assert move(world).scheduled_time == move(world).scheduled_time == NEXT_WEEK
-    assert times_of(world) == [NEXT_WEEK]
-
-
-def test_every_copy_is_moved() -> None:
-    world = scheduled_world(copies=2)
-
-    move(world)
-
-    assert times_of(world) == [NEXT_WEEK, NEXT_WEEK]
-
-
 @pytest.mark.parametrize(
     ("to", "reason"),
     [
@@ -117,27 +85,6 @@ def test_a_post_that_goes_out_while_it_is_moved_is_gone() -> None:
         move(world)
 
     assert (post_of(world).scheduled_time, times_of(world)) == (TOMORROW, [TOMORROW])
-
-
-def test_a_post_that_is_not_listed_any_more_cannot_be_moved() -> None:
-    world = scheduled_world()
-    world.publisher.posts.clear()
-
-    with pytest.raises(NotAllowedInState):
-        move(world)
-
-    assert post_of(world).scheduled_time == TOMORROW
-
-
-def test_a_move_that_died_before_it_was_written_down_is_made_good_by_the_next() -> None:
-    effects = Effects()
-    world = scheduled_world(effects=effects)
-    effects.crash_at(1, Moment.AFTER)
-    with pytest.raises(SimulatedCrash):
-        move(world)
-    assert (post_of(world).scheduled_time, times_of(world)) == (TOMORROW, [NEXT_WEEK])
-
-    assert move(world).scheduled_time == NEXT_WEEK
 
 
 def test_a_sooner_time_is_written_down_before_it_can_come_true() -> None:
@@ -221,14 +168,6 @@ def test_a_post_is_taken_away_in_its_last_minutes() -> None:
     assert world.publisher.posts == {}
 
 
-def test_every_copy_is_taken_away() -> None:
-    world = scheduled_world(copies=2)
-
-    cancel(world)
-
-    assert world.publisher.posts == {}
-
-
 def test_a_post_that_goes_out_while_it_is_cancelled_is_gone() -> None:
     world = scheduled_world()
     world.publisher.once_listed = lambda: world.clock.advance(24 * 3_600)
@@ -237,31 +176,6 @@ def test_a_post_that_goes_out_while_it_is_cancelled_is_gone() -> None:
         cancel(world)
 
     assert post_of(world).state is PostState.SCHEDULED
-
-
-def test_a_post_one_copy_of_which_went_out_is_not_cancelled() -> None:
-    world = scheduled_world(copies=2)
-    sooner = world.publisher.posts["submission-1"]
-    world.publisher.posts["submission-1"] = type(sooner)(
-        target=sooner.target, text=sooner.text, media_url=sooner.media_url, scheduled_time=NOW + timedelta(hours=1)
-    )
-    world.publisher.once_listed = lambda: world.clock.advance(3_600)
-
-    with pytest.raises(NotAllowedInState):
-        cancel(world)
-
-    assert post_of(world).state is PostState.SCHEDULED, "it is public"
-
-
-def test_a_cancellation_that_died_before_it_was_written_down_is_made_good_by_the_next() -> None:
-    effects = Effects()
-    world = scheduled_world(effects=effects)
-    effects.crash_at(1, Moment.AFTER)
-    with pytest.raises(SimulatedCrash):
-        cancel(world)
-    assert (post_of(world).state, world.publisher.posts) == (PostState.SCHEDULED, {})
-
-    assert cancel(world).state is PostState.CANCELLED
 
 
 def test_a_post_that_the_lists_do_not_show_yet_is_not_cancelled() -> None:
@@ -283,22 +197,6 @@ def test_a_post_that_was_sent_early_by_hand_is_not_cancelled() -> None:
         cancel(world)
 
     assert post_of(world).state is PostState.SCHEDULED
-
-
-@pytest.mark.parametrize("is_public", [True, False])
-def test_an_adopted_post_that_is_not_listed_as_scheduled_is_cancelled_unless_it_is_public(is_public: bool) -> None:
-    world = scheduled_world()
-    world.ledger.note(post_of(world), submission_id=None)
-    world.publisher.posts.clear()
-    world.publisher.looks = [[a_listed_post()] if is_public else []]
-
-    if is_public:
-        with pytest.raises(NotAllowedInState):
-            cancel(world)
-    else:
-        cancel(world)
-
-    assert post_of(world).state is (PostState.SCHEDULED if is_public else PostState.CANCELLED)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from mediaposter.domain.errors import ErrorCode, NotFound, NotStarted
 from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.publishing.targets import TARGETS_MAX
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import STARTED_WITHIN, Reservation, Stage, VideoFailure
+from mediaposter.stores.videos import Reservation, Stage, VideoFailure
 from mediaposter.usecases.steps import CheckInput, PostReference
 from mediaposter.usecases.videos import resume
 from mediaposter.usecases.videos.resume import may_go_on
@@ -92,15 +92,6 @@ def test_one_that_is_shown_late_is_not_started_twice(changes: dict[str, Any]) ->
     assert (world.workflow.executions, world.video.failure, world.video.launch) == ([VIDEO_ID], None, 0)
 
 
-def test_what_the_dispatcher_starts_meanwhile_is_not_closed() -> None:
-    world = resumed_world(None, is_accepted=True)
-    world.workflow.on_look = lambda: world.workflow.start(VIDEO_ID)
-
-    world.resume(VIDEO_ID)
-
-    assert (world.workflow.executions, world.video.failure) == ([VIDEO_ID], None)
-
-
 def test_what_was_never_started_nor_acknowledged_fails_and_may_be_sent_again() -> None:
     world = resumed_world(None, reservation=Reservation(on=NOW.date(), micros=400_000))
 
@@ -119,26 +110,6 @@ def test_what_was_never_started_nor_acknowledged_fails_and_may_be_sent_again() -
     assert world.video.is_over
 
 
-def test_a_submit_that_may_still_be_at_work_is_not_met() -> None:
-    world = World(ids=[VIDEO_ID])
-    world.library.create(a_video(), [])
-    world.clock.advance(STARTED_WITHIN.total_seconds())
-
-    assert world.sweep().visited == 0
-
-
-def test_a_start_that_is_refused_is_tried_the_next_time() -> None:
-    world = resumed_world(None, is_accepted=True)
-    world.workflow.refuses = True
-    with pytest.raises(NotStarted):
-        world.resume(VIDEO_ID)
-    world.workflow.refuses = False
-
-    world.resume(VIDEO_ID)
-
-    assert world.workflow.executions == [VIDEO_ID]
-
-
 # It has ended
 
 
@@ -155,15 +126,6 @@ def test_what_has_time_left_is_carried_on_by_another_execution(
     assert world.workflow.executions == [VIDEO_ID, f"{VIDEO_ID}-launch-1"]
     assert (video.launch, video.failure, video.is_accepted) == (1, None, True)
     assert video.due_at is not None
-
-
-@each_unfinished
-def test_two_sweeps_start_one_execution_in_the_place_of_another(changes: dict[str, Any]) -> None:
-    world = resumed_world(ExecutionStatus.FAILED, **changes)
-    world.resume(VIDEO_ID)
-    world.resume(VIDEO_ID)
-
-    assert world.workflow.executions == [VIDEO_ID, f"{VIDEO_ID}-launch-1"]
 
 
 def test_an_execution_whose_start_died_after_it_was_numbered_is_started_under_that_number() -> None:
@@ -301,15 +263,6 @@ def test_one_execution_carries_no_more_posts_than_a_request_names() -> None:
     world.resume(VIDEO_ID)
 
     assert len(world.workflow.postings[VIDEO_ID]) == TARGETS_MAX
-
-
-@pytest.mark.parametrize("name", [name for name in UNFINISHED if name != "publishing"])
-def test_at_any_other_stage_it_begins_with_the_first_step(name: str) -> None:
-    world = resumed_world(ExecutionStatus.FAILED, **UNFINISHED[name])
-
-    world.resume(VIDEO_ID)
-
-    assert world.workflow.postings == {}
 
 
 # Over the whole stack

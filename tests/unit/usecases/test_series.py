@@ -11,7 +11,6 @@ import pytest
 
 from mediaposter.domain.errors import ConfigurationError, Contention, NotStarted
 from mediaposter.events import SeriesExhausted, VideoRejected
-from mediaposter.stores.idempotency import KEPT_FOR
 from mediaposter.stores.series import (
     ScheduleRun,
     ScheduleRunError,
@@ -136,23 +135,6 @@ class Scene:
 
 
 class TestTurn:
-    def test_each_turn_takes_the_next_row(self) -> None:
-        scene = Scene()
-
-        results = [scene.tell(day) for day in DAYS[:3]]
-
-        assert results == [IntakeResult(outcome=IntakeOutcome.TAKEN, video_id=video_id) for video_id in IDS[:3]]
-        assert scene.prompts == ["First", "Second", "Third"]
-        assert (scene.series.waiting, scene.series.last_taken_at) == ((), NOW)
-
-    def test_a_video_belongs_to_the_owner_of_the_series_and_is_started(self) -> None:
-        scene = Scene()
-
-        scene.tell(NOW)
-
-        assert scene.world.library.get_unchecked("video_1").owner == "studio"
-        assert scene.world.workflow.executions == ["video_1"]
-
     def test_a_video_tells_of_which_turn_and_row_it_is(self) -> None:
         scene = Scene()
 
@@ -169,33 +151,6 @@ class TestTurn:
 
         assert [post.target.platform for post in scene.world.ledger.list_unchecked("video_1")] == ["twitter"]
 
-    def test_what_became_of_a_turn_is_kept(self) -> None:
-        scene = Scene()
-
-        scene.tell(NOW)
-
-        (turn,) = scene.book.list_turns(NAME)
-        assert (turn.scheduled_at, turn.taken_at) == (NOW, NOW)
-        assert (turn.row, turn.row_id, turn.video_id, turn.error) == (1, "a", "video_1", None)
-
-    def test_rows_are_taken_in_the_order_in_which_they_wait(self) -> None:
-        scene = Scene(waiting=(2, 3))
-
-        scene.tell(NOW)
-
-        assert scene.prompts == ["Second"]
-
-    @pytest.mark.parametrize("later", [timedelta(0), timedelta(hours=1), KEPT_FOR + timedelta(days=7)])
-    def test_a_turn_that_is_told_of_again_takes_no_second_row(self, later: timedelta) -> None:
-        scene = Scene()
-        scene.tell(NOW)
-        scene.world.clock.advance(later.total_seconds())
-
-        result = scene.tell(NOW, attempt="attempt-2")
-
-        assert result == IntakeResult(outcome=IntakeOutcome.REPEATED, video_id="video_1")
-        assert (scene.prompts, scene.series.waiting) == (["First"], (2, 3))
-
     def test_turns_that_come_in_reverse_take_each_a_row(self) -> None:
         scene = Scene()
 
@@ -204,23 +159,6 @@ class TestTurn:
 
         assert scene.prompts == ["First", "Second", "Third"]
         assert [turn.row for turn in scene.book.list_turns(NAME)] == [3, 2, 1]
-
-    def test_a_turn_that_another_came_before_takes_the_next_row(self) -> None:
-        scene = Scene()
-        scene.world.table.meanwhile = lambda: scene.tell(DAYS[1])
-
-        scene.tell(DAYS[0])
-
-        assert scene.prompts == ["First", "Second"]
-        assert [turn.row for turn in scene.book.list_turns(NAME)] == [2, 1]
-
-    def test_a_row_that_another_turn_took_while_the_sheet_was_read_is_not_taken_again(self) -> None:
-        scene = Scene()
-        scene.while_reading = lambda: scene.tell(DAYS[1])
-
-        scene.tell(DAYS[0])
-
-        assert scene.prompts == ["First", "Second"]
 
     def test_a_turn_that_is_told_of_twice_at_once_is_one_video(self) -> None:
         scene = Scene()
@@ -278,26 +216,6 @@ def list_videos(scene: Scene) -> list[Video]:
 
 
 class TestRefusal:
-    def test_a_row_that_is_refused_is_told_and_its_turn_is_used_up(self) -> None:
-        scene = Scene(write_csv("a,First,5", "b,Second,4"), waiting=(1, 2))
-
-        result = scene.tell(NOW, attempt="attempt-7")
-
-        assert result == IntakeResult(outcome=IntakeOutcome.REFUSED, code="invalid_value")
-        (event,) = scene.said
-        assert isinstance(event, VideoRejected)
-        assert (event.request_id, event.correlation_id) == ("attempt-7", "series:morning-kites:a")
-        assert (event.owner, event.error_code, event.error_param) == ("studio", "invalid_value", "seconds")
-        assert (scene.prompts, scene.series.waiting) == ([], (2,))
-
-    def test_the_next_turn_takes_the_next_row(self) -> None:
-        scene = Scene(write_csv("a,First,5", "b,Second,4"), waiting=(1, 2))
-
-        for day in DAYS[:2]:
-            scene.tell(day)
-
-        assert scene.prompts == ["Second"]
-
     def test_a_row_without_an_id_is_told_by_its_number(self) -> None:
         scene = Scene(write_csv("First,5", header="prompt,seconds"), waiting=(1,))
 
@@ -343,12 +261,6 @@ class TestRefusal:
         assert scene.said
         assert (scene.prompts, scene.series.waiting) == ([], (2,))
 
-    def test_a_budget_without_room_uses_up_the_turn(self) -> None:
-        scene = Scene(stack_daily_budget_micros=100_000)
-
-        assert scene.tell(NOW).code == "budget_exceeded"
-        assert scene.series.waiting == (2, 3)
-
     def test_a_row_that_was_right_once_and_is_not_any_more_is_refused(self) -> None:
         scene = Scene(write_csv("a,First,4,,red", header="id,prompt,seconds,model"), waiting=(1,))
 
@@ -390,29 +302,6 @@ class TestEmptySheet:
             "another, or end it: mediaposter schedule replace-sheet morning-kites, or remove."
         )
 
-    def test_the_turn_that_takes_the_last_row_does_not(self) -> None:
-        scene = Scene(waiting=(3,))
-
-        scene.tell(NOW)
-
-        assert scene.said == []
-
-    def test_every_turn_says_so_until_there_is_another_sheet(self) -> None:
-        scene = Scene(waiting=(3,))
-
-        results = [scene.tell(day) for day in DAYS[:3]]
-        scene.replace(THREE + b"\nd,Fourth,4")
-        scene.tell(DAYS[3])
-
-        assert results[1:] == [EXHAUSTED, EXHAUSTED]
-        assert scene.prompts == ["Third", "First"]
-
-    def test_a_turn_that_took_the_last_row_finds_it_again(self) -> None:
-        scene = Scene(waiting=(3,))
-        scene.tell(NOW)
-
-        assert scene.tell(NOW).video_id == "video_1"
-
 
 class TestStopped:
     def test_a_turn_of_a_removed_series_is_answered_and_dropped(self) -> None:
@@ -435,65 +324,8 @@ class TestStopped:
         assert scene.tell(NOW) == IntakeResult(outcome=IntakeOutcome.IGNORED, code="series_paused")
         assert scene.series.waiting == (1, 2, 3)
 
-    def test_a_turn_that_took_its_row_before_the_pause_goes_on(self) -> None:
-        scene = Scene()
-        scene.effects.crash_at(1, Moment.AFTER)
-        with pytest.raises(SimulatedCrash):
-            scene.tell(NOW)
-        scene.book.change(scene.series, state=SeriesState.PAUSED)
-
-        assert scene.tell(NOW).outcome is IntakeOutcome.TAKEN
-        assert scene.prompts == ["First"]
-
 
 class TestReplacedSheet:
-    def test_a_turn_of_the_sheet_before_goes_on_with_its_row(self) -> None:
-        scene = Scene()
-        scene.effects.crash_at(1, Moment.AFTER)
-        with pytest.raises(SimulatedCrash):
-            scene.tell(DAYS[0])
-        scene.replace(write_csv("x,Other,4", "y,Others,4"))
-
-        scene.tell(DAYS[0])
-        scene.tell(DAYS[1])
-
-        assert scene.prompts == ["First", "Other"]
-
-    def test_a_sheet_that_comes_between_is_the_one_that_counts(self) -> None:
-        scene = Scene()
-        scene.world.table.meanwhile = lambda: scene.replace(write_csv("x,Other,4"))
-
-        scene.tell(NOW)
-
-        assert scene.prompts == ["Other"]
-
-    def test_rows_that_were_added_come_after_those_that_were_taken(self) -> None:
-        scene = Scene()
-        for day in DAYS[:2]:
-            scene.tell(day)
-
-        scene.replace(THREE + b"\nd,Fourth,4")
-
-        assert scene.series.waiting == (3, 4)
-
-    def test_a_row_in_another_place_is_known_by_its_id(self) -> None:
-        scene = Scene()
-        scene.tell(DAYS[0])
-
-        scene.replace(write_csv("c,Third,4", "n,New,4", "a,First,4", "b,Second,8"))
-
-        assert scene.series.waiting == (1, 2, 4)
-
-    def test_a_row_that_was_mended_has_its_turn(self) -> None:
-        scene = Scene(write_csv("a,First,5", "b,Second,4"), waiting=(1, 2))
-        for day in DAYS[:2]:
-            scene.tell(day)
-
-        scene.replace(write_csv("a,First,4", "b,Second,4"))
-        scene.tell(DAYS[2])
-
-        assert scene.prompts == ["Second", "First"]
-
     def test_the_number_goes_on_over_several_sheets(self) -> None:
         rows = [f"Number {number}" for number in range(1, 5)]
         scene = Scene(write_csv(*rows, header="prompt"), waiting=(1, 2, 3, 4))

@@ -12,7 +12,7 @@ from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.videos import Stage, Video, VideoFailure
-from mediaposter.usecases.generation.store_again import TRIED_FOR, StoreAgain
+from mediaposter.usecases.generation.store_again import StoreAgain
 from mediaposter.usecases.steps import CheckInput, CloseInput, StepInput
 from mediaposter.wire.caller import Caller
 from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_request, a_target, a_video
@@ -25,9 +25,9 @@ TWITTER = {"platform": "twitter", "account_id": "101"}
 CREATES = frozenset({Scope.READ, Scope.CREATE})
 
 
-def failed_world(*, times: int = 1, publish: bool = True) -> World:
+def failed_world(*, publish: bool = True) -> World:
     """Build a world whose video was rendered and could not be fetched, which its caller was told."""
-    world = World(media=partial(FakeMediaStore, errors=[BROKEN] * times))
+    world = World(media=partial(FakeMediaStore, errors=[BROKEN]))
     world.submit(a_request(publish=[TWITTER] if publish else []), caller=a_caller())
     world.start(CheckInput(video_id=VIDEO_ID))
     world.check(CheckInput(video_id=VIDEO_ID))
@@ -60,26 +60,6 @@ def test_it_is_fetched_and_posted_as_it_was_asked_for_without_another_render() -
     assert world.budget.get(OWNER, NOW.date()) == budget, "it was booked when it failed"
 
 
-def test_one_that_fails_again_can_be_fetched_again() -> None:
-    world = failed_world(times=99)
-    store_again(world)
-    world.carry_on()
-    assert world.video.failure is not None
-    world.media.errors.clear()
-
-    store_again(world)
-    world.carry_on()
-
-    assert world.video.status is VideoStatus.COMPLETED
-
-
-def test_it_is_tried_for_a_while_though_its_provider_should_have_forgotten_it() -> None:
-    world = failed_world()
-    world.clock.advance(40 * 86_400)
-
-    assert store_again(world).store_until == world.clock() + TRIED_FOR
-
-
 def test_one_that_is_being_fetched_is_left_as_it_is() -> None:
     world = failed_world()
     video = store_again(world)
@@ -94,17 +74,6 @@ def test_one_that_is_kept_is_left_as_it_is() -> None:
 
     assert store_again(world) == world.video
     assert world.workflow.executions == []
-
-
-def test_what_the_service_does_not_start_the_sweep_starts() -> None:
-    world = failed_world()
-    world.workflow.refuses = True
-    store_again(world)
-    world.workflow.refuses = False
-
-    world.sweep_until_nothing_is_due()
-
-    assert world.video.status is VideoStatus.COMPLETED
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,13 @@ from mediaposter.domain.errors import (
     VersionConflict,
     VideoModelError,
 )
-from mediaposter.events import VideoEvent
 from mediaposter.stores.posts import Post, PostState
 from mediaposter.stores.videos import Stage, VideoFailure
-from mediaposter.usecases.generation.store_and_close import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
-from mediaposter.usecases.steps import CheckInput, CloseInput, Outcome, PostFault, PostReference, StepInput, StepResult
-from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_stored_video, a_target, a_video, an_attempt
+from mediaposter.usecases.generation.store_and_close import STORE_ATTEMPTS_MAX
+from mediaposter.usecases.steps import CheckInput, CloseInput, Outcome, PostFault, StepInput, StepResult
+from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video
 from tests.fakes.media import FakeMediaStore
-from tests.fakes.video_model import MP4
-from tests.fakes.world import KEPT_FOR, LEASE_SECONDS, World
+from tests.fakes.world import KEPT_FOR, World
 
 STEP = CheckInput(video_id=VIDEO_ID)
 LAST_STEP = StepInput(video_id=VIDEO_ID, attempt=STORE_ATTEMPTS_MAX)
@@ -58,39 +56,6 @@ def kept_world(*posts: Post, stage: Stage = Stage.PUBLISHING) -> World:
     return world
 
 
-def test_the_finished_video_is_kept_and_completed() -> None:
-    world = finished_world()
-    world.clock.advance(9)
-
-    assert world.store(STEP) == StepResult(outcome=Outcome.STORED)
-
-    video = world.video
-    assert world.media.objects == {KEY: MP4}
-    assert (video.status, video.stage, video.completed_at) == (VideoStatus.COMPLETED, Stage.DONE, world.clock())
-    assert video.stored is not None
-    assert video.stored.key == KEY
-
-
-def test_a_kept_video_with_posts_goes_on_to_be_published() -> None:
-    world = finished_world(posts=2)
-
-    result = world.store(STEP)
-
-    assert result.posts == (
-        PostReference(video_id=VIDEO_ID, post_id="tiktok#101"),
-        PostReference(video_id=VIDEO_ID, post_id="twitter#101"),
-    )
-    assert (world.video.stage, world.video.status) == (Stage.PUBLISHING, VideoStatus.COMPLETED)
-
-
-def test_the_store_is_told_when_the_step_must_end() -> None:
-    world = finished_world()
-
-    world.store(STEP)
-
-    assert world.media.deadlines == [world.clock.monotonic() + STORE_BUDGET_SECONDS]
-
-
 def test_storing_twice_stores_once_and_names_the_posts_again() -> None:
     world = finished_world(posts=1)
     first = world.store(STEP)
@@ -98,14 +63,6 @@ def test_storing_twice_stores_once_and_names_the_posts_again() -> None:
     assert world.store(StepInput(video_id=VIDEO_ID, attempt=2)) == first
     assert world.media.puts == {KEY: 1}
     assert len(world.media.deadlines) == 1
-
-
-def test_an_object_left_by_a_lost_worker_is_taken_over() -> None:
-    world = finished_world()
-    world.media.objects[KEY] = MP4
-
-    assert world.store(STEP).outcome is Outcome.STORED
-    assert world.media.puts == {}
 
 
 def test_a_worker_that_loses_the_race_for_the_record_breaks_off_and_harms_nothing() -> None:
@@ -134,13 +91,6 @@ def test_a_providers_hint_says_when_to_download_again() -> None:
     busy = VideoModelError(ErrorCode.RATE_LIMITED, "Later.", transient=True, retry_after_seconds=77)
 
     assert finished_world(busy).store(STEP).wait_seconds == 77
-
-
-def test_a_download_that_failed_before_may_still_succeed_at_the_last_attempt() -> None:
-    world = finished_world(TRUNCATED)
-    world.store(STEP)
-
-    assert world.store(LAST_STEP).outcome is Outcome.STORED
 
 
 @pytest.mark.parametrize(
@@ -233,25 +183,6 @@ def test_a_kept_video_that_is_not_what_was_promised_says_so() -> None:
     )
 
 
-def test_the_posts_of_a_video_that_could_not_be_kept_are_never_made() -> None:
-    world = finished_world(TRUNCATED, posts=2)
-    world.store(LAST_STEP)
-
-    assert world.store(STEP) == StepResult(outcome=Outcome.FAILED)
-    world.close(CLOSING)
-
-    assert [post.state for post in world.posts] == [PostState.FAILED, PostState.FAILED]
-    assert world.publisher.publish_calls == 0
-
-
-def test_a_failed_video_is_not_stored() -> None:
-    world = World()
-    world.keep(a_video(stage=Stage.STORING, provider_job_id="job-1", failure=TIMED_OUT))
-
-    assert world.store(STEP).outcome is Outcome.FAILED
-    assert world.media.deadlines == []
-
-
 @pytest.mark.parametrize(
     "changes",
     [{"stage": Stage.RENDERING, "provider_job_id": "job-1"}, {"stage": Stage.STORING}],
@@ -267,29 +198,6 @@ def test_a_video_there_is_nothing_of_yet_is_a_fault(changes: dict[str, object]) 
     assert world.video.failure is None
 
 
-def test_closing_a_kept_video_ends_it_and_tells_the_bus() -> None:
-    world = kept_world()
-
-    assert world.close(CLOSING).outcome is Outcome.CLOSED
-
-    assert (world.video.stage, world.video.status) == (Stage.DONE, VideoStatus.COMPLETED)
-    completed = VideoEvent(type="video.completed", video_id=VIDEO_ID, owner=OWNER, occurred_at=NOW)
-    assert world.events == [completed]
-    assert world.metrics == ["VideosCompleted"]
-
-
-def test_closing_a_failed_video_tells_the_bus_why() -> None:
-    world = World()
-    world.keep(a_video(stage=Stage.RENDERING, failure=TIMED_OUT))
-
-    world.close(CLOSING)
-
-    assert world.events == [
-        VideoEvent(type="video.failed", video_id=VIDEO_ID, owner=OWNER, occurred_at=NOW, error_code=ErrorCode.TIMEOUT)
-    ]
-    assert world.metrics == ["VideosFailed"]
-
-
 def test_closing_again_changes_nothing_and_tells_nobody_again() -> None:
     world = kept_world(*TWO_POSTS)
     world.clock.advance(ALL_TIME.total_seconds())
@@ -301,35 +209,6 @@ def test_closing_again_changes_nothing_and_tells_nobody_again() -> None:
     assert world.table.items == items
     assert [event.type for event in world.events] == ["video.completed"]
     assert world.metrics.count("VideosCompleted") == 1
-
-
-def test_that_the_bus_was_told_is_noted_and_moves_no_time() -> None:
-    world = World()
-    world.keep(a_video(stage=Stage.RENDERING, failure=TIMED_OUT))
-    world.clock.advance(60)
-
-    world.close(CLOSING)
-
-    assert (world.video.is_told, world.video.updated_at) == (True, NOW)
-
-
-def test_a_video_that_is_deleted_while_the_bus_is_told_is_a_conflict_and_then_nothing() -> None:
-    world = kept_world(stage=Stage.DONE)
-    world.table.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
-
-    with pytest.raises(VersionConflict):
-        world.close(CLOSING)
-
-    assert world.close(CLOSING).outcome is Outcome.CLOSED
-    assert len(world.events) == 1
-
-
-def test_a_fault_after_the_video_was_kept_does_not_fail_it() -> None:
-    world = kept_world()
-
-    world.close(BROKEN)
-
-    assert world.video.status is VideoStatus.COMPLETED
 
 
 @pytest.mark.parametrize(
@@ -397,71 +276,6 @@ def test_the_posts_of_a_failed_video_fail_for_its_reason() -> None:
     assert world.metrics == ["PostsFailed", "PostsFailed", "VideosFailed"]
 
 
-def test_a_post_that_a_kept_video_never_got_to_fails_and_was_certainly_not_sent() -> None:
-    world = kept_world(a_post())
-    world.clock.advance(ALL_TIME.total_seconds())
-
-    world.close(BROKEN)
-
-    [post] = world.posts
-    assert (post.state, post.error_code) == (PostState.FAILED, ErrorCode.INTERNAL_ERROR)
-    assert post.error_message == "The pipeline broke off (States.Timeout) before anything was sent."
-
-
-@pytest.mark.parametrize("seconds_ago", [0, LEASE_SECONDS + 1], ids=["leased", "abandoned"])
-def test_a_post_in_the_middle_of_its_call_is_in_doubt_after_the_close(seconds_ago: float) -> None:
-    lease_expires_at = NOW + timedelta(seconds=LEASE_SECONDS)
-    world = kept_world(a_post(state=PostState.CALLING, lease_expires_at=lease_expires_at))
-    world.clock.advance(seconds_ago)
-
-    world.close(BROKEN)
-
-    [post] = world.posts
-    assert post.state is PostState.IN_DOUBT
-    assert post.error_message is not None
-    assert "it may be public" in post.error_message
-    assert post.due_at is not None, "the sweep looks for it"
-    assert (world.metrics, world.post_events) == (["VideosCompleted"], [])
-
-
-def test_a_post_that_its_execution_does_not_follow_any_more_is_left_to_the_sweep() -> None:
-    post = a_post(state=PostState.SUBMITTED, submission_id="submission-1", submitted_at=NOW, due_at=NOW)
-    world = kept_world(post)
-
-    world.close(BROKEN)
-
-    assert world.posts == [post]
-    assert (world.metrics, world.post_events) == (["VideosCompleted"], [])
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        PostState.SCHEDULED,
-        PostState.PUBLISHED,
-        PostState.FAILED,
-        PostState.IN_DOUBT,
-        PostState.PARKED,
-        PostState.UNKNOWN,
-    ],
-)
-def test_a_settled_post_that_was_told_is_left_as_it_is(state: PostState) -> None:
-    post = a_post(state=state, is_told=True)
-    world = kept_world(post)
-
-    world.close(CLOSING)
-
-    assert world.posts == [post]
-
-
-def test_a_record_that_was_closed_before_its_event_was_sent_is_still_told_about() -> None:
-    world = kept_world(stage=Stage.DONE)
-
-    world.close(BROKEN)
-
-    assert [event.type for event in world.events] == ["video.completed"]
-
-
 @pytest.mark.parametrize(
     "stage", [Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING, Stage.AWAITING_APPROVAL, Stage.PUBLISHING]
 )
@@ -499,15 +313,6 @@ def test_posts_that_wait_for_a_place_are_left_until_it_comes() -> None:
     world.close(CLOSING)
 
     assert (world.video.due_at, [post.state for post in world.posts]) == (place_at, [PostState.PENDING])
-
-
-def test_attempts_stay_in_the_record_of_a_closed_video() -> None:
-    world = World()
-    world.keep(a_video(stage=Stage.SUBMITTING, attempts=(an_attempt(),)))
-
-    world.close(BROKEN)
-
-    assert world.video.attempts == (an_attempt(),)
 
 
 def test_a_late_close_leaves_the_posts_of_a_newer_execution_alone() -> None:

@@ -6,18 +6,16 @@ import base64
 import io
 from collections import Counter
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from mediaposter.domain.errors import IdempotencyKeyReused, InvalidRequest, NotFound, PartiallyDone, RateExceeded
-from mediaposter.stores.batch_files import input_key, outcomes_key, rows_key
-from mediaposter.stores.batches import BatchSource, BatchStage, BatchStep, CancelScope
+from mediaposter.domain.errors import IdempotencyKeyReused, InvalidRequest, PartiallyDone, RateExceeded
+from mediaposter.stores.batch_files import rows_key
+from mediaposter.stores.batches import BatchSource, BatchStage, CancelScope
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.media import upload_key
-from mediaposter.stores.rate import count_rows_per_minute
 from mediaposter.stores.table import Put
 from mediaposter.usecases.batches.submit import TAKING_MAX, BatchOutcome
 from mediaposter.wire.authorization import decide
@@ -40,42 +38,11 @@ def world() -> BatchWorld:
 
 
 class TestOpen:
-    def test_a_batch_is_recorded_with_its_rows_and_started(self, world: BatchWorld) -> None:
-        batch = world.create({**GOOD, "id": "first"}, BAD)
-
-        assert world.batches.get_unchecked(batch.id).stage is BatchStage.READING
-        assert world.files.lines(input_key(batch.id)) == [{**GOOD, "id": "first"}, BAD]
-        assert world.workflow.executions == {(batch.id, BatchStep.TAKE, 1): True}
-
-    def test_one_that_could_not_be_started_is_started_by_the_sweep(self, world: BatchWorld) -> None:
-        world.workflow.refuses = True
-        batch = world.create(GOOD)
-        world.workflow.refuses = False
-
-        world.world.clock.advance(61)
-        world.look_after(batch.id)
-
-        assert world.workflow.executions == {(batch.id, BatchStep.TAKE, 1): True}
-
-    def test_a_request_of_the_same_key_is_the_same_batch(self, world: BatchWorld) -> None:
-        request_context = RequestContext(idempotency_key="mine")
-
-        first, second = (world.create(GOOD, request_context=request_context) for _ in range(2))
-
-        assert first.id == second.id
-        assert len(world.workflow.executions) == 1
-
     def test_another_request_of_the_same_key_is_refused(self, world: BatchWorld) -> None:
         world.create(GOOD, request_context=RequestContext(idempotency_key="mine"))
 
         with pytest.raises(IdempotencyKeyReused):
             world.create(GOOD, GOOD, request_context=RequestContext(idempotency_key="mine"))
-
-    def test_a_key_that_names_a_video_names_no_batch(self, world: BatchWorld) -> None:
-        world.world.submit(a_request(), caller=a_caller(), request_context=RequestContext(idempotency_key="mine"))
-
-        with pytest.raises(IdempotencyKeyReused):
-            world.create(GOOD, request_context=RequestContext(idempotency_key="mine"))
 
     def test_two_requests_of_one_key_at_the_same_time_are_one_batch(self, world: BatchWorld) -> None:
         request_context, others = RequestContext(idempotency_key="mine"), []
@@ -106,26 +73,11 @@ class TestOpen:
 
         assert caught.value.param == "file"
 
-    def test_an_upload_of_somebody_else_is_refused(self, world: BatchWorld) -> None:
-        world.files.drop(upload_key("somebody", UPLOAD_ID), b"prompt\nA kite\n", content_type="text/csv")
-
-        with pytest.raises(InvalidRequest):
-            world.open(CreateBatchRequest(file=UPLOAD_ID), caller=a_caller(), request_context=RequestContext())
-
     def test_a_picture_is_no_file_of_requests(self, world: BatchWorld) -> None:
         world.files.drop(upload_key(OWNER, UPLOAD_ID), b"", content_type="image/png")
 
         with pytest.raises(InvalidRequest, match="image/png"):
             world.open(CreateBatchRequest(file=UPLOAD_ID), caller=a_caller(), request_context=RequestContext())
-
-    def test_half_a_character_in_a_row_is_of_that_row_alone(self, world: BatchWorld) -> None:
-        batch = world.create({"prompt": "\ud800"}, GOOD)
-
-        world.take(batch.id)
-
-        first, second = world.list_outcomes(batch.id)
-        assert "video_id" not in first
-        assert "video_id" in second
 
 
 class TestRows:
@@ -140,34 +92,6 @@ class TestRows:
         assert errors == [("invalid_value", "size"), ("invalid_json", None), ("duplicate_id", "id")]
         assert (taken.stage, taken.rows, taken.refused) == (BatchStage.RUNNING, 5, 3)
         assert world.list_videos(batch.id) == ["video_001", "video_002"]
-
-    @pytest.mark.parametrize(
-        ("changes", "param"),
-        [
-            ({"provider_options": {"seed": 7, "webhook_config": {}}}, "provider_options.webhook_config"),
-            ({"model": "sora-2-pro", "seconds": 7000}, "seconds"),
-        ],
-    )
-    def test_a_row_that_asks_for_what_is_neither_priced_nor_promised_is_refused_by_itself(
-        self, world: BatchWorld, changes: dict[str, Any], param: str
-    ) -> None:
-        batch = world.create({**GOOD, **changes}, GOOD)
-
-        world.take(batch.id)
-
-        refused, taken = world.list_outcomes(batch.id)
-        assert refused["error"]["param"] == param
-        assert taken["video_id"] == "video_001"
-
-    def test_a_row_whose_caption_has_half_a_character_leaves_the_others_of_its_part(self, world: BatchWorld) -> None:
-        target = {"platform": "twitter", "account_id": "101", "text": "cut \ud83d"}
-        batch = world.create(GOOD, {**GOOD, "publish": [target]}, GOOD)
-
-        world.take(batch.id)
-
-        first, wrong, last = world.list_outcomes(batch.id)
-        assert ("video_id" in first, "video_id" in wrong, "video_id" in last) == (True, False, True)
-        assert (wrong["error"]["code"], wrong["error"]["param"]) == ("invalid_value", "publish[0].text")
 
     def test_a_row_that_is_much_too_large_is_refused_by_itself(self, world: BatchWorld) -> None:
         batch = world.create(*[GOOD] * 16, {"prompt": "a" * 300 * 1024}, GOOD)
@@ -236,31 +160,6 @@ class TestRows:
         upload_id = line.request.model_dump()["input_reference"]["upload_id"]
         assert world.world.media.objects == {f"uploads/{OWNER}/{upload_id}": drawn.getvalue()}
 
-    def test_who_may_not_publish_learns_it_of_the_rows_that_would(self, world: BatchWorld) -> None:
-        publishing = {**GOOD, "publish": [{"platform": "twitter", "account_id": "101"}]}
-        batch = world.create(publishing, GOOD, caller=a_caller(scopes=frozenset({Scope.CREATE})))
-
-        world.take(batch.id)
-
-        first, second = world.list_outcomes(batch.id)
-        assert first["error"]["code"] == "insufficient_scope"
-        assert second["video_id"]
-
-    def test_rows_beyond_the_budget_are_refused_and_the_others_done(self, world: BatchWorld) -> None:
-        batch = world.create(*[GOOD] * 3, caller=a_caller(daily_budget_micros=800_000))
-
-        world.take(batch.id)
-
-        codes = [outcome.get("error", {}).get("code") for outcome in world.list_outcomes(batch.id)]
-        assert codes == [None, None, "budget_exceeded"]
-
-    def test_videos_carry_the_webhook_of_their_caller(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD, caller=a_caller(webhook_url="https://hooks.example/1"))
-
-        world.take(batch.id)
-
-        assert world.world.library.get_unchecked("video_001").webhook_url == "https://hooks.example/1"
-
 
 class TestRate:
     def test_a_batch_counts_as_a_request_in_the_minute_of_its_key(self, world: BatchWorld) -> None:
@@ -280,16 +179,6 @@ class TestRate:
 
         assert first.id == second.id
 
-    def test_two_requests_of_one_key_at_the_same_time_count_once(self, world: BatchWorld) -> None:
-        caller, request_context, others = a_caller(rate_per_minute=1), RequestContext(idempotency_key="mine"), []
-        world.world.table.meanwhile = lambda: others.append(
-            world.create(GOOD, caller=caller, request_context=request_context)
-        )
-
-        batch = world.create(GOOD, caller=caller, request_context=request_context)
-
-        assert [batch] == others
-
     @pytest.mark.parametrize(("rate", "rows_a_minute"), [(1, 1), (2, 1), (10, 9), (60, 54)])
     def test_no_minute_takes_more_rows_than_its_share(self, rate: int, rows_a_minute: int) -> None:
         world = BatchWorld()
@@ -301,51 +190,6 @@ class TestRate:
         minutes = Counter(video.created_at.replace(second=0) for video in videos)
         assert len(videos) == 2 * rows_a_minute + 1
         assert max(minutes.values()) <= rows_a_minute
-
-    def test_single_requests_find_room_beside_a_batch(self, world: BatchWorld) -> None:
-        caller = a_caller(rate_per_minute=10)
-        batch = world.create(*[GOOD] * 20, caller=caller)
-        world.world.clock.advance(60)
-        world.read_rows(batch.id)
-        (part,) = world.list_parts(batch.id)
-        with pytest.raises(RateExceeded, match="11 of 20 rows"):
-            world.submit_chunk(part)
-
-        world.world.submit(a_request(), caller=caller)
-
-        with pytest.raises(RateExceeded):
-            world.world.submit(a_request(), caller=caller)
-
-    def test_rows_count_in_the_minute_that_single_requests_have(self, world: BatchWorld) -> None:
-        caller = a_caller(rate_per_minute=4)
-        batch = world.create(GOOD, GOOD, caller=caller)
-        world.take(batch.id)
-
-        world.world.submit(a_request(), caller=caller)
-
-        with pytest.raises(RateExceeded):
-            world.world.submit(a_request(), caller=caller)
-
-    def test_rows_that_were_taken_or_refused_are_not_looked_at_again(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD, BAD, GOOD, caller=a_caller(rate_per_minute=2))
-        world.world.clock.advance(60)
-        world.read_rows(batch.id)
-        (part,) = world.list_parts(batch.id)
-        with pytest.raises(RateExceeded):
-            world.submit_chunk(part)
-        before = world.list_outcomes(batch.id)
-        world.world.clock.advance(60)
-
-        world.submit_chunk(part)
-
-        after = world.list_outcomes(batch.id)
-        assert [outcome.get("error", {}).get("code") for outcome in before] == [
-            None,
-            "invalid_value",
-            "rate_limit_exceeded",
-        ]
-        assert after[:2] == before[:2]
-        assert world.list_videos(batch.id) == ["video_001", after[2]["video_id"]]
 
     def test_a_part_whose_worker_dies_before_it_says_so_makes_no_row_twice(self) -> None:
         world = BatchWorld(effects=Effects(never_taken="put 00000.jsonl", deaths_max=1))
@@ -370,9 +214,6 @@ class TestRate:
         assert "1,201 rows" in ended.failure.message
         assert "1,200 in the 20 hours" in ended.failure.message
         assert world.list_videos(batch.id) == []
-
-    def test_a_large_batch_is_within_a_moderate_rate(self) -> None:
-        assert count_rows_per_minute(60) * (TAKING_MAX // timedelta(minutes=1)) >= ROWS_MAX
 
     def test_rows_that_others_leave_no_room_are_refused_when_the_batch_has_to_end(self, world: BatchWorld) -> None:
         caller = a_caller(rate_per_minute=1)
@@ -401,11 +242,6 @@ class TestKeys:
         assert context is not None
         return read_caller(context.model_dump())
 
-    def test_rows_are_taken_for_a_key_that_is_valid(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD, caller=self.make_caller(world))
-
-        assert world.take(batch.id).refused == 0
-
     def test_of_a_key_that_was_revoked_no_further_row_is_taken(self, world: BatchWorld) -> None:
         caller = self.make_caller(world)
         batch = world.create(GOOD, GOOD, "no object", caller=caller)
@@ -420,29 +256,6 @@ class TestKeys:
         assert second["error"]["code"] == "invalid_api_key"
         assert "was revoked" in second["error"]["message"]
         assert third["error"]["code"] == "invalid_json"
-
-    def test_of_a_key_that_has_expired_no_row_is_taken(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD, caller=self.make_caller(world, expires_at=NOW + timedelta(seconds=1)))
-        world.world.clock.advance(1)
-
-        world.take(batch.id)
-
-        (outcome,) = world.list_outcomes(batch.id)
-        assert outcome["error"]["code"] == "invalid_api_key"
-
-    def test_a_row_that_was_taken_before_its_key_was_revoked_stays_a_video(self) -> None:
-        world = BatchWorld(effects=Effects(never_taken="put 00000.jsonl", deaths_max=1))
-        caller = self.make_caller(world)
-        batch = world.create(GOOD, caller=caller)
-        world.read_rows(batch.id)
-        (part,) = world.list_parts(batch.id)
-        with pytest.raises(SimulatedCrash):
-            world.submit_chunk(part)
-        world.keys.revoke(caller.key, now=NOW)
-
-        world.submit_chunk(part)
-
-        assert [outcome["video_id"] for outcome in world.list_outcomes(batch.id)] == world.list_videos(batch.id)
 
     def test_a_key_that_may_create_nothing_by_now_takes_no_row(self, world: BatchWorld) -> None:
         caller = self.make_caller(world)
@@ -574,16 +387,6 @@ class TestFiles:
         assert ended.failure is not None
         assert ended.failure.code == "file_not_found"
 
-    def test_one_version_of_a_file_is_one_batch_and_the_next_another(self, world: BatchWorld) -> None:
-        first = world.drop(b"prompt\nA kite\n")
-        again = world.open.take_file(
-            first.source, caller=a_caller(), request_context=RequestContext(idempotency_key="inbox:inbox/kites.csv:v1")
-        )
-        second = world.drop(b"prompt\nA kite\n")
-
-        assert again.id == first.id
-        assert second.id != first.id
-
 
 class TestBusy:
     def test_rows_that_cannot_be_taken_now_are_taken_by_another_try_and_the_others_stand(self) -> None:
@@ -633,18 +436,6 @@ class TestCancelled:
 
         assert [outcome["error"]["code"] for outcome in world.list_outcomes(batch.id)] == ["cancelled"] * 2
         assert world.list_videos(batch.id) == []
-
-    def test_a_row_that_was_taken_before_is_still_that_video(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD)
-        world.read_rows(batch.id)
-        (part,) = world.list_parts(batch.id)
-        world.submit_chunk(part)
-        del world.files.versions[outcomes_key(batch.id, 0)]
-        world.ask_to_cancel(batch.id)
-
-        world.submit_chunk(part)
-
-        assert [outcome["video_id"] for outcome in world.list_outcomes(batch.id)] == ["video_001"]
 
     def test_its_videos_are_cancelled_when_all_rows_were_looked_at(self, world: BatchWorld) -> None:
         batch = world.create(GOOD)
@@ -727,35 +518,6 @@ def test_rows_of_a_part_that_is_never_reported_are_found_by_their_names(deaths: 
     assert outcomes[1]["error"]["code"] == "missing_required_parameter"
 
 
-def test_rows_that_nobody_came_to_are_refused_and_nothing_of_them_is_rendered(world: BatchWorld) -> None:
-    batch = world.create(GOOD)
-    world.read_rows(batch.id)
-
-    world.finish_submitting(batch.id)
-
-    (outcome,) = world.list_outcomes(batch.id)
-    assert outcome["error"]["code"] == "not_taken"
-    assert "Nothing was rendered" in outcome["error"]["message"]
-    assert world.list_videos(batch.id) == []
-
-
-def test_what_a_try_said_last_does_not_hide_what_a_later_one_took(world: BatchWorld) -> None:
-    batch = world.create(GOOD)
-    world.read_rows(batch.id)
-    (part,) = world.list_parts(batch.id)
-    world.world.workflow.refuses = True
-    with suppress(PartiallyDone):
-        world.submit_chunk(part)
-    world.world.workflow.refuses = False
-    said = world.files.versions[outcomes_key(batch.id, 0)]
-    world.submit_chunk(part)
-    del said[1:]
-
-    world.finish_submitting(batch.id)
-
-    assert [outcome["video_id"] for outcome in world.list_outcomes(batch.id)] == ["video_002"]
-
-
 def test_a_batch_that_could_not_be_read_for_a_fault_of_ours_says_so(world: BatchWorld) -> None:
     batch = world.drop(b"prompt\nA kite\n")
 
@@ -765,17 +527,6 @@ def test_a_batch_that_could_not_be_read_for_a_fault_of_ours_says_so(world: Batch
     assert ended.failure is not None
     assert ended.failure.code == "internal_error"
     assert world.files.json("outbox/kites.result.json")["error"]["code"] == "internal_error"
-
-
-def test_a_part_that_is_taken_after_the_rows_were_counted_makes_nothing(world: BatchWorld) -> None:
-    batch = world.create(GOOD)
-    world.read_rows(batch.id)
-    world.finish_submitting(batch.id)
-
-    for part in world.list_parts(batch.id):
-        world.submit_chunk(part)
-
-    assert world.list_videos(batch.id) == []
 
 
 def test_a_try_that_ends_after_the_rows_were_counted_does_not_write_over_what_became_of_them(world: BatchWorld) -> None:
@@ -793,12 +544,3 @@ def test_a_try_that_ends_after_the_rows_were_counted_does_not_write_over_what_be
 
     assert len(world.list_videos(batch.id)) == 2
     assert sorted(outcome["video_id"] for outcome in world.list_outcomes(batch.id)) == world.list_videos(batch.id)
-
-
-def test_somebody_elses_batch_is_not_found(world: BatchWorld) -> None:
-    batch = world.create(GOOD)
-
-    with pytest.raises(NotFound, match="batch") as caught:
-        world.read.retrieve(batch.id, caller=a_caller(owner="somebody"))
-
-    assert caught.value.what == "batch"

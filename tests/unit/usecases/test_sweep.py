@@ -8,21 +8,20 @@ from typing import Any
 
 import pytest
 
-from mediaposter.domain.errors import NotFound, VersionConflict
-from mediaposter.stores.approvals import Decision, open_approval
+from mediaposter.domain.errors import NotFound
+from mediaposter.stores.approvals import open_approval
 from mediaposter.stores.batches import Batch, BatchCaller, BatchSource
 from mediaposter.stores.due import DueStore
 from mediaposter.stores.posts import Post, PostState, PostStore
 from mediaposter.stores.table import INDEX_PAGE_MAX, Record
-from mediaposter.stores.videos import LEFTOVERS_AFTER, Leftovers, Stage, Video, VideoStore
+from mediaposter.stores.videos import LEFTOVERS_AFTER, Stage, Video, VideoStore
 from mediaposter.usecases.scheduled.sweep import BUDGET_SECONDS, VISITED_AGAIN_AFTER, SweepDue, Swept
 from mediaposter.usecases.steps import PostStepInput
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_target, a_video
 from tests.fakes.clock import Clock
 from tests.fakes.table import InMemoryTable
 from tests.fakes.video_model import MP4
-from tests.fakes.world import World
-from tests.unit.usecases.posting import MEDIA_URL, a_kept_video, is_due, kept_world, post_of
+from tests.unit.usecases.posting import MEDIA_URL, a_kept_video, kept_world, post_of
 
 JUST_NOW = NOW - timedelta(seconds=1)
 AGAIN = NOW + VISITED_AGAIN_AFTER
@@ -109,32 +108,6 @@ def due_question() -> Record:
 # Who is visited, and by what
 
 
-@pytest.mark.parametrize(
-    ("record", "call"),
-    [
-        (due_video(), ("resume", VIDEO_ID)),
-        (due_batch(), ("batch", "batch_1")),
-        (due_question(), ("expire", VIDEO_ID)),
-        (Leftovers(video_id=VIDEO_ID, due_at=JUST_NOW), ("clear up", VIDEO_ID)),
-        (due_post(state=PostState.CALLING), ("create", "twitter#101")),
-        (due_post(state=PostState.IN_DOUBT), ("create", "twitter#101")),
-        (due_post(state=PostState.SUBMITTED), ("check", "twitter#101")),
-        (due_post(state=PostState.SCHEDULED), ("check", "twitter#101")),
-        # Their end is still to be told.
-        (due_post(state=PostState.PUBLISHED), ("check", "twitter#101")),
-        (due_post(state=PostState.FAILED), ("check", "twitter#101")),
-        (due_post(state=PostState.PARKED), ("check", "twitter#101")),
-        (due_post(state=PostState.UNKNOWN), ("check", "twitter#101")),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else type(value).__name__,
-)
-def test_each_kind_of_record_is_taken_up_by_what_is_made_for_it(record: Record, call: tuple[str, str]) -> None:
-    sweep = Sweep(record)
-
-    assert sweep.run() == Swept(visited=1, left=0)
-    assert [done for done in sweep.calls if done[0] != "dispatch"] == [call]
-
-
 @pytest.mark.parametrize("stage", [Stage.PUBLISHING, Stage.DONE])
 def test_a_post_that_its_execution_left_is_sent(stage: Stage) -> None:
     sweep = Sweep(due_post(state=PostState.PENDING), a_kept_video(stage=stage, due_at=AGAIN))
@@ -163,13 +136,6 @@ def test_a_post_of_a_deleted_video_is_cancelled_and_not_sent() -> None:
     assert (post_of(world).state, world.publisher.publish_calls) == (PostState.CANCELLED, 0)
 
 
-def test_what_is_not_due_is_left_alone() -> None:
-    sweep = Sweep(due_post("1", due_at=NOW), due_post("2", due_at=AGAIN), due_post("3", due_at=None))
-
-    assert sweep.run() == Swept(visited=0, left=0)
-    assert sweep.calls == [("dispatch", "")]
-
-
 # In which order
 
 
@@ -181,14 +147,6 @@ def test_our_own_work_comes_first_then_those_who_wait_and_last_what_asks_the_pub
 
     assert [name for name, _ in sweep.calls[-2:]] == ["dispatch", "check"]
     assert len(sweep.calls) == 5
-
-
-def test_what_is_due_longest_comes_first() -> None:
-    sweep = Sweep(due_video("video_1"), due_video("video_2", due_at=NOW - timedelta(days=1)))
-
-    sweep.run()
-
-    assert sweep.calls[:2] == [("resume", "video_2"), ("resume", "video_1")]
 
 
 def test_everything_that_is_due_is_visited_page_after_page() -> None:
@@ -212,17 +170,6 @@ def test_a_publisher_that_hangs_holds_nothing_of_ours_up_and_ends_the_sweep_in_t
     assert ("expire", VIDEO_ID) in sweep.calls
     assert (sweep.clock() - NOW).total_seconds() < BUDGET_SECONDS + A_HUNG_QUESTION_SECONDS
     assert swept.left == 51 - swept.visited > 0
-
-
-def test_what_there_was_no_time_for_stays_due() -> None:
-    first, second = due_video("video_1", due_at=NOW - timedelta(days=1)), due_video("video_2")
-    sweep = Sweep(first, second)
-    sweep.happen["video_1"] = lambda: sweep.clock.advance(BUDGET_SECONDS)
-
-    assert sweep.run() == Swept(visited=1, left=1)
-
-    assert sweep.due_at(second) == JUST_NOW
-    assert sweep.run().visited == 2, "the first was to be visited again meanwhile"
 
 
 # Who shares the work
@@ -249,19 +196,6 @@ def test_two_sweeps_visit_a_record_once() -> None:
     assert sorted(what for name, what in sweep.calls if name == "resume") == ["video_0", "video_1", "video_2"]
 
 
-def test_a_visit_that_dies_is_made_again() -> None:
-    sweep = Sweep(due_video())
-    sweep.happen[VIDEO_ID] = fail_with(RuntimeError("killed"))
-    with pytest.raises(ExceptionGroup):
-        sweep.run()
-    sweep.clock.advance(VISITED_AGAIN_AFTER.total_seconds() + 1)
-    sweep.happen.clear()
-
-    sweep.run()
-
-    assert [call for call in sweep.calls if call[0] == "resume"] == [("resume", VIDEO_ID)] * 2
-
-
 def test_a_video_that_an_execution_carries_is_asked_for_when_it_says() -> None:
     video = due_video()
     sweep = Sweep(video)
@@ -270,20 +204,6 @@ def test_a_video_that_an_execution_carries_is_asked_for_when_it_says() -> None:
     sweep.run()
 
     assert sweep.due_at(video) == NOW + timedelta(hours=3)
-
-
-def test_what_says_when_it_is_due_in_its_own_record_is_not_moved_again() -> None:
-    video = due_video()
-    sweep = Sweep(video)
-    library = VideoStore(sweep.table)
-    sweep.happen[VIDEO_ID] = lambda: library.note(
-        library.get_unchecked(VIDEO_ID), now=NOW, due_at=NOW + timedelta(hours=9)
-    )
-    sweep.ask_again_at = NOW + timedelta(hours=3)
-
-    sweep.run()
-
-    assert sweep.due_at(video) == NOW + timedelta(hours=9)
 
 
 # What goes wrong
@@ -308,14 +228,6 @@ def test_one_that_cannot_be_helped_holds_up_no_other_and_is_told_by_its_name_alo
     assert len(sweep.calls) == 5
 
 
-@pytest.mark.parametrize("error", [VersionConflict("changed"), NotFound("gone")])
-def test_one_that_somebody_else_came_back_to_is_no_fault(error: Exception) -> None:
-    sweep = Sweep(due_video("video_1"), due_video("video_2"))
-    sweep.happen = {"video_1": fail_with(error)}
-
-    assert sweep.run() == Swept(visited=2, left=0)
-
-
 # Over the real use cases
 
 
@@ -336,33 +248,6 @@ def test_nothing_that_was_sent_waits_for_ever(post: dict[str, Any], state: PostS
 
     assert (post_of(world).state, world.publisher.publish_calls) == (state, 0)
     assert [event.type for event in world.post_events] == ["post.in_doubt"]
-
-
-def test_of_a_deleted_video_what_was_sent_is_followed_to_its_end() -> None:
-    world = kept_world(
-        state=PostState.IN_DOUBT, media_url=MEDIA_URL, called_at=NOW, in_doubt_since=NOW, due_at=JUST_NOW
-    )
-    world.table.items.pop(world.video.key)
-
-    world.sweep_until_nothing_is_due()
-
-    assert (post_of(world).state, world.post_events) == (PostState.PARKED, [])
-
-
-def test_a_post_and_a_question_are_swept_together() -> None:
-    world = World()
-    world.keep(
-        a_kept_video(stage=Stage.AWAITING_APPROVAL),
-        a_post(),
-        a_post(a_target("threads"), state=PostState.PUBLISHED, due_at=JUST_NOW),
-    )
-    world.table.commit([open_approval(VIDEO_ID, now=NOW - timedelta(days=2), hours=1)])
-
-    world.sweep()
-
-    assert world.approvals.get(VIDEO_ID).decision is Decision.EXPIRED
-    assert [event.type for event in world.post_events] == ["post.published"]
-    assert not is_due(world)
 
 
 def test_what_a_step_left_of_a_deleted_video_is_cleared_up() -> None:
