@@ -24,7 +24,7 @@ from tests.builders import NOW, VIDEO_ID, a_request, a_video
 from tests.fakes.edges import PUBLIC_URL
 from tests.fakes.effects import Effects, Moment, SimulatedCrash
 from tests.fakes.table import InMemoryTable
-from tests.fakes.video_model import RenderingModel
+from tests.fakes.video_model import FakeVideoModel, RenderingModel
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
 
