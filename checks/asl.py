@@ -20,6 +20,7 @@ from checks.command import run
 from checks.state_machine import LAMBDA_RESOURCE, Loop, State, count_history_events, read_state_machine
 from mediaposter.config import FALLBACK_MODELS_MAX
 from mediaposter.domain.errors import RateExceeded
+from mediaposter.host.definition import Definition, Refused
 from mediaposter.publishing.blotato_client import CALL_SECONDS as BLOTATO_CALL_SECONDS
 from mediaposter.publishing.targets import TARGETS_MAX
 from mediaposter.usecases.batches.finish import TAKING_ENDS_AFTER
@@ -98,6 +99,10 @@ def _check_machine(path: Path, name: str, template: Template) -> Iterator[str]:
     yield from (f"statelint: {problem}" for problem in problems if not _FALSE_FINDING.search(problem))
     if machine.query_language != "JSONata":
         yield "State machine: its QueryLanguage must be JSONata"
+    try:
+        Definition.load(path.read_text(encoding="utf-8"))
+    except Refused as refused:
+        yield f"State machine: the host of one process does not take it: {refused}"
     substitutions = _find_substitutions(name, template)
     yield from _check_substitutions(path.read_text(encoding="utf-8"), substitutions)
     for scope in machine.walk():

@@ -18,6 +18,7 @@ from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError, NotStarted, WebhookRejected
 from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.events import BatchEvent, PostEvent, VideoEvent
+from mediaposter.host.walker import WaitWrite
 from mediaposter.publishing.publisher_interface import PublisherInterface
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.posts import Post
@@ -256,7 +257,7 @@ class World:
             self._functions(),
             self.clock,
             await_token=self._await_token,
-            update_item=self._update_item,
+            write_wait=self.write_wait,
             crash_error=crash_error,
         )
         self.machines.append(machine)
@@ -299,23 +300,20 @@ class World:
         sent = self.workflow.signals.get(task_token)
         return None if sent is None else sent.model_dump(mode="json")
 
-    def _update_item(self, arguments: Mapping[str, Any]) -> None:
+    def write_wait(self, write: WaitWrite) -> bool:
         """Write as DynamoDB would; tests/unit/stores/test_job_callbacks.py holds moto to the same."""
         if self.listening_fails:
             raise StatesError("DynamoDb.ProvisionedThroughputExceededException")
-        assert arguments["UpdateExpression"] == "SET task_token = :token, #ttl = :ttl ADD version :one"
-        assert arguments["ConditionExpression"] == "attribute_not_exists(hinted_at)"
-        key = Key(arguments["Key"]["pk"]["S"], arguments["Key"]["sk"]["S"])
-        values = arguments["ExpressionAttributeValues"]
+        key = Key(write.pk, write.sk)
         item = self.table.items.get(key, dict(key._asdict()))
         if "hinted_at" in item:
-            raise StatesError("DynamoDb.ConditionalCheckFailedException")
-        task_token = values[":token"]["S"]
-        self._listening_tokens.add(task_token)
+            return False
+        self._listening_tokens.add(write.task_token)
         # Another execution may have had one of this name.
-        self.workflow.signals.pop(task_token, None)
-        ttl, version = Decimal(values[":ttl"]["N"]), item.get("version", Decimal(0)) + Decimal(values[":one"]["N"])
-        self.table.items[key] = {**item, "task_token": task_token, "ttl": ttl, "version": version}
+        self.workflow.signals.pop(write.task_token, None)
+        version = item.get("version", Decimal(0)) + 1
+        self.table.items[key] = {**item, "task_token": write.task_token, "ttl": Decimal(write.ttl), "version": version}
+        return True
 
     def _listen(self, task_token: str, seconds: float) -> Generator[float, None, dict[str, Any] | None]:
         """Let the provider call, or the time pass."""

@@ -20,6 +20,7 @@ from mediaposter.domain.errors import (
     VideoDeleted,
 )
 from mediaposter.events import BatchEvent, PostEvent, VideoEvent
+from mediaposter.host.walker import WaitWrite
 from mediaposter.stores.batch_files import parts_key
 from mediaposter.stores.posts import Post
 from mediaposter.stores.table import Key
@@ -365,7 +366,7 @@ class Life:
             functions,
             self.clock,
             await_token=partial(self._await_token, execution),
-            update_item=partial(self._update_item, execution),
+            write_wait=partial(self._write_wait, execution),
         )
         return machine.walk(execution.given)
 
@@ -457,16 +458,13 @@ class Life:
         if execution.waits_with is not None:
             self._walk_after(0, execution)
 
-    def _update_item(self, execution: Execution, arguments: Mapping[str, Any]) -> None:
+    def _write_wait(self, execution: Execution, write: WaitWrite) -> bool:
         """Write as DynamoDB would; tests/unit/stores/test_job_callbacks.py holds moto to the same."""
         if self.stack.weather.find("table"):
             raise StatesError("DynamoDb.ProvisionedThroughputExceededException")
-        values = arguments["ExpressionAttributeValues"]
-        token = f"{execution.name}/{values[':token']['S']}"
-        key = Key(arguments["Key"]["pk"]["S"], arguments["Key"]["sk"]["S"])
+        token = f"{execution.name}/{write.task_token}"
         execution.tokens.add(token)
-        if not self.stack.write_wait(key, token, values[":ttl"]["N"]):
-            raise StatesError("DynamoDb.ConditionalCheckFailedException")
+        return self.stack.write_wait(Key(write.pk, write.sk), token, str(write.ttl))
 
     # What is asked for
 

@@ -156,6 +156,11 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="too long a history",
         ),
         pytest.param(
+            _check_generation(lambda task: task.update(HeartbeatSeconds=9)),
+            "State machine: the host of one process does not take it: ",
+            id="what the host of one process does not know",
+        ),
+        pytest.param(
             lambda states: states["Wait For Render"].update(Seconds="soon"),
             'statelint: State Machine.States.Wait For Render.Seconds is "soon"',
             id="seconds that are neither a number nor an expression",

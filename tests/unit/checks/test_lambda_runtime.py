@@ -23,8 +23,9 @@ def test_a_handler_has_its_own_code_and_layers_and_no_others() -> None:
     assert handlers["ProbeVideoFunction"].path[1:] == (_LAYERS["MediaPosterLayer"], _LAYERS["MediaLayer"])
 
 
-def test_all_modules_of_a_layer_are_tried_but_those_of_the_command_line(tmp_path: Path) -> None:
-    for name in ("av/__init__.py", "mediaposter/cli/__init__.py", "mediaposter/ai/waiting.py", "bin/tool.py", "one.py"):
+def test_all_modules_of_a_layer_are_tried_but_those_of_the_command_line_and_the_host(tmp_path: Path) -> None:
+    elsewhere = ("mediaposter/cli/__init__.py", "mediaposter/host/loop.py")
+    for name in ("av/__init__.py", *elsewhere, "mediaposter/ai/waiting.py", "bin/tool.py", "one.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "mediaposter" / "__init__.py").touch()

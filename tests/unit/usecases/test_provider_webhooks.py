@@ -13,6 +13,7 @@ from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.ai.gemini_model import GeminiVideoModel
 from mediaposter.ai.video_model_interface import Capabilities, VideoModelInterface, VideoStatus
 from mediaposter.domain.errors import ErrorCode, UnknownJob, VideoModelError, WebhookRejected
+from mediaposter.host.walker import WaitWrite
 from mediaposter.stores.job_callbacks import HINTS_MAX, UNKNOWN_KEPT_FOR, JobCallbackStore, name_job
 from mediaposter.stores.table import Key
 from mediaposter.stores.videos import JobClaim, VideoStore
@@ -155,14 +156,7 @@ class Interleaving:
 
     def _set_token(self, token: str) -> None:
         self.token = token
-        self.world._update_item(
-            {
-                "UpdateExpression": "SET task_token = :token, #ttl = :ttl ADD version :one",
-                "ConditionExpression": "attribute_not_exists(hinted_at)",
-                "Key": {"pk": {"S": WAIT.pk}, "sk": {"S": WAIT.sk}},
-                "ExpressionAttributeValues": {":token": {"S": token}, ":ttl": {"N": "1"}, ":one": {"N": "1"}},
-            }
-        )
+        self.world.write_wait(WaitWrite(WAIT.pk, WAIT.sk, token, ttl=1))
 
     def _check(self) -> None:
         self.is_waiting = False

@@ -1,0 +1,1 @@
+"""One process on one machine: what stands in for the services of AWS."""
