@@ -37,8 +37,8 @@ from bench.submit import read_table_schema
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ErrorCode
 from mediaposter.media.probe import Probe
+from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.media import StoredVideo
-from mediaposter.stores.table import LibraryTable
 from mediaposter.stores.videos import Attempt, Stage, Video, VideoFailure, VideoQuery, VideoStore, video_key
 from sandbox.cloud import LocalCloud
 

@@ -34,6 +34,7 @@ from pydantic import BaseModel, ConfigDict
 from mediaposter.media.probe import draw_spritesheet, draw_thumbnail, probe_video
 from mediaposter.media.video_stream import VideoStream
 from mediaposter.stores.media import MediaStore
+from mediaposter.stores.s3_bucket import S3Bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -217,7 +218,7 @@ def measure(way: str, size_bytes: int, source_url: str, s3_url: str, clip: Path)
             file = cast("IO[bytes]", StreamReader(stream.chunks))
             s3.upload_fileobj(file, "media", "videos/plain/video.mp4")
     elif way == "store":
-        stored = MediaStore(s3, "media").store_video(
+        stored = MediaStore(S3Bucket(s3, "media")).store_video(
             "bench", lambda _start_byte, _validator: open_source(video_url), deadline=started + 300
         )
         if stored.size_bytes != size_bytes:

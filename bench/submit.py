@@ -41,10 +41,10 @@ from mediaposter.publishing.publisher_interface import Account
 from mediaposter.stores.accounts import AccountStore, ConnectedAccounts
 from mediaposter.stores.budget import BudgetStore
 from mediaposter.stores.capacity import CapacityStore
+from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.idempotency import IdempotencyStore
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import PostStore
-from mediaposter.stores.table import LibraryTable
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.accounts import ValidateAccounts
 from mediaposter.usecases.requests.submit import SubmitVideo

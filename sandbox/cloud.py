@@ -27,8 +27,8 @@ from botocore.config import Config
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.keys import KeyStore, Scope
-from mediaposter.stores.table import LibraryTable
 
 ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".tools"

@@ -16,17 +16,19 @@ from mediaposter.stores.table import (
     Increase,
     IndexEntry,
     Key,
-    LibraryTable,
     Page,
     PageQuery,
     Put,
     Record,
     Replace,
+    Table,
+    build_item,
+    name_item,
 )
 from tests.fakes.effects import Effects
 
 
-class InMemoryTable(LibraryTable):
+class InMemoryTable(Table):
     """Items by their key, under the same conditions as the real table's.
 
     Attributes:
@@ -137,7 +139,7 @@ class InMemoryTable(LibraryTable):
             failed = tuple(number for number, change in enumerate(changes) if not self._may(change))
             if failed:
                 raise VersionConflict(
-                    f"{_name(changes[failed[0]])} changed meanwhile, or exists already.", changes=failed
+                    f"{name_item(changes[failed[0]])} changed meanwhile, or exists already.", changes=failed
                 )
             for change in changes:
                 self._make(change)
@@ -175,11 +177,6 @@ class InMemoryTable(LibraryTable):
                 item["ttl"] = Decimal(change.expires_at)
 
 
-def _name(change: Change) -> str:
-    key = change.key if isinstance(change, Delete | Increase) else change.record.key
-    return f"{key.pk} {key.sk}"
-
-
 def _describe(change: Change) -> str:
     """Name the effect of a transaction by its first change."""
     if isinstance(change, Increase):
@@ -193,11 +190,7 @@ def _describe(change: Change) -> str:
 
 
 def _to_item(record: Record) -> dict[str, Any]:
-    content = record.model_dump(mode="json", exclude_none=True)
-    return {
-        name: _to_attribute(value)
-        for name, value in {**content, **record.index_attributes(), **record.key._asdict()}.items()
-    }
+    return {name: _to_attribute(value) for name, value in build_item(record).items()}
 
 
 def _to_attribute(value: Any) -> Any:

@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import JsonValue
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.stores.table import LibraryTable
+from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.videos import VideoStore
 from sandbox.cloud import STACK_NAME
 from tests.integration.stack import DeployedStack, new_prompt, target, wait_for

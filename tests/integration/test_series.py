@@ -16,7 +16,7 @@ import pytest
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.cli import main
 from mediaposter.cli.deployed_stack import open_stack
-from mediaposter.stores.table import LibraryTable
+from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.videos import VideoStore
 from mediaposter.wire.intake import write_turn
 from sandbox.cloud import REGION, STACK_NAME

@@ -58,12 +58,15 @@ The way of a video, in the order in which it goes:
 
 What is kept:
 
-    library.table                   the one DynamoDB table, every write conditional
+    library.table                   the one table, every write conditional
+    library.dynamodb_table          the table in DynamoDB
+    library.bucket                  what a bucket does: files by their keys, in versions
+    library.s3_bucket               the bucket in S3
     library.videos                  the record of a video, and the only transitions it can make
     library.posts                   the ledger of posts, and theirs
     library.approvals               what a person is asked before a video is posted, and what was answered, once
     library.batches                 the record of a batch, and what is counted with its videos
-    library.batch_files             the files of a batch in S3
+    library.batch_files             the files of a batch
     library.due                     what somebody has to come back to, by when
     library.slots                   how many videos a provider renders at once, and in which order the others wait
     library.rate                    places within the limits of whom the stack calls
@@ -73,7 +76,7 @@ What is kept:
     library.idempotency             which video a request became
     library.render_times            how long each model's renders have lately taken
     library.job_waits               where a provider's webhook and the wait for its job meet
-    library.media                   MP4s in S3: streamed in, verified, visible once; handed out; and pictures
+    library.media                   MP4s in the bucket: streamed in, verified, visible once; handed out; and pictures
     library.inbox                   files that are dropped into the bucket, and the answers beside them
     library.series                  series, which rows of their sheets wait, and what each turn took
     library.sheets                  the sheets of series in the bucket
@@ -134,6 +137,16 @@ What holds it together:
     workflow                        starts the state machine
     observability                   the logger and the metrics
 
+The embedded host, in one process on one machine:
+
+    host.database                   the SQLite file: connections, transactions, its version
+    host.table                      the table in it
+    host.bucket                     the bucket in a folder
+    host.keys_on_disk               names of files for keys of objects
+    host.disk                       what files need to outlast a crash, on any system
+    host.links                      links to files, signed, and what is answered to whoever opens one
+    host.lock                       one host at a time in a folder
+
 At the keyboard:
 
     cli                             `mediaposter`, and its groups of commands, each loaded when it is asked for
@@ -151,7 +164,7 @@ Imports point downwards, from each line to those below it and never back:
 
     functions, cli
     current
-    aws
+    aws, host
     stack, vendors, lambda_calls
     edges
     pipeline
@@ -167,6 +180,7 @@ Imports point downwards, from each line to those below it and never back:
     config, errors
 
 Only vendors imports the adapters, ai.*_model, by way of the factory, and publishing.blotato_client; and cli.accounts
-imports the last. A video model knows its vendor alone: no boto3, no library, no pipeline, no other model. `make check`
-holds it. Importing a module does no I/O, reads no environment and builds no client; a test holds that.
+imports the last. The host imports nothing of AWS. A video model knows its vendor alone: no boto3, no library, no
+pipeline, no other model. `make check` holds it. Importing a module does no I/O, reads no environment and builds no
+client; a test holds that.
 """

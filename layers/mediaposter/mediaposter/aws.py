@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from mediaposter.events import AnyAnswer, AnyEvent, EventBus, SeriesExhausted
     from mediaposter.lambda_calls import RemoteCanceller
     from mediaposter.stores.batch_files import BatchFileStore
+    from mediaposter.stores.dynamodb_table import LibraryTable
     from mediaposter.stores.inbox import InboxStore
     from mediaposter.stores.media import MediaStore
+    from mediaposter.stores.s3_bucket import S3Bucket
     from mediaposter.stores.sheets import SheetStore
-    from mediaposter.stores.table import LibraryTable
     from mediaposter.usecases.scheduled.deliver_webhook import PostJson
     from mediaposter.usecases.steps import RenderToCancel
     from mediaposter.workflow import BatchExecutions, StepFunctionsWorkflow, TaskTokens
@@ -51,7 +52,7 @@ class AwsEdges(Vendors):
     @cached_property
     def table(self) -> LibraryTable:
         """The table of all records."""
-        from mediaposter.stores.table import LibraryTable
+        from mediaposter.stores.dynamodb_table import LibraryTable
 
         return LibraryTable(_session().client("dynamodb"), self._settings.require("library_table"))
 
@@ -60,7 +61,7 @@ class AwsEdges(Vendors):
         """The videos and the pictures."""
         from mediaposter.stores.media import MediaStore
 
-        return MediaStore(_build_s3_client(), self._bucket)
+        return MediaStore(self._bucket)
 
     @cached_property
     def inspected_media(self) -> MediaStore:
@@ -73,28 +74,28 @@ class AwsEdges(Vendors):
         # It answers within its own time, or Lambda says that it did not.
         client = _session().client("lambda", config=Config(read_timeout=_PROBE_READ_TIMEOUT_SECONDS))
         inspector = RemoteInspector(client, self._settings.require("probe_function"))
-        return MediaStore(_build_s3_client(), self._bucket, inspect=inspector)
+        return MediaStore(self._bucket, inspect=inspector)
 
     @cached_property
     def batch_files(self) -> BatchFileStore:
         """The files of batches."""
         from mediaposter.stores.batch_files import BatchFileStore
 
-        return BatchFileStore(_session().client("s3"), self._bucket)
+        return BatchFileStore(self._bucket)
 
     @cached_property
     def inbox(self) -> InboxStore:
         """The folders inbox/ and outbox/ of the bucket."""
         from mediaposter.stores.inbox import InboxStore
 
-        return InboxStore(_session().client("s3"), self._bucket)
+        return InboxStore(self._bucket)
 
     @cached_property
     def sheets(self) -> SheetStore:
         """The sheets of series."""
         from mediaposter.stores.sheets import SheetStore
 
-        return SheetStore(_session().client("s3"), self._bucket)
+        return SheetStore(self._bucket)
 
     @cached_property
     def workflow(self) -> StepFunctionsWorkflow:
@@ -193,9 +194,11 @@ class AwsEdges(Vendors):
     def _read_text(self, key: str) -> str:
         return self.media.read_text(key)
 
-    @property
-    def _bucket(self) -> str:
-        return self._settings.require("video_bucket")
+    @cached_property
+    def _bucket(self) -> S3Bucket:
+        from mediaposter.stores.s3_bucket import S3Bucket
+
+        return S3Bucket(_build_s3_client(), self._settings.require("video_bucket"))
 
     @cached_property
     def _event_bus(self) -> EventBus:

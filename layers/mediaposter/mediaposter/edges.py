@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mediaposter.events import AnyAnswer, AnyEvent, SeriesExhausted
     from mediaposter.publishing.publisher_interface import PublisherInterface
     from mediaposter.stores.batch_files import FileVersion
-    from mediaposter.stores.table import LibraryTable
+    from mediaposter.stores.table import Table
     from mediaposter.usecases.batches.create import BatchWorkflow, InputStore
     from mediaposter.usecases.batches.submit import RowFiles
     from mediaposter.usecases.generation.inspect import Inspecting
@@ -55,7 +55,7 @@ class Edges(Protocol):
     """The edges of a stack. Each is built when it is first asked for; ConfigurationError names what is missing."""
 
     @property
-    def table(self) -> LibraryTable:
+    def table(self) -> Table:
         """The table of all records."""
 
     @property

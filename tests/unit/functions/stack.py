@@ -14,8 +14,9 @@ from moto.awslambda_simple.models import lambda_simple_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from checks.cloudformation import Template, read_template
+from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.posts import Post, PostStore
-from mediaposter.stores.table import LibraryTable, Record
+from mediaposter.stores.table import Record, Table
 from mediaposter.stores.videos import Video, VideoStore
 
 REPOSITORY = Path(__file__).parents[3]
@@ -112,7 +113,7 @@ class Stack:
         return self._parameters["WebhookQueue"]
 
     @property
-    def table(self) -> LibraryTable:
+    def table(self) -> Table:
         """The table of everything that is kept."""
         return LibraryTable(self.client("dynamodb"), self._parameters["LibraryTable"])
 

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from checks.cloudformation import Template
 from mediaposter.stores.keys import check_owner
+from mediaposter.stores.s3_bucket import S3Bucket
 from mediaposter.stores.series import Series, SeriesStore, Sheet, SheetFormat
 from mediaposter.stores.sheets import SheetStore
 from mediaposter.stores.videos import Video
@@ -64,7 +65,7 @@ def dropped(stack: Stack) -> Event:
 @pytest.fixture
 def series(stack: Stack) -> Series:
     """Make the series that the sample tells of, with two rows."""
-    sheets = SheetStore(stack.client("s3"), BUCKET)
+    sheets = SheetStore(S3Bucket(stack.client("s3"), BUCKET))
     content = f"id,prompt,seconds\na,{_PROMPT_OF_ROW},8\nb,Another,4\n".encode()
     key = sheets.put("morning-kites", content, SheetFormat.CSV, now=NOW)
     made = Series(

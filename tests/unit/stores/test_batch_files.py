@@ -12,6 +12,7 @@ from moto import mock_aws
 from mediaposter.domain.errors import NotFound
 from mediaposter.stores.batch_files import BatchFileStore
 from mediaposter.stores.media import upload_key
+from mediaposter.stores.s3_bucket import S3Bucket
 from tests.fakes.aws import connect_s3
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def s3() -> Iterator[S3Client]:
 
 @pytest.fixture
 def files(s3: S3Client) -> BatchFileStore:
-    return BatchFileStore(s3, BUCKET)
+    return BatchFileStore(S3Bucket(s3, BUCKET))
 
 
 def test_a_version_comes_in_bounded_chunks(files: BatchFileStore) -> None:
@@ -98,4 +99,4 @@ def test_a_file_whose_writing_breaks_off_is_not_there(files: BatchFileStore) -> 
 
 def test_a_fault_of_the_service_stays_one(s3: S3Client) -> None:
     with pytest.raises(ClientError):
-        BatchFileStore(s3, "no-such-bucket").put("key", b"")
+        BatchFileStore(S3Bucket(s3, "no-such-bucket")).put("key", b"")

@@ -11,6 +11,7 @@ from moto import mock_aws
 
 from mediaposter.domain.errors import NotFound
 from mediaposter.stores.inbox import InboxStore
+from mediaposter.stores.s3_bucket import S3Bucket
 from tests.fakes.aws import connect_s3
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def s3() -> Iterator[S3Client]:
 
 @pytest.fixture
 def inbox(s3: S3Client) -> InboxStore:
-    return InboxStore(s3, BUCKET)
+    return InboxStore(S3Bucket(s3, BUCKET))
 
 
 def drop(s3: S3Client, content: bytes) -> str:
@@ -72,7 +73,7 @@ def test_an_answer_is_read_as_it_was_laid_down_last(s3: S3Client, inbox: InboxSt
 
 
 def test_a_fault_is_not_taken_for_a_file_that_is_not_there(s3: S3Client) -> None:
-    elsewhere = InboxStore(s3, "no-such-bucket")
+    elsewhere = InboxStore(S3Bucket(s3, "no-such-bucket"))
 
     with pytest.raises(ClientError):
         elsewhere.read(KEY, max_bytes=6)

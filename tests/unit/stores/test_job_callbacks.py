@@ -12,8 +12,9 @@ import pytest
 from moto import mock_aws
 
 from mediaposter.domain.errors import Contention
+from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.job_callbacks import HINTS_MAX, KEPT_FOR, UNKNOWN_KEPT_FOR, Hint, JobCallbackStore, name_job
-from mediaposter.stores.table import Key, LibraryTable
+from mediaposter.stores.table import Key, Table
 from tests.builders import NOW
 from tests.fakes.aws import connect_dynamodb
 from tests.fakes.table import InMemoryTable
@@ -29,7 +30,7 @@ _LISTEN = json.loads(_DEFINITION.read_text())["States"]["Listen"]
 class Machine:
     """Makes the write of the state Listen, as it stands in the definition."""
 
-    def __init__(self, table: LibraryTable, client: Any) -> None:
+    def __init__(self, table: Table, client: Any) -> None:
         self._table = table
         self._client = client
         self._arguments = _LISTEN["Arguments"]
@@ -54,7 +55,7 @@ class Machine:
 
 
 @pytest.fixture
-def table() -> Iterator[LibraryTable]:
+def table() -> Iterator[Table]:
     with mock_aws():
         client = connect_dynamodb()
         client.create_table(TableName="library", **read_schema())
@@ -62,12 +63,12 @@ def table() -> Iterator[LibraryTable]:
 
 
 @pytest.fixture
-def waits(table: LibraryTable) -> JobCallbackStore:
+def waits(table: Table) -> JobCallbackStore:
     return JobCallbackStore(table)
 
 
 @pytest.fixture
-def machine(table: LibraryTable) -> Machine:
+def machine(table: Table) -> Machine:
     return Machine(table, connect_dynamodb())
 
 
@@ -95,7 +96,7 @@ def test_what_woke_a_wait_that_is_over_wakes_nothing(waits: JobCallbackStore, ma
     assert waits.hint(PK, "digest", now=NOW) == Hint(is_new=True, task_token=None)
 
 
-def test_the_machines_item_is_forgotten_in_time(table: LibraryTable, machine: Machine) -> None:
+def test_the_machines_item_is_forgotten_in_time(table: Table, machine: Machine) -> None:
     machine.wait("token-1", ttl=1_800_000_000)
 
     assert table.get(KEY)["ttl"] == 1_800_000_000
@@ -142,9 +143,7 @@ def test_jobs_do_not_hear_each_other(waits: JobCallbackStore) -> None:
     assert waits.apply_hint(name_job("pika", "job-1"), now=NOW) is None
 
 
-def test_what_is_known_of_a_job_that_nobody_has_is_forgotten_sooner(
-    table: LibraryTable, waits: JobCallbackStore
-) -> None:
+def test_what_is_known_of_a_job_that_nobody_has_is_forgotten_sooner(table: Table, waits: JobCallbackStore) -> None:
     waits.hint(PK, "digest", now=NOW, kept_for=UNKNOWN_KEPT_FOR)
     assert table.get(KEY)["ttl"] == (NOW + UNKNOWN_KEPT_FOR).timestamp()
 

@@ -35,6 +35,7 @@ from mediaposter.media.ingest import OpenStream
 from mediaposter.media.inspection import Inspection, StoredVersion
 from mediaposter.media.video_stream import VideoStream
 from mediaposter.stores.media import MAX_UPLOAD_BYTES, MediaStore, StoredVideo
+from mediaposter.stores.s3_bucket import S3Bucket
 from tests.fakes.aws import connect_s3
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 
@@ -62,7 +63,7 @@ def s3() -> Iterator[S3Client]:
 
 @pytest.fixture
 def library(s3: S3Client, tmp_path: Path) -> MediaStore:
-    return MediaStore(s3, BUCKET, spool_directory=tmp_path)
+    return MediaStore(S3Bucket(s3, BUCKET), spool_directory=tmp_path)
 
 
 def serve(body: bytes, *, stops_at: int | None = None, raises: BaseException | None = None) -> OpenStream:
@@ -208,7 +209,7 @@ def test_only_what_was_looked_at_is_removed_when_it_does_not_play(
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"what another worker stored")
         raise MediaError("Nothing decodes.")
 
-    library = MediaStore(s3, BUCKET, inspect=refuse_while_another_worker_stores, spool_directory=tmp_path)
+    library = MediaStore(S3Bucket(s3, BUCKET), inspect=refuse_while_another_worker_stores, spool_directory=tmp_path)
 
     with pytest.raises(MediaError):
         store(library, serve(moov_first_mp4))
@@ -223,7 +224,7 @@ def test_a_decoder_that_breaks_down_leaves_the_video_for_the_next_run(
         raise MediaPosterError("ProbeVideoFunction broke down.")
 
     with pytest.raises(MediaPosterError, match="broke down"):
-        store(MediaStore(s3, BUCKET, inspect=break_down, spool_directory=tmp_path), serve(moov_first_mp4))
+        store(MediaStore(S3Bucket(s3, BUCKET), inspect=break_down, spool_directory=tmp_path), serve(moov_first_mp4))
 
     assert store(library, contextmanager(never_opened)).sha256 == sha256(moov_first_mp4).hexdigest()
 
@@ -364,7 +365,7 @@ def test_storing_asks_of_s3_what_the_crashes_are_numbered_by(
 ) -> None:
     effects = Effects()
     take_calls(s3, effects)
-    store(MediaStore(s3, BUCKET, spool_directory=tmp_path), serve(moov_first_mp4))
+    store(MediaStore(S3Bucket(s3, BUCKET), spool_directory=tmp_path), serve(moov_first_mp4))
     assert effects.names == CALLS
 
 
@@ -379,7 +380,7 @@ def test_a_kill_anywhere_is_made_good_by_the_next_run(
     dying = connect_s3()
     take_calls(dying, Effects(crash))
     with pytest.raises(SimulatedCrash):
-        store(MediaStore(dying, BUCKET, spool_directory=tmp_path), serve(moov_first_mp4))
+        store(MediaStore(S3Bucket(dying, BUCKET), spool_directory=tmp_path), serve(moov_first_mp4))
 
     stored = store(library, serve(moov_first_mp4))
 
@@ -513,7 +514,9 @@ def test_what_could_not_be_deleted_is_told(s3: S3Client, library: MediaStore, op
 
 
 def test_an_upload_link_takes_one_type_and_one_size_for_a_quarter_of_an_hour(s3: S3Client) -> None:
-    library = MediaStore(s3, BUCKET, wall_clock=lambda: datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp() + 0.9)
+    library = MediaStore(
+        S3Bucket(s3, BUCKET), wall_clock=lambda: datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp() + 0.9
+    )
     upload = library.presign_upload("alice", "upload_1", content_type="image/png", size_bytes=1_000)
     url = urlsplit(upload.url)
     query = parse_qs(url.query)
@@ -563,8 +566,9 @@ def test_presigning_needs_neither_av_nor_pillow() -> None:
         "import sys; sys.modules['av'] = sys.modules['PIL'] = None\n"
         "import boto3\n"
         "from mediaposter.stores.media import MediaStore\n"
+        "from mediaposter.stores.s3_bucket import S3Bucket\n"
         "client = boto3.client('s3', region_name='us-east-1', aws_access_key_id='a', aws_secret_access_key='b')\n"
-        "library = MediaStore(client, 'media')\n"
+        "library = MediaStore(S3Bucket(client, 'media'))\n"
         "library.presign_download('videos/video_1/video.mp4', filename='video_1.mp4')\n"
         "library.presign_upload('alice', 'upload_1', content_type='image/png', size_bytes=1)\n"
         "print('signed')"

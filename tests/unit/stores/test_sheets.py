@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from mediaposter.domain.errors import ConfigurationError
+from mediaposter.stores.s3_bucket import S3Bucket
 from mediaposter.stores.series import Sheet, SheetFormat
 from mediaposter.stores.sheets import SheetStore
 from tests.builders import NOW
@@ -34,7 +35,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
 
 @pytest.fixture
 def store(client: S3Client) -> SheetStore:
-    return SheetStore(client, BUCKET)
+    return SheetStore(S3Bucket(client, BUCKET))
 
 
 def a_sheet(key: str) -> Sheet:
@@ -57,7 +58,7 @@ def test_a_sheet_that_is_gone_is_told_with_what_to_do(store: SheetStore) -> None
 
 def test_another_refusal_is_a_fault(client: S3Client) -> None:
     with pytest.raises(ClientError, match="NoSuchBucket"):
-        SheetStore(client, "another-bucket").read(a_sheet("series/kites/first.csv"))
+        SheetStore(S3Bucket(client, "another-bucket")).read(a_sheet("series/kites/first.csv"))
 
 
 def test_the_sheets_of_a_series_are_removed_and_those_of_others_stay(store: SheetStore, client: S3Client) -> None:

@@ -16,18 +16,21 @@ from pydantic import Field
 
 from checks.cloudformation import read_template
 from mediaposter.domain.errors import Contention, NotFound, VersionConflict
+from mediaposter.host.database import Database
+from mediaposter.host.table import SqliteTable
+from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.table import (
     Create,
     Delete,
     Increase,
     IndexEntry,
     Key,
-    LibraryTable,
     Page,
     PageQuery,
     Put,
     Record,
     Replace,
+    Table,
 )
 from mediaposter.stores.videos import Stage
 from tests.builders import OWNER, a_video
@@ -78,34 +81,39 @@ def moto_client() -> Iterator[DynamoDBClient]:
         yield connect_dynamodb()
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
-def table(request: pytest.FixtureRequest, moto_client: DynamoDBClient) -> Iterator[LibraryTable]:
+@pytest.fixture(params=["memory", "dynamodb", "sqlite"])
+def table(request: pytest.FixtureRequest, moto_client: DynamoDBClient, tmp_path: Path) -> Iterator[Table]:
     if request.param == "memory":
         yield InMemoryTable()
+        return
+    if request.param == "sqlite":
+        database = Database(tmp_path / "library.sqlite")
+        yield SqliteTable(database, clock=lambda: 0)
+        database.close()
         return
     moto_client.create_table(TableName="library", **read_schema())
     yield LibraryTable(moto_client, "library")
     moto_client.delete_table(TableName="library")
 
 
-def list_open(table: LibraryTable, *, before: str = "2027-01-01T00:00:00Z") -> list[str]:
+def list_open(table: Table, *, before: str = "2027-01-01T00:00:00Z") -> list[str]:
     return [entry.key.pk for entry in list_entries(table, before=before)]
 
 
 def list_entries(
-    table: LibraryTable, *, before: str = "2027-01-01T00:00:00Z", after: IndexEntry | None = None
+    table: Table, *, before: str = "2027-01-01T00:00:00Z", after: IndexEntry | None = None
 ) -> list[IndexEntry]:
     return table.query_index("Due", hash_name="due", value="yes", range_name="due_at", before=before, after=after)
 
 
-def test_a_record_is_read_as_it_was_kept(table: LibraryTable) -> None:
+def test_a_record_is_read_as_it_was_kept(table: Table) -> None:
     note = Note(text="grün", tags=("a", "b"), margins={"left": 2}, is_read=True)
     table.create([note])
 
     assert Note.model_validate(table.get(note.key)) == note
 
 
-def test_numbers_come_back_as_decimals_and_what_is_none_not_at_all(table: LibraryTable) -> None:
+def test_numbers_come_back_as_decimals_and_what_is_none_not_at_all(table: Table) -> None:
     table.create([Note()])
 
     item = table.get(Key("NOTE#1", "NOTE"))
@@ -116,7 +124,7 @@ def test_numbers_come_back_as_decimals_and_what_is_none_not_at_all(table: Librar
     assert item["due"] == "yes"
 
 
-def test_what_is_not_there_is_not_found(table: LibraryTable) -> None:
+def test_what_is_not_there_is_not_found(table: Table) -> None:
     table.create([Note()])
 
     with pytest.raises(NotFound, match=r"There is no NOTE#2\."):
@@ -125,7 +133,7 @@ def test_what_is_not_there_is_not_found(table: LibraryTable) -> None:
         table.get(Key("NOTE#1", "OTHER"))
 
 
-def test_a_record_is_created_once(table: LibraryTable) -> None:
+def test_a_record_is_created_once(table: Table) -> None:
     table.create([Note(text="first")])
 
     with pytest.raises(VersionConflict, match=r"NOTE#1 NOTE changed meanwhile, or exists already"):
@@ -134,7 +142,7 @@ def test_a_record_is_created_once(table: LibraryTable) -> None:
     assert table.get(Key("NOTE#1", "NOTE"))["text"] == "first"
 
 
-def test_records_are_created_all_or_none(table: LibraryTable) -> None:
+def test_records_are_created_all_or_none(table: Table) -> None:
     table.create([Note(sk="POST#b")])
 
     with pytest.raises(VersionConflict):
@@ -143,7 +151,7 @@ def test_records_are_created_all_or_none(table: LibraryTable) -> None:
     assert [item["sk"] for item in table.query_prefix("NOTE#1", "POST#")] == ["POST#b"]
 
 
-def test_a_record_is_replaced_over_its_version(table: LibraryTable) -> None:
+def test_a_record_is_replaced_over_its_version(table: Table) -> None:
     table.create([Note(text="old", tags=("a",))])
 
     table.replace(Note(version=2, state="closed"), expected_version=1, allowed={"state": ["open"]})
@@ -152,7 +160,7 @@ def test_a_record_is_replaced_over_its_version(table: LibraryTable) -> None:
     assert kept == Note(version=2, state="closed")
 
 
-def test_a_stale_writer_has_a_conflict_and_changes_nothing(table: LibraryTable) -> None:
+def test_a_stale_writer_has_a_conflict_and_changes_nothing(table: Table) -> None:
     with pytest.raises(VersionConflict):
         table.replace(Note(version=2), expected_version=1, allowed={"state": ["open"]})
     table.create([Note(version=2, text="newer")])
@@ -174,7 +182,7 @@ def test_a_stale_writer_has_a_conflict_and_changes_nothing(table: LibraryTable) 
     ],
 )
 def test_every_state_must_allow_it_though_the_version_matches(
-    table: LibraryTable, fields: dict[str, Any], is_allowed: bool
+    table: Table, fields: dict[str, Any], is_allowed: bool
 ) -> None:
     table.create([Note(**fields)])
     allowed = {"state": ["open", "waiting"], "mood": ["good"]}
@@ -185,7 +193,7 @@ def test_every_state_must_allow_it_though_the_version_matches(
     assert ("text" in table.get(Key("NOTE#1", "NOTE"))) == is_allowed
 
 
-def test_a_prefix_finds_the_items_of_one_partition_in_order(table: LibraryTable) -> None:
+def test_a_prefix_finds_the_items_of_one_partition_in_order(table: Table) -> None:
     table.create([Note(sk="POST#b"), Note(sk="POST#a"), Note(sk="VIDEO"), Note(pk="NOTE#2", sk="POST#c")])
 
     assert [item["sk"] for item in table.query_prefix("NOTE#1", "POST#")] == ["POST#a", "POST#b"]
@@ -193,7 +201,7 @@ def test_a_prefix_finds_the_items_of_one_partition_in_order(table: LibraryTable)
     assert [item["sk"] for item in table.query_range("NOTE#1", "POST#b", "VIDEO")] == ["POST#b", "VIDEO"]
 
 
-def test_an_index_lists_the_oldest_first_and_only_those_before(table: LibraryTable) -> None:
+def test_an_index_lists_the_oldest_first_and_only_those_before(table: Table) -> None:
     table.create(
         [
             Note(pk="NOTE#2", due_at="2026-12-01T12:00:02Z"),
@@ -205,14 +213,14 @@ def test_an_index_lists_the_oldest_first_and_only_those_before(table: LibraryTab
     assert list_open(table, before="2026-12-01T12:00:03Z") == ["NOTE#1", "NOTE#2"]
 
 
-def test_an_index_forgets_what_no_longer_belongs_to_it(table: LibraryTable) -> None:
+def test_an_index_forgets_what_no_longer_belongs_to_it(table: Table) -> None:
     table.create([Note(), Note(pk="NOTE#2", is_listed=False)])
     table.replace(Note(version=2, is_listed=False), expected_version=1, allowed={})
 
     assert list_open(table) == []
 
 
-def test_a_list_goes_on_after_its_last_entry_also_among_equals(table: LibraryTable) -> None:
+def test_a_list_goes_on_after_its_last_entry_also_among_equals(table: Table) -> None:
     table.create([Note(pk=f"NOTE#{number:03}") for number in range(60)])
     table.create([Note(pk=f"NOTE#{number:03}", due_at="2026-12-01T12:00:01Z") for number in range(60, 130)])
 
@@ -226,7 +234,7 @@ def test_a_list_goes_on_after_its_last_entry_also_among_equals(table: LibraryTab
     assert list_entries(table, after=rest[-1]) == []
 
 
-def test_an_attribute_is_swapped_if_it_is_what_was_seen_without_a_new_version(table: LibraryTable) -> None:
+def test_an_attribute_is_swapped_if_it_is_what_was_seen_without_a_new_version(table: Table) -> None:
     table.create([Note(text="as it was")])
     key = Note().key
 
@@ -263,7 +271,7 @@ def test_a_put_whose_answer_was_lost_meets_its_own_write_and_is_no_conflict(
     moto_client.delete_table(TableName="library")
 
 
-def test_a_fraction_is_not_kept(table: LibraryTable) -> None:
+def test_a_fraction_is_not_kept(table: Table) -> None:
     note = Note.model_construct(pages=1.5)  # type: ignore[arg-type]  # what pydantic would refuse
 
     with pytest.raises(TypeError, match="Float types are not supported"), pytest.warns(UserWarning, match="pages"):
@@ -301,11 +309,11 @@ def test_a_transaction_that_was_cancelled_for_another_reason_is_no_conflict() ->
 COUNTER = Key("COUNTER#1", "DAY")
 
 
-def count(table: LibraryTable, name: str = "used") -> int:
+def count(table: Table, name: str = "used") -> int:
     return int(table.get(COUNTER)[name])
 
 
-def test_numbers_begin_at_zero_and_are_added_to(table: LibraryTable) -> None:
+def test_numbers_begin_at_zero_and_are_added_to(table: Table) -> None:
     table.commit([Increase(COUNTER, {"used": 3, "times": 1})])
     table.commit([Increase(COUNTER, {"used": -1, "times": 1}, expires_at=1_800_000_000)])
 
@@ -313,7 +321,7 @@ def test_numbers_begin_at_zero_and_are_added_to(table: LibraryTable) -> None:
 
 
 @pytest.mark.parametrize(("amount", "fits"), [(7, True), (8, False), (-9, True)])
-def test_a_number_becomes_no_greater_than_it_may(table: LibraryTable, amount: int, fits: bool) -> None:
+def test_a_number_becomes_no_greater_than_it_may(table: Table, amount: int, fits: bool) -> None:
     table.commit([Increase(COUNTER, {"used": 3})])
     more = Increase(COUNTER, {"used": amount}, at_most={"used": 10})
 
@@ -323,7 +331,7 @@ def test_a_number_becomes_no_greater_than_it_may(table: LibraryTable, amount: in
     assert count(table) == (3 + amount if fits else 3)
 
 
-def test_changes_are_made_all_or_none_and_those_that_cannot_be_are_numbered(table: LibraryTable) -> None:
+def test_changes_are_made_all_or_none_and_those_that_cannot_be_are_numbered(table: Table) -> None:
     table.create([Note()])
 
     with pytest.raises(VersionConflict) as conflict:
@@ -342,14 +350,14 @@ def test_changes_are_made_all_or_none_and_those_that_cannot_be_are_numbered(tabl
         table.get(COUNTER)
 
 
-def test_a_record_is_put_over_whatever_there_is(table: LibraryTable) -> None:
+def test_a_record_is_put_over_whatever_there_is(table: Table) -> None:
     table.commit([Put(Note(text="one"))])
     table.commit([Put(Note(text="two")), Put(Note(sk="B"))])
 
     assert table.get(Note().key)["text"] == "two"
 
 
-def test_a_record_is_deleted_over_its_version(table: LibraryTable) -> None:
+def test_a_record_is_deleted_over_its_version(table: Table) -> None:
     table.create([Note()])
 
     with pytest.raises(VersionConflict):
@@ -362,7 +370,7 @@ def test_a_record_is_deleted_over_its_version(table: LibraryTable) -> None:
 
 
 @pytest.mark.parametrize(("at_least", "number"), [(0, 2), (2, 2), (3, 3), (-5, 2)])
-def test_numbers_are_taken_one_after_the_other_and_none_twice(table: LibraryTable, at_least: int, number: int) -> None:
+def test_numbers_are_taken_one_after_the_other_and_none_twice(table: Table, at_least: int, number: int) -> None:
     table.commit([Increase(COUNTER, {"used": 3})])
     assert [table.take_number(COUNTER, at_least=0) for _ in range(2)] == [0, 1]
 
@@ -373,7 +381,7 @@ def test_numbers_are_taken_one_after_the_other_and_none_twice(table: LibraryTabl
     assert table.get(COUNTER) == kept
 
 
-def answer_counts(*answers: int | None) -> tuple[LibraryTable, Stubber]:
+def answer_counts(*answers: int | None) -> tuple[Table, Stubber]:
     """Give a table whose service holds a condition for false (None), or gives the next number."""
     client = connect_dynamodb()
     stubber = Stubber(client)
@@ -413,7 +421,7 @@ class Ticket(Note):
     ttl: int = 100
 
 
-def test_a_record_whose_time_is_over_counts_as_gone(table: LibraryTable) -> None:
+def test_a_record_whose_time_is_over_counts_as_gone(table: Table) -> None:
     table.commit([Create(Ticket(), now=50)])
 
     for now in (50, 99, 100):
@@ -427,7 +435,7 @@ def test_a_record_whose_time_is_over_counts_as_gone(table: LibraryTable) -> None
     assert table.get(Note().key)["text"] == "new"
 
 
-def test_many_are_read_in_the_order_of_their_keys_and_the_missing_left_out(table: LibraryTable) -> None:
+def test_many_are_read_in_the_order_of_their_keys_and_the_missing_left_out(table: Table) -> None:
     table.create([Note(sk=name) for name in "ABC"])
 
     found = table.get_many([Key("NOTE#1", name) for name in "CXA"])
@@ -436,7 +444,7 @@ def test_many_are_read_in_the_order_of_their_keys_and_the_missing_left_out(table
     assert table.get_many([]) == []
 
 
-def page(table: LibraryTable, **changes: Any) -> Page:
+def page(table: Table, **changes: Any) -> Page:
     query = {"hash_name": "owner_batch", "value": "ann#1", "range_name": "id", "limit": 2}
     return table.query_page("ByOwnerBatch", PageQuery(**{**query, **changes}))
 
@@ -458,7 +466,7 @@ def ids(found: Page) -> list[str]:
     return [key.pk.removeprefix("VIDEO#") for key in found.keys]
 
 
-def test_a_page_goes_on_where_the_one_before_ended_in_both_directions(table: LibraryTable) -> None:
+def test_a_page_goes_on_where_the_one_before_ended_in_both_directions(table: Table) -> None:
     table.create([Owned(id=name) for name in "abcde"] + [Owned(id="z", owner_batch="bob#1"), Note()])
 
     assert (ids(page(table)), page(table).has_more) == (["e", "d"], True)
@@ -470,7 +478,7 @@ def test_a_page_goes_on_where_the_one_before_ended_in_both_directions(table: Lib
     assert page(table, after="a") == Page(keys=(), has_more=False)
 
 
-def test_a_page_holds_what_the_filters_let_through(table: LibraryTable) -> None:
+def test_a_page_holds_what_the_filters_let_through(table: Table) -> None:
     table.create([Owned(id=name, status="shut" if name in "bd" else "open") for name in "abcdef"])
 
     assert ids(page(table, filters={"status": "shut"})) == ["d", "b"]
@@ -478,7 +486,7 @@ def test_a_page_holds_what_the_filters_let_through(table: LibraryTable) -> None:
     assert (ids(found), found.has_more) == (["f", "e"], True)
 
 
-def test_a_filter_looks_at_so_many_entries_and_says_how_far_it_came(table: LibraryTable) -> None:
+def test_a_filter_looks_at_so_many_entries_and_says_how_far_it_came(table: Table) -> None:
     table.create([Owned(id=name, status="shut" if name == "a" else "open") for name in "abcdef"])
 
     assert page(table, filters={"status": "shut"}, read_max=4) == Page(keys=(), has_more=True, reached="c")
@@ -523,7 +531,7 @@ def test_reads_see_every_write_before_them() -> None:
         assert LibraryTable(client, "library").query_prefix("NOTE#1", "N") == [{"pk": "NOTE#1", "sk": "NOTE"}]
 
 
-def test_a_group_of_an_index_is_counted_by_an_attribute(table: LibraryTable) -> None:
+def test_a_group_of_an_index_is_counted_by_an_attribute(table: Table) -> None:
     for number in range(3):
         video = a_video(id=f"video_{number}", batch_id="batch_1", stage=Stage.RENDERING if number else Stage.QUEUED)
         table.create([video])

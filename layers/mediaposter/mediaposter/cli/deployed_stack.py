@@ -25,11 +25,12 @@ from mediaposter.ai.catalog import Catalog, built_in_catalog, built_in_catalog_t
 from mediaposter.cli.scheduler import Places, Scheduler
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError
+from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.keys import KeyStore
 from mediaposter.stores.media import MediaStore
+from mediaposter.stores.s3_bucket import S3Bucket
 from mediaposter.stores.series import SeriesStore, Sheet, SheetFormat
 from mediaposter.stores.sheets import SheetStore
-from mediaposter.stores.table import LibraryTable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -167,7 +168,7 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
             {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])}
         )
         table = LibraryTable(session.client("dynamodb", endpoint_url=endpoint_url, config=_AWS), outputs.table)
-        s3_client = session.client("s3", endpoint_url=endpoint_url, config=_AWS)
+        bucket = S3Bucket(session.client("s3", endpoint_url=endpoint_url, config=_AWS), outputs.bucket)
         return DeployedStack(
             name=name,
             base_url=_find_base_url(outputs, formation.meta.endpoint_url),
@@ -175,7 +176,7 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
             keys=KeyStore(table),
             knows_key_restrictions=bool(outputs.key_restrictions),
             series=SeriesStore(table),
-            sheets=SheetStore(s3_client, outputs.bucket),
+            sheets=SheetStore(bucket),
             scheduler=Scheduler(
                 session.client("scheduler", endpoint_url=endpoint_url, config=_AWS),
                 Places(
@@ -185,7 +186,7 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
                     dead_letter_arn=outputs.dead_letter_queue_arn,
                 ),
             ),
-            read_file=MediaStore(s3_client, outputs.bucket).read_text,
+            read_file=MediaStore(bucket).read_text,
             read_secret=partial(
                 _read_secret, session.client("ssm", endpoint_url=endpoint_url, config=_AWS), outputs.secrets_path
             ),

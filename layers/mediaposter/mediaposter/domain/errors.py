@@ -119,6 +119,10 @@ class Contention(MediaPosterError):
     """Others hold what is to be written or read; nothing was changed, and asking again is safe."""
 
 
+class StorageFull(Contention):
+    """The disk that things are kept on has no room; nothing was changed, and asking again is safe."""
+
+
 class PartiallyDone(MediaPosterError):
     """What was asked for was begun, and others hold what is left of it: asking again finishes it."""
 

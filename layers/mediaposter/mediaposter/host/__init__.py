@@ -1,1 +1,1 @@
-"""One process on one machine: what stands in for the services of AWS."""
+"""The embedded host: MediaPoster in one process on one machine. No Lambda imports it, and it imports nothing of AWS."""

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from mediaposter.domain.errors import NotFound
 from mediaposter.publishing.publisher_interface import Account, Board, Page
-from mediaposter.stores.table import Key, LibraryTable, Put, Record
+from mediaposter.stores.table import Key, Put, Record, Table
 
 _KEY = Key("ACCOUNTS#blotato", "ACCOUNTS")
 
@@ -45,7 +45,7 @@ class ConnectedAccounts(Record):
 class AccountStore:
     """What is known of the accounts."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self) -> ConnectedAccounts | None:

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, Field
 
 from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.due import give_due_attributes
-from mediaposter.stores.table import Change, Create, Delete, Key, LibraryTable, Record, Replace
+from mediaposter.stores.table import Change, Create, Delete, Key, Record, Replace, Table
 
 # The machine is told at once; if whoever decided died before he told it, the sweep does.
 SIGNAL_GRACE = timedelta(minutes=2)
@@ -101,7 +101,7 @@ def decide(approval: Approval, decision: Decision, *, now: datetime, by: str | N
 class ApprovalStore:
     """The approvals of all videos."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self, video_id: str) -> Approval:

@@ -1,4 +1,4 @@
-"""The files of a batch in S3: what it is made from, what became of its rows, and the results.
+"""The files of a batch: what it is made from, what became of its rows, and the results.
 
 Each is written whole, and written again with the same content by whoever repeats a step.
 """
@@ -6,19 +6,15 @@ Each is written whole, and written again with the same content by whoever repeat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, NamedTuple, cast
 
-from mediaposter.domain.errors import NotFound
+from mediaposter.stores.bucket import Bucket, StoredObject
 from mediaposter.stores.media import upload_key
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 _READ_BYTES = 64 * 1024
 _MEMORY_BYTES = 8 * 1024**2
-_MISSING_CODES = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 
 
 class FileVersion(NamedTuple):
@@ -55,13 +51,9 @@ def results_key(batch_id: str, file_format: str) -> str:
 
 
 class BatchFileStore:
-    """The files of the batches of one bucket, which is versioned.
+    """The files of the batches of one bucket, which keeps versions."""
 
-    The role needs ListBucket on the bucket: without it S3 answers 403, not 404, for a key that is not there.
-    """
-
-    def __init__(self, s3_client: S3Client, bucket: str) -> None:
-        self._s3 = s3_client
+    def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
 
     def find_upload(self, owner: str, upload_id: str) -> FileVersion:
@@ -70,10 +62,7 @@ class BatchFileStore:
         Raises:
             NotFound: there is none.
         """
-        key = upload_key(owner, upload_id)
-        with self._named_errors(key):
-            found = self._s3.head_object(Bucket=self._bucket, Key=key)
-        return FileVersion(key, found["VersionId"], found["ContentType"])
+        return _name_version(self._bucket.head(upload_key(owner, upload_id)))
 
     @contextmanager
     def open_version(self, key: str, version_id: str) -> Iterator[Iterator[bytes]]:
@@ -82,10 +71,8 @@ class BatchFileStore:
         Raises:
             NotFound: there is none.
         """
-        with self._named_errors(key):
-            response = self._s3.get_object(Bucket=self._bucket, Key=key, VersionId=version_id)
-        with closing(response["Body"]) as body:
-            yield body.iter_chunks(_READ_BYTES)
+        with self._bucket.open(key, version_id=version_id, chunk_bytes=_READ_BYTES) as found:
+            yield found.chunks
 
     def read(self, key: str) -> bytes:
         """Read a file.
@@ -93,8 +80,7 @@ class BatchFileStore:
         Raises:
             NotFound: there is none.
         """
-        with self._named_errors(key):
-            return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        return self._bucket.read(key)
 
     def read_range(self, key: str, first_byte: int, size_bytes: int) -> bytes:
         """Read some of a file.
@@ -102,14 +88,11 @@ class BatchFileStore:
         Raises:
             NotFound: there is none.
         """
-        span = f"bytes={first_byte}-{first_byte + size_bytes - 1}"
-        with self._named_errors(key):
-            return self._s3.get_object(Bucket=self._bucket, Key=key, Range=span)["Body"].read()
+        return self._bucket.read(key, first_byte=first_byte, size_bytes=size_bytes)
 
     def put(self, key: str, content: bytes, *, content_type: str = "application/jsonl") -> FileVersion:
         """Put a file, in place of an earlier one."""
-        put = self._s3.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)
-        return FileVersion(key, put["VersionId"], content_type)
+        return _name_version(self._bucket.put(key, content, content_type=content_type))
 
     @contextmanager
     def write(self, *keys: str, content_type: str = "application/jsonl") -> Iterator[IO[bytes]]:
@@ -118,13 +101,9 @@ class BatchFileStore:
             yield spool
             for key in keys:
                 spool.seek(0)
-                self._s3.put_object(Bucket=self._bucket, Key=key, Body=spool, ContentType=content_type)
+                self._bucket.put(key, cast(IO[bytes], spool), content_type=content_type)
 
-    @contextmanager
-    def _named_errors(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except self._s3.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING_CODES:
-                raise NotFound(f"There is no {key} in the bucket.", what="file") from error
-            raise
+
+def _name_version(stored: StoredObject) -> FileVersion:
+    # "null" is what S3 calls the version of an object that was put before the bucket kept versions.
+    return FileVersion(stored.key, stored.version_id or "null", stored.content_type)

@@ -14,7 +14,7 @@ from mediaposter.domain.viewer import Viewer
 from mediaposter.stores.checked_model import CheckedModel
 from mediaposter.stores.due import give_due_attributes
 from mediaposter.stores.keys import Scope
-from mediaposter.stores.table import Change, Create, Increase, Key, LibraryTable, PageQuery, Record, Replace
+from mediaposter.stores.table import Change, Create, Increase, Key, PageQuery, Record, Replace, Table
 
 BATCH_ID_MAX_CHARACTERS = 64
 # The index of an owner's batches is that of a batch's videos, in groups of its own.
@@ -209,7 +209,7 @@ def count_settled(batch_id: str, *, spent_micros: int) -> Increase:
 class BatchStore:
     """The batches that are kept."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def create(self, batch: Batch, *, conditions: Sequence[Change] = ()) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from mediaposter.domain.errors import NotFound
-from mediaposter.stores.table import Increase, Key, LibraryTable
+from mediaposter.stores.table import Increase, Key, Table
 
 # The stack's own limit is kept like that of an owner.
 STACK_OWNER = "*"
@@ -127,7 +127,7 @@ def budget_key(owner: str, day: date) -> Key:
 class BudgetStore:
     """The figures that are kept."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self, owner: str, day: date) -> BudgetDay:

@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from mediaposter.domain.errors import NotFound
-from mediaposter.stores.table import Increase, Key, LibraryTable, Record
+from mediaposter.stores.table import Increase, Key, Record, Table
 
 WAITING_INDEX = "Waiting"
 # A flow in which nothing began to wait for so long is forgotten: it would begin at the queue's turn in any case.
@@ -88,7 +88,7 @@ class QueueCursor(Record):
 class CapacityStore:
     """The slots of all providers; `limits` tells how many each has."""
 
-    def __init__(self, table: LibraryTable, limits: Callable[[str], int]) -> None:
+    def __init__(self, table: Table, limits: Callable[[str], int]) -> None:
         self._table = table
         self._limits = limits
 

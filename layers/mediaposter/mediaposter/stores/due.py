@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from mediaposter.stores.table import INDEX_PAGE_MAX, IndexEntry, LibraryTable
+from mediaposter.stores.table import INDEX_PAGE_MAX, IndexEntry, Table
 
 DUE_INDEX = "Due"
 
@@ -18,7 +18,7 @@ def give_due_attributes(due_at: datetime | None) -> Mapping[str, str]:
 class DueStore:
     """The records that are due, of every kind."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def list(self, *, now: datetime) -> Iterator[IndexEntry]:

@@ -10,7 +10,7 @@ import hashlib
 from datetime import datetime, timedelta
 
 from mediaposter.domain.errors import NotFound
-from mediaposter.stores.table import Delete, Key, LibraryTable, Record
+from mediaposter.stores.table import Delete, Key, Record, Table
 
 KEPT_FOR = timedelta(hours=24)
 # Longer than the SDK's retries of one call take: two, each after up to ten minutes of waiting for an answer.
@@ -56,7 +56,7 @@ def identify_request(
 class IdempotencyStore:
     """The requests that are remembered."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def find(self, wanted: IdempotencyRecord, *, now: datetime) -> IdempotencyRecord | None:

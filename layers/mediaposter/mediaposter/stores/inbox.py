@@ -5,19 +5,13 @@ Below `inbox/` others write and this stack reads; below `outbox/` it is the othe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mediaposter.domain.errors import NotFound
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from mediaposter.stores.bucket import Bucket
 
 INBOX = "inbox/"
 OUTBOX = "outbox/"
-
-_MISSING_CODES = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 
 
 class InboxFile(NamedTuple):
@@ -30,13 +24,9 @@ class InboxFile(NamedTuple):
 
 
 class InboxStore:
-    """The inbox and the outbox of one bucket, which is versioned.
+    """The inbox and the outbox of one bucket, which keeps versions."""
 
-    The role needs ListBucket on the bucket: without it S3 answers 403, not 404, for a key that is not there.
-    """
-
-    def __init__(self, s3_client: S3Client, bucket: str) -> None:
-        self._s3 = s3_client
+    def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
 
     def read(self, key: str, *, max_bytes: int, version_id: str | None = None) -> InboxFile:
@@ -45,22 +35,16 @@ class InboxStore:
         Raises:
             NotFound: there is none, or no such version.
         """
-        with self._named_errors():
-            response = (
-                self._s3.get_object(Bucket=self._bucket, Key=key)
-                if version_id is None
-                else self._s3.get_object(Bucket=self._bucket, Key=key, VersionId=version_id)
-            )
-        size_bytes = response["ContentLength"]
-        with closing(response["Body"]) as body:
-            content = body.read() if size_bytes <= max_bytes else None
-        return InboxFile(key, response["VersionId"], size_bytes, content)
+        with self._bucket.open(key, version_id=version_id) as found:
+            stored = found.stored
+            content = b"".join(found.chunks) if stored.size_bytes <= max_bytes else None
+        # "null" is what S3 calls the version of an object that was put before the bucket kept versions.
+        return InboxFile(key, stored.version_id or "null", stored.size_bytes, content)
 
     def has(self, key: str) -> bool:
         """Tell whether a file is there."""
         try:
-            with self._named_errors():
-                self._s3.head_object(Bucket=self._bucket, Key=key)
+            self._bucket.head(key)
         except NotFound:
             return False
         return True
@@ -68,20 +52,10 @@ class InboxStore:
     def read_answer(self, key: str) -> bytes | None:
         """Read an answer that was laid down before, if one was."""
         try:
-            with self._named_errors():
-                return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            return self._bucket.read(key)
         except NotFound:
             return None
 
     def put_answer(self, key: str, content: bytes) -> None:
         """Lay an answer down, in place of an earlier one."""
-        self._s3.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType="application/json")
-
-    @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except self._s3.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING_CODES:
-                raise NotFound("There is no such file in the inbox.", what="file") from error
-            raise
+        self._bucket.put(key, content, content_type="application/json")

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self, TypedDict, Unpack
 from pydantic import AwareDatetime, Field
 
 from mediaposter.domain.errors import Contention, NotFound, VersionConflict
-from mediaposter.stores.table import Create, Key, LibraryTable, Record, Replace
+from mediaposter.stores.table import Create, Key, Record, Replace, Table
 
 # How often webhooks may cut a job's wait short. A provider sends one or two; and however many came, they must not use
 # up the questions that the machine may ask (pipeline.generate.POLLS_MAX).
@@ -68,7 +68,7 @@ class Hint(NamedTuple):
 class JobCallbackStore:
     """The waits for jobs."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def hint(self, pk: str, digest: str, *, now: datetime, kept_for: timedelta = KEPT_FOR) -> Hint:

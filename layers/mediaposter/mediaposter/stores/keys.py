@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, field_validator, model_validator
 
 from mediaposter.domain.errors import NotFound, VersionConflict
-from mediaposter.stores.table import Key, LibraryTable, Record, Replace
+from mediaposter.stores.table import Key, Record, Replace, Table
 
 KEY_PREFIX = "mp_"
 WEBHOOK_URL_MAX_CHARACTERS = 2_000
@@ -178,7 +178,7 @@ def _tell_time() -> datetime:
 class KeyStore:
     """The keys of a stack."""
 
-    def __init__(self, table: LibraryTable, *, clock: Callable[[], datetime] = _tell_time) -> None:
+    def __init__(self, table: Table, *, clock: Callable[[], datetime] = _tell_time) -> None:
         self._table = table
         self._clock = clock
 

@@ -16,7 +16,7 @@ from pydantic import AwareDatetime
 from mediaposter.domain.errors import ErrorCode, NotFound, VersionConflict
 from mediaposter.publishing.targets import Delivery, StoredTarget
 from mediaposter.stores.due import give_due_attributes
-from mediaposter.stores.table import Key, LibraryTable, PageQuery, Record
+from mediaposter.stores.table import Key, PageQuery, Record, Table
 
 if TYPE_CHECKING:
     from mediaposter.stores.videos import Video
@@ -192,7 +192,7 @@ def post_key(video_id: str, post_id: str) -> Key:
 class PostStore:
     """The posts of all videos."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self, video: Video, post_id: str) -> Post:

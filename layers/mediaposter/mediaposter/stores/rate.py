@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mediaposter.domain.errors import RateExceeded, VersionConflict
 from mediaposter.stores.budget import renews_at
-from mediaposter.stores.table import Increase, Key, LibraryTable
+from mediaposter.stores.table import Increase, Key, Table
 
 _MINUTE_SECONDS = 60.0
 # What the rows of batches leave of a minute to single requests: one part in so many, and one at the least.
@@ -40,7 +40,7 @@ class UploadLimits(NamedTuple):
 class UploadCountStore:
     """What each owner opened today."""
 
-    def __init__(self, table: LibraryTable, limits: UploadLimits) -> None:
+    def __init__(self, table: Table, limits: UploadLimits) -> None:
         self._table = table
         self._limits = limits
 
@@ -72,7 +72,7 @@ class UploadCountStore:
 class RateStore:
     """The places that were given out, one item for each thing that is limited."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def take(self, name: str, *, per_minute: int, now: datetime) -> datetime:

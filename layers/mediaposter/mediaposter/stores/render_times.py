@@ -7,7 +7,7 @@ import math
 from pydantic import Field
 
 from mediaposter.domain.errors import NotFound, VersionConflict
-from mediaposter.stores.table import Key, LibraryTable, Record
+from mediaposter.stores.table import Key, Record, Table
 
 # Half of what is known comes from the last eleven renders: a drift is followed within some tens of them.
 SAMPLE_WEIGHT = 1 / 16
@@ -100,7 +100,7 @@ def render_times_key(model: str) -> Key:
 class RenderTimeStore:
     """The render times that are kept, by the model's name in the catalog."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self, model: str, *, expected_seconds: float) -> RenderTimes:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, ConfigDict
 
 from mediaposter.domain.errors import NotFound
 from mediaposter.stores.checked_model import CheckedModel
-from mediaposter.stores.table import Create, Delete, Key, LibraryTable, Record, Replace
+from mediaposter.stores.table import Create, Delete, Key, Record, Replace, Table
 
 _LISTED = "SERIES"
 _NAME = "NAME#"
@@ -172,7 +172,7 @@ def _turn_key(name: str, scheduled_at: datetime) -> Key:
 class SeriesStore:
     """The series of a stack, and their turns."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def create(self, series: Series) -> None:

@@ -31,7 +31,7 @@ from mediaposter.stores.checked_model import CheckedModel
 from mediaposter.stores.due import give_due_attributes
 from mediaposter.stores.media import StoredVideo
 from mediaposter.stores.posts import Post
-from mediaposter.stores.table import Change, Create, Delete, Key, LibraryTable, PageQuery, Put, Record, Replace
+from mediaposter.stores.table import Change, Create, Delete, Key, PageQuery, Put, Record, Replace, Table
 
 VIDEO_ID_MAX_CHARACTERS = 128
 OWNERS_INDEX = "ByOwner"
@@ -505,7 +505,7 @@ class VideoPage(NamedTuple):
 class VideoStore:
     """The videos that are kept."""
 
-    def __init__(self, table: LibraryTable) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def create(self, video: Video, posts: Sequence[Post], *, conditions: Sequence[Change] = ()) -> None:

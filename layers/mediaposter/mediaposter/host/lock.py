@@ -1,0 +1,66 @@
+"""One host at a time works in a data folder: two would both resume everything."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mediaposter.domain.errors import ConfigurationError
+
+_LOCK_FILE = "host.lock"
+_HOLDER_FILE = "host.pid"
+
+
+class HostLock:
+    """The lock on a data folder. The operating system releases it when the process ends, by kill -9 too.
+
+    SQLite takes the lock, on a file of its own beside the data: it locks alike on Linux, macOS and Windows, and a
+    backup of the data does not meet it (https://www.sqlite.org/lockingv3.html).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            ConfigurationError: another process has it. Nothing was changed.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        holder = folder / _HOLDER_FILE
+        self._connection = sqlite3.connect(
+            folder / _LOCK_FILE, timeout=0, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            self._connection.close()
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise ConfigurationError(
+                    f"The folder {folder} cannot be locked: {error}. It must be on a local disk, and writable."
+                ) from error
+            raise ConfigurationError(
+                f"Another MediaPoster{_name_holder(holder)} works in {folder}. Use it, or stop it with Ctrl-C where it "
+                "runs; or start this one on another folder. Nothing was changed."
+            ) from error
+        holder.write_text(str(os.getpid()), encoding="ascii")
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _name_holder(holder: Path) -> str:
+    try:
+        return f" (process {int(holder.read_text(encoding='ascii'))})"
+    except (OSError, ValueError):
+        return ""
