@@ -55,7 +55,7 @@ class _Column(NamedTuple):
     read: _ReadCell
 
     def find_value(self, cell: str) -> str:
-        """Return the value of a cell, or None if it looks empty and is not prose."""
+        """Return the value of a cell, or "" if it looks empty and is not prose."""
         return cell if self.field in _PROSE or self.parent == "metadata" else trim(cell)
 
     def is_unticked(self, cell: str) -> bool:

@@ -1,4 +1,4 @@
-"""What callers ask of the posts of a video that is kept: bodies, and the paths that name a post."""
+"""Requests about the posts of a stored video: bodies, and the paths that name a post."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ResolveRequest(RequestBody):
     @field_validator("url", mode="after")
     @classmethod
     def _match_outcome(cls, url: str | None, info: ValidationInfo) -> str | None:
-        # An outcome that was refused itself is not here, and told of already.
+        # An invalid outcome is missing here, and was reported already.
         outcome = info.data.get("outcome")
         if outcome == "posted" and url is None:
             raise ValueError('must be the URL of the post, where the outcome is "posted"')
@@ -72,7 +72,7 @@ class MoveRequest(RequestBody):
 
 
 class PostPath(BaseModel):
-    """What names a post in a path: its video, its network, and the account there."""
+    """The path of a post: its video, its network, and the account there."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -129,10 +129,10 @@ def parse_move(body: bytes, content_type: str) -> MoveRequest:
 
 
 def parse_post_path(video_id: str, platform: str, account_id: str) -> PostPath:
-    """Read what names a post in a path.
+    """Read the path of a post.
 
     Raises:
-        NotFound: it can be no post.
+        NotFound: no post can have this path.
     """
     try:
         return PostPath.model_validate({"video_id": video_id, "platform": platform, "account_id": account_id})
