@@ -315,7 +315,7 @@ class _Schemas:
 
 
 class _SchemaGenerator(GenerateJsonSchema):
-    """Pydantic's, without titles that only repeat names. A response has all of its fields, and may gain more one day."""
+    """Pydantic's, without titles that only repeat names. A response has all of its fields, and may gain more."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         del schema
