@@ -1,4 +1,4 @@
-"""Speak Amazon Bedrock's asynchronous invocations, by boto3; the videos come by way of a bucket of your own.
+"""Call Amazon Bedrock's asynchronous invocations with boto3; Bedrock writes the videos into your own bucket.
 
 What `luma.ray-v2:0` takes: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-luma.html.
 """
