@@ -86,7 +86,7 @@ class VideoGenerationRequest(BaseModel):
 
     @property
     def size(self) -> str:
-        """Give the size as `WIDTHxHEIGHT` in pixels."""
+        """Return the size as `WIDTHxHEIGHT` in pixels."""
         return f"{self.width}x{self.height}"
 
 
@@ -99,7 +99,7 @@ class SourceVideo(NamedTuple):
 
     @property
     def size(self) -> str:
-        """Give the size as `WIDTHxHEIGHT` in pixels."""
+        """Return the size as `WIDTHxHEIGHT` in pixels."""
         return f"{self.width}x{self.height}"
 
 

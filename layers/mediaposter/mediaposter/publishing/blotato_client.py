@@ -181,7 +181,7 @@ class BlotatoClient:
 
         Raises:
             ValueError: the target is incomplete, the text does not fit, or the time is invalid.
-            PostUnknown: it was sent, and nobody can tell what became of it.
+            PostUnknown: it was sent, and its outcome is unknown.
             PublisherError: it certainly was not accepted.
         """
         fields = {"platform": platform, "account_id": account_id, "text": text, **target_fields}
@@ -201,8 +201,8 @@ class BlotatoClient:
         """Submit one post of one video: now, at a time, or in the account's next free slot.
 
         Raises:
-            ValueError: it is given both, or a time without its offset from UTC; nothing was sent.
-            PostUnknown: it was sent, and nobody can tell what became of it.
+            ValueError: both are set, or the time has no offset from UTC; nothing was sent.
+            PostUnknown: it was sent, and its outcome is unknown.
             PublisherError: it certainly was not accepted.
         """
         return self._post(target, text, [media_url], write_when(scheduled_time, next_free_slot=next_free_slot))
@@ -242,14 +242,14 @@ class BlotatoClient:
         return [item.to_schedule() for item in items]
 
     def move_schedule(self, schedule_id: str, scheduled_time: datetime) -> bool:
-        """Give a scheduled post another time and change nothing else; may be repeated.
+        """Move a scheduled post to another time and change nothing else; a retry is safe.
 
         Returns:
             False when there is no such schedule: it was published, or cancelled.
 
         Raises:
             ValueError: the time has no offset from UTC; nothing was sent.
-            PublisherError: it was refused, or nobody knows whether it was moved.
+            PublisherError: it was refused, or it is unknown whether it was moved.
         """
         time = write_time(scheduled_time)
         path = f"/schedules/{_quote(schedule_id)}"
@@ -262,13 +262,13 @@ class BlotatoClient:
         return self._find("PATCH", path, json={"patch": patch}) is not None
 
     def cancel_schedule(self, schedule_id: str) -> bool:
-        """Take a scheduled post away.
+        """Cancel a scheduled post.
 
         Returns:
             False when there is no such schedule: it was published, or cancelled before.
 
         Raises:
-            PublisherError: it was refused, or nobody knows whether it was cancelled.
+            PublisherError: it was refused, or it is unknown whether it was cancelled.
         """
         return self._find("DELETE", f"/schedules/{_quote(schedule_id)}") is not None
 

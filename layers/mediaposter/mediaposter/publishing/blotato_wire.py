@@ -98,7 +98,7 @@ class Accepted(Reply):
     scheduled_time: datetime | None = None
 
     def to_report(self) -> PostReport:
-        """Give it as the pipeline knows it."""
+        """Convert it to the type of the pipeline."""
         return PostReport(
             submission_id=self.post_submission_id,
             status=PostStatus.SCHEDULED if self.scheduled_time else PostStatus.IN_PROGRESS,
@@ -115,7 +115,7 @@ class PostState(Reply):
     scheduled_time: datetime | None = None
 
     def to_report(self, submission_id: str) -> PostReport:
-        """Give it as the pipeline knows it."""
+        """Convert it to the type of the pipeline."""
         return PostReport(submission_id=submission_id, **dict(self))
 
 
@@ -145,7 +145,7 @@ class ConnectedAccount(Reply):
     username: Name = ""
 
     def to_account(self) -> Account:
-        """Give it as the pipeline knows it."""
+        """Convert it to the type of the pipeline."""
         return Account(account_id=self.id, platform=self.platform, name=self.username or self.fullname)
 
 
@@ -156,11 +156,11 @@ class Below(Reply):
     name: Name = ""
 
     def to_page(self, account_id: str) -> Page:
-        """Give a page or a playlist as the pipeline knows it."""
+        """Convert a page or a playlist to the type of the pipeline."""
         return Page(page_id=self.id, account_id=account_id, name=self.name)
 
     def to_board(self, account_id: str) -> Board:
-        """Give a board as the pipeline knows it."""
+        """Convert a board to the type of the pipeline."""
         return Board(board_id=self.id, account_id=account_id, name=self.name)
 
 
@@ -201,7 +201,7 @@ class ListedItem(Reply):
     state: _ListedState
 
     def to_listed_post(self) -> ListedPost:
-        """Give it as the pipeline knows it."""
+        """Convert it to the type of the pipeline."""
         return ListedPost(
             listed_id=self.id,
             post_time=self.post_time,
@@ -244,7 +244,7 @@ class ScheduledItem(Reply):
     draft: _Draft
 
     def to_schedule(self) -> Schedule:
-        """Give it as the pipeline knows it."""
+        """Convert it to the type of the pipeline."""
         content = self.draft.content
         named = self.draft.account_id or (self.account.id if self.account else None)
         return Schedule(

@@ -130,8 +130,8 @@ class PublisherInterface(Protocol):
         """Submit one post. Without a time or the next free slot, it may become public at once.
 
         Raises:
-            ValueError: it is given both, or a time without its offset from UTC; nothing was sent.
-            PostUnknown: it was sent, and nobody can tell what became of it.
+            ValueError: both are set, or the time has no offset from UTC; nothing was sent.
+            PostUnknown: it was sent, and its outcome is unknown.
             PublisherError: it certainly was not accepted.
         """
 
@@ -157,24 +157,24 @@ class PublisherInterface(Protocol):
         """
 
     def move_schedule(self, schedule_id: str, scheduled_time: datetime) -> bool:
-        """Give a scheduled post another time and change nothing else; may be repeated.
+        """Move a scheduled post to another time and change nothing else; a retry is safe.
 
         Returns:
             False when there is no such schedule: it was published, or cancelled.
 
         Raises:
             ValueError: the time has no offset from UTC; nothing was sent.
-            PublisherError: it was refused, or nobody knows whether it was moved.
+            PublisherError: it was refused, or it is unknown whether it was moved.
         """
 
     def cancel_schedule(self, schedule_id: str) -> bool:
-        """Take a scheduled post away.
+        """Cancel a scheduled post.
 
         Returns:
             False when there is no such schedule: it was published, or cancelled before.
 
         Raises:
-            PublisherError: it was refused, or nobody knows whether it was cancelled.
+            PublisherError: it was refused, or it is unknown whether it was cancelled.
         """
 
     def list_accounts(self) -> list[Account]:

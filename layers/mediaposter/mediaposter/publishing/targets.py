@@ -145,7 +145,7 @@ def check_scheduled_time(scheduled_time: datetime, *, now: datetime) -> None:
     """Refuse a time in the past, or too far ahead for Blotato.
 
     Raises:
-        ValueError: naming the field and the limit.
+        ValueError: names the field and the limit.
     """
     if scheduled_time <= now:
         raise ValueError(f"scheduled_time: must be in the future, got {_write_time(scheduled_time)}")
@@ -230,7 +230,7 @@ class PublishTarget(BaseModel):
         """Refuse a caption that the network would refuse, instead of cutting it silently.
 
         Raises:
-            ValueError: naming the field, the limit, and the count as the network counts it.
+            ValueError: names the field, the limit, and the count as the network counts it.
         """
         fault = self._find_network().find_text_fault("text", caption) or self._find_tag_fault(caption)
         if fault:
@@ -254,7 +254,7 @@ class PublishTarget(BaseModel):
         """Refuse a video the network would refuse.
 
         Raises:
-            ValueError: naming the field and the limit.
+            ValueError: names the field and the limit.
         """
         limits = self._find_network().video
         seconds = f"{shape.seconds:.10g}"
@@ -432,7 +432,7 @@ class TiktokTarget(PublishTarget):
         """Refuse a video that the network would refuse, or that ends before its cover.
 
         Raises:
-            ValueError: naming the field and the limit.
+            ValueError: names the field and the limit.
         """
         super().check_video(shape)
         if self.video_cover_timestamp is not None and self.video_cover_timestamp >= shape.seconds * 1000:

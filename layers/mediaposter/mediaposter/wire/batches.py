@@ -81,7 +81,7 @@ def parse_create_batch(body: bytes, content_type: str) -> CreateBatchRequest:
     """Read the body of POST /batches.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     return validate_fields(CreateBatchRequest, parse_body(body, content_type, allow_form=False).fields)
 
@@ -90,7 +90,7 @@ def parse_cancel_batch(body: bytes, content_type: str) -> CancelBatchRequest:
     """Read the body of POST /batches/{id}/cancel, which may have none.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     if not body:
         return CancelBatchRequest()

@@ -138,7 +138,7 @@ class Columns:
         """Read the cells of a row as a request.
 
         Raises:
-            InvalidRequest: naming the column and the rule.
+            InvalidRequest: names the column and the rule.
         """
         objects: dict[str, dict[str, Any]] = {}
         for column in self._columns:

@@ -274,7 +274,7 @@ def read_requested(detail: dict[str, JsonValue]) -> CreateVideoRequest:
     """Read the detail of a `video.requested`: the fields of POST /videos, and the correlation id.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     fields: dict[str, Any] = {name: value for name, value in detail.items() if name != "correlation_id"}
     return validate_fields(CreateVideoRequest, fields)

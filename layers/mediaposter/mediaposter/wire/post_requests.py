@@ -92,7 +92,7 @@ def parse_publish_again(body: bytes, content_type: str) -> PublishAgainRequest:
     """Read the body of POST /videos/{video_id}/posts, which may be left out.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     if not body:
         return PublishAgainRequest()
@@ -105,7 +105,7 @@ def parse_approval(body: bytes, content_type: str) -> ApprovalRequest:
     """Read the body of POST /videos/{video_id}/approval, which is JSON.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     return validate_fields(ApprovalRequest, parse_body(body, content_type, allow_form=False).fields)
 
@@ -114,7 +114,7 @@ def parse_resolve(body: bytes, content_type: str) -> ResolveRequest:
     """Read the body of POST …/resolve, which is JSON.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     return validate_fields(ResolveRequest, parse_body(body, content_type, allow_form=False).fields)
 
@@ -123,7 +123,7 @@ def parse_move(body: bytes, content_type: str) -> MoveRequest:
     """Read the body of PATCH …/posts/{platform}/{account_id}, which is JSON.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     return validate_fields(MoveRequest, parse_body(body, content_type, allow_form=False).fields)
 

@@ -287,7 +287,7 @@ def parse_create_video(body: bytes, content_type: str) -> CreateVideoRequest:
     """Read the body of POST /videos.
 
     Raises:
-        InvalidRequest: naming the field, the rule and what was sent.
+        InvalidRequest: names the field, the rule and what was sent.
     """
     fields, files = parse_body(body, content_type)
     picture = files.pop("input_reference", None)
@@ -307,7 +307,7 @@ def parse_remix_video(body: bytes, content_type: str, *, video_id: str) -> Remix
     """Read the body of POST /videos/{video_id}/remix.
 
     Raises:
-        InvalidRequest: naming the field, the rule and what was sent.
+        InvalidRequest: names the field, the rule and what was sent.
         NotFound: no video can have this id.
     """
     fields, files = parse_body(body, content_type)
@@ -321,7 +321,7 @@ def parse_edit_video(body: bytes, content_type: str) -> EditVideoRequest:
     """Read the body of POST /videos/edits.
 
     Raises:
-        InvalidRequest: naming the field, the rule and what was sent.
+        InvalidRequest: names the field, the rule and what was sent.
     """
     return validate_fields(EditVideoRequest, _parse_derivation(body, content_type, verb="Editing"))
 
@@ -330,7 +330,7 @@ def parse_extend_video(body: bytes, content_type: str) -> ExtendVideoRequest:
     """Read the body of POST /videos/extensions.
 
     Raises:
-        InvalidRequest: naming the field, the rule and what was sent.
+        InvalidRequest: names the field, the rule and what was sent.
     """
     return validate_fields(ExtendVideoRequest, _parse_derivation(body, content_type, verb="Extending"))
 
@@ -364,7 +364,7 @@ def refuse_files(files: dict[str, bytes]) -> None:
     """Refuse the files of a form that takes no (more) files.
 
     Raises:
-        InvalidRequest: naming the file.
+        InvalidRequest: names the file.
     """
     for name in files:
         raise InvalidRequest(f"A file in {name[:80]!r} is not taken here.", param=name[:80], code="unsupported_file")
@@ -377,7 +377,7 @@ def validate_fields(model: type[AnyRequest], fields: dict[str, Any]) -> AnyReque
     """Read the fields of a body.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     try:
         return model.model_validate(fields, by_alias=True, by_name=False)
