@@ -1,4 +1,4 @@
-"""The table's stream: videos were recorded."""
+"""Read the table's stream, and emit an event for each recorded video."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mediaposter.wire.table_stream import list_video_ids
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Tell the bus of each; the stream brings again what could not be told."""
+    """Send one event for each video to the bus; the stream retries the failed ones."""
     del context
     video_ids = list_video_ids(event)
     for video_id in video_ids:

@@ -1,4 +1,4 @@
-"""The nightly check of the accounts: keep what is connected, and tell of posts whose account is gone."""
+"""The nightly account check: store the connected accounts, and report posts whose account is gone."""
 
 from __future__ import annotations
 

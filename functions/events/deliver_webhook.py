@@ -1,4 +1,4 @@
-"""The queue of webhooks: tell what happened to whoever wants to be told."""
+"""The queue of outgoing webhooks: send each event to its owner's receiver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mediaposter.wire.webhooks import QueuedEvent
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Try each message once; those that are named in the answer stay in the queue."""
+    """Try each message once; the ones named in the response stay in the queue."""
     del context
     kept = []
     for message in [QueuedEvent.model_validate(record) for record in event["Records"]]:

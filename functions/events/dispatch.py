@@ -1,4 +1,4 @@
-"""The table's stream: the slots of a provider changed, and videos wait for one."""
+"""Read the table's stream: when a provider's slots change, start waiting videos."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mediaposter.wire.table_stream import list_providers
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Start as many of those who wait as have a slot."""
+    """Start as many waiting videos as there are free slots."""
     del context
     providers = list_providers(event)
     dispatched = stack().dispatch_videos.dispatch_each(providers)

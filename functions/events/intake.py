@@ -1,4 +1,4 @@
-"""The queue of requests that come without HTTP: files dropped into the bucket, events on the bus, turns of series."""
+"""The queue of requests without HTTP: files in the bucket, events on the bus, and runs of schedules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mediaposter.wire.intake import QueuedNotice
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Take what each message tells of; the queue brings again what could not be done."""
+    """Handle each message; the queue retries the failed ones."""
     del context
     for message in [QueuedNotice.model_validate(record) for record in event["Records"]]:
         result = stack().take_request(message.body)

@@ -1,4 +1,4 @@
-"""The scheduled sweep: clear up what a crash left, and come back to what is due."""
+"""The scheduled sweep: clean up after crashes, and continue with what is due."""
 
 from __future__ import annotations
 

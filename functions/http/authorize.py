@@ -13,7 +13,7 @@ from mediaposter.wire.authorization import decide, read_bearer_key
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Allow the stage to a key that exists; what the key may do is decided by the routes."""
+    """Allow the stage for a key that exists; the routes check what the key may do."""
     del context
     secret = read_bearer_key(event["authorizationToken"])
     api_key = stack().keys.find(secret) if secret else None

@@ -1,4 +1,4 @@
-"""The routes about batches: requests by the file, a row each."""
+"""The routes for batches: files with one request per row."""
 
 from __future__ import annotations
 

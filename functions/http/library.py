@@ -1,4 +1,4 @@
-"""GET and DELETE routes: what is kept, what can be asked for, what was spent."""
+"""The GET and DELETE routes for videos, models and usage."""
 
 from __future__ import annotations
 

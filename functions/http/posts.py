@@ -1,4 +1,4 @@
-"""The routes that take a video further: approve, post, move, cancel, say what happened, and fetch it again."""
+"""The routes that continue a video: approve, post, move, cancel, resolve, and store again."""
 
 from __future__ import annotations
 

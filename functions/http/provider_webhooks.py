@@ -1,4 +1,4 @@
-"""The route that the providers of the video models call, with no key but with a signature."""
+"""The route for the video models' providers, which sign their calls instead of sending a key."""
 
 from __future__ import annotations
 

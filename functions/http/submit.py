@@ -1,4 +1,4 @@
-"""POST routes: take a video, or one that is made from another."""
+"""The POST routes that request a video, new or made from another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The step "Await Approval" of the video state machine; what it waits for comes by the task token."""
+"""The step "Await Approval" of the video state machine; the decision arrives by the task token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mediaposter.usecases.steps import AwaitApprovalInput
 
 @logger.inject_lambda_context(correlation_id_path="video_id", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Ask once."""
+    """Request the approval once."""
     del context
     stack().await_approval(AwaitApprovalInput.model_validate(event))
     logger.info("asked")

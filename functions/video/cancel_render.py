@@ -1,4 +1,4 @@
-"""Stop a render that no video waits for any more; called without waiting for the answer."""
+"""Stop a render that no video needs any more; invoked asynchronously."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decode a stored video. This function runs a decoder on files of others: its role reads videos, and nothing else."""
+"""Decode a stored video. The decoder reads untrusted files, so the function's role can read videos and nothing else."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Video models: the interface, the catalog, the factory, and one adapter for each provider."""
+"""Video models: the interface, the catalog, the factory, and one adapter per provider."""

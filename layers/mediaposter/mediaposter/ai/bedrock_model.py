@@ -1,4 +1,4 @@
-"""Speak Amazon Bedrock's asynchronous invocations, by boto3; the videos come by way of a bucket of your own.
+"""Call Amazon Bedrock's asynchronous invocations with boto3; Bedrock writes the videos into your own bucket.
 
 What `luma.ray-v2:0` takes: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-luma.html.
 """
@@ -57,28 +57,29 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
 PROMPT_MAX_CHARACTERS = 5000
-# What an invocation leaves in its folder.
+# The name of the video in an invocation's folder.
 VIDEO_NAME = "output.mp4"
 
 _IMAGE_TYPES = ("image/jpeg", "image/png")
 
-# Raised before the first byte of a request is written. What else breaks a call may do so when Bedrock has it, and that
-# is more than boto3 has errors for: it reads the answer within the call, and trips over one that is no JSON object.
+# Raised before the first byte of a request is written. Any other exception may come after Bedrock accepted the request.
+# Not all of these are boto3's own: it parses the response within the call, and fails in other ways if that is no JSON
+# object.
 _NOT_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
-# Raised when a request is to be signed.
+# Raised when boto3 signs a request.
 _NO_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, SSOError, TokenRetrievalError)
 
 AnswerT = TypeVar("AnswerT")
 
 
 class BedrockClient(Protocol):
-    """What is used of boto3's client of bedrock-runtime."""
+    """The methods used of boto3's bedrock-runtime client."""
 
     def start_async_invoke(self, **parameters: object) -> Mapping[str, object]:
         """Start an invocation."""
 
     def get_async_invoke(self, **parameters: object) -> Mapping[str, object]:
-        """Ask how an invocation stands."""
+        """Get the status of an invocation."""
 
 
 class BedrockVideoModel(VideoModelInterface):
@@ -100,18 +101,18 @@ class BedrockVideoModel(VideoModelInterface):
         timeout_seconds: float = 30.0,
         internet: PublicInternet = PUBLIC_INTERNET,
     ) -> None:
-        """Take the place where Bedrock writes its videos.
+        """Take the S3 address where Bedrock writes its videos.
 
         Args:
             entry: the model's row in the catalog.
-            api_key: is not used: boto3 signs.
+            api_key: not used, since boto3 signs the requests.
             base_url: `s3://bucket` or `s3://bucket/prefix`, where the caller may write.
-            session: makes the clients, for credentials or a region of its own; None is boto3's default.
-            timeout_seconds: for each wait for AWS: to connect, to receive.
-            internet: the way to pictures that callers name.
+            session: creates the clients, with its own credentials or region; None is boto3's default.
+            timeout_seconds: for each wait for AWS, to connect and to receive.
+            internet: how to reach the pictures that callers name.
 
         Raises:
-            ConfigurationError: `base_url` is no place in S3.
+            ConfigurationError: `base_url` is not an S3 address.
         """
         super().__init__(entry=entry, api_key=api_key, base_url=base_url)
         self._folder = _check_base_url(base_url)
@@ -122,10 +123,10 @@ class BedrockVideoModel(VideoModelInterface):
         self._s3_errors = BedrockErrors(host="Amazon S3")
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, whatever comes of it.
+        """Start a generation, at most once: one HTTP request, without retries.
 
-        With `idempotency_key` the same request may be made again: Bedrock then gives the job that it has started. Of a
-        request that is not the same, byte for byte, it says that it is in conflict with the first.
+        With `idempotency_key` a retry of the same request is safe: Bedrock returns the job that it started before. If
+        the retry differs in a byte, Bedrock reports a conflict with the first request.
 
         Raises:
             SubmissionUnknown: Bedrock may have accepted it.
@@ -154,7 +155,7 @@ class BedrockVideoModel(VideoModelInterface):
         return VideoGenerationJob(job_id=start.arn, status=VideoStatus.QUEUED)
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Ask how a generation stands. A failed generation is an answer, not an exception.
+        """Get the status of a generation. A failed generation is a result, not an exception.
 
         Raises:
             VideoModelError: Bedrock did not answer the question; `transient` tells whether to ask again.
@@ -166,8 +167,8 @@ class BedrockVideoModel(VideoModelInterface):
         """Open the finished video in the bucket, from `start_byte` on.
 
         Raises:
-            VideoModelError: on opening or while the chunks are read. With code `expired` when it was removed: a video
-                lies there before its invocation is completed.
+            VideoModelError: on opening or while the chunks are read. With code `expired` if it was removed: the video
+                exists before its invocation is completed.
         """
         invocation = self._find_invocation(job_id)
         require_finished(translate_invocation(invocation, self._bedrock_errors, job_id=job_id))
@@ -197,7 +198,7 @@ class BedrockVideoModel(VideoModelInterface):
             )
 
     def _describe(self, request: VideoGenerationRequest) -> Mapping[str, object]:
-        """Say the request in Luma's words, before anything is sent."""
+        """Translate the request into Luma's fields, before anything is sent."""
         if len(request.prompt) > PROMPT_MAX_CHARACTERS:
             raise VideoModelError(
                 ErrorCode.INVALID_REQUEST,
@@ -246,7 +247,7 @@ class BedrockVideoModel(VideoModelInterface):
         return invocation
 
     def _check_folder(self, invocation: WireInvocation) -> S3Folder:
-        """Refuse to read, with the caller's rights, another bucket than the one that Bedrock was told to write to."""
+        """Refuse to read any bucket other than the configured one, since the read uses the caller's rights."""
         folder = invocation.folder
         if folder.bucket != self._folder.bucket:
             raise VideoModelError(
@@ -259,7 +260,7 @@ class BedrockVideoModel(VideoModelInterface):
     def _read_pieces(self, body: StreamingBody) -> Iterator[bytes]:
         try:
             yield from body.iter_chunks(CHUNK_BYTES)
-        except Exception as error:  # boto3 lets some errors of the HTTP library below it through
+        except Exception as error:  # boto3 passes on some errors of its HTTP library
             raise self._s3_errors.lose_question(error) from error
 
     def _refuse_submission(self, reply: AwsReply) -> VideoModelError:
@@ -275,12 +276,12 @@ class BedrockVideoModel(VideoModelInterface):
         client: S3Client = self._connect("s3")
         return client
 
-    def _connect(self, service: str) -> Any:  # boto3 makes each client's class when it is asked for
+    def _connect(self, service: str) -> Any:  # boto3 makes each client's class at run time
         connect: Callable[..., Any] = boto3.client if self._session is None else self._session.client
         config = Config(
             connect_timeout=self._timeout_seconds,
             read_timeout=self._timeout_seconds,
-            # Whoever calls tries again. An answer to a second try would hide what became of the first.
+            # The caller retries. If boto3 did, the answer to a second try would hide the result of the first.
             retries={"total_max_attempts": 1},
         )
         try:
@@ -294,7 +295,7 @@ def _ask(
     refuse: Callable[[AwsReply], VideoModelError],
     lose: Callable[[BaseException], VideoModelError],
 ) -> AnswerT:
-    """Ask what does no harm when it is asked again; `refuse` maps a refusal, `lose` what came instead of an answer."""
+    """Make a call that is safe to repeat; `refuse` maps a refusal, `lose` any other failure."""
     try:
         return call()
     except ClientError as error:
@@ -306,12 +307,12 @@ def _ask(
 
 
 def _tell_unknown(reply: AwsReply) -> AwsReply:
-    """Read a refused ARN as one that is not there: GetAsyncInvoke has no error of that name, and takes nothing else."""
+    """Read a refused ARN as not found: GetAsyncInvoke has no error for that, and the ARN is its only input."""
     return replace(reply, status_code=404) if reply.said.code == "ValidationException" else reply
 
 
 def _name_object(reply: AwsReply, uri: str) -> AwsReply:
-    """Say which object is refused: S3's own sentence does not, and is the same for every reason to deny access."""
+    """Name the refused object: S3's own message does not, and is the same for every reason to deny access."""
     message = f"S3 answered {reply.said.code} for {uri}: {reply.said.message}"
     return replace(reply, said=ReplyError(code=reply.said.code, message=message))
 

@@ -1,4 +1,4 @@
-"""Read what boto3 gives of Amazon Bedrock's asynchronous invocations, and of the videos that they leave in S3."""
+"""Parse boto3's responses about Amazon Bedrock's asynchronous invocations and their videos in S3."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.domain.errors import ErrorCode
 from mediaposter.http.reply import MAX_SENTENCE_LENGTH
 
-# Bedrock's words for where an invocation stands; one that is not here means that it still runs.
+# Bedrock's statuses of an invocation; any other status means that it still runs.
 _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
     {
         "InProgress": VideoStatus.IN_PROGRESS,
@@ -24,10 +24,10 @@ _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
     }
 )
 
-# The names of AWS's errors, where their status says something else: these come with 400.
+# Names of AWS errors whose HTTP status, 400, is misleading.
 _CODES_BY_NAME: Mapping[str, ErrorCode] = MappingProxyType(
     {
-        # "You can resubmit your request later" (bedrock-runtime's service model): it is about how many run at once.
+        # "You can resubmit your request later" (bedrock-runtime's service model): a limit on concurrent invocations.
         "servicequotaexceededexception": ErrorCode.RATE_LIMITED,
         "expiredtoken": ErrorCode.AUTHENTICATION,
         "expiredtokenexception": ErrorCode.AUTHENTICATION,
@@ -39,15 +39,15 @@ _CODES_BY_NAME: Mapping[str, ErrorCode] = MappingProxyType(
 
 
 class _Verdict(NamedTuple):
-    """What a sentence of Bedrock's means, and what to do about it, where it does not say so."""
+    """The meaning of one of Bedrock's messages, and advice if the message has none."""
 
     words: str
     code: ErrorCode
     advice: str = ""
 
 
-# For all that is wrong with a request Bedrock has one name, ValidationException, and for all that is wrong with an
-# invocation none: only the sentence tells. These are as its users report them (and Luma, docs.lumalabs.ai/docs/errors).
+# Bedrock names every error of a request ValidationException, and has no name for an error of an invocation: only the
+# message tells them apart. These messages come from reports of its users (and Luma, docs.lumalabs.ai/docs/errors).
 _VERDICTS = (
     _Verdict("moderation", ErrorCode.CONTENT_POLICY),
     _Verdict("content filter", ErrorCode.CONTENT_POLICY),
@@ -71,17 +71,17 @@ def _judge(sentence: str | None) -> _Verdict | None:
 
 
 class S3Folder(NamedTuple):
-    """A place in S3, `s3://bucket` or `s3://bucket/prefix`."""
+    """A folder in S3, `s3://bucket` or `s3://bucket/prefix`."""
 
     bucket: str
     prefix: str
 
     @classmethod
     def parse(cls, uri: str) -> S3Folder:
-        """Read an address of bedrock-runtime's shape S3Uri.
+        """Parse an address of bedrock-runtime's shape S3Uri.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not such an address.
         """
         if len(uri) > 1024 or not re.fullmatch(r"s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?", uri):
             raise ValueError("is not an address in S3")
@@ -90,52 +90,52 @@ class S3Folder(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """Write it as an address, without a slash at the end."""
+        """Return the address, without a trailing slash."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def locate(self, name: str) -> str:
-        """Give the key of an object in it."""
+        """Return the key of an object in the folder."""
         return f"{self.prefix}/{name}".lstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
 class AwsReply(Reply):
-    """An answer as boto3 has read it: with the error, but without its content."""
+    """A response as parsed by boto3: with the error, but without its content."""
 
     said: ReplyError
     id: str | None
 
     @property
     def is_ambiguous(self) -> bool:
-        """Tell whether an invocation may exist all the same; a conflict (400) is with one that has the same token."""
+        """Tell whether an invocation may exist all the same; a conflict (400) is with one of the same token."""
         return self.status_code in (408, 409) or self.status_code >= 500 or self.said.code == "ConflictException"
 
     @property
     def error(self) -> ReplyError:
-        """Give the error that boto3 found."""
+        """Return the error that boto3 found."""
         return self.said
 
     @property
     def request_id(self) -> str | None:
-        """Give AWS's id of the call."""
+        """Return AWS's id of the call."""
         return self.id
 
 
 class BedrockErrors(ProviderErrors):
-    """Map AWS's answers onto our errors. There is no key to keep secret: boto3 signs."""
+    """Map AWS's responses to our errors. There is no key to hide, since boto3 signs."""
 
     def __init__(self, *, host: str) -> None:
-        """Take the name of the service, for the sentences."""
+        """Take the name of the service, for the error messages."""
         super().__init__(host=host, api_key="", codes_by_word=_CODES_BY_NAME)
 
     def find_code(self, error: ReplyError) -> ErrorCode | None:
-        """Look the error's name up, and in the sentence what a ValidationException is about."""
+        """Map the error's name to a code, and a ValidationException by its message."""
         code = super().find_code(error)
         verdict = _judge(error.message) if code is ErrorCode.INVALID_REQUEST else None
         return code if verdict is None else verdict.code
 
     def clean(self, sentence: str | None) -> str | None:
-        """Keep AWS's sentence, and say what to do about it.
+        """Keep AWS's message, and add advice.
 
         Only its first line: to "The request signature we calculated does not match" AWS adds the whole request, with
         the session's token in it.
@@ -152,7 +152,7 @@ def _read_folder(value: object) -> object:
 
 
 class WireInvocation(BaseModel):
-    """The parts of an invocation that we use; its folder is its own, below the one that was asked for."""
+    """The parts of an invocation that we use; it has its own folder below the configured one."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -164,7 +164,7 @@ class WireInvocation(BaseModel):
 
 
 class WireStart(BaseModel):
-    """What tells that an invocation was started."""
+    """The response to a started invocation."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -194,7 +194,7 @@ class _WireAnswer(BaseModel):
 
 
 def read_reply(response: object) -> AwsReply:
-    """Read what boto3 tells of an answer, be it a refusal or not."""
+    """Read boto3's metadata of a response, successful or not."""
     answer = _WireAnswer.model_validate(response)
     return AwsReply(
         status_code=answer.metadata.status_code,
@@ -206,7 +206,7 @@ def read_reply(response: object) -> AwsReply:
 
 
 def read_start(response: object) -> WireStart | None:
-    """Find the invocation that was started."""
+    """Parse the started invocation."""
     try:
         return WireStart.model_validate(response)
     except ValidationError:
@@ -214,7 +214,7 @@ def read_start(response: object) -> WireStart | None:
 
 
 def read_invocation(response: object) -> WireInvocation | None:
-    """Find the invocation that an answer tells of."""
+    """Parse the invocation of a response."""
     try:
         return WireInvocation.model_validate(response)
     except ValidationError:
@@ -222,7 +222,7 @@ def read_invocation(response: object) -> WireInvocation | None:
 
 
 def translate_invocation(invocation: WireInvocation, errors: ProviderErrors, *, job_id: str) -> VideoGenerationJob:
-    """Say in our words what Bedrock says of an invocation."""
+    """Translate Bedrock's invocation into a job."""
     status = _STATUSES.get(invocation.status, VideoStatus.IN_PROGRESS)
     if status is not VideoStatus.FAILED:
         return VideoGenerationJob(job_id=job_id, status=status)

@@ -1,4 +1,4 @@
-"""Which models exist, what fits them, what a video costs, and what replaces those that are gone."""
+"""The model catalog: models, their limits and prices, aliases, and replacements of retired models."""
 
 from __future__ import annotations
 
@@ -48,15 +48,14 @@ __all__ = [
 ]
 
 PROMPT_MAX_CHARACTERS = 32_000  # OpenAI's bound on `prompt`, POST /videos
-# What may be asked of a name that leads to a model of another name: lengths and sizes that code written for OpenAI's
-# Videos API asks for (openai-python 3.54.0, `VideoSize`, and 1080p). Anything else is a mistake, and the nearest to a
-# mistake may be the dearest video there is.
+# The lengths and sizes that an alias accepts: those in code for OpenAI's Videos API (openai-python 3.54.0, `VideoSize`,
+# and 1080p). Anything else is a mistake, and the nearest match to a mistake may be the most expensive video.
 ALIAS_SECONDS = range(2, 21)
 ALIAS_SIZES = ("720x1280", "1280x720", "1024x1792", "1792x1024", "1080x1920", "1920x1080")
 
 
 class GoneModel(BaseModel):
-    """A model that people still ask for, and that no vendor serves any more."""
+    """A model that callers still request, but no vendor serves any more."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,18 +63,18 @@ class GoneModel(BaseModel):
     replaced_by: str | None = None
 
 
-# What is asked of a provider at once whose limit is not written down.
+# The concurrent renders for a provider without a documented limit.
 RENDERS_AT_ONCE = 10
-# OpenAI kept a video for a day (its Videos API, `expires_at`); who says nothing is taken to do the same.
+# OpenAI kept a video for a day (its Videos API, `expires_at`); this is the default for the others.
 KEEPS_HOURS = 24
 
 
 class ProviderEntry(BaseModel):
-    """What holds for all models of a provider.
+    """The settings for all models of a provider.
 
     Attributes:
-        renders_at_once: how many videos it renders for one account at once.
-        keeps_hours: how long what it rendered can be fetched.
+        renders_at_once: its concurrent renders for one account.
+        keeps_hours: how long a finished video can be downloaded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,13 +84,13 @@ class ProviderEntry(BaseModel):
 
 
 class Resolution(NamedTuple):
-    """The model behind a name, and whether the name was an alias for it."""
+    """The model of a name, and whether the name was an alias for it."""
 
     entry: CatalogEntry
     is_alias: bool
 
     def check(self, name: str, *, seconds: int, size: str) -> None:
-        """Refuse a length or size that cannot be asked for by the name that led here.
+        """Refuse a length or size that the requested name does not accept.
 
         Raises:
             InvalidRequest: with `param` seconds or size.
@@ -124,7 +123,7 @@ def check_alias_seconds(name: str, seconds: int) -> None:
 
 
 class Catalog(BaseModel):
-    """All models a stack offers, by name, with the names that lead to them."""
+    """All models that a stack offers, by name, with their aliases."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -141,10 +140,10 @@ class Catalog(BaseModel):
         return self
 
     def resolve(self, name: str, *, today: date) -> Resolution:
-        """Find the model that a caller's name leads to; a date at the end of one that is not here is left out.
+        """Find the model of a caller's name; for an unknown name, a date at its end is ignored.
 
         Raises:
-            InvalidRequest: there is none (the sentence names those that exist) or it is retired (and what replaces it).
+            InvalidRequest: it is unknown (the message lists the models) or retired (the message names the replacement).
         """
         plain = self._leave_out_date(name)
         target = self.aliases.get(plain, plain)
@@ -154,7 +153,7 @@ class Catalog(BaseModel):
         return Resolution(entry, is_alias=target != plain)
 
     def is_alias(self, name: str) -> bool:
-        """Tell whether a caller's name, with a date at its end or without, leads to a model of another name."""
+        """Tell whether a caller's name, with or without a date at its end, is an alias of a model."""
         plain = self._leave_out_date(name)
         return self.aliases.get(plain, plain) != plain
 
@@ -163,10 +162,10 @@ class Catalog(BaseModel):
         return name if is_known else re.sub(r"-\d{4}-\d{2}-\d{2}$", "", name)
 
     def with_aliases(self, aliases: Mapping[str, str]) -> Catalog:
-        """Let names lead elsewhere.
+        """Return a catalog with additional aliases.
 
         Raises:
-            ConfigurationError: an alias leads to a model that is not here.
+            ConfigurationError: an alias refers to an unknown model.
         """
         for alias, name in aliases.items():
             if name not in self.models:
@@ -177,21 +176,21 @@ class Catalog(BaseModel):
         return self.model_copy(update={"aliases": {**self.aliases, **aliases}})
 
     def count_renders_at_once(self, provider: str) -> int:
-        """Tell how many videos a provider renders at once, if a new account asks for them."""
+        """Return how many videos a provider renders at once for a new account."""
         entry = self.providers.get(provider)
         return RENDERS_AT_ONCE if entry is None else entry.renders_at_once
 
     def count_kept_hours(self, provider: str) -> int:
-        """Tell for how many hours a provider keeps what it rendered."""
+        """Return for how many hours a provider keeps a finished video."""
         entry = self.providers.get(provider)
         return KEEPS_HOURS if entry is None else entry.keeps_hours
 
     def list_providers(self) -> list[str]:
-        """List whose models there are."""
+        """List the providers of the models."""
         return sorted({entry.provider for entry in self.models.values()})
 
     def has_living(self, name: str, *, today: date) -> bool:
-        """Tell whether a name leads to a model that can be asked today."""
+        """Tell whether a name leads to a model that is not retired today."""
         try:
             self.resolve(name, today=today)
         except InvalidRequest:
@@ -199,10 +198,10 @@ class Catalog(BaseModel):
         return True
 
     def get(self, name: str) -> CatalogEntry:
-        """Find a model by its own name.
+        """Find a model by its own name, without aliases.
 
         Raises:
-            InvalidRequest: with the names that exist, or with what replaces one that is gone.
+            InvalidRequest: lists the existing names, or names the replacement of a retired model.
         """
         entry = self.models.get(name)
         if entry is not None:
@@ -218,7 +217,7 @@ class Catalog(BaseModel):
     def list_fitting(
         self, *, seconds: int, size: str, today: date, image_roles: frozenset[ImageRole] = frozenset()
     ) -> list[CatalogEntry]:
-        """List the living models that can make such a video, the cheapest first."""
+        """List the available models that can make such a video, the cheapest first."""
         fitting = [
             entry
             for entry in self.models.values()
@@ -235,10 +234,10 @@ def parse_catalog(text: str, *, extending: str | None = None) -> Catalog:
 
     Args:
         text: the catalog.
-        extending: another catalog's text, whose rows stay where `text` says nothing else.
+        extending: another catalog's text; `text` overrides its rows.
 
     Raises:
-        ConfigurationError: naming the line, or the row and field, that is wrong.
+        ConfigurationError: names the wrong line, or row and field.
     """
     tables = _read_toml(text)
     if extending is not None:

@@ -1,4 +1,4 @@
-"""One model of the catalog: what fits it, what may be said to its vendor, and what a video costs."""
+"""One model of the catalog: its limits, its vendor's fields, and its prices."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Capabilities(BaseModel):
 
     @property
     def image_input(self) -> bool:
-        """Tell whether a video can begin with a picture."""
+        """Tell whether the model takes a first frame."""
         return ImageRole.FIRST_FRAME in self.image_roles
 
 
@@ -63,19 +63,19 @@ OptionalFieldName = Annotated[str | None, BeforeValidator(lambda name: name or N
 
 
 class FieldMap(BaseModel):
-    """How a model is asked for a video, where every model of a provider names its inputs in its own way.
+    """The names of a model's inputs, for a provider whose models each use their own.
 
     Attributes:
         text_to_video: the address of the model for a prompt alone.
-        image_to_video: the address for a prompt and a first frame, where it is another one.
+        image_to_video: the address for a prompt and a first frame, if it differs.
         duration: the field of the length.
-        duration_form: how the length is written: `8`, `"8"` or `"8s"`.
-        aspect_ratio: the field of the shape; "" where there is none.
-        image_aspect_ratio: whether the shape is also taken beside a first frame, which has a shape of its own.
-        resolution: the field of the resolution; "" where there is none.
+        duration_form: the format of the length: `8`, `"8"` or `"8s"`.
+        aspect_ratio: the field of the shape; "" if there is none.
+        image_aspect_ratio: whether the model takes the shape together with a first frame, which has its own shape.
+        resolution: the field of the resolution; "" if there is none.
         first_frame: the field of the first frame's URL.
         last_frame: the field of the last frame's URL.
-        fixed: what is sent with every request.
+        fixed: fields that are sent with every request.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,14 +93,14 @@ class FieldMap(BaseModel):
 
 
 class Shape(NamedTuple):
-    """A size in the words of a vendor who asks for a shape and a resolution."""
+    """A size as a vendor's aspect ratio and resolution."""
 
     aspect_ratio: str
     resolution: str
 
 
 class FittedRequest(NamedTuple):
-    """The length and size nearest to what was asked for, and what had to change."""
+    """The nearest possible length and size, and the changes to the request."""
 
     seconds: int
     size: str
@@ -108,14 +108,14 @@ class FittedRequest(NamedTuple):
 
 
 class FittedExtension(NamedTuple):
-    """The added length nearest to what was asked for, and what had to change."""
+    """The nearest possible added length, and the changes to the request."""
 
     seconds: int
     warnings: tuple[str, ...]
 
 
 def _expand_range(value: object) -> object:
-    """Write a range of whole seconds, `{ min = 3, max = 15 }`, as the list of them."""
+    """Expand a range of whole seconds, `{ min = 3, max = 15 }`, to a list."""
     if (
         isinstance(value, dict)
         and value.keys() == {"min", "max"}
@@ -126,11 +126,11 @@ def _expand_range(value: object) -> object:
 
 
 class CatalogEntry(BaseModel):
-    """One model: its provider, what it can do, and what it costs.
+    """One model: its provider, capabilities and prices.
 
-    Its sizes are listed one by one, or are every aspect ratio at every resolution (the vendor's word, and the pixels
-    of the shorter side). `extension_seconds` is what one extension may add, and `extended_seconds_max` how long a video
-    may become by it; `options` are the vendor's own fields that a request may set.
+    Its sizes are listed one by one, or are every aspect ratio at every resolution (the vendor's name, and the pixels of
+    the shorter side). `extension_seconds` is what one extension may add, and `extended_seconds_max` limits the video's
+    length after it. `options` are the vendor's own fields that a request may set.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -174,7 +174,7 @@ class CatalogEntry(BaseModel):
         return self
 
     def check(self, *, seconds: int, size: str) -> None:
-        """Refuse a length or size this model cannot do, naming what it can.
+        """Refuse a length or size that this model does not support, and list those it does.
 
         Raises:
             InvalidRequest: with `param` seconds or size.
@@ -192,9 +192,9 @@ class CatalogEntry(BaseModel):
             )
 
     def fit(self, *, seconds: int, size: str) -> FittedRequest:
-        """Move a request to the nearest length and size this model can do, and say what changed.
+        """Change a request to the nearest length and size that this model supports, and report the changes.
 
-        The nearest size has the most similar shape, and among those the most similar number of pixels.
+        The nearest size has the most similar shape, and among equals the most similar number of pixels.
 
         Raises:
             InvalidRequest: `size` is not a size at all.
@@ -211,7 +211,7 @@ class CatalogEntry(BaseModel):
         return FittedRequest(nearest_seconds, nearest_size, tuple(warnings))
 
     def check_source(self, *, size: str, seconds: int | None = None) -> None:
-        """Refuse to make another video from one of a size, or of a length, that this model does not make.
+        """Refuse a source video of a size or length that this model does not make.
 
         Raises:
             InvalidRequest: with `param` video.
@@ -227,10 +227,10 @@ class CatalogEntry(BaseModel):
         )
 
     def check_extension(self, *, seconds: int, source_seconds: int) -> None:
-        """Refuse to add a length that this model cannot add to a video of `source_seconds`, naming what it can.
+        """Refuse a length that this model cannot add to a video of `source_seconds`, and list those it can.
 
         Raises:
-            InvalidRequest: with `param` seconds, or video where nothing can be added.
+            InvalidRequest: with `param` seconds, or video if nothing can be added.
         """
         offered = self._list_extensions(source_seconds)
         if seconds not in offered:
@@ -241,7 +241,7 @@ class CatalogEntry(BaseModel):
             )
 
     def fit_extension(self, *, seconds: int, source_seconds: int) -> FittedExtension:
-        """Move an extension to the nearest length that this model can add, and say what changed.
+        """Change an extension to the nearest length that this model can add, and report the change.
 
         Raises:
             InvalidRequest: with `param` video: nothing can be added.
@@ -253,22 +253,22 @@ class CatalogEntry(BaseModel):
         return FittedExtension(nearest, (warning,))
 
     def check_options(self, options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-        """Read the vendor's own fields of a request, and refuse those that this row does not list.
+        """Read the vendor's own fields of a request, and refuse those missing from this row.
 
         Raises:
-            InvalidRequest: naming the option and what it may be, or those there are.
+            InvalidRequest: names the option and its valid values, or lists the options.
         """
         return read_options(self.name, self.options, options)
 
     def pick_options(self, options: Mapping[str, JsonValue]) -> PickedOptions:
-        """Take those of the vendor's own fields that this row lists, and say which were left out."""
+        """Take the vendor's own fields that this row lists, and report the omitted ones."""
         return pick_options(self.name, self.options, options)
 
     def _list_extensions(self, source_seconds: int) -> tuple[int, ...]:
-        """List what may be added to a video of so many seconds.
+        """List the lengths that can be added to a video of this many seconds.
 
         Raises:
-            InvalidRequest: it is as long as this model makes one.
+            InvalidRequest: it already has the maximum length of this model.
         """
         longest = self.extended_seconds_max
         offered = tuple(
@@ -284,7 +284,7 @@ class CatalogEntry(BaseModel):
         return offered
 
     def find_shape(self, size: str) -> Shape:
-        """Say a size as an aspect ratio and a resolution.
+        """Translate a size into an aspect ratio and a resolution.
 
         Raises:
             InvalidRequest: this model has no such size.
@@ -312,7 +312,7 @@ class CatalogEntry(BaseModel):
         return int(self.price_usd_per_second[shorter_side] * 1_000_000) * seconds
 
     def is_retired(self, today: date) -> bool:
-        """Tell whether its vendor has switched it off."""
+        """Tell whether its vendor has retired it."""
         return self.retires_on is not None and today >= self.retires_on
 
 
@@ -333,12 +333,12 @@ def _distance(offered: str, wanted: str) -> tuple[float, float]:
 
 
 def _find_nearest(seconds: int, offered: tuple[int, ...]) -> int:
-    """Find the nearest length, of two the shorter: it never costs more than what was asked for."""
+    """Find the nearest length, or the shorter of two equally near: it never costs more than the requested one."""
     return min(offered, key=lambda length: (abs(length - seconds), length))
 
 
 def cut_short(said: object) -> str:
-    """Repeat what a caller said, as far as it stays a sentence."""
+    """Shorten a caller's text for an error message."""
     text = str(said)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 

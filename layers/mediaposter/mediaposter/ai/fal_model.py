@@ -1,4 +1,4 @@
-"""Speak fal's queue API (https://fal.ai/docs/api-reference/inference-api), behind which most makers' models live."""
+"""Call fal's queue API (https://fal.ai/docs/api-reference/inference-api), which serves most makers' models."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet, fetch_byt
 
 DEFAULT_BASE_URL = "https://queue.fal.run"
 # The queue answers here as well, at the same paths and with the same key
-# (https://fal.ai/docs/documentation/model-apis/inference/reliability); its answers may name either host.
+# (https://fal.ai/docs/documentation/model-apis/inference/reliability); its responses may name either host.
 _QUEUE_HOSTS = frozenset({"queue.fal.run", "queue.falrun.com"})
 # fal runs a request again after a fault of its own, up to ten times, unless it is told not to
 # (https://fal.ai/docs/documentation/model-apis/inference/reliability): one submission is one render here.
@@ -49,15 +49,15 @@ _KEY_SET_PATH = "/.well-known/jwks.json"
 KEY_SET_URL = f"https://rest.fal.ai{_KEY_SET_PATH}"
 # https://fal.ai/docs/documentation/model-apis/inference/webhooks allows a day.
 KEYS_MAX_AGE = timedelta(hours=24)
-# A webhook that nobody signed must not make us ask for the keys each time that one comes.
+# Limits how often forged webhooks can make us fetch the keys.
 KEYS_FETCH_INTERVAL = timedelta(minutes=1)
 MAX_KEY_SET_BYTES = 64 * 1024
 
 
 class FalVideoModel(VideoModelInterface):
-    """A model that fal serves, asked as its row in the catalog says.
+    """A model that fal serves; its row in the catalog defines the request.
 
-    Its addresses are those of the row's `fields`; `provider_model`, and the model that a request names, are not used.
+    Its addresses come from the row's `fields`; `provider_model` and the request's model are not used.
     """
 
     provider = "fal"
@@ -78,7 +78,7 @@ class FalVideoModel(VideoModelInterface):
         """Take a key, and the address of fal's queue.
 
         Raises:
-            ConfigurationError: `base_url` or `api_key` cannot be used, or the row does not say how to ask the model.
+            ConfigurationError: `base_url` or `api_key` is invalid, or the row does not define the request.
         """
         super().__init__(entry=entry, api_key=api_key, base_url=base_url)
         self._fields = _check_fields(entry)
@@ -98,7 +98,7 @@ class FalVideoModel(VideoModelInterface):
         self._keys = _SigningKeys(self._fetch_key_set)
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, whatever comes of it.
+        """Start a generation, at most once: one HTTP request, without retries.
 
         Raises:
             SubmissionUnknown: fal may have accepted it.
@@ -125,9 +125,9 @@ class FalVideoModel(VideoModelInterface):
         )
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Ask how a generation stands. A failed generation is an answer, not an exception.
+        """Get the status of a generation. A failed generation is a result, not an exception.
 
-        fal knows no failed requests, only completed ones: what one came to is seen in its result. It tells no cost.
+        fal has no status for failed requests, only for completed ones: the result tells. fal reports no cost.
 
         Raises:
             VideoModelError: fal did not answer the question; `transient` tells whether to ask again.
@@ -154,7 +154,7 @@ class FalVideoModel(VideoModelInterface):
         """Open the finished video, from `start_byte` on when its server can.
 
         The file is public and is opened without the key: on the origin of `base_url` (a stand-in) by the same client,
-        elsewhere as a stranger's.
+        elsewhere as an untrusted URL.
 
         Raises:
             VideoModelError: on opening or while the chunks are read.
@@ -171,7 +171,7 @@ class FalVideoModel(VideoModelInterface):
             yield stream
 
     def cancel_video(self, job_id: str) -> None:
-        """Stop a generation that has not ended; one that a runner already has may go on, if its model cannot stop.
+        """Stop a generation that has not ended; if it already runs and its model cannot stop, it goes on.
 
         Raises:
             VideoModelError: it has ended, or fal does not know it, or did not answer.
@@ -198,10 +198,10 @@ class FalVideoModel(VideoModelInterface):
         secrets: Sequence[str] = (),  # noqa: ARG002 (the interface's; fal signs with keys of its own)
         now: datetime,
     ) -> str:
-        """Verify a call that says it comes from fal, and give the id of the request it speaks of.
+        """Verify a webhook from fal, and return the id of its request.
 
-        fal calls the address that a submission named, for whoever submitted it: that the call is fal's does not make
-        the request ours.
+        Any fal customer can name our address in a submission: a genuine webhook of fal may be about another customer's
+        request.
 
         Raises:
             WebhookRejected: it is unsigned or stale, or not signed by fal.
@@ -212,11 +212,11 @@ class FalVideoModel(VideoModelInterface):
         return self._keys.verify(headers, body, now=now)
 
     def webhook_key(self, job_id: str) -> str:
-        """Give the id of the request, by which fal's webhooks name it."""
+        """Return the request id that fal's webhooks use."""
         return FalRequest.from_job_id(job_id).request_id
 
     def _describe(self, request: VideoGenerationRequest) -> Mapping[str, object]:
-        """Say the request in the model's own fields."""
+        """Translate the request into the model's own fields."""
         fields = self._fields
         try:
             shape = self.entry.find_shape(request.size)
@@ -241,14 +241,14 @@ class FalVideoModel(VideoModelInterface):
         return body
 
     def _read_image(self, source: str) -> str:
-        """Read a picture as a data URI, which fal's models take for a URL."""
+        """Read a picture as a data URI, which fal's models accept as a URL."""
         image = self._fal.read_image(source)
         return f"data:{image.content_type};base64,{base64.b64encode(image.content).decode('ascii')}"
 
     def _keep_paths(self, ticket: WireTicket, endpoint: str) -> FalRequest:
-        """Take the paths of the addresses that fal gave; what it documents of them stands in for one that is unusable.
+        """Take the paths of the addresses that fal returned; the documented path replaces an unusable one.
 
-        The request is accepted and paid for: nothing about the addresses may lose it.
+        The request is accepted and paid for, so a bad address must not lose it.
         """
         app = "/".join(endpoint.split("/")[:2])
         documented = f"/{app}/requests/{ticket.request_id}"
@@ -260,13 +260,13 @@ class FalVideoModel(VideoModelInterface):
         )
 
     def _find_path(self, address: str | None) -> str | None:
-        """Give the path, below `base_url`, of an address in the queue: the key goes to no other host."""
+        """Return the path of a queue address, below `base_url`: the key goes to no other host."""
         if address is None or "://" not in address:
             return None
         try:
             url = self._fal.join(address)
         except VideoModelError:
-            # No URL at all is as good as none.
+            # Treat an invalid URL like a missing one.
             return None
         path = url.raw_path.decode("ascii")
         if len(path) > MAX_PATH_LENGTH:
@@ -277,7 +277,7 @@ class FalVideoModel(VideoModelInterface):
         return path if is_queue else None
 
     def _fetch_key_set(self) -> bytes:
-        """Fetch fal's public keys; whoever stands for its queue stands for them too."""
+        """Fetch fal's public keys; a stand-in for its queue also serves them."""
         if self._fal.base_url.host not in _QUEUE_HOSTS:
             reply = self._fal.ask("GET", _KEY_SET_PATH)
             if not reply.is_success:
@@ -297,7 +297,7 @@ class FalVideoModel(VideoModelInterface):
 
 
 class _SigningKeys:
-    """The public keys with which fal signs its webhooks, fetched when one comes."""
+    """fal's public keys for its webhooks, fetched when a webhook arrives."""
 
     def __init__(self, fetch_key_set: Callable[[], bytes]) -> None:
         self._fetch_key_set = fetch_key_set
@@ -306,7 +306,7 @@ class _SigningKeys:
         self._asked_at: datetime | None = None
 
     def verify(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> str:
-        """Give the id of the request that a webhook is about; fal may have changed its keys since they were fetched."""
+        """Return the request id of a webhook; fetch the keys again if fal may have changed them."""
         has_keys = self._fetched_at is not None and now - self._fetched_at < KEYS_MAX_AGE
         may_fetch = self._asked_at is None or now - self._asked_at >= KEYS_FETCH_INTERVAL
         if has_keys:
@@ -327,7 +327,7 @@ class _SigningKeys:
         return verify_fal_webhook(headers, body, keys=self._keys, now=now)
 
     def _fetch(self, now: datetime) -> None:
-        # Before the call: one that fails is not repeated at once either.
+        # Set before the call, so that a failed call is not repeated at once either.
         self._asked_at = now
         try:
             content = self._fetch_key_set()
@@ -343,7 +343,7 @@ class _SigningKeys:
 
 
 def _check_fields(entry: CatalogEntry) -> FieldMap:
-    """Refuse a row that does not say how to ask its model."""
+    """Refuse a row that does not define the request to its model."""
     if entry.fields is None:
         raise ConfigurationError(
             f"The catalog does not say how {entry.name} is asked at fal: give its row a table `fields`."

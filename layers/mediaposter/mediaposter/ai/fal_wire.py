@@ -1,4 +1,4 @@
-"""Read what fal's queue says of a request (https://fal.ai/docs/api-reference/inference-api)."""
+"""Parse the responses of fal's queue (https://fal.ai/docs/api-reference/inference-api)."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from mediaposter.http.reply import parse_json
 _CONTENT_POLICY = "content_policy_violation"
 _LOCKED = "exhausted_balance"
 
-# Of the types that fal documents (https://fal.ai/docs/documentation/model-apis/errors, .../request-errors) those that
-# mean something else than their HTTP status does; and our word for a locked account.
+# Of the types that fal documents (https://fal.ai/docs/documentation/model-apis/errors, .../request-errors) those whose
+# meaning differs from their HTTP status, and our own word for a locked account.
 CODES_BY_WORD: Mapping[str, ErrorCode] = MappingProxyType(
     {
         _CONTENT_POLICY: ErrorCode.CONTENT_POLICY,
-        # The model's own maker failed (400), or the model came to nothing (422): another model may do better.
+        # The model's vendor failed (400), or the model produced nothing (422): another model may succeed.
         "downstream_service_error": ErrorCode.PROVIDER_ERROR,
         "no_media_generated": ErrorCode.PROVIDER_ERROR,
         "client_cancelled": ErrorCode.CANCELLED,
@@ -39,27 +39,27 @@ CODES_BY_WORD: Mapping[str, ErrorCode] = MappingProxyType(
     }
 )
 
-# What the HTTP status of a failed request's result means, when its type says no more.
+# The meaning of a failed result's HTTP status, if its type says no more.
 _CODES_BY_STATUS: Mapping[int, ErrorCode] = MappingProxyType(
     {
         400: ErrorCode.INVALID_REQUEST,
-        # The queue takes any path below an application that exists; the application then does not know it.
+        # The queue accepts any path below an existing application, which may then not know it.
         404: ErrorCode.MODEL_NOT_FOUND,
         422: ErrorCode.INVALID_REQUEST,
     }
 )
 
-# These answer the question, whatever the request came to: the key, the request's age, how often we ask.
+# These are about our call, not about the render: the key, the request's age, our rate.
 _ABOUT_THE_QUESTION = frozenset({401, 403, 404, 410, 429})
 
-# fal has no word for an account without money, only this sentence in a 403: {"detail": "User is locked. Reason:
+# fal has no error type for an account without money, only this message in a 403: {"detail": "User is locked. Reason:
 # Exhausted balance. Top up your balance at fal.ai/dashboard/billing."} (github.com/fal-ai/fal/issues/1112, 1163). Any
 # other lock is not about money.
 _NO_MONEY = re.compile(r"User is locked\. Reason: (?:Exhausted balance|TOP_UP)\b")
 
-# The vendor's words for where a request stands; one that is not here means that it still runs.
+# fal's statuses of a request; any other status means that it still runs.
 COMPLETED = "COMPLETED"
-# What it answers to a cancel that comes too late (https://fal.ai/docs/inference-api/queue/cancel).
+# The response to a cancel that comes too late (https://fal.ai/docs/inference-api/queue/cancel).
 ALREADY_COMPLETED = "ALREADY_COMPLETED"
 STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
     {"IN_QUEUE": VideoStatus.QUEUED, "IN_PROGRESS": VideoStatus.IN_PROGRESS}
@@ -79,7 +79,7 @@ class _WireDetail(BaseModel):
 
 
 class _WireRefusal(BaseModel):
-    """The types in a refusal: of each thing that a model found wrong, or one of fal's own beside a sentence."""
+    """The error types in a refusal: one per problem that a model found, or one of fal's own with a message."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -88,7 +88,7 @@ class _WireRefusal(BaseModel):
 
     @property
     def type(self) -> str | None:
-        """Give the type that decides."""
+        """Return the decisive type."""
         types = [detail.type for detail in self.detail if detail.type is not None]
         if _CONTENT_POLICY in types:
             return _CONTENT_POLICY
@@ -96,15 +96,16 @@ class _WireRefusal(BaseModel):
 
 
 class FalReply(Reply):
-    """An answer of fal's, whose errors have a type in the body or in a header."""
+    """A response of fal, whose errors have a type in the body or in a header."""
 
     __slots__ = ()
 
     @property
     def body(self) -> object:
-        """Give the parsed JSON, or None for anything else.
+        """Return the parsed JSON, or None for anything else.
 
-        A refusal repeats what it refuses, which may be a picture of many megabytes: it is read as far as it was taken.
+        A refusal repeats the refused input, which may be a picture of many megabytes, so a cut-off body is parsed as
+        far as it goes.
         """
         try:
             return parse_json(self.content, allow_partial=not self.is_success)
@@ -113,7 +114,7 @@ class FalReply(Reply):
 
     @property
     def error(self) -> ReplyError:
-        """Find the error in `{"detail": …}`: a sentence, or a list of what a model found wrong."""
+        """Find the error in `{"detail": …}`: a message, or a list of problems."""
         message = super().error.message
         if self.status_code == 403 and message is not None and _NO_MONEY.match(message):
             return ReplyError(type=_LOCKED, message=message)
@@ -122,7 +123,7 @@ class FalReply(Reply):
 
     @property
     def request_id(self) -> str | None:
-        """Give fal's id of the call."""
+        """Return fal's id of the call."""
         return self.headers.get("x-fal-request-id") or super().request_id
 
 
@@ -130,7 +131,7 @@ RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 # A job's id holds three paths, and is kept with its video.
 MAX_PATH_LENGTH = 1024
 _Path = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$")]
-# What the paths begin with, and how the status, the result and the cancel go on.
+# The beginning of the paths, and their endings for status, result and cancel.
 _PATHS = TypeAdapter(tuple[str, str, str, str])
 
 
@@ -150,7 +151,7 @@ class FalRequest(BaseModel):
 
     @property
     def job_id(self) -> str:
-        """Write it as one word."""
+        """Write it as one string."""
         paths = (self.status_path, self.response_path, self.cancel_path)
         shared = commonprefix(paths)  # noqa: RUF071 (characters are meant: they are put together again as they were)
         status, response, cancel = (path.removeprefix(shared) for path in paths)
@@ -159,10 +160,10 @@ class FalRequest(BaseModel):
 
     @classmethod
     def from_job_id(cls, job_id: str) -> Self:
-        """Read it from the word.
+        """Parse it from the string.
 
         Raises:
-            VideoModelError: with code `invalid_request`: it is another provider's id, or none.
+            VideoModelError: with code `invalid_request`: it is another provider's id, or no id.
         """
         request_id, _, encoded = job_id.partition(".")
         try:
@@ -182,7 +183,7 @@ class FalRequest(BaseModel):
 
 
 class WireTicket(BaseModel):
-    """What a submission gives: the request's id, and where to ask for it."""
+    """The response to a submission: the request's id, and its addresses."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -193,7 +194,7 @@ class WireTicket(BaseModel):
 
 
 class WireStatus(BaseModel):
-    """How a request stands; that it is completed is not to say that it succeeded."""
+    """The status of a request; a completed request may have failed."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -203,7 +204,7 @@ class WireStatus(BaseModel):
 
     @property
     def failure(self) -> ReplyError | None:
-        """Give why it failed, when fal says here already that it did."""
+        """Return why it failed, if the status already reports the failure."""
         if self.error is None and self.error_type is None:
             return None
         return ReplyError(type=self.error_type, message=self.error)
@@ -216,7 +217,7 @@ class _WireFile(BaseModel):
 
 
 class _WireResult(BaseModel):
-    """What a video model gives."""
+    """The result of a video model."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -224,7 +225,7 @@ class _WireResult(BaseModel):
 
 
 def read_ticket(body: object) -> WireTicket | None:
-    """Find the request that a submission made."""
+    """Parse the request that a submission created."""
     try:
         return WireTicket.model_validate(body)
     except ValidationError:
@@ -232,7 +233,7 @@ def read_ticket(body: object) -> WireTicket | None:
 
 
 def read_status(body: object) -> WireStatus | None:
-    """Find how a request stands."""
+    """Parse the status of a request."""
     try:
         return WireStatus.model_validate(body)
     except ValidationError:
@@ -242,22 +243,22 @@ def read_status(body: object) -> WireStatus | None:
 def translate_result(
     status: WireStatus, reply: Reply, errors: ProviderErrors, *, job_id: str
 ) -> VideoGenerationJob | None:
-    """Say in our words how a completed request ended, from the answer to the question for its result.
+    """Translate a completed request into a job, from the response for its result.
 
     Only a video proves success. A failed request's result has the HTTP status that its model answered with
-    (https://fal.ai/docs/inference-api/queue/result), so it looks like an answer that failed on its way; but it has a
-    type, as fal documents it for every failure, of a model or of the request. A 5xx without one, from an ingress
-    perhaps, passes, and so does a 429. A 422 is the model's own in any case: not all of them give types yet
+    (https://fal.ai/docs/inference-api/queue/result), so it looks like a failed transfer. But it has a type, which fal
+    documents for every failure, of a model or of the request. A 5xx without a type, for example from an ingress, is
+    temporary, and so is a 429. A 422 always comes from the model: not all of them send types yet
     (https://fal.ai/docs/documentation/model-apis/errors).
 
     Args:
         status: says `COMPLETED`.
-        reply: to the question for the result.
-        errors: names the provider's words.
+        reply: the response for the result.
+        errors: maps the provider's error words.
         job_id: is put into the job.
 
     Returns:
-        None when the answer tells nothing of the request.
+        None if the response says nothing about the request.
     """
     if reply.status_code == 200:
         return _translate_output(status, reply.body, errors, job_id)
@@ -268,7 +269,7 @@ def translate_result(
         if is_told and reply.status_code not in _ABOUT_THE_QUESTION:
             return _fail(said, otherwise, errors, job_id)
         return None
-    # It has failed, and the result only says why in more detail, if not now, then the next time it is asked for.
+    # It has failed; the result only adds the reason, now or at the next call.
     if reply.status_code == 429 or not (is_told or 400 <= reply.status_code < 500):
         return None
     if said.message is None or reply.status_code in (401, 403):

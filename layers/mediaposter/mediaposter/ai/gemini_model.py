@@ -1,4 +1,4 @@
-"""Speak Google's Interactions API, which makes Gemini Omni's videos since Veo left the Developer API."""
+"""Call Google's Interactions API, which serves Gemini Omni since Veo left the Developer API."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet
 DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
 FILE_RETRY_SECONDS = 2.0
 
-# Inline, the other delivery, is for clips below 4 MB.
+# The other delivery, inline, is for clips below 4 MB.
 _VIDEO_FORMAT: Mapping[str, object] = MappingProxyType({"type": "video", "delivery": "uri"})
 
 
@@ -60,7 +60,7 @@ class GeminiVideoModel(VideoModelInterface):
         timeout_seconds: float = 30.0,
         internet: PublicInternet = PUBLIC_INTERNET,
     ) -> None:
-        """Take a key, and Google's address: up to and without `/v1beta`.
+        """Take a key, and Google's address without `/v1beta`.
 
         Raises:
             ConfigurationError: `base_url` or `api_key` cannot be used.
@@ -79,7 +79,7 @@ class GeminiVideoModel(VideoModelInterface):
         )
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, whatever comes of it.
+        """Start a generation, at most once: one HTTP request, without retries.
 
         Raises:
             SubmissionUnknown: Google may have accepted it.
@@ -101,9 +101,9 @@ class GeminiVideoModel(VideoModelInterface):
         return self._submit(_lay_over(options, fields), gone=ErrorCode.MODEL_NOT_FOUND)
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Ask how a generation stands. A failed generation is an answer, not an exception.
+        """Get the status of a generation. A failed generation is a result, not an exception.
 
-        A finished interaction may hold its whole clip; that is read past, not kept.
+        A finished interaction may hold its whole clip, which is skipped, not kept in memory.
 
         Raises:
             VideoModelError: Google did not answer the question; `transient` tells whether to ask again.
@@ -115,9 +115,8 @@ class GeminiVideoModel(VideoModelInterface):
     def open_video(self, job_id: str, *, start_byte: int = 0, validator: str | None = None) -> Iterator[VideoStream]:
         """Open the finished video, from `start_byte` on.
 
-        The interaction is asked for first. Its clip is either inside it (Google has answered so even for
-        `delivery: uri`) and waits in a temporary file, or a file of the Files API, or at an address elsewhere, which
-        never sees the key.
+        This fetches the interaction first. Its clip is either inside it (even for `delivery: uri`) and goes to a
+        temporary file, or a file of the Files API, or at another address, which never gets the key.
 
         Raises:
             VideoModelError: on opening or while the chunks are read; `transient`, with a hint, while Google still
@@ -151,8 +150,8 @@ class GeminiVideoModel(VideoModelInterface):
     ) -> VideoGenerationJob:
         """Start a video that goes on for `duration_seconds` where a finished one ends, at most once.
 
-        Google finds in the prompt that the video is to be extended (ai.google.dev/gemini-api/docs/omni, "Prompts for
-        extending a video"), and gives back the whole: what was there and what was added.
+        Google recognizes an extension by its prompt (ai.google.dev/gemini-api/docs/omni, "Prompts for extending a
+        video"), and returns the whole video: the source and the added part.
         """
         if not self.capabilities.extend:
             self._unsupported("extend_video")
@@ -180,13 +179,13 @@ class GeminiVideoModel(VideoModelInterface):
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str] = (), now: datetime
     ) -> str:
-        """Verify a call of one of the project's static webhooks, and find the interaction it speaks of.
+        """Verify a call of one of the project's static webhooks, and find its interaction.
 
-        Of the body nothing else is believed, least of all that the video is there: ask.
+        Nothing else in the body is trusted, least of all that the video is ready: get the status.
 
         Raises:
-            WebhookRejected: it is unsigned or stale, or tells of no interaction.
-            ConfigurationError: `secrets` are none, or malformed.
+            WebhookRejected: it is unsigned or stale, or names no interaction.
+            ConfigurationError: `secrets` are empty or malformed.
         """
         if not self.capabilities.webhook:
             self._unsupported("parse_webhook")
@@ -200,7 +199,7 @@ class GeminiVideoModel(VideoModelInterface):
         return interaction_id
 
     def _describe_format(self, *, size: str, seconds: int) -> Mapping[str, object]:
-        """Say a size and a length in Google's words, before anything is sent."""
+        """Translate a size and a length into Google's fields, before anything is sent."""
         try:
             shape = self.entry.find_shape(size)
         except InvalidRequest as error:
@@ -215,9 +214,9 @@ class GeminiVideoModel(VideoModelInterface):
         }
 
     def _describe_source(self, source: SourceVideo | None) -> Mapping[str, object]:
-        """Say what a video made from another is to be like.
+        """Describe the size and length of a video made from another.
 
-        Google does not take it over from the interaction before: without it a clip has ten seconds in 720p.
+        Google does not inherit it from the previous interaction: the default is ten seconds in 720p.
         """
         if source is None:
             return {**_VIDEO_FORMAT}
@@ -232,7 +231,7 @@ class GeminiVideoModel(VideoModelInterface):
         """Start a video from a finished one.
 
         No task is named: Google refuses one beside an earlier interaction ("previous_interaction_id is not allowed when
-        video task is set"), and finds in the prompt what is meant.
+        video task is set"), and infers the task from the prompt.
         """
         fields = {
             "model": self.entry.provider_model,
@@ -243,12 +242,12 @@ class GeminiVideoModel(VideoModelInterface):
         return self._submit(fields, gone=ErrorCode.EXPIRED)
 
     def _submit(self, fields: Mapping[str, object], *, gone: ErrorCode) -> VideoGenerationJob:
-        """Send one paid POST, and read the interaction that it started; `gone` is what a 404 means here."""
+        """Send one paid POST, and read the interaction that it started; `gone` is the code for a 404."""
         reply = self._google.submit(
             "/v1beta/interactions",
             # `background` needs `store`.
             json={**fields, "background": True, "store": True},
-            # An interaction begins with its input, and so with the pictures in it.
+            # An interaction begins with its input, including the pictures.
             read=BodySkimmer().read,
         )
         interaction = read_interaction(reply.body) if reply.is_success else None
@@ -257,7 +256,7 @@ class GeminiVideoModel(VideoModelInterface):
         return translate_interaction(interaction, reply, self._google.errors, job_id=interaction.id)
 
     def _ask(self, job_id: str, skimmer: BodySkimmer) -> tuple[VideoGenerationJob, Sequence[WireVideo]]:
-        """Ask how an interaction stands, and for its clips: one at least, if it is completed."""
+        """Get the status of an interaction and its clips: at least one if it is completed."""
         reply = self._google.ask("GET", _job_path(job_id), read=skimmer.read)
         interaction = read_interaction(reply.body) if reply.is_success else None
         if interaction is None:
@@ -270,7 +269,7 @@ class GeminiVideoModel(VideoModelInterface):
             raise self._google.errors.refuse_question(reply)
 
     def _find_download(self, location: str) -> str:
-        """Find where the bytes of a clip's address are, once Google has prepared them."""
+        """Find the download URL of a clip, once Google has prepared it."""
         url = self._google.join(location)
         if not self._google.is_own(url):
             return location
@@ -297,7 +296,7 @@ class GeminiVideoModel(VideoModelInterface):
         return f"{self._google.base_url}{path}:download?alt=media"
 
     def _refuse_file(self, reply: Reply) -> VideoModelError:
-        """Map a refused file. The Files API says 403 of a file that it no longer has: the key has just been taken."""
+        """Map a refused file. A 403 means that the Files API no longer has it: Google has just accepted the key."""
         if reply.status_code == httpx.codes.FORBIDDEN:
             said = self._google.errors.clean(reply.error.message) or ""
             return VideoModelError(
@@ -327,15 +326,15 @@ def _list_frames(request: VideoGenerationRequest) -> Mapping[str, str]:
 
 
 def _bind_frames(prompt: str, tags: Mapping[str, str]) -> str:
-    """Say in the prompt which frame each picture is; without that the model decides what it is for.
+    """Tag each picture with its frame in the prompt; without tags the model decides its role.
 
-    Tags that the caller has written stay where they are: `[# Sources <FIRST_FRAME>@Image1]` must come first.
+    The caller's own tags stay in place: `[# Sources <FIRST_FRAME>@Image1]` must come first.
     """
     return " ".join([*(tag for tag in tags if tag not in prompt), prompt])
 
 
 def _lay_over(options: Mapping[str, object], fields: Mapping[str, object]) -> Mapping[str, object]:
-    """Lay our fields over the caller's, also inside objects: a `thinking_level` stands beside our `video_config`."""
+    """Merge our fields over the caller's, also inside objects: a `thinking_level` stays next to our `video_config`."""
     merged = {**options, **fields}
     for name, value in fields.items():
         beneath = options.get(name)

@@ -1,7 +1,7 @@
-"""Read the replies of Google's Interactions and Files APIs, however long and in whatever form they come.
+"""Parse the responses of Google's Interactions and Files APIs, of any length and in several formats.
 
 An interaction may hold its clip as one base64 string of 100 MB and more, even where it was created with
-`delivery: uri`. So a body is read as it comes, and its long strings never enter memory.
+`delivery: uri`. So a body is read as it arrives, and its long strings never enter memory.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from mediaposter.domain.errors import ErrorCode, VideoModelError
 from mediaposter.http.reply import MAX_RETRY_AFTER_SECONDS
 
 MAX_KEPT_BYTES = 4 * 1024**2
-# No sentence, id or address is longer; a clip of a second is.
+# No message, id or address is longer; a clip of a second is.
 MAX_STRING_BYTES = 64 * 1024
 # A Lambda's /tmp holds 512 MiB; this is the base64 of a clip of 288 MiB.
 MAX_ASIDE_BYTES = 384 * 1024**2
-# Longer than any word or URI for an error: it is looked through for each meaning.
+# Longer than any error word or URI; it is searched for each meaning.
 _MAX_WORD_LENGTH = 500
 # Characters of base64 that are decoded at once: a multiple of four, since four make three bytes.
 _BLOCK_CHARACTERS = 128 * 1024
@@ -43,8 +43,8 @@ _STRING_END = re.compile(rb'["\\]')
 _ESCAPE = re.compile(rb"\\(?:u00([0-7][0-9a-fA-F])|(/))")
 _RETRY_DELAY = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)s")
 
-# What a word means: a `reason` of google.rpc.ErrorInfo, a `status`, or the `code` of an interaction's error, which is
-# an open string. The first row that fits decides, since API_KEY_IP_ADDRESS_BLOCKED is about the key.
+# Maps a word to a code: a `reason` of google.rpc.ErrorInfo, a `status`, or the `code` of an interaction's error, which
+# is an open string. The first matching row decides, since API_KEY_IP_ADDRESS_BLOCKED is about the key.
 _MEANINGS: tuple[tuple[re.Pattern[str], ErrorCode], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), code)
     for pattern, code in (
@@ -64,10 +64,10 @@ _MEANINGS_BY_NUMBER: Mapping[str, ErrorCode] = MappingProxyType(
         "16": ErrorCode.AUTHENTICATION,
     }
 )
-# `GeminiReply.error` already speaks in our words.
+# `GeminiReply.error` already has our codes.
 CODES_BY_WORD: Mapping[str, ErrorCode] = MappingProxyType({code.value: code for code in ErrorCode})
 
-# One that is not here (requires_action, requires_continuation, a new word) means that it still runs.
+# Any other status (requires_action, requires_continuation, a new one) means that it still runs.
 _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
     {
         "queued": VideoStatus.QUEUED,
@@ -79,7 +79,7 @@ _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
     }
 )
 
-# Ends that are a reason by themselves, whatever the errors say.
+# Final statuses that are the reason by themselves, whatever the errors say.
 _ENDS: Mapping[str, tuple[ErrorCode, str]] = MappingProxyType(
     {
         "cancelled": (ErrorCode.CANCELLED, "Google says that the interaction was cancelled."),
@@ -99,7 +99,7 @@ class EncodedVideo:
     size_bytes: int
 
     def decode(self, start_byte: int) -> Iterator[bytes]:
-        """Decode it piece by piece from `start_byte` on.
+        """Decode it in pieces from `start_byte` on.
 
         Raises:
             VideoModelError: it is not base64 after all.
@@ -118,10 +118,10 @@ class EncodedVideo:
 
 
 class BodySkimmer:
-    """Takes a JSON body as it comes, and leaves a mark where a long string was."""
+    """Reads a JSON body as it arrives, and replaces long strings by a marker."""
 
     def __init__(self, aside: BinaryIO | None = None, *, max_aside_bytes: int = MAX_ASIDE_BYTES) -> None:
-        """Take the file that keeps the long strings; without one they are dropped."""
+        """Take the file for the long strings; without one they are dropped."""
         self._aside = aside
         self._max_aside_bytes = max_aside_bytes
         self._aside_bytes = 0
@@ -133,12 +133,12 @@ class BodySkimmer:
         self._is_escaped = False
 
     def read(self, pieces: Iterable[bytes]) -> bytes:
-        """Read a body, and give the JSON that is left of it.
+        """Read a body, and return its shortened JSON.
 
-        It is cut off, and so no JSON, where more than `MAX_KEPT_BYTES` would be left.
+        If more than `MAX_KEPT_BYTES` would be left, the result is cut off and so is not JSON.
 
         Raises:
-            VideoModelError: more than `max_aside_bytes` would have to be kept aside.
+            VideoModelError: the long strings exceed `max_aside_bytes`.
         """
         for piece in pieces:
             self._take(piece)
@@ -147,10 +147,10 @@ class BodySkimmer:
         return bytes(self._kept + self._string)
 
     def find_video(self, data: str) -> EncodedVideo:
-        """Find the clip that a `data` of the body stands for, or is.
+        """Find the clip of a `data` field, which holds it or its marker.
 
         Raises:
-            VideoModelError: its length is not one of base64.
+            VideoModelError: its length is not valid for base64.
         """
         file: BinaryIO
         if data in self._places and self._aside is not None:
@@ -203,12 +203,12 @@ class BodySkimmer:
         self._is_inside = False
 
     def _put_aside(self, *, is_whole: bool) -> int:
-        """Move the string, or what has come of it, out of memory, and tell where it begins."""
+        """Move the string, as far as it has arrived, out of memory, and return its start."""
         if self._string_offset is None:
             self._string_offset = self._aside_bytes
         cut = len(self._string)
         if not is_whole:
-            # An escape that has not come whole yet waits for the rest of it.
+            # An incomplete escape waits for its rest.
             last_escape = self._string.rfind(b"\\", cut - 6)
             cut = cut if last_escape < 0 else last_escape
         # Google writes "=" as \u003d; other JSON writers write "/" as \/.
@@ -227,7 +227,7 @@ class BodySkimmer:
 
 
 def _keep_objects(value: object) -> list[object]:
-    """Keep the objects of a list; anything else in its place is none."""
+    """Keep the objects of a list; treat anything else as an empty list."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
@@ -245,7 +245,7 @@ class _WireDetail(BaseModel):
 
 
 class _WireError(BaseModel):
-    """What went wrong: google.rpc.Status, or the error of an interaction."""
+    """An error: google.rpc.Status, or the error of an interaction."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -256,25 +256,25 @@ class _WireError(BaseModel):
 
     @property
     def meaning(self) -> ErrorCode | None:
-        """Give the first meaning among its words, the most special ones first."""
+        """Return the first meaning among its words, the most specific first."""
         reasons = [detail.reason for detail in self.details]
         return next(filter(None, map(_find_meaning, [*reasons, self.status, self.code])), None)
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """Give the wait that google.rpc.RetryInfo asks for."""
+        """Return the wait from google.rpc.RetryInfo."""
         delays = [_RETRY_DELAY.fullmatch(detail.retry_delay or "") for detail in self.details]
         return next((min(float(delay[1]), MAX_RETRY_AFTER_SECONDS) for delay in delays if delay), None)
 
 
 class GeminiReply(Reply):
-    """An answer of Google's, which says in its body what others say in headers."""
+    """A response of Google, which has in its body what others send in headers."""
 
     __slots__ = ()
 
     @property
     def error(self) -> ReplyError:
-        """Find the error in `{"error": …}`, with its code in our words."""
+        """Find the error in `{"error": …}`, with one of our codes."""
         found = _read_error(self.body)
         if found is None:
             return super().error
@@ -282,13 +282,13 @@ class GeminiReply(Reply):
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """Give the wait that its Retry-After asks for, or else that of its error."""
+        """Return the wait from Retry-After, or else from the error."""
         found = _read_error(self.body) or _WireError()
         return super().retry_after_seconds or found.retry_after_seconds
 
 
 class WireVideo(BaseModel):
-    """A piece of an interaction's output; a clip when it has data or an address."""
+    """A part of an interaction's output; it is a clip if it has data or an address."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -307,22 +307,22 @@ class _WireStep(BaseModel):
 
 
 class WireInteraction(BaseModel):
-    """The parts of an interaction that tell how a video stands."""
+    """The parts of an interaction that show the status of a video."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1, max_length=MAX_JOB_ID_LENGTH)
-    # An id without a status is a job all the same: whoever drops it loses a paid render.
+    # An id without a status is still a job: dropping it would lose a paid render.
     status: Annotated[str, BeforeValidator(lambda value: (take_text(value) or "").lower())] = ""
     steps: Annotated[tuple[_WireStep, ...], BeforeValidator(_keep_objects)] = ()
-    # Where the first revision of the API put what is in `steps` today.
+    # The first revision of the API used this field instead of `steps`.
     outputs: Annotated[tuple[WireVideo, ...], BeforeValidator(_keep_objects)] = ()
     error: Annotated[_WireError | None, BeforeValidator(_keep_object)] = None
     errors: Annotated[tuple[_WireError, ...], BeforeValidator(_keep_objects)] = ()
 
     @property
     def videos(self) -> Sequence[WireVideo]:
-        """List the clips that the model, not the user, put in; the last one is what was asked for."""
+        """List the model's clips, not the user's; the last one is the result."""
         outputs = [
             *self.outputs,
             *(part for step in self.steps if step.type == "model_output" for part in step.content),
@@ -331,7 +331,7 @@ class WireInteraction(BaseModel):
 
     @property
     def reason(self) -> ReplyError:
-        """Give the error that says most, with its code in our words."""
+        """Return the most specific error, with one of our codes."""
         found = [*self.errors, *(error for error in (self.error, *(step.error for step in self.steps)) if error)]
         best = next((error for error in found if error.meaning), found[0] if found else _WireError())
         return ReplyError(code=best.meaning, message=best.message)
@@ -368,7 +368,7 @@ class _WireEvent(BaseModel):
 
 
 def read_event(body: bytes) -> str | None:
-    """Find the id of the interaction that a webhook's body tells of."""
+    """Find the interaction id in a webhook's body."""
     try:
         return _WireEvent.model_validate_json(body).data.id
     except ValidationError:
@@ -376,7 +376,7 @@ def read_event(body: bytes) -> str | None:
 
 
 def read_interaction(body: object) -> WireInteraction | None:
-    """Find the interaction that a body is."""
+    """Parse a body as an interaction."""
     try:
         interaction = WireInteraction.model_validate(body)
     except ValidationError:
@@ -386,16 +386,16 @@ def read_interaction(body: object) -> WireInteraction | None:
 
 
 def read_file(body: object) -> WireFile:
-    """Read how a file stands; a body that does not say it is a file that is not ready."""
+    """Read the status of a file; without a status, it is not ready."""
     return WireFile.model_validate(_keep_object(body) or {})
 
 
 def translate_interaction(
     interaction: WireInteraction, reply: Reply, errors: ProviderErrors, *, job_id: str
 ) -> VideoGenerationJob:
-    """Say in our words what Google's reply says of an interaction.
+    """Translate Google's interaction into a job.
 
-    Only a clip proves a success: an interaction that was blocked is `completed` as well, without one.
+    Only a clip proves success: a blocked interaction is `completed` too, without a clip.
     """
     status = _STATUSES.get(interaction.status, VideoStatus.IN_PROGRESS)
     error_code: ErrorCode | None = None

@@ -1,4 +1,4 @@
-"""Offer Pika's models, which exist only behind fal (https://pika.art/api leads there)."""
+"""Pika's models, which only fal serves (https://pika.art/api leads there)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from mediaposter.ai.fal_model import FalVideoModel
 
 
 class PikaVideoModel(FalVideoModel):
-    """A model of Pika's, asked for at fal with fal's key."""
+    """A model of Pika, called through fal with fal's key."""
 
     provider = "pika"
     account = "fal"

@@ -1,6 +1,6 @@
-"""Carry an adapter's calls to its vendor's server: the key goes there alone, and a paid call is sent once.
+"""Send an adapter's calls to its vendor's server: only that server gets the key, and a paid call is sent once.
 
-No vendor's SDK stands between: each of them sends a paid POST again by itself after a fault.
+It uses no vendor SDK, because each of them retries a paid POST after a fault.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from mediaposter.http.reply import read_pieces
 MAX_VIDEO_BYTES = 4 * 1024**3
 # As long as a Lambda may run: a longer download would outlive its reader.
 MAX_DOWNLOAD_SECONDS = 900.0
-# No vendor's answer about a job is as long; one that is has been cut, and so is no JSON.
+# No vendor's response about a job is as long; a longer one is cut, and so is not JSON.
 MAX_REPLY_BYTES = 4 * 1024 * 1024
-# A call with a large body, a picture, gets more time: what goes out more slowly is given up.
+# A call with a large body, such as a picture, gets more time; a slower upload is aborted.
 SLOWEST_BYTES_PER_SECOND = 256 * 1024
 _LEAST_SECONDS = 0.001
 
-# Raised before the first byte of a request is written. Everything else (a timeout while reading or writing, a reset,
-# a reply that is not HTTP) comes when the server may already have acted. Redirects are never followed with a POST,
-# so none of these can belong to a second hop.
+# Raised before the first byte of a request is written. Any other error (a timeout while reading or writing, a reset, a
+# reply that is not HTTP) may come after the server acted. A POST never follows redirects, so none of these can belong
+# to a second hop.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-# httpx also reads the address of a redirect that it does not follow, and may find that it is none.
+# httpx also parses the address of a redirect that it does not follow, and raises if it is invalid.
 _BROKEN = (httpx.RequestError, httpx.InvalidURL, ValueError)
 
 
@@ -67,18 +67,18 @@ class ProviderConnection:
         """Take a server's address and key.
 
         Args:
-            base_url: where the vendor's paths begin.
-            example_url: what `base_url` looks like, for the sentence that refuses another.
-            api_key: sent to the origin of `base_url` alone.
-            key_header: writes the key as the vendor wants it.
-            codes_by_word: what the vendor's machine-readable words mean, in lower case.
-            reply_class: reads the vendor's answers, where its errors have a form of their own.
-            headers: what the vendor wants besides.
-            http_client: carries the calls to `base_url`, for a proxy or private certificates.
-            timeout_seconds: for a whole call, from the look-up of the name to the last byte of the answer. A large body
-                and a video get more; no wait within a call gets more. A client that is given keeps to it between the
-                reads of its sockets alone.
-            internet: the way to URLs that callers and replies name; resolver and clock serve the calls too.
+            base_url: the URL before the vendor's paths.
+            example_url: an example of `base_url`, for the error message.
+            api_key: sent to the origin of `base_url` only.
+            key_header: builds the vendor's header for the key.
+            codes_by_word: our codes for the vendor's error words, in lower case.
+            reply_class: parses the vendor's responses, if its errors have their own format.
+            headers: further headers for the vendor.
+            http_client: sends the calls to `base_url`, for a proxy or private certificates.
+            timeout_seconds: for a whole call, from the DNS lookup to the last byte of the response. A large body and a
+                video get more in total, but not for a single wait. Your own `http_client` applies it only between
+                socket reads.
+            internet: how to reach the URLs of callers and replies; its resolver and clock also serve the calls.
 
         Raises:
             ConfigurationError: `base_url` or `api_key` cannot be used.
@@ -95,7 +95,7 @@ class ProviderConnection:
             **(headers or {}),
         }
         self._reply_class = reply_class
-        # Neither the key nor a paid POST goes to an address that a reply names: a 3xx comes back as an answer.
+        # Neither the key nor a paid POST goes to an address from a reply: a 3xx is returned as it is.
         self._send: Callable[[httpx.Request], httpx.Response] = (
             BoundedTransport(resolve=internet.resolve).handle_request
             if http_client is None
@@ -113,7 +113,7 @@ class ProviderConnection:
         headers: Mapping[str, str] | None = None,
         read: Callable[[Iterable[bytes]], bytes] | None = None,
     ) -> Reply:
-        """Send one paid POST, whatever comes of it.
+        """Send one paid POST, without retries.
 
         Args:
             path: below `base_url`.
@@ -122,11 +122,11 @@ class ProviderConnection:
             file: a field of the form and the picture in it.
             params: of the query.
             headers: of this call alone.
-            read: takes the body of the answer as it comes, where it may be long.
+            read: reads the response body as it arrives, if it may be long.
 
         Raises:
             SubmissionUnknown: the server may have accepted it.
-            VideoModelError: it cannot be reached, or the request cannot be written, so it did not.
+            VideoModelError: the server cannot be reached, or the request cannot be encoded, so it did not.
         """
         parts: list[tuple[str, tuple[str | None, str | bytes, str] | tuple[None, str]]] = [
             (name, (None, value)) for name, value in (form or {}).items()
@@ -157,13 +157,13 @@ class ProviderConnection:
         params: Mapping[str, str] | None = None,
         read: Callable[[Iterable[bytes]], bytes] | None = None,
     ) -> Reply:
-        """Ask or order something that does no harm when it is repeated, and take whatever answer comes.
+        """Make a call that is safe to repeat, and return any response.
 
         Args:
             method: of HTTP.
             path: below `base_url`.
             params: of the query.
-            read: takes the body as it comes, where it may be long.
+            read: reads the body as it arrives, if it may be long.
 
         Raises:
             VideoModelError: no answer came.
@@ -185,19 +185,19 @@ class ProviderConnection:
         refuse: Callable[[Reply], VideoModelError] | None = None,
         outlive: Callable[[str], VideoModelError] | None = None,
     ) -> Iterator[VideoStream]:
-        """Open a video where a reply says that it is.
+        """Open a video at the address in a reply.
 
-        On the server's own origin it is asked for by the same client, be that origin private or plain http. Any other
-        address, also one that a redirect names, is opened as a stranger's and never sees the key; of those only
+        The same client opens an address on the server's own origin, even a private or plain http one. Any other
+        address, including a redirect's, is opened as an untrusted URL and never gets the key. Of those, only
         `own_origins` of `internet` may be private or plain http.
 
         Args:
             location: a URL, or a path on the server's origin.
-            start_byte: where to begin.
+            start_byte: the first byte to read.
             validator: of the file that was begun.
-            send_key: whether the own origin wants the key.
-            refuse: maps an answer of the own origin that is no video.
-            outlive: maps the sentence of an address elsewhere that is no longer valid.
+            send_key: whether the own origin requires the key.
+            refuse: maps a response of the own origin that is not a video.
+            outlive: maps the message for an expired address elsewhere.
 
         Raises:
             AddressRefused: on opening: no call may go there.
@@ -228,7 +228,7 @@ class ProviderConnection:
                 stream = build_stream(
                     answer.status_code,
                     answer.headers,
-                    # As it comes: what is compressed is refused.
+                    # Raw bytes: a compressed body is refused.
                     self._name_errors(cast(httpx.SyncByteStream, answer.stream)),
                     source=self.base_url.host,
                     max_bytes=MAX_VIDEO_BYTES,
@@ -246,7 +246,7 @@ class ProviderConnection:
             yield stream
 
     def join(self, location: str) -> httpx.URL:
-        """Read an address that a reply gave: a URL, or a path, which without a slash is below `base_url`.
+        """Resolve an address from a reply: a URL, or a path, which is below `base_url` without a leading slash.
 
         Raises:
             VideoModelError: it is not a URL.
@@ -254,15 +254,15 @@ class ProviderConnection:
         return self._join(self._address("/"), location)
 
     def read_image(self, source: str) -> ReferenceImage:
-        """Read a picture that a request names, before anything is submitted.
+        """Read a request's picture, before anything is submitted.
 
         Raises:
-            VideoModelError: with code `invalid_request`; `transient` when another try may help.
+            VideoModelError: with code `invalid_request`; `transient` when a retry may help.
         """
         return read_reference_image(source, timeout_seconds=self.timeout_seconds, internet=self.internet)
 
     def is_own(self, url: httpx.URL) -> bool:
-        """Tell whether an address lies on the server's own origin, the only one that may see the key."""
+        """Tell whether an address is on the server's own origin, the only one that gets the key."""
         return _origin(url) == _origin(self.base_url)
 
     def _exchange(
@@ -271,9 +271,9 @@ class ProviderConnection:
         lose: Callable[[BaseException], VideoModelError],
         read: Callable[[Iterable[bytes]], bytes] | None,
     ) -> Reply:
-        """Send once, and take whatever answer comes; `lose` maps what came instead of one."""
+        """Send once, and return any response; `lose` maps a failure to get one."""
         sending_seconds = int(request.headers.get("content-length", "0")) / SLOWEST_BYTES_PER_SECOND
-        # An answer that may be long has a reader of its own.
+        # A response that may be long has its own reader.
         deadline = self.internet.start_deadline(
             self.timeout_seconds + sending_seconds if read is None else MAX_DOWNLOAD_SECONDS
         )
@@ -287,10 +287,10 @@ class ProviderConnection:
     def _follow_own(
         self, url: httpx.URL, headers: Mapping[str, str], deadline: Deadline, stack: ExitStack
     ) -> httpx.Response | httpx.URL:
-        """Ask the server's own origin for bytes.
+        """Request bytes from the server's own origin.
 
         Returns:
-            Its answer, or the address elsewhere that it leads to.
+            Its response, or the address elsewhere that it redirects to.
         """
         for _ in range(MAX_REDIRECTS + 1):
             if not self.is_own(url):
@@ -306,7 +306,7 @@ class ProviderConnection:
         return response
 
     def _bound(self, request: httpx.Request, deadline: Deadline) -> httpx.Request:
-        """Tell a request how long it and each of its waits may take."""
+        """Set the time limits of a request and of each of its waits."""
         wait_seconds = max(min(self.timeout_seconds, deadline.seconds_left), _LEAST_SECONDS)
         request.extensions.update({"timeout": httpx.Timeout(wait_seconds).as_dict(), DEADLINE: deadline})
         return request
@@ -323,7 +323,7 @@ class ProviderConnection:
     def _join(self, base: httpx.URL | str, location: str) -> httpx.URL:
         try:
             url = httpx.URL(base).join(location)
-            # Only now shows that a host like "xn--" is none.
+            # Only here does a host like "xn--" prove invalid.
             host = url.host
         except (httpx.InvalidURL, ValueError) as error:
             raise self._refuse_address(str(error)) from error
@@ -346,28 +346,28 @@ def read_bounded(pieces: Iterable[bytes]) -> bytes:
 
 
 def check_job_id(job_id: str) -> str:
-    """Refuse what can be no job's id.
+    """Refuse text that cannot be a job id.
 
     Raises:
         VideoModelError: with code `invalid_request`.
     """
-    # Half of a surrogate pair is no text.
+    # A lone surrogate is not valid text.
     if job_id in ("", ".", "..") or re.search("[\ud800-\udfff]", job_id):
         raise VideoModelError(ErrorCode.INVALID_REQUEST, f"{job_id!r} is not the id of a job.")
     return job_id
 
 
 def quote_job_id(job_id: str) -> str:
-    """Write a job's id as one segment of a path; LiteLLM's are base64, with "/", "+" and "=".
+    """Quote a job id as one path segment; LiteLLM's ids are base64, with "/", "+" and "=".
 
     Raises:
-        VideoModelError: it can be no id.
+        VideoModelError: it cannot be an id.
     """
     return quote(check_job_id(job_id), safe="")
 
 
 def require_finished(job: VideoGenerationJob) -> VideoGenerationJob:
-    """Refuse to open the video of a job that has none, or none yet.
+    """Refuse to open the video of a job that has none (yet).
 
     Raises:
         VideoModelError: the job's own failure; or a transient one while it runs.
@@ -385,7 +385,7 @@ def require_finished(job: VideoGenerationJob) -> VideoGenerationJob:
 
 
 def _read(response: httpx.Response, read: Callable[[Iterable[bytes]], bytes], deadline: Deadline) -> bytes:
-    """Read a body by a deadline. One that cannot be decoded is as good as none; its status still says something."""
+    """Read a body by a deadline. Treat an undecodable one as empty; the status is still useful."""
     try:
         return read(keep_to(deadline, read_pieces(response)))
     except httpx.DecodingError:
@@ -394,7 +394,7 @@ def _read(response: httpx.Response, read: Callable[[Iterable[bytes]], bytes], de
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Refuse what no request can hold: half an emoji, a number that JSON does not have, an address without end."""
+    """Refuse what no request can hold: half an emoji, a number that JSON does not have, an endless address."""
     try:
         yield
     except (httpx.InvalidURL, ValueError) as error:
@@ -405,7 +405,7 @@ def _writing() -> Iterator[None]:
 
 
 def _advise(error: AddressRefused) -> AddressRefused:
-    """Say what to do where a provider's video is on a server of the operator's own."""
+    """Add advice for a video on one of the operator's own servers."""
     if error.origin is None:
         return error
     return AddressRefused(
@@ -416,8 +416,8 @@ def _advise(error: AddressRefused) -> AddressRefused:
 
 
 def _origin(url: httpx.URL) -> tuple[str, bytes, bytes]:
-    # With its user name and password, which `base_url` never has: they would travel as an Authorization header.
-    # httpx leaves a scheme's own port out.
+    # Includes user name and password, which `base_url` never has: httpx would send them as an Authorization header.
+    # httpx omits a scheme's default port.
     return url.scheme, url.userinfo, url.netloc
 
 
@@ -427,7 +427,7 @@ def _check_base_url(base_url: str, example_url: str) -> httpx.URL:
         host = url.host
     except (httpx.InvalidURL, ValueError) as error:
         raise ConfigurationError(f"base_url is not a URL: {error}.") from error
-    # An empty query or fragment is one too: the paths would land in it.
+    # An empty query or fragment counts too: the paths would become part of it.
     if url.scheme not in ("http", "https") or not host or url.userinfo or re.search("[?#]", base_url):
         raise ConfigurationError(
             f"base_url must read like {example_url}, without a user name, password, query or fragment."

@@ -1,7 +1,7 @@
-"""Which of a vendor's own fields a request may set, and to what.
+"""The vendor's own fields that a request may set, and their valid values.
 
-A vendor's API has more fields than a prompt, a length and a size. Some change the price, fetch an address, call
-somebody back, switch moderation off, or reach into other jobs. So only those that a row of the catalog lists are sent.
+A vendor's API has more fields than a prompt, a length and a size. Some change the price, fetch an address, call a
+webhook, switch moderation off, or access other jobs. So only the fields in the model's catalog row are sent.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pydantic import model_validator as validate_model
 
 from mediaposter.domain.errors import InvalidRequest
 
-# What the vendors' servers keep a whole number in (vllm-omni 0.30.0, `seed`).
+# The integer range of the vendors' servers (vllm-omni 0.30.0, `seed`).
 _INTEGER_MAX = 2**63 - 1
-TEXT_MAX_CHARACTERS = 2_000  # of a text whose vendor names no bound
-# Forms and spreadsheets have only text.
+TEXT_MAX_CHARACTERS = 2_000  # of a text whose vendor documents no limit
+# Forms and spreadsheets hold only text.
 _WHOLE_NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?", re.ASCII)
 _SHOWN_NAME_CHARACTERS = 80
@@ -28,15 +28,15 @@ OptionName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class ProviderOption(BaseModel):
-    """One field of the vendor's own that callers may set.
+    """One of the vendor's own fields that callers may set.
 
     Attributes:
-        type: what it takes; `object` is the one that is not a single value.
+        type: the type of its value; only `object` is not a single value.
         min: the least number, itself included.
         max: the greatest.
         max_characters: of a text.
-        values: the texts it takes, where it takes no others.
-        fields: of an object, which takes no others.
+        values: the only valid texts, if limited.
+        fields: the only valid fields of an object.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,7 +71,7 @@ class ProviderOption(BaseModel):
 
     @property
     def rule(self) -> str:
-        """Say in words what it takes."""
+        """Describe the valid values."""
         match self.type:
             case "integer" | "number":
                 kind = "a whole number" if self.type == "integer" else "a number"
@@ -86,10 +86,10 @@ class ProviderOption(BaseModel):
                 return f"an object with no other fields than {', '.join(self.fields)}"
 
     def read(self, value: JsonValue) -> JsonValue:
-        """Read a single value, which a form or a spreadsheet gives as text.
+        """Read a single value, which is text in a form or a spreadsheet.
 
         Raises:
-            ValueError: it is not what the option takes.
+            ValueError: it is not valid for the option.
         """
         match self.type:
             case "integer" | "number":
@@ -105,20 +105,20 @@ class ProviderOption(BaseModel):
     def _read_number(self, value: JsonValue) -> int | float:
         if isinstance(value, str) and (_WHOLE_NUMBER if self.type == "integer" else _NUMBER).fullmatch(value):
             value = float(value) if "." in value else int(value)
-        # To Python True is a number, to a caller it is not.
+        # True is a number in Python, but not for callers.
         if isinstance(value, bool) or not isinstance(value, int | float) or not self._takes_number(value):
             raise ValueError(f"must be {self.rule}")
         return int(value) if self.type == "integer" else value
 
     def _takes_number(self, number: float) -> bool:
-        # Not a number compares with none, and infinity is beyond all.
+        # NaN compares with no bound, and infinity exceeds every one.
         if not -_INTEGER_MAX <= number <= _INTEGER_MAX or (self.type == "integer" and number != int(number)):
             return False
         return (self.min is None or number >= self.min) and (self.max is None or number <= self.max)
 
 
 class PickedOptions(NamedTuple):
-    """What a model takes of the options of a request, and what is said of those it does not."""
+    """The options of a request that a model takes, and warnings about the others."""
 
     taken: dict[str, JsonValue]
     warnings: tuple[str, ...]
@@ -131,16 +131,16 @@ def read_options(
     *,
     path: str = "provider_options",
 ) -> dict[str, JsonValue]:
-    """Read the options of a request as the vendor takes them: `"7"` is a number where a number is asked for.
+    """Convert the options of a request to the vendor's types: `"7"` becomes a number for a number option.
 
     Args:
-        model: whose options they are, for the sentences.
+        model: the model's name, for the error messages.
         allowed: what its row lists.
         options: what the request sets.
         path: where they are in the request.
 
     Raises:
-        InvalidRequest: the first that is not listed, or not what it takes; `param` is its path.
+        InvalidRequest: about the first unlisted or invalid option; `param` is its path.
     """
     read: dict[str, JsonValue] = {}
     for name, value in options.items():
@@ -163,7 +163,7 @@ def read_options(
 
 
 def pick_options(model: str, allowed: Mapping[str, ProviderOption], options: Mapping[str, JsonValue]) -> PickedOptions:
-    """Take the options that a model takes, and leave the others out with a warning."""
+    """Take the options that a model supports, and omit the others with a warning."""
     taken: dict[str, JsonValue] = {}
     warnings = []
     for name, value in options.items():

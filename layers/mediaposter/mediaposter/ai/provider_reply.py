@@ -1,6 +1,6 @@
-"""Read what a provider answers over HTTP, and say in our words what it means, for any vendor.
+"""Parse a provider's HTTP responses, and map them to our errors, for any vendor.
 
-Where money is spent the first question is not what went wrong, but whether a job may exist all the same.
+After a paid call, the first question is not what went wrong, but whether a job may exist all the same.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from mediaposter.domain.errors import ErrorCode, SubmissionUnknown, VideoModelError
 from mediaposter.http.reply import clean_sentence, parse_json, parse_retry_after
 
-# No vendor's id of a job is as long; one that is fits no key of ours, and so is none.
+# No vendor's job id is as long; a longer one does not fit our keys, and counts as missing.
 MAX_JOB_ID_LENGTH = 1024
 _MAX_REQUEST_ID_LENGTH = 200
 _MAX_REASON_LENGTH = 200
 
 _LOOK_FIRST = "Look for it in the provider's list of jobs before you submit it again."
 
-# What a 4xx means when its body does not say; any other is a `provider_error`. What a 404 or 410 means depends on the
-# call: a create asked for a model that is not there, everything else for a job.
+# The code for a 4xx whose body has none; any other is a `provider_error`. A 404 or 410 depends on the call: after a
+# create the model is missing, after any other call the job.
 _CODES_BY_STATUS: Mapping[int, ErrorCode] = MappingProxyType(
     {
         400: ErrorCode.INVALID_REQUEST,
@@ -40,7 +40,7 @@ _CODES_BY_STATUS: Mapping[int, ErrorCode] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, whatever its status; the look-up in `headers` must ignore case."""
+    """A response with any status; the lookup in `headers` must ignore case."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -48,7 +48,7 @@ class Reply:
 
     @property
     def is_success(self) -> bool:
-        """Tell whether it is a 2xx."""
+        """Tell whether the status is a 2xx."""
         return 200 <= self.status_code < 300
 
     @property
@@ -63,12 +63,12 @@ class Reply:
 
     @property
     def is_gone(self) -> bool:
-        """Tell whether what was asked for is not there."""
+        """Tell whether the requested object does not exist."""
         return self.status_code in (404, 410)
 
     @property
     def body(self) -> object:
-        """Give the parsed JSON, or None for anything else."""
+        """Return the parsed JSON, or None for anything else."""
         try:
             return parse_json(self.content)
         except ValueError:
@@ -76,7 +76,7 @@ class Reply:
 
     @property
     def error(self) -> ReplyError:
-        """Find the error in `{"error": …}`, `{"detail": …}`, one inside the other, or a bare sentence."""
+        """Find the error in `{"error": …}`, `{"detail": …}`, one inside the other, or a bare message."""
         found = self.body
         if found is None and self.headers.get("content-type", "").startswith("text/plain"):
             found = self.content.decode(errors="replace")
@@ -87,18 +87,18 @@ class Reply:
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """Give the wait that its Retry-After asks for."""
+        """Return the wait from its Retry-After."""
         return parse_retry_after(self.headers.get("retry-after"), now=datetime.now(UTC))
 
     @property
     def request_id(self) -> str | None:
-        """Give the vendor's id of the call."""
+        """Return the vendor's id of the call."""
         request_id = self.headers.get("x-request-id")
         return None if request_id is None else request_id[:_MAX_REQUEST_ID_LENGTH]
 
 
 def take_text(value: object) -> str | None:
-    """Take a word or a number as text, and anything else as absent."""
+    """Read a string or a number as text, and anything else as missing."""
     if isinstance(value, int | str) and not isinstance(value, bool):
         return str(value).strip() or None
     return None
@@ -108,7 +108,7 @@ OptionalText = Annotated[str | None, BeforeValidator(take_text)]
 
 
 class ReplyError(BaseModel):
-    """What a server says went wrong: an object, a sentence, or FastAPI's list of invalid fields."""
+    """A server's error: an object, a message, or FastAPI's list of invalid fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -127,26 +127,26 @@ class ReplyError(BaseModel):
 
 
 class ProviderErrors:
-    """Map a provider's answers, and what came instead of one, onto our errors."""
+    """Map a provider's responses, and the lack of one, to our errors."""
 
     def __init__(self, *, host: str, api_key: str, codes_by_word: Mapping[str, ErrorCode]) -> None:
-        """Take what the sentences need.
+        """Take what the error messages need.
 
         Args:
             host: names the provider.
-            api_key: is taken out of whatever the provider says.
-            codes_by_word: what the vendor's machine-readable words mean, in lower case.
+            api_key: removed from all of the provider's messages.
+            codes_by_word: our codes for the vendor's error words, in lower case.
         """
         self._host = host
         self._api_key = api_key
         self._codes_by_word = codes_by_word
 
     def refuse_submission(self, reply: Reply, *, gone: ErrorCode) -> VideoModelError:
-        """Tell a submission that was certainly not accepted from one that may have been.
+        """Distinguish a submission that was certainly not accepted from one that may have been.
 
         Args:
-            reply: holds no job that could be read.
-            gone: what a 404 or 410 means here.
+            reply: a response without a readable job.
+            gone: the code for a 404 or 410.
         """
         if reply.is_success or reply.is_ambiguous:
             said = self.clean(reply.error.message) or "it gave neither a job nor a reason."
@@ -167,7 +167,7 @@ class ProviderErrors:
         )
 
     def lose_submission(self, error: BaseException, *, was_sent: bool) -> VideoModelError:
-        """Map a connection that broke; `was_sent` unless it certainly did so before the first byte."""
+        """Map a broken connection; `was_sent` unless it certainly broke before the first byte."""
         if was_sent:
             return SubmissionUnknown(
                 f"The connection to {self._host} broke after a submission that it may have accepted all the same: "
@@ -180,7 +180,7 @@ class ProviderErrors:
         )
 
     def refuse_question(self, reply: Reply) -> VideoModelError:
-        """Map an answer that leaves a question about a job open; asking does no harm, so a fault may pass."""
+        """Map a failed query about a job; a query is safe to repeat, so a fault may be temporary."""
         code = ErrorCode.PROVIDER_ERROR
         message = self._explain(reply)
         if reply.is_gone:
@@ -197,24 +197,24 @@ class ProviderErrors:
         )
 
     def lose_question(self, error: BaseException) -> VideoModelError:
-        """Map a question, or a download, whose connection broke."""
+        """Map the broken connection of a query or a download."""
         return VideoModelError(
             ErrorCode.PROVIDER_ERROR, f"{self._host} gave no answer: {_name(error)}.", transient=True
         )
 
     def find_code(self, error: ReplyError) -> ErrorCode | None:
-        """Look the machine-readable words up; the sentence is for people."""
+        """Map the machine-readable words to a code; the message is for people."""
         for word in (error.code, error.type):
             if word is not None and word.lower() in self._codes_by_word:
                 return self._codes_by_word[word.lower()]
         return None
 
     def clean(self, sentence: str | None) -> str | None:
-        """Shorten a vendor's sentence, and take the key and the signatures of URLs out of it: it is logged."""
+        """Shorten a vendor's message, and remove the key and the signatures of URLs, because it is logged."""
         return None if sentence is None else clean_sentence(sentence, self._api_key)
 
     def _explain(self, reply: Reply) -> str:
-        """Give the vendor's own sentence, or say what came instead of one."""
+        """Return the vendor's own message, or describe the response without one."""
         sentence = self.clean(reply.error.message)
         if sentence is not None:
             return sentence
@@ -228,7 +228,7 @@ class ProviderErrors:
 
 
 def _describe_invalid_field(value: object) -> str | None:
-    """Make a sentence of one entry of FastAPI's list of invalid fields."""
+    """Turn one entry of FastAPI's list of invalid fields into a sentence."""
     if not isinstance(value, dict):
         return take_text(value)
     place = value.get("loc")
@@ -237,5 +237,5 @@ def _describe_invalid_field(value: object) -> str | None:
 
 
 def _name(error: BaseException) -> str:
-    # It may repeat what the server sent.
+    # It may repeat the server's data.
     return str(error)[:_MAX_REASON_LENGTH].rstrip(".") or type(error).__name__

@@ -16,7 +16,7 @@ from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet, fetch_byt
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 
-# Told by the content, so that a path never sends anything but a picture.
+# Detected from the content, so that a path never sends anything but a picture.
 _SIGNATURES: Mapping[str, re.Pattern[bytes]] = MappingProxyType(
     {
         "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -35,7 +35,7 @@ class ReferenceImage:
 
     @property
     def filename(self) -> str:
-        """Give it a name that fits its type and tells nothing of where it came from."""
+        """Return a name that matches its type and reveals nothing about its source."""
         return f"reference.{self.content_type.removeprefix('image/')}"
 
 
@@ -46,11 +46,11 @@ def read_reference_image(
 
     Args:
         source: a path, an https URL or a data URI.
-        timeout_seconds: for the whole of a URL.
-        internet: the way to a URL.
+        timeout_seconds: for the whole download of a URL.
+        internet: how to reach a URL.
 
     Raises:
-        VideoModelError: with code `invalid_request`, since the request named it; `transient` when another try may help.
+        VideoModelError: with code `invalid_request`, since the request named it; `transient` when a retry may help.
     """
     if source.startswith("data:"):
         content = _decode_data_uri(source)

@@ -1,4 +1,4 @@
-"""Speak Runway's API (https://docs.dev.runwayml.com)."""
+"""Call Runway's API (https://docs.dev.runwayml.com)."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ PROMPT_MAX_UTF16_UNITS = 1000
 # The whole URI, a third longer than the image, must stay below (https://docs.dev.runwayml.com/assets/inputs).
 MAX_DATA_URI_CHARACTERS = 5 * 1024 * 1024
 
-# Runway's errors carry a sentence and no word for a machine.
+# Runway's errors have a message and no machine-readable code.
 _NO_WORDS: Mapping[str, ErrorCode] = MappingProxyType({})
 
 
 class RunwayVideoModel(VideoModelInterface):
-    """A model of Runway's, or of another maker's that Runway serves."""
+    """A model of Runway, or of another vendor that Runway serves."""
 
     provider = "runway"
     default_base_url = DEFAULT_BASE_URL
@@ -50,7 +50,7 @@ class RunwayVideoModel(VideoModelInterface):
         timeout_seconds: float = 30.0,
         internet: PublicInternet = PUBLIC_INTERNET,
     ) -> None:
-        """Take a key, and Runway's address: up to and without `/v1`.
+        """Take a key, and Runway's address without `/v1`.
 
         Raises:
             ConfigurationError: `base_url` or `api_key` cannot be used.
@@ -69,7 +69,7 @@ class RunwayVideoModel(VideoModelInterface):
         )
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, whatever comes of it.
+        """Start a generation, at most once: one HTTP request, without retries.
 
         Raises:
             SubmissionUnknown: Runway may have accepted it.
@@ -88,7 +88,7 @@ class RunwayVideoModel(VideoModelInterface):
         return self._submit("/v1/image_to_video", {**task, "promptImage": self._read_image(request.input_image)})
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Ask how a generation stands. A failed generation is an answer, not an exception.
+        """Get the status of a generation. A failed generation is a result, not an exception.
 
         Raises:
             VideoModelError: Runway did not answer the question; `transient` tells whether to ask again.
@@ -103,8 +103,9 @@ class RunwayVideoModel(VideoModelInterface):
     def open_video(self, job_id: str, *, start_byte: int = 0, validator: str | None = None) -> Iterator[VideoStream]:
         """Open the finished video, from `start_byte` on when its server can.
 
-        A URL of a video lives 24 to 48 hours, so the task is asked for a fresh one each time. It is opened without the
-        key: on the origin of `base_url` (a stand-in, a private proxy) by the same client, elsewhere as a stranger's.
+        A video's URL is valid for 24 to 48 hours, so this fetches a fresh one from the task each time. It is opened
+        without the key: on the origin of `base_url` (a stand-in, a private proxy) by the same client, elsewhere as an
+        untrusted URL.
 
         Raises:
             VideoModelError: on opening or while the chunks are read; `transient` when the URL is no longer valid.
@@ -128,8 +129,8 @@ class RunwayVideoModel(VideoModelInterface):
     ) -> VideoGenerationJob:
         """Start a video that changes a finished one as the prompt says, at most once.
 
-        It is as large and as long as the one it is made from: aleph2 takes no length, and a shape only to paint beyond
-        the picture (runwayml 5.24.0, types/video_to_video_create_params.py).
+        It has the size and length of its source: aleph2 takes no length, and a shape only for outpainting (runwayml
+        5.24.0, types/video_to_video_create_params.py).
         """
         if not self.capabilities.edit:
             self._unsupported("edit_video")
@@ -163,7 +164,7 @@ class RunwayVideoModel(VideoModelInterface):
         return uri
 
     def _find_video_url(self, job_id: str) -> str:
-        """Ask for a fresh URL of a finished video."""
+        """Fetch a fresh URL of a finished video."""
         job = require_finished(self.get_status(job_id))
         if job.video_url is None:
             raise VideoModelError(ErrorCode.PROVIDER_ERROR, f"Task {job_id} has succeeded without a video.")
@@ -191,7 +192,7 @@ class RunwayVideoModel(VideoModelInterface):
 
 
 def _outlive(sentence: str) -> VideoModelError:
-    """Say that a URL is no longer valid: the task gives a fresh one, so this passes."""
+    """Report an expired URL; the error is transient, since the task returns a fresh one."""
     return VideoModelError(
         ErrorCode.EXPIRED,
         f"{sentence} Open the video again: the task then gives a fresh URL.",
@@ -205,7 +206,7 @@ def _task_path(job_id: str) -> str:
 
 
 def _check_prompt(prompt: str) -> str:
-    """Refuse a prompt that Runway would: it counts UTF-16 units, of which most emoji take two."""
+    """Refuse a prompt that Runway would refuse: it counts UTF-16 units, and most emoji have two."""
     units = len(prompt.encode("utf-16-le")) // 2
     if units > PROMPT_MAX_UTF16_UNITS:
         raise VideoModelError(

@@ -13,18 +13,18 @@ from mediaposter.ai.provider_reply import MAX_JOB_ID_LENGTH, OptionalText, Provi
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.domain.errors import ErrorCode
 
-# Runway asks that a task be looked at no more often (the description of GET /v1/tasks/{id}).
+# Runway allows no more frequent polling of a task (the description of GET /v1/tasks/{id}).
 MIN_POLL_SECONDS = 5.0
 # A credit costs a cent.
 _MICROS_PER_CREDIT = 10_000
-# No video costs ten million dollars: more is not a number of credits.
+# No video costs ten million dollars: a larger number is not a number of credits.
 _CREDITS_MAX = 1e9
 
-# The vendor's words for where a task stands; one that is not here means that it still runs.
+# Runway's statuses of a task; any other status means that it still runs.
 _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
     {
         "PENDING": VideoStatus.QUEUED,
-        # More tasks than the account's tier runs at once: it waits for its turn, nothing is wrong.
+        # The account's tier runs no more tasks at once: the task waits in the queue, which is no error.
         "THROTTLED": VideoStatus.QUEUED,
         "RUNNING": VideoStatus.IN_PROGRESS,
         "SUCCEEDED": VideoStatus.COMPLETED,
@@ -33,7 +33,7 @@ _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
     }
 )
 
-# Beginnings of `failureCode`, an open, dot-separated word that gets more specific from left to right.
+# Beginnings of `failureCode`, an open, dot-separated code that gets more specific from left to right.
 _CODES_BY_BEGINNING: Mapping[str, ErrorCode] = MappingProxyType(
     {
         "SAFETY": ErrorCode.CONTENT_POLICY,
@@ -71,7 +71,7 @@ def _find_first_url(value: object) -> str | None:
 
 
 class WireTask(BaseModel):
-    """The parts of a task that we use; a task that was just created shows its id alone."""
+    """The parts of a task that we use; a new task has only its id."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -86,17 +86,17 @@ class WireTask(BaseModel):
 
 
 def read_task(body: object) -> WireTask | None:
-    """Find the task that a body is."""
+    """Parse a body as a task."""
     try:
         task = WireTask.model_validate(body)
     except ValidationError:
         return None
-    # An error with an id (of the request, perhaps) is no task.
+    # An error with an id (of the request, perhaps) is not a task.
     return task if task.status or task.error is None else None
 
 
 def translate_task(task: WireTask, reply: Reply, errors: ProviderErrors, *, job_id: str) -> VideoGenerationJob:
-    """Say in our words what Runway says of a task."""
+    """Translate Runway's task into a job."""
     status = _STATUSES.get(task.status, VideoStatus.IN_PROGRESS)
     error_code: ErrorCode | None = None
     error_message: str | None = None
@@ -125,7 +125,7 @@ def translate_task(task: WireTask, reply: Reply, errors: ProviderErrors, *, job_
 
 
 def _judge_failure(failure_code: str | None) -> ErrorCode:
-    """Look the code's beginning up, segment by segment; without one the fault is the provider's."""
+    """Look up the code's beginning, segment by segment; without a match it is a provider error."""
     word = f"{failure_code or ''}.".upper()
     for beginning, code in _CODES_BY_BEGINNING.items():
         if word.startswith(f"{beginning}."):

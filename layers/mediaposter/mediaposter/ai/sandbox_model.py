@@ -1,4 +1,4 @@
-"""Speak to the local world's own model (`make up`), which draws a clip for any prompt and asks for no real key."""
+"""Call the local stack's own model (`make up`), which draws a clip for any prompt and needs no real key."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mediaposter.ai.catalog import CatalogEntry
 from mediaposter.ai.sora_model import SoraVideoModel
 from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet
 
-# The one key that the stand-in lets in unless it is told another; it opens nothing else.
+# The stand-in's default key; it is valid nowhere else.
 SANDBOX_API_KEY = "sk-sandbox"
 
 
 class SandboxVideoModel(SoraVideoModel):
-    """The local world's model, on the wire of OpenAI's `/v1/videos`.
+    """The local stack's model, which speaks OpenAI's `/v1/videos`.
 
-    It has no address of its own: the local world takes free ports, and writes them into `.local/stack.json`.
+    It has no fixed address: the local stack takes free ports, and writes them into `.local/stack.json`.
     """
 
     provider = "sandbox"
@@ -31,7 +31,7 @@ class SandboxVideoModel(SoraVideoModel):
         timeout_seconds: float = 30.0,
         internet: PublicInternet = PUBLIC_INTERNET,
     ) -> None:
-        """Take the stand-in's address, up to and with `/v1`, and a key if it was told one.
+        """Take the stand-in's address, including `/v1`, and a key if it has a different one.
 
         Raises:
             ConfigurationError: `base_url` or `api_key` cannot be used.

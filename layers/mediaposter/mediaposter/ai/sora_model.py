@@ -1,7 +1,7 @@
-"""Speak OpenAI's `/v1/videos` to any server that offers it.
+"""Call any server that offers OpenAI's `/v1/videos`.
 
-OpenAI shut the API and its sora-2 models down on 2026-09-24; vLLM-Omni, SGLang, LiteLLM and Bifrost speak it on. The
-wire is as openai-python 3.54.0 has it; `sora_wire` reads the replies as tolerantly as those servers differ.
+OpenAI shut the API and its sora-2 models down on 2026-09-24; vLLM-Omni, SGLang, LiteLLM and Bifrost still offer it. The
+requests follow openai-python 3.54.0; `sora_wire` parses the responses as tolerantly as those servers differ.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_LIST_LIMIT = 100
 
 
 class SoraVideoModel(VideoModelInterface):
-    """A model behind any server that speaks OpenAI's `/v1/videos`."""
+    """A model of any server that offers OpenAI's `/v1/videos`."""
 
     provider = "sora"
 
@@ -48,10 +48,10 @@ class SoraVideoModel(VideoModelInterface):
         timeout_seconds: float = 30.0,
         internet: PublicInternet = PUBLIC_INTERNET,
     ) -> None:
-        """Take a server's address, up to and with `/v1`, and key: any word for a server that asks for none.
+        """Take a server's address, including `/v1`, and key: any text for a server that needs none.
 
-        A server that keeps its videos in a store of its own names them there: `own_origins` of `internet` are the
-        stores that may be private or plain http.
+        A server may return video URLs in its own store. `own_origins` of `internet` lists the stores that may be
+        private or plain http.
 
         Raises:
             ConfigurationError: `base_url` or `api_key` cannot be used.
@@ -70,7 +70,7 @@ class SoraVideoModel(VideoModelInterface):
         _refuse_openai(self._server.base_url.host)
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, whatever comes of it.
+        """Start a generation, at most once: one HTTP request, without retries.
 
         Raises:
             SubmissionUnknown: the server may have accepted it.
@@ -87,18 +87,18 @@ class SoraVideoModel(VideoModelInterface):
         file = None
         if request.input_image is not None:
             file = ("input_reference", self._server.read_image(request.input_image))
-        # A form even without a file: vLLM-Omni takes nothing else.
+        # A form even without a file: vLLM-Omni accepts nothing else.
         reply = self._server.submit("/videos", form={**fields, **options}, file=file)
         return self._read_submission(reply, gone=ErrorCode.MODEL_NOT_FOUND)
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Ask how a generation stands. A failed generation is an answer, not an exception.
+        """Get the status of a generation. A failed generation is a result, not an exception.
 
         Raises:
             VideoModelError: the server did not answer the question; `transient` tells whether to ask again.
         """
         reply = self._server.ask("GET", _job_path(job_id))
-        # vLLM-Omni answers for a failed job with that job and its error's HTTP status.
+        # For a failed job, vLLM-Omni returns the job with the HTTP status of its error.
         job = read_job(reply.body) if reply.is_success else read_failed_job(reply.body)
         if job is None:
             raise self._server.errors.refuse_question(reply)
@@ -108,9 +108,9 @@ class SoraVideoModel(VideoModelInterface):
     def open_video(self, job_id: str, *, start_byte: int = 0, validator: str | None = None) -> Iterator[VideoStream]:
         """Open the finished video, from `start_byte` on when the server can.
 
-        The job is asked for first: its `url` wins over `/content`, which SGLang closes once it has uploaded a video.
-        Where no call may go to that `url` (a server names itself as it is known inside its network, or its own store),
-        `/content` is tried. `variant` is never sent: SGLang reads it as an index and answers 404.
+        This fetches the job first: its `url` wins over `/content`, which SGLang closes once it has uploaded a video. If
+        that `url` is not allowed (a server's internal address, or its own store), `/content` is tried. `variant` is
+        never sent: SGLang reads it as an index and answers 404.
 
         Raises:
             VideoModelError: on opening or while the chunks are read.
@@ -129,7 +129,7 @@ class SoraVideoModel(VideoModelInterface):
                 except VideoModelError as error:
                     if error.transient:
                         raise
-                    # What a person can do something about.
+                    # An error that a person can fix.
                     raise refusal from error
             yield stream
 
@@ -201,12 +201,12 @@ class SoraVideoModel(VideoModelInterface):
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str] = (), now: datetime
     ) -> str:
-        """Verify a webhook by its signature, and find the job it speaks of.
+        """Verify a webhook by its signature, and find its job.
 
         Source: https://platform.openai.com/docs/guides/webhooks.
 
         Raises:
-            WebhookRejected: it is not signed with one of `secrets`, not of now, or tells of no video that has ended.
+            WebhookRejected: it is not signed with one of `secrets`, is stale, or is about no finished video.
             ConfigurationError: there is no secret, or one is malformed.
         """
         if not self.capabilities.webhook:
@@ -215,7 +215,7 @@ class SoraVideoModel(VideoModelInterface):
         return read_event(body)
 
     def _read_submission(self, reply: Reply, *, gone: ErrorCode) -> VideoGenerationJob:
-        """Read the job that a paid POST started; `gone` is what a 404 means here."""
+        """Read the job that a paid POST started; `gone` is the code for a 404."""
         job = read_job(reply.body) if reply.is_success else None
         if job is None:
             raise self._server.errors.refuse_submission(reply, gone=gone)
@@ -234,7 +234,7 @@ class SoraVideoModel(VideoModelInterface):
 
 
 def _write_options(options: Mapping[str, JsonValue], taken: set[str]) -> dict[str, str]:
-    """Write a server's own options as fields of a form, and leave out what the request itself says."""
+    """Write a server's own options as form fields, except those that the request sets itself."""
     return {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in options.items()

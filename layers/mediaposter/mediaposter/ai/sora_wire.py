@@ -1,4 +1,4 @@
-"""Read the jobs and events of OpenAI's `/v1/videos`, as tolerantly as the servers that speak it differ."""
+"""Parse the jobs and events of OpenAI's `/v1/videos`, as tolerantly as its servers differ."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
 from mediaposter.domain.errors import ErrorCode, WebhookRejected
 from mediaposter.http.reply import parse_retry_after
 
-# What a machine-readable `code` or `type` means, in a refusal and in a failed job alike. Sentences are never matched.
+# The meaning of a machine-readable `code` or `type`, in a refusal and in a failed job. Messages are never matched.
 CODES_BY_WORD: Mapping[str, ErrorCode] = MappingProxyType(
     {
         "moderation_blocked": ErrorCode.CONTENT_POLICY,
@@ -35,13 +35,13 @@ CODES_BY_WORD: Mapping[str, ErrorCode] = MappingProxyType(
         "rate_limit_exceeded": ErrorCode.RATE_LIMITED,
         "model_not_found": ErrorCode.MODEL_NOT_FOUND,
         "invalid_api_key": ErrorCode.AUTHENTICATION,
-        # vLLM-Omni writes the HTTP status of a failed job as its code.
+        # vLLM-Omni uses the HTTP status of a failed job as its code.
         "400": ErrorCode.INVALID_REQUEST,
         "422": ErrorCode.INVALID_REQUEST,
     }
 )
 
-# The servers' words for where a job stands; one that is not here means that it still runs.
+# The servers' statuses of a job; any other status means that it still runs.
 _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
     {
         "queued": VideoStatus.QUEUED,
@@ -59,7 +59,7 @@ _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
     }
 )
 
-# Ends that are a reason by themselves, whatever the job's `error` says.
+# Final statuses that are the reason by themselves, whatever the job's `error` says.
 _ENDS: Mapping[str, tuple[ErrorCode, str]] = MappingProxyType(
     {
         "cancelled": (ErrorCode.CANCELLED, "The provider says that the job was cancelled."),
@@ -79,7 +79,7 @@ def _read_percentage(value: object) -> int | None:
 
 
 def _read_moment(value: object) -> datetime | None:
-    """Take Unix seconds, and anything else as absent."""
+    """Read Unix seconds, and anything else as missing."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         return None
     try:
@@ -89,12 +89,12 @@ def _read_moment(value: object) -> datetime | None:
 
 
 def _read_seconds(value: object) -> int | None:
-    """Take whole seconds, which OpenAI writes as text."""
+    """Read whole seconds, which OpenAI writes as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 4:
         return int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    # No float is asked of a whole number: one beyond all floats would raise.
+    # A whole number is not converted to float: one beyond the range of floats would raise.
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 9_999 else None
 
 
@@ -102,18 +102,18 @@ OptionalMoment = Annotated[datetime | None, BeforeValidator(_read_moment)]
 
 
 class WireJob(BaseModel):
-    """The parts of a video object that all servers agree on, however they write them."""
+    """The parts of a video object that all servers have, in different formats."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1, max_length=MAX_JOB_ID_LENGTH)
-    # An id without a status is a job all the same: whoever drops it loses a paid render.
+    # An id without a status is still a job: dropping it would lose a paid render.
     status: Annotated[str, BeforeValidator(lambda value: (take_text(value) or "").lower())] = ""
     progress: Annotated[int | None, BeforeValidator(_read_percentage)] = None
     error: ReplyError | None = None
     url: OptionalText = None
     video_url: OptionalText = None
-    # Exactly as it is: a lost submission is found by the prompt that was sent.
+    # Unchanged, since a lost submission is found by the prompt that was sent.
     prompt: Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)] = None
     model: OptionalText = None
     size: OptionalText = None
@@ -145,17 +145,17 @@ class _WireEvent(BaseModel):
 
 
 def read_job(body: object) -> WireJob | None:
-    """Find the job that a body is."""
+    """Parse a body as a job."""
     try:
         job = WireJob.model_validate(body)
     except ValidationError:
         return None
-    # An error with an id (of the request, perhaps) is no job.
+    # An error with an id (of the request, perhaps) is not a job.
     return job if job.status or job.error is None else None
 
 
 def read_failed_job(body: object) -> WireJob | None:
-    """Find a failed job in the body of an error, where it may be wrapped as the error itself."""
+    """Find a failed job in the body of an error, which may wrap it as the error itself."""
     inner = (body.get("error"), body.get("detail")) if isinstance(body, dict) else ()
     for candidate in (body, *inner):
         job = read_job(candidate)
@@ -165,7 +165,7 @@ def read_failed_job(body: object) -> WireJob | None:
 
 
 def read_jobs(body: object) -> list[WireJob] | None:
-    """Find the jobs of a page; None when one of them cannot be read."""
+    """Parse the jobs of a page; None if one of them cannot be read."""
     try:
         return _WirePage.model_validate(body).data
     except ValidationError:
@@ -173,10 +173,10 @@ def read_jobs(body: object) -> list[WireJob] | None:
 
 
 def read_event(body: bytes) -> str:
-    """Find the id of the job that a webhook tells of.
+    """Find the job id in a webhook.
 
     Raises:
-        WebhookRejected: it tells of something else.
+        WebhookRejected: it is about something else.
     """
     try:
         return _WireEvent.model_validate_json(body).data.id
@@ -188,7 +188,7 @@ def read_event(body: bytes) -> str:
 
 
 def translate_job(job: WireJob, reply: Reply, errors: ProviderErrors, *, job_id: str) -> VideoGenerationJob:
-    """Say in our words what a server's reply says of a job."""
+    """Translate a server's reply into a job."""
     status = _STATUSES.get(job.status, VideoStatus.IN_PROGRESS)
     error_code: ErrorCode | None = None
     error_message: str | None = None
@@ -216,7 +216,7 @@ def translate_job(job: WireJob, reply: Reply, errors: ProviderErrors, *, job_id:
 
 
 def _read_pace(reply: Reply) -> float | None:
-    """Read how long the server asks to wait before the next question."""
+    """Read the polling interval that the server asks for."""
     milliseconds = reply.headers.get("openai-poll-after-ms")
     pace_seconds = parse_retry_after(milliseconds, now=datetime.now(UTC), unit_seconds=0.001)
     return reply.retry_after_seconds if pace_seconds is None else pace_seconds

@@ -1,4 +1,4 @@
-"""Make a video model by its provider's name; the provider's file is imported only then."""
+"""Create a video model by its provider's name; this imports only that provider's file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def list_providers() -> list[str]:
-    """Name the providers there are: one for each file `<provider>_model.py` beside this one."""
+    """List the providers: one for each file `<provider>_model.py` in this folder."""
     return sorted(path.name.removesuffix("_model.py") for path in Path(__file__).parent.glob("*_model.py"))
 
 
@@ -29,14 +29,14 @@ def create_video_model(
     catalog: Catalog | None = None,
     internet: PublicInternet | None = None,
 ) -> VideoModelInterface:
-    """Make the model `model_variant` of the provider `name`.
+    """Create the model `model_variant` of the provider `name`.
 
-    What is not given is read from `<NAME>_API_KEY` and `<NAME>_BASE_URL`, or from the variables the
-    vendor's own SDK reads. The address may be left out where the vendor has a server of its own. `internet` bounds how
-    long the model's calls take, and names servers of your own that videos may come from.
+    The defaults come from `<NAME>_API_KEY` and `<NAME>_BASE_URL`, or from the variables of the vendor's own SDK. You
+    can omit the address if the vendor has its own server. `internet` limits how long the model's calls take, and lists
+    your own servers that videos may come from.
 
     Raises:
-        ConfigurationError: the provider, the variant, the key or the address is not known.
+        ConfigurationError: the provider or the variant is unknown, or the key or the address is missing.
     """
     model_class = find_model_class(name)
     entries = [entry for entry in (catalog or built_in_catalog()).models.values() if entry.provider == name]
@@ -45,7 +45,7 @@ def create_video_model(
         known = ", ".join(entry.name for entry in entries) or "none"
         raise ConfigurationError(f"The provider {name} has no variant {str(model_variant)[:80]!r}. It has: {known}.")
     account = model_class.account or name
-    # An adapter that is asked for no way out of its own need not take one.
+    # An adapter need not take `internet` if the caller passes none.
     way = {} if internet is None else {"internet": internet}
     return model_class(
         entry=entry,
@@ -56,7 +56,7 @@ def create_video_model(
 
 
 def find_model_class(name: str) -> type[VideoModelInterface]:
-    """Import the adapter of a provider, and nothing else's.
+    """Import the adapter of one provider.
 
     Raises:
         ConfigurationError: there is no such provider, or its file defines no model.
@@ -71,7 +71,7 @@ def find_model_class(name: str) -> type[VideoModelInterface]:
     raise ConfigurationError(f"{module.__name__} defines no video model with provider = {name!r}.")
 
 
-# What the vendors' own SDKs read (openai-python, runwayml, fal-client).
+# The variables of the vendors' own SDKs (openai-python, runwayml, fal-client).
 _VENDORS_VARIABLES = {
     ("sora", "API_KEY"): "OPENAI_API_KEY",
     ("sora", "BASE_URL"): "OPENAI_BASE_URL",

@@ -1,4 +1,4 @@
-"""The interface every video model implements, and the types that cross it."""
+"""The interface of every video model, and its types."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mediaposter.media.ingest import VideoIngest
 from mediaposter.media.video_stream import VideoStream
 
 MAX_LIST_LIMIT = 100
-# A vendor's clock and ours agree no better; its times may be whole seconds.
+# The tolerance between a vendor's clock and ours; its times may be whole seconds.
 CLOCKS_APART = timedelta(seconds=5)
 
 __all__ = [
@@ -49,7 +49,7 @@ class VideoStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Tell whether nothing more will happen."""
+        """Tell whether the generation is over."""
         return self in (VideoStatus.COMPLETED, VideoStatus.FAILED)
 
 
@@ -58,11 +58,11 @@ class VideoGenerationRequest(BaseModel):
 
     Attributes:
         input_image: a path, an https URL or a data URI of the picture that the video begins with.
-        last_frame_image: the same, of the picture that it ends with.
-        provider_options: those of the vendor's own fields that the model's row in the catalog lists; they never replace
-            what is said above.
-        idempotency_key: names this submission to the vendors that know what a repetition is.
-        webhook_url: where the vendor is to tell of the end of this job, if it takes an address with each.
+        last_frame_image: the same for the picture that it ends with.
+        provider_options: the vendor's own fields, as listed in the model's catalog row; they never replace the fields
+            above.
+        idempotency_key: identifies this submission, for vendors that detect retries.
+        webhook_url: where the vendor reports the end of this job, if it takes an address per job.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -86,12 +86,12 @@ class VideoGenerationRequest(BaseModel):
 
     @property
     def size(self) -> str:
-        """Give the size as `WIDTHxHEIGHT` in pixels."""
+        """Return the size as `WIDTHxHEIGHT` in pixels."""
         return f"{self.width}x{self.height}"
 
 
 class SourceVideo(NamedTuple):
-    """The video that another is made from: its size in pixels, and its length."""
+    """The source of a derived video: its size in pixels, and its length."""
 
     width: int
     height: int
@@ -99,16 +99,16 @@ class SourceVideo(NamedTuple):
 
     @property
     def size(self) -> str:
-        """Give the size as `WIDTHxHEIGHT` in pixels."""
+        """Return the size as `WIDTHxHEIGHT` in pixels."""
         return f"{self.width}x{self.height}"
 
 
 class VideoGenerationJob(BaseModel):
-    """What a provider says of one generation.
+    """A provider's report on one generation.
 
     `job_id` is opaque and carries everything a later call needs. `progress` is a percentage. `prompt`, `model`, `size`,
-    `seconds` and `created_at` are told by the vendors that list jobs, so that a lost one can be found: of each vendor
-    those that its list has.
+    `seconds` and `created_at` come from vendors that list jobs, as far as a list has them. They help to find a lost
+    job.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,7 +128,7 @@ class VideoGenerationJob(BaseModel):
     created_at: AwareDatetime | None = None
 
     def has_shape_of(self, request: VideoGenerationRequest) -> bool:
-        """Tell whether nothing that is told of the model, the size and the length differs from a request."""
+        """Tell whether the known model, size and length match a request."""
         told = (
             (self.model, request.model),
             (self.size, request.size),
@@ -138,16 +138,16 @@ class VideoGenerationJob(BaseModel):
 
     @property
     def cost_usd(self) -> Decimal | None:
-        """Give the cost in dollars, when the provider told it."""
+        """Return the cost in dollars, if the provider reported it."""
         return None if self.cost_micros is None else Decimal(self.cost_micros) / 1_000_000
 
 
 class SubmittedJobs(NamedTuple):
     """The jobs that a lost submission may have started.
 
-    `matching` agree with it in its prompt and in all else that is told. The `similar` have its prompt, and another
-    model, size or length: another video's, unless the provider changed what it was sent. Of the `indistinct` so little
-    is told that they may be anybody's. `is_whole` says that the list goes back to the submission.
+    `matching` jobs have its prompt, and everything else that is known matches. `similar` jobs have its prompt, but
+    another model, size or length: they belong to another video, unless the provider changed the request. `indistinct`
+    jobs have too few details to tell whose they are. `is_whole` means that the list goes back to the submission.
     """
 
     matching: list[VideoGenerationJob]
@@ -157,7 +157,7 @@ class SubmittedJobs(NamedTuple):
 
     @property
     def is_certain(self) -> bool:
-        """Tell whether one job fits, and no other may be meant."""
+        """Tell whether exactly one job matches, and no other could."""
         return len(self.matching) == 1 and not self.indistinct  # guard: one certain job
 
     @property
@@ -166,7 +166,7 @@ class SubmittedJobs(NamedTuple):
         return bool(self.matching or self.similar or self.indistinct) or not self.is_whole
 
     def explain(self) -> str:
-        """Say in a sentence what the list tells."""
+        """Summarize the list in a sentence."""
         count = len(self.matching) + len(self.similar) + len(self.indistinct)
         if count:
             jobs = "one job" if count == 1 else f"{count} jobs"
@@ -179,19 +179,18 @@ class SubmittedJobs(NamedTuple):
 class VideoModelInterface(ABC):
     """A model that turns a prompt into a video.
 
-    An adapter implements the three abstract methods. The rest is built on them, or offered when
-    `capabilities` says so.
+    An adapter implements the three abstract methods. The others build on them, or are optional, as `capabilities` says.
     """
 
     provider: ClassVar[str]
-    # Whose key and address it uses, when not its own: Pika's models live at fal.
+    # The provider whose key and address it uses, if not its own: fal serves Pika's models.
     account: ClassVar[str | None] = None
-    # Where the vendor's own server is, if there is one.
+    # The address of the vendor's own server, if there is one.
     default_base_url: ClassVar[str | None] = None
     needs_api_key: ClassVar[bool] = True
-    # Whether each submission names the address of its webhook; else one is put down at the vendor, for all.
+    # Whether each submission names its webhook's address; otherwise you configure one for all at the vendor.
     takes_webhook_url: ClassVar[bool] = False
-    # Whether webhooks are signed with a secret that the vendor gave; else with keys that it shows to everybody.
+    # Whether the vendor signs webhooks with a secret shared with you; otherwise it uses keys with a public part.
     signs_with_secret: ClassVar[bool] = True
 
     def __init__(self, *, entry: CatalogEntry, api_key: str = "", base_url: str = "") -> None:
@@ -202,12 +201,12 @@ class VideoModelInterface(ABC):
 
     @property
     def model_variant(self) -> str:
-        """Give the model's name in the catalog."""
+        """Return the model's name in the catalog."""
         return self.entry.name
 
     @property
     def capabilities(self) -> Capabilities:
-        """Tell what the model can do."""
+        """Return the model's capabilities."""
         return self.entry.capabilities
 
     @abstractmethod
@@ -221,7 +220,7 @@ class VideoModelInterface(ABC):
 
     @abstractmethod
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Ask how a generation stands. A failed generation is an answer, not an exception.
+        """Get the status of a generation. A failed generation is a result, not an exception.
 
         Raises:
             VideoModelError: the provider did not answer the question; `transient` tells whether to ask again.
@@ -234,11 +233,11 @@ class VideoModelInterface(ABC):
         """Open the finished video, from `start_byte` on when the provider can.
 
         Raises:
-            VideoModelError: the provider did not hand it over.
+            VideoModelError: the provider did not return it.
         """
 
     def check_images(self, request: VideoGenerationRequest) -> None:
-        """Refuse a picture in a role that this model has none for.
+        """Refuse a picture in a role that this model does not support.
 
         Raises:
             VideoModelError: with code `invalid_request`; nothing was submitted.
@@ -254,7 +253,7 @@ class VideoModelInterface(ABC):
                 )
 
     def check_options(self, request: VideoGenerationRequest) -> dict[str, JsonValue]:
-        """Give the vendor's own fields of a request, in the types that the vendor takes.
+        """Return the vendor's own fields of a request, in the vendor's types.
 
         Raises:
             VideoModelError: with code `invalid_request`: the model's row does not list one; nothing was submitted.
@@ -277,11 +276,11 @@ class VideoModelInterface(ABC):
     ) -> Path:
         """Write the finished video to `path`, which appears whole and playable, or not at all.
 
-        A download that breaks off is resumed where it was.
+        A download that breaks off is resumed.
 
         Raises:
-            MediaError: what the provider gave is not one whole MP4.
-            VideoModelError: the provider refused, or broke off again and again, or the time ran out.
+            MediaError: the file is not one whole MP4.
+            VideoModelError: the provider refused, broke off repeatedly, or the time ran out.
         """
         target = Path(path)
         video = VideoIngest(
@@ -306,7 +305,7 @@ class VideoModelInterface(ABC):
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> VideoGenerationJob:
-        """Start a generation and follow it to its end.
+        """Start a generation and wait for its end.
 
         Raises:
             VideoModelError: with code `timeout` when `timeout_seconds` pass first. The job goes on at the provider;
@@ -328,8 +327,8 @@ class VideoModelInterface(ABC):
         Args:
             job_id: of the finished one.
             prompt: what the new one shows.
-            source: the finished one's size and length, which the new one is to have. A vendor that is not told them may
-                make its own default instead.
+            source: the finished one's size and length, which the new one should have. Without them, a vendor may use
+                its own defaults.
         """
         self._unsupported("remix_video")
 
@@ -358,7 +357,7 @@ class VideoModelInterface(ABC):
     def find_submitted(self, request: VideoGenerationRequest, *, submitted_after: datetime) -> SubmittedJobs:
         """Find the jobs at the provider that a lost submission may have started.
 
-        Everything that the provider's list tells of a job is compared: its prompt, model, size and length.
+        It compares everything that the provider's list has of a job: its prompt, model, size and length.
 
         Raises:
             UnsupportedOperation: the provider does not list its jobs.
@@ -374,23 +373,23 @@ class VideoModelInterface(ABC):
             matching=[job for job in named if job.has_shape_of(request)],
             similar=[job for job in named if not job.has_shape_of(request)],
             indistinct=[job for job in alike if job not in named],
-            # A full page that goes back no further hides what came before.
+            # A full page that does not go back far enough may hide earlier jobs.
             is_whole=len(listed) < MAX_LIST_LIMIT or len(later) < len(listed),
         )
 
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str] = (), now: datetime
     ) -> str:
-        """Verify a call that says it comes from the vendor, and find the job it speaks of: a hint to ask, no more.
+        """Verify a webhook from the vendor, and find its job. It is only a hint to get the status.
 
         Args:
             headers: of the call.
-            body: as it came, byte for byte.
-            secrets: any of them may have signed it, where the vendor signs with a secret.
-            now: a signature far from it is stale.
+            body: as received, byte for byte.
+            secrets: any of them may have signed it, if the vendor signs with a secret.
+            now: the time against which the signature's age is checked.
 
         Returns:
-            What `webhook_key` gives for the job.
+            What `webhook_key` returns for the job.
 
         Raises:
             WebhookRejected: it is unsigned, stale, or not the vendor's.
@@ -398,7 +397,7 @@ class VideoModelInterface(ABC):
         self._unsupported("parse_webhook")
 
     def webhook_key(self, job_id: str) -> str:
-        """Give the part of a `job_id` that the vendor's webhooks name the job by."""
+        """Return the part of a `job_id` that identifies the job in the vendor's webhooks."""
         return job_id
 
     def _unsupported(self, operation: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Follow generations to their end, one or many at once."""
+"""Wait for generations to end, one or many at once."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def wait_for_all(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[VideoGenerationJob]:
-    """Give each job as it ends, well or not; between two questions about one job lies what the provider asks for.
+    """Yield each job as it ends, successful or not; poll each job at the provider's interval.
 
     Args:
         model: whose jobs they are.
-        jobs: as `create_video` gave them.
+        jobs: as returned by `create_video`.
         timeout_seconds: for all of them together.
-        on_progress: told of every answer.
+        on_progress: called with every status.
         sleep: waits.
-        clock: seconds that only grow.
+        clock: monotonic seconds.
 
     Raises:
-        VideoModelError: with code `timeout` when the time is up, or what `get_status` raised and no other try can
-            mend. The jobs that were not given yet go on at the provider: the error, and Ctrl-C too, names them.
+        VideoModelError: with code `timeout` when the time is up, or a permanent error of `get_status`. The jobs not
+            yielded yet go on at the provider: the error names them, as Ctrl-C does.
     """
     deadline = clock() + timeout_seconds
     report = on_progress or _say_nothing
-    # When to ask, the place among the jobs, what was said last.
+    # When to poll, the index among the jobs, the last status.
     waiting: list[tuple[float, int, VideoGenerationJob]] = []
     for place, job in enumerate(jobs):
         report(job)
@@ -75,11 +75,11 @@ def _ask(model: VideoModelInterface, job: VideoGenerationJob) -> VideoGeneration
     try:
         return model.get_status(job.job_id)
     except VideoModelError as error:
-        # A fault of one question says nothing about a render that is paid for.
+        # A failed poll says nothing about the paid render.
         if not error.transient:
             raise
         return job.model_copy(update={"retry_after_seconds": error.retry_after_seconds})
 
 
 def _say_nothing(_job: VideoGenerationJob) -> None:
-    """Report to nobody."""
+    """Ignore progress."""

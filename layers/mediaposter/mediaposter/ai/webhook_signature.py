@@ -1,7 +1,7 @@
-"""Tell a provider's webhook from a forgery or a replay, by its signature and the time that the signature covers.
+"""Verify a provider's webhook by its signature and the signed time, against forgery and replay.
 
 Two schemes serve the providers that sign: Standard Webhooks (OpenAI, Replicate, Gemini's project-wide webhooks) and
-fal's. The body must be the bytes as they came; JSON that was read and written again has another signature.
+fal's. The body must be the bytes as received; JSON that was parsed and written again has another signature.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, VideoModelError, WebhookRejected
 
-# How far the sender's clock may be from ours, either way. fal prescribes it; of the others, OpenAI's SDK and the
-# reference implementations of Standard Webhooks use it.
+# The maximum difference between the sender's clock and ours. fal prescribes it; OpenAI's SDK and the reference
+# implementations of Standard Webhooks use it.
 _TOLERANCE = timedelta(seconds=300)
 
 # int() would also take "1_0" and " 5", and eleven digits are a date that datetime can hold.
@@ -33,9 +33,9 @@ _ED25519_SIGNATURE = re.compile(r"[0-9a-fA-F]{128}")
 
 
 def verify_standard_webhook(headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str], now: datetime) -> str:
-    """Verify a webhook signed by Standard Webhooks with HMAC-SHA256 (version `v1`), and give its id.
+    """Verify a Standard Webhooks signature with HMAC-SHA256 (version `v1`), and return the webhook's id.
 
-    The id stays the same when the provider sends the webhook again, so it is what to drop repetitions by.
+    The id stays the same when the provider sends the webhook again, so you can use it to drop duplicates.
 
     The scheme and its limits: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md.
     Who follows it: https://platform.openai.com/docs/guides/webhooks, https://ai.google.dev/gemini-api/docs/webhooks
@@ -45,12 +45,12 @@ def verify_standard_webhook(headers: Mapping[str, str], body: bytes, *, secrets:
     Args:
         headers: as they came, in any case.
         body: the raw body.
-        secrets: what the provider gave, `whsec_` and base64; any may match, so that a new one can replace an old one
-            while webhooks are on their way.
+        secrets: the provider's secrets, `whsec_` and base64; any may match, so that you can rotate a secret while
+            webhooks are in transit.
         now: the time in UTC.
 
     Raises:
-        WebhookRejected: the webhook is not signed with one of the secrets, or not now.
+        WebhookRejected: the webhook is not signed with one of the secrets, or is stale.
         ConfigurationError: there is no secret, or one is malformed.
     """
     keys = [_decode_secret(secret) for secret in secrets]
@@ -59,13 +59,13 @@ def verify_standard_webhook(headers: Mapping[str, str], body: bytes, *, secrets:
             "No webhook can be verified without a signing secret: set the one that the provider gave for this address."
         )
     webhook_id = _take_header(headers, "webhook-id")
-    # The parts are joined by full stops. With one inside the id, some of the body could pass for the time.
+    # The parts are joined by full stops. A full stop inside the id could make a part of the body look like the time.
     if "." in webhook_id:
         raise WebhookRejected("The webhook-id header holds a full stop, which Standard Webhooks does not allow.")
     timestamp = _take_timestamp(headers, "webhook-timestamp", now)
     signatures = _take_header(headers, "webhook-signature").split()
     signed = f"{webhook_id}.{timestamp}.".encode() + body
-    # Compared together with their version: a signature of another version is no match.
+    # Compared together with their version, so that a signature of another version does not match.
     expected = [f"v1,{base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()}" for key in keys]
     if not any(hmac.compare_digest(signature, match) for signature in signatures for match in expected):
         raise WebhookRejected(
@@ -86,7 +86,7 @@ class _Ed25519Key(BaseModel):
 
 
 class _KeySet(BaseModel):
-    """A JSON Web Key Set; a key that is not for us is left as it is."""
+    """A JSON Web Key Set; keys of other kinds stay unparsed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -94,13 +94,13 @@ class _KeySet(BaseModel):
 
 
 def parse_fal_keys(content: bytes) -> tuple[bytes, ...]:
-    """Read the public keys of fal's key set, 32 bytes each; keys of any other kind are skipped.
+    """Parse the public keys of fal's key set, 32 bytes each; keys of any other kind are skipped.
 
     It is at https://rest.fal.ai/.well-known/jwks.json and may be kept for 24 hours
     (https://docs.fal.ai/model-apis/model-endpoints/webhooks).
 
     Raises:
-        VideoModelError: it is no key set, or has no key for Ed25519.
+        VideoModelError: it is not a key set, or has no Ed25519 key.
     """
     try:
         key_set = _KeySet.model_validate_json(content)
@@ -115,21 +115,21 @@ def parse_fal_keys(content: bytes) -> tuple[bytes, ...]:
 
 
 def verify_fal_webhook(headers: Mapping[str, str], body: bytes, *, keys: Sequence[bytes], now: datetime) -> str:
-    """Verify a webhook of fal, and give the id of the request that it is about.
+    """Verify a webhook of fal, and return the id of its request.
 
-    fal signs the webhooks of all its customers with the same keys, and whoever submits a job chooses where its webhook
-    goes. So this proves that fal sent it, and not that the job is ours: look the id up among our own.
+    fal signs the webhooks of all customers with the same keys, and each customer chooses where a job's webhook goes. So
+    this proves that fal sent it, not that the job is ours: look up the id among our own.
 
     The scheme: https://docs.fal.ai/model-apis/model-endpoints/webhooks; Ed25519: RFC 8032.
 
     Args:
         headers: as they came, in any case.
         body: the raw body.
-        keys: what `parse_fal_keys` gave; any may match.
+        keys: from `parse_fal_keys`; any may match.
         now: the time in UTC.
 
     Raises:
-        WebhookRejected: the webhook is not signed with one of the keys, or not now.
+        WebhookRejected: the webhook is not signed with one of the keys, or is stale.
     """
     request_id = _take_header(headers, "X-Fal-Webhook-Request-Id")
     user_id = _take_header(headers, "X-Fal-Webhook-User-Id")
@@ -149,7 +149,7 @@ def verify_fal_webhook(headers: Mapping[str, str], body: bytes, *, keys: Sequenc
 def _decode_secret(secret: str) -> bytes:
     encoded = secret.removeprefix(_SECRET_PREFIX)
     try:
-        # Some providers leave the padding out.
+        # Some providers omit the padding.
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except ValueError:
         key = b""
@@ -165,7 +165,7 @@ def _take_header(headers: Mapping[str, str], name: str) -> str:
     value = next((value for key, value in headers.items() if key.lower() == name.lower()), "")
     if not value:
         raise WebhookRejected(f"The webhook has no {name} header.")
-    # A line break would move the borders between the parts of fal's message, and only ASCII can be compared safely.
+    # A line break would shift the parts of fal's message, and only ASCII can be compared safely.
     if not (value.isascii() and value.isprintable()):
         raise WebhookRejected(f"The {name} header holds other characters than printable ASCII.")
     return value
@@ -184,7 +184,7 @@ def _take_timestamp(headers: Mapping[str, str], name: str, now: datetime) -> str
 
 
 def _is_signed(message: bytes, signature: bytes, key: bytes) -> bool:
-    # Heavy, with a library of its own, and of all Lambdas only the one that takes webhooks needs it.
+    # A large import with its own library; only the Lambda that receives webhooks needs it.
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 (see above)
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 (see above)
 

@@ -1,6 +1,6 @@
-"""`mediaposter` on the command line: accounts, API keys, the catalog of models, series, and what signs webhooks.
+"""The `mediaposter` command: accounts, API keys, the model catalog, schedules, and webhook secrets.
 
-Each group of commands is a module of its own, loaded only when it is asked for: `models` needs no AWS.
+Each command group is its own module, loaded only when it is used: `models` needs no AWS.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def main(
     open_stack: OpenStack = open_stack,
     clock: Callable[[], datetime] = now,
 ) -> int:
-    """Run a command and give its exit status; 1 is a failure, told in one sentence on stderr.
+    """Run a command and return its exit status; 1 is a failure, with one sentence on stderr.
 
     Raises:
-        SystemExit: with 2, when the command line is wrong.
+        SystemExit: with 2, if the command line is wrong.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     parser = CommandParser(prog="mediaposter", description="MediaPoster from the command line.")
@@ -56,12 +56,12 @@ def main(
     for name, summary in _GROUPS.items():
         groups.add_parser(name, help=summary, add_help=False)
     for number, word in enumerate(words, start=1):
-        # To Python a byte that is not UTF-8 is half a character.
+        # Python reads a byte that is not UTF-8 as a lone surrogate.
         try:
             refuse_unwritable(word)
         except ValueError as error:
             parser.error(f"word {number} of the command is not UTF-8, or {error}")
-    # Only the first word: what follows is read by the group itself.
+    # Only the first word: the group parses the rest.
     group = parser.parse_args(words[:1]).group
     try:
         import_module(f"mediaposter.cli.{group}").run(words[1:], open_stack=open_stack, clock=clock)

@@ -1,4 +1,4 @@
-"""`mediaposter accounts`: what is connected at Blotato, with the ids that a request names."""
+"""`mediaposter accounts`: the accounts connected at Blotato, with their ids for requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KEY_NAME = "blotato-api-key"
 
 
 class BelowLine(BaseModel):
-    """A page, a playlist or a board as `accounts --json` writes it."""
+    """A page, a playlist or a board in the output of `accounts --json`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,7 +31,7 @@ class BelowLine(BaseModel):
 
 
 class AccountLine(BaseModel):
-    """An account as `accounts --json` writes it."""
+    """An account in the output of `accounts --json`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,7 +47,7 @@ _ACCOUNT_LINES = TypeAdapter(list[AccountLine])
 
 
 def connect(stack: DeployedStack | None) -> PublisherInterface:
-    """Connect with the key of a stack, or with that of the environment.
+    """Connect to Blotato with the key of a stack, or of the environment.
 
     Raises:
         ConfigurationError: there is none.

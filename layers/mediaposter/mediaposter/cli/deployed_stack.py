@@ -1,4 +1,4 @@
-"""A stack as the command line reaches it: by its name, with whatever rights the caller has in the account."""
+"""Access to a deployed stack by its name, with the caller's own rights in the AWS account."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
     from mypy_boto3_ssm import SSMClient
 
-# A person waits at the other end.
+# A person waits for the answer.
 _AWS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 class _Outputs(BaseModel):
-    """What the stack says of itself: the Outputs of template.yaml."""
+    """The Outputs of template.yaml."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -52,17 +52,17 @@ class _Outputs(BaseModel):
     table: str = Field(alias="LibraryTable")
     bucket: str = Field(alias="VideoBucket")
     secrets_path: str = Field(alias="SecretsPath")
-    # A stack that is older than series has none of these, and does everything else.
+    # A stack older than series lacks these, but supports everything else.
     schedule_group: str = Field(default="", alias="ScheduleGroup")
     schedule_role_arn: str = Field(default="", alias="ScheduleRoleArn")
     intake_queue_arn: str = Field(default="", alias="IntakeQueueArn")
     dead_letter_queue_arn: str = Field(default="", alias="DeadLetterQueueArn")
-    # Nor does one that is older than these say which restrictions of keys it keeps to.
+    # An older stack does not say which restrictions of keys it enforces.
     key_restrictions: str = Field(default="", alias="KeyRestrictions")
 
 
 class _Parameters(BaseModel):
-    """What the stack was told of its models, of Blotato and of its owners: Parameters of template.yaml."""
+    """The Parameters of template.yaml about models, Blotato and owners."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -73,10 +73,10 @@ class _Parameters(BaseModel):
 
 
 class SheetKeeper(Protocol):
-    """Keeps the sheets of series."""
+    """Stores the sheets of series."""
 
     def put(self, name: str, content: bytes, sheet_format: SheetFormat, *, now: datetime) -> str:
-        """Keep a sheet, and give its key."""
+        """Store a sheet, and return its key."""
 
     def read(self, sheet: Sheet) -> bytes:
         """Read a sheet. Raises ConfigurationError."""
@@ -87,20 +87,20 @@ class SheetKeeper(Protocol):
 
 @dataclass(frozen=True)
 class DeployedStack:
-    """A stack, and what is kept in it.
+    """A stack and its stores.
 
     Attributes:
-        name: as CloudFormation knows it.
-        base_url: what a client takes as its base URL.
+        name: its CloudFormation name.
+        base_url: the base URL for a client.
         api_id: the id of its API.
         keys: its API keys.
         series: its series.
         sheets: their sheets.
-        scheduler: their entries at EventBridge Scheduler.
-        read_file: reads a small file of its bucket, by its key.
-        read_secret: reads a secret of it, by its name below the stack's path; raises ConfigurationError for none.
-        settings: what its functions are told of models and of owners, and where Blotato is.
-        knows_key_restrictions: whether it keeps to the accounts and the expiry of keys, and knows the scope approve.
+        scheduler: the schedules of series at EventBridge Scheduler.
+        read_file: reads a small file from its bucket, by key.
+        read_secret: reads one of its secrets, by its name below the stack's path; raises ConfigurationError if missing.
+        settings: its functions' settings for models and owners, and Blotato's URL.
+        knows_key_restrictions: whether it enforces the accounts and the expiry of keys, and knows the scope approve.
     """
 
     name: str
@@ -116,10 +116,10 @@ class DeployedStack:
     knows_key_restrictions: bool = True
 
     def read_catalog(self) -> Catalog:
-        """Read the catalog as the functions of the stack read it.
+        """Read the catalog that the stack's functions use.
 
         Raises:
-            ConfigurationError: its file or its aliases are wrong; the sentence says where.
+            ConfigurationError: its file or its aliases are wrong; the message says where.
         """
         catalog = built_in_catalog()
         if key := self.settings.catalog_key:
@@ -156,7 +156,7 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
         try:
             [stack] = formation.describe_stacks(StackName=name)["Stacks"]
         except ClientError as error:
-            # Its only objection to a name.
+            # The code of CloudFormation's only error about a name.
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
             raise ConfigurationError(
@@ -215,10 +215,10 @@ def _read_secret(client: SSMClient, secrets_path: str, name: str) -> str:
 
 @contextmanager
 def explain_aws_errors() -> Iterator[None]:
-    """Say in a sentence why AWS could not be asked, or what it refused.
+    """Turn an AWS error into one sentence: why the call failed, or what AWS refused.
 
     Raises:
-        ConfigurationError: with the sentence.
+        ConfigurationError: with that sentence.
     """
     try:
         yield
@@ -252,11 +252,11 @@ def _read_outputs(stack: StackTypeDef) -> _Outputs:
 
 
 def _find_base_url(outputs: _Outputs, endpoint_url: str) -> str:
-    """Give the base URL; the local cloud serves APIs at its own address, whatever the template makes of it."""
+    """Return the base URL; the local cloud serves APIs at its own address, not at the template's."""
     endpoint = urlsplit(endpoint_url)
     if endpoint.hostname not in {"localhost", "127.0.0.1"}:
         return outputs.base_url
-    # Another host than S3's, as on AWS: a redirect to the bucket must not carry the API key along.
+    # A different host from S3's, as on AWS: a redirect to the bucket must not carry the API key.
     return (
         f"{endpoint.scheme}://{endpoint.netloc.replace('127.0.0.1', 'localhost')}/_aws/execute-api/{outputs.api_id}/v1"
     )

@@ -32,7 +32,7 @@ from mediaposter.stores.keys import (
 )
 from mediaposter.wire.post_requests import PostPath
 
-# What costs little and is seen by nobody: to post, and to see what others made, a key is told so.
+# Scopes that are cheap and publish nothing. Posting, and reading other owners' videos, must be granted explicitly.
 _USUAL_SCOPES = (Scope.READ, Scope.CREATE)
 _DEEDS = {
     Scope.READ: "read what its owner has",
@@ -42,13 +42,13 @@ _DEEDS = {
     Scope.ADMIN: "do everything, for every owner",
 }
 _SCOPES_OF_ACCOUNTS = {Scope.PUBLISH, Scope.APPROVE}
-# As the paths of posts have them.
+# The same pattern as in the paths of posts.
 _NETWORKS: tuple[str, ...] = get_args(PostPath.model_fields["platform"].annotation)
 _DAYS_MAX = 3_650
 
 
 class KeyLine(BaseModel):
-    """A key as `keys list --json` writes it; never its hash."""
+    """A key in the output of `keys list --json`; never its hash."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -151,10 +151,10 @@ def _create_parser() -> CommandParser:
 
 
 def _check_network(account: str) -> str:
-    """Refuse an account of no network that there is.
+    """Refuse an account of an unknown network.
 
     Raises:
-        ValueError: naming the networks, or the form of an account.
+        ValueError: names the networks, or the format of an account.
     """
     network = check_account(account).partition(":")[0]
     if network not in _NETWORKS:
@@ -170,7 +170,7 @@ def _read_days(text: str) -> int:
 
 
 def _find_contradiction(arguments: argparse.Namespace) -> str | None:
-    """Say why a key with such accounts makes no sense, if it makes none."""
+    """Return why a key's accounts contradict its scopes, or None."""
     if not arguments.account:
         return None
     scopes = set(arguments.scope or _USUAL_SCOPES)

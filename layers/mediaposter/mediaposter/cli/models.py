@@ -1,4 +1,4 @@
-"""`mediaposter models`: which models there are, and whether a catalog of your own is right."""
+"""`mediaposter models`: list the models, and check your own catalog."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ModelLine(BaseModel):
-    """A model as `models --json` writes it."""
+    """A model in the output of `models --json`."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""`mediaposter schedule`: series of videos by a timetable, each turn of which takes the next row of a sheet."""
+"""`mediaposter schedule`: series of videos on a schedule; each run takes the next row of a sheet."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from mediaposter.wire.sheets import read_sheet
 _BAD_ROWS_SHOWN_MAX = 20
 _PROMPT_SHOWN_CHARACTERS = 40
 _TRIES_MAX = 3
-# In a CSV its header tells what stands between the cells: it may be tabs.
+# The header of a CSV determines the separator, which may be a tab.
 _SHEET_FORMATS = MappingProxyType({".csv": SheetFormat.CSV, ".tsv": SheetFormat.CSV, ".jsonl": SheetFormat.JSONL})
 
 
 class Standing(StrEnum):
-    """How a series stands."""
+    """The status of a series."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -50,7 +50,7 @@ class Standing(StrEnum):
 
 
 class SeriesLine(BaseModel):
-    """A series as `schedule list --json` writes it; `waiting` counts the rows that turns will take."""
+    """A series in the output of `schedule list --json`; `waiting` counts the rows for future runs."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,7 +67,7 @@ class SeriesLine(BaseModel):
 
 
 class RowState(StrEnum):
-    """How a row stands."""
+    """The status of a row."""
 
     TAKEN = "taken"
     REFUSED = "refused"
@@ -77,7 +77,7 @@ class RowState(StrEnum):
 
 
 class RowLine(BaseModel):
-    """A row as `schedule show --json` writes it."""
+    """A row in the output of `schedule show --json`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -91,7 +91,7 @@ class RowLine(BaseModel):
 
 
 class ShownSeries(SeriesLine):
-    """A series as `schedule show --json` writes it; `taken_earlier` counts rows that only earlier sheets had."""
+    """A series in the output of `schedule show --json`; `taken_earlier` counts rows that only earlier sheets had."""
 
     rows: tuple[RowLine, ...]
     taken_earlier: int
@@ -105,9 +105,9 @@ def run(argv: Sequence[str], *, open_stack: OpenStack, clock: Callable[[], datet
 
     Raises:
         ConfigurationError: the stack cannot be reached, or is older than series.
-        InvalidRequest: there is something wrong with the sheet.
+        InvalidRequest: the sheet is invalid.
         NotFound: there is no such series.
-        Contention: somebody else changes it all the time.
+        Contention: other callers changed it at every attempt.
     """
     arguments = _create_parser().parse_args(argv)
     with explain_aws_errors():
@@ -236,7 +236,7 @@ def _create(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) 
     try:
         stack.scheduler.put(series)
     except ClientError:
-        # Scheduler knows best what an expression may say: where it refuses, nothing is left behind.
+        # Scheduler validates the expression: if it refuses, nothing is stored.
         stack.series.remove(name)
         stack.sheets.remove_all(name)
         raise
@@ -269,10 +269,10 @@ def _read_file(path: Path) -> tuple[bytes, SheetFormat]:
 def _check_rows(
     content: bytes, sheet_format: SheetFormat, stack: DeployedStack, today: date, *, is_lenient: bool
 ) -> list[Row]:
-    """Read a sheet; refuse it for the rows that are wrong, unless they are to be left out.
+    """Read a sheet; refuse it for invalid rows, unless these are to be skipped.
 
     Raises:
-        InvalidRequest: naming those rows, or what is wrong with the file.
+        InvalidRequest: names those rows, or the error of the file.
     """
     rows = _read_rows(content, sheet_format, stack.read_catalog(), today)
     wrong = [row for row in rows if row.error is not None]
@@ -294,7 +294,7 @@ def _read_rows(content: bytes, sheet_format: SheetFormat, catalog: Catalog, toda
 
 
 def _check_model(row: Row, catalog: Catalog, today: date) -> Row:
-    """Say of a row what would be refused today for its model."""
+    """Report why the API would refuse a row today for its model."""
     if row.request is None:
         return row
     try:
@@ -346,11 +346,11 @@ def _replace_sheet(arguments: argparse.Namespace, stack: DeployedStack, now: dat
 
 
 def _change(stack: DeployedStack, name: str, change: Callable[[Series], Series]) -> Series:
-    """Change a series, also while its turns take rows.
+    """Change a series, even while its runs take rows.
 
     Raises:
         NotFound: there is none of that name.
-        Contention: others changed it each time.
+        Contention: other callers changed it at every attempt.
     """
     for _ in range(_TRIES_MAX):
         try:
@@ -362,7 +362,7 @@ def _change(stack: DeployedStack, name: str, change: Callable[[Series], Series])
 
 def _set_state(name: str, stack: DeployedStack, *, is_paused: bool) -> None:
     state = SeriesState.PAUSED if is_paused else SeriesState.ACTIVE
-    # The record first: a turn that is on its way asks it.
+    # The record first: a run in progress reads it.
     series = _change(stack, name, lambda series: stack.series.change(series, state=state))
     stack.scheduler.put(series)
     open_console().print(
@@ -446,7 +446,7 @@ def _show(name: str, stack: DeployedStack, today: date, *, as_json: bool) -> Non
 
 
 def _find_earlier(row: Row, by_id: dict[str, ScheduleRun], waiting: frozenset[int]) -> ScheduleRun | None:
-    """Find what took a row of an earlier sheet; a refused one that waits again is no more than that."""
+    """Find the run that took a row of an earlier sheet; a refused row that waits again counts as waiting."""
     return None if row.row_id is None or row.number in waiting else by_id.get(row.row_id)
 
 

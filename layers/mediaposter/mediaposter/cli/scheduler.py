@@ -1,4 +1,4 @@
-"""The entries that series have at EventBridge Scheduler, which tells the stack's queue of each turn."""
+"""The schedules of series at EventBridge Scheduler, which sends a message to the stack's queue for each run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ATTEMPTS_MAX = 185
 
 
 class SchedulerClient(Protocol):
-    """What is used of boto3's client, whose types are in no extra of this project."""
+    """The methods used of boto3's client, whose types are in no extra of this project."""
 
     def create_schedule(self, **arguments: object) -> object:
         """Make an entry."""
@@ -36,7 +36,7 @@ class SchedulerClient(Protocol):
 
 
 class Places(NamedTuple):
-    """What of a stack an entry names: outputs of template.yaml, all of them empty in one that is older than series."""
+    """The template.yaml outputs that an entry refers to, all of them empty in a stack older than series."""
 
     group: str
     role_arn: str
@@ -59,14 +59,14 @@ class _Entries(BaseModel):
 
 
 class Scheduler:
-    """The entries of one stack, named as their series are."""
+    """The entries of one stack, with the names of their series."""
 
     def __init__(self, client: SchedulerClient, places: Places) -> None:
         self._client = client
         self._places = places
 
     def require(self) -> None:
-        """Refuse a stack that has no place for entries.
+        """Refuse a stack that does not support series.
 
         Raises:
             ConfigurationError: its template is older than series are.
@@ -75,7 +75,7 @@ class Scheduler:
             raise ConfigurationError("The stack was deployed before there were series. Deploy it again: sam deploy.")
 
     def put(self, series: Series) -> None:
-        """Make the entry of a series, or make it as the series is now."""
+        """Create the entry of a series, or update it."""
         entry = self._describe(series)
         try:
             self._client.create_schedule(**entry)
@@ -95,7 +95,7 @@ class Scheduler:
         return True
 
     def list_enabled(self) -> dict[str, bool]:
-        """Tell of each entry whether it is enabled, by its name."""
+        """Return for each entry, by name, whether it is enabled."""
         return {entry.name: entry.state == "ENABLED" for entry in self._list()}
 
     def _list(self) -> Iterator[_Entry]:

@@ -1,4 +1,4 @@
-"""When a series has its turns, in a person's words, and as EventBridge Scheduler takes it.
+"""Translate a series' schedule from plain words into an expression of EventBridge Scheduler.
 
 The rules are those of "Schedule types" in the EventBridge Scheduler user guide.
 """
@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
-# Each month has that many; the 31st would come in seven of twelve.
+# Every month has 28 days; the 31st exists in seven of twelve.
 _MONTH_DAYS_MAX = 28
 _LAST = "last"
 _FORMS = "'daily 09:00', 'weekdays 09:00', 'mon,wed,fri 18:30', 'monthly 1 09:00' or 'monthly last 09:00'"
@@ -23,17 +23,17 @@ _EXPRESSION_MAX_CHARACTERS = 256
 
 
 class Timing(NamedTuple):
-    """What a person said, and the expression for it."""
+    """The user's words, and the expression for them."""
 
     words: str
     expression: str
 
 
 def read_at(text: str) -> Timing:
-    """Read `weekdays 09:00` and the like.
+    """Parse `weekdays 09:00` and similar forms.
 
     Raises:
-        ValueError: it is not one of the forms, or no such day or time; the sentence says which there are.
+        ValueError: it is not one of the forms, or the day or time is invalid; the message lists the valid ones.
     """
     words = text.lower().split()
     match words:
@@ -71,12 +71,12 @@ def _read_days(text: str) -> str:
 
 
 def read_cron(text: str) -> Timing:
-    """Read an expression of Scheduler's, `cron(0 9 ? * MON-FRI *)`, with or without the word around it.
+    """Parse a Scheduler expression, `cron(0 9 ? * MON-FRI *)`, with or without `cron()` around it.
 
-    What its fields may say Scheduler itself tells.
+    Scheduler itself validates the fields.
 
     Raises:
-        ValueError: it has not six fields, or none or both of its two fields for days are ?.
+        ValueError: it does not have six fields, or not exactly one of its two fields for days is ?.
     """
     fields = _unwrap("cron", text).split()
     is_whole = len(fields) == _CRON_FIELDS and all(map(_CRON_FIELD.fullmatch, fields))
@@ -89,10 +89,10 @@ def read_cron(text: str) -> Timing:
 
 
 def read_rate(text: str) -> Timing:
-    """Read `6 hours`, with or without rate( ) around it.
+    """Parse `6 hours`, with or without `rate()` around it.
 
     Raises:
-        ValueError: it is no number of minutes, hours or days.
+        ValueError: it is not a number of minutes, hours or days.
     """
     rate = _RATE.fullmatch(" ".join(_unwrap("rate", text).split()))
     if rate is None:
@@ -108,7 +108,7 @@ def _unwrap(word: str, text: str) -> str:
 
 
 def check_timezone(name: str) -> str:
-    """Refuse what is no time zone, such as an abbreviation."""
+    """Refuse an unknown time zone, such as an abbreviation."""
     known = available_timezones()
     if name in known:
         return name

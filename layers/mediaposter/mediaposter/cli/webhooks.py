@@ -1,4 +1,4 @@
-"""`mediaposter webhooks`: what a receiver of a stack's webhooks needs."""
+"""`mediaposter webhooks`: the secret that a receiver of a stack's webhooks needs."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def _create_parser() -> CommandParser:
 
 
 def _find_owner(stack: DeployedStack, *, key_id: str | None, owner: str | None) -> str:
-    """Find the owner; a mistaken one would have a secret too, by which no webhook is ever signed."""
+    """Find the owner; a mistyped owner would get a secret too, but no webhook is ever signed with it."""
     for api_key in stack.keys.list():
         if key_id == api_key.key_id or owner == api_key.owner:
             return api_key.owner
-    # Whoever mistakes the key itself for its id must not find it in a log.
+    # If a user passes the key itself instead of its id, the key must not end up in a log.
     what = f"no key of the owner {owner}" if owner else "no key with that id"
     raise NotFound(f"{stack.name} has {what}. mediaposter keys list shows those it has.")
 

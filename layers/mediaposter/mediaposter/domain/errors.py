@@ -1,4 +1,4 @@
-"""What can go wrong, in one closed vocabulary shared by every layer."""
+"""The errors of this package: one closed list of codes, shared by every layer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """Why a video or a post failed. Every adapter maps its vendor's words onto these."""
+    """Why a video or a post failed. Every adapter maps its vendor's error codes to these."""
 
     CONTENT_POLICY = "content_policy"
     INVALID_REQUEST = "invalid_request"
@@ -19,7 +19,7 @@ class ErrorCode(StrEnum):
     CANCELLED = "cancelled"
     TIMEOUT = "timeout"
     SUBMISSION_UNKNOWN = "submission_unknown"
-    # Ours alone, never a vendor's: the day's limit has no room for another try, and a fault in the pipeline itself.
+    # No vendor reports these: the daily budget has no room for another attempt; the pipeline itself has a bug.
     BUDGET_EXCEEDED = "budget_exceeded"
     INTERNAL_ERROR = "internal_error"
 
@@ -29,11 +29,11 @@ class MediaPosterError(Exception):
 
 
 class ConfigurationError(MediaPosterError):
-    """A setting is missing or contradicts another; the message names it and where it is put."""
+    """A setting is missing or contradicts another; the message names the setting and where to set it."""
 
 
 class InvalidRequest(MediaPosterError):
-    """The caller asked for something that cannot be done; nothing was recorded or spent."""
+    """The request cannot be fulfilled; nothing was recorded or spent."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str = "invalid_request") -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class InvalidRequest(MediaPosterError):
 
 
 class Forbidden(MediaPosterError):
-    """The caller's key may not do this: a scope or an account is missing; nothing was done."""
+    """The caller's key lacks a scope or an account for this; nothing was done."""
 
     def __init__(
         self, message: str, *, code: str = "insufficient_scope", scope: str | None = None, param: str | None = None
@@ -56,14 +56,14 @@ class Forbidden(MediaPosterError):
 
 
 class BudgetExceeded(MediaPosterError):
-    """The day's limit has no room for what was asked for; nothing was recorded or spent."""
+    """The request would exceed the daily budget; nothing was recorded or spent."""
 
 
 class RateExceeded(MediaPosterError):
-    """The key, or its owner, has asked for as much as it may for now; nothing was recorded or spent.
+    """The key, or its owner, has reached its rate limit; nothing was recorded or spent.
 
     Attributes:
-        retry_after_seconds: when there is room again.
+        retry_after_seconds: when the limit allows a request again.
     """
 
     def __init__(self, message: str, *, retry_after_seconds: int = 60) -> None:
@@ -72,18 +72,18 @@ class RateExceeded(MediaPosterError):
 
 
 class IdempotencyKeyReused(MediaPosterError):
-    """The caller's key names another request; nothing was recorded or spent."""
+    """The idempotency key was used for another request; nothing was recorded or spent."""
 
 
 class VideoDeleted(MediaPosterError):
-    """A request is repeated whose video was deleted since; nothing was recorded or spent."""
+    """A repeated request, whose video was deleted in the meantime; nothing was recorded or spent."""
 
 
 class NotFound(MediaPosterError):
-    """There is no such thing, or it belongs to someone else; the two are not told apart.
+    """The record does not exist or belongs to another owner; callers cannot tell which.
 
     Attributes:
-        what: the kind of thing, which a caller may know; the message names a record and is not for him.
+        what: the kind of record, which callers may see. The message names the record itself: never show it to them.
     """
 
     def __init__(self, message: str, *, what: str = "video") -> None:
@@ -92,10 +92,10 @@ class NotFound(MediaPosterError):
 
 
 class VersionConflict(MediaPosterError):
-    """The record changed under us: another worker made the transition first.
+    """Another worker changed the record first.
 
     Attributes:
-        changes: which changes of a transaction their conditions forbade.
+        changes: the changes of a transaction whose conditions failed.
     """
 
     def __init__(self, message: str, *, changes: tuple[int, ...] = ()) -> None:
@@ -104,48 +104,48 @@ class VersionConflict(MediaPosterError):
 
 
 class InvalidChange(MediaPosterError):
-    """A record has no such field, or the field takes no such value: a fault of ours; nothing was written."""
+    """A bug of ours: the record has no such field, or the field takes no such value; nothing was written."""
 
 
 class SlotsTaken(VersionConflict):
-    """Every slot of the provider is taken, or others wait for one; the record is as it was."""
+    """Every slot of the provider is taken, or other videos wait for one; the record is unchanged."""
 
 
 class NotAllowedInState(MediaPosterError):
-    """What is asked for was decided, or is no longer possible where the thing stands now; nothing was changed."""
+    """The record's state does not allow this (any more), or the decision was made before; nothing was changed."""
 
 
 class Contention(MediaPosterError):
-    """Others hold what is to be written or read; nothing was changed, and asking again is safe."""
+    """Other workers are using the record; nothing was changed, and a retry is safe."""
 
 
 class StorageFull(Contention):
-    """The disk that things are kept on has no room; nothing was changed, and asking again is safe."""
+    """The disk is full; nothing was changed, and a retry is safe."""
 
 
 class PartiallyDone(MediaPosterError):
-    """What was asked for was begun, and others hold what is left of it: asking again finishes it."""
+    """Part of the request is done; other workers are using the rest. A retry finishes it."""
 
 
 class WebhookRejected(MediaPosterError):
-    """A webhook does not show that its sender is who it should be, or that it is of now; nothing was done."""
+    """A webhook's signature is missing, wrong or stale; nothing was done."""
 
 
 class UnknownJob(WebhookRejected):
-    """A webhook is its sender's, and speaks of a job that no video here has, or not yet."""
+    """A webhook is genuine, but no video here has its job, or not yet."""
 
 
 class NotStarted(MediaPosterError):
-    """The execution of a video could not be started; nothing was spent, and sending again is safe."""
+    """The execution of a video could not be started; nothing was spent, and a retry is safe."""
 
 
 class VideoModelError(MediaPosterError):
-    """A provider said no, or could not be reached before anything was sent: nothing was accepted.
+    """A provider refused, or could not be reached before anything was sent: it accepted nothing.
 
     Attributes:
-        code: the reason, in our vocabulary.
+        code: the reason, as one of our codes.
         message: the vendor's own sentence, or ours where it gave none.
-        transient: asking again later may succeed.
+        transient: a later retry may succeed.
         retry_after_seconds: the vendor's hint, when it gave one.
         request_id: the vendor's id of the refused call, for its support desk.
     """
@@ -168,14 +168,14 @@ class VideoModelError(MediaPosterError):
 
 
 class SubmissionUnknown(VideoModelError):
-    """The provider may have accepted the job, and nobody can tell: never send it again by itself."""
+    """The provider may or may not have accepted the job: never submit it again automatically."""
 
     def __init__(self, message: str, *, request_id: str | None = None) -> None:
         super().__init__(ErrorCode.SUBMISSION_UNKNOWN, message, request_id=request_id)
 
 
 class UnsupportedOperation(MediaPosterError):
-    """This model does not offer this operation."""
+    """The model does not support this operation."""
 
     def __init__(self, model: str, operation: str) -> None:
         super().__init__(f"The model {model} does not offer {operation}.")
@@ -184,16 +184,16 @@ class UnsupportedOperation(MediaPosterError):
 
 
 class MediaError(MediaPosterError):
-    """What came is not a complete, playable MP4; the message says in what way."""
+    """The file is not a complete, playable MP4; the message says what is wrong."""
 
 
 class PublisherError(MediaPosterError):
-    """The publisher said no, or could not be reached before anything was sent: nothing was posted.
+    """The publisher refused, or could not be reached before anything was sent: nothing was posted.
 
     Attributes:
-        code: the reason, in our vocabulary.
+        code: the reason, as one of our codes.
         message: the publisher's own sentence.
-        transient: asking again later may succeed.
+        transient: a later retry may succeed.
         retry_after_seconds: how long the publisher asks to wait.
     """
 
@@ -213,7 +213,7 @@ class PublisherError(MediaPosterError):
 
 
 class PostUnknown(PublisherError):
-    """The post was sent and no answer came: it may be public. Look; never send it again by itself."""
+    """The post was sent and no answer came, so it may be public. Reconcile it; never send it again automatically."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.SUBMISSION_UNKNOWN, message)

@@ -1,4 +1,4 @@
-"""How an execution stands that carries a video, or a batch."""
+"""The status of the Step Functions execution of a video or a batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ExecutionStatus(StrEnum):
-    """The words of Step Functions (API reference, DescribeExecution)."""
+    """The statuses of Step Functions (API reference, DescribeExecution)."""
 
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
@@ -17,5 +17,5 @@ class ExecutionStatus(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether it will do nothing more."""
+        """Tell whether the execution is over."""
         return self not in (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)

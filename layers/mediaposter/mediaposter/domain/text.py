@@ -1,4 +1,4 @@
-"""Text that can be written: as UTF-8, as JSON, into the table, and by whoever gets it after that."""
+"""Refuse text that UTF-8, JSON, the table or a receiver further on cannot hold."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
 
-# JSON can name half of a character, which UTF-8 cannot write. Nothing that is published has a null character, and
-# neither XML nor a header can carry one.
+# # JSON can escape one half of a surrogate pair, which UTF-8 cannot encode. No published text has a null character, and
+# neither XML nor an HTTP header can carry one.
 _UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class UnwritableTextError(ValueError):
-    """A text somewhere in a value cannot be written.
+    """A text within a value cannot be encoded.
 
     Attributes:
-        reason: what is wrong with it, after its name.
-        path: what leads to it; to the object, if it is a name in one.
+        reason: what is wrong with the text; it follows the text's name in a sentence.
+        path: the path to the text; for a name in an object, the path to the object.
     """
 
     def __init__(self, reason: str, path: Path) -> None:
@@ -28,10 +28,10 @@ class UnwritableTextError(ValueError):
 
 
 def refuse_unwritable(text: str) -> str:
-    """Pass on a text that can be written as UTF-8.
+    """Return a text that UTF-8 can encode.
 
     Raises:
-        ValueError: it has half a character, or a null character.
+        ValueError: the text has a lone surrogate or a null character.
     """
     found = _UNWRITABLE.search(text)
     if found is None:
@@ -42,10 +42,10 @@ def refuse_unwritable(text: str) -> str:
 
 
 def refuse_unwritable_within(value: object) -> None:
-    """Look at each text of a value, the names in its objects among them, however deep it lies.
+    """Check each text of a value at any depth, including the names in its objects.
 
     Raises:
-        UnwritableTextError: naming the first that cannot be written by its path.
+        UnwritableTextError: names the path of the first text that cannot be encoded.
     """
     for place, text, is_name in _list_texts(value):
         try:
@@ -56,19 +56,19 @@ def refuse_unwritable_within(value: object) -> None:
 
 
 def write_path(path: Path) -> str:
-    """Write what leads to a part of a value: `publish[0].page_id`."""
+    """Write the path to a part of a value: `publish[0].page_id`."""
     name = ""
     for part in path:
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
     return name
 
 
-# Where a part lies: the place of what it is a part of, and its name or number there.
+# # The path to a part: the path of its parent, and its name or index there.
 _Place: TypeAlias = "tuple[_Place, str | int] | None"
 
 
 def _list_texts(value: object) -> Iterator[tuple[_Place, str, bool]]:
-    """List texts with their places, in order; not by recursion, which a caller could exhaust."""
+    """List texts with their paths, in order. It does not recurse, since a caller could exhaust the stack."""
     waiting: list[tuple[_Place, object]] = [(None, value)]
     while waiting:
         place, part = waiting.pop()

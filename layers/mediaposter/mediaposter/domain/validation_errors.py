@@ -1,7 +1,7 @@
-"""What a value breaks, in a sentence for people: the rule and the count, never Pydantic's own words or a pattern.
+"""Explain a validation error to people: the rule and the count, never Pydantic's own words or a pattern.
 
-The sentences follow the name of a field: `seconds: must be a whole number`. They repeat numbers, for the rest of what
-was sent may be a prompt or a secret.
+The sentences follow the name of a field: `seconds: must be a whole number`. They repeat only numbers, because any other
+value may be a prompt or a secret.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-# A longer number says nothing more, and may be as long as a body.
+# A longer number adds nothing, and may be as long as a request body.
 _NUMBER = re.compile(r"-?[0-9][0-9.e+-]{0,20}")
 _GREATEST_SHOWN = 10**20
 
 
 def find_problem(error: ValidationError) -> ErrorDetails:
-    """Give the first thing that is wrong; with what was sent in it, which is for counting and not for repeating."""
+    """Return the first error. It holds the value that was sent: count with it, but do not repeat it."""
     return error.errors(include_url=False)[0]
 
 
 def tell_rule(problem: ErrorDetails) -> str:
-    """Say which rule a value breaks, and by how much: `must have at most 500 characters, got 504`."""
+    """State the rule that a value breaks, and by how much: `must have at most 500 characters, got 504`."""
     tell = _RULES.get(problem["type"])
     return "is not valid here" if tell is None else tell(problem["input"], problem.get("ctx", {}))
 
@@ -38,7 +38,7 @@ def _say(sentence: str) -> _Tell:
 
 
 def _bound(sentence: str, name: str) -> _Tell:
-    """Say a bound on a number, and the number."""
+    """Describe the bound on a number, and the number."""
 
     def tell(value: Any, context: Mapping[str, Any]) -> str:
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _GREATEST_SHOWN
@@ -50,11 +50,11 @@ def _bound(sentence: str, name: str) -> _Tell:
 
 
 def _bound_length(sentence: str, name: str, unit: str, units: str) -> _Tell:
-    """Say a bound on a length, and the length."""
+    """Describe the bound on a length, and the length."""
 
     def tell(value: Any, context: Mapping[str, Any]) -> str:
         limit = context[name]
-        # Of a text that is looked at before, Pydantic counts entries.
+        # For a text that a validator has read before, Pydantic counts entries.
         one, many = ("character", "characters") if isinstance(value, str) else (unit, units)
         size = context.get("actual_length")
         if size is None and hasattr(value, "__len__"):
@@ -68,7 +68,7 @@ def _bound_length(sentence: str, name: str, unit: str, units: str) -> _Tell:
 
 
 def _tell_reason(_value: Any, context: Mapping[str, Any]) -> str:
-    """Give the sentence of a rule of our own."""
+    """Return the sentence of one of our own rules."""
     return str(context.get("error", "is not valid here"))
 
 
@@ -78,7 +78,7 @@ def _tell_choices(_value: Any, context: Mapping[str, Any]) -> str:
     return f"must be one of {choices}" if ", " in choices else f"must be {choices}"
 
 
-# A bracket of characters that may be repeated, after a text that does not change: `^upload_[0-9a-f]{32}$`.
+# A fixed text, then a repeated character class: `^upload_[0-9a-f]{32}$`.
 _FORM = re.compile(r"\^(?P<prefix>[A-Za-z_]*)\[(?P<characters>[^\]]+)\](?P<count>\+|\*|\{(\d+)(?:,(\d+))?\})\$")
 _GROUPS = MappingProxyType(
     {
@@ -135,7 +135,7 @@ _URL = _say("must be a URL")
 _RULES: Mapping[str, _Tell] = MappingProxyType(
     {
         "value_error": _tell_reason,
-        # What publishing/targets.py says of a text that its network would refuse.
+        # The error of publishing/targets.py for a text that its network would refuse.
         "text_rule": lambda _value, context: str(context["sentence"]),
         "assertion_error": _tell_reason,
         "missing": _say("is required"),

@@ -1,4 +1,4 @@
-"""Who may see a record: its owner, and an admin."""
+"""Only a record's owner and an admin may see it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Viewer(Protocol):
-    """The caller of a use case (api.caller.Caller), as far as a read has to know it."""
+    """The part of a caller (wire.caller.Caller) that a read needs."""
 
     def may_see(self, owner: str) -> bool:
-        """Tell whether an owner's records are the caller's to see."""
+        """Tell whether the caller may see an owner's records."""

@@ -1,7 +1,7 @@
-"""Carry HTTP requests that end by the wall clock, whatever a server drips.
+"""Send HTTP requests that end by the wall clock, however slowly a server sends.
 
-A timeout of httpx is for one read of a socket. A server that sends one byte of a header, a `100 Continue` or a chunk
-extension now and then never lets such a timeout pass. Here every read gets what is left of the request's deadline.
+httpx applies a timeout to each read of a socket. A server that sends one byte of a header, a `100 Continue` or a chunk
+extension now and then never exceeds it. Here every read gets what is left of the request's deadline.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import cast
 import httpcore
 import httpx
 
-# The extension of a request that holds its Deadline.
+# The request extension that holds the Deadline.
 DEADLINE = "deadline"
-# For a request without one: as long as a Lambda may run.
+# The limit of a request without a deadline: as long as a Lambda may run.
 MAX_REQUEST_SECONDS = 900.0
-# Of all the heads of an answer together: any number of 1xx may come before the one that counts.
+# The limit for all response heads together: any number of 1xx responses may precede the final one.
 MAX_HEAD_BYTES = 256 * 1024
 
 # settimeout(0) would mean not to wait at all.
@@ -33,10 +33,10 @@ _LEAST_SECONDS = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The moment by which something has ended.
+    """The time by which something must end.
 
     Attributes:
-        at: the moment, on `clock`.
+        at: the time, on `clock`.
         clock: monotonic seconds.
     """
 
@@ -45,16 +45,16 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> Deadline:
-        """Give the moment so many seconds from now."""
+        """Return the deadline in this many seconds."""
         return cls(clock() + seconds, clock)
 
     @property
     def seconds_left(self) -> float:
-        """Tell how long it is until then; 0 or less when it has passed."""
+        """Return the seconds until the deadline; 0 or less once it has passed."""
         return self.at - self.clock()
 
     def within(self, seconds: float | None) -> Deadline:
-        """Give the moment so many seconds from now, or this one if it comes first."""
+        """Return the deadline in this many seconds, or this one if it is earlier."""
         return self if seconds is None else Deadline(min(self.at, self.clock() + seconds), self.clock)
 
 
@@ -63,8 +63,8 @@ def resolve_host(host: str, port: int) -> list[str]:
 
     Raises:
         OSError: the name does not resolve.
-        UnicodeError: no name reads like this.
-        OverflowError: there is no such port.
+        UnicodeError: the name is not a valid host name.
+        OverflowError: the port is out of range.
     """
     answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answers))
@@ -76,7 +76,7 @@ def resolve_in_time(
     """Resolve a host by a deadline: getaddrinfo takes no timeout.
 
     Raises:
-        TimeoutError: the time is over. The look-up goes on in a thread of its own, and comes to nothing.
+        TimeoutError: the deadline passed. The lookup goes on in its own thread, and its result is dropped.
         OSError, UnicodeError, OverflowError: what `resolve` raises.
     """
     answers: SimpleQueue[Sequence[str] | Exception] = SimpleQueue()
@@ -98,10 +98,10 @@ def resolve_in_time(
 
 
 def keep_to(deadline: Deadline, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Take a body as it comes: each piece may come in time, and the whole too late.
+    """Pass on a body as it arrives, and enforce the deadline: each piece may be in time and the whole too late.
 
     Raises:
-        httpx.ReadTimeout: it is too late.
+        httpx.ReadTimeout: the deadline passed.
     """
     for piece in pieces:
         if deadline.seconds_left < 0:
@@ -110,19 +110,19 @@ def keep_to(deadline: Deadline, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class BoundedTransport(httpx.BaseTransport):
-    """Sends each request over a connection of its own, and ends it at the deadline in its extension `DEADLINE`.
+    """Sends each request over its own connection, and end it at the deadline in its extension `DEADLINE`.
 
-    The timeouts of a request hold as well, by the wall clock: `connect` for the look-up, the connection and TLS
-    together; `read` for the head of the answer, and then for each piece of its body; `write` for each write.
-    There is no proxy, and no connection is kept.
+    The timeouts of a request apply too, by the wall clock: `connect` covers the lookup, the connection and TLS
+    together. `read` covers the head of the response, and then each piece of its body; `write` covers each write. It
+    uses no proxy and keeps no connection.
     """
 
     def __init__(self, *, resolve: Callable[[str, int], Sequence[str]] = resolve_host) -> None:
-        """Take the resolver: host and port to addresses."""
+        """Take a resolver, which maps host and port to addresses."""
         self._resolve = resolve
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and give its answer when the head has come.
+        """Send a request, and return the response once its head has arrived.
 
         Raises:
             httpx.TransportError: as httpx's own transport does.
@@ -160,7 +160,7 @@ class BoundedTransport(httpx.BaseTransport):
 
 
 class _Exchange:
-    """What the reads of one request have left: seconds in all, seconds of one wait, and bytes of a head."""
+    """What one request has left: seconds in total, seconds for the current wait, and bytes for the response head."""
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
@@ -168,24 +168,24 @@ class _Exchange:
         self._head_bytes_left: int | None = MAX_HEAD_BYTES
 
     def begin_wait(self) -> None:
-        """Let the next read begin a wait of its own."""
+        """Start a new wait with the next read."""
         self._wait = None
 
     def keep_waiting(self, timeout: float | None) -> Deadline:
-        """Give the end of the wait that a read is a part of."""
+        """Return the end of the wait that this read belongs to."""
         if self._wait is None:
             self._wait = self.deadline.within(timeout)
         return self._wait
 
     def count(self, size_bytes: int) -> None:
-        """Count what came of a head."""
+        """Count the bytes of a response head."""
         if self._head_bytes_left is not None:
             self._head_bytes_left -= size_bytes
             if self._head_bytes_left < 0:
                 raise httpcore.RemoteProtocolError(f"the head of the answer is longer than {MAX_HEAD_BYTES} bytes")
 
     def end_head(self) -> None:
-        """Count no longer: what comes now is the body."""
+        """Stop counting: the body follows."""
         self._head_bytes_left = None
 
 
@@ -209,7 +209,7 @@ class _Network(httpcore.NetworkBackend):
         with _socket_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
             addresses = resolve_in_time(self._resolve, host, port, connect_by)
             for tried, address in enumerate(addresses):
-                # An address that answers nothing leaves time for the next one.
+                # An address that does not answer leaves time for the next one.
                 share_seconds = _measure(connect_by) / (len(addresses) - tried)
                 try:
                     connected = socket.create_connection((address, port), timeout=share_seconds)
@@ -222,7 +222,7 @@ class _Network(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """A socket whose every wait ends in time."""
+    """A socket whose every wait has a timeout."""
 
     def __init__(self, connected: socket.socket, exchange: _Exchange, connect_by: Deadline) -> None:
         self._socket = connected
@@ -250,7 +250,7 @@ class _Stream(httpcore.NetworkStream):
         timeout: float | None = None,  # noqa: ARG002 (it runs since before the look-up)
     ) -> httpcore.NetworkStream:
         with _socket_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
-            # OpenSSL's handshake reads many times; Python gives each read what the ones before have left.
+            # OpenSSL's handshake reads many times; Python gives each read the time that earlier reads left.
             self._socket.settimeout(_measure(self._connect_by))
             secured = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
         return _Stream(secured, self._exchange, self._connect_by)
@@ -263,7 +263,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Body(httpx.SyncByteStream):
-    """The body of an answer: each piece has the time of one wait, all together have that of the exchange."""
+    """The body of a response: each piece has the time of one wait, all together the time of the exchange."""
 
     def __init__(self, pieces: Iterable[bytes], connection: httpcore.HTTPConnection, exchange: _Exchange) -> None:
         self._pieces = pieces
@@ -290,10 +290,10 @@ def _ssl_context() -> ssl.SSLContext:
 
 
 def _measure(deadline: Deadline) -> float:
-    """Give the seconds that are left, as a socket takes them.
+    """Return the seconds that are left, as a socket takes them.
 
     Raises:
-        TimeoutError: there are none.
+        TimeoutError: none are left.
     """
     seconds_left = deadline.seconds_left
     if seconds_left <= 0:
@@ -303,19 +303,19 @@ def _measure(deadline: Deadline) -> float:
 
 @contextmanager
 def _socket_errors(too_late: type[Exception], broken: type[Exception]) -> Iterator[None]:
-    """Name what goes wrong at a socket as httpcore's own sockets do; its connections know errors by these names."""
+    """Map socket errors to the httpcore errors that httpcore's connections expect."""
     try:
         yield
     except TimeoutError as error:
         raise too_late(str(error)) from error
     except (OSError, OverflowError, UnicodeError) as error:
-        # A port beyond 65535, and a label of a host's name that is empty or too long, are no OSError.
+        # A port above 65535 and an empty or too long label of a host name raise no OSError.
         raise broken(str(error)) from error
 
 
 @contextmanager
 def _httpx_errors() -> Iterator[None]:
-    """Name httpcore's errors as httpx does: by the same names."""
+    """Map httpcore's errors to the httpx errors of the same names."""
     try:
         yield
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:

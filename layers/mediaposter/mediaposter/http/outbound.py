@@ -1,8 +1,8 @@
-"""Reach a URL that someone else chose: a caller's image, a provider's finished video, a receiver of webhooks.
+"""Open a URL from outside: a caller's image, a provider's finished video, a webhook receiver.
 
-Such a URL may name a host inside our own network, or turn there by a redirect or by a changed DNS answer. So it is
-https only, every address of every hop is checked, and the connection goes to the very address that was checked. No
-key and no cookie ever travels with it, and every call has an end by the clock.
+Such a URL may lead into our own network: directly, by a redirect or by a changed DNS answer. So only https is allowed,
+every address of every hop is checked, and the connection goes to the address that was checked. A request never carries
+a key or a cookie, and every call has a deadline.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from mediaposter.http.bounded import DEADLINE, BoundedTransport, Deadline, resol
 from mediaposter.http.reply import parse_retry_after
 from mediaposter.media.video_stream import VideoStream
 
-# httpx logs each URL at INFO with its query, which may sign or hold a secret; Lambda's JSON logs begin at INFO.
+# httpx logs each URL at INFO with its query, which may hold a signature or a secret; Lambda's JSON logs include INFO.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 MAX_REDIRECTS = 3
 CHUNK_BYTES = 128 * 1024
-# How long the bytes of a chunk are waited for.
+# How long to wait for the bytes of a chunk.
 HOLD_SECONDS = 5.0
-# Bounds one wait: to connect, for the head of an answer, for the next piece of a body.
+# Limits one wait: to connect, for the head of a response, for the next piece of a body.
 READ_TIMEOUT_SECONDS = 20.0
-# Some of what a server sends ends up in the sentence of an error.
+# Parts of what a server sends end up in error messages.
 _MAX_REASON_LENGTH = 200
 
-# IANA allocates global unicast from this block alone; whatever lies outside it (NAT64's 64:ff9b::/96, which Python
-# calls global, IPv4-mapped, IPv4-compatible, site-local and multicast addresses) can lead to an inner IPv4 host.
+# IANA allocates global unicast from this block alone. Addresses outside it can lead to a private IPv4 host: NAT64's
+# 64:ff9b::/96 (which Python calls global), IPv4-mapped, IPv4-compatible, site-local and multicast addresses.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
-# Inside that block, but carries an IPv4 address of the writer's choice; Python calls it global.
+# Inside that block, but embeds an IPv4 address that the sender chooses; Python calls it global.
 _6TO4 = IPv6Network("2002::/16")
-# Where AWS has the metadata of an instance beside the link-local 169.254.169.254: its keys are there.
+# AWS serves instance metadata, with the instance's keys, here and at the link-local 169.254.169.254.
 _METADATA_V6 = IPv6Address("fd00:ec2::254")
 
 
 @dataclass(frozen=True, slots=True)
 class PublicInternet:
-    """The way out: a resolver, a transport and a clock.
+    """How to reach the internet: a resolver, a transport and a clock.
 
     Attributes:
         resolve: host and port to addresses.
-        transport: carries the requests; None stands for real sockets, new ones for each hop.
+        transport: sends the requests; None means real sockets, new ones for each hop.
         clock: monotonic seconds, for the deadline.
-        measure_patience: tells how many seconds the step behind a call can still wait; no call takes longer.
-        own_origins: servers of the operator's own, `http://10.0.0.7:9000`: videos come from there also over plain http
-            and from private addresses. See `parse_origin`.
+        measure_patience: returns the seconds that the calling step can still wait; no call takes longer.
+        own_origins: the operator's own servers, such as `http://10.0.0.7:9000`. Videos may come from them over plain
+            http and from private addresses. See `parse_origin`.
     """
 
     resolve: Callable[[str, int], Sequence[str]] = resolve_host
@@ -66,7 +66,7 @@ class PublicInternet:
     own_origins: frozenset[str] = frozenset()
 
     def start_deadline(self, seconds: float) -> Deadline:
-        """Give the end of a call that may take so many seconds, or less where less time is left."""
+        """Return the deadline of a call that may take this many seconds, or less if less time is left."""
         return Deadline.after(min(seconds, self.measure_patience()), self.clock)
 
 
@@ -74,10 +74,10 @@ PUBLIC_INTERNET = PublicInternet()
 
 
 class AddressRefused(VideoModelError):
-    """A URL is none, or leads where no call may go; nothing was asked for there.
+    """A URL is malformed, or leads to an address that is not allowed; no request was sent to it.
 
     Attributes:
-        origin: of a URL that would be open to us if it were the operator's own.
+        origin: of a URL that would be allowed if the operator listed it as their own.
     """
 
     def __init__(self, message: str, *, origin: str | None = None) -> None:
@@ -95,18 +95,18 @@ def open_url(
     validator: str | None = None,
     internet: PublicInternet = PUBLIC_INTERNET,
 ) -> Iterator[VideoStream]:
-    """Open a URL that someone else chose, from `start_byte` on when its server can.
+    """Open a URL from outside, from `start_byte` on if its server supports that.
 
     Args:
         url: https, without a user name or password in it.
-        max_bytes: the whole file may not be longer.
-        timeout_seconds: for everything from the first look-up to the last byte.
-        start_byte: where an interrupted download goes on.
+        max_bytes: the limit for the whole file.
+        timeout_seconds: for everything from the first lookup to the last byte.
+        start_byte: where an interrupted download continues.
         validator: a strong ETag; if it no longer matches, the stream starts at 0.
-        internet: how to get there.
+        internet: how to reach the URL.
 
     Raises:
-        AddressRefused: on opening: the URL, or one that it redirects to.
+        AddressRefused: on opening: the URL, or a redirect of it, is not allowed.
         VideoModelError: on opening or while the chunks are read. `expired` when its server no longer gives it out;
             `timeout` past the deadline.
     """
@@ -128,10 +128,10 @@ def open_url(
 def fetch_bytes(
     url: str, *, max_bytes: int, timeout_seconds: float, internet: PublicInternet = PUBLIC_INTERNET
 ) -> bytes:
-    """Fetch a small file whole from a URL that a caller's request names: never from a server of the operator's own.
+    """Fetch a whole small file from a URL in a caller's request: never from one of the operator's own servers.
 
     Raises:
-        VideoModelError: with code `invalid_request`, since the request named it; `transient` when another try may help.
+        VideoModelError: with code `invalid_request`, since the request named it; `transient` when a retry may help.
     """
     outside = replace(internet, own_origins=frozenset())
     try:
@@ -163,19 +163,19 @@ def post_json(
     is_anywhere_allowed: bool = False,
     internet: PublicInternet = PUBLIC_INTERNET,
 ) -> int:
-    """Post a JSON document, once, and give the status of the answer; its body is not read, a redirect not followed.
+    """Post a JSON document once, and return the status. It reads no response body and follows no redirect.
 
     Args:
         url: https, without a user name or password in it.
         content: the document.
-        headers: beside those that every such request has.
-        timeout_seconds: for everything up to the headers of the answer.
-        is_anywhere_allowed: plain http and private addresses too, as a cloud on one machine needs them; but not those
-            where a machine's keys are.
-        internet: how to get there.
+        headers: in addition to those of every such request.
+        timeout_seconds: for everything up to the headers of the response.
+        is_anywhere_allowed: also allow plain http and private addresses, as a local stack needs them; but never those
+            of a metadata service, which serves keys.
+        internet: how to reach the URL.
 
     Raises:
-        VideoModelError: nothing was answered: the URL is refused, or its host was not reached in time.
+        VideoModelError: no response came: the URL is not allowed, or its host was not reached in time.
     """
     with ExitStack() as stack:
         response = _send(
@@ -191,10 +191,10 @@ def post_json(
 
 
 def parse_origin(text: str) -> str:
-    """Read the origin of a server of the operator's own, `http://host:port`, as `PublicInternet` takes it.
+    """Parse the origin of one of the operator's own servers, `http://host:port`, for `PublicInternet`.
 
     Raises:
-        ConfigurationError: it is no such thing.
+        ConfigurationError: it is not an origin.
     """
     try:
         url = _parse_url(text)
@@ -206,7 +206,7 @@ def parse_origin(text: str) -> str:
 
 
 def download_headers(start_byte: int, validator: str | None) -> dict[str, str]:
-    """Ask for a file as it is, from `start_byte` on if it is still the one that `validator` names."""
+    """Request a file uncompressed, from `start_byte` on if it still matches `validator`."""
     headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "mediaposter"}
     if start_byte > 0:
         headers["Range"] = f"bytes={start_byte}-"
@@ -229,19 +229,19 @@ def build_stream(
 
     Args:
         status_code: of the reply.
-        headers: of the reply; the look-up must ignore case.
-        received: its body in the pieces in which it arrives: a sender of one byte a second must not hide in a buffer.
-        source: who sends it, for the sentence of an error.
-        max_bytes: the whole file may not be longer.
+        headers: of the reply; their lookup must ignore case.
+        received: its body in the pieces in which it arrives: a buffer would hide a sender of one byte a second.
+        source: the sender, for the error message.
+        max_bytes: the limit for the whole file.
         deadline: for the last byte, on `clock`.
         clock: monotonic seconds.
 
     Raises:
-        VideoModelError: here, when the body cannot be placed in the file, is compressed or announces too much; while
-            the chunks are read, when it turns out too long or too late.
+        VideoModelError: here, if the body's offset in the file is unknown, it is compressed or announces too much;
+            while the chunks are read, if it is too long or too late.
     """
     if headers.get("content-encoding", "identity").lower() != "identity":
-        # Lengths and offsets would count compressed bytes, and a small body could unfold without bound.
+        # Lengths and offsets would count compressed bytes, and a small body could decompress to any size.
         raise VideoModelError(ErrorCode.PROVIDER_ERROR, f"{source} compressed a file that was asked for as it is.")
     length = headers.get("content-length", "")
     size_bytes = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
@@ -289,21 +289,21 @@ def _follow(
 def _parse_url(url: str, *, base: httpx.URL | None = None) -> httpx.URL:
     try:
         parsed = httpx.URL(url) if base is None else base.join(url)
-        host = parsed.host  # decoded only now
+        host = parsed.host  # decoded only here
     except (httpx.InvalidURL, ValueError) as error:
         raise AddressRefused(f"That is not a URL: {_shorten(error)}.") from error
     if parsed.userinfo:
         raise AddressRefused("A URL with a user name or password in it is not fetched.")
     if parsed.port is not None and not 0 < parsed.port < 65_536:
         raise AddressRefused(f"That is not a URL: there is no port {parsed.port}.")
-    # Of a host of no labels, or with one that is empty or too long, the resolver would say only that it is not there.
+    # For a host without labels, or with an empty or too long one, the resolver would only say that it does not exist.
     if host and ":" not in host and not all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
         raise AddressRefused("That is not a URL: its host has a part that is empty, or longer than 63 characters.")
     return parsed.copy_with(fragment=None)
 
 
 def _find_origin(url: httpx.URL) -> str:
-    # httpx leaves a scheme's own port out.
+    # httpx omits a scheme's default port.
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
@@ -317,9 +317,10 @@ def _send(
     content: bytes | None = None,
     is_own: bool = False,
 ) -> httpx.Response:
-    """Ask the first address that can be reached, with a GET or, where there is content, a POST.
+    """Send a GET, or a POST if there is content, to the first address that can be reached.
 
-    The headers have come when this returns. A server of the operator's own may be anywhere, and needs no https.
+    When this returns, the headers have arrived. One of the operator's own servers may have any address, and needs no
+    https.
     """
     if url.scheme not in (("https", "http") if is_own else ("https",)) or not url.host:
         raise AddressRefused(
@@ -333,7 +334,7 @@ def _send(
         if seconds_left <= 0:
             raise _too_late(url.host)
         wait_seconds = min(seconds_left, READ_TIMEOUT_SECONDS)
-        # An address that answers nothing leaves time for the next one.
+        # An address that does not answer leaves time for the next one.
         connect_seconds = min(wait_seconds, seconds_left / (len(addresses) - tried))
         request = httpx.Request(
             "GET" if content is None else "POST",
@@ -347,7 +348,7 @@ def _send(
             },
         )
         try:
-            # Not through a client, which would read the address of a redirect, and raise where it is none.
+            # Not through a client, which would parse the address of a redirect, and raise if it is malformed.
             response = (internet.transport or BoundedTransport()).handle_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             failure = error
@@ -365,7 +366,7 @@ def _send(
 
 
 def _resolve(url: httpx.URL, internet: PublicInternet, deadline: Deadline, *, is_own: bool) -> Sequence[str]:
-    """Resolve a host once; one inner address among its addresses refuses it altogether."""
+    """Resolve a host once; if any of its addresses is private, refuse the host."""
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         addresses = resolve_in_time(internet.resolve, url.host, port, deadline)
@@ -392,10 +393,10 @@ def _is_public(address: str) -> bool:
 
 
 def _holds_no_keys(address: str) -> bool:
-    """Tell whether no cloud has its metadata there, and with them the keys of the machine that asks."""
+    """Tell whether no cloud serves metadata, with the requesting machine's keys, at an address."""
     ip = ip_address(address)
     if isinstance(ip, IPv6Address):
-        # An IPv4 address may be written as one of IPv6, and a scope stands behind a link-local one.
+        # An IPv4 address may be written as IPv6, and a link-local address may end in a scope.
         ip = ip.ipv4_mapped or IPv6Address(int(ip))
     return not (ip.is_link_local or ip.is_multicast or ip == _METADATA_V6)
 
@@ -418,7 +419,7 @@ def _check_status(host: str, response: httpx.Response) -> None:
 
 
 def _read_pieces(host: str, response: httpx.Response, deadline: Deadline) -> Iterator[bytes]:
-    """Read a body as it comes; one that is compressed was refused before."""
+    """Read a body as it arrives; a compressed one was refused before."""
     try:
         yield from cast(httpx.SyncByteStream, response.stream)
     except httpx.RequestError as error:
@@ -428,10 +429,9 @@ def _read_pieces(host: str, response: httpx.Response, deadline: Deadline) -> Ite
 def _pace(
     received: Iterable[bytes], source: str, max_bytes: int, deadline: float, clock: Callable[[], float]
 ) -> Iterator[bytes]:
-    """Regroup a body into chunks of `CHUNK_BYTES`, within a length and a deadline.
+    """Regroup a body into chunks of `CHUNK_BYTES`, up to a maximum length and a deadline.
 
-    What comes too slowly to fill one is given out all the same: a reader that gives up on crawlers must see that one
-    crawls.
+    If bytes arrive too slowly to fill a chunk, yield a smaller one: the reader must be able to detect a slow server.
     """
     held = bytearray()
     held_since = clock()

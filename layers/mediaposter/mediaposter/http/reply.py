@@ -1,4 +1,4 @@
-"""Read what a server answers as data: however it is compressed, and in whatever state its JSON and sentences are."""
+"""Read a server's response as data, whatever its compression, and even if its JSON is damaged."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import httpx
 from pydantic_core import from_json
 
 MAX_SENTENCE_LENGTH = 1000
-# A server that asks for a longer wait is asked again after a day.
+# If a server asks for a longer wait, we retry after a day.
 MAX_RETRY_AFTER_SECONDS = 86_400.0
-# A compressed body is given out in pieces of this length at most, so that its reader can stop in time.
+# A compressed body is yielded in pieces of at most this length, so that its reader can stop in time.
 MAX_INFLATED_BYTES = 64 * 1024
 
 _GZIP = zlib.MAX_WBITS | 16
@@ -25,25 +25,25 @@ _ZLIB = zlib.MAX_WBITS
 _BARE = -zlib.MAX_WBITS
 _WINDOWS: Mapping[str, int] = MappingProxyType({"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB})
 
-# What is well in JSON, as far as it goes: text, any escape but that of a surrogate, and a pair of these; or else half
-# of a pair. No escape is looked for inside another: `\\ud83d` is text.
+# Matches valid JSON text as far as it goes (text, any escape except a surrogate's, and surrogate pairs), or else a lone
+# surrogate. It finds no escape inside another: `\\ud83d` is text.
 _HALF = rb"[dD][89a-fA-F][0-9a-fA-F]{2}"
 _PAIR = rb"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _WELL_OR_HALF = re.compile(rb"((?:[^\\]++|\\[^u]|\\u(?:" + _PAIR + rb"|(?!" + _HALF + rb")))++)|\\u" + _HALF)
-# It takes an address without a query too, and goes on behind it: so it looks at each character once.
+# It also matches an address without a query and continues after it, so that it reads each character once.
 _QUERY_OF_URL = re.compile(r"(https?://[^\s?]+)(?:\?\S+)?", re.IGNORECASE)
 
 
 def read_pieces(response: httpx.Response) -> Iterator[bytes]:
-    """Give a body as it was before its server compressed it, in bounded pieces.
+    """Decompress a body in bounded pieces.
 
-    httpx decodes each piece whole, layer by layer: 64 KiB become 64 MiB, and behind two layers 64 GiB.
+    httpx decodes each piece whole, layer by layer: 64 KiB become 64 MiB, and with two layers 64 GiB.
 
     Raises:
-        httpx.DecodingError: it is compressed more than once, in a way that is not known, or not as it says.
+        httpx.DecodingError: it is compressed more than once, in an unknown way, or not as its header says.
         httpx.TransportError: the connection broke, or was too slow.
     """
-    # Not iter_bytes, which decodes, nor iter_raw, which refuses a body that a test gave whole.
+    # Not iter_bytes, which decodes, nor iter_raw, which refuses the complete body of a test.
     body = cast(httpx.SyncByteStream, response.stream)
     written = map(str.strip, response.headers.get("content-encoding", "").lower().split(","))
     encodings = [encoding for encoding in written if encoding not in ("", "identity")]
@@ -56,16 +56,16 @@ def read_pieces(response: httpx.Response) -> Iterator[bytes]:
 
 
 def parse_json(content: bytes, *, allow_partial: bool = False) -> object:
-    """Parse JSON as servers write it: after a byte order mark, with half an emoji, or with bytes that are no UTF-8.
+    """Parse JSON as servers write it: with a byte order mark, half an emoji, or bytes that are not UTF-8.
 
-    A server that cuts a sentence in the middle of an emoji must not cost the id beside it.
+    If a server cuts a sentence within an emoji, we still need the id in the same body.
 
     Args:
         content: a body.
-        allow_partial: it may have been cut off.
+        allow_partial: whether the body may be cut off.
 
     Raises:
-        ValueError: it is no JSON all the same.
+        ValueError: even so, it is not JSON.
     """
     parsed: object
     try:
@@ -77,22 +77,22 @@ def parse_json(content: bytes, *, allow_partial: bool = False) -> object:
 
 
 def clean_sentence(sentence: str, secret: str = "") -> str:
-    """Shorten what a server says, and take a secret and the queries of URLs, which may sign, out of it."""
-    # The secret before the cut, which could leave half of it; the cut before the search.
+    """Shorten a server's message, and remove a secret and the queries of URLs, which may hold signatures."""
+    # Remove the secret before the cut, which could leave half of it, and cut before the search.
     open_sentence = sentence.replace(secret, "[key]") if secret else sentence
     return _QUERY_OF_URL.sub(r"\1", open_sentence[: 4 * MAX_SENTENCE_LENGTH])[:MAX_SENTENCE_LENGTH]
 
 
 def parse_retry_after(value: str | None, *, now: datetime, unit_seconds: float = 1.0) -> float | None:
-    """Read a Retry-After header, a number or an HTTP date, as seconds from `now`: a day of them at most.
+    """Parse a Retry-After header, a number or an HTTP date, into seconds from `now`: a day at most.
 
     Args:
         value: of the header.
         now: the time in UTC.
-        unit_seconds: what a number counts.
+        unit_seconds: the length of the unit that a number counts.
 
     Returns:
-        None when there is no such header or it cannot be read: it is a hint, and a caller has a pace of its own.
+        None if the header is missing or malformed: it is only a hint, and callers have their own interval.
     """
     if value is None:
         return None
@@ -112,7 +112,7 @@ def _inflate(pieces: Iterable[bytes], window_bits: int) -> Iterator[bytes]:
     try:
         for number, piece in enumerate(filter(None, pieces)):
             if number == 0 and window_bits == _ZLIB and not _begins_zlib(piece):
-                # By "deflate" some servers mean the bare format, without zlib's head.
+                # Some servers send "deflate" as the raw format, without the zlib header.
                 inflater = zlib.decompressobj(_BARE)
             left = piece
             while left and not inflater.eof:
@@ -126,7 +126,7 @@ def _inflate(pieces: Iterable[bytes], window_bits: int) -> Iterator[bytes]:
 
 
 def _begins_zlib(piece: bytes) -> bool:
-    """Tell whether a body begins as RFC 1950 has it: with method 8, and a check that is divisible by 31."""
+    """Tell whether a body begins with the header of RFC 1950: method 8, and a checksum divisible by 31."""
     return piece[0] & 0x0F == 8 and (len(piece) < 2 or int.from_bytes(piece[:2], "big") % 31 == 0)
 
 

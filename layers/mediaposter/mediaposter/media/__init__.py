@@ -1,1 +1,1 @@
-"""The bytes of a video on their way: as they come, walked as an MP4, taken in one verified pass."""
+"""Stream, check and store the bytes of a video in one verified pass."""

@@ -1,4 +1,4 @@
-"""Take a provider's video in one pass: hashed, walked, measured, and resumed where the connection broke."""
+"""Download a provider's video in one pass: hash it, check its MP4 boxes, and resume after a broken connection."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from mediaposter.domain.errors import ErrorCode, MediaError, VideoModelError
 from mediaposter.media.mp4 import Box, Mp4Walker
 from mediaposter.media.video_stream import VideoStream
 
-# Opens the video from a byte on, naming the validator (a strong ETag) that the earlier bytes came with.
+# Opens the video from a byte on, with the validator (a strong ETag) of the earlier bytes.
 OpenStream: TypeAlias = Callable[[int, str | None], AbstractContextManager[VideoStream]]
 
-# S3 takes single copies up to this size, and no provider makes a video near it.
+# S3 copies objects up to this size in one call, and no provider makes a video near it.
 MAX_VIDEO_BYTES = 5 * 1024**3
-# The first seconds of any video lie within it; a Lambda's /tmp has 512 MiB.
+# It holds the first seconds of any video; a Lambda's /tmp has 512 MiB.
 SPOOL_HEAD_BYTES = 64 * 1024**2
-# An hour of video indexes itself in a few MiB.
+# The index of an hour of video has a few MiB.
 MAX_MOOV_BYTES = 64 * 1024**2
-# Before it a real file has ftyp, free, uuid, mdat and little else.
+# A real file has ftyp, free, uuid, mdat and little else before it.
 MAX_BOXES_BEFORE_MOOV = 1000
 
 MAX_FUTILE_ATTEMPTS = 3
-# A stream that gives less than this, over so much time spent waiting for it, is given up and resumed.
+# A stream that delivers less than this during that much waiting time is dropped and resumed.
 FLOOR_BYTES_PER_SECOND = 64 * 1024
 FLOOR_WINDOW_SECONDS = 30.0
 
 
 class VideoIngest:
-    """One pass over a video: iterate to get its bytes; an iteration that ends has seen one whole MP4.
+    """One pass over a video: iterate to get its bytes; if the iteration completes, they are one whole MP4.
 
-    A body that breaks off or crawls is resumed at the byte it reached, under the validator of its first bytes.
-    Where the server cannot do that, the video is read from its start again and the part already given out is
-    compared by hash, not given out twice. Times spent by the consumer between two chunks do not count as slowness.
+    If a body breaks off or is too slow, the download resumes at the next byte, with the validator of the first bytes.
+    If the server cannot do that, the video is read from its start again. The part that was already yielded is compared
+    by hash, not yielded twice. Time that the consumer spends between two chunks does not count as slowness.
 
     Attributes:
-        size_bytes: how much came so far.
+        size_bytes: the bytes received so far.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class VideoIngest:
         """Prepare the pass.
 
         Args:
-            open_stream: asks the provider; raises `VideoModelError`, while the chunks come too.
-            spool: an empty file that is to hold what a probe needs of the video, for whoever probes it.
-            deadline: in the time of `clock`.
-            clock: seconds that only grow.
+            open_stream: opens the provider's stream; raises `VideoModelError`, also while the chunks are read.
+            spool: an empty file, which receives the parts of the video that a probe needs.
+            deadline: on `clock`.
+            clock: monotonic seconds.
             sleep: waits between attempts.
             max_bytes: a larger video is refused.
         """
@@ -75,15 +75,15 @@ class VideoIngest:
 
     @property
     def sha256(self) -> str:
-        """Give the hash of what came so far, in hex."""
+        """Return the hash of the bytes so far, in hex."""
         return self._sha256.hexdigest()
 
     def __iter__(self) -> Generator[bytes, None, None]:
-        """Give the video's bytes, each once and in order.
+        """Yield the video's bytes, each once and in order.
 
         Raises:
-            MediaError: what came is not one whole MP4, is too large, or changed between two attempts.
-            VideoModelError: the provider refused, or broke off again and again, or the deadline passed.
+            MediaError: the bytes are not one whole MP4, are too large, or changed between two attempts.
+            VideoModelError: the provider refused, broke off repeatedly, or the deadline passed.
         """
         futile_attempts = 0
         while True:
@@ -106,7 +106,7 @@ class VideoIngest:
             self._spool.finish(self.size_bytes)
 
     def _attempt(self) -> Iterator[bytes]:
-        # Without a validator the rest could be that of another file: then all of it is read again and compared.
+        # Without a validator the rest could belong to another file, so the whole file is read again and compared.
         start_byte = self.size_bytes if self._validator else 0
         with self._open_stream(start_byte, self._validator) as stream:
             self._compare_terms(stream, start_byte)
@@ -209,9 +209,9 @@ class VideoIngest:
 
 
 class _Spool:
-    """The part of a video that a probe reads, at its true offsets in a sparse file.
+    """The parts of a video that a probe reads, at their original offsets in a sparse file.
 
-    That is the head of the file, the `moov` box wherever it lies, and the headers that lead to it.
+    These are the head of the file, the `moov` box at any position, and the box headers before it.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -220,7 +220,7 @@ class _Spool:
         self._moov: range | None = None
 
     def write(self, offset: int, chunk: bytes, begun: list[Box]) -> None:
-        """Keep what is needed of the bytes at `offset`, in which the headers of `begun` ended."""
+        """Store the needed part of the bytes at `offset`, in which the headers of `begun` ended."""
         for box in begun:
             if self._moov is None:
                 self._note(box)
@@ -233,7 +233,7 @@ class _Spool:
                 self._put(first, view[first - offset : last - offset])
 
     def finish(self, size_bytes: int) -> None:
-        """Give the file the video's size; what was not kept is a hole."""
+        """Extend the file to the video's size; the bytes that were not stored are a hole."""
         self._file.truncate(size_bytes)
         self._file.flush()
 
@@ -247,7 +247,7 @@ class _Spool:
             self._boxes_before_moov += 1
             if self._boxes_before_moov > MAX_BOXES_BEFORE_MOOV:
                 raise MediaError(f"None of the video's first {MAX_BOXES_BEFORE_MOOV} boxes is 'moov'.")
-        # The header may have begun in a chunk that was not kept.
+        # The header may have begun in a chunk that was not stored.
         self._put(box.offset, memoryview(box.header))
 
     def _put(self, offset: int, view: memoryview) -> None:

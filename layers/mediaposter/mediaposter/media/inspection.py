@@ -1,4 +1,4 @@
-"""Ask what a stored video is: the request, and the answer, which a function without keys gives."""
+"""The request to ProbeVideoFunction, which has no keys, and its reply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class StoredVersion(BaseModel):
 
 
 class Inspection(BaseModel):
-    """What a playable video is, its thumbnail (WebP) and its spritesheet (JPEG)."""
+    """The probe of a playable video, its thumbnail (WebP) and its spritesheet (JPEG)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 
@@ -27,7 +27,7 @@ class Inspection(BaseModel):
 
 
 class InspectionReply(BaseModel):
-    """An inspection, or the reason why the file is no playable video."""
+    """An inspection, or the reason why the file is not a playable video."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 

@@ -1,4 +1,4 @@
-"""Walk the top-level boxes of an MP4 as its bytes come, in memory that does not grow with it.
+"""Check the top-level boxes of an MP4 while its bytes arrive, in constant memory.
 
 The box layout is ISO/IEC 14496-12, section 4.2: a 32-bit size and a four-character type; size 1 means that a
 64-bit size follows, size 0 that the box runs to the end of the file.
@@ -18,7 +18,7 @@ _LARGE_HEADER_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where a top-level box lies.
+    """The position of a top-level box.
 
     Attributes:
         offset: of its first header byte in the file.
@@ -46,7 +46,7 @@ class Mp4Walker:
         self._has_mdat = False
 
     def feed(self, chunk: bytes | memoryview) -> list[Box]:
-        """Take the next bytes and give the boxes whose headers ended in them.
+        """Take the next bytes, and return the boxes whose headers ended in them.
 
         Raises:
             MediaError: these bytes cannot belong to an MP4.
@@ -70,9 +70,9 @@ class Mp4Walker:
         return begun
 
     def finish(self, total_bytes: int | None) -> None:
-        """Check that the file is whole, now that no more bytes come.
+        """Check that the file is whole, after its last byte.
 
-        `total_bytes` is the length that was declared, None when nobody told it.
+        `total_bytes` is the declared length, or None if the server sent none.
 
         Raises:
             MediaError: it is not; the message says what is missing.

@@ -1,4 +1,4 @@
-"""Read what a stored MP4 is, and draw its thumbnail and its spritesheet.
+"""Probe a stored MP4, and draw its thumbnail and its spritesheet.
 
 PyAV and Pillow are imported by the functions that need them: only ProbeVideoFunction has the layer they come in.
 """
@@ -29,13 +29,13 @@ THUMBNAIL_SIDE_PIXELS = 640
 SPRITESHEET_CELLS_MAX = 50
 SPRITESHEET_COLUMNS = 10
 SPRITESHEET_SIDE_PIXELS = 160
-# Fifteen seconds of 4K took five of a whole core. With the probe, the thumbnail and the reading of the file it fits
-# into the two minutes of ProbeVideoFunction.
+# Fifteen seconds of 4K took five seconds of a whole core. Together with the probe, the thumbnail and reading the file,
+# this fits into ProbeVideoFunction's two minutes.
 SPRITESHEET_EXACT_SECONDS = 20.0
 
-# A video may fade in from black; one that is still black after this is black.
+# A video may fade in from black; if it is still black after this time, it is black.
 _LOOK_SECONDS = 3
-# Mean luma of 255: a night scene is above it, the noise of an encoded black frame below.
+# Mean luma, of 255: a night scene is above this, an encoded black frame's noise is below.
 _BLACK_LUMA = 12.0
 
 
@@ -52,7 +52,7 @@ class Probe(BaseModel):
 
 
 def probe_video(path: Path) -> Probe:
-    """Read size, duration and codecs, and see that a frame decodes.
+    """Read size, duration and codecs, and check that a frame decodes.
 
     Raises:
         MediaError: there is no video stream, no duration, or nothing decodes.
@@ -76,7 +76,7 @@ def probe_video(path: Path) -> Probe:
 def draw_thumbnail(path: Path) -> bytes:
     """Draw the first frame that is not nearly black as WebP, its longest side at most 640 pixels.
 
-    A video that stays dark in its first seconds gives the brightest frame of them.
+    If its first seconds are all dark, draw the brightest frame of them.
 
     Raises:
         MediaError: there is no video stream, or nothing decodes.
@@ -108,9 +108,9 @@ def draw_spritesheet(path: Path, *, clock: Callable[[], float] = time.monotonic)
     from the upper left, the end of the last row black. Of n cells over d seconds, cell i (from 0) shows what a player
     shows at i × d / n seconds. In place of a frame that does not decode it shows the next one that does, or the last.
 
-    Frames are decoded one by one, from the last keyframe before each cell on. Once that took 20 seconds, each cell left
-    costs one frame more: that keyframe itself or, where none is new, the next one in line; what is broken is then no
-    longer passed over.
+    Frames are decoded one by one, from the last keyframe before each cell on. After 20 seconds, each remaining cell
+    decodes only one more frame: that keyframe itself or, if it is not new, the next frame in order. From then on,
+    broken frames are not skipped any more.
 
     Raises:
         MediaError: there is no video stream or no duration, or nothing decodes.
@@ -144,15 +144,15 @@ def _open(path: Path) -> Iterator[InputContainer]:
     import av
 
     try:
-        # Naming the demuxer keeps a playlist or a subtitle script from being followed. A title in a strange encoding
-        # harms nothing.
+        # Naming the demuxer keeps FFmpeg from following a playlist or a subtitle script. A title in an unknown encoding
+        # does no harm.
         container = av.open(str(path), format="mp4", metadata_errors="replace")
     except av.FFmpegError as error:
         raise MediaError("The video's 'moov' box cannot be read.") from error
     with container:
         if not container.streams.video:
             raise MediaError("The file has no video stream.")
-        # PyAV's types promise one; for a codec that it does not know there is none.
+        # PyAV's types promise one, but an unknown codec has none.
         if container.streams.video[0].codec_context is None:
             raise MediaError("The video is in a codec that is not known here.")
         yield container
@@ -186,12 +186,12 @@ def _decode_first_seconds(container: InputContainer) -> Iterator[VideoFrame]:
                     return
             yield from stream.decode(packet)
     except av.FFmpegError:
-        # What decoded before the damage counts; the caller sees whether that was anything.
+        # The frames before the damage count; the caller checks whether there are any.
         return
 
 
 def _decode_at(container: InputContainer, times: list[Fraction], clock: Callable[[], float]) -> Iterator[VideoFrame]:
-    """Give the frame shown at each of the times, which are in seconds and grow; nothing where nothing decodes."""
+    """Yield the frame shown at each of the ascending times, in seconds; nothing if nothing decodes."""
     stream = container.streams.video[0]
     # Each decoding thread would hold frames of its own.
     stream.codec_context.thread_count = 1
@@ -220,7 +220,7 @@ def _decode_at(container: InputContainer, times: list[Fraction], clock: Callable
 
 
 def _decode_readable(container: InputContainer, is_late: Callable[[], bool]) -> Iterator[VideoFrame]:
-    """Decode from where the container stands on, passing over what does not decode while there is time."""
+    """Decode from the container's position on, and skip undecodable frames while there is time."""
     import av
 
     stream = container.streams.video[0]
@@ -237,7 +237,7 @@ def _decode_readable(container: InputContainer, is_late: Callable[[], bool]) -> 
 
 
 def _seek_keyframe(container: InputContainer, *, after: int, until: int) -> bool:
-    """Go to the last keyframe up to `until` if it saves decoding what lies before it."""
+    """Seek to the last keyframe up to `until` if that saves decoding the frames before it."""
     stream = container.streams.video[0]
     found = stream.index_entries.search_timestamp(until)
     if found < 0 or stream.index_entries[found].timestamp < after:
@@ -251,20 +251,21 @@ def _end_ticks(frame: VideoFrame) -> int:
 
 
 def _read_square_size(container: InputContainer, frame: VideoFrame) -> tuple[int, int]:
-    """Give width and height in square pixels, before any turn.
+    """Return width and height in square pixels, before any rotation.
 
-    The height is kept, as the width in a track's header is (ISO/IEC 14496-12, 8.3.2 and 12.1.4).
+    The height stays and the width is scaled, as in a track's header (ISO/IEC 14496-12, 8.3.2 and 12.1.4).
     """
     pixel_aspect = container.streams.video[0].sample_aspect_ratio or Fraction(1)
     return max(1, round(frame.width * pixel_aspect)), frame.height
 
 
 def _read_display_matrix(frame: VideoFrame) -> tuple[float, float, float, float]:
-    """Give a, b, c and d: what lies at (x, y) is shown at (ax + cy, bx + dy) (ISO/IEC 14496-12, 6.2.2)."""
+    """Return a, b, c and d: the pixel at (x, y) is shown at (ax + cy, bx + dy) (ISO/IEC 14496-12, 6.2.2)."""
     try:
         matrix = bytes(frame.side_data["DISPLAYMATRIX"])  # type: ignore[typeddict-item]  # PyAV types one kind alone
     except (KeyError, ValueError):
-        # There is none, or PyAV does not know another kind of side data that the frame has, and gives none at all.
+        # There is no matrix, or the frame has another kind of side data that PyAV does not know, and PyAV returns none
+        # at all.
         angle = math.radians(frame.rotation)
         return math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle)
     a, b, _, c, d, *_ = struct.unpack("9i", matrix)
@@ -277,7 +278,7 @@ def _is_turned(frame: VideoFrame) -> bool:
 
 
 def _shrink(container: InputContainer, frame: VideoFrame, side_pixels: int) -> Image.Image:
-    """Draw a frame as a player shows it: with square pixels, turned by quarters and mirrored."""
+    """Draw a frame as a player shows it: with square pixels, rotated by multiples of 90° and mirrored."""
     # Pillow comes with the layer that only ProbeVideoFunction has.
     from PIL import Image
 

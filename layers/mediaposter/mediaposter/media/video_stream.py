@@ -1,4 +1,4 @@
-"""The bytes of a finished video as a provider or a bucket gives them."""
+"""The stream of a finished video from a provider or a bucket."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class VideoStream:
-    """The bytes of a finished video as they come.
+    """The bytes of a finished video as they arrive.
 
     Attributes:
         chunks: the body from `start_byte` on.
         start_byte: offset of the first chunk; 0 when the server ignored a requested range.
-        size_bytes: length of the whole video, when the server told it.
+        size_bytes: length of the whole video, if the server sent it.
         content_type: as sent, without parameters.
         validator: a strong ETag that a later range request may name in If-Range.
     """

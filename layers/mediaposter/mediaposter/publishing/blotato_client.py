@@ -1,7 +1,7 @@
 """Blotato's REST API v2: media, posts, schedules, accounts.
 
-Wire facts: help.blotato.com, rest-api-reference. The key goes verbatim into `blotato-api-key` and is
-sent to Blotato's own origin only, never with an upload to a presigned URL.
+Wire facts: help.blotato.com, rest-api-reference. The key goes verbatim into the header `blotato-api-key`. It is sent to
+Blotato's own origin only, never with an upload to a presigned URL.
 """
 
 from __future__ import annotations
@@ -48,28 +48,28 @@ from mediaposter.publishing.targets import AnyTarget, PublishTarget
 BASE_URL = "https://backend.blotato.com/v2"
 CALL_SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
-# A list has many pages; CheckPostFunction, which reads two of them, may run a minute.
+# A list has many pages; CheckPostFunction, which reads two lists, may run for a minute.
 _LIST_SECONDS = 25.0
-# For each wait of an upload; all of it has the time that its bytes take at the slowest pace, but no more than most of
-# the 15 minutes that CreatePostFunction may run.
+# Limits each wait of an upload. The whole upload gets the time that its bytes take at the slowest allowed rate, but at
+# most a large part of CreatePostFunction's 15 minutes.
 _UPLOAD_WAIT_SECONDS = 60.0
 _UPLOAD_SECONDS_MAX = 840.0
 _SLOWEST_UPLOAD_BYTES_PER_SECOND = 512 * 1024
 _READ_BYTES = 256 * 1024
-# What an answer may have: a page holds up to 250 posts with their captions.
+# The limit for a response: a page holds up to 250 posts with their captions.
 _REPLY_BYTES_MAX = 1024 * 1024
 _PAGE_BYTES_MAX = 8 * 1024 * 1024
 _FINAL_UPLOAD_STATUSES = (413, 415, 422)
-# The largest pages there are. A list that is longer than so many of them was not seen whole.
+# The maximum page size. A list with more pages than this cannot be read whole.
 _POSTS_PAGE_ITEMS = 250
 _POSTS_PAGES_MAX = 10
 _SCHEDULES_PAGE_ITEMS = 50
-# 3,000 posts may wait on the largest plan.
+# The largest plan allows 3,000 scheduled posts.
 _SCHEDULES_PAGES_MAX = 60
 
 _logger = logging.getLogger(__name__)
 
-# DNS, TCP or TLS failed, or no connection was free: not a byte of the request went out.
+# DNS, TCP or TLS failed, or no connection was free: no byte of the request was sent.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 ReplyType = TypeVar("ReplyType", bound=Reply)
@@ -77,7 +77,7 @@ ReplyType = TypeVar("ReplyType", bound=Reply)
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What Blotato answered, up to a length."""
+    """Blotato's response, up to a maximum length."""
 
     host: str
     status_code: int
@@ -90,7 +90,7 @@ class _Answer:
 
 
 class BlotatoClient:
-    """A client of one Blotato account. Nothing is ever sent twice by itself."""
+    """A client of one Blotato account. It never retries by itself."""
 
     def __init__(
         self,
@@ -100,14 +100,14 @@ class BlotatoClient:
         transport: httpx.BaseTransport | None = None,
         timeout_seconds: float | None = None,
     ) -> None:
-        """Make a client; the key may come from `BLOTATO_API_KEY`, another address from `BLOTATO_BASE_URL`.
+        """Make a client; the default key is `BLOTATO_API_KEY`, and `BLOTATO_BASE_URL` overrides the address.
 
         Args:
-            api_key: goes to Blotato's own origin alone.
-            base_url: where Blotato's paths begin.
-            transport: carries the calls; sockets without it.
-            timeout_seconds: for a whole question, from the look-up of the name to the last byte, a list with all its
-                pages included; 30 without it, and 25 for a list. An upload has more.
+            api_key: sent to Blotato's own origin only.
+            base_url: the URL before Blotato's paths.
+            transport: sends the calls; sockets by default.
+            timeout_seconds: for a whole call, from the DNS lookup to the last byte; for a list, all pages together. The
+                default is 30, or 25 for a list. An upload gets more.
 
         Raises:
             ConfigurationError: there is no key.
@@ -118,14 +118,14 @@ class BlotatoClient:
         self._key = key
         self._base_url = (base_url or os.environ.get("BLOTATO_BASE_URL") or BASE_URL).rstrip("/")
         self._call_seconds = CALL_SECONDS if timeout_seconds is None else timeout_seconds
-        # Each call has a connection of its own: one that died while a Lambda was frozen would make the next post look
-        # sent and lost.
+        # Each call opens its own connection. If a kept connection died while a Lambda was frozen, the next post would
+        # look as if it was sent and lost.
         self._transport = BoundedTransport() if transport is None else transport
 
     def upload_media(self, path_or_url: str | os.PathLike[str]) -> str:
-        """Give Blotato a video and get the URL a post may name.
+        """Pass a video to Blotato, and return the URL for a post.
 
-        A public URL is fetched by Blotato; a file is sent.
+        Blotato fetches a public URL itself; this uploads a file.
 
         Raises:
             PublisherError: with Blotato's own sentence.
@@ -139,9 +139,9 @@ class BlotatoClient:
             return self.upload_stream(chunks, size_bytes=path.stat().st_size, filename=path.name)
 
     def upload_stream(self, chunks: Iterator[bytes], *, size_bytes: int, filename: str) -> str:
-        """Send the bytes of a video and get the URL a post may name.
+        """Upload the bytes of a video, and return the URL for a post.
 
-        The presigned URL is short-lived, so it is asked for right before; it takes no chunked body.
+        The presigned URL is short-lived, so it is requested just before the upload. It takes no chunked body.
 
         Raises:
             PublisherError: with Blotato's own sentence.
@@ -157,7 +157,8 @@ class BlotatoClient:
                 ErrorCode.PROVIDER_ERROR, f"The upload to Blotato broke off: {_name(error)}.", transient=True
             ) from error
         if not answer.is_success:
-            # Too large stays too large; anything else may be a presigned URL that ran out, and a fresh one helps.
+            # A file that is too large fails again. Any other error may mean an expired presigned URL, which a retry
+            # replaces.
             raise PublisherError(
                 ErrorCode.INVALID_REQUEST if answer.status_code in _FINAL_UPLOAD_STATUSES else ErrorCode.PROVIDER_ERROR,
                 f"Blotato's storage answered {answer.status_code} to the upload of {size_bytes} bytes.",
@@ -179,8 +180,8 @@ class BlotatoClient:
         """Submit one post. `target_fields` are those of the network's target, `privacy_level=…` for TikTok.
 
         Raises:
-            ValueError: the target is not complete, the text does not fit, or the time makes no sense.
-            PostUnknown: it was sent, and nobody can tell what became of it.
+            ValueError: the target is incomplete, the text does not fit, or the time is invalid.
+            PostUnknown: it was sent, and its outcome is unknown.
             PublisherError: it certainly was not accepted.
         """
         fields = {"platform": platform, "account_id": account_id, "text": text, **target_fields}
@@ -197,17 +198,17 @@ class BlotatoClient:
         scheduled_time: datetime | None = None,
         next_free_slot: bool = False,
     ) -> PostReport:
-        """Submit one post of one video, for now, for a time, or for the next free slot of the account.
+        """Submit one post of one video: now, at a time, or in the account's next free slot.
 
         Raises:
-            ValueError: it is given both, or a time without its offset from UTC; nothing was sent.
-            PostUnknown: it was sent, and nobody can tell what became of it.
+            ValueError: both are set, or the time has no offset from UTC; nothing was sent.
+            PostUnknown: it was sent, and its outcome is unknown.
             PublisherError: it certainly was not accepted.
         """
         return self._post(target, text, [media_url], write_when(scheduled_time, next_free_slot=next_free_slot))
 
     def get_post(self, submission_id: str) -> PostReport:
-        """Ask how a submitted post stands; an id Blotato does not know reads as in progress for ever.
+        """Get the status of a submitted post; an id that Blotato does not know reads as in progress forever.
 
         Raises:
             PublisherError: Blotato did not answer the question.
@@ -215,20 +216,20 @@ class BlotatoClient:
         return _read(self._call("GET", f"/posts/{_quote(submission_id)}"), PostState).to_report(submission_id)
 
     def list_posts(self, *, since: datetime, until: datetime, platform: str) -> list[ListedPost]:
-        """List what went out, failed or is scheduled on a network between two times; what is in progress is not there.
+        """List the published, failed and scheduled posts of a network between two times, but none in progress.
 
         An item that cannot be read is left out, and logged.
 
         Raises:
             PublisherError: the list could not be read, or not to its end.
         """
-        # Without them Blotato looks seven days back and ahead.
+        # # Without them Blotato lists seven days back and ahead.
         window = {"since": write_time(since), "until": write_time(until), "platform": platform}
         items = self._list("/posts", window, ListedItem, page_items=_POSTS_PAGE_ITEMS, pages_max=_POSTS_PAGES_MAX)
         return [item.to_listed_post() for item in items]
 
     def list_schedules(self) -> list[Schedule]:
-        """List every post that is still to come, whoever scheduled it.
+        """List every scheduled post, including those scheduled outside this stack.
 
         An item that cannot be read is left out, and logged.
 
@@ -241,40 +242,41 @@ class BlotatoClient:
         return [item.to_schedule() for item in items]
 
     def move_schedule(self, schedule_id: str, scheduled_time: datetime) -> bool:
-        """Give a scheduled post another time and change nothing else; may be repeated.
+        """Move a scheduled post to another time and change nothing else; a retry is safe.
 
         Returns:
             False when there is no such schedule: it was published, or cancelled.
 
         Raises:
             ValueError: the time has no offset from UTC; nothing was sent.
-            PublisherError: it was refused, or nobody knows whether it was moved.
+            PublisherError: it was refused, or it is unknown whether it was moved.
         """
         time = write_time(scheduled_time)
         path = f"/schedules/{_quote(schedule_id)}"
         kept = self._find("GET", path)
         if kept is None:
             return False
-        # Not a merge: a draft that leaves something out loses it. So it goes back as it came, unknown fields too.
+        # PATCH does not merge: a field missing from the draft is lost. So the draft goes back unchanged, with unknown
+        # fields.
         patch = {"scheduledTime": time, "draft": _read(kept, ScheduleReply, is_kept=True).schedule.draft}
         return self._find("PATCH", path, json={"patch": patch}) is not None
 
     def cancel_schedule(self, schedule_id: str) -> bool:
-        """Take a scheduled post away.
+        """Cancel a scheduled post.
 
         Returns:
             False when there is no such schedule: it was published, or cancelled before.
 
         Raises:
-            PublisherError: it was refused, or nobody knows whether it was cancelled.
+            PublisherError: it was refused, or it is unknown whether it was cancelled.
         """
         return self._find("DELETE", f"/schedules/{_quote(schedule_id)}") is not None
 
     def show_user(self) -> User:
-        """Tell whom the key belongs to: the cheapest way to try a key.
+        """Return the user of the key: the cheapest way to test a key.
 
         Raises:
-            PublisherError: the key is not good (`AUTHENTICATION`), or Blotato did not answer.
+            PublisherError: the key is invalid (`AUTHENTICATION`), or Blotato did not answer.
         """
         return _read(self._call("GET", "/users/me"), Whoever).to_user()
 
@@ -309,7 +311,7 @@ class BlotatoClient:
         content = {"text": text, "mediaUrls": media_urls, "platform": target.platform}
         post = {"accountId": target.account_id, "content": content, "target": target.to_wire()}
         try:
-            # Beside the post: inside it Blotato ignores the time without a word, and the post goes out now.
+            # Outside of `post`: inside it, Blotato silently ignores the time and publishes at once.
             answer = self._send("POST", "/posts", Deadline.after(self._call_seconds), json={"post": post, **when})
         except _NEVER_SENT as error:
             raise _unreachable(error) from error
@@ -338,12 +340,12 @@ class BlotatoClient:
             if not page.cursor:
                 return found
             cursor = {"cursor": page.cursor}
-        # What was not seen may be there.
+        # The posts on the unread pages are unknown.
         sentence = f"Blotato's {path} goes on after {pages_max} pages of {page_items}."
         raise PublisherError(ErrorCode.PROVIDER_ERROR, sentence)
 
     def _find(self, method: str, path: str, *, json: object = None) -> _Answer | None:
-        """Make a call to one thing, which may be gone."""
+        """Make a call about one object, which may be gone."""
         answer = self._reach(method, path, json=json)
         if answer.status_code == 404:
             return None
@@ -372,7 +374,7 @@ class BlotatoClient:
         json: object = None,
         max_bytes: int = _REPLY_BYTES_MAX,
     ) -> _Answer:
-        """Make a call that nobody sees, so that a failure is only a failure."""
+        """Make a call that publishes nothing, so that any failure is a plain PublisherError."""
         try:
             deadline = deadline or Deadline.after(self._call_seconds)
             return self._send(method, path, deadline, json=json, max_bytes=max_bytes)
@@ -387,13 +389,13 @@ class BlotatoClient:
         try:
             request = httpx.Request(method, self._base_url + path, json=json, headers=headers)
         except (httpx.InvalidURL, ValueError) as error:
-            # Half an emoji, a number that JSON does not have, or a base URL that is none.
+            # Half an emoji, a number that JSON does not have, or an invalid base URL.
             sentence = f"The call to Blotato cannot be written, so nothing was sent: {clean_sentence(str(error))}."
             raise PublisherError(ErrorCode.INVALID_REQUEST, sentence) from error
         return self._exchange(request, deadline, wait_seconds=self._call_seconds, max_bytes=max_bytes)
 
     def _write_upload(self, presigned_url: str, chunks: Iterator[bytes], size_bytes: int) -> httpx.Request:
-        """Write the request that sends a video to where Blotato wants it: no less safely than Blotato is reached."""
+        """Write the upload request to Blotato's presigned URL, which must be as secure as Blotato's own."""
         headers = {"Content-Type": "video/mp4", "Content-Length": str(size_bytes), "Accept-Encoding": "identity"}
         schemes = ("http", "https") if self._base_url.startswith("http://") else ("https",)
         try:
@@ -402,17 +404,17 @@ class BlotatoClient:
         except (httpx.InvalidURL, ValueError):
             is_usable = False
         if not is_usable:
-            # Without what it is: it may be signed all the same.
+            # The message omits the URL: even a malformed one may hold a signature.
             raise PublisherError(
                 ErrorCode.PROVIDER_ERROR, "Blotato gave no https URL to send the video to.", transient=True
             )
         return request
 
     def _exchange(self, request: httpx.Request, deadline: Deadline, *, wait_seconds: float, max_bytes: int) -> _Answer:
-        """Send once, and read up to `max_bytes` and a piece of the answer: nothing of it where that is 0.
+        """Send once, and read up to `max_bytes` and one piece of the response; if it is 0, read nothing.
 
         Raises:
-            httpx.HTTPError: no answer came, or not whole and in time.
+            httpx.HTTPError: no complete response came in time.
         """
         timeout = httpx.Timeout(wait_seconds, connect=min(wait_seconds, _CONNECT_SECONDS))
         request.extensions.update({"timeout": timeout.as_dict(), DEADLINE: deadline})
@@ -424,7 +426,7 @@ class BlotatoClient:
                     if len(content) > max_bytes:
                         break
             except httpx.DecodingError:
-                # As good as none; the status still says something.
+                # Treat the body as empty; the status is still useful.
                 content.clear()
         return _Answer(request.url.host, response.status_code, response.headers, bytes(content))
 
@@ -454,13 +456,13 @@ def _quote(part: str) -> str:
 
 
 def _read_items(page: ListPage, path: str, item_type: type[ReplyType]) -> list[ReplyType]:
-    """Read the items of a page; one that is odd does not hide the others."""
+    """Read the items of a page; an unreadable item does not hide the others."""
     found = []
     for item in page.items:
         try:
             found.append(item_type.model_validate(item))
         except ValidationError as error:
-            # Without what it holds: that is somebody's caption.
+            # Without its content, which is a user's caption.
             _logger.warning("An item of Blotato's %s cannot be read: %s", path, error)
     if page.items and not found:
         raise PublisherError(ErrorCode.PROVIDER_ERROR, f"No item of Blotato's {path} can be read.")
@@ -468,7 +470,7 @@ def _read_items(page: ListPage, path: str, item_type: type[ReplyType]) -> list[R
 
 
 def _read(answer: _Answer, reply_type: type[ReplyType], *, is_kept: bool = False) -> ReplyType:
-    """Read an answer; of one that goes back to Blotato (`is_kept`) nothing is mended."""
+    """Read a response; one that goes back to Blotato (`is_kept`) is not repaired."""
     try:
         parsed = from_json(answer.content) if is_kept else parse_json(answer.content)
         return reply_type.model_validate(parsed)

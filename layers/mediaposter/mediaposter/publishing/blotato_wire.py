@@ -1,4 +1,4 @@
-"""What Blotato's API v2 answers, read as leniently as its meaning allows (help.blotato.com, rest-api-reference)."""
+"""Parse the responses of Blotato's API v2, as leniently as is safe (help.blotato.com, rest-api-reference)."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _KNOWN_STATUSES = frozenset(PostStatus)
 _MAX_ID_LENGTH = 512
 _MAX_NAME_LENGTH = 200
 _MAX_URL_LENGTH = 2048
-# "Try again in 20 seconds": each number has an end, so that the search looks at no character often.
+# "Try again in 20 seconds". The numbers are bounded, so that the search reads no character often.
 _WAIT = re.compile(
     r"(?<![0-9.])([0-9]{1,9}(?:\.[0-9]{1,9})?)\s{0,4}(ms|milliseconds?|s|sec|seconds?|m|min|minutes?)\b", re.IGNORECASE
 )
 
 
 def _read_number(value: object) -> object:
-    # Ids are numbers that are written as text.
+    # Ids are numbers as text.
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -45,7 +45,7 @@ def _read_absent_list(value: object) -> object:
 
 
 def _read_status(value: object) -> object:
-    # A word we do not know is not an end: ask again, under the caller's deadline.
+    # An unknown status is not final: ask again, within the caller's deadline.
     return value if value in _KNOWN_STATUSES or not isinstance(value, str) else PostStatus.IN_PROGRESS
 
 
@@ -53,7 +53,7 @@ def _drop_long_url(value: str | None) -> str | None:
     return value if value is None or len(value) <= _MAX_URL_LENGTH else None
 
 
-# What is kept of an answer has a length: a record holds it.
+# The stored part of a response is limited, since it goes into a record.
 Id = Annotated[str, BeforeValidator(_read_number), Field(min_length=1, max_length=_MAX_ID_LENGTH)]
 Name = Annotated[str, BeforeValidator(_read_absent_text), AfterValidator(lambda name: name[:_MAX_NAME_LENGTH])]
 Sentence = Annotated[str | None, AfterValidator(lambda text: None if text is None else clean_sentence(text))]
@@ -64,7 +64,7 @@ Status = Annotated[PostStatus, BeforeValidator(_read_status)]
 
 
 class Reply(BaseModel):
-    """What any answer is: camelCase, with fields to come.
+    """The base of every response: camelCase, and open to new fields.
 
     An answer may hold the API key or a presigned URL, so no error shows it.
     """
@@ -79,26 +79,26 @@ class Reply(BaseModel):
 
 
 class Upload(Reply):
-    """Where the bytes of a file are put, and where they will be read."""
+    """The upload URL of a file, and the public URL for posts."""
 
     presigned_url: str
     public_url: str
 
 
 class Media(Reply):
-    """Where a copy that Blotato made will be read."""
+    """The URL of a copy that Blotato made."""
 
     url: str
 
 
 class Accepted(Reply):
-    """A post that was taken: with a time when it is scheduled."""
+    """An accepted post; it has a time if it is scheduled."""
 
     post_submission_id: Id
     scheduled_time: datetime | None = None
 
     def to_report(self) -> PostReport:
-        """Give it as the pipeline knows it."""
+        """Convert it to the type of the pipeline."""
         return PostReport(
             submission_id=self.post_submission_id,
             status=PostStatus.SCHEDULED if self.scheduled_time else PostStatus.IN_PROGRESS,
@@ -107,7 +107,7 @@ class Accepted(Reply):
 
 
 class PostState(Reply):
-    """How a post stands."""
+    """The status of a post."""
 
     status: Status
     public_url: Url = None
@@ -115,7 +115,7 @@ class PostState(Reply):
     scheduled_time: datetime | None = None
 
     def to_report(self, submission_id: str) -> PostReport:
-        """Give it as the pipeline knows it."""
+        """Convert it to the type of the pipeline."""
         return PostReport(submission_id=submission_id, **dict(self))
 
 
@@ -126,13 +126,13 @@ class Refusal(Reply):
 
 
 class Whoever(Reply):
-    """Whom the key belongs to; the answer holds the key too, which is not read."""
+    """The user of the key; the response holds the key too, which is not read."""
 
     id: Id
     subscription_status: str | None = None
 
     def to_user(self) -> User:
-        """Give it as the library's users know it."""
+        """Convert it to the package's type."""
         return User(user_id=self.id, subscription_status=self.subscription_status)
 
 
@@ -145,7 +145,7 @@ class ConnectedAccount(Reply):
     username: Name = ""
 
     def to_account(self) -> Account:
-        """Give it as the pipeline knows it."""
+        """Convert it to the type of the pipeline."""
         return Account(account_id=self.id, platform=self.platform, name=self.username or self.fullname)
 
 
@@ -156,28 +156,28 @@ class Below(Reply):
     name: Name = ""
 
     def to_page(self, account_id: str) -> Page:
-        """Give a page or a playlist as the pipeline knows it."""
+        """Convert a page or a playlist to the type of the pipeline."""
         return Page(page_id=self.id, account_id=account_id, name=self.name)
 
     def to_board(self, account_id: str) -> Board:
-        """Give a board as the pipeline knows it."""
+        """Convert a board to the type of the pipeline."""
         return Board(board_id=self.id, account_id=account_id, name=self.name)
 
 
 class AccountsReply(Reply):
-    """The accounts: all of them are read, or none, for one that is missing counts as gone."""
+    """The accounts: all of them or none are read, since a missing one counts as disconnected."""
 
     items: tuple[ConnectedAccount, ...]
 
 
 class BelowReply(Reply):
-    """What lies below an account: all of it is read, or nothing."""
+    """The sub-accounts of an account: all of them or none are read."""
 
     items: tuple[Below, ...]
 
 
 class ListPage(Reply):
-    """One page of a long list, its items not read yet; the next page begins at `cursor`."""
+    """One page of a long list, with unparsed items; the next page begins at `cursor`."""
 
     items: tuple[JsonValue, ...]
     cursor: str | None = None
@@ -201,7 +201,7 @@ class ListedItem(Reply):
     state: _ListedState
 
     def to_listed_post(self) -> ListedPost:
-        """Give it as the pipeline knows it."""
+        """Convert it to the type of the pipeline."""
         return ListedPost(
             listed_id=self.id,
             post_time=self.post_time,
@@ -244,7 +244,7 @@ class ScheduledItem(Reply):
     draft: _Draft
 
     def to_schedule(self) -> Schedule:
-        """Give it as the pipeline knows it."""
+        """Convert it to the type of the pipeline."""
         content = self.draft.content
         named = self.draft.account_id or (self.account.id if self.account else None)
         return Schedule(
@@ -271,7 +271,7 @@ def write_time(time: datetime) -> str:
     """Write a time as Blotato's pages do, `2026-12-01T15:00:00.000Z`.
 
     Raises:
-        ValueError: it has no offset from UTC, so that it could be any hour.
+        ValueError: it has no offset from UTC, so it is ambiguous.
     """
     if time.utcoffset() is None:
         raise ValueError("a time needs its offset from UTC, as 2026-12-01T15:00:00Z has")
@@ -279,10 +279,10 @@ def write_time(time: datetime) -> str:
 
 
 def write_when(scheduled_time: datetime | None, *, next_free_slot: bool) -> dict[str, object]:
-    """Write when a post goes out; which of the two would win, Blotato's pages tell differently.
+    """Write the publishing time of a post; Blotato's pages disagree on which of the two would win.
 
     Raises:
-        ValueError: it is given both, or a time without its offset from UTC.
+        ValueError: both are set, or the time has no offset from UTC.
     """
     if scheduled_time is not None and next_free_slot:
         raise ValueError("a post has a scheduled_time or takes the next_free_slot, not both")
@@ -292,7 +292,7 @@ def write_when(scheduled_time: datetime | None, *, next_free_slot: bool) -> dict
 
 
 def read_wait_seconds(header: str, message: str) -> float:
-    """Find how long to wait: Blotato says it in the message, a proxy in front of it in the header."""
+    """Find the time to wait: Blotato puts it into the message, a proxy into the header."""
     if header.isascii() and header.isdigit():
         return min(float(header), MAX_RETRY_AFTER_SECONDS)
     found = _WAIT.search(message[:MAX_SENTENCE_LENGTH])

@@ -1,7 +1,7 @@
 """Find the links in a text as X does: twitter-text 3, extractUrlsWithIndices.
 
 A link begins with https:// or with an ASCII domain, and its domain ends in a top-level domain that X knows. The texts
-come from outside and may be long, so the work grows with the text and not with its square.
+come from callers and may be long, so the search takes linear, not quadratic, time.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _ACCENTED = (
 _SPACES = "\\t-\\r \x85\xa0\u1680\u180e\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _NO_CHARACTERS = "\ufeff\ufffe\uffff"
-# What is neither a letter of a domain, in any script, nor a dot, a hyphen or an underscore between them.
+# Any character except a domain's letters, in any script, and the dots, hyphens and underscores between them.
 _OUTSIDE_HOST = r"!'#%&()*+,/:;<=>?@\\\[\]^{|}~$" + _SPACES + _DIRECTIONS + _NO_CHARACTERS
 _PATH_END = rf"A-Za-z0-9{_ACCENTED}\u0400-\u04ff+\-=_#/"
 _PATH_MIDDLE = r"!*';:,.$%\[\]\u2013~@|&"
 _IN_PATH = f"[{_PATH_END}{_PATH_MIDDLE}]"
-# Parentheses belong to a path in pairs, one pair within another at the most.
+# A path may have balanced parentheses, at most one pair within another.
 _IN_PARENTHESES = rf"(?:\({_IN_PATH}++\)|\({_IN_PATH}*+\({_IN_PATH}++\){_IN_PATH}*+\))"
 
 _HOST = re.compile(f"[^{_OUTSIDE_HOST}]+")
@@ -38,7 +38,7 @@ _STOP = re.compile("[\u3002\uff0e\uff61]")
 _LETTER = re.compile(rf"[^{_OUTSIDE_HOST}._\-]")
 _ASCII_HOST = re.compile(rf"[A-Za-z0-9{_ACCENTED}.\-]+")
 _PROTOCOL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://\Z")
-_GLUED = re.compile(rf"[A-Za-z0-9@＠$#＃{_NO_CHARACTERS}]")  # a link does not begin after these
+_GLUED = re.compile(rf"[A-Za-z0-9@＠$#＃{_NO_CHARACTERS}]")  # no link begins after these
 _ASCII_NAME = re.compile(r"[A-Za-z]+")
 _PUNYCODE = re.compile(r"[Xx][Nn]--[\-0-9A-Za-z]+")
 _NAME_GOES_ON = re.compile(r"[0-9A-Za-z@+\-]")
@@ -60,9 +60,10 @@ class Link(NamedTuple):
 
 
 class _Label(NamedTuple):
-    """A part of a host that a dot ends, and where the domains end that have it in them.
+    """A label of a host that ends in a dot, and the ends of the domains that include it.
 
-    `longest` is for a domain of more labels than this one, `shortest` for one that has its top-level domain next.
+    `longest` is the end of a domain that has more labels after this one, `shortest` of one whose top-level domain is
+    next.
     """
 
     start: int
@@ -72,13 +73,13 @@ class _Label(NamedTuple):
 
 
 class _Tail(NamedTuple):
-    """What comes after a domain: a port, a path and a query, as far as they are there."""
+    """The part after a domain: optional port, path and query."""
 
     end: int
     has_path: bool
 
 
-# A text is measured for its network when it is read and when its caption is composed, and by several rules.
+# A text is measured several times: on parsing, on composing the caption, and by several rules.
 @lru_cache(maxsize=8)
 def find_links(text: str) -> tuple[Link, ...]:
     """Find the links, from left to right."""
@@ -105,7 +106,7 @@ def _read_labels(text: str, start: int, end: int) -> list[_Label]:
     labels: list[_Label] = []
     dots = [dot.start() for dot in _DOT.finditer(text, start, end)]
     longest: int | None = None
-    # From the right, as the last top-level domain ends a domain.
+    # From the right, since the last top-level domain ends a domain.
     for label_start, dot in reversed(list(zip([start, *(dot + 1 for dot in dots)], dots, strict=False))):
         shortest = _find_name_end(text, dot + 1, end)
         labels.append(_Label(label_start, dot, longest, shortest))
@@ -118,11 +119,11 @@ def _read_labels(text: str, start: int, end: int) -> list[_Label]:
 
 
 def _find_domain(text: str, label: _Label, read_to: int) -> Link | None:
-    """Find the domain that begins within a label: anywhere in it, so after CJK characters, too."""
+    """Find the domain that begins anywhere within a label, for example after CJK characters."""
     end = label.longest or label.shortest
     if end is None or label.dot <= read_to or not _LETTER.match(text, label.dot - 1):
         return None
-    # Before its top-level domain a domain has no underscores.
+    # A domain has no underscores in the label before its top-level domain.
     start = label.start if label.longest else max(label.start, text.rfind("_", label.start, label.dot) + 1)
     for at in [1, 0, *range(2, label.dot)] if start == 0 else range(max(start, read_to), label.dot):
         if at < label.dot and _may_begin(text, at, read_to) and _LETTER.match(text, at):
@@ -131,7 +132,7 @@ def _find_domain(text: str, label: _Label, read_to: int) -> Link | None:
 
 
 def _may_begin(text: str, at: int, read_to: int) -> bool:
-    """Tell whether a link may begin here: at the start, or after a character that was not read and glues nothing."""
+    """Tell whether a link may begin here: at the start, or after an unread character that links may follow."""
     return at == 0 or (at > read_to and not _GLUED.match(text, at - 1))
 
 
@@ -146,7 +147,7 @@ def _read_tail(text: str, start: int) -> _Tail:
 
 
 def _read_whole(text: str, start: int, domain: Link, tail: _Tail) -> Iterator[Link]:
-    """Give a link that has its protocol; those that X has shortened itself have no further path."""
+    """Return a link with its protocol; X's own short links have no further path."""
     end = tail.end
     if not _is_short_enough(text, domain, end - start):
         return
@@ -159,26 +160,26 @@ def _read_whole(text: str, start: int, domain: Link, tail: _Tail) -> Iterator[Li
 
 
 def _read_bare(text: str, domain: Link, tail: _Tail) -> Iterator[Link]:
-    """Give the ASCII domains within a domain of any script; the path belongs to the last of them."""
+    """Return the ASCII domains within a domain of any script; the path belongs to the last one."""
     if not _is_short_enough(text, domain, len("https://") + tail.end - domain.start):
         return
     found = list(_find_ascii_domains(text, domain))
     yield from found[:-1]
     for last in found[-1:]:
-        # Of what stands between such a domain and its path, X counts so many characters of the path instead.
+        # For the characters between such a domain and its path, X counts as many characters of the path instead.
         skipped = domain.end - last.end
         yield Link(last.start, tail.end - skipped if tail.has_path else last.end)
 
 
 def _is_short_enough(text: str, domain: Link, link_characters: int) -> bool:
-    """Tell whether a link and the labels of its domain are as short as they have to be, once written in ASCII."""
+    """Tell whether a link and the labels of its domain, in ASCII, are within the length limits."""
     if text.startswith("xn--", domain.start) and not any(_find_ascii_domains(text, domain)):
         return False
     for label in text[domain.start : domain.end].split("."):
-        # Punycode has a character for each, and more; what is long is not worth the work.
+        # Punycode is never shorter than the text, so a long text needs no encoding.
         if len(label) > _LABEL_MAX_CHARACTERS:
             return False
-        # A full stop of CJK ends a label, too, though not for what is above.
+        # A CJK full stop also ends a label, but not for the functions above.
         in_ascii = [
             part if part.isascii() else f"xn--{part.encode('punycode').decode()}" for part in _STOP.split(label)
         ]
@@ -198,7 +199,7 @@ def _find_ascii_domains(text: str, within: Link) -> Iterator[Link]:
             if at < start:
                 continue
             if at == start or text[at - 1] == ".":
-                # An empty label ends what is one domain.
+                # An empty label ends a domain.
                 if found:
                     yield found
                 start, found = at + 1, None
@@ -211,7 +212,7 @@ def _find_ascii_domains(text: str, within: Link) -> Iterator[Link]:
 
 
 def _find_name_end(text: str, start: int, end: int) -> int | None:
-    """Tell where the top-level domain that begins here ends, if one does."""
+    """Return the end of the top-level domain that begins here, if there is one."""
     if name := _ASCII_NAME.match(text, start, end):
         is_known = name[0].lower() in TOP_LEVEL_DOMAINS and not _NAME_GOES_ON.match(text, name.end())
         if is_known:

@@ -1,6 +1,6 @@
-"""What each network takes of a post: one table, from which the checks, their sentences and the documents come.
+"""The limits of each network: one table for the checks, their error messages and the documentation.
 
-Where sources disagree the stricter counts; docs/publishing.md says which. `python -m checks.networks --write` writes
+If sources disagree, the stricter limit counts; docs/publishing.md names it. `python -m checks.networks --write` writes
 its tables from this one.
 """
 
@@ -14,23 +14,23 @@ from typing import NamedTuple
 from mediaposter.publishing.tags import count_hashtags, count_links, count_mentions
 from mediaposter.publishing.text_units import BYTES, CHARACTERS, GRAPHEMES, UTF16_UNITS, WEIGHTED_CHARACTERS, Unit
 
-# Blotato takes 400 MB on its starter plan and this on the others (start-with-an-ai-agent, limits). It does not tell
+# Blotato takes 400 MB on its starter plan and this on the others (start-with-an-ai-agent, limits). It does not say
 # which plan an account has.
 UPLOAD_MAX_BYTES = 1_000_000_000
-# Our own bound, for what a record of a post has room for: X counts a link of 4,096 characters as 23.
+# Our own limit, from the size of a post's record: X counts a link of 4,096 characters as 23.
 TEXT_MAX_BYTES = 100_000
 
 _CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Limit(NamedTuple):
-    """At most so many of a unit."""
+    """The maximum number of a unit."""
 
     most: int
     unit: Unit
 
     def find_fault(self, text: str) -> str | None:
-        """Say that a text has more, with the count as the network counts it; None if it has not."""
+        """Report that a text exceeds the limit, with the network's own count; None if it fits."""
         if self.unit.bound(text) <= self.most:
             return None
         count = self.unit.count(text)
@@ -41,14 +41,14 @@ class Limit(NamedTuple):
 
 
 class TextRule(NamedTuple):
-    """What a network takes of one text.
+    """A network's rules for one text.
 
     Attributes:
-        limits: all hold; the first that is exceeded is told.
-        refused: characters that the network takes nowhere in it.
-        called: what the network calls this text.
-        is_line: no line ends within it, and no control characters.
-        may_be_empty: a caption may; what else is given says something.
+        limits: all apply; the first exceeded one is reported.
+        refused: characters that the network refuses anywhere in the text.
+        called: the network's name for this text.
+        is_line: a single line, without control characters.
+        may_be_empty: true for a caption; any other text must not be empty if it is set.
     """
 
     limits: tuple[Limit, ...]
@@ -58,7 +58,7 @@ class TextRule(NamedTuple):
     may_be_empty: bool = False
 
     def describe(self) -> str:
-        """Say it as documents do: "at most 3,000 bytes and 300 graphemes, no < or >"."""
+        """Describe it for the documentation: "at most 3,000 bytes and 300 graphemes, no < or >"."""
         parts = [" and ".join(f"{most:,} {unit.name}" for most, unit in self.limits)]
         if self.refused:
             parts.append(f"no {self._name_refused()}")
@@ -83,7 +83,7 @@ class TextRule(NamedTuple):
 
 
 class VideoLimits(NamedTuple):
-    """What a network takes of a video, both ends included; `is_upright` is 9:16 and nothing else."""
+    """A network's limits for a video, both ends included; `is_upright` allows only 9:16."""
 
     seconds_max: int
     seconds_min: int = 0
@@ -94,13 +94,13 @@ class VideoLimits(NamedTuple):
 
 
 class Network(NamedTuple):
-    """What a network takes of a post of one kind.
+    """A network's rules for one kind of post.
 
     Attributes:
-        texts: the rule of each text, by the field of the target. A kind of post without a caption has none for `text`.
-        video: its rule for the video.
-        hashtags_max: counted over the caption and the first comment together, as are `mentions_max`.
-        links_max: how many different links the caption may have.
+        texts: the rule of each text, by the target's field. A kind of post without a caption has no rule for `text`.
+        video: the limits for the video.
+        hashtags_max: the limit for caption and first comment together, like `mentions_max`.
+        links_max: the maximum number of different links in the caption.
     """
 
     texts: Mapping[str, TextRule]
@@ -110,13 +110,13 @@ class Network(NamedTuple):
     links_max: int | None = None
 
     def find_text_fault(self, name: str, text: str) -> str | None:
-        """Say what the network would refuse of the text of a field, naming the field; None if nothing."""
+        """Report why the network would refuse the text of a field, with the field's name; None if it would not."""
         rule = self.texts.get(name)
         fault = rule.find_fault(text) if rule else None
         return f"{name}: {fault}" if fault else None
 
     def find_tag_fault(self, caption: str, first_comment: str | None) -> str | None:
-        """Say of what there is too much in the caption and its first comment; None if of nothing."""
+        """Report too many tags, mentions or links in the caption and its first comment; None if there are not."""
         texts = (caption, first_comment or "")
         where = " in the text and the first comment" if first_comment else ""
         for name, most, count in (
@@ -131,7 +131,7 @@ class Network(NamedTuple):
 
 
 def _name_character(character: str) -> str:
-    """Name a character as a person reads it, and one without a form by its number."""
+    """Name a character for people: by itself, or by its code point if it is invisible."""
     return character if "!" <= character <= "~" else f"U+{ord(character):04X}"
 
 
@@ -166,18 +166,18 @@ INSTAGRAM_STORY = Network(
 )
 FACEBOOK = Network(
     {"text": _caption(Limit(63_206, CHARACTERS)), "first_comment": TextRule((Limit(5_000, CHARACTERS),))},
-    # Blotato makes every video a reel or a story. Its pages say 90 s and 1 GB, or 4 h and 512 MB.
+    # Blotato posts every video as a reel or a story. Its pages say 90 s and 1 GB, or 4 h and 512 MB.
     VideoLimits(seconds_min=3, seconds_max=90, bytes_max=512_000_000, is_upright=True),
 )
 LINKEDIN = Network(
     {"text": _caption(Limit(3_000, CHARACTERS))},
-    # LinkedIn, Videos API; an upright 4K video is higher than that.
+    # LinkedIn, Videos API; an upright 4K video exceeds this height.
     VideoLimits(seconds_min=3, seconds_max=30 * 60, bytes_max=500_000_000, width_max=4096, height_max=2304),
 )
 TIKTOK = Network(
     # TikTok, content posting API: "UTF-16 runes".
     {"text": _caption(Limit(2_200, UTF16_UNITS)), "title": TextRule((Limit(90, UTF16_UNITS),), is_line=True)},
-    # Ten minutes, and an account may be allowed less. Of TikTok's 4 GB Blotato takes one.
+    # Ten minutes; an account's own limit may be lower. Blotato takes one of TikTok's 4 GB.
     VideoLimits(seconds_max=10 * 60),
 )
 YOUTUBE = Network(
@@ -186,7 +186,7 @@ YOUTUBE = Network(
         "text": _caption(Limit(5_000, BYTES), refused="<>", called="description"),
         "title": TextRule((Limit(100, CHARACTERS),), refused="<>", called="title", is_line=True),
     },
-    # YouTube, upload videos longer than 15 minutes: what an account that is not verified may.
+    # YouTube, upload videos longer than 15 minutes: the limit of an unverified account.
     VideoLimits(seconds_max=15 * 60),
 )
 PINTEREST = Network(
@@ -208,13 +208,13 @@ THREADS = Network(
     links_max=3,
 )
 BLUESKY = Network(
-    # AT Protocol, app.bsky.feed.post. The bytes first, as graphemes are dear to count in a long text.
+    # AT Protocol, app.bsky.feed.post. Bytes come first, since counting graphemes in a long text is slow.
     {"text": _caption(Limit(3_000, BYTES), Limit(300, GRAPHEMES))},
     # Bluesky 1.99 made 60 s three minutes; documents say 50 or 100 MB.
     VideoLimits(seconds_max=3 * 60, bytes_max=50_000_000),
 )
 
-# As docs/publishing.md lists them.
+# In the order of docs/publishing.md.
 NETWORKS: Mapping[str, Network] = MappingProxyType(
     {
         "`twitter`": X,

@@ -1,4 +1,4 @@
-"""What the pipeline needs of whoever posts for us, and the types that cross it."""
+"""The interface between the pipeline and a publisher, and its types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mediaposter.publishing.targets import PublishTarget
 
 
 class PostStatus(StrEnum):
-    """Where an accepted post stands at the publisher."""
+    """The status of an accepted post at the publisher."""
 
     IN_PROGRESS = "in-progress"
     SCHEDULED = "scheduled"
@@ -26,7 +26,7 @@ class _Fact(BaseModel):
 
 
 class PostReport(_Fact):
-    """What the publisher says of one accepted post."""
+    """The publisher's report on one accepted post."""
 
     submission_id: str
     status: PostStatus
@@ -39,10 +39,10 @@ class ListedPost(_Fact):
     """A post as the publisher lists it.
 
     Attributes:
-        listed_id: its id in this list, which changes with its state and is never its submission's.
+        listed_id: its id in this list, which changes with its state and never equals its submission id.
         post_time: when it went out, failed, or will go out.
-        media_urls: as they were sent; a URL minted for one post tells which it is.
-        account_id: the account, where the list tells it.
+        media_urls: as sent; a URL that was made for one post identifies the post.
+        account_id: the account, if the list has it.
     """
 
     listed_id: str
@@ -57,7 +57,7 @@ class ListedPost(_Fact):
 
 
 class Schedule(_Fact):
-    """A post that is still to come; `account_id` is None when nothing tells whose it is."""
+    """A scheduled post; `account_id` is None if the account is unknown."""
 
     schedule_id: str
     scheduled_time: datetime
@@ -68,7 +68,7 @@ class Schedule(_Fact):
 
 
 class User(_Fact):
-    """Whom the key belongs to."""
+    """The user of an API key."""
 
     user_id: str
     subscription_status: str | None = None
@@ -83,17 +83,17 @@ class Account(_Fact):
 
     @property
     def has_pages(self) -> bool:
-        """Tell whether `list_pages` is for its network."""
+        """Tell whether `list_pages` supports its network."""
         return self.platform in {"facebook", "linkedin", "youtube"}
 
     @property
     def has_boards(self) -> bool:
-        """Tell whether `list_boards` is for its network."""
+        """Tell whether `list_boards` supports its network."""
         return self.platform == "pinterest"
 
 
 class Page(_Fact):
-    """What lies below an account: a page on Facebook and LinkedIn, a playlist on YouTube."""
+    """A sub-account: a page on Facebook and LinkedIn, a playlist on YouTube."""
 
     page_id: str
     account_id: str
@@ -112,7 +112,7 @@ class PublisherInterface(Protocol):
     """Posts a video; each call is made at most once."""
 
     def upload_stream(self, chunks: Iterator[bytes], *, size_bytes: int, filename: str) -> str:
-        """Hand over the bytes of an MP4 and give the URL a post may name. Not public, so it may be repeated.
+        """Upload the bytes of an MP4, and return the URL for a post. This publishes nothing, so a retry is safe.
 
         Raises:
             PublisherError: the publisher refused it or did not answer.
@@ -127,54 +127,54 @@ class PublisherInterface(Protocol):
         scheduled_time: datetime | None = None,
         next_free_slot: bool = False,
     ) -> PostReport:
-        """Submit one post, which may become public at once, unless it is given a time or the next free slot.
+        """Submit one post. Without a time or the next free slot, it may become public at once.
 
         Raises:
-            ValueError: it is given both, or a time without its offset from UTC; nothing was sent.
-            PostUnknown: it was sent, and nobody can tell what became of it.
+            ValueError: both are set, or the time has no offset from UTC; nothing was sent.
+            PostUnknown: it was sent, and its outcome is unknown.
             PublisherError: it certainly was not accepted.
         """
 
     def get_post(self, submission_id: str) -> PostReport:
-        """Ask how an accepted post stands. An id the publisher does not know reads as in progress for ever.
+        """Get the status of an accepted post. An id that the publisher does not know reads as in progress forever.
 
         Raises:
             PublisherError: the publisher did not answer the question.
         """
 
     def list_posts(self, *, since: datetime, until: datetime, platform: str) -> list[ListedPost]:
-        """List what went out, failed or is scheduled on a network between two times; what is in progress is not there.
+        """List the published, failed and scheduled posts of a network between two times, but none in progress.
 
         Raises:
-            PublisherError: the list could not be read whole, so that what is missing from it is not known to be.
+            PublisherError: the list is incomplete, so a post missing from it may still exist.
         """
 
     def list_schedules(self) -> list[Schedule]:
-        """List every post that is still to come.
+        """List every scheduled post.
 
         Raises:
             PublisherError: the list could not be read whole.
         """
 
     def move_schedule(self, schedule_id: str, scheduled_time: datetime) -> bool:
-        """Give a scheduled post another time and change nothing else; may be repeated.
+        """Move a scheduled post to another time and change nothing else; a retry is safe.
 
         Returns:
             False when there is no such schedule: it was published, or cancelled.
 
         Raises:
             ValueError: the time has no offset from UTC; nothing was sent.
-            PublisherError: it was refused, or nobody knows whether it was moved.
+            PublisherError: it was refused, or it is unknown whether it was moved.
         """
 
     def cancel_schedule(self, schedule_id: str) -> bool:
-        """Take a scheduled post away.
+        """Cancel a scheduled post.
 
         Returns:
             False when there is no such schedule: it was published, or cancelled before.
 
         Raises:
-            PublisherError: it was refused, or nobody knows whether it was cancelled.
+            PublisherError: it was refused, or it is unknown whether it was cancelled.
         """
 
     def list_accounts(self) -> list[Account]:

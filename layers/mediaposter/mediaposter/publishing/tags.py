@@ -1,4 +1,4 @@
-"""Count the hashtags, mentions and links of a text: what a network bounds besides its length."""
+"""Count the hashtags, mentions and links of a text, which networks limit as they limit its length."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from mediaposter.publishing.text_units import find_links
 
 _ENTITY = re.compile(r"&#(?:[0-9]+|[xX][0-9A-Fa-f]+);")
 _HASH = re.compile("[#＃]")
-# Letters and digits of any script glue a sign to the word before it: C# is no hashtag, me@example.com no mention.
+# After a letter or digit of any script, a sign starts no tag: C# is no hashtag, me@example.com no mention.
 _MENTION = re.compile(r"(?<!\w)[@＠](?=[A-Za-z0-9_])")
-# What is a link to a person, and not to X: of localhost and of addresses.
+# Links for people that X does not recognize: localhost and IP addresses.
 _OTHER_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 _QUERY = re.compile(r"\?\S*")
 _JOINERS = "\u200c\u200d"
 
 
 def count_hashtags(text: str) -> int:
-    """Count the hashtags: a # or ＃ that begins a word with a letter or an emoji in it, and is in no link.
+    """Count the hashtags: a # or ＃ outside of links that begins a word with a letter or an emoji.
 
     #a#b are two. C#, #1, &#39; and https://example.org/#a have none.
     """
@@ -38,17 +38,17 @@ def count_hashtags(text: str) -> int:
 
 
 def count_mentions(text: str) -> int:
-    """Count the mentions: an @ or ＠ that begins a word, and is in no link."""
+    """Count the mentions: an @ or ＠ outside of links that begins a word."""
     return len(_MENTION.findall(_blank_links(text)))
 
 
 def count_links(text: str) -> int:
-    """Count the links, each once however often it is there."""
+    """Count the different links."""
     return len({text[link.start : link.end] for link in find_links(text)})
 
 
 def _blank_links(text: str) -> str:
-    """Put a letter in the place of each link, so that nothing in it is a tag and nothing after it begins a word."""
+    """Replace each link by a letter, so that it holds no tag, and no word begins right after it."""
     parts = []
     at = 0
     for link in find_links(text):
@@ -60,7 +60,7 @@ def _blank_links(text: str) -> str:
 
 
 def _is_letter(character: str) -> bool:
-    # Instagram takes emoji for letters.
+    # Instagram treats emoji as letters.
     return character.isalpha() or unicodedata.category(character) == "So"
 
 

@@ -1,8 +1,8 @@
-"""Where a video goes: one closed model per social network, safe by default.
+"""Publish targets: one closed model per social network, safe by default.
 
 Field names and required fields follow Blotato's page for each network
-(help.blotato.com, platform-publishing/platforms). Blotato drops unknown fields without a word,
-so a typo there is a silent, public mistake; here it is refused.
+(help.blotato.com, platform-publishing/platforms). Blotato silently drops unknown fields, so a typo would become a
+public mistake; here it is refused.
 """
 
 from __future__ import annotations
@@ -49,23 +49,23 @@ from mediaposter.publishing.networks import (
 )
 
 TARGETS_MAX = 20
-# What a text for all targets may have; a longer one is that of a target whose network takes it.
+# The limit for the text of all targets; a longer one belongs to a target whose network takes it.
 TEXT_MAX_CHARACTERS = 5_000
 # Blotato plans nine months ahead (start-with-an-ai-agent, limits); the shortest nine have 273 days.
 SCHEDULED_AHEAD_MAX = timedelta(days=273)
 
-# How the publisher is handed a post.
+# How a post is passed to the publisher.
 Delivery: TypeAlias = Literal["direct", "verified"]
 
 _NOT_SENT = frozenset({"platform", "account_id", "text", "disclosure", "premium", "scheduled_time", "next_free_slot"})
 _PLACEHOLDER = re.compile(r"\{(prompt|title)\}")
 _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
 _UPRIGHT = 9 / 16
-# Models make upright videos of 704x1280 and 1024x1792, too, which the networks take for 9:16.
+# Models also make upright videos of 704x1280 and 1024x1792, which the networks accept as 9:16.
 _FRAMES_SECONDS = 0.1
 _UPRIGHT_TOLERANCE = 0.03
 _DISCLOSURE_MAX_CHARACTERS = 200
-# Off while a record is read: what was planned under older rules stays readable.
+# Off while a record is read: posts planned under older rules stay readable.
 _RULES_HOLD: ContextVar[bool] = ContextVar("rules_hold", default=True)
 
 
@@ -88,7 +88,7 @@ def _require_line(text: str) -> str:
 
 
 def _require_date_time(value: object) -> object:
-    # Pydantic takes a number for seconds since 1970.
+    # Pydantic would read a number as seconds since 1970.
     if isinstance(value, datetime) or (isinstance(value, str) and _DATE_TIME.match(value)):
         return value
     raise ValueError("must be a date and time with its offset, as 2026-12-24T18:00:00Z")
@@ -119,19 +119,19 @@ Line = Annotated[
     AfterValidator(_require_line),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _DISCLOSURE_MAX_CHARACTERS}),
 ]
-# No user and no password: what is in a post is public.
+# No user and no password, since a post is public.
 PublicUrl = Annotated[
     str, StringConstraints(max_length=2048, pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?$")
 ]
 ScheduledTime = Annotated[
     AwareDatetime, Field(strict=False), BeforeValidator(_require_date_time), AfterValidator(_convert_to_utc)
 ]
-# Not strict, as the table gives numbers as decimals and a form as text.
+# Not strict, since the table returns numbers as decimals, and a form as text.
 Milliseconds = Annotated[int, Field(strict=False, ge=0, le=3_600_000), BeforeValidator(_refuse_boolean)]
 
 
 class VideoShape(BaseModel):
-    """What a video will be, or is; its bytes are known once it is made."""
+    """The shape of a planned or finished video; its bytes are known once it is made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -142,10 +142,10 @@ class VideoShape(BaseModel):
 
 
 def check_scheduled_time(scheduled_time: datetime, *, now: datetime) -> None:
-    """Refuse a time at which nothing can go out any more, or that Blotato does not plan yet.
+    """Refuse a time in the past, or too far ahead for Blotato.
 
     Raises:
-        ValueError: naming the field and the limit.
+        ValueError: names the field and the limit.
     """
     if scheduled_time <= now:
         raise ValueError(f"scheduled_time: must be in the future, got {_write_time(scheduled_time)}")
@@ -161,11 +161,11 @@ def _write_time(moment: datetime) -> str:
 
 
 class PublishTarget(BaseModel):
-    """What every network has: the connected account, the caption, and when it goes out.
+    """The fields of every network: the connected account, the caption, and the time.
 
-    `text` is the caption; without one it is the request's, and without that the prompt. In a text `{prompt}` and
-    `{title}` stand for those of the request. `next_free_slot` is the next of the times that are set up at Blotato.
-    Texts are refused here by the rules of `networks.py`, each by what its network counts.
+    `text` is the caption; the default is the request's `text`, then the prompt. In a text `{prompt}` and `{title}`
+    stand for those of the request. `next_free_slot` is the next of the times that are set up at Blotato. The rules of
+    `networks.py` apply to texts, each in the unit that its network counts.
     """
 
     # A text may quote the prompt, and an error ends in a log.
@@ -187,7 +187,7 @@ class PublishTarget(BaseModel):
 
     @property
     def post_id(self) -> str:
-        """Name the post within its video: a network and an account take a video once."""
+        """Name the post within its video: a video goes to a network's account once."""
         return f"{self.platform}#{self.account_id}"
 
     @model_validator(mode="after")
@@ -204,7 +204,7 @@ class PublishTarget(BaseModel):
             text = getattr(self, name)
             if text is not None and (fault := self._find_text_fault(name, text)):
                 _refuse(self, name, fault)
-        # What placeholders will say may begin a hashtag or end one.
+        # The value of a placeholder may begin or end a hashtag.
         if not _PLACEHOLDER.search(self.text or "") and (fault := self._find_tag_fault(self.text or "")):
             _refuse(self, "text", fault)
         return self
@@ -213,7 +213,7 @@ class PublishTarget(BaseModel):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, JsonValue]:
-        """Say of each text what its network takes."""
+        """Add to each text the rules of its network."""
         schema = handler(core_schema)
         properties = handler.resolve_ref_schema(schema).get("properties", {})
         for name, rule in cls.network.texts.items():
@@ -222,15 +222,15 @@ class PublishTarget(BaseModel):
                 given = next(
                     kind for kind in properties[name].get("anyOf", [properties[name]]) if kind["type"] == "string"
                 )
-                # No unit of theirs is larger than a code point, which is what JSON Schema counts.
+                # None of their units is larger than a code point, which JSON Schema counts.
                 given.update(minLength=1, maxLength=min(most for most, _ in rule.limits))
         return schema
 
     def check_caption(self, caption: str) -> str:
-        """Refuse a caption the network would refuse; nothing is cut silently.
+        """Refuse a caption that the network would refuse, instead of cutting it silently.
 
         Raises:
-            ValueError: naming the field, the limit, and the count as the network counts it.
+            ValueError: names the field, the limit, and the count as the network counts it.
         """
         fault = self._find_network().find_text_fault("text", caption) or self._find_tag_fault(caption)
         if fault:
@@ -240,7 +240,7 @@ class PublishTarget(BaseModel):
     def compose_caption(self, *, prompt: str, title: str | None, default_text: str | None) -> str:
         """Write the caption as it will be sent.
 
-        Placeholders are filled in texts alone: a prompt is the caption as it stands.
+        Placeholders are filled in texts only; a prompt becomes the caption unchanged.
 
         Raises:
             ValueError: it would not fit, or names a title that there is not; naming the field, the limit, and the
@@ -254,13 +254,13 @@ class PublishTarget(BaseModel):
         """Refuse a video the network would refuse.
 
         Raises:
-            ValueError: naming the field and the limit.
+            ValueError: names the field and the limit.
         """
         limits = self._find_network().video
         seconds = f"{shape.seconds:.10g}"
         if shape.seconds > limits.seconds_max:
             raise ValueError(f"seconds: at most {limits.seconds_max} on {self.platform}, got {seconds}")
-        # A clip of four seconds is often a frame or two short of them: its network may judge that.
+        # A clip of four seconds is often a frame or two shorter; the network itself checks that.
         if shape.seconds < limits.seconds_min - _FRAMES_SECONDS:
             raise ValueError(f"seconds: at least {limits.seconds_min} on {self.platform}, got {seconds}")
         size = f"{shape.width}x{shape.height}"
@@ -273,7 +273,7 @@ class PublishTarget(BaseModel):
             raise ValueError(f"bytes: at most {limits.bytes_max} on {self.platform}, got {shape.size_bytes}")
 
     def to_wire(self) -> dict[str, object]:
-        """Give the `target` object of Blotato's POST /posts."""
+        """Build the `target` object of Blotato's POST /posts."""
         fields = self.model_dump(exclude=set(_NOT_SENT), exclude_none=True)
         return {"targetType": self.platform, **{to_camel(name): value for name, value in fields.items()}}
 
@@ -284,7 +284,7 @@ class PublishTarget(BaseModel):
         return self.network
 
     def _find_text_fault(self, name: str, text: str) -> str | None:
-        """Say what is wrong with a text as it was given; one with placeholders is measured when they are filled in."""
+        """Report the error of a text; a text with placeholders is measured once they are filled in."""
         network = self._find_network()
         if name == "text" and _PLACEHOLDER.search(text):
             most = max(TEXT_MAX_CHARACTERS, *(limit.most for limit in network.texts[name].limits))
@@ -296,14 +296,14 @@ class PublishTarget(BaseModel):
 
 
 def _refuse(target: PublishTarget, field: str, sentence: str) -> NoReturn:
-    """Refuse a target for one of its fields, though the rule is about several."""
+    """Refuse a target under the name of one field, for a rule about several."""
     problem = PydanticCustomError("text_rule", "{sentence}", {"sentence": sentence})
     details = InitErrorDetails(type=problem, loc=(field,), input=None)
     raise ValidationError.from_exception_data(type(target).__name__, [details], hide_input=True)
 
 
 class UnlabelledTarget(PublishTarget):
-    """A network that has no label for AI: `disclosure` says it at the end of the caption, on a line of its own."""
+    """A network without an AI label: `disclosure` goes at the end of the caption, on its own line."""
 
     disclosure: Line | None = None
 
@@ -335,7 +335,7 @@ class InstagramTarget(UnlabelledTarget):
     alt_text: Text | None = None
     cover_image_url: PublicUrl | None = None
     audio_name: Text | None = None
-    # Blotato's page does not say its type; of another type than its own it refuses the post rather than dropping it.
+    # Blotato's page does not name its type; for a wrong type Blotato refuses the post rather than dropping the field.
     trial: bool | None = None
     first_comment: Text | None = None
 
@@ -359,7 +359,7 @@ class InstagramTarget(UnlabelledTarget):
         return self
 
     def compose_caption(self, *, prompt: str, title: str | None, default_text: str | None) -> str:
-        """Write the caption as it will be sent; that of a story is empty.
+        """Write the caption as it will be sent; a story has none.
 
         Raises:
             ValueError: it would not fit, or names a title that there is not; naming the field and the limit.
@@ -429,10 +429,10 @@ class TiktokTarget(PublishTarget):
         return self
 
     def check_video(self, shape: VideoShape) -> None:
-        """Refuse a video the network would refuse, or that has ended before its cover.
+        """Refuse a video that the network would refuse, or that ends before its cover.
 
         Raises:
-            ValueError: naming the field and the limit.
+            ValueError: names the field and the limit.
         """
         super().check_video(shape)
         if self.video_cover_timestamp is not None and self.video_cover_timestamp >= shape.seconds * 1000:
@@ -509,12 +509,12 @@ def _read_record(value: object, read: ValidatorFunctionWrapHandler) -> AnyTarget
     return target
 
 
-# A target in a record. The rules for texts held when it was planned, and hold when it is sent.
+# A target in a record. The text rules are checked when it is planned, and again when it is sent.
 StoredTarget = Annotated[AnyTarget, WrapValidator(_read_record)]
 
 
 def _fill_in(template: str, *, prompt: str, title: str | None) -> str:
-    """Put the prompt and the title where a text names them, once: what they say themselves is not read again."""
+    """Fill in the prompt and the title in one pass: placeholders within their values stay as they are."""
     words = {"prompt": prompt, "title": title}
     if title is None and "{title}" in template:
         raise ValueError("text: names {title}, and the request has no title")

@@ -1,4 +1,4 @@
-"""How networks count text: each its own way, and rarely in what Python calls characters."""
+"""The units in which networks count text, which are rarely Python's characters."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 # twitter-text, config v3: these code points weigh one character, all others two, and a link 23.
 _LINK_WEIGHT = 23
 _WIDE = re.compile("[^\0-\u10ff\u2000-\u200d\u2010-\u201f\u2032-\u2037]")
-# What joins code points to one emoji. Where there is none of it, each is one by itself and weighs what it weighs.
+# The characters that join code points into one emoji. Without them, each code point is weighed by itself.
 _EMOJI_PART = re.compile("[\u200d\u20e3\ufe0f\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 # "Regardless of complexity" (docs.x.com, counting characters).
 _EMOJI_WEIGHT = 2
 
 
 class Unit(NamedTuple):
-    """What a network counts.
+    """A unit of text length.
 
     Attributes:
-        name: as errors and documents call it.
-        count: counts it.
-        bound: a number that is not less, and cheaper to find; most texts need no more.
-        explanation: added where the count is not that of characters, if the name does not say why.
+        name: its name in errors and documentation.
+        count: counts the units of a text.
+        bound: a cheap upper bound of the count, which is enough for most texts.
+        explanation: added if the count differs from that of characters, and the name does not explain why.
     """
 
     name: str
@@ -51,24 +51,24 @@ def count_bytes(text: str) -> int:
 
 
 def count_utf16_units(text: str) -> int:
-    """Count the units of a text in UTF-16, of which an emoji has two or more."""
+    """Count the UTF-16 units of a text; an emoji has two or more."""
     return len(text.encode("utf-16-le")) // 2
 
 
 def count_graphemes(text: str) -> int:
-    """Count what a reader takes for one character (Unicode, UAX #29)."""
+    """Count the characters that a reader sees (Unicode, UAX #29)."""
     import regex
 
     return len(regex.findall(r"\X", text))
 
 
 def weigh(text: str) -> int:
-    """Weigh a text as X does: a link 23, an emoji of any make two, of other characters those beyond Latin two."""
+    """Weigh a text as X does: a link counts 23, any emoji 2, a character beyond Latin 2, and others 1."""
     text = unicodedata.normalize("NFC", text)
     weigh_rest = _weigh_emoji if _EMOJI_PART.search(text) else _weigh_characters
     weight = at = 0
     for link in find_links(text):
-        # Where one begins within another, X does not see it.
+        # X ignores a link that begins within another.
         if link.start >= at:
             weight += weigh_rest(text[at : link.start]) + _LINK_WEIGHT
             at = link.end
@@ -76,7 +76,7 @@ def weigh(text: str) -> int:
 
 
 def weigh_at_most(text: str) -> int:
-    """Give what a text cannot weigh more than: each part of an emoji by itself, and a link at every dot."""
+    """Return an upper bound of a text's weight: each part of an emoji by itself, and a link at every dot."""
     return _weigh_characters(unicodedata.normalize("NFC", text)) + _LINK_WEIGHT * text.count(".")
 
 
@@ -99,13 +99,13 @@ def _weigh_emoji(text: str) -> int:
 
 @cache
 def _read_emoji() -> tuple[frozenset[str], frozenset[str], int]:
-    """Give the emoji of several code points, the code points that they begin with, and the length of the longest."""
+    """Return the emoji of several code points, the first code points of those, and the length of the longest."""
     from emoji import EMOJI_DATA, STATUS
 
     sequences = frozenset(
         sequence
         for sequence, facts in EMOJI_DATA.items()
-        # A keycap is one without its variation selector, too.
+        # A keycap without its variation selector is an emoji, too.
         if len(sequence) > 1 and (facts["status"] == STATUS["fully_qualified"] or sequence.endswith("\u20e3"))
     )
     return sequences, frozenset(sequence[0] for sequence in sequences), max(map(len, sequences))

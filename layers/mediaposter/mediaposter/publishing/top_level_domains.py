@@ -1,7 +1,7 @@
-"""The top-level domains at which X lets a link end.
+"""The top-level domains that X recognizes in links.
 
-From twitter-text 3.1.0 (npm, validGTLD and validCCTLD), read on 2026-11-30: the newest list that X has published. The
-six that were delegated since are not in it, and X does not say whether it takes them.
+From twitter-text 3.1.0 (npm, validGTLD and validCCTLD), read on 2026-11-30: the newest list that X has published. It
+lacks the six that were delegated since, and X does not say whether it recognizes them.
 """
 
 # ruff: noqa: RUF001 (domains of other scripts look like others)

@@ -1,1 +1,1 @@
-"""The wire: what callers send and what they are answered."""
+"""The wire format: requests and responses."""

@@ -1,4 +1,4 @@
-"""What a TOKEN authorizer reads and answers (API Gateway developer guide, Lambda authorizers)."""
+"""The input and output of a TOKEN authorizer (API Gateway developer guide, Lambda authorizers)."""
 
 from __future__ import annotations
 
@@ -30,20 +30,22 @@ class PolicyDocument(BaseModel):
 
 
 class AuthorizerContext(BaseModel):
-    """What the routes learn of the caller; API Gateway takes flat text only, and 8 KB of a whole answer.
+    """What the routes get to know of the caller; API Gateway takes flat text only, and 8 KB for the whole answer.
 
     Attributes:
-        owner: who it is.
-        scopes: what the key may do, parted by spaces.
+        owner: the owner of the key.
+        scopes: what the key may do, separated by spaces.
         key: the id of the key.
-        key_hash: what the table keeps the key under. It opens nothing: 256 random bits cannot be found by their hash.
-        accounts: which accounts the key may post to, parted by spaces; "" is all of them.
-        daily_budget_micros: a whole number, or "" where the key has no such limit.
+        key_hash: the key's hash, its id in the table. It is no secret: 256 random bits cannot be recovered from their
+            hash.
+        accounts: the accounts that the key may post to, separated by spaces; "" means all.
+        daily_budget_micros: a whole number, or "" if the key has no such limit.
         rate_per_minute: the same.
-        webhook_url: "" where the key has none.
+        webhook_url: "" if the key has none.
     """
 
-    # API Gateway adds fields of its own. An answer that was cached before an update lacks what came with it.
+    # API Gateway adds fields of its own. An answer that was cached before an update lacks the fields added by that
+    # update.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     owner: str
@@ -67,17 +69,17 @@ class AuthorizerAnswer(BaseModel):
 
 
 def read_bearer_key(authorization: str) -> str | None:
-    """Give the key of an `Authorization: Bearer mp_…` header, if it is one."""
+    """Return the key of an `Authorization: Bearer mp_…` header, or None for any other header."""
     scheme, _, secret = authorization.partition(" ")
     is_ours = scheme.lower() == "bearer" and secret.startswith(KEY_PREFIX) and secret.isascii()
     return secret if is_ours else None
 
 
 def decide(api_key: ApiKey | None, method_arn: str) -> AuthorizerAnswer:
-    """Allow every route of the stage to a key that exists, and deny them all to one that does not.
+    """Allow every route of the stage for a key that exists, and deny every route for one that does not.
 
-    The answer is cached by the header and served for other routes too: a policy for the one that was
-    asked for would be wrong for the next. A denial is an answer, not an error, so that errors stay faults.
+    API Gateway caches the answer by the header and reuses it for other routes, so a policy for one route would be wrong
+    for the next. A denial is an answer, not an error, so that an error always means a fault.
     """
     api_arn, stage = method_arn.split("/")[:2]
     every_route = [f"{api_arn}/{stage}/*"]

@@ -1,4 +1,4 @@
-"""Batches on the wire: what callers ask for, what they are answered, and the lines of the files in between."""
+"""Batches on the wire: requests, responses, and the lines of the files between the steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mediaposter.wire.requests import CreateVideoRequest, RequestBody, parse_bod
 from mediaposter.wire.rows import ROWS_MAX, Row, RowError
 from mediaposter.wire.video_object import to_dollars
 
-# What one call of a function takes: some seconds of work, and a few megabytes at the most.
+# The work of one function call: some seconds, and a few megabytes at most.
 PART_ROWS_MAX = 25
 
 UploadId = Annotated[str, StringConstraints(pattern=r"^upload_[0-9a-f]{32}$")]
@@ -40,7 +40,7 @@ class CreateBatchRequest(RequestBody):
     A row has the fields of POST /videos, and an `id` of the caller's own. What is wrong with one the results say.
     """
 
-    # A row whose text cannot be written is refused alone, when it is read.
+    # A row whose text cannot be encoded is refused alone, when it is read.
     unchecked_fields = frozenset({"rows"})
 
     rows: Annotated[list[JsonValue], Field(min_length=1, max_length=ROWS_MAX)] | None = None
@@ -53,7 +53,7 @@ class CreateBatchRequest(RequestBody):
         return self
 
     def fingerprint(self) -> str:
-        """Give a hash that two requests share when they ask for the same."""
+        """Return a hash that is equal for equal requests."""
         canonical = json.dumps(["batch", self.rows, self.file], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -72,7 +72,7 @@ class BatchListQuery(Query):
 
 
 class ResultsQuery(Query):
-    """GET /batches/{id}/results: as what."""
+    """GET /batches/{id}/results: the format."""
 
     format: Literal["csv", "jsonl"] = "jsonl"
 
@@ -81,7 +81,7 @@ def parse_create_batch(body: bytes, content_type: str) -> CreateBatchRequest:
     """Read the body of POST /batches.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     return validate_fields(CreateBatchRequest, parse_body(body, content_type, allow_form=False).fields)
 
@@ -90,7 +90,7 @@ def parse_cancel_batch(body: bytes, content_type: str) -> CancelBatchRequest:
     """Read the body of POST /batches/{id}/cancel, which may have none.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     if not body:
         return CancelBatchRequest()
@@ -98,7 +98,7 @@ def parse_cancel_batch(body: bytes, content_type: str) -> CancelBatchRequest:
 
 
 def check_batch_id(batch_id: str) -> str:
-    """Refuse what can be no id.
+    """Refuse text that cannot be the id of a batch.
 
     Raises:
         NotFound: there is no such batch.
@@ -109,12 +109,12 @@ def check_batch_id(batch_id: str) -> str:
 
 
 def write_input(rows: Sequence[JsonValue]) -> bytes:
-    """Write rows that came with a request as a file, one a line."""
-    # In ASCII: JSON can name half characters, which UTF-8 cannot write.
+    """Write the rows of a request as a file, one row a line."""
+    # In ASCII: JSON can escape lone surrogates, which UTF-8 cannot encode.
     return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
 
 
-# What the steps are told, and the lines of the files between them.
+# The input of the steps, and the lines of the files between them.
 
 
 class _Line(BaseModel):
@@ -122,13 +122,13 @@ class _Line(BaseModel):
 
 
 class BatchStepInput(_Line):
-    """Which batch a step is about."""
+    """The batch that a step works on."""
 
     batch_id: str
 
 
 class RowLine(_Line):
-    """A row as it was understood, or refused; a picture that lay in it is kept as an upload."""
+    """A row as parsed, or its refusal; a picture in the row is stored as an upload."""
 
     row: int
     line: int
@@ -138,7 +138,7 @@ class RowLine(_Line):
 
 
 class PartLine(_Line):
-    """Some rows that follow each other, by where they lie in the file of rows."""
+    """A chunk of consecutive rows, by its position in the file of rows."""
 
     batch_id: str = Field(max_length=BATCH_ID_MAX_CHARACTERS)
     part: int
@@ -147,7 +147,7 @@ class PartLine(_Line):
 
 
 class OutcomeLine(_Line):
-    """What became of a row: a video, or why there is none."""
+    """The result of a row: a video, or the reason why there is none."""
 
     row: int
     line: int
@@ -160,7 +160,7 @@ def write_row(row: Row) -> bytes:
     """Write a row as a line.
 
     Args:
-        row: one without a picture of its own: in JSON its hash would stand for it.
+        row: a row without an inline picture, for which JSON would only hold a hash.
     """
     fields = None
     if row.request is not None:
@@ -186,16 +186,16 @@ def read_row_lines(content: bytes) -> list[RowLine]:
 
 
 def read_parts(content: bytes) -> list[PartLine]:
-    """Read parts as they were written."""
+    """Read the chunks of a batch."""
     return [PartLine.model_validate_json(line) for line in content.splitlines()]
 
 
 def read_outcomes(content: bytes) -> list[OutcomeLine]:
-    """Read what became of the rows of a part."""
+    """Read the results of the rows of a chunk."""
     return [OutcomeLine.model_validate_json(line) for line in content.splitlines()]
 
 
-# What is answered.
+# # Responses.
 
 
 class _Answer(BaseModel):
@@ -246,7 +246,7 @@ class BatchObject(_Answer):
 
 
 class BatchView(NamedTuple):
-    """A batch, and what is counted of it; `queued` and the others are its videos by their status."""
+    """A batch and its counts; `queued` and the others count its videos by status."""
 
     batch: Batch
     totals: BatchTotals
@@ -286,7 +286,7 @@ def present_batches(views: Sequence[BatchView], *, has_more: bool, base_url: str
 
 
 def tell_status(batch: Batch) -> BatchStatus:
-    """Tell where a batch stands in the words of OpenAI's batches."""
+    """Map a batch to a status of OpenAI's batches."""
     if batch.stage is BatchStage.DONE:
         if batch.failure is not None:
             return "failed"
@@ -295,7 +295,7 @@ def tell_status(batch: Batch) -> BatchStatus:
 
 
 class TakenBatch(_Answer):
-    """A batch as soon as all of its rows were looked at."""
+    """A batch once all of its rows were checked."""
 
     id: str
     rows: int
@@ -303,7 +303,7 @@ class TakenBatch(_Answer):
 
 
 class BatchAnswer(_Answer):
-    """What is laid beside a dropped file: for each row its video or what is wrong; or what is wrong with all of it."""
+    """The result object of a dropped file: for each row its video or its error; or the error of the whole file."""
 
     request: AnsweredFile
     batch: TakenBatch
@@ -312,7 +312,7 @@ class BatchAnswer(_Answer):
 
 
 def present_answer(batch: Batch, outcomes: list[OutcomeLine], failure: BatchFailure | None = None) -> BatchAnswer:
-    """Write what is laid beside the file of a batch."""
+    """Write the result object of a batch's file."""
     error = invalid_request(failure.message, param=failure.param, code=failure.code).error if failure else None
     return BatchAnswer(
         request=AnsweredFile(key=batch.source.key, version_id=batch.source.version_id),

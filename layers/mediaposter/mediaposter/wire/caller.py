@@ -1,4 +1,4 @@
-"""Who is calling, as the authorizer tells it to every route."""
+"""The caller, as the authorizer passes it to every route."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class Caller(BaseModel):
-    """The owner behind a request, and what the key that came with it may do.
+    """The owner behind a request, and what the request's key may do.
 
     Attributes:
-        owner: whose videos are seen and made.
+        owner: the owner of the videos that the request reads and makes.
         key: the id of the key, as `mediaposter keys list` shows it.
-        key_hash: what the table keeps the key under, to look it up again later; "" where there was no key.
+        key_hash: the key's hash, to find the key again later; "" if the request had no key.
         scopes: what the key may do.
-        accounts: which accounts the key may post to, as `instagram:807`; None is all of them.
-        daily_budget_micros: how much the owner may spend a day by this key, if there is a limit.
-        rate_per_minute: how much the owner may ask for in a minute by this key, if there is a limit.
-        webhook_url: who is told of the videos, unless a request names another.
+        accounts: the accounts that the key may post to, as `instagram:807`; None means all.
+        daily_budget_micros: how much the owner may spend a day with this key, if there is a limit.
+        rate_per_minute: how many requests the owner may send a minute with this key, if there is a limit.
+        webhook_url: the receiver of the videos' events, unless a request names another.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,10 +41,10 @@ class Caller(BaseModel):
     webhook_url: str | None = None
 
     def require(self, scope: Scope) -> None:
-        """Let pass who has a scope; admin includes them all.
+        """Refuse a key without a scope; admin includes every scope.
 
         Raises:
-            Forbidden: the key has neither.
+            Forbidden: the key has neither the scope nor admin.
         """
         if not self.scopes & {scope, Scope.ADMIN}:
             raise Forbidden(
@@ -54,24 +54,24 @@ class Caller(BaseModel):
             )
 
     def require_publishing(self, targets: Sequence[PublishTarget]) -> None:
-        """Let pass who may post to the targets of a request; a request without targets posts nothing.
+        """Refuse a key that may not post to the targets of a request; a request without targets posts nothing.
 
         Raises:
-            Forbidden: the key has not the scope `publish`, or may not post to one of the accounts.
+            Forbidden: the key lacks the scope `publish`, or may not post to one of the accounts.
         """
         if targets:
             self.require(Scope.PUBLISH)
             self.require_accounts(targets, field="publish")
 
     def require_accounts(self, targets: Sequence[PublishTarget], *, field: str | None = None) -> None:
-        """Let pass who may post to the accounts of all targets, whatever else the key may do.
+        """Refuse a key that may not post to the accounts of all targets. This checks no scope.
 
         Args:
-            targets: where something goes, or is to be changed.
-            field: the field of the request that lists them, where one does.
+            targets: the targets to post to, or to change.
+            field: the field of the request that lists them, if there is one.
 
         Raises:
-            Forbidden: naming each account that the key may not post to, and how a key gets it.
+            Forbidden: names each account that the key may not post to, and how to allow it.
         """
         refused = [
             (index, target)
@@ -91,17 +91,17 @@ class Caller(BaseModel):
         )
 
     def may_post_to(self, platform: str, account_id: str) -> bool:
-        """Tell whether the key is for an account; it is for all where it names none, and so is an admin's."""
+        """Tell whether the key may post to an account: to any, if it is an admin's or names no accounts."""
         return (
             self.accounts is None or Scope.ADMIN in self.scopes or name_account(platform, account_id) in self.accounts
         )
 
     def may_see(self, owner: str) -> bool:
-        """Tell whether an owner's things are the caller's to see: his own are, and all are for an admin."""
+        """Tell whether the caller may see an owner's records: their own, or everything for an admin."""
         return owner == self.owner or Scope.ADMIN in self.scopes
 
     def as_key_is_now(self, api_key: ApiKey) -> Caller:
-        """Give the same caller with the rights and limits that his key has by now."""
+        """Return the same caller with the current rights and limits of the key."""
         return self.model_copy(
             update={
                 "scopes": frozenset(api_key.scopes),

@@ -1,8 +1,7 @@
-"""What spreadsheets write into a cell, and what is meant by it.
+"""Interpret the cells that spreadsheets write.
 
-Excel and LibreOffice save what a cell shows, in the language and the number format of the person who saves.
-Google Sheets and Numbers mostly do so too (support.microsoft.com, "Save a workbook in another file format": text and
-values "as they are displayed").
+Excel and LibreOffice save a cell as shown, in the user's language and number format. Google Sheets and Numbers mostly
+do so too (support.microsoft.com, "Save a workbook in another file format": text and values "as they are displayed").
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import re
 from types import MappingProxyType
 
-# What cannot be seen: zero-width characters and marks of direction come along with what is copied from a web page.
+# Invisible characters: text copied from a web page brings zero-width characters and direction marks along.
 _UNSEEN = "".join(
     [
         *(chr(code) for code in range(0x21)),
@@ -24,8 +23,8 @@ _UNSEEN = "".join(
     ]
 )
 
-# As Excel names them in its own language, and LibreOffice where it has another name (support.microsoft.com, "ERROR.TYPE
-# function"; LibreOffice's translations). The last English ones are of Google Sheets.
+# Excel's localized names, and LibreOffice's where they differ (support.microsoft.com, "ERROR.TYPE function";
+# LibreOffice's translations). The last English ones are Google Sheets'.
 _FORMULA_ERRORS_BY_LANGUAGE = {
     "English": (
         "#NULL! #DIV/0! #VALUE! #REF! #NAME? #NAME! #NUM! #N/A #GETTING_DATA #SPILL! #CALC! #FIELD! #BLOCKED! "
@@ -67,12 +66,12 @@ _FORMULA_ERRORS_BY_LANGUAGE = {
     ),
 }
 _FORMULA_ERRORS = frozenset(name for names in _FORMULA_ERRORS_BY_LANGUAGE.values() for name in names.split())
-# LibreOffice has numbers for others (help.libreoffice.org, "Error Codes in LibreOffice Calc").
+# LibreOffice numbers its other errors (help.libreoffice.org, "Error Codes in LibreOffice Calc").
 _NUMBERED_ERROR = re.compile(
     "(Err|Fehler|Erro|Fout|Fel|Fejl|Feil|Virhe|Błąd|Chyba|Hiba|Hata|Greška|Nap|Eroare|Ошибка|Помилка|Гр|Σφάλμα|エラー|오류|错误)"
     ":[0-9]{3}"
 )
-# Google Sheets shows this until a formula has an answer.
+# Google Sheets shows this until a formula has a result.
 _UNFINISHED = frozenset(
     (
         "Loading...",
@@ -87,7 +86,7 @@ _UNFINISHED = frozenset(
 )
 _SHOWN_MAX_CHARACTERS = 24
 
-# Excel writes them in its own language: what means true, and what means false.
+# Excel writes them in the user's language: the words for true, and those for false.
 _FLAG_WORDS = (
     ("TRUE", "FALSE"),
     ("WAHR", "FALSCH"),
@@ -111,7 +110,7 @@ _FLAGS = MappingProxyType({**{word: True for word, _ in _FLAG_WORDS}, **{word: F
 _WITH_ZEROS = re.compile(r"([0-9]+)[.,](0+)")
 _SCIENTIFIC = re.compile(r"([0-9])(?:[.,]([0-9]+))?[Ee]\+([0-9]{1,3})")
 _THOUSANDS_DIGITS = 3
-# What Excel and a double keep of a number (support.microsoft.com, "Excel specifications and limits").
+# The digits that Excel and a double keep of a number (support.microsoft.com, "Excel specifications and limits").
 _PRECISION_DIGITS = 15
 
 _MOMENT = re.compile(
@@ -121,19 +120,19 @@ _MOMENT = re.compile(
 
 
 def trim(text: str) -> str:
-    """Take away what cannot be seen on both sides of a text, such as a no-break space."""
+    """Strip invisible characters, such as a no-break space, from both ends of a text."""
     return text.strip(_UNSEEN)
 
 
 def refuse_failed_formula(text: str) -> str:
-    """Refuse a cell that shows, instead of a value, why the sheet has none; a text that mentions such a word is one.
+    """Refuse a cell that shows a spreadsheet error instead of a value; a text that only mentions the error is fine.
 
     Raises:
-        ValueError: naming what the sheet shows.
+        ValueError: names the error that the sheet shows.
     """
     shown = trim(text)
     if shown.startswith("#"):
-        # The French write a space before the mark.
+        # French puts a space before the mark.
         if len(shown) <= _SHOWN_MAX_CHARACTERS and "".join(shown.split()) in _FORMULA_ERRORS:
             raise _refuse_failed(shown)
         if len(shown) > 1 and not shown.strip("#"):
@@ -151,12 +150,12 @@ def _refuse_failed(shown: str) -> ValueError:
 
 
 def read_whole_number(text: str) -> str:
-    """Give the digits of a whole number, also where a sheet writes it as 807.0, 8,00 or 8.07E+2.
+    """Return the digits of a whole number, even if a sheet wrote it as 807.0, 8,00 or 8.07E+2.
 
-    What is no such number is given as it stands: whether that is right is for the field to say.
+    Any other text is returned unchanged: the field decides whether it is valid.
 
     Raises:
-        ValueError: digits of it were lost, or it can be read in two ways.
+        ValueError: the sheet lost some of its digits, or it is ambiguous.
     """
     text = trim(text)
     if with_zeros := _WITH_ZEROS.fullmatch(text):
@@ -203,10 +202,10 @@ def read_flag(text: str) -> bool:
 
 
 def read_moment(text: str) -> str:
-    """Pass on a date and time with its offset (RFC 3339), and tell the author of another what to write.
+    """Return a date and time with its offset (RFC 3339); the error for anything else says what to write.
 
     Raises:
-        ValueError: it is no such time.
+        ValueError: it is not such a time.
     """
     text = trim(text)
     moment = _MOMENT.fullmatch(text)

@@ -1,9 +1,9 @@
-"""The columns of a CSV of requests: which there are, and what their cells say.
+"""The columns of a CSV of requests, and how to read their cells.
 
-A column is named as the field is: `prompt`, `metadata.campaign`, `publish.instagram.account_id`, and for a second
-account of that network `publish.instagram.2.account_id`. An empty cell is a field that is not given; a target none of
-whose cells says anything is not one of that row. Spreadsheets leave out the last cells of a row where they are empty,
-or write more of them than there are columns; both say nothing.
+A column has the name of its field: `prompt`, `metadata.campaign`, `publish.instagram.account_id`, and for a second
+account of that network `publish.instagram.2.account_id`. An empty cell means that the field is not set. If all cells of
+a target are empty, the row does not have that target. Spreadsheets omit trailing empty cells of a row, or write more
+cells than there are columns; both mean nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NESTED = ("publish", "metadata", "provider_options")
 _PLACES = "publish.<network>.<field>, metadata.<name>, provider_options.<name>"
 _NUMBER = re.compile(r"[0-9]{1,3}")
 NETWORKS = MappingProxyType({get_args(model.model_fields["platform"].annotation)[0]: model for model in TARGETS})
-# What a person reads: it is taken as it stands. Of all else what cannot be seen is taken away on both sides.
+# Prose is kept as it is. Any other cell loses the invisible characters at both ends.
 _PROSE = frozenset({"prompt", "text", "title", "alt_text", "first_comment"})
 _SEPARATOR_NAMES = MappingProxyType({",": "comma", ";": "semicolon", "\t": "tab"})
 _CURLY_QUOTES = ("\u201c", "\u201d", "\u201e", "\u201f", "\u00ab", "\u00bb")
@@ -43,11 +43,11 @@ _ReadCell = Callable[[str], object]
 
 
 class HeaderError(InvalidRequest):
-    """The header of a CSV names a column that there is not, or not the ones that there must be: no row was read."""
+    """The header of a CSV names an unknown column, or lacks a required one; no row was read."""
 
 
 class _Column(NamedTuple):
-    """A column: the object its cells belong to ("" is the request itself), the field there, and what a cell means."""
+    """A column: the object its cells belong to ("" is the request itself), its field there, and how to read a cell."""
 
     name: str
     parent: str
@@ -55,16 +55,16 @@ class _Column(NamedTuple):
     read: _ReadCell
 
     def find_value(self, cell: str) -> str:
-        """Give what a cell says: nothing, where there is nothing to be seen in it and it is no prose."""
+        """Return the value of a cell, or "" if it looks empty and is not prose."""
         return cell if self.field in _PROSE or self.parent == "metadata" else trim(cell)
 
     def is_unticked(self, cell: str) -> bool:
-        """Tell whether a cell is a checkbox that was not ticked: a sheet has them also in rows that are not used."""
+        """Tell whether a cell is an unticked checkbox: a sheet also has them in unused rows."""
         return self.read is read_flag and trim(cell) == "FALSE"
 
 
 class Columns:
-    """The columns of a file, in their order; one without a name is None."""
+    """The columns of a file, in order; a column without a name is None."""
 
     def __init__(self, columns: tuple[_Column | None, ...], separator: str) -> None:
         self._columns = columns
@@ -75,7 +75,7 @@ class Columns:
         """Read the header of a file.
 
         Raises:
-            HeaderError: naming the first column that is wrong, and which there are.
+            HeaderError: names the first wrong column, and the valid ones.
         """
         try:
             text = header.decode(name="The header")
@@ -95,7 +95,7 @@ class Columns:
         return cls(tuple(columns.get(name) for name in names), header.separator)
 
     def parse(self, text: str) -> dict[str, Any] | None:
-        """Give the cells of a row that say something, by their columns; of a blank row, nothing.
+        """Return the cells of a row that have a value, by column; none for a blank row.
 
         Raises:
             InvalidRequest: the row is not valid CSV, or has cells for which the header has no name.
@@ -107,7 +107,7 @@ class Columns:
         if self._is_unused(filled):
             return None
         values = {}
-        # A sheet leaves out the last cells of a row where they are empty, or has some to spare.
+        # A sheet omits trailing empty cells of a row, or has surplus ones.
         for number, (column, cell) in enumerate(zip(self._columns, cells, strict=False), start=1):
             if column is None and trim(cell):
                 raise InvalidRequest(
@@ -138,7 +138,7 @@ class Columns:
         """Read the cells of a row as a request.
 
         Raises:
-            InvalidRequest: naming the column and the rule.
+            InvalidRequest: names the column and the rule.
         """
         objects: dict[str, dict[str, Any]] = {}
         for column in self._columns:
@@ -171,7 +171,7 @@ def _drop_blank_end(cells: list[str]) -> list[str]:
 
 
 def _refuse_no_header(text: str, names: Sequence[str]) -> None:
-    """Refuse what is no header of a CSV, and say what it is instead."""
+    """Refuse a line that is not a CSV header, and say what it is instead."""
     if "\0" in text:
         raise HeaderError("The header has null bytes, which are no text.", code="invalid_encoding")
     if trim(text).startswith(("{", "[")):
@@ -193,10 +193,10 @@ def _refuse_no_header(text: str, names: Sequence[str]) -> None:
 
 
 def _find_column(name: str) -> _Column:
-    """Tell what a column is.
+    """Find the field that a column's name stands for.
 
     Raises:
-        HeaderError: nothing of this name can be asked for.
+        HeaderError: there is no field of this name.
     """
     root, _, rest = name.partition(".")
     if name == ROW_ID:
@@ -221,7 +221,7 @@ def _find_column(name: str) -> _Column:
 
 
 def _find_target_column(name: str, rest: str) -> _Column:
-    """Tell which field of which target a column is; it is named `publish.<network>[.<number>].<field>`."""
+    """Find the target and field of a column named `publish.<network>[.<number>].<field>`."""
     platform, _, field = rest.partition(".")
     model = NETWORKS.get(platform)
     if model is None:
@@ -239,7 +239,7 @@ def _find_target_column(name: str, rest: str) -> _Column:
 
 
 def _list_known(sentence: str, name: str, known: Collection[str], *, others: str = "") -> str:
-    """Say what could have been meant; the name is a caller's word, and may be as long as a row."""
+    """List the known names for an error message. The caller's name is cut: it may be as long as a row."""
     matches = get_close_matches(name[:80].strip().lower(), known, n=1)
     guess = f"; did you mean {matches[0]!r}?" if matches else "."
     return f"{sentence}{guess} There are {', '.join([*known, *filter(None, [others])])}"
@@ -267,14 +267,14 @@ def _choose_reader(field: str, annotation: object) -> _ReadCell:
         return _read_ids if field.endswith("_ids") else _read_list
     if AwareDatetime in kinds:
         return read_moment
-    # An id has digits, for which a sheet takes it for a number.
+    # An id has only digits, so a sheet takes it for a number.
     if int in kinds or field.endswith("_id"):
         return read_whole_number
     return str
 
 
 def _list_kinds(annotation: object) -> Iterator[object]:
-    """List the types in an annotation; of a list, that it is one."""
+    """List the types in an annotation; for a list, the list type."""
     origin = get_origin(annotation)
     if origin is list:
         yield list
@@ -306,8 +306,8 @@ def _read_ids(text: str) -> list[str]:
 
 
 def _read_option(text: str) -> object:
-    """Read JSON, and as text whatever is none."""
-    # A sheet makes capitals of what was typed as true.
+    """Read a cell as JSON, or as text if it is not JSON."""
+    # A sheet turns a typed true into TRUE.
     if text in {"TRUE", "FALSE"}:
         return text == "TRUE"
     try:
@@ -316,12 +316,12 @@ def _read_option(text: str) -> object:
         raise
     except ValueError:
         return text
-    # Python takes NaN and Infinity for numbers, JSON does not.
+    # Python accepts NaN and Infinity as numbers, JSON does not.
     return text if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rename(refusal: InvalidRequest, targets: list[str]) -> InvalidRequest:
-    """Name a target in a refusal as its columns are named."""
+    """In an error, name a target as its columns do."""
     for index, target in enumerate(targets):
         place = f"publish[{index}]"
         if refusal.param is not None and refusal.param.startswith(place):

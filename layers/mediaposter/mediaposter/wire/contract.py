@@ -1,4 +1,4 @@
-"""What each route takes and answers, named beside it, and the document that is made of all of them."""
+"""The request and response models that each route names, and the OpenAPI document that is built from them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Contract(NamedTuple):
     """The models of a route.
 
     Attributes:
-        answers: what it answers when all is well, one of them; none where that has no body.
-        path: what its path must fit, where that is more than any text.
-        query: how its query is read.
-        json: how its body is read, where that must be JSON.
-        form: how its body is read, where that may be a multipart form or JSON.
-        errors: the statuses of refusals that its code alone does not show.
+        answers: the possible models of a success response; none if it has no body.
+        path: the model of its path parameters, if these are more than any text.
+        query: the model of its query.
+        json: the model of its body, if that must be JSON.
+        form: the model of its body, if that may be a multipart form or JSON.
+        errors: the error statuses that the route's code alone does not show.
     """
 
     answers: tuple[type[BaseModel], ...]
@@ -49,7 +49,7 @@ def contract(
     form: type[BaseModel] | None = None,
     errors: tuple[int, ...] = (),
 ) -> dict[str, Any]:
-    """Give the `openapi_extensions` of a route; `mediaposter.wire.openapi` reads them, a Lambda never does."""
+    """Return the `openapi_extensions` of a route; only `mediaposter.wire.openapi` reads them, no Lambda does."""
     return {_EXTENSION: Contract(answers, path, query, json, form, errors)}
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mediaposter.domain.errors import BudgetExceeded, IdempotencyKeyReused, InvalidRequest, VideoDeleted
 
-# What is wrong with a request itself: asking for the same again meets the same. Nothing was recorded.
+# Errors of the request itself: a retry gets the same error. Nothing was recorded.
 Refusal: TypeAlias = InvalidRequest | IdempotencyKeyReused | VideoDeleted | BudgetExceeded
 REFUSALS: tuple[type[Refusal], ...] = get_args(Refusal)
 
@@ -37,22 +37,22 @@ class ErrorEnvelope(BaseModel):
 
 
 def invalid_request(message: str, *, param: str | None, code: str | None) -> ErrorEnvelope:
-    """Say what is wrong with a request."""
+    """Write the error for an invalid request."""
     return ErrorEnvelope(error=ErrorDetail(message=message, type="invalid_request_error", param=param, code=code))
 
 
 def server_error(message: str, *, code: str) -> ErrorEnvelope:
-    """Say what went wrong on our side."""
+    """Write the error for a fault on our side."""
     return ErrorEnvelope(error=ErrorDetail(message=message, type="server_error", param=None, code=code))
 
 
 def limit_reached(message: str, *, code: str) -> ErrorEnvelope:
-    """Say which limit has no room."""
+    """Write the error for an exceeded limit."""
     return ErrorEnvelope(error=ErrorDetail(message=message, type="rate_limit_error", param=None, code=code))
 
 
 def present_refusal(refusal: Refusal) -> ErrorEnvelope:
-    """Say why a request was refused, whichever way it came."""
+    """Write the error for a refused request, whether it came by HTTP or not."""
     if isinstance(refusal, InvalidRequest):
         return invalid_request(refusal.message, param=refusal.param, code=refusal.code)
     if isinstance(refusal, IdempotencyKeyReused):

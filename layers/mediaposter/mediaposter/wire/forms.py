@@ -1,8 +1,8 @@
-"""Multipart forms: text, files, and the nested values that lie in them as bracketed names.
+"""Multipart forms: text, files, and nested values under bracketed names.
 
-The openai SDK sends every body of `/videos` but a remix as a form, and what is nested in its `extra_body` as
+The openai SDK sends every body of `/videos` except a remix as a form. It writes nested values of `extra_body` as
 `metadata[campaign]=kites`, `fallback_models[]=a`, and `publish[][platform]=twitter`: without numbers, and grouped by
-name rather than by target. Whatever can be read in two ways is refused: a guess here is a wrong post.
+name rather than by target. An ambiguous form is refused, since a wrong guess would be a wrong post.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ FormValue: TypeAlias = Union[str, "list[FormValue]", "dict[str, FormValue]"]
 
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _BRACKETED = re.compile(r"\[([^\[\]]*)\]")
-# What a browser writes in a name for the characters that would end it (fetch.spec.whatwg.org, multipart/form-data).
+# A browser escapes the characters that would end a name like this (fetch.spec.whatwg.org, multipart/form-data).
 _ESCAPED = re.compile(r"%(0A|0D|22)")
-# To the JavaScript that may read a record these are no names, but a way into its objects.
+# JavaScript that reads a record would let these names change its objects (prototype pollution).
 _NO_KEYS = frozenset({"__proto__", "constructor", "prototype"})
 
 
 class Form(NamedTuple):
-    """What a form says: its fields, nested as their names are, and its files."""
+    """A parsed form: its fields, nested as their names say, and its files."""
 
     fields: dict[str, FormValue]
     files: dict[str, bytes]
 
 
 class _Entry(NamedTuple):
-    """A text, and the keys that lead to it from the name before them; an empty key is `[]`."""
+    """A text, and the keys that lead to it below its root name; an empty key is `[]`."""
 
     keys: tuple[str, ...]
     text: str
@@ -48,12 +48,12 @@ def parse_form(body: bytes, boundary: bytes, *, objects: Collection[str], row_ke
 
     Args:
         body: the form.
-        boundary: what its content type names.
-        objects: the fields whose keys are names even where they are numbers.
+        boundary: the boundary in its content type.
+        objects: the fields whose keys are names even if they look like numbers.
         row_keys: the fields that are lists of objects, with the key that each of the objects has.
 
     Raises:
-        InvalidRequest: it is malformed, or can be read in more than one way; naming the field.
+        InvalidRequest: it is malformed or ambiguous; names the field.
     """
     texts, files = _read_parts(body, boundary)
     entries: dict[str, list[_Entry]] = {}
@@ -102,7 +102,7 @@ def _read_parts(body: bytes, boundary: bytes) -> tuple[list[tuple[str, str]], di
             take_file,
             take_end,
             boundary=boundary,
-            config={"MAX_MEMORY_FILE_SIZE": len(body)},  # what has come fits, so nothing is put on a disk
+            config={"MAX_MEMORY_FILE_SIZE": len(body)},  # the body fits into memory, so nothing is written to disk
         )
         parser.write(body)
         parser.finalize()
@@ -111,7 +111,7 @@ def _read_parts(body: bytes, boundary: bytes) -> tuple[list[tuple[str, str]], di
             f"The multipart body is malformed: {str(error)[:200]}.", code="invalid_multipart"
         ) from error
     if not is_whole:
-        # What is missing may be `publish`: a part of a request is not a request.
+        # The missing part may be `publish`, so an incomplete form is refused.
         raise InvalidRequest("The multipart body ends before its closing boundary.", code="invalid_multipart")
     if not texts and not files:
         raise InvalidRequest("The multipart body has no fields.", code="invalid_multipart")
@@ -123,7 +123,7 @@ def _decode_name(name: bytes | None) -> str:
 
 
 def _decode(value: bytes, *, name: str | None = None) -> str:
-    """Decode a text of the form, or the name of one."""
+    """Decode a text of the form, or a field name."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -149,10 +149,10 @@ def _split_name(name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _number_rows(root: str, entries: list[_Entry], row_key: str) -> list[_Entry]:
-    """Give objects that came as `root[][key]` the numbers that they were sent without.
+    """Number the objects that came as `root[][key]` without numbers.
 
-    Which value belongs to which object shows only where all objects have the same keys. How many there are, the key
-    tells that each has.
+    The values can be assigned to objects only if all objects have the same keys. The key that every object has gives
+    their number.
     """
     has_rows = any(len(keys) > 1 for keys, _ in entries) and all(keys[:1] == ("",) for keys, _ in entries)
     if not has_rows:
@@ -213,5 +213,5 @@ def _repeated(name: str, *, are_alike: bool) -> InvalidRequest:
 
 
 def _unreadable(name: str, reason: str, *, code: str = "invalid_field") -> InvalidRequest:
-    # A name is the caller's word, and may be as long as a header.
+    # A name comes from the caller, and may be as long as a header.
     return InvalidRequest(f"{name[:80]}: {reason}.", param=name[:80], code=code)

@@ -1,4 +1,4 @@
-"""The wire between API Gateway and the use cases: bodies in, replies and errors out."""
+"""Translate between API Gateway and the use cases: bodies in, replies and errors out."""
 
 from __future__ import annotations
 
@@ -42,31 +42,31 @@ from mediaposter.wire.request_context import RequestContext
 
 REQUEST_ID_HEADER = "x-request-id"
 IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
-# What `client.videos.poll` waits between two questions; a video takes minutes, its default is a second.
+# The interval of `client.videos.poll`; its default is a second, but a video takes minutes.
 POLL_AFTER_MS = 5_000
-# What to wait for a publisher or a provider that does not say how long.
+# The wait if a publisher or a provider does not say how long.
 _PUBLISHER_AFTER_SECONDS = 5.0
 _PROVIDER_AFTER_SECONDS = 60.0
-# The webhooks of video models' providers hold a job and the addresses of its files.
+# A provider's webhook holds a job and the URLs of its files.
 WEBHOOK_MAX_BYTES = 1024 * 1024
 _REPLACEMENT = "\ufffd"
-# Without it the SDKs of OpenAI send again what was answered with 409 or 5xx.
+# Without it, OpenAI's SDKs retry after a 409 or 5xx.
 _FINAL = {"x-should-retry": "false"}
 
 
 class _Resolver(APIGatewayRestResolver):
-    """A resolver whose every answer names its request, as OpenAI's do: their SDKs show it as `_request_id`."""
+    """A resolver that adds the request id to every response, as OpenAI does: its SDKs show it as `_request_id`."""
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         answer = super().resolve(event, context)
-        # The access log and the gateway's own refusals have the same.
+        # The access log and the gateway's own errors have the same id.
         request_id = (event.get("requestContext") or {}).get("requestId") or getattr(context, "aws_request_id", "")
         answer["multiValueHeaders"][REQUEST_ID_HEADER] = [str(request_id)]
         return answer
 
 
 def _check_path(app: APIGatewayRestResolver, answer: NextMiddleware) -> Response[str]:
-    """Refuse what no id can be made of; what the path names is looked up as it is."""
+    """Refuse a path that cannot hold an id; the ids in it are looked up unchanged."""
     try:
         refuse_unwritable(app.current_event.path)
     except ValueError as error:
@@ -75,7 +75,7 @@ def _check_path(app: APIGatewayRestResolver, answer: NextMiddleware) -> Response
 
 
 def create_resolver() -> APIGatewayRestResolver:
-    """Make a resolver whose errors are OpenAI's envelope."""
+    """Make a resolver that writes errors in OpenAI's envelope."""
     app = _Resolver()
     app.use([_check_path])
 
@@ -86,7 +86,7 @@ def create_resolver() -> APIGatewayRestResolver:
 
     @app.exception_handler(NotFound)
     def _miss(error: NotFound) -> Response[str]:
-        # Its message names the record; the caller learns only that there is none.
+        # Its message names the record; the caller only learns that it does not exist.
         body = invalid_request(f"There is no such {error.what}.", param=None, code="not_found")
         return reply(body, HTTPStatus.NOT_FOUND)
 
@@ -114,7 +114,7 @@ def create_resolver() -> APIGatewayRestResolver:
 
     @app.exception_handler([Contention, VersionConflict])
     def _hold_off(error: Contention | VersionConflict) -> Response[str]:
-        del error  # it names records
+        del error  # its message names records
         body = invalid_request(
             "The same thing is being written by another request just now. Nothing was changed; send this one again.",
             param=None,
@@ -179,12 +179,12 @@ def reply(
 
 
 def reply_text(body: str) -> Response[str]:
-    """Answer with JSON that is written already."""
+    """Answer with text that is JSON already."""
     return Response(status_code=HTTPStatus.OK, content_type=content_types.APPLICATION_JSON, body=body)
 
 
 def refuse_characters() -> Response[str]:
-    """Say that there are no characters, on the routes that OpenAI's SDK has for them."""
+    """Answer 400 on the routes of OpenAI's SDK for characters: they are not supported."""
     body = invalid_request(
         "No model here offers characters: they were OpenAI's alone. Describe the character in the prompt, or send a "
         "picture as input_reference.",
@@ -195,24 +195,24 @@ def refuse_characters() -> Response[str]:
 
 
 def redirect(url: str) -> Response[str]:
-    """Answer with another place to look; the URL is a secret for as long as it lives."""
+    """Redirect to a URL; it is a secret until it expires."""
     return Response(status_code=HTTPStatus.FOUND, headers={"Location": url, "Cache-Control": "no-store"}, body="")
 
 
 def poll_headers() -> dict[str, str]:
-    """Tell `client.videos.poll` how long to wait between two questions."""
+    """Tell `client.videos.poll` its interval."""
     return {"openai-poll-after-ms": str(POLL_AFTER_MS)}
 
 
 def read_body(app: APIGatewayRestResolver) -> tuple[bytes, str]:
-    """Give the body as it was sent, and its content type.
+    """Return the body as it was sent, and its content type.
 
     Raises:
-        InvalidRequest: it did not arrive as it was sent.
+        InvalidRequest: the gateway changed the body.
     """
     event = app.current_event
     content_type = event.headers.get("content-type") or ""
-    # What is no binary media type, API Gateway decodes as UTF-8, and puts U+FFFD for each byte that is none.
+    # API Gateway decodes a body of a non-binary media type as UTF-8, and replaces each invalid byte with U+FFFD.
     if not event.is_base64_encoded and _REPLACEMENT in (event.body or ""):
         raise InvalidRequest(
             "The body is not valid JSON: it is not UTF-8, or has the character U+FFFD, which stands for bytes that are "
@@ -225,7 +225,7 @@ def read_body(app: APIGatewayRestResolver) -> tuple[bytes, str]:
 def _decode_body(event: APIGatewayProxyEvent) -> bytes:
     body = event.body or ""
     if not event.is_base64_encoded:
-        # Half a character stays one, for whoever reads the bytes to refuse.
+        # A lone surrogate is kept, so that the parser refuses it.
         return body.encode("utf-8", "surrogatepass")
     try:
         return base64.b64decode(body, validate=True)
@@ -234,7 +234,7 @@ def _decode_body(event: APIGatewayProxyEvent) -> bytes:
 
 
 def read_webhook(app: APIGatewayRestResolver) -> tuple[dict[str, str], bytes]:
-    """Give the headers and the body of a webhook as they were sent: they are what is signed.
+    """Return the headers and the body of a webhook unchanged, because the signature covers them.
 
     Raises:
         InvalidRequest: it is too large.
@@ -251,16 +251,16 @@ def read_query(app: APIGatewayRestResolver, model: type[AnyQuery]) -> AnyQuery:
     """Read the query of this request.
 
     Raises:
-        InvalidRequest: naming the parameter and what is wrong with it.
+        InvalidRequest: names the parameter and the error.
     """
     return parse_query(model, app.current_event.query_string_parameters)
 
 
 def authorize(app: APIGatewayRestResolver, scope: Literal["read", "create", "publish", "approve", "admin"]) -> Caller:
-    """Give the caller of this request, who may do what needs `scope`.
+    """Return the caller of this request, after checking for `scope`.
 
     Raises:
-        Forbidden: the key has not that scope.
+        Forbidden: the key lacks that scope.
     """
     caller = read_caller(app.current_event.request_context.authorizer)
     caller.require(Scope(scope))
@@ -268,12 +268,12 @@ def authorize(app: APIGatewayRestResolver, scope: Literal["read", "create", "pub
 
 
 def read_request_context(app: APIGatewayRestResolver) -> RequestContext:
-    """Read how a request was sent: under which key, and which try of an SDK's call it is.
+    """Read the idempotency key of a request, and which attempt of an SDK's call it is.
 
-    `x-stainless-retry-count` is what every SDK of OpenAI's sends; Stripe's bound on a key is 255 characters.
+    Every SDK of OpenAI sends `x-stainless-retry-count`. The limit of 255 characters for a key is Stripe's.
 
     Raises:
-        InvalidRequest: the key is empty, too long, or no text that can be written.
+        InvalidRequest: the key is empty, too long, or cannot be encoded.
     """
     headers = app.current_event.headers
     key = headers.get("idempotency-key")

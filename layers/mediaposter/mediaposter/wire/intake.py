@@ -1,6 +1,6 @@
-"""Requests that come without HTTP: files in the bucket, events on the stack's bus, and the turns of series.
+"""Requests without HTTP: files in the bucket, events on the stack's bus, and the runs of schedules.
 
-All arrive in one queue, as EventBridge and its Scheduler pass them on (Amazon S3 user guide, "EventBridge event message
+EventBridge and its Scheduler put all of them into one queue (Amazon S3 user guide, "EventBridge event message
 structure").
 """
 
@@ -24,21 +24,21 @@ from mediaposter.wire.records import decode_text, drop_bom
 from mediaposter.wire.requests import CreateVideoRequest, parse_json_object, validate_fields
 from mediaposter.wire.video_object import VideoObject
 
-# A picture lies beside its request, not within it.
+# A picture is an object next to its request, not part of it.
 DROPPED_REQUEST_MAX_BYTES = 256 * 1024
 CORRELATION_ID_MAX_CHARACTERS = 256
-# What a dropped request says as its `input_reference` when its picture may come after it.
+# The `input_reference` of a dropped request whose picture may come later.
 PICTURE_IN_INBOX = "inbox"
 PICTURE_EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 
-# In a CSV its header tells what stands between the cells: it may be tabs.
+# The header of a CSV determines the separator, which may be a tab.
 BATCH_EXTENSIONS = ("jsonl", "csv", "tsv")
 
 _REQUEST_EXTENSION = "json"
 
 
 class _Notice(BaseModel):
-    # An error over what cannot be read must not repeat it: it may be a prompt.
+    # An error must not repeat the unreadable value: it may be a prompt.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
@@ -52,7 +52,7 @@ class _ObjectDetail(_Notice):
 
 
 class FileDropped(_Notice):
-    """S3 tells of a new object; its key is not encoded. At least once, and in any order."""
+    """S3's event for a new object, at least once and in any order; the key is not URL-encoded."""
 
     detail_type: Literal["Object Created"] = Field(alias="detail-type")
     source: Literal["aws.s3"]
@@ -60,7 +60,7 @@ class FileDropped(_Notice):
 
 
 class VideoRequested(_Notice):
-    """Somebody asks for a video on the bus; `id` tells repeats of one delivery apart from another request."""
+    """A request for a video on the bus; `id` tells a repeated delivery from another request."""
 
     detail_type: Literal["video.requested"] = Field(alias="detail-type")
     source: str
@@ -74,7 +74,7 @@ class _TurnDetail(_Notice):
 
 
 class ScheduleDue(_Notice):
-    """The time of a series has come; `scheduled_at` tells repeats apart, and `id` the attempts of Scheduler."""
+    """A run of a series is due; `scheduled_at` identifies the run, and `id` the attempt of Scheduler."""
 
     detail_type: Literal["series.turn"] = Field(alias="detail-type")
     source: Literal["mediaposter.series"]
@@ -83,9 +83,9 @@ class ScheduleDue(_Notice):
 
 
 def write_turn(series: str) -> str:
-    """Write what Scheduler puts into the queue at each turn of a series.
+    """Write the message that Scheduler puts into the queue for each run of a series.
 
-    What stands in angle brackets it replaces ("Adding context attributes", EventBridge Scheduler user guide).
+    Scheduler replaces the text in angle brackets ("Adding context attributes", EventBridge Scheduler user guide).
     """
     return json.dumps(
         {
@@ -101,8 +101,7 @@ AnyNotice: TypeAlias = FileDropped | VideoRequested | ScheduleDue
 
 
 def _parse_notice(body: object) -> object:
-    # Whatever a request says, it is to be refused with an answer, and not to be left in the queue: half a character,
-    # or a number that is none.
+    # A bad request must get an error as its result, not stay in the queue: a lone surrogate, or NaN.
     return json.loads(body, parse_int=_read_whole_number) if isinstance(body, str) else body
 
 
@@ -111,13 +110,13 @@ def _read_whole_number(digits: str) -> int | float:
 
 
 class QueuedNotice(_Notice):
-    """A notice as Lambda hands it over from the queue."""
+    """A message from the queue, as Lambda passes it."""
 
     body: Annotated[AnyNotice, Field(discriminator="detail_type"), BeforeValidator(_parse_notice)]
 
 
 class FileKind(StrEnum):
-    """What a dropped file is, by the end of its name."""
+    """The kind of a dropped file, by its file extension."""
 
     REQUEST = "request"
     BATCH = "batch"
@@ -126,9 +125,9 @@ class FileKind(StrEnum):
 
 
 class FileName(NamedTuple):
-    """A name in the inbox: `inbox/spring/kite.json`, and `inbox/spring/kite.png` beside it, are of `spring/kite`.
+    """A name in the inbox: `inbox/spring/kite.json` and its picture, `…/kite.png`, share the stem `spring/kite`.
 
-    The stem of a file of another kind is its whole name.
+    For a file of another kind, the stem is its whole name.
     """
 
     stem: str
@@ -136,27 +135,27 @@ class FileName(NamedTuple):
 
     @property
     def request_key(self) -> str:
-        """Give where the request of that name lies."""
+        """Return the key of the request of that name."""
         return f"{INBOX}{self.stem}.{_REQUEST_EXTENSION}"
 
     @property
     def picture_keys(self) -> list[str]:
-        """List where its picture may lie."""
+        """List the possible keys of its picture."""
         return [f"{INBOX}{self.stem}.{extension}" for extension in PICTURE_EXTENSIONS]
 
     @property
     def answer_stem(self) -> str:
-        """Give what the keys of all that is laid beside it begin with."""
+        """Return the prefix of the keys of its results."""
         return f"{OUTBOX}{self.stem}"
 
     @property
     def answer_key(self) -> str:
-        """Give where its answer is laid."""
+        """Return the key of its result."""
         return f"{self.answer_stem}.result.json"
 
 
 def read_file_name(key: str) -> FileName | None:
-    """Read a key, unless it is not of the inbox or is a folder's."""
+    """Parse a key; None if it is outside the inbox or a folder."""
     name = key.removeprefix(INBOX)
     if name == key or not name or name.endswith("/"):
         return None
@@ -171,7 +170,7 @@ def read_file_name(key: str) -> FileName | None:
 
 
 class DroppedRequest(NamedTuple):
-    """A request as a file, without the picture beside it, if it may have one; `awaits_picture` if it must."""
+    """A request from a file, without its separate picture; `awaits_picture` tells whether it must have one."""
 
     request: CreateVideoRequest
     awaits_picture: bool
@@ -181,7 +180,7 @@ def read_dropped_request(file: InboxFile) -> DroppedRequest:
     """Read a file with the fields of POST /videos.
 
     Raises:
-        InvalidRequest: naming the field, or what the file is instead.
+        InvalidRequest: names the field, or what the file is instead.
     """
     if file.content is None:
         raise InvalidRequest(
@@ -197,10 +196,10 @@ def read_dropped_request(file: InboxFile) -> DroppedRequest:
 
 
 def read_dropped_picture(file: InboxFile) -> UploadedPicture:
-    """Read a picture that lies beside a request.
+    """Read the separate picture of a request.
 
     Raises:
-        InvalidRequest: it is no whole PNG, JPEG or WebP file of sane size.
+        InvalidRequest: it is not a complete PNG, JPEG or WebP file of a sane size.
     """
     if file.content is None:
         raise InvalidRequest(
@@ -213,7 +212,7 @@ def read_dropped_picture(file: InboxFile) -> UploadedPicture:
 
 
 class AnsweredFile(BaseModel):
-    """Which version of which request is answered; of a file that is not read, its version is not told."""
+    """The request, and its version, that a result is for; without a version if the file was not read."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -222,7 +221,7 @@ class AnsweredFile(BaseModel):
 
 
 class InboxAnswer(BaseModel):
-    """What is laid beside a dropped file: the video it became, as POST /videos answers it, or what is wrong with it."""
+    """The result object of a dropped file: its video, as POST /videos returns it, or its error."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -236,7 +235,7 @@ class _Identified(BaseModel):
 
 
 class _EarlierAnswer(BaseModel):
-    """What has to be known of an answer, whichever version of this stack laid it down."""
+    """The part of a result object that every version of this stack writes."""
 
     request: AnsweredFile
     video: _Identified | None = None
@@ -244,20 +243,20 @@ class _EarlierAnswer(BaseModel):
 
 
 def find_taken(answer: bytes, version_id: str) -> str | None:
-    """Find the video or the batch that a version of a file became, by the answer that lies beside it."""
+    """Find the video or the batch that was made from a version of a file, in its result object."""
     try:
         earlier = _EarlierAnswer.model_validate_json(answer)
     except ValidationError:
-        return None  # Somebody else wrote it, or it is damaged: it answers nothing.
+        return None  # Not our result object, or damaged: ignore it.
     taken = earlier.video or earlier.batch
     return taken.id if taken and earlier.request.version_id == version_id else None
 
 
 def read_correlation_id(detail: dict[str, JsonValue]) -> str | None:
-    """Read by what the one who asks knows the answer.
+    """Read the sender's correlation id.
 
     Raises:
-        InvalidRequest: it is no text of sane length.
+        InvalidRequest: it is not text of a sane length.
     """
     correlation_id = detail.get("correlation_id")
     rule = f"must be a text of 1 to {CORRELATION_ID_MAX_CHARACTERS} characters"
@@ -272,10 +271,10 @@ def read_correlation_id(detail: dict[str, JsonValue]) -> str | None:
 
 
 def read_requested(detail: dict[str, JsonValue]) -> CreateVideoRequest:
-    """Read the detail of a `video.requested`: the fields of POST /videos beside the correlation id.
+    """Read the detail of a `video.requested`: the fields of POST /videos, and the correlation id.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     fields: dict[str, Any] = {name: value for name, value in detail.items() if name != "correlation_id"}
     return validate_fields(CreateVideoRequest, fields)

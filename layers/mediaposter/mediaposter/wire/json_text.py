@@ -1,20 +1,20 @@
-"""JSON as callers send it: UTF-8, no name twice, no deeper than is asked for; and where it is wrong."""
+"""Parse JSON from callers strictly: UTF-8, no duplicate names, limited depth; errors name the position."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 
-DEPTH_MAX = 64  # what is asked for here is flatter by far
-NUMBER_DIGITS_MAX = 308  # of the greatest number of double precision (IEEE 754)
+DEPTH_MAX = 64  # real requests are far flatter
+NUMBER_DIGITS_MAX = 308  # of the largest double-precision number (IEEE 754)
 _BOM = "\ufeff"
 
 
 class InvalidJsonError(ValueError):
-    """A text is no JSON that is taken here; the sentence follows the name of the text.
+    """A text is not JSON, or breaks our limits; the message follows the name of the text.
 
     Attributes:
-        param: the name in the outermost object under which the fault lies, if it is known.
+        param: the name in the outermost object that holds the error, if known.
     """
 
     def __init__(self, sentence: str, *, param: str | None = None) -> None:
@@ -23,24 +23,24 @@ class InvalidJsonError(ValueError):
 
 
 class RepeatedNameError(ValueError):
-    """A JSON object has a name twice, and its readers do not agree on which one counts."""
+    """A JSON object has a duplicate name; parsers disagree on which value counts."""
 
     def __init__(self, name: str) -> None:
-        # JSON can name half characters, which no reply can carry.
+        # JSON can escape lone surrogates, which no reply can hold.
         self.name = name[:80].encode("utf-8", "replace").decode()
         super().__init__(f"has {self.name!r} twice")
 
 
 def parse_json(text: bytes | str, *, is_line: bool = False) -> object:
-    """Parse JSON in which no object has a name twice.
+    """Parse JSON without duplicate names.
 
     Args:
-        text: what is to be JSON; bytes must be UTF-8, and nothing is guessed.
-        is_line: it is one line of a file, whose number is told elsewhere.
+        text: the JSON; bytes must be UTF-8, and no encoding is guessed.
+        is_line: it is one line of a file; the caller reports its number.
 
     Raises:
-        InvalidJsonError: it is none, and where; or it is more than is taken here.
-        RepeatedNameError: an object in it has a name twice.
+        InvalidJsonError: it is not JSON (names the position), or breaks a limit.
+        RepeatedNameError: an object in it has a duplicate name.
     """
     text = _decode(text) if isinstance(text, bytes) else text.removeprefix(_BOM)
     try:
@@ -54,7 +54,7 @@ def parse_json(text: bytes | str, *, is_line: bool = False) -> object:
 
 
 def _decode(content: bytes) -> str:
-    # UTF-16 and UTF-32 of ASCII are UTF-8, too: with null characters in between.
+    # ASCII in UTF-16 or UTF-32 is also valid UTF-8, with null characters in between.
     if b"\0" in content or content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InvalidJsonError(
             "is not valid JSON: it is not UTF-8, for it has null bytes, as UTF-16 and UTF-32 have; send it as UTF-8"
@@ -77,14 +77,14 @@ def _collect_pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _read_whole_number(digits: str) -> int:
-    # What is greater others read as infinity, and Python's own bound names a setting of its interpreter.
+    # Other parsers read a larger number as infinity, and the error of Python's own limit names an interpreter setting.
     if len(digits) > NUMBER_DIGITS_MAX:
         raise InvalidJsonError(f"has a number of {len(digits):,} digits; a number may have {NUMBER_DIGITS_MAX} at most")
     return int(digits)
 
 
 def _check_depth(value: object) -> None:
-    # Not by recursion, which a caller could exhaust. The name is that in the outermost object.
+    # Without recursion, since a caller could exhaust the stack. The name is the one in the outermost object.
     waiting: list[tuple[object, str | None, int]] = [(value, None, 0)]
     while waiting:
         part, param, depth = waiting.pop()
@@ -96,7 +96,7 @@ def _check_depth(value: object) -> None:
         waiting += [(inner, name if depth == 0 else param, depth + 1) for name, inner in named]
 
 
-# Python's words for what it met, by their beginnings.
+# The beginnings of Python's error messages.
 _EXPECTATIONS = (
     (
         "Expecting value",

@@ -1,4 +1,4 @@
-"""What the API answers besides a video: lists, models, usage, estimates, uploads."""
+"""The responses of the API other than a video: lists, models, usage, estimates, uploads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mediaposter.wire.video_object import LinksObject, PostObject, VideoObject, 
 
 Item = TypeVar("Item", bound=BaseModel)
 
-# Lambda answers with 6 MB at most (docs.aws.amazon.com/lambda, quotas): some of it is left to headers.
+# A Lambda response has 6 MB at most (docs.aws.amazon.com/lambda, quotas); some of that is left for headers.
 PAGE_MAX_BYTES = 5_500_000
 
 
@@ -129,34 +129,34 @@ class WebhookReceipt(_Answer):
 def present_page(
     videos: Sequence[Video], *, has_more: bool, link: Callable[[Video], LinksObject | None] = lambda _: None
 ) -> ListObject[VideoObject]:
-    """Write a page of videos, without their posts; as many as an answer has room for."""
+    """Write a page of videos without their posts: as many as fit into a response."""
     written = [present_video(video, [], links=link(video)) for video in videos]
     return list_page(written, [video.id for video in videos], has_more=has_more)
 
 
 def present_posts(posts: Sequence[Post]) -> ListObject[PostObject]:
-    """Write the posts of a video, as many as an answer has room for. A page is named by the accounts at its ends."""
+    """Write the posts of a video, as many as fit into a response. Accounts are the first and last id of a page."""
     return list_page([present_post(post) for post in posts], list(map(name_post, posts)), has_more=False)
 
 
 def name_post(post: Post) -> str:
-    """Name a post within its video, so that nothing in it has to be escaped in a URL."""
+    """Name a post within its video, in characters that need no escaping in a URL."""
     return f"{post.target.platform}~{post.target.account_id}"
 
 
 def present_schedules(page: SchedulePage) -> ListObject[PostObject]:
-    """Write a page of posts that wait for their time. They have no ids: a page is named by the places of its ends."""
+    """Write a page of scheduled posts. They have no ids, so sort keys are the first and last id of a page."""
     written = list_page(
         [present_post(post) for post in page.posts], [post.place for post in page.posts], has_more=page.has_more
     )
     if len(written.data) < len(page.posts):
         return written
-    # What was left out of the page meanwhile may have stood at its ends.
+    # A post at either end of the page may be missing from it by now.
     return written.model_copy(update={"first_id": page.first, "last_id": page.last})
 
 
 def present_models(catalog: Catalog, *, today: date, after: str | None = None) -> ListObject[ModelObject]:
-    """Write the living models and the names that lead to them, beyond the name `after`."""
+    """Write the available models and their aliases, after the name `after`."""
     names = {name: catalog.aliases.get(name, name) for name in sorted({*catalog.models, *catalog.aliases})}
     models = [
         _present_model(name, catalog.models[target])
@@ -167,10 +167,10 @@ def present_models(catalog: Catalog, *, today: date, after: str | None = None) -
 
 
 def present_usage(usage: Usage) -> UsageObject:
-    """Write what an owner spent.
+    """Write the usage of an owner.
 
     Raises:
-        InvalidRequest: there is more to tell than an answer has room for.
+        InvalidRequest: the usage does not fit into a response.
     """
     budget, limit_micros = usage.budget, usage.limit_micros
     days = [
@@ -197,7 +197,7 @@ def present_usage(usage: Usage) -> UsageObject:
 
 
 def present_estimate(estimate: Estimate) -> EstimateObject:
-    """Write what a request would become."""
+    """Write the estimate of a request."""
     return EstimateObject(
         reserved_usd=to_dollars(estimate.reserved_micros),
         candidates=[
@@ -215,12 +215,12 @@ def present_estimate(estimate: Estimate) -> EstimateObject:
 
 
 def present_upload(upload_id: str, upload: PresignedUpload) -> UploadObject:
-    """Write where a picture is put."""
+    """Write the URL for an upload."""
     return UploadObject(id=upload_id, url=upload.url, headers=dict(upload.headers), expires_at=upload.expires_at)
 
 
 def list_page(data: Sequence[Item], ids: Sequence[str], *, has_more: bool) -> ListObject[Item]:
-    """Write a page of what has these ids: as many as an answer has room for, and one in any case."""
+    """Write a page of the objects with these ids: as many as fit into a response, and at least one."""
     count = _count_fitting(data)
     return ListObject(
         data=list(data[:count]),
@@ -231,10 +231,10 @@ def list_page(data: Sequence[Item], ids: Sequence[str], *, has_more: bool) -> Li
 
 
 def _count_fitting(data: Sequence[BaseModel]) -> int:
-    """Count how many of a list an answer has room for."""
+    """Count how many items of a list fit into a response."""
     left_bytes = PAGE_MAX_BYTES
     for count, item in enumerate(data):
-        # In what Lambda answers the body is a text within JSON; what is not ASCII may be escaped in it.
+        # In Lambda's response the body is a string in JSON, where non-ASCII may be escaped.
         left_bytes -= len(json.dumps(item.model_dump_json()))
         if left_bytes < 0 and count > 0:
             return count
@@ -244,7 +244,7 @@ def _count_fitting(data: Sequence[BaseModel]) -> int:
 def _present_model(name: str, entry: CatalogEntry) -> ModelObject:
     return ModelObject(
         id=name,
-        # OpenAI's clients want a time; a catalog knows none.
+        # OpenAI's clients expect a time; the catalog has none.
         created=0,
         owned_by=entry.provider,
         alias_of=entry.name if name != entry.name else None,

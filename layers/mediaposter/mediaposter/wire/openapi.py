@@ -1,10 +1,10 @@
-"""Describe the API as an OpenAPI 3.1 document, from its resolvers (spec.openapis.org/oas/v3.1.1).
+"""Generate the OpenAPI 3.1 document of the API from its resolvers (spec.openapis.org/oas/v3.1.1).
 
-Routes, operation ids and summaries are the handlers' own. The models are those that each route names in its contract;
-what else it takes and answers shows in what the handler calls of `mediaposter.wire.http`. Powertools' own generator
-knows none of the bodies and queries that are read there, and adds refusals that are never given, so it is not used.
+Routes, operation ids and summaries come from the handlers, the models from each route's contract. The rest follows from
+the functions of `mediaposter.wire.http` that the handler calls. Powertools' own generator is not used: it knows none of
+the bodies and queries read there, and adds errors that the API never returns.
 
-Only `python -m checks.openapi` imports this: a Lambda reads what it wrote.
+Only `python -m checks.openapi` imports this module; a Lambda reads the generated file.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ _REFUSALS: Mapping[str, _Refusal] = MappingProxyType(
         ),
     }
 )
-# The gateway and the check of the scope refuse on every route.
+# The gateway and the scope check can refuse on every route.
 _ANYWHERE = ("401", "403", "429", "5XX")
 _HEADERS: Mapping[str, JsonObject] = MappingProxyType(
     {
@@ -115,7 +115,7 @@ _HEADERS: Mapping[str, JsonObject] = MappingProxyType(
         },
     }
 )
-# On every answer, as on OpenAI's: the resolver and the gateway name the request by it.
+# On every response, as on OpenAI's: the resolver and the gateway add the request id.
 _REQUEST_ID: JsonObject = {
     "x-request-id": {
         "description": "The id of the request, under which the logs of the stack have it.",
@@ -141,14 +141,14 @@ _WEBHOOK_BODY: JsonObject = {
 
 
 class UndescribedRoute(Exception):
-    """A route does not say what it takes and answers; the sentence names it."""
+    """A route has no contract, or an incomplete one; the message names the route."""
 
 
 class _Route(NamedTuple):
     """A route of a resolver.
 
     Attributes:
-        calls: the names that the handler's code uses.
+        calls: the names that the handler's code refers to.
     """
 
     method: str
@@ -205,9 +205,9 @@ def describe_api(resolvers: Iterable[APIGatewayRestResolver], *, version: str) -
 
 
 def _list_routes(resolver: APIGatewayRestResolver) -> Iterator[_Route]:
-    # Powertools tells its routes nowhere else but in the document that it writes itself.
+    # Powertools lists its routes only in the document that it generates.
     for route in [*resolver._static_routes, *resolver._dynamic_routes]:
-        # An argument that a handler does not use begins with _.
+        # A handler's unused argument begins with _.
         path = route.openapi_path.replace("{_", "{")
         found = find_contract(route.openapi_extensions)
         place = f"{route.method} {path} ({route.func.__name__})"
@@ -226,7 +226,7 @@ def _list_routes(resolver: APIGatewayRestResolver) -> Iterator[_Route]:
 
 
 def _list_made(used: Mapping[str, object]) -> Iterator[str]:
-    """Name the models among what a handler uses: classes, and what functions give."""
+    """List the models that a handler uses: classes, and the return types of functions."""
     for value in used.values():
         if inspect.isclass(value):
             yield value.__name__
@@ -235,14 +235,14 @@ def _list_made(used: Mapping[str, object]) -> Iterator[str]:
 
 
 def _compare_with_code(contract: Contract, calls: frozenset[str], made: frozenset[str]) -> Iterator[str]:
-    """Tell what a handler does and its contract does not say, or the other way round."""
+    """Find the differences between a handler and its contract."""
     if ("read_body" in calls) != bool(contract.json or contract.form):
         yield "reads a body or names a model of one, but not both: name the model as json= or form="
     if ("read_query" in calls) != bool(contract.query):
         yield "reads a query or names a model of one, but not both: name the model as query="
     if not contract.answers and "redirect" not in calls and not contract.errors:
         yield "names no answer: name its models, or as errors= the refusals that are all it gives"
-    # What is written already shows no model.
+    # Text that is JSON already shows no model.
     answers = () if "reply_text" in calls else contract.answers
     for model in (contract.path, contract.query, contract.json, contract.form, *answers):
         if model and model.__name__ not in made:
@@ -284,23 +284,23 @@ class _Schemas:
             _take_null(schema)
 
     def refer(self, model: type[BaseModel], mode: JsonSchemaMode) -> JsonObject:
-        """Give the reference to a model's schema."""
+        """Return the reference to a model's schema."""
         return dict(self._references[model, mode])
 
     def of(self, model: type[BaseModel], mode: JsonSchemaMode) -> JsonObject:
-        """Give a model's schema."""
+        """Return a model's schema."""
         return self._components[self.refer(model, mode)["$ref"].removeprefix(_COMPONENT)]
 
     def of_path_parameter(self, name: str) -> JsonObject:
-        """Give the schema of a parameter of a path, which may be that of the body's field that it fills."""
+        """Return the schema of a path parameter, or of the body's field that it fills."""
         return self._path_parameters.get(name, {"type": "string"})
 
     def keep_used(self, paths: JsonObject) -> dict[str, JsonObject]:
-        """Give the schemas that the paths and the refusals refer to."""
+        """Return the schemas that the paths and the errors refer to."""
         return collect_schemas([paths, self.refer(ErrorEnvelope, "serialization")], self._components)
 
     def _take_path_parameters(self, route: _Route) -> None:
-        """Take what the path must fit, and out of a body what the path says instead."""
+        """Take the path's model, and remove from a body the fields that the path sets."""
         if route.contract.path:
             self._path_parameters |= self.of(route.contract.path, "validation")["properties"]
         if route.body is None:
@@ -315,7 +315,7 @@ class _Schemas:
 
 
 class _SchemaGenerator(GenerateJsonSchema):
-    """Pydantic's, without titles that only repeat names. An answer has all of its fields, and may have more one day."""
+    """Pydantic's, without titles that only repeat names. A response has all of its fields, and may gain more."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         del schema
@@ -358,11 +358,11 @@ def _find_references(value: object) -> set[str]:
     return set()
 
 
-# What a field takes on the wire, where its model tells only what becomes of it.
+# What a field accepts on the wire, where its model only shows the parsed type.
 
 
 def _take_null(schema: JsonObject) -> None:
-    """Let null stand for each field that may be left out."""
+    """Allow null for each optional field."""
     for name, field in schema.get("properties", {}).items():
         if name not in schema.get("required", []) and {"type": "null"} not in field.get("anyOf", []):
             kept = {key: field.pop(key) for key in ("default", "description") if key in field}
@@ -372,7 +372,7 @@ def _take_null(schema: JsonObject) -> None:
 
 def _take_number(schema: JsonObject) -> JsonObject:
     kept = {name: schema.pop(name) for name in ("default",) if name in schema}
-    # OpenAI's SDK writes a number as text, and a form has nothing else.
+    # OpenAI's SDK writes a number as text, and a form holds only text.
     pattern = "^[0-9]+$" if schema.get("minimum") == 0 else "^[1-9][0-9]*$"
     return {"anyOf": [schema, {"type": "string", "pattern": pattern}], **kept}
 
@@ -412,7 +412,7 @@ _WIRE: Mapping[str, Callable[[JsonObject], JsonObject]] = MappingProxyType(
         "webhook_url": _take_https_url,
     }
 )
-# The fields of a form that may be files, and of which types.
+# The fields of a form that may be files, and their types.
 _FILES = MappingProxyType({"input_reference": ", ".join(get_args(ContentType))})
 
 
@@ -421,7 +421,7 @@ def _describe_object(name: str, schema: JsonObject) -> JsonObject:
 
 
 def _write_form(schema: JsonObject) -> JsonObject:
-    """Write a body as a form: fields are texts and files, nested ones come as JSON text or under bracketed names."""
+    """Write a body as a form: fields are texts and files; nested fields are JSON text or have bracketed names."""
     properties: dict[str, JsonObject] = schema["properties"]
     nested = sorted(name for name, field in properties.items() if _is_nested(field))
     form = {
@@ -445,7 +445,7 @@ def _describe_file(schema: JsonObject) -> JsonObject:
 
 
 def _write_text(schema: JsonObject) -> JsonObject:
-    """Write a field as a form or a query has it: without null, and what is nested as JSON text."""
+    """Write a field for a form or a query: without null, and nested values as JSON text."""
     if "anyOf" in schema:
         options = [_write_text(option) for option in schema["anyOf"] if option != {"type": "null"}]
         kept = {name: value for name, value in schema.items() if name != "anyOf" and value is not None}
@@ -484,7 +484,7 @@ def _describe_parameters(route: _Route, schemas: _Schemas) -> Iterator[JsonObjec
     if route.contract.query:
         query = schemas.of(route.contract.query, "validation")
         for name, schema in query["properties"].items():
-            # A query has no null: what is not asked for is left out.
+            # A query has no null: an unset parameter is omitted.
             is_required = name in query.get("required", [])
             yield {"name": name, "in": "query", "required": is_required, "schema": _write_text(schema)}
     if "read_request_context" in route.calls:
@@ -521,17 +521,17 @@ def _describe_answer(route: _Route, schemas: _Schemas) -> JsonObject:
 
 
 def _read_summary(model: type[BaseModel]) -> str:
-    # A generic one has its docstring from the class that it is made of.
+    # A generic model takes its docstring from its origin class.
     return next(doc for base in model.__mro__ if (doc := base.__doc__)).strip().partition("\n\n")[0]
 
 
 def _list_refusals(route: _Route) -> list[str]:
     statuses = {*_ANYWHERE, *map(str, route.contract.errors)}
     if route.is_webhook:
-        # Who has no key lacks no scope.
+        # Without a key there is no scope to lack.
         statuses = {*statuses - {"403"}, "400", "413"}
     if route.path_parameters:
-        # No id has half a character, or a null character.
+        # No id has a lone surrogate or a null character.
         statuses |= {"400", "404"}
     if route.contract.query:
         statuses.add("400")

@@ -1,4 +1,4 @@
-"""The picture that a video begins with: sent along, elsewhere behind a URL, or put to us before."""
+"""The picture that a video begins with: in the request, at a URL, or uploaded before."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from mediaposter.domain.errors import InvalidRequest
 
 PICTURE_MAX_BYTES = 20 * 1024 * 1024  # as the models' adapters take it
-# Lambda takes 6 MB of event (docs.aws.amazon.com/lambda, quotas), and a body lies in it as base64 beside its headers.
+# A Lambda event has 6 MB at most (docs.aws.amazon.com/lambda, quotas), and holds the body as base64 and its headers.
 REQUEST_PICTURE_MAX_BYTES = 4_500_000
 SIDE_MIN_PIXELS = 64
 SIDE_MAX_PIXELS = 8_192
 URL_MAX_CHARACTERS = 2_048
 
-UPRIGHT = 1  # the Exif orientation of what is shown as it lies in the file
-# A picture is measured while its sender waits. Encoders write parts of kilobytes, so a whole one has some thousands.
+UPRIGHT = 1  # the Exif orientation of a picture that is shown unrotated
+# A picture is measured while its sender waits. Encoders write parts of kilobytes, so a picture has some thousands.
 PARTS_MAX = 50_000
 
-# Shapes that differ by less look the same: 720x1280 and 704x1280.
+# Aspect ratios that differ by less look the same: 720x1280 and 704x1280.
 _SAME_SHAPE = 0.03
-_TURNED = frozenset({5, 6, 7, 8})  # by a quarter, so that width and height change places
+_TURNED = frozenset({5, 6, 7, 8})  # by 90°, so that width and height swap
 
 ContentType: TypeAlias = Literal["image/png", "image/jpeg", "image/webp"]
 
-# What a URL may be written with; programs do not agree on where a backslash ends the host.
+# The characters of a URL; parsers disagree on whether a backslash ends the host.
 _URL_CHARACTERS = re.compile(r"[!-\[\]-~]+")
 
 
 def check_https_url(url: str) -> str:
-    """Refuse what is no plain https URL.
+    """Refuse anything but a plain https URL.
 
     Raises:
-        ValueError: saying which rule it breaks, never what it is: it may carry a token.
+        ValueError: names the rule that it breaks, but not the URL, which may hold a token.
     """
     if len(url) > URL_MAX_CHARACTERS:
         raise ValueError(f"must be a URL of at most {URL_MAX_CHARACTERS} characters")
@@ -68,9 +68,9 @@ def _hash(content: bytes) -> str:
 
 
 class UploadedPicture(BaseModel):
-    """A picture that came with the request, whole; in JSON its hash stands for it.
+    """A complete picture from the request itself; JSON holds only its hash.
 
-    `width` and `height` are as it is shown, turned as its `orientation` says (Exif 2.32, tag 0x0112; 1 is upright).
+    `width` and `height` are as displayed, after its `orientation` (Exif 2.32, tag 0x0112; 1 is upright).
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -79,15 +79,16 @@ class UploadedPicture(BaseModel):
     content_type: ContentType
     width: int
     height: int
-    # The hash of the content says as much.
+    # The hash of the content is enough.
     orientation: int = Field(default=UPRIGHT, exclude=True, repr=False)
 
     @classmethod
     def read(cls, content: bytes) -> UploadedPicture:
-        """Tell a picture by its content, and measure it.
+        """Detect the type of a picture from its content, and measure it.
 
         Raises:
-            InvalidRequest: it is no whole PNG, JPEG or WebP file of sane size; `request_too_large` when too many bytes.
+            InvalidRequest: it is not a complete PNG, JPEG or WebP file of a sane size; `request_too_large` if it has
+                too many bytes.
         """
         if len(content) > PICTURE_MAX_BYTES:
             raise _unusable(
@@ -111,7 +112,7 @@ class UploadedPicture(BaseModel):
         )
 
     def list_warnings(self, *, size: str) -> list[str]:
-        """Say what a video of a size, `WIDTHxHEIGHT`, may make of this picture other than it looks."""
+        """Warn how a video of a size, `WIDTHxHEIGHT`, may change the look of this picture."""
         width, height = map(int, size.split("x"))
         warnings = []
         if self.orientation != UPRIGHT:
@@ -128,7 +129,7 @@ class UploadedPicture(BaseModel):
 
 
 class PictureUrl(BaseModel):
-    """A picture elsewhere, fetched when the video is started."""
+    """A picture at a URL, fetched when the video is started."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -136,7 +137,7 @@ class PictureUrl(BaseModel):
 
 
 class UploadReference(BaseModel):
-    """A picture that was put to the URL of POST /uploads before."""
+    """A picture that was uploaded before, with POST /uploads."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -147,14 +148,14 @@ InputReference: TypeAlias = UploadedPicture | PictureUrl | UploadReference
 
 
 def read_input_reference(value: object) -> InputReference:
-    """Read what a request says of its picture.
+    """Read the picture of a request.
 
     Args:
         value: the bytes of a file; `{"image_url": …}` with an https or data URL, or `{"upload_id": …}`; or one of those
-            three texts alone. A data URL is the picture itself, and is read as a file is.
+            three strings alone. A data URL is the picture itself, and is read like a file.
 
     Raises:
-        InvalidRequest: naming what is wrong with it.
+        InvalidRequest: names what is wrong with it.
     """
     if isinstance(value, UploadedPicture | PictureUrl | UploadReference):
         return value
@@ -224,12 +225,11 @@ def _unusable(reason: str, *, code: str = "invalid_value") -> InvalidRequest:
     return InvalidRequest(f"The reference picture cannot be used: {reason}.", param="input_reference", code=code)
 
 
-# What the three kinds of file say of themselves. No pixel is decoded: a file is whole when its parts are, one after the
-# other to its end.
+# Parsers for the three formats. They decode no pixel: a file is complete if all its parts are, up to its end.
 
 
 class _Measures(NamedTuple):
-    """The size of the pixels as they lie in the file, and how they are turned to be shown."""
+    """The pixel size as stored in the file, and the orientation for display."""
 
     width: int
     height: int
@@ -237,7 +237,7 @@ class _Measures(NamedTuple):
 
 
 class _DamagedError(Exception):
-    """The file is not what its first bytes say."""
+    """The file does not match the format that its first bytes announce."""
 
 
 _SIGNATURES: Mapping[ContentType, re.Pattern[bytes]] = MappingProxyType(
@@ -260,7 +260,7 @@ Part = TypeVar("Part")
 
 
 def _bound_parts(parts: Iterable[Part]) -> Iterator[Part]:
-    """Give the parts of a file, as long as they are no more than one has; empty ones would go on for seconds."""
+    """Yield the parts of a file up to a maximum number; without it, empty parts would take seconds."""
     for count, part in enumerate(parts):
         if count == PARTS_MAX:
             raise _DamagedError(f"it has more than {PARTS_MAX:,} parts")
@@ -272,9 +272,9 @@ _ORIENTATION = 0x0112
 
 
 def _read_orientation(exif: bytes) -> int:
-    """Read how a picture is turned to be shown, from its first directory (TIFF 6.0, section 2).
+    """Read the orientation of a picture from its first directory (TIFF 6.0, section 2).
 
-    Where it does not say so, or cannot be read, it is shown as it lies in the file.
+    If the orientation is missing or unreadable, the picture is shown as stored.
     """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None or len(exif) < 8:
@@ -291,7 +291,7 @@ def _read_orientation(exif: bytes) -> int:
     return UPRIGHT
 
 
-_WHOLE_NUMBERS = MappingProxyType({3: "H", 4: "I"})  # by type of the TIFF's
+_WHOLE_NUMBERS = MappingProxyType({3: "H", 4: "I"})  # by TIFF type
 
 _PNG_BIT_DEPTHS = MappingProxyType(
     {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # by colour type
@@ -335,20 +335,20 @@ def _list_png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 _JPEG_FILL = re.compile(rb"\xff+")
-_JPEG_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive; nobody makes or reads the others
+_JPEG_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive; no common encoder or decoder uses the others
 _JPEG_OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 _JPEG_START = 0xD8
 _JPEG_SCAN = 0xDA
 _JPEG_END = 0xD9
 _JPEG_EXIF = 0xE1
-_JPEG_NOT_HERE = (0x00, _JPEG_START, _JPEG_END)  # after the beginning, and before the end
+_JPEG_NOT_HERE = (0x00, _JPEG_START, _JPEG_END)  # after the start marker, and before the end marker
 _JPEG_BARE = (0x01, *range(0xD0, 0xD8))  # markers without a segment
 # In the coded pixels 0xFF is followed by a zero or by a restart.
 _JPEG_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def _measure_jpeg(content: bytes) -> _Measures:
-    """Read a JPEG's segments to its end (ITU T.81, annex B); thumbnails lie within segments, and are passed over."""
+    """Read a JPEG's segments to its end (ITU T.81, annex B); thumbnails are inside segments, and are skipped."""
     measures = None
     orientation = None
     has_pixels = False
@@ -371,7 +371,7 @@ def _measure_jpeg(content: bytes) -> _Measures:
 
 
 class _JpegSegment(NamedTuple):
-    """A marker, what belongs to it, and how many bytes of coded pixels come after it."""
+    """A marker, its content, and the number of bytes of coded pixels after it."""
 
     marker: int
     content: bytes = b""
@@ -379,7 +379,7 @@ class _JpegSegment(NamedTuple):
 
 
 def _list_jpeg_segments(content: bytes) -> Iterator[_JpegSegment]:
-    """List the segments, as long as they are whole."""
+    """List the segments, and refuse an incomplete one."""
     position = 2
     while fill := _JPEG_FILL.match(content, position):
         if fill.end() == len(content):
@@ -414,7 +414,7 @@ def _read_jpeg_frame(segment: bytes) -> _Measures:
 
 
 def _measure_webp(content: bytes) -> _Measures:
-    """Read a WebP's chunks (RFC 9649): the canvas if there is one, the frame, and after it how it is turned."""
+    """Read a WebP's chunks (RFC 9649): the canvas if there is one, the frame, and then the orientation."""
     canvas = frame = None
     has_exif = False
     for kind, data in _bound_parts(_list_riff_chunks(content)):

@@ -1,4 +1,4 @@
-"""What callers ask of the posts of a video that is kept: bodies, and the paths that name a post."""
+"""Requests about the posts of a stored video: bodies, and the paths that name a post."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ResolveRequest(RequestBody):
     @field_validator("url", mode="after")
     @classmethod
     def _match_outcome(cls, url: str | None, info: ValidationInfo) -> str | None:
-        # An outcome that was refused itself is not here, and told of already.
+        # An invalid outcome is missing here, and was reported already.
         outcome = info.data.get("outcome")
         if outcome == "posted" and url is None:
             raise ValueError('must be the URL of the post, where the outcome is "posted"')
@@ -72,7 +72,7 @@ class MoveRequest(RequestBody):
 
 
 class PostPath(BaseModel):
-    """What names a post in a path: its video, its network, and the account there."""
+    """The path of a post: its video, its network, and the account there."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -92,7 +92,7 @@ def parse_publish_again(body: bytes, content_type: str) -> PublishAgainRequest:
     """Read the body of POST /videos/{video_id}/posts, which may be left out.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     if not body:
         return PublishAgainRequest()
@@ -105,7 +105,7 @@ def parse_approval(body: bytes, content_type: str) -> ApprovalRequest:
     """Read the body of POST /videos/{video_id}/approval, which is JSON.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     return validate_fields(ApprovalRequest, parse_body(body, content_type, allow_form=False).fields)
 
@@ -114,7 +114,7 @@ def parse_resolve(body: bytes, content_type: str) -> ResolveRequest:
     """Read the body of POST …/resolve, which is JSON.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     return validate_fields(ResolveRequest, parse_body(body, content_type, allow_form=False).fields)
 
@@ -123,16 +123,16 @@ def parse_move(body: bytes, content_type: str) -> MoveRequest:
     """Read the body of PATCH …/posts/{platform}/{account_id}, which is JSON.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     return validate_fields(MoveRequest, parse_body(body, content_type, allow_form=False).fields)
 
 
 def parse_post_path(video_id: str, platform: str, account_id: str) -> PostPath:
-    """Read what names a post in a path.
+    """Read the path of a post.
 
     Raises:
-        NotFound: it can be no post.
+        NotFound: no post can have this path.
     """
     try:
         return PostPath.model_validate({"video_id": video_id, "platform": platform, "account_id": account_id})

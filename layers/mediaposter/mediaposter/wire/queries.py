@@ -1,4 +1,4 @@
-"""What callers ask for in the query of a GET, and what is refused in it."""
+"""The query parameters of the GET routes, and their validation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIST_LIMIT_MAX = 100
 USAGE_DAYS_MAX = 366
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# No stack is older, and none will be asked of later days.
+# No stack has usage before the first day, or needs it after the last.
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
 
 
@@ -48,7 +48,7 @@ def _require_calendar(day: date) -> date:
 
 Variant = Literal["video", "thumbnail", "spritesheet"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-# None is what OpenAI's lists take, too: an empty page, which tells whether there is anything.
+# OpenAI's lists take 0, too: an empty page, which tells whether there is anything.
 Limit = Annotated[int, Field(ge=0, le=LIST_LIMIT_MAX)]
 Day = Annotated[
     date,
@@ -92,7 +92,7 @@ class ScheduleQuery(Query):
 
 
 class UsageQuery(Query):
-    """GET /usage: which days, both included, and of whom."""
+    """GET /usage: the first and the last day, both included, and the owner."""
 
     since: Day | None = None
     until: Day | None = None
@@ -108,10 +108,10 @@ class UsageQuery(Query):
 
 
 def check_days(since: date, until: date) -> None:
-    """Refuse days that lie the wrong way round, or are more than an answer has.
+    """Refuse days in the wrong order, or more days than a response can hold.
 
     Raises:
-        ValueError: with the rule, and how many days there are.
+        ValueError: names the rule, and the number of days.
     """
     if since > until:
         raise ValueError(f"must not lie before since, which is {since}")
@@ -127,13 +127,13 @@ class ModelsQuery(Query):
 
 
 class ContentQuery(Query):
-    """GET /videos/{id}/content: which of the three."""
+    """GET /videos/{id}/content: which of the three files."""
 
     variant: Variant = "video"
 
 
 class CreateQuery(Query):
-    """POST /videos: whether to answer what it would cost, and do nothing."""
+    """POST /videos: whether to only estimate the request, and do nothing."""
 
     dry_run: bool = False
 
@@ -145,7 +145,7 @@ def parse_query(model: type[AnyQuery], parameters: Mapping[str, str] | None) -> 
     """Read the query of a request.
 
     Raises:
-        InvalidRequest: naming the parameter and what is wrong with it.
+        InvalidRequest: names the parameter and the error.
     """
     try:
         refuse_unwritable_within(parameters or {})

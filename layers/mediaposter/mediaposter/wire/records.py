@@ -1,4 +1,4 @@
-"""The bytes of a file as its records: the lines of JSONL, the rows of CSV, one in memory at a time."""
+"""Split the bytes of a file into records: the lines of JSONL or the rows of CSV, with one in memory at a time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from mediaposter.domain.errors import InvalidRequest
 
 ROW_MAX_BYTES = 256 * 1024
 FILE_MAX_BYTES = 100 * 1024 * 1024
-# Blank ones among them: as many as a sheet has, for some programs write all of them.
+# Includes blank ones: as many as a sheet has, since some programs write all of them.
 RECORDS_MAX = 1_048_576
 
 _PIECE_BYTES = 64 * 1024
 _HEAD_BYTES = 4 * 1024
 _BOM = b"\xef\xbb\xbf"
-# As "Unicode Text" of Excel, or a file that PowerShell wrote, begins.
+# The beginning of Excel's "Unicode Text", or of a file that PowerShell wrote.
 _UTF_16_BOM = re.compile(rb"\xff\xfe(?!\0\0)|\xfe\xff")
 
 _LINE_END = re.compile(rb"\r\n?|\n")
-# Excel of many countries has semicolons in what it calls CSV, and writes such a line for other programs.
+# In many countries Excel writes CSV with semicolons, and people add such a line for other programs.
 _SEPARATORS = (",", ";", "\t")
 _SEPARATOR_LINE = re.compile(rb"\"?sep=([^\r\n])\"?\1*[ \t]*(?=[\r\n]|$)", re.IGNORECASE)
 _SEPARATOR_OR_QUOTE = re.compile(rb'[,;\t]|"[^"]*"?')
@@ -30,11 +30,11 @@ _NOT_BLANK = re.compile(rb'[^\s,;"]')
 
 
 class BrokenFile(InvalidRequest):
-    """A file cannot be read as a whole, whichever of its rows shows it: none is to be taken."""
+    """The whole file is unreadable, whichever row shows it: none of its rows may be used."""
 
 
 class _Foreign(NamedTuple):
-    """A kind of file that people send for text, and what they can do about it."""
+    """A kind of file that people send instead of text, and advice for them."""
 
     signature: re.Pattern[bytes]
     kind: str
@@ -48,7 +48,7 @@ _SAVE_AS_CSV = "Save it as CSV in UTF-8."
 _DOWNLOAD = "It may ask to sign in: download the sheet as CSV, and send that file."
 _SAVE_AS_UTF_8 = "Save it as UTF-8."
 _FOREIGN = (
-    # A workbook is a zip archive, too: the names of what is in one stand at its beginning.
+    # A workbook is also a zip archive; the names of its members are near its beginning.
     _Foreign(
         re.compile(rb"PK\x03\x04.*(\[Content_Types\]\.xml|docProps/|_rels/|xl/)", re.DOTALL),
         "an Excel workbook or another Office file",
@@ -76,17 +76,17 @@ _FOREIGN = (
     _Foreign(re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "a WebP picture", _SEND_TEXT),
     _Foreign(re.compile(rb"GIF8[79]a"), "a GIF picture", _SEND_TEXT),
     _Foreign(re.compile(rb"\0\0.{2}ftyp", re.DOTALL), "a video", _SEND_TEXT),
-    # The marks of UTF-32 begin with those of UTF-16. Without a mark, it is ASCII at first more often than not.
+    # The marks of UTF-32 begin with those of UTF-16. Without a mark, the text usually begins with ASCII.
     _Foreign(re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"), "UTF-32", _SAVE_AS_UTF_8, "invalid_encoding"),
     _Foreign(re.compile(rb"\xff\xfe|\xfe\xff|([^\0]\0){2}|(\0[^\0]){2}"), "UTF-16", _SAVE_AS_UTF_8, "invalid_encoding"),
 )
 
 
 class Record(NamedTuple):
-    """A record of a file, without the end of its line.
+    """A record of a file, without its line ending.
 
-    `number` counts records from 1, the blank ones too, and `line` lines. The content of one that is too large is not
-    kept. `open_line` is where a quote was opened that the file never closes. `separator` stands between the cells.
+    `number` counts records from 1, blank ones included, and `line` counts lines. The content of a record that is too
+    large is dropped. `open_line` is the line of a quote that the file never closes. `separator` separates the cells.
     """
 
     content: bytes | None
@@ -97,7 +97,7 @@ class Record(NamedTuple):
 
     @property
     def is_blank(self) -> bool:
-        """Tell whether nothing stands in the record, or separators alone."""
+        """Tell whether the record is empty, or has only separators."""
         return self.content is not None and self.open_line is None and not _NOT_BLANK.search(self.content)
 
     @property
@@ -106,13 +106,13 @@ class Record(NamedTuple):
         return self.number == 1 and bool(_SEPARATOR_LINE.match(self.content or b""))
 
     def decode(self, *, name: str | None = None) -> str:
-        """Give the text of the record, in which half of a character is left for whoever knows its column to refuse.
+        """Return the text of the record. It keeps a lone surrogate: the caller, which knows the column, refuses it.
 
         Args:
-            name: what a person knows the record as; else it is named by its line where the file is refused for it.
+            name: the record's name in error messages; without it, an error about the file names the line.
 
         Raises:
-            BrokenFile: it opens a quote that is never closed, or is not UTF-8.
+            BrokenFile: it has a quote that is never closed, or is not UTF-8.
             InvalidRequest: it is too large.
         """
         if self.open_line is not None:
@@ -143,7 +143,7 @@ def decode_text(content: bytes, *, name: str) -> str:
     """Decode UTF-8.
 
     Raises:
-        InvalidRequest: it is of another encoding, or has null bytes; naming it.
+        InvalidRequest: it has another encoding (which the message names), or null bytes.
     """
     if b"\0" in content:
         raise InvalidRequest(f"{name} has null bytes, which are no text.", code="invalid_encoding")
@@ -158,10 +158,10 @@ def decode_text(content: bytes, *, name: str) -> str:
 
 
 def drop_bom(head: bytes) -> bytes:
-    """Give the beginning of a file without its byte order mark, once it is known to be no other kind of file.
+    """Refuse another kind of file by its beginning, and strip the byte order mark.
 
     Raises:
-        InvalidRequest: it is empty, or is something else than UTF-8 text; naming what it is.
+        InvalidRequest: it is empty, or not UTF-8 text; names what it is.
     """
     for foreign in _FOREIGN:
         if foreign.signature.match(head):
@@ -174,15 +174,15 @@ def drop_bom(head: bytes) -> bytes:
 
 
 def read_records(chunks: Iterable[bytes], *, has_quotes: bool) -> Iterator[Record]:
-    """Split a file into its records, however its bytes come.
+    """Split a file into its records, independently of how its bytes are chunked.
 
     Args:
         chunks: the bytes of the file, in order.
-        has_quotes: a line may end within a quoted cell, as in CSV, without ending the record.
+        has_quotes: whether a quoted cell may hold line breaks, as in CSV.
 
     Raises:
-        InvalidRequest: the file is empty, no UTF-8 text, or too large; in the last case once its records within the
-            bound were given.
+        InvalidRequest: the file is empty, not UTF-8 text, or too large; in the last case after the records within the
+            limit were yielded.
     """
     for record in _split(chunks, has_quotes=has_quotes):
         if record.number > RECORDS_MAX:
@@ -204,7 +204,7 @@ def _split(chunks: Iterable[bytes], *, has_quotes: bool) -> Iterator[Record]:
 
 
 def _find_separator(head: bytes) -> str:
-    """Find what stands between the columns of a CSV: what its first line says, else what its header has first."""
+    """Find the separator of a CSV: from its `sep=` line, or else the first separator in its header."""
     named = _SEPARATOR_LINE.match(head)
     if named:
         separator = named[1].decode("latin-1")
@@ -222,7 +222,7 @@ def _find_separator(head: bytes) -> str:
 
 
 def _open(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Give a file as UTF-8 without its mark, its first 4 KB as one piece: what shows there does not hang on chunks."""
+    """Yield a file as UTF-8 without its mark. Its first 4 KB are one piece, so that detection ignores the chunks."""
     pieces = _cut(chunks)
     head = b""
     for piece in pieces:
@@ -241,7 +241,7 @@ def _open(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _recode(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Give UTF-16 with its mark as UTF-8; half of a character, as a formula of Excel may leave one, stays half."""
+    """Recode UTF-16 with its mark to UTF-8. A lone surrogate, which a formula of Excel may produce, is kept."""
     decoder = codecs.getincrementaldecoder("utf-16")("surrogatepass")
     for piece in pieces:
         yield decoder.decode(piece).encode("utf-8", "surrogatepass")
@@ -273,43 +273,43 @@ def _cut(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 )
 
 
-# Within quotes two are one in the text; a single one closes.
+# Within quotes, two quotes mean one; a single quote closes.
 _QUOTED = re.compile(rb'[^"]*+(?:""[^"]*+)*+')
 
 
 class _Splitter:
-    """Finds where records end in bytes that come in pieces; of one that is too large it keeps nothing."""
+    """Finds the ends of records in bytes that arrive in pieces; it drops a record that is too large."""
 
     def __init__(self, *, separator: str | None) -> None:
         self._has_quotes = separator is not None
         self._separator = separator or ","
-        # Outside of quotes, a quote means something at the beginning of a cell alone, as to Python's csv.
+        # Outside of quotes, a quote only counts at the beginning of a cell, as for Python's csv.
         self._quoted_cell = self._separator.encode() + b'"'
         self._mark = re.compile(rb"\r\n?|\n|" + self._quoted_cell) if self._has_quotes else _LINE_END
-        self._buffer = bytearray()  # what has come of the record, and after it
-        self._position = 0  # in the buffer, up to where it was looked at
+        self._buffer = bytearray()  # the bytes received of the record, and after it
+        self._position = 0  # in the buffer, the end of the scanned part
         self._is_begun = False
         self._is_quoted = False
         self._opened_at: int | None = 0  # in the buffer, the last quote that was opened, unless it was dropped
         self._opened_line = 1  # of that quote, if it was
         self._is_too_large = False
         self._number = 1
-        self._line = 1  # on which the record begins
-        self._next_line = 1  # after what was dropped
+        self._line = 1  # the line on which the record begins
+        self._next_line = 1  # in the buffer after bytes were dropped
 
     def add(self, piece: bytes) -> Iterator[Record]:
-        """Give the records that end in what has come."""
+        """Return the records that end in the bytes so far."""
         self._buffer += piece
         yield from self._take_records(is_last=False)
         if self._position > ROW_MAX_BYTES:
             self._is_too_large = True
-            # The two bytes of a line's end are counted together.
+            # The two bytes of a line ending are counted together.
             is_halved = self._buffer[self._position - 1] == ord("\r")
             self._opened_line, self._opened_at = self._find_opened_line(), None
             self._drop(self._position - is_halved)
 
     def end(self) -> Iterator[Record]:
-        """Give what the file ends with."""
+        """Return the last record of the file."""
         yield from self._take_records(is_last=True)
         if self._buffer or self._is_too_large:
             open_line = self._find_opened_line() if self._is_quoted else None
@@ -343,7 +343,7 @@ class _Splitter:
         self._position = max(0, self._position - size_bytes)
 
     def _find_line_end(self, *, is_last: bool) -> re.Match[bytes] | None:
-        """Find the end of the record; what depends on bytes that are still to come is left for then."""
+        """Find the end of the record, or wait if it depends on bytes that are still to come."""
         buffer = self._buffer
         if self._has_quotes and not self._is_begun and buffer:
             self._is_begun = True

@@ -1,4 +1,4 @@
-"""How a request was sent, which tells whether it was sent before."""
+"""The idempotency and correlation of a request."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class RequestContext(NamedTuple):
-    """How a request was sent.
+    """How a request was sent, which tells whether it is a retry.
 
     Attributes:
-        idempotency_key: the caller's own name for it.
-        retry_count: which try of one call of the SDK it is, from 0; None when no SDK told.
-        request_id: the id of the event that it came as.
-        correlation_id: what the one who sent that event knows the answer by.
+        idempotency_key: the caller's key for it.
+        retry_count: the attempt of one SDK call, from 0; None if no SDK sent it.
+        request_id: the id of the event that carried it.
+        correlation_id: the event sender's own id for the answer.
     """
 
     idempotency_key: str | None = None

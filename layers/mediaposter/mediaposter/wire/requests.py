@@ -1,4 +1,4 @@
-"""The bodies callers send, as multipart or JSON, and what is refused in them."""
+"""Parse and validate request bodies, multipart or JSON."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from mediaposter.wire.pictures import HttpsUrl, InputReference, read_input_refer
 
 PROVIDER_OPTIONS_MAX = 32
 PROVIDER_OPTIONS_DEPTH_MAX = 16  # a vendor's body is flatter
-PROVIDER_OPTIONS_MAX_BYTES = 64 * 1024  # as JSON, which is how the record keeps them: DynamoDB takes 400 KB in all
+PROVIDER_OPTIONS_MAX_BYTES = 64 * 1024  # as JSON, which is how the record stores them: DynamoDB takes 400 KB in all
 TITLE_MAX_CHARACTERS = 100
 STAGGER_MAX_MINUTES = 24 * 60
 APPROVAL_MAX_HOURS = 7 * 24
 METADATA_PAIRS_MAX = 16  # as in OpenAI's other resources
-SECONDS_MAX = 24 * 60 * 60  # what a model makes is the catalog's to say; more seconds than a day has no clip
-EXTENSION_MAX_SECONDS = 60  # OpenAI's longest is 20; what a model adds is the catalog's to say
-# The SDK's types ask for a file, so a stand-in may come beside the video's id. No MP4 is as short.
+SECONDS_MAX = 24 * 60 * 60  # the catalog has each model's limits; no clip is longer than a day
+EXTENSION_MAX_SECONDS = 60  # OpenAI's maximum is 20; the catalog has each model's limits
+# The SDK's types require a file, so a placeholder may come with the video's id. No MP4 is as short.
 VIDEO_STAND_IN_MAX_BYTES = 1_024
 
 _VIDEO_ID = r"^[A-Za-z0-9_-]{1,128}$"
@@ -63,14 +63,14 @@ _TARGET_FIELDS = frozenset(name for target in TARGETS for name in target.model_f
 
 
 def _parse_number(value: object) -> object:
-    # The SDK sends "8"; people write 8. To Python True is a number, to a caller it is not.
+    # The SDK sends "8"; people write 8. True is a number in Python, but not for callers.
     if isinstance(value, bool):
         raise ValueError("must be a whole number")  # noqa: TRY004 (Pydantic takes a ValueError for a refusal)
     return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
 
 
 def _parse_json_text(value: object) -> object:
-    # A multipart form has only text: nested fields may come as JSON in it.
+    # A multipart form has only text, so nested fields may be JSON text.
     if not isinstance(value, str):
         return value
     parsed = parse_json(value)
@@ -90,7 +90,7 @@ def _parse_targets(value: object) -> object:
 
 
 def _leave_out_null(target: object) -> object:
-    """Take null for what is not sent; a name that no target has is left to be refused."""
+    """Treat null as not sent; an unknown name is kept, so that validation refuses it."""
     if not isinstance(target, dict):
         return target
     return {name: field for name, field in target.items() if field is not None or name not in _TARGET_FIELDS}
@@ -111,7 +111,7 @@ def _refuse_repeated_accounts(targets: list[AnyTarget]) -> list[AnyTarget]:
 
 
 def _check_options(options: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Refuse what is nested beyond all need, what is no JSON, and what the record has no room for."""
+    """Refuse options that are nested too deeply, are not JSON, or are too large for the record."""
     if _measure_depth(options) > PROVIDER_OPTIONS_DEPTH_MAX:
         raise ValueError(f"may be nested {PROVIDER_OPTIONS_DEPTH_MAX} levels deep at most")
     try:
@@ -156,14 +156,14 @@ VideoId = Annotated[str, StringConstraints(pattern=_VIDEO_ID)]
 
 
 class RequestBody(BaseModel):
-    """What a caller sends, by whichever door: text that can be written, and null for what is not sent."""
+    """A request body, by HTTP, file or event: text must be encodable, and null means not sent."""
 
-    # What is refused is not repeated: it may be a prompt.
+    # Errors do not repeat the value: it may be a prompt.
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, validate_by_name=True, validate_by_alias=True
     )
 
-    # Fields whose texts are looked at later, one by one.
+    # Fields whose texts are checked later, one by one.
     unchecked_fields: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
@@ -177,10 +177,9 @@ class RequestBody(BaseModel):
 
 
 class PostsRequest(RequestBody):
-    """What every request that may make posts has: where they go, in which words, and when.
+    """The fields of every request that may make posts: targets, texts and times.
 
-    `text` is the caption of the targets without one of their own. The posts without a time of their own go out
-    `stagger_minutes` after each other.
+    `text` is the caption of targets without their own. Posts without their own time go out `stagger_minutes` apart.
     """
 
     publish: Annotated[
@@ -194,19 +193,19 @@ class PostsRequest(RequestBody):
     stagger_minutes: Annotated[int, Field(ge=0, le=STAGGER_MAX_MINUTES), BeforeValidator(_parse_number)] = 0
     delivery: Delivery = "direct"
 
-    # The last two are those of a request that makes the video, too.
+    # The last two belong to a request that also makes the video.
     @field_validator("stagger_minutes", "delivery", "approval", "approval_hours", mode="after", check_fields=False)
     @classmethod
     def _require_targets(cls, value: int | str, info: ValidationInfo) -> int | str:
         is_default = value == cls.model_fields[str(info.field_name)].default
-        # A publish that was refused itself is not here, and told of already.
+        # An invalid publish is missing here, and was reported already.
         if not is_default and info.data.get("publish") == []:
             raise ValueError("needs publish: without targets there are no posts that it could be about")
         return value
 
 
 class PublishRequest(PostsRequest):
-    """What a request that makes a video says of its posts; `approval_hours` is how long they wait for a person."""
+    """The posts of a request that makes a video; `approval_hours` is how long they wait for a person."""
 
     approval: Literal["none", "required"] = "none"
     approval_hours: Annotated[int, Field(ge=1, le=APPROVAL_MAX_HOURS), BeforeValidator(_parse_number)] = 24
@@ -220,7 +219,7 @@ class PublishRequest(PostsRequest):
 
 
 class _VideoRequest(PublishRequest):
-    """What every request for a video has."""
+    """The fields of every request for a video."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=PROMPT_MAX_CHARACTERS), AfterValidator(_refuse_blank)]
     metadata: Annotated[
@@ -231,10 +230,10 @@ class _VideoRequest(PublishRequest):
     webhook_url: HttpsUrl | None = None
 
     def fingerprint(self) -> str:
-        """Give a hash that two requests share when they ask for the same, however they were sent.
+        """Return a hash that is equal for equal requests, however they were sent.
 
-        What is as by default counts as not sent, so that a new field changes no fingerprint. A picture counts by its
-        own hash.
+        A field with its default counts as not sent, so that a new field changes no fingerprint. A picture counts by its
+        hash.
         """
         content = self.model_dump(mode="json", exclude_defaults=True)
         canonical = json.dumps([type(self).__name__, content], sort_keys=True, separators=(",", ":"))
@@ -246,10 +245,10 @@ class CreateVideoRequest(_VideoRequest):
 
     model: Annotated[str, Field(min_length=1, max_length=128)] = "sora-2"
     seconds: Annotated[int, Field(le=SECONDS_MAX), BeforeValidator(_parse_number)] = 4
-    # Whether a model makes that size is the catalog's to say, with the sizes it does make.
+    # The catalog refuses a size that the model does not make, and its error lists the valid sizes.
     size: Annotated[str, Field(max_length=32)] = "720x1280"
     input_reference: Annotated[InputReference | None, BeforeValidator(_parse_reference)] = None
-    # Left out, the stack's own chain holds; an empty one means none.
+    # If omitted, the stack's fallback models apply; an empty list means none.
     fallback_models: Annotated[
         list[Annotated[str, StringConstraints(min_length=1, max_length=128)]] | None,
         Field(max_length=FALLBACK_MODELS_MAX),
@@ -265,7 +264,7 @@ class CreateVideoRequest(_VideoRequest):
 
 
 class DeriveVideoRequest(_VideoRequest):
-    """A video of this library, to be made into another."""
+    """A request to make a video from a stored one."""
 
     video_id: Annotated[VideoId, BeforeValidator(_parse_video)] = Field(validation_alias="video")
 
@@ -288,7 +287,7 @@ def parse_create_video(body: bytes, content_type: str) -> CreateVideoRequest:
     """Read the body of POST /videos.
 
     Raises:
-        InvalidRequest: naming the field, the rule and what was sent.
+        InvalidRequest: names the field, the rule and what was sent.
     """
     fields, files = parse_body(body, content_type)
     picture = files.pop("input_reference", None)
@@ -308,8 +307,8 @@ def parse_remix_video(body: bytes, content_type: str, *, video_id: str) -> Remix
     """Read the body of POST /videos/{video_id}/remix.
 
     Raises:
-        InvalidRequest: naming the field, the rule and what was sent.
-        NotFound: what the path names can be no video.
+        InvalidRequest: names the field, the rule and what was sent.
+        NotFound: no video can have this id.
     """
     fields, files = parse_body(body, content_type)
     refuse_files(files)
@@ -322,7 +321,7 @@ def parse_edit_video(body: bytes, content_type: str) -> EditVideoRequest:
     """Read the body of POST /videos/edits.
 
     Raises:
-        InvalidRequest: naming the field, the rule and what was sent.
+        InvalidRequest: names the field, the rule and what was sent.
     """
     return validate_fields(EditVideoRequest, _parse_derivation(body, content_type, verb="Editing"))
 
@@ -331,7 +330,7 @@ def parse_extend_video(body: bytes, content_type: str) -> ExtendVideoRequest:
     """Read the body of POST /videos/extensions.
 
     Raises:
-        InvalidRequest: naming the field, the rule and what was sent.
+        InvalidRequest: names the field, the rule and what was sent.
     """
     return validate_fields(ExtendVideoRequest, _parse_derivation(body, content_type, verb="Extending"))
 
@@ -351,10 +350,10 @@ def _parse_derivation(body: bytes, content_type: str, *, verb: str) -> dict[str,
 
 
 def check_video_id(video_id: str) -> str:
-    """Pass on what a path names a video by.
+    """Return the video id of a path.
 
     Raises:
-        NotFound: it can be no video.
+        NotFound: no video can have this id.
     """
     if not re.fullmatch(_VIDEO_ID, video_id):
         raise NotFound("There is no video of such an id.")
@@ -362,10 +361,10 @@ def check_video_id(video_id: str) -> str:
 
 
 def refuse_files(files: dict[str, bytes]) -> None:
-    """Refuse the files of a form that takes none (any more).
+    """Refuse the files of a form that takes no (more) files.
 
     Raises:
-        InvalidRequest: naming the file.
+        InvalidRequest: names the file.
     """
     for name in files:
         raise InvalidRequest(f"A file in {name[:80]!r} is not taken here.", param=name[:80], code="unsupported_file")
@@ -378,7 +377,7 @@ def validate_fields(model: type[AnyRequest], fields: dict[str, Any]) -> AnyReque
     """Read the fields of a body.
 
     Raises:
-        InvalidRequest: naming the field and the rule.
+        InvalidRequest: names the field and the rule.
     """
     try:
         return model.model_validate(fields, by_alias=True, by_name=False)
@@ -397,7 +396,7 @@ def parse_body(body: bytes, content_type: str, *, allow_form: bool = True) -> Bo
     """Read a body that is JSON or a form, or JSON alone.
 
     Raises:
-        InvalidRequest: it is neither, or cannot be read in one way only.
+        InvalidRequest: it is neither, or is ambiguous.
     """
     media_type_bytes, options = parse_options_header(content_type.encode("latin-1", "replace"))
     media_type = media_type_bytes.decode("latin-1")
@@ -420,11 +419,11 @@ def parse_json_object(text: bytes | str, *, name: str = "The body") -> dict[str,
     """Parse a JSON object.
 
     Args:
-        text: what is to be one.
-        name: what the caller knows it as, at the beginning of a sentence.
+        text: the JSON.
+        name: its name in error messages, at the beginning of a sentence.
 
     Raises:
-        InvalidRequest: it is none, or has a name twice.
+        InvalidRequest: it is not a JSON object, or has a duplicate name.
     """
     try:
         fields = parse_json(text, is_line=name == _LINE)
@@ -438,18 +437,18 @@ def parse_json_object(text: bytes | str, *, name: str = "The body") -> dict[str,
     return fields
 
 
-# Of a file with a request on each line, one is called so, and its number is told beside what is wrong with it.
+# In a file with one request a line, a request has this name; its error also has the line number.
 _LINE = "The row"
 
 
-# A nested form has only text. Which of it means more, the field says: a target has flags beside its texts, and a
-# vendor's options may be anything.
+# A nested form has only text. The field decides how to read it: a target has flags and texts, and a vendor's options
+# may be anything.
 
 _FLAGS = frozenset(
     name for target in TARGETS for name, field in target.model_fields.items() if field.annotation in {bool, bool | None}
 )
 _FLAG_TEXTS = {"true": True, "false": False}
-# Python writes 0.0001 and what is greater without an exponent: three zeros, and 17 digits at the most.
+# Python writes 0.0001 and larger numbers without an exponent: three zeros, and 17 digits at most.
 _SCALAR = re.compile(r"true|false|-?[0-9]{1,17}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,3})?")
 
 
@@ -471,7 +470,7 @@ def _read_target(target: FormValue) -> object:
 
 
 def _read_option(value: FormValue) -> JsonValue:
-    """Read a number or a truth value where the text is just what JSON would write for it; "007" and "3.10" are text."""
+    """Read a number or a boolean if the text is exactly its JSON; "007" and "3.10" stay text."""
     if isinstance(value, dict):
         return {name: _read_option(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -486,7 +485,7 @@ def _read_option(value: FormValue) -> JsonValue:
 
 
 def _explain(error: ValidationError, fields: Mapping[str, object]) -> InvalidRequest:
-    """Turn the first problem into one sentence; the value itself is not repeated, it may be a prompt."""
+    """Turn the first error into one sentence, without the value, which may be a prompt."""
     problem = find_problem(error)
     location, within = problem["loc"], ""
     context = problem.get("ctx", {})
@@ -496,7 +495,7 @@ def _explain(error: ValidationError, fields: Mapping[str, object]) -> InvalidReq
     edits = fields.get("edits")
     if len(location) > 1 and location[0] == "edits" and isinstance(edits, dict):
         location, within, fields = location[1:], "edits.", edits
-    # A name and a platform are the caller's words, and may be as long as the body.
+    # A name and a platform come from the caller, and may be as long as the body.
     param = _cut(f"{within}{_name_field(location)}") or None
     rule = tell_rule(problem)[:400]
     if problem["type"] in {"union_tag_invalid", "union_tag_not_found"}:
@@ -507,7 +506,7 @@ def _explain(error: ValidationError, fields: Mapping[str, object]) -> InvalidReq
     code = _CODES.get(problem["type"], "invalid_value")
     if len(location) >= _TARGET_DEPTH and location[0] == "publish":
         field = _cut(_name_field(location[_TARGET_DEPTH:]))
-        # A rule of a whole target names its field itself, as does one that a field shares with others.
+        # A rule about a whole target names its field itself, as does a rule about several fields.
         rule = rule if not field or _NAMED_RULE.match(rule) else f"{field}: {rule}"
         target = _name_refused(location, fields["publish"])
         return InvalidRequest(f"{within}{target}: {rule}.", param=param, code=code)
@@ -515,11 +514,11 @@ def _explain(error: ValidationError, fields: Mapping[str, object]) -> InvalidReq
 
 
 def _cut(name: str) -> str:
-    # Of what a caller wrote, no more than a person reads; and nothing that a reply cannot carry.
+    # Cut the caller's text to a readable length, and remove characters that a reply cannot hold.
     return name[:80].encode("utf-8", "replace").decode()
 
 
-# By the kind of a problem.
+# By error type.
 _CODES = MappingProxyType(
     {
         "missing": "missing_required_parameter",
@@ -527,13 +526,13 @@ _CODES = MappingProxyType(
         "extra_forbidden": "unknown_parameter",
     }
 )
-_KEY = "[key]"  # what Pydantic puts after a name that is wrong itself
+_KEY = "[key]"  # Pydantic's suffix for a name that is itself invalid
 _TARGET_DEPTH = 3  # publish, the index, the platform
 _NAMED_RULE = re.compile(r"[a-z_]+: ")
 
 
 def _name_refused(location: Path, publish: object) -> str:
-    """Name a target that was refused; its account, too, unless that is what is wrong with it."""
+    """Name a refused target, with its account, unless the account is the error."""
     _, index, platform, *_ = location
     targets = _parse_json_text(publish)
     target = targets[index] if isinstance(targets, list) and isinstance(index, int) else None
@@ -544,12 +543,12 @@ def _name_refused(location: Path, publish: object) -> str:
 
 
 def name_target(index: int | str, platform: int | str, account_id: str) -> str:
-    """Name a target of a request as a person knows it."""
+    """Name a target of a request for people."""
     return f"publish[{index}] ({platform} account {account_id})"
 
 
 def _name_field(location: Path) -> str:
-    """Write a location of Pydantic's as callers do, without the union's tag."""
+    """Write Pydantic's error location as callers know it, without the union's tag."""
     is_target = len(location) >= _TARGET_DEPTH and location[0] == "publish"
     path = (*location[:2], *location[_TARGET_DEPTH:]) if is_target else location
     return write_path(tuple(part for part in path if part != _KEY))

@@ -1,4 +1,4 @@
-"""What became of the rows of a file, as JSONL and as CSV (RFC 4180), line by line."""
+"""Write the results of a file's rows as JSONL or CSV (RFC 4180), line by line."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mediaposter.wire.cells import trim
 from mediaposter.wire.columns import LIST_SEPARATOR
 from mediaposter.wire.rows import RowError
 
-# These make a formula of a cell, which may send away what lies beside it (owasp.org, CSV Injection). The wide, small
-# and raised forms of these signs are the same to Unicode (compatibility decomposition), and to some spreadsheets.
+# These turn a cell into a formula, which may leak other cells (owasp.org, CSV Injection). Unicode (compatibility
+# decomposition) and some spreadsheets treat the wide, small and superscript forms of these signs the same.
 _FORMULA_SIGNS = frozenset(
     "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u207a\u207b\u207c\u208a\u208b\u208c\u2212"
 )
 _LINE_ENDS = frozenset("\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029")
-# Who opens the file in another country has a semicolon or a tab for separator; quotes are no protection then.
+# Another locale may use a semicolon or a tab as separator; quotes do not protect then.
 _STARTS_OF_TABS = _LINE_ENDS | {";"}
 _CELL_STARTS = _STARTS_OF_TABS | {"\t"}
 _COLUMNS = (
@@ -37,10 +37,10 @@ _COLUMNS = (
 
 
 class ResultRow(BaseModel):
-    """What became of a row; one that is `refused` never was a video.
+    """The result of a row; a `refused` row never became a video.
 
-    `row` is its number, `line` where it begins in the file, and `id` the caller's own. `mp4_url` lets whoever has it
-    fetch the video.
+    `row` is its number, `line` the line where it begins, and `id` the caller's own. Anyone with `mp4_url` can fetch the
+    video.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -56,16 +56,16 @@ class ResultRow(BaseModel):
 
 
 def write_jsonl(rows: Iterable[ResultRow]) -> Iterator[bytes]:
-    """Write an object for each row, with all of its fields."""
+    """Write one object per row, with all of its fields."""
     for row in rows:
         yield row.model_dump_json().encode() + b"\n"
 
 
 def write_csv(rows: Iterable[ResultRow]) -> Iterator[bytes]:
-    """Write a header and a line for each row, every cell in quotes.
+    """Write a header and one line per row, with every cell in quotes.
 
-    The posts' URLs are in one cell, `|` between them. An apostrophe stands before what a spreadsheet would take for a
-    formula, whichever separator it is told.
+    One cell holds the posts' URLs, separated by `|`. An apostrophe precedes anything that a spreadsheet would run as a
+    formula, whatever separator it uses.
     """
     yield _write_line(_COLUMNS)
     for row in rows:
@@ -88,10 +88,10 @@ def write_csv(rows: Iterable[ResultRow]) -> Iterator[bytes]:
 
 def _guard(text: str | None) -> str:
     guarded: list[str] = []
-    start = ";"  # the separator before what was read since; "" once there is something to be seen in the cell
+    start = ";"  # the separator before the text read since; "" once the cell has a visible character
     for character in text or "":
         is_formula = bool(start) and character in _FORMULA_SIGNS
-        # Some programs leave these out where a cell begins with them, and read on.
+        # Some programs skip these at the beginning of a cell.
         is_left_out = (character == "\t" and start in _STARTS_OF_TABS) or (character in _LINE_ENDS and not guarded)
         if is_formula or is_left_out:
             guarded.append("'")
@@ -104,7 +104,7 @@ def _guard(text: str | None) -> str:
 
 
 def _is_skipped(character: str) -> bool:
-    """Tell whether a spreadsheet may read on behind a character as if it were not there: a quote, or nothing to see."""
+    """Tell whether a spreadsheet may skip a character: a quote, or an invisible one."""
     return character == '"' or not trim(character)
 
 

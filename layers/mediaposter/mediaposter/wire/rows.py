@@ -1,6 +1,6 @@
-"""Files of requests: one as JSON, many as JSONL or CSV, read while their bytes come.
+"""Read files of requests while their bytes arrive: one request as JSON, many as JSONL or CSV.
 
-What is wrong with a row is said of that row, and no other suffers from it. What is wrong with the file is raised.
+An error in a row belongs to that row, and does not affect the others. An error in the file is raised.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from mediaposter.wire.requests import CreateVideoRequest, parse_json_object, val
 
 ROWS_MAX = 10_000
 ROW_ID_MAX_CHARACTERS = 128
-# As POST /videos takes it: a picture may lie in it as a data URL.
+# As POST /videos takes it: it may hold a picture as a data URL.
 REQUEST_MAX_BYTES = REQUEST_PICTURE_MAX_BYTES * 4 // 3 + ROW_MAX_BYTES
 
 _PLACE_MAX_CHARACTERS = 80
-# Beyond, a sheet shows a number rounded.
+# A sheet rounds numbers with more digits.
 _EXACT_BELOW = 10**11
 _ONE_OBJECT_A_LINE = "Write each request as one object on a line of its own, with no commas between lines (JSON Lines)."
 
@@ -35,7 +35,7 @@ _ROW_ID = re.compile(rf"[^\x00-\x1f\x7f\ud800-\udfff]{{1,{ROW_ID_MAX_CHARACTERS}
 
 
 class RowError(BaseModel):
-    """What is wrong with a row; `param` is the field or the column, where it is one."""
+    """The error of a row; `param` is the field or the column, if it is about one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,10 +45,10 @@ class RowError(BaseModel):
 
 
 class Row(NamedTuple):
-    """A row: its request, or what is wrong with it.
+    """A row: its request or its error.
 
-    `number` counts from 1, blank rows too but not a header, and `line` is where in the file the row begins: a quoted
-    cell may have several. `row_id` is the caller's own, of a row that is wrong where it can be told.
+    `number` counts from 1, including blank rows but not a header. `line` is the line where the row begins: a quoted
+    cell may have several lines. `row_id` is the caller's own; a wrong row has it if it can be read.
     """
 
     number: int
@@ -62,7 +62,7 @@ def read_json(content: bytes) -> CreateVideoRequest:
     """Read a file that is one request, with the fields of POST /videos.
 
     Raises:
-        InvalidRequest: naming the field, or what the file is instead.
+        InvalidRequest: names the field, or what the file is instead.
     """
     if len(content) > REQUEST_MAX_BYTES:
         raise InvalidRequest(
@@ -77,11 +77,11 @@ def read_jsonl(chunks: Iterable[bytes]) -> Iterator[Row]:
     """Read a file with one request on each line: the fields of POST /videos, and the caller's own `id`.
 
     Args:
-        chunks: the bytes of the file, in order; blank lines are passed over.
+        chunks: the bytes of the file, in order; blank lines are skipped.
 
     Raises:
-        InvalidRequest: while it is iterated; the file is no text, is JSON over many lines, empty or too large. Whoever
-            takes rows that were given before takes some of a file that is refused.
+        InvalidRequest: while it is iterated; the file is not text, is JSON over many lines, empty or too large. Rows
+            that were yielded before belong to the refused file too.
     """
     records = _refuse_other_json(read_records(chunks, has_quotes=False))
     yield from _read_rows(records, header_number=0, parse=_parse_line, validate=_validate_line)
@@ -95,8 +95,8 @@ def read_csv(chunks: Iterable[bytes]) -> Iterator[Row]:
 
     Raises:
         HeaderError: while it is iterated, before any row is given; a column is wrong or missing.
-        InvalidRequest: while it is iterated; the file is no text, broken, empty or too large. Whoever takes rows that
-            were given before takes some of a file that is refused.
+        InvalidRequest: while it is iterated; the file is not text, broken, empty or too large. Rows that were yielded
+            before belong to the refused file too.
     """
     records = read_records(chunks, has_quotes=True)
     for header in records:
@@ -108,7 +108,7 @@ def read_csv(chunks: Iterable[bytes]) -> Iterator[Row]:
 
 
 def _refuse_other_json(records: Iterable[Record]) -> Iterator[Record]:
-    """Refuse a file of JSON that is not one object on each line: a line in its midst may be a request by chance."""
+    """Refuse JSON that is not one object a line: a line within a document may look like a request by chance."""
     is_first = True
     for record in records:
         if is_first and not record.is_blank and record.content is not None:
@@ -162,7 +162,7 @@ def _validate_line(fields: dict[str, Any]) -> CreateVideoRequest:
 
 
 def _list_texts(fields: dict[str, Any]) -> Iterator[tuple[str | None, str, bool]]:
-    """List the texts in JSON with their places, names as such; not by recursion, which a caller could exhaust."""
+    """List the texts in JSON, names included, with their paths. No recursion: a caller could exhaust the stack."""
     waiting: list[tuple[str | None, object]] = [(None, fields)]
     while waiting:
         place, value = waiting.pop()
@@ -177,7 +177,7 @@ def _list_texts(fields: dict[str, Any]) -> Iterator[tuple[str | None, str, bool]
 
 
 def _read_target(target: object, index: int) -> object:
-    """Read a target as programs write one that make JSON of a sheet: null for an empty cell, an id as a number."""
+    """Read a target as sheet-to-JSON programs write it: null for an empty cell, an id as a number."""
     platform = target.get("platform") if isinstance(target, dict) else None
     model = NETWORKS.get(platform) if isinstance(platform, str) else None
     if not isinstance(target, dict) or model is None:

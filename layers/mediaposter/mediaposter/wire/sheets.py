@@ -1,4 +1,4 @@
-"""A sheet of a series as its rows: a file of requests of modest size, of which one row is wanted at a time."""
+"""The rows of a series' sheet: a small file of requests, read one row at a time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from mediaposter.domain.errors import InvalidRequest
 from mediaposter.stores.series import SheetFormat
 from mediaposter.wire.rows import Row, read_csv, read_jsonl
 
-# At one a day, almost three years of them; the numbers of all that wait are kept in the record.
+# At one a day, almost three years of rows; the record holds the numbers of all waiting rows.
 SHEET_ROWS_MAX = 1_000
-# It is read anew for each turn.
+# Each run reads it again.
 SHEET_MAX_BYTES = 4 * 1024 * 1024
 
 _READERS = {SheetFormat.CSV: read_csv, SheetFormat.JSONL: read_jsonl}
@@ -18,7 +18,7 @@ def read_sheet(content: bytes, sheet_format: SheetFormat) -> list[Row]:
     """Read all rows.
 
     Raises:
-        InvalidRequest: the file is no sheet, or has too many rows. What is wrong with a row is said of that row.
+        InvalidRequest: the file is not a sheet, or has too many rows. An error in a row belongs to that row.
     """
     if len(content) > SHEET_MAX_BYTES:
         raise InvalidRequest(
@@ -37,10 +37,10 @@ def read_sheet(content: bytes, sheet_format: SheetFormat) -> list[Row]:
 
 
 def find_row(content: bytes, sheet_format: SheetFormat, number: int) -> Row:
-    """Read one row, and nothing that comes after it.
+    """Read one row, and nothing after it.
 
     Raises:
-        InvalidRequest: the file is no sheet, or has no such row.
+        InvalidRequest: the file is not a sheet, or has no such row.
     """
     for row in _READERS[sheet_format]([content]):
         if row.number == number:

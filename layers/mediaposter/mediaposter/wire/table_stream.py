@@ -1,6 +1,6 @@
-"""What the table's stream tells of: the keys of what was written (DynamoDB developer guide, "Change data capture").
+"""Records of the table's stream: the keys of written items (DynamoDB developer guide, "Change data capture").
 
-The content is left where it is: it holds prompts, and may be older than the record.
+The content of the items is not read: it holds prompts, and may be older than the item in the table.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _StreamEvent(_Part):
 
 
 def list_providers(event: dict[str, Any]) -> list[str]:
-    """List the providers whose slots changed, each once."""
+    """List the providers whose slots changed, without duplicates."""
     return sorted(set(_list_names(event, "SLOTS#")))
 
 

@@ -1,4 +1,4 @@
-"""POST /uploads: a place for a picture that is too large for a request, or for a file of requests."""
+"""POST /uploads: upload a picture that is too large for a request, or a file of requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def parse_upload(body: bytes, content_type: str) -> UploadRequest:
     """Read the body of POST /uploads, which is JSON.
 
     Raises:
-        InvalidRequest: naming the field and what is wrong with it.
+        InvalidRequest: names the field and the error.
     """
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise InvalidRequest("Send application/json: content_type and size_bytes.", code="unsupported_content_type")

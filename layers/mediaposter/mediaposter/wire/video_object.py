@@ -1,4 +1,4 @@
-"""The Video object: OpenAI's fields as its SDK types them, and ours beside them.
+"""The Video object: OpenAI's fields as its SDK types them, plus ours.
 
 Source of the first part: `openai.types.Video` of openai-python 3.x. `seconds` is a string there.
 """
@@ -112,7 +112,7 @@ class VideoObject(BaseModel):
     approval: ApprovalObject | None
     posts: list[PostObject]
     metadata: dict[str, str]
-    links: LinksObject | None = None  # where it is read, and kept
+    links: LinksObject | None = None  # where it is read, and stored
 
 
 def present_video(
@@ -164,7 +164,7 @@ def present_post(post: Post) -> PostObject:
     error = None
     if post.error_message is not None:
         error = VideoErrorObject(code=post.error_code or "unconfirmed", message=post.error_message)
-    # Until it is handed over, what was asked for is when it is meant to go out.
+    # Until Blotato has the post, the requested time is the expected time.
     planned = post.target.scheduled_time if post.state is PostState.PENDING else None
     return PostObject(
         video_id=post.video_id,

@@ -1,4 +1,4 @@
-"""Our webhooks on the wire: how an event comes out of the queue, and how its owner's receiver gets it.
+"""Our webhooks on the wire: the event in the queue, and the signed request to the owner's receiver.
 
 The event is OpenAI's (https://platform.openai.com/docs/guides/webhooks). The signature is that of Standard Webhooks
 (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, Json
 from mediaposter.domain.errors import ConfigurationError, ErrorCode
 from mediaposter.events import AnyEvent, BatchEvent, VideoEvent
 
-# Each owner knows one secret that is derived from it: whoever can guess it from that has everybody's.
+# Each owner knows one secret derived from this key; guessing the key from it would reveal every owner's secret.
 SIGNING_KEY_CHARACTERS_MIN = 32
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 (what every secret begins with, no secret)
@@ -36,7 +36,7 @@ class _Attributes(BaseModel):
 class QueuedEvent(BaseModel):
     """An event as Lambda hands it over from the queue."""
 
-    # An error over what cannot be read must not repeat it: the URL may hold a secret.
+    # An error must not repeat the unreadable value: the URL may hold a secret.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     message_id: str = Field(alias="messageId")
@@ -46,12 +46,12 @@ class QueuedEvent(BaseModel):
 
     @property
     def event(self) -> AnyEvent:
-        """Give the event itself."""
+        """Return the event itself."""
         return self.body.detail
 
     @property
     def tries(self) -> int:
-        """Count the tries, this one too."""
+        """Count the attempts, including this one."""
         return self.attributes.received_count
 
 
@@ -72,7 +72,7 @@ class BatchError(BaseModel):
 
 
 class VideoData(BaseModel):
-    """Which video an event is about; a client retrieves the rest. `expires_at` is until when it may be approved."""
+    """The video of an event; a client retrieves the rest. `expires_at` is the end of its approval."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -82,7 +82,7 @@ class VideoData(BaseModel):
 
 
 class PostData(BaseModel):
-    """Which post of which video an event is about."""
+    """The post of an event, and its video."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -94,7 +94,7 @@ class PostData(BaseModel):
 
 
 class BatchData(BaseModel):
-    """Which batch an event is about, and how many of its rows came to what."""
+    """The batch of an event, and the number of its rows by result."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -119,7 +119,7 @@ class EventObject(BaseModel):
 
 
 def present_event(event: AnyEvent) -> EventObject:
-    """Write an event as its receiver gets it."""
+    """Write an event for its receiver."""
     return EventObject(
         id=event.id, type=event.type, created_at=int(event.occurred_at.timestamp()), data=_present_data(event)
     )
@@ -152,10 +152,10 @@ def _present_data(event: AnyEvent) -> VideoData | PostData | BatchData:
 
 
 def derive_webhook_secret(master: str, owner: str) -> str:
-    """Derive the signing secret of an owner from the stack's signing key; none is kept anywhere.
+    """Derive the signing secret of an owner from the stack's signing key; the secret is never stored.
 
     Raises:
-        ConfigurationError: the key is too short to stay a secret.
+        ConfigurationError: the key is too short to be safe.
     """
     if len(master) < SIGNING_KEY_CHARACTERS_MIN:
         raise ConfigurationError(
@@ -167,7 +167,7 @@ def derive_webhook_secret(master: str, owner: str) -> str:
 
 
 def sign_webhook(webhook_id: str, content: bytes, *, secret: str, now: datetime) -> dict[str, str]:
-    """Give the headers by which a receiver knows who sent a body, and when."""
+    """Return the headers by which a receiver verifies the sender and the time of a body."""
     timestamp = str(int(now.timestamp()))
     key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX))
     signature = hmac.digest(key, f"{webhook_id}.{timestamp}.".encode() + content, hashlib.sha256)
