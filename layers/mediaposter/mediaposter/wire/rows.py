@@ -88,7 +88,7 @@ def read_jsonl(chunks: Iterable[bytes]) -> Iterator[Row]:
 
 
 def read_csv(chunks: Iterable[bytes]) -> Iterator[Row]:
-    """Read a file with one request in each row below a header, whose columns `api.columns` describes.
+    """Read a file with one request in each row below a header, whose columns `wire.columns` describes.
 
     Args:
         chunks: the bytes of the file, in order; blank rows are passed over.
