@@ -102,7 +102,7 @@ class Record(NamedTuple):
 
     @property
     def names_separator(self) -> bool:
-        """Tell whether it is the line that Excel writes before the header, as `sep=;`."""
+        """Tell whether it is the line before the header that names the separator, as `sep=;`."""
         return self.number == 1 and bool(_SEPARATOR_LINE.match(self.content or b""))
 
     def decode(self, *, name: str | None = None) -> str:
