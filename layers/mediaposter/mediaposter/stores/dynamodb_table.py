@@ -171,7 +171,7 @@ class LibraryTable(Table):
         return [IndexEntry(Key(str(item["pk"]), str(item["sk"])), str(item[range_name])) for item in items]
 
     def swap(self, key: Key, name: str, *, expected: str, wanted: str) -> bool:
-        """Replace an attribute that an index sorts by, without a new version; tell whether the expected value was there.
+        """Replace an attribute that an index sorts by, without a new version; tell whether `expected` was there.
 
         A writer that read the record before overwrites this and is not refused. So base no decision on this attribute.
         """

@@ -48,8 +48,8 @@ STATES_TO_TELL = (PostState.PUBLISHED, PostState.FAILED, *STATES_FOR_A_PERSON)
 # The worker that writes the end also sends the event; if it crashed before that, the sweep sends it.
 EVENT_GRACE = timedelta(minutes=5)
 
-# For each state, the states that lead to it. Calling leads to pending or failed only if the publisher certainly accepted
-# nothing. A settled state leads to pending or published only when a person says so.
+# For each state, the states that lead to it. Calling leads to pending or failed only if the publisher certainly
+# accepted nothing. A settled state leads to pending or published only when a person says so.
 EARLIER_STATES: Mapping[PostState, tuple[PostState, ...]] = {
     PostState.PENDING: (PostState.CALLING, *SETTLED_STATES[1:]),  # guard: back to pending
     PostState.CALLING: (PostState.PENDING,),  # guard: called once
@@ -246,7 +246,7 @@ class PostStore:
         )
 
     def advance(self, post: Post, state: PostState, *, now: datetime, **changes: Unpack[PostChanges]) -> Post:
-        """Move a post to its next state. Unless `changes` sets them, the fields of its call and its due time are cleared.
+        """Move a post to its next state; reset its due time and the fields of its call, unless `changes` sets them.
 
         Raises:
             VersionConflict: the record changed since it was read, or cannot make this transition.

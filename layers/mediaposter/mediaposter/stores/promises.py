@@ -26,7 +26,7 @@ def compare_shape(promised_size: str, promised_seconds: int, stored: StoredVideo
         stored: the probed video; its width and height are those that a player shows.
 
     Returns:
-        Nothing if the shape fits, the pixels are about as many or more, and the length fits to half a second or a tenth.
+        Nothing if the shape fits, the pixels are about as many or more, and the length is within 0.5 s or a tenth.
     """
     warnings = []
     width, height = parse_size(promised_size)

@@ -25,7 +25,7 @@ _UPLOADS_KEPT_FOR = timedelta(days=1)
 def count_rows_per_minute(rate_per_minute: int) -> int:
     """Tell how many batch rows a key's rate limit allows in a minute.
 
-    A large batch uses all of its share for hours, so part of each minute is left to single requests, whose callers wait.
+    A large batch uses its whole share for hours, so part of each minute is left to single requests, whose callers wait.
     """
     return rate_per_minute - max(1, rate_per_minute // _SINGLES_SHARE) if rate_per_minute > 1 else 1
 

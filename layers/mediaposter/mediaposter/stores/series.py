@@ -83,7 +83,7 @@ class SeriesFields(SeriesChanges, total=False):
 
 
 class Series(Record):
-    """A series: `timing` is the schedule as its owner wrote it, `waiting` the numbers of the rows still to take, in order.
+    """A series: `timing` is the schedule as its owner wrote it, `waiting` the numbers of the rows to take, in order.
 
     `waiting` has no row that was taken or left out.
     """

@@ -195,7 +195,7 @@ class Table(ABC):
 
     @abstractmethod
     def swap(self, key: Key, name: str, *, expected: str, wanted: str) -> bool:
-        """Replace an attribute that an index sorts by, without a new version; tell whether the expected value was there.
+        """Replace an attribute that an index sorts by, without a new version; tell whether `expected` was there.
 
         A writer that read the record before overwrites this and is not refused. So base no decision on this attribute.
         """
