@@ -56,8 +56,8 @@ class Stage(StrEnum):
     DONE = "done"
 
 
-# From which stages each stage is reached. What is not here cannot happen. Back to queued a video goes when its
-# provider certainly accepted nothing, when another model takes over, or when its owner asked to send it again.
+# For each stage, the stages that lead to it; no other transition exists. A video returns to queued when its provider
+# certainly accepted nothing, when another model takes over, or when its owner asked to send it again.
 EARLIER_STAGES: Mapping[Stage, tuple[Stage, ...]] = {
     Stage.QUEUED: (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING),
     Stage.SUBMITTING: (Stage.QUEUED,),
@@ -67,7 +67,7 @@ EARLIER_STAGES: Mapping[Stage, tuple[Stage, ...]] = {
     Stage.PUBLISHING: (Stage.STORING, Stage.AWAITING_APPROVAL, Stage.DONE),
     Stage.DONE: (Stage.STORING, Stage.AWAITING_APPROVAL, Stage.PUBLISHING),
 }
-# Once the MP4 is kept the video is completed: nothing after that can fail it.
+# Once the MP4 is stored the video is completed: nothing after that can fail it.
 STAGES_THAT_CAN_FAIL = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING)
 # At these stages a video holds a slot of its provider, or waits for one.
 STAGES_AT_A_PROVIDER = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING)

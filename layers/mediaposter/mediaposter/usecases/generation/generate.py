@@ -566,7 +566,7 @@ def _as_refusal(error: ConfigurationError | VideoModelError) -> VideoModelError:
 
 
 def _count_missing_micros(video: Video, attempts: tuple[Attempt, ...]) -> int:
-    """Count the possible cost of another attempt beyond the reservation: earlier attempts may be charged, too."""
+    """Count the possible cost of another attempt beyond the reservation: earlier ones may be charged, too."""
     promised_micros = 0 if video.reservation is None else video.reservation.micros
     return max(count_spent_micros(video, attempts[:-1]) + video.cost_estimate_micros - promised_micros, 0)
 

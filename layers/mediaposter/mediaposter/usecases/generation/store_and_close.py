@@ -54,7 +54,7 @@ _STORE_REFUSALS_TO_OUTLAST = frozenset(
 # How long the first execution after a crashed one waits; each further one waits twice as long, up to half an hour.
 _RESUME_AFTER = timedelta(minutes=1)
 _RESUME_AFTER_MAX = timedelta(minutes=30)
-# StoreVideoFunction may run 900 s; the rest is for ProbeVideoFunction's 120 s and for closing the upload and the record.
+# StoreVideoFunction may run 900 s; the rest is for ProbeVideoFunction's 120 s and to close the upload and the record.
 STORE_BUDGET_SECONDS = 720.0
 
 
