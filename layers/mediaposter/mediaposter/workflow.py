@@ -1,4 +1,4 @@
-"""Start the state machine that carries a video, and carry on an execution that waits."""
+"""Start executions in Step Functions, and resume those that wait."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class TaskTokens:
         self._client = client
 
     def signal(self, task_token: str, result: BaseModel) -> None:
-        """Carry on an execution that waits for a decision; one that does not wait any more is left as it is."""
+        """Resume an execution that waits for a decision; does nothing if it no longer waits."""
         try:
             self._client.send_task_success(taskToken=task_token, output=result.model_dump_json())
         except (

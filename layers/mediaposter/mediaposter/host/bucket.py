@@ -163,7 +163,7 @@ class FolderBucket(Bucket):
         return self._links.sign_put(key, content_type=content_type, size_bytes=size_bytes, seconds=seconds)
 
     def forget_versions(self, *, older_than_seconds: int) -> int:
-        """Remove versions that were replaced or deleted so long ago, and count them: what a host does now and then."""
+        """Remove versions replaced or deleted longer ago than that, and count them; a host calls it now and then."""
         oldest_ns = self._clock_ns() - older_than_seconds * 10**9
         forgotten = 0
         with self._lock:
@@ -203,7 +203,7 @@ class FolderBucket(Bucket):
         try:
             file = path.open("rb")
         except FileNotFoundError:
-            return None  # a person was faster
+            return None  # a person put a file there first
         size_bytes = os.fstat(file.fileno()).st_size
         return StoredObject(key, found, size_bytes, self._read_type(key), f'"{found}"'), file
 
@@ -262,7 +262,7 @@ class FolderBucket(Bucket):
         try:
             self._link(path, kept)
         except FileExistsError:
-            return kept  # left by a process that died before it replaced the file
+            return kept  # left by a process that crashed before it replaced the file
         except OSError as error:
             if error.errno in _FULL:
                 raise

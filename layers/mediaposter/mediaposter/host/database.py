@@ -83,7 +83,7 @@ class Database:
                 self._readers.append(connection)
 
     def close(self) -> None:
-        """Close the file. Nobody may be at work on it."""
+        """Close the file. No thread may be using it."""
         while self._readers:
             self._readers.pop().close()
         with self._lock:

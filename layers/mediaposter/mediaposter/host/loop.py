@@ -132,15 +132,15 @@ class Loop:
     # What waits with a task token
 
     def listen(self, token: str, hear: Callable[[Any], object]) -> None:
-        """Let what is sent with a token be heard, until it is forgotten."""
+        """Call `hear` with what is sent with a token, until the token is forgotten."""
         self._waiting[token] = hear
 
     def forget(self, token: str) -> None:
-        """Let nothing be heard any more that is sent with a token."""
+        """Ignore from now on what is sent with a token."""
         self._waiting.pop(token, None)
 
     def send(self, token: str, answer: Any) -> None:
-        """Send something with a token; what does not wait with it hears nothing. From any thread."""
+        """Send an answer with a token; it is dropped if no walk waits with it. From any thread."""
         self.post(lambda: self._waiting.get(token, lambda _: None)(answer))
 
     def list_tokens(self) -> list[str]:

@@ -200,7 +200,7 @@ class SqliteTable(Table):
         return True
 
     def take_number(self, key: Key, *, at_least: int, expires_at: int | None = None) -> int:
-        """Take a number within a transaction; it is never Busy by others that count."""
+        """Take a number within a transaction; other counters never cause Contention."""
         with self._database.write() as connection:
             kept = self._find(connection, key)
             number = max(kept.get("next_number", at_least), at_least)

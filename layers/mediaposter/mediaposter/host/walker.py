@@ -79,7 +79,7 @@ Walk = Generator[Effect, Any, Any]
 
 
 class WaitWrite(NamedTuple):
-    """What a state writes down before it waits to be told of a job."""
+    """What a state writes before it waits for a job's webhook."""
 
     pk: str
     sk: str
@@ -108,7 +108,7 @@ class Walker:
     Args:
         definition: the machine.
         services: what its states reach.
-        new_token: makes a task token that nobody can guess.
+        new_token: makes a task token that cannot be guessed.
         random: draws from 0 to less than 1.
         on_state: is told each state that an execution enters, and each retry of one, by their names.
     """

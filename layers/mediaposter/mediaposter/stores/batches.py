@@ -70,7 +70,7 @@ class BatchFailure(CheckedModel):
 
 
 class BatchCaller(CheckedModel):
-    """The caller for whom the rows are submitted, and the rights of the key at the time of the request.
+    """The caller that the rows belong to, and the rights of its key at the time of the request.
 
     When a row is submitted, the key's current rights are read by its `key_hash`. A file in the inbox comes without a
     key. Batches older than the hash keep the rights recorded here.

@@ -366,7 +366,7 @@ class StartGeneration:
         """Record a job that may be paid for, even if other workers changed the video meanwhile.
 
         Raises:
-            MediaPosterError: the video does not wait for it any more; the job is cancelled if the provider supports that.
+            MediaPosterError: the video does not wait for it any more; the job is cancelled if the provider can.
         """
         for _ in range(_KEEPS_MAX):
             attempt = video.attempts[-1].copy_with(provider_job_id=job.job_id, failure=None)
@@ -566,7 +566,7 @@ def _as_refusal(error: ConfigurationError | VideoModelError) -> VideoModelError:
 
 
 def _count_missing_micros(video: Video, attempts: tuple[Attempt, ...]) -> int:
-    """Count the possible cost of another attempt beyond the reservation: earlier ones may be charged, too."""
+    """Count the possible cost of another attempt beyond the reservation: earlier ones may also be paid."""
     promised_micros = 0 if video.reservation is None else video.reservation.micros
     return max(count_spent_micros(video, attempts[:-1]) + video.cost_estimate_micros - promised_micros, 0)
 

@@ -107,7 +107,7 @@ class ReceiveProviderWebhook:
 
         Raises:
             WebhookRejected: it is not the provider's, not recent, or the provider has no webhooks here; nothing was
-            done.
+                done.
             UnknownJob: no video of this stack has the job. One may get it soon, so the webhook is kept some minutes.
             VideoModelError: its signature could not be checked; nothing was done.
         """

@@ -39,7 +39,7 @@ def plan_posts(request: PostsRequest, video: Video, *, candidates: Sequence[Cand
 
     Raises:
         InvalidRequest: a caption, the video or a time does not fit; names the target, the field, the limit, and the
-        count as the network counts it.
+            count as the network counts it.
     """
     posts = []
     delay_minutes = 0

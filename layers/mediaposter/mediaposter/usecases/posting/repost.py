@@ -53,7 +53,7 @@ class RepeatPosts:
 
         Raises:
             Forbidden: the caller may not publish, or not to one of the accounts; or the video needs an approval, and
-            the caller may not approve.
+                the caller may not approve.
             NotFound: there is no such video.
             NotAllowedInState: it is not stored, it is being posted, or an account has it or may have it.
             InvalidRequest: a target would be refused, or there is nothing to send.
@@ -97,8 +97,8 @@ class RepeatPosts:
         Raises:
             Forbidden: the caller may not publish, or not to the account of the post.
             NotFound: there is no such post.
-            NotAllowedInState: its state needs no person, the video is being posted, or the publisher lists the post that
-            shall be sent again.
+            NotAllowedInState: its state needs no person, the video is being posted, or the publisher lists the post
+                that shall be sent again.
             PublisherError: the publisher could not be reached; ask again.
             NotStarted: the post is recorded; requesting its posts again starts it.
         """

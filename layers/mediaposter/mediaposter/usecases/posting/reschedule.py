@@ -48,7 +48,7 @@ class ReschedulePost:
         schedule_ids = self._list_schedule_ids(publisher, post)
         # guard: sooner first
         if schedule_ids and post.scheduled_time is not None and request.scheduled_time < post.scheduled_time:
-            # A post missing before its time counts as cancelled, so a sooner time is recorded before the publisher gets it.
+            # A post missing before its time counts as cancelled, so record a sooner time before the publisher gets it.
             post = self._keep(
                 post,
                 PostState.SCHEDULED,
@@ -116,7 +116,7 @@ class ReschedulePost:
 def _was_cancelled(publisher: PublisherInterface, post: Post, now: datetime) -> bool:
     """Tell whether an earlier cancellation, which was not recorded, removed a post that is no longer scheduled.
 
-    A list may lag, and a person may publish early by hand. So the publisher must not know the post at all before its time.
+    A list may lag, and a person may publish early by hand. So before its time the publisher must not know the post.
     """
     if post.scheduled_time is None or now >= post.scheduled_time - SWEEP_GRACE:
         return False

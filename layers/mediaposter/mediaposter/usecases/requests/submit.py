@@ -277,7 +277,7 @@ class SubmitVideo:
         return self._record(waiting, posts, [*conditions, *counts]) or Submission(waiting, posts)
 
     def _record(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission | None:
-        """Write the record if all conditions hold, else give the earlier submission of the same request."""
+        """Write the record; if a condition fails, raise its error or give the earlier submission of the request."""
         try:
             self._library.create(video, posts, conditions=[condition.change for condition in conditions])
         except VersionConflict as conflict:
@@ -477,7 +477,7 @@ _DERIVATIONS: Mapping[type[DeriveVideoRequest], DerivationKind] = MappingProxyTy
 
 
 class _Order(NamedTuple):
-    """A new record, and the posts and options of its request."""
+    """A new record, with its posts request, its picture and the fingerprint of its request."""
 
     video: Video
     request: PublishRequest
@@ -493,7 +493,7 @@ class _KeptPicture(NamedTuple):
 
 
 class _Condition(NamedTuple):
-    """A change that must succeed with a new record, and the error if it does not."""
+    """A change that must succeed with a new record, and the refusal if it does not."""
 
     change: Change
     take_refusal: Callable[[], Submission]
