@@ -220,7 +220,7 @@ Imports point downwards, from each line to those below it and never back:
     domain
 
 Only vendors imports the adapters (ai.*_model, through the factory, and publishing.blotato_client); cli.accounts also
-imports the last. The host imports nothing of AWS. A video model knows only its vendor: no boto3 (except bedrock_model),
-no stores, no use cases, no other model. `make check` enforces it. Importing a module does no I/O, reads no environment
-and builds no client; a test enforces that.
+imports the last. The host imports nothing of AWS. A video model knows only its vendor: no boto3, no stores, no use
+cases, no other model. The exceptions: bedrock_model uses boto3, and pika_model extends fal_model. `make check` enforces
+it. Importing a module does no I/O, reads no environment and builds no client; a test enforces that.
 """

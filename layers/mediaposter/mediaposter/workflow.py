@@ -54,7 +54,7 @@ class StepFunctionsWorkflow:
         return ExecutionStatus(found["status"])
 
     def stop(self, video_id: str, launch: int = 0) -> None:
-        """End an execution that carries a video, if it runs."""
+        """Stop an execution of a video, if it runs."""
         arn = self._give_arn(video_id, launch)
         try:
             self._client.stop_execution(executionArn=arn, error="Deleted", cause="The video was deleted by its owner.")

@@ -1,7 +1,7 @@
-"""Carries walks on: one thread, one heap of timers, and the pool that makes their calls.
+"""Runs walks: one thread, one heap of timers, and a pool that makes their calls.
 
-A walk that waits costs a timer and no thread. All of a loop happens on the thread that calls `run` or `run_ready`;
-other threads reach it by `post` alone.
+A waiting walk needs a timer and no thread. Everything happens on the thread that calls `run` or `run_ready`; other
+threads reach the loop only by `post`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CANCELLED_MAX = 1_000
 
 
 class Timer:
-    """Something that happens at a time, unless it is cancelled."""
+    """A call at a given time, unless it is cancelled."""
 
     __slots__ = ("call",)
 
@@ -71,7 +71,7 @@ class Loop:
         return len(self._timers) - self._cancelled
 
     def post(self, call: Callable[[], object]) -> None:
-        """Let the loop's thread call something soon. From any thread."""
+        """Let the loop's thread make a call soon. From any thread."""
         with self._changed:
             self._posted.append(call)
             self._changed.notify()
@@ -83,7 +83,7 @@ class Loop:
         return timer
 
     def cancel(self, timer: Timer) -> None:
-        """Let a timer not happen."""
+        """Cancel a timer."""
         if timer.call is None:
             return
         timer.call = None
@@ -94,7 +94,7 @@ class Loop:
             self._cancelled = 0
 
     def run_ready(self) -> None:
-        """Do all that was posted, then what is due, until nothing is left of either."""
+        """Make all posted calls, then run due timers, until none is left."""
         while True:
             while self._posted:
                 self._posted.popleft()()
@@ -107,7 +107,7 @@ class Loop:
                 call()
 
     def run(self) -> None:
-        """Do what there is to do, and wait for more, until `stop`."""
+        """Run calls and timers, and wait for more, until `stop`."""
         while not self._is_stopping:
             try:
                 self.run_ready()
@@ -118,7 +118,7 @@ class Loop:
                     self._changed.wait(self._find_pause())
 
     def stop(self) -> None:
-        """Let `run` return. From any thread. What waits stays as it is."""
+        """Let `run` return. From any thread. Waiting walks stay as they are."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify()
@@ -169,11 +169,11 @@ class Strand:
         self._inner: dict[int, Strand] = {}
 
     def begin(self) -> None:
-        """Begin to walk."""
+        """Start the walk."""
         self._resume(self._wait)
 
     def cancel(self) -> None:
-        """Walk no further. A call that is being made goes on, and nothing comes of it."""
+        """Stop the walk. A running call finishes, and its result is dropped."""
         self._release()
         self._wait = -1
         self._walk.close()
@@ -278,7 +278,7 @@ class Strand:
 
 
 def _name_fault(error: BaseException) -> StatesError:
-    """Name what a call raised as Lambda does: by its class."""
+    """Name an exception of a call as Lambda does: by its class."""
     if isinstance(error, StatesError):
         return error
     if not isinstance(error, Exception):

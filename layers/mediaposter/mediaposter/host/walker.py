@@ -1,4 +1,4 @@
-"""Walks a definition: which states come after each other, what they work on, and what becomes of their errors.
+"""Walks a definition: the order of states, their inputs and outputs, and the handling of their errors.
 
 A walk is a generator. It yields what it waits for, and is sent what came of that, or is thrown a StatesError: it knows
 no thread and no clock. `mediaposter.host.loop` carries it on. Sources: states-language.net/spec.html; Step Functions
@@ -44,7 +44,7 @@ _TERMINAL = frozenset({"States.Runtime", "States.DataLimitExceeded"})
 
 @dataclass(frozen=True)
 class Sleep:
-    """Let so many seconds pass."""
+    """Wait for a number of seconds."""
 
     seconds: float
 
@@ -217,7 +217,7 @@ class Walker:
         return delay * self._random() if retrier.jitter_strategy == "FULL" else delay
 
     def _attempt(self, state: Task, names: _Scope) -> Walk:
-        """Make one attempt of a task; give its result."""
+        """Make one attempt at a task; give its result."""
         token = None if state.kind is Resource.INVOKE else self._new_token()
         shown = names if token is None else names.show(context={**names.context, "Task": {"Token": token}})
         seconds = _as_seconds(self._evaluate(state.timeout_seconds, names), least=1)

@@ -35,11 +35,11 @@ class HostWorkflow:
         self._executions.start(Execution(VIDEO_MACHINE, _name_execution(video_id, launch), given))
 
     def find_status(self, video_id: str, launch: int = 0) -> ExecutionStatus | None:
-        """Tell how an execution stands; None if there is none."""
+        """Give the status of an execution; None if there is none."""
         return self._executions.find_status(VIDEO_MACHINE, _name_execution(video_id, launch))
 
     def stop(self, video_id: str, launch: int = 0) -> None:
-        """End an execution that carries a video, if it runs."""
+        """Stop an execution of a video, if it runs."""
         self._executions.stop(VIDEO_MACHINE, _name_execution(video_id, launch))
 
 

@@ -26,7 +26,7 @@ _TRIES_MAX = 5
 class BatchStage(StrEnum):
     """How far a batch has come."""
 
-    READING = "reading"   # the function reads its file, row by row
+    READING = "reading"  # the function reads its file, row by row
     TAKING = "taking"  # its rows become videos
     RUNNING = "running"  # its videos are made
     WRITING = "writing"  # all videos ended; the results are being written
