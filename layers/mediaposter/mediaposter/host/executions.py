@@ -49,7 +49,7 @@ class ExecutionStore(Protocol):
         """Put an execution as RUNNING, on disk, unless one of its machine and name is there; tell whether it was put.
 
         Raises:
-            NotStarted: it cannot be told whether it was.
+            NotStarted: it is unknown whether it was put.
         """
         ...
 

@@ -23,7 +23,7 @@ from mediaposter.host.walker import Branch, Effect, Perform, Sleep, Walk
 
 logger = logging.getLogger(__name__)
 
-# A machine that slept has a later time than the loop's last look at it.
+# After the computer slept, the time is later than the one that the loop read last.
 _LOOKS_EVERY_SECONDS = 15.0
 # What is left of timers that were cancelled is cleared away beyond so many.
 _CANCELLED_MAX = 1_000
@@ -154,7 +154,7 @@ class Strand:
     Args:
         loop: carries it on.
         walk: the walk.
-        on_end: is told what it gave, or why it failed; not if it was cancelled.
+        on_end: called with its output, or with its error; not if it was cancelled.
     """
 
     def __init__(self, loop: Loop, walk: Walk, on_end: Callable[[Any, StatesError | None], object]) -> None:

@@ -81,7 +81,7 @@ class SqliteTable(Table):
             indexes: by their names.
             clock: seconds since 1970.
             record_change: is given each item as it was (empty where there was none) and as it is written, within its
-                transaction: what it writes there is kept with the item or not at all. Deletions are not told.
+                transaction: what it writes there is kept with the item or not at all. It is not called for deletions.
         """
         self.name = str(database.path)
         self._database = database

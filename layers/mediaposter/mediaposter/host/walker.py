@@ -110,7 +110,7 @@ class Walker:
         services: what its states reach.
         new_token: makes a task token that cannot be guessed.
         random: draws from 0 to less than 1.
-        on_state: is told each state that an execution enters, and each retry of one, by their names.
+        on_state: called with the name of each state that an execution enters, and of each retry.
     """
 
     def __init__(
