@@ -1,164 +1,203 @@
-"""OpenAI's Videos API over any video model, and posts of the result: the map.
+"""The OpenAI Videos API over any video model, and posts of the results: the map of the package.
 
-The way of a video, in the order in which it goes:
+Accept a request (HTTP, files, events, schedules):
 
-    api.authorization               an API key becomes an IAM policy
-    api.caller                      who is calling, and what the key may do
-    api.http                        API Gateway's events in, replies and errors out
-    api.forms                       multipart forms, and what is nested in their names
-    api.requests                    the bodies callers send, and what is refused in them
-    api.queries                     the queries of GETs, and what is refused in them
-    api.pictures                    the picture that a video begins with
-    api.uploads                     a place for a picture that is too large for a request
-    api.request_context                     how a request was sent, which tells whether it was sent before
-    api.post_requests               the bodies of the routes about the posts of a kept video
-    api.rows                        requests that come by the file, a row each, from JSON Lines or CSV
-    api.columns                     what the columns of such a CSV mean
-    api.records                     a file cut into its rows, never held whole
-    api.results                     what became of each row, as a file
-    api.sheets                      such a file as the sheet of a series, of which one row is wanted at a time
-    api.intake                      requests that come as files in the bucket, events on the bus or turns of series
-    pipeline.upload                 open a place for a picture, and fetch it when its video is started
-    pipeline.submit                 take a request: check it, record it with its money, start its execution
-    pipeline.plan_posts             the posts of a video: captions, times, and whether each network takes it
-    pipeline.shape                  what a kept video is to a network
-    pipeline.intake                 take the requests that come without HTTP, and answer where they came from
-    pipeline.series                 let each turn of a series take one row of its sheet, and make that a video, once
-    api.batches                     many requests as a batch: what callers send and are sent, and the lines in between
-    pipeline.open_batch             take a batch, answer how it stands, cancel it
-    pipeline.take_batch             read its file, take its rows part by part, say what became of each
-    pipeline.end_batch              follow it until all videos have ended, write the results, tell of it
-    pipeline.cancel                 end a video that is not kept yet, and keep its record
-    pipeline.accounts               refuse accounts that are not connected; look every night for those that are gone
-    pipeline.sweep                  clear up what a crash left behind, and come back to what is due
-    pipeline.dispatch               start the videos that wait, as slots of their provider come free
-    pipeline.announce               tell the bus of every video that is recorded
-    api.table_stream                what the table's stream tells of
-    pipeline.steps                  what a step of the state machine is told and what it answers
-    pipeline.generate               start a generation at most once, and follow it to its end
-    pipeline.pacing                 when to ask a provider whether a render is done
-    pipeline.webhooks               end the wait for a render when its provider says that it has moved
-    pipeline.finalize               keep the finished video, and close its record
-    pipeline.approval               ask a person before a video is posted, and carry the answer to the machine
-    pipeline.publish                submit a post at most once
-    pipeline.look                   find out what became of a post whose answer was lost; never send it again
-    pipeline.track                  follow a post until its network has published or refused it
-    pipeline.repost                 post a kept video again, and take a person's word for a post nobody found
-    pipeline.reschedule             move or cancel a post that waits for its time
-    pipeline.read_posts             answer how posts stand, and which wait for their time
-    pipeline.notify                 deliver an event to whoever wants to be told, for a day
-    pipeline.read                   answer what is kept, to whoever may see it
-    pipeline.delete                 stop a video, remove what is kept of it, forget its record
-    api.video_object                a record as OpenAI's Video object, and more beside it
-    api.objects                     the other answers: lists, models, usage, estimates, uploads
-    api.webhooks                    an event as OpenAI's event object, signed for its receiver
-    api.errors                      refusals in OpenAI's envelope
-    api.contract                    what each route takes and answers, named beside it
-    api.openapi                     the OpenAPI document that is made of all of them
+    wire.authorization                      an API key becomes an IAM policy
+    wire.caller                             the caller of a request, and the rights of its key
+    wire.http                               API Gateway events in, replies and errors out
+    wire.contract                           the bodies and replies of each route
+    wire.request_context                    idempotency and correlation of a request
+    wire.json_text                          JSON bodies, and where they are wrong
+    wire.forms                              multipart forms with nested field names
+    wire.requests                           the bodies of requests for videos
+    wire.post_requests                      the bodies of the routes about posts
+    wire.queries                            the query strings of GET routes
+    wire.pictures                           the reference picture of a video
+    wire.uploads                            POST /uploads, for large pictures and files of requests
+    wire.rows                               files of requests: JSON, JSON Lines or CSV
+    wire.columns, wire.cells                the columns of such a CSV, and what spreadsheets write into cells
+    wire.records                            splits a file into records, one in memory at a time
+    wire.sheets                             the rows of a series' sheet
+    wire.intake                             requests from the bucket, the bus and schedules
+    usecases.requests.upload                presign an upload, and read the picture when its video starts
+    usecases.requests.submit                check a request, record it with its reservation, start its execution
+    usecases.requests.shape                 the measures of a stored video that networks limit
+    usecases.requests.intake                submit requests that come as files or events, and write their results
+    usecases.scheduled.series               submit the next row of a series when its schedule runs
 
-What is kept:
+Generate and store the video:
 
-    library.table                   the one table, every write conditional
-    library.dynamodb_table          the table in DynamoDB
-    library.bucket                  what a bucket does: files by their keys, in versions
-    library.s3_bucket               the bucket in S3
-    library.videos                  the record of a video, and the only transitions it can make
-    library.posts                   the ledger of posts, and theirs
-    library.approvals               what a person is asked before a video is posted, and what was answered, once
-    library.batches                 the record of a batch, and what is counted with its videos
-    library.batch_files             the files of a batch
-    library.due                     what somebody has to come back to, by when
-    library.slots                   how many videos a provider renders at once, and in which order the others wait
-    library.rate                    places within the limits of whom the stack calls
-    library.accounts                what is connected at the publisher
-    library.keys                    API keys, kept as hashes
-    library.budget                  what was spent and what is promised, by owner and day
-    library.idempotency             which video a request became
-    library.render_times            how long each model's renders have lately taken
-    library.job_waits               where a provider's webhook and the wait for its job meet
-    library.media                   MP4s in the bucket: streamed in, verified, visible once; handed out; and pictures
-    library.inbox                   files that are dropped into the bucket, and the answers beside them
-    library.series                  series, which rows of their sheets wait, and what each turn took
-    library.sheets                  the sheets of series in the bucket
-    library.probe                   what an MP4 is, its thumbnail and its spritesheet
+    usecases.steps                          the inputs and results of the state machine's steps
+    usecases.scheduled.dispatch             start waiting videos when slots of their provider become free
+    usecases.generation.generate            start a generation at most once, and poll it until it ends
+    usecases.generation.pacing              when to poll a provider
+    usecases.generation.provider_webhooks   end the wait for a render when its provider sends a webhook
+    usecases.generation.cancel_render       stop a render at its provider
+    usecases.generation.store_and_close     store the finished video, and close its record
+    usecases.generation.inspect             decode a stored video, in a function without keys
+    usecases.generation.store_again         download a finished render again after a failure
 
-Who makes the videos and who posts them:
+Post it:
 
-    ai.video_model_interface        what every video model implements, and the types that cross it
-    ai.waiting                      follows jobs to their end, one or many at once
-    ai.video_model_factory          a model by its provider's name, imported only then
-    ai.catalog                      which models exist, what fits them, what they cost (catalog.toml)
+    usecases.posting.accounts               refuse accounts that are not connected; read the accounts every night
+    usecases.posting.plan_posts             captions and times of the posts, and whether each network accepts them
+    usecases.posting.approval               ask a person before posting, and signal the answer to the state machine
+    usecases.posting.create_post            submit a post at most once
+    usecases.posting.reconcile              find a post whose answer was lost; never send it again
+    usecases.posting.check_post             check a post until its network has published or refused it
+    usecases.posting.repost                 repost a stored video, or resolve a post with an unknown outcome
+    usecases.posting.reschedule             move or cancel a scheduled post
+    usecases.posting.read_posts             read posts, schedules and approvals
+
+Batches:
+
+    wire.batches                            the requests, replies and file lines of batches
+    usecases.batches.create                 create, read and cancel a batch
+    usecases.batches.submit                 read its file, submit its rows in chunks, record each outcome
+    usecases.batches.finish                 monitor it until all videos ended, write the results, send its event
+    wire.results                            the outcome of each row, as JSON Lines and CSV
+
+Read, cancel and delete videos:
+
+    usecases.videos.read                    videos, downloads and usage
+    usecases.videos.cancel                  end a video that is not stored yet, and keep its record
+    usecases.videos.delete                  stop a video, remove its files, delete its record
+    usecases.videos.resume                  resume a video without a running execution
+    wire.video_object                       a record as OpenAI's Video object, with our fields
+    wire.objects                            the other replies: lists, models, usage, estimates, uploads
+    wire.errors                             errors in OpenAI's envelope
+    wire.openapi                            the OpenAPI document, built from the routes
+
+Run on a timer or an event:
+
+    usecases.scheduled.sweep                visit due records, and clean up after crashes
+    wire.table_stream                       the keys in the table's stream
+    usecases.scheduled.announce             send the queued event of every new video
+    usecases.scheduled.recorded_events      write the event of a record, and find the record of an event
+    wire.webhooks                           an event as OpenAI's event object, signed for its receiver
+    usecases.scheduled.deliver_webhook      deliver an event to its owner's webhook, retried for a day
+
+Stores:
+
+    stores.table                            the table's interface; every write is conditional
+    stores.dynamodb_table                   the table in DynamoDB
+    stores.bucket                           the bucket's interface: files by key, with versions
+    stores.s3_bucket                        the bucket in S3
+    stores.checked_model                    immutable models whose copies are validated
+    stores.videos                           the record of a video, and its transitions
+    stores.posts                            the record of a post, and its transitions
+    stores.approvals                        the approval of a video
+    stores.batches                          the record of a batch, and the counters of its videos
+    stores.batch_files                      the files of a batch
+    stores.due                              due times, which the sweep reads
+    stores.capacity                         the slots of each provider, and the queue for them
+    stores.rate                             rate limits for the publisher and for uploads
+    stores.accounts                         the accounts connected at the publisher
+    stores.keys                             API keys, stored as hashes
+    stores.budget                           money spent and reserved, by owner and day
+    stores.idempotency                      which video a request became
+    stores.render_times                     recent render times of each model
+    stores.job_callbacks                    joins a provider's webhook and the wait for its job
+    stores.media                            MP4s and pictures in the bucket: verified, then signed for download
+    stores.promises                         compares a stored video with its request
+    stores.inbox                            request files in the bucket, and their results
+    stores.series                           series, the rows to take, and the runs that took one
+    stores.sheets                           the sheets of series in the bucket
+
+Providers and the publisher:
+
+    ai.video_model_interface        the interface of every video model, and its types
+    ai.waiting                      waits for jobs to end, one or many at once
+    ai.video_model_factory          builds a model by its provider's name, with a lazy import
+    ai.catalog                      the models, their limits and prices (catalog.toml)
+    ai.catalog_entry                one model of the catalog
+    ai.provider_options             the vendor fields that a request may set
     ai.sora_model                   any server of OpenAI's Videos API
-    ai.sora_wire                    its jobs, as tolerantly as those servers differ
+    ai.sora_wire                    its jobs, read tolerantly because servers differ
     ai.gemini_model                 Gemini Omni, through Google's Interactions API
-    ai.gemini_wire                  its interactions, read without holding a clip that is spelt out in them
+    ai.gemini_wire                  its interactions, read without holding an inline clip in memory
     ai.runway_model                 Runway's API
     ai.runway_wire                  its tasks
-    ai.fal_model                    the models that fal serves, each with fields of its own
+    ai.fal_model                    the models that fal serves, each with its own fields
     ai.fal_wire                     its queue
     ai.pika_model                   Pika's models, which exist only behind fal
     ai.bedrock_model                Luma's Ray, through Amazon Bedrock's asynchronous invocations
-    ai.bedrock_wire                 its invocations, and what it writes into the bucket
-    ai.sandbox_model                the model of the local cloud
-    ai.provider_connection          an adapter's calls over HTTP: the key goes there alone, a paid call once
-    ai.provider_reply               what a provider answers over HTTP, and what that means, for any vendor
+    ai.bedrock_wire                 its invocations, and the files it writes into the bucket
+    ai.sandbox_model                the model of the local sandbox
+    ai.provider_connection          an adapter's HTTP calls: the key goes only to its vendor, a paid call is sent once
+    ai.provider_reply               a provider's HTTP responses, and their meaning, for any vendor
     ai.reference_image              the image that a request refers to, for any model
-    ai.webhook_signature            tells a vendor's webhook from a forgery or a replay
-    safe_http                       reaches a URL that somebody else chose
-    bounded_http                    carries requests that end by the clock, whatever a server drips
-    http_reply                      reads what a server answers as data: bounded, decoded, parsed
-    publishing.publisher_interface  what the pipeline needs of whoever posts
+    ai.webhook_signature            verifies a vendor's webhook against forgery and replay
+    http.outbound                   reaches a URL that a caller or a provider chose
+    http.bounded                    HTTP requests with a total time limit, however slowly a server sends
+    http.reply                      reads a response: bounded, decoded, parsed
+    publishing.publisher_interface  the interface of the publisher, and its types
     publishing.targets              one closed model for each social network
-    publishing.networks             what each network takes of a post: the one table of limits
+    publishing.networks             each network's limits for a post, in one table
     publishing.text_units           how networks count text: weights, bytes, UTF-16 units, graphemes
-    publishing.tags                 which hashtags, mentions and links a text has
-    publishing.links                what X takes for a link
-    publishing.top_level_domains    the domains that such a link may end in
+    publishing.tags                 counts the hashtags, mentions and links of a text
+    publishing.links                finds links as X does
+    publishing.top_level_domains    the domains that such a link can end in
     publishing.blotato_client       Blotato's REST API
-    publishing.blotato_wire         its answers, read as leniently as their meaning allows
+    publishing.blotato_wire         its responses, read leniently
 
-The bytes of a video on their way:
+The bytes of a video:
 
-    streaming.video_stream          what a provider or a bucket gives
-    streaming.ingest                one verified pass over it: hashed, walked, resumed where it broke off
-    streaming.mp4                   the boxes of an MP4 as its bytes come
+    media.video_stream                      the bytes of a video from a provider or a bucket
+    media.ingest                            one verified pass: hashed, walked, resumed after a broken connection
+    media.mp4                               walks the boxes of an MP4 while its bytes come
+    media.inspection                        the request and reply of the function that decodes a stored video
+    media.probe                             measures an MP4, and draws its thumbnail and spritesheet
 
-What holds it together:
+Shared vocabulary:
 
-    current                         the stack that the handlers of this process serve
-    stack                           builds each collaborator once, lazily, on the edges that a host supplies
-    edges                           what a host supplies
-    aws                             the edges on AWS; reads the environment
-    vendors                         who makes the videos and who posts them; knows every adapter
-    lambda_calls                    functions of the stack that another one calls
-    config                          the settings of a stack
-    errors                          what can go wrong, in one vocabulary
-    events                          tells the bus what happened
-    workflow                        starts the state machine
-    observability                   the logger and the metrics
+    domain.errors                           every error, in one vocabulary
+    domain.validation_errors                validation errors as sentences for people
+    domain.executions                       the status of an execution
+    domain.viewer                           who may see a record: its owner, and an admin
+    domain.text                             text that JSON and the table can hold
 
-The embedded host, in one process on one machine:
+Composition:
 
-    host.database                   the SQLite file: connections, transactions, its version
-    host.table                      the table in it
-    host.bucket                     the bucket in a folder
-    host.keys_on_disk               names of files for keys of objects
-    host.disk                       what files need to outlast a crash, on any system
-    host.links                      links to files, signed, and what is answered to whoever opens one
-    host.lock                       one host at a time in a folder
+    current                                 the stack of this process
+    stack                                   builds each collaborator once, lazily, on a host's edges
+    edges                                   the interface of a host
+    aws                                     the edges on AWS; reads the environment
+    vendors                                 builds the providers and the publisher; knows every adapter
+    lambda_calls                            calls from one function of the stack to another
+    config                                  the settings of a stack
+    events                                  sends events to the bus
+    workflow                                starts executions in Step Functions
+    observability                           the logger and the metrics
 
-At the keyboard:
+The embedded host (one process on one machine):
 
-    cli                             `mediaposter`, and its groups of commands, each loaded when it is asked for
-    cli.accounts                    what is connected at Blotato
+    host.workflow                           starts executions on this host, with the methods of `workflow`
+    host.executions                         records executions, and restarts them when the host starts
+    host.loop                               runs executions: one thread, timers, and a pool for calls
+    host.walker                             walks a state machine's definition
+    host.definition                         reads and checks a state machine's definition
+    host.expressions                        the JSONata of a definition
+    host.database                           the SQLite file: connections, transactions, its version
+    host.table                              the table in SQLite
+    host.bucket                             the bucket in a folder
+    host.keys_on_disk                       file names for object keys
+    host.disk                               file operations that survive a crash, on any system
+    host.links                              signed links to files, and the responses to them
+    host.lock                               allows one host at a time in a folder
+
+The command line:
+
+    cli                             `mediaposter` and its command groups, loaded on demand
+    cli.accounts                    the accounts connected at Blotato
     cli.keys                        make, list and revoke API keys
-    cli.models                      which models there are; check a catalog of one's own
+    cli.models                      list the models; check your own catalog
     cli.schedule                    make, list, show, change and end series
-    cli.timing                      when a series has its turns, in words and as Scheduler takes it
-    cli.scheduler                   the entries of series at EventBridge Scheduler
-    cli.webhooks                    what an owner's webhooks are signed with
-    cli.deployed_stack              a stack by its name, with the caller's rights
-    cli.arguments, cli.console      what all commands read and write in the same way
+    cli.timing                      when a series runs, in words and as EventBridge Scheduler expects it
+    cli.scheduler                   the schedules of series at EventBridge Scheduler
+    cli.webhooks                    the secret that signs an owner's webhooks
+    cli.deployed_stack              a deployed stack by name, with your AWS rights
+    cli.arguments, cli.console      arguments and output that all commands share
 
 Imports point downwards, from each line to those below it and never back:
 
@@ -167,20 +206,21 @@ Imports point downwards, from each line to those below it and never back:
     aws, host
     stack, vendors, lambda_calls
     edges
-    pipeline
-    api
-    library, workflow, events
+    usecases
+    wire
+    stores, workflow, events
     ai.catalog, ai.video_model_interface, publishing.publisher_interface, publishing.targets
     publishing.networks
     publishing.tags
     publishing.text_units
     publishing.links
     publishing.top_level_domains
-    streaming
-    config, errors
+    media
+    config
+    domain
 
-Only vendors imports the adapters, ai.*_model, by way of the factory, and publishing.blotato_client; and cli.accounts
-imports the last. The host imports nothing of AWS. A video model knows its vendor alone: no boto3, no library, no
-pipeline, no other model. `make check` holds it. Importing a module does no I/O, reads no environment and builds no
-client; a test holds that.
+Only vendors imports the adapters (ai.*_model, through the factory, and publishing.blotato_client); cli.accounts also
+imports the last. The host imports nothing of AWS. A video model knows only its vendor: no boto3, no stores, no use
+cases, no other model. The exceptions: bedrock_model uses boto3, and pika_model extends fal_model. `make check` enforces
+it. Importing a module does no I/O, reads no environment and builds no client; a test enforces that.
 """

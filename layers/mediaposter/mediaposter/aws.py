@@ -71,7 +71,7 @@ class AwsEdges(Vendors):
         from mediaposter.lambda_calls import RemoteInspector
         from mediaposter.stores.media import MediaStore
 
-        # It answers within its own time, or Lambda says that it did not.
+        # ProbeVideoFunction answers within its own timeout, or Lambda reports that it did not.
         client = _session().client("lambda", config=Config(read_timeout=_PROBE_READ_TIMEOUT_SECONDS))
         inspector = RemoteInspector(client, self._settings.require("probe_function"))
         return MediaStore(self._bucket, inspect=inspector)
@@ -99,7 +99,7 @@ class AwsEdges(Vendors):
 
     @cached_property
     def workflow(self) -> StepFunctionsWorkflow:
-        """The executions of videos."""
+        """The executions of videos in Step Functions."""
         from mediaposter.workflow import StepFunctionsWorkflow
 
         return StepFunctionsWorkflow(_session().client("stepfunctions"), self._settings.require("state_machine_arn"))
@@ -113,7 +113,7 @@ class AwsEdges(Vendors):
 
     @cached_property
     def signaller(self) -> TaskTokens:
-        """What ends the wait of an execution."""
+        """Resumes executions that wait for a task token."""
         from mediaposter.workflow import TaskTokens
 
         return TaskTokens(_session().client("stepfunctions"))
@@ -127,7 +127,7 @@ class AwsEdges(Vendors):
         self._canceller(render)
 
     def put_off(self, receipt_handle: str, seconds: int) -> None:
-        """Have the queue of webhooks bring a message again, so many seconds later."""
+        """Let the webhook queue deliver a message again after `seconds`."""
         _session().client("sqs").change_message_visibility(
             QueueUrl=self._settings.require("webhook_queue_url"),
             ReceiptHandle=receipt_handle,
@@ -136,7 +136,7 @@ class AwsEdges(Vendors):
 
     @cached_property
     def post_json(self) -> PostJson:
-        """What posts to a webhook's receiver: to public addresses alone, unless the stack says otherwise."""
+        """Posts to a webhook's receiver: only to public addresses, unless the stack allows others."""
         from mediaposter.http.outbound import post_json
         from mediaposter.usecases.scheduled.deliver_webhook import DELIVERY_TIMEOUT_SECONDS
 
@@ -150,7 +150,7 @@ class AwsEdges(Vendors):
         """Read a secret of this stack from Parameter Store, verbatim.
 
         Raises:
-            ConfigurationError: it was never put there.
+            ConfigurationError: the parameter does not exist.
         """
         from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
@@ -167,7 +167,7 @@ class AwsEdges(Vendors):
             raise
 
     def public_url(self) -> str:
-        """Read where this stack's API is; no function can be told, for the API is made of the functions."""
+        """Read the API's URL. It cannot be an environment variable, because the API depends on the functions."""
         path = f"{self._settings.require('secrets_path')}/public-url"
         return str(self._secrets.get(path, max_age=_SECRET_MAX_AGE_SECONDS))
 
@@ -184,7 +184,7 @@ class AwsEdges(Vendors):
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Tell seconds that only grow."""
+        """Give the seconds of a monotonic clock."""
         return time.monotonic()
 
     def new_id(self, kind: str) -> str:

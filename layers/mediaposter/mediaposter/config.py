@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from mediaposter.domain.errors import ConfigurationError
 
-# The state machine's bound on how often another model takes over, whoever names them.
+# The state machine's maximum of fallback models, from the request or from the settings.
 FALLBACK_MODELS_MAX = 4
 
 
@@ -43,7 +43,7 @@ def _parse_dollars(value: object) -> object:
 
 
 class Settings(BaseModel):
-    """What a function is told by its environment; each function gets only what it uses."""
+    """The environment variables of a function; each function gets only those it uses."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -102,7 +102,7 @@ class Settings(BaseModel):
 
     @property
     def upload_bytes_per_day(self) -> int:
-        """Give how many bytes an owner may open places for in a day."""
+        """Give how many bytes an owner may presign uploads for in a day."""
         return self.upload_gib_per_day * 1024**3
 
     def require(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a host supplies to a stack: where things are kept, what carries the work, whom it calls and whom it tells.
+"""The interface of a host: stores, executions, providers, the publisher, and the bus.
 
 `aws.py` and the tests' world each supply one; `stack.py` builds all use cases on it.
 """
@@ -64,7 +64,7 @@ class Edges(Protocol):
 
     @property
     def inspected_media(self) -> VideoKeeper:
-        """The videos, where each is decoded apart from the keys."""
+        """The videos, each decoded in a process without keys."""
 
     @property
     def batch_files(self) -> BatchBucket:
@@ -72,7 +72,7 @@ class Edges(Protocol):
 
     @property
     def inbox(self) -> FileStore:
-        """The folder that people drop requests into, and the folder of the answers."""
+        """The inbox for request files, and the outbox for their results."""
 
     @property
     def sheets(self) -> SheetReader:
@@ -88,7 +88,7 @@ class Edges(Protocol):
 
     @property
     def signaller(self) -> Signaller:
-        """What ends the wait of an execution."""
+        """Resumes executions that wait for a task token."""
 
     def send_event(self, event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
         """Send an event to the bus."""
@@ -97,7 +97,7 @@ class Edges(Protocol):
         """Have a render stopped, without waiting for the provider."""
 
     def put_off(self, receipt_handle: str, seconds: int) -> None:
-        """Have the queue of webhooks bring a message again, so many seconds later."""
+        """Let the webhook queue deliver a message again after `seconds`."""
 
     @property
     def post_json(self) -> PostJson:
@@ -113,10 +113,10 @@ class Edges(Protocol):
         """Read the catalog of the stack."""
 
     def build_model(self, provider: str, model: str, *, seconds: float) -> VideoModelInterface:
-        """Build a model; `seconds` from now its calls have ended, whatever the provider does."""
+        """Build a model whose calls end within `seconds` from now, whatever the provider does."""
 
     def build_publisher(self, *, timeout_seconds: float | None = None) -> PublisherInterface:
-        """Build the publisher, which waits for an answer as long as it does by itself, or so long."""
+        """Build the publisher, with its default timeout or with `timeout_seconds`."""
 
     def parse_webhook(self, provider: str, headers: Mapping[str, str], body: bytes, at: datetime) -> str:
         """Verify a provider's webhook, and give the job it is about."""
@@ -131,7 +131,7 @@ class Edges(Protocol):
         """Tell the time, in UTC."""
 
     def monotonic(self) -> float:
-        """Tell seconds that only grow."""
+        """Give the seconds of a monotonic clock."""
 
     def new_id(self, kind: str) -> str:
         """Make an id of a `video` or a `batch`."""

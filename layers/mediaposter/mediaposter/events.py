@@ -1,4 +1,4 @@
-"""Tell the stack's bus what happened."""
+"""The events of the stack, and the bus that they are sent to."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class _AboutVideo(BaseModel):
 class _Event(BaseModel):
     """Something that happened, delivered at least once: its id tells repeats apart.
 
-    `occurred_at` is when the record came to say so; `webhook_url` is where the owner wants to be told.
+    `occurred_at` is when the record changed; `webhook_url` is the owner's receiver.
     """
 
-    # It is read back out of a queue, where it may wait while another version is deployed: a field more does no harm.
-    # An error over what cannot be read does not repeat it: the URL may hold a secret.
+    # It may wait in a queue while another version is deployed, so unknown fields are ignored.
+    # A validation error must not contain the input: the URL may hold a secret.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     owner: str
@@ -51,12 +51,12 @@ class VideoEvent(_Event, _AboutVideo):
 
     @property
     def id(self) -> str:
-        """Give its id, the same each time it is told; a video ends once."""
+        """Give its id, the same each time it is sent; a video ends once."""
         return _derive_id(self.type, self.video_id)
 
 
 class PostEvent(_Event, _AboutVideo):
-    """How a post of a video ended, or that a person is to look: it is in doubt whether it is public.
+    """How a post of a video ended, or that a person must check whether it is public.
 
     `url` is that of the public post, if the network tells it.
     """
@@ -69,7 +69,7 @@ class PostEvent(_Event, _AboutVideo):
 
     @property
     def id(self) -> str:
-        """Give its id, the same each time it is told; a post may be made again and end again."""
+        """Give its id, the same each time it is sent; a repeated post can end again, with another id."""
         return _derive_id(self.type, self.video_id, self.platform, self.account_id, self.occurred_at.isoformat())
 
 
@@ -86,7 +86,7 @@ class BatchEvent(_Event):
 
     @property
     def id(self) -> str:
-        """Give its id, the same each time it is told; a batch ends once."""
+        """Give its id, the same each time it is sent; a batch ends once."""
         return _derive_id(self.type, self.batch_id)
 
     @property
@@ -99,9 +99,9 @@ AnyEvent = Annotated[VideoEvent | PostEvent | BatchEvent, Field(discriminator="t
 
 
 class _Answer(BaseModel):
-    """What became of a request: `request_id` is the id of the event that it came as, if it did.
+    """The outcome of a request: `request_id` is the id of the event that it came in, if any.
 
-    `correlation_id` is what the one who asked said to know the answer by. It goes to the bus, and to no webhook.
+    `correlation_id` is the sender's own id for the answer. It goes to the bus, and to no webhook.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -138,9 +138,9 @@ AnyAnswer = VideoQueued | VideoRejected
 
 
 class SeriesExhausted(BaseModel):
-    """A turn of a series found no row that waits: all were taken. `scheduled_at` is when the turn was due.
+    """A run of a series found no row left. `scheduled_at` is when the run was due.
 
-    It goes to the bus, and to no webhook. Each turn says so until the series gets another sheet.
+    It goes to the bus, and to no webhook. Each run sends it until the series gets another sheet.
     """
 
     model_config = ConfigDict(frozen=True)

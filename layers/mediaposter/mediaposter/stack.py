@@ -109,7 +109,7 @@ class Stack:
 
     @cached_property
     def approvals(self) -> ApprovalStore:
-        """The questions to people."""
+        """The approvals of videos."""
         from mediaposter.stores.approvals import ApprovalStore
 
         return ApprovalStore(self.edges.table)
@@ -130,21 +130,21 @@ class Stack:
 
     @cached_property
     def job_waits(self) -> JobCallbackStore:
-        """What waits for a provider to call."""
+        """The jobs that wait for a provider's webhook."""
         from mediaposter.stores.job_callbacks import JobCallbackStore
 
         return JobCallbackStore(self.edges.table)
 
     @cached_property
     def accounts(self) -> AccountStore:
-        """What is known of the accounts."""
+        """The accounts connected at the publisher."""
         from mediaposter.stores.accounts import AccountStore
 
         return AccountStore(self.edges.table)
 
     @cached_property
     def budget(self) -> BudgetStore:
-        """What was spent, and what is promised."""
+        """Money spent and reserved."""
         from mediaposter.stores.budget import BudgetStore
 
         return BudgetStore(self.edges.table)
@@ -179,7 +179,7 @@ class Stack:
 
     @cached_property
     def slots(self) -> CapacityStore:
-        """How much at once each provider takes."""
+        """The slots of each provider."""
         from mediaposter.stores.capacity import CapacityStore
 
         return CapacityStore(self.edges.table, self.limit_renders)
@@ -419,7 +419,7 @@ class Stack:
 
     @cached_property
     def listening(self) -> ProviderCallbacks:
-        """Which jobs are listened to."""
+        """The webhooks that jobs wait for."""
         from mediaposter.usecases.generation.provider_webhooks import ProviderCallbacks
 
         return ProviderCallbacks(
@@ -615,7 +615,7 @@ class Stack:
 
     @cached_property
     def announce_video(self) -> AnnounceVideo:
-        """What tells the bus of new videos."""
+        """Sends the events of new videos."""
         from mediaposter.usecases.scheduled.announce import AnnounceVideo
 
         return AnnounceVideo(
@@ -676,7 +676,7 @@ class Stack:
 
     @cached_property
     def expire_approval(self) -> ExpireApproval:
-        """What the sweep does about questions that nobody answered in time."""
+        """Rejects approvals whose time is over, for the sweep."""
         from mediaposter.usecases.posting.approval import ExpireApproval
 
         return ExpireApproval(

@@ -1,4 +1,4 @@
-"""Build who makes the videos and who posts them, from a stack's settings; this module alone knows the adapters."""
+"""Build the video models and the publisher from a stack's settings; only this module knows the adapters."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Vendors:
         return found.with_aliases(self._settings.model_aliases)
 
     def build_model(self, provider: str, model: str, *, seconds: float) -> VideoModelInterface:
-        """Build a provider's model; `seconds` from now its calls have ended, whatever the provider does.
+        """Build a provider's model, whose calls end within `seconds` from now, whatever the provider does.
 
         Raises:
-            ConfigurationError: its key or address is missing, or an address that it has is none.
+            ConfigurationError: its key or address is missing, or its address is invalid.
         """
         from mediaposter.ai.video_model_factory import create_video_model, find_model_class
 
@@ -75,7 +75,7 @@ class Vendors:
         )
 
     def build_publisher(self, *, timeout_seconds: float | None = None) -> PublisherInterface:
-        """Build the publisher, which waits for an answer as long as it does by itself, or so long.
+        """Build the publisher, with its default timeout or with `timeout_seconds`.
 
         Raises:
             ConfigurationError: its key is missing.
@@ -89,13 +89,13 @@ class Vendors:
         )
 
     def parse_webhook(self, provider: str, headers: Mapping[str, str], body: bytes, at: datetime) -> str:
-        """Tell a provider's webhook from a forgery, and give the job it is about.
+        """Verify a provider's webhook, and give the job it is about.
 
         Raises:
             ConfigurationError: its secret is missing, or no model of the provider has webhooks.
         """
         model = self._find_hearing_model(provider)
-        # Any of several may have signed, so that a new one can replace an old one.
+        # Any of several secrets may have signed, so that you can rotate them.
         secrets = (
             self._read_secret(f"webhooks/{provider}-secret").replace(",", " ").split()
             if model.signs_with_secret
@@ -116,7 +116,7 @@ class Vendors:
                 f"ProviderWebhooks names {provider}, and no model of it in the catalog has webhooks."
             )
         account = model_class.account or provider
-        # It calls nobody with a key. Each of its calls has the time: it is kept.
+        # It sends no key. The model is cached, so each call gets the full time.
         return create_video_model(
             provider,
             entry.name,

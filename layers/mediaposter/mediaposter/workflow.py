@@ -1,4 +1,4 @@
-"""Start the state machine that carries a video, and carry on an execution that waits."""
+"""Start executions in Step Functions, and resume those that wait."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class StepFunctionsWorkflow:
         return ExecutionStatus(found["status"])
 
     def stop(self, video_id: str, launch: int = 0) -> None:
-        """End an execution that carries a video, if it runs."""
+        """Stop an execution of a video, if it runs."""
         arn = self._give_arn(video_id, launch)
         try:
             self._client.stop_execution(executionArn=arn, error="Deleted", cause="The video was deleted by its owner.")
@@ -112,7 +112,7 @@ class TaskTokens:
         self._client = client
 
     def signal(self, task_token: str, result: BaseModel) -> None:
-        """Carry on an execution that waits for a decision; one that does not wait any more is left as it is."""
+        """Resume an execution that waits for a decision; does nothing if it no longer waits."""
         try:
             self._client.send_task_success(taskToken=task_token, output=result.model_dump_json())
         except (

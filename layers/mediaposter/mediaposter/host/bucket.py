@@ -1,4 +1,4 @@
-"""The bucket in a folder: each object is a file that people can open, and its earlier versions lie beside."""
+"""The bucket in a folder: each object is a file that you can open, with its earlier versions beside it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from mediaposter.host.keys_on_disk import decode_path, encode_key
 from mediaposter.host.links import Links
 from mediaposter.stores.bucket import READ_BYTES, Bucket, NewObject, OpenObject, StoredObject
 
-# Our own part of the folder: no key leads there, for no part of one begins with a point.
+# Our own part of the folder: no key maps into it, because no part of a key's path begins with a dot.
 _OWN = ".bucket"
 _TYPE_FILE = ".type"
-# A type that a name does not tell is kept in a file of its own.
+# A content type that the file name does not show is stored in a separate file.
 _TYPES = {
     ".csv": "text/csv",
     ".jpg": "image/jpeg",
@@ -38,16 +38,16 @@ _TYPES = {
 _UNKNOWN_TYPE = "application/octet-stream"
 _VERSION = re.compile(r"[0-9a-f]+-[0-9a-f]+")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# The finest step of a time that every usual file system keeps; a coarser one is met by going on.
+# The finest time step that every usual file system stores; with a coarser one we try further steps.
 _TIME_STEP_NS = 1_000
 
 
 class FolderBucket(Bucket):
     """The bucket of one process, which holds the folder's lock (`host.lock`). Methods may be called from any thread.
 
-    A file is written beside, synced, and renamed to where it is seen: whole or not at all, whenever the process ends. A
-    version is named by the time and the size of its file, also where a person put the file there; the one that a
-    person's program replaces is lost, all others are kept until `forget_versions`.
+    A file is written beside, synced, and renamed into place: it is visible whole or not at all, even after a crash. A
+    version is named by the time and the size of its file, also if a person put the file there. A version that another
+    program replaces is lost; all others are kept until `forget_versions`.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class FolderBucket(Bucket):
         make_folder(self._unfinished)
 
     def head(self, key: str) -> StoredObject:
-        """Ask for the size and the time of the file."""
+        """Read the size and the time of the file."""
         with self._open_file(key, None) as (stored, _):
             return stored
 
@@ -93,7 +93,7 @@ class FolderBucket(Bucket):
         size_bytes: int | None = None,
         chunk_bytes: int = READ_BYTES,
     ) -> Iterator[OpenObject]:
-        """Open the file, or what was kept of it beside."""
+        """Open the file, or a version kept beside it."""
         with self._open_file(key, version_id) as (stored, file):
             file.seek(first_byte)
             wanted = stored.size_bytes if size_bytes is None else size_bytes
@@ -103,7 +103,7 @@ class FolderBucket(Bucket):
         """Write the content beside, and rename it over the earlier one.
 
         Raises:
-            StorageFull: the disk has no room; the earlier one is as it was.
+            StorageFull: the disk is full; the earlier object is unchanged.
         """
         with self._write_file(key) as (path, file):
             source = BytesIO(content) if isinstance(content, bytes) else content
@@ -115,7 +115,7 @@ class FolderBucket(Bucket):
         """Write what comes beside, and rename it if nothing is there then.
 
         Raises:
-            StorageFull: the disk has no room; nothing was stored.
+            StorageFull: the disk is full; nothing was stored.
         """
         with self._write_file(key) as (path, file):
             with self._lock:
@@ -163,7 +163,7 @@ class FolderBucket(Bucket):
         return self._links.sign_put(key, content_type=content_type, size_bytes=size_bytes, seconds=seconds)
 
     def forget_versions(self, *, older_than_seconds: int) -> int:
-        """Remove versions that were replaced or deleted so long ago, and count them: what a host does now and then."""
+        """Remove versions replaced or deleted longer ago than that, and count them; a host calls it now and then."""
         oldest_ns = self._clock_ns() - older_than_seconds * 10**9
         forgotten = 0
         with self._lock:
@@ -203,7 +203,7 @@ class FolderBucket(Bucket):
         try:
             file = path.open("rb")
         except FileNotFoundError:
-            return None  # a person was faster
+            return None  # a person put a file there first
         size_bytes = os.fstat(file.fileno()).st_size
         return StoredObject(key, found, size_bytes, self._read_type(key), f'"{found}"'), file
 
@@ -262,11 +262,11 @@ class FolderBucket(Bucket):
         try:
             self._link(path, kept)
         except FileExistsError:
-            return kept  # left by a process that died before it replaced the file
+            return kept  # left by a process that crashed before it replaced the file
         except OSError as error:
             if error.errno in _FULL:
                 raise
-            # exFAT and some others have no links.
+            # exFAT and some other file systems have no hard links.
             copy = self._unfinished / uuid.uuid4().hex
             shutil.copy2(path, copy)
             with copy.open("rb+") as file:

@@ -1,4 +1,4 @@
-"""The SQLite file of a host: connections, transactions, and errors that say what was kept."""
+"""The SQLite file of a host: connections, transactions, and errors that say what was stored."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection within a transaction, which is committed when the block ends well, else undone.
+        """Give the connection in a transaction, which commits when the block ends without an error, else rolls back.
 
         Raises:
             Contention: another program held the file too long; nothing was changed.
-            StorageFull: the disk has no room; nothing was changed.
+            StorageFull: the disk is full; nothing was changed.
         """
         with self._lock, self._named_errors():
             self._writer.execute("BEGIN IMMEDIATE")
@@ -62,7 +62,7 @@ class Database:
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException:
-                # SQLite may have undone it by itself.
+                # SQLite may have rolled it back by itself.
                 if self._writer.in_transaction:
                     with suppress(sqlite3.OperationalError):
                         self._writer.execute("ROLLBACK")
@@ -70,7 +70,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection that sees all that was committed before each of its statements."""
+        """Give a connection whose statements each see everything committed before."""
         with self._named_errors():
             try:
                 connection = self._readers.pop()
@@ -83,7 +83,7 @@ class Database:
                 self._readers.append(connection)
 
     def close(self) -> None:
-        """Close the file. Nobody may be at work on it."""
+        """Close the file. No thread may be using it."""
         while self._readers:
             self._readers.pop().close()
         with self._lock:

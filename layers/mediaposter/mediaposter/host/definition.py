@@ -1,4 +1,4 @@
-"""A state machine's definition, read once and strictly: what this host does not know is refused before anything starts.
+"""A state machine's definition, read strictly: anything this host does not support is refused before a start.
 
 Known is what statemachine/*.asl.json use of the Amazon States Language (states-language.net/spec.html) and of Step
 Functions' own parts of it (developer guide: "Using Lambda", "ItemReader", "Passing data between states with
@@ -61,7 +61,7 @@ class Retrier(_Part):
 
 
 class _Leaving(_Part):
-    """What may be said of a way out of a state."""
+    """The Output and Assign of a transition out of a state."""
 
     assign: dict[str, Any] = Field(default_factory=dict)
     output: Any = None
@@ -73,14 +73,14 @@ class _Leaving(_Part):
 
 
 class Catcher(_Leaving):
-    """Where errors lead."""
+    """The next state after an error."""
 
     error_equals: list[str] = Field(min_length=1)
     next: str
 
 
 class Rule(_Leaving):
-    """Where a condition leads."""
+    """The next state if a condition holds."""
 
     condition: str
     next: str
@@ -96,7 +96,7 @@ class _GoingOn(_State):
 
 
 class Task(_GoingOn):
-    """Work, and what becomes of its errors."""
+    """A call, and the handling of its errors."""
 
     type: Literal["Task"]
     resource: str
@@ -107,7 +107,7 @@ class Task(_GoingOn):
 
     @property
     def kind(self) -> Resource:
-        """Give what it does."""
+        """Give the kind of its resource."""
         found = _RESOURCE.fullmatch(self.resource)
         if found is None or found[1] not in _RESOURCES:
             raise Refused(f"Resource is {self.resource}, which this host does not know")
@@ -129,7 +129,7 @@ class ItemReader(_Part):
 
 
 class ProcessorConfig(_Part):
-    """Whether each item has an execution of its own."""
+    """Whether each item has a separate execution."""
 
     mode: Literal["INLINE", "DISTRIBUTED"]
     execution_type: Literal["STANDARD"] | None = None
@@ -157,27 +157,27 @@ class Choice(_Part):
 
 
 class Wait(_GoingOn):
-    """Time that passes."""
+    """Waits for a time."""
 
     type: Literal["Wait"]
     seconds: int | str
 
 
 class Pass(_GoingOn):
-    """Variables and outputs, and nothing else."""
+    """Only sets variables and an output."""
 
     type: Literal["Pass"]
 
 
 class Succeed(_Part):
-    """The good end."""
+    """Ends the execution successfully."""
 
     type: Literal["Succeed"]
     comment: str = ""
 
 
 class Fail(_Part):
-    """The bad end."""
+    """Ends the execution as failed."""
 
     type: Literal["Fail"]
     comment: str = ""
@@ -202,7 +202,7 @@ class ItemProcessor(Scope):
 
     @property
     def is_distributed(self) -> bool:
-        """Tell whether each item has an execution of its own."""
+        """Tell whether each item has a separate execution."""
         return self.processor_config.mode == "DISTRIBUTED"
 
 
@@ -218,7 +218,7 @@ class Definition(Scope):
         """Read a definition.
 
         Raises:
-            Refused: it is broken, or this host does not know all of it; says where, and what.
+            Refused: it is invalid, or this host does not support all of it; says where, and what.
         """
         try:
             definition = cls.model_validate_json(text)
@@ -257,7 +257,7 @@ def _check_scope(scope: Scope, outer: frozenset[str]) -> None:
         except Refused as refused:
             raise Refused(f"State {name}: {refused}.") from refused
         if isinstance(state, Map):
-            # An execution of its own sees nothing of this one.
+            # A separate execution sees no variables of this one.
             seen = frozenset() if state.item_processor.is_distributed else own | outer
             _check_scope(state.item_processor, seen)
 

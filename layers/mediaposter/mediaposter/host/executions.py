@@ -1,7 +1,7 @@
-"""Executions of the state machines: started once under a name, begun anew when the host starts, told of when they end.
+"""Executions of the state machines: started once under a name, restarted with the host, reported when they end.
 
-Written down is which there are and how they ended, and nothing of where they stand: every step looks at the records
-before it acts, so an execution that is begun anew goes on where the records are (docs/decisions/0030).
+The store records which executions exist and how they ended, but not their current state. Every step reads the records
+before it acts, so a restarted execution continues where the records are (docs/decisions/0030).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WRITTEN_AGAIN_AFTER_SECONDS = 5.0
 
 
 class Execution(NamedTuple):
-    """What an execution is started with. `input` is JSON."""
+    """The machine, name and input of an execution. `input` is JSON."""
 
     machine: str
     name: str
@@ -31,7 +31,7 @@ class Execution(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How an execution ended. `error` and `cause` are empty where it did not fail."""
+    """How an execution ended. `error` and `cause` are empty if it did not fail."""
 
     execution: Execution
     status: ExecutionStatus
@@ -42,19 +42,19 @@ class Ended(NamedTuple):
 class ExecutionStore(Protocol):
     """A table of machine, name, input and status, with machine and name as its key. Called from any thread.
 
-    What cannot be written down raises, and is not done.
+    A write that fails raises, and changes nothing.
     """
 
     def insert(self, execution: Execution) -> bool:
         """Put an execution as RUNNING, on disk, unless one of its machine and name is there; tell whether it was put.
 
         Raises:
-            NotStarted: it cannot be told whether it was.
+            NotStarted: it is unknown whether it was put.
         """
         ...
 
     def find_status(self, machine: str, name: str) -> ExecutionStatus | None:
-        """Give how an execution stands."""
+        """Give the status of an execution."""
         ...
 
     def finish(self, machine: str, name: str, status: ExecutionStatus) -> bool:
@@ -67,7 +67,7 @@ class ExecutionStore(Protocol):
 
 
 class InMemoryExecutions:
-    """A store that ends with its process."""
+    """A store that is lost when its process ends."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], tuple[Execution, ExecutionStatus]] = {}
@@ -78,7 +78,7 @@ class InMemoryExecutions:
         return self._kept.setdefault((execution.machine, execution.name), entry) is entry
 
     def find_status(self, machine: str, name: str) -> ExecutionStatus | None:
-        """Give how an execution stands."""
+        """Give the status of an execution."""
         kept = self._kept.get((machine, name))
         return None if kept is None else kept[1]
 
@@ -106,9 +106,9 @@ class Executions:
 
     Args:
         walkers: the machines by their names.
-        store: where executions are written down.
-        loop: carries them on.
-        on_end: is told of every end, in the pool, before it is written down: at least once, and again after a crash
+        store: records the executions.
+        loop: runs them.
+        on_end: called at every end, in the pool, before the end is recorded: at least once, and again after a crash
             between the two. What it raises is logged and ends nothing.
     """
 
@@ -127,7 +127,7 @@ class Executions:
         self._live: dict[tuple[str, str], _Live] = {}
 
     def resume(self) -> int:
-        """Begin every execution anew that is running by the store, once, when the host starts; tell how many."""
+        """Restart every execution that the store has as RUNNING, once, when the host starts; give their number."""
         running = self._store.list_running()
         for execution in running:
             self._loop.post(partial(self._begin, execution))
@@ -137,17 +137,17 @@ class Executions:
         """Start an execution; one that exists already is left as it is.
 
         Raises:
-            NotStarted: it was perhaps not written down.
+            NotStarted: it may not be recorded.
         """
         if self._store.insert(execution):
             self._loop.post(partial(self._begin, execution))
 
     def find_status(self, machine: str, name: str) -> ExecutionStatus | None:
-        """Tell how an execution stands; None if there is none."""
+        """Give the status of an execution; None if there is none."""
         return self._store.find_status(machine, name)
 
     def stop(self, machine: str, name: str) -> None:
-        """End an execution, if it runs. A step that is being taken goes on, and nothing comes of it."""
+        """Stop an execution, if it runs. A running step finishes, and its result is dropped."""
         if self._store.finish(machine, name, ExecutionStatus.ABORTED):
             self._loop.post(partial(self._abort, machine, name))
 

@@ -1,4 +1,4 @@
-"""Names of files for keys of objects: one for each, on every system, and none that leads out of the folder."""
+"""File names for object keys: one for each key, on every system, and never outside the folder."""
 
 from __future__ import annotations
 

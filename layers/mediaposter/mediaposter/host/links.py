@@ -1,4 +1,4 @@
-"""Links to files that need no key: signed by the host's secret, and what the host answers to whoever opens one."""
+"""Links to files that need no key: signed with the host's secret, and the host's responses to them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LinkRefused(MediaPosterError):
 class Grant(NamedTuple):
     """What a link allows until `expires_at`, in seconds since 1970.
 
-    `filename` is told to whoever downloads; `content_type` and `size_bytes` are what an upload must have.
+    `filename` is the name of a download; `content_type` and `size_bytes` are what an upload must have.
     """
 
     method: str
@@ -111,7 +111,7 @@ class Links:
 
 
 class FileAnswer(NamedTuple):
-    """What is answered to whoever opens a link: the head, and which bytes of the object follow; or a sentence.
+    """The response to a link: the head, and which bytes of the object follow; or a sentence.
 
     The bytes are those of the version that the answer was made for: `first_byte` and `size_bytes` of it.
     """

@@ -47,7 +47,7 @@ class HostLock:
         holder.write_text(str(os.getpid()), encoding="ascii")
 
     def release(self) -> None:
-        """Let others have the folder."""
+        """Release the folder for other hosts."""
         self._connection.close()
 
     def __enter__(self) -> Self:

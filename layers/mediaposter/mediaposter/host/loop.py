@@ -1,7 +1,7 @@
-"""Carries walks on: one thread, one heap of timers, and the pool that makes their calls.
+"""Runs walks: one thread, one heap of timers, and a pool that makes their calls.
 
-A walk that waits costs a timer and no thread. All of a loop happens on the thread that calls `run` or `run_ready`;
-other threads reach it by `post` alone.
+A waiting walk needs a timer and no thread. Everything happens on the thread that calls `run` or `run_ready`; other
+threads reach the loop only by `post`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from mediaposter.host.walker import Branch, Effect, Perform, Sleep, Walk
 
 logger = logging.getLogger(__name__)
 
-# A machine that slept has a later time than the loop's last look at it.
+# After the computer slept, the time is later than the one that the loop read last.
 _LOOKS_EVERY_SECONDS = 15.0
 # What is left of timers that were cancelled is cleared away beyond so many.
 _CANCELLED_MAX = 1_000
 
 
 class Timer:
-    """Something that happens at a time, unless it is cancelled."""
+    """A call at a given time, unless it is cancelled."""
 
     __slots__ = ("call",)
 
@@ -71,7 +71,7 @@ class Loop:
         return len(self._timers) - self._cancelled
 
     def post(self, call: Callable[[], object]) -> None:
-        """Let the loop's thread call something soon. From any thread."""
+        """Let the loop's thread make a call soon. From any thread."""
         with self._changed:
             self._posted.append(call)
             self._changed.notify()
@@ -83,7 +83,7 @@ class Loop:
         return timer
 
     def cancel(self, timer: Timer) -> None:
-        """Let a timer not happen."""
+        """Cancel a timer."""
         if timer.call is None:
             return
         timer.call = None
@@ -94,7 +94,7 @@ class Loop:
             self._cancelled = 0
 
     def run_ready(self) -> None:
-        """Do all that was posted, then what is due, until nothing is left of either."""
+        """Make all posted calls, then run due timers, until none is left."""
         while True:
             while self._posted:
                 self._posted.popleft()()
@@ -107,7 +107,7 @@ class Loop:
                 call()
 
     def run(self) -> None:
-        """Do what there is to do, and wait for more, until `stop`."""
+        """Run calls and timers, and wait for more, until `stop`."""
         while not self._is_stopping:
             try:
                 self.run_ready()
@@ -118,7 +118,7 @@ class Loop:
                     self._changed.wait(self._find_pause())
 
     def stop(self) -> None:
-        """Let `run` return. From any thread. What waits stays as it is."""
+        """Let `run` return. From any thread. Waiting walks stay as they are."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify()
@@ -132,15 +132,15 @@ class Loop:
     # What waits with a task token
 
     def listen(self, token: str, hear: Callable[[Any], object]) -> None:
-        """Let what is sent with a token be heard, until it is forgotten."""
+        """Call `hear` with what is sent with a token, until the token is forgotten."""
         self._waiting[token] = hear
 
     def forget(self, token: str) -> None:
-        """Let nothing be heard any more that is sent with a token."""
+        """Ignore from now on what is sent with a token."""
         self._waiting.pop(token, None)
 
     def send(self, token: str, answer: Any) -> None:
-        """Send something with a token; what does not wait with it hears nothing. From any thread."""
+        """Send an answer with a token; it is dropped if no walk waits with it. From any thread."""
         self.post(lambda: self._waiting.get(token, lambda _: None)(answer))
 
     def list_tokens(self) -> list[str]:
@@ -154,7 +154,7 @@ class Strand:
     Args:
         loop: carries it on.
         walk: the walk.
-        on_end: is told what it gave, or why it failed; not if it was cancelled.
+        on_end: called with its output, or with its error; not if it was cancelled.
     """
 
     def __init__(self, loop: Loop, walk: Walk, on_end: Callable[[Any, StatesError | None], object]) -> None:
@@ -169,11 +169,11 @@ class Strand:
         self._inner: dict[int, Strand] = {}
 
     def begin(self) -> None:
-        """Begin to walk."""
+        """Start the walk."""
         self._resume(self._wait)
 
     def cancel(self) -> None:
-        """Walk no further. A call that is being made goes on, and nothing comes of it."""
+        """Stop the walk. A running call finishes, and its result is dropped."""
         self._release()
         self._wait = -1
         self._walk.close()
@@ -278,7 +278,7 @@ class Strand:
 
 
 def _name_fault(error: BaseException) -> StatesError:
-    """Name what a call raised as Lambda does: by its class."""
+    """Name an exception of a call as Lambda does: by its class."""
     if isinstance(error, StatesError):
         return error
     if not isinstance(error, Exception):

@@ -81,7 +81,7 @@ class SqliteTable(Table):
             indexes: by their names.
             clock: seconds since 1970.
             record_change: is given each item as it was (empty where there was none) and as it is written, within its
-                transaction: what it writes there is kept with the item or not at all. Deletions are not told.
+                transaction: what it writes there is kept with the item or not at all. It is not called for deletions.
         """
         self.name = str(database.path)
         self._database = database
@@ -135,7 +135,7 @@ class SqliteTable(Table):
         direction, beyond = ("DESC", "<") if query.newest_first else ("ASC", ">")
         filtered = [self._name_included(index, name) for name in query.filters]
         after = "" if query.after is None else f"AND {range_name} {beyond} ?"
-        # One more tells whether there are more.
+        # One more row than asked for tells whether there are more.
         wanted = query.read_max if query.filters else query.limit
         sql = (
             f"SELECT {', '.join(['pk', 'sk', range_name, *filtered])} FROM items "
@@ -200,7 +200,7 @@ class SqliteTable(Table):
         return True
 
     def take_number(self, key: Key, *, at_least: int, expires_at: int | None = None) -> int:
-        """Take a number within a transaction; it is never Busy by others that count."""
+        """Take a number within a transaction; other counters never cause Contention."""
         with self._database.write() as connection:
             kept = self._find(connection, key)
             number = max(kept.get("next_number", at_least), at_least)
@@ -216,7 +216,7 @@ class SqliteTable(Table):
         Raises:
             VersionConflict: a condition does not hold; `changes` numbers those of whose it does not.
             Contention: another program held the file too long; nothing was changed.
-            StorageFull: the disk has no room; nothing was changed.
+            StorageFull: the disk is full; nothing was changed.
         """
         # Encoded before the file is held: a value that cannot be kept is refused here.
         made = [build_item(change.record) if isinstance(change, Create | Put | Replace) else {} for change in changes]
@@ -236,7 +236,7 @@ class SqliteTable(Table):
                     self._put(connection, kept[number], made[number])
 
     def purge(self) -> int:
-        """Remove up to 1,000 items whose time is over, and count them: what a host does now and then."""
+        """Remove up to 1,000 expired items, and count them; a host calls it now and then."""
         with self._database.write() as connection:
             return connection.execute(
                 f"DELETE FROM items WHERE row IN (SELECT row FROM items WHERE ttl < ? LIMIT {_PURGED_AT_ONCE})",

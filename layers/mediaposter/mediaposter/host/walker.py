@@ -1,4 +1,4 @@
-"""Walks a definition: which states come after each other, what they work on, and what becomes of their errors.
+"""Walks a definition: the order of states, their inputs and outputs, and the handling of their errors.
 
 A walk is a generator. It yields what it waits for, and is sent what came of that, or is thrown a StatesError: it knows
 no thread and no clock. `mediaposter.host.loop` carries it on. Sources: states-language.net/spec.html; Step Functions
@@ -44,7 +44,7 @@ _TERMINAL = frozenset({"States.Runtime", "States.DataLimitExceeded"})
 
 @dataclass(frozen=True)
 class Sleep:
-    """Let so many seconds pass."""
+    """Wait for a number of seconds."""
 
     seconds: float
 
@@ -79,7 +79,7 @@ Walk = Generator[Effect, Any, Any]
 
 
 class WaitWrite(NamedTuple):
-    """What a state writes down before it waits to be told of a job."""
+    """What a state writes before it waits for a job's webhook."""
 
     pk: str
     sk: str
@@ -108,9 +108,9 @@ class Walker:
     Args:
         definition: the machine.
         services: what its states reach.
-        new_token: makes a task token that nobody can guess.
+        new_token: makes a task token that cannot be guessed.
         random: draws from 0 to less than 1.
-        on_state: is told each state that an execution enters, and each retry of one, by their names.
+        on_state: called with the name of each state that an execution enters, and of each retry.
     """
 
     def __init__(
@@ -217,7 +217,7 @@ class Walker:
         return delay * self._random() if retrier.jitter_strategy == "FULL" else delay
 
     def _attempt(self, state: Task, names: _Scope) -> Walk:
-        """Make one attempt of a task; give its result."""
+        """Make one attempt at a task; give its result."""
         token = None if state.kind is Resource.INVOKE else self._new_token()
         shown = names if token is None else names.show(context={**names.context, "Task": {"Token": token}})
         seconds = _as_seconds(self._evaluate(state.timeout_seconds, names), least=1)

@@ -1,4 +1,4 @@
-"""Start the machines that carry videos and batches on this host, and carry on an execution that waits.
+"""Start the executions of videos and batches on this host, and resume those that wait.
 
 The same names and the same public methods as `mediaposter.workflow` has over Step Functions.
 """
@@ -35,11 +35,11 @@ class HostWorkflow:
         self._executions.start(Execution(VIDEO_MACHINE, _name_execution(video_id, launch), given))
 
     def find_status(self, video_id: str, launch: int = 0) -> ExecutionStatus | None:
-        """Tell how an execution stands; None if there is none."""
+        """Give the status of an execution; None if there is none."""
         return self._executions.find_status(VIDEO_MACHINE, _name_execution(video_id, launch))
 
     def stop(self, video_id: str, launch: int = 0) -> None:
-        """End an execution that carries a video, if it runs."""
+        """Stop an execution of a video, if it runs."""
         self._executions.stop(VIDEO_MACHINE, _name_execution(video_id, launch))
 
 
@@ -68,11 +68,11 @@ class HostBatchWorkflow:
 
 
 class HostTokens:
-    """Executions that wait for a decision, known by their tokens alone. A token dies with its wait, and its process."""
+    """Executions that wait for a decision, known only by their tokens. A token ends with its wait or its process."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
 
     def signal(self, task_token: str, result: BaseModel) -> None:
-        """Carry on an execution that waits for a decision; one that does not wait any more is left as it is."""
+        """Resume an execution that waits for a decision; does nothing if it no longer waits."""
         self._loop.send(task_token, result.model_dump(mode="json"))

@@ -1,1 +1,1 @@
-"""What is kept: records in DynamoDB, MP4s in S3."""
+"""The stores: records in a table (DynamoDB or SQLite), files in a bucket (S3 or a folder)."""

@@ -1,4 +1,4 @@
-"""What is connected at the publisher, as it was when it was last asked."""
+"""The accounts connected at the publisher, as of the last time it was asked."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _KEY = Key("ACCOUNTS#blotato", "ACCOUNTS")
 
 
 class ConnectedAccounts(Record):
-    """The accounts of the networks, and what lies below them.
+    """The accounts of the networks, with their pages, playlists and boards.
 
     Attributes:
-        accounts: all that were connected at `read_at`.
-        pages: the pages and playlists, and
-        boards: the boards, of those accounts that were asked for them.
-        below_read_at: when each of these was asked, by its id.
+        accounts: all accounts connected at `read_at`.
+        pages: the pages and playlists of the accounts that were read for them.
+        boards: the boards of the accounts that were read for them.
+        below_read_at: when the pages, playlists and boards of each account were read, by account id.
     """
 
     accounts: tuple[Account, ...]
@@ -43,18 +43,18 @@ class ConnectedAccounts(Record):
 
 
 class AccountStore:
-    """What is known of the accounts."""
+    """Keeps the latest answer of the publisher."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self) -> ConnectedAccounts | None:
-        """Read what is known, or nothing."""
+        """Read the connected accounts; None before the publisher was first asked."""
         try:
             return ConnectedAccounts.model_validate(self._table.get(_KEY))
         except NotFound:
             return None
 
     def put(self, connected: ConnectedAccounts) -> None:
-        """Keep what was read; of two who asked at the same time, either may win."""
+        """Keep an answer of the publisher; of two concurrent writes, either may win."""
         self._table.commit([Put(connected)])

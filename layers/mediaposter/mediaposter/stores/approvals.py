@@ -1,4 +1,4 @@
-"""What a person is asked before a video is posted, and what was answered: once."""
+"""The approval of a video: the question to a person before posting, and the one answer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.due import give_due_attributes
 from mediaposter.stores.table import Change, Create, Delete, Key, Record, Replace, Table
 
-# The machine is told at once; if whoever decided died before he told it, the sweep does.
+# The request that decides also signals the state machine; if it crashed before that, the sweep signals.
 SIGNAL_GRACE = timedelta(minutes=2)
 
 
 class Decision(StrEnum):
-    """Where an approval stands."""
+    """The state of an approval."""
 
     WAITING = "waiting"
     APPROVED = "approved"
@@ -27,7 +27,7 @@ class Decision(StrEnum):
 
 
 class ApprovalChanges(TypedDict, total=False):
-    """What a step may change in the record of a question; its types are those of `Approval`."""
+    """The fields of `Approval` that a step may change, with the same types."""
 
     task_token: str | None
     is_signalled: bool
@@ -35,7 +35,7 @@ class ApprovalChanges(TypedDict, total=False):
 
 
 class ApprovalFields(ApprovalChanges, total=False):
-    """All that changes: besides, what the library writes as the question is answered."""
+    """All fields that change: also those that the store writes with the answer."""
 
     version: int
     decision: Decision
@@ -46,8 +46,8 @@ class ApprovalFields(ApprovalChanges, total=False):
 class Approval(Record):
     """The question whether a video may be posted.
 
-    `task_token` is what the machine waits on. Who has it can carry the execution on, so it is in no reply, event or
-    log, and no error shows it. `is_signalled` says that the machine was told.
+    The state machine waits on `task_token`. Anyone with the token can resume the execution, so no reply, event, log or
+    error contains it. `is_signalled` says that the state machine got the answer.
     """
 
     video_id: str
@@ -70,7 +70,7 @@ class Approval(Record):
         return approval_key(self.video_id)
 
     def index_attributes(self) -> Mapping[str, str]:
-        """List a question for the sweep until it is answered, and the machine has heard the answer."""
+        """List the approval for the sweep until it is answered and the state machine got the answer."""
         if self.decision is Decision.WAITING:
             return give_due_attributes(self.expires_at)
         return give_due_attributes(None if self.is_signalled else (self.decided_at or self.asked_at) + SIGNAL_GRACE)
@@ -82,15 +82,15 @@ def approval_key(video_id: str) -> Key:
 
 
 def open_approval(video_id: str, *, now: datetime, hours: int) -> Create:
-    """Ask a person, as from now."""
+    """Build the change that opens an approval, which expires after `hours`."""
     return Create(Approval(video_id=video_id, asked_at=now, expires_at=now + timedelta(hours=hours)))
 
 
 def decide(approval: Approval, decision: Decision, *, now: datetime, by: str | None = None) -> Change:
-    """Answer a question that still waits.
+    """Build the change that answers a waiting approval.
 
     Raises:
-        VersionConflict: it was answered before.
+        VersionConflict: it already has an answer.
     """
     if approval.decision is not Decision.WAITING:  # guard: answered once
         raise VersionConflict(f"{approval.video_id} is {approval.decision} already; the first decision holds.")
@@ -108,7 +108,7 @@ class ApprovalStore:
         """Read the approval of a video.
 
         Raises:
-            NotFound: it was never asked for.
+            NotFound: no approval was opened for the video.
         """
         try:
             return Approval.model_validate(self._table.get(approval_key(video_id)))
@@ -116,7 +116,7 @@ class ApprovalStore:
             raise NotFound(f"Nobody is asked for an approval of {video_id}.", what="approval") from error
 
     def note(self, approval: Approval, **changes: Unpack[ApprovalChanges]) -> Approval:
-        """Write down what the machine waits on, and whom was told what.
+        """Record the task token, and which notifications were sent.
 
         Raises:
             VersionConflict: the record changed since it was read.
@@ -128,13 +128,13 @@ class ApprovalStore:
         return changed
 
     def commit(self, decided: Change) -> None:
-        """Write a decision of which nothing else follows.
+        """Write a decision on its own, without other changes.
 
         Raises:
-            VersionConflict: it was decided meanwhile.
+            VersionConflict: another request decided meanwhile.
         """
         self._table.commit([decided])
 
     def forget(self, video_id: str) -> None:
-        """Remove the approval of a video that is no more."""
+        """Remove the approval of a deleted video."""
         self._table.commit([Delete(approval_key(video_id))])

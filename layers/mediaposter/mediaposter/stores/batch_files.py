@@ -1,6 +1,6 @@
-"""The files of a batch: what it is made from, what became of its rows, and the results.
+"""The files of a batch: its input, the outcome of each row, and the results.
 
-Each is written whole, and written again with the same content by whoever repeats a step.
+Each file is written whole. A repeated step writes it again with the same content.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MEMORY_BYTES = 8 * 1024**2
 
 
 class FileVersion(NamedTuple):
-    """A version of a file, and the type that it was put with."""
+    """A version of a file, and the content type that it was put with."""
 
     key: str
     version_id: str
@@ -26,27 +26,27 @@ class FileVersion(NamedTuple):
 
 
 def input_key(batch_id: str) -> str:
-    """Give where the rows lie that came with a request."""
+    """Give the key of the rows that came in the request body."""
     return f"batches/{batch_id}/input.jsonl"
 
 
 def rows_key(batch_id: str) -> str:
-    """Give where each row lies as it was understood, or refused."""
+    """Give the key of the parsed rows, the refused ones included."""
     return f"batches/{batch_id}/rows.jsonl"
 
 
 def parts_key(batch_id: str) -> str:
-    """Give where the parts lie that the rows are taken in."""
+    """Give the key of the list of chunks in which the rows are submitted."""
     return f"batches/{batch_id}/parts.jsonl"
 
 
 def outcomes_key(batch_id: str, part: int) -> str:
-    """Give where it lies what became of the rows of a part."""
+    """Give the key of the outcomes of one chunk's rows."""
     return f"batches/{batch_id}/parts/{part:05}.jsonl"
 
 
 def results_key(batch_id: str, file_format: str) -> str:
-    """Give where the results lie."""
+    """Give the key of the results in a format."""
     return f"batches/{batch_id}/results.{file_format}"
 
 
@@ -57,7 +57,7 @@ class BatchFileStore:
         self._bucket = bucket
 
     def find_upload(self, owner: str, upload_id: str) -> FileVersion:
-        """Find a file that was put to the URL of POST /uploads.
+        """Find a file that a caller put to the URL of POST /uploads.
 
         Raises:
             NotFound: there is none.
@@ -66,7 +66,7 @@ class BatchFileStore:
 
     @contextmanager
     def open_version(self, key: str, version_id: str) -> Iterator[Iterator[bytes]]:
-        """Open a version of a file to be read once, in bounded chunks.
+        """Open a version of a file for one read, in bounded chunks.
 
         Raises:
             NotFound: there is none.
@@ -91,12 +91,12 @@ class BatchFileStore:
         return self._bucket.read(key, first_byte=first_byte, size_bytes=size_bytes)
 
     def put(self, key: str, content: bytes, *, content_type: str = "application/jsonl") -> FileVersion:
-        """Put a file, in place of an earlier one."""
+        """Put a file; it replaces an earlier one."""
         return _name_version(self._bucket.put(key, content, content_type=content_type))
 
     @contextmanager
     def write(self, *keys: str, content_type: str = "application/jsonl") -> Iterator[IO[bytes]]:
-        """Write a file under some keys, when the block ends well; its content is not held in memory."""
+        """Write a file under several keys when the block ends without an error; its content is not held in memory."""
         with SpooledTemporaryFile(max_size=_MEMORY_BYTES) as spool:
             yield spool
             for key in keys:

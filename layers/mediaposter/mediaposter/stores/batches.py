@@ -1,4 +1,4 @@
-"""The record of a batch: a file of requests of which each row becomes a video, and the only transitions it can make."""
+"""The record of a batch (a file of requests, one video a row) and its only transitions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mediaposter.stores.keys import Scope
 from mediaposter.stores.table import Change, Create, Increase, Key, PageQuery, Record, Replace, Table
 
 BATCH_ID_MAX_CHARACTERS = 64
-# The index of an owner's batches is that of a batch's videos, in groups of its own.
+# An owner's batches and a batch's videos share one index, in separate groups.
 BATCHES_INDEX = "ByOwnerBatch"
 # Several steps write the record, but none of them often.
 _TRIES_MAX = 5
@@ -26,10 +26,10 @@ _TRIES_MAX = 5
 class BatchStage(StrEnum):
     """How far a batch has come."""
 
-    READING = "reading"  # its file is read, row by row
+    READING = "reading"  # the function reads its file, row by row
     TAKING = "taking"  # its rows become videos
     RUNNING = "running"  # its videos are made
-    WRITING = "writing"  # all of them ended, and the results are written
+    WRITING = "writing"  # all videos ended; the results are being written
     DONE = "done"
 
 
@@ -44,23 +44,23 @@ STAGES_TO_CANCEL = (*STAGES_BEFORE_VIDEOS, BatchStage.RUNNING)
 
 
 class BatchStep(StrEnum):
-    """What an execution is to do for a batch."""
+    """The work that one execution does for a batch."""
 
-    TAKE = "take"  # read the file and take its rows
-    CLOSE = "close"  # say what became of the rows, after an execution that broke off
-    RESULTS = "results"  # write what became of the videos
-    CANCEL = "cancel"  # end the videos that are not to be made
+    TAKE = "take"  # read the file and submit its rows
+    CLOSE = "close"  # record the outcome of each row after an execution crashed
+    RESULTS = "results"  # write the outcome of each video
+    CANCEL = "cancel"  # cancel the videos that shall not be made
 
 
 class CancelScope(StrEnum):
     """What a cancelled batch stops."""
 
-    WAITING = "waiting"  # rows that are not taken, and videos that nobody renders yet
-    RUNNING = "running"  # those that are rendered, too
+    WAITING = "waiting"  # rows not submitted, and videos whose render has not started
+    RUNNING = "running"  # also videos that are being rendered
 
 
 class BatchFailure(CheckedModel):
-    """Why nothing came of a batch; `param` is the column of its file, where it is one."""
+    """Why a batch failed; `param` is the column of its file, if a column is wrong."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -70,10 +70,10 @@ class BatchFailure(CheckedModel):
 
 
 class BatchCaller(CheckedModel):
-    """On whose behalf the rows are taken, and what the key could do that asked for them.
+    """The caller that the rows belong to, and the rights of its key at the time of the request.
 
-    What it may do by then is looked up under its `key_hash` when a row is taken. A file in the inbox comes without a
-    key; and batches that are older than the hash keep the rights that are here.
+    When a row is submitted, the key's current rights are read by its `key_hash`. A file in the inbox comes without a
+    key. Batches older than the hash keep the rights recorded here.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -91,7 +91,7 @@ class BatchCaller(CheckedModel):
 class BatchSource(CheckedModel):
     """The version of the file that the rows are read from.
 
-    `answer_stem` is where answers are laid, where the file was dropped into the inbox: a key without its end.
+    For a file from the inbox, `answer_stem` is the key of the results without its suffix.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -103,7 +103,7 @@ class BatchSource(CheckedModel):
 
 
 class BatchChanges(TypedDict, total=False):
-    """What a step may change in the record of a batch; its types are those of `Batch`."""
+    """The fields of `Batch` that a step may change, with the same types."""
 
     step: BatchStep
     run: int
@@ -120,7 +120,7 @@ class BatchChanges(TypedDict, total=False):
 
 
 class BatchFields(BatchChanges, total=False):
-    """All that changes: besides, what transitions write."""
+    """All fields that change: also those that transitions write."""
 
     version: int
     updated_at: AwareDatetime
@@ -128,14 +128,14 @@ class BatchFields(BatchChanges, total=False):
 
 
 class Batch(Record):
-    """One batch, from its file to the results.
+    """One batch, from its file to its results.
 
-    `step` and `run` name the execution that carries it on; `cancel_run` counts those that end its videos. `rows` counts
-    the rows of the file, `refused` those that became no video, `completed` and `failed` the videos, once all have
-    ended. `due_at` is when the sweep comes by. `is_told` says that the bus was told how it ended.
+    `step` and `run` name its current execution; `cancel_run` counts the executions that cancel its videos. `rows`
+    counts the rows of the file, `refused` those that became no video. `completed` and `failed` count the videos, once
+    all have ended. `due_at` is when the sweep visits it. `is_told` says that the event of its end was sent.
     """
 
-    # Not `owner` beside it: the index of an owner's videos holds whatever has both.
+    # Not `owner` beside it: the index of an owner's videos holds every item that has both.
     id: str
     caller: BatchCaller
     source: BatchSource
@@ -170,12 +170,12 @@ class Batch(Record):
         return self.stage is BatchStage.DONE and self.failure is None
 
     def index_attributes(self) -> Mapping[str, str]:
-        """List it for its owner, and for the sweep while somebody has to come back to it."""
+        """List it for its owner, and for the sweep until it is over."""
         return {**give_due_attributes(self.due_at), "owner_batch": _join_batches(self.caller.owner)}
 
 
 class BatchTotals(BaseModel):
-    """What is counted with the videos of a batch: how many were recorded, how many ended, and what those cost."""
+    """Counters of a batch's videos: how many were recorded, how many ended, and what those cost."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -207,16 +207,16 @@ def count_settled(batch_id: str, *, spent_micros: int) -> Increase:
 
 
 class BatchStore:
-    """The batches that are kept."""
+    """Reads and writes the records of batches."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def create(self, batch: Batch, *, conditions: Sequence[Change] = ()) -> None:
-        """Keep a new batch, if other changes can be made with it.
+        """Keep a new batch together with other changes, all or nothing.
 
         Raises:
-            VersionConflict: they cannot; nothing was kept.
+            VersionConflict: a condition does not hold; nothing was kept.
         """
         self._table.commit([Create(batch), *conditions])
 
@@ -224,7 +224,7 @@ class BatchStore:
         """Read a batch for a caller.
 
         Raises:
-            NotFound: there is none, or it is somebody else's; the two look alike from outside.
+            NotFound: there is none, or another owner's; a caller cannot tell the two apart.
         """
         batch = self.get_unchecked(batch_id)
         if not caller.may_see(batch.caller.owner):
@@ -232,7 +232,7 @@ class BatchStore:
         return batch
 
     def get_unchecked(self, batch_id: str) -> Batch:
-        """Read a batch whoever owns it: for the state machine's own steps and the sweep.
+        """Read a batch without checking its owner: for the state machine's steps and the sweep.
 
         Raises:
             NotFound: there is none.
@@ -245,7 +245,7 @@ class BatchStore:
             raise NotFound(f"There is no batch {batch_id}.", what="batch") from error
 
     def count(self, batch_id: str) -> BatchTotals:
-        """Read what is counted of a batch; one without videos has nothing."""
+        """Read the counters of a batch; without videos all are zero."""
         try:
             return BatchTotals.model_validate(self._table.get(_totals_key(batch_id)))
         except NotFound:
@@ -261,11 +261,11 @@ class BatchStore:
         return BatchPage(batches, page.has_more)
 
     def advance(self, batch_id: str, stage: BatchStage, *, now: datetime, **changes: Unpack[BatchChanges]) -> Batch:
-        """Move a batch to its next stage, whatever else was noted of it meanwhile.
+        """Move a batch to its next stage, even if another step changed other fields meanwhile.
 
         Raises:
-            VersionConflict: it is no longer where this leads on from.
-            InvalidChange: a change is none of `BatchChanges`.
+            VersionConflict: its stage no longer allows this transition.
+            InvalidChange: a changed field is not in `BatchChanges`.
         """
         for _ in range(_TRIES_MAX):
             batch = self.get_unchecked(batch_id)
@@ -275,15 +275,15 @@ class BatchStore:
             try:
                 return self._replace(batch, earlier, now, changes, {"stage": stage})
             except VersionConflict:
-                continue  # something was noted of it
+                continue  # another step changed other fields
         raise VersionConflict(f"The batch {batch_id} is being written all the time.")
 
     def note(self, batch: Batch, *, now: datetime, **changes: Unpack[BatchChanges]) -> Batch:
-        """Change what is known of a batch within its stage.
+        """Change fields of a batch within its stage.
 
         Raises:
             VersionConflict: the record changed since it was read.
-            InvalidChange: a change is none of `BatchChanges`.
+            InvalidChange: a changed field is not in `BatchChanges`.
         """
         return self._replace(batch, (batch.stage,), now, changes, {})
 
@@ -302,5 +302,5 @@ def _totals_key(batch_id: str) -> Key:
 
 
 def _join_batches(owner: str) -> str:
-    # A group of a batch's videos begins with its owner, so no question for one of them reaches into this.
+    # The group of a batch's videos begins with the owner, so a query for one never reads into this group.
     return f"#{owner}"

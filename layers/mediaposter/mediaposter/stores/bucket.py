@@ -1,4 +1,4 @@
-"""Files by their keys, in versions: what a bucket does, whichever host keeps it."""
+"""The bucket's interface: files by key, with versions, on every host."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class StoredObject(NamedTuple):
 
 
 class OpenObject(NamedTuple):
-    """An object that is being read: what it is, and its bytes as they come."""
+    """An object that is being read: its metadata, and its bytes as they come."""
 
     stored: StoredObject
     chunks: Iterator[bytes]
 
 
 class NewObject(Protocol):
-    """An object that is being written. Nobody sees it before `complete`."""
+    """An object that is being written. It is not visible before `complete`."""
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Append the next bytes."""
 
     def complete(self) -> str | None:
-        """Make it an object, unless its key is taken, and give its version.
+        """Make the object visible, unless its key is taken, and give its version.
 
         Raises:
             VersionConflict: another writer was first, or the upload was removed; this copy is dropped.
@@ -46,17 +46,17 @@ class NewObject(Protocol):
 class Bucket(ABC):
     """Objects by their keys. A key is any text; parts are separated by slashes.
 
-    An object is seen whole or not at all. Once a method has returned, what it did outlasts a crash.
+    An object is visible whole or not at all. Once a method has returned, its effect survives a crash.
     """
 
     name: str
 
     @abstractmethod
     def head(self, key: str) -> StoredObject:
-        """Tell what is there.
+        """Read an object's metadata.
 
         Raises:
-            NotFound: nothing.
+            NotFound: there is no object under the key.
         """
 
     @abstractmethod
@@ -69,13 +69,13 @@ class Bucket(ABC):
         size_bytes: int | None = None,
         chunk_bytes: int = READ_BYTES,
     ) -> AbstractContextManager[OpenObject]:
-        """Open an object, or a version of it, to be read once in chunks of up to `chunk_bytes`.
+        """Open an object, or a version of it, for one read in chunks of up to `chunk_bytes`.
 
         Args:
             key: of the object.
             version_id: one of its versions; otherwise the newest.
-            first_byte: where to begin. An object without any byte has no range to read.
-            size_bytes: how much to read at most; otherwise all that follows.
+            first_byte: where to begin. An empty object has no range to read.
+            size_bytes: how much to read at most; by default everything that follows.
             chunk_bytes: the size of a chunk.
 
         Raises:
@@ -93,43 +93,43 @@ class Bucket(ABC):
 
     @abstractmethod
     def put(self, key: str, content: bytes | IO[bytes], *, content_type: str) -> StoredObject:
-        """Put an object, in place of an earlier one, which stays readable by its version for a while."""
+        """Put an object. It replaces an earlier one, which stays readable by its version for a while."""
 
     @abstractmethod
     def create(self, key: str, *, content_type: str) -> AbstractContextManager[NewObject]:
-        """Stream in an object that must not be there yet. Leaving the block before `complete` drops it."""
+        """Stream in an object whose key must be free. Leaving the block before `complete` drops it."""
 
     @abstractmethod
     def delete(self, key: str, *, version_id: str | None = None) -> None:
-        """Remove an object, whose versions stay readable for a while; or remove one version for good.
+        """Remove an object (its versions stay readable for a while), or one version permanently.
 
-        What is not there is left so.
+        Removing an object that does not exist changes nothing.
         """
 
     @abstractmethod
     def delete_all(self, prefix: str) -> int:
-        """Remove every version and every unfinished upload whose key begins so, for good, and count them.
+        """Permanently remove every version and unfinished upload whose key begins with `prefix`, and count them.
 
-        An upload that begins meanwhile stays.
+        An upload that begins during the call stays.
         """
 
     @abstractmethod
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """List the keys that begin so, in their order."""
+        """List the keys that begin with `prefix`, sorted."""
 
     @abstractmethod
     def sign_get(self, key: str, *, filename: str, seconds: int) -> str:
-        """Sign a URL under which anyone may save the object as `filename` for so long."""
+        """Sign a URL with which anyone can download the object as `filename`, for `seconds`."""
 
     @abstractmethod
     def sign_put(self, key: str, *, content_type: str, size_bytes: int, seconds: int) -> str:
-        """Sign a URL under which anyone may put one object of this type and size for so long."""
+        """Sign a URL with which anyone can put one object of this type and size, for `seconds`."""
 
 
 def write_disposition(filename: str) -> str:
-    """Write a Content-Disposition under which a browser saves a file by a name.
+    """Write a Content-Disposition header with which a browser saves a file under a name.
 
-    A name that cannot be said plainly follows in the form of RFC 8187 (RFC 6266). Neither breaks out of the header.
+    A name beyond plain ASCII is added in the form of RFC 8187 (RFC 6266). Neither form can break out of the header.
     """
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", filename)
     exact = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"

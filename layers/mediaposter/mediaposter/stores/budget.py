@@ -1,8 +1,8 @@
-"""What was spent and what is promised, by owner and UTC day; and how much of the day's limit is left.
+"""Money spent and reserved, by owner and UTC day, and how much of the day's limit is left.
 
-A create promises its estimate in the same transaction as its record, and the promise is kept or taken back exactly
-once, in the transaction that settles the video. So what was spent and what is promised never exceed a limit together,
-unless a provider asks for more than its price said.
+A create reserves its estimate in the transaction that writes its record. The transaction that settles the video
+converts or releases the reservation exactly once. So spent and reserved money together never exceed a limit, unless a
+provider charges more than its listed price.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pydantic import BaseModel, ConfigDict
 from mediaposter.domain.errors import NotFound
 from mediaposter.stores.table import Increase, Key, Table
 
-# The stack's own limit is kept like that of an owner.
+# The stack's own limit is stored like an owner's.
 STACK_OWNER = "*"
 # A day's figures are kept for two years.
 KEPT_FOR = timedelta(days=731)
 
 
 class BudgetDay(BaseModel):
-    """An owner's money on one day, in micro-dollars: `promised` is reserved by videos that are not settled yet."""
+    """An owner's money on one day, in micro-dollars: `promised` is reserved by videos not settled yet."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -32,7 +32,7 @@ class BudgetDay(BaseModel):
 
     @property
     def promised_micros(self) -> int:
-        """Give what is reserved and not spent."""
+        """Give the reserved amount, without what is spent."""
         return self.committed_micros - self.spent_micros
 
 
@@ -48,9 +48,9 @@ class ModelUsage(BaseModel):
 
 
 class Usage(NamedTuple):
-    """What an owner spent: today's figures, and what settled videos cost by day and model.
+    """An owner's spending: today's figures, and the cost of settled videos by day and model.
 
-    `limit_micros` is what may be spent in a day; None where there is no limit, or where it is not known.
+    `limit_micros` is the limit of a day; None if there is none, or if it is not known.
     """
 
     today: date
@@ -60,14 +60,14 @@ class Usage(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """How much an owner may spend a day."""
+    """An owner's spending limit for a day."""
 
     owner: str
     daily_micros: int | None
 
 
 def reserve(limit: Limit, day: date, micros: int) -> Increase:
-    """Promise an amount, if the day's limit has room for it."""
+    """Reserve an amount, if the day's limit has room for it."""
     at_most = {} if limit.daily_micros is None else {"committed_micros": limit.daily_micros}
     return Increase(
         budget_key(limit.owner, day),
@@ -78,7 +78,7 @@ def reserve(limit: Limit, day: date, micros: int) -> Increase:
 
 
 def reserve_more(limit: Limit, day: date, micros: int) -> Increase:
-    """Promise a video more than it was promised first, if the day's limit has room for it."""
+    """Reserve more for a video that has a reservation, if the day's limit has room for it."""
     at_most = {} if limit.daily_micros is None else {"committed_micros": limit.daily_micros}
     return Increase(  # guard: day limit
         budget_key(limit.owner, day), {"committed_micros": micros}, at_most=at_most, expires_at=_expiry(day)
@@ -86,7 +86,7 @@ def reserve_more(limit: Limit, day: date, micros: int) -> Increase:
 
 
 def settle(owner: str, day: date, *, reserved_micros: int, spent_micros: int) -> Increase:
-    """Take a promise back and book what was spent instead."""
+    """Release a reservation and record what was spent instead."""
     return Increase(
         budget_key(owner, day),
         {"committed_micros": spent_micros - reserved_micros, "spent_micros": spent_micros},
@@ -95,7 +95,7 @@ def settle(owner: str, day: date, *, reserved_micros: int, spent_micros: int) ->
 
 
 def count_usage(owner: str, day: date, model: str, *, videos: int = 1, spent_micros: int) -> Increase:
-    """Book what a settled video cost under a model."""
+    """Add the cost of a settled video to the usage of a model."""
     return Increase(
         Key(f"USAGE#{owner}", f"{day.isoformat()}#{model}"),
         {"videos": videos, "spent_micros": spent_micros},
@@ -104,7 +104,7 @@ def count_usage(owner: str, day: date, model: str, *, videos: int = 1, spent_mic
 
 
 def count_call(owner: str, moment: datetime, *, per_minute: int) -> Increase:
-    """Count a create in its minute, if the rate has room for it."""
+    """Count a create in its minute, if the rate limit has room for it."""
     minute = moment.astimezone(UTC).replace(second=0, microsecond=0)
     return Increase(
         Key(f"RATE#{owner}", minute.isoformat()),
@@ -115,7 +115,7 @@ def count_call(owner: str, moment: datetime, *, per_minute: int) -> Increase:
 
 
 def renews_at(day: date) -> datetime:
-    """Tell when the limit of a day is forgotten."""
+    """Tell when the limit of a day resets."""
     return datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
 
 
@@ -125,20 +125,20 @@ def budget_key(owner: str, day: date) -> Key:
 
 
 class BudgetStore:
-    """The figures that are kept."""
+    """Reads the figures of days."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self, owner: str, day: date) -> BudgetDay:
-        """Read an owner's day; one on which nothing happened is empty."""
+        """Read an owner's day; a day without spending is all zeros."""
         try:
             return BudgetDay.model_validate(self._table.get(budget_key(owner, day)))
         except NotFound:
             return BudgetDay()
 
     def list_usage(self, owner: str, *, since: date, until: date) -> list[ModelUsage]:
-        """List what settled videos cost, by day and model, both days included."""
+        """List the cost of settled videos by day and model, both days included."""
         items = self._table.query_range(f"USAGE#{owner}", since.isoformat(), f"{until.isoformat()}$")
         usage = []
         for item in items:

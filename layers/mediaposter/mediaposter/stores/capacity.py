@@ -1,13 +1,12 @@
-"""How many videos each provider renders at once, and in which order the others wait.
+"""Provider capacity: how many videos a provider renders at once, and the queue of those that wait.
 
-A provider has so many slots, one number counts those that are taken and one those who wait. Both change only in the
-transaction that writes the video's own record, which says what it holds: so the numbers are true whatever dies, and
-nothing is given back twice.
+A provider has a number of slots. One counter holds the slots taken, another the videos waiting. Both change only in the
+transaction that writes the video's own record, which says what the video holds. So the counters stay right after any
+crash, and no slot is released twice.
 
-Videos wait in flows: those of one batch are one, and so are the single ones of one owner. Each gets a place number when
-it begins to wait: the next of its flow, but none before the turn that the queue has come to (start-time fair queueing,
-Goyal, Vin and Cheng, 1996). So flows take turns, whoever came first with however many, and single videos go before
-those of batches.
+Videos wait in flows: one for each batch, and one for each owner's single videos. A video that begins to wait gets the
+next number of its flow, but none before the queue's current number (start-time fair queueing, Goyal, Vin and Cheng,
+1996). So flows alternate, however many videos came first in one, and single videos go before those of batches.
 """
 
 from __future__ import annotations
@@ -23,21 +22,21 @@ from mediaposter.domain.errors import NotFound
 from mediaposter.stores.table import Increase, Key, Record, Table
 
 WAITING_INDEX = "Waiting"
-# A flow in which nothing began to wait for so long is forgotten: it would begin at the queue's turn in any case.
+# A flow without new videos for this long is forgotten: it would start at the queue's current number anyway.
 FLOW_KEPT_FOR = timedelta(days=30)
-# More than a place number will ever have, so that places sort as their numbers do.
+# More digits than a queue number will ever have, so that queue positions sort as their numbers do.
 _NUMBER_DIGITS = 15
 
 
 class Priority(IntEnum):
-    """Who goes before whom."""
+    """Single videos go before those of batches."""
 
     SINGLE = 0
     BATCH = 1
 
 
 class Queueable(Protocol):
-    """A video, as far as it matters who waits before whom."""
+    """The fields of a video that decide its queue position."""
 
     @property
     def id(self) -> str:
@@ -45,26 +44,26 @@ class Queueable(Protocol):
 
     @property
     def owner(self) -> str:
-        """Give whose it is."""
+        """Give its owner."""
 
     @property
     def batch_id(self) -> str | None:
-        """Give the batch that it is of."""
+        """Give its batch; None for a single video."""
 
     @property
     def provider(self) -> str:
-        """Give who is to render it."""
+        """Give the provider that renders it."""
 
 
 class Claim(NamedTuple):
-    """What a video holds of a provider: one of its slots, or a place among those who wait for one."""
+    """What a video holds at a provider: one of its slots, or a queue position."""
 
     provider: str
     has_slot: bool
 
 
 class SlotCount(BaseModel):
-    """How many of a provider's slots are taken, and how many videos wait for one."""
+    """The number of a provider's slots in use, and of the videos that wait for one."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -73,7 +72,7 @@ class SlotCount(BaseModel):
 
 
 class QueueCursor(Record):
-    """How far the queue of a provider has come among the places of one rank."""
+    """The last queue position that got a slot, for one provider and priority."""
 
     provider: str
     rank: Priority
@@ -86,31 +85,31 @@ class QueueCursor(Record):
 
 
 class CapacityStore:
-    """The slots of all providers; `limits` tells how many each has."""
+    """The slots of all providers; `limits` gives the number for each."""
 
     def __init__(self, table: Table, limits: Callable[[str], int]) -> None:
         self._table = table
         self._limits = limits
 
     def count(self, provider: str) -> SlotCount:
-        """Count a provider's slots; one that nobody has asked for has none taken."""
+        """Count a provider's slots; for a provider never used all counters are zero."""
         try:
             return SlotCount.model_validate(self._table.get(_slots_key(provider)))
         except NotFound:
             return SlotCount()
 
     def count_free(self, provider: str) -> int:
-        """Count the slots that those who wait could have now."""
+        """Count the slots that waiting videos could take now."""
         count = self.count(provider)
         return min(self._limits(provider) - count.in_flight, count.waiting)
 
     def bound(self, provider: str, *, may_overtake: bool) -> Mapping[str, int]:
-        """Say what the numbers may become when a slot is taken; who may not overtake takes none while others wait."""
+        """Give the maximum of each counter for taking a slot; without `may_overtake` it fails while others wait."""
         limit = {"in_flight": self._limits(provider)}
         return limit if may_overtake else {**limit, "waiting": 0}
 
     def choose_place(self, customer: Queueable, *, now: datetime) -> str:
-        """Give a video its place among those who wait; one that is not used in the end is left out."""
+        """Choose a video's queue position; a position that is never used is skipped."""
         batch_id, provider = customer.batch_id, customer.provider
         flow, rank = (customer.owner, Priority.SINGLE) if batch_id is None else (batch_id, Priority.BATCH)
         number = self._table.take_number(
@@ -121,7 +120,7 @@ class CapacityStore:
         return f"{rank:d}#{number:0{_NUMBER_DIGITS}}#{customer.id}"
 
     def list_waiting(self, provider: str) -> list[str]:
-        """List the ids of the videos whose turn comes next, at most 100; one that got its slot may be listed yet."""
+        """List the ids of the next videos in the queue, at most 100; one that got its slot may still be listed."""
         entries = self._table.query_index(
             WAITING_INDEX, hash_name="waiting_for", value=provider, range_name="place", before="~"
         )
@@ -135,18 +134,18 @@ class CapacityStore:
 
 
 def read_turn(provider: str, place: str) -> QueueCursor:
-    """Read how far the queue comes when the video at a place gets its slot."""
+    """Build the queue cursor for when the video at a queue position gets its slot."""
     rank, number, _ = place.split("#", maxsplit=2)
     return QueueCursor(provider=provider, rank=Priority(int(rank)), number=int(number))
 
 
 def count_change(before: Claim | None, after: Claim | None, at_most: Mapping[str, int]) -> list[Increase]:
-    """Say how the numbers change when a video lets go of one thing and takes another.
+    """List the counter changes when a video releases one claim and takes another.
 
     Args:
-        before: what it held.
-        after: what it holds now.
-        at_most: what the numbers of the provider may become, of which it takes a slot.
+        before: the claim it held.
+        after: the claim it holds now.
+        at_most: the maximum of each counter of the provider whose slot it takes.
     """
     if before == after:
         return []

@@ -1,4 +1,4 @@
-"""The alarm clock of records: when the sweep comes back to one that is not over, unless its own worker did before."""
+"""Due times: when the sweep visits a record that is not over and that no worker has moved on by then."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ DUE_INDEX = "Due"
 
 
 def give_due_attributes(due_at: datetime | None) -> Mapping[str, str]:
-    """Give the attributes that list a record until it is due no more."""
+    """Give the index attributes that list a record while it has a due time."""
     return {} if due_at is None else {"due": "yes", "due_at": _to_text(due_at)}
 
 
 class DueStore:
-    """The records that are due, of every kind."""
+    """Lists and postpones due records of every kind."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def list(self, *, now: datetime) -> Iterator[IndexEntry]:
-        """List what should have been done by now, the longest due first: a query for each 100 of them."""
+        """List the records due by now, the longest overdue first: one query for each 100."""
         page: list[IndexEntry] = []
         while True:
             page = self._table.query_index(
@@ -38,10 +38,10 @@ class DueStore:
                 return
 
     def postpone(self, entry: IndexEntry, until: datetime) -> IndexEntry | None:
-        """Move the alarm of a record, which is no new version of it.
+        """Move the due time of a record without making a new version of it.
 
         Returns:
-            What the index will say; None if another worker moved or ended the record since it was listed.
+            The new index entry; None if another worker moved or ended the record since it was listed.
         """
         wanted = _to_text(until)
         is_ours = self._table.swap(entry.key, "due_at", expected=entry.value, wanted=wanted)
@@ -49,5 +49,5 @@ class DueStore:
 
 
 def _to_text(moment: datetime) -> str:
-    """Write a time so that texts sort as times do."""
+    """Write a time as text that sorts chronologically."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     )
 
 
-# Others may hold an item for the time of a transaction, some milliseconds.
+# Another transaction may lock an item for some milliseconds.
 _COMMITS_MAX = 8
 _COMMIT_WAIT_SECONDS = 0.01
-# The attribute by which a single put knows its own write again.
+# The attribute by which a single put recognizes its own earlier write.
 WRITER = "writer"
 
 
@@ -71,7 +71,7 @@ class LibraryTable(Table):
         return _decode(found["Item"])
 
     def query_prefix(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
-        """Read all items of one partition whose sort key begins so."""
+        """Read all items of one partition whose sort key begins with `sk_prefix`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self.name,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
@@ -81,7 +81,7 @@ class LibraryTable(Table):
         return [_decode(item) for page in pages for item in page["Items"]]
 
     def query_range(self, pk: str, sk_from: str, sk_to: str) -> list[dict[str, Any]]:
-        """Read all items of one partition whose sort key lies between two, both included."""
+        """Read all items of one partition whose sort key lies between two values, both included."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self.name,
             KeyConditionExpression="pk = :pk AND sk BETWEEN :from AND :to",
@@ -91,7 +91,7 @@ class LibraryTable(Table):
         return [_decode(item) for page in pages for item in page["Items"]]
 
     def get_many(self, keys: Sequence[Key]) -> list[dict[str, Any]]:
-        """Read up to 100 items, in the order of their keys; those that are gone are left out."""
+        """Read up to 100 items, in the order of `keys`; missing items are left out."""
         found: dict[Key, dict[str, Any]] = {}
         wanted = list(keys)
         for attempt in range(_COMMITS_MAX):
@@ -111,7 +111,7 @@ class LibraryTable(Table):
         return [found[key] for key in keys if key in found]
 
     def query_page(self, index: str, query: PageQuery) -> Page:
-        """Read one page of an index, of which only the keys and the filtered attributes are kept there."""
+        """Read one page of an index, which holds only the keys and the filtered attributes."""
         names = {"#hash": query.hash_name}
         values: dict[str, object] = {":hash": query.value}
         condition = "#hash = :hash"
@@ -135,7 +135,7 @@ class LibraryTable(Table):
             if query.read_max is not None:
                 arguments["Limit"] = query.read_max
         else:
-            # One more tells whether there are more.
+            # One more entry than asked for tells whether there are more.
             arguments["Limit"] = query.limit + 1
         arguments["ExpressionAttributeNames"] = names
         arguments["ExpressionAttributeValues"] = _encode(values)
@@ -156,7 +156,7 @@ class LibraryTable(Table):
         before: str,
         after: IndexEntry | None = None,
     ) -> list[IndexEntry]:
-        """List up to 100 entries of an index under a value, oldest first, up to `before` and beyond `after`."""
+        """List up to 100 entries of one group of an index, oldest first, up to `before` and beyond `after`."""
         arguments: QueryInputTypeDef = {
             "TableName": self.name,
             "IndexName": index,
@@ -171,10 +171,9 @@ class LibraryTable(Table):
         return [IndexEntry(Key(str(item["pk"]), str(item["sk"])), str(item[range_name])) for item in items]
 
     def swap(self, key: Key, name: str, *, expected: str, wanted: str) -> bool:
-        """Replace the value of one attribute that an index is sorted by, without a new version; tell whether it was so.
+        """Replace an attribute that an index sorts by, without a new version; tell whether `expected` was there.
 
-        A writer that read the record before overwrites this, and is not refused: it must never carry what is decided
-        upon.
+        A writer that read the record before overwrites this and is not refused. So base no decision on this attribute.
         """
         try:
             self._client.update_item(
@@ -190,7 +189,7 @@ class LibraryTable(Table):
         return True
 
     def count_values(self, index: str, *, hash_name: str, value: str, attribute: str) -> Counter[str]:
-        """Count a group of an index by an attribute that is kept there."""
+        """Count a group of an index by an attribute that the index holds."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self.name,
             IndexName=index,
@@ -202,14 +201,14 @@ class LibraryTable(Table):
         return Counter(str(_decode(item)[attribute]) for page in pages for item in page["Items"])
 
     def take_number(self, key: Key, *, at_least: int, expires_at: int | None = None) -> int:
-        """Take the next number of an item that gives each number once, and none below `at_least`.
+        """Take the next number of a counter item, which gives each number once and none below `at_least`.
 
-        With `expires_at`, in seconds since 1970, the item is forgotten then, and begins anew.
+        With `expires_at`, in seconds since 1970, the item is removed then, and the count restarts.
 
         Raises:
-            Contention: others count the same item in a way that lets nobody through; no number was taken.
+            Contention: other writers changed the counter at each try; no number was taken.
         """
-        # DynamoDB cannot set the greater of two: either the count goes on, or it begins anew at what is asked for.
+        # DynamoDB cannot set the greater of two values: either the count goes on, or it restarts at `at_least`.
         go_on = ("SET #next = #next + :one", "#next >= :least", {":one": 1, ":least": at_least})
         begin = (
             "SET #next = :after",
@@ -239,8 +238,8 @@ class LibraryTable(Table):
         """Make changes of up to 100 items, all or none.
 
         Raises:
-            VersionConflict: a condition does not hold; `changes` numbers those of whose it does not.
-            Contention: others wrote the same items all the time; nothing was changed.
+            VersionConflict: a condition does not hold; its `changes` has the indexes of the failed changes.
+            Contention: other writers changed the same items at each try; nothing was changed.
         """
         requests = [_describe(change, self.name) for change in changes]
         for attempt in range(_COMMITS_MAX):
@@ -257,17 +256,17 @@ class LibraryTable(Table):
                     if self._is_written_by(changes, writer):
                         return
                     raise VersionConflict(describe_conflict(changes, failed), changes=failed) from error
-                continue  # another transaction held one of the items
+                continue  # another transaction locked one of the items
             return
         raise Contention(f"{name_item(changes[0])} is being written by others; nothing was changed.")
 
     def _send(self, requests: Sequence[TransactWriteItemTypeDef], writer: str) -> None:
         if len(requests) > 1:
-            # Sent again by botocore after a lost answer, it bears the same ClientRequestToken, and is made once.
+            # If botocore resends it after a lost answer, the same ClientRequestToken makes it take effect once.
             self._client.transact_write_items(TransactItems=requests)
             return
         [request] = requests
-        # Half the price of a transaction of one.
+        # A single put costs half as much as a transaction of one.
         if "Put" in request:
             put: PutTypeDef = {**request["Put"], "Item": {**request["Put"]["Item"], WRITER: {"S": writer}}}
             self._client.put_item(**put)
@@ -277,7 +276,7 @@ class LibraryTable(Table):
             self._client.delete_item(**request["Delete"])
 
     def _is_written_by(self, changes: Sequence[Change], writer: str) -> bool:
-        """Tell whether a refused put had been made before: botocore sends one again whose answer was lost."""
+        """Tell whether a refused put had already succeeded: botocore resends a put whose answer was lost."""
         if len(changes) > 1 or isinstance(changes[0], Increase | Delete):
             return False
         try:
@@ -287,7 +286,7 @@ class LibraryTable(Table):
 
 
 def _describe(change: Change, table: str) -> TransactWriteItemTypeDef:
-    """Say a change in DynamoDB's words."""
+    """Write a change as a DynamoDB transaction item."""
     if isinstance(change, Put):
         return {"Put": {"TableName": table, "Item": _encode_record(change.record)}}
     if isinstance(change, Create):
@@ -344,7 +343,7 @@ def _describe_increase(change: Increase, table: str) -> UpdateTypeDef:
         values[f":amount{index}"] = amount
         additions.append(f"#number{index} :amount{index}")
         if attribute in change.at_most:
-            # What is not there yet is zero; an amount that alone is too much fits no item.
+            # A missing number is zero; an amount that alone exceeds the maximum fits no item.
             room = change.at_most[attribute] - amount
             values[f":room{index}"] = room
             absent = f"attribute_not_exists(#number{index}) OR " if room >= 0 else ""
@@ -381,10 +380,10 @@ def _decode(item: Mapping[str, AttributeValueTypeDef]) -> dict[str, Any]:
 
 
 def _find_failed(error: ClientError) -> tuple[int, ...] | None:
-    """Number the changes whose condition did not hold: none when others wrote at the same time.
+    """Give the indexes of the changes whose condition failed: empty if other writers caused the failure.
 
     Returns:
-        None for everything else, which is a fault and stays one.
+        None for any other error, which the caller raises again.
     """
     code = error.response["Error"]["Code"]
     if code == "ConditionalCheckFailedException":

@@ -1,7 +1,7 @@
-"""Which request a video came from, so that sending it again makes no second one.
+"""The idempotency records: which video a request became, so that sending it again makes no second one.
 
-The caller names a request by an Idempotency-Key, kept for 24 hours as Stripe promises it. Requests without one are
-remembered by what they ask for, for the retries that an SDK makes of one call.
+A caller names a request with an Idempotency-Key, kept for 24 hours as Stripe does. Requests without one are identified
+by their content, for the retries that an SDK makes of one call.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from mediaposter.domain.errors import NotFound
 from mediaposter.stores.table import Delete, Key, Record, Table
 
 KEPT_FOR = timedelta(hours=24)
-# Longer than the SDK's retries of one call take: two, each after up to ten minutes of waiting for an answer.
+# Longer than the SDK's retries of one call: two, each after up to ten minutes of waiting for an answer.
 RETRIES_KEPT_FOR = timedelta(minutes=45)
 
 
 class IdempotencyRecord(Record):
-    """A request that was taken, and the video it became, or the batch: `video_id` is that one's id then.
+    """An accepted request, and the video or batch it became: `video_id` is the id of either.
 
-    `ttl` is when it is forgotten, in seconds since 1970.
+    `ttl` is when the record expires, in seconds since 1970.
     """
 
     owner: str
@@ -36,14 +36,14 @@ class IdempotencyRecord(Record):
 
 
 def request_key(owner: str, name: str) -> Key:
-    """Give the primary key; a caller's name for a request is as long as he likes, and has any character."""
+    """Give the primary key; the caller's name for a request can have any length and any characters."""
     return Key(f"IDEMPOTENCY#{owner}#{hashlib.sha256(name.encode()).hexdigest()}", "IDEMPOTENCY")
 
 
 def identify_request(
     owner: str, idempotency_key: str | None, fingerprint: str, video_id: str, *, now: datetime
 ) -> IdempotencyRecord:
-    """Describe a request by the caller's key for it, or by what it asks for."""
+    """Identify a request by its Idempotency-Key, or else by its content."""
     if idempotency_key is None:
         name, kept_for = f"same as {fingerprint}", RETRIES_KEPT_FOR
     else:
@@ -54,13 +54,13 @@ def identify_request(
 
 
 class IdempotencyStore:
-    """The requests that are remembered."""
+    """Keeps idempotency records."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def find(self, wanted: IdempotencyRecord, *, now: datetime) -> IdempotencyRecord | None:
-        """Find the request of that name, unless its time is over."""
+        """Find the record of the same name, unless it has expired."""
         try:
             found = IdempotencyRecord.model_validate(self._table.get(wanted.key))
         except NotFound:
@@ -68,5 +68,5 @@ class IdempotencyStore:
         return found if found.ttl >= now.timestamp() else None
 
     def forget(self, known: IdempotencyRecord) -> None:
-        """Forget a request that became nothing."""
+        """Remove the record of a request that became nothing."""
         self._table.commit([Delete(known.key)])

@@ -1,6 +1,6 @@
-"""The files that are dropped into the bucket, and the answers that are laid beside them.
+"""The inbox and the outbox of the bucket: request files, and the results for them.
 
-Below `inbox/` others write and this stack reads; below `outbox/` it is the other way round.
+Users write below `inbox/` and this stack reads there. This stack writes below `outbox/` and users read there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ OUTBOX = "outbox/"
 
 
 class InboxFile(NamedTuple):
-    """A version of a file. The content of one that is larger than was asked for is None."""
+    """A version of a file; `content` is None if it is larger than `max_bytes`."""
 
     key: str
     version_id: str
@@ -30,10 +30,10 @@ class InboxStore:
         self._bucket = bucket
 
     def read(self, key: str, *, max_bytes: int, version_id: str | None = None) -> InboxFile:
-        """Read a version of a file, or its newest.
+        """Read a version of a file, by default the newest.
 
         Raises:
-            NotFound: there is none, or no such version.
+            NotFound: there is no such file or version.
         """
         with self._bucket.open(key, version_id=version_id) as found:
             stored = found.stored
@@ -42,7 +42,7 @@ class InboxStore:
         return InboxFile(key, stored.version_id or "null", stored.size_bytes, content)
 
     def has(self, key: str) -> bool:
-        """Tell whether a file is there."""
+        """Tell whether a file exists."""
         try:
             self._bucket.head(key)
         except NotFound:
@@ -50,12 +50,12 @@ class InboxStore:
         return True
 
     def read_answer(self, key: str) -> bytes | None:
-        """Read an answer that was laid down before, if one was."""
+        """Read a result that was written before; None if there is none."""
         try:
             return self._bucket.read(key)
         except NotFound:
             return None
 
     def put_answer(self, key: str, content: bytes) -> None:
-        """Lay an answer down, in place of an earlier one."""
+        """Write a result; it replaces an earlier one."""
         self._bucket.put(key, content, content_type="application/json")

@@ -1,8 +1,8 @@
-"""Where a provider's webhook and the machine's wait for the same job meet: one item, whichever comes first.
+"""Job callbacks: one item joins a provider's webhook and the state machine's wait for the same job, in either order.
 
-The machine writes there what wakes it, unless a webhook has come already (statemachine/video.asl.json, the state
-Listen); a webhook writes there that it came, and takes what wakes the machine from the same write. Every write raises
-the version, so of two at the same moment one is made again and sees the other: no webhook falls between two waits.
+The state machine writes its task token there, unless a webhook came before (statemachine/video.asl.json, the state
+Listen). A webhook writes there that it came, and gets the task token from the same write. Every write raises the
+version: of two concurrent writes one is repeated and sees the other. So no webhook is lost between two waits.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pydantic import AwareDatetime, Field
 from mediaposter.domain.errors import Contention, NotFound, VersionConflict
 from mediaposter.stores.table import Create, Key, Record, Replace, Table
 
-# How often webhooks may cut a job's wait short. A provider sends one or two; and however many came, they must not use
-# up the questions that the machine may ask (pipeline.generate.POLLS_MAX).
+# How often webhooks may end a job's wait early. A provider sends one or two. Even if many come, they must not use up
+# the polls that the state machine may make (usecases.generation.generate.POLLS_MAX).
 HINTS_MAX = 4
-# A generation and its wait for a place are over by then.
+# A generation and its wait for a slot are over by then.
 KEPT_FOR = timedelta(days=2)
-# A create that is returning just now has written its job down long before.
+# A create call that is about to return records its job well within this time.
 UNKNOWN_KEPT_FOR = timedelta(minutes=10)
 _WRITES_MAX = 8
 
 
 class JobCallbackFields(TypedDict, total=False):
-    """What changes in a wait; its types are those of `JobCallback`."""
+    """The fields of `JobCallback` that change, with the same types."""
 
     version: int
     hinted_at: AwareDatetime | None
@@ -36,10 +36,10 @@ class JobCallbackFields(TypedDict, total=False):
 
 
 class JobCallback(Record):
-    """The wait for a job. `seen` are the digests of the webhooks that were taken.
+    """The wait for a job. `seen` are the digests of the webhooks that were accepted.
 
-    `task_token` is what the machine waits with. Who has it can carry the execution on, so it is in no reply, event or
-    log, and no error shows it.
+    The state machine waits on `task_token`. Anyone with the token can resume the execution, so no reply, event, log or
+    error contains it.
     """
 
     pk: str
@@ -59,29 +59,29 @@ class JobCallback(Record):
 
 
 class Hint(NamedTuple):
-    """What became of a webhook: whether it was new, and what wakes the machine, if it waits for it."""
+    """The result of a webhook: whether it was new, and the task token if the state machine waits."""
 
     is_new: bool
     task_token: str | None
 
 
 class JobCallbackStore:
-    """The waits for jobs."""
+    """Keeps the waits for jobs."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def hint(self, pk: str, digest: str, *, now: datetime, kept_for: timedelta = KEPT_FOR) -> Hint:
-        """Write down that a webhook came for a job.
+        """Record that a webhook came for a job.
 
         Args:
             pk: `name_job` of the job.
-            digest: of the webhook's body; the same one again is no news.
+            digest: of the webhook's body; the same digest again is a repeat.
             now: the time.
-            kept_for: how long to know of it at the least.
+            kept_for: the minimum time to keep the record.
 
         Raises:
-            Contention: others wrote the item all the time; nothing was changed.
+            Contention: other writers changed the item at each try; nothing was changed.
         """
         ttl = _count_seconds(now + kept_for)
         for _ in range(_WRITES_MAX):
@@ -89,7 +89,7 @@ class JobCallbackStore:
             if wait is None:
                 hinted = JobCallback(pk=pk, hinted_at=now, seen=(digest,), ttl=ttl)
             elif digest in wait.seen or len(wait.seen) >= HINTS_MAX:
-                # Whoever took it the first time may have died before he woke the machine.
+                # The request that accepted it first may have crashed before it resumed the state machine.
                 return Hint(is_new=False, task_token=wait.task_token if wait.hinted_at else None)
             else:
                 hinted = wait.copy_with(
@@ -103,10 +103,10 @@ class JobCallbackStore:
         raise Contention(f"{pk} WAIT is being written by others; nothing was changed.")
 
     def apply_hint(self, pk: str, *, now: datetime) -> datetime | None:
-        """Tell when the webhook came that nobody has acted on, and begin to wait for another.
+        """Give the time of a webhook not acted on yet, and start to wait for the next one.
 
         Raises:
-            Contention: others wrote the item all the time; nothing was changed.
+            Contention: other writers changed the item at each try; nothing was changed.
         """
         for _ in range(_WRITES_MAX):
             wait = self._find(pk)
@@ -133,12 +133,12 @@ class JobCallbackStore:
 
 
 def name_job(provider: str, job: str) -> str:
-    """Give the partition of a provider's job: that of its claim (library.videos)."""
+    """Give the partition key of a provider's job: that of its `JobClaim` (stores.videos)."""
     return f"JOB#{provider}#{job}"
 
 
 def tell_ttl(now: datetime) -> int:
-    """Tell until when a wait is known, in seconds since 1970."""
+    """Tell when a wait expires, in seconds since 1970."""
     return _count_seconds(now + KEPT_FOR)
 
 

@@ -1,4 +1,4 @@
-"""API keys: shown once, kept as a hash."""
+"""API keys: shown once, stored as a hash."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from mediaposter.stores.table import Key, Record, Replace, Table
 
 KEY_PREFIX = "mp_"
 WEBHOOK_URL_MAX_CHARACTERS = 2_000
-# An authorizer may answer 8 KB (API Gateway quotas for REST APIs), and a webhook's URL may need half of them.
+# An authorizer's answer may have 8 KB (API Gateway quotas for REST APIs), and a webhook URL may need half of it.
 ACCOUNTS_MAX_CHARACTERS = 3_000
-# From this version on `approve` is a scope of its own.
+# From this version on `approve` is a separate scope.
 SCOPES_VERSION = 2
 
 _LISTED = "KEYS"
-# A sort key cannot be empty, nor can the beginning of one; a time begins so until the year 3000.
+# A sort key and its prefix cannot be empty; every time begins with this digit until the year 3000.
 _ANY_TIME = "2"
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """A permission of a key."""
 
     READ = "read"
     CREATE = "create"
@@ -39,22 +39,22 @@ class Scope(StrEnum):
 
 
 def check_name(name: str) -> str:
-    """Refuse a name that a list of keys could not show."""
+    """Refuse a name that a list of keys cannot show."""
     if not name.strip() or len(name) > 100 or not name.isprintable():
         raise ValueError("a name has 1 to 100 characters that can be seen")
     return name
 
 
 def check_owner(owner: str) -> str:
-    """Refuse an owner that would run into another's records: `#` parts their keys, and `*` is the stack itself."""
-    # The access log writes it into JSON as it is, too.
+    """Refuse an owner that would collide with other records: `#` separates key parts, and `*` is the stack itself."""
+    # The access log also writes it into JSON without escaping.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", owner):
         raise ValueError("an owner has 1 to 64 letters, digits and . _ @ -, and begins with a letter or a digit")
     return owner
 
 
 def check_webhook_url(url: str) -> str:
-    """Refuse what is no https URL; whether it may be fetched is found out when it is."""
+    """Refuse a URL that is not https; whether its address is allowed is checked at delivery."""
     sentence = (
         f"a webhook's URL is https://…, of up to {WEBHOOK_URL_MAX_CHARACTERS} characters, without user or fragment"
     )
@@ -67,14 +67,14 @@ def check_webhook_url(url: str) -> str:
 
 
 def check_account(account: str) -> str:
-    """Refuse what names no account of a network; that it is connected is found out when something is posted."""
+    """Refuse a text that names no account of a network; whether it is connected is checked when a post is made."""
     if not re.fullmatch(r"[a-z]{1,20}:[A-Za-z0-9_-]{1,64}", account):
         raise ValueError("an account is a network and its id at Blotato with a colon between, as instagram:807")
     return account
 
 
 def name_account(platform: str, account_id: str) -> str:
-    """Name an account of a network as a key does."""
+    """Write an account of a network as a key stores it."""
     return f"{platform}:{account_id}"  # guard: account of network
 
 
@@ -84,10 +84,10 @@ def write_accounts(accounts: Iterable[str]) -> str:
 
 
 def check_accounts(accounts: Sequence[str], scopes: Collection[Scope]) -> None:
-    """Refuse accounts of a key that may post to all, and more of them than an authorizer can hand on.
+    """Refuse accounts for a key that may post to all, and more accounts than an authorizer's answer can hold.
 
     Raises:
-        ValueError: naming what contradicts what, or the limit.
+        ValueError: names the contradiction, or the limit.
     """
     if Scope.ADMIN in scopes:
         raise ValueError("a key with the scope admin may post to every account: leave out its accounts, or admin")
@@ -100,27 +100,27 @@ def check_accounts(accounts: Sequence[str], scopes: Collection[Scope]) -> None:
 
 
 class ApiKeyFields(TypedDict, total=False):
-    """What changes in a key: it is revoked, and nothing else. Its types are those of `ApiKey`."""
+    """The fields of `ApiKey` that change, with the same types: a key can only be revoked."""
 
     version: int
     revoked_at: AwareDatetime | None
 
 
 class ApiKey(Record):
-    """A key as it is kept: who it is, never what it is.
+    """A key as it is stored: its identity and rights, never the secret.
 
-    Several keys may have one owner: that is how a key is replaced by another. The limits are a key's own, and what
-    counts towards them is all that its owner does. `accounts` are those that it may post to, as `instagram:807`; None
-    is all of them. From `expires_at` on the key opens nothing.
+    Several keys can have one owner, so that you can replace a key. Limits belong to the key, but everything its owner
+    does counts toward them. The key may post to `accounts`, such as `instagram:807`; None is all accounts. From
+    `expires_at` on the key is invalid.
     """
 
     key_hash: str
     owner: Annotated[str, AfterValidator(check_owner)]
-    # Not `id`: the index ByOwner holds whatever has an owner and an id, and that is videos alone. The first keys had
-    # an owner only, which was their id.
+    # Not `id`: the index ByOwner holds every item with an owner and an id, which must be videos only. The first keys
+    # had only an owner, which was their id.
     key_id: str = Field(default_factory=lambda fields: fields["owner"])
     name: Annotated[str, AfterValidator(check_name)]
-    # Keys that were made before `approve` was a scope have no version: they go on to approve what they may publish.
+    # Keys made before `approve` was a scope have no version: they can still approve what they may publish.
     scopes_version: int = 1
     scopes: tuple[Scope, ...] = Field(min_length=1)
     accounts: Annotated[tuple[Annotated[str, AfterValidator(check_account)], ...], Field(min_length=1)] | None = None
@@ -155,12 +155,12 @@ class ApiKey(Record):
         return _key_of(self.key_hash)
 
     def is_valid(self, *, now: datetime) -> bool:
-        """Tell whether it opens anything at a time: it is not revoked, and has not expired."""
+        """Tell whether it is valid at a time: neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 class ListedKey(Record):
-    """The copy of a key by which it is listed, in one partition; it goes wherever the key goes, in its transaction."""
+    """A copy of a key in one partition, to list all keys. Every transaction that writes the key writes the copy."""
 
     api_key: ApiKey
 
@@ -176,7 +176,7 @@ def _tell_time() -> datetime:
 
 
 class KeyStore:
-    """The keys of a stack."""
+    """Makes, finds, lists and revokes keys."""
 
     def __init__(self, table: Table, *, clock: Callable[[], datetime] = _tell_time) -> None:
         self._table = table
@@ -195,9 +195,9 @@ class KeyStore:
         rate_per_minute: int | None = None,
         webhook_url: str | None = None,
     ) -> tuple[str, ApiKey]:
-        """Make a key and keep its hash; the key itself is given here and never again.
+        """Make a key and store its hash; only this call returns the key itself.
 
-        Without an owner it is one of its own, and sees its own videos alone. Without accounts it may post to all.
+        Without an owner it gets a new one, and sees only its own videos. Without accounts it may post to all.
         """
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
         key_id = f"key_{secrets.token_hex(8)}"
@@ -220,11 +220,11 @@ class KeyStore:
 
     def find(self, secret: str) -> ApiKey | None:
         """Find the key that was shown as `secret`, unless it was revoked or has expired."""
-        # 256 random bits need no slow hash: there is nothing to guess.
+        # 256 random bits cannot be guessed, so a fast hash is enough.
         return self.find_by_hash(_hash(secret))
 
     def find_by_hash(self, key_hash: str) -> ApiKey | None:
-        """Find a key as it is now, unless it was revoked or has expired."""
+        """Find the current state of a key, unless it was revoked or has expired."""
         try:
             found = ApiKey.model_validate(self._table.get(_key_of(key_hash)))
         except NotFound:
@@ -232,12 +232,12 @@ class KeyStore:
         return found if found.is_valid(now=self._clock()) else None
 
     def list(self) -> list[ApiKey]:
-        """List all keys, the revoked ones too, the oldest first."""
+        """List all keys, oldest first, revoked ones included."""
         items = self._table.query_prefix(_LISTED, _ANY_TIME)
         return [ListedKey.model_validate(item).api_key for item in items]
 
     def revoke(self, key_id: str, *, now: datetime) -> ApiKey:
-        """Revoke a key for good: from here on `find` does not know it. One that is revoked stays as it is.
+        """Revoke a key permanently: `find` no longer returns it. Revoking a revoked key changes nothing.
 
         Raises:
             NotFound: there is no such key.
@@ -255,7 +255,7 @@ class KeyStore:
                 ]
             )
         except VersionConflict:
-            # Only a revocation changes a key: another one came first.
+            # Only a revocation changes a key, so another revocation came first.
             return self._read(key_id)
         return revoked
 
@@ -263,7 +263,7 @@ class KeyStore:
         for api_key in self.list():
             if api_key.key_id == key_id:
                 return api_key
-        # Whoever mistakes the key itself for its id must not find it in a log.
+        # You may pass the key itself by mistake: it must not appear in a log.
         raise NotFound("There is no key with that id.")
 
 

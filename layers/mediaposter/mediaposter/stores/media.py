@@ -1,7 +1,7 @@
-"""Keep videos in a bucket: stream them in, verified; hand them out. Keep the pictures that videos begin with.
+"""Videos in a bucket: streamed in and verified, and signed for download. Also the reference pictures of requests.
 
-A video lies at its key only when it is whole, and only once. One that does not play is removed again before anything is
-told of it.
+A video appears at its key only when it is whole, and only once. A video that does not play is removed before any
+record or event mentions it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from mediaposter.media.probe import Probe, draw_spritesheet, draw_thumbnail, pro
 from mediaposter.media.video_stream import VideoStream
 from mediaposter.stores.bucket import Bucket
 
-# An upload is read into memory. No model takes a larger picture.
+# An upload is read into memory. No model accepts a larger picture.
 MAX_UPLOAD_BYTES = 20 * 1024**2
 
 PRESIGNED_SECONDS = 900
-# The largest video at 80 MiB/s; ProbeVideoFunction has the rest of its time for the decoder.
+# Reading the largest video at 80 MiB/s; ProbeVideoFunction has the rest of its time for the decoder.
 _INSPECT_READ_SECONDS = 70.0
 
 
@@ -46,11 +46,11 @@ class StoredVideo(BaseModel):
 
 
 class PresignedUpload(BaseModel):
-    """Where one object of one type and size may be put until `expires_at`, with exactly these headers."""
+    """A URL for putting one object of one type and size until `expires_at`, with exactly these headers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str = Field(repr=False)  # whoever has it may put the object
+    url: str = Field(repr=False)  # anyone who has it can put the object
     headers: tuple[tuple[str, str], ...]
     expires_at: AwareDatetime
 
@@ -61,7 +61,7 @@ class _Received(NamedTuple):
 
 
 class MediaStore:
-    """The videos in one bucket, and the pictures that videos are to begin with."""
+    """The videos in one bucket, and the reference pictures of requests."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class MediaStore:
         spool_directory: Path | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Open a bucket; `inspect` decodes a stored video somewhere else than in this process."""
+        """Open a bucket; `inspect` decodes a stored video outside this process."""
         self._bucket = bucket
         self._inspect = inspect or self.inspect
         self._spool_directory = spool_directory
@@ -81,7 +81,7 @@ class MediaStore:
         """Read a small file of the stack's owner.
 
         Raises:
-            ConfigurationError: it is not there, or not UTF-8.
+            ConfigurationError: it does not exist, or is not UTF-8.
         """
         try:
             content = self._bucket.read(key)
@@ -102,15 +102,15 @@ class MediaStore:
         sleep: Callable[[float], None] = time.sleep,
         max_bytes: int = MAX_VIDEO_BYTES,
     ) -> StoredVideo:
-        """Stream a video into the bucket, verified, and put its thumbnail and its spritesheet beside it.
+        """Stream a video into the bucket, verify it, and store its thumbnail and spritesheet.
 
-        A video that is there already is read back and verified instead, and `open_stream` is not called. What a run
-        that died left undrawn is then drawn; what is there is not written again.
+        A video that is already stored is read back and verified instead, without calling `open_stream`. Previews that a
+        crashed run did not draw are drawn then; existing ones are not written again.
 
         Raises:
             MediaError: it is not a whole, playable MP4; nothing was stored.
-            VideoModelError: the provider did not hand it over, or not before `deadline`; nothing was stored.
-            VersionConflict: another worker was at the same key, and left nothing there.
+            VideoModelError: the provider did not deliver it before `deadline`; nothing was stored.
+            VersionConflict: another worker used the same key, and left nothing there.
         """
         key = _video_key(video_id)
         receive = partial(_receive, deadline=deadline, clock=clock, sleep=sleep, max_bytes=max_bytes)
@@ -126,12 +126,12 @@ class MediaStore:
                 if found is None:
                     raise
         if received is None:
-            # Another run stored it, and may have died before it was inspected or its previews were put.
+            # Another run stored it, and may have crashed before it inspected the video or stored its previews.
             received = receive(partial(self._reopen, found), _discard)
         try:
             inspection = self._inspect(found)
         except MediaError:
-            # Exactly what was looked at: another worker may have stored a better one meanwhile.
+            # Delete exactly the inspected version: another worker may have stored a better one meanwhile.
             self._bucket.delete(found.key, version_id=found.version_id)
             raise
         stored = StoredVideo(
@@ -146,19 +146,19 @@ class MediaStore:
         return stored
 
     def inspect(self, stored: StoredVersion) -> Inspection:
-        """Decode a stored video in this process, and draw its thumbnail and its spritesheet.
+        """Decode a stored video in this process, and draw its thumbnail and spritesheet.
 
         Raises:
-            MediaError: it is no playable video.
+            MediaError: it is not a playable video.
             NotFound: there is none.
         """
-        # Not a NamedTemporaryFile: Windows opens one only once.
+        # Not a NamedTemporaryFile: Windows cannot open one twice.
         with TemporaryDirectory(dir=self._spool_directory) as folder:
             path = Path(folder, "video.mp4")
             deadline = time.monotonic() + _INSPECT_READ_SECONDS
             with path.open("w+b") as spool:
                 for _ in VideoIngest(partial(self._reopen, stored), spool, deadline=deadline):
-                    pass  # the ingest keeps in the spool what the decoder needs
+                    pass  # the ingest spools the bytes that the decoder needs
             return Inspection(
                 probe=probe_video(path), thumbnail=draw_thumbnail(path), spritesheet=draw_spritesheet(path)
             )
@@ -170,7 +170,7 @@ class MediaStore:
 
     @contextmanager
     def open_stored(self, key: str, *, version_id: str | None = None) -> Iterator[VideoStream]:
-        """Open a stored object, or a version of it, to be read once in bounded chunks.
+        """Open a stored object, or a version of it, for one read in bounded chunks.
 
         Raises:
             NotFound: there is none.
@@ -184,19 +184,19 @@ class MediaStore:
             )
 
     def presign_download(self, key: str, *, filename: str) -> str:
-        """Sign a URL under which anyone may save the object as `filename`, for 15 minutes."""
+        """Sign a URL with which anyone can download the object as `filename`, for 15 minutes."""
         return self._bucket.sign_get(key, filename=filename, seconds=PRESIGNED_SECONDS)
 
     def delete_video(self, video_id: str) -> int:
-        """Remove every version of all that is kept of a video and its uploads in progress, and count them.
+        """Remove every version of a video's files and its unfinished uploads, and count them.
 
-        What is not there is left so. An upload that begins meanwhile stays: whatever stores the video is stopped first.
+        Missing files are no error. An upload that begins during the call stays, so stop the execution first.
         """
         return self._bucket.delete_all(_video_prefix(video_id))
 
     def presign_upload(self, owner: str, upload_id: str, *, content_type: str, size_bytes: int) -> PresignedUpload:
-        """Sign a URL under which anyone may put one object of this type and size, for 15 minutes."""
-        # Read before signing and cut to the second, as the signature is: it promises no moment too much.
+        """Sign a URL with which anyone can put one object of this type and size, for 15 minutes."""
+        # Read before signing and cut to the second, like the signature: so `expires_at` is never too late.
         expires_at = datetime.fromtimestamp(int(self._wall_clock()) + PRESIGNED_SECONDS, UTC)
         url = self._bucket.sign_put(
             upload_key(owner, upload_id),
@@ -211,11 +211,11 @@ class MediaStore:
         )
 
     def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
-        """Keep a picture that came with a request."""
+        """Store a picture that came with a request."""
         self._bucket.put(upload_key(owner, upload_id), content, content_type=content_type)
 
     def read_upload(self, owner: str, upload_id: str) -> bytes:
-        """Read a picture that was kept or put.
+        """Read a picture that came with a request or was put to an upload URL.
 
         Raises:
             NotFound: there is none of at most 20 MiB.
@@ -238,7 +238,7 @@ class MediaStore:
             (stored.thumbnail_key, inspection.thumbnail, "image/webp"),
             (stored.spritesheet_key, inspection.spritesheet, "image/jpeg"),
         ):
-            # Put again it would be one more version, kept and billed.
+            # Putting it again would store, and bill, one more version.
             if self._find(key) is None:
                 self._bucket.put(key, content, content_type=content_type)
 
@@ -277,9 +277,9 @@ def _spritesheet_key(video_id: str) -> str:
 
 
 def upload_key(owner: str, upload_id: str) -> str:
-    """Give where an upload lies."""
+    """Give the key of an upload."""
     return f"uploads/{owner}/{upload_id}"
 
 
 def _discard(_chunk: bytes) -> None:
-    """Take a chunk that is in the bucket already."""
+    """Discard a chunk that the bucket already holds."""

@@ -1,7 +1,7 @@
-"""The ledger of posts: what was meant, what was sent, and what became of it.
+"""The records of posts: what to post, what was sent, and the outcome.
 
-A post is public, and the publisher has no idempotency key. So `calling` is written before the call
-that may publish; whoever finds it there later looks, and never sends again.
+A post is public, and the publisher has no idempotency key. So `calling` is written before the call that may publish.
+A worker that finds `calling` later reconciles, and never sends again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SCHEDULES_INDEX = "SchedulesByOwner"
 
 
 class PostState(StrEnum):
-    """Where a post stands, as far as we know."""
+    """The state of a post, as far as we know."""
 
     PENDING = "pending"
     CALLING = "calling"
@@ -39,17 +39,17 @@ class PostState(StrEnum):
     CANCELLED = "cancelled"
 
 
-# What nobody comes back to by himself. A person may: by a retry, or by saying what happened.
+# Terminal states. Only a person can leave them, by retrying or resolving.
 SETTLED_STATES = (PostState.PUBLISHED, PostState.FAILED, PostState.PARKED, PostState.UNKNOWN, PostState.CANCELLED)
-# What a person is asked about: it may be public.
+# States that a person must resolve: the post may be public.
 STATES_FOR_A_PERSON = (PostState.PARKED, PostState.UNKNOWN)
-# What the bus is told.
+# States for which an event is sent.
 STATES_TO_TELL = (PostState.PUBLISHED, PostState.FAILED, *STATES_FOR_A_PERSON)
-# The bus is told at once; if whoever wrote the end down died before he told it, the sweep does.
+# The worker that writes the end also sends the event; if it crashed before that, the sweep sends it.
 EVENT_GRACE = timedelta(minutes=5)
 
-# From which states each state is reached. Back from calling to pending, and on to failed, only when
-# the publisher certainly accepted nothing; from a settled state to pending or published only on a person's word.
+# For each state, the states that lead to it. Calling leads to pending or failed only if the publisher certainly
+# accepted nothing. A settled state leads to pending or published only when a person says so.
 EARLIER_STATES: Mapping[PostState, tuple[PostState, ...]] = {
     PostState.PENDING: (PostState.CALLING, *SETTLED_STATES[1:]),  # guard: back to pending
     PostState.CALLING: (PostState.PENDING,),  # guard: called once
@@ -77,7 +77,7 @@ EARLIER_STATES: Mapping[PostState, tuple[PostState, ...]] = {
 
 
 class PostChanges(TypedDict, total=False):
-    """What a step may change in the record of a post; its types are those of `Post`."""
+    """The fields of `Post` that a step may change, with the same types."""
 
     lease_expires_at: AwareDatetime | None
     called_at: AwareDatetime | None
@@ -100,7 +100,7 @@ class PostChanges(TypedDict, total=False):
 
 
 class PostFields(PostChanges, total=False):
-    """All that changes: besides, the state by a transition, and the text before anything was sent."""
+    """All fields that change: also the state by a transition, and the text before anything was sent."""
 
     version: int
     updated_at: AwareDatetime
@@ -109,15 +109,15 @@ class PostFields(PostChanges, total=False):
 
 
 class Post(Record):
-    """One video on one account of one network.
+    """The post of one video on one account of one network.
 
-    `owner` is its video's; a post without one is in nobody's list. `text` is the caption as it will be sent. It goes
-    out `delay_minutes` after the first of its video. `media_url` is the publisher's copy of the MP4, minted for this
-    try alone, so that it also tells this post from any other. `lease_expires_at` bounds the call that a `calling`
-    record announces, which began at `called_at`. `place_at` is when the limits of the publisher let it make the call
-    of `place_for`. `refusals` counts the calls that were certainly not taken, `looks` those for a post in doubt.
-    `due_at` is when the sweep looks after it, unless somebody came back before. `is_told` says that the bus was told
-    how it stands.
+    `owner` is its video's; a post without one is in no list. `text` is the caption as it will be sent. The post goes
+    out `delay_minutes` after the first post of its video. `media_url` is the publisher's copy of the MP4, uploaded for
+    this try only, so it also identifies this post. `lease_expires_at` bounds the call that a `calling` record
+    announces, which began at `called_at`. `place_at` is when the publisher's rate limits allow the call named in
+    `place_for`. `refusals` counts the calls that were certainly not accepted, `looks` the tries to reconcile a post in
+    doubt. `due_at` is when the sweep visits it, unless a worker did before. `is_told` says that the event of its state
+    was sent.
     """
 
     video_id: str
@@ -159,16 +159,16 @@ class Post(Record):
 
     @property
     def place(self) -> str:
-        """Give where it stands among the scheduled posts of its owner: by its time, and no two at the same place.
+        """Give its sort key among its owner's scheduled posts: its time first, and unique.
 
-        Nothing in it has to be escaped in a URL.
+        It needs no escaping in a URL.
         """
-        # The publisher may have told no time.
+        # The publisher may not have named a time.
         goes_out_at = (self.scheduled_time or self.updated_at).astimezone(UTC)
         return f"{goes_out_at:%Y-%m-%dT%H:%M:%S.%fZ}~{self.video_id}~{self.target.platform}~{self.target.account_id}"
 
     def index_attributes(self) -> Mapping[str, str]:
-        """List a post for the sweep while somebody has to come back to it, and for its owner while it is scheduled."""
+        """List a post for the sweep until it is over, and for its owner while it is scheduled."""
         attributes = give_due_attributes(self.due_at)
         if self.state is PostState.SCHEDULED and self.owner:
             return {**attributes, "schedule_owner": self.owner, "schedule_place": self.place}
@@ -176,7 +176,7 @@ class Post(Record):
 
 
 class SchedulePage(NamedTuple):
-    """A page of posts that wait for their time; `first` and `last` are the places where it begins and ends."""
+    """A page of scheduled posts; `first` and `last` are the sort keys at which it begins and ends."""
 
     posts: list[Post]
     first: str | None
@@ -190,13 +190,13 @@ def post_key(video_id: str, post_id: str) -> Key:
 
 
 class PostStore:
-    """The posts of all videos."""
+    """Reads and writes the records of posts."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self, video: Video, post_id: str) -> Post:
-        """Read a post of a video; `VideoStore.get` has checked who asks.
+        """Read a post of a video; `VideoStore.get` has checked the caller.
 
         Raises:
             NotFound: there is none.
@@ -204,7 +204,7 @@ class PostStore:
         return self.get_unchecked(video.id, post_id)
 
     def get_unchecked(self, video_id: str, post_id: str) -> Post:
-        """Read a post whoever owns it: for the state machine's own steps and the sweep.
+        """Read a post without checking its owner: for the state machine's steps and the sweep.
 
         Raises:
             NotFound: there is none.
@@ -215,16 +215,16 @@ class PostStore:
             raise NotFound(f"There is no post {post_id} of {video_id}.", what="post") from error
 
     def list_unchecked(self, video_id: str) -> list[Post]:
-        """Read all posts of a video whoever owns it, by network and account."""
+        """Read all posts of a video without checking its owner, sorted by network and account."""
         items = self._table.query_prefix(f"VIDEO#{video_id}", "POST#")
         return [Post.model_validate(item) for item in items]
 
     def list(self, video: Video) -> list[Post]:
-        """Read all posts of a video, by network and account; `VideoStore.get` has checked who asks."""
+        """Read all posts of a video, sorted by network and account; `VideoStore.get` has checked the caller."""
         return self.list_unchecked(video.id)
 
     def list_schedules(self, owner: str, *, limit: int, after: str | None) -> SchedulePage:
-        """List a page of an owner's posts that wait for their time, the soonest first, beyond the place `after`."""
+        """List a page of an owner's scheduled posts, the soonest first, beyond the sort key `after`."""
         page = self._table.query_page(
             SCHEDULES_INDEX,
             PageQuery(
@@ -238,7 +238,7 @@ class PostStore:
         )
         found = [Post.model_validate(item) for item in self._table.get_many(page.keys)]
         return SchedulePage(
-            # The index comes a moment after the record: what went out or was cancelled meanwhile is left out.
+            # The index lags behind the record: posts published or cancelled meanwhile are left out.
             posts=[post for post in found if post.state is PostState.SCHEDULED],
             first=found[0].place if found else None,
             last=found[-1].place if found else None,
@@ -246,11 +246,11 @@ class PostStore:
         )
 
     def advance(self, post: Post, state: PostState, *, now: datetime, **changes: Unpack[PostChanges]) -> Post:
-        """Move a post to its next state; what is not said anew of its call and its due time is over.
+        """Move a post to its next state; reset its due time and the fields of its call, unless `changes` sets them.
 
         Raises:
             VersionConflict: the record changed since it was read, or cannot make this transition.
-            InvalidChange: a change is none of `PostChanges`.
+            InvalidChange: a changed field is not in `PostChanges`.
         """
         earlier = EARLIER_STATES[state]
         if post.state not in earlier:  # guard: known transition
@@ -267,11 +267,11 @@ class PostStore:
         return self._replace(post, {**over, **changes}, {"state": state, "updated_at": now})
 
     def note(self, post: Post, **changes: Unpack[PostChanges]) -> Post:
-        """Change what is known of a post within its state; that changes nothing about when it came to it.
+        """Change fields of a post within its state; the time of its last transition stays.
 
         Raises:
             VersionConflict: the record changed since it was read.
-            InvalidChange: a change is none of `PostChanges`.
+            InvalidChange: a changed field is not in `PostChanges`.
         """
         return self._replace(post, changes, {})
 

@@ -1,4 +1,4 @@
-"""Compare a video that is kept with what was promised when it was asked for, and paid."""
+"""Compare a stored video with the size and length that its request was promised."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import math
 from mediaposter.ai.catalog import parse_size
 from mediaposter.stores.media import StoredVideo
 
-# What no viewer calls another shape: vendors count in blocks of pixels, as 864x496 for 16:9 in 480p.
+# A difference that no viewer notices: vendors count in blocks of pixels, such as 864x496 for 16:9 in 480p.
 _SHAPES_APART = 0.04
-# Models that keep the number of pixels, not a side, make 1470x630 of 21:9 in 720p: three quarters of 1680x720. The next
-# lower resolution has little more than half of them.
+# Models that keep the number of pixels, not a side, make 1470x630 for 21:9 in 720p: three quarters of 1680x720. The
+# next lower resolution has little more than half of the pixels.
 _PIXELS_SHARE = 0.7
-# A frame more or less, and the end of a sound track.
+# One frame more or less, and the end of a sound track.
 _SECONDS_APART = 0.5
 _LENGTHS_APART = 0.1
 
 
 def compare_shape(promised_size: str, promised_seconds: int, stored: StoredVideo) -> list[str]:
-    """Say where a kept video is not what was promised, as warnings.
+    """List the differences between a stored video and its request, as warnings.
 
     Args:
         promised_size: `WIDTHxHEIGHT` in pixels.
-        promised_seconds: of an extension the whole.
-        stored: as it was probed; its width and height are those that a player shows.
+        promised_seconds: for an extension, the length of the whole.
+        stored: the probed video; its width and height are those that a player shows.
 
     Returns:
-        Nothing where it has that shape, about as many pixels or more, and that length, to half a second or a tenth.
+        Nothing if the shape fits, the pixels are about as many or more, and the length is within 0.5 s or a tenth.
     """
     warnings = []
     width, height = parse_size(promised_size)

@@ -1,8 +1,8 @@
-"""How often things may be asked for: the publisher by the stack, across all its workers; and the stack by an owner.
+"""Rate limits: for the stack's calls to the publisher, across all workers, and for an owner's calls to the stack.
 
-A limit of n calls a minute is given out as places in time: a quarter of them may be used at once after a pause, the
-rest follow evenly. So no sixty seconds hold more than n of them, and a thousand workers that come at once each get a
-place to wait for instead of a refusal.
+A limit of n calls a minute is given out as time slots: after a pause a quarter of them can be used at once, the rest
+follow evenly. So no sixty seconds hold more than n calls. A thousand concurrent workers each get a time slot to wait
+for instead of a refusal.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from mediaposter.stores.budget import renews_at
 from mediaposter.stores.table import Increase, Key, Table
 
 _MINUTE_SECONDS = 60.0
-# What the rows of batches leave of a minute to single requests: one part in so many, and one at the least.
+# The share of a minute that batch rows leave to single requests: one part in this many, at least one request.
 _SINGLES_SHARE = 10
-# A day's count of uploads may be forgotten when the day is certainly over.
+# A day's count of uploads expires when the day is certainly over.
 _UPLOADS_KEPT_FOR = timedelta(days=1)
 
 
 def count_rows_per_minute(rate_per_minute: int) -> int:
-    """Tell how many rows of batches a key's rate takes in a minute.
+    """Tell how many batch rows a key's rate limit allows in a minute.
 
-    A large batch takes all that it may for hours: some of each minute stays for single requests, whose callers wait.
+    A large batch uses its whole share for hours, so part of each minute is left to single requests, whose callers wait.
     """
     return rate_per_minute - max(1, rate_per_minute // _SINGLES_SHARE) if rate_per_minute > 1 else 1
 
 
 class UploadLimits(NamedTuple):
-    """What an owner may open in a UTC day by POST /uploads."""
+    """The limits of an owner's POST /uploads in a UTC day."""
 
     uploads: int
     size_bytes: int
 
 
 class UploadCountStore:
-    """What each owner opened today."""
+    """Counts the uploads of each owner by day."""
 
     def __init__(self, table: Table, limits: UploadLimits) -> None:
         self._table = table
         self._limits = limits
 
     def count(self, owner: str, size_bytes: int, *, now: datetime) -> None:
-        """Count an upload of a size, if the owner's day has room for it.
+        """Count an upload and its size, if the owner's daily limits have room for it.
 
         Raises:
-            RateExceeded: it has not; nothing was counted.
+            RateExceeded: they have no room; nothing was counted.
         """
         day = now.astimezone(UTC).date()
         tomorrow = renews_at(day)
@@ -70,18 +70,18 @@ class UploadCountStore:
 
 
 class RateStore:
-    """The places that were given out, one item for each thing that is limited."""
+    """The time slots given out, one item for each rate limit."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def take(self, name: str, *, per_minute: int, now: datetime) -> datetime:
-        """Take a place, and say when it comes: the caller makes one call then, not before."""
+        """Reserve a time slot, and give its time: the caller makes one call then, not before."""
         burst = per_minute // 4
         interval_seconds = _MINUTE_SECONDS / (per_minute - burst)
         now_seconds = now.timestamp()
-        # Places are numbered by their time, and those just before now are the burst's. One of them is left out: calls
-        # come a little later than their places.
+        # Slots are numbered by their time, and those just before now are the burst. One of them is left out, because
+        # calls come a little later than their slots.
         first = math.ceil(now_seconds / interval_seconds) - max(burst - 1, 0)
         number = self._table.take_number(Key(f"RATE#{name}", "RATE"), at_least=first)
         return datetime.fromtimestamp(max(number * interval_seconds, now_seconds), tz=UTC)

@@ -1,4 +1,4 @@
-"""How long each model's renders have lately taken: what the waits of the next one are chosen from."""
+"""Recent render times of each model, from which the polling intervals of the next render are chosen."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pydantic import Field
 from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.table import Key, Record, Table
 
-# Half of what is known comes from the last eleven renders: a drift is followed within some tens of them.
+# Half of the weight is on the last eleven renders, so the figures follow a drift within some tens of renders.
 SAMPLE_WEIGHT = 1 / 16
-# What a catalog says is a guess, and learned away as fast as it is wide.
+# The catalog's figure is a guess. The wider it is, the faster real renders replace it.
 PRIOR_DEVIATION = 0.5
-# A deviation of 0.05 is 5 % of the time, of 1 a factor of e: steadier or wilder than that no render is taken to be.
+# Bounds of the deviation: 0.05 is 5 % of the time, 1 is a factor of e.
 DEVIATION_MIN, DEVIATION_MAX = 0.05, 1.0
-# A render further from the mean counts as one that is just so far: one that hung does not spoil the next ones' waits.
+# A render further from the mean counts as this far: a render that hung does not distort the next intervals.
 OUTLIER_DEVIATIONS = 3.0
 
 _MILLION = 1_000_000
@@ -23,9 +23,9 @@ _SLICES = 8
 
 
 class RenderTimes(Record):
-    """The times of a model's renders: weighted mean and variance of the natural logarithm of their seconds.
+    """A model's render times: weighted mean and variance of the natural logarithm of the seconds.
 
-    Both are in millionths, because the table keeps no floats. Version 0 is a guess that was never kept.
+    Both are in millionths, because the table has no floats. Version 0 is a guess that was never stored.
     """
 
     model: str
@@ -48,15 +48,15 @@ class RenderTimes(Record):
         return math.sqrt(self.log_variance_micros / _MILLION)
 
     def learn(self, *, running_seconds: float, done_seconds: float) -> RenderTimes:
-        """Give the times with one more render among them, one version on.
+        """Give the next version of the times, with one more render.
 
-        It ended between two questions, nobody knows when. So it counts as all moments between them, each as
-        probable as the times so far make it: a plain midpoint would take a render that was done at the first
-        question for twice as fast as it was, and the next first question would come too soon.
+        The render ended at an unknown moment between two polls. So every moment between them counts, weighted by its
+        probability under the times so far. A plain midpoint would count a render that was done at the first poll as
+        twice as fast as it was, and the next first poll would come too soon.
 
         Args:
-            running_seconds: after its start, when it was last seen running; 0 when it never was.
-            done_seconds: after its start, when it was first seen done.
+            running_seconds: seconds from its start to the last poll that saw it running; 0 if none did.
+            done_seconds: seconds from its start to the first poll that saw it done.
         """
         since, until = self._to_deviations(running_seconds), self._to_deviations(done_seconds)
         moments = [since + (until - since) * (index + 0.5) / _SLICES for index in range(_SLICES)]
@@ -76,14 +76,14 @@ class RenderTimes(Record):
         )
 
     def _to_deviations(self, seconds: float) -> float:
-        """Give how many deviations a time lies from the mean, outliers drawn in."""
+        """Give the distance of a time from the mean in deviations, with outliers capped."""
         logarithm = math.log(seconds) if seconds > 0 else -math.inf
         deviations = (logarithm - self.log_mean) / self.log_deviation
         return min(max(deviations, -OUTLIER_DEVIATIONS), OUTLIER_DEVIATIONS)
 
 
 def guess_render_times(model: str, *, expected_seconds: float) -> RenderTimes:
-    """Give what is known of a model before its first render: what its catalog says."""
+    """Build the render times of a model without renders, from its catalog entry."""
     return RenderTimes(
         version=0,
         model=model,
@@ -98,20 +98,20 @@ def render_times_key(model: str) -> Key:
 
 
 class RenderTimeStore:
-    """The render times that are kept, by the model's name in the catalog."""
+    """Keeps render times by the model's catalog name."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self, model: str, *, expected_seconds: float) -> RenderTimes:
-        """Read a model's render times, or guess them from the catalog's when none was seen yet."""
+        """Read a model's render times; before its first render, guess them from the catalog."""
         try:
             return RenderTimes.model_validate(self._table.get(render_times_key(model)))
         except NotFound:
             return guess_render_times(model, expected_seconds=expected_seconds)
 
     def learn(self, model: str, *, expected_seconds: float, running_seconds: float, done_seconds: float) -> None:
-        """Add a render that came out well; `RenderTimes.learn` tells what the seconds are."""
+        """Add a successful render; `RenderTimes.learn` explains the seconds."""
         times = self.get(model, expected_seconds=expected_seconds)
         learned = times.learn(running_seconds=running_seconds, done_seconds=done_seconds)
         try:
@@ -120,6 +120,6 @@ class RenderTimeStore:
             else:
                 self._table.replace(learned, expected_version=times.version, allowed={})
         except VersionConflict:
-            # Another worker learned at the same moment. This render is dropped: it is one hint of many, no video
-            # depends on it, and trying again would delay one that is ready to be stored.
+            # Another worker wrote at the same moment. This render is dropped: it is one sample of many, no video
+            # depends on it, and trying again would delay a video that is ready to be stored.
             return

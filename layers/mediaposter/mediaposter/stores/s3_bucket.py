@@ -1,4 +1,4 @@
-"""The bucket in S3. Videos are streamed in by a multipart upload of our own: docs/decisions/0004."""
+"""The bucket in S3. Our own multipart upload streams videos in: docs/decisions/0004."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, GetObjectRequestTypeDef
 
-# What is held in memory is one part being filled and one in each thread. S3 takes 10,000 parts of 5 MiB or more.
+# Memory holds one part being filled and one in each thread. S3 accepts 10,000 parts of 5 MiB or more.
 _PART_BYTES = 8 * 1024**2
 _UPLOAD_THREADS = 2
 
 _MISSING_CODES = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
-# An upload that is gone was completed or removed by another worker.
+# If an upload is gone, another worker completed or removed it.
 _TAKEN_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload"})
 
 
 class S3Bucket(Bucket):
-    """A bucket of S3.
+    """One S3 bucket.
 
-    The role needs ListBucket on the bucket: without it S3 answers 403, not 404, for a key that is not there. The
-    bucket needs a lifecycle rule for unfinished multipart uploads: a killed process leaves one behind.
+    The role needs ListBucket on the bucket: without it S3 answers 403, not 404, for a missing key. The bucket needs a
+    lifecycle rule for unfinished multipart uploads, because a killed process leaves one behind.
     """
 
     def __init__(self, client: S3Client, name: str) -> None:
@@ -39,7 +39,7 @@ class S3Bucket(Bucket):
         self.name = name
 
     def head(self, key: str) -> StoredObject:
-        """Ask HeadObject."""
+        """Call HeadObject."""
         with self._named_errors(key):
             found = self._s3.head_object(Bucket=self.name, Key=key)
         return StoredObject(key, found.get("VersionId"), found["ContentLength"], found["ContentType"], found["ETag"])
@@ -54,7 +54,7 @@ class S3Bucket(Bucket):
         size_bytes: int | None = None,
         chunk_bytes: int = READ_BYTES,
     ) -> Iterator[OpenObject]:
-        """Ask GetObject."""
+        """Call GetObject."""
         arguments: GetObjectRequestTypeDef = {"Bucket": self.name, "Key": key}
         if version_id is not None:
             arguments["VersionId"] = version_id
@@ -63,27 +63,27 @@ class S3Bucket(Bucket):
             arguments["Range"] = f"bytes={first_byte}-{last_byte}"
         with self._named_errors(key):
             found = self._s3.get_object(**arguments)
-        # Of a range, `bytes 0-9/100` tells the size of the whole.
+        # In the answer to a range, `bytes 0-9/100` gives the size of the whole.
         whole_bytes = int(found.get("ContentRange", f"/{found['ContentLength']}").rpartition("/")[2])
         stored = StoredObject(key, found.get("VersionId"), whole_bytes, found["ContentType"], found["ETag"])
         with closing(found["Body"]) as body:
             yield OpenObject(stored, body.iter_chunks(chunk_bytes))
 
     def put(self, key: str, content: bytes | IO[bytes], *, content_type: str) -> StoredObject:
-        """Ask PutObject."""
+        """Call PutObject."""
         put = self._s3.put_object(Bucket=self.name, Key=key, Body=content, ContentType=content_type)
         size_bytes = len(content) if isinstance(content, bytes) else content.tell()
         return StoredObject(key, put.get("VersionId"), size_bytes, content_type, put["ETag"])
 
     @contextmanager
     def create(self, key: str, *, content_type: str) -> Iterator[NewObject]:
-        """Send parts as they fill, and complete them under the condition that the key is free."""
-        # boto3's upload_fileobj does not take IfNoneMatch, and completes by itself before the probe could be read.
+        """Send parts as they fill, and complete the upload only if the key is free."""
+        # boto3's upload_fileobj does not accept IfNoneMatch, and completes the upload before the probe is read.
         upload_id = self._s3.create_multipart_upload(
             Bucket=self.name, Key=key, ContentType=content_type, ChecksumAlgorithm="CRC32"
         )["UploadId"]
         try:
-            # A part that ends after the abort would be kept and billed: the pool is closed first.
+            # A part that ends after the abort would be stored and billed, so the pool is closed first.
             with ThreadPoolExecutor(_UPLOAD_THREADS) as pool, self._named_errors(key):
                 yield _MultipartUpload(self._s3, self.name, key, upload_id, pool)
         except BaseException as error:
@@ -94,25 +94,25 @@ class S3Bucket(Bucket):
             raise
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
-        """Ask DeleteObject: without a version it hides the object by a mark."""
+        """Call DeleteObject: without a version it hides the object by a delete marker."""
         if version_id is None:
             self._s3.delete_object(Bucket=self.name, Key=key)
         else:
             self._s3.delete_object(Bucket=self.name, Key=key, VersionId=version_id)
 
     def delete_all(self, prefix: str) -> int:
-        """Abort uploads, then delete versions and marks."""
-        # Uploads first, lest one become an object after those were listed.
+        """Abort uploads, then delete versions and delete markers."""
+        # Uploads first: otherwise one could become an object after the objects were listed.
         return self._abort_uploads(prefix) + self._delete_versions(prefix)
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """Ask ListObjectsV2, a thousand at a time."""
+        """Call ListObjectsV2, a thousand keys at a time."""
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
             for found in page.get("Contents", []):
                 yield found["Key"]
 
     def sign_get(self, key: str, *, filename: str, seconds: int) -> str:
-        """Presign GetObject. The URL dies with the session of the role that signs it, if that ends before."""
+        """Presign GetObject. The URL expires early if the session of the signing role ends before."""
         return self._s3.generate_presigned_url(
             "get_object",
             Params={"Bucket": self.name, "Key": key, "ResponseContentDisposition": write_disposition(filename)},
@@ -120,7 +120,7 @@ class S3Bucket(Bucket):
         )
 
     def sign_put(self, key: str, *, content_type: str, size_bytes: int, seconds: int) -> str:
-        """Presign PutObject. The URL dies with the session of the role that signs it, if that ends before."""
+        """Presign PutObject. The URL expires early if the session of the signing role ends before."""
         return self._s3.generate_presigned_url(
             "put_object",
             Params={"Bucket": self.name, "Key": key, "ContentType": content_type, "ContentLength": size_bytes},
@@ -129,7 +129,7 @@ class S3Bucket(Bucket):
 
     def _abort_uploads(self, prefix: str) -> int:
         pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
-        # All pages first: what one is continued from would be gone.
+        # Read all pages first: deleting would remove the key at which the next page continues.
         uploads = [upload for page in pages for upload in page.get("Uploads", [])]
         aborted = 0
         for upload in uploads:
@@ -137,13 +137,13 @@ class S3Bucket(Bucket):
                 with self._named_errors(upload["Key"]):
                     self._s3.abort_multipart_upload(Bucket=self.name, Key=upload["Key"], UploadId=upload["UploadId"])
             except VersionConflict:
-                continue  # It ended by itself, and is an object now if it was completed.
+                continue  # It ended meanwhile; if it was completed, it is an object now.
             aborted += 1
         return aborted
 
     def _delete_versions(self, prefix: str) -> int:
         pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)
-        # All pages first, here too.
+        # Read all pages first, for the same reason.
         versions = [
             (version["Key"], version["VersionId"])
             for page in pages
@@ -169,7 +169,7 @@ class S3Bucket(Bucket):
 
 
 class _MultipartUpload(NewObject):
-    """A multipart upload in progress; it becomes an object by `complete`, if there is none yet."""
+    """A multipart upload in progress; `complete` makes it an object, if the key is free."""
 
     def __init__(self, s3_client: S3Client, bucket: str, key: str, upload_id: str, pool: ThreadPoolExecutor) -> None:
         self._s3 = s3_client
@@ -182,7 +182,7 @@ class _MultipartUpload(NewObject):
         self._sent: list[CompletedPartTypeDef] = []
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes; wait when every thread has a part to send."""
+        """Append the next bytes; wait while every thread is sending a part."""
         rest = memoryview(chunk)
         while rest:
             taken_bytes = self._part.write(rest[: _PART_BYTES - self._part.tell()])
@@ -191,7 +191,7 @@ class _MultipartUpload(NewObject):
                 self._send_part()
 
     def complete(self) -> str | None:
-        """Make the parts an object, unless its key is taken; give its version, if the bucket keeps versions."""
+        """Make the parts an object, unless its key is taken; give its version, if the bucket has versions."""
         if self._part.tell():
             self._send_part()
         while self._sending:
@@ -209,7 +209,7 @@ class _MultipartUpload(NewObject):
         part_number = len(self._sent) + len(self._sending) + 1
         self._part.truncate()
         self._sending.append((self._part, self._pool.submit(self._upload_part, part_number, self._part)))
-        # A buffer that was sent is filled again: fresh memory for every part costs more than the copying.
+        # Buffers are reused after sending: fresh memory for every part costs more than the copying.
         self._part = _allocate_part() if len(self._sending) <= _UPLOAD_THREADS else self._await_part()
 
     def _await_part(self) -> BytesIO:
@@ -219,7 +219,7 @@ class _MultipartUpload(NewObject):
         return part
 
     def _upload_part(self, part_number: int, part: BytesIO) -> CompletedPartTypeDef:
-        # This is the buffer itself. botocore sends bytes whose checksum it is given as they are, without copying them.
+        # This is the buffer itself. With a given checksum, botocore sends the bytes without copying them.
         body = part.getvalue()
         checksum = b64encode(crc32(body).to_bytes(4, "big")).decode("ascii")
         response = self._s3.upload_part(
@@ -234,5 +234,5 @@ class _MultipartUpload(NewObject):
 
 
 def _allocate_part() -> BytesIO:
-    # At its full size: one that grows is moved again and again.
+    # Allocated at its full size: a growing buffer is copied again and again.
     return BytesIO(bytes(_PART_BYTES))

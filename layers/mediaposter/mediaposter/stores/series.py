@@ -1,6 +1,6 @@
-"""Series: sheets of requests, of which each turn of a schedule takes one row.
+"""Series: sheets of requests, of which each run of a schedule takes one row.
 
-All series lie in one partition, so that they can be listed; the turns of each in one of its own.
+All series share one partition, so that you can list them. The runs of each series have a separate partition.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from mediaposter.stores.table import Create, Delete, Key, Record, Replace, Table
 _LISTED = "SERIES"
 _NAME = "NAME#"
 _TURN = "TURN#"
-# What one transaction takes.
+# The maximum of one transaction.
 _CHANGES_MAX = 100
 
 
 def check_series_name(name: str) -> str:
-    """Refuse a name that Scheduler would not take for an entry, or that would run into another's records."""
+    """Refuse a name that EventBridge Scheduler rejects, or that would collide with another series' records."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise ValueError("a series has 1 to 64 letters, digits and . _ - for a name, and begins with a letter or digit")
     return name
@@ -34,27 +34,27 @@ SeriesName = Annotated[str, AfterValidator(check_series_name)]
 
 
 class SeriesState(StrEnum):
-    """Whether the turns of a series take rows."""
+    """Whether the runs of a series take rows."""
 
     ACTIVE = "active"
     PAUSED = "paused"
 
 
 class SheetFormat(StrEnum):
-    """What a sheet is written in; the end of its name."""
+    """The format of a sheet, which is also its file name suffix."""
 
     CSV = "csv"
     JSONL = "jsonl"
 
 
 class SheetChanges(TypedDict, total=False):
-    """What is said anew of a sheet that is taken from another row on."""
+    """The fields of `Sheet` that change when the series starts at another row."""
 
     first_row: int
 
 
 class Sheet(CheckedModel):
-    """Where a sheet lies in the bucket; it is never written again. Rows before `first_row` are not taken by number."""
+    """The key of a sheet in the bucket, which never changes. Rows before `first_row` are not taken by number."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -68,7 +68,7 @@ class Sheet(CheckedModel):
 
 
 class SeriesChanges(TypedDict, total=False):
-    """What its owner may change in a series; its types are those of `Series`."""
+    """The fields of `Series` that its owner may change, with the same types."""
 
     sheet: Sheet
     waiting: tuple[int, ...]
@@ -76,20 +76,20 @@ class SeriesChanges(TypedDict, total=False):
 
 
 class SeriesFields(SeriesChanges, total=False):
-    """All that changes: besides, what the library writes as a turn takes a row."""
+    """All fields that change: also those that the store writes when a run takes a row."""
 
     version: int
     last_taken_at: AwareDatetime | None
 
 
 class Series(Record):
-    """A series: `timing` is how its owner said when, `waiting` the numbers of the rows that turns will take, in order.
+    """A series: `timing` is the schedule as its owner wrote it, `waiting` the numbers of the rows to take, in order.
 
-    A row that was taken, or that was left out, is not among `waiting`.
+    `waiting` has no row that was taken or left out.
     """
 
     name: SeriesName
-    # There is no `id` beside it: the index ByOwner, which holds what has both, is of videos alone.
+    # Without an `id` beside it: the index ByOwner holds every item that has both, which must be videos only.
     owner: str
     timing: str
     expression: str
@@ -121,7 +121,7 @@ class ScheduleRunError(CheckedModel):
 
 
 class ScheduleRunChanges(TypedDict, total=False):
-    """What became of the row of a turn; its types are those of `Turn`."""
+    """The fields of `ScheduleRun` with the outcome of its row, with the same types."""
 
     video_id: str | None
     error: ScheduleRunError | None
@@ -129,15 +129,15 @@ class ScheduleRunChanges(TypedDict, total=False):
 
 
 class ScheduleRunFields(ScheduleRunChanges, total=False):
-    """All that changes."""
+    """All fields that change."""
 
     version: int
 
 
 class ScheduleRun(Record):
-    """A turn, the row it took, and what became of that: a video, a refusal, or neither yet.
+    """A run of a schedule, the row it took, and the outcome: a video, a refusal, or neither yet.
 
-    `request_id` is what the notice was called that told of it first.
+    `request_id` is the id of the first event that announced the run.
     """
 
     series: SeriesName
@@ -170,7 +170,7 @@ def _turn_key(name: str, scheduled_at: datetime) -> Key:
 
 
 class SeriesStore:
-    """The series of a stack, and their turns."""
+    """Keeps the series of a stack, and their runs."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -179,7 +179,7 @@ class SeriesStore:
         """Record a new series.
 
         Raises:
-            VersionConflict: there is one of that name.
+            VersionConflict: a series of that name exists.
         """
         self._table.create([series])
 
@@ -202,8 +202,8 @@ class SeriesStore:
         """Change a series.
 
         Raises:
-            VersionConflict: somebody else changed it, or a turn took a row, since it was read.
-            InvalidChange: a change is none of `SeriesChanges`.
+            VersionConflict: another writer changed it, or a run took a row, since it was read.
+            InvalidChange: a changed field is not in `SeriesChanges`.
         """
         series.refuse_changes_but(SeriesChanges.__optional_keys__, changes)
         changed = series.copy_with(**changes, version=series.version + 1)
@@ -211,9 +211,9 @@ class SeriesStore:
         return changed
 
     def remove(self, name: str) -> bool:
-        """Forget a series and then its turns; tell whether there was anything of it."""
+        """Remove a series and then its runs; tell whether anything existed."""
         records = self._table.get_many([_series_key(name)])
-        # In this order: as long as the series is there, a turn that is forgotten could take another row.
+        # In this order: while the series exists, a removed run could take another row.
         self._table.commit([Delete(_series_key(name))])
         turns = self.list_turns(name)
         for start in range(0, len(turns), _CHANGES_MAX):
@@ -221,21 +221,21 @@ class SeriesStore:
         return bool(records or turns)
 
     def find_turn(self, name: str, scheduled_at: datetime) -> ScheduleRun | None:
-        """Find what a turn took before."""
+        """Find the run of a scheduled time, if it already took a row."""
         try:
             return ScheduleRun.model_validate(self._table.get(_turn_key(name, scheduled_at)))
         except NotFound:
             return None
 
     def list_turns(self, name: str) -> list[ScheduleRun]:
-        """List the turns that took a row, by their times."""
+        """List the runs that took a row, sorted by time."""
         return [ScheduleRun.model_validate(item) for item in self._table.query_prefix(f"{_LISTED}#{name}", _TURN)]
 
     def take(self, series: Series, turn: ScheduleRun) -> None:
-        """Let a turn take the first row that waits, both or neither.
+        """Record a run and take the first waiting row for it, all or nothing.
 
         Raises:
-            VersionConflict: another turn took it, or this turn took one before, or the series was changed or removed.
+            VersionConflict: another run took it, this run took one before, or the series was changed or removed.
         """
         taken = series.copy_with(
             waiting=tuple(number for number in series.waiting if number != turn.row),
@@ -245,11 +245,11 @@ class SeriesStore:
         self._table.commit([Create(turn), Replace(taken, series.version)])
 
     def note(self, turn: ScheduleRun, **changes: Unpack[ScheduleRunChanges]) -> ScheduleRun:
-        """Write down what became of the row of a turn.
+        """Record the outcome of a run's row.
 
         Raises:
-            VersionConflict: somebody who was told of the same turn did so first, or the series was removed.
-            InvalidChange: a change is none of `TurnChanges`.
+            VersionConflict: another worker recorded it first for the same run, or the series was removed.
+            InvalidChange: a changed field is not in `ScheduleRunChanges`.
         """
         turn.refuse_changes_but(ScheduleRunChanges.__optional_keys__, changes)
         noted = turn.copy_with(**changes, version=turn.version + 1)

@@ -1,4 +1,4 @@
-"""The sheets of series, in the bucket: each under a key of its own, which is never written again."""
+"""The sheets of series in the bucket: each has its own key, which is never overwritten."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class SheetStore:
         self._bucket = bucket
 
     def put(self, name: str, content: bytes, sheet_format: SheetFormat, *, now: datetime) -> str:
-        """Keep a sheet of a series, and give its key.
+        """Store a sheet of a series, and give its key.
 
-        It replaces no other: the bucket forgets old versions, and a turn may still be about one.
+        It never replaces another sheet: the bucket expires old versions, and a run may still need one.
         """
         key = f"{SHEETS}{name}/{now:%Y-%m-%d}-{uuid.uuid4().hex[:12]}.{sheet_format}"
         self._bucket.put(key, content, content_type=_CONTENT_TYPES[sheet_format])
@@ -36,7 +36,7 @@ class SheetStore:
         """Read a sheet.
 
         Raises:
-            ConfigurationError: somebody removed it.
+            ConfigurationError: it was removed.
         """
         try:
             return self._bucket.read(sheet.key)
@@ -47,6 +47,6 @@ class SheetStore:
             ) from error
 
     def remove_all(self, name: str) -> None:
-        """Remove the sheets of a series; their old versions go when the bucket forgets them."""
+        """Remove the sheets of a series; the bucket expires their old versions later."""
         for key in self._bucket.list_keys(f"{SHEETS}{name}/"):
             self._bucket.delete(key)

@@ -1,4 +1,4 @@
-"""The one table: items in and out, every write conditional. What keeps the items is a subclass, one for each host."""
+"""The table's interface: every write is conditional. Each host has a subclass that stores the items."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 
 from mediaposter.stores.checked_model import CheckedModel
 
-# How many entries of an index are listed at once.
+# The maximum number of index entries in one list.
 INDEX_PAGE_MAX = 100
 
 
@@ -24,9 +24,9 @@ class Key(NamedTuple):
 
 
 class Record(CheckedModel, ABC):
-    """A kept thing: immutable, and numbered so that two writers cannot both win."""
+    """A stored record: immutable, with a version so that of two concurrent writers only one wins."""
 
-    # A record holds prompts and captions, and an error ends in a log.
+    # A record holds prompts and captions, and errors are logged.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     version: int = 1
@@ -49,14 +49,14 @@ class PageQuery:
     """Which page of an index to read.
 
     Attributes:
-        hash_name: the attribute that the index is grouped by, and
-        value: the group.
-        range_name: the attribute that it is sorted by.
-        limit: how many keys a page has at most.
-        after: where the page before ended.
-        newest_first: whether it goes down.
-        filters: what other attributes must be.
-        read_max: how many entries are looked at for a filter; None is a megabyte of them.
+        hash_name: the attribute that the index is grouped by.
+        value: the group to read.
+        range_name: the attribute that the index is sorted by.
+        limit: the maximum number of keys in a page.
+        after: where the previous page ended.
+        newest_first: whether the order is descending.
+        filters: the required values of other attributes.
+        read_max: how many entries to read for a filter; None is a megabyte of them.
     """
 
     hash_name: str
@@ -70,14 +70,14 @@ class PageQuery:
 
 
 class IndexEntry(NamedTuple):
-    """What an index says of a record: its key, and the value that the index is sorted by."""
+    """An index entry: the record's key, and the value that the index is sorted by."""
 
     key: Key
     value: str
 
 
 class Page(NamedTuple):
-    """A page of keys; `reached` is how far an empty one that has more has come."""
+    """A page of keys; `reached` is how far an empty page with more to read has come."""
 
     keys: tuple[Key, ...]
     has_more: bool
@@ -86,11 +86,11 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Create:
-    """Put a new record; one whose time is over counts as gone.
+    """Put a new record; an expired one in its place counts as gone.
 
     Attributes:
         record: the new content.
-        now: in seconds since 1970, where a record that has expired may still lie there: DynamoDB removes it late.
+        now: in seconds since 1970, if an expired record may still be there: DynamoDB removes it late.
     """
 
     record: Record
@@ -99,14 +99,14 @@ class Create:
 
 @dataclass(frozen=True)
 class Put:
-    """Put a record whether or not there is one."""
+    """Put a record, whether or not one exists."""
 
     record: Record
 
 
 @dataclass(frozen=True)
 class Replace:
-    """Put a record over the version it was made from, if its states still allow that.
+    """Replace the version that a record was made from, if its states still allow that.
 
     Attributes:
         record: the new content.
@@ -121,7 +121,7 @@ class Replace:
 
 @dataclass(frozen=True)
 class Delete:
-    """Remove a record, if it is still the version that was read."""
+    """Remove a record, if its version is still the one that was read."""
 
     key: Key
     expected_version: int | None = None
@@ -129,13 +129,13 @@ class Delete:
 
 @dataclass(frozen=True)
 class Increase:
-    """Add to the numbers of an item, which begins at zero, as long as none becomes greater than it may.
+    """Add to the numbers of an item, which start at zero, unless one would exceed its maximum.
 
     Attributes:
-        key: of the item.
-        amounts: what is added to each number; may be negative.
-        at_most: how great a number may become.
-        expires_at: when the item may be forgotten, in seconds since 1970.
+        key: the item's key.
+        amounts: the amount to add to each number; may be negative.
+        at_most: the maximum of each number.
+        expires_at: when the item may be removed, in seconds since 1970.
     """
 
     key: Key
@@ -162,19 +162,19 @@ class Table(ABC):
 
     @abstractmethod
     def get_many(self, keys: Sequence[Key]) -> list[dict[str, Any]]:
-        """Read up to 100 items, in the order of their keys; those that are gone are left out."""
+        """Read up to 100 items, in the order of `keys`; missing items are left out."""
 
     @abstractmethod
     def query_prefix(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
-        """Read all items of one partition whose sort key begins so."""
+        """Read all items of one partition whose sort key begins with `sk_prefix`."""
 
     @abstractmethod
     def query_range(self, pk: str, sk_from: str, sk_to: str) -> list[dict[str, Any]]:
-        """Read all items of one partition whose sort key lies between two, both included."""
+        """Read all items of one partition whose sort key lies between two values, both included."""
 
     @abstractmethod
     def query_page(self, index: str, query: PageQuery) -> Page:
-        """Read one page of an index, of which only the keys and the filtered attributes are kept there."""
+        """Read one page of an index, which holds only the keys and the filtered attributes."""
 
     @abstractmethod
     def query_index(
@@ -187,28 +187,27 @@ class Table(ABC):
         before: str,
         after: IndexEntry | None = None,
     ) -> list[IndexEntry]:
-        """List up to 100 entries of an index under a value, oldest first, up to `before` and beyond `after`."""
+        """List up to 100 entries of one group of an index, oldest first, up to `before` and beyond `after`."""
 
     @abstractmethod
     def count_values(self, index: str, *, hash_name: str, value: str, attribute: str) -> Counter[str]:
-        """Count a group of an index by an attribute that is kept there."""
+        """Count a group of an index by an attribute that the index holds."""
 
     @abstractmethod
     def swap(self, key: Key, name: str, *, expected: str, wanted: str) -> bool:
-        """Replace the value of one attribute that an index is sorted by, without a new version; tell whether it was so.
+        """Replace an attribute that an index sorts by, without a new version; tell whether `expected` was there.
 
-        A writer that read the record before overwrites this, and is not refused: it must never carry what is decided
-        upon.
+        A writer that read the record before overwrites this and is not refused. So base no decision on this attribute.
         """
 
     @abstractmethod
     def take_number(self, key: Key, *, at_least: int, expires_at: int | None = None) -> int:
-        """Take the next number of an item that gives each number once, and none below `at_least`.
+        """Take the next number of a counter item, which gives each number once and none below `at_least`.
 
-        With `expires_at`, in seconds since 1970, the item is forgotten then, and begins anew.
+        With `expires_at`, in seconds since 1970, the item is removed then, and the count restarts.
 
         Raises:
-            Contention: others count the same item in a way that lets nobody through; no number was taken.
+            Contention: other writers changed the counter at each try; no number was taken.
         """
 
     @abstractmethod
@@ -216,20 +215,20 @@ class Table(ABC):
         """Make changes of up to 100 items, all or none.
 
         Raises:
-            VersionConflict: a condition does not hold; `changes` numbers those of whose it does not.
-            Contention: others wrote the same items all the time; nothing was changed.
+            VersionConflict: a condition does not hold; its `changes` has the indexes of the failed changes.
+            Contention: other writers changed the same items at each try; nothing was changed.
         """
 
     def create(self, records: Sequence[Record]) -> None:
         """Put new records, all or none.
 
         Raises:
-            VersionConflict: one of them is there already.
+            VersionConflict: one of them already exists.
         """
         self.commit([Create(record) for record in records])
 
     def replace(self, record: Record, *, expected_version: int, allowed: Mapping[str, Sequence[str]]) -> None:
-        """Put a record over the version it was made from, if its states still allow that.
+        """Replace the version that a record was made from, if its states still allow that.
 
         Raises:
             VersionConflict: another writer came first.
@@ -238,21 +237,21 @@ class Table(ABC):
 
 
 def change_key(change: Change) -> Key:
-    """Tell which item is changed."""
+    """Give the key of the item that is changed."""
     return change.key if isinstance(change, Delete | Increase) else change.record.key
 
 
 def describe_conflict(changes: Sequence[Change], failed: Sequence[int]) -> str:
-    """Say which items were not as they had to be."""
+    """Name the items whose condition did not hold."""
     return f"{' and '.join(name_item(changes[number]) for number in failed)} changed meanwhile, or exists already."
 
 
 def name_item(change: Change) -> str:
-    """Name the item that is changed, for a message."""
+    """Name the changed item for a message."""
     return " ".join(change_key(change))
 
 
 def build_item(record: Record) -> dict[str, Any]:
-    """Give the item of a record: what it says, what an index reads, its key."""
+    """Build the item of a record: its fields, its index attributes and its key."""
     content = record.model_dump(mode="json", exclude_none=True)
     return {**content, **record.index_attributes(), **record.key._asdict()}

@@ -40,12 +40,12 @@ MODEL_INDEX = "ByOwnerModel"
 STATUS_MODEL_INDEX = "ByOwnerStatusModel"
 BATCH_INDEX = "ByOwnerBatch"
 QUERIES_A_PAGE_MAX = 10
-# Enough to fill a page of a filter that one in five fits.
+# Enough to fill a page if one entry in five passes the filter.
 FILTERED_ENTRIES_MAX = 500
 
 
 class Stage(StrEnum):
-    """How far a video has come; finer than OpenAI's four words."""
+    """The stage of a video; finer than OpenAI's four statuses."""
 
     QUEUED = "queued"
     SUBMITTING = "submitting"
@@ -56,8 +56,8 @@ class Stage(StrEnum):
     DONE = "done"
 
 
-# From which stages each stage is reached. What is not here cannot happen. Back to queued a video goes when its
-# provider certainly accepted nothing, when another model takes over, or when its owner asked to send it again.
+# For each stage, the stages that lead to it; no other transition exists. A video returns to queued when its provider
+# certainly accepted nothing, when another model takes over, or when its owner asked to send it again.
 EARLIER_STAGES: Mapping[Stage, tuple[Stage, ...]] = {
     Stage.QUEUED: (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING),
     Stage.SUBMITTING: (Stage.QUEUED,),
@@ -67,33 +67,32 @@ EARLIER_STAGES: Mapping[Stage, tuple[Stage, ...]] = {
     Stage.PUBLISHING: (Stage.STORING, Stage.AWAITING_APPROVAL, Stage.DONE),
     Stage.DONE: (Stage.STORING, Stage.AWAITING_APPROVAL, Stage.PUBLISHING),
 }
-# Once the MP4 is kept the video is completed: nothing after that can fail it.
+# Once the MP4 is stored the video is completed: nothing after that can fail it.
 STAGES_THAT_CAN_FAIL = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING)
-# While it is at one of these, a video holds a slot of its provider, or waits for one.
+# At these stages a video holds a slot of its provider, or waits for one.
 STAGES_AT_A_PROVIDER = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING)
 STAGES_OF_A_KEPT_VIDEO = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
-# Only at these may a post be sent: it was approved, where it has to be.
+# Posts may be sent only at these stages: a required approval was given.
 STAGES_OF_POSTING = (Stage.PUBLISHING, Stage.DONE)
-# Longer than any submit can run, so that the sweep never meets one at work.
+# Longer than any submit can run, so that the sweep never visits a video during one.
 STARTED_WITHIN = timedelta(minutes=5)
-# A video that waits for a slot is started by the dispatcher; the sweep only sees that it still waits.
+# The dispatcher starts a video that waits for a slot; the sweep only checks that it still waits.
 WAITS_FOR = timedelta(hours=1)
-# How long after a video came to a stage the sweep asks whether an execution still carries it; a render is given besides
-# the time it is expected to take. From one stage to the next the alarm moves as seldom as it can: moving it costs two
-# writes of an index.
+# How long after a video entered a stage the sweep checks its execution; a render also gets its expected time. Between
+# stages the due time moves as rarely as possible: moving it costs two index writes.
 ASKED_AFTER: Mapping[Stage, timedelta] = {
     Stage.SUBMITTING: timedelta(minutes=15),
     Stage.STORING: timedelta(minutes=25),
     Stage.PUBLISHING: timedelta(minutes=25),
 }
-# Longer than StoreVideoFunction can run on after its video was deleted.
+# Longer than StoreVideoFunction can still run after its video was deleted.
 LEFTOVERS_AFTER = timedelta(minutes=20)
-# A job can be found by its provider's webhooks, or in its list, no longer than this.
+# After this time no webhook or job list of a provider can refer to a job.
 JOB_KEPT_FOR = timedelta(days=90)
 
 
 class VideoFailure(CheckedModel):
-    """Why a video failed, in a sentence a person can act on."""
+    """Why a video failed, in a sentence that a person can act on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -102,7 +101,7 @@ class VideoFailure(CheckedModel):
 
 
 class AttemptChanges(TypedDict, total=False):
-    """What is learnt of an attempt after it began."""
+    """The fields of `Attempt` that change after it began."""
 
     provider_job_id: str | None
     failure: VideoFailure | None
@@ -110,7 +109,7 @@ class AttemptChanges(TypedDict, total=False):
 
 
 class Attempt(CheckedModel):
-    """One submission to a provider: what became of it, and what it cost. Nothing is what a refused one costs."""
+    """One submission to a provider: its outcome and its cost. A refused one costs nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -136,7 +135,7 @@ class DerivationKind(StrEnum):
 
 
 class Derivation(CheckedModel):
-    """The video that another is made from. `extend_seconds` is what is added, where a video is extended."""
+    """The video that another is made from. `extend_seconds` is the length that an extension adds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -147,16 +146,16 @@ class Derivation(CheckedModel):
 
 
 class ReservationChanges(TypedDict, total=False):
-    """What changes in a promise: another try makes it more, and its end settles it."""
+    """The fields of `Reservation` that change: another try raises the amount, and the end settles it."""
 
     micros: int
     settled_micros: int | None
 
 
 class Reservation(CheckedModel):
-    """What a video was promised of its owner's day, and of the stack's where that has a limit.
+    """The money reserved for a video on its owner's day, and on the stack's if that has a limit.
 
-    The limits are those of the day when it was promised: they hold for what is promised in addition, too.
+    The limits are those at the time of the reservation; they also apply to amounts reserved later.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -174,13 +173,13 @@ class Reservation(CheckedModel):
 
 
 class CandidateChanges(TypedDict, total=False):
-    """What is said of a candidate once the posts are planned."""
+    """The fields of `Candidate` that change when the posts are planned."""
 
     warnings: tuple[str, ...]
 
 
 class Candidate(CheckedModel):
-    """A model that takes over when the one before it refuses, and the video it would make."""
+    """A fallback model, and the video it would make."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -198,7 +197,7 @@ class Candidate(CheckedModel):
 
 
 class Estimate(NamedTuple):
-    """What a request would become, and what it would cost."""
+    """The video that a request would become, and its cost."""
 
     candidates: list[Candidate]
     reserved_micros: int
@@ -208,14 +207,14 @@ def _read_json_text(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
-# Kept as text: DynamoDB has no floats, and these are the vendor's own fields, whatever they are.
+# Stored as text: DynamoDB has no floats, and these are the vendor's own fields of any type.
 ProviderOptions = Annotated[
     dict[str, JsonValue], BeforeValidator(_read_json_text), PlainSerializer(json.dumps, when_used="json")
 ]
 
 
 class VideoChanges(TypedDict, total=False):
-    """What a step may change in the record of a video; its types are those of `Video`."""
+    """The fields of `Video` that a step may change, with the same types."""
 
     resolved_model: str
     provider: str
@@ -244,7 +243,7 @@ class VideoChanges(TypedDict, total=False):
 
 
 class VideoFields(VideoChanges, total=False):
-    """All that changes: besides, what transitions and settlements write, and what submit adds to a new record."""
+    """All fields that change: also those that transitions and settlements write, and that submit adds."""
 
     version: int
     updated_at: AwareDatetime
@@ -259,33 +258,33 @@ class VideoFields(VideoChanges, total=False):
 
 
 class Video(Record):
-    """One video, from the request to the kept MP4. Money is in micro-dollars."""
+    """One video, from the request to the stored MP4. Money is in micro-dollars."""
 
     id: str
     owner: str
     created_at: AwareDatetime
     updated_at: AwareDatetime
 
-    # The request. `model` is what was asked for, `resolved_model` the catalog's name.
+    # The request. `model` is as requested, `resolved_model` is the catalog's name.
     prompt: str
     model: str
     resolved_model: str
     provider: str
     seconds: int
     size: str
-    # The picture it begins with: the URL that the caller named, or a key in our bucket.
+    # The reference picture: the caller's URL, or a key in our bucket.
     input_image: str | None = None
     derivation: Derivation | None = None
     provider_options: ProviderOptions = Field(default_factory=dict)
     metadata: dict[str, str] = Field(default_factory=dict)
-    # The models still to be tried after this one.
+    # The models to try after this one.
     fallbacks: tuple[Candidate, ...] = ()
-    # The owner's word to send a lost submission again, at the risk of paying twice.
+    # The owner allows sending a lost submission again, at the risk of paying twice.
     resubmit: bool = False
-    # Where the video differs from what was asked for.
+    # The differences between the video and the request.
     warnings: tuple[str, ...] = ()
     batch_id: str | None = None
-    # The id of the event that asked for it, and what is to be told with the answer.
+    # The id of the event that requested it, and the correlation id for the answer.
     request_id: str | None = None
     correlation_id: str | None = None
     webhook_url: str | None = None
@@ -295,7 +294,7 @@ class Video(Record):
     cost_micros: int | None = None
     reservation: Reservation | None = None
 
-    # The generation. Once the MP4 is stored, the video is completed.
+    # The generation. The video is completed once the MP4 is stored.
     stage: Stage = Stage.QUEUED
     failure: VideoFailure | None = None
     progress: int = 0
@@ -304,31 +303,31 @@ class Video(Record):
     expected_render_seconds: int
     # Bounds the provider call that a `submitting` record announces.
     lease_expires_at: AwareDatetime | None = None
-    # Ends the generation; the first step of the execution sets it.
+    # When the generation must end; the first step of the execution sets it.
     deadline_at: AwareDatetime | None = None
     rendering_since: AwareDatetime | None = None
-    # When the provider forgets its copy.
+    # When the provider removes its copy.
     store_until: AwareDatetime | None = None
     stored: StoredVideo | None = None
     completed_at: AwareDatetime | None = None
 
-    # The posts. For so many hours they wait for a person; None is that they wait for nobody.
+    # The posts. They wait this many hours for an approval; None means that they need none.
     approval_hours: int | None = None
     publishing_since: AwareDatetime | None = None
 
-    # What carries it. `slot` is the provider of whom it holds a slot, `place` is where it waits for one.
+    # The execution. `slot` is the provider whose slot it holds, `place` is its queue position while it waits for one.
     slot: str | None = None
     place: str | None = None
-    # The number of the execution. Another takes over when one has to wait for another provider's slot, when one broke
-    # off, and when it is posted again.
+    # The number of the execution. A new one takes over when the video waits for another provider's slot, when an
+    # execution crashed, and when the video is posted again.
     launch: int = 0
-    # Its caller was told that it is recorded, though no execution was seen to run.
+    # The caller got 200 for it, though no execution was seen to run.
     is_accepted: bool = False
-    # What the last execution broke off with.
+    # The error that ended the last execution.
     fault: str | None = None
-    # When the sweep asks whether an execution still carries it.
+    # When the sweep checks whether its execution still runs.
     due_at: AwareDatetime | None = None
-    # The bus was told how it ended.
+    # The event of its end was sent.
     is_told: bool = False
 
     def copy_with(self, **fields: Unpack[VideoFields]) -> Self:
@@ -343,7 +342,7 @@ class Video(Record):
     @computed_field  # type: ignore[prop-decorator]  # mypy cannot see through a decorated property
     @property
     def status(self) -> VideoStatus:
-        """Give OpenAI's word for where the video stands."""
+        """Give OpenAI's status of the video."""
         if self.failure is not None:
             return VideoStatus.FAILED
         if self.stage in STAGES_OF_A_KEPT_VIDEO:
@@ -352,25 +351,25 @@ class Video(Record):
 
     @property
     def was_taken_up(self) -> bool:
-        """Tell whether an execution ever took its first step."""
+        """Tell whether an execution ever ran its first step."""
         return self.stage is not Stage.QUEUED or self.deadline_at is not None
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing is left to do: it has ended, its money is settled, and the bus was told."""
+        """Tell whether nothing is left to do: it has ended, its money is settled, and its event was sent."""
         has_ended = self.failure is not None or self.stage is Stage.DONE
         is_settled = self.reservation is None or self.reservation.settled_micros is not None
         return has_ended and is_settled and self.is_told  # guard: nothing left
 
     @property
     def held(self) -> Claim | None:
-        """Tell what it holds of a provider."""
+        """Give the slot or the queue position that it holds at a provider."""
         if self.slot is not None:
             return Claim(self.slot, has_slot=True)
         return Claim(self.provider, has_slot=False) if self.place is not None else None
 
     def index_attributes(self) -> Mapping[str, str]:
-        """Give what its owner's lists are asked by, and list it for the sweep until it is over."""
+        """Give the attributes for its owner's lists, and list it for the sweep until it is over."""
         attributes = {
             "owner_status": join_index_key(self.owner, self.status),
             "owner_model": join_index_key(self.owner, self.resolved_model),
@@ -380,16 +379,16 @@ class Video(Record):
             attributes["owner_batch"] = join_index_key(self.owner, self.batch_id)
         if self.place is not None:
             attributes["waiting_for"] = self.provider
-        # What is not over has an alarm, whichever step wrote it.
+        # Every record that is not over has a due time, whichever step wrote it.
         # guard: listed until over
         return {**attributes, **give_due_attributes(None if self.is_over else self.due_at or self.updated_at)}
 
 
 def count_spent_micros(video: Video, attempts: Sequence[Attempt] | None = None) -> int:
-    """Count what a video cost, or some of its attempts, as far as anyone can know.
+    """Count the cost of a video, or of some of its attempts, as far as it is known.
 
-    Where the provider told nothing, a render that came out well, and one that may go on or have been taken, count as
-    their estimate; one that the provider failed counts as nothing.
+    If the provider reported no cost, a successful render counts as its estimate. So does a render that may still run or
+    may have been accepted. A render that the provider failed counts as nothing.
     """
     return sum(_count_attempt_micros(video, attempt) for attempt in (video.attempts if attempts is None else attempts))
 
@@ -398,14 +397,14 @@ def _count_attempt_micros(video: Video, attempt: Attempt) -> int:
     if attempt.cost_micros is not None:
         return attempt.cost_micros
     if attempt.failure is None:
-        # Still queued, it was refused for a while and never taken.
+        # Still queued: the provider refused it for a while and never accepted it.
         return 0 if video.stage is Stage.QUEUED else attempt.estimate_micros
     may_be_charged = attempt.failure.code in (ErrorCode.SUBMISSION_UNKNOWN, ErrorCode.TIMEOUT, ErrorCode.EXPIRED)
     return attempt.estimate_micros if may_be_charged else 0
 
 
 class JobClaim(Record):
-    """Which video a provider's job belongs to: a job is taken by one video alone."""
+    """Which video a provider's job belongs to: a job belongs to one video only."""
 
     provider: str
     job: str
@@ -419,7 +418,7 @@ class JobClaim(Record):
 
 
 class Leftovers(Record):
-    """What a step that ran on may have left of a deleted video; the sweep clears it up when `due_at` has come."""
+    """Files that a running step may have left of a deleted video; the sweep removes them at `due_at`."""
 
     video_id: str
     due_at: AwareDatetime
@@ -431,7 +430,7 @@ class Leftovers(Record):
 
     @staticmethod
     def key_of(video_id: str) -> Key:
-        """Give the primary key of what is left of a video."""
+        """Give the primary key of the leftovers of a video."""
         return Key(f"VIDEO#{video_id}", "LEFTOVERS")
 
     def index_attributes(self) -> Mapping[str, str]:
@@ -451,7 +450,7 @@ def video_key(video_id: str) -> Key:
 
 @dataclass(frozen=True)
 class VideoQuery:
-    """Which videos to list; what is None is not asked for."""
+    """Which videos to list; None means no condition."""
 
     owner: str
     limit: int
@@ -463,7 +462,7 @@ class VideoQuery:
 
 
 class IndexChoice(NamedTuple):
-    """Which group of which index holds what is asked for; `filters` are for what it holds besides."""
+    """The index and the group to query; `filters` drop the entries that the query does not want."""
 
     index_name: str
     hash_name: str
@@ -472,9 +471,9 @@ class IndexChoice(NamedTuple):
 
 
 def choose_index(query: VideoQuery) -> IndexChoice:
-    """Choose the index that holds what is asked for and nothing else.
+    """Choose the index that holds exactly the entries that a query wants.
 
-    There is none for what is asked of a batch besides: a batch is bounded, so its own is filtered.
+    A query of a batch with more conditions has no index: a batch is bounded, so its index is filtered.
     """
     owner, status, model, batch_id = query.owner, query.status, query.resolved_model, query.batch_id
     if batch_id is not None:
@@ -491,7 +490,7 @@ def choose_index(query: VideoQuery) -> IndexChoice:
 
 
 def join_index_key(owner: str, *parts: str) -> str:
-    """Join what an index is grouped by; an owner has no `#`, so nobody's question reaches into another's group."""
+    """Join the parts of an index group; an owner has no `#`, so no query reads into another owner's group."""
     return "#".join((owner, *parts))
 
 
@@ -503,21 +502,21 @@ class VideoPage(NamedTuple):
 
 
 class VideoStore:
-    """The videos that are kept."""
+    """Reads and writes the records of videos."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def create(self, video: Video, posts: Sequence[Post], *, conditions: Sequence[Change] = ()) -> None:
-        """Keep a new video and the posts it is to become, all or nothing.
+        """Keep a new video and its posts, all or nothing.
 
         Args:
             video: the new record.
-            posts: theirs.
-            conditions: what must be possible with it: a promise of its money, its request's name.
+            posts: the records of its posts.
+            conditions: changes that must succeed with it: the reservation, the idempotency record.
 
         Raises:
-            VersionConflict: `changes` numbers the conditions that do not hold.
+            VersionConflict: its `changes` has the indexes of the failed conditions.
         """
         due_at = video.created_at + (STARTED_WITHIN if video.place is None else WAITS_FOR)
         records: list[Change] = [Create(video.copy_with(due_at=due_at)), *map(Create, posts)]
@@ -533,7 +532,7 @@ class VideoStore:
         """Read a video for a caller.
 
         Raises:
-            NotFound: there is none, or it is somebody else's; the two look alike from outside.
+            NotFound: there is none, or another owner's; a caller cannot tell the two apart.
         """
         video = self.get_unchecked(video_id)
         if not caller.may_see(video.owner):
@@ -541,17 +540,17 @@ class VideoStore:
         return video
 
     def get_unchecked(self, video_id: str) -> Video:
-        """Read a video whoever owns it: for the state machine's own steps and the sweep.
+        """Read a video without checking its owner: for the state machine's steps and the sweep.
 
         Raises:
             NotFound: there is none.
         """
         if len(video_id) > VIDEO_ID_MAX_CHARACTERS:
-            raise NotFound("There is no video of such an id.")  # nor may it be a key: DynamoDB has a limit
+            raise NotFound("There is no video of such an id.")  # nor could it be a key: DynamoDB limits the length
         return Video.model_validate(self._table.get(video_key(video_id)))
 
     def reload(self, video: Video) -> Video:
-        """Read a video again, as another worker has written it since.
+        """Read a video again, with what other workers have written since.
 
         Raises:
             NotFound: it was deleted meanwhile.
@@ -574,15 +573,15 @@ class VideoStore:
             video: as it was read.
             stage: the next one.
             now: the time.
-            at_most: what the provider's numbers may become if it takes a slot.
-            more_micros: what it may cost beyond what it was promised.
+            at_most: the maximum of each capacity counter of the provider, if it takes a slot.
+            more_micros: its possible cost beyond its reservation.
             changes: the fields that change with the stage.
 
         Raises:
-            SlotsTaken: there is none.
-            BudgetExceeded: the day's limit has no room for more.
+            SlotsTaken: the provider has no free slot.
+            BudgetExceeded: the day's limit has no room for `more_micros`.
             VersionConflict: the record changed since it was read, or cannot make this transition.
-            InvalidChange: a change is none of `VideoChanges`. So it is of every method that takes changes.
+            InvalidChange: a changed field is not in `VideoChanges`. Every method with changes raises it.
         """
         return self._replace(
             video,
@@ -595,10 +594,10 @@ class VideoStore:
         )
 
     def take_turn(self, video: Video, place: str, *, now: datetime, at_most: Mapping[str, int]) -> Video:
-        """Give a video that waits at a place a slot of its provider, as long as its numbers stay at most so great.
+        """Give the video at a queue position a slot of its provider, if the counters stay within `at_most`.
 
         Raises:
-            SlotsTaken: there is none.
+            SlotsTaken: the provider has no free slot.
             VersionConflict: the record changed since it was read.
         """
         turn = Put(read_turn(video.provider, place))
@@ -606,7 +605,7 @@ class VideoStore:
         return self._replace(video, (Stage.QUEUED,), now, {}, taken, together=[turn], at_most=at_most)
 
     def park(self, video: Video, place: str, *, now: datetime) -> Video:
-        """Let a queued video wait for a slot, without an execution: the next one is another.
+        """Put a queued video into the queue for a slot, without an execution: a new one starts it later.
 
         Raises:
             VersionConflict: the record changed since it was read.
@@ -631,7 +630,7 @@ class VideoStore:
         return self._replace(video, EARLIER_STAGES[stage], now, changes, {"stage": stage}, together=together)
 
     def note(self, video: Video, *, now: datetime, **changes: Unpack[VideoChanges]) -> Video:
-        """Change what is known of a video within its stage.
+        """Change fields of a video within its stage.
 
         Raises:
             VersionConflict: the record changed since it was read.
@@ -639,16 +638,16 @@ class VideoStore:
         return self._replace(video, (video.stage,), now, changes, {})
 
     def fail(self, video: Video, failure: VideoFailure, *, now: datetime, **changes: Unpack[VideoChanges]) -> Video:
-        """End a video as failed; its stage stays and tells where.
+        """End a video as failed; its stage stays and shows where it failed.
 
         Raises:
-            VersionConflict: the record changed since it was read, or its MP4 is kept already.
+            VersionConflict: the record changed since it was read, or its MP4 is already stored.
         """
         failed: VideoFields = {"failure": failure, "lease_expires_at": None}
         return self._replace(video, STAGES_THAT_CAN_FAIL, now, changes, failed)
 
     def store_again(self, video: Video, *, now: datetime, store_until: datetime, together: Sequence[Change]) -> Video:
-        """Take up a video that failed when it was fetched; what it cost is booked already and stays so.
+        """Resume a video whose download failed; its cost is already recorded and stays.
 
         Raises:
             VersionConflict: the record changed since it was read, or it failed elsewhere.
@@ -670,10 +669,10 @@ class VideoStore:
         return changed
 
     def keep_job(self, video: Video, job: str, *, now: datetime, **changes: Unpack[VideoChanges]) -> Video:
-        """Write down that a provider's job renders a video, and that it renders no other.
+        """Record that a provider's job renders this video and no other.
 
         Raises:
-            VersionConflict: the record changed since it was read, or the job is another video's.
+            VersionConflict: the record changed since it was read, or the job belongs to another video.
         """
         ttl = int((now + JOB_KEPT_FOR).timestamp())
         claim = JobClaim(provider=video.provider, job=job, video_id=video.id, ttl=ttl)
@@ -690,10 +689,10 @@ class VideoStore:
             return None
 
     def list_page(self, query: VideoQuery) -> VideoPage:
-        """List an owner's videos by their time, one query of one index whatever the size of the library.
+        """List an owner's videos by time, with one query of one index however many videos are stored.
 
-        Of a batch alone a filter leaves out: such a page may be short, and there may be more all the same. Where
-        nothing of what one query looks at fits, it goes on, a megabyte at a time and a few times at the most.
+        Only queries of a batch are filtered: their page may be short although there are more. If no entry of one query
+        fits, the search continues, a megabyte at a time and a few times at most.
         """
         choice = choose_index(query)
         wanted = PageQuery(
@@ -711,18 +710,18 @@ class VideoStore:
             if page.keys or page.reached is None:
                 break
             wanted = replace(wanted, after=page.reached, read_max=None)
-        # The index comes a moment after the record: what is gone meanwhile is left out.
+        # The index lags behind the record: videos deleted meanwhile are left out.
         videos = [Video.model_validate(item) for item in self._table.get_many(page.keys)]
         return VideoPage(videos=videos, has_more=page.has_more)
 
     def count_batch(self, owner: str, batch_id: str) -> Counter[str]:
-        """Count the videos of a batch by their status."""
+        """Count the videos of a batch by status."""
         return self._table.count_values(
             BATCH_INDEX, hash_name="owner_batch", value=join_index_key(owner, batch_id), attribute="status"
         )
 
     def settle(self, video: Video, spent_micros: int, *, now: datetime) -> Video:
-        """Book what a video cost, and take its promise back; once, however often it is asked for.
+        """Record the cost of a video and release its reservation; once, however often it is called.
 
         Raises:
             VersionConflict: the record changed since it was read.
@@ -735,7 +734,7 @@ class VideoStore:
         return changed
 
     def mark_event_sent(self, video: Video) -> Video:
-        """Write down that the bus was told how a video ended; that changes nothing about when it did.
+        """Record that the event of a video's end was sent; the time of its end stays.
 
         Raises:
             VersionConflict: the record changed since it was read.
@@ -745,9 +744,9 @@ class VideoStore:
         return told
 
     def delete(self, video: Video, spent_micros: int, *, now: datetime) -> None:
-        """Forget a video, and settle it if it was not; its posts stay in the ledger.
+        """Delete the record of a video, and settle it if needed; the records of its posts stay.
 
-        What a step that runs on may still leave of it is cleared up later.
+        The sweep later removes files that a running step may still leave.
 
         Raises:
             VersionConflict: the record changed since it was read.
@@ -759,7 +758,7 @@ class VideoStore:
         self._table.commit([Delete(video.key, video.version), Put(leftovers), *books])  # guard: leftovers listed
 
     def forget_leftovers(self, video_id: str) -> None:
-        """Forget that something may be left of a deleted video."""
+        """Remove the leftovers record of a deleted video."""
         self._table.commit([Delete(Leftovers.key_of(video_id))])
 
     def _replace(
@@ -774,7 +773,7 @@ class VideoStore:
         at_most: Mapping[str, int] = MappingProxyType({}),
         more_micros: int = 0,
     ) -> Video:
-        """Write a video with the changes of a step and our own, all or nothing."""
+        """Write a video with the changes of a step and of the store, all or nothing."""
         video.refuse_changes_but(VideoChanges.__optional_keys__, changes)
         if video.failure is not None or video.stage not in earlier:
             raise VersionConflict(f"The video {video.id} is {video.status} at {video.stage} and stays so.")
@@ -808,14 +807,14 @@ class VideoStore:
 
 
 class _Promise(NamedTuple):
-    """What changes in a record, and in the books, when a video is promised more."""
+    """The changes of a record and of the budgets when more is reserved for a video."""
 
     changes: VideoFields
     books: Sequence[Change]
 
 
 def _promise_more(video: Video, more_micros: int) -> _Promise:
-    """Promise a video more of its owner's day, and of the stack's where that has a limit."""
+    """Reserve more for a video on its owner's day, and on the stack's if that has a limit."""
     reservation = video.reservation
     if reservation is None or more_micros <= 0:
         return _Promise({}, [])
@@ -827,7 +826,7 @@ def _promise_more(video: Video, more_micros: int) -> _Promise:
 
 
 def _give_due_at(before: Video, after: Video, now: datetime) -> datetime | None:
-    """Give when the sweep is to come back to a video that was written: its alarm stays where it still fits."""
+    """Give the next due time of a written video; its current one stays if it still fits."""
     if after.is_over:
         return None
     if after.place is not None:
@@ -846,7 +845,7 @@ def _give_due_at(before: Video, after: Video, now: datetime) -> datetime | None:
 
 
 def _release(video: Video) -> Video:
-    """Let a video hold nothing that it does not need any more: the provider is done with it, or is another one."""
+    """Release a claim that a video no longer needs: the provider is done with it, or another one takes over."""
     if video.failure is not None or video.stage not in STAGES_AT_A_PROVIDER:
         return video.copy_with(slot=None, place=None)
     if video.slot not in (None, video.provider):
@@ -864,7 +863,7 @@ def _book(video: Video, reservation: Reservation, spent_micros: int) -> list[Cha
 
 
 def _count_usage(video: Video, day: date, spent_micros: int) -> list[Change]:
-    """Book what each model was paid; the video itself counts for the one that came last."""
+    """Record the cost by model; the video itself counts for the last model."""
     by_model = Counter({video.resolved_model: spent_micros})
     for attempt in video.attempts:
         charged_micros = _count_attempt_micros(video, attempt)

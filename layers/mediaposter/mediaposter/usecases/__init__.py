@@ -1,1 +1,1 @@
-"""The use cases, over collaborators that they are given."""
+"""The use cases; each gets its collaborators as arguments."""

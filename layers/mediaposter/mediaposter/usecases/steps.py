@@ -1,7 +1,7 @@
-"""What a step of the state machine is told and what it answers.
+"""The inputs and results of the state machine's steps.
 
-Outcomes are data: everything a provider can answer comes back as an outcome that the machine routes.
-Only bugs and infrastructure raise.
+Outcomes are data: every answer of a provider becomes an outcome that the state machine routes. Only bugs and
+infrastructure faults raise.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from mediaposter.publishing.targets import TARGETS_MAX
 from mediaposter.stores.videos import VIDEO_ID_MAX_CHARACTERS
 
-# A network's name, a sign and an account's id of up to 64 characters.
+# A network's name, a separator and an account's id of up to 64 characters.
 POST_ID_MAX_CHARACTERS = 128
-# DynamoDB takes no longer partition key (its developer guide, "Quotas").
+# The longest partition key of DynamoDB (its developer guide, "Quotas").
 _PARTITION_MAX_CHARACTERS = 2_048
-# Between the id of a video and the number of the execution that carries it after another, in the name of the execution.
+# In the name of a later execution: separates the video's id from the execution number.
 LAUNCH = "-launch-"
-# The same in the names of executions that posted a video again, before these were numbered with the others.
+# The same in older names of executions that posted a video again, from before these shared the numbering.
 _POSTING_RUN = "-posts-"
-# A fault is a name, or a few of them; what else a service adds goes to its own logs.
+# A fault is one error name or a few; further details of a service go to its own logs.
 _FAULT_MAX_CHARACTERS = 300
 Fault = Annotated[str, AfterValidator(lambda fault: fault[:_FAULT_MAX_CHARACTERS])]
 
 
 class StepInput(BaseModel):
-    """Which video, and how often the machine has come here for it (from 1).
+    """Which video, and how often the state machine ran this step for it (from 1).
 
-    `launch` is which of the executions that carry the video it is, where another may have taken over.
+    `launch` is the execution number, because another execution may have taken over the video.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +42,7 @@ class StepInput(BaseModel):
 
 
 class CheckInput(StepInput):
-    """How long the machine has waited before it came."""
+    """Adds how long the state machine waited before this step."""
 
     waited_seconds: int = Field(default=0, ge=0)
 
@@ -54,7 +54,7 @@ class PostStepInput(StepInput):
 
 
 class RenderToCancel(BaseModel):
-    """A provider's job that no video waits for any more."""
+    """A provider's job that no video needs any more."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,13 +65,13 @@ class RenderToCancel(BaseModel):
 
 
 class AwaitApprovalInput(StepInput):
-    """What the machine waits on while a person decides; who has it can carry the execution on."""
+    """Adds the task token of the wait for a person; anyone with the token can resume the execution."""
 
     task_token: str = Field(min_length=1, repr=False)
 
 
 class PostFault(BaseModel):
-    """What broke at one post; "" is nothing."""
+    """The fault of one post; "" means none."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -79,10 +79,10 @@ class PostFault(BaseModel):
 
 
 class CloseInput(BaseModel):
-    """Which video to close, and what broke if the machine could not go on.
+    """Which video to close, and the fault if the state machine could not continue.
 
-    `launch` is the number of the execution that ends; the service itself names the execution instead. None is whichever
-    is the last. `posts` are what broke at each of the posts that it carried.
+    `launch` is the number of the ended execution; Step Functions itself sends the execution's name instead. None is the
+    last execution. `posts` are the faults of the posts that it carried.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,16 +94,16 @@ class CloseInput(BaseModel):
 
     @property
     def reason(self) -> str | None:
-        """Give what broke, in the execution or at one of its posts."""
+        """Give the fault of the execution or of one of its posts."""
         return self.fault or next((post.fault for post in self.posts if post.fault), None)
 
     @model_validator(mode="before")
     @classmethod
     def _read_execution(cls, fields: object) -> object:
-        """Find the video and the number of an execution by its name."""
+        """Read the video's id and the execution number from an execution's name."""
         if not isinstance(fields, dict):
             return fields
-        # `run` is what executions still say that began before posting again was numbered with the rest.
+        # Executions that began before reposts shared the numbering still send `run`.
         others = {name: value for name, value in fields.items() if name not in ("execution", "run")}
         if not isinstance(fields.get("execution"), str):
             return others
@@ -113,26 +113,26 @@ class CloseInput(BaseModel):
 
 
 class Outcome(StrEnum):
-    """What the machine does next."""
+    """Which way the state machine continues."""
 
-    WAIT = "wait"  # come back to this step after wait_seconds
+    WAIT = "wait"  # repeat this step after wait_seconds
     STARTED = "started"  # the generation runs
-    HINTED = "hinted"  # its provider says that it has moved
-    QUEUED_FOR_CAPACITY = "parked"  # this execution ends: another carries it on, when its turn or its time has come
-    NEXT_MODEL = "next_model"  # the provider refused, and another is to start
+    HINTED = "hinted"  # a webhook says that the job's status changed
+    QUEUED_FOR_CAPACITY = "parked"  # this execution ends; a later one continues the video
+    NEXT_MODEL = "next_model"  # the provider refused; start the next model
     COMPLETED = "completed"  # the provider is done
-    STORED = "stored"  # the MP4 is kept
-    AWAITING_APPROVAL = "awaiting_approval"  # it is kept, and a person is to say whether it may be posted
-    APPROVED = "approved"  # a person said so
-    REJECTED = "rejected"  # a person said no, or nothing in time
+    STORED = "stored"  # the MP4 is stored
+    AWAITING_APPROVAL = "awaiting_approval"  # it is stored, and a person must approve posting
+    APPROVED = "approved"  # a person approved
+    REJECTED = "rejected"  # a person rejected, or did not decide in time
     SUBMITTED = "submitted"  # the publisher has the post
-    SETTLED = "settled"  # nothing more will become of the post by itself
+    SETTLED = "settled"  # the post will not change by itself any more
     FAILED = "failed"  # the video has failed, and the record says why
     CLOSED = "closed"  # the record is closed
 
 
 class PostReference(BaseModel):
-    """One post to make."""
+    """The id of one post to make."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -141,12 +141,12 @@ class PostReference(BaseModel):
 
 
 class Listen(BaseModel):
-    """Where to wait for a provider's word about a job, and for how long at the most.
+    """Where, and how long at most, to wait for a provider's webhook about a job.
 
     Attributes:
-        pk: the partition of the item.
-        seconds: how long; instead of `wait_seconds` of the answer.
-        ttl: until when the item is kept.
+        pk: the partition key of the item.
+        seconds: the time to wait, instead of the result's `wait_seconds`.
+        ttl: when the item expires.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -157,9 +157,9 @@ class Listen(BaseModel):
 
 
 class StepResult(BaseModel):
-    """The answer of a step. What it says to `listen` for may end the wait.
+    """The result of a step. With `listen`, a webhook can end the wait.
 
-    Every field has a greatest length: too much data ends an execution (Step Functions, "Service quotas").
+    Every field has a maximum length: too much data ends an execution (Step Functions, "Service quotas").
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -171,5 +171,5 @@ class StepResult(BaseModel):
 
 
 def wait(seconds: float) -> StepResult:
-    """Answer that the machine shall come back; a second at the least, an hour at the most."""
+    """Build the result that repeats the step after a wait of one second to one hour."""
     return StepResult(outcome=Outcome.WAIT, wait_seconds=min(max(math.ceil(seconds), 1), 3600))

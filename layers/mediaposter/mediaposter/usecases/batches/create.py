@@ -1,4 +1,4 @@
-"""Take a batch: record it with its file, start its execution; answer how it stands; cancel it."""
+"""Create a batch (record it with its file, start its execution), read it, and cancel it."""
 
 from __future__ import annotations
 
@@ -49,34 +49,34 @@ from mediaposter.wire.request_context import RequestContext
 
 Clock = Callable[[], datetime]
 
-# How often the sweep comes by.
+# How often the sweep visits a batch.
 LOOK_AGAIN_AFTER = timedelta(minutes=1)
 _TRIES_MAX = 5
 _FORMATS: dict[str, Literal["csv", "jsonl"]] = {"text/csv": "csv", "application/jsonl": "jsonl"}
 
 
 class BatchWorkflow(Protocol):
-    """Whatever carries a batch through its steps."""
+    """Starts the executions of batches."""
 
     def start(self, batch_id: str, step: BatchStep, run: int) -> None:
         """Start an execution for a batch; repeating it changes nothing. Raises NotStarted."""
 
     def find_status(self, batch_id: str, step: BatchStep, run: int) -> ExecutionStatus | None:
-        """Tell how such an execution stands; None if none is shown, which may be late."""
+        """Give the status of an execution; None if none is shown yet."""
 
 
 class InputStore(Protocol):
-    """Where the files of batches are."""
+    """Stores the files of batches."""
 
     def put(self, key: str, content: bytes) -> FileVersion:
-        """Put a file, in place of an earlier one."""
+        """Put a file; it replaces an earlier one."""
 
     def find_upload(self, owner: str, upload_id: str) -> FileVersion:
-        """Find a file that was put to the URL of POST /uploads. Raises NotFound."""
+        """Find a file that a caller put to the URL of POST /uploads. Raises NotFound."""
 
 
 class _Order(NamedTuple):
-    """A new batch, and the name of its request where it has one."""
+    """A new batch, and its idempotency record if it has one."""
 
     batch_id: str
     name: IdempotencyRecord | None
@@ -104,13 +104,13 @@ class OpenBatch:
         self._new_id = new_id
 
     def __call__(self, request: CreateBatchRequest, *, caller: Caller, request_context: RequestContext) -> Batch:
-        """Take a request for a batch, once for each Idempotency-Key.
+        """Create a batch from a request, once for each Idempotency-Key.
 
         Raises:
             InvalidRequest: there is no such file; nothing was recorded.
             IdempotencyKeyReused: the caller's key names another request.
-            RateExceeded: the caller's minute has no room for one more request.
-            Contention: others hold the same records; sending again is safe.
+            RateExceeded: the caller's rate limit has no room for one more request.
+            Contention: other writers hold the same records; sending again is safe.
         """
         order = self._name(request.fingerprint(), caller, request_context)
         known = self._find_known(order, caller)
@@ -124,10 +124,10 @@ class OpenBatch:
         return self._record(order, source, caller)
 
     def take_file(self, source: BatchSource, *, caller: Caller, request_context: RequestContext) -> Batch:
-        """Take a file that lies in the bucket; one version of it is one batch.
+        """Create a batch from a file in the bucket; each version of a file becomes one batch.
 
         Raises:
-            Contention: others hold the same records; it may be told of again.
+            Contention: other writers hold the same records; calling again with the same file is safe.
         """
         order = self._name(f"{source.key} {source.version_id}", caller, request_context)
         return self._find_known(order, caller) or self._record(order, source, caller)
@@ -184,12 +184,12 @@ class OpenBatch:
         if order.name is not None:
             conditions.append(Create(order.name, now=int(order.now.timestamp())))
         if caller.rate_per_minute is not None:  # guard: batch counted
-            # The request itself; its rows are counted one by one, as they are taken.
+            # This counts the request itself; each row is counted when it is submitted.
             conditions.append(count_call(caller.owner, order.now, per_minute=caller.rate_per_minute))
         try:
             self._batches.create(batch, conditions=conditions)
         except VersionConflict as conflict:
-            # What was taken before is answered again, whatever the minute has become.
+            # A request accepted before gets the same answer again, even if the rate limit is now used up.
             known = self._find_known(order, caller)
             if known is not None:
                 return known
@@ -207,7 +207,7 @@ class OpenBatch:
 
 
 class ReadBatches:
-    """The questions a caller may ask about batches."""
+    """Read batches for a caller."""
 
     def __init__(self, *, batches: BatchStore, library: VideoStore, media: Presigner) -> None:
         self._batches = batches
@@ -218,7 +218,7 @@ class ReadBatches:
         """Read a batch, and count its videos.
 
         Raises:
-            NotFound: there is none, or it is somebody else's; the two look alike from outside.
+            NotFound: there is none, or another owner's; a caller cannot tell the two apart.
         """
         return self._count(self._batches.get(batch_id, caller=caller))
 
@@ -255,7 +255,7 @@ class ReadBatches:
 
 
 class CancelBatch:
-    """Let no more of a batch be started, and end what is not to be made."""
+    """Start no more videos of a batch, and cancel those that shall not be made."""
 
     def __init__(self, *, batches: BatchStore, workflow: BatchWorkflow, clock: Clock) -> None:
         self._batches = batches
@@ -263,12 +263,12 @@ class CancelBatch:
         self._clock = clock
 
     def __call__(self, batch_id: str, request: CancelBatchRequest, *, caller: Caller) -> None:
-        """Cancel a batch; to do so again goes on with what broke off.
+        """Cancel a batch; calling again continues an interrupted cancellation.
 
         Raises:
             NotFound: there is no such batch of this caller.
             NotAllowedInState: it is over.
-            VersionConflict: its record is written all the time; nothing was changed.
+            VersionConflict: other writers changed the record at each try; nothing was changed.
         """
         for _ in range(_TRIES_MAX):
             batch = self._batches.get(batch_id, caller=caller)
@@ -277,7 +277,7 @@ class CancelBatch:
             if batch.stage not in STAGES_TO_CANCEL:
                 raise NotAllowedInState(f"The batch is {tell_status(batch)}: nothing of it is left to be cancelled.")
             is_all = request.running or batch.cancel is CancelScope.RUNNING
-            # Before, the execution that takes the rows does it when all of them were looked at.
+            # Before this stage, the execution that submits the rows cancels after it has read all of them.
             is_taken = batch.stage is BatchStage.RUNNING
             try:
                 batch = self._batches.note(

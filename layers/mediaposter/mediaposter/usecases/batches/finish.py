@@ -1,4 +1,4 @@
-"""End a batch: follow it until all of its videos have ended, write the results, tell the bus; cancel its videos."""
+"""Finish a batch: monitor it until its videos ended, write the results, send its event; cancel its videos."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from mediaposter.wire.rows import RowError
 
 Clock = Callable[[], datetime]
 
-# How often what broke off is begun anew: by then it is a fault that time does not mend.
+# How often a crashed execution is restarted; after that, time will not fix the fault.
 RUNS_MAX = 3
-# Longer than a function that takes rows can run on after its execution ended: what it took by then is counted.
+# Longer than a function can still submit rows after its execution ended, so that all its rows are counted.
 TAKING_ENDS_AFTER = timedelta(minutes=6)
-# The bus is told at once; if whoever wrote the end down died before he told it, the sweep does.
+# The worker that writes the end also sends the event; if it crashed before that, the sweep sends it.
 EVENT_GRACE = timedelta(minutes=5)
 
 _STATUS_OF: Mapping[VideoStatus, Literal["queued", "in_progress", "failed"]] = {
@@ -50,7 +50,7 @@ _CONTENT_TYPES = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"
 
 
 class EndBatch:
-    """Write down how a batch ended, and tell it."""
+    """Record how a batch ended, and send the event."""
 
     def __init__(self, *, batches: BatchStore, send_event: Callable[[BatchEvent], object], clock: Clock) -> None:
         self._batches = batches
@@ -61,7 +61,7 @@ class EndBatch:
         """End a batch.
 
         Raises:
-            VersionConflict: it is no longer where it can end, or has ended.
+            VersionConflict: its stage does not allow an end, or it has ended already.
         """
         now = self._clock()
         ending: BatchChanges = {**changes, "ended_at": now, "due_at": now + EVENT_GRACE}
@@ -69,17 +69,17 @@ class EndBatch:
         self.tell(ended)
 
     def fail(self, batch_id: str, message: str) -> None:
-        """End a batch for a fault of our own."""
+        """End a batch as failed because of an internal fault."""
         self(batch_id, failure=BatchFailure(code="internal_error", message=message))
 
     def tell(self, batch: Batch) -> None:
-        """Tell the bus how a batch ended; told again, it is the same event."""
+        """Send the event of a batch's end; sent again, it has the same id."""
         self._send_event(describe_batch(batch))
         self._batches.note(batch, now=batch.updated_at, is_told=True, due_at=None)
 
 
 class MonitorBatch:
-    """Come by a batch every minute: begin what nobody began, go on after what broke off, see whether all has ended."""
+    """Visit a batch every minute: start a missing execution, restart a crashed one, check whether all videos ended."""
 
     def __init__(
         self,
@@ -95,11 +95,11 @@ class MonitorBatch:
         self._clock = clock
 
     def __call__(self, batch_id: str) -> None:
-        """Look after a batch.
+        """Monitor a batch once.
 
         Raises:
-            VersionConflict: its record is written by somebody else, who looks after it.
-            NotStarted: the next time tries again.
+            VersionConflict: another worker writes the record, and monitors the batch.
+            NotStarted: the next visit tries again.
         """
         batch = self._batches.get_unchecked(batch_id)
         if batch.stage is BatchStage.DONE:
@@ -132,7 +132,7 @@ class MonitorBatch:
         self._workflow.start(writing.id, writing.step, writing.run)
 
     def _cancel_on(self, batch: Batch) -> Batch:
-        """Start what cancels the videos, and start it anew if it broke off."""
+        """Start the execution that cancels the videos, and restart it if it crashed."""
         if batch.cancel_run == 0:
             return batch
         status = self._workflow.find_status(batch.id, BatchStep.CANCEL, batch.cancel_run)
@@ -148,7 +148,7 @@ class MonitorBatch:
         self._workflow.start(batch.id, batch.step, batch.run)
 
     def _go_on(self, batch: Batch) -> None:
-        """Begin anew what broke off, a few times; rows that were being taken are not taken again, but counted."""
+        """Restart a crashed execution, a few times; a crashed submission of rows is only counted, not repeated."""
         if batch.step is BatchStep.TAKE:
             now = self._clock()
             self._batches.note(batch, now=now, step=BatchStep.CLOSE, run=1, due_at=now + TAKING_ENDS_AFTER)
@@ -167,17 +167,17 @@ class MonitorBatch:
 
 
 class ResultFiles(Protocol):
-    """Where the files of batches are."""
+    """Stores the files of batches."""
 
     def read(self, key: str) -> bytes:
         """Read a file. Raises NotFound."""
 
     def write(self, *keys: str, content_type: str) -> AbstractContextManager[IO[bytes]]:
-        """Write a file under some keys, when the block ends well."""
+        """Write a file under several keys when the block ends without an error."""
 
 
 class WriteResults:
-    """Write what became of each row, when all of its videos have ended."""
+    """Write the outcome of each row, when all videos of the batch have ended."""
 
     def __init__(
         self,
@@ -197,9 +197,9 @@ class WriteResults:
         self._public_url = public_url
 
     def __call__(self, batch_id: str) -> None:
-        """Write the results as JSONL and as CSV, and end the batch; what is written already is written again.
+        """Write the results as JSONL and as CSV, and end the batch; existing results are overwritten.
 
-        A link to an MP4 is the API's own, which asks for a key: a presigned one would die within hours.
+        Links to MP4s point to the API, which requires a key: presigned links would expire within hours.
         """
         batch = self._batches.get_unchecked(batch_id)
         if batch.stage is not BatchStage.WRITING:
@@ -211,7 +211,7 @@ class WriteResults:
             for number, part in enumerate(parts):
                 rows = list(self._list_results(part))
                 jsonl.writelines(write_jsonl(rows))
-                # One header is enough.
+                # Only the first part writes the header.
                 csv.writelines(islice(write_csv(rows), min(number, 1), None))
                 completed += sum(row.status == "completed" for row in rows)
                 failed += sum(row.status == "failed" for row in rows)
@@ -227,7 +227,7 @@ class WriteResults:
         return map(self._describe, read_outcomes(self._files.read(outcomes_key(part.batch_id, part.part))))
 
     def _describe(self, outcome: OutcomeLine) -> ResultRow:
-        """Say what became of a row, and of its video where it became one."""
+        """Describe the outcome of a row, and of its video if it became one."""
         describe = partial(ResultRow, row=outcome.row, line=outcome.line, id=outcome.row_id, video_id=outcome.video_id)
         if outcome.video_id is None:
             return describe(status="refused", error=outcome.error)
@@ -250,7 +250,7 @@ class WriteResults:
 
 
 def _explain_posts(posts: Sequence[Post]) -> RowError | None:
-    """Say which posts of a kept video did not come out, and why."""
+    """Say which posts of a stored video were not published, and why."""
     faulty = [post for post in posts if post.error_message]
     if not faulty:
         return None
@@ -267,7 +267,7 @@ class CancelPart:
         self._cancel_video = cancel_video
 
     def __call__(self, part: PartLine) -> None:
-        """Cancel what is still waiting, and what runs if that was asked for; to do so again goes on where it ended."""
+        """Cancel waiting videos, and running ones if requested; calling again continues where it stopped."""
         batch = self._batches.get_unchecked(part.batch_id)
         if batch.cancel is None:
             return

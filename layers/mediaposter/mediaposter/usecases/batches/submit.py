@@ -1,6 +1,6 @@
-"""The steps that turn the file of a batch into videos: read its rows, take them part by part, say what became of each.
+"""The steps that turn the file of a batch into videos: read its rows, submit them in chunks, record each outcome.
 
-Each may be taken again, and may have died at any point before: a row is one video at most, by the name of its request.
+Each step can run again after a crash at any point: the idempotency record of a row allows one video at most.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ from mediaposter.wire.rows import Row, RowError, read_csv, read_jsonl
 
 Clock = Callable[[], datetime]
 
-# How long rows wait for room in the minutes of their key. An execution of the machine ends after a day, and the names
-# of the rows are remembered as long.
+# How long rows wait for their key's rate limit. An execution ends after a day, and the idempotency records of the rows
+# are kept as long.
 TAKING_MAX = timedelta(hours=20)
 
 _READERS: Mapping[str, Callable[[Iterator[bytes]], Iterator[Row]]] = MappingProxyType(
@@ -76,7 +76,7 @@ _KEY_IS_GONE = RowError(
     message="The API key that asked for this batch was revoked, or had expired, before this row was taken. Nothing was "
     "recorded for it; send the row again with another key.",
 )
-# A row that is put off is not over: it is taken by a later try.
+# A postponed row is not over: a later try submits it.
 _PUT_OFF = RowError(
     code="rate_limit_exceeded",
     message="By its rate the key may ask for so many videos a minute, and no minute had room for this row. Nothing was "
@@ -86,16 +86,16 @@ _NOT_OVER = (_NOT_TAKEN, _PUT_OFF)
 
 
 class BatchOutcome(StrEnum):
-    """What the machine does next."""
+    """Which way the state machine continues."""
 
-    READ = "read"  # the rows are to be taken
+    READ = "read"  # submit the rows next
     TAKEN = "taken"  # the videos are being made
-    CANCELLED = "cancelled"  # they are to be cancelled
-    OVER = "over"  # nothing
+    CANCELLED = "cancelled"  # cancel the videos next
+    OVER = "over"  # nothing is left to do
 
 
 class BatchResult(BaseModel):
-    """The answer of a step."""
+    """The result of a step."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -103,10 +103,10 @@ class BatchResult(BaseModel):
 
 
 class RowFiles(Protocol):
-    """Where the files of batches are."""
+    """Stores the files of batches."""
 
     def open_version(self, key: str, version_id: str) -> AbstractContextManager[Iterator[bytes]]:
-        """Open a version of a file to be read once. Raises NotFound."""
+        """Open a version of a file for one read. Raises NotFound."""
 
     def read(self, key: str) -> bytes:
         """Read a file. Raises NotFound."""
@@ -115,21 +115,21 @@ class RowFiles(Protocol):
         """Read some of a file. Raises NotFound."""
 
     def put(self, key: str, content: bytes, *, content_type: str = ...) -> object:
-        """Put a file, in place of an earlier one."""
+        """Put a file; it replaces an earlier one."""
 
     def write(self, *keys: str) -> AbstractContextManager[IO[bytes]]:
-        """Write a file under some keys, when the block ends well."""
+        """Write a file under several keys when the block ends without an error."""
 
 
 class PictureKeeper(Protocol):
-    """Where the pictures of requests are kept until their videos are made."""
+    """Stores the pictures of requests until their videos are made."""
 
     def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
-        """Keep a picture."""
+        """Store a picture."""
 
 
 class ReadRows:
-    """Read the file of a batch: each row becomes a request, or what is wrong with it."""
+    """Read the file of a batch: each row becomes a request or an error."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class ReadRows:
         self._clock = clock
 
     def __call__(self, batch_id: str) -> BatchResult:
-        """Write the rows, and the parts to take them in. What is wrong with the file itself ends the batch."""
+        """Write the parsed rows and the list of chunks. An error of the file itself ends the batch."""
         batch = self._batches.get_unchecked(batch_id)
         if batch.stage is BatchStage.READING:
             try:
@@ -185,7 +185,7 @@ class ReadRows:
         return rows
 
     def _keep_picture(self, batch: Batch, row: Row) -> Row:
-        """Keep a picture that lies in a row as an upload, which is the same each time the row is read."""
+        """Store the picture in a row as an upload, with the same id each time the row is read."""
         if row.request is None or not isinstance(row.request.input_reference, UploadedPicture):
             return row
         picture = row.request.input_reference
@@ -206,7 +206,7 @@ def _explain(error: InvalidRequest | NotFound) -> BatchFailure:
 
 
 def _check_rate(batch: Batch, rows: int) -> None:
-    """Refuse a batch whose rows would still wait for room in their key's minutes when the batch has to end."""
+    """Refuse a batch with more rows than its key's rate limit allows before the batch must end."""
     if batch.caller.rate_per_minute is None:
         return
     per_minute = count_rows_per_minute(batch.caller.rate_per_minute)
@@ -222,7 +222,7 @@ def _check_rate(batch: Batch, rows: int) -> None:
 
 
 class SubmitChunk:
-    """Take some rows of a batch, no faster than the key that asked for it may ask for videos."""
+    """Submit a chunk of a batch's rows, within the rate limit of the batch's key."""
 
     def __init__(
         self,
@@ -238,10 +238,10 @@ class SubmitChunk:
 
         Args:
             batches: the records of the batches.
-            files: where their files are.
-            submit: makes a row a video.
-            requests: the names of the rows that became one.
-            find_key: gives the key that is kept under a hash, unless it is valid no more.
+            files: their files.
+            submit: submits a row as a video.
+            requests: the idempotency records of the rows.
+            find_key: finds the key of a hash, if the key is still valid.
             clock: the time in UTC.
         """
         self._batches = batches
@@ -252,11 +252,11 @@ class SubmitChunk:
         self._clock = clock
 
     def __call__(self, part: PartLine) -> None:
-        """Take each row that can be, and write down what became of all of them.
+        """Submit each row, and record the outcome of each.
 
         Raises:
-            RateExceeded: the key's minute has no room for the others; to do so again later takes those.
-            PartiallyDone: some could not be taken just now; to do so again takes those.
+            RateExceeded: the key's rate limit has no room for the remaining rows; calling again later submits them.
+            PartiallyDone: some rows could not be submitted now; calling again submits them.
         """
         lines = read_row_lines(self._files.read_range(rows_key(part.batch_id), part.first_byte, part.size_bytes))
         told = self._read_told(part)
@@ -268,7 +268,7 @@ class SubmitChunk:
             outcomes.append(outcome)
         batch = self._batches.get_unchecked(part.batch_id)
         if batch.stage is not BatchStage.TAKING:
-            # The rows were counted meanwhile, and found by their names: a late try does not write over what was found.
+            # The rows were counted meanwhile by their idempotency records: a late try must not overwrite that.
             return
         self._files.put(outcomes_key(part.batch_id, part.part), write_lines(outcomes))
         put_off = sum(outcome.error == _PUT_OFF for outcome in outcomes)
@@ -279,7 +279,7 @@ class SubmitChunk:
             raise PartiallyDone(f"{left} of {len(lines)} rows of part {part.part} could not be taken just now.")
 
     def _read_told(self, part: PartLine) -> dict[int, OutcomeLine]:
-        """Read what an earlier try said of the rows that are over."""
+        """Read the outcomes of an earlier try, for the rows that are over."""
         try:
             told = read_outcomes(self._files.read(outcomes_key(part.batch_id, part.part)))
         except NotFound:
@@ -287,10 +287,10 @@ class SubmitChunk:
         return {outcome.row: outcome for outcome in told if outcome.error not in _NOT_OVER}
 
     def _take(self, batch_id: str, line: RowLine, *, is_full: bool) -> OutcomeLine:
-        """Take a row, or say why not; `is_full` says that its minute has no room."""
+        """Submit a row, or say why not; `is_full` says that the rate limit has no room."""
         if line.request is None:
             return _describe(line, error=line.error)
-        # Read anew for each row: it may be cancelled at any time, and its key be revoked.
+        # Read for each row: the batch can be cancelled and its key revoked at any time.
         batch = self._batches.get_unchecked(batch_id)
         if batch.cancel is not None or batch.stage is not BatchStage.TAKING:
             return self._find_or_refuse(batch, line, _CANCELLED)
@@ -302,15 +302,15 @@ class SubmitChunk:
         return self._submit_row(batch, line, line.request, caller)
 
     def _find_caller(self, batch: Batch) -> Caller | None:
-        """Find who asks for the rows, with the rights that the key has by now; None if it has none any more."""
+        """Build the caller of the rows with the key's current rights; None if the key is no longer valid."""
         caller = Caller.model_validate(batch.caller.model_dump())
         if not caller.key_hash:
-            return caller  # no key asked for it, or one whose hash was not kept yet
+            return caller  # it came without a key, or is older than key hashes
         api_key = self._find_key(caller.key_hash)
         return None if api_key is None else caller.as_key_is_now(api_key)  # guard: key as it is now
 
     def _find_or_refuse(self, batch: Batch, line: RowLine, error: RowError) -> OutcomeLine:
-        """Refuse a row, unless an earlier try took it and died before it could say so."""
+        """Refuse a row, unless an earlier try submitted it and crashed before recording the outcome."""
         video_id = find_taken(self._requests, batch, line.row, now=self._clock())
         return _describe(line, video_id=video_id, error=None if video_id else error)
 
@@ -342,7 +342,7 @@ class SubmitChunk:
 
 
 class FinishSubmitting:
-    """Say what became of the rows, when all of them were looked at."""
+    """Record the outcomes of the rows, when all were tried."""
 
     def __init__(
         self,
@@ -360,7 +360,7 @@ class FinishSubmitting:
         self._clock = clock
 
     def __call__(self, batch_id: str) -> BatchResult:
-        """Count the rows, lay the answer beside a dropped file, and leave the videos to the sweep."""
+        """Count the rows, write the result for an inbox file, and leave the videos to the sweep."""
         batch = self._batches.get_unchecked(batch_id)
         if batch.stage is BatchStage.READING:
             failure = BatchFailure(
@@ -382,7 +382,7 @@ class FinishSubmitting:
         return BatchResult(outcome=BatchOutcome.CANCELLED if batch.cancel else BatchOutcome.TAKEN)
 
     def _settle(self, batch: Batch, part: PartLine) -> list[OutcomeLine]:
-        """Give what became of the rows of a part, also where whoever took them died before he could say so."""
+        """Give the outcomes of a chunk's rows, also if the worker that submitted them crashed before recording them."""
         key = outcomes_key(batch.id, part.part)
         try:
             told = read_outcomes(self._files.read(key))
@@ -404,7 +404,7 @@ class FinishSubmitting:
 
 def find_taken(requests: IdempotencyStore, batch: Batch, row: int, *, now: datetime) -> str | None:
     """Find the video that a row became."""
-    # Only the name is asked for; its request and its video are what is found.
+    # The lookup uses only the name; the request and the video are in the record that is found.
     known = requests.find(identify_request(batch.caller.owner, _name_row(batch.id, row), "", "", now=now), now=now)
     return known.video_id if known else None
 
@@ -420,7 +420,7 @@ def _describe(line: RowLine, *, video_id: str | None = None, error: RowError | N
 def _lay_answer(
     files: RowFiles, batch: Batch, outcomes: list[OutcomeLine], failure: BatchFailure | None = None
 ) -> None:
-    """Lay an answer beside the file of a batch, if it was dropped."""
+    """Write the result for the file of a batch, if it came from the inbox."""
     stem = batch.source.answer_stem
     if stem is not None:
         content = present_answer(batch, outcomes, failure).model_dump_json().encode()

@@ -1,4 +1,4 @@
-"""Stop a render at its provider, apart from the request that no longer wants it."""
+"""Stop a render at its provider, separately from the request that cancels it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RenderCanceller: TypeAlias = Callable[[RenderToCancel], None]
 
 
 class CancelRender:
-    """Ask a provider to stop a render, where it offers that."""
+    """Ask a provider to stop a render, if it supports that."""
 
     def __init__(
         self, *, models: Callable[[str, str], VideoModelInterface], report_fault: Callable[[str], None]
@@ -23,10 +23,10 @@ class CancelRender:
         self._report_fault = report_fault
 
     def __call__(self, render: RenderToCancel) -> None:
-        """Cancel a render; to do so again is safe.
+        """Cancel a render; calling again is safe.
 
         Raises:
-            VideoModelError: the provider did not answer, so it is worth asking again.
+            VideoModelError: the provider did not answer; try again.
         """
         try:
             self._models(render.provider, render.model).cancel_video(render.job_id)
@@ -39,7 +39,7 @@ class CancelRender:
 
 
 def stop_render(video: Video, cancel: RenderCanceller) -> None:
-    """Have the render of a video stopped, if it has one."""
+    """Request the cancellation of a video's render, if it has one."""
     if video.provider_job_id is not None:
         cancel(
             RenderToCancel(

@@ -1,4 +1,4 @@
-"""The two steps of a generation: start it at most once, and follow it to its end."""
+"""The two steps of a generation: start it at most once, and poll it until it ends."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ from mediaposter.usecases.generation.provider_webhooks import ProviderCallbacks
 from mediaposter.usecases.steps import CheckInput, Outcome, StepInput, StepResult, wait
 
 Clock = Callable[[], datetime]
-# Give the model that renders a video; raises ConfigurationError when its key or address is missing.
+# Builds the model that renders a video; raises ConfigurationError if its key or address is missing.
 Models = Callable[[Video], VideoModelInterface]
-# Give the picture that a video begins with, as an adapter takes it; raises VideoModelError when it is gone.
+# Reads the reference picture of a video in the form that adapters accept; raises VideoModelError if it is gone.
 Pictures = Callable[[Video], str]
 
-# The machine asks so often within one execution, which is as often as the longest generation takes; if it was not
-# enough, another execution asks on.
+# The maximum of polls within one execution: enough for the longest generation. If it is not, another execution
+# continues.
 POLLS_MAX = 220
-# How long to wait before looking again at a record that another worker is moving.
+# How long to wait before reading a record again that another worker is moving.
 LOOK_SECONDS = 5
 LOOK_AGAIN_SECONDS = 30.0
-# An owner who asks for it risks paying this many times more, and no oftener.
+# How many resubmissions an owner can allow: each risks paying once more.
 RESUBMITS_MAX = 2
-# Refusals that say something about the provider, not about the video: another may not refuse.
+# Refusals for reasons of the provider, not of the video: another model may accept.
 CODES_OF_THE_PROVIDER = frozenset(
     {
         ErrorCode.AUTHENTICATION,
@@ -69,19 +69,19 @@ CODES_OF_THE_PROVIDER = frozenset(
         ErrorCode.RATE_LIMITED,
     }
 )
-# A provider that does not answer is asked for so long beyond the deadline: what it was sent may be paid for, and done.
+# How long a silent provider is polled beyond the deadline: the render may be paid for and done.
 ANSWER_GRACE = timedelta(hours=24)
-# A render is waited for so many times as long as it should take, and so long, at least.
+# The deadline of a render: this many times its expected time, and at least this long.
 _EXPECTED_TIMES = 3
 _RENDER_LEAST = timedelta(minutes=10)
-# How often a job is written down anew when the record was written by another at that moment.
+# How often writing down a job is tried again when another worker wrote the record at that moment.
 _KEEPS_MAX = 3
-# A job the provider has just accepted may not be readable yet.
+# A job that the provider has just accepted may not be readable yet.
 NEW_JOB_GRACE = timedelta(seconds=60)
 
 
 class StartGeneration:
-    """Submit a video to its model, at most once, and to the next one when that refuses."""
+    """Submit a video to its model at most once, and to the next model if that refuses."""
 
     def __init__(
         self,
@@ -103,14 +103,14 @@ class StartGeneration:
         self._pictures = pictures
         self._render_times = render_times
         self._clock = clock
-        # Longer than StartGenerationFunction may run: when it has passed, whoever announced the call is dead.
+        # Longer than StartGenerationFunction may run: after it, the execution that announced the call has ended.
         self._lease = timedelta(seconds=lease_seconds)
         self._timeout = timedelta(seconds=timeout_seconds)
 
     def __call__(self, step: StepInput) -> StepResult:
         """Start the generation, or find out what became of an earlier start.
 
-        The record is `submitting` before the call is made. Whoever finds it so looks, and never submits again.
+        The record is `submitting` before the call is made. A step that finds it so reconciles, and never submits again.
         """
         video = self._library.get_unchecked(step.video_id)
         now = self._clock()
@@ -125,7 +125,7 @@ class StartGeneration:
 
         attempts = _open_attempt(video, now)
         deadline_at = video.deadline_at or now + self._timeout
-        # Before the call is announced: after it, a failure would not tell whether the call was made.
+        # Before the call is announced: afterwards a failure would not tell whether the call was made.
         try:
             model = self._models(video)
             webhook_url = self._listening.find_address(video, model)
@@ -141,7 +141,7 @@ class StartGeneration:
                 attempts=attempts,
                 lease_expires_at=now + self._lease,
                 deadline_at=self._give_time(video, deadline_at, now),  # guard: render time
-                # It has one, unless this provider takes over from another.
+                # It already has a slot, unless this provider takes over from another.
                 slot=video.provider,
                 at_most=self._slots.bound(video.provider, may_overtake=False),
                 more_micros=_count_missing_micros(video, attempts),  # guard: money promised
@@ -158,7 +158,7 @@ class StartGeneration:
         return self._submit(video, model, request, deadline_at=deadline_at)
 
     def _give_time(self, video: Video, deadline_at: datetime, now: datetime) -> datetime:
-        """Give a submission the time that is left, and at least what its render should take: it is paid for."""
+        """Give a submission the remaining time, and at least its expected render time: it is paid for."""
         expected = timedelta(seconds=video.expected_render_seconds)
         return max(deadline_at, now + min(max(_EXPECTED_TIMES * expected, _RENDER_LEAST), self._timeout))
 
@@ -170,7 +170,7 @@ class StartGeneration:
         *,
         deadline_at: datetime | None,
     ) -> StepResult:
-        # What was refused has nothing to render: a provider that stays busy is waited for no longer than before.
+        # A refused submission renders nothing, so a busy provider gets no more time than before.
         refused = video.copy_with(deadline_at=deadline_at)  # guard: busy deadline
         try:
             job = self._call(video, model, request)
@@ -179,7 +179,7 @@ class StartGeneration:
         except VideoModelError as error:
             return self._take_refusal(refused, error)
         except (InvalidRequest, UnsupportedOperation) as error:
-            # Found out before anything was sent.
+            # The error came before anything was sent.
             return self._take_refusal(refused, VideoModelError(ErrorCode.INVALID_REQUEST, str(error)))
         return self._keep_job(video, model, job)
 
@@ -188,7 +188,7 @@ class StartGeneration:
         origin = video.derivation
         if origin is None:
             if any(attempt.model != video.resolved_model for attempt in video.attempts):
-                # A warning said so of a model that takes over: what its row does not list is left out.
+                # A fallback model gets no options that its catalog row does not list; a warning said so.
                 options = model.entry.pick_options(request.provider_options).taken
                 request = request.model_copy(update={"provider_options": options})
             return model.create_video(request)
@@ -210,13 +210,13 @@ class StartGeneration:
             duration_seconds=video.seconds,
             input_image=self._pictures(video) if video.input_image else None,
             provider_options=video.provider_options,
-            # The same for every submission of one attempt: a provider that knows what a repetition is makes one video.
+            # The same key for every submission of one attempt: a provider with idempotency keys makes one video.
             idempotency_key=f"{video.id}-{attempts}",
             webhook_url=webhook_url,
         )
 
     def _take_unknown(self, video: Video, model: VideoModelInterface, message: str) -> StepResult:
-        """Leave a lost submission as it is for a while, where its fate can be found out then."""
+        """Postpone reconciling a lost submission, if the provider can tell its outcome later."""
         can_tell = _knows_repetition(video, model) or model.capabilities.list_jobs
         if not can_tell or self._is_late(video):
             return self._leave_unknown(video, message, may_resubmit=True)
@@ -225,7 +225,7 @@ class StartGeneration:
         return self._wait_for_lease(video)
 
     def _look(self, video: Video) -> StepResult:
-        """Find out what became of a submission that nobody reported, once whoever made it is certainly dead."""
+        """Reconcile a submission without a recorded outcome, once the execution that made it has certainly ended."""
         if video.lease_expires_at is not None and self._clock() < video.lease_expires_at:  # guard: submission lease
             return self._wait_for_lease(video)
         lost = video.attempts[-1].failure
@@ -242,7 +242,7 @@ class StartGeneration:
                 message = f"{message} {found.explain()}"
                 may_resubmit = not found.may_have_it  # guard: may be lost job
         except (ConfigurationError, VideoModelError) as error:
-            # A missing key can be put there meanwhile.
+            # You can add a missing key meanwhile.
             may_pass = isinstance(error, ConfigurationError) or error.transient
             if may_pass and not self._is_late(video, grace=ANSWER_GRACE):
                 return wait(LOOK_AGAIN_SECONDS)
@@ -250,7 +250,7 @@ class StartGeneration:
         return self._leave_unknown(video, message, may_resubmit=may_resubmit)
 
     def _repeat(self, video: Video, model: VideoModelInterface, message: str) -> StepResult:
-        """Submit again under the same key: the provider knows it, and answers for the first submission."""
+        """Submit again under the same idempotency key: the provider answers for the first submission."""
         now = self._clock()
         attempts = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message).attempts
         webhook_url = self._listening.find_address(video, model)
@@ -262,7 +262,7 @@ class StartGeneration:
         return self._submit(video, model, request, deadline_at=video.deadline_at)
 
     def _find_jobs(self, video: Video, model: VideoModelInterface) -> SubmittedJobs:
-        """Find the jobs in the provider's list that the submission may have started and no video has."""
+        """List the provider's jobs that the submission may have started and that belong to no video."""
         width, height = parse_size(video.size)
         request = VideoGenerationRequest(
             prompt=video.prompt, width=width, height=height, duration_seconds=video.seconds
@@ -285,7 +285,7 @@ class StartGeneration:
         ]
 
     def _leave_unknown(self, video: Video, message: str, *, may_resubmit: bool) -> StepResult:
-        """Send it again if the owner said so and nothing looks like it, else leave it to a person."""
+        """Submit again if the owner allowed it and no job matches; otherwise leave it to a person."""
         now = self._clock()
         ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message)
         is_allowed = video.resubmit and may_resubmit
@@ -303,7 +303,7 @@ class StartGeneration:
         return wait(LOOK_SECONDS)
 
     def _take_refusal(self, video: Video, error: VideoModelError) -> StepResult:
-        """Come back later if that may help and there is time; else let the next model try, if another may not refuse.
+        """Retry later if that may help and time is left; otherwise fall back to the next model, if it may accept.
 
         The provider accepted nothing.
         """
@@ -329,7 +329,7 @@ class StartGeneration:
         return fail(self._library, video, ended, now)
 
     def _take_refused_look(self, video: Video, error: VideoModelError, wait_seconds: float) -> StepResult:
-        """Go on looking: a refusal of the repetition says nothing about the submission that was lost."""
+        """Continue reconciling: a refused repetition says nothing about the lost submission."""
         if not error.transient or self._is_late(video):
             return self._leave_unknown(video, error.message, may_resubmit=True)
         lease_expires_at = self._clock() + timedelta(seconds=wait_seconds)
@@ -344,7 +344,7 @@ class StartGeneration:
         *,
         started_at: datetime | None = None,
     ) -> StepResult:
-        """Write down the job, which started just now unless it was found."""
+        """Record the job, which started just now unless it was found in a list."""
         now = self._clock()
         rendering_since = min(started_at or now, now)
         video = self._write_job(video, model, job, rendering_since=rendering_since, now=now)
@@ -363,10 +363,10 @@ class StartGeneration:
         rendering_since: datetime,
         now: datetime,
     ) -> Video:
-        """Write down a job that may be paid for, whatever else was written of its video meanwhile.
+        """Record a job that may be paid for, even if other workers changed the video meanwhile.
 
         Raises:
-            MediaPosterError: the video does not wait for it any more; the job is cancelled where the provider can.
+            MediaPosterError: the video does not wait for it any more; the job is cancelled if the provider can.
         """
         for _ in range(_KEEPS_MAX):
             attempt = video.attempts[-1].copy_with(provider_job_id=job.job_id, failure=None)
@@ -383,7 +383,7 @@ class StartGeneration:
             except VersionConflict:
                 found = self._find(video.id)
             if found is not None and found.provider_job_id == job.job_id:
-                return found  # another worker found it in the list, or repeated the submission
+                return found  # another worker found the job in the list, or resubmitted
             if found is None or found.failure is not None or len(found.attempts) != len(video.attempts):
                 break
             if found.stage is not Stage.SUBMITTING:
@@ -392,7 +392,7 @@ class StartGeneration:
         if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None:  # guard: unowned job
             with suppress(UnsupportedOperation, VideoModelError):
                 model.cancel_video(job.job_id)
-        # Paid for, and the record no longer waits for it: the log must at least name it.
+        # The job is paid for, but the record no longer waits for it: the log must at least name it.
         raise MediaPosterError(
             f"{video.provider} accepted job {job.job_id}, but {video.id} was closed, or another video took the job, "
             "meanwhile."
@@ -413,7 +413,7 @@ class StartGeneration:
 
 
 class CheckGeneration:
-    """Ask how a generation stands."""
+    """Poll a generation."""
 
     def __init__(
         self,
@@ -425,7 +425,7 @@ class CheckGeneration:
         clock: Clock,
         kept_for: Callable[[Video], timedelta],
     ) -> None:
-        """Take the collaborators; `kept_for` tells how long the provider keeps what it rendered."""
+        """Take the collaborators; `kept_for` gives how long the provider keeps a rendered video."""
         self._library = library
         self._models = models
         self._render_times = render_times
@@ -434,12 +434,12 @@ class CheckGeneration:
         self._kept_for = kept_for
 
     def __call__(self, step: CheckInput) -> StepResult:
-        """Ask once, and say when to ask again. A fault of one question never ends a paid render."""
+        """Poll once, and choose when to poll again. A failed poll never ends a paid render."""
         video = self._library.get_unchecked(step.video_id)
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
         if video.stage is Stage.QUEUED:
-            # The worker before this one queued it for the next model, and died before it could say so.
+            # An earlier step queued it for the next model, and crashed before it could return that.
             return StepResult(outcome=Outcome.NEXT_MODEL)
         if video.stage is not Stage.RENDERING:
             return StepResult(outcome=Outcome.COMPLETED)
@@ -473,7 +473,7 @@ class CheckGeneration:
         if job.status is VideoStatus.FAILED:
             code = job.error_code or ErrorCode.PROVIDER_ERROR
             message = job.error_message or f"{video.provider} gave no reason."
-            # Some vendors charge for a render they refuse to hand over.
+            # Some vendors charge for a render that they refuse to deliver.
             ended = end_attempt(video, code, message, cost_micros=job.cost_micros)
             if can_fall_back(video, code):
                 fall_back(self._library, video, ended, now)
@@ -483,7 +483,7 @@ class CheckGeneration:
             message = f"{video.provider} had not finished the video in time; its job {job.job_id} may still end there."
             ended = end_attempt(video, ErrorCode.TIMEOUT, message)
             return fail(self._library, video, ended, now)
-        # Progress that stands still tells nothing.
+        # Unchanged progress has no information.
         progress = job.progress if job.progress is not None and job.progress > video.progress else None
         if progress is not None:
             video = self._library.note(video, now=now, progress=progress)
@@ -494,7 +494,7 @@ class CheckGeneration:
         now = self._clock()
         is_new = video.rendering_since is not None and now - video.rendering_since < NEW_JOB_GRACE
         is_gone = error.code is ErrorCode.EXPIRED and not is_new
-        # A refused key can be mended, and a provider come back: its render may be done all the same.
+        # You can fix a refused key, and a provider can recover: the render may still be done.
         if is_gone or _is_overdue(video, now - ANSWER_GRACE):
             code = ErrorCode.TIMEOUT if error.transient else error.code
             ended = end_attempt(video, code, error.message)
@@ -517,9 +517,9 @@ class CheckGeneration:
         return self._listening.listen(result, video, model, video.provider_job_id, now=self._clock())
 
     def _learn(self, video: Video, step: CheckInput, now: datetime, hinted_at: datetime | None) -> None:
-        """Remember how long the render took.
+        """Add the render's time to the model's render times.
 
-        It ended when its provider said so, or else some time after the question before this one.
+        It ended when its provider's webhook said so, or else at some time after the previous poll.
         """
         done_seconds = _count_seconds(video, now)
         running_seconds = max(done_seconds - step.waited_seconds, 0.0) if step.attempt > 1 else 0.0
@@ -543,12 +543,12 @@ def _count_seconds(video: Video, now: datetime) -> float:
 
 
 def _knows_repetition(video: Video, model: VideoModelInterface) -> bool:
-    """Tell whether the provider knows a submission by its key; that of a changed video has none."""
+    """Tell whether the provider recognizes a submission by its idempotency key; extensions and edits have none."""
     return model.capabilities.idempotent_submit and video.derivation is None
 
 
 def _open_attempt(video: Video, now: datetime) -> tuple[Attempt, ...]:
-    """Go on with an attempt that was put off, or begin a new one."""
+    """Continue a postponed attempt, or begin a new one."""
     last = video.attempts[-1] if video.attempts else None
     if last is not None and last.failure is None and last.provider_job_id is None:
         return video.attempts
@@ -566,7 +566,7 @@ def _as_refusal(error: ConfigurationError | VideoModelError) -> VideoModelError:
 
 
 def _count_missing_micros(video: Video, attempts: tuple[Attempt, ...]) -> int:
-    """Count what another attempt may cost beyond what the video was promised: those before it may be charged, too."""
+    """Count the possible cost of another attempt beyond the reservation: earlier ones may also be paid."""
     promised_micros = 0 if video.reservation is None else video.reservation.micros
     return max(count_spent_micros(video, attempts[:-1]) + video.cost_estimate_micros - promised_micros, 0)
 
@@ -581,34 +581,34 @@ def _explain_budget(video: Video) -> str:
 
 
 class EndedAttempt(NamedTuple):
-    """Why the last attempt failed, and all attempts with that written down."""
+    """Why the last attempt failed, and all attempts with that recorded."""
 
     failure: VideoFailure
     attempts: tuple[Attempt, ...]
 
 
 def end_attempt(video: Video, code: ErrorCode, message: str, *, cost_micros: int | None = None) -> EndedAttempt:
-    """Write down how the last attempt failed, and what it cost, if that is known."""
+    """Record how the last attempt failed, and its cost if that is known."""
     failure = VideoFailure(code=code, message=message)
     last = video.attempts[-1].copy_with(failure=failure, cost_micros=cost_micros)
     return EndedAttempt(failure, (*video.attempts[:-1], last))
 
 
 def add_costs(attempts: tuple[Attempt, ...]) -> int | None:
-    """Add up what the attempts cost; what none of them told is not known."""
+    """Add up the costs of the attempts; None if no attempt's cost is known."""
     costs = [attempt.cost_micros for attempt in attempts]
     return None if costs[-1] is None else sum(cost for cost in costs if cost is not None)
 
 
 def _end_of_patience(video: Video, now: datetime) -> datetime:
-    """Tell until when a busy provider is waited for: the models still to be tried have an equal part of the time."""
+    """Give the deadline for a busy provider: the models still to try share the time equally."""
     started_at = video.attempts[-1].started_at
     left = (video.deadline_at or now) - started_at
     return started_at + left / (1 + len(video.fallbacks))
 
 
 def can_fall_back(video: Video, code: ErrorCode) -> bool:
-    """Tell whether another model is left that may not refuse for this reason."""
+    """Tell whether another model is left that may accept despite this error."""
     return code in CODES_OF_THE_PROVIDER and bool(video.fallbacks)
 
 
@@ -651,7 +651,7 @@ def _is_lost(attempt: Attempt) -> bool:
 
 
 def explain_unknown(message: str) -> str:
-    """Say what to do about a submission whose fate nobody can tell."""
+    """Say what to do about a submission with an unknown outcome."""
     return (
         f"{message} The provider may have accepted the video and may charge for it, so it was not sent again. "
         "Look at the provider, then submit a new video if there is none."

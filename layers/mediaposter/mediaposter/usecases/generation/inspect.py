@@ -9,20 +9,20 @@ from mediaposter.media.inspection import Inspection, InspectionReply, StoredVers
 
 
 class Inspecting(Protocol):
-    """Where videos are kept."""
+    """Decodes stored videos."""
 
     def inspect(self, stored: StoredVersion) -> Inspection:
         """Decode a stored video, or raise MediaError."""
 
 
 class InspectVideo:
-    """Say what a stored video is, or why it is none."""
+    """Describe a stored video, or say why it does not play."""
 
     def __init__(self, *, media: Inspecting) -> None:
         self._media = media
 
     def __call__(self, stored: StoredVersion) -> InspectionReply:
-        """Inspect a stored video; that it does not play is an answer."""
+        """Inspect a stored video; a video that does not play is a result, not an error."""
         try:
             return InspectionReply(inspection=self._media.inspect(stored))
         except MediaError as error:

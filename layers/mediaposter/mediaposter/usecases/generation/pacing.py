@@ -1,8 +1,8 @@
-"""When to ask a provider whether a render is done: neither late nor wasteful.
+"""When to poll a provider for a render: soon after it ends, with few polls.
 
-After so many seconds of running, how probable is it that the render is done by a later moment? The answer is the
-lognormal distribution of its model's render times, and each question is asked when it has become worth it: close
-together where renders usually end, far apart before and after that.
+The lognormal distribution of the model's render times gives the probability that a running render ends by a later
+moment. Each poll comes when that probability is high enough. So polls are close together where renders usually end,
+and far apart before and after that.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from statistics import NormalDist
 from mediaposter.stores.render_times import RenderTimes
 
 FLOOR_SECONDS = 3.0
-# A wait is never shorter than this part of the time since the start. So no render gets more than 214 questions in
-# 43,200 seconds, whatever its distribution or its provider says; and one that hangs is asked about ever more rarely.
+# A wait is never shorter than this part of the time since the start. So no render gets more than 214 polls in 43,200
+# seconds, whatever its distribution or its provider says. A render that hangs is polled ever more rarely.
 ELAPSED_PART = 1 / 30
-# How probable it is that the first question finds the render done; and each later one, when the one before did not.
-# Together they make about eight questions a video, for a render of any length. See bench/polling.py.
+# The probability that the first poll finds the render done, and the same for each later poll after one that did not.
+# Together they make about eight polls a video, for a render of any length. See bench/polling.py.
 FIRST_CHANCE = 0.15
 NEXT_CHANCE = 0.104
-# Progress moves a question by half a wait at most: providers say 50 all the time, or 99 for minutes.
+# Progress moves a poll by half a wait at most: some providers report 50 all the time, or 99 for minutes.
 PROGRESS_MARGIN = 0.5
 
 _STANDARD = NormalDist()
-# Six deviations out; from there on ELAPSED_PART alone decides.
+# Six deviations from the mean; beyond that only ELAPSED_PART decides.
 _SURVIVAL_MIN = 1e-9
 
 
@@ -35,13 +35,13 @@ def choose_wait_seconds(
     progress: int | None = None,
     hint_seconds: float | None = None,
 ) -> int:
-    """Choose how long to wait before a running render is asked about (again), in whole seconds.
+    """Choose how long to wait before the next poll of a running render, in whole seconds.
 
     Args:
-        times: how long this model's renders take.
+        times: the render times of this model.
         elapsed_seconds: since the provider accepted the job; 0 for the first wait.
-        progress: the percentage the provider told, None when it told none or none higher than before.
-        hint_seconds: how long the provider asked to wait; it is never asked sooner.
+        progress: the provider's percentage; None if it reported none, or none higher than before.
+        hint_seconds: how long the provider asked to wait; no poll comes sooner.
     """
     least_seconds = max(FLOOR_SECONDS, elapsed_seconds * ELAPSED_PART)
     wait_seconds = max(_find_next_moment(times, elapsed_seconds) - elapsed_seconds, least_seconds)
@@ -53,14 +53,14 @@ def choose_wait_seconds(
 
 
 def _find_next_moment(times: RenderTimes, elapsed_seconds: float) -> float:
-    """Give the seconds after the start at which a question has its chance to find the render done."""
+    """Give the seconds after the start at which a poll has the wanted probability to find the render done."""
     survival = max(_tell_survival(times, elapsed_seconds), _SURVIVAL_MIN)
     target = min(1 - FIRST_CHANCE, survival * (1 - NEXT_CHANCE))
     return math.exp(times.log_mean - times.log_deviation * _STANDARD.inv_cdf(target))
 
 
 def _tell_survival(times: RenderTimes, seconds: float) -> float:
-    """Give the probability that a render takes longer; not as 1 - cdf, which loses the small ones."""
+    """Give the probability that a render takes longer; not as 1 - cdf, which loses small values."""
     if seconds <= 0:
         return 1.0
     return math.erfc((math.log(seconds) - times.log_mean) / times.log_deviation / math.sqrt(2)) / 2

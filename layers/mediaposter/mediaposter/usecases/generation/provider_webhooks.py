@@ -1,7 +1,7 @@
-"""End the wait for a render when its provider says that it has moved.
+"""Receive a provider's webhook about a render, and end the wait for it.
 
-A webhook is a hint to ask, never the truth: all that it does is that the next question comes at once. So one that is
-lost costs the rest of the wait, and one that lies costs a question.
+A webhook is only a hint: it makes the next poll come at once. So a lost webhook costs the rest of the wait, and a false
+one costs one poll.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from mediaposter.stores.job_callbacks import UNKNOWN_KEPT_FOR, JobCallbackStore,
 from mediaposter.stores.videos import Video, VideoStore
 from mediaposter.usecases.steps import Listen, Outcome, StepResult
 
-# How long the machine may listen. A wait that a webhook may end is rounded up to one of these: the webhook ends it in
-# time, and each question before that costs three transitions for nothing (bench/transitions.py).
+# How long the state machine can wait for a webhook. Such a wait is rounded up to one of these: the webhook ends it in
+# time, and each earlier poll costs three transitions for nothing (bench/transitions.py).
 LISTEN_SECONDS = (5, 15, 40, 90, 180, 400, 1_500)
 
 Clock = Callable[[], datetime]
-# Verify a webhook of a provider, and give what its jobs are named by there; raises WebhookRejected.
+# Verifies a provider's webhook, and gives the job's name in webhooks; raises WebhookRejected.
 ParseWebhook = Callable[[str, Mapping[str, str], bytes, datetime], str]
 
 
 class Signaller(Protocol):
-    """Whatever waits for a job."""
+    """Resumes executions that wait for a job."""
 
     def signal(self, task_token: str, result: StepResult) -> None:
-        """Carry an execution on; one that does not wait any more is left as it is."""
+        """Resume an execution; does nothing if it no longer waits."""
 
 
 class ProviderCallbacks:
-    """Which jobs this stack listens to, and what was heard of them."""
+    """The webhook addresses of jobs, and the webhooks received for them."""
 
     def __init__(self, *, waits: JobCallbackStore, providers: Collection[str], public_url: Callable[[], str]) -> None:
         self._waits = waits
@@ -43,15 +43,15 @@ class ProviderCallbacks:
         self._public_url = public_url
 
     def find_address(self, video: Video, model: VideoModelInterface) -> str | None:
-        """Give the address that a submission names for its webhook, where the provider asks for one."""
+        """Give the webhook address for a submission, if the provider needs one with each job."""
         if not (self._listens(video, model) and model.takes_webhook_url):
             return None
         return f"{self._public_url()}/webhooks/{video.provider}"
 
     def apply_hint(self, video: Video, model: VideoModelInterface, job_id: str, *, now: datetime) -> datetime | None:
-        """Tell when the provider said that the job has moved, if it did since the question before this one.
+        """Give the time of the job's webhook, if one came since the previous poll.
 
-        Before the question: what is said while it is answered ends the next wait at once.
+        Call it before the poll: a webhook that comes during the poll ends the next wait at once.
         """
         if not self._listens(video, model):
             return None
@@ -60,7 +60,7 @@ class ProviderCallbacks:
     def listen(
         self, result: StepResult, video: Video, model: VideoModelInterface, job_id: str, *, now: datetime
     ) -> StepResult:
-        """Let the machine listen while it waits, where the provider is heard."""
+        """Let the state machine wait for a webhook, if the provider sends them."""
         if not self._listens(video, model):
             return result
         pk = name_job(video.provider, model.webhook_key(job_id))
@@ -72,16 +72,16 @@ class ProviderCallbacks:
 
 
 class WebhookOutcome(StrEnum):
-    """What became of a webhook."""
+    """The outcome of a webhook."""
 
-    HEARD = "heard"  # the next question comes at once
+    HEARD = "heard"  # the next poll comes at once
     REPEATED = "repeated"  # it came before
     UNKNOWN = "unknown"  # no video of this stack has the job, yet
-    REFUSED = "refused"  # it is not the provider's, or not of now
+    REFUSED = "refused"  # it is not the provider's, or not recent
 
 
 class ReceiveProviderWebhook:
-    """Take a webhook of a provider."""
+    """Receive a webhook of a provider."""
 
     def __init__(
         self,
@@ -103,17 +103,17 @@ class ReceiveProviderWebhook:
         self._clock = clock
 
     def __call__(self, provider: str, headers: Mapping[str, str], body: bytes) -> WebhookOutcome:
-        """Verify it, write it down, and wake the machine if that waits.
+        """Verify it, record it, and resume the state machine if that waits.
 
         Raises:
-            WebhookRejected: it is not the provider's or not of now, or nobody listens to the provider; nothing was
+            WebhookRejected: it is not the provider's, not recent, or the provider has no webhooks here; nothing was
                 done.
-            UnknownJob: no video of this stack has the job. It may be about to: so it is remembered for some minutes.
-            VideoModelError: nobody could tell whether it is the provider's; nothing was done.
+            UnknownJob: no video of this stack has the job. One may get it soon, so the webhook is kept some minutes.
+            VideoModelError: its signature could not be checked; nothing was done.
         """
         now = self._clock()
         job = self._verify(provider, headers, body, now)
-        # Whoever may sign for a provider may do so for others' jobs too: only the claim says that one is ours.
+        # A valid signature can belong to another customer's job: only the claim says that a job is ours.
         is_ours = self._library.find_video_of_job(provider, job) is not None
         pk, digest = name_job(provider, job), sha256(body).hexdigest()
         if not is_ours:
@@ -129,7 +129,7 @@ class ReceiveProviderWebhook:
 
     def _verify(self, provider: str, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
         if provider not in self._providers:
-            # The name is the caller's text: it goes into no log.
+            # The name is the caller's text, so it is not logged.
             self._report("", WebhookOutcome.REFUSED)
             raise WebhookRejected("This stack listens to no such provider.")
         try:

@@ -1,4 +1,4 @@
-"""Fetch a finished render again whose download failed: it is paid for, and its provider may still have it."""
+"""Download a finished render again after a failure: it is paid for, and its provider may still have it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mediaposter.usecases.videos.resume import Workflow
 from mediaposter.wire.caller import Caller
 
 Clock = Callable[[], datetime]
-# A person asked for it: so it is tried for a while, also when the provider should have forgotten its copy.
+# A person asked for it, so it is tried for a while even if the provider should have removed its copy.
 TRIED_FOR = timedelta(hours=1)
 
 
 class StoreAgain:
-    """Take up the download of a video that failed at it, without another render."""
+    """Resume the failed download of a video, without another render."""
 
     def __init__(self, *, library: VideoStore, ledger: PostStore, workflow: Workflow, clock: Clock) -> None:
         self._library = library
@@ -30,12 +30,12 @@ class StoreAgain:
         self._clock = clock
 
     def __call__(self, video_id: str, *, caller: Caller) -> tuple[Video, list[Post]]:
-        """Fetch the video, and post it as it was asked for; one that is kept, or being fetched, is left as it is.
+        """Download the video and make its posts; a stored video, or one being downloaded, is left as it is.
 
         Raises:
-            Forbidden: the caller may not create, or may not publish what goes out then.
+            Forbidden: the caller may not create, or may not publish its posts.
             NotFound: there is no such video of this caller.
-            NotAllowedInState: there is no finished render of it.
+            NotAllowedInState: it has no finished render.
         """
         caller.require(Scope.CREATE)
         video = self._library.get(video_id, caller=caller)

@@ -1,4 +1,4 @@
-"""Keep the finished video, and close its record."""
+"""Store the finished video, and close its record."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ from mediaposter.usecases.scheduled.recorded_events import describe_end
 from mediaposter.usecases.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
 from mediaposter.usecases.videos.resume import give_end, may_go_on, was_deleted
 
-# A render is paid for: a download that fails is tried again, whatever the reason. So often within an execution; then
-# the record waits for the sweep, longer each time, for as long as the provider keeps the video.
+# A render is paid for, so a failed download is tried again, this often within an execution. Then the record waits for
+# the sweep, longer each time, for as long as the provider keeps the video.
 STORE_ATTEMPTS_MAX = 5
 _STORE_AGAIN_AFTER = timedelta(minutes=5)
 _STORE_AGAIN_AFTER_MAX = timedelta(hours=1)
-# The last of them is early enough to end before the provider forgets the video.
+# The last try ends before the provider removes the video.
 _STORE_LAST_BEFORE_END = timedelta(minutes=5)
-# Time mends a provider that does not answer, a refused key, an outage of our own. It mends no file that is broken, and
-# brings back none that is gone.
+# Time can fix a silent provider, a refused key, an outage of our own. It does not repair a broken file or restore a
+# removed one.
 _STORE_REFUSALS_TO_OUTLAST = frozenset(
     {ErrorCode.AUTHENTICATION, ErrorCode.INSUFFICIENT_CREDIT, ErrorCode.RATE_LIMITED, ErrorCode.TIMEOUT}
 )
-# How long the first execution after one that broke off waits; each further one waits twice as long, up to half an hour.
+# How long the first execution after a crashed one waits; each further one waits twice as long, up to half an hour.
 _RESUME_AFTER = timedelta(minutes=1)
 _RESUME_AFTER_MAX = timedelta(minutes=30)
-# StoreVideoFunction may run 900 s; the rest is for ProbeVideoFunction's 120, and for closing the upload and the record.
+# StoreVideoFunction may run 900 s; the rest is for ProbeVideoFunction's 120 s and to close the upload and the record.
 STORE_BUDGET_SECONDS = 720.0
 
 
 class VideoKeeper(Protocol):
-    """Where videos are kept."""
+    """Stores and removes videos."""
 
     def store_video(
         self,
@@ -68,14 +68,14 @@ class VideoKeeper(Protocol):
         *,
         deadline: float,
     ) -> StoredVideo:
-        """Keep a video that is complete and playable, or raise MediaError and keep nothing."""
+        """Store a complete, playable video, or raise MediaError and store nothing."""
 
     def delete_video(self, video_id: str) -> int:
-        """Remove everything that is kept of a video, and count it."""
+        """Remove all files of a video, and count them."""
 
 
 class StoreVideo:
-    """Stream the finished video into the bucket. Storing twice stores once."""
+    """Stream the finished video into the bucket; repeating it stores nothing more."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class StoreVideo:
         self._monotonic = monotonic
 
     def __call__(self, step: StepInput) -> StepResult:
-        """Store the video; from here on it is completed, whatever becomes of its posts."""
+        """Store the video; from here on it is completed, whatever happens to its posts."""
         video = self._library.get_unchecked(step.video_id)
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
@@ -128,14 +128,14 @@ class StoreVideo:
         return StepResult(outcome=Outcome.AWAITING_APPROVAL if is_asked else Outcome.STORED, posts=posts)
 
     def _list_posts(self, video: Video) -> tuple[PostReference, ...]:
-        """List the posts that are still to be made or followed; the sweep comes back to what an execution leaves."""
+        """List the posts that are not over; the sweep handles those that an execution leaves."""
         posts = [post for post in self._ledger.list(video) if post.state not in SETTLED_STATES]
         return tuple(PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts[:TARGETS_MAX])
 
     def _take_failure(
         self, video: Video, error: VideoModelError | MediaError | ConfigurationError, step: StepInput
     ) -> StepResult:
-        """Fetch the video again: soon, then later and later, until its provider keeps it no more."""
+        """Download the video again: soon, then ever later, until its provider removes it."""
         if step.attempt < STORE_ATTEMPTS_MAX:
             hint = error.retry_after_seconds if isinstance(error, VideoModelError) else None
             return wait(hint or 15.0 * step.attempt)
@@ -155,7 +155,7 @@ class StoreVideo:
         return StepResult(outcome=Outcome.FAILED)
 
     def _keep(self, video: Video, stored: StoredVideo, *, has_posts: bool) -> None:
-        """Write down that the video is kept, and what comes next: a person's decision, its posts, or nothing."""
+        """Record that the video is stored, and what comes next: an approval, its posts, or nothing."""
         now = self._clock()
         warnings = (*video.warnings, *compare_shape(video.size, video.seconds, stored))
         kept: VideoChanges = {"stored": stored, "completed_at": now, "fault": None, "warnings": warnings}
@@ -170,7 +170,7 @@ class StoreVideo:
 
 
 class CloseVideo:
-    """Close the record of a video whose execution ends, well or not."""
+    """Close the record of a video at the end of its execution, successful or not."""
 
     def __init__(
         self,
@@ -188,15 +188,15 @@ class CloseVideo:
         self._clock = clock
 
     def __call__(self, closing: CloseInput) -> StepResult:
-        """Close the record; doing so again changes nothing.
+        """Close the record; calling again changes nothing.
 
-        The record says that the bus was told only afterwards: whoever finds it untold tells it again, under the same
-        id.
+        The event is marked as sent only after it was sent. A worker that finds it unmarked sends it again under the
+        same id.
         """
         try:
             video = self._library.get_unchecked(closing.video_id)
         except NotFound:
-            return StepResult(outcome=Outcome.CLOSED)  # deleted, and settled by that
+            return StepResult(outcome=Outcome.CLOSED)  # deleted; deleting it also settled it
         if _is_carried_on(video, closing):
             return StepResult(outcome=Outcome.CLOSED)
         now = self._clock()
@@ -219,15 +219,15 @@ class CloseVideo:
         return StepResult(outcome=Outcome.CLOSED)
 
     def _leave(self, video: Video, posts: Sequence[Post], fault: str | None, now: datetime) -> None:
-        """Leave a video to another execution, which the sweep starts; what it broke off with is kept for its owner."""
+        """Leave a video to another execution, which the sweep starts; record the fault for its owner."""
         resume_at = now + _double(_RESUME_AFTER, video, _RESUME_AFTER_MAX)
-        # Posts that wait for a place within the publisher's limits need no execution before it comes.
+        # Posts that wait for a rate slot of the publisher need no execution before its time.
         places = [post.place_at for post in posts if post.state is PostState.PENDING and post.place_at is not None]
         due_at = max([resume_at, min(places)]) if places and fault is None else resume_at
         self._library.note(video, now=now, due_at=due_at, fault=fault or video.fault)  # guard: fault kept
 
     def _settle_posts(self, video: Video, posts: Sequence[Post], fault: str | None, now: datetime) -> None:
-        """Settle what will never be sent, and tell of what has ended."""
+        """Settle the posts that will never be sent, and send the events of those that ended."""
         code, reason = (
             (video.failure.code, "The video failed, so nothing was posted.")
             if video.failure
@@ -244,7 +244,7 @@ class CloseVideo:
 
 
 def _is_unfinished(video: Video, posts: Sequence[Post]) -> bool:
-    """Tell whether a video that did not fail has work left which only an execution does."""
+    """Tell whether a video that did not fail still has work that needs an execution."""
     if video.failure is not None or video.stage is Stage.DONE:
         return False
     if video.stage is Stage.PUBLISHING:
@@ -253,19 +253,19 @@ def _is_unfinished(video: Video, posts: Sequence[Post]) -> bool:
 
 
 def _may_pass(error: VideoModelError | MediaError | ConfigurationError) -> bool:
-    """Tell whether a download that was refused may succeed later."""
+    """Tell whether a failed download may succeed later."""
     if isinstance(error, VideoModelError):
         return error.transient or error.code in _STORE_REFUSALS_TO_OUTLAST
     return isinstance(error, ConfigurationError)
 
 
 def _double(first: timedelta, video: Video, longest: timedelta) -> timedelta:
-    """Wait twice as long before each further execution of a video."""
+    """Double the wait for each further execution of a video, up to `longest`."""
     return min(first * (1 << min(video.launch, 10)), longest)
 
 
 def _is_carried_on(video: Video, closing: CloseInput) -> bool:
-    """Tell whether another execution than the one that ends carries the video, or will when it has a slot."""
+    """Tell whether another execution carries the video, or will once it gets a slot."""
     if video.failure is not None:
         return False
     return video.place is not None or (closing.launch is not None and closing.launch != video.launch)  # guard: carried
@@ -278,14 +278,14 @@ def _judge_refusal(error: VideoModelError | MediaError | ConfigurationError) -> 
 
 
 def _explain_break(video: Video, fault: str | None) -> VideoFailure:
-    """Say what a break means for the caller, by how far the video had come."""
+    """Explain a crashed execution to the caller, by the stage of the video."""
     broke = f"The pipeline broke off at {video.stage} ({fault or 'no reason given'})."
     if video.stage is Stage.QUEUED and count_spent_micros(video) == 0:
         return VideoFailure(
             code=ErrorCode.INTERNAL_ERROR, message=f"{broke} Nothing was generated or spent; send the request again."
         )
     if video.stage is Stage.SUBMITTING:
-        # Between intent and reply, nobody knows what was accepted.
+        # Between intent and reply, it is unknown whether the provider accepted the job.
         return VideoFailure(code=ErrorCode.SUBMISSION_UNKNOWN, message=explain_unknown(broke))
     if video.stage is Stage.STORING:
         return VideoFailure(

@@ -1,4 +1,4 @@
-"""What is connected at the publisher: asked for every night, and before anything is spent on a post to it."""
+"""The accounts connected at the publisher: read every night, and checked before money is spent on a post."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from mediaposter.stores.posts import Post, PostState, PostStore
 from mediaposter.wire.requests import name_target
 
 Clock = Callable[[], datetime]
-# Give the publisher; raises ConfigurationError when its key is missing.
+# Builds the publisher; raises ConfigurationError if its key is missing.
 Publishers = Callable[[], PublisherInterface]
 
 _FRESH = timedelta(hours=1)
-# Someone connects an account and tries again: the answer is not to be an hour old then, nor asked for each time.
+# You may connect an account and try again: the answer must not be an hour old then, nor be read for each request.
 _ASK_AGAIN_AFTER = timedelta(minutes=1)
-# A caller waits at the other end.
+# A caller waits for the response.
 _PATIENCE_SECONDS = 8.0
 
-# Posts that the publisher has not begun to make.
+# The states of posts that the publisher has not begun to make.
 _WAITING_STATES = (PostState.PENDING, PostState.SCHEDULED)
 _FAR_AWAY = timedelta(days=3_660)
-# How many records that are due some day are looked through for them.
+# How many due records are searched for such posts.
 _ENTRIES_MAX = 2_000
 
 
 class ReadAccounts:
-    """Keep what is connected, and tell of posts whose account is gone: an account that is disconnected fails them."""
+    """Store the connected accounts, and report waiting posts whose account is gone: those posts will fail."""
 
     def __init__(
         self,
@@ -59,11 +59,11 @@ class ReadAccounts:
         self._clock = clock
 
     def __call__(self) -> int:
-        """Ask for everything that is connected, keep it, and count what waiting posts name and is gone.
+        """Read and store everything that is connected, and count the missing targets of waiting posts.
 
         Raises:
-            ConfigurationError: posts wait, and there is no key of the publisher.
-            PublisherError: it did not answer; what was known before is kept.
+            ConfigurationError: posts wait, and the publisher's key is missing.
+            PublisherError: the publisher did not answer; the earlier answer stays.
         """
         waiting = list(self._list_waiting_targets())
         try:
@@ -83,7 +83,10 @@ class ReadAccounts:
 
 
 class ValidateAccounts:
-    """Refuse a post to what is not connected, before anything is spent. Who cannot be asked stops nobody."""
+    """Refuse posts to accounts that are not connected, before money is spent.
+
+    If Blotato cannot be reached, the request still goes through, with a warning.
+    """
 
     def __init__(
         self, *, book: AccountStore, publishers: Publishers, clock: Clock, monotonic: Callable[[], float]
@@ -97,13 +100,13 @@ class ValidateAccounts:
         self._silence: _Silence | None = None
 
     def check(self, targets: Sequence[PublishTarget]) -> list[str]:
-        """Look for the accounts of targets, and for the pages, playlists and boards they name.
+        """Check the accounts of targets, and the pages, playlists and boards that the targets name.
 
         Returns:
-            Warnings, when that could not be checked.
+            Warnings, if that could not be checked.
 
         Raises:
-            InvalidRequest: one of them is not connected, or is of another network.
+            InvalidRequest: one of them is not connected, or belongs to another network.
         """
         now = self._clock()
         known = self._recall(targets, now)
@@ -126,14 +129,14 @@ class ValidateAccounts:
         return []
 
     def _recall(self, targets: Sequence[PublishTarget], now: datetime) -> ConnectedAccounts | None:
-        """Give what is known: from the table, but within a minute only if what was read there leaves a question."""
+        """Give the known accounts; read the table again within a minute only if the last answer left a question."""
         is_recent = self._recalled_at is not None and now - self._recalled_at <= _ASK_AGAIN_AFTER
         if not is_recent or self._recalled is None or _is_in_question(self._recalled, targets, now=now):
             self._recalled, self._recalled_at = self._book.get(), now
         return self._recalled
 
     def _ask(self, known: ConnectedAccounts | None, targets: Sequence[PublishTarget]) -> ConnectedAccounts:
-        """Ask for the accounts, and below those of targets that name something there; keep the answer."""
+        """Read the accounts from the publisher, and the pages and boards that targets name; store the answer."""
         began = self._monotonic()
 
         def check_patience() -> None:
@@ -149,21 +152,21 @@ class ValidateAccounts:
 
 
 class Missing(NamedTuple):
-    """What a target names and is not connected."""
+    """Something that a target names and that is not connected."""
 
     field: str
     sentence: str
 
 
 class _Silence(NamedTuple):
-    """When the publisher could not be asked, and what was said of it."""
+    """When the publisher could not be reached, and the warning about it."""
 
     since: datetime
     warning: str
 
 
 def _ignore() -> None:
-    """Have all the time there is."""
+    """Set no time limit."""
 
 
 def ask_connected(
@@ -174,17 +177,17 @@ def ask_connected(
     clock: Clock,
     check_patience: Callable[[], None] = _ignore,
 ) -> ConnectedAccounts:
-    """Ask what is connected.
+    """Read from the publisher what is connected.
 
     Args:
-        publisher: who is asked.
-        known: what was known before: of accounts that are not asked for what is below them it stays.
-        below: the accounts that are asked for what is below them; None is all that have something.
-        clock: tells the time.
-        check_patience: called before each question but the first; raises PublisherError when there is no time for it.
+        publisher: the publisher to call.
+        known: the earlier answer: it stays for accounts whose pages and boards are not read.
+        below: the accounts whose pages, playlists and boards to read; None is all that can have some.
+        clock: gives the time.
+        check_patience: called before each call but the first; raises PublisherError if no time is left.
 
     Raises:
-        PublisherError: a question was not answered.
+        PublisherError: the publisher did not answer a call.
     """
     read_at = clock()
     accounts = publisher.list_accounts()
@@ -216,7 +219,7 @@ def ask_connected(
 
 
 def find_missing(connected: ConnectedAccounts, target: PublishTarget) -> Missing | None:
-    """Find the first thing that a target names and that is not among what is connected, as far as that was asked."""
+    """Find the first thing that a target names and that is not connected, as far as that was read."""
     account = connected.find(target.account_id)
     if account is None:
         return Missing("account_id", f"{target.platform} account {target.account_id} is not connected at Blotato.")
@@ -232,7 +235,7 @@ def find_missing(connected: ConnectedAccounts, target: PublishTarget) -> Missing
 
 
 def list_waiting_targets(due: DueStore, ledger: PostStore, *, now: datetime) -> list[PublishTarget]:
-    """List the targets of the posts that come next and are not sent yet; some thousand records are looked through."""
+    """List the targets of the next posts that are not sent yet; searches some thousand records."""
     waiting: list[Post] = []
     for key, _ in islice(due.list(now=now + _FAR_AWAY), _ENTRIES_MAX):
         if not key.sk.startswith("POST#"):
@@ -268,7 +271,7 @@ def _list_named(target: PublishTarget) -> list[_Named]:
 
 
 def _is_in_question(known: ConnectedAccounts, targets: Sequence[PublishTarget], *, now: datetime) -> bool:
-    """Tell whether what is known is too old to let these targets pass, or to refuse them."""
+    """Tell whether the known accounts are too old to accept or refuse these targets."""
     if now - known.read_at > _FRESH:
         return True
     for target in targets:

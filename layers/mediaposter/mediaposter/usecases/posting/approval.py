@@ -1,7 +1,7 @@
-"""Ask a person before a video is posted, and carry the answer to the machine: once, whoever dies meanwhile.
+"""Ask a person before a video is posted, and signal the answer to the state machine, once despite crashes.
 
-The answer stands in the table before the machine is told. So a decision is never made twice, and one that the machine
-has not heard is told again: by the sweep, or when the machine asks once more.
+The answer is in the table before the state machine gets it. So a decision is never made twice. If the state machine
+did not get it, the sweep signals it again, or the state machine reads it when it repeats its step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mediaposter.wire.post_requests import ApprovalRequest, PostEdits
 
 Clock = Callable[[], datetime]
 
-# How often the machine asks for one video: once, unless something breaks.
+# How often the state machine asks for one video: once, unless an execution crashes.
 ASKS_MAX = 6
 
 _OUTCOME_OF = {
@@ -38,14 +38,14 @@ _OUTCOME_OF = {
 
 
 class Signaller(Protocol):
-    """Whatever waits for decisions."""
+    """Resumes executions that wait for a decision."""
 
     def signal(self, task_token: str, result: StepResult) -> None:
-        """Carry an execution on; one that does not wait any more is left as it is."""
+        """Resume an execution; does nothing if it no longer waits."""
 
 
 class AwaitApproval:
-    """Note what the machine waits on, and tell the owner that something waits."""
+    """Record the task token, and send the owner the event that an approval waits."""
 
     def __init__(
         self,
@@ -65,12 +65,12 @@ class AwaitApproval:
         self._clock = clock
 
     def __call__(self, step: AwaitApprovalInput) -> None:
-        """Ask, or answer at once when it was decided before the machine came back to ask.
+        """Ask, or signal at once if the decision was made before the state machine asked.
 
         Raises:
-            VersionConflict: it is being decided at this moment; asking again finds the answer.
+            VersionConflict: it is being decided at this moment; calling again finds the answer.
         """
-        # Whoever told the machine before told another token.
+        # An earlier signal went to another task token.
         approval = self._approvals.note(
             self._approvals.get(step.video_id), task_token=step.task_token, is_signalled=False
         )
@@ -85,7 +85,7 @@ class AwaitApproval:
 
 
 class DecideApproval:
-    """Take a person's decision."""
+    """Record a person's decision."""
 
     def __init__(
         self,
@@ -105,18 +105,18 @@ class DecideApproval:
         self._clock = clock
 
     def __call__(self, video_id: str, request: ApprovalRequest, *, caller: Caller) -> tuple[Video, list[Post]]:
-        """Decide once: approve, with changed posts or as they are, or reject.
+        """Decide once: approve, with or without changed posts, or reject.
 
         Raises:
-            NotFound: there is no such video, or nobody asked for a decision.
-            Forbidden: the caller may not approve, or not post to an account that the video goes to.
-            NotAllowedInState: there is a decision, or the time for one is over.
+            NotFound: there is no such video, or it needs no decision.
+            Forbidden: the caller may not approve, or may not post to one of the video's accounts.
+            NotAllowedInState: a decision was made, or the time for one is over.
             InvalidRequest: the changed posts would be refused; nothing was decided.
         """
         caller.require(Scope.APPROVE)  # guard: scope approve
         video = self._library.get(video_id, caller=caller)
         approval = self._approvals.get(video_id)
-        # The accounts of the posts there are, which edits may take away, and those that edits add.
+        # Check the accounts of the current posts, which edits may remove, and those that edits add.
         caller.require_accounts([post.target for post in self._list_waiting(video)])  # guard: accounts decided
         if request.edits is not None:
             caller.require_accounts(request.edits.publish, field="edits.publish")  # guard: accounts edited
@@ -136,7 +136,7 @@ class DecideApproval:
         return self._library.reload(video), self._ledger.list(video)
 
     def _edit(self, video: Video, edits: PostEdits, now: datetime) -> list[Post]:
-        """Plan the posts anew; without targets of their own the edits are to the words of those there are."""
+        """Plan the posts again; edits without targets change the texts of the current posts."""
         waiting = self._list_waiting(video)
         if edits.publish:
             self._preflight(edits.publish)
@@ -157,7 +157,7 @@ class DecideApproval:
 
 
 class ExpireApproval:
-    """Take the decision of the clock, where no person decided in time."""
+    """Reject a video if no person decided in time."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class ExpireApproval:
         self._clock = clock
 
     def __call__(self, video_id: str) -> None:
-        """Reject what nobody decided in time; tell the machine of a decision that it has not heard."""
+        """Reject an approval whose time is over; signal a decision that the state machine did not get."""
         approval = self._approvals.get(video_id)
         now = self._clock()
         if approval.decision is Decision.WAITING:
@@ -194,7 +194,7 @@ class ExpireApproval:
 
 
 class _Decided(NamedTuple):
-    """A question, and how it is answered: by whom, and with which posts in place of those there are."""
+    """An approval and its answer: the decision, who made it, and the posts that replace the current ones."""
 
     approval: Approval
     decision: Decision
@@ -206,7 +206,7 @@ class _Decided(NamedTuple):
 def _write_decision(
     video: Video, decided: _Decided, *, library: VideoStore, ledger: PostStore, approvals: ApprovalStore
 ) -> Approval:
-    """Write the decision and all that follows from it, all or nothing."""
+    """Write the decision and its consequences, all or nothing."""
     posts = ledger.list(video)
     changes: list[Change] = [decide(decided.approval, decided.decision, now=decided.at, by=decided.by)]
     if decided.decision is Decision.APPROVED:
@@ -220,7 +220,7 @@ def _write_decision(
         since = decided.at if stage is Stage.PUBLISHING else None
         library.advance_with(video, stage, now=decided.at, together=changes, publishing_since=since)
     elif decided.decision is Decision.EXPIRED:
-        # Its execution broke off and closed it: the question alone is left.
+        # Its execution crashed and closed it: only the approval is left.
         approvals.commit(changes[0])
     else:
         raise NotAllowedInState(f"{video.id} waits for no decision any more: it is {video.stage}. Nothing was changed.")
@@ -228,9 +228,9 @@ def _write_decision(
 
 
 def tell_machine(approval: Approval, *, approvals: ApprovalStore, ledger: PostStore, signaller: Signaller) -> None:
-    """Tell the machine what was decided, unless it heard it; telling it twice does no harm.
+    """Signal the decision to the state machine, unless that was done; signalling twice is safe.
 
-    A machine that has not asked yet is answered when it asks.
+    A state machine that has not asked yet gets the answer when it asks.
     """
     if approval.is_signalled:
         return
@@ -243,13 +243,13 @@ def tell_machine(approval: Approval, *, approvals: ApprovalStore, ledger: PostSt
         signaller.signal(
             approval.task_token, StepResult(outcome=outcome, posts=posts if outcome is Outcome.APPROVED else ())
         )
-    # In a conflict somebody else told it, or the machine asks just now; what it has not heard the sweep tells.
+    # In a conflict another worker signalled it, or the state machine is asking now; otherwise the sweep signals it.
     with suppress(VersionConflict):
         approvals.note(approval, is_signalled=True)
 
 
 def _replace_posts(posts: Sequence[Post], edited: Sequence[Post]) -> list[Change]:
-    """Put other posts in the place of those that wait."""
+    """Build the changes that replace the waiting posts."""
     waiting = {post.key: post for post in posts if post.state is PostState.PENDING}
     changes: list[Change] = []
     for post in edited:

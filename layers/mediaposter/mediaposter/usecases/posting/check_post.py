@@ -1,4 +1,4 @@
-"""The second step of a post: follow what the publisher took until its network has published or refused it."""
+"""The second step of a post: check an accepted post until its network has published or refused it."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from mediaposter.usecases.steps import Outcome, PostStepInput, StepResult, wait
 
 SendEvent = Callable[[PostEvent], None]
 
-# How often the machine asks for one post; its own bound is a little higher, and the sweep goes on afterwards.
+# How often the state machine checks one post; its own bound is a little higher, and the sweep continues afterwards.
 CHECKS_MAX = 24
-# Blotato answers in-progress for ever when it does not know a post: after this a person looks.
+# Blotato answers in-progress forever for a post that it does not know: after this time a person must check.
 IN_PROGRESS_MAX = timedelta(minutes=15)
-# Of how long a post is in progress, and how often it is asked for then.
+# How long a post has been in progress, and how often it is checked then.
 _PACES = ((timedelta(seconds=30), 10), (timedelta(minutes=2), 20), (timedelta(minutes=5), 45), (IN_PROGRESS_MAX, 60))
 _ANOTHER_IS_AT_IT_SECONDS = 10.0
-# A double safe post that is not verified is looked at so often, until shortly before its time.
+# How often an unverified double safe post is checked, until shortly before its time.
 _VERIFY_SECONDS = 30
 _VERIFY_UNTIL = timedelta(seconds=45)
-# A post that is due later is left to the sweep; the execution ends.
+# The execution ends and leaves a post that is due later to the sweep.
 _WAIT_FOR_SCHEDULE_MAX = timedelta(minutes=15)
 
 STATE_OF: Mapping[PostStatus, PostState] = {
@@ -56,7 +56,7 @@ STATE_OF: Mapping[PostStatus, PostState] = {
 
 
 class CheckPost:
-    """Ask what became of a submitted post."""
+    """Check the status of a submitted post."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class CheckPost:
         self._clock = clock
 
     def __call__(self, step: PostStepInput) -> StepResult:
-        """Ask once, and say when to ask again. In progress for too long becomes `unknown`, never `failed`."""
+        """Check once, and choose when to check again. In progress for too long becomes `unknown`, never `failed`."""
         post = self._ledger.get_unchecked(step.video_id, step.post_id)
         hint_seconds = None
         try:
@@ -90,7 +90,7 @@ class CheckPost:
         return self._go_on(post, step, hint_seconds)
 
     def _ask(self, post: Post) -> Post:
-        """Learn what can be learnt now."""
+        """Read the post's current status from the publisher."""
         now = self._clock()
         if post.state is PostState.SCHEDULED and _waits_for_its_time(post, now):
             return post if post.is_verified or post.delivery != "verified" else self._verify(post)  # guard: double safe
@@ -102,11 +102,11 @@ class CheckPost:
         return self._take_report(post, publisher.get_post(post.submission_id), now)
 
     def _verify(self, post: Post) -> Post:
-        """Take away what the publisher made of one call beyond one post, before any of it is public."""
+        """Cancel surplus copies that the publisher made of one call, before any copy is public."""
         publisher = self._publishers()
         schedules = find_schedules(publisher, post)
         if len(schedules) > 1:
-            # Nobody knows which of them its id names: what became of the one that is kept is asked by its media.
+            # It is unknown which copy the id names, so the remaining copy is found by its media.
             post = self._ledger.note(post, submission_id=None)  # guard: id forgotten
         kept = drop_surplus(publisher, Copies([], schedules, [], [], []), self._count_metric)
         due_at = None if post.scheduled_time is None else post.scheduled_time + SWEEP_GRACE
@@ -122,14 +122,14 @@ class CheckPost:
         return self._end(post, report.status, now, public_url=report.public_url, error_message=report.error_message)
 
     def _take_new_time(self, post: Post, scheduled_time: datetime | None, now: datetime) -> Post:
-        """Wait for the time that the publisher names, if it is another than the one that has come."""
+        """Wait for the time that the publisher names, if it differs from the one that has come."""
         if post.state is PostState.SCHEDULED and scheduled_time == post.scheduled_time:
             return self._take_silence(post, "It is past its time, and the publisher still calls it scheduled.")
         due_at = (scheduled_time or now) + SWEEP_GRACE
         return self._ledger.advance(post, PostState.SCHEDULED, now=now, scheduled_time=scheduled_time, due_at=due_at)
 
     def _take_copies(self, post: Post, copies: Copies, now: datetime) -> Post:
-        """Learn from the lists what became of a post whose submission id was lost."""
+        """Read the outcome of a post without a submission id from the publisher's lists."""
         if copies.published:
             return self._end(post, PostStatus.PUBLISHED, now, public_url=copies.published[0].public_url)
         if copies.scheduled:
@@ -163,19 +163,19 @@ class CheckPost:
         )
 
     def _take_silence(self, post: Post, reason: str) -> Post:
-        """Ask on, until it has been in progress for too long."""
+        """Keep checking, until it has been in progress for too long."""
         now = self._clock()
         if now < _give_began(post) + IN_PROGRESS_MAX:
             return post
         return self._leave_to_a_person(post, reason, now)
 
     def _take_no_answer(self, post: Post, error: MediaPosterError) -> Post:
-        """Ask again later: a question that was not answered says nothing about the post."""
+        """Check again later: a failed call says nothing about the post."""
         now = self._clock()
         if now >= _give_began(post) + GIVE_UP_AFTER:
             return self._leave_to_a_person(post, f"The publisher could not be asked for a day: {error}", now)
         again_at = now + SWEEP_GRACE
-        # What is to be verified before its time cannot wait for it; for the rest its execution asks on.
+        # A post to verify before its time cannot wait until then; for other posts the execution keeps checking.
         if post.due_at is not None and not _waits_for_its_time(post, now):
             again_at = max(again_at, post.due_at)
         return self._ledger.note(post, due_at=again_at)
@@ -190,13 +190,13 @@ class CheckPost:
         wait_seconds = give_next_check(post, self._clock())
         if wait_seconds is not None and step.attempt < CHECKS_MAX:
             return wait(hint_seconds or wait_seconds)
-        # The sweep goes on with what has not ended.
+        # The sweep continues with a post that has not ended.
         emit_end(self._library, self._ledger, post, send_event=self._send_event)
         return StepResult(outcome=Outcome.SETTLED)
 
 
 def give_next_check(post: Post, now: datetime) -> float | None:
-    """Tell in how many seconds a post is to be asked for; None when nothing more is to be learnt by waiting."""
+    """Give the seconds until the next check of a post; None if waiting cannot change it any more."""
     if post.state is PostState.SCHEDULED and post.scheduled_time is not None and now < post.scheduled_time:
         left = post.scheduled_time - now
         if post.delivery == "verified" and not post.is_verified and left > _VERIFY_UNTIL:
@@ -209,7 +209,7 @@ def give_next_check(post: Post, now: datetime) -> float | None:
 
 
 def _give_began(post: Post) -> datetime:
-    """Tell since when a post should be on its way to its network."""
+    """Give the time since when a post should be in progress."""
     return max(post.submitted_at or post.updated_at, post.scheduled_time or post.created_at)
 
 
@@ -218,21 +218,21 @@ def _waits_for_its_time(post: Post, now: datetime) -> bool:
 
 
 def emit_end(library: VideoStore, ledger: PostStore, post: Post, *, send_event: SendEvent) -> None:
-    """Tell the bus how a post ended, or that a person is to look, unless it was told.
+    """Send the event that a post ended, or that a person must check it, unless it was sent.
 
-    What is told stands in the ledger already: somebody may make a post again by hand that is said to have failed. And
-    the ledger says that it was told only afterwards: whoever finds it untold tells it again, under the same id.
+    The record already has that state, because a person may repeat a post by hand when the event says it failed. The
+    event is marked as sent only after it was sent. A worker that finds it unmarked sends it again under the same id.
     """
     if post.is_told or post.state not in STATES_TO_TELL:  # guard: post told once
         return
     try:
         video = library.get_unchecked(post.video_id)
     except NotFound:
-        pass  # deleted meanwhile, and with it who wanted to be told
+        pass  # deleted meanwhile, with its webhook URL
     else:
         event = describe_post(video, post)
         if event is not None:
             send_event(event)
-    # In a conflict somebody else told it meanwhile, or the post goes on and its next end is told.
+    # In a conflict another worker sent it, or the post continues and the event of its next end is sent.
     with suppress(VersionConflict):
         ledger.note(post, is_told=True, due_at=None)

@@ -1,4 +1,4 @@
-"""The first step of a post: submit it at most once, or find out what became of an earlier try."""
+"""The first step of a post: submit it at most once, or reconcile an earlier try."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ from mediaposter.usecases.requests.shape import measure
 from mediaposter.usecases.steps import Outcome, PostStepInput, StepResult, wait
 
 Call = Literal["upload", "post"]
-# Take a place within the publisher's limits for a call, and say when it comes.
+# Reserves a rate slot of the publisher for a call, and gives its time.
 ReserveRateSlot = Callable[[Call, datetime], datetime]
 
-# How often a call that was certainly not taken is made again.
+# How often a call is made again that was certainly not accepted.
 REFUSALS_MAX = 8
-# A place that was missed by more is another's: the limits count calls when they are made. What is late by less keeps
-# it: the machine comes when its wait is over and a Lambda is free.
+# A rate slot missed by more than this is lost: the limits count calls when they are made. A smaller delay is normal:
+# the state machine continues when its wait is over and a Lambda is free.
 _PLACE_LASTS = timedelta(minutes=2)
-# A double safe post is scheduled so far ahead that its copies are found and taken away before anything is public.
+# A double safe post is scheduled this far ahead, so that surplus copies are found and cancelled before any is public.
 VERIFY_AHEAD = timedelta(minutes=5)
-# Sooner than this, a time has come already.
+# A time nearer than this counts as now.
 _SCHEDULE_AHEAD_LEAST = timedelta(seconds=60)
 _ANOTHER_IS_AT_IT_SECONDS = 10.0
-# When a look found nothing because it was not answered.
+# When to reconcile again after the publisher did not answer.
 _LOOK_AGAIN_SECONDS = 60.0
 
 
 class StoredMedia(Protocol):
-    """Where kept videos are read."""
+    """Reads stored videos."""
 
     def open_stored(self, key: str) -> AbstractContextManager[VideoStream]:
-        """Open a kept video."""
+        """Open a stored video."""
 
 
 class CreatePost:
-    """Hand a kept video to the publisher as one post, at most once."""
+    """Submit a stored video to the publisher as one post, at most once."""
 
     def __init__(
         self,
@@ -82,14 +82,14 @@ class CreatePost:
         self._send_event = send_event
         self._count_metric = count_metric
         self._clock = clock
-        # Longer than the call can take: when it has passed, whoever announced the call is dead.
+        # Longer than the call can take: after it, the execution that announced the call has ended.
         self._lease = timedelta(seconds=lease_seconds)
         self._look = ReconcilePost(ledger=ledger, publishers=publishers, count_metric=count_metric, clock=clock)
 
     def __call__(self, step: PostStepInput) -> StepResult:
-        """Submit the post, or find out what became of an earlier submission.
+        """Submit the post, or reconcile an earlier submission.
 
-        The ledger says `calling` before the call is made. Whoever finds it so looks, and never posts again.
+        The record is `calling` before the call is made. A step that finds it so reconciles, and never posts again.
         """
         post = self._ledger.get_unchecked(step.video_id, step.post_id)
         try:
@@ -103,12 +103,12 @@ class CreatePost:
             if post.state is PostState.PENDING:  # guard: never sent
                 return self._submit(post)
         except VersionConflict:
-            # Another worker is at it: see what came of that.
+            # Another worker is working on it: read the result.
             return wait(_ANOTHER_IS_AT_IT_SECONDS)
         return self._go_on(post)
 
     def _submit(self, post: Post) -> StepResult:
-        """Make the calls of a post that was not sent, each when it may be made."""
+        """Make the calls of an unsent post, each at its rate slot."""
         video = self._library.get_unchecked(post.video_id)
         if video.stored is None:
             raise MediaPosterError(f"{post.video_id} has no kept video: there is nothing to post.")
@@ -121,7 +121,7 @@ class CreatePost:
                 post, ErrorCode.INVALID_REQUEST, f"The video does not fit {post.target.platform}: {error}"
             )
         try:
-            # It was planned by the rules of its day.
+            # It was planned under the rules of that day.
             post.target.check_caption(post.text)
         except ValueError as error:
             return self._fail(post, ErrorCode.INVALID_REQUEST, f"The post does not fit {post.target.platform}: {error}")
@@ -141,7 +141,7 @@ class CreatePost:
         return self._call(post, video, publisher)
 
     def _call(self, post: Post, video: Video, publisher: PublisherInterface) -> StepResult:
-        """Make the one call that may be public at once."""
+        """Make the one call that may publish at once."""
         now = self._clock()
         scheduled_time = _choose_time(post, video, now)
         post = self._ledger.advance(  # guard: intent first
@@ -170,9 +170,9 @@ class CreatePost:
         return self._keep_report(post, report)
 
     def _upload(self, publisher: PublisherInterface, post: Post, stored: StoredVideo) -> str:
-        """Give the publisher its own copy of the MP4. Nobody sees it, so a repeat does no harm."""
+        """Upload the MP4 to the publisher. The copy is not public, so repeating the upload is safe."""
         with self._media.open_stored(stored.key) as stream:
-            # The network judges a file by its name, and the name tells whose post it is.
+            # The network reads the type from the file name, and the name identifies the post.
             return publisher.upload_stream(
                 stream.chunks,
                 size_bytes=stored.size_bytes,
@@ -180,7 +180,7 @@ class CreatePost:
             )
 
     def _wait_for_place(self, post: Post, call: Call) -> float:
-        """Tell how many seconds are left until the publisher's limits let a post make its call."""
+        """Give the seconds until the rate slot of a post's call."""
         now = self._clock()
         if post.place_for == call and post.place_at is not None and now < post.place_at + _PLACE_LASTS:
             return (post.place_at - now).total_seconds()
@@ -190,7 +190,7 @@ class CreatePost:
         return (place_at - now).total_seconds()
 
     def _take_refusal(self, post: Post, error: PublisherError | ConfigurationError) -> StepResult:
-        """Come back later if that may help; the publisher certainly posted nothing."""
+        """Retry later if that may help; the publisher certainly posted nothing."""
         refusals = post.refusals + 1
         if not isinstance(error, PublisherError):
             return self._fail(post, ErrorCode.AUTHENTICATION, str(error))
@@ -198,7 +198,7 @@ class CreatePost:
             return self._fail(post, error.code, str(error))
         again = wait(error.retry_after_seconds or 15.0 * refusals)
         now = self._clock()
-        # Its execution comes back to it; should that have ended, or the video be deleted, the sweep does.
+        # Its execution retries it; if that has ended, or the video was deleted, the sweep does.
         due_at = now + timedelta(seconds=again.wait_seconds) + SWEEP_GRACE
         if post.state is PostState.CALLING:
             self._ledger.advance(post, PostState.PENDING, now=now, refusals=refusals, due_at=due_at)
@@ -212,7 +212,7 @@ class CreatePost:
         )
         self._count_metric("PostsFailed")
         if code is ErrorCode.AUTHENTICATION:
-            # Every post fails until somebody mends the key.
+            # Every post fails until you fix the key.
             self._count_metric("PublisherKeyRefused")
         return self._go_on(failed)
 
@@ -230,7 +230,7 @@ class CreatePost:
                 due_at=(scheduled_time or now + IN_PROGRESS_MAX) + SWEEP_GRACE,
             )
         except VersionConflict as error:
-            # It may be public, and the ledger no longer waits for it: the log must at least name it.
+            # It may be public, but the record no longer waits for it: the log must at least name it.
             raise MediaPosterError(
                 f"The publisher took {post.key.sk} of {post.video_id} as {report.submission_id}, "
                 "but the post was settled meanwhile."
@@ -238,7 +238,7 @@ class CreatePost:
         return self._go_on(reported)
 
     def _go_on(self, post: Post) -> StepResult:
-        """Tell the machine what comes next for a post that needs no call."""
+        """Give the state machine's next step for a post that needs no call."""
         now = self._clock()
         if post.state is PostState.IN_DOUBT:
             left = give_next_reconcile_time(post) - now
@@ -251,7 +251,7 @@ class CreatePost:
 
 
 def settle_abandoned_call(ledger: PostStore, post: Post, *, now: datetime) -> Post:
-    """Put a post in doubt whose caller died during the call: it may be public, and nobody was told."""
+    """Put a post in doubt whose worker crashed during the call: it may be public, and no outcome was recorded."""
     return put_in_doubt(
         ledger, post, "The process that sent it was lost before an answer came; it may be public.", now=now
     )
@@ -260,9 +260,9 @@ def settle_abandoned_call(ledger: PostStore, post: Post, *, now: datetime) -> Po
 def settle_orphaned(
     ledger: PostStore, post: Post, *, reason: str, code: ErrorCode, now: datetime, count_metric: CountMetric
 ) -> Post:
-    """Settle a post that was never sent, at the end of its execution; the sweep goes on with one that was.
+    """Settle a post that was never sent, at the end of its execution; the sweep continues with a sent one.
 
-    Nobody comes back when a lease has run out, so a call is not waited for either.
+    The execution does not return when a lease has run out, so a pending call is not waited for either.
     """
     if post.state is PostState.CALLING:
         return settle_abandoned_call(ledger, post, now=now)  # guard: closed in doubt
@@ -274,7 +274,7 @@ def settle_orphaned(
 
 
 def _choose_time(post: Post, video: Video, now: datetime) -> datetime | None:
-    """Choose when the publisher shall make a post public; None is at once, or its next free slot."""
+    """Choose when the publisher publishes a post; None is at once, or its next free slot."""
     if post.target.next_free_slot:
         return None
     delay = timedelta(minutes=post.delay_minutes)

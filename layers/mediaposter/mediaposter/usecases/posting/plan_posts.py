@@ -1,4 +1,4 @@
-"""Plan the posts of a video: their captions, their times, and that every network takes what will be made."""
+"""Plan the posts of a video: their captions and times, and check that every network accepts them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mediaposter.stores.videos import Candidate, Video
 from mediaposter.usecases.requests.shape import measure
 from mediaposter.wire.requests import PostsRequest, name_target
 
-# The posts of a video are written in one transaction, of 4 MB at the most (DynamoDB), each with its text twice.
+# One transaction writes all posts of a video, 4 MB at most (DynamoDB), each with its text twice.
 CAPTIONS_MAX_BYTES = 1_000_000
 
 
 class PostPlan(NamedTuple):
-    """The posts of a video, the models that may still take over, and why others may not."""
+    """The posts of a video, the fallback models that fit them, and why others do not."""
 
     posts: list[Post]
     fallbacks: tuple[Candidate, ...]
@@ -27,18 +27,18 @@ class PostPlan(NamedTuple):
 
 
 def plan_posts(request: PostsRequest, video: Video, *, candidates: Sequence[Candidate], now: datetime) -> PostPlan:
-    """Write down the posts of a video before anything is spent on it.
+    """Plan the posts of a video before money is spent on it.
 
-    A model that would make what one of the targets does not take may not take over.
+    A fallback model whose video one of the targets would refuse is dropped.
 
     Args:
-        request: where the posts go.
-        video: as it will be made, or as it is kept.
-        candidates: the models that take over when the video's own refuses.
+        request: the targets of the posts.
+        video: the video as it will be made, or as it is stored.
+        candidates: the fallback models.
         now: when the posts are planned.
 
     Raises:
-        InvalidRequest: a caption, the video or a time does not fit; naming the target, the field, the limit, and the
+        InvalidRequest: a caption, the video or a time does not fit; names the target, the field, the limit, and the
             count as the network counts it.
     """
     posts = []

@@ -1,4 +1,4 @@
-"""Answer how posts stand, to whoever may see them."""
+"""Read posts, schedules and approvals, for callers that may see them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mediaposter.wire.caller import Caller
 from mediaposter.wire.objects import name_post
 from mediaposter.wire.queries import PostsQuery, ScheduleQuery
 
-# How many pages are looked through for a caller who sees only some accounts, before an empty one is answered.
+# How many pages to search for a caller that may see only some accounts, before returning an empty page.
 _PAGES_MAX = 10
 ALL_POSTS = PostsQuery()
 
 
 class ReadPosts:
-    """The questions a caller may ask about posts."""
+    """Read posts for a caller."""
 
     def __init__(self, *, library: VideoStore, ledger: PostStore, approvals: ApprovalStore) -> None:
         self._library = library
@@ -25,7 +25,7 @@ class ReadPosts:
         self._approvals = approvals
 
     def list_posts(self, video_id: str, query: PostsQuery = ALL_POSTS, *, caller: Caller) -> list[Post]:
-        """List the posts of a video by network and account, beyond the one that the query names.
+        """List the posts of a video by network and account, after the one that the query names.
 
         Raises:
             NotFound: there is no such video of this caller.
@@ -34,10 +34,10 @@ class ReadPosts:
         return [post for post in posts if query.after is None or name_post(post) > query.after]
 
     def list_schedules(self, query: ScheduleQuery, *, caller: Caller) -> SchedulePage:
-        """List a page of the caller's posts that wait for their time, on the accounts that the caller may post to.
+        """List a page of the caller's scheduled posts, on the accounts that the caller may post to.
 
         Raises:
-            NotFound: the caller may not see the owner that was asked for.
+            NotFound: the caller may not see the requested owner.
         """
         owner = choose_owner(query.owner, caller)
         after = query.after
@@ -47,7 +47,7 @@ class ReadPosts:
             if len(allowed) == len(page.posts):
                 return page
             if allowed:
-                # The places of a page name posts: only those that are shown.
+                # The sort keys of a page contain post ids, so only those of visible posts are returned.
                 return page._replace(posts=allowed, first=allowed[0].place, last=allowed[-1].place)
             if not page.has_more:
                 return page._replace(posts=[], first=None, last=None)
@@ -55,10 +55,10 @@ class ReadPosts:
         return page._replace(posts=[])
 
     def find_approval(self, video: Video) -> Approval | None:
-        """Read whether a video may be posted, if anybody was asked; where nobody is to be, nothing is read."""
+        """Read the approval of a video; without one to give, the table is not read."""
         if video.approval_hours is None:
             return None
         try:
             return self._approvals.get(video.id)
         except NotFound:
-            return None  # it is not kept yet
+            return None  # it is not stored yet

@@ -1,4 +1,4 @@
-"""Find out what became of a post that was sent and not answered. Nothing here sends one again."""
+"""Reconcile a post that was sent without an answer. Nothing here sends it again."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from mediaposter.stores.posts import Post, PostState, PostStore
 
 Clock = Callable[[], datetime]
 CountMetric = Callable[[str], None]
-# Give the publisher; raises ConfigurationError when its key is missing.
+# Builds the publisher; raises ConfigurationError if its key is missing.
 Publishers = Callable[[], PublisherInterface]
 
-# How long after a post came into doubt its publisher is asked for it: a list may lag by a minute or more.
+# How long after a post came into doubt the publisher's lists are read: a list may lag by a minute or more.
 RECONCILE_AFTER_SECONDS = (30, 120, 600)
-# A publisher that cannot be asked for so long leaves the post to a person.
+# If the publisher cannot be reached for this long, a person must resolve the post.
 GIVE_UP_AFTER = timedelta(hours=24)
-# Whoever put the post in doubt comes back himself, unless he is dead: then the sweep does.
+# The execution that set this retries; if it crashed, the sweep does.
 SWEEP_GRACE = timedelta(minutes=5)
 # Our clock and the publisher's differ.
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class Copies(NamedTuple):
-    """What the publisher shows of a post: every copy carries the URL that was minted for it, on the same account.
+    """The copies of a post at the publisher: each has the media URL uploaded for this post, on the same account.
 
-    `waiting` are those still to come in the list of posts, which names none that could be cancelled. `lookalikes` are
-    posts of the same words with other media, which prove nothing.
+    `waiting` are the unpublished ones in the list of posts, which gives no id to cancel them by. `lookalikes` are posts
+    with the same text and other media, which prove nothing.
     """
 
     published: list[ListedPost]
@@ -40,7 +40,7 @@ class Copies(NamedTuple):
 
 
 class ReconcilePost:
-    """Look for a post in doubt; adopt what is found, and leave what is not to a person."""
+    """Search the publisher for a post in doubt; adopt it if found, otherwise leave it to a person."""
 
     def __init__(self, *, ledger: PostStore, publishers: Publishers, count_metric: CountMetric, clock: Clock) -> None:
         self._ledger = ledger
@@ -49,10 +49,10 @@ class ReconcilePost:
         self._clock = clock
 
     def __call__(self, post: Post) -> Post:
-        """Look once, if it is time; the post may still be in doubt afterwards.
+        """Reconcile once, if it is time; the post may still be in doubt afterwards.
 
         Raises:
-            VersionConflict: another worker looked at the same time.
+            VersionConflict: another worker reconciled at the same time.
         """
         now = self._clock()
         if now < give_next_reconcile_time(post):  # guard: list may lag
@@ -111,7 +111,7 @@ class ReconcilePost:
         )
 
     def _take_failed_look(self, post: Post, error: MediaPosterError, now: datetime) -> Post:
-        """Look again later: a question that was not answered says nothing about the post."""
+        """Reconcile again later: a failed call says nothing about the post."""
         if now < _give_doubt_began(post) + GIVE_UP_AFTER:  # guard: unanswered list
             return self._ledger.note(post, due_at=now + SWEEP_GRACE)
         return self._park(post, f"The publisher could not be asked for a day: {error}", now)
@@ -127,7 +127,7 @@ class ReconcilePost:
 
 
 def put_in_doubt(ledger: PostStore, post: Post, reason: str, *, now: datetime) -> Post:
-    """Write down that a post was sent and nobody knows what became of it."""
+    """Record that a post was sent with an unknown outcome."""
     return ledger.advance(
         post,
         PostState.IN_DOUBT,
@@ -140,17 +140,17 @@ def put_in_doubt(ledger: PostStore, post: Post, reason: str, *, now: datetime) -
 
 
 def give_next_reconcile_time(post: Post) -> datetime:
-    """Tell when a post in doubt is to be looked for."""
+    """Tell when to reconcile a post in doubt next."""
     return _give_doubt_began(post) + timedelta(
         seconds=RECONCILE_AFTER_SECONDS[min(post.looks, len(RECONCILE_AFTER_SECONDS) - 1)]
     )
 
 
 def find_copies(publisher: PublisherInterface, post: Post, *, now: datetime) -> Copies:
-    """Ask the publisher for every copy of a post.
+    """Read every copy of a post from the publisher's lists.
 
     Raises:
-        PublisherError: it did not show its lists whole, so that nothing is known of what is missing.
+        PublisherError: a list is incomplete, so a missing copy proves nothing.
     """
     began = post.called_at or post.created_at
     ends = max(now, post.scheduled_time or now)
@@ -169,16 +169,16 @@ def find_copies(publisher: PublisherInterface, post: Post, *, now: datetime) -> 
 
 
 def find_schedules(publisher: PublisherInterface, post: Post) -> list[Schedule]:
-    """Ask the publisher for every copy of a post that is still to come, the soonest first."""
+    """Read every scheduled copy of a post from the publisher, the soonest first."""
     listed = publisher.list_schedules()
-    # Its owner may have used the same MP4 for another account: what nothing shows to be of this one is left alone.
+    # Its owner may have used the same MP4 for another account: leave a schedule alone unless it shows this account.
     # guard: own schedule
     own = {item.schedule_id: item for item in listed if item.account_id is not None and _is_of(post, item)}
     return sorted(own.values(), key=lambda item: (item.scheduled_time, item.schedule_id))
 
 
 def _is_of(post: Post, item: ListedPost | Schedule) -> bool:
-    """Tell whether what the publisher lists has the media of a post, and is not of another account or network."""
+    """Tell whether a listed item has the media of a post, and no other account or network."""
     target = post.target
     is_same_account = item.account_id in (None, target.account_id)  # guard: own account
     # guard: own network
@@ -186,7 +186,7 @@ def _is_of(post: Post, item: ListedPost | Schedule) -> bool:
 
 
 def drop_surplus(publisher: PublisherInterface, copies: Copies, count_metric: CountMetric) -> Schedule | None:
-    """Take away every copy that is still to come but the first, and that too when one is public; give what is left."""
+    """Cancel every scheduled copy but the first, and that too if one is public; give the remaining one."""
     kept = None if copies.published or not copies.scheduled else copies.scheduled[0]  # guard: none beside public
     for schedule in copies.scheduled:
         if schedule is not kept and publisher.cancel_schedule(schedule.schedule_id):  # guard: surplus cancelled

@@ -1,4 +1,4 @@
-"""Post a kept video again: what failed, to more accounts, or what a person says was never posted."""
+"""Repost a stored video: failed posts, more accounts, or posts that a person says were never published."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from mediaposter.wire.caller import Caller
 from mediaposter.wire.post_requests import PublishAgainRequest, ResolveRequest
 
 Clock = Callable[[], datetime]
-# What a caller may send again without a person's word: it certainly is not public.
+# States that a caller may repeat without resolving: the post certainly is not public.
 STATES_TO_REPEAT = (PostState.FAILED, PostState.CANCELLED)
 
 
 class RepeatPosts:
-    """Post a kept video once more, without rendering it again."""
+    """Repost a stored video without rendering it again."""
 
     def __init__(
         self,
@@ -49,20 +49,20 @@ class RepeatPosts:
         self._clock = clock
 
     def __call__(self, video_id: str, request: PublishAgainRequest, *, caller: Caller) -> tuple[Video, list[Post]]:
-        """Post to these targets, or where it failed; what is public or may be is never sent again.
+        """Post to the given targets, or repeat failed posts; a post that is or may be public is never repeated.
 
         Raises:
-            Forbidden: the caller may not publish, or not to one of the accounts; or somebody was to approve the video,
-                and the caller may not.
+            Forbidden: the caller may not publish, or not to one of the accounts; or the video needs an approval, and
+                the caller may not approve.
             NotFound: there is no such video.
-            NotAllowedInState: it is not kept, it is being posted, or an account has it or may have it.
+            NotAllowedInState: it is not stored, it is being posted, or an account has it or may have it.
             InvalidRequest: a target would be refused, or there is nothing to send.
-            NotStarted: the posts wait in the ledger; asking again starts them.
+            NotStarted: the posts are recorded; asking again starts them.
         """
         video = self._find(video_id, caller)
         caller.require_accounts(request.publish, field="publish")  # guard: accounts reposted
         if request.publish and video.approval_hours is not None:
-            # What was rejected, or never asked about, needs the word of somebody who may give it.
+            # A video that was rejected or never decided needs a caller that may approve.
             caller.require(Scope.APPROVE)  # guard: scope approve repost
         known = {post.key: post for post in self._ledger.list(video)}
         now = self._clock()
@@ -85,22 +85,22 @@ class RepeatPosts:
                     "None of its posts failed: name the targets in publish.", param="publish", code="nothing_to_post"
                 )
             caller.require_accounts([post.target for post in failed])  # guard: accounts retried
-            # One execution carries no more: asking again sends the next.
+            # The maximum of one execution: asking again sends the next posts.
             wanted = [begin_anew(post, now=now) for post in failed[:TARGETS_MAX]]
         return self._post(video, wanted, known, now)
 
     def resolve(
         self, video_id: str, post_id: str, request: ResolveRequest, *, caller: Caller
     ) -> tuple[Video, list[Post]]:
-        """Take a person's word for what became of a post nobody could find.
+        """Record a person's answer for a post whose outcome is unknown.
 
         Raises:
             Forbidden: the caller may not publish, or not to the account of the post.
             NotFound: there is no such post.
-            NotAllowedInState: it is not one that a person is asked about, the video is being posted, or the publisher
-                lists the post that is to be sent again.
-            PublisherError: the publisher could not be asked for it; ask again.
-            NotStarted: the post waits in the ledger; asking for its posts again starts it.
+            NotAllowedInState: its state needs no person, the video is being posted, or the publisher lists the post
+                that shall be sent again.
+            PublisherError: the publisher could not be reached; ask again.
+            NotStarted: the post is recorded; requesting its posts again starts it.
         """
         video = self._find(video_id, caller)
         post = self._ledger.get(video, post_id)
@@ -120,11 +120,11 @@ class RepeatPosts:
         if video.stage is not Stage.DONE:  # guard: nothing under way
             raise NotAllowedInState(f"{video_id} is {video.stage}: try again when it is done. Nothing was changed.")
         self._refuse_what_is_listed(post, now)
-        # The copy that was judged, and no later one: another request may have said meanwhile that it is public.
+        # Only the version that was checked: another request may have said meanwhile that the post is public.
         return self._post(video, [begin_anew(post, now=now)], {post.key: post}, now)
 
     def _refuse_what_is_listed(self, post: Post, now: datetime) -> None:
-        """Look once more before a person's word sends a post again: a list may have lagged, or a person be mistaken."""
+        """Check the publisher once more before a post is repeated: a list may have lagged, or the person be wrong."""
         copies = find_copies(self._publishers(), post, now=now)
         if copies.published or copies.scheduled or copies.waiting:
             where = copies.published[0].public_url if copies.published else "it still waits for its time"
@@ -140,10 +140,10 @@ class RepeatPosts:
     def _post(
         self, video: Video, wanted: Sequence[Post], known: Mapping[Key, Post], now: datetime
     ) -> tuple[Video, list[Post]]:
-        """Write down what is to be sent, all or nothing, then start what sends it."""
+        """Record the posts to send, all or nothing, then start their execution."""
         changes: list[Change] = []
         for post in wanted:
-            # Should nothing start it, the sweep does.
+            # If the start fails, the sweep starts it.
             planned = post.copy_with(updated_at=now, due_at=now + SWEEP_GRACE)
             before = known.get(post.key)
             if before is None:
@@ -178,14 +178,14 @@ class RepeatPosts:
     def _start_again(
         self, video: Video, waiting: Sequence[Post], request: PublishAgainRequest, now: datetime
     ) -> tuple[Video, list[Post]]:
-        """Start what an earlier request wrote down and nothing carries any more; what runs is left as it is."""
+        """Start the recorded posts of an earlier request that no execution carries; running ones stay as they are."""
         planned = {post.key: (post.target, post.text) for post in waiting}
         wanted = plan_posts(request, video, candidates=(), now=now).posts
         if any(planned.get(post.key) != (post.target, post.text) for post in wanted):
             raise NotAllowedInState(
                 f"{video.id} is being posted: name more targets when it is done. Nothing was changed."
             )
-        # Should its execution have ended, this starts nothing: then the sweep asks, and starts another.
+        # If its execution has ended, this starts nothing: then the sweep checks it, and starts another.
         self._start(video, waiting[:TARGETS_MAX])
         with suppress(VersionConflict):
             video = self._library.note(video, now=now, due_at=now)
@@ -193,7 +193,7 @@ class RepeatPosts:
 
 
 def begin_anew(post: Post, *, now: datetime, version: int = 1) -> Post:
-    """Give a post as it was planned, for a try of its own: a new upload, which tells it from the one before."""
+    """Reset a post to its plan for a new try, with a new upload that distinguishes it from the earlier try."""
     return Post(
         version=version,
         video_id=post.video_id,

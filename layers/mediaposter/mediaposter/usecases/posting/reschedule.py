@@ -1,4 +1,4 @@
-"""Move or cancel a post that waits for its time at the publisher."""
+"""Move or cancel a post that is scheduled at the publisher."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Clock = Callable[[], datetime]
 
 
 class ReschedulePost:
-    """Change when a scheduled post goes out, or that it does."""
+    """Move or cancel a scheduled post."""
 
     def __init__(self, *, library: VideoStore, ledger: PostStore, publishers: Publishers, clock: Clock) -> None:
         self._library = library
@@ -35,7 +35,7 @@ class ReschedulePost:
             Forbidden: the caller may not publish, or not to the account of the post.
             NotFound: there is no such post.
             InvalidRequest: the time has passed, or is too far away.
-            NotAllowedInState: it does not wait for its time any more.
+            NotAllowedInState: it is not scheduled any more.
             PublisherError: the publisher refused, or did not answer; ask again.
         """
         post = self._find(video_id, post_id, caller)
@@ -48,7 +48,7 @@ class ReschedulePost:
         schedule_ids = self._list_schedule_ids(publisher, post)
         # guard: sooner first
         if schedule_ids and post.scheduled_time is not None and request.scheduled_time < post.scheduled_time:
-            # What is gone before its time counts as cancelled: so the sooner time is kept before it can come true.
+            # A post missing before its time counts as cancelled, so record a sooner time before the publisher gets it.
             post = self._keep(
                 post,
                 PostState.SCHEDULED,
@@ -68,7 +68,7 @@ class ReschedulePost:
         )
 
     def cancel(self, video_id: str, post_id: str, *, caller: Caller) -> Post:
-        """Take a scheduled post away before it is public.
+        """Cancel a scheduled post before it is public.
 
         Raises:
             Forbidden, NotFound, NotAllowedInState, PublisherError: as of `move`.
@@ -77,7 +77,7 @@ class ReschedulePost:
         now = self._clock()
         publisher = self._publishers()
         cancelled = [publisher.cancel_schedule(schedule_id) for schedule_id in self._list_schedule_ids(publisher, post)]
-        # A copy that could not be taken away any more is going out.
+        # A copy that could not be cancelled is being published.
         if not all(cancelled) or not (cancelled or _was_cancelled(publisher, post, now)):  # guard: going out
             raise _gone(post)
         return self._keep(
@@ -101,7 +101,7 @@ class ReschedulePost:
         return post
 
     def _list_schedule_ids(self, publisher: PublisherInterface, post: Post) -> list[str]:
-        """Find every copy: one that was made twice would go out at its old time."""
+        """Find every copy: a surplus copy would go out at its old time."""
         return [schedule.schedule_id for schedule in find_schedules(publisher, post)]
 
     def _keep(self, post: Post, state: PostState, now: datetime, **changes: Unpack[PostChanges]) -> Post:
@@ -114,9 +114,9 @@ class ReschedulePost:
 
 
 def _was_cancelled(publisher: PublisherInterface, post: Post, now: datetime) -> bool:
-    """Tell whether a post that is not scheduled any more was taken away, by a cancellation that was not written down.
+    """Tell whether an earlier cancellation, which was not recorded, removed a post that is no longer scheduled.
 
-    A list may lag, and a post may be sent early by hand: so the publisher must not know it at all, before its time.
+    A list may lag, and a person may publish early by hand. So before its time the publisher must not know the post.
     """
     if post.scheduled_time is None or now >= post.scheduled_time - SWEEP_GRACE:
         return False

@@ -1,6 +1,6 @@
-"""Take requests that come as files in the bucket or as events on the bus, and answer them where they came from.
+"""Accept requests from files in the bucket and events on the bus, and answer in the outbox or on the bus.
 
-One version of a dropped request is one video at most, and so is one event, however often they are told of.
+One version of an inbox file, or one event, becomes at most one video, however often it is delivered.
 """
 
 from __future__ import annotations
@@ -44,39 +44,39 @@ from mediaposter.wire.request_context import RequestContext
 from mediaposter.wire.requests import CreateVideoRequest
 from mediaposter.wire.video_object import VideoObject, present_video
 
-# Whoever may write into the bucket or onto the bus may do what such requests ask for.
+# A principal that may write into the bucket or onto the bus may do what such requests ask for.
 _SCOPES = frozenset({Scope.CREATE, Scope.PUBLISH, Scope.READ})
 
 
 class FileStore(Protocol):
-    """Where files are dropped and answers are laid."""
+    """Reads the inbox, and writes the results."""
 
     def read(self, key: str, *, max_bytes: int, version_id: str | None = None) -> InboxFile:
-        """Read a version of a file, or its newest. Raises NotFound."""
+        """Read a version of a file, by default the newest. Raises NotFound."""
 
     def has(self, key: str) -> bool:
-        """Tell whether a file is there."""
+        """Tell whether a file exists."""
 
     def read_answer(self, key: str) -> bytes | None:
-        """Read an answer that was laid down before, if one was."""
+        """Read a result that was written before; None if there is none."""
 
     def put_answer(self, key: str, content: bytes) -> None:
-        """Lay an answer down, in place of an earlier one."""
+        """Write a result; it replaces an earlier one."""
 
 
 class IntakeOutcome(StrEnum):
-    """What became of a notice."""
+    """The outcome of a notice."""
 
     TAKEN = "taken"
-    REFUSED = "refused"  # what is wrong was answered
+    REFUSED = "refused"  # the result names the error
     REPEATED = "repeated"  # it was answered before
-    WAITING = "waiting"  # for the other one of request and picture
-    IGNORED = "ignored"  # it is nothing to take
+    WAITING = "waiting"  # either the request or its picture is still missing
+    IGNORED = "ignored"  # it is no request
     EXHAUSTED = "exhausted"  # the sheet of the series has no row left
 
 
 class IntakeResult(BaseModel):
-    """What became of a notice; nothing of it needs to be kept from a log."""
+    """The outcome of a notice; all of it may be logged."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -87,7 +87,7 @@ class IntakeResult(BaseModel):
 
 
 class TakeRequest:
-    """Take what a notice tells of, and answer it."""
+    """Process a notice, and answer it."""
 
     def __init__(
         self,
@@ -111,11 +111,11 @@ class TakeRequest:
         self._clock = clock
 
     def __call__(self, notice: AnyNotice) -> IntakeResult:
-        """Take a request once; telling of it again answers the same, or nothing.
+        """Process a request once; a repeated notice gets the same answer, or none.
 
         Raises:
-            Contention: others hold the same records, and the notice may be given again. So it is with the next.
-            NotStarted: the execution of the video did not start.
+            Contention: other writers hold the same records; calling again with the same notice is safe.
+            NotStarted: the execution of the video did not start; calling again is safe, too.
         """
         if isinstance(notice, FileDropped):
             return self._take_file(notice)
@@ -132,13 +132,13 @@ class TakeRequest:
             return self._refuse_file(name, AnsweredFile(key=dropped.key, version_id=None), _refuse_kind())
         if name.kind is FileKind.BATCH:
             return self._take_batch(name, dropped.key, dropped.version_id)
-        # A picture starts the newest request of its name.
+        # A picture starts the newest request with its name.
         version_id = dropped.version_id if name.kind is FileKind.REQUEST else None
         try:
             file = self._files.read(name.request_key, max_bytes=DROPPED_REQUEST_MAX_BYTES, version_id=version_id)
         except NotFound:
             return IntakeResult(outcome=IntakeOutcome.WAITING)
-        # A request's name is remembered for a day, and its answer for as long as it lies there.
+        # An idempotency record is kept for a day, but the result for as long as the file exists.
         answer = self._files.read_answer(name.answer_key)
         taken_id = find_taken(answer, file.version_id) if answer else None
         if taken_id:
@@ -146,9 +146,9 @@ class TakeRequest:
         return self._take_request(name, file)
 
     def _take_batch(self, name: FileName, key: str, version_id: str | None) -> IntakeResult:
-        """Take a file of requests; what became of its rows is answered when all of them were looked at."""
+        """Create a batch from a file of requests; its result is written when all rows were tried."""
         try:
-            file = self._files.read(key, max_bytes=0, version_id=version_id)  # only to tell its version
+            file = self._files.read(key, max_bytes=0, version_id=version_id)  # only to learn its version
         except NotFound:
             return IntakeResult(outcome=IntakeOutcome.IGNORED)  # it was removed
         answer = self._files.read_answer(name.answer_key)
@@ -179,9 +179,9 @@ class TakeRequest:
         return IntakeResult(outcome=IntakeOutcome.TAKEN, video_id=video.id)
 
     def _complete(self, name: FileName, file: InboxFile) -> CreateVideoRequest | None:
-        """Read a request with the picture beside it; None if there is something still to come.
+        """Read a request with the picture beside it; None if one of them is still missing.
 
-        A request that does not say that it awaits a picture is taken by its own notice, and not by its picture's.
+        A request that does not announce a picture is processed by its own notice, not by its picture's.
         """
         request, awaits_picture = read_dropped_request(file)
         if name.kind is FileKind.PICTURE and not awaits_picture:
@@ -211,7 +211,7 @@ class TakeRequest:
         try:
             submission = self._submit(request, caller=self._inbox_caller, request_context=request_context)
         except IdempotencyKeyReused as error:
-            # The request is the same version, so it is its picture that is another one now.
+            # The request has the same version, so only its picture can have changed.
             raise InvalidRequest(
                 "This version of the request became a video before, with another picture or with none. Nothing was "
                 "recorded; put the request again for another video.",
@@ -254,7 +254,7 @@ class TakeRequest:
                 )
             )
             return IntakeResult(outcome=IntakeOutcome.REFUSED, code=error.code)
-        # That it is queued is told of every video, by whoever reads the table's stream.
+        # The function behind the table's stream sends the queued event of every video.
         return IntakeResult(outcome=IntakeOutcome.TAKEN, video_id=submission.video.id)
 
 

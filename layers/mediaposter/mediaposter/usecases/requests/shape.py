@@ -1,4 +1,4 @@
-"""What a kept video is to a network."""
+"""The measures of a stored video that networks limit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mediaposter.stores.media import StoredVideo
 
 
 def measure(stored: StoredVideo) -> VideoShape:
-    """Tell the size, the length and the bytes of a kept video, as they were probed."""
+    """Give the probed size, length and bytes of a stored video."""
     return VideoShape(
         width=stored.probe.width,
         height=stored.probe.height,

@@ -1,4 +1,4 @@
-"""Take a request: check it, record it with its money, start its execution."""
+"""Submit a request: check it, record it with its reservation, start its execution."""
 
 from __future__ import annotations
 
@@ -58,20 +58,20 @@ Clock = Callable[[], datetime]
 
 
 class Submission(NamedTuple):
-    """A video that was taken, and the posts it is to become."""
+    """An accepted video, and its planned posts."""
 
     video: Video
     posts: list[Post]
 
 
 class PictureStore(Protocol):
-    """Where the pictures of requests are kept until their videos are made."""
+    """Stores the pictures of requests until their videos are made."""
 
     def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
-        """Keep a picture."""
+        """Store a picture."""
 
     def read_upload(self, owner: str, upload_id: str) -> bytes:
-        """Read a picture that the caller has put. Raises NotFound."""
+        """Read a picture that the caller uploaded. Raises NotFound."""
 
 
 class SubmitVideo:
@@ -118,10 +118,10 @@ class SubmitVideo:
         request_context: RequestContext = NEW_REQUEST,
         batch_id: str | None = None,
     ) -> Submission:
-        """Take a request, or the row of a batch, once for each Idempotency-Key.
+        """Submit a request, or the row of a batch, once for each Idempotency-Key.
 
         Raises:
-            InvalidRequest: it cannot be done; nothing was recorded or spent. So are the four of `_take`.
+            InvalidRequest: it cannot be done; nothing was recorded or spent. The same holds for the errors of `_take`.
             NotStarted: its execution did not start; it is recorded as failed, and sending again is safe.
         """
         now = self._clock()
@@ -139,7 +139,7 @@ class SubmitVideo:
         )
 
     def estimate(self, request: CreateVideoRequest, *, caller: Caller) -> Estimate:
-        """Tell what a request would become, and spend nothing.
+        """Estimate the video and the cost of a request, without spending anything.
 
         Raises:
             Forbidden: there are posts, and the caller may not publish, or not to their accounts.
@@ -158,7 +158,7 @@ class SubmitVideo:
     def derive(
         self, request: DeriveVideoRequest, *, caller: Caller, request_context: RequestContext = NEW_REQUEST
     ) -> Submission:
-        """Take a request for a video that is made from another.
+        """Submit a request for a video that is made from another.
 
         Raises:
             NotFound: there is no such video of this caller.
@@ -193,7 +193,7 @@ class SubmitVideo:
             model=source.model,
             resolved_model=source.resolved_model,
             provider=source.provider,
-            # Of an extension OpenAI tells the whole.
+            # For an extension, OpenAI reports the length of the whole.
             seconds=source.seconds + (0 if added is None else added.seconds),
             size=source.size,
             metadata=request.metadata,
@@ -212,25 +212,25 @@ class SubmitVideo:
         return self._take(_Order(video, request, None, f"{kind} {request.fingerprint()}"), caller, request_context)
 
     def _take(self, order: _Order, caller: Caller, request_context: RequestContext) -> Submission:
-        """Take a request, even where its name still led to a try that was never started."""
+        """Submit a request, also if its idempotency record points to a try that never started."""
         try:
             return self._take_once(order, caller, request_context)
         except _Forgotten:
             return self._take_once(order, caller, request_context)
 
     def _take_once(self, order: _Order, caller: Caller, request_context: RequestContext) -> Submission:
-        """Record a video with its posts, its money and its request's name, all or nothing; then start it.
+        """Record a video with its posts, reservation and idempotency record, all or nothing; then start it.
 
-        It is started if its provider has a slot for it. Else it waits, and is started in its turn.
+        It starts if its provider has a free slot. Otherwise it waits in the queue.
 
         Raises:
             Forbidden: there are posts, and the caller may not publish, or not to their accounts.
             InvalidRequest: a post would not fit, or its account is not connected.
             IdempotencyKeyReused: the caller's key names another request.
-            VideoDeleted: the request was taken before, and its video is no more.
+            VideoDeleted: the request was accepted before, and its video was deleted.
             BudgetExceeded: the day's limit of the caller or of the stack has no room.
-            RateExceeded: the caller's minute has no room.
-            Contention: others hold the same records; sending again is safe.
+            RateExceeded: the caller's rate limit has no room.
+            Contention: other writers hold the same records; sending again is safe.
         """
         caller.require_publishing(order.request.publish)  # guard: accounts submitted
         video = order.video
@@ -238,7 +238,7 @@ class SubmitVideo:
             caller.owner, request_context.idempotency_key, order.fingerprint, video.id, now=video.created_at
         )
         if request_context.idempotency_key is None and request_context.retry_count:
-            # The SDK tries one call again: if the first try was taken, its answer was lost.
+            # The SDK retries a call: if the first try was accepted, its answer was lost.
             earlier = self._requests.find(name, now=video.created_at)
             if earlier is not None:
                 return self._repeat(earlier, caller)
@@ -246,7 +246,7 @@ class SubmitVideo:
             plan = plan_posts(order.request, video, candidates=video.fallbacks, now=video.created_at)
             warnings = self._check_accounts(order.request.publish)
         except InvalidRequest:
-            # What was taken once is answered again, even if the time of one of its posts has passed since, or its
+            # An accepted request gets the same answer again, even if the time of a post has passed since, or its
             # account is gone.
             known = None if request_context.idempotency_key is None else self._requests.find(name, now=video.created_at)
             if known is None or known.fingerprint != name.fingerprint:
@@ -270,14 +270,14 @@ class SubmitVideo:
         return self._record(started, posts, conditions) or Submission(self._start(started, posts, name), posts)
 
     def _queue(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission:
-        """Record a video that waits for a slot of its provider; its execution is started when it has one."""
+        """Record a video that waits for a slot of its provider; its execution starts when it gets one."""
         place = self._slots.choose_place(video, now=video.created_at)
         waiting = video.copy_with(place=place, is_accepted=True)
         counts = [_Condition(change, _never) for change in count_change(None, waiting.held, {})]
         return self._record(waiting, posts, [*conditions, *counts]) or Submission(waiting, posts)
 
     def _record(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission | None:
-        """Keep a record if it can be, else give what takes its place."""
+        """Write the record; if a condition fails, raise its error or give the earlier submission of the request."""
         try:
             self._library.create(video, posts, conditions=[condition.change for condition in conditions])
         except VersionConflict as conflict:
@@ -287,15 +287,15 @@ class SubmitVideo:
         return None
 
     def _check_accounts(self, targets: Sequence[PublishTarget]) -> list[str]:
-        """Refuse accounts that are not connected, and give warnings; who posts nothing asks nobody."""
+        """Refuse accounts that are not connected, and give warnings; without posts the publisher is not called."""
         return self._preflight(targets) if targets else []
 
     def _list_conditions(
         self, video: Video, name: IdempotencyRecord, caller: Caller, request_context: RequestContext
     ) -> list[_Condition]:
-        """List what must be possible together with the record.
+        """List the changes that must succeed together with the record.
 
-        The request's name comes first: one that is repeated is the same whatever the budget has become.
+        The idempotency record comes first: a repeated request gets its earlier answer, whatever the budget is now.
         """
         conditions = []
         if request_context.idempotency_key is not None:
@@ -321,7 +321,7 @@ class SubmitVideo:
     def _plan_reservation(
         self, candidates: Sequence[Video | Candidate], now: datetime, caller: Caller | None = None
     ) -> Reservation:
-        """Reserve what the dearest of the models would cost: any of them may be the one that delivers."""
+        """Reserve the cost of the most expensive of the models: any of them may deliver the video."""
         return Reservation(
             on=now.date(),
             micros=max(candidate.cost_estimate_micros for candidate in candidates),
@@ -350,19 +350,19 @@ class SubmitVideo:
                 "a new video send a new request, under a new Idempotency-Key if it has one."
             ) from error
         if _was_never_started(video):
-            # Its caller was told that nothing came of it and that sending again is safe: so it is a new request.
+            # Its caller got an error saying that sending again is safe, so this is a new request.
             self._requests.forget(known)
             raise _Forgotten
         posts = self._ledger.list(video)
         if not video.was_taken_up and video.place is None and video.failure is None:
             video = self._acknowledge(video)
             if video.failure is None:
-                # The worker that recorded it is starting it just now, or died: to start it twice starts it once.
+                # The worker that recorded it is starting it now, or crashed; a second start changes nothing.
                 video = self._start(video, posts, known)
         return Submission(video, posts)
 
     def _acknowledge(self, video: Video) -> Video:
-        """Write down that the caller is told of a video, or the sweep might say that it was not started."""
+        """Record that the caller gets 200 for a video, or the sweep might fail it as never started."""
         if video.is_accepted:
             return video
         try:
@@ -381,7 +381,7 @@ class SubmitVideo:
         )
 
     def _keep_picture(self, picture: InputReference, caller: Caller, *, size: str) -> _KeptPicture:
-        """Keep a picture that came with the request; one elsewhere stays there until the video is started."""
+        """Store a picture that came with the request; one behind a URL is fetched when the video starts."""
         if isinstance(picture, PictureUrl):
             return _KeptPicture(picture.url, [])
         if isinstance(picture, UploadedPicture):
@@ -399,10 +399,10 @@ class SubmitVideo:
         return _KeptPicture(picture.upload_id, read.list_warnings(size=size))
 
     def _choose_models(self, request: CreateVideoRequest, now: datetime) -> list[Candidate]:
-        """Find the model that was asked for, and those that take over when it refuses.
+        """Find the requested model and its fallbacks.
 
-        Behind an alias, and after a fallback, a video is made as near to what was asked for as the model can, and a
-        fallback is sent no options that its row does not list; a model named outright makes what was asked for, or
+        For an alias or a fallback, the request is adapted to what the model can do, as closely as possible. A fallback
+        gets no options that its catalog row does not list. A model named directly makes exactly the request, or
         nothing.
         """
         catalog = self._catalogs()
@@ -427,7 +427,7 @@ class SubmitVideo:
 
     def _list_fallbacks(self, request: CreateVideoRequest, catalog: Catalog, today: date) -> list[str]:
         if request.fallback_models is None:
-            # The stack's own chain outlives its models.
+            # The stack's own list of fallbacks may name models that no longer exist.
             return [name for name in self._default_fallbacks if catalog.has_living(name, today=today)]
         for index, name in enumerate(request.fallback_models):
             if not catalog.has_living(name, today=today):
@@ -449,7 +449,7 @@ class SubmitVideo:
             try:
                 failed = self._library.fail(video, failure, now=self._clock())
             except VersionConflict:
-                # Only a running execution takes up a new record: it did start after all.
+                # Only a running execution changes a new record, so it did start after all.
                 return self._library.reload(video)
             self._library.settle(failed, 0, now=self._clock())
             # Sending again is safe, so the same key must not lead to this one.
@@ -477,7 +477,7 @@ _DERIVATIONS: Mapping[type[DeriveVideoRequest], DerivationKind] = MappingProxyTy
 
 
 class _Order(NamedTuple):
-    """A new record, and what the request wants with it."""
+    """A new record, with its posts request, its picture and the fingerprint of its request."""
 
     video: Video
     request: PublishRequest
@@ -486,21 +486,21 @@ class _Order(NamedTuple):
 
 
 class _KeptPicture(NamedTuple):
-    """Where the picture of a request is, and what its video may make of it."""
+    """The location of a request's picture, and the warnings about it."""
 
     place: str
     warnings: list[str]
 
 
 class _Condition(NamedTuple):
-    """A change that must be possible with a new record, and what is answered when it is not."""
+    """A change that must succeed with a new record, and the refusal if it does not."""
 
     change: Change
     take_refusal: Callable[[], Submission]
 
 
 class _Forgotten(Exception):
-    """The request was known by its name, came to nothing, and is forgotten now."""
+    """The idempotency record pointed to a video that never started, and is removed now."""
 
 
 def _was_never_started(video: Video) -> bool:
@@ -526,7 +526,7 @@ def _describe(
     batch_id: str | None = None,
     now: datetime,
 ) -> Video:
-    """Describe the video that the first of some models makes, or the others in its place."""
+    """Build the record of the video that the first model makes, with the other models as fallbacks."""
     first, *others = candidates
     return Video(
         id=video_id,
@@ -553,10 +553,10 @@ def _describe(
 
 
 def _choose_extension(catalog: Catalog, entry: CatalogEntry, source: Video, *, seconds: int) -> FittedExtension:
-    """Choose what is added to a video: as a name is asked for a length, so it is asked for more of it.
+    """Choose the length that an extension adds: aliases and models accept it by the same rules as a video's length.
 
     Raises:
-        InvalidRequest: the model cannot add so much, or the alias takes no such length.
+        InvalidRequest: the model cannot add this length, or the alias does not accept it.
     """
     entry.check_source(size=source.size)
     if catalog.is_alias(source.model):
@@ -571,7 +571,7 @@ def _read_approval(request: PublishRequest) -> int | None:
 
 
 def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:
-    """Fit a request to what a model can do, and price it."""
+    """Fit a request to a model's capabilities, and price it."""
     fitted = entry.fit(seconds=request.seconds, size=request.size)
     options = entry.pick_options(request.provider_options)
     return Candidate(

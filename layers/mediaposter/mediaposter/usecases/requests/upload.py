@@ -1,4 +1,4 @@
-"""Open a place for a picture, and fetch it again when its video is started."""
+"""Presign an upload for a picture, and read the picture when its video starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mediaposter.wire.uploads import UploadRequest
 
 
 class UploadStore(Protocol):
-    """Where pictures are kept until their videos are made."""
+    """Stores pictures until their videos are made."""
 
     def presign_upload(self, owner: str, upload_id: str, *, content_type: str, size_bytes: int) -> PresignedUpload:
         """Give a short-lived URL that takes one object of this type and size."""
@@ -27,21 +27,21 @@ class UploadStore(Protocol):
 
 
 class UploadCounter(Protocol):
-    """What bounds the uploads of an owner."""
+    """Limits the uploads of an owner."""
 
     def count(self, owner: str, size_bytes: int, *, now: datetime) -> None:
         """Count an upload of a size. Raises RateExceeded."""
 
 
 class OpenedUpload(NamedTuple):
-    """A place, and its name."""
+    """A presigned upload, and its id."""
 
     upload_id: str
     presigned: PresignedUpload
 
 
 class OpenUpload:
-    """Give a caller a place for a picture."""
+    """Give a caller an upload URL for a picture."""
 
     def __init__(self, *, media: UploadStore, uploads: UploadCounter, clock: Callable[[], datetime]) -> None:
         self._media = media
@@ -49,10 +49,10 @@ class OpenUpload:
         self._clock = clock
 
     def __call__(self, request: UploadRequest, *, caller: Caller) -> OpenedUpload:
-        """Name a place and presign it; of it nothing is recorded but that it counts in its owner's day.
+        """Presign an upload under a new id; only the owner's daily count of uploads is recorded.
 
         Raises:
-            RateExceeded: the owner has opened as much today as an owner may.
+            RateExceeded: the owner has reached the daily limit of uploads.
         """
         self._uploads.count(caller.owner, request.size_bytes, now=self._clock())
         upload_id = f"upload_{uuid.uuid4().hex}"
@@ -63,7 +63,7 @@ class OpenUpload:
 
 
 class ReadPicture:
-    """Give the picture that a video begins with, as an adapter takes it."""
+    """Read the reference picture of a video in the form that adapters accept."""
 
     def __init__(self, *, media: Callable[[], UploadStore]) -> None:
         self._media = media
@@ -72,7 +72,7 @@ class ReadPicture:
         """Give a URL as it is, and an upload as a data URI.
 
         Raises:
-            VideoModelError: with code `invalid_request`; it is gone, or no picture after all.
+            VideoModelError: with code `invalid_request`: it is gone, or is not a picture.
         """
         source = video.input_image or ""
         if not source.startswith("upload_"):

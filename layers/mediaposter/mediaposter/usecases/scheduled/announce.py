@@ -1,4 +1,4 @@
-"""Tell the bus of every video that is recorded, from whichever door it came."""
+"""Send the queued event of every new video, whether it came by HTTP, file, event or schedule."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from mediaposter.stores.videos import VideoStore
 
 
 class AnnounceVideo:
-    """Tell of a new video."""
+    """Sends the queued event of a video."""
 
     def __init__(self, *, library: VideoStore, send_event: Callable[[VideoQueued], object]) -> None:
         self._library = library
         self._send_event = send_event
 
     def __call__(self, video_id: str) -> None:
-        """Tell that a video was recorded; of one that is gone by now there is nothing to tell.
+        """Send the event that a video was recorded; a video deleted by now gets none.
 
         Raises:
-            EventNotSent: the bus did not take it; telling again is safe.
+            EventNotSent: the bus refused it; sending again is safe.
         """
         try:
             video = self._library.get_unchecked(video_id)

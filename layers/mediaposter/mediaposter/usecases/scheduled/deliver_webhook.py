@@ -1,4 +1,4 @@
-"""Deliver an event to its owner's receiver: as the table tells it, signed, until it is taken, for a day."""
+"""Deliver an event to its owner's webhook: written from the table, signed, and retried for a day."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from mediaposter.domain.errors import ConfigurationError, VideoModelError
 from mediaposter.events import AnyEvent
 from mediaposter.wire.webhooks import QueuedEvent, derive_webhook_secret, present_event, sign_webhook
 
-# How long a receiver may take to answer.
+# How long a receiver may take to respond.
 DELIVERY_TIMEOUT_SECONDS = 10.0
-# What lies between two tries: the last is made 24 hours after the first. The queue's maxReceiveCount is one more.
+# The waits between tries: the last try is 24 hours after the first. The queue's maxReceiveCount is one more.
 RETRY_AFTER_SECONDS = (5, 30, 120, 600, 3_600, 14_400, 14_400, 14_400, 14_400, 14_400, 10_045)
 
 _GONE = 410
 
 
 class DeliveryOutcome(StrEnum):
-    """What became of a try."""
+    """The outcome of a try."""
 
     DELIVERED = "delivered"
-    GONE = "gone"  # the receiver wants no more of it
+    GONE = "gone"  # the receiver answered 410 Gone
     PUT_OFF = "put_off"  # the queue brings it again
     GIVEN_UP = "given_up"  # the queue moves it to the dead letters
-    DROPPED = "dropped"  # the table does not say so, or nobody wants to be told
+    DROPPED = "dropped"  # the table does not confirm it, or it has no webhook
 
 
 class Delivery(BaseModel):
-    """What became of a try, and why; nothing of it needs to be kept from a log.
+    """The outcome of a try, and the reason; all of it may be logged.
 
-    `subject` is what the event is about, where the table knows it: what the bus says may be anybody's.
+    `subject` is what the event is about, if the table confirms it: anyone with access may put events on the bus.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,11 +54,11 @@ class PostJson(Protocol):
     """Posts a JSON document to a URL that someone else chose."""
 
     def __call__(self, url: str, content: bytes, *, headers: Mapping[str, str]) -> int:
-        """Give the status of the answer. Raises VideoModelError when there was none."""
+        """Give the status of the response. Raises VideoModelError if there was none."""
 
 
 class DeliverEvent:
-    """Deliver an event, or have the queue bring it again."""
+    """Delivers an event, or lets the queue deliver it again."""
 
     def __init__(
         self,
@@ -73,10 +73,10 @@ class DeliverEvent:
         """Take the collaborators.
 
         Args:
-            find_recorded: writes an event from the bus anew as the table tells it; None if the table does not.
-            post_json: how a receiver is reached.
-            put_off: takes a receipt handle, and the seconds after which the queue brings its message again.
-            signing_key: gives the stack's; raises ConfigurationError when it is missing.
+            find_recorded: writes an event from the bus again, from the table; None if the table does not confirm it.
+            post_json: sends the request to a receiver.
+            put_off: takes a receipt handle, and the seconds after which the queue delivers its message again.
+            signing_key: gives the stack's key; raises ConfigurationError if it is missing.
             count_metric: adds one to a metric.
             clock: the time in UTC.
         """
@@ -88,7 +88,7 @@ class DeliverEvent:
         self._clock = clock
 
     def __call__(self, message: QueuedEvent) -> Delivery:
-        """Try once. A receiver that took an event may get it again, under the same id."""
+        """Try once. A receiver that accepted an event may get it again, with the same id."""
         event = self._find_recorded(message.event)
         if event is None:
             self._count_metric("WebhooksDropped")
@@ -120,7 +120,7 @@ class DeliverEvent:
 
     def _bring_again(self, message: QueuedEvent, reason: str) -> Delivery:
         if message.tries > len(RETRY_AFTER_SECONDS):
-            # The queue has counted too: once more would be once too often, so it moves the message away.
+            # The queue counts, too: at the next receive it moves the message to the dead-letter queue.
             self._put_off(message.receipt_handle, 0)
             self._count_metric("WebhooksGivenUp")
             return Delivery(outcome=DeliveryOutcome.GIVEN_UP, reason=reason)

@@ -1,4 +1,4 @@
-"""Start the videos that wait for a slot of their provider, as slots come free."""
+"""Start the videos that wait for a slot of their provider, when slots become free."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Clock = Callable[[], datetime]
 
 
 class DispatchVideos:
-    """Start those whose turn it is."""
+    """Gives free slots to waiting videos in queue order, and starts them."""
 
     def __init__(self, *, library: VideoStore, slots: CapacityStore, workflow: Workflow, clock: Clock) -> None:
         self._library = library
@@ -23,20 +23,20 @@ class DispatchVideos:
         self._clock = clock
 
     def __call__(self, provider: str) -> int:
-        """Give every free slot of a provider to one who waits, and count them.
+        """Give every free slot of a provider to a waiting video, and count them.
 
-        Others may do the same at the same time: a slot is taken by one video, and a video by one of us.
+        Several dispatchers may run at once: each slot goes to one video, and one dispatcher starts each video.
         """
         dispatched = 0
         while self._slots.count_free(provider) > 0:
             taken = self._take_turns(provider)
             dispatched += taken
             if not taken:
-                break  # others took them, or what the index lists is not what waits: the next event tells more
+                break  # others took the slots, or the index lags: the next event dispatches again
         return dispatched
 
     def dispatch_each(self, providers: Sequence[str]) -> int:
-        """Do so for several providers; one of whom it fails holds up no other.
+        """Dispatch several providers; a failure at one does not stop the others.
 
         Raises:
             ExceptionGroup: what went wrong; all of them were tried.
@@ -58,12 +58,12 @@ class DispatchVideos:
             try:
                 video = self._library.get_unchecked(video_id)
                 if video.place is None or video.provider != provider:
-                    continue  # the index comes a moment after the record
+                    continue  # the index lags behind the record
                 self._dispatch(video, video.place)
             except SlotsTaken:
                 break
             except (VersionConflict, NotFound):
-                continue  # somebody else dispatched, failed or deleted it
+                continue  # another worker dispatched, failed or deleted it
             dispatched += 1
         return dispatched
 

@@ -1,7 +1,7 @@
-"""Write the event that a record stands for, and find the record behind an event that came over the bus.
+"""Write the event of a record, and find the record behind an event that came over the bus.
 
-Who may put events on the bus may put any there. So what is told to an owner's receiver is written from the table: an
-event from the bus only says where to look. Each sender writes its event by the same functions, after the record.
+A principal that may put events on the bus can put any event there. So a webhook's content is written from the table;
+the event from the bus only names the record. Each sender writes its event with the same functions, after the record.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mediaposter.stores.batches import Batch, BatchStage, BatchStore
 from mediaposter.stores.posts import STATES_FOR_A_PERSON, Post, PostState, PostStore
 from mediaposter.stores.videos import Video, VideoStore
 
-# Longer than any part of a key that a record of ours has.
+# Longer than any part of our records' keys.
 _NAME_MAX_CHARACTERS = 128
 _EVENT_OF: Mapping[PostState, PostEventType] = {
     PostState.PUBLISHED: "post.published",
@@ -26,7 +26,7 @@ _EVENT_OF: Mapping[PostState, PostEventType] = {
 
 
 def describe_end(video: Video) -> VideoEvent:
-    """Write how a video ended."""
+    """Write the event of a video's end."""
     return VideoEvent(
         type="video.failed" if video.failure else "video.completed",
         video_id=video.id,
@@ -38,7 +38,7 @@ def describe_end(video: Video) -> VideoEvent:
 
 
 def describe_question(video: Video, approval: Approval) -> VideoEvent:
-    """Write that a person was asked about a video, and until when there is time to answer."""
+    """Write the event that a video waits for approval, with its time limit."""
     return VideoEvent(
         type="video.awaiting_approval",
         video_id=video.id,
@@ -50,7 +50,7 @@ def describe_question(video: Video, approval: Approval) -> VideoEvent:
 
 
 def describe_post(video: Video, post: Post) -> PostEvent | None:
-    """Write how a post ended, or that a person is to look; None of one that goes on by itself."""
+    """Write the event of a post that ended or needs a person; None for a post that continues by itself."""
     event_type = _EVENT_OF.get(post.state)
     if event_type is None:
         return None
@@ -68,7 +68,7 @@ def describe_post(video: Video, post: Post) -> PostEvent | None:
 
 
 def describe_batch(batch: Batch) -> BatchEvent:
-    """Write how a batch ended."""
+    """Write the event of a batch's end."""
     ended_well = "batch.completed" if batch.cancel is None else "batch.cancelled"
     return BatchEvent(
         type="batch.failed" if batch.failure else ended_well,
@@ -85,7 +85,7 @@ def describe_batch(batch: Batch) -> BatchEvent:
 
 
 class FindRecorded:
-    """Find what the table says of an event."""
+    """Finds the recorded version of an event."""
 
     def __init__(
         self, *, library: VideoStore, ledger: PostStore, approvals: ApprovalStore, batches: BatchStore
@@ -96,10 +96,10 @@ class FindRecorded:
         self._batches = batches
 
     def __call__(self, event: AnyEvent) -> AnyEvent | None:
-        """Write an event anew from the record that it names; None if the record says otherwise, or is gone.
+        """Write an event again from the record that it names; None if the record differs or is gone.
 
-        A question stays one that was asked when it is answered. A post that ended, was made again and ended again is
-        told of by its last end alone.
+        The event of an approval stays valid after the answer. For a post that ended, was repeated and ended again, only
+        the event of the last end is valid.
         """
         if not all(map(_is_name, _list_names(event))):
             return None
@@ -107,7 +107,7 @@ class FindRecorded:
             recorded = self._describe(event)
         except NotFound:
             return None
-        # The id says what happened to which record; of a post it says when, too.
+        # The id says what happened to which record; for a post also when.
         if recorded is None or (recorded.id, recorded.owner) != (event.id, event.owner):  # guard: same event
             return None
         return recorded
@@ -132,5 +132,5 @@ def _list_names(event: AnyEvent) -> list[str]:
 
 
 def _is_name(text: str) -> bool:
-    """Tell whether a text can be part of a key: another would be a fault of the table, and tried again for a day."""
+    """Tell whether a text can be part of a key: another would make the table fail, and be retried for a day."""
     return 0 < len(text) <= _NAME_MAX_CHARACTERS and text.isascii()

@@ -1,7 +1,7 @@
-"""Let each turn of a series take one row of its sheet, and make that row a video, once.
+"""Let each run of a schedule take one row of its series' sheet, and make that row a video, once.
 
-A turn that is told of again, late or before an earlier one finds the row it took, and sends that one again under the
-same name. Why so: docs/decisions/0019-a-turn-takes-a-row.md.
+A run announced again, late or out of order finds the row that it took, and submits it again with the same idempotency
+record. The reasons: docs/decisions/0019-a-turn-takes-a-row.md.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from mediaposter.wire.request_context import RequestContext
 from mediaposter.wire.rows import Row
 from mediaposter.wire.sheets import find_row
 
-# Whoever may make a series may do what its rows ask for.
+# A principal that may create a series may do what its rows ask for.
 _SCOPES = frozenset({Scope.CREATE, Scope.PUBLISH, Scope.READ})
-# Others take turns of the same series at the same time: as many as the queue is read with.
+# Other runs of the same series may take rows at the same time: as many as the queue's concurrency.
 _TRIES_MAX = 6
 
 
 class SheetReader(Protocol):
-    """Where sheets lie."""
+    """Reads sheets."""
 
     def read(self, sheet: Sheet) -> bytes:
         """Read a sheet."""
 
 
 class RunSchedule:
-    """Take what a turn of a series is to make."""
+    """Submits the next row of a series."""
 
     def __init__(
         self,
@@ -59,12 +59,12 @@ class RunSchedule:
         self._clock = clock
 
     def __call__(self, notice: ScheduleDue) -> IntakeResult:
-        """Take a row for a turn, once; telling of the turn again goes on with the same row.
+        """Take a row for a run, once; a repeated notice of the run continues with the same row.
 
         Raises:
-            Contention: others hold the same records, and the notice may be given again. So it is with the next two.
-            NotStarted: the execution of the video did not start.
-            ConfigurationError: the sheet is gone.
+            Contention: other writers hold the same records; calling again with the same notice is safe.
+            NotStarted: the execution of the video did not start; calling again is safe, too.
+            ConfigurationError: the sheet is gone; calling again is safe, too.
         """
         name, scheduled_at = notice.detail.series, notice.detail.scheduled_at
         for _ in range(_TRIES_MAX):
@@ -83,7 +83,7 @@ class RunSchedule:
                     return self._say_exhausted(series, scheduled_at)
                 return self._take_row(series, notice)
             except VersionConflict:
-                continue  # another turn took the row, or somebody was told of this turn at the same time
+                continue  # another run took the row, or another worker handles this run
         raise Contention(
             f"The series {name} is being written by others; the turn of {scheduled_at:%F %R} may come again."
         )
@@ -103,7 +103,7 @@ class RunSchedule:
         return self._make_video(series, turn, row)
 
     def _go_on(self, series: Series, turn: ScheduleRun) -> IntakeResult:
-        """Go on with the row that a turn took before."""
+        """Continue with the row that a run took before."""
         if turn.video_id is not None:
             return IntakeResult(outcome=IntakeOutcome.REPEATED, video_id=turn.video_id)
         if turn.error is not None:
@@ -153,7 +153,7 @@ class RunSchedule:
         return IntakeResult(outcome=IntakeOutcome.REFUSED, code=error.code)
 
     def _say_exhausted(self, series: Series, scheduled_at: datetime) -> IntakeResult:
-        """Say that the sheet is used up; nothing is kept of the turn."""
+        """Send the event that the sheet has no row left; the run is not recorded."""
         self._send_event(
             SeriesExhausted(
                 series=series.name, owner=series.owner, scheduled_at=scheduled_at, occurred_at=self._clock()
@@ -168,19 +168,19 @@ class RunSchedule:
 
 
 def _correlate(turn: ScheduleRun) -> str:
-    """Name a row for those who listen to the bus."""
+    """Build the correlation id of a row for consumers of the bus."""
     return f"series:{turn.series}:{turn.row_id or turn.row}"
 
 
 def _refuse(row: Row) -> InvalidRequest:
-    """Say what is wrong with a row that was right when the sheet was given, by the rules of then."""
+    """Build the error of a row that was valid under the rules at the time of its upload."""
     if row.error is None:
         raise AssertionError("A row is a request, or has an error.")
     return InvalidRequest(row.error.message, param=row.error.param, code=row.error.code)
 
 
 def find_next_row(series: Series, turns: Iterable[ScheduleRun]) -> int:
-    """Find the number that comes after those that were taken of the sheet of a series."""
+    """Find the number after the last row taken from a series' sheet."""
     taken = [turn.row for turn in turns if turn.sheet.key == series.sheet.key]
     return max(taken) + 1 if taken else series.sheet.first_row
 
@@ -188,16 +188,16 @@ def find_next_row(series: Series, turns: Iterable[ScheduleRun]) -> int:
 def list_waiting(
     rows: Iterable[Row], *, turns: Iterable[ScheduleRun] = (), next_row: int = 1, start_row: int | None = None
 ) -> tuple[int, ...]:
-    """List the numbers of the rows of a new sheet that turns are to take, in its order; those that are wrong are not.
+    """List the numbers of the rows to take from a new sheet, in its order, without invalid rows.
 
-    A row whose id was taken is not taken again, unless it was refused. Where rows have no ids, now or among those that
-    were taken, the new sheet goes on where the one before was: at a number.
+    A row whose id was taken is not taken again, unless it was refused. If rows have no ids, in the new sheet or among
+    the taken rows, the new sheet continues at the number that the earlier sheet had reached.
 
     Args:
-        rows: of the new sheet.
-        turns: those that took rows of the sheets before.
-        next_row: the number to go on at.
-        start_row: the number that the owner says to begin at, whether or not there are ids.
+        rows: the rows of the new sheet.
+        turns: the runs that took rows of earlier sheets.
+        next_row: the number to continue at.
+        start_row: the owner's number to start at, with or without ids.
     """
     earlier = list(turns)
     taken_ids = {turn.row_id for turn in earlier if turn.row_id is not None and turn.error is None}

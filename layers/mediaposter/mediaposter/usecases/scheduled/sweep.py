@@ -1,4 +1,4 @@
-"""Come back to what is due: whatever is not over has an alarm, and no record depends on one process having survived."""
+"""Visit due records: every record that is not over has a due time, so no record depends on one process surviving."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from mediaposter.usecases.videos.delete import cancel_post
 
 Clock = Callable[[], datetime]
 
-# When a record is visited again whose visit broke off, or that says nothing of its own.
+# When to visit a record again if the visit crashed, or if the record sets no due time of its own.
 VISITED_AGAIN_AFTER = timedelta(minutes=2)
-# SweepFunction may run 300 s, and a question that hangs takes up to 60.
+# SweepFunction may run 300 s, and a call that hangs takes up to 60 s.
 BUDGET_SECONDS = 200.0
 _NOTHING_POSTED = "The video was deleted, so nothing was posted."
 
 
 class Swept(NamedTuple):
-    """How many records were visited, and how many are left for the next sweep."""
+    """The number of records visited, and of those left for the next sweep."""
 
     visited: int
     left: int
 
 
 class SweepDue:
-    """Visit every record whose alarm went off.
+    """Visits every due record.
 
-    The alarm is moved before the visit. So two sweeps share the work, a record that cannot be helped now holds up no
-    other, and a visit that breaks off is made again.
+    The due time is moved before the visit. So two sweeps share the work, a record that cannot be handled now does not
+    block others, and a visit that crashes is repeated.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class SweepDue:
         self._monotonic = monotonic
 
     def __call__(self) -> Swept:
-        """Sweep once: first what only we can do, then what asks the publisher, who may hang.
+        """Sweep once: first the records that need no publisher, then posts, because the publisher may hang.
 
         Raises:
-            ExceptionGroup: what went wrong; all that there was time for was visited.
+            ExceptionGroup: the errors; every record that there was time for was visited.
         """
         deadline = self._monotonic() + BUDGET_SECONDS
         entries = list(self._due.list(now=self._clock()))
@@ -84,7 +84,7 @@ class SweepDue:
             faults["waiting videos"] = error
         visited += self._visit_each(posts, deadline, faults)
         if faults:
-            # A service shows no more of it than this line, and an error's own text may hold what no log may.
+            # The service shows only this line of it, and an error's own text may hold what must not be logged.
             which = ", ".join(f"{name} ({type(error).__name__})" for name, error in faults.items())
             raise ExceptionGroup(
                 f"{len(faults)} of {len(entries)} that are due could not be looked after: {which}",
@@ -101,7 +101,7 @@ class SweepDue:
             try:
                 self._visit(entry)
             except (VersionConflict, NotFound):
-                continue  # another worker came back to it, or deleted it, meanwhile
+                continue  # another worker handled or deleted it meanwhile
             except Exception as error:
                 faults[f"{entry.key.pk} {entry.key.sk}"] = error
         return visited
@@ -135,7 +135,7 @@ class SweepDue:
             self._check_post(step)
 
     def _send(self, post: Post, step: PostStepInput) -> None:
-        """Send a post that its execution left, cancel it if its video is gone, or wait while it may not be sent yet."""
+        """Send a post that its execution left, cancel it if its video is deleted, or wait for its approval."""
         video = self._find(post.video_id)
         if video is None:
             cancel_post(self._ledger, post, reason=_NOTHING_POSTED, now=self._clock())  # guard: deleted cancelled
@@ -150,7 +150,7 @@ class SweepDue:
 
 
 class ClearUp:
-    """Remove what a step that ran on may have left of a deleted video."""
+    """Removes files that a running step may have left of a deleted video."""
 
     def __init__(
         self, *, library: VideoStore, remove_media: Callable[[str], int], forget_approval: Callable[[str], None]
@@ -160,7 +160,7 @@ class ClearUp:
         self._forget_approval = forget_approval
 
     def __call__(self, video_id: str) -> None:
-        """Remove it; doing so again changes nothing."""
+        """Remove the files and the leftovers record; calling again changes nothing."""
         self._remove_media(video_id)
         self._forget_approval(video_id)
         self._library.forget_leftovers(video_id)

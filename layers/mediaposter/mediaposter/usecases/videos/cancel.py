@@ -1,4 +1,4 @@
-"""Cancel a video and keep its record: what is not made yet is not made, and what is kept is left."""
+"""Cancel a video and keep its record: an unfinished video is stopped, a stored one stays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Clock = Callable[[], datetime]
 
 
 class CancelVideo:
-    """End a video that is not kept yet."""
+    """Ends a video that is not stored yet."""
 
     def __init__(
         self,
@@ -36,14 +36,14 @@ class CancelVideo:
         self._clock = clock
 
     def __call__(self, video_id: str, *, also_running: bool, reason: str) -> None:
-        """Cancel a video, if nobody renders it yet or what is rendered is to be stopped, too.
+        """Cancel a video if its render has not started, or if `also_running`.
 
-        It is failed before it is stopped, so that a step that runs on finds out and does nothing more. To do so again
-        goes on where an earlier time broke off.
+        It is failed before its execution is stopped, so that a running step sees that and does nothing more. Calling
+        again continues an interrupted cancellation.
 
         Raises:
-            VersionConflict: its record is written all the time; nothing was changed, or it failed and is not closed
-                yet.
+            VersionConflict: other writers changed the record at each try; nothing was changed, or it failed and is not
+                closed yet.
         """
         video = self._end(video_id, also_running=also_running, reason=reason)
         if video is None:
@@ -55,12 +55,12 @@ class CancelVideo:
                 cancel_posts(self._ledger, video_id, reason=reason, now=self._clock())
                 self._close(CloseInput(video_id=video_id))
             except VersionConflict:
-                continue  # the end of the execution that was stopped closes it, too
+                continue  # the end of the stopped execution also closes it
             return
         raise VersionConflict(f"{video_id} is cancelled, and being written all the time; cancel it again.")
 
     def _end(self, video_id: str, *, also_running: bool, reason: str) -> Video | None:
-        """Fail a video; None if it is not to be cancelled, or is already and was told."""
+        """Fail a video; None if it shall not be cancelled, or was cancelled and its event sent."""
         for _ in range(TRIES_MAX):
             try:
                 video = self._library.get_unchecked(video_id)

@@ -1,7 +1,7 @@
-"""Delete a video: stop what runs, remove what is kept, forget the record.
+"""Delete a video: stop its execution, remove its files, delete its record.
 
-The ledger of its posts stays. What was not sent is cancelled; what the publisher has goes out all the same, at once or
-at its time, and is followed to its end.
+The records of its posts stay. Unsent posts are cancelled. Posts that the publisher has still go out, at once or at
+their time, and are checked until they end.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from mediaposter.usecases.generation.cancel_render import RenderCanceller, stop_
 from mediaposter.wire.caller import Caller
 
 Clock = Callable[[], datetime]
-# A running step may write the record between our look and our write, but not often.
+# A running step may write the record between our read and our write, but rarely.
 TRIES_MAX = 5
 _NOTHING_POSTED = "The video was deleted, so nothing was posted."
 
 
 class Stopper(Protocol):
-    """Whatever carries videos through their steps."""
+    """Stops the executions of videos."""
 
     def stop(self, video_id: str, launch: int = 0) -> None:
-        """End an execution that carries a video, if it runs."""
+        """Stop an execution of a video, if it runs."""
 
 
 class MediaRemover(Protocol):
-    """Where videos are kept."""
+    """Removes the files of videos."""
 
     def delete_video(self, video_id: str) -> int:
-        """Remove everything that is kept of a video, and count it."""
+        """Remove all files of a video, and count them."""
 
 
 class DeleteVideo:
-    """Delete a video, whatever it is doing."""
+    """Deletes a video at any stage."""
 
     def __init__(
         self,
@@ -75,18 +75,18 @@ class DeleteVideo:
     def __call__(self, video_id: str, *, caller: Caller) -> None:
         """Delete a video of this caller.
 
-        It is failed before it is stopped, and its posts are cancelled before, so that a step that runs on finds out and
-        does nothing more. A post that waits for its time at the publisher has to be cancelled first.
+        It is failed, and its posts are cancelled, before its execution is stopped. So a running step sees that and does
+        nothing more. You must cancel a post that is scheduled at the publisher first.
 
         Raises:
             NotFound: there is none.
-            VersionConflict: its record is written all the time; nothing was changed.
-            PartiallyDone: it may be stopped and its content gone, but not its record.
+            VersionConflict: other writers changed the record at each try; nothing was changed.
+            PartiallyDone: it may be stopped and its files removed, but its record still exists.
         """
         video = self._library.get(video_id, caller=caller)
         if video.stage in STAGES_THAT_CAN_FAIL:
             video = self._end(video)
-            # Also where an earlier deletion died after it had failed the video: neither does harm twice.
+            # Also if an earlier deletion crashed after it had failed the video: repeating both is safe.
             if video.failure is not None and video.failure.code is ErrorCode.CANCELLED:
                 self._workflow.stop(video_id, video.launch)
                 stop_render(video, self._cancel_render)
@@ -112,7 +112,7 @@ class DeleteVideo:
 
     def _remove(self, video: Video) -> None:
         for _ in range(TRIES_MAX):
-            # New posts come with a new version of their video, so none comes after those of the one that is deleted.
+            # New posts come with a new version of their video, so none can appear after the deleted version.
             cancel_posts(self._ledger, video.id, reason=_NOTHING_POSTED, now=self._clock())
             if video.stage is Stage.AWAITING_APPROVAL:
                 self._workflow.stop(video.id, video.launch)
@@ -123,22 +123,22 @@ class DeleteVideo:
                 try:
                     video = self._library.reload(video)
                 except NotFound:
-                    break  # somebody else deleted it meanwhile
+                    break  # another request deleted it meanwhile
             else:
                 break
         else:
             raise VersionConflict(f"{video.id} is being written all the time; delete it again.")
-        # Should this not come to pass, the sweep forgets it when its time is over.
+        # If this fails, the sweep removes the record when its time is over.
         self._approvals.forget(video.id)
 
 
 def cancel_posts(ledger: PostStore, video_id: str, *, reason: str, now: datetime) -> None:
-    """Cancel the posts of a video that were not sent."""
+    """Cancel the unsent posts of a video."""
     for post in ledger.list_unchecked(video_id):
         if post.state is PostState.PENDING:
             cancel_post(ledger, post, reason=reason, now=now)
 
 
 def cancel_post(ledger: PostStore, post: Post, *, reason: str, now: datetime) -> None:
-    """Cancel a post that was not sent."""
+    """Cancel an unsent post."""
     ledger.advance(post, PostState.CANCELLED, now=now, error_code=ErrorCode.CANCELLED, error_message=reason)

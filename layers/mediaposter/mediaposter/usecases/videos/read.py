@@ -1,4 +1,4 @@
-"""Answer what is kept, to whoever may see it."""
+"""Read videos, downloads and usage, for callers that may see them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ PROMPT_PAGES_MAX = 10
 
 
 class Presigner(Protocol):
-    """Whatever makes a kept object readable for a while."""
+    """Signs download URLs."""
 
     def presign_download(self, key: str, *, filename: str) -> str:
         """Give a short-lived URL of an object."""
 
 
 def choose_owner(asked: str | None, caller: Caller) -> str:
-    """Choose whose records a list is of: those of the owner that was asked for, else the caller's own.
+    """Choose the owner of a list: the requested owner, else the caller.
 
     Raises:
-        NotFound: the caller may not see that owner's.
+        NotFound: the caller may not see that owner's records.
     """
     owner = asked or caller.owner
     if not caller.may_see(owner):
@@ -42,7 +42,7 @@ def choose_owner(asked: str | None, caller: Caller) -> str:
 
 
 class ReadVideos:
-    """The questions a caller may ask."""
+    """Read videos for a caller."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class ReadVideos:
         """Read a video and its posts.
 
         Raises:
-            NotFound: there is none, or it is somebody else's; the two look alike from outside.
+            NotFound: there is none, or another owner's; a caller cannot tell the two apart.
         """
         video = self._library.get(video_id, caller=caller)
         return video, self._ledger.list(video)
@@ -74,7 +74,7 @@ class ReadVideos:
         """List a page of the caller's videos, without their posts.
 
         Raises:
-            NotFound: the caller may not see the owner that was asked for.
+            NotFound: the caller may not see the requested owner.
         """
         owner = choose_owner(query.owner, caller)
         wanted = VideoQuery(
@@ -91,7 +91,7 @@ class ReadVideos:
         return self._find_prompt(query.prompt.casefold(), replace(wanted, limit=query.limit or LIST_LIMIT_MAX), query)
 
     def _find_prompt(self, words: str, wanted: VideoQuery, query: ListQuery) -> VideoPage:
-        """List the videos whose prompts have some words, from the first page on that has any."""
+        """List the videos whose prompts contain some words, starting at the first page with a match."""
         page = VideoPage(videos=[], has_more=True)
         for _ in range(PROMPT_PAGES_MAX):
             page = self._library.list_page(wanted)
@@ -104,11 +104,11 @@ class ReadVideos:
         return page._replace(videos=[])
 
     def locate(self, video_id: str, *, caller: Caller, variant: Variant) -> str:
-        """Give a short-lived URL of a variant of a kept video.
+        """Give a short-lived URL of a variant of a stored video.
 
         Raises:
             NotFound: there is no such video of this caller.
-            InvalidRequest: the video is not kept (yet).
+            InvalidRequest: the video is not stored (yet).
         """
         video, _ = self.retrieve(video_id, caller=caller)
         if video.stored is None:
@@ -123,10 +123,10 @@ class ReadVideos:
         return self._media.presign_download(keys[variant], filename=f"{video_id}.{suffix}")
 
     def link(self, video: Video) -> LinksObject | None:
-        """Sign links to a kept video and its pictures, which need no key; None while there is nothing to fetch."""
+        """Sign links to a stored video and its pictures, which need no key; None while there is nothing to download."""
         if video.stored is None:
             return None
-        # Signed later than this, and to the second: the links live at least as long as they say.
+        # The links are signed after this moment, and to the second: they stay valid at least as long as they say.
         expires_at = int(self._clock().timestamp()) + PRESIGNED_SECONDS
         video_url, thumbnail_url, spritesheet_url = (
             self._media.presign_download(key, filename=f"{video.id}.{key.rpartition('.')[2]}")
@@ -135,10 +135,10 @@ class ReadVideos:
         return LinksObject(video=video_url, thumbnail=thumbnail_url, spritesheet=spritesheet_url, expires_at=expires_at)
 
     def sum_usage(self, query: UsageQuery, *, caller: Caller) -> Usage:
-        """Tell what the caller spent, and what of today is promised.
+        """Sum up what the caller spent, and what is reserved today.
 
         Raises:
-            NotFound: the caller may not see the owner that was asked for.
+            NotFound: the caller may not see the requested owner.
         """
         owner = choose_owner(query.owner, caller)
         today = self._clock().date()
@@ -158,7 +158,7 @@ class ReadVideos:
         )
 
     def _find_limit(self, owner: str, caller: Caller) -> int | None:
-        """Give the day's limit of an owner where it is one: the keys of another may have as many as they are."""
+        """Give the daily limit of the stack or the caller; None for another owner, whose keys may differ in it."""
         if owner == STACK_OWNER:
             return self._stack_daily_budget_micros
         return caller.daily_budget_micros if owner == caller.owner else None

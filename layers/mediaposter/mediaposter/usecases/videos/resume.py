@@ -1,8 +1,8 @@
-"""Carry on a video that no execution carries any more, and close one whose time is over.
+"""Resume a video without a running execution, and close one whose time is over.
 
-An execution may end in the middle: by a bug, an outage, a bound of its own, or because a video has to wait longer than
-an execution should. The record stands where it was, and a new execution goes on from there: every step looks at the
-record first, so nothing is sent or paid for twice. What must not go on for ever is bounded by times in the record.
+An execution may end in the middle: by a bug, an outage, a limit of its own, or because a video must wait too long for
+one execution. A new execution continues from the record. Every step reads the record first, so nothing is sent or
+paid for twice. Times in the record bound what must not continue forever.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ from mediaposter.usecases.steps import CloseInput, PostReference
 
 Clock = Callable[[], datetime]
 
-# How much later the sweep asks again about a video that an execution carries; of one that waits for a person, which may
-# be for a week, later.
+# When the sweep checks a video with a running execution again; later for a video that waits for a person, perhaps for a
+# week.
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 ASK_AGAIN_IN_APPROVAL_AFTER = timedelta(hours=1)
-# Of a video that no step has taken up, when its time is over.
+# The time limit of a video whose first step has not run.
 TAKEN_UP_WITHIN = timedelta(hours=24)
-# A generation ends itself at its deadline, and a provider that does not answer is asked for a day longer.
+# A generation ends itself at its deadline; a silent provider is polled for a day longer.
 GENERATED_WITHIN = timedelta(hours=30)
-# A finished render is fetched as long as its provider keeps it; of older records it is not known how long.
+# A finished render is downloaded as long as its provider keeps it; older records do not say how long.
 STORED_WITHIN = timedelta(hours=24)
-# Posts that could not be sent for so long are said to have failed.
+# Posts that could not be sent for this long become failed.
 POSTED_WITHIN = timedelta(hours=24)
 
 
 class Workflow(Protocol):
-    """What starts executions that carry videos, and tells how they stand."""
+    """Starts executions of videos, and gives their status."""
 
     def start(self, video_id: str, launch: int = 0, posts: Sequence[PostReference] = ()) -> None:
-        """Start an execution that carries a video, or posts of it; repeating it changes nothing. Raises NotStarted."""
+        """Start an execution for a video, or for posts of it; repeating it changes nothing. Raises NotStarted."""
 
     def find_status(self, video_id: str, launch: int = 0) -> ExecutionStatus | None:
-        """Tell how an execution stands; None if none is shown, which may be late."""
+        """Give the status of an execution; None if none is shown yet."""
 
 
 def may_go_on(video: Video, now: datetime) -> bool:
-    """Tell whether there is time left in which another execution may carry a video on."""
+    """Tell whether time is left for another execution of a video."""
     return video.failure is None and now < give_end(video)  # guard: time left
 
 
 def give_end(video: Video) -> datetime:
-    """Tell when the time of a video is over at the stage where it stands."""
+    """Give the time limit of a video at its current stage."""
     if video.stage is Stage.STORING:
         return video.store_until or (video.rendering_since or video.created_at) + STORED_WITHIN
     if video.stage is Stage.PUBLISHING:
         return (video.publishing_since or video.updated_at) + POSTED_WITHIN
     if video.stage is Stage.AWAITING_APPROVAL:
-        # The sweep ends the time to decide; what is left is to tell the machine.
+        # The sweep ends the time to decide; only the signal to the state machine is left.
         return video.updated_at + timedelta(hours=video.approval_hours or 0) + POSTED_WITHIN
     if video.deadline_at is None:
         return video.created_at + TAKEN_UP_WITHIN
@@ -64,7 +64,7 @@ def give_end(video: Video) -> datetime:
 
 
 class ResumeVideo:
-    """See to a video whose alarm went off."""
+    """Handles a due video."""
 
     def __init__(
         self,
@@ -82,17 +82,17 @@ class ResumeVideo:
         self._clock = clock
 
     def __call__(self, video_id: str) -> datetime | None:
-        """Start, resume or close a video, unless an execution carries it.
+        """Start, resume or close a video, unless an execution runs for it.
 
-        It is closed only when its execution was seen to have ended, or was never asked for.
+        It is closed only if its execution was seen to have ended, or was never requested.
 
         Returns:
-            When to ask again of one that is carried; None where the record says so itself.
+            When to check a video with a running execution again; None if the record sets that time itself.
 
         Raises:
             NotFound: it was deleted.
             VersionConflict: another worker wrote the record.
-            NotStarted: the next time tries again.
+            NotStarted: the next visit tries again.
         """
         now = self._clock()
         video = self._library.get_unchecked(video_id)
@@ -101,7 +101,7 @@ class ResumeVideo:
         if video.place is not None:  # guard: waits for slot
             return now + WAITS_FOR
         if video.lease_expires_at is not None and now < video.lease_expires_at:  # guard: worker lease
-            # A worker is at the provider: it must find the record as it left it.
+            # A worker is calling the provider: it must find the record unchanged.
             return video.lease_expires_at
         status = self._workflow.find_status(video_id, video.launch)
         if status is not None and not status.has_ended:  # guard: still running
@@ -118,11 +118,11 @@ class ResumeVideo:
         return None
 
     def _start(self, video: Video, now: datetime) -> None:
-        """Start an execution that the service shows no sign of; if it runs all the same, nothing is started."""
+        """Start an execution that the service does not show; if it runs nevertheless, nothing is started."""
         if video.was_taken_up or video.is_accepted:  # guard: never taken up
             self._workflow.start(video.id, video.launch, self._list_posts(video))
             return
-        # Its caller had an error, and was told that sending again is safe: a late start would make it twice.
+        # Its caller got an error saying that sending again is safe: a late start would make the video twice.
         failure = VideoFailure(
             code=ErrorCode.INTERNAL_ERROR,
             message="The pipeline broke off at queued (a crash before its execution was started). "
@@ -132,12 +132,12 @@ class ResumeVideo:
         self._close(CloseInput(video_id=video.id))
 
     def _start_another(self, video: Video, now: datetime) -> None:
-        """Number a new execution in the record first, so that only one is ever started in place of another."""
+        """Record the number of the new execution first, so that only one ever replaces another."""
         video = self._library.note(video, now=now, launch=video.launch + 1, is_accepted=True)  # guard: numbered first
         self._workflow.start(video.id, video.launch, self._list_posts(video))
 
     def _list_posts(self, video: Video) -> list[PostReference]:
-        """List the posts that an execution is about, of a video that is kept; others begin at the first step."""
+        """List the posts for an execution of a stored video; other videos begin at the first step."""
         if video.stage is not Stage.PUBLISHING:
             return []
         open_states = (PostState.PENDING, PostState.CALLING, PostState.SUBMITTED)
@@ -147,7 +147,7 @@ class ResumeVideo:
 
 
 def was_deleted(library: VideoStore, video_id: str) -> bool:
-    """Tell whether a video was deleted, or is about to be: nothing of it may stay behind."""
+    """Tell whether a video was deleted, or is being deleted: no file of it may stay."""
     try:
         video = library.get_unchecked(video_id)
     except NotFound:
