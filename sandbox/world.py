@@ -71,7 +71,7 @@ def run_world(
     concurrency: int = 8,
     lease_seconds: int = 120,
     render_seconds: float = 4.0,
-    rate_scale: float = 1.0,
+    rate_scale: float | None = None,
     aliases: Mapping[str, str] = MappingProxyType(SANDBOX_ALIASES),
     catalog: str | None = None,
     provider_webhooks: Sequence[str] = (),
@@ -85,7 +85,8 @@ def run_world(
         concurrency: how many Lambdas run at once.
         lease_seconds: how long an announced call may go unreported.
         render_seconds: how long the stand-in pretends to render.
-        rate_scale: multiplies the rate limits of the Blotato stand-in, and what the stack keeps to.
+        rate_scale: multiplies the rate limits of the Blotato stand-in, and what the stack keeps to. By default as much as
+            the waits are shortened. Otherwise a post would use up its tries while it waits for its rate slot.
         aliases: which models the names of OpenAI's lead to.
         catalog: what extends the catalog of models, as TOML.
         provider_webhooks: which providers are heard when they say that a render has ended.
@@ -94,6 +95,7 @@ def run_world(
     Raises:
         CloudError: the cloud did not come up.
     """
+    rate_scale = 1 / wait_scale if rate_scale is None else rate_scale
     directory.mkdir(parents=True, exist_ok=True)
     rendering = ("--render-seconds", str(render_seconds))
     with ExitStack() as running:
