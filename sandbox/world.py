@@ -85,8 +85,8 @@ def run_world(
         concurrency: how many Lambdas run at once.
         lease_seconds: how long an announced call may go unreported.
         render_seconds: how long the stand-in pretends to render.
-        rate_scale: multiplies the rate limits of the Blotato stand-in, and what the stack keeps to. By default as much as
-            the waits are shortened. Otherwise a post would use up its tries while it waits for its rate slot.
+        rate_scale: multiplies the rate limits of the Blotato stand-in, and what the stack keeps to. By default the
+            limits go as fast as the waits. Otherwise a post would use up its tries while it waits for its rate slot.
         aliases: which models the names of OpenAI's lead to.
         catalog: what extends the catalog of models, as TOML.
         provider_webhooks: which providers are heard when they say that a render has ended.
