@@ -28,7 +28,7 @@ class RemoteInspector:
         """
         response = self._client.invoke(FunctionName=self._function_name, Payload=stored.model_dump_json())
         payload = response["Payload"].read()
-        if "FunctionError" in response:
+        if "FunctionError" in response:  # guard: decoder broke
             raise MediaPosterError(
                 f"ProbeVideoFunction broke down over {stored.key}; the video is kept, and looked at again."
             )

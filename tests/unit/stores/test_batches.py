@@ -19,7 +19,7 @@ from mediaposter.stores.batches import (
 )
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.videos import VideoQuery, VideoStore
-from tests.builders import NOW, OWNER, RESERVATION, a_video
+from tests.builders import NOW, OWNER, RESERVATION, a_caller, a_video
 from tests.fakes.table import InMemoryTable
 
 CALLER = BatchCaller(owner=OWNER, scopes=frozenset({Scope.CREATE}))
@@ -39,6 +39,16 @@ def batches(table: InMemoryTable) -> BatchStore:
 def a_batch(stage: BatchStage = BatchStage.READING, **changes: object) -> Batch:
     fields = {"id": "batch_1", "caller": CALLER, "source": SOURCE, "created_at": NOW, "updated_at": NOW}
     return Batch.model_validate({**fields, "stage": stage, **changes})
+
+
+def test_a_batch_of_another_owner_looks_like_none_at_all(batches: BatchStore) -> None:
+    batches.create(a_batch())
+
+    assert batches.get("batch_1", caller=a_caller()).id == "batch_1"
+    for caller, batch_id in ((a_caller(owner="key_of_another"), "batch_1"), (a_caller(), "batch_2")):
+        with pytest.raises(NotFound) as caught:
+            batches.get(batch_id, caller=caller)
+        assert caught.value.what == "batch"
 
 
 def test_a_batch_is_read_as_it_was_kept(batches: BatchStore) -> None:

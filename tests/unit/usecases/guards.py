@@ -482,4 +482,34 @@ GUARDS: dict[str, Guard] = {
     "a video that is being made has not ended": Guard(
         "video ended", (always,), ("test_a_video_that_is_being_made_has_not_ended",)
     ),
+    # Whose a record is, and what a step may change of it
+    "a caller reads the videos of its own owner": Guard(
+        "owner of video", (never,), ("test_the_content_of_somebody_elses_video_is_not_handed_out",)
+    ),
+    "a caller reads the batches of its own owner": Guard(
+        "owner of batch", (never,), ("test_a_batch_of_another_owner_looks_like_none_at_all",)
+    ),
+    "a caller lists the records of its own owner": Guard(
+        "owner of list", (never,), ("test_whoever_may_not_be_seen_is_an_owner_that_is_not_there",)
+    ),
+    "a step changes no field that only its store writes": Guard(
+        "fields of a step", (never,), ("test_a_change_that_the_record_does_not_take_names_it_and_writes_nothing",)
+    ),
+    # Success is an asset
+    "a file that does not play is removed": Guard(
+        "inspected version", (drop,), ("test_a_video_that_does_not_play_leaves_nothing",)
+    ),
+    "only the version that was inspected is removed": Guard(
+        "inspected version",
+        (drop_argument(1),),
+        ("test_only_what_was_looked_at_is_removed_when_it_does_not_play",),
+    ),
+    "a decoder that broke down refuses no file": Guard(
+        "decoder broke", (never,), ("test_a_decoder_that_broke_down_says_nothing_of_the_file",)
+    ),
+    # Links of the embedded host
+    "a link that was changed opens nothing": Guard(
+        "link signature", (never,), ("test_a_link_that_was_changed_allows_nothing",)
+    ),
+    "a link ends": Guard("link expiry", (never,), ("test_a_link_outlives_a_restart_and_no_other_host_takes_it",)),
 }

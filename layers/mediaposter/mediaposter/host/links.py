@@ -83,9 +83,10 @@ class Links:
             raise LinkRefused("This link is not complete. Ask for a new one.") from error
         expected = self._compute_signature(grant)
         # As bytes: compare_digest takes no other text than ASCII.
-        if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogateescape")):
+        is_signed = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogateescape"))
+        if not is_signed:  # guard: link signature
             raise LinkRefused(f"This link was not made here for {method}, or it was changed. Ask for a new one.")
-        if self._clock() >= grant.expires_at:
+        if self._clock() >= grant.expires_at:  # guard: link expiry
             raise LinkRefused("This link has expired. Ask for a new one.")
         return grant
 

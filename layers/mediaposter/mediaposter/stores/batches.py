@@ -227,7 +227,7 @@ class BatchStore:
             NotFound: there is none, or another owner's; a caller cannot tell the two apart.
         """
         batch = self.get_unchecked(batch_id)
-        if not caller.may_see(batch.caller.owner):
+        if not caller.may_see(batch.caller.owner):  # guard: owner of batch
             raise NotFound(f"There is no batch {batch_id}.", what="batch")
         return batch
 

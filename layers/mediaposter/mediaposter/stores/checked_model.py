@@ -57,7 +57,7 @@ class CheckedModel(BaseModel):
             InvalidChange: names the first field that is not allowed.
         """
         for name in changes:
-            if name not in allowed:
+            if name not in allowed:  # guard: fields of a step
                 raise InvalidChange(
                     f"{self._describe_itself()} has no field {name} that a step may change. Nothing was written."
                 )

@@ -132,7 +132,7 @@ class MediaStore:
             inspection = self._inspect(found)
         except MediaError:
             # Delete exactly the inspected version: another worker may have stored a better one meanwhile.
-            self._bucket.delete(found.key, version_id=found.version_id)
+            self._bucket.delete(found.key, version_id=found.version_id)  # guard: inspected version
             raise
         stored = StoredVideo(
             key=key,

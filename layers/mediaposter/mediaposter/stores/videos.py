@@ -535,7 +535,7 @@ class VideoStore:
             NotFound: there is none, or another owner's; a caller cannot tell the two apart.
         """
         video = self.get_unchecked(video_id)
-        if not caller.may_see(video.owner):
+        if not caller.may_see(video.owner):  # guard: owner of video
             raise NotFound(f"There is no video {video_id}.")
         return video
 

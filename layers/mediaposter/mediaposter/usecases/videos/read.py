@@ -36,7 +36,7 @@ def choose_owner(asked: str | None, caller: Caller) -> str:
         NotFound: the caller may not see that owner's records.
     """
     owner = asked or caller.owner
-    if not caller.may_see(owner):
+    if not caller.may_see(owner):  # guard: owner of list
         raise NotFound(f"There is no owner {owner}.", what="owner")
     return owner
 
