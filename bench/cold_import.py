@@ -27,6 +27,8 @@ ENVIRONMENT = {
     "SECRETS_PATH": "/x",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "x",
+    "BATCH_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:y",
+    "PROBE_FUNCTION": "x",
     "AWS_SECRET_ACCESS_KEY": "x",
 }
 
@@ -42,7 +44,7 @@ class Function:
 FUNCTIONS = (
     Function("functions.http.authorize", "keys"),
     Function("functions.http.submit", "submit_video"),
-    Function("functions.http.library", "read_library"),
+    Function("functions.http.library", "read_videos"),
     Function("functions.http.posts", "repeat_posts"),
     Function("functions.video.start_generation", "start_generation"),
     Function("functions.video.check_generation", "check_generation"),
