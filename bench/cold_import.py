@@ -99,7 +99,8 @@ def _run(program: str) -> float:
 
 
 def _loads_openai(function: Function) -> bool:
-    program = f"import sys, {function.module}; {function.module}.stack().{function.use_case}; sys.exit('openai' in sys.modules)"
+    ready = f"import sys, {function.module}; {function.module}.stack().{function.use_case}"
+    program = f"{ready}; sys.exit('openai' in sys.modules)"
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=_environment(), check=False).returncode != 0
 
 
