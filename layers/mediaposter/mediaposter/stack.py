@@ -703,6 +703,8 @@ class Stack:
                 library=self.videos,
                 remove_media=self.edges.media.delete_video,
                 forget_approval=self.approvals.forget,
+                cancel_render=self.edges.cancel_render,
+                clock=self.edges.now,
             ),
             dispatch_waiting=self.dispatch_waiting,
             create_post=self.create_post,

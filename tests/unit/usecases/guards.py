@@ -507,6 +507,11 @@ GUARDS: dict[str, Guard] = {
     "a decoder that broke down refuses no file": Guard(
         "decoder broke", (never,), ("test_a_decoder_that_broke_down_says_nothing_of_the_file",)
     ),
+    "a render that nobody wants is cancelled until that was heard": Guard(
+        "cancelled again",
+        (never,),
+        ("test_a_render_of_a_deleted_video_is_cancelled_again_until_its_leftovers_are_removed",),
+    ),
     # Links of the embedded host
     "a link that was changed opens nothing": Guard(
         "link signature", (never,), ("test_a_link_that_was_changed_allows_nothing",)

@@ -91,6 +91,23 @@ def test_a_provider_that_cannot_cancel_keeps_no_video_from_being_deleted() -> No
     assert world.faults == ["sora did not cancel job job-1 of video_1: The secret is missing."]
 
 
+def test_a_render_of_a_deleted_video_is_cancelled_again_until_its_leftovers_are_removed() -> None:
+    world = rendering()
+    world.missing_key = ConfigurationError("The secret is missing.")
+    world.delete(VIDEO_ID, caller=a_caller())
+    world.missing_key = None
+    asked: list[int] = []
+
+    for _ in range(25):
+        world.clock.advance(60.5)
+        world.sweep()
+        asked.append(len(world.model.cancelled))
+
+    assert asked[:19] == [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6], "each 3 minutes"
+    assert asked[-1] == 7, "for 20 minutes"
+    assert not any("due" in item for item in world.table.items.values())
+
+
 def test_a_video_that_failed_by_itself_has_nothing_to_stop() -> None:
     world = rendering()
     world.library.fail(world.video, VideoFailure(code=ErrorCode.TIMEOUT, message="too late"), now=NOW)

@@ -87,6 +87,8 @@ ASKED_AFTER: Mapping[Stage, timedelta] = {
 }
 # Longer than StoreVideoFunction can still run after its video was deleted.
 LEFTOVERS_AFTER = timedelta(minutes=20)
+# Until then a render that was under way is cancelled again and again: the provider may not have answered.
+CANCEL_AGAIN_AFTER = timedelta(minutes=3)
 # After this time no webhook or job list of a provider can refer to a job.
 JOB_KEPT_FOR = timedelta(days=90)
 
@@ -417,11 +419,24 @@ class JobClaim(Record):
         return job_key(self.provider, self.job)
 
 
+class UnwantedRender(CheckedModel):
+    """A provider's job that was under way when its video was deleted."""
+
+    provider: str
+    model: str
+    job_id: str
+
+
 class Leftovers(Record):
-    """Files that a running step may have left of a deleted video; the sweep removes them at `due_at`."""
+    """What may be left of a deleted video: a render, and files of a running step, which are removed at `remove_at`.
+
+    The sweep comes at `due_at`. Records of earlier versions have no `remove_at`: their files are removed at once.
+    """
 
     video_id: str
     due_at: AwareDatetime
+    remove_at: AwareDatetime | None = None
+    render: UnwantedRender | None = None
 
     @property
     def key(self) -> Key:
@@ -436,6 +451,14 @@ class Leftovers(Record):
     def index_attributes(self) -> Mapping[str, str]:
         """List it for the sweep."""
         return give_due_attributes(self.due_at)
+
+
+def _find_unwanted_render(video: Video) -> UnwantedRender | None:
+    """Give the job of a video that was stopped before it was stored."""
+    was_stopped = video.failure is not None and video.failure.code is ErrorCode.CANCELLED and video.stored is None
+    if not was_stopped or video.provider_job_id is None:
+        return None
+    return UnwantedRender(provider=video.provider, model=video.resolved_model, job_id=video.provider_job_id)
 
 
 def job_key(provider: str, job: str) -> Key:
@@ -754,8 +777,22 @@ class VideoStore:
         books: list[Change] = [*count_change(video.held, None, {})]
         if video.reservation is not None and video.reservation.settled_micros is None:
             books += _book(video, video.reservation, spent_micros)
-        leftovers = Leftovers(video_id=video.id, due_at=now + LEFTOVERS_AFTER)
+        render = _find_unwanted_render(video)
+        leftovers = Leftovers(
+            video_id=video.id,
+            due_at=now + (CANCEL_AGAIN_AFTER if render else LEFTOVERS_AFTER),
+            remove_at=now + LEFTOVERS_AFTER,
+            render=render,
+        )
         self._table.commit([Delete(video.key, video.version), Put(leftovers), *books])  # guard: leftovers listed
+
+    def find_leftovers(self, video_id: str) -> Leftovers:
+        """Read the leftovers record of a deleted video.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return Leftovers.model_validate(self._table.get(Leftovers.key_of(video_id)))
 
     def forget_leftovers(self, video_id: str) -> None:
         """Remove the leftovers record of a deleted video."""

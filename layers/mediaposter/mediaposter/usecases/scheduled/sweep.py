@@ -10,8 +10,9 @@ from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.due import DueStore
 from mediaposter.stores.posts import Post, PostState, PostStore
 from mediaposter.stores.table import IndexEntry
-from mediaposter.stores.videos import STAGES_OF_POSTING, Video, VideoStore
-from mediaposter.usecases.steps import PostStepInput
+from mediaposter.stores.videos import CANCEL_AGAIN_AFTER, STAGES_OF_POSTING, Video, VideoStore
+from mediaposter.usecases.generation.cancel_render import RenderCanceller
+from mediaposter.usecases.steps import PostStepInput, RenderToCancel
 from mediaposter.usecases.videos.delete import cancel_post
 
 Clock = Callable[[], datetime]
@@ -46,7 +47,7 @@ class SweepDue:
         resume_video: Callable[[str], datetime | None],
         expire_approval: Callable[[str], None],
         monitor_batch: Callable[[str], None],
-        clear_up: Callable[[str], None],
+        clear_up: Callable[[str], datetime | None],
         dispatch_waiting: Callable[[], int],
         create_post: Callable[[PostStepInput], object],
         check_post: Callable[[PostStepInput], object],
@@ -120,7 +121,9 @@ class SweepDue:
         elif entry.key.sk == "APPROVAL":
             self._expire_approval(record_id)
         elif entry.key.sk == "LEFTOVERS":
-            self._clear_up(record_id)
+            come_back_at = self._clear_up(record_id)
+            if come_back_at is not None:
+                self._due.postpone(claimed, come_back_at)
         else:
             self._follow_post(record_id, entry.key.sk.removeprefix("POST#"))
 
@@ -150,17 +153,36 @@ class SweepDue:
 
 
 class ClearUp:
-    """Removes files that a running step may have left of a deleted video."""
+    """Stops the render of a deleted video until the provider must have heard of it, then removes what is left."""
 
     def __init__(
-        self, *, library: VideoStore, remove_media: Callable[[str], int], forget_approval: Callable[[str], None]
+        self,
+        *,
+        library: VideoStore,
+        remove_media: Callable[[str], int],
+        forget_approval: Callable[[str], None],
+        cancel_render: RenderCanceller,
+        clock: Clock,
     ) -> None:
         self._library = library
         self._remove_media = remove_media
         self._forget_approval = forget_approval
+        self._cancel_render = cancel_render
+        self._clock = clock
 
-    def __call__(self, video_id: str) -> None:
-        """Remove the files and the leftovers record; calling again changes nothing."""
+    def __call__(self, video_id: str) -> datetime | None:
+        """Cancel the render, and when it is time remove the files and the record; calling again is safe.
+
+        Returns:
+            When to call again; None if nothing is left.
+        """
+        leftovers = self._library.find_leftovers(video_id)
+        if leftovers.render is not None:  # guard: cancelled again
+            self._cancel_render(RenderToCancel(video_id=video_id, **leftovers.render.model_dump()))
+        now = self._clock()
+        if leftovers.remove_at is not None and now < leftovers.remove_at:
+            return min(now + CANCEL_AGAIN_AFTER, leftovers.remove_at)
         self._remove_media(video_id)
         self._forget_approval(video_id)
         self._library.forget_leftovers(video_id)
+        return None
