@@ -94,13 +94,14 @@ def test_a_providers_hint_says_when_to_download_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
-    [(TRUNCATED, ErrorCode.PROVIDER_ERROR), (GONE, ErrorCode.EXPIRED)],
+    ("error", "seconds", "code"),
+    [(TRUNCATED, 3600, ErrorCode.PROVIDER_ERROR), (GONE, 0, ErrorCode.EXPIRED)],
 )
 def test_what_time_does_not_mend_fails_the_video_and_says_how_it_is_fetched_again(
-    error: Exception, code: ErrorCode
+    error: Exception, seconds: int, code: ErrorCode
 ) -> None:
     world = finished_world(error)
+    world.clock.advance(seconds)
 
     assert world.store(LAST_STEP).outcome is Outcome.FAILED
 
@@ -112,7 +113,7 @@ def test_what_time_does_not_mend_fails_the_video_and_says_how_it_is_fetched_agai
 
 
 @pytest.mark.parametrize(
-    "error", [LOST, ConfigurationError("no key"), VideoModelError(ErrorCode.AUTHENTICATION, "No.")], ids=repr
+    "error", [LOST, TRUNCATED, ConfigurationError("no key"), VideoModelError(ErrorCode.AUTHENTICATION, "No.")], ids=repr
 )
 def test_what_may_pass_leaves_the_video_to_the_sweep_longer_each_time(error: Exception) -> None:
     waits = []
