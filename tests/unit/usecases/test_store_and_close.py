@@ -94,14 +94,13 @@ def test_a_providers_hint_says_when_to_download_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "seconds", "code"),
-    [(TRUNCATED, 3600, ErrorCode.PROVIDER_ERROR), (GONE, 0, ErrorCode.EXPIRED)],
+    ("error", "code"),
+    [(TRUNCATED, ErrorCode.PROVIDER_ERROR), (GONE, ErrorCode.EXPIRED)],
 )
 def test_what_time_does_not_mend_fails_the_video_and_says_how_it_is_fetched_again(
-    error: Exception, seconds: int, code: ErrorCode
+    error: Exception, code: ErrorCode
 ) -> None:
     world = finished_world(error)
-    world.clock.advance(seconds)
 
     assert world.store(LAST_STEP).outcome is Outcome.FAILED
 
@@ -113,7 +112,7 @@ def test_what_time_does_not_mend_fails_the_video_and_says_how_it_is_fetched_agai
 
 
 @pytest.mark.parametrize(
-    "error", [LOST, TRUNCATED, ConfigurationError("no key"), VideoModelError(ErrorCode.AUTHENTICATION, "No.")], ids=repr
+    "error", [LOST, ConfigurationError("no key"), VideoModelError(ErrorCode.AUTHENTICATION, "No.")], ids=repr
 )
 def test_what_may_pass_leaves_the_video_to_the_sweep_longer_each_time(error: Exception) -> None:
     waits = []
