@@ -20,14 +20,14 @@ from tests.fakes.media import FakeMediaStore
 from tests.fakes.world import World
 from tests.unit.usecases.posting import a_kept_video
 
-BROKEN = MediaError("The video ends in the middle of a box.")
+UNPLAYABLE = MediaError("Nothing in the video decodes.")
 TWITTER = {"platform": "twitter", "account_id": "101"}
 CREATES = frozenset({Scope.READ, Scope.CREATE})
 
 
 def failed_world(*, publish: bool = True) -> World:
     """Build a world whose video was rendered and could not be fetched, which its caller was told."""
-    world = World(media=partial(FakeMediaStore, errors=[BROKEN]))
+    world = World(media=partial(FakeMediaStore, errors=[UNPLAYABLE]))
     world.submit(a_request(publish=[TWITTER] if publish else []), caller=a_caller())
     world.start(CheckInput(video_id=VIDEO_ID))
     world.check(CheckInput(video_id=VIDEO_ID))

@@ -10,6 +10,7 @@ from typing import Protocol
 from mediaposter.domain.errors import (
     ConfigurationError,
     ErrorCode,
+    IncompleteMedia,
     MediaError,
     MediaPosterError,
     NotFound,
@@ -46,8 +47,8 @@ _STORE_AGAIN_AFTER = timedelta(minutes=5)
 _STORE_AGAIN_AFTER_MAX = timedelta(hours=1)
 # The last try ends before the provider removes the video.
 _STORE_LAST_BEFORE_END = timedelta(minutes=5)
-# Time can fix a silent provider, a refused key, an outage of our own. It does not repair a broken file or restore a
-# removed one.
+# Time can fix a silent provider, a refused key, an outage of our own, a file that is not whole yet. It does not restore
+# a removed file, and a whole one that does not play stays as it is.
 _STORE_REFUSALS_TO_OUTLAST = frozenset(
     {ErrorCode.AUTHENTICATION, ErrorCode.INSUFFICIENT_CREDIT, ErrorCode.RATE_LIMITED, ErrorCode.TIMEOUT}
 )
@@ -256,7 +257,7 @@ def _may_pass(error: VideoModelError | MediaError | ConfigurationError) -> bool:
     """Tell whether a failed download may succeed later."""
     if isinstance(error, VideoModelError):
         return error.transient or error.code in _STORE_REFUSALS_TO_OUTLAST
-    return isinstance(error, ConfigurationError)
+    return isinstance(error, ConfigurationError | IncompleteMedia)
 
 
 def _double(first: timedelta, video: Video, longest: timedelta) -> timedelta:
