@@ -109,6 +109,11 @@ class FakeEdges:
         del provider, seconds
         return self._world.give_model(model)
 
+    @property
+    def posts_notice(self) -> str:
+        """Warn of nothing."""
+        return ""
+
     def build_publisher(self, *, timeout_seconds: float | None = None) -> PublisherInterface:
         """Give the publisher of the world."""
         del timeout_seconds

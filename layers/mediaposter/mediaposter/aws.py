@@ -166,6 +166,11 @@ class AwsEdges(Vendors):
                 ) from error
             raise
 
+    @property
+    def posts_notice(self) -> str:
+        """Warn of nothing: posts are real."""
+        return ""
+
     def public_url(self) -> str:
         """Read the API's URL. It cannot be an environment variable, because the API depends on the functions."""
         path = f"{self._settings.require('secrets_path')}/public-url"

@@ -118,6 +118,10 @@ class Edges(Protocol):
     def build_publisher(self, *, timeout_seconds: float | None = None) -> PublisherInterface:
         """Build the publisher, with its default timeout or with `timeout_seconds`."""
 
+    @property
+    def posts_notice(self) -> str:
+        """What every request with posts is warned of; "" is nothing."""
+
     def parse_webhook(self, provider: str, headers: Mapping[str, str], body: bytes, at: datetime) -> str:
         """Verify a provider's webhook, and give the job it is about."""
 

@@ -755,7 +755,8 @@ class Stack:
 
     def check_targets(self, targets: Sequence[PublishTarget]) -> list[str]:
         """Check accounts; without targets nothing is built, and only an unknown account loads the client."""
-        return self.validate_accounts.check(targets)
+        warnings = self.validate_accounts.check(targets)
+        return [*warnings, *([self.edges.posts_notice] if targets and self.edges.posts_notice else [])]
 
     def limit_renders(self, provider: str) -> int:
         """Tell how many videos a provider renders for this stack at once: by its settings, or by the catalog."""

@@ -123,7 +123,10 @@ def check_alias_seconds(name: str, seconds: int) -> None:
 
 
 class Catalog(BaseModel):
-    """All models that a stack offers, by name, with their aliases."""
+    """All models that a stack offers, by name, with their aliases.
+
+    `withheld` says, by provider, why its models cannot be asked for: their key is missing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -131,6 +134,7 @@ class Catalog(BaseModel):
     aliases: dict[str, str] = Field(default_factory=dict)
     gone: dict[str, GoneModel] = Field(default_factory=dict)
     providers: dict[str, ProviderEntry] = Field(default_factory=dict)
+    withheld: dict[str, str] = Field(default_factory=dict)
 
     @validate_model(mode="after")
     def _lead_somewhere(self) -> Catalog:
@@ -150,6 +154,10 @@ class Catalog(BaseModel):
         entry = self.get(target)
         if entry.is_retired(today):
             raise _retired(entry.name, entry.retires_on, entry.replaced_by)
+        if entry.provider in self.withheld:
+            raise InvalidRequest(
+                f"{entry.name}: {self.withheld[entry.provider]}", param="model", code="model_not_found"
+            )
         return Resolution(entry, is_alias=target != plain)
 
     def is_alias(self, name: str) -> bool:
@@ -174,6 +182,22 @@ class Catalog(BaseModel):
                     f"{', '.join(sorted(self.models))}."
                 )
         return self.model_copy(update={"aliases": {**self.aliases, **aliases}})
+
+    def withhold(self, reasons: Mapping[str, str], *, instead: str) -> Catalog:
+        """Return a catalog that offers nothing of some providers; aliases to their models lead to `instead`."""
+        aliases = {
+            alias: instead if self.models[name].provider in reasons else name for alias, name in self.aliases.items()
+        }
+        return self.model_copy(update={"aliases": aliases, "withheld": dict(reasons)})
+
+    def can_ask_for(self, name: str, *, today: date) -> bool:
+        """Tell whether a model of this name may be asked for today."""
+        entry = self.models[name]
+        return entry.provider not in self.withheld and not entry.is_retired(today)
+
+    def list_offered(self) -> list[CatalogEntry]:
+        """List the models that can be asked for, unless they are retired."""
+        return [entry for entry in self.models.values() if entry.provider not in self.withheld]
 
     def count_renders_at_once(self, provider: str) -> int:
         """Return how many videos a provider renders at once for a new account."""
@@ -220,7 +244,7 @@ class Catalog(BaseModel):
         """List the available models that can make such a video, the cheapest first."""
         fitting = [
             entry
-            for entry in self.models.values()
+            for entry in self.list_offered()
             if seconds in entry.durations_seconds
             and size in entry.sizes
             and image_roles <= set(entry.capabilities.image_roles)

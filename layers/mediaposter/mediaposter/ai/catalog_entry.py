@@ -156,6 +156,8 @@ class CatalogEntry(BaseModel):
     extended_seconds_max: int | None = Field(default=None, gt=0)
     price_usd_per_second: dict[str, Decimal]
     expected_render_seconds: int = Field(gt=0)
+    # What everyone is told who asks for this model.
+    notice: str = ""
     capabilities: Capabilities = Capabilities()
     options: dict[OptionName, ProviderOption] = Field(default_factory=dict)
     fields: FieldMap | None = None

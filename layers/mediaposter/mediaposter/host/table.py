@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.host.database import Database
+from mediaposter.host.walker import WaitWrite
 from mediaposter.stores.table import (
     INDEX_PAGE_MAX,
     Change,
@@ -197,6 +198,18 @@ class SqliteTable(Table):
             if item.get(name) != expected:
                 return False
             self._put(connection, item, {**item, name: wanted})
+        return True
+
+    def write_wait(self, wait: WaitWrite) -> bool:
+        """Write what a job's wait listens with, as the state Listen does; False if a webhook came before."""
+        key = Key(wait.pk, wait.sk)
+        with self._database.write() as connection:
+            kept = self._find(connection, key)
+            if "hinted_at" in kept:
+                return False
+            version = kept.get("version", 0) + 1
+            item = {**key._asdict(), **kept, "task_token": wait.task_token, "ttl": wait.ttl, "version": version}
+            self._put(connection, kept, item)
         return True
 
     def take_number(self, key: Key, *, at_least: int, expires_at: int | None = None) -> int:

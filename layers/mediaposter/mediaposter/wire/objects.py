@@ -161,7 +161,7 @@ def present_models(catalog: Catalog, *, today: date, after: str | None = None) -
     models = [
         _present_model(name, catalog.models[target])
         for name, target in names.items()
-        if not catalog.models[target].is_retired(today) and (after is None or name > after)
+        if catalog.can_ask_for(target, today=today) and (after is None or name > after)
     ]
     return list_page(models, [model.id for model in models], has_more=False)
 

@@ -411,7 +411,7 @@ class SubmitVideo:
         asked.check(request.model, seconds=request.seconds, size=request.size)
         asked.entry.check_options(request.provider_options)
         if request.input_reference is not None and not asked.entry.capabilities.image_input:
-            takers = [name for name, entry in catalog.models.items() if entry.capabilities.image_input]
+            takers = [entry.name for entry in catalog.list_offered() if entry.capabilities.image_input]
             raise InvalidRequest(
                 f"The model {asked.entry.name} takes no picture. These do: {', '.join(sorted(takers))}.",
                 param="input_reference",
@@ -581,5 +581,5 @@ def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:
         size=fitted.size,
         cost_estimate_micros=entry.estimate_cost_micros(seconds=fitted.seconds, size=fitted.size),
         expected_render_seconds=entry.expected_render_seconds,
-        warnings=(*fitted.warnings, *options.warnings),
+        warnings=(*([entry.notice] if entry.notice else []), *fitted.warnings, *options.warnings),
     )

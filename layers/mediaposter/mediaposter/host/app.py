@@ -1,0 +1,269 @@
+"""The whole product in one process: a data folder, the stack on it, and everything that runs by itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mediaposter.domain.errors import MediaPosterError
+from mediaposter.host.bucket import FolderBucket
+from mediaposter.host.database import Database
+from mediaposter.host.edges import HostEdges
+from mediaposter.host.executions import Ended, Executions
+from mediaposter.host.executions_on_disk import SqliteExecutions
+from mediaposter.host.inbox import InboxWatcher
+from mediaposter.host.links import Links
+from mediaposter.host.lock import HostLock
+from mediaposter.host.loop import Loop
+from mediaposter.host.machines import build_walkers, follow_end
+from mediaposter.host.outbox import Kind, Message, Outbox
+from mediaposter.host.repeat import Repeater
+from mediaposter.host.secrets import HostSecrets
+from mediaposter.host.table import SqliteTable
+from mediaposter.host.workflow import HostBatchWorkflow, HostTokens, HostWorkflow
+from mediaposter.stack import Stack
+from mediaposter.stores.keys import Scope
+from mediaposter.usecases.steps import RenderToCancel
+from mediaposter.wire.intake import QueuedNotice
+from mediaposter.wire.webhooks import QueuedEvent
+
+if TYPE_CHECKING:
+    from mediaposter.config import Settings
+    from mediaposter.host.environment import HostEnvironment
+
+logger = logging.getLogger(__name__)
+
+OWNER = "local"
+_DATABASE_FILE = "mediaposter.sqlite"
+_FILES_FOLDER = "files"
+_SANDBOX_FOLDER = "sandbox"
+# Steps wait for providers and for Blotato most of the time.
+_STEPS_AT_ONCE = 8
+# Messages and clocks have threads of their own, so that no burst of steps delays them.
+_CHORES_AT_ONCE = 3
+_SWEEP_EVERY_SECONDS = 60.0
+_INBOX_EVERY_SECONDS = 2.0
+_TIDY_EVERY_SECONDS = 3_600.0
+_OUTBOX_EVERY_SECONDS = 5.0
+_ACCOUNTS_EVERY_SECONDS = 86_400.0
+# Replaced and deleted files are kept as long as template.yaml's bucket keeps old versions.
+_OLD_VERSIONS_KEPT_SECONDS = 30 * 86_400
+
+
+class Host:
+    """A data folder in use. Close it, or kill the process: the next one on the folder carries on.
+
+    Attributes:
+        stack: the use cases.
+        bucket: the files.
+        links: signs and verifies the links to them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        environment: HostEnvironment,
+        settings: Settings,
+        public_url: Callable[[], str],
+    ) -> None:
+        """Open the folder, or make it; nothing runs yet.
+
+        Args:
+            folder: has everything.
+            environment: keys and addresses.
+            settings: of the stack.
+            public_url: where this host is reached, without a slash at the end.
+
+        Raises:
+            ConfigurationError: the folder is in use, or cannot be used; the sentence says what to do.
+        """
+        self._lock = HostLock(folder)
+        self._folder = folder
+        self._environment = environment
+        self._public_url = public_url
+        self._secrets = HostSecrets.open(folder)
+        self._database = Database(folder / _DATABASE_FILE)
+        self._pool = ThreadPoolExecutor(_STEPS_AT_ONCE, thread_name_prefix="step")
+        self._chores = ThreadPoolExecutor(_CHORES_AT_ONCE, thread_name_prefix="chore")
+        self._loop = Loop(_tell_time, self._pool)
+        self._clocks = Loop(_tell_time, self._chores)
+        self._threads = [
+            threading.Thread(target=loop.run, name=name, daemon=True)
+            for name, loop in (("machines", self._loop), ("clocks", self._clocks))
+        ]
+        self.links = Links(self._secrets.link_key.encode(), public_url)
+        self.bucket = FolderBucket(folder / _FILES_FOLDER, self.links)
+        self._outbox = Outbox(self._database)
+        self._table = SqliteTable(self._database, record_change=self._outbox.record_change)
+        self._build_pretended()
+        self.edges = HostEdges(
+            settings,
+            environment=environment,
+            secrets=self._secrets,
+            table=self._table,
+            bucket=self.bucket,
+            outbox=self._outbox,
+            public_url=lambda: f"{public_url()}/v1",
+            inspect=self._inspector,
+            sandbox=self._sandbox.build,
+            pretended_publisher=lambda: self._publisher,
+            cancel_render=self._cancel_later,
+        )
+        self.stack = Stack(settings, self.edges)
+        self._store = SqliteExecutions(self._database)
+        self._executions = Executions(
+            build_walkers(self.stack, self._table, self.bucket),
+            store=self._store,
+            loop=self._loop,
+            on_end=self._see_end,
+        )
+        self.edges.carry(HostWorkflow(self._executions), HostBatchWorkflow(self._executions), HostTokens(self._loop))
+        self._inbox = InboxWatcher(self._database, self.bucket, lambda notice: self._outbox.add(Kind.INTAKE, notice))
+        self._clocks_of = self._build_clocks()
+        self._outbox.wake = self._clocks_of["outbox"].hasten
+
+    def start(self) -> int:
+        """Carry on what was under way, and start the clocks; give the number of executions that go on."""
+        for thread in self._threads:
+            thread.start()
+        resumed = self._executions.resume()
+        for clock in self._clocks_of.values():
+            clock.start()
+        return resumed
+
+    def ensure_key(self) -> str:
+        """Give the key of this host's owner, which may do everything; make it if there is none, or it was revoked."""
+        secret = self._secrets.api_key
+        if secret is not None and self.stack.keys.find(secret) is not None:
+            return secret
+        made, _ = self.stack.keys.create(OWNER, scopes=tuple(Scope), owner=OWNER, now=_tell_time())
+        self._secrets = self._secrets.model_copy(update={"api_key": made})
+        self._secrets.keep(self._folder)
+        return made
+
+    def close(self) -> None:
+        """Stop: running steps finish, everything else is carried on by the next host on this folder."""
+        for loop in (self._clocks, self._loop):
+            loop.stop()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._chores.shutdown(wait=True, cancel_futures=True)
+        self._close_pretended()
+        self._database.close()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _build_clocks(self) -> dict[str, Repeater]:
+        def every(seconds: float, name: str, call: Callable[[], float | None]) -> Repeater:
+            return Repeater(self._clocks, name, call, every_seconds=seconds)
+
+        return {
+            "outbox": every(_OUTBOX_EVERY_SECONDS, "the outbox", self._empty_outbox),
+            "sweep": every(_SWEEP_EVERY_SECONDS, "the sweep", self._sweep),
+            "inbox": every(_INBOX_EVERY_SECONDS, "the inbox", self._watch_inbox),
+            "tidy": every(_TIDY_EVERY_SECONDS, "tidying up", self._tidy),
+            "accounts": every(_ACCOUNTS_EVERY_SECONDS, "the check of accounts", self._check_accounts),
+        }
+
+    # What the clocks do. Each gives the seconds until its next time, if they are not the usual ones.
+
+    def _sweep(self) -> None:
+        logger.debug("swept: %s", self.stack.sweep())
+
+    def _watch_inbox(self) -> None:
+        self._inbox.look()
+
+    def _tidy(self) -> None:
+        self._table.purge()
+        self._store.purge()
+        self.bucket.forget_versions(older_than_seconds=_OLD_VERSIONS_KEPT_SECONDS)
+
+    def _check_accounts(self) -> None:
+        self.stack.read_accounts()
+
+    def _empty_outbox(self) -> float | None:
+        while messages := self._outbox.take():
+            for message in messages:
+                self._handle(message)
+        return self._outbox.next_in()
+
+    def _handle(self, message: Message) -> None:
+        """Handle a message; one that fails is due again later, and given up in the end."""
+        try:
+            is_over = self._act_on(message)
+        except Exception:
+            if not self._outbox.is_hopeless(message):
+                logger.exception("The message %s of %s failed; it is tried again", message.number, message.kind)
+                return
+            logger.exception("The message %s of %s failed for the last time", message.number, message.kind)
+            is_over = True
+        if is_over:
+            self._outbox.remove(message)
+
+    def _act_on(self, message: Message) -> bool:
+        """Do what a message is for; False keeps it."""
+        if message.kind is Kind.ANNOUNCE:
+            self.stack.announce_video(message.body)
+        elif message.kind is Kind.DISPATCH:
+            self.stack.dispatch_videos.dispatch_each([message.body])
+        elif message.kind is Kind.WATCH_BATCH:
+            self.stack.monitor_batch(message.body)
+        elif message.kind is Kind.INTAKE:
+            self.stack.take_request(QueuedNotice.model_validate({"body": message.body}).body)
+        else:
+            return self._deliver(message)
+        return True
+
+    def _deliver(self, message: Message) -> bool:
+        queued = QueuedEvent.model_validate(
+            {
+                "messageId": str(message.number),
+                "receiptHandle": str(message.number),
+                "attributes": {"ApproximateReceiveCount": message.tries},
+                "body": json.dumps({"detail": json.loads(message.body)}),
+            }
+        )
+        delivery = self.stack.deliver_event(queued)
+        logger.info("webhook %s: %s (%s)", queued.event.type, delivery.outcome, delivery.reason)
+        return delivery.is_over or delivery.outcome == "given_up"
+
+    # What the machines and the edges call.
+
+    def _see_end(self, ended: Ended) -> None:
+        follow_end(self.stack, ended)
+
+    def _cancel_later(self, render: RenderToCancel) -> None:
+        def cancel() -> None:
+            try:
+                self.stack.cancel_render(render)
+            except MediaPosterError:
+                logger.exception("A render of %s was not cancelled; the sweep asks again", render.video_id)
+
+        self._chores.submit(cancel)
+
+    def _build_pretended(self) -> None:
+        raise NotImplementedError
+
+    def _close_pretended(self) -> None:
+        raise NotImplementedError
+
+
+def _tell_time() -> datetime:
+    return datetime.now(UTC)

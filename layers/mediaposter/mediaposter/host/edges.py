@@ -1,0 +1,235 @@
+"""Supply a stack on this machine with its edges: SQLite, a folder, its own executions, keys from the environment."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from mediaposter.domain.errors import ConfigurationError
+from mediaposter.host.bucket import FolderBucket
+from mediaposter.host.environment import ACCOUNTS
+from mediaposter.host.outbox import Kind
+from mediaposter.host.table import SqliteTable
+from mediaposter.http.outbound import post_json
+from mediaposter.stores.batch_files import BatchFileStore
+from mediaposter.stores.inbox import InboxStore
+from mediaposter.stores.media import MediaStore
+from mediaposter.stores.sheets import SheetStore
+from mediaposter.usecases.scheduled.deliver_webhook import DELIVERY_TIMEOUT_SECONDS
+from mediaposter.vendors import Vendors
+
+if TYPE_CHECKING:
+    from mediaposter.ai.catalog import Catalog
+    from mediaposter.ai.video_model_interface import VideoModelInterface
+    from mediaposter.config import Settings
+    from mediaposter.events import AnyAnswer, AnyEvent, SeriesExhausted
+    from mediaposter.host.environment import HostEnvironment
+    from mediaposter.host.outbox import Outbox
+    from mediaposter.host.secrets import HostSecrets
+    from mediaposter.host.workflow import HostBatchWorkflow, HostTokens, HostWorkflow
+    from mediaposter.media.inspection import Inspection, StoredVersion
+    from mediaposter.publishing.publisher_interface import PublisherInterface
+    from mediaposter.usecases.scheduled.deliver_webhook import PostJson
+    from mediaposter.usecases.steps import RenderToCancel
+
+logger = logging.getLogger(__name__)
+
+PRETENDED_POSTS = "Posts are pretended: BLOTATO_API_KEY is not set. Nothing is public."
+
+
+class HostEdges(Vendors):
+    """The edges of the one stack of a host.
+
+    Args:
+        settings: of the stack.
+        environment: keys and addresses.
+        secrets: the host's own.
+        table: of all records.
+        bucket: of all files.
+        outbox: takes what is to be done after an event.
+        public_url: where the API is.
+        inspect: decodes a stored video, in another process.
+        sandbox: builds the model of this machine.
+        pretended_publisher: builds the publisher where there is no key of a real one.
+        cancel_render: stops a render, later.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        environment: HostEnvironment,
+        secrets: HostSecrets,
+        table: SqliteTable,
+        bucket: FolderBucket,
+        outbox: Outbox,
+        public_url: Callable[[], str],
+        inspect: Callable[[StoredVersion], Inspection],
+        sandbox: Callable[[str], VideoModelInterface],
+        pretended_publisher: Callable[[], PublisherInterface],
+        cancel_render: Callable[[RenderToCancel], None],
+    ) -> None:
+        super().__init__(settings, read_secret=self.read_secret, read_text=self._read_text)
+        self.table = table
+        self.workflow: HostWorkflow
+        self.batch_workflow: HostBatchWorkflow
+        self.signaller: HostTokens
+        self._environment = environment
+        self._secrets = secrets
+        self._bucket = bucket
+        self._outbox = outbox
+        self._public_url = public_url
+        self._inspect = inspect
+        self._sandbox = sandbox
+        self._pretended_publisher = pretended_publisher
+        self._cancel_render = cancel_render
+        self.metrics: dict[str, int] = {}
+
+    def carry(self, workflow: HostWorkflow, batch_workflow: HostBatchWorkflow, signaller: HostTokens) -> None:
+        """Take what carries videos and batches: it needs the stack, which needs these edges."""
+        self.workflow, self.batch_workflow, self.signaller = workflow, batch_workflow, signaller
+
+    @cached_property
+    def media(self) -> MediaStore:
+        """The videos and the pictures."""
+        return MediaStore(self._bucket, inspect=self._inspect)
+
+    @property
+    def inspected_media(self) -> MediaStore:
+        """The videos, each decoded in another process."""
+        return self.media
+
+    @cached_property
+    def batch_files(self) -> BatchFileStore:
+        """The files of batches."""
+        return BatchFileStore(self._bucket)
+
+    @cached_property
+    def inbox(self) -> InboxStore:
+        """The folders inbox/ and outbox/."""
+        return InboxStore(self._bucket)
+
+    @cached_property
+    def sheets(self) -> SheetStore:
+        """The sheets of series."""
+        return SheetStore(self._bucket)
+
+    def send_event(self, event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
+        """Log an event, and keep it for its owner's webhook, on disk."""
+        logger.info("%s of %s", event.type, event.subject)
+        if getattr(event, "webhook_url", None) is not None:
+            self._outbox.add(Kind.WEBHOOK, event.model_dump_json(exclude_none=True))
+
+    def cancel_render(self, render: RenderToCancel) -> None:
+        """Have a render stopped, without waiting for the provider."""
+        self._cancel_render(render)
+
+    def put_off(self, receipt_handle: str, seconds: int) -> None:
+        """Let a webhook be tried again after `seconds`."""
+        self._outbox.put_off(int(receipt_handle), seconds)
+
+    @cached_property
+    def post_json(self) -> PostJson:
+        """Posts to a webhook's receiver: to public addresses, and to this machine, whose owner runs this host."""
+        return partial(post_json, timeout_seconds=DELIVERY_TIMEOUT_SECONDS, is_anywhere_allowed=True)
+
+    def read_secret(self, name: str) -> str:
+        """Give a secret by its name in Parameter Store.
+
+        Raises:
+            ConfigurationError: it is not set; the sentence names its variable.
+        """
+        if name == "webhook-signing-key":
+            return self._secrets.webhook_signing_key
+        account = name.removeprefix("providers/").removesuffix("-api-key")
+        key = self._environment.find_key(account)
+        if key is None:
+            raise ConfigurationError(f"There is no key: set {_name_variables(account)} in .env and start again.")
+        return key
+
+    def public_url(self) -> str:
+        """Tell where the API is."""
+        return self._public_url()
+
+    def read_catalog(self) -> Catalog:
+        """Read the catalog: models without a key say which variable they need, and aliases lead to those with one."""
+        catalog = super().read_catalog()
+        offered = {"sandbox", *self._environment.list_providers()}
+        withheld = {
+            provider: f"This model is not offered yet: set {_name_variables(provider)} in .env, and start again."
+            for provider in catalog.list_providers()
+            if provider not in offered
+        }
+        return catalog.withhold(withheld, instead=_choose_default(catalog, self._environment))
+
+    def build_model(self, provider: str, model: str, *, seconds: float) -> VideoModelInterface:
+        """Build a model; the sandbox's is part of this process."""
+        if provider == "sandbox" and "sandbox" not in self._settings.provider_base_urls:
+            return self._sandbox(model)
+        return super().build_model(provider, model, seconds=seconds)
+
+    @property
+    def are_posts_pretended(self) -> bool:
+        """Tell whether posts go nowhere: there is no key of a real publisher."""
+        return self._environment.blotato_api_key is None
+
+    @property
+    def posts_notice(self) -> str:
+        """Say that posts are pretended, if they are."""
+        return PRETENDED_POSTS if self.are_posts_pretended else ""
+
+    def build_publisher(self, *, timeout_seconds: float | None = None) -> PublisherInterface:
+        """Build the publisher: Blotato with your key, else the pretended one."""
+        if self.are_posts_pretended:
+            return self._pretended_publisher()
+        return super().build_publisher(timeout_seconds=timeout_seconds)
+
+    def count_metric(self, name: str) -> None:
+        """Add one to a counter of this process."""
+        self.metrics[name] = self.metrics.get(name, 0) + 1
+
+    def report(self, sentence: str) -> None:
+        """Log a warning."""
+        logger.warning("%s", sentence)
+
+    def now(self) -> datetime:
+        """Tell the time."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Give the seconds of a monotonic clock."""
+        return time.monotonic()
+
+    def new_id(self, kind: str) -> str:
+        """Make an id that sorts by its time: milliseconds since 1970, then 80 random bits."""
+        return f"{kind}_{int(time.time() * 1000):012x}{uuid.uuid4().hex[:20]}"
+
+    def _read_text(self, key: str) -> str:
+        return self.media.read_text(key)
+
+
+def _name_variables(provider: str) -> str:
+    """Name the variables of a provider's account, the first of them first."""
+    if provider == "blotato":
+        return "BLOTATO_API_KEY"
+    if provider == "bedrock":
+        return "MODEL credentials of AWS"
+    variables = next((each.variables for each in ACCOUNTS if provider in (each.name, *each.providers)), ())
+    return " or ".join(variables) or f"{provider.upper()}_API_KEY"
+
+
+def _choose_default(catalog: Catalog, environment: HostEnvironment) -> str:
+    """Choose the model that `sora-2` leads to: one of the first account with a key, else this machine's."""
+    today = datetime.now(UTC).date()
+    for provider in environment.list_providers():
+        living = [
+            entry for entry in catalog.models.values() if entry.provider == provider and not entry.is_retired(today)
+        ]
+        if living:
+            return living[0].name
+    return "sandbox-1"

@@ -1,0 +1,105 @@
+"""The keys, addresses and settings of a host, from its environment and a `.env` file; the environment wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+
+from mediaposter.config import Settings
+from mediaposter.domain.errors import ConfigurationError
+
+# What a host sets itself, whatever its environment says of a function of the template.
+_OWNER = "local"
+_BLOTATO_ADDRESS = "https://backend.blotato.com/v2"
+
+
+class Account(NamedTuple):
+    """An account with a provider, and the variables that open it.
+
+    `variables` are its key's, the first found counts; `note` says what else a person should know.
+    """
+
+    name: str
+    providers: tuple[str, ...]
+    variables: tuple[str, ...]
+    note: str = ""
+
+
+# In the order in which `sora-2` and its like look for a model (`choose_default_model`).
+ACCOUNTS = (
+    Account("gemini", ("gemini",), ("GEMINI_API_KEY", "GOOGLE_API_KEY")),
+    Account("fal", ("fal", "pika"), ("FAL_KEY", "FAL_API_KEY", "PIKA_API_KEY"), "fal renders Pika's models, too"),
+    Account("runway", ("runway",), ("RUNWAY_API_KEY", "RUNWAYML_API_SECRET")),
+    Account("sora", ("sora",), ("SORA_BASE_URL", "OPENAI_BASE_URL"), "a server of your own that speaks the Videos API"),
+)
+
+
+class HostEnvironment(BaseModel):
+    """The variables that a host reads."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    gemini_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("GEMINI_API_KEY", "GOOGLE_API_KEY"))
+    fal_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("FAL_KEY", "FAL_API_KEY", "PIKA_API_KEY"))
+    runway_api_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("RUNWAY_API_KEY", "RUNWAYML_API_SECRET")
+    )
+    sora_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("SORA_API_KEY", "OPENAI_API_KEY"))
+    blotato_api_key: SecretStr | None = Field(None, validation_alias="BLOTATO_API_KEY")
+    gemini_base_url: str | None = Field(None, validation_alias="GEMINI_BASE_URL")
+    fal_base_url: str | None = Field(None, validation_alias=AliasChoices("FAL_BASE_URL", "PIKA_BASE_URL"))
+    runway_base_url: str | None = Field(None, validation_alias=AliasChoices("RUNWAY_BASE_URL", "RUNWAYML_BASE_URL"))
+    sora_base_url: str | None = Field(None, validation_alias=AliasChoices("SORA_BASE_URL", "OPENAI_BASE_URL"))
+    blotato_base_url: str | None = Field(None, validation_alias="BLOTATO_BASE_URL")
+    webhook_signing_key: SecretStr | None = Field(None, validation_alias="WEBHOOK_SIGNING_KEY")
+
+    def find_key(self, account: str) -> str | None:
+        """Give the key of a provider's account; None without one. A server of your own may need none."""
+        if account == "sora" and self.sora_base_url is None:
+            return None  # OpenAI's own is switched off, and OPENAI_API_KEY is set on many machines for other things
+        found: SecretStr | None = getattr(self, f"{account}_api_key", None)
+        if found is None:
+            return "none" if account == "sora" else None
+        return found.get_secret_value()
+
+    def list_addresses(self) -> dict[str, str]:
+        """Give the addresses that are set, by their accounts."""
+        addresses = {account.name: getattr(self, f"{account.name}_base_url") for account in ACCOUNTS}
+        return {name: address for name, address in addresses.items() if address is not None}
+
+    def list_providers(self) -> list[str]:
+        """List the providers that can be asked for a video."""
+        return [name for account in ACCOUNTS if self.find_key(account.name) is not None for name in account.providers]
+
+
+def read_environment(environ: Mapping[str, str], env_file: Path | None) -> tuple[HostEnvironment, Settings]:
+    """Read the keys and the settings.
+
+    Raises:
+        ConfigurationError: the file or a variable is not valid; the sentence names it, never its value.
+    """
+    try:
+        in_file = {} if env_file is None else dotenv_values(env_file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{env_file} cannot be read: {error}.") from error
+    # An empty variable is as if it were not set: `.env.example` has many.
+    merged = {name: value for name, value in {**in_file, **environ}.items() if value}
+    environment = HostEnvironment.model_validate(merged)
+    addresses = environment.list_addresses()
+    given = {
+        # So that a person's own key sees what comes by the inbox.
+        "INBOX_OWNER": _OWNER,
+        "EVENTS_OWNER": _OWNER,
+        **merged,
+        "STACK_NAME": _OWNER,
+        "LIBRARY_TABLE": _OWNER,
+        "VIDEO_BUCKET": _OWNER,
+        "BLOTATO_BASE_URL": environment.blotato_base_url or _BLOTATO_ADDRESS,
+    }
+    settings = Settings.from_environment(given)
+    named = {**settings.provider_base_urls, **addresses}
+    return environment, settings.model_copy(update={"provider_base_urls": named})
