@@ -99,6 +99,18 @@ class FolderBucket(Bucket):
             wanted = stored.size_bytes if size_bytes is None else size_bytes
             yield OpenObject(stored, _read_chunks(file, wanted, chunk_bytes))
 
+    def locate(self, key: str, version_id: str | None) -> Path:
+        """Give the file of an object, or of a version, for another process to read.
+
+        The file may be replaced or removed at any time. If it is still the same version afterwards, the same call gives
+        the same path.
+
+        Raises:
+            NotFound: there is no such object, or no such version.
+        """
+        with self._open_file(key, version_id) as (_, file):
+            return Path(file.name)
+
     def put(self, key: str, content: bytes | IO[bytes], *, content_type: str) -> StoredObject:
         """Write the content beside, and rename it over the earlier one.
 

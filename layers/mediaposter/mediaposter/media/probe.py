@@ -147,6 +147,8 @@ def _open(path: Path) -> Iterator[InputContainer]:
         # Naming the demuxer keeps FFmpeg from following a playlist or a subtitle script. A title in an unknown encoding
         # does no harm.
         container = av.open(str(path), format="mp4", metadata_errors="replace")
+    except MemoryError:
+        raise  # which is an FFmpegError too, and says nothing about the file
     except av.FFmpegError as error:
         raise MediaError("The video's 'moov' box cannot be read.") from error
     with container:
@@ -185,6 +187,8 @@ def _decode_first_seconds(container: InputContainer) -> Iterator[VideoFrame]:
                     yield from stream.decode(None)
                     return
             yield from stream.decode(packet)
+    except MemoryError:
+        raise
     except av.FFmpegError:
         # The frames before the damage count; the caller checks whether there are any.
         return
@@ -231,6 +235,8 @@ def _decode_readable(container: InputContainer, is_late: Callable[[], bool]) -> 
             if packet is None:
                 return
             yield from stream.decode(packet)
+        except MemoryError:
+            raise
         except av.FFmpegError:
             if is_late():
                 return
