@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from mediaposter.domain.errors import MediaPosterError
 from mediaposter.host.bucket import FolderBucket
 from mediaposter.host.database import Database
+from mediaposter.host.decoder import ChildDrawer, ChildInspector, build_decoders
 from mediaposter.host.edges import HostEdges
 from mediaposter.host.executions import Ended, Executions
 from mediaposter.host.executions_on_disk import SqliteExecutions
@@ -24,6 +25,8 @@ from mediaposter.host.lock import HostLock
 from mediaposter.host.loop import Loop
 from mediaposter.host.machines import build_walkers, follow_end
 from mediaposter.host.outbox import Kind, Message, Outbox
+from mediaposter.host.pretend.publisher import PretendedPublisher
+from mediaposter.host.pretend.sandbox_provider import SandboxProvider
 from mediaposter.host.repeat import Repeater
 from mediaposter.host.secrets import HostSecrets
 from mediaposter.host.table import SqliteTable
@@ -103,7 +106,10 @@ class Host:
         self.bucket = FolderBucket(folder / _FILES_FOLDER, self.links)
         self._outbox = Outbox(self._database)
         self._table = SqliteTable(self._database, record_change=self._outbox.record_change)
-        self._build_pretended()
+        self._children = build_decoders()
+        sandbox = folder / _SANDBOX_FOLDER
+        self._sandbox = SandboxProvider(sandbox / "videos", ChildDrawer(self._children), clock=_tell_time)
+        self._publisher = PretendedPublisher(sandbox / "posts", clock=_tell_time)
         self.edges = HostEdges(
             settings,
             environment=environment,
@@ -112,8 +118,8 @@ class Host:
             bucket=self.bucket,
             outbox=self._outbox,
             public_url=lambda: f"{public_url()}/v1",
-            inspect=self._inspector,
-            sandbox=self._sandbox.build,
+            inspect=ChildInspector(self.bucket.locate, self._children),
+            sandbox=self._sandbox,
             pretended_publisher=lambda: self._publisher,
             cancel_render=self._cancel_later,
         )
@@ -135,6 +141,7 @@ class Host:
         for thread in self._threads:
             thread.start()
         resumed = self._executions.resume()
+        self._sandbox.start(self._see_render_end)
         for clock in self._clocks_of.values():
             clock.start()
         return resumed
@@ -158,7 +165,9 @@ class Host:
                 thread.join()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._chores.shutdown(wait=True, cancel_futures=True)
-        self._close_pretended()
+        self._sandbox.close()
+        self._children.close()
+        self._publisher.close()
         self._database.close()
         self._lock.release()
 
@@ -258,11 +267,10 @@ class Host:
 
         self._chores.submit(cancel)
 
-    def _build_pretended(self) -> None:
-        raise NotImplementedError
-
-    def _close_pretended(self) -> None:
-        raise NotImplementedError
+    def _see_render_end(self, job_id: str) -> None:
+        """Wake the video that waits for a job of this machine's model, as a provider's webhook does."""
+        headers, body = self._sandbox.write_webhook(job_id)
+        self.stack.receive_provider_webhook("sandbox", headers, body)
 
 
 def _tell_time() -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.bucket import FolderBucket
 from mediaposter.host.environment import ACCOUNTS
 from mediaposter.host.outbox import Kind
+from mediaposter.host.pretend.sandbox_model import InProcessSandboxModel
 from mediaposter.host.table import SqliteTable
 from mediaposter.http.outbound import post_json
 from mediaposter.stores.batch_files import BatchFileStore
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mediaposter.events import AnyAnswer, AnyEvent, SeriesExhausted
     from mediaposter.host.environment import HostEnvironment
     from mediaposter.host.outbox import Outbox
+    from mediaposter.host.pretend.sandbox_provider import SandboxProvider
     from mediaposter.host.secrets import HostSecrets
     from mediaposter.host.workflow import HostBatchWorkflow, HostTokens, HostWorkflow
     from mediaposter.media.inspection import Inspection, StoredVersion
@@ -54,7 +56,7 @@ class HostEdges(Vendors):
         outbox: takes what is to be done after an event.
         public_url: where the API is.
         inspect: decodes a stored video, in another process.
-        sandbox: builds the model of this machine.
+        sandbox: draws the clips of the model of this machine.
         pretended_publisher: builds the publisher where there is no key of a real one.
         cancel_render: stops a render, later.
     """
@@ -70,7 +72,7 @@ class HostEdges(Vendors):
         outbox: Outbox,
         public_url: Callable[[], str],
         inspect: Callable[[StoredVersion], Inspection],
-        sandbox: Callable[[str], VideoModelInterface],
+        sandbox: SandboxProvider,
         pretended_publisher: Callable[[], PublisherInterface],
         cancel_render: Callable[[RenderToCancel], None],
     ) -> None:
@@ -170,8 +172,14 @@ class HostEdges(Vendors):
     def build_model(self, provider: str, model: str, *, seconds: float) -> VideoModelInterface:
         """Build a model; the sandbox's is part of this process."""
         if provider == "sandbox" and "sandbox" not in self._settings.provider_base_urls:
-            return self._sandbox(model)
+            return InProcessSandboxModel(entry=self.read_catalog().get(model), provider=self._sandbox)
         return super().build_model(provider, model, seconds=seconds)
+
+    def parse_webhook(self, provider: str, headers: Mapping[str, str], body: bytes, at: datetime) -> str:
+        """Verify a provider's webhook, and give the job it is about; those of the sandbox come from this process."""
+        if provider == "sandbox":
+            return self._sandbox.read_webhook(headers, body)
+        return super().parse_webhook(provider, headers, body, at)
 
     @property
     def are_posts_pretended(self) -> bool:

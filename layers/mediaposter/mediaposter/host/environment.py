@@ -102,4 +102,6 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> tuple
     }
     settings = Settings.from_environment(given)
     named = {**settings.provider_base_urls, **addresses}
-    return environment, settings.model_copy(update={"provider_base_urls": named})
+    # The webhooks of the sandbox come from this process. Others reach a host that has an address for them.
+    webhooks = tuple(dict.fromkeys((*settings.provider_webhooks, "sandbox")))
+    return environment, settings.model_copy(update={"provider_base_urls": named, "provider_webhooks": webhooks})
