@@ -66,16 +66,19 @@ def test_its_indexes_are_those_of_the_template() -> None:
     assert properties["TimeToLiveSpecification"]["AttributeName"] == "ttl"
 
 
-def test_it_imports_nothing_of_aws() -> None:
+def test_the_host_needs_nothing_of_aws() -> None:
+    # None is what Python takes for a package that is not installed. Powertools does without botocore then.
     program = (
-        "import sys, pkgutil, importlib, mediaposter.host as host\n"
+        "import sys, pkgutil, importlib\n"
+        "sys.modules.update(boto3=None, botocore=None)\n"
+        "import mediaposter.host as host\n"
         "for module in pkgutil.iter_modules(host.__path__):\n"
         "    importlib.import_module(f'mediaposter.host.{module.name}')\n"
-        "print([name for name in sys.modules if name.partition('.')[0] in ('boto3', 'botocore')])"
+        "host.routes.load_routes()"
     )
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert ran.stdout == "[]\n"
+    assert ran.returncode == 0, ran.stderr
 
 
 @pytest.mark.parametrize("name", INDEXES)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import math
+import threading
 from collections.abc import Mapping
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -54,15 +56,64 @@ _REPLACEMENT = "\ufffd"
 _FINAL = {"x-should-retry": "false"}
 
 
+class _Request:
+    """A request that a resolver is answering, and what Powertools keeps with it."""
+
+    def __init__(self, event: APIGatewayProxyEvent, lambda_context: LambdaContext) -> None:
+        self.event = event
+        self.lambda_context = lambda_context
+        self.context: dict[str, Any] = {}
+
+
+_REQUEST: ContextVar[_Request] = ContextVar("request")
+
+
 class _Resolver(APIGatewayRestResolver):
-    """A resolver that adds the request id to every response, as OpenAI does: its SDKs show it as `_request_id`."""
+    """A resolver that may answer several requests at once, each on a thread of its own.
+
+    Powertools keeps the current request once for the process: on threads, a caller was answered as another owner. Here
+    it is a context variable. Every response has the request id, as OpenAI's: its SDKs show it as `_request_id`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    # Powertools declares attributes. It sets them on their first class, and nothing here sets them at all.
+    @property
+    def current_event(self) -> APIGatewayProxyEvent:  # type: ignore[override]
+        return _REQUEST.get().event
+
+    @property
+    def lambda_context(self) -> LambdaContext:  # type: ignore[override]
+        return _REQUEST.get().lambda_context
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return _REQUEST.get().context
+
+    @context.setter
+    def context(self, context: dict[str, Any]) -> None:
+        """Leave out the one that Powertools makes with the resolver: each request brings its own."""
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-        answer = super().resolve(event, context)
+        self._build_chains()
+        token = _REQUEST.set(_Request(APIGatewayProxyEvent(dict(event)), context))
+        try:
+            answer = super().resolve(event, context)
+        finally:
+            _REQUEST.reset(token)
         # The access log and the gateway's own errors have the same id.
         request_id = (event.get("requestContext") or {}).get("requestId") or getattr(context, "aws_request_id", "")
         answer["multiValueHeaders"][REQUEST_ID_HEADER] = [str(request_id)]
         return answer
+
+    def _build_chains(self) -> None:
+        """Wrap each route in its middlewares. Powertools does so at its first request, and twice for two at once."""
+        with self._lock:
+            for route in (*self._static_routes, *self._dynamic_routes):
+                if not route._middleware_stack_built:
+                    route._build_middleware_stack(self._router_middlewares, self)
 
 
 def _check_path(app: APIGatewayRestResolver, answer: NextMiddleware) -> Response[str]:
