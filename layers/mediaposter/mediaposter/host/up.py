@@ -1,0 +1,168 @@
+"""`mediaposter up`: serve a data folder until Ctrl-C, and say how to use it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+from mediaposter import current
+from mediaposter.host.app import Host
+from mediaposter.host.environment import ACCOUNTS, HostEnvironment, read_environment
+from mediaposter.host.gateway import Gateway
+from mediaposter.host.routes import load_routes
+from mediaposter.host.server import Server, create_app
+
+PORT = 4600
+_STACK_FILE = "host.json"
+_CHECKOUT = Path(__file__).parents[4]
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Options(NamedTuple):
+    """The options of `mediaposter up`; `data` None is the usual folder."""
+
+    data: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = PORT
+    env_file: Path | None = None
+    verbose: bool = False
+
+
+def choose_folder(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+    """Choose the data folder: `.local/` of a checkout, else the platform's folder for a user's data."""
+    if (_CHECKOUT / "template.yaml").is_file():
+        return _CHECKOUT / ".local" / "data"
+    home = Path.home()
+    if platform == "win32":
+        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "MediaPoster"
+    if platform == "darwin":
+        return home / "Library" / "Application Support" / "MediaPoster"
+    return Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "mediaposter"
+
+
+def run(
+    options: Options,
+    *,
+    environ: Mapping[str, str],
+    say: Callable[[str], object] = print,
+    ended: threading.Event | None = None,
+) -> None:
+    """Serve until Ctrl-C, SIGTERM, or `ended`.
+
+    Raises:
+        ConfigurationError: it cannot start; the sentence says what to do. Nothing was changed.
+    """
+    _log_to_stderr(logging.INFO if options.verbose else logging.WARNING)
+    stopping = ended or _wait_for_signals()
+    folder = options.data or choose_folder(environ)
+    env_file = options.env_file or Path(".env")
+    environment, settings = read_environment(environ, env_file if env_file.is_file() else None)
+    server = Server(options.host, options.port)
+    try:
+        with Host(folder, environment=environment, settings=settings, public_url=lambda: server.url) as host:
+            current.install(host.stack)
+            key = host.ensure_key()
+            gateway = Gateway(load_routes(), host.stack.keys.find)
+            server.start(create_app(gateway=gateway, bucket=host.bucket, links=host.links, origins=[server.url]))
+            resumed = host.start()
+            _write_stack_file(folder, server.url, key)
+            for line in explain(
+                url=server.url,
+                key=key,
+                folder=folder,
+                environment=environment,
+                resumed=resumed,
+                is_open=options.host not in _LOOPBACK,
+            ):
+                say(line)
+            stopping.wait()
+            say("Stopping: what runs is finished, what waits goes on at the next start.")
+            server.stop()
+    finally:
+        server.stop()
+        (folder / _STACK_FILE).unlink(missing_ok=True)
+
+
+def explain(
+    *,
+    url: str,
+    key: str,
+    folder: Path,
+    environment: HostEnvironment,
+    resumed: int,
+    is_open: bool,
+) -> list[str]:
+    """Write what a person needs to begin."""
+    base_url = f"{url}/v1"
+    lines = [
+        "MediaPoster is up.",
+        "",
+        f"  base URL  {base_url}",
+        f"  API key   {key}",
+        f"  data      {folder}",
+        "",
+        *_list_accounts(environment),
+        "",
+        f"curl {base_url}/videos -H 'Authorization: Bearer {key}' \\",
+        "  -H 'Content-Type: application/json' -d '{\"prompt\": \"A paper boat on a rainy street\"}'",
+        "",
+        "from openai import OpenAI",
+        "",
+        f'client = OpenAI(base_url="{base_url}", api_key="{key}")',
+        'video = client.videos.create_and_poll(prompt="A paper boat on a rainy street")',
+        'client.videos.download_content(video.id).write_to_file("boat.mp4")',
+        "",
+    ]
+    if resumed:
+        lines += [f"{resumed} executions of before go on.", ""]
+    if is_open:
+        lines += ["Other machines can reach this address. Every request needs a key; the way is not encrypted.", ""]
+    return [*lines, "Ctrl-C stops it."]
+
+
+def _list_accounts(environment: HostEnvironment) -> list[str]:
+    """Say for each provider, and for Blotato, whether there is a key, and which variable is missing."""
+    lines = ["  sandbox   no key needed: a clip drawn here, for nothing"]
+    for account in ACCOUNTS:
+        variable = " or ".join(account.variables[:2])
+        has_key = environment.find_key(account.name) is not None
+        note = f" ({account.note})" if account.note else ""
+        lines.append(f"  {account.name:<9} {'your key' if has_key else f'no key: not offered ({variable})'}{note}")
+    if environment.blotato_api_key is None:
+        lines.append("  blotato   no key: posts are pretended, nothing is public (BLOTATO_API_KEY)")
+    else:
+        lines.append("  blotato   your key: POSTS ARE REAL AND PUBLIC")
+    return lines
+
+
+def _write_stack_file(folder: Path, url: str, key: str) -> None:
+    """Write how to reach this host, for the other commands; only this user can read it."""
+    path = folder / _STACK_FILE
+    path.touch(mode=0o600)
+    path.write_text(
+        json.dumps({"base_url": f"{url}/v1", "api_key": key, "process_id": os.getpid()}, indent=2) + "\n",
+        encoding="utf-8",
+    )
+
+
+def _wait_for_signals() -> threading.Event:
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return stopping
+
+
+def _log_to_stderr(level: int) -> None:
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
