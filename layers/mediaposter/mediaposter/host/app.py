@@ -76,6 +76,7 @@ class Host:
         environment: HostEnvironment,
         settings: Settings,
         public_url: Callable[[], str],
+        wait_scale: float = 1.0,
     ) -> None:
         """Open the folder, or make it; nothing runs yet.
 
@@ -84,6 +85,7 @@ class Host:
             environment: keys and addresses.
             settings: of the stack.
             public_url: where this host is reached, without a slash at the end.
+            wait_scale: what a second of the machines' waits takes, for tests.
 
         Raises:
             ConfigurationError: the folder is in use, or cannot be used; the sentence says what to do.
@@ -96,7 +98,7 @@ class Host:
         self._database = Database(folder / _DATABASE_FILE)
         self._pool = ThreadPoolExecutor(_STEPS_AT_ONCE, thread_name_prefix="step")
         self._chores = ThreadPoolExecutor(_CHORES_AT_ONCE, thread_name_prefix="chore")
-        self._loop = Loop(_tell_time, self._pool)
+        self._loop = Loop(_tell_time, self._pool, wait_scale=wait_scale)
         self._clocks = Loop(_tell_time, self._chores)
         self._threads = [
             threading.Thread(target=loop.run, name=name, daemon=True)

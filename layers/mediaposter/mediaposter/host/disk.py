@@ -59,6 +59,18 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def write_privately(path: Path, text: str) -> None:
+    """Write a file that only this user can read, whole or not at all, in place of an earlier one."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        sync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
 def wait_for_readers(path: Path, act: Callable[[], None], *, sleep: Callable[[float], None] = time.sleep) -> None:
     """Replace or remove a file, up to a second later if Windows does not let it go.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
@@ -101,7 +102,14 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> tuple
         "BLOTATO_BASE_URL": environment.blotato_base_url or _BLOTATO_ADDRESS,
     }
     settings = Settings.from_environment(given)
-    named = {**settings.provider_base_urls, **addresses}
+    # A server of your own may hand its videos out itself, over plain http, too.
+    stores = {f"{name}-files": _find_origin(address) for name, address in addresses.items()}
+    named = {**stores, **settings.provider_base_urls, **addresses}
     # The webhooks of the sandbox come from this process. Others reach a host that has an address for them.
     webhooks = tuple(dict.fromkeys((*settings.provider_webhooks, "sandbox")))
     return environment, settings.model_copy(update={"provider_base_urls": named, "provider_webhooks": webhooks})
+
+
+def _find_origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"

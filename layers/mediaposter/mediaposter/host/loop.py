@@ -44,10 +44,12 @@ class Loop:
     Args:
         clock: the time, with its zone.
         pool: makes the calls of walks; it bounds how many at once.
+        wait_scale: what a second of a machine's waits takes, for tests.
     """
 
-    def __init__(self, clock: Callable[[], datetime], pool: Executor) -> None:
+    def __init__(self, clock: Callable[[], datetime], pool: Executor, *, wait_scale: float = 1.0) -> None:
         self.clock = clock
+        self.wait_scale = wait_scale
         self.pool = pool
         self._timers: list[tuple[datetime, int, Timer]] = []
         self._numbers = count()
@@ -213,7 +215,7 @@ class Strand:
 
     def _wait_for(self, effect: Effect) -> None:
         if isinstance(effect, Sleep):
-            self._timer = self._loop.after(effect.seconds, partial(self._go_on, self._wait))
+            self._timer = self._loop.after(effect.seconds * self._loop.wait_scale, partial(self._go_on, self._wait))
         elif isinstance(effect, Perform):
             self._perform(effect)
         else:

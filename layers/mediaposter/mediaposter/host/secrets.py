@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mediaposter.domain.errors import ConfigurationError
-from mediaposter.host.disk import sync, sync_folder
+from mediaposter.host.disk import write_privately
 
 _FILE = "secrets.json"
 
@@ -45,13 +44,4 @@ class HostSecrets(BaseModel):
 
     def keep(self, folder: Path) -> None:
         """Write the secrets, whole or not at all."""
-        path = folder / _FILE
-        part = path.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(self.model_dump_json(indent=2) + "\n")
-            file.flush()
-            sync(file.fileno())
-        part.replace(path)
-        sync_folder(folder)
+        write_privately(folder / _FILE, self.model_dump_json(indent=2) + "\n")

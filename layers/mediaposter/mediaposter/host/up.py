@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import sys
@@ -15,8 +14,10 @@ from typing import NamedTuple
 
 from mediaposter import current
 from mediaposter.host.app import Host
+from mediaposter.host.disk import write_privately
 from mediaposter.host.environment import ACCOUNTS, HostEnvironment, read_environment
 from mediaposter.host.gateway import Gateway
+from mediaposter.host.logs import write_logs
 from mediaposter.host.routes import load_routes
 from mediaposter.host.server import Server, create_app
 
@@ -34,6 +35,7 @@ class Options(NamedTuple):
     port: int = PORT
     env_file: Path | None = None
     verbose: bool = False
+    wait_scale: float = 1.0  # for tests
 
 
 def choose_folder(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
@@ -60,14 +62,21 @@ def run(
     Raises:
         ConfigurationError: it cannot start; the sentence says what to do. Nothing was changed.
     """
-    _log_to_stderr(logging.INFO if options.verbose else logging.WARNING)
     stopping = ended or _wait_for_signals()
     folder = options.data or choose_folder(environ)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_logs(folder / "log", verbose=options.verbose)
     env_file = options.env_file or Path(".env")
     environment, settings = read_environment(environ, env_file if env_file.is_file() else None)
     server = Server(options.host, options.port)
     try:
-        with Host(folder, environment=environment, settings=settings, public_url=lambda: server.url) as host:
+        with Host(
+            folder,
+            environment=environment,
+            settings=settings,
+            public_url=lambda: server.url,
+            wait_scale=options.wait_scale,
+        ) as host:
             current.install(host.stack)
             key = host.ensure_key()
             gateway = Gateway(load_routes(), host.stack.keys.find)
@@ -145,12 +154,8 @@ def _list_accounts(environment: HostEnvironment) -> list[str]:
 
 def _write_stack_file(folder: Path, url: str, key: str) -> None:
     """Write how to reach this host, for the other commands; only this user can read it."""
-    path = folder / _STACK_FILE
-    path.touch(mode=0o600)
-    path.write_text(
-        json.dumps({"base_url": f"{url}/v1", "api_key": key, "process_id": os.getpid()}, indent=2) + "\n",
-        encoding="utf-8",
-    )
+    address = {"base_url": f"{url}/v1", "api_key": key, "process_id": os.getpid()}
+    write_privately(folder / _STACK_FILE, json.dumps(address, indent=2) + "\n")
 
 
 def _wait_for_signals() -> threading.Event:
@@ -162,7 +167,3 @@ def _wait_for_signals() -> threading.Event:
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     return stopping
-
-
-def _log_to_stderr(level: int) -> None:
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
