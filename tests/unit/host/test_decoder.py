@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from mediaposter.domain.errors import MediaError, MediaPosterError, NotFound
+from mediaposter.domain.errors import MediaError, MediaPosterError
 from mediaposter.host.bucket import FolderBucket
-from mediaposter.host.children import ChildFault, Children, pick_environment
+from mediaposter.host.children import ChildFault, Children
 from mediaposter.host.decoder import ChildInspector, build_decoders
 from mediaposter.host.links import Links
 from mediaposter.media.inspection import StoredVersion
