@@ -242,7 +242,7 @@ def test_a_crash_and_a_kill_end_one_job_and_the_next_has_a_new_child(start: Call
 def test_a_job_that_takes_too_long_is_ended_with_its_child(start: Callable[..., Children]) -> None:
     children = start()
     process_id = int(children.ask("job", seconds=30))
-    with pytest.raises(ChildFault, match="did not end within 0.2 seconds"):
+    with pytest.raises(ChildFault, match=r"did not end within 0\.2 seconds"):
         children.ask("hang", seconds=0.2)
     assert not is_running(process_id)
     assert children.ask("job", seconds=30)
