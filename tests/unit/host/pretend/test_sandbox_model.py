@@ -411,6 +411,19 @@ def test_a_report_that_broke_down_is_made_again_but_not_for_ever(sandbox: Sandbo
     assert len(sandbox.ended) == 4
 
 
+def test_a_job_that_is_deleted_while_its_end_is_reported_is_forgotten(sandbox: Sandbox) -> None:
+    def delete_and_break_down(job_id: str) -> None:
+        sandbox.ended.append(job_id)
+        sandbox.model.delete_video(job_id)
+        raise UnknownJob("not yet")
+
+    sandbox.provider.start(delete_and_break_down)
+    sandbox.finish()
+    sandbox.provider.report_ends()
+    sandbox.provider.report_ends()
+    assert len(sandbox.ended) == 1
+
+
 def test_the_watcher_reports_an_end_when_it_comes(tmp_path: Path) -> None:
     ended = threading.Event()
     provider = SandboxProvider(tmp_path, draw, clock=_read_clock, render_seconds=0.1)

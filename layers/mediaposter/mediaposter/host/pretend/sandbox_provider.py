@@ -259,7 +259,9 @@ class SandboxProvider:
                 self._on_end(job_id)
             except Exception:
                 with self._changed:
-                    self._unreported[job_id] = reports = self._unreported.get(job_id, 0) + 1
+                    if job_id not in self._unreported:
+                        continue  # it was deleted meanwhile
+                    self._unreported[job_id] = reports = self._unreported[job_id] + 1
                 if reports < _REPORTS_MAX:
                     continue
                 _logger.exception("The end of the sandbox's job %s was not passed on; it is polled for", job_id)
