@@ -185,6 +185,14 @@ The embedded host (one process on one machine):
     host.disk                               file operations that survive a crash, on any system
     host.links                              signed links to files, and the responses to them
     host.lock                               allows one host at a time in a folder
+    host.decoder                            decodes stored videos, and draws clips, in child processes
+    host.decoder_child, host.child_jobs     the program of such a child, and what it is asked
+    host.children                           child processes: how many, for how long, and replaced when
+    host.pretend.sandbox_model              the sandbox model, without a server
+    host.pretend.sandbox_provider           its jobs, on disk, and its webhooks
+    host.pretend.render                     draws a clip that shows its prompt
+    host.pretend.publisher                  a publisher that posts nowhere
+    host.pretend.faults                     failures to ask for in a prompt or in the text of a post
 
 The command line:
 

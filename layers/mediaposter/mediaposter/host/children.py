@@ -187,7 +187,7 @@ class _Child:
     def _explain_end(self, seconds: float) -> str:
         code = self._process.wait()
         if self._is_late:
-            return f"did not end within {seconds:.0f} seconds."
+            return f"did not end within {seconds:g} seconds."
         if code < 0 and signal.Signals(-code).name == "SIGXCPU":
             return "used up its CPU time."
         if code < 0:

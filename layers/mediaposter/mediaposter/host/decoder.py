@@ -54,13 +54,12 @@ class ChildInspector:
 
         Raises:
             MediaError: it is no playable video.
-            NotFound: it is not there.
-            MediaPosterError: the child broke down over it, or used up its time or its memory; or the file changed
-                meanwhile. So it is not known what it is.
+            MediaPosterError: the child broke down over it, or used up its time or its memory; or the file was replaced
+                or removed meanwhile. So it is not known what it is.
             ConfigurationError: the decoder is not installed.
         """
         check_decoders()
-        path = self._locate(stored.key, stored.version_id)
+        path = self._find(stored)
         try:
             answer = _ask(self._children, ChildJob(seconds=self._seconds, inspect=str(path)))
         except ChildFault as fault:
@@ -69,19 +68,21 @@ class ChildInspector:
             ) from fault
         if answer.inspected is None:
             raise MediaPosterError(f"The decoder gave no answer about {stored.key}; the video is kept.")
-        self._check_unchanged(stored, path)
+        if self._find(stored) != path:  # another version may have been at the path when the child opened it
+            raise _lose(stored)
         if answer.inspected.inspection is None:
             raise MediaError(answer.inspected.refusal or "The file is no playable video.")
         return answer.inspected.inspection
 
-    def _check_unchanged(self, stored: StoredVersion, path: Path) -> None:
-        # The child opens the file by its path, where another version may be by then.
+    def _find(self, stored: StoredVersion) -> Path:
         try:
-            is_there = self._locate(stored.key, stored.version_id) == path
-        except NotFound:
-            is_there = False
-        if not is_there:
-            raise MediaPosterError(f"{stored.key} was replaced or removed while it was decoded; it is looked at again.")
+            return self._locate(stored.key, stored.version_id)
+        except NotFound as error:
+            raise _lose(stored) from error
+
+
+def _lose(stored: StoredVersion) -> MediaPosterError:
+    return MediaPosterError(f"{stored.key} was replaced or removed before it was decoded; it is looked at again.")
 
 
 class ChildDrawer:

@@ -26,8 +26,10 @@ _MEMORY_BYTES_MAX = 2 * 1024**3
 
 def main() -> None:
     """Do jobs until the input ends."""
-    # Ctrl-C reaches every process of a terminal. The host ends its children itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and a service manager, signal all processes at once. The host ends its children itself.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # What a library prints must not come between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

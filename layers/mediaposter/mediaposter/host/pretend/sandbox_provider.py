@@ -9,7 +9,7 @@ import secrets
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -116,6 +116,7 @@ class SandboxProvider:
         self._changed = threading.Condition()
         self._on_end: Callable[[str], object] = _do_nothing
         self._is_closed = False
+        self._drawings: set[Future[None]] = set()
         self._pool = ThreadPoolExecutor(draws_at_once, thread_name_prefix="sandbox-draw")
         self._watcher = threading.Thread(target=self._watch, name="sandbox-ends", daemon=True)
         self._jobs = self._read_jobs()
@@ -226,6 +227,12 @@ class SandboxProvider:
         """Give the place of a job's clip, which is there once it is drawn."""
         return self._folder / f"{job.job_id}.mp4"
 
+    def wait_until_drawn(self) -> None:
+        """Wait for the clips that are being drawn now."""
+        with self._changed:
+            drawings = list(self._drawings)
+        wait(drawings)
+
     # Webhooks
 
     def write_webhook(self, job_id: str) -> tuple[dict[str, str], bytes]:
@@ -252,7 +259,9 @@ class SandboxProvider:
                 self._on_end(job_id)
             except Exception:
                 with self._changed:
-                    self._unreported[job_id] = reports = self._unreported.get(job_id, 0) + 1
+                    if job_id not in self._unreported:
+                        continue  # it was deleted meanwhile
+                    self._unreported[job_id] = reports = self._unreported[job_id] + 1
                 if reports < _REPORTS_MAX:
                     continue
                 _logger.exception("The end of the sandbox's job %s was not passed on; it is polled for", job_id)
@@ -298,8 +307,10 @@ class SandboxProvider:
 
     def _begin_drawing(self, job: SandboxJob) -> None:
         if job.error_code is None and job.fault is not VideoFault.NEVER_FINISH and not self.find_clip(job).exists():
-            with suppress(RuntimeError):  # the host is stopping, and draws it when it starts again
-                self._pool.submit(self._draw_clip, job)
+            with suppress(RuntimeError), self._changed:  # the host is stopping, and draws it when it starts again
+                drawing = self._pool.submit(self._draw_clip, job)
+                self._drawings.add(drawing)
+                drawing.add_done_callback(self._drawings.discard)
 
     def _draw_clip(self, job: SandboxJob) -> None:
         clip, order = self.find_clip(job), job.order
