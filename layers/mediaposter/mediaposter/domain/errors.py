@@ -201,7 +201,7 @@ class WriteConflict(ApiError):
     api_code = "conflict"
     retry = Retry(may_succeed=True, after_seconds=1)
     public_message = (
-        "The same thing is being written by another request just now. Nothing was changed; send this one again."
+        "Another request is writing the same records just now. Nothing was changed; send this request again."
     )
 
 

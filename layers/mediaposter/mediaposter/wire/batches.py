@@ -50,7 +50,7 @@ class CreateBatchRequest(RequestBody):
     @validate_model(mode="after")
     def _choose_one(self) -> CreateBatchRequest:
         if (self.rows is None) == (self.file is None):
-            raise ValueError("must have rows or a file, and one of them alone")
+            raise ValueError("must have either rows or a file, not both")
         return self
 
     def fingerprint(self) -> str:
@@ -218,7 +218,7 @@ class RequestCounts(_Answer):
 
 
 class BatchErrorObject(_Answer):
-    """Why nothing came of a batch; `param` is the column of its file, where it is one."""
+    """Why a batch failed; `param` is a column of its file, if one is wrong."""
 
     code: str
     message: str
@@ -226,7 +226,7 @@ class BatchErrorObject(_Answer):
 
 
 class ResultLinks(_Answer):
-    """Where what became of each row is answered, to whoever has a key."""
+    """Where the results of the rows can be downloaded, with an API key."""
 
     jsonl: str
     csv: str

@@ -118,8 +118,8 @@ def read_body(app: APIGatewayRestResolver) -> tuple[bytes, str]:
     # API Gateway decodes a body of a non-binary media type as UTF-8, and replaces each invalid byte with U+FFFD.
     if not event.is_base64_encoded and _REPLACEMENT in (event.body or ""):
         raise InvalidRequest(
-            "The body is not valid JSON: it is not UTF-8, or has the character U+FFFD, which stands for bytes that are "
-            r"not. Send UTF-8; a U+FFFD that is meant is written \ufffd.",
+            "The body is not UTF-8, or it has the character U+FFFD, which replaces invalid bytes. Send UTF-8; in JSON, "
+            r"write U+FFFD itself as \ufffd.",
             code="invalid_json" if "json" in content_type.lower() else "invalid_body",
         )
     return _decode_body(event), content_type
@@ -133,7 +133,9 @@ def _decode_body(event: APIGatewayProxyEvent) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except ValueError as error:
-        raise InvalidRequest("The body did not arrive whole.", code="invalid_body") from error
+        raise InvalidRequest(
+            "The body is not complete. Nothing was done; send it again.", code="invalid_body"
+        ) from error
 
 
 def read_webhook(app: APIGatewayRestResolver) -> tuple[dict[str, str], bytes]:

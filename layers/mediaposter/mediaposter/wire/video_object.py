@@ -46,7 +46,7 @@ class PostObject(BaseModel):
 
 
 class ApprovalObject(BaseModel):
-    """Whether a video may be posted; nobody decides after it expires."""
+    """Whether a video may be posted. It can be decided until it expires."""
 
     model_config = ConfigDict(frozen=True)
 

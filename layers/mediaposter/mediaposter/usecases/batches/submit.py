@@ -23,7 +23,6 @@ from mediaposter.domain.errors import (
     PartiallyDone,
     RateExceeded,
     RequestRefused,
-    StorageFull,
     WriteConflict,
 )
 from mediaposter.domain.problem import Problem
@@ -79,10 +78,10 @@ _KEY_IS_GONE = Problem(
 # A postponed row is not over: a later try submits it.
 _PUT_OFF = Problem(
     code="rate_limit_exceeded",
-    message="By its rate the key may ask for so many videos a minute, and no minute had room for this row. Nothing was "
-    "recorded for it; send it again.",
+    message="The key's rate limit had no room for this row. Nothing was recorded for it; send it again.",
 )
-_NOT_OVER = (_NOT_TAKEN, _PUT_OFF)
+# By code: a step may read an outcome that an earlier version of this stack wrote, with another message.
+_NOT_OVER = frozenset({_NOT_TAKEN.code, _PUT_OFF.code})
 
 
 class BatchOutcome(StrEnum):
@@ -284,7 +283,7 @@ class SubmitChunk:
             told = read_outcomes(self._files.read(outcomes_key(part.batch_id, part.part)))
         except NotFound:
             return {}
-        return {outcome.row: outcome for outcome in told if outcome.error not in _NOT_OVER}
+        return {outcome.row: outcome for outcome in told if not _is_open(outcome)}
 
     def _take(self, batch_id: str, line: RowLine, *, is_full: bool) -> OutcomeLine:
         """Submit a row, or say why not; `is_full` says that the rate limit has no room."""
@@ -335,7 +334,7 @@ class SubmitChunk:
             return self._find_or_refuse(batch, line, error)
         except RateExceeded:
             return _describe(line, error=_PUT_OFF)
-        except (WriteConflict, NotStarted, StorageFull):
+        except (WriteConflict, NotStarted):
             return _describe(line, error=_NOT_TAKEN)
         return _describe(line, video_id=submission.video.id)
 
@@ -388,17 +387,20 @@ class FinishSubmitting:
         except NotFound:
             lines = read_row_lines(self._files.read_range(rows_key(batch.id), part.first_byte, part.size_bytes))
             told = [_describe(line, error=line.error or _NOT_TAKEN) for line in lines]
-        if not any(outcome.error in _NOT_OVER for outcome in told):
+        if not any(_is_open(outcome) for outcome in told):
             return told
         settled = [self._find_out(batch, outcome) for outcome in told]
         self._files.put(key, write_lines(settled))
         return settled
 
     def _find_out(self, batch: Batch, outcome: OutcomeLine) -> OutcomeLine:
-        video_id = (
-            find_taken(self._requests, batch, outcome.row, now=self._clock()) if outcome.error in _NOT_OVER else None
-        )
+        video_id = find_taken(self._requests, batch, outcome.row, now=self._clock()) if _is_open(outcome) else None
         return outcome.model_copy(update={"video_id": video_id, "error": None}) if video_id else outcome
+
+
+def _is_open(outcome: OutcomeLine) -> bool:
+    """Tell whether a later try may still submit the row."""
+    return outcome.error is not None and outcome.error.code in _NOT_OVER
 
 
 def find_taken(requests: IdempotencyStore, batch: Batch, row: int, *, now: datetime) -> str | None:

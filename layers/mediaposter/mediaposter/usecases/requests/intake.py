@@ -261,7 +261,7 @@ class TakeRequest:
 def _refuse_kind() -> InvalidRequest:
     pictures = ", ".join(f".{extension}" for extension in PICTURE_EXTENSIONS)
     return InvalidRequest(
-        f"A request is a file whose name ends in .json, and its picture one that ends in {pictures}; many requests are "
-        "one that ends in .jsonl, .csv or .tsv. All in small letters.",
+        f"The name of a request ends in .json, and that of its picture in {pictures}. A file of many requests ends in "
+        ".jsonl, .csv or .tsv. Use lower case. Nothing was recorded; rename the file and put it again.",
         code="unsupported_file",
     )

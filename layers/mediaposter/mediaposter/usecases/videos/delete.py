@@ -88,9 +88,8 @@ class DeleteVideo:
             self._remove(video)
         except WriteConflict as error:
             raise PartiallyDone(
-                f"The deletion of {video_id} is not finished: its record or a post of it is being written by others "
-                "just now. The video may be stopped and its content gone already. Delete it again; that goes on where "
-                "this one ended."
+                f"The deletion of {video_id} is not finished: another request is writing its record or one of its "
+                "posts. The video may be stopped, and its files removed. Delete it again to finish."
             ) from error
 
     def _end(self, video: Video) -> Video:
