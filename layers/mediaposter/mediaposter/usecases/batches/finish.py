@@ -249,11 +249,11 @@ class WriteResults:
 
 def _explain_posts(posts: Sequence[Post]) -> Problem | None:
     """Say which posts of a stored video were not published, and why."""
-    faulty = [post for post in posts if post.error_message]
+    faulty = [(post.target, problem) for post in posts if (problem := post.problem) and problem.message]
     if not faulty:
         return None
-    sentences = [f"{post.target.platform} account {post.target.account_id}: {post.error_message}" for post in faulty]
-    return Problem(code=faulty[0].error_code or "unconfirmed", message=" ".join(sentences), param="publish")
+    sentences = [f"{target.platform} account {target.account_id}: {problem.message}" for target, problem in faulty]
+    return Problem(code=faulty[0][1].code, message=" ".join(sentences), param="publish")
 
 
 class CancelPart:
