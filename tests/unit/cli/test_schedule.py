@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from mediaposter.config import Settings
-from mediaposter.stores.series import ScheduleRun, ScheduleRunError, Series, SeriesState
+from mediaposter.domain.problem import Problem
+from mediaposter.stores.series import ScheduleRun, Series, SeriesState
 from tests.builders import NOW
 from tests.unit.cli.stack import Run, StackInMemory
 
@@ -310,7 +311,7 @@ class TestShow:
         sheet = write_sheet(*THREE, "d,Fourth,abc", "e,Fifth,4")
         run("schedule", "create", NAME, "--sheet", sheet, *AT, "--skip-bad-rows")
         take(stack, day=0, row_id="a")
-        take(stack, day=1, row_id="b", error=ScheduleRunError(code="budget_exceeded", message="The day is full."))
+        take(stack, day=1, row_id="b", error=Problem(code="budget_exceeded", message="The day is full."))
 
         shown = json.loads(run("schedule", "show", NAME, "--json").out)
 
@@ -375,7 +376,7 @@ class TestShow:
 
     @pytest.mark.usefixtures("made")
     def test_a_refused_row_that_waits_again_is_shown_to_wait(self, run: Run, stack: StackInMemory, sheet: str) -> None:
-        take(stack, row_id="a", error=ScheduleRunError(code="budget_exceeded", message="The day is full."))
+        take(stack, row_id="a", error=Problem(code="budget_exceeded", message="The day is full."))
         run("schedule", "replace-sheet", NAME, "--sheet", sheet)
 
         first, *_ = json.loads(run("schedule", "show", NAME, "--json").out)["rows"]

@@ -13,6 +13,7 @@ from typing import NamedTuple, get_type_hints
 import pytest
 
 from mediaposter.domain.errors import ErrorCode, InvalidChange
+from mediaposter.domain.problem import Problem
 from mediaposter.stores.approvals import Approval, ApprovalFields, ApprovalStore, open_approval
 from mediaposter.stores.batches import Batch, BatchCaller, BatchFields, BatchSource, BatchStage, BatchStore
 from mediaposter.stores.checked_model import CheckedModel
@@ -21,7 +22,6 @@ from mediaposter.stores.keys import ApiKey, ApiKeyFields, Scope
 from mediaposter.stores.posts import Post, PostFields, PostState, PostStore
 from mediaposter.stores.series import (
     ScheduleRun,
-    ScheduleRunError,
     ScheduleRunFields,
     Series,
     SeriesFields,
@@ -349,7 +349,7 @@ FULL: list[Record] = [
     ),
     BATCH,
     SERIES,
-    TURN.copy_with(error=ScheduleRunError(code="invalid_request", message="no prompt", param="prompt"), refused_at=NOW),
+    TURN.copy_with(error=Problem(code="invalid_request", message="no prompt", param="prompt"), refused_at=NOW),
     APPROVAL,
     JobCallback(pk="JOB#sora#job-1", seen=("a",), ttl=1_800_000_000),
     ApiKey(key_hash="a", owner="studio", name="a key", scopes=(Scope.PUBLISH,), accounts=("x:1",), created_at=NOW),

@@ -122,7 +122,7 @@ def test_an_owner_opens_so_many_uploads_a_day_and_no_more() -> None:
     with pytest.raises(RateExceeded, match=r"2 uploads a day.*Nothing was opened.*2026-12-02T00:00:00Z") as caught:
         book.count("studio", 10, now=NOW)
 
-    assert caught.value.retry_after_seconds == 12 * 60 * 60
+    assert caught.value.retry.after_seconds == 12 * 60 * 60
     book.count("another", 10, now=NOW)
     book.count("studio", 10, now=NOW + timedelta(hours=12))
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from mediaposter.domain.errors import ConfigurationError, Contention, NotStarted
+from mediaposter.domain.problem import Problem
 from mediaposter.events import SeriesExhausted, VideoRejected
 from mediaposter.stores.series import (
     ScheduleRun,
-    ScheduleRunError,
     Series,
     SeriesState,
     SeriesStore,
@@ -351,7 +351,7 @@ def a_turn(row: int, row_id: str | None, *, is_refused: bool = False) -> Schedul
         row_id=row_id,
         request_id="attempt-1",
         taken_at=NOW,
-        error=ScheduleRunError(code="invalid_value", message="No.") if is_refused else None,
+        error=Problem(code="invalid_value", message="No.") if is_refused else None,
     )
 
 

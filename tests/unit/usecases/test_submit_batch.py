@@ -12,14 +12,15 @@ import pytest
 from PIL import Image
 
 from mediaposter.domain.errors import IdempotencyKeyReused, InvalidRequest, PartiallyDone, RateExceeded
-from mediaposter.stores.batch_files import rows_key
+from mediaposter.domain.problem import Problem
+from mediaposter.stores.batch_files import outcomes_key, rows_key
 from mediaposter.stores.batches import BatchSource, BatchStage, CancelScope
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.media import upload_key
 from mediaposter.stores.table import Put
 from mediaposter.usecases.batches.submit import TAKING_MAX, BatchOutcome
 from mediaposter.wire.authorization import decide
-from mediaposter.wire.batches import PART_ROWS_MAX, CreateBatchRequest, read_row_lines
+from mediaposter.wire.batches import PART_ROWS_MAX, CreateBatchRequest, OutcomeLine, read_row_lines, write_lines
 from mediaposter.wire.caller import Caller, read_caller
 from mediaposter.wire.request_context import RequestContext
 from mediaposter.wire.rows import ROWS_MAX
@@ -408,6 +409,18 @@ class TestBusy:
             None,
             "video_004",
         ]
+
+    def test_a_row_that_an_earlier_version_put_off_in_other_words_is_taken(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD)
+        world.read_rows(batch.id)
+        (part,) = world.list_parts(batch.id)
+        earlier = Problem(code="rate_limit_exceeded", message="No minute had room.")
+        outcome = OutcomeLine(row=1, line=1, error=earlier)
+        world.files.put(outcomes_key(batch.id, part.part), write_lines([outcome]))
+
+        world.submit_chunk(part)
+
+        assert [outcome.get("video_id") for outcome in world.list_outcomes(batch.id)] == ["video_001"]
 
     def test_what_could_never_be_started_counts_as_ended(self) -> None:
         world = BatchWorld()

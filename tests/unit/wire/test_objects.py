@@ -10,7 +10,8 @@ import pytest
 
 from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.domain.errors import InvalidRequest
-from mediaposter.stores.batches import Batch, BatchCaller, BatchFailure, BatchSource, BatchTotals
+from mediaposter.domain.problem import Problem
+from mediaposter.stores.batches import Batch, BatchCaller, BatchSource, BatchTotals
 from mediaposter.stores.budget import BudgetDay, ModelUsage, Usage
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import Post, PostState, SchedulePage
@@ -97,7 +98,7 @@ def test_a_page_of_batches_is_cut_to_what_lambda_answers() -> None:
         source=BatchSource(key="a", version_id="1", format="csv"),
         created_at=NOW,
         updated_at=NOW,
-        failure=BatchFailure(code="x", message="🪁" * 32_000),
+        failure=Problem(code="x", message="🪁" * 32_000),
     )
 
     page = present_batches([BatchView(batch, BatchTotals())] * 100, has_more=False, base_url="https://api.example")

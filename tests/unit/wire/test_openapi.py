@@ -15,14 +15,14 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from pydantic import BaseModel
 
 from mediaposter.ai.catalog import built_in_catalog
-from mediaposter.domain.errors import ErrorCode
+from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotStarted, PublisherError
 from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.budget import BudgetDay, ModelUsage, Usage
 from mediaposter.stores.media import PresignedUpload
 from mediaposter.stores.posts import PostState, SchedulePage
 from mediaposter.stores.videos import Candidate, Estimate, Stage, VideoFailure
 from mediaposter.wire.contract import OpenApiDocument, contract, read_openapi
-from mediaposter.wire.errors import ErrorEnvelope, invalid_request, server_error
+from mediaposter.wire.errors import ErrorEnvelope, present_error
 from mediaposter.wire.http import create_resolver, read_body, read_query, reply
 from mediaposter.wire.objects import (
     DeletedVideoObject,
@@ -99,7 +99,7 @@ ANSWERS: dict[str, tuple[str, str, BaseModel]] = {
     "a publisher that did not answer": (
         "PATCH /videos/{video_id}/posts/{platform}/{account_id}",
         "502",
-        server_error("Blotato could not be reached.", code="publisher_error"),
+        present_error(PublisherError(ErrorCode.TIMEOUT, "Blotato could not be reached.", transient=True)),
     ),
     "a deletion": ("DELETE /videos/{video_id}", "200", DeletedVideoObject(id="video_1")),
     "the models": ("GET /models", "200", present_models(built_in_catalog(), today=NOW.date())),
@@ -120,8 +120,12 @@ ANSWERS: dict[str, tuple[str, str, BaseModel]] = {
             ),
         ),
     ),
-    "a refusal": ("POST /videos", "400", invalid_request("prompt: missing.", param="prompt", code="invalid_value")),
-    "a failure": ("POST /videos", "503", server_error("The execution did not start.", code="not_started")),
+    "a refusal": (
+        "POST /videos",
+        "400",
+        present_error(InvalidRequest("prompt: missing.", param="prompt", code="invalid_value")),
+    ),
+    "a failure": ("POST /videos", "503", present_error(NotStarted("The execution did not start."))),
 }
 KITE = {"prompt": "A kite"}
 THREADS = {"platform": "threads", "account_id": "1"}

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mediaposter.domain.problem import Problem
 from mediaposter.wire.results import ResultRow, write_csv, write_jsonl
-from mediaposter.wire.rows import RowError
 
 DONE = ResultRow(
     row=1,
@@ -24,7 +24,7 @@ DONE = ResultRow(
     post_urls=("https://x.com/1", "https://instagram.com/2"),
 )
 REFUSED = ResultRow(
-    row=2, line=3, status="refused", error=RowError(code="invalid_value", message='prompt: "a", b.', param="prompt")
+    row=2, line=3, status="refused", error=Problem(code="invalid_value", message='prompt: "a", b.', param="prompt")
 )
 
 
@@ -59,7 +59,7 @@ def test_csv_has_a_header_and_a_line_for_each_row() -> None:
 
 
 def test_a_cell_that_would_be_a_formula_begins_with_an_apostrophe() -> None:
-    error = RowError(code="=1", message="=1", param="=1")
+    error = Problem(code="=1", message="=1", param="=1")
     row = ResultRow(row=1, id="=1", status="failed", video_id="=1", mp4_url="=1", post_urls=("=1",), error=error)
 
     (cells,) = read_back(row)
@@ -100,7 +100,7 @@ HOSTILE = st.text(
 @given(texts=st.lists(HOSTILE, min_size=5, max_size=5), separator=st.sampled_from(",;\t"))
 def test_no_cell_is_a_formula_whatever_separator_a_spreadsheet_is_told(separator: str, texts: list[str]) -> None:
     row_id, video_id, url, message, param = texts
-    error = RowError(code="a", message=message, param=param)
+    error = Problem(code="a", message=message, param=param)
     row = ResultRow(row=1, line=2, id=row_id, status="failed", video_id=video_id, post_urls=(url,), error=error)
     content = b"".join(write_csv([row, row])).decode()
 
@@ -122,7 +122,7 @@ def test_a_separator_within_a_url_is_percent_encoded() -> None:
 @given(row_id=st.text(), message=st.text())
 def test_a_csv_of_results_reads_back_as_it_was(row_id: str, message: str) -> None:
     (cells,) = read_back(
-        ResultRow(row=7, id=row_id, status="failed", error=RowError(code="a", message=message, param=None))
+        ResultRow(row=7, id=row_id, status="failed", error=Problem(code="a", message=message, param=None))
     )
 
     assert cells["row"] == "7"

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaposter.domain.errors import InvalidRequest
+from mediaposter.domain.problem import Problem
 from mediaposter.wire import records as records_module
 from mediaposter.wire import rows as rows_module
 from mediaposter.wire.columns import HeaderError
@@ -27,7 +28,6 @@ from mediaposter.wire.rows import (
     REQUEST_MAX_BYTES,
     ROW_ID_MAX_CHARACTERS,
     Row,
-    RowError,
     read_csv,
     read_json,
     read_jsonl,
@@ -53,7 +53,7 @@ def request_of(row: Row) -> CreateVideoRequest:
     return row.request
 
 
-def error_of(row: Row) -> RowError:
+def error_of(row: Row) -> Problem:
     assert row.request is None
     assert row.error is not None
     return row.error
@@ -168,7 +168,7 @@ def test_a_line_with_null_bytes_is_refused_alone() -> None:
     first, wrong = read_jsonl([b'{"prompt":"kite"}\n\0'])
 
     assert first.error is None
-    assert error_of(wrong) == RowError(code="invalid_encoding", message="The row has null bytes, which are no text.")
+    assert error_of(wrong) == Problem(code="invalid_encoding", message="The row has null bytes, which are no text.")
 
 
 @pytest.mark.parametrize("content", [b"", BOM, b"\xff\xfe"], ids=["nothing", "a mark alone", "a mark of UTF-16 alone"])
@@ -300,7 +300,7 @@ def test_an_id_that_is_taken_is_an_error_of_the_later_row_naming_the_first() -> 
     of_jsonl = rows_of_jsonl({"id": "7", "prompt": "kite"}, {"id": 7, "prompt": "sky"})
 
     assert prompts_of(of_csv) == ["kite", "sea", None, None]
-    assert error_of(of_csv[2]) == RowError(code="duplicate_id", message="id: row 1 has it already.", param="id")
+    assert error_of(of_csv[2]) == Problem(code="duplicate_id", message="id: row 1 has it already.", param="id")
     assert error_of(of_csv[3]).message == "id: row 1 has it already."
     assert error_of(of_jsonl[1]).code == "duplicate_id"
 

@@ -19,10 +19,10 @@ from mediaposter.cli.console import create_table, open_console
 from mediaposter.cli.deployed_stack import DeployedStack, OpenStack, explain_aws_errors
 from mediaposter.cli.timing import check_timezone, read_at, read_cron, read_rate
 from mediaposter.domain.errors import ConfigurationError, Contention, InvalidRequest, NotFound, VersionConflict
+from mediaposter.domain.problem import Problem
 from mediaposter.stores.keys import check_owner
 from mediaposter.stores.series import (
     ScheduleRun,
-    ScheduleRunError,
     Series,
     SeriesState,
     Sheet,
@@ -30,7 +30,7 @@ from mediaposter.stores.series import (
     check_series_name,
 )
 from mediaposter.usecases.scheduled.series import find_next_row, list_waiting
-from mediaposter.wire.rows import Row, RowError
+from mediaposter.wire.rows import Row
 from mediaposter.wire.sheets import read_sheet
 
 _BAD_ROWS_SHOWN_MAX = 20
@@ -87,7 +87,7 @@ class RowLine(BaseModel):
     state: RowState
     taken_at: AwareDatetime | None = None
     video_id: str | None = None
-    error: ScheduleRunError | None = None
+    error: Problem | None = None
 
 
 class ShownSeries(SeriesLine):
@@ -302,8 +302,7 @@ def _check_model(row: Row, catalog: Catalog, today: date) -> Row:
         if not asked.is_alias:
             asked.entry.check(seconds=row.request.seconds, size=row.request.size)
     except InvalidRequest as refusal:
-        error = RowError(code=refusal.code, message=refusal.message, param=refusal.param)
-        return row._replace(request=None, error=error)
+        return row._replace(request=None, error=refusal.problem)
     return row
 
 
@@ -458,7 +457,7 @@ def _describe_row(row: Row, turn: ScheduleRun | None, waiting: frozenset[int]) -
         error = turn.error
     elif row.error is not None:
         state = RowState.WRONG
-        error = ScheduleRunError.model_validate(row.error.model_dump())
+        error = row.error
     elif row.number in waiting:
         state = RowState.WAITING
     return RowLine(

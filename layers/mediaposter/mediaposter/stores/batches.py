@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Self, TypedDict, Unpack
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from mediaposter.domain.errors import NotFound, VersionConflict
+from mediaposter.domain.problem import Problem
 from mediaposter.domain.viewer import Viewer
 from mediaposter.stores.checked_model import CheckedModel
 from mediaposter.stores.due import give_due_attributes
@@ -59,16 +60,6 @@ class CancelScope(StrEnum):
     RUNNING = "running"  # also videos that are being rendered
 
 
-class BatchFailure(CheckedModel):
-    """Why a batch failed; `param` is the column of its file, if a column is wrong."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    code: str
-    message: str
-    param: str | None = None
-
-
 class BatchCaller(CheckedModel):
     """The caller that the rows belong to, and the rights of its key at the time of the request.
 
@@ -113,7 +104,7 @@ class BatchChanges(TypedDict, total=False):
     refused: int
     completed: int
     failed: int
-    failure: BatchFailure | None
+    failure: Problem | None
     ended_at: AwareDatetime | None
     due_at: AwareDatetime | None
     is_told: bool
@@ -132,7 +123,8 @@ class Batch(Record):
 
     `step` and `run` name its current execution; `cancel_run` counts the executions that cancel its videos. `rows`
     counts the rows of the file, `refused` those that became no video. `completed` and `failed` count the videos, once
-    all have ended. `due_at` is when the sweep visits it. `is_told` says that the event of its end was sent.
+    all have ended. The `param` of a `failure` is a column of the file. `due_at` is when the sweep visits the batch.
+    `is_told` says that the event of its end was sent.
     """
 
     # Not `owner` beside it: the index of an owner's videos holds every item that has both.
@@ -150,7 +142,7 @@ class Batch(Record):
     refused: int = 0
     completed: int = 0
     failed: int = 0
-    failure: BatchFailure | None = None
+    failure: Problem | None = None
     ended_at: AwareDatetime | None = None
     due_at: AwareDatetime | None = None
     is_told: bool = False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypedDict, Unpack
 from pydantic import AwareDatetime
 
 from mediaposter.domain.errors import ErrorCode, NotFound, VersionConflict
+from mediaposter.domain.problem import Problem
 from mediaposter.publishing.targets import Delivery, StoredTarget
 from mediaposter.stores.due import give_due_attributes
 from mediaposter.stores.table import Key, PageQuery, Record, Table
@@ -156,6 +157,13 @@ class Post(Record):
     def key(self) -> Key:
         """Give the primary key."""
         return post_key(self.video_id, self.target.post_id)
+
+    @property
+    def problem(self) -> Problem | None:
+        """Say why it failed, was cancelled or is in doubt. Without a code of ours it is unconfirmed."""
+        if self.error_message is None:
+            return None
+        return Problem(code=self.error_code or "unconfirmed", message=self.error_message)
 
     @property
     def place(self) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Self, TypedDict, Unpack
 from pydantic import AfterValidator, AwareDatetime, ConfigDict
 
 from mediaposter.domain.errors import NotFound
+from mediaposter.domain.problem import Problem
 from mediaposter.stores.checked_model import CheckedModel
 from mediaposter.stores.table import Create, Delete, Key, Record, Replace, Table
 
@@ -110,21 +111,11 @@ class Series(Record):
         return _series_key(self.name)
 
 
-class ScheduleRunError(CheckedModel):
-    """Why a row was refused."""
-
-    model_config = ConfigDict(frozen=True)
-
-    code: str
-    message: str
-    param: str | None = None
-
-
 class ScheduleRunChanges(TypedDict, total=False):
     """The fields of `ScheduleRun` with the outcome of its row, with the same types."""
 
     video_id: str | None
-    error: ScheduleRunError | None
+    error: Problem | None
     refused_at: AwareDatetime | None
 
 
@@ -148,7 +139,7 @@ class ScheduleRun(Record):
     request_id: str
     taken_at: AwareDatetime
     video_id: str | None = None
-    error: ScheduleRunError | None = None
+    error: Problem | None = None
     refused_at: AwareDatetime | None = None
 
     def copy_with(self, **fields: Unpack[ScheduleRunFields]) -> Self:

@@ -23,6 +23,7 @@ from pydantic import (
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import BudgetExceeded, ErrorCode, NotFound, SlotsTaken, VersionConflict
+from mediaposter.domain.problem import Problem
 from mediaposter.domain.viewer import Viewer
 from mediaposter.stores.batches import count_recorded, count_settled
 from mediaposter.stores.budget import STACK_OWNER, Limit, count_usage, reserve_more, settle
@@ -93,13 +94,10 @@ CANCEL_AGAIN_AFTER = timedelta(minutes=3)
 JOB_KEPT_FOR = timedelta(days=90)
 
 
-class VideoFailure(CheckedModel):
-    """Why a video failed, in a sentence that a person can act on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class VideoFailure(Problem):
+    """Why a video failed. Its code is one of ours: it decides whether another model takes over, and what was spent."""
 
     code: ErrorCode
-    message: str
 
 
 class AttemptChanges(TypedDict, total=False):

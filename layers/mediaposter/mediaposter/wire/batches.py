@@ -11,14 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic import model_validator as validate_model
 
 from mediaposter.domain.errors import NotFound
-from mediaposter.stores.batches import BATCH_ID_MAX_CHARACTERS, Batch, BatchFailure, BatchStage, BatchTotals
-from mediaposter.wire.errors import ErrorDetail, invalid_request
+from mediaposter.domain.problem import Problem
+from mediaposter.stores.batches import BATCH_ID_MAX_CHARACTERS, Batch, BatchStage, BatchTotals
+from mediaposter.wire.errors import ErrorDetail, present_problem
 from mediaposter.wire.intake import AnsweredFile
 from mediaposter.wire.objects import ListObject, list_page
 from mediaposter.wire.pictures import PictureUrl, UploadReference
 from mediaposter.wire.queries import LIST_LIMIT, Limit, Name, Query
 from mediaposter.wire.requests import CreateVideoRequest, RequestBody, parse_body, validate_fields
-from mediaposter.wire.rows import ROWS_MAX, Row, RowError
+from mediaposter.wire.rows import ROWS_MAX, Row
 from mediaposter.wire.video_object import to_dollars
 
 # The work of one function call: some seconds, and a few megabytes at most.
@@ -49,7 +50,7 @@ class CreateBatchRequest(RequestBody):
     @validate_model(mode="after")
     def _choose_one(self) -> CreateBatchRequest:
         if (self.rows is None) == (self.file is None):
-            raise ValueError("must have rows or a file, and one of them alone")
+            raise ValueError("must have either rows or a file, not both")
         return self
 
     def fingerprint(self) -> str:
@@ -134,7 +135,7 @@ class RowLine(_Line):
     line: int
     row_id: str | None = None
     request: CreateVideoRequest | None = None
-    error: RowError | None = None
+    error: Problem | None = None
 
 
 class PartLine(_Line):
@@ -153,7 +154,7 @@ class OutcomeLine(_Line):
     line: int
     row_id: str | None = None
     video_id: str | None = None
-    error: RowError | None = None
+    error: Problem | None = None
 
 
 def write_row(row: Row) -> bytes:
@@ -217,7 +218,7 @@ class RequestCounts(_Answer):
 
 
 class BatchErrorObject(_Answer):
-    """Why nothing came of a batch; `param` is the column of its file, where it is one."""
+    """Why a batch failed; `param` is a column of its file, if one is wrong."""
 
     code: str
     message: str
@@ -225,7 +226,7 @@ class BatchErrorObject(_Answer):
 
 
 class ResultLinks(_Answer):
-    """Where what became of each row is answered, to whoever has a key."""
+    """Where the results of the rows can be downloaded, with an API key."""
 
     jsonl: str
     csv: str
@@ -311,12 +312,11 @@ class BatchAnswer(_Answer):
     error: ErrorDetail | None
 
 
-def present_answer(batch: Batch, outcomes: list[OutcomeLine], failure: BatchFailure | None = None) -> BatchAnswer:
+def present_answer(batch: Batch, outcomes: list[OutcomeLine], failure: Problem | None = None) -> BatchAnswer:
     """Write the result object of a batch's file."""
-    error = invalid_request(failure.message, param=failure.param, code=failure.code).error if failure else None
     return BatchAnswer(
         request=AnsweredFile(key=batch.source.key, version_id=batch.source.version_id),
         batch=TakenBatch(id=batch.id, rows=batch.rows, refused=batch.refused),
         rows=outcomes,
-        error=error,
+        error=present_problem(failure) if failure else None,
     )

@@ -6,15 +6,16 @@ The SDK raises its own class by the HTTP status and shows these four fields
 
 from __future__ import annotations
 
-from typing import TypeAlias, get_args
+import math
+from http import HTTPStatus
 
 from pydantic import BaseModel, ConfigDict
 
-from mediaposter.domain.errors import BudgetExceeded, IdempotencyKeyReused, InvalidRequest, VideoDeleted
+from mediaposter.domain.errors import ApiError, ErrorType
+from mediaposter.domain.problem import Problem
 
-# Errors of the request itself: a retry gets the same error. Nothing was recorded.
-Refusal: TypeAlias = InvalidRequest | IdempotencyKeyReused | VideoDeleted | BudgetExceeded
-REFUSALS: tuple[type[Refusal], ...] = get_args(Refusal)
+# OpenAI's SDKs send a request again after these and after any 5xx (openai-python, `_base_client._should_retry`).
+_RETRIED_BY_SDKS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 class ErrorDetail(BaseModel):
@@ -36,27 +37,19 @@ class ErrorEnvelope(BaseModel):
     error: ErrorDetail
 
 
-def invalid_request(message: str, *, param: str | None, code: str | None) -> ErrorEnvelope:
-    """Write the error for an invalid request."""
-    return ErrorEnvelope(error=ErrorDetail(message=message, type="invalid_request_error", param=param, code=code))
+def present_error(error: ApiError) -> ErrorEnvelope:
+    """Write an error for its caller, who sent a request by HTTP, as a file or as an event."""
+    return ErrorEnvelope(error=present_problem(error.problem, error.type))
 
 
-def server_error(message: str, *, code: str) -> ErrorEnvelope:
-    """Write the error for a fault on our side."""
-    return ErrorEnvelope(error=ErrorDetail(message=message, type="server_error", param=None, code=code))
+def present_problem(problem: Problem, error_type: ErrorType = ErrorType.INVALID_REQUEST) -> ErrorDetail:
+    """Write a problem, such as a recorded one, as the inner object of the envelope."""
+    return ErrorDetail(message=problem.message, type=error_type, param=problem.param, code=problem.code)
 
 
-def limit_reached(message: str, *, code: str) -> ErrorEnvelope:
-    """Write the error for an exceeded limit."""
-    return ErrorEnvelope(error=ErrorDetail(message=message, type="rate_limit_error", param=None, code=code))
-
-
-def present_refusal(refusal: Refusal) -> ErrorEnvelope:
-    """Write the error for a refused request, whether it came by HTTP or not."""
-    if isinstance(refusal, InvalidRequest):
-        return invalid_request(refusal.message, param=refusal.param, code=refusal.code)
-    if isinstance(refusal, IdempotencyKeyReused):
-        return invalid_request(str(refusal), param=None, code="idempotency_key_reused")
-    if isinstance(refusal, VideoDeleted):
-        return invalid_request(str(refusal), param=None, code="video_deleted")
-    return limit_reached(str(refusal), code="budget_exceeded")
+def list_retry_headers(error: ApiError) -> dict[str, str]:
+    """Return the headers that tell a client when to send its request again, or an SDK not to."""
+    if error.retry.after_seconds is not None:
+        return {"Retry-After": str(math.ceil(error.retry.after_seconds))}
+    is_retried_by_sdks = error.status in _RETRIED_BY_SDKS or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return {"x-should-retry": "false"} if is_retried_by_sdks and not error.retry.may_succeed else {}

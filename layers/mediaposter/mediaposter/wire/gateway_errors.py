@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mediaposter.wire.errors import ErrorEnvelope, invalid_request, limit_reached, server_error
+from mediaposter.domain.errors import ErrorType
+from mediaposter.domain.problem import Problem
+from mediaposter.wire.errors import ErrorEnvelope, present_problem
 
 
 class GatewayError(NamedTuple):
@@ -27,59 +29,61 @@ class GatewayError(NamedTuple):
     retry_after_seconds: int | None = None
 
 
+def _write(code: str, message: str, error_type: ErrorType = ErrorType.INVALID_REQUEST) -> ErrorEnvelope:
+    return ErrorEnvelope(error=present_problem(Problem(code=code, message=message), error_type))
+
+
 UNAUTHORIZED = GatewayError(
     "UNAUTHORIZED",
     401,
-    invalid_request(
+    _write(
+        "invalid_api_key",
         "No API key was given, or none of the form that this stack makes. Send the header Authorization: Bearer mp_…",
-        param=None,
-        code="invalid_api_key",
     ),
 )
 ACCESS_DENIED = GatewayError(
     "ACCESS_DENIED",
     401,
-    invalid_request(
-        "This API key is not known here, or was revoked or has expired.", param=None, code="invalid_api_key"
-    ),
+    _write("invalid_api_key", "This API key is not known here, or was revoked or has expired."),
 )
 NO_ROUTE = GatewayError(
     "MISSING_AUTHENTICATION_TOKEN",
     404,
-    invalid_request("There is no such route.", param=None, code="not_found"),
+    _write("not_found", "There is no such route."),
 )
 REQUEST_TOO_LARGE = GatewayError(
     "REQUEST_TOO_LARGE",
     413,
-    invalid_request(
+    _write(
+        "request_too_large",
         "The request is too large. A form may have 4.6 MB; JSON may have 6 MB, and each quote in it counts twice. Put "
         "a larger picture, or a file with the rows of a batch, to the URL that POST /uploads gives. Nothing was "
         "recorded.",
-        param=None,
-        code="request_too_large",
     ),
 )
 THROTTLED = GatewayError(
     "THROTTLED",
     429,
-    limit_reached("Too many requests at once. Wait a second and ask again.", code="rate_limit_exceeded"),
+    _write("rate_limit_exceeded", "Too many requests at once. Wait a second and ask again.", ErrorType.RATE_LIMIT),
     retry_after_seconds=1,
 )
 FAILED = GatewayError(
     "DEFAULT_5XX",
     500,
-    server_error(
+    _write(
+        "internal_error",
         "The service failed to answer. Reading again is safe; a create may have been taken although no answer came.",
-        code="internal_error",
+        ErrorType.SERVER,
     ),
 )
 TIMED_OUT = GatewayError(
     "INTEGRATION_TIMEOUT",
     504,
-    server_error(
+    _write(
+        "timeout",
         "The service did not answer in time. Reading again is safe; a create may have been taken although no answer "
         "came.",
-        code="timeout",
+        ErrorType.SERVER,
     ),
 )
 # DEFAULT_4XX is not here: its message is API Gateway's own.

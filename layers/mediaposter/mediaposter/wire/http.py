@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 import threading
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -17,28 +16,11 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from mediaposter.domain.errors import (
-    BudgetExceeded,
-    Contention,
-    Forbidden,
-    IdempotencyKeyReused,
-    InvalidRequest,
-    NotAllowedInState,
-    NotFound,
-    NotStarted,
-    PartiallyDone,
-    PublisherError,
-    RateExceeded,
-    UnknownJob,
-    VersionConflict,
-    VideoDeleted,
-    VideoModelError,
-    WebhookRejected,
-)
+from mediaposter.domain.errors import ApiError, InvalidRequest, NotFound, RequestTooLarge
 from mediaposter.domain.text import refuse_unwritable
 from mediaposter.stores.keys import Scope
 from mediaposter.wire.caller import Caller, read_caller
-from mediaposter.wire.errors import invalid_request, limit_reached, present_refusal, server_error
+from mediaposter.wire.errors import list_retry_headers, present_error
 from mediaposter.wire.queries import AnyQuery, parse_query
 from mediaposter.wire.request_context import RequestContext
 
@@ -46,14 +28,9 @@ REQUEST_ID_HEADER = "x-request-id"
 IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
 # The interval of `client.videos.poll`; its default is a second, but a video takes minutes.
 POLL_AFTER_MS = 5_000
-# The wait if a publisher or a provider does not say how long.
-_PUBLISHER_AFTER_SECONDS = 5.0
-_PROVIDER_AFTER_SECONDS = 60.0
 # A provider's webhook holds a job and the URLs of its files.
 WEBHOOK_MAX_BYTES = 1024 * 1024
 _REPLACEMENT = "\ufffd"
-# Without it, OpenAI's SDKs retry after a 409 or 5xx.
-_FINAL = {"x-should-retry": "false"}
 
 
 class _Request:
@@ -129,92 +106,18 @@ def create_resolver() -> APIGatewayRestResolver:
     """Make a resolver that writes errors in OpenAI's envelope."""
     app = _Resolver()
     app.use([_check_path])
-
-    @app.exception_handler(InvalidRequest)
-    def _refuse(error: InvalidRequest) -> Response[str]:
-        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if error.code == "request_too_large" else HTTPStatus.BAD_REQUEST
-        return reply(present_refusal(error), status)
-
-    @app.exception_handler(NotFound)
-    def _miss(error: NotFound) -> Response[str]:
-        # Its message names the record; the caller only learns that it does not exist.
-        body = invalid_request(f"There is no such {error.what}.", param=None, code="not_found")
-        return reply(body, HTTPStatus.NOT_FOUND)
-
-    @app.exception_handler(Forbidden)
-    def _forbid(error: Forbidden) -> Response[str]:
-        return reply(invalid_request(str(error), param=error.param, code=error.code), HTTPStatus.FORBIDDEN)
-
-    @app.exception_handler(IdempotencyKeyReused)
-    def _refuse_reuse(error: IdempotencyKeyReused) -> Response[str]:
-        return reply(present_refusal(error), HTTPStatus.UNPROCESSABLE_ENTITY)
-
-    @app.exception_handler(VideoDeleted)
-    def _refuse_deleted(error: VideoDeleted) -> Response[str]:
-        return reply(present_refusal(error), HTTPStatus.GONE)
-
-    @app.exception_handler(PartiallyDone)
-    def _call_back(error: PartiallyDone) -> Response[str]:
-        body = invalid_request(str(error), param=None, code="conflict")
-        return reply(body, HTTPStatus.CONFLICT, headers={"Retry-After": "1"})
-
-    @app.exception_handler(NotAllowedInState)
-    def _stand_by(error: NotAllowedInState) -> Response[str]:
-        body = invalid_request(str(error), param=None, code="already_decided")
-        return reply(body, HTTPStatus.CONFLICT, headers=_FINAL)
-
-    @app.exception_handler([Contention, VersionConflict])
-    def _hold_off(error: Contention | VersionConflict) -> Response[str]:
-        del error  # its message names records
-        body = invalid_request(
-            "The same thing is being written by another request just now. Nothing was changed; send this one again.",
-            param=None,
-            code="conflict",
-        )
-        return reply(body, HTTPStatus.CONFLICT, headers={"Retry-After": "1"})
-
-    @app.exception_handler(BudgetExceeded)
-    def _spare(error: BudgetExceeded) -> Response[str]:
-        return reply(present_refusal(error), HTTPStatus.TOO_MANY_REQUESTS)
-
-    @app.exception_handler(RateExceeded)
-    def _slow_down(error: RateExceeded) -> Response[str]:
-        body = limit_reached(str(error), code="rate_limit_exceeded")
-        headers = {"Retry-After": str(error.retry_after_seconds)}
-        return reply(body, HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
-
-    @app.exception_handler(NotStarted)
-    def _regret(error: NotStarted) -> Response[str]:
-        return reply(
-            server_error(str(error), code="not_started"), HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"}
-        )
-
-    @app.exception_handler(WebhookRejected)
-    def _doubt(error: WebhookRejected) -> Response[str]:
-        code = "unknown_job" if isinstance(error, UnknownJob) else "invalid_signature"
-        return reply(invalid_request(str(error), param=None, code=code), HTTPStatus.UNAUTHORIZED)
-
-    @app.exception_handler(VideoModelError)
-    def _defer(error: VideoModelError) -> Response[str]:
-        headers = {"Retry-After": str(math.ceil(error.retry_after_seconds or _PROVIDER_AFTER_SECONDS))}
-        body = server_error(error.message, code="provider_error")
-        return reply(body, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
-
-    @app.exception_handler(PublisherError)
-    def _blame(error: PublisherError) -> Response[str]:
-        sentence = f"The publisher did not do it: {error.message}"
-        headers = _FINAL
-        if error.transient:
-            sentence += " What was lost on the way may have been done all the same; sending it again does no harm."
-            headers = {"Retry-After": str(math.ceil(error.retry_after_seconds or _PUBLISHER_AFTER_SECONDS))}
-        return reply(server_error(sentence, code="publisher_error"), HTTPStatus.BAD_GATEWAY, headers=headers)
+    app.exception_handler(ApiError)(reply_error)
 
     @app.not_found
     def _no_route(error: RouteNotFound) -> Response[str]:
-        del error
-        return reply(invalid_request("There is no such route.", param=None, code="not_found"), HTTPStatus.NOT_FOUND)
+        return reply_error(NotFound(str(error), what="route"))
 
     return app
+
+
+def reply_error(error: ApiError) -> Response[str]:
+    """Answer with an error, and say whether to send the request again."""
+    return reply(present_error(error), error.status, headers=list_retry_headers(error))
 
 
 def reply(
@@ -236,13 +139,13 @@ def reply_text(body: str) -> Response[str]:
 
 def refuse_characters() -> Response[str]:
     """Answer 400 on the routes of OpenAI's SDK for characters: they are not supported."""
-    body = invalid_request(
-        "No model here offers characters: they were OpenAI's alone. Describe the character in the prompt, or send a "
-        "picture as input_reference.",
-        param=None,
-        code="unsupported_operation",
+    return reply_error(
+        InvalidRequest(
+            "No model here offers characters, which only Sora had. Describe the character in the prompt, or send a "
+            "picture as input_reference.",
+            code="unsupported_operation",
+        )
     )
-    return reply(body, HTTPStatus.BAD_REQUEST)
 
 
 def redirect(url: str) -> Response[str]:
@@ -266,8 +169,8 @@ def read_body(app: APIGatewayRestResolver) -> tuple[bytes, str]:
     # API Gateway decodes a body of a non-binary media type as UTF-8, and replaces each invalid byte with U+FFFD.
     if not event.is_base64_encoded and _REPLACEMENT in (event.body or ""):
         raise InvalidRequest(
-            "The body is not valid JSON: it is not UTF-8, or has the character U+FFFD, which stands for bytes that are "
-            r"not. Send UTF-8; a U+FFFD that is meant is written \ufffd.",
+            "The body is not UTF-8, or it has the character U+FFFD, which replaces invalid bytes. Send UTF-8; in JSON, "
+            r"write U+FFFD itself as \ufffd.",
             code="invalid_json" if "json" in content_type.lower() else "invalid_body",
         )
     return _decode_body(event), content_type
@@ -281,20 +184,20 @@ def _decode_body(event: APIGatewayProxyEvent) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except ValueError as error:
-        raise InvalidRequest("The body did not arrive whole.", code="invalid_body") from error
+        raise InvalidRequest(
+            "The body is not complete. Nothing was done; send it again.", code="invalid_body"
+        ) from error
 
 
 def read_webhook(app: APIGatewayRestResolver) -> tuple[dict[str, str], bytes]:
     """Return the headers and the body of a webhook unchanged, because the signature covers them.
 
     Raises:
-        InvalidRequest: it is too large.
+        RequestTooLarge: it has more than `WEBHOOK_MAX_BYTES`.
     """
     body = _decode_body(app.current_event)
     if len(body) > WEBHOOK_MAX_BYTES:
-        raise InvalidRequest(
-            f"A webhook has at most {WEBHOOK_MAX_BYTES:,} bytes. Nothing was done.", code="request_too_large"
-        )
+        raise RequestTooLarge(f"A webhook has at most {WEBHOOK_MAX_BYTES:,} bytes. Nothing was done.")
     return dict(app.current_event.headers.items()), body
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
-from mediaposter.domain.errors import InvalidRequest
+from mediaposter.domain.errors import InvalidRequest, RequestTooLarge
 from mediaposter.domain.text import refuse_unwritable
 from mediaposter.stores.inbox import INBOX, OUTBOX, InboxFile
 from mediaposter.stores.series import SeriesName
@@ -183,10 +183,9 @@ def read_dropped_request(file: InboxFile) -> DroppedRequest:
         InvalidRequest: names the field, or what the file is instead.
     """
     if file.content is None:
-        raise InvalidRequest(
-            f"The file has {file.size_bytes} bytes, and a request may have {DROPPED_REQUEST_MAX_BYTES} at most. A "
-            "picture is put beside it, under the same name.",
-            code="request_too_large",
+        raise RequestTooLarge(
+            f"The file has {file.size_bytes} bytes, and a request may have {DROPPED_REQUEST_MAX_BYTES} at most. Put a "
+            "picture beside it, under the same name."
         )
     fields = parse_json_object(decode_text(drop_bom(file.content), name="The file"), name="The file")
     awaits_picture = fields.get("input_reference") == PICTURE_IN_INBOX
@@ -202,11 +201,10 @@ def read_dropped_picture(file: InboxFile) -> UploadedPicture:
         InvalidRequest: it is not a complete PNG, JPEG or WebP file of a sane size.
     """
     if file.content is None:
-        raise InvalidRequest(
+        raise RequestTooLarge(
             f"The reference picture cannot be used: it has {file.size_bytes} bytes, and may have {PICTURE_MAX_BYTES} "
             "at most; send a smaller one.",
             param="input_reference",
-            code="request_too_large",
         )
     return UploadedPicture.read(file.content)
 

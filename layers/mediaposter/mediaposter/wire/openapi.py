@@ -60,15 +60,15 @@ _REFUSALS: Mapping[str, _Refusal] = MappingProxyType(
         ),
         "401": _Refusal(
             "Unauthorized",
-            "The API key is missing, unknown, revoked or expired. Or a webhook does not show whose it is and of when, "
-            "or nobody here has its job (`unknown_job`). Nothing was done.",
+            "The API key is missing, unknown, revoked or expired. Or a webhook has a wrong or old signature, or no "
+            "video has its job (`unknown_job`). Nothing was done.",
         ),
         "403": _Refusal(
             "Forbidden",
             "The API key has not the scope that this takes (`insufficient_scope`), or is limited to other accounts "
             "(`account_not_allowed`). Nothing was done.",
         ),
-        "404": _Refusal("NotFound", "There is no such thing, or it is somebody else's."),
+        "404": _Refusal("NotFound", "It does not exist, or it belongs to another owner."),
         "409": _Refusal(
             "Conflict",
             "Another request writes the same just now: send this one again. Or, as `already_decided`, what is asked "

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
-from mediaposter.domain.errors import InvalidRequest
+from mediaposter.domain.errors import InvalidRequest, RequestTooLarge
 
 PICTURE_MAX_BYTES = 20 * 1024 * 1024  # as the models' adapters take it
 # A Lambda event has 6 MB at most (docs.aws.amazon.com/lambda, quotas), and holds the body as base64 and its headers.
@@ -87,13 +87,12 @@ class UploadedPicture(BaseModel):
         """Detect the type of a picture from its content, and measure it.
 
         Raises:
-            InvalidRequest: it is not a complete PNG, JPEG or WebP file of a sane size; `request_too_large` if it has
-                too many bytes.
+            InvalidRequest: it is not a complete PNG, JPEG or WebP file of a sane size.
+            RequestTooLarge: it has too many bytes.
         """
         if len(content) > PICTURE_MAX_BYTES:
-            raise _unusable(
-                f"it has {len(content)} bytes, and may have {PICTURE_MAX_BYTES} at most; send a smaller one",
-                code="request_too_large",
+            raise _too_large(
+                f"it has {len(content)} bytes, and may have {PICTURE_MAX_BYTES} at most; send a smaller one"
             )
         content_type = _tell_type(content)
         try:
@@ -182,10 +181,9 @@ def _read_sent(content: bytes) -> UploadedPicture:
 
 def _check_sent_size(size_bytes: int) -> None:
     if size_bytes > REQUEST_PICTURE_MAX_BYTES:
-        raise _unusable(
+        raise _too_large(
             f"it has {size_bytes} bytes, and a request carries {REQUEST_PICTURE_MAX_BYTES} at most. Put it to the URL "
-            "that POST /uploads gives, and send the id that comes with it as input_reference[upload_id]",
-            code="request_too_large",
+            "that POST /uploads gives, and send the id that comes with it as input_reference[upload_id]"
         )
 
 
@@ -221,8 +219,16 @@ def _read_upload_id(upload_id: str) -> UploadReference:
         ) from error
 
 
-def _unusable(reason: str, *, code: str = "invalid_value") -> InvalidRequest:
-    return InvalidRequest(f"The reference picture cannot be used: {reason}.", param="input_reference", code=code)
+def _unusable(reason: str) -> InvalidRequest:
+    return InvalidRequest(_explain(reason), param="input_reference", code="invalid_value")
+
+
+def _too_large(reason: str) -> RequestTooLarge:
+    return RequestTooLarge(_explain(reason), param="input_reference")
+
+
+def _explain(reason: str) -> str:
+    return f"The reference picture cannot be used: {reason}."
 
 
 # Parsers for the three formats. They decode no pixel: a file is complete if all its parts are, up to its end.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from mediaposter.domain.errors import InvalidRequest
+from mediaposter.domain.errors import InvalidRequest, RequestTooLarge
 
 ROW_MAX_BYTES = 256 * 1024
 FILE_MAX_BYTES = 100 * 1024 * 1024
@@ -266,10 +266,9 @@ def _cut(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield piece[:left]
             left -= len(piece)
             if left < 0:
-                raise InvalidRequest(
+                raise RequestTooLarge(
                     f"The file has more than {FILE_MAX_BYTES // 1024**2} MB, which is the most that one may have. "
-                    "Split it into several.",
-                    code="request_too_large",
+                    "Split it into several."
                 )
 
 

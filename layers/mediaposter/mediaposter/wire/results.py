@@ -9,9 +9,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mediaposter.domain.problem import Problem
 from mediaposter.wire.cells import trim
 from mediaposter.wire.columns import LIST_SEPARATOR
-from mediaposter.wire.rows import RowError
 
 # These turn a cell into a formula, which may leak other cells (owasp.org, CSV Injection). Unicode (compatibility
 # decomposition) and some spreadsheets treat the wide, small and superscript forms of these signs the same.
@@ -52,7 +52,7 @@ class ResultRow(BaseModel):
     video_id: str | None = None
     mp4_url: str | None = Field(default=None, repr=False)
     post_urls: tuple[str, ...] = ()
-    error: RowError | None = None
+    error: Problem | None = None
 
 
 def write_jsonl(rows: Iterable[ResultRow]) -> Iterator[bytes]:

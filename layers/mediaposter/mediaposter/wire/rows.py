@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from mediaposter.domain.errors import InvalidRequest
+from mediaposter.domain.errors import InvalidRequest, RequestTooLarge
+from mediaposter.domain.problem import Problem
 from mediaposter.domain.text import refuse_unwritable
 from mediaposter.wire.cells import read_whole_number, refuse_failed_formula
 from mediaposter.wire.columns import NETWORKS, ROW_ID, Columns
@@ -34,16 +35,6 @@ _ONE_OBJECT_A_LINE = "Write each request as one object on a line of its own, wit
 _ROW_ID = re.compile(rf"[^\x00-\x1f\x7f\ud800-\udfff]{{1,{ROW_ID_MAX_CHARACTERS}}}")
 
 
-class RowError(BaseModel):
-    """The error of a row; `param` is the field or the column, if it is about one."""
-
-    model_config = ConfigDict(frozen=True)
-
-    code: str
-    message: str
-    param: str | None = None
-
-
 class Row(NamedTuple):
     """A row: its request or its error.
 
@@ -54,7 +45,7 @@ class Row(NamedTuple):
     number: int
     request: CreateVideoRequest | None
     row_id: str | None
-    error: RowError | None
+    error: Problem | None
     line: int
 
 
@@ -65,10 +56,7 @@ def read_json(content: bytes) -> CreateVideoRequest:
         InvalidRequest: names the field, or what the file is instead.
     """
     if len(content) > REQUEST_MAX_BYTES:
-        raise InvalidRequest(
-            f"The file has {len(content)} bytes, and a request may have {REQUEST_MAX_BYTES} at most.",
-            code="request_too_large",
-        )
+        raise RequestTooLarge(f"The file has {len(content)} bytes, and a request may have {REQUEST_MAX_BYTES} at most.")
     text = decode_text(drop_bom(content), name="The file")
     return validate_fields(CreateVideoRequest, parse_json_object(text, name="The file"))
 
@@ -246,8 +234,7 @@ def _read_row(record: Record, number: int, numbers: dict[str, int], parse: _Pars
     except BrokenFile:
         raise
     except InvalidRequest as refusal:
-        error = RowError(code=refusal.code, message=refusal.message, param=refusal.param)
-        return Row(number, None, row_id, error, record.line)
+        return Row(number, None, row_id, refusal.problem, record.line)
 
 
 def _read_id(value: object) -> str | None:

@@ -13,10 +13,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.domain.problem import Problem
 from mediaposter.media.probe import Probe
 from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.posts import Post, PostState
-from mediaposter.stores.videos import Stage, Video, VideoFailure
+from mediaposter.stores.videos import Stage, Video
 
 
 class VideoErrorObject(BaseModel):
@@ -46,7 +47,7 @@ class PostObject(BaseModel):
 
 
 class ApprovalObject(BaseModel):
-    """Whether a video may be posted; nobody decides after it expires."""
+    """Whether a video may be posted. It can be decided until it expires."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -130,7 +131,7 @@ def present_video(
         size=video.size,
         prompt=video.prompt,
         remixed_from_video_id=video.derivation.video_id if video.derivation else None,
-        error=_present_failure(video.failure),
+        error=_present_problem(video.failure),
         stage=video.stage,
         provider=video.provider,
         resolved_model=video.resolved_model,
@@ -140,7 +141,7 @@ def present_video(
                 model=attempt.model,
                 started_at=int(attempt.started_at.timestamp()),
                 provider_job_id=attempt.provider_job_id,
-                error=_present_failure(attempt.failure),
+                error=_present_problem(attempt.failure),
                 cost_usd=_show_cost(attempt.cost_micros),
             )
             for attempt in video.attempts
@@ -161,9 +162,6 @@ def present_video(
 
 def present_post(post: Post) -> PostObject:
     """Write a post as the API answers it."""
-    error = None
-    if post.error_message is not None:
-        error = VideoErrorObject(code=post.error_code or "unconfirmed", message=post.error_message)
     # Until Blotato has the post, the requested time is the expected time.
     planned = post.target.scheduled_time if post.state is PostState.PENDING else None
     return PostObject(
@@ -175,7 +173,7 @@ def present_post(post: Post) -> PostObject:
         text=post.text,
         scheduled_time=post.scheduled_time or planned,
         submitted_at=int(post.submitted_at.timestamp()) if post.submitted_at else None,
-        error=error,
+        error=_present_problem(post.problem),
     )
 
 
@@ -189,8 +187,8 @@ def _present_approval(approval: Approval | None) -> ApprovalObject | None:
     )
 
 
-def _present_failure(failure: VideoFailure | None) -> VideoErrorObject | None:
-    return VideoErrorObject(code=failure.code, message=failure.message) if failure else None
+def _present_problem(problem: Problem | None) -> VideoErrorObject | None:
+    return VideoErrorObject(code=problem.code, message=problem.message) if problem else None
 
 
 def _show_cost(micros: int | None) -> str | None:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Json
 
-from mediaposter.domain.errors import ConfigurationError, ErrorCode
+from mediaposter.domain.errors import ConfigurationError
 from mediaposter.events import AnyEvent, BatchEvent, VideoEvent
 
 # Each owner knows one secret derived from this key; guessing the key from it would reveal every owner's secret.
@@ -56,15 +56,7 @@ class QueuedEvent(BaseModel):
 
 
 class EventError(BaseModel):
-    """Why something failed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    code: ErrorCode
-
-
-class BatchError(BaseModel):
-    """Why nothing came of a batch."""
+    """Why a video, a post or a batch failed; the API gives the message to a caller with a key."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -103,7 +95,7 @@ class BatchData(BaseModel):
     completed: int
     failed: int
     refused: int
-    error: BatchError | None = None
+    error: EventError | None = None
 
 
 class EventObject(BaseModel):
@@ -126,6 +118,7 @@ def present_event(event: AnyEvent) -> EventObject:
 
 
 def _present_data(event: AnyEvent) -> VideoData | PostData | BatchData:
+    error = EventError(code=event.error_code) if event.error_code else None
     if isinstance(event, BatchEvent):
         return BatchData(
             id=event.batch_id,
@@ -133,9 +126,8 @@ def _present_data(event: AnyEvent) -> VideoData | PostData | BatchData:
             completed=event.completed,
             failed=event.failed,
             refused=event.refused,
-            error=BatchError(code=event.error_code) if event.error_code else None,
+            error=error,
         )
-    error = EventError(code=event.error_code) if event.error_code else None
     if isinstance(event, VideoEvent):
         return VideoData(
             id=event.video_id,

@@ -12,12 +12,12 @@ from typing import IO, Literal, Protocol, Unpack
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import NotFound
 from mediaposter.domain.executions import ExecutionStatus
+from mediaposter.domain.problem import Problem
 from mediaposter.events import BatchEvent
 from mediaposter.stores.batch_files import outcomes_key, parts_key, results_key
 from mediaposter.stores.batches import (
     Batch,
     BatchChanges,
-    BatchFailure,
     BatchStage,
     BatchStep,
     BatchStore,
@@ -30,7 +30,6 @@ from mediaposter.usecases.scheduled.recorded_events import describe_batch
 from mediaposter.usecases.videos.cancel import CancelVideo
 from mediaposter.wire.batches import OutcomeLine, PartLine, read_outcomes, read_parts
 from mediaposter.wire.results import ResultRow, write_csv, write_jsonl
-from mediaposter.wire.rows import RowError
 
 Clock = Callable[[], datetime]
 
@@ -70,7 +69,7 @@ class EndBatch:
 
     def fail(self, batch_id: str, message: str) -> None:
         """End a batch as failed because of an internal fault."""
-        self(batch_id, failure=BatchFailure(code="internal_error", message=message))
+        self(batch_id, failure=Problem(code="internal_error", message=message))
 
     def tell(self, batch: Batch) -> None:
         """Send the event of a batch's end; sent again, it has the same id."""
@@ -235,11 +234,10 @@ class WriteResults:
             video = self._library.get_unchecked(outcome.video_id)
         except NotFound:
             return describe(
-                status="failed", error=RowError(code="video_deleted", message="The video was deleted since.")
+                status="failed", error=Problem(code="video_deleted", message="The video was deleted since.")
             )
         if video.status is not VideoStatus.COMPLETED:
-            error = RowError(code=video.failure.code, message=video.failure.message) if video.failure else None
-            return describe(status=_STATUS_OF[video.status], error=error)
+            return describe(status=_STATUS_OF[video.status], error=video.failure)
         posts = self._ledger.list(video)
         return describe(
             status="completed",
@@ -249,13 +247,13 @@ class WriteResults:
         )
 
 
-def _explain_posts(posts: Sequence[Post]) -> RowError | None:
+def _explain_posts(posts: Sequence[Post]) -> Problem | None:
     """Say which posts of a stored video were not published, and why."""
-    faulty = [post for post in posts if post.error_message]
+    faulty = [(post.target, problem) for post in posts if (problem := post.problem) and problem.message]
     if not faulty:
         return None
-    sentences = [f"{post.target.platform} account {post.target.account_id}: {post.error_message}" for post in faulty]
-    return RowError(code=faulty[0].error_code or "unconfirmed", message=" ".join(sentences), param="publish")
+    sentences = [f"{target.platform} account {target.account_id}: {problem.message}" for target, problem in faulty]
+    return Problem(code=faulty[0][1].code, message=" ".join(sentences), param="publish")
 
 
 class CancelPart:

@@ -16,20 +16,20 @@ from typing import IO, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from mediaposter.domain.errors import (
-    Contention,
     Forbidden,
     InvalidRequest,
     NotFound,
     NotStarted,
     PartiallyDone,
     RateExceeded,
-    VersionConflict,
+    RequestRefused,
+    WriteConflict,
 )
+from mediaposter.domain.problem import Problem
 from mediaposter.stores.batch_files import outcomes_key, parts_key, rows_key
 from mediaposter.stores.batches import (
     STAGES_BEFORE_VIDEOS,
     Batch,
-    BatchFailure,
     BatchStage,
     BatchStore,
 )
@@ -51,11 +51,10 @@ from mediaposter.wire.batches import (
     write_row,
 )
 from mediaposter.wire.caller import Caller
-from mediaposter.wire.errors import REFUSALS, present_refusal
 from mediaposter.wire.pictures import UploadedPicture, UploadReference
 from mediaposter.wire.request_context import RequestContext
 from mediaposter.wire.requests import CreateVideoRequest
-from mediaposter.wire.rows import Row, RowError, read_csv, read_jsonl
+from mediaposter.wire.rows import Row, read_csv, read_jsonl
 
 Clock = Callable[[], datetime]
 
@@ -66,23 +65,23 @@ TAKING_MAX = timedelta(hours=20)
 _READERS: Mapping[str, Callable[[Iterator[bytes]], Iterator[Row]]] = MappingProxyType(
     {"csv": read_csv, "jsonl": read_jsonl}
 )
-_NOT_TAKEN = RowError(
+_NOT_TAKEN = Problem(
     code="not_taken",
     message="The service was too busy to take this row, or failed. Nothing was rendered; send it again.",
 )
-_CANCELLED = RowError(code="cancelled", message="The batch was cancelled before this row was taken.")
-_KEY_IS_GONE = RowError(
+_CANCELLED = Problem(code="cancelled", message="The batch was cancelled before this row was taken.")
+_KEY_IS_GONE = Problem(
     code="invalid_api_key",
     message="The API key that asked for this batch was revoked, or had expired, before this row was taken. Nothing was "
     "recorded for it; send the row again with another key.",
 )
 # A postponed row is not over: a later try submits it.
-_PUT_OFF = RowError(
+_PUT_OFF = Problem(
     code="rate_limit_exceeded",
-    message="By its rate the key may ask for so many videos a minute, and no minute had room for this row. Nothing was "
-    "recorded for it; send it again.",
+    message="The key's rate limit had no room for this row. Nothing was recorded for it; send it again.",
 )
-_NOT_OVER = (_NOT_TAKEN, _PUT_OFF)
+# By code: a step may read an outcome that an earlier version of this stack wrote, with another message.
+_NOT_OVER = frozenset({_NOT_TAKEN.code, _PUT_OFF.code})
 
 
 class BatchOutcome(StrEnum):
@@ -194,15 +193,15 @@ class ReadRows:
         request = row.request.model_copy(update={"input_reference": UploadReference(upload_id=upload_id)})
         return row._replace(request=request)
 
-    def _refuse(self, batch: Batch, failure: BatchFailure) -> None:
+    def _refuse(self, batch: Batch, failure: Problem) -> None:
         _lay_answer(self._files, batch, [], failure)
         self._end(batch.id, failure=failure)
 
 
-def _explain(error: InvalidRequest | NotFound) -> BatchFailure:
+def _explain(error: InvalidRequest | NotFound) -> Problem:
     if isinstance(error, InvalidRequest):
-        return BatchFailure(code=error.code, message=error.message, param=error.param)
-    return BatchFailure(code="file_not_found", message="The file was removed before it was read. Send it again.")
+        return error.problem
+    return Problem(code="file_not_found", message="The file was removed before it was read. Send it again.")
 
 
 def _check_rate(batch: Batch, rows: int) -> None:
@@ -284,7 +283,7 @@ class SubmitChunk:
             told = read_outcomes(self._files.read(outcomes_key(part.batch_id, part.part)))
         except NotFound:
             return {}
-        return {outcome.row: outcome for outcome in told if outcome.error not in _NOT_OVER}
+        return {outcome.row: outcome for outcome in told if not _is_open(outcome)}
 
     def _take(self, batch_id: str, line: RowLine, *, is_full: bool) -> OutcomeLine:
         """Submit a row, or say why not; `is_full` says that the rate limit has no room."""
@@ -309,7 +308,7 @@ class SubmitChunk:
         api_key = self._find_key(caller.key_hash)
         return None if api_key is None else caller.as_key_is_now(api_key)  # guard: key as it is now
 
-    def _find_or_refuse(self, batch: Batch, line: RowLine, error: RowError) -> OutcomeLine:
+    def _find_or_refuse(self, batch: Batch, line: RowLine, error: Problem) -> OutcomeLine:
         """Refuse a row, unless an earlier try submitted it and crashed before recording the outcome."""
         video_id = find_taken(self._requests, batch, line.row, now=self._clock())
         return _describe(line, video_id=video_id, error=None if video_id else error)
@@ -326,17 +325,16 @@ class SubmitChunk:
                 request_context=RequestContext(idempotency_key=_name_row(batch.id, line.row)),
                 batch_id=batch.id,
             )
-        except REFUSALS as refusal:
-            detail = present_refusal(refusal).error
-            error = RowError(code=detail.code or detail.type, message=detail.message, param=detail.param)
-            return _describe(line, error=error)
+        except RequestRefused as refusal:
+            return _describe(line, error=refusal.problem)
         except Forbidden as refusal:
-            param = "publish" if refusal.scope == Scope.PUBLISH else refusal.param
-            error = RowError(code=refusal.code, message=refusal.message, param=param)
+            error = refusal.problem
+            if refusal.scope == Scope.PUBLISH:
+                error = error.model_copy(update={"param": "publish"})
             return self._find_or_refuse(batch, line, error)
         except RateExceeded:
             return _describe(line, error=_PUT_OFF)
-        except (Contention, VersionConflict, NotStarted):
+        except (WriteConflict, NotStarted):
             return _describe(line, error=_NOT_TAKEN)
         return _describe(line, video_id=submission.video.id)
 
@@ -363,7 +361,7 @@ class FinishSubmitting:
         """Count the rows, write the result for an inbox file, and leave the videos to the sweep."""
         batch = self._batches.get_unchecked(batch_id)
         if batch.stage is BatchStage.READING:
-            failure = BatchFailure(
+            failure = Problem(
                 code="internal_error",
                 message="The file could not be read for a fault of this stack. No row was taken; send it again.",
             )
@@ -389,17 +387,20 @@ class FinishSubmitting:
         except NotFound:
             lines = read_row_lines(self._files.read_range(rows_key(batch.id), part.first_byte, part.size_bytes))
             told = [_describe(line, error=line.error or _NOT_TAKEN) for line in lines]
-        if not any(outcome.error in _NOT_OVER for outcome in told):
+        if not any(_is_open(outcome) for outcome in told):
             return told
         settled = [self._find_out(batch, outcome) for outcome in told]
         self._files.put(key, write_lines(settled))
         return settled
 
     def _find_out(self, batch: Batch, outcome: OutcomeLine) -> OutcomeLine:
-        video_id = (
-            find_taken(self._requests, batch, outcome.row, now=self._clock()) if outcome.error in _NOT_OVER else None
-        )
+        video_id = find_taken(self._requests, batch, outcome.row, now=self._clock()) if _is_open(outcome) else None
         return outcome.model_copy(update={"video_id": video_id, "error": None}) if video_id else outcome
+
+
+def _is_open(outcome: OutcomeLine) -> bool:
+    """Tell whether a later try may still submit the row."""
+    return outcome.error is not None and outcome.error.code in _NOT_OVER
 
 
 def find_taken(requests: IdempotencyStore, batch: Batch, row: int, *, now: datetime) -> str | None:
@@ -413,13 +414,11 @@ def _name_row(batch_id: str, row: int) -> str:
     return f"batch:{batch_id}:{row}"
 
 
-def _describe(line: RowLine, *, video_id: str | None = None, error: RowError | None = None) -> OutcomeLine:
+def _describe(line: RowLine, *, video_id: str | None = None, error: Problem | None = None) -> OutcomeLine:
     return OutcomeLine(row=line.row, line=line.line, row_id=line.row_id, video_id=video_id, error=error)
 
 
-def _lay_answer(
-    files: RowFiles, batch: Batch, outcomes: list[OutcomeLine], failure: BatchFailure | None = None
-) -> None:
+def _lay_answer(files: RowFiles, batch: Batch, outcomes: list[OutcomeLine], failure: Problem | None = None) -> None:
     """Write the result for the file of a batch, if it came from the inbox."""
     stem = batch.source.answer_stem
     if stem is not None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from mediaposter.domain.errors import IdempotencyKeyReused, InvalidRequest, NotFound
+from mediaposter.domain.errors import IdempotencyKeyReused, InvalidRequest, NotFound, RequestRefused
 from mediaposter.events import SOURCE, AnyAnswer, VideoRejected
 from mediaposter.stores.batches import BatchSource
 from mediaposter.stores.inbox import InboxFile
@@ -20,7 +20,7 @@ from mediaposter.stores.keys import Scope
 from mediaposter.usecases.batches.create import OpenBatch
 from mediaposter.usecases.requests.submit import SubmitVideo
 from mediaposter.wire.caller import Caller
-from mediaposter.wire.errors import REFUSALS, ErrorDetail, present_refusal
+from mediaposter.wire.errors import present_error
 from mediaposter.wire.intake import (
     DROPPED_REQUEST_MAX_BYTES,
     PICTURE_EXTENSIONS,
@@ -172,8 +172,8 @@ class TakeRequest:
             if request is None:
                 return IntakeResult(outcome=IntakeOutcome.WAITING)
             video = self._submit_file(request, file)
-        except REFUSALS as refusal:
-            return self._refuse_file(name, answered, present_refusal(refusal).error)
+        except RequestRefused as refusal:
+            return self._refuse_file(name, answered, refusal)
         answer = InboxAnswer(request=answered, video=video)
         self._files.put_answer(name.answer_key, answer.model_dump_json().encode())
         return IntakeResult(outcome=IntakeOutcome.TAKEN, video_id=video.id)
@@ -220,10 +220,10 @@ class TakeRequest:
             ) from error
         return present_video(submission.video, submission.posts)
 
-    def _refuse_file(self, name: FileName, answered: AnsweredFile, error: ErrorDetail) -> IntakeResult:
-        answer = InboxAnswer(request=answered, error=error)
+    def _refuse_file(self, name: FileName, answered: AnsweredFile, refusal: RequestRefused) -> IntakeResult:
+        answer = InboxAnswer(request=answered, error=present_error(refusal).error)
         self._files.put_answer(name.answer_key, answer.model_dump_json().encode())
-        return IntakeResult(outcome=IntakeOutcome.REFUSED, code=error.code)
+        return IntakeResult(outcome=IntakeOutcome.REFUSED, code=refusal.problem.code)
 
     def _take_event(self, requested: VideoRequested) -> IntakeResult:
         if requested.source == SOURCE:
@@ -240,29 +240,28 @@ class TakeRequest:
                     correlation_id=correlation_id,
                 ),
             )
-        except REFUSALS as refusal:
-            error = present_refusal(refusal).error
+        except RequestRefused as refusal:
+            problem = refusal.problem
             self._send_event(
                 VideoRejected(
                     request_id=requested.id,
                     correlation_id=correlation_id,
                     owner=self._events_caller.owner,
                     occurred_at=self._clock(),
-                    error_code=error.code or error.type,
-                    error_message=error.message,
-                    error_param=error.param,
+                    error_code=problem.code,
+                    error_message=problem.message,
+                    error_param=problem.param,
                 )
             )
-            return IntakeResult(outcome=IntakeOutcome.REFUSED, code=error.code)
+            return IntakeResult(outcome=IntakeOutcome.REFUSED, code=problem.code)
         # The function behind the table's stream sends the queued event of every video.
         return IntakeResult(outcome=IntakeOutcome.TAKEN, video_id=submission.video.id)
 
 
-def _refuse_kind() -> ErrorDetail:
+def _refuse_kind() -> InvalidRequest:
     pictures = ", ".join(f".{extension}" for extension in PICTURE_EXTENSIONS)
-    refusal = InvalidRequest(
-        f"A request is a file whose name ends in .json, and its picture one that ends in {pictures}; many requests are "
-        "one that ends in .jsonl, .csv or .tsv. All in small letters.",
+    return InvalidRequest(
+        f"The name of a request ends in .json, and that of its picture in {pictures}. A file of many requests ends in "
+        ".jsonl, .csv or .tsv. Use lower case. Nothing was recorded; rename the file and put it again.",
         code="unsupported_file",
     )
-    return present_refusal(refusal).error

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from mediaposter.domain.errors import Contention, InvalidRequest, NotFound, VersionConflict
+from mediaposter.domain.errors import Contention, InvalidRequest, NotFound, RequestRefused, VersionConflict
+from mediaposter.domain.problem import Problem
 from mediaposter.events import SeriesExhausted, VideoRejected
 from mediaposter.stores.keys import Scope
-from mediaposter.stores.series import ScheduleRun, ScheduleRunError, Series, SeriesState, SeriesStore, Sheet
+from mediaposter.stores.series import ScheduleRun, Series, SeriesState, SeriesStore, Sheet
 from mediaposter.usecases.requests.intake import IntakeOutcome, IntakeResult
 from mediaposter.usecases.requests.submit import SubmitVideo
 from mediaposter.wire.caller import Caller
-from mediaposter.wire.errors import REFUSALS, present_refusal
 from mediaposter.wire.intake import ScheduleDue
 from mediaposter.wire.request_context import RequestContext
 from mediaposter.wire.rows import Row
@@ -126,14 +126,13 @@ class RunSchedule:
                     correlation_id=_correlate(turn),
                 ),
             )
-        except REFUSALS as refusal:
-            detail = present_refusal(refusal).error
-            error = ScheduleRunError(code=detail.code or detail.type, message=detail.message, param=detail.param)
-            return self._tell_refused(series, self._book.note(turn, error=error, refused_at=self._clock()), error)
+        except RequestRefused as refusal:
+            refused = self._book.note(turn, error=refusal.problem, refused_at=self._clock())
+            return self._tell_refused(series, refused, refusal.problem)
         self._book.note(turn, video_id=submission.video.id)
         return IntakeResult(outcome=IntakeOutcome.TAKEN, video_id=submission.video.id)
 
-    def _tell_refused(self, series: Series, turn: ScheduleRun, error: ScheduleRunError) -> IntakeResult:
+    def _tell_refused(self, series: Series, turn: ScheduleRun, error: Problem) -> IntakeResult:
         self._send_event(
             VideoRejected(
                 request_id=turn.request_id,

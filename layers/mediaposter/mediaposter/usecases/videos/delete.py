@@ -10,13 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from mediaposter.domain.errors import (
-    Contention,
-    ErrorCode,
-    NotFound,
-    PartiallyDone,
-    VersionConflict,
-)
+from mediaposter.domain.errors import ErrorCode, NotFound, PartiallyDone, VersionConflict, WriteConflict
 from mediaposter.stores.approvals import ApprovalStore
 from mediaposter.stores.posts import Post, PostState, PostStore
 from mediaposter.stores.videos import (
@@ -92,11 +86,10 @@ class DeleteVideo:
                 stop_render(video, self._cancel_render)
         try:
             self._remove(video)
-        except (Contention, VersionConflict) as error:
+        except WriteConflict as error:
             raise PartiallyDone(
-                f"The deletion of {video_id} is not finished: its record or a post of it is being written by others "
-                "just now. The video may be stopped and its content gone already. Delete it again; that goes on where "
-                "this one ended."
+                f"The deletion of {video_id} is not finished: another request is writing its record or one of its "
+                "posts. The video may be stopped, and its files removed. Delete it again to finish."
             ) from error
 
     def _end(self, video: Video) -> Video:
