@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tests.conformance.embedded import EmbeddedHost, name_variables, run_stand_i
 from tests.conformance.killer import Death, Killer
 
 WAIT_SCALE = 0.05
-ENDS_WITHIN_SECONDS = 240.0
+ENDS_WITHIN_SECONDS = 120.0
 SORA, FAL = "sora-2", "wan-2.7"
 
 # Each kills the host once, while a video goes its way.
@@ -129,11 +129,11 @@ def life(tmp_path: Path) -> Iterator[Life]:
         host.kill()
 
 
-def wait_until(check: Callable[[], bool], *, seconds: float, what: str) -> None:
-    ends_at = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < ends_at, what
-        time.sleep(0.1)
+def wait_for_ends(life: Life) -> None:
+    ends_at = time.monotonic() + ENDS_WITHIN_SECONDS
+    while left := list_unfinished(life):
+        assert time.monotonic() < ends_at, left
+        time.sleep(0.5)
 
 
 def test_a_host_that_is_killed_at_any_moment_makes_and_posts_everything_once(life: Life) -> None:
@@ -149,42 +149,59 @@ def test_a_host_that_is_killed_at_any_moment_makes_and_posts_everything_once(lif
         time.sleep(chance.uniform(0.0, 3.0))
         life.live_again()
 
-    wait_until(lambda: has_ended(life), seconds=ENDS_WITHIN_SECONDS, what="some videos are left")
+    wait_for_ends(life)
 
     assert life.kills >= 29
     check(life)
 
 
-def has_ended(life: Life) -> bool:
-    videos = [life.ask(f"/videos/{video['id']}") for video in life.videos.values()]
-    return all(
-        video["status"] in ("completed", "failed")
-        and all(post["status"] in ("published", "failed") for post in video["posts"])
-        for video in videos
+def list_unfinished(life: Life) -> list[str]:
+    """Describe the videos that are not over, or have posts that are not.
+
+    A post in doubt is one that Blotato may have: it is looked for again and again, and found if Blotato has it.
+    """
+    there = count_posts(life)
+    left = []
+    for name, submitted in life.videos.items():
+        video = life.ask(f"/videos/{submitted['id']}")
+        posts = {post["platform"]: post["status"] for post in video["posts"]}
+        is_over = video["status"] in ("completed", "failed")
+        if not is_over or any(not is_post_over(life, name, *post, there) for post in posts.items()):
+            left.append(f"{name}: {video['status']} at {video['stage']}, posts {posts}, {video.get('fault')}")
+    return left
+
+
+def is_post_over(life: Life, name: str, platform: str, status: str, there: Counter[tuple[str, str]]) -> bool:
+    return status in ("published", "failed") or (status == "in_doubt" and not there[f"Kites {name}", platform])
+
+
+def count_posts(life: Life) -> Counter[tuple[str, str]]:
+    """Count what Blotato has, by text and network."""
+    return Counter((post["text"], post["platform"]) for post in life.ask_vendor("blotato", "posts")["posts"])
+
+
+def count_jobs(life: Life) -> Counter[str]:
+    """Count what the providers took, by prompt."""
+    calls = [call for name in ("sora", "fal") for call in life.ask_vendor(name, "calls")["calls"]]
+    return Counter(
+        call["prompt"]
+        for call in calls
+        if call["method"] == "POST" and call.get("prompt") and (call.get("video_id") or call.get("job_id"))
     )
 
 
 def check(life: Life) -> None:
-    jobs = Counter(
-        call["prompt"]
-        for name in ("sora", "fal")
-        for call in life.ask_vendor(name, "calls")["calls"]
-        if call["method"] == "POST" and call.get("prompt") and (call.get("video_id") or call.get("job_id"))
-    )
-    posts = Counter((post["text"], post["platform"]) for post in life.ask_vendor("blotato", "posts")["posts"])
+    jobs, posts = count_jobs(life), count_posts(life)
+    assert sum(jobs.values()) >= len(life.videos) - len(DEATHS) // 3, "the stand-ins name their jobs otherwise"
     for name, submitted in life.videos.items():
-        video = life.ask(f"/videos/{submitted['id']}")
-        text = f"Kites {name}"
+        video, text = life.ask(f"/videos/{submitted['id']}"), f"Kites {name}"
         assert jobs[text] <= 1, f"{name} was made {jobs[text]} times"
         if video["status"] == "failed":
-            # Nothing can tell whether fal took it: it has no list. So it is not made again.
-            assert video["error"]["code"] == "submission_unknown", (name, video["error"])
-            assert "before" in name or "after" in name
-            assert "fal" in name
+            # fal has no list of jobs, so nothing can tell whether it took this one. It is not made again.
+            assert (video["resolved_model"], video["error"]["code"]) == (FAL, "submission_unknown"), (name, video)
             continue
         assert jobs[text] == 1, name
-        for platform in ("twitter", "threads"):
-            assert posts[text, platform] == 1, (name, platform, video["posts"])
+        for post in video["posts"]:
+            assert posts[text, post["platform"]] == (1 if post["status"] == "published" else 0), (name, post)
         content = httpx.get(video["links"]["video"])
-        assert content.status_code == 200
-        assert len(content.content) == video["size_bytes"]
+        assert (content.status_code, len(content.content)) == (200, video["size_bytes"]), name
