@@ -66,7 +66,6 @@ Read, cancel and delete videos:
     wire.video_object                       a record as OpenAI's Video object, with our fields
     wire.objects                            the other replies: lists, models, usage, estimates, uploads
     wire.errors                             errors in OpenAI's envelope
-    wire.openapi                            the OpenAPI document, built from the routes
 
 Run on a timer or an event:
 
