@@ -14,9 +14,9 @@ from pydantic import BaseModel
 
 from checks.command import compare, keep
 from checks.openapi import describe_routes
+from checks.openapi.schemas import collect_schemas
 from mediaposter.events import BatchEvent, PostEvent, SeriesExhausted, VideoEvent, VideoQueued, VideoRejected
 from mediaposter.wire.intake import CORRELATION_ID_MAX_CHARACTERS
-from mediaposter.wire.openapi import collect_schemas
 
 DIRECTORY = "docs/events"
 

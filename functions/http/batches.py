@@ -37,7 +37,7 @@ from mediaposter.wire.objects import ListObject
 app = create_resolver()
 
 
-@app.post("/batches", openapi_extensions=contract(BatchObject, json=CreateBatchRequest))
+@app.post("/batches", openapi_extensions=contract(BatchObject, json=CreateBatchRequest, is_idempotent=True))
 def create_batch() -> Response[str]:
     """Record a batch of requests and start to take its rows."""
     caller = authorize(app, "create")
@@ -62,7 +62,7 @@ def retrieve_batch(batch_id: str) -> Response[str]:
     return reply(present_batch(view, base_url=stack().edges.public_url()))
 
 
-@app.get("/batches/<batch_id>/results", openapi_extensions=contract(query=ResultsQuery))
+@app.get("/batches/<batch_id>/results", openapi_extensions=contract(query=ResultsQuery, redirects=True))
 def download_results(batch_id: str) -> Response[str]:
     """Redirect to what became of each row of a batch, as JSONL or as CSV."""
     caller = authorize(app, "read")

@@ -44,7 +44,7 @@ def list_videos() -> Response[str]:
     return reply(present_page(page.videos, has_more=page.has_more, link=stack().read_videos.link))
 
 
-@app.get("/videos/<video_id>", openapi_extensions=contract(VideoObject))
+@app.get("/videos/<video_id>", openapi_extensions=contract(VideoObject, tells_poll_interval=True))
 def retrieve_video(video_id: str) -> Response[str]:
     """Answer one video with its posts."""
     video, posts = stack().read_videos.retrieve(video_id, caller=authorize(app, "read"))
@@ -52,7 +52,7 @@ def retrieve_video(video_id: str) -> Response[str]:
     return reply(present_video(video, posts, approval, stack().read_videos.link(video)), headers=poll_headers())
 
 
-@app.get("/videos/<video_id>/content", openapi_extensions=contract(query=ContentQuery))
+@app.get("/videos/<video_id>/content", openapi_extensions=contract(query=ContentQuery, redirects=True))
 def download_content(video_id: str) -> Response[str]:
     """Redirect to the bytes of a kept video, its thumbnail or its spritesheet."""
     caller = authorize(app, "read")

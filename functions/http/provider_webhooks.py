@@ -17,7 +17,7 @@ from mediaposter.wire.objects import WebhookReceipt
 app = create_resolver()
 
 
-@app.post("/webhooks/<provider>", openapi_extensions=contract(WebhookReceipt, errors=(409,)))
+@app.post("/webhooks/<provider>", openapi_extensions=contract(WebhookReceipt, errors=(409,), is_webhook=True))
 def hear_webhook(provider: str) -> Response[str]:
     """Take a provider's word that one of its jobs has moved: a hint to ask, no more."""
     heard = stack().receive_provider_webhook(provider, *read_webhook(app))

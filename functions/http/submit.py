@@ -40,7 +40,15 @@ app = create_resolver()
 
 
 @app.post(
-    "/videos", openapi_extensions=contract(VideoObject, EstimateObject, query=CreateQuery, form=CreateVideoRequest)
+    "/videos",
+    openapi_extensions=contract(
+        VideoObject,
+        EstimateObject,
+        query=CreateQuery,
+        form=CreateVideoRequest,
+        is_idempotent=True,
+        tells_poll_interval=True,
+    ),
 )
 def create_video() -> Response[str]:
     """Record a video and start its execution; with `dry_run` only tell what it would be."""
@@ -53,7 +61,10 @@ def create_video() -> Response[str]:
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
 
-@app.post("/videos/<video_id>/remix", openapi_extensions=contract(VideoObject, form=RemixVideoRequest))
+@app.post(
+    "/videos/<video_id>/remix",
+    openapi_extensions=contract(VideoObject, form=RemixVideoRequest, is_idempotent=True, tells_poll_interval=True),
+)
 def remix_video(video_id: str) -> Response[str]:
     """Record a new video that is made from a finished one and a changed prompt."""
     caller = authorize(app, "create")
@@ -62,7 +73,12 @@ def remix_video(video_id: str) -> Response[str]:
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
 
-@app.post("/videos/edits", openapi_extensions=contract(VideoObject, form=EditVideoRequest, errors=(404,)))
+@app.post(
+    "/videos/edits",
+    openapi_extensions=contract(
+        VideoObject, form=EditVideoRequest, errors=(404,), is_idempotent=True, tells_poll_interval=True
+    ),
+)
 def edit_video() -> Response[str]:
     """Record a video that changes a finished one as the prompt says."""
     caller = authorize(app, "create")
@@ -71,7 +87,12 @@ def edit_video() -> Response[str]:
     return reply(present_video(submission.video, submission.posts), headers=poll_headers())
 
 
-@app.post("/videos/extensions", openapi_extensions=contract(VideoObject, form=ExtendVideoRequest, errors=(404,)))
+@app.post(
+    "/videos/extensions",
+    openapi_extensions=contract(
+        VideoObject, form=ExtendVideoRequest, errors=(404,), is_idempotent=True, tells_poll_interval=True
+    ),
+)
 def extend_video() -> Response[str]:
     """Record a video that goes on where a finished one ends."""
     caller = authorize(app, "create")

@@ -64,7 +64,7 @@ class EmbeddedHost:
         self._output = (self.folder / "output.txt").open("a")
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "mediaposter.host", "--data", str(self._data), "--port", str(self._port)),
+                *(sys.executable, "-m", "mediaposter", "up", "--data", str(self._data), "--port", str(self._port)),
                 *("--env-file", str(self.folder / ".env"), "--wait-scale", str(self._wait_scale)),
             ],
             stdout=self._output,

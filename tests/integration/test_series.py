@@ -16,6 +16,7 @@ import pytest
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.cli import main
 from mediaposter.cli.deployed_stack import open_stack
+from mediaposter.cli.session import Session
 from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.videos import VideoStore
 from mediaposter.wire.intake import write_turn
@@ -35,7 +36,7 @@ def run(stack: DeployedStack, capsys: pytest.CaptureFixture[str]) -> Run:
 
     def run_command(*argv: str) -> str:
         address = ("--stack", STACK_NAME, "--endpoint-url", stack.world.stack.endpoint_url)
-        status = main(["schedule", *argv, *address], open_stack=partial(open_stack, session=session))
+        status = main(["schedule", *argv, *address], session=Session(open_stack=partial(open_stack, session=session)))
         out, err = capsys.readouterr()
         assert (status, err) == (0, "")
         return out

@@ -66,7 +66,6 @@ Read, cancel and delete videos:
     wire.video_object                       a record as OpenAI's Video object, with our fields
     wire.objects                            the other replies: lists, models, usage, estimates, uploads
     wire.errors                             errors in OpenAI's envelope
-    wire.openapi                            the OpenAPI document, built from the routes
 
 Run on a timer or an event:
 
@@ -184,6 +183,7 @@ The embedded host (one process on one machine):
     host.keys_on_disk                       file names for object keys
     host.disk                               file operations that survive a crash, on any system
     host.links                              signed links to files, and the responses to them
+    host.env_file                           the variables of a .env file and of the environment
     host.lock                               allows one host at a time in a folder
     host.decoder                            decodes stored videos, and draws clips, in child processes
     host.decoder_child, host.child_jobs     the program of such a child, and what it is asked
@@ -196,16 +196,20 @@ The embedded host (one process on one machine):
 
 The command line:
 
-    cli                             `mediaposter` and its command groups, loaded on demand
+    cli                             `mediaposter`, and its exit statuses
+    cli.app                         the Typer app and its command groups, loaded on demand
+    cli.session                     how commands find a stack, reach Blotato and tell the time
     cli.accounts                    the accounts connected at Blotato
     cli.keys                        make, list and revoke API keys
     cli.models                      list the models; check your own catalog
     cli.schedule                    make, list, show, change and end series
+    cli.sheet_file                  read a sheet on this machine, and check its rows
+    cli.series_report               series and their rows, as tables and as JSON
     cli.timing                      when a series runs, in words and as EventBridge Scheduler expects it
     cli.scheduler                   the schedules of series at EventBridge Scheduler
     cli.webhooks                    the secret that signs an owner's webhooks
     cli.deployed_stack              a deployed stack by name, with your AWS rights
-    cli.arguments, cli.console      arguments and output that all commands share
+    cli.options, cli.console        options and output that all commands share
 
 Imports point downwards, from each line to those below it and never back:
 
@@ -227,7 +231,7 @@ Imports point downwards, from each line to those below it and never back:
     config
     domain
 
-Only vendors imports the adapters (ai.*_model, through the factory, and publishing.blotato_client); cli.accounts also
+Only vendors imports the adapters (ai.*_model, through the factory, and publishing.blotato_client); cli.session also
 imports the last. The host imports nothing of AWS. A video model knows only its vendor: no boto3, no stores, no use
 cases, no other model. The exceptions: bedrock_model uses boto3, and pika_model extends fal_model. `make check` enforces
 it. Importing a module does no I/O, reads no environment and builds no client; a test enforces that.

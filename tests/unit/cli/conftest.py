@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mediaposter.cli import main
+from mediaposter.cli.session import Session
 from tests.builders import NOW
 from tests.unit.cli.stack import Outcome, Run, StackInMemory
 
@@ -19,10 +20,7 @@ def run(stack: StackInMemory, capsys: pytest.CaptureFixture[str]) -> Run:
     """Give a way to run a command and to see what it wrote."""
 
     def run_command(*argv: str) -> Outcome:
-        try:
-            status = main(argv, open_stack=stack.open, clock=lambda: NOW)
-        except SystemExit as ended:
-            status = int(ended.code or 0)
+        status = main(argv, session=Session(open_stack=stack.open, clock=lambda: NOW))
         out, err = capsys.readouterr()
         return Outcome(status, out, err)
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from mediaposter.cli.accounts import connect, run
+from mediaposter.cli.app import run as run_app
 from mediaposter.cli.deployed_stack import DeployedStack
+from mediaposter.cli.session import Session, connect
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, PublisherError
 from mediaposter.publishing.publisher_interface import Account, Board, Page, PublisherInterface
 from sandbox.blotato import ACCOUNTS, FACEBOOK_PAGE, PINTEREST_BOARD, YOUTUBE_PLAYLIST, create_app
 from sandbox.serving import serve_in_thread
-from tests.builders import NOW
 from tests.fakes.publisher import FakePublisher
 from tests.unit.cli.stack import Run, StackInMemory
 
@@ -48,7 +48,7 @@ def show(stack: StackInMemory, publisher: FakePublisher, capsys: pytest.CaptureF
     """Give a way to run the command over a publisher that is given to it."""
 
     def run_command(*argv: str) -> str:
-        run(argv, open_stack=stack.open, clock=lambda: NOW, connect=lambda _: publisher)
+        run_app(("accounts", *argv), Session(open_stack=stack.open, connect=lambda _: publisher))
         return capsys.readouterr().out
 
     return run_command
@@ -117,11 +117,9 @@ class Door:
 def test_a_stack_that_is_named_gives_its_key(stack: StackInMemory, publisher: FakePublisher) -> None:
     door = Door(publisher)
 
-    run(
-        ("--stack", "studio", "--endpoint-url", "http://127.0.0.1:1"),
-        open_stack=stack.open,
-        clock=lambda: NOW,
-        connect=door,
+    run_app(
+        ("accounts", "--stack", "studio", "--endpoint-url", "http://127.0.0.1:1"),
+        Session(open_stack=stack.open, connect=door),
     )
 
     assert stack.looked_for == [("studio", "http://127.0.0.1:1")]

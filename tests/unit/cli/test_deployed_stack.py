@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from mediaposter.cli import main
 from mediaposter.cli.deployed_stack import explain_aws_errors, open_stack
+from mediaposter.cli.session import Session
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.series import Series, Sheet, SheetFormat
@@ -204,7 +205,9 @@ def test_keys_that_may_not_be_read_are_told_on_stderr(describe: Describe, capsys
     session = describe()
     session.events.register("before-call.dynamodb.Query", partial(refuse, ACCESS_DENIED))
 
-    status = main(["keys", "list", "--stack", "studio"], open_stack=partial(open_stack, session=session))
+    status = main(
+        ["keys", "list", "--stack", "studio"], session=Session(open_stack=partial(open_stack, session=session))
+    )
 
     assert (status, *capsys.readouterr()) == (1, "", "AWS refused Query (AccessDenied): You may not.\n")
 

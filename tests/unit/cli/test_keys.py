@@ -116,33 +116,39 @@ class TestCreate:
     @pytest.mark.parametrize(
         ("argument", "sentence"),
         [
-            (("--scope", "everything"), "argument --scope: invalid choice: 'everything'"),
-            (("--daily-budget", "five"), "argument --daily-budget: an amount is in dollars and more than nothing"),
+            (("--scope", "everything"), "Invalid value for '--scope': 'everything' is not one of"),
+            (
+                ("--daily-budget", "five"),
+                "Invalid value for '--daily-budget': an amount is in dollars and more than nothing",
+            ),
             (("--daily-budget", "0"), "more than nothing"),
             (("--daily-budget", "1e9"), "more than nothing"),
             (("--daily-budget", "0.0000001"), "more than nothing"),
             (("--daily-budget", "1234567890"), "more than nothing"),
             (("--daily-budget", "\u0665"), "more than nothing"),
-            (("--rate", "0"), "argument --rate: a count is a whole number above zero"),
+            (("--rate", "0"), "Invalid value for '--rate': a count is a whole number above zero"),
             (
                 ("--scope", "publish", "--account", "instagram"),
-                "argument --account: an account is a network and its id",
+                "Invalid value for '--account': an account is a network and its id",
             ),
             (
                 ("--scope", "publish", "--account", "x:1"),
-                "argument --account: there is no network x; there are twitter",
+                "Invalid value for '--account': there is no network x; there are twitter",
             ),
-            (("--account", "instagram:807"), "argument --account: without --scope publish or --scope approve"),
+            (
+                ("--account", "instagram:807"),
+                "Invalid value for '--account': without --scope publish or --scope approve",
+            ),
             (("--scope", "admin", "--account", "instagram:807"), "may post to every account: leave out its accounts"),
             (
                 ("--scope", "publish", *(f"--account=instagram:{number}" for number in range(1_000, 1_300))),
                 "the accounts of a key have 3,000 characters at most",
             ),
-            (("--expires-in-days", "0"), "argument --expires-in-days: a count is a whole number above zero"),
-            (("--expires-in-days", "3651"), "argument --expires-in-days: a key lives for 3650 days at most"),
-            (("--owner", "a#b"), "argument --owner: an owner has 1 to 64 letters"),
-            (("--webhook-url", "http://hooks.example"), "argument --webhook-url: a webhook's URL is https"),
-            (("--webhook-url", "https://[hooks"), "argument --webhook-url: "),
+            (("--expires-in-days", "0"), "Invalid value for '--expires-in-days': a count is a whole number above zero"),
+            (("--expires-in-days", "3651"), "Invalid value for '--expires-in-days': a key lives for 3650 days at most"),
+            (("--owner", "a#b"), "Invalid value for '--owner': an owner has 1 to 64 letters"),
+            (("--webhook-url", "http://hooks.example"), "Invalid value for '--webhook-url': a webhook's URL is https"),
+            (("--webhook-url", "https://[hooks"), "Invalid value for '--webhook-url': "),
         ],
     )
     def test_what_makes_no_sense_is_refused_in_a_sentence_and_makes_no_key(
@@ -159,7 +165,7 @@ class TestCreate:
     def test_a_name_that_a_list_could_not_show_is_refused(self, run: Run) -> None:
         outcome = run("keys", "create", "\x1b[31m")
 
-        assert (outcome.status, "argument NAME: a name has 1 to 100 characters" in outcome.err) == (2, True)
+        assert (outcome.status, "Invalid value for 'NAME': a name has 1 to 100 characters" in outcome.err) == (2, True)
 
     def test_the_key_is_in_no_log(self, run: Run, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)

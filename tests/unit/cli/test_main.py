@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from mediaposter.cli.app import GROUPS
 from tests.unit.cli.stack import Run
 from tests.unit.functions.stack import REPOSITORY
 
@@ -20,11 +21,11 @@ sys.exit(main({argv}))
 """
 
 
-def run_without(missing: list[str], argv: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command in an interpreter that has not all of the extras."""
+def run_apart(missing: list[str], argv: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in an interpreter of its own, which may lack some of the extras."""
     return subprocess.run(
         [sys.executable, "-c", _PROGRAM.format(missing=missing, argv=argv)],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "layers" / "mediaposter")},
+        env={**os.environ, **environment, "PYTHONPATH": str(REPOSITORY / "layers" / "mediaposter")},
         capture_output=True,
         text=True,
         check=False,
@@ -38,22 +39,54 @@ def test_the_help_names_the_commands(run: Run) -> None:
     assert "make, list and revoke API keys" in outcome.out
 
 
-@pytest.mark.parametrize("argv", [("keys", "--help"), ("keys", "create", "--help"), ("models", "--help")])
-def test_every_command_has_a_help_of_its_own(run: Run, argv: tuple[str, ...]) -> None:
-    outcome = run(*argv)
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_group_has_a_help_of_its_own(run: Run, group: str) -> None:
+    outcome = run(group, "--help")
 
     assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.out.startswith(f"usage: mediaposter {' '.join(argv[:-1])} ")
+    assert outcome.out.startswith(f"Usage: mediaposter {group} ")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [(), ("keys", "create"), ("keys", "list"), ("models",), ("schedule", "create"), ("schedule", "replace-sheet")],
+)
+def test_a_help_fits_into_80_columns_and_cuts_nothing(
+    run: Run, argv: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    out = run(*argv, "--help").out
+
+    assert max(map(len, out.splitlines())) <= 80
+    assert "..." not in out.replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("mediaposter s", {"schedule"}),
+        ("mediaposter keys ", {"create", "list", "revoke"}),
+        ("mediaposter keys create --exp", {"--expires-in-days"}),
+    ],
+)
+def test_the_shell_completes_commands_and_options(typed: str, offered: set[str]) -> None:
+    words = typed.split(" ")
+
+    done = run_apart([], [], COMP_WORDS=typed, COMP_CWORD=str(len(words) - 1), _MEDIAPOSTER_COMPLETE="complete_bash")
+
+    assert set(done.stdout.split()) == offered
 
 
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        ((), "mediaposter: the following arguments are required: COMMAND; see mediaposter --help.\n"),
-        (("videos",), "mediaposter: argument COMMAND: invalid choice: 'videos'"),
-        (("keys",), "mediaposter keys: the following arguments are required: COMMAND; see mediaposter keys --help.\n"),
-        (("keys", "list", "--all"), "unrecognized arguments: --all"),
-        (("keys", "create"), "the following arguments are required: NAME"),
+        ((), "mediaposter: Missing command; see mediaposter --help.\n"),
+        (("videos",), "mediaposter: No such command 'videos'"),
+        (("key",), "Did you mean 'keys'?"),
+        (("keys",), "mediaposter keys: Missing command; see mediaposter keys --help.\n"),
+        (("keys", "list", "--all"), "mediaposter keys list: No such option: --all"),
+        (("keys", "create"), "Missing argument 'NAME'"),
         (("keys", "create", "caf\udce9"), "mediaposter: word 3 of the command is not UTF-8, or has half a character"),
     ],
 )
@@ -72,25 +105,26 @@ def test_a_command_line_that_is_wrong_ends_with_2_and_a_sentence(
     [
         (["boto3"], ["keys", "list"], "boto3"),
         (["rich"], ["models"], "rich"),
+        (["typer"], ["models"], "typer"),
     ],
 )
 def test_a_part_that_is_not_installed_is_named_with_how_to_install_it(
     missing: list[str], argv: list[str], named: str
 ) -> None:
-    done = run_without(missing, argv)
+    done = run_apart(missing, argv)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (f"This command needs {named}, which is not installed: pip install 'mediaposter[cli,aws]'\n")
 
 
 def test_what_asks_no_stack_needs_no_boto3() -> None:
-    done = run_without(["boto3", "botocore"], ["models"])
+    done = run_apart(["boto3", "botocore"], ["models"])
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "gen4.5" in done.stdout
 
 
 def test_a_module_of_ours_that_is_missing_is_no_missing_part() -> None:
-    done = run_without(["mediaposter.cli.console"], ["models"])
+    done = run_apart(["mediaposter.cli.console"], ["models"])
 
     assert "Traceback" in done.stderr

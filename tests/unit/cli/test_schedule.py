@@ -194,13 +194,13 @@ class TestCreate:
     @pytest.mark.parametrize(
         ("argument", "sentence"),
         [
-            (("--at", "sometimes"), "argument --at: it is said as"),
-            (("--cron", "0 9 * * *"), "argument --cron: it has six fields"),
-            (("--rate", "often"), "argument --rate: it is a number of"),
-            ((), "one of the arguments --at --cron --rate is required"),
-            (("--at", "daily 09:00", "--rate", "1 day"), "argument --rate: not allowed with argument --at"),
-            ((*AT, "--timezone", "CEST"), "argument --timezone: 'CEST' is no time zone"),
-            ((*AT, "--owner", "a#b"), "argument --owner: an owner has"),
+            (("--at", "sometimes"), "Invalid value for '--at': it is said as"),
+            (("--cron", "0 9 * * *"), "Invalid value for '--cron': it has six fields"),
+            (("--rate", "often"), "Invalid value for '--rate': it is a number of"),
+            ((), "say when by one of --at, --cron and --rate"),
+            (("--at", "daily 09:00", "--rate", "1 day"), "say when by one of --at, --cron and --rate"),
+            ((*AT, "--timezone", "CEST"), "Invalid value for '--timezone': 'CEST' is no time zone"),
+            ((*AT, "--owner", "a#b"), "Invalid value for '--owner': an owner has"),
         ],
     )
     def test_what_makes_no_sense_is_refused_in_a_sentence(

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Annotated
 
+import typer
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from mediaposter.cli.arguments import CommandParser, add_stack_arguments
 from mediaposter.cli.console import create_table, open_console
+from mediaposter.cli.options import AsJson, EndpointUrl, create_group
+from mediaposter.cli.session import BLOTATO_KEY_NAME, find_session
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, PublisherError
-from mediaposter.publishing.blotato_client import BlotatoClient
 from mediaposter.publishing.publisher_interface import Account, PublisherInterface
 
-if TYPE_CHECKING:
-    from mediaposter.cli.deployed_stack import DeployedStack, OpenStack
-
-_KEY_NAME = "blotato-api-key"
+app = create_group("The accounts that are connected at Blotato.")
 
 
 class BelowLine(BaseModel):
@@ -46,58 +43,48 @@ class AccountLine(BaseModel):
 _ACCOUNT_LINES = TypeAdapter(list[AccountLine])
 
 
-def connect(stack: DeployedStack | None) -> PublisherInterface:
-    """Connect to Blotato with the key of a stack, or of the environment.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    if stack is None:
-        return BlotatoClient()
-    return BlotatoClient(stack.read_secret(_KEY_NAME), base_url=stack.settings.blotato_base_url)
-
-
-def run(
-    argv: Sequence[str],
-    *,
-    open_stack: OpenStack,
-    clock: Callable[[], datetime],
-    connect: Callable[[DeployedStack | None], PublisherInterface] = connect,
+@app.command()
+def list_accounts(
+    context: typer.Context,
+    as_json: AsJson = False,
+    stack: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A stack, whose key is taken. Default: none; no AWS is needed."),
+    ] = None,
+    endpoint_url: EndpointUrl = None,
 ) -> None:
-    """Run the command.
+    """Show the accounts that are connected at Blotato, with their pages, playlists and boards beneath.
 
-    Raises:
-        ConfigurationError: there is no key, or Blotato refused it, or the stack cannot be reached.
-        PublisherError: Blotato did not answer.
+    The key is that of BLOTATO_API_KEY, or a stack's.
     """
-    del clock
-    arguments = _create_parser().parse_args(argv)
-    is_of_stack = arguments.stack is not None
-    publisher = connect(open_stack(arguments.stack, endpoint_url=arguments.endpoint_url) if is_of_stack else None)
-    try:
-        lines = [_describe(account, publisher) for account in publisher.list_accounts()]
-    except PublisherError as error:
-        if error.code is not ErrorCode.AUTHENTICATION:
-            raise
-        where = f"the secret {_KEY_NAME} of the stack" if is_of_stack else "BLOTATO_API_KEY"
-        raise ConfigurationError(
-            f"Blotato refused the key: {error}. Put it into {where} as it is, with the = at its end."
-        ) from error
-    if arguments.json:
+    session = find_session(context)
+    if stack is None:
+        lines = _read_accounts(session.connect(None), key_place="BLOTATO_API_KEY")
+    else:
+        with session.stack(stack, endpoint_url) as opened:
+            key_place = f"the secret {BLOTATO_KEY_NAME} of the stack"
+            lines = _read_accounts(session.connect(opened), key_place=key_place)
+    if as_json:
         sys.stdout.write(_ACCOUNT_LINES.dump_json(lines, indent=2).decode() + "\n")
     else:
         _write_table(lines)
 
 
-def _create_parser() -> CommandParser:
-    parser = CommandParser(
-        prog="mediaposter accounts",
-        description="The accounts that are connected at Blotato, with their pages, playlists and boards beneath. The "
-        "key is that of BLOTATO_API_KEY, or a stack's.",
-    )
-    parser.add_argument("--json", action="store_true", help="write JSON")
-    add_stack_arguments(parser, default=None, purpose="a stack, whose key is taken (default: none; no AWS is needed)")
-    return parser
+def _read_accounts(publisher: PublisherInterface, *, key_place: str) -> list[AccountLine]:
+    """Read the accounts.
+
+    Raises:
+        ConfigurationError: Blotato refused the key.
+        PublisherError: Blotato did not answer.
+    """
+    try:
+        return [_describe(account, publisher) for account in publisher.list_accounts()]
+    except PublisherError as error:
+        if error.code is not ErrorCode.AUTHENTICATION:
+            raise
+        raise ConfigurationError(
+            f"Blotato refused the key: {error}. Put it into {key_place} as it is, with the = at its end."
+        ) from error
 
 
 def _describe(account: Account, publisher: PublisherInterface) -> AccountLine:

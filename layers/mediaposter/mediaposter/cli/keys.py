@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from typing import get_args
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, get_args
 
+import typer
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
-from mediaposter.cli.arguments import (
-    CommandParser,
-    add_stack_arguments,
-    checked,
+from mediaposter.cli.console import create_table, open_console
+from mediaposter.cli.options import (
+    STACK,
+    AsJson,
+    EndpointUrl,
+    StackName,
+    create_group,
     read_count,
     read_dollars,
     write_dollars,
 )
-from mediaposter.cli.console import create_table, open_console
-from mediaposter.cli.deployed_stack import DeployedStack, OpenStack, explain_aws_errors
+from mediaposter.cli.session import find_session
 from mediaposter.domain.errors import ConfigurationError, NotFound
 from mediaposter.stores.keys import (
     ApiKey,
@@ -31,6 +33,11 @@ from mediaposter.stores.keys import (
     check_webhook_url,
 )
 from mediaposter.wire.post_requests import PostPath
+
+if TYPE_CHECKING:
+    from mediaposter.cli.deployed_stack import DeployedStack
+
+app = create_group("The API keys of a stack.")
 
 # Scopes that are cheap and publish nothing. Posting, and reading other owners' videos, must be granted explicitly.
 _USUAL_SCOPES = (Scope.READ, Scope.CREATE)
@@ -68,88 +75,6 @@ class KeyLine(BaseModel):
 _KEY_LINES = TypeAdapter(list[KeyLine])
 
 
-def run(argv: Sequence[str], *, open_stack: OpenStack, clock: Callable[[], datetime]) -> None:
-    """Run a command of this group.
-
-    Raises:
-        ConfigurationError: the stack cannot be reached, or is too old for what was asked.
-        NotFound: there is no such key.
-    """
-    arguments = _create_parser().parse_args(argv)
-    if arguments.command == "create" and (problem := _find_contradiction(arguments)):
-        arguments.refuse(f"argument --account: {problem}")
-    with explain_aws_errors():
-        stack = open_stack(arguments.stack, endpoint_url=arguments.endpoint_url)
-        if arguments.command == "create":
-            _create(arguments, stack, clock())
-        elif arguments.command == "list":
-            _list(stack, as_json=arguments.json)
-        else:
-            _revoke(arguments.key_id, stack, clock())
-
-
-def _create_parser() -> CommandParser:
-    parser = CommandParser(prog="mediaposter keys", description="The API keys of a stack.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    create = commands.add_parser("create", help="make a key; it is shown once")
-    create.set_defaults(refuse=create.error)
-    create.add_argument("name", type=checked(check_name), metavar="NAME", help="what you know it by")
-    create.add_argument(
-        "--scope",
-        action="append",
-        choices=[scope.value for scope in Scope],
-        help=f"what it may do; say it again for more (default: {' and '.join(_USUAL_SCOPES)}; admin includes all)",
-    )
-    create.add_argument(
-        "--account",
-        action="append",
-        type=checked(_check_network),
-        metavar="NETWORK:ID",
-        help="which account it may post to, as instagram:807, where its scopes let it post; say it again for more "
-        "(default: all accounts)",
-    )
-    create.add_argument(
-        "--owner",
-        type=checked(check_owner),
-        help="whose videos it sees and makes, to replace a key by another (default: an owner of its own)",
-    )
-    create.add_argument(
-        "--daily-budget",
-        type=read_dollars,
-        metavar="DOLLARS",
-        help="what its owner may spend on a UTC day by it (default: no limit)",
-    )
-    create.add_argument(
-        "--rate",
-        type=read_count,
-        metavar="COUNT",
-        help="how many videos its owner may ask for in a minute by it (default: no limit)",
-    )
-    create.add_argument(
-        "--expires-in-days",
-        type=_read_days,
-        metavar="COUNT",
-        help="after how many days it opens nothing (default: never)",
-    )
-    create.add_argument(
-        "--webhook-url",
-        type=checked(check_webhook_url),
-        metavar="URL",
-        help="who is told of its videos, over https (default: nobody)",
-    )
-    add_stack_arguments(create)
-
-    listing = commands.add_parser("list", help="list the keys, the revoked ones too, the oldest first")
-    listing.add_argument("--json", action="store_true", help="write JSON")
-    add_stack_arguments(listing)
-
-    revoke = commands.add_parser("revoke", help="revoke a key for good")
-    revoke.add_argument("key_id", metavar="KEY_ID", help="its id: key_…")
-    add_stack_arguments(revoke)
-    return parser
-
-
 def _check_network(account: str) -> str:
     """Refuse an account of an unknown network.
 
@@ -165,43 +90,122 @@ def _check_network(account: str) -> str:
 def _read_days(text: str) -> int:
     days = read_count(text)
     if days > _DAYS_MAX:
-        raise argparse.ArgumentTypeError(f"a key lives for {_DAYS_MAX} days at most, or for ever")
+        raise ValueError(f"a key lives for {_DAYS_MAX} days at most, or for ever")
     return days
 
 
-def _find_contradiction(arguments: argparse.Namespace) -> str | None:
+@app.command("create")
+def create_key(
+    context: typer.Context,
+    *,
+    name: Annotated[str, typer.Argument(parser=check_name, metavar="NAME", help="What you know it by.")],
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(
+            metavar="SCOPE",
+            help=f"What it may do: {', '.join(Scope)}; say it again for more. Default: {' and '.join(_USUAL_SCOPES)}; "
+            "admin includes all.",
+        ),
+    ] = None,
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=_check_network,
+            metavar="NETWORK:ID",
+            help="Which account it may post to, as instagram:807, where its scopes let it post; say it again for more. "
+            "Default: all accounts.",
+        ),
+    ] = None,
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            parser=check_owner,
+            metavar="OWNER",
+            help="Whose videos it sees and makes, to replace a key by another. Default: an owner of its own.",
+        ),
+    ] = None,
+    daily_budget: Annotated[
+        int | None,
+        typer.Option(
+            parser=read_dollars,
+            metavar="DOLLARS",
+            help="What its owner may spend on a UTC day by it. Default: no limit.",
+        ),
+    ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            parser=read_count,
+            metavar="COUNT",
+            help="How many videos its owner may ask for in a minute by it. Default: no limit.",
+        ),
+    ] = None,
+    expires_in_days: Annotated[
+        int | None,
+        typer.Option(parser=_read_days, metavar="COUNT", help="After how many days it opens nothing. Default: never."),
+    ] = None,
+    webhook_url: Annotated[
+        str | None,
+        typer.Option(
+            parser=check_webhook_url,
+            metavar="URL",
+            help="Where its videos' events are sent, over https. Default: nowhere.",
+        ),
+    ] = None,
+    stack: StackName = STACK,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Make a key; it is shown once."""
+    scopes = tuple(known for known in Scope if known in (scope or _USUAL_SCOPES))
+    accounts = tuple(dict.fromkeys(account)) if account else None
+    if problem := _find_contradiction(scopes, accounts):
+        raise typer.BadParameter(problem, ctx=context, param_hint="'--account'")
+    session = find_session(context)
+    with session.stack(stack, endpoint_url) as opened:
+        if accounts or expires_in_days or Scope.APPROVE in scopes:
+            _require_key_restrictions(opened)
+        now = session.clock()
+        secret, api_key = opened.keys.create(
+            name,
+            scopes=scopes,
+            now=now,
+            owner=owner,
+            accounts=accounts,
+            expires_at=now + timedelta(days=expires_in_days) if expires_in_days else None,
+            daily_budget_micros=daily_budget,
+            rate_per_minute=rate,
+            webhook_url=webhook_url,
+        )
+        _tell_made(api_key, secret, opened)
+
+
+def _find_contradiction(scopes: Sequence[Scope], accounts: Sequence[str] | None) -> str | None:
     """Return why a key's accounts contradict its scopes, or None."""
-    if not arguments.account:
+    if accounts is None:
         return None
-    scopes = set(arguments.scope or _USUAL_SCOPES)
     try:
-        check_accounts(arguments.account, scopes)
+        check_accounts(accounts, set(scopes))
     except ValueError as error:
         return str(error)
-    if not scopes & _SCOPES_OF_ACCOUNTS:
+    if not _SCOPES_OF_ACCOUNTS & set(scopes):
         return "without --scope publish or --scope approve a key posts to no account at all"
     return None
 
 
-def _create(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) -> None:
-    chosen = arguments.scope or _USUAL_SCOPES
-    days = arguments.expires_in_days
-    if not stack.knows_key_restrictions and (arguments.account or days or Scope.APPROVE in chosen):
+def _require_key_restrictions(stack: DeployedStack) -> None:
+    """Refuse a stack that would not enforce what a key may not do.
+
+    Raises:
+        ConfigurationError: it is too old.
+    """
+    if not stack.knows_key_restrictions:
         raise ConfigurationError(
             f"The stack {stack.name} is older than accounts and expiry of keys and the scope approve, and would not "
             "keep to them. Update it first, with sam build and sam deploy. No key was made."
         )
-    secret, api_key = stack.keys.create(
-        arguments.name,
-        scopes=tuple(scope for scope in Scope if scope in chosen),
-        now=now,
-        owner=arguments.owner,
-        accounts=tuple(dict.fromkeys(arguments.account)) if arguments.account else None,
-        expires_at=now + timedelta(days=days) if days else None,
-        daily_budget_micros=arguments.daily_budget,
-        rate_per_minute=arguments.rate,
-        webhook_url=arguments.webhook_url,
-    )
+
+
+def _tell_made(api_key: ApiKey, secret: str, stack: DeployedStack) -> None:
     console = open_console()
     console.print(f"{api_key.key_id} is made: {api_key.name}, of the owner {api_key.owner}.")
     console.print(f"It may {', '.join(_DEEDS[scope] for scope in api_key.scopes)}; {_describe_limits(api_key)}.")
@@ -233,8 +237,13 @@ def _describe_accounts(api_key: ApiKey) -> str:
     return f"{', '.join(api_key.accounts)}, and to no other account"
 
 
-def _list(stack: DeployedStack, *, as_json: bool) -> None:
-    keys = stack.keys.list()
+@app.command("list")
+def list_keys(
+    context: typer.Context, as_json: AsJson = False, stack: StackName = STACK, endpoint_url: EndpointUrl = None
+) -> None:
+    """List the keys, the revoked ones too, the oldest first."""
+    with find_session(context).stack(stack, endpoint_url) as opened:
+        keys = opened.keys.list()
     if as_json:
         lines = [
             KeyLine(
@@ -255,7 +264,7 @@ def _list(stack: DeployedStack, *, as_json: bool) -> None:
         sys.stdout.write(_KEY_LINES.dump_json(lines, indent=2).decode() + "\n")
         return
     if not keys:
-        open_console().print(f"{stack.name} has no keys yet. mediaposter keys create NAME makes one.")
+        open_console().print(f"{stack} has no keys yet. mediaposter keys create NAME makes one.")
         return
     table = create_table(
         *(
@@ -293,14 +302,23 @@ def _write_budget(api_key: ApiKey) -> str | None:
     return None if api_key.daily_budget_micros is None else write_dollars(api_key.daily_budget_micros)
 
 
-def _revoke(key_id: str, stack: DeployedStack, now: datetime) -> None:
-    try:
-        api_key = stack.keys.revoke(key_id, now=now)
-    except NotFound as error:
-        raise NotFound(f"{stack.name} has no key with that id. mediaposter keys list shows those it has.") from error
+@app.command("revoke")
+def revoke_key(
+    context: typer.Context,
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="Its id: key_…")],
+    stack: StackName = STACK,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Revoke a key for good."""
+    session = find_session(context)
+    with session.stack(stack, endpoint_url) as opened:
+        try:
+            api_key = opened.keys.revoke(key_id, now=session.clock())
+        except NotFound as error:
+            raise NotFound(f"{stack} has no key with that id. mediaposter keys list shows those it has.") from error
     open_console().print(
         f"{api_key.key_id} ({api_key.name}) is revoked since {api_key.revoked_at:%Y-%m-%d %H:%M} UTC.\n"
         "The stack does not know it any more. But API Gateway remembers for up to 5 minutes whom it let in, and a key "
         "that was used just before works as long. To end that at once:\n\n"
-        f"aws apigateway flush-stage-authorizers-cache --rest-api-id {stack.api_id} --stage-name v1"
+        f"aws apigateway flush-stage-authorizers-cache --rest-api-id {opened.api_id} --stage-name v1"
     )

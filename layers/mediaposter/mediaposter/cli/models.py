@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
+import typer
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from mediaposter.ai.catalog import (
@@ -19,12 +19,12 @@ from mediaposter.ai.catalog import (
     built_in_catalog_text,
     parse_catalog,
 )
-from mediaposter.cli.arguments import CommandParser, add_stack_arguments
 from mediaposter.cli.console import create_table, open_console
+from mediaposter.cli.options import AsJson, EndpointUrl, create_group
+from mediaposter.cli.session import find_session
 from mediaposter.domain.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from mediaposter.cli.deployed_stack import OpenStack
+app = create_group("The models: those of this package, or those of a stack.", invoke_without_command=True)
 
 
 class ModelLine(BaseModel):
@@ -46,46 +46,41 @@ class ModelLine(BaseModel):
 _MODEL_LINES = TypeAdapter(list[ModelLine])
 
 
-def run(argv: Sequence[str], *, open_stack: OpenStack, clock: Callable[[], datetime]) -> None:
-    """Run a command of this group.
-
-    Raises:
-        ConfigurationError: the catalog is wrong, or the stack cannot be reached.
-    """
-    arguments = _create_parser().parse_args(argv)
-    if arguments.command == "check":
-        _check(arguments.file)
+@app.callback()
+def list_models(
+    context: typer.Context,
+    as_json: AsJson = False,
+    stack: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A stack, whose aliases and catalog count too. Default: none; no AWS is needed."
+        ),
+    ] = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Show which models there are: those of this package, or those of a stack."""
+    if context.invoked_subcommand:
         return
+    session = find_session(context)
     catalog = built_in_catalog()
-    if arguments.stack:
-        catalog = open_stack(arguments.stack, endpoint_url=arguments.endpoint_url).read_catalog()
-    if arguments.json:
+    if stack:
+        with session.stack(stack, endpoint_url) as opened:
+            catalog = opened.read_catalog()
+    if as_json:
         _write_json(catalog)
     else:
-        _write_table(catalog, clock().date())
+        _write_table(catalog, session.clock().date())
 
 
-def _create_parser() -> CommandParser:
-    parser = CommandParser(
-        prog="mediaposter models", description="Which models there are: those of this package, or those of a stack."
-    )
-    parser.add_argument("--json", action="store_true", help="write JSON")
-    add_stack_arguments(
-        parser, default=None, purpose="a stack, whose aliases and catalog count too (default: none; no AWS is needed)"
-    )
-    commands = parser.add_subparsers(dest="command", metavar="[check]")
-    check = commands.add_parser("check", help="check a file that extends the catalog, before a stack reads it")
-    check.add_argument("file", type=Path, metavar="FILE", help="the file, TOML")
-    return parser
-
-
-def _check(path: Path) -> None:
+@app.command("check")
+def check_catalog(file: Annotated[Path, typer.Argument(metavar="FILE", help="The file, TOML.")]) -> None:
+    """Check a file that extends the catalog, before a stack reads it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8.") from error
+        raise ConfigurationError(f"{file} is not UTF-8.") from error
     parse_catalog(text, extending=built_in_catalog_text())
     open_console().print("ok")
 

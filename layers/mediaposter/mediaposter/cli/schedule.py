@@ -2,251 +2,161 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
-from datetime import date, datetime
-from enum import StrEnum
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
+import typer
 from botocore.exceptions import ClientError
-from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
-from mediaposter.ai.catalog import Catalog
-from mediaposter.cli.arguments import CommandParser, add_stack_arguments, checked, read_count
-from mediaposter.cli.console import create_table, open_console
-from mediaposter.cli.deployed_stack import DeployedStack, OpenStack, explain_aws_errors
-from mediaposter.cli.timing import check_timezone, read_at, read_cron, read_rate
-from mediaposter.domain.errors import ConfigurationError, Contention, InvalidRequest, NotFound, VersionConflict
-from mediaposter.domain.problem import Problem
-from mediaposter.stores.keys import check_owner
-from mediaposter.stores.series import (
-    ScheduleRun,
-    Series,
-    SeriesState,
-    Sheet,
-    SheetFormat,
-    check_series_name,
+from mediaposter.cli.console import open_console
+from mediaposter.cli.options import STACK, AsJson, EndpointUrl, StackName, create_group, read_count
+from mediaposter.cli.series_report import (
+    SERIES_LINES,
+    count_of,
+    describe_series,
+    show_series,
+    write_list,
+    write_shown,
 )
+from mediaposter.cli.session import find_session
+from mediaposter.cli.sheet_file import check_rows, read_file, read_rows, tell_left_out
+from mediaposter.cli.timing import Timing, check_timezone, read_at, read_cron, read_rate
+from mediaposter.domain.errors import ConfigurationError, Contention, NotFound, VersionConflict
+from mediaposter.stores.keys import check_owner
+from mediaposter.stores.series import Series, SeriesState, Sheet, SheetFormat, check_series_name
 from mediaposter.usecases.scheduled.series import find_next_row, list_waiting
 from mediaposter.wire.rows import Row
-from mediaposter.wire.sheets import read_sheet
 
-_BAD_ROWS_SHOWN_MAX = 20
-_PROMPT_SHOWN_CHARACTERS = 40
+if TYPE_CHECKING:
+    from mediaposter.cli.deployed_stack import DeployedStack
+
 _TRIES_MAX = 3
-# The header of a CSV determines the separator, which may be a tab.
-_SHEET_FORMATS = MappingProxyType({".csv": SheetFormat.CSV, ".tsv": SheetFormat.CSV, ".jsonl": SheetFormat.JSONL})
+
+app = create_group("Series of videos: at each turn of a timetable the next row of a sheet becomes a video, once.")
+
+SeriesName: TypeAlias = Annotated[str, typer.Argument(parser=check_series_name, metavar="NAME", help="The series.")]
+SheetPath: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        metavar="FILE",
+        help="A request in each row, with the fields of POST /videos and an id of your own: .csv, .tsv or .jsonl.",
+    ),
+]
+SkipBadRows: TypeAlias = Annotated[bool, typer.Option("--skip-bad-rows", help="Leave out rows that are wrong.")]
 
 
-class Standing(StrEnum):
-    """The status of a series."""
-
-    ACTIVE = "active"
-    PAUSED = "paused"
-    USED_UP = "sheet is used up"
-    NO_ENTRY = "has no schedule"
-
-
-class SeriesLine(BaseModel):
-    """A series in the output of `schedule list --json`; `waiting` counts the rows for future runs."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    timing: str
-    expression: str
-    timezone: str
-    owner: str
-    waiting: int
-    state: Standing
-    sheet: str
-    created_at: AwareDatetime
-    last_taken_at: AwareDatetime | None
-
-
-class RowState(StrEnum):
-    """The status of a row."""
-
-    TAKEN = "taken"
-    REFUSED = "refused"
-    WAITING = "waiting"
-    WRONG = "wrong"
-    LEFT_OUT = "left out"
-
-
-class RowLine(BaseModel):
-    """A row in the output of `schedule show --json`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    row: int
-    id: str | None
-    prompt: str | None
-    state: RowState
-    taken_at: AwareDatetime | None = None
-    video_id: str | None = None
-    error: Problem | None = None
-
-
-class ShownSeries(SeriesLine):
-    """A series in the output of `schedule show --json`; `taken_earlier` counts rows that only earlier sheets had."""
-
-    rows: tuple[RowLine, ...]
-    taken_earlier: int
-
-
-_SERIES_LINES = TypeAdapter(list[SeriesLine])
-
-
-def run(argv: Sequence[str], *, open_stack: OpenStack, clock: Callable[[], datetime]) -> None:
-    """Run a command of this group.
+@contextmanager
+def _open(context: typer.Context, stack: str, endpoint_url: str | None) -> Iterator[tuple[DeployedStack, datetime]]:
+    """Open a stack that knows series, and tell the time.
 
     Raises:
         ConfigurationError: the stack cannot be reached, or is older than series.
-        InvalidRequest: the sheet is invalid.
-        NotFound: there is no such series.
-        Contention: other callers changed it at every attempt.
     """
-    arguments = _create_parser().parse_args(argv)
-    with explain_aws_errors():
-        stack = open_stack(arguments.stack, endpoint_url=arguments.endpoint_url)
-        stack.scheduler.require()
-        if arguments.command == "create":
-            _create(arguments, stack, clock())
-        elif arguments.command == "list":
-            _list(stack, as_json=arguments.json)
-        elif arguments.command == "show":
-            _show(arguments.name, stack, clock().date(), as_json=arguments.json)
-        elif arguments.command == "replace-sheet":
-            _replace_sheet(arguments, stack, clock())
-        elif arguments.command == "remove":
-            _remove(arguments.name, stack)
-        else:
-            _set_state(arguments.name, stack, is_paused=arguments.command == "pause")
+    session = find_session(context)
+    with session.stack(stack, endpoint_url) as opened:
+        opened.scheduler.require()
+        yield opened, session.clock()
 
 
-def _create_parser() -> CommandParser:
-    parser = CommandParser(
-        prog="mediaposter schedule",
-        description="Series of videos: at each turn of a timetable the next row of a sheet becomes a video, once.",
+@app.command("create")
+def create_series(
+    context: typer.Context,
+    *,
+    name: SeriesName,
+    sheet: SheetPath,
+    at: Annotated[
+        Timing | None,
+        typer.Option(
+            parser=read_at,
+            metavar="WHEN",
+            help="'daily 09:00', 'weekdays 09:00', 'mon,wed,fri 18:30', 'monthly 1 09:00', 'monthly last 09:00'.",
+        ),
+    ] = None,
+    cron: Annotated[
+        Timing | None,
+        typer.Option(parser=read_cron, metavar="EXPRESSION", help="As Scheduler: '0 9 ? * MON-FRI *'."),
+    ] = None,
+    rate: Annotated[
+        Timing | None,
+        typer.Option(
+            parser=read_rate, metavar="RATE", help="'6 hours'; the first turn is as soon as the series is made."
+        ),
+    ] = None,
+    timezone: Annotated[
+        str,
+        typer.Option(parser=check_timezone, metavar="ZONE", help="Whose clock counts, as Europe/Berlin."),
+    ] = "UTC",
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            parser=check_owner, metavar="OWNER", help="Whose the videos are. Default: the stack's InboxOwner."
+        ),
+    ] = None,
+    skip_bad_rows: SkipBadRows = False,
+    stack: StackName = STACK,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Make a series."""
+    timings = [timing for timing in (at, cron, rate) if timing is not None]
+    if len(timings) != 1:
+        context.fail("say when by one of --at, --cron and --rate")
+    with _open(context, stack, endpoint_url) as (opened, now):
+        if any(series.name == name for series in opened.series.list_all()):
+            raise _refuse_name(name)
+        content = _read_sheet(sheet, opened, now, is_lenient=skip_bad_rows)
+        series = Series(
+            name=name,
+            owner=owner or opened.settings.inbox_owner,
+            timing=timings[0].words,
+            expression=timings[0].expression,
+            timezone=timezone,
+            sheet=content.store(opened, name, now),
+            waiting=list_waiting(content.rows),
+            created_at=now,
+        )
+        _record(series, opened)
+    console = open_console()
+    console.print(
+        f"{name} is made: {series.timing}, {series.timezone}. Its videos are of the owner {series.owner}.\n"
+        f"{count_of(len(series.waiting), 'row')} will be taken, one at each turn; the first is row {series.waiting[0]}."
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    create = commands.add_parser("create", help="make a series")
-    _add_name(create)
-    _add_sheet(create)
-    timing = create.add_mutually_exclusive_group(required=True)
-    timing.add_argument(
-        "--at",
-        dest="timing",
-        type=checked(read_at),
-        metavar="WHEN",
-        help="'daily 09:00', 'weekdays 09:00', 'mon,wed,fri 18:30', 'monthly 1 09:00', 'monthly last 09:00'",
-    )
-    timing.add_argument(
-        "--cron", dest="timing", type=checked(read_cron), metavar="EXPRESSION", help="as Scheduler: '0 9 ? * MON-FRI *'"
-    )
-    timing.add_argument(
-        "--rate",
-        dest="timing",
-        type=checked(read_rate),
-        metavar="RATE",
-        help="'6 hours'; the first turn is as soon as the series is made",
-    )
-    create.add_argument(
-        "--timezone",
-        type=checked(check_timezone),
-        default="UTC",
-        metavar="ZONE",
-        help="whose clock counts, as Europe/Berlin (default: UTC)",
-    )
-    create.add_argument(
-        "--owner", type=checked(check_owner), help="whose the videos are (default: the stack's InboxOwner)"
-    )
-    add_stack_arguments(create)
-
-    listing = commands.add_parser("list", help="list the series, and how they stand")
-    listing.add_argument("--json", action="store_true", help="write JSON")
-    add_stack_arguments(listing)
-
-    show = commands.add_parser("show", help="show what became of each row")
-    _add_name(show)
-    show.add_argument("--json", action="store_true", help="write JSON")
-    add_stack_arguments(show)
-
-    replace = commands.add_parser("replace-sheet", help="give a series another sheet; what was taken stays taken")
-    _add_name(replace)
-    _add_sheet(replace)
-    replace.add_argument(
-        "--start-row",
-        type=read_count,
-        metavar="NUMBER",
-        help="the row to begin with (default: by ids the first that was not taken, else the number after the last)",
-    )
-    add_stack_arguments(replace)
-
-    for command, words in (
-        ("pause", "let the turns of a series take nothing"),
-        ("resume", "let the turns of a series take rows again"),
-        ("remove", "end a series, and forget it; its videos stay"),
-    ):
-        other = commands.add_parser(command, help=words)
-        _add_name(other)
-        add_stack_arguments(other)
-    return parser
+    tell_left_out(content.rows)
+    console.print(f"mediaposter schedule show {name} says what became of each.")
 
 
-def _add_name(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", type=checked(check_series_name), metavar="NAME", help="the series")
+class _CheckedSheet(NamedTuple):
+    """A sheet as it was read, and its rows."""
+
+    content: bytes
+    format: SheetFormat
+    rows: list[Row]
+
+    def store(self, stack: DeployedStack, name: str, now: datetime) -> Sheet:
+        return Sheet(key=stack.sheets.put(name, self.content, self.format, now=now), format=self.format)
 
 
-def _add_sheet(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--sheet",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="a request in each row, with the fields of POST /videos and an id of your own: .csv, .tsv or .jsonl",
-    )
-    parser.add_argument("--skip-bad-rows", action="store_true", help="leave out rows that are wrong")
+def _read_sheet(path: Path, stack: DeployedStack, now: datetime, *, is_lenient: bool) -> _CheckedSheet:
+    content, sheet_format = read_file(path)
+    rows = check_rows(content, sheet_format, stack.read_catalog(), now.date(), is_lenient=is_lenient)
+    return _CheckedSheet(content, sheet_format, rows)
 
 
-def _create(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) -> None:
-    name: str = arguments.name
-    if any(series.name == name for series in stack.series.list_all()):
-        raise _refuse_name(name)
-    content, sheet_format = _read_file(arguments.sheet)
-    rows = _check_rows(content, sheet_format, stack, now.date(), is_lenient=arguments.skip_bad_rows)
-    series = Series(
-        name=name,
-        owner=arguments.owner or stack.settings.inbox_owner,
-        timing=arguments.timing.words,
-        expression=arguments.timing.expression,
-        timezone=arguments.timezone,
-        sheet=Sheet(key=stack.sheets.put(name, content, sheet_format, now=now), format=sheet_format),
-        waiting=list_waiting(rows),
-        created_at=now,
-    )
+def _record(series: Series, stack: DeployedStack) -> None:
     try:
         stack.series.create(series)
     except VersionConflict as error:
-        raise _refuse_name(name) from error
+        raise _refuse_name(series.name) from error
     try:
         stack.scheduler.put(series)
     except ClientError:
         # Scheduler validates the expression: if it refuses, nothing is stored.
-        stack.series.remove(name)
-        stack.sheets.remove_all(name)
+        stack.series.remove(series.name)
+        stack.sheets.remove_all(series.name)
         raise
-    console = open_console()
-    console.print(
-        f"{name} is made: {series.timing}, {series.timezone}. Its videos are of the owner {series.owner}.\n"
-        f"{_count(len(series.waiting), 'row')} will be taken, one at each turn; the first is row {series.waiting[0]}."
-    )
-    _tell_left_out(rows)
-    console.print(f"mediaposter schedule show {name} says what became of each.")
 
 
 def _refuse_name(name: str) -> ConfigurationError:
@@ -256,92 +166,86 @@ def _refuse_name(name: str) -> ConfigurationError:
     )
 
 
-def _read_file(path: Path) -> tuple[bytes, SheetFormat]:
-    sheet_format = _SHEET_FORMATS.get(path.suffix.lower())
-    if sheet_format is None:
-        raise InvalidRequest(f"{path.name} is no sheet: its name must end in .csv, .tsv or .jsonl.")
-    try:
-        return path.read_bytes(), sheet_format
-    except OSError as error:
-        raise InvalidRequest(f"{path} cannot be read: {error.strerror}.") from error
+@app.command("list")
+def list_series(
+    context: typer.Context, as_json: AsJson = False, stack: StackName = STACK, endpoint_url: EndpointUrl = None
+) -> None:
+    """List the series, and how they stand."""
+    with _open(context, stack, endpoint_url) as (opened, _):
+        enabled = opened.scheduler.list_enabled()
+        lines = [describe_series(series, enabled) for series in opened.series.list_all()]
+    if as_json:
+        sys.stdout.write(SERIES_LINES.dump_json(lines, indent=2).decode() + "\n")
+    elif lines:
+        write_list(lines)
+    else:
+        open_console().print(f"{stack} has no series yet. mediaposter schedule create NAME makes one.")
 
 
-def _check_rows(
-    content: bytes, sheet_format: SheetFormat, stack: DeployedStack, today: date, *, is_lenient: bool
-) -> list[Row]:
-    """Read a sheet; refuse it for invalid rows, unless these are to be skipped.
-
-    Raises:
-        InvalidRequest: names those rows, or the error of the file.
-    """
-    rows = _read_rows(content, sheet_format, stack.read_catalog(), today)
-    wrong = [row for row in rows if row.error is not None]
-    if len(wrong) == len(rows) or (wrong and not is_lenient):
-        lines = [_describe_error(row) for row in wrong[:_BAD_ROWS_SHOWN_MAX]]
-        if len(wrong) > len(lines):
-            lines.append(f"… and {len(wrong) - len(lines)} more.")
-        advice = "Mend them." if len(wrong) == len(rows) else "Mend them, or leave them out with --skip-bad-rows."
-        raise InvalidRequest(
-            "\n".join(
-                [f"{_count(len(wrong), 'row')} of {len(rows)} cannot be made; nothing was changed. {advice}", *lines]
-            )
-        )
-    return rows
+@app.command("show")
+def show_rows(
+    context: typer.Context,
+    name: SeriesName,
+    as_json: AsJson = False,
+    stack: StackName = STACK,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Show what became of each row."""
+    with _open(context, stack, endpoint_url) as (opened, now):
+        series = opened.series.get(name)
+        turns = opened.series.list_turns(name)
+        content = opened.sheets.read(series.sheet)
+        rows = read_rows(content, series.sheet.format, opened.read_catalog(), now.date())
+        shown = show_series(series, turns, rows, opened.scheduler.list_enabled())
+    if as_json:
+        sys.stdout.write(shown.model_dump_json(indent=2) + "\n")
+    else:
+        write_shown(shown)
 
 
-def _read_rows(content: bytes, sheet_format: SheetFormat, catalog: Catalog, today: date) -> list[Row]:
-    return [_check_model(row, catalog, today) for row in read_sheet(content, sheet_format)]
+@app.command("replace-sheet")
+def replace_sheet(
+    context: typer.Context,
+    *,
+    name: SeriesName,
+    sheet: SheetPath,
+    start_row: Annotated[
+        int | None,
+        typer.Option(
+            parser=read_count,
+            metavar="NUMBER",
+            help="The row to begin with. Default: by ids the first that was not taken, else the number after the last.",
+        ),
+    ] = None,
+    skip_bad_rows: SkipBadRows = False,
+    stack: StackName = STACK,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Give a series another sheet; what was taken stays taken."""
+    with _open(context, stack, endpoint_url) as (opened, now):
+        opened.series.get(name)
+        content = _read_sheet(sheet, opened, now, is_lenient=skip_bad_rows)
+        stored = content.store(opened, name, now)
 
+        def replace(series: Series) -> Series:
+            turns = opened.series.list_turns(name)
+            first_row = start_row or find_next_row(series, turns)
+            waiting = list_waiting(content.rows, turns=turns, next_row=first_row, start_row=start_row)
+            return opened.series.change(series, sheet=stored.copy_with(first_row=first_row), waiting=waiting)
 
-def _check_model(row: Row, catalog: Catalog, today: date) -> Row:
-    """Report why the API would refuse a row today for its model."""
-    if row.request is None:
-        return row
-    try:
-        asked = catalog.resolve(row.request.model, today=today)
-        if not asked.is_alias:
-            asked.entry.check(seconds=row.request.seconds, size=row.request.size)
-    except InvalidRequest as refusal:
-        return row._replace(request=None, error=refusal.problem)
-    return row
-
-
-def _describe_error(row: Row) -> str:
-    return f"row {row.number}, line {row.line}: {row.error.message if row.error else ''}"
-
-
-def _tell_left_out(rows: Sequence[Row]) -> None:
-    for row in rows:
-        if row.error is not None:
-            open_console().print(f"Left out: {_describe_error(row)}")
-
-
-def _replace_sheet(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) -> None:
-    name: str = arguments.name
-    stack.series.get(name)
-    content, sheet_format = _read_file(arguments.sheet)
-    rows = _check_rows(content, sheet_format, stack, now.date(), is_lenient=arguments.skip_bad_rows)
-    sheet = Sheet(key=stack.sheets.put(name, content, sheet_format, now=now), format=sheet_format)
-
-    def replace(series: Series) -> Series:
-        turns = stack.series.list_turns(name)
-        first_row = arguments.start_row or find_next_row(series, turns)
-        waiting = list_waiting(rows, turns=turns, next_row=first_row, start_row=arguments.start_row)
-        return stack.series.change(series, sheet=sheet.copy_with(first_row=first_row), waiting=waiting)
-
-    series = _change(stack, name, replace)
+        series = _change(opened, name, replace)
     console = open_console()
     if series.waiting:
         console.print(
-            f"{name} has another sheet: {_count(len(series.waiting), 'row')} will be taken, one at each turn; the next "
-            f"is row {series.waiting[0]}."
+            f"{name} has another sheet: {count_of(len(series.waiting), 'row')} will be taken, one at each turn; the "
+            f"next is row {series.waiting[0]}."
         )
     else:
         console.print(
             f"{name} has another sheet, and all its rows were taken before: none will be. If they are others, say with "
             "which to begin: --start-row 1."
         )
-    _tell_left_out(rows)
+    tell_left_out(content.rows)
 
 
 def _change(stack: DeployedStack, name: str, change: Callable[[Series], Series]) -> Series:
@@ -359,141 +263,43 @@ def _change(stack: DeployedStack, name: str, change: Callable[[Series], Series])
     raise Contention(f"The series {name} is being changed by others. Nothing was changed; say it again.")
 
 
-def _set_state(name: str, stack: DeployedStack, *, is_paused: bool) -> None:
-    state = SeriesState.PAUSED if is_paused else SeriesState.ACTIVE
+@app.command("pause")
+def pause_series(
+    context: typer.Context, name: SeriesName, stack: StackName = STACK, endpoint_url: EndpointUrl = None
+) -> None:
+    """Let the turns of a series take nothing."""
+    with _open(context, stack, endpoint_url) as (opened, _):
+        _set_state(name, opened, SeriesState.PAUSED)
+    open_console().print(f"{name} is paused: its turns take nothing until mediaposter schedule resume {name}.")
+
+
+@app.command("resume")
+def resume_series(
+    context: typer.Context, name: SeriesName, stack: StackName = STACK, endpoint_url: EndpointUrl = None
+) -> None:
+    """Let the turns of a series take rows again."""
+    with _open(context, stack, endpoint_url) as (opened, _):
+        series = _set_state(name, opened, SeriesState.ACTIVE)
+    waiting = count_of(len(series.waiting), "row")
+    open_console().print(f"{name} goes on: {series.timing}, {series.timezone}; {waiting} wait.")
+
+
+def _set_state(name: str, stack: DeployedStack, state: SeriesState) -> Series:
     # The record first: a run in progress reads it.
     series = _change(stack, name, lambda series: stack.series.change(series, state=state))
     stack.scheduler.put(series)
-    open_console().print(
-        f"{name} is paused: its turns take nothing until mediaposter schedule resume {name}."
-        if is_paused
-        else f"{name} goes on: {series.timing}, {series.timezone}; {_count(len(series.waiting), 'row')} wait."
-    )
+    return series
 
 
-def _remove(name: str, stack: DeployedStack) -> None:
-    had_entry = stack.scheduler.remove(name)
-    was_known = stack.series.remove(name)
-    stack.sheets.remove_all(name)
+@app.command("remove")
+def remove_series(
+    context: typer.Context, name: SeriesName, stack: StackName = STACK, endpoint_url: EndpointUrl = None
+) -> None:
+    """End a series, and forget it; its videos stay."""
+    with _open(context, stack, endpoint_url) as (opened, _):
+        had_entry = opened.scheduler.remove(name)
+        was_known = opened.series.remove(name)
+        opened.sheets.remove_all(name)
     if not (had_entry or was_known):
-        raise NotFound(f"{stack.name} has no series {name}. mediaposter schedule list shows those it has.")
+        raise NotFound(f"{stack} has no series {name}. mediaposter schedule list shows those it has.")
     open_console().print(f"{name} is removed, with its sheets and what became of each row. Its videos stay.")
-
-
-def _list(stack: DeployedStack, *, as_json: bool) -> None:
-    enabled = stack.scheduler.list_enabled()
-    lines = [_describe(series, enabled) for series in stack.series.list_all()]
-    if as_json:
-        sys.stdout.write(_SERIES_LINES.dump_json(lines, indent=2).decode() + "\n")
-        return
-    if not lines:
-        open_console().print(f"{stack.name} has no series yet. mediaposter schedule create NAME makes one.")
-        return
-    table = create_table("NAME", "when", "owner", "rows left", "last taken", "state")
-    for line in lines:
-        table.add_row(
-            line.name,
-            f"{line.timing}, {line.timezone}",
-            line.owner,
-            str(line.waiting),
-            f"{line.last_taken_at:%Y-%m-%d %H:%M}" if line.last_taken_at else "",
-            line.state,
-        )
-    open_console().print(table)
-
-
-def _describe(series: Series, enabled: dict[str, bool]) -> SeriesLine:
-    return SeriesLine(
-        name=series.name,
-        timing=series.timing,
-        expression=series.expression,
-        timezone=series.timezone,
-        owner=series.owner,
-        waiting=len(series.waiting),
-        state=_find_standing(series, is_enabled=enabled.get(series.name)),
-        sheet=series.sheet.key,
-        created_at=series.created_at,
-        last_taken_at=series.last_taken_at,
-    )
-
-
-def _find_standing(series: Series, *, is_enabled: bool | None) -> Standing:
-    if is_enabled is None:
-        return Standing.NO_ENTRY
-    if series.state is SeriesState.PAUSED or not is_enabled:
-        return Standing.PAUSED
-    return Standing.ACTIVE if series.waiting else Standing.USED_UP
-
-
-def _show(name: str, stack: DeployedStack, today: date, *, as_json: bool) -> None:
-    series = stack.series.get(name)
-    turns = stack.series.list_turns(name)
-    rows = _read_rows(stack.sheets.read(series.sheet), series.sheet.format, stack.read_catalog(), today)
-    by_row = {turn.row: turn for turn in turns if turn.sheet.key == series.sheet.key}
-    by_id = {turn.row_id: turn for turn in turns if turn.row_id is not None}
-    waiting = frozenset(series.waiting)
-    found = {row.number: by_row.get(row.number) or _find_earlier(row, by_id, waiting) for row in rows}
-    shown = ShownSeries(
-        **_describe(series, stack.scheduler.list_enabled()).model_dump(),
-        rows=tuple(_describe_row(row, found[row.number], waiting) for row in rows),
-        taken_earlier=len(turns) - len([turn for turn in found.values() if turn is not None]),
-    )
-    if as_json:
-        sys.stdout.write(shown.model_dump_json(indent=2) + "\n")
-        return
-    _write_shown(shown)
-
-
-def _find_earlier(row: Row, by_id: dict[str, ScheduleRun], waiting: frozenset[int]) -> ScheduleRun | None:
-    """Find the run that took a row of an earlier sheet; a refused row that waits again counts as waiting."""
-    return None if row.row_id is None or row.number in waiting else by_id.get(row.row_id)
-
-
-def _describe_row(row: Row, turn: ScheduleRun | None, waiting: frozenset[int]) -> RowLine:
-    state = RowState.LEFT_OUT
-    error = None
-    if turn is not None:
-        state = RowState.TAKEN if turn.error is None else RowState.REFUSED
-        error = turn.error
-    elif row.error is not None:
-        state = RowState.WRONG
-        error = row.error
-    elif row.number in waiting:
-        state = RowState.WAITING
-    return RowLine(
-        row=row.number,
-        id=row.row_id,
-        prompt=row.request.prompt if row.request else None,
-        state=state,
-        taken_at=turn.taken_at if turn else None,
-        video_id=turn.video_id if turn else None,
-        error=error,
-    )
-
-
-def _write_shown(shown: ShownSeries) -> None:
-    console = open_console()
-    console.print(f"{shown.name}: {shown.timing}, {shown.timezone}; {shown.state}. The videos are of {shown.owner}.")
-    console.print(f"sheet: {shown.sheet}\n")
-    table = create_table("row", "id", "prompt", "state", "taken", "what became of it")
-    for line in shown.rows:
-        table.add_row(
-            str(line.row),
-            line.id or "",
-            _shorten(line.prompt or ""),
-            line.state,
-            f"{line.taken_at:%Y-%m-%d %H:%M}" if line.taken_at else "",
-            line.video_id or (line.error.message if line.error else ""),
-        )
-    console.print(table)
-    if shown.taken_earlier:
-        console.print(f"\n{_count(shown.taken_earlier, 'row')} more, which this sheet has not, came from earlier ones.")
-
-
-def _shorten(text: str) -> str:
-    line = "".join(character if character.isprintable() else " " for character in text)
-    return line if len(line) <= _PROMPT_SHOWN_CHARACTERS else f"{line[: _PROMPT_SHOWN_CHARACTERS - 1]}…"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
-from mediaposter.cli.arguments import CommandParser, add_stack_arguments, checked
+import typer
+
 from mediaposter.cli.console import open_console
-from mediaposter.cli.deployed_stack import DeployedStack, OpenStack, explain_aws_errors
+from mediaposter.cli.options import STACK, EndpointUrl, StackName, create_group
+from mediaposter.cli.session import find_session
 from mediaposter.domain.errors import NotFound
 from mediaposter.stores.keys import check_owner
 from mediaposter.wire.webhooks import derive_webhook_secret
 
+if TYPE_CHECKING:
+    from mediaposter.cli.deployed_stack import DeployedStack
+
 _SIGNING_KEY = "webhook-signing-key"
 
-
-def run(argv: Sequence[str], *, open_stack: OpenStack, clock: Callable[[], datetime]) -> None:
-    """Run a command of this group.
-
-    Raises:
-        ConfigurationError: the stack cannot be reached, or has no signing key.
-        NotFound: there is no such key or owner.
-    """
-    del clock
-    arguments = _create_parser().parse_args(argv)
-    with explain_aws_errors():
-        stack = open_stack(arguments.stack, endpoint_url=arguments.endpoint_url)
-        _show_secret(stack, _find_owner(stack, key_id=arguments.key, owner=arguments.owner))
+app = create_group("The webhooks of a stack.")
 
 
-def _create_parser() -> CommandParser:
-    parser = CommandParser(prog="mediaposter webhooks", description="The webhooks of a stack.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+@app.callback()
+def _be_a_group() -> None:
+    """Make the name of the only command part of the command line."""
 
-    secret = commands.add_parser("secret", help="show what the webhooks of an owner are signed with")
-    whose = secret.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--owner", type=checked(check_owner), help="whose videos they tell of, as keys list shows it")
-    whose.add_argument("--key", metavar="KEY_ID", help="the id of a key of that owner: key_…")
-    add_stack_arguments(secret)
-    return parser
+
+@app.command("secret")
+def show_secret(
+    context: typer.Context,
+    owner: Annotated[
+        str | None,
+        typer.Option(parser=check_owner, metavar="OWNER", help="Whose videos they tell of, as keys list shows it."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="KEY_ID", help="The id of a key of that owner, instead: key_…")
+    ] = None,
+    stack: StackName = STACK,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Show what the webhooks of an owner are signed with."""
+    if (owner is None) is (key is None):
+        raise context.fail("name the owner either by --owner or by --key")
+    with find_session(context).stack(stack, endpoint_url) as opened:
+        _write_secret(opened, _find_owner(opened, key_id=key, owner=owner))
 
 
 def _find_owner(stack: DeployedStack, *, key_id: str | None, owner: str | None) -> str:
@@ -51,7 +56,7 @@ def _find_owner(stack: DeployedStack, *, key_id: str | None, owner: str | None) 
     raise NotFound(f"{stack.name} has {what}. mediaposter keys list shows those it has.")
 
 
-def _show_secret(stack: DeployedStack, owner: str) -> None:
+def _write_secret(stack: DeployedStack, owner: str) -> None:
     secret = derive_webhook_secret(stack.read_secret(_SIGNING_KEY), owner)
     open_console().print(
         f"The webhooks of the owner {owner} are signed with this secret. Whoever has it can write them too: keep it "

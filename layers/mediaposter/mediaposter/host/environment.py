@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from mediaposter.config import Settings
-from mediaposter.domain.errors import ConfigurationError
+from mediaposter.host.env_file import read_variables
 
 # What a host sets itself, whatever its environment says of a function of the template.
 _OWNER = "local"
@@ -35,8 +34,13 @@ ACCOUNTS = (
     Account("gemini", ("gemini",), ("GEMINI_API_KEY", "GOOGLE_API_KEY")),
     Account("fal", ("fal", "pika"), ("FAL_KEY", "FAL_API_KEY", "PIKA_API_KEY"), "fal renders Pika's models, too"),
     Account("runway", ("runway",), ("RUNWAY_API_KEY", "RUNWAYML_API_SECRET")),
+    Account("bedrock", ("bedrock",), ("BEDROCK_BASE_URL",), "s3://your-bucket/renders, and AWS credentials"),
     Account("sora", ("sora",), ("SORA_BASE_URL", "OPENAI_BASE_URL"), "a server of your own that speaks the Videos API"),
 )
+
+# Accounts that an address opens. Its server may want a key, or none.
+_BY_ADDRESS = frozenset({"bedrock", "sora"})
+_NO_KEY = "none"
 
 
 class HostEnvironment(BaseModel):
@@ -55,17 +59,19 @@ class HostEnvironment(BaseModel):
     fal_base_url: str | None = Field(None, validation_alias=AliasChoices("FAL_BASE_URL", "PIKA_BASE_URL"))
     runway_base_url: str | None = Field(None, validation_alias=AliasChoices("RUNWAY_BASE_URL", "RUNWAYML_BASE_URL"))
     sora_base_url: str | None = Field(None, validation_alias=AliasChoices("SORA_BASE_URL", "OPENAI_BASE_URL"))
+    bedrock_base_url: str | None = Field(None, validation_alias="BEDROCK_BASE_URL")
     blotato_base_url: str | None = Field(None, validation_alias="BLOTATO_BASE_URL")
     webhook_signing_key: SecretStr | None = Field(None, validation_alias="WEBHOOK_SIGNING_KEY")
 
     def find_key(self, account: str) -> str | None:
         """Give the key of a provider's account; None without one. A server of your own may need none."""
-        if account == "sora" and self.sora_base_url is None:
-            return None  # OpenAI's own is switched off, and OPENAI_API_KEY is set on many machines for other things
         found: SecretStr | None = getattr(self, f"{account}_api_key", None)
-        if found is None:
-            return "none" if account == "sora" else None
-        return found.get_secret_value()
+        if account not in _BY_ADDRESS:
+            return None if found is None else found.get_secret_value()
+        # OpenAI's own is switched off, and OPENAI_API_KEY is set on many machines for other things.
+        if account not in self.list_addresses():
+            return None
+        return _NO_KEY if found is None else found.get_secret_value()
 
     def list_addresses(self) -> dict[str, str]:
         """Give the addresses that are set, by their accounts."""
@@ -83,12 +89,7 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> tuple
     Raises:
         ConfigurationError: the file or a variable is not valid; the sentence names it, never its value.
     """
-    try:
-        in_file = {} if env_file is None else dotenv_values(env_file)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{env_file} cannot be read: {error}.") from error
-    # An empty variable is as if it were not set: `.env.example` has many.
-    merged = {name: value for name, value in {**in_file, **environ}.items() if value}
+    merged = dict(environ) if env_file is None else read_variables(env_file, environ)
     environment = HostEnvironment.model_validate(merged)
     addresses = environment.list_addresses()
     given = {
@@ -103,7 +104,7 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> tuple
     }
     settings = Settings.from_environment(given)
     # A server of your own may hand its videos out itself, over plain http, too.
-    stores = {f"{name}-files": _find_origin(address) for name, address in addresses.items()}
+    stores = {f"{name}-files": _find_origin(address) for name, address in addresses.items() if name != "bedrock"}
     named = {**stores, **settings.provider_base_urls, **addresses}
     # The webhooks of the sandbox come from this process. Others reach a host that has an address for them.
     webhooks = tuple(dict.fromkeys((*settings.provider_webhooks, "sandbox")))

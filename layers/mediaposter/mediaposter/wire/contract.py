@@ -30,7 +30,11 @@ class Contract(NamedTuple):
         query: the model of its query.
         json: the model of its body, if that must be JSON.
         form: the model of its body, if that may be a multipart form or JSON.
-        errors: the error statuses that the route's code alone does not show.
+        errors: the error statuses that do not follow from the rest of the contract.
+        is_idempotent: whether it reads an Idempotency-Key, and starts an execution.
+        tells_poll_interval: whether its response says when to ask again.
+        redirects: whether its response is a redirect.
+        is_webhook: whether its body is a provider's, signed instead of authorized.
     """
 
     answers: tuple[type[BaseModel], ...]
@@ -39,6 +43,10 @@ class Contract(NamedTuple):
     json: type[BaseModel] | None
     form: type[BaseModel] | None
     errors: tuple[int, ...]
+    is_idempotent: bool
+    tells_poll_interval: bool
+    redirects: bool
+    is_webhook: bool
 
 
 def contract(
@@ -48,9 +56,26 @@ def contract(
     json: type[BaseModel] | None = None,
     form: type[BaseModel] | None = None,
     errors: tuple[int, ...] = (),
+    is_idempotent: bool = False,
+    tells_poll_interval: bool = False,
+    redirects: bool = False,
+    is_webhook: bool = False,
 ) -> dict[str, Any]:
-    """Return the `openapi_extensions` of a route; only `mediaposter.wire.openapi` reads them, no Lambda does."""
-    return {_EXTENSION: Contract(answers, path, query, json, form, errors)}
+    """Return the `openapi_extensions` of a route; `python -m checks.openapi` reads them, no Lambda does."""
+    return {
+        _EXTENSION: Contract(
+            answers=answers,
+            path=path,
+            query=query,
+            json=json,
+            form=form,
+            errors=errors,
+            is_idempotent=is_idempotent,
+            tells_poll_interval=tells_poll_interval,
+            redirects=redirects,
+            is_webhook=is_webhook,
+        )
+    }
 
 
 def find_contract(extensions: Mapping[str, Any] | None) -> Contract | None:

@@ -7,31 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 
-class _Part(BaseModel):
+class _Record(BaseModel):
+    # An error must not repeat the unreadable item: it may hold a prompt.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-
-class _Text(_Part):
-    text: str = Field(alias="S")
+    pk: str = Field(validation_alias=AliasPath("dynamodb", "Keys", "pk", "S"))
 
 
-class _Keys(_Part):
-    pk: _Text
+class _StreamEvent(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-
-class _Change(_Part):
-    keys: _Keys = Field(alias="Keys")
-
-
-class _StreamRecord(_Part):
-    dynamodb: _Change
-
-
-class _StreamEvent(_Part):
-    records: tuple[_StreamRecord, ...] = Field(alias="Records")
+    records: tuple[_Record, ...] = Field(alias="Records")
 
 
 def list_providers(event: dict[str, Any]) -> list[str]:
@@ -46,4 +35,4 @@ def list_video_ids(event: dict[str, Any]) -> list[str]:
 
 def _list_names(event: dict[str, Any], prefix: str) -> list[str]:
     records = _StreamEvent.model_validate(event).records
-    return [record.dynamodb.keys.pk.text.removeprefix(prefix) for record in records]
+    return [record.pk.removeprefix(prefix) for record in records]

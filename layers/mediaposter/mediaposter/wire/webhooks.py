@@ -12,7 +12,7 @@ import hmac
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Json
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, Json
 
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.events import AnyEvent, BatchEvent, VideoEvent
@@ -29,10 +29,6 @@ class _Announcement(BaseModel):
     detail: AnyEvent
 
 
-class _Attributes(BaseModel):
-    received_count: int = Field(alias="ApproximateReceiveCount", ge=1)
-
-
 class QueuedEvent(BaseModel):
     """An event as Lambda hands it over from the queue."""
 
@@ -41,18 +37,14 @@ class QueuedEvent(BaseModel):
 
     message_id: str = Field(alias="messageId")
     receipt_handle: str = Field(alias="receiptHandle")
-    attributes: _Attributes
+    # Counts this try too.
+    tries: int = Field(validation_alias=AliasPath("attributes", "ApproximateReceiveCount"), ge=1)
     body: Json[_Announcement]
 
     @property
     def event(self) -> AnyEvent:
         """Return the event itself."""
         return self.body.detail
-
-    @property
-    def tries(self) -> int:
-        """Count the attempts, including this one."""
-        return self.attributes.received_count
 
 
 class EventError(BaseModel):

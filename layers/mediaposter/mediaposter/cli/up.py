@@ -10,9 +10,12 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import typer
 
 from mediaposter import current
+from mediaposter.cli.options import create_group
 from mediaposter.host.app import Host
 from mediaposter.host.disk import write_privately
 from mediaposter.host.environment import ACCOUNTS, HostEnvironment, read_environment
@@ -50,7 +53,29 @@ def choose_folder(environ: Mapping[str, str], *, platform: str = sys.platform) -
     return Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "mediaposter"
 
 
-def run(
+app = create_group("Run MediaPoster in this process until Ctrl-C: the API, the pipeline, and everything kept.")
+
+
+@app.command("up")
+def bring_up(
+    *,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The data folder. Default: .local/data of a checkout, or yours.")
+    ] = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 is any free one.")] = PORT,
+    env_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The keys of providers and Blotato. Default: .env."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the log on the screen, too.")] = False,
+    wait_scale: Annotated[float, typer.Option(min=0.0, max=1.0, hidden=True)] = 1.0,
+) -> None:
+    """Run MediaPoster in this process until Ctrl-C."""
+    serve(Options(data, host, port, env_file, verbose, wait_scale), environ=os.environ)
+
+
+def serve(
     options: Options,
     *,
     environ: Mapping[str, str],

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from checks.command import compare, keep
+from checks.command import compare
+from checks.openapi.document import describe_api
 from functions.http.batches import app as batches
 from functions.http.library import app as library
 from functions.http.posts import app as posts
 from functions.http.provider_webhooks import app as webhooks
 from functions.http.submit import app as submit
-from mediaposter.wire.openapi import describe_api
 
+RESOLVERS = (submit, library, posts, batches, webhooks)
 # One to be read, and one that GET /openapi.json answers.
 DOCUMENTS = ("docs/openapi.json", "layers/mediaposter/mediaposter/wire/openapi.json")
 
@@ -24,7 +25,7 @@ def describe_routes() -> str:
     Raises:
         UndescribedRoute: a route does not say what it takes and answers.
     """
-    return describe_api([submit, library, posts, batches, webhooks], version=version("mediaposter"))
+    return describe_api(RESOLVERS, version=version("mediaposter"))
 
 
 def write_documents(_: Path) -> dict[str, str]:
@@ -35,7 +36,3 @@ def write_documents(_: Path) -> dict[str, str]:
 def check_openapi(root: Path) -> Iterator[str]:
     """Find the documents that say something else than the resolvers."""
     return compare(root, write_documents(root), "make openapi")
-
-
-if __name__ == "__main__":
-    keep(write_documents, check_openapi)

@@ -1,0 +1,73 @@
+"""The Typer app: each group of commands is the module of its name.
+
+To add a group: a module here with `app = create_group(…)`, and a line in `GROUPS`. To add a command without
+subcommands, as `mediaposter accounts`: the same, with a single function on the app.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from mediaposter.cli.session import Session
+from mediaposter.domain.text import refuse_unwritable
+
+PROGRAM = "mediaposter"
+_WRONG_COMMAND_LINE = 2
+GROUPS = MappingProxyType(
+    {
+        "accounts": "show what is connected at Blotato",
+        "keys": "make, list and revoke API keys",
+        "models": "show which models there are, and check a catalog of your own",
+        "schedule": "make videos by a timetable, from the rows of a sheet",
+        "up": "run MediaPoster in this process, on this machine",
+        "webhooks": "show what webhooks are signed with",
+    }
+)
+
+
+class _LazyGroups(TyperGroup):
+    """Imports a group when it is used: the shell asks at each Tab, and `models` needs no boto3."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, get_command(import_module(f"mediaposter.cli.{name}").app) if name else None, rest
+
+
+app = typer.Typer(cls=_LazyGroups, help="MediaPoster from the command line.", rich_markup_mode=None)
+for _name, _summary in GROUPS.items():
+    app.add_typer(typer.Typer(), name=_name, help=_summary)
+
+
+def run(words: Sequence[str], session: Session) -> int:
+    """Run a command and return its exit status; 2 is a wrong command line, with one sentence on stderr.
+
+    Raises:
+        MediaPosterError: the command failed.
+        ModuleNotFoundError: the command needs a package that is not installed.
+    """
+    for number, word in enumerate(words, start=1):
+        # Python reads a byte that is not UTF-8 as a lone surrogate.
+        try:
+            refuse_unwritable(word)
+        except ValueError as error:
+            return _refuse(PROGRAM, f"word {number} of the command is not UTF-8, or {error}")
+    try:
+        status = get_command(app).main(args=words, prog_name=PROGRAM, standalone_mode=False, obj=session)
+    except typer.TyperException as error:
+        path = getattr(getattr(error, "ctx", None), "command_path", PROGRAM)
+        # Typer's pydantic puts two words before the sentence of a ValueError.
+        return _refuse(path, error.format_message().replace("Value error, ", "", 1))
+    return int(status or 0)
+
+
+def _refuse(path: str, sentence: str) -> int:
+    sys.stderr.write(f"{path}: {sentence.rstrip('.')}; see {path} --help.\n")
+    return _WRONG_COMMAND_LINE

@@ -1,0 +1,28 @@
+"""The `.env` file of a host: settings and keys that the environment does not have. No Lambda reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from mediaposter.domain.errors import ConfigurationError
+
+
+def read_variables(env_file: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a `.env` file and of the environment, which wins.
+
+    A file that is missing is empty, and a variable without a value is as if it were not set. A value is taken as it is:
+    `$` and `${…}` in a key are no references.
+
+    Raises:
+        ConfigurationError: the file is there and cannot be read.
+    """
+    try:
+        text = dotenv_values(env_file, interpolate=False, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{env_file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{env_file} is not UTF-8. Save it as UTF-8.") from error
+    return {name: value for source in (text, environment) for name, value in source.items() if value}
