@@ -35,7 +35,7 @@ class Door:
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.url = "http://testserver"
-        self.world = World()
+        self.world = World(listens_to=["sora"])
         self.links = Links(b"s" * 32, lambda: self.url)
         self.bucket = FolderBucket(folder, self.links)
         self.world.stack.edges.media = MediaStore(self.bucket)  # type: ignore[misc]

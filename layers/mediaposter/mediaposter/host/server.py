@@ -31,9 +31,9 @@ from mediaposter.stores.bucket import Bucket
 from mediaposter.wire.gateway_errors import FAILED, NO_ROUTE, REQUEST_TOO_LARGE, THROTTLED, TIMED_OUT
 from mediaposter.wire.http import REQUEST_ID_HEADER
 
-# As many at once as API Gateway lets wait: template.yaml, ThrottlingBurstLimit.
+# How many requests may wait for a thread: on AWS that many may come at once (template.yaml, ThrottlingBurstLimit).
 _WAITING_MAX = 200
-# Requests without a key take nothing from callers.
+# Requests without a key have threads of their own, so that a flood of strangers takes nothing from callers.
 _KEYLESS_THREADS = 2
 _KEYLESS_WAITING_MAX = 50
 # The longest that API Gateway waits for a function.
@@ -60,6 +60,7 @@ def create_app(
     links: Links,
     origins: Collection[str] = (),
     threads: int = 16,
+    waiting_max: int = _WAITING_MAX,
     answer_seconds: float = _ANSWER_SECONDS,
     log: Callable[[Access], None] = log_access,
 ) -> ASGIApp:
@@ -71,10 +72,11 @@ def create_app(
         links: verifies links.
         origins: the origins of own pages, such as `http://127.0.0.1:8080`, which browsers let read the answers.
         threads: how many requests of the API are answered at once.
+        waiting_max: how many more wait; any others are answered with 429.
         answer_seconds: after that a request is answered with 504; what it began goes on.
         log: takes what the access log tells of each request.
     """
-    api = _Api(gateway, threads=threads, answer_seconds=answer_seconds)
+    api = _Api(gateway, threads=threads, waiting_max=waiting_max, answer_seconds=answer_seconds)
     cors = Middleware(
         CORSMiddleware,
         allow_origins=list(origins),
@@ -98,11 +100,11 @@ def create_app(
 class _Api:
     """The ASGI endpoint of the API: reads bodies, and has them answered on a bounded number of threads."""
 
-    def __init__(self, gateway: Gateway, *, threads: int, answer_seconds: float) -> None:
+    def __init__(self, gateway: Gateway, *, threads: int, waiting_max: int, answer_seconds: float) -> None:
         self._gateway = gateway
         self._answer_seconds = answer_seconds
-        # How many are answered at once, and how many may wait for it.
-        self._callers = (anyio.CapacityLimiter(threads), _WAITING_MAX)
+        # How many are answered at once, and how many wait.
+        self._callers = (anyio.CapacityLimiter(threads), waiting_max)
         self._strangers = (anyio.CapacityLimiter(_KEYLESS_THREADS), _KEYLESS_WAITING_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,7 +134,7 @@ class _Api:
         if body is None:
             return present_error(REQUEST_TOO_LARGE, route)
         limiter, waiting_max = self._callers if route.needs_key else self._strangers
-        if limiter.statistics().tasks_waiting >= waiting_max:
+        if limiter.available_tokens < 1 and limiter.statistics().tasks_waiting >= waiting_max:
             return present_error(THROTTLED, route)
         with anyio.move_on_after(self._answer_seconds):
             # A thread cannot be ended: it goes on, and its answer is dropped.
