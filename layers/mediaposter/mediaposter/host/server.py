@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Collection
+from functools import partial
 
 import anyio
 import uvicorn
@@ -103,9 +104,8 @@ class _Api:
     def __init__(self, gateway: Gateway, *, threads: int, waiting_max: int, answer_seconds: float) -> None:
         self._gateway = gateway
         self._answer_seconds = answer_seconds
-        # How many are answered at once, and how many wait.
-        self._callers = (anyio.CapacityLimiter(threads), waiting_max)
-        self._strangers = (anyio.CapacityLimiter(_KEYLESS_THREADS), _KEYLESS_WAITING_MAX)
+        self._callers = _Queue(threads, waiting_max)
+        self._strangers = _Queue(_KEYLESS_THREADS, _KEYLESS_WAITING_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -133,15 +133,33 @@ class _Api:
         body = await _read_body(http)
         if body is None:
             return present_error(REQUEST_TOO_LARGE, route)
-        limiter, waiting_max = self._callers if route.needs_key else self._strangers
-        if limiter.available_tokens < 1 and limiter.statistics().tasks_waiting >= waiting_max:
+        queue = self._callers if route.needs_key else self._strangers
+        if queue.is_full:
             return present_error(THROTTLED, route)
         with anyio.move_on_after(self._answer_seconds):
-            # A thread cannot be ended: it goes on, and its answer is dropped.
-            return await to_thread.run_sync(
-                self._gateway.answer, request._replace(body=body), route, limiter=limiter, abandon_on_cancel=True
-            )
+            return await queue.run(partial(self._gateway.answer, request._replace(body=body), route))
         return present_error(TIMED_OUT, route)
+
+
+class _Queue:
+    """A bounded number of threads, and of requests that wait for one."""
+
+    def __init__(self, threads: int, waiting_max: int) -> None:
+        self._limiter = anyio.CapacityLimiter(threads)
+        self._left = threads + waiting_max
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether another request would be one too many."""
+        return self._left == 0
+
+    async def run(self, answer: Callable[[], Answer]) -> Answer:
+        """Have a request answered. A thread cannot be ended: if this is cancelled, the thread goes on by itself."""
+        self._left -= 1
+        try:
+            return await to_thread.run_sync(answer, limiter=self._limiter, abandon_on_cancel=True)
+        finally:
+            self._left += 1
 
 
 async def _read_body(http: HttpRequest) -> bytes | None:
