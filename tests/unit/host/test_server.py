@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import asdict
@@ -371,3 +372,17 @@ def test_a_port_that_is_taken_is_named_with_a_way_out_and_free_after_a_stop(door
         server.stop()
 
     Server(port=port).stop()
+
+
+@pytest.mark.enable_socket(reason="the server listens on the loopback interface, and a client stops reading")
+def test_a_download_that_stalls_does_not_keep_the_host_from_stopping(door: Door) -> None:
+    door.bucket.put("videos/long.mp4", MP4 * 16, content_type="video/mp4")
+    server = Server(port=0)
+    door.url = server.url
+    server.start(door.app)
+    with httpx.Client() as client, client.stream("GET", sign_get(door, "videos/long.mp4")) as response:
+        began = time.monotonic()
+        server.stop()
+
+    assert response.status_code == 200
+    assert time.monotonic() - began < 5

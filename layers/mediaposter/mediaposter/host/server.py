@@ -22,6 +22,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.access_log import Access, AccessLog, access_of, log_access
@@ -235,7 +236,7 @@ class Server:
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=H11Protocol,
                 loop="asyncio",
                 ws="none",
                 lifespan="on",
@@ -254,7 +255,7 @@ class Server:
             raise RuntimeError(f"The server did not start within {_START_SECONDS:.0f} seconds.")
 
     def stop(self) -> None:
-        """Take no more requests, wait up to 10 seconds for those that are being answered, and free the port."""
+        """Cut transfers of files, wait up to 10 seconds for other answers, and free the port."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
@@ -262,7 +263,7 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """A server that says when it answers."""
+    """A server that says when it answers, and cuts transfers of files when it stops."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -271,6 +272,13 @@ class _Uvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self.server_state.connections):
+            # A player that is paused in a browser would keep its download open, and the host from stopping.
+            if isinstance(connection, H11Protocol) and connection.scope and connection.scope["path"] == FILES_PATH:
+                connection.transport.abort()
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:
