@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +20,29 @@ from mediaposter.observability import correlate, logger
 from mediaposter.stores.keys import ApiKey, Scope
 from mediaposter.wire.gateway_errors import ACCESS_DENIED, NO_ROUTE, REQUEST_TOO_LARGE, UNAUTHORIZED, GatewayError
 from tests.builders import NOW, a_video
-from tests.unit.functions.stack import shipped_template
+from tests.unit.functions.stack import REPOSITORY, shipped_template
 from tests.unit.host.door import REQUEST_ID, Door, open_door, read_error
 from tests.unit.wire.sending import send_form
 
 JSON = {"Content-Type": "application/json"}
 THREADS = 8
+# None is what Python takes for a package that is not installed.
+WITHOUT_AWS = """
+import sys
+sys.modules.update(boto3=None, botocore=None)
+from pathlib import Path
+from tests.unit.host.door import open_door
+
+with open_door(Path(sys.argv[1])) as door:
+    key = {**door.make_key(), "content-type": "application/json"}
+    for method, path, body in (
+        ("POST", "/videos", b'{"prompt": "A red kite"}'),
+        ("GET", "/videos/video_1", b""),
+        ("DELETE", "/videos/video_1", b""),
+        *(("GET", path, b"") for path in ("/videos", "/models", "/usage", "/batches", "/schedules", "/openapi.json")),
+    ):
+        print(door.ask(method, path, key, body=body).status)
+"""
 
 
 @pytest.fixture
@@ -158,6 +176,14 @@ def test_a_video_is_made_from_json_and_read_by_its_id(door: Door) -> None:
     assert json.loads(read.body)["prompt"] == "Ein Drachen über der See"
     assert ("x-request-id", REQUEST_ID) in made.headers
     assert read.route == "/videos/{video_id}"
+
+
+def test_the_api_is_answered_where_nothing_of_aws_is_installed(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_AWS, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+
+    assert (ran.stderr, set(ran.stdout.split())) == ("", {"200"})
 
 
 def test_a_query_is_decoded(door: Door) -> None:

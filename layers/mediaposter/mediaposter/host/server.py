@@ -124,7 +124,7 @@ class _Api:
             id=access_of(http.scope).request_id,
             method=http.method,
             path="/" + http.path_params["path"],
-            query=http.url.query,
+            query=http.scope["query_string"].decode("latin-1"),
             headers=http.headers.items(),
             client=http.client.host if http.client else "",
         )
