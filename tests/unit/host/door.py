@@ -33,13 +33,13 @@ class Door:
         app: the ASGI app.
     """
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, *, gateway: type[Gateway] = Gateway, **options: Any) -> None:
         self.url = "http://testserver"
-        self.world = World()
         self.links = Links(b"s" * 32, lambda: self.url)
         self.bucket = FolderBucket(folder, self.links)
-        self.world.stack.edges.media = MediaStore(self.bucket)  # type: ignore[misc]
-        self.gateway = Gateway(load_routes(), self.world.stack.keys.find)
+        media = MediaStore(self.bucket)
+        self.world = World(listens_to=["sora"], media=lambda _: media)  # type: ignore[arg-type, return-value]
+        self.gateway = gateway(load_routes(), self.world.stack.keys.find)
         self.access: list[Access] = []
         self.app = create_app(
             gateway=self.gateway,

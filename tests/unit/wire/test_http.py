@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -301,3 +303,16 @@ def test_the_tries_of_the_sdk_are_counted(count: str, read: int | None) -> None:
 @pytest.mark.parametrize("key", ["", "k" * 256, "\ud83d"])
 def test_a_key_that_is_empty_too_long_or_no_text_is_refused(key: str) -> None:
     assert request_context(idempotency_key=key) == "Idempotency-Key"
+
+
+def test_the_first_requests_of_a_route_may_come_at_once() -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for _ in range(50):
+                app = app_that_reads([])
+                answers = list(pool.map(lambda _, app=app: call(app), range(8)))
+                assert [answer["statusCode"] for answer in answers] == [200] * 8
+    finally:
+        sys.setswitchinterval(before)

@@ -48,7 +48,7 @@ class Files:
             allowed = ", ".join(_METHODS)
             return _say(HTTPStatus.METHOD_NOT_ALLOWED, f"A link takes {allowed}.", {"Allow": allowed})
         try:
-            grant = self._links.verify(request.method, request.url.query)
+            grant = self._links.verify(request.method, request.scope["query_string"].decode("latin-1"))
             if request.method == "PUT":
                 return await self._upload(request, grant)
             return await self._download(request, grant)

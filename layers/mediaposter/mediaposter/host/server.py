@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Collection
+from functools import partial
 
 import anyio
 import uvicorn
@@ -21,6 +22,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.access_log import Access, AccessLog, access_of, log_access
@@ -31,9 +33,9 @@ from mediaposter.stores.bucket import Bucket
 from mediaposter.wire.gateway_errors import FAILED, NO_ROUTE, REQUEST_TOO_LARGE, THROTTLED, TIMED_OUT
 from mediaposter.wire.http import REQUEST_ID_HEADER
 
-# As many at once as API Gateway lets wait: template.yaml, ThrottlingBurstLimit.
+# How many requests may wait for a thread: on AWS that many may come at once (template.yaml, ThrottlingBurstLimit).
 _WAITING_MAX = 200
-# Requests without a key take nothing from callers.
+# Requests without a key have threads of their own, so that a flood of strangers takes nothing from callers.
 _KEYLESS_THREADS = 2
 _KEYLESS_WAITING_MAX = 50
 # The longest that API Gateway waits for a function.
@@ -60,6 +62,7 @@ def create_app(
     links: Links,
     origins: Collection[str] = (),
     threads: int = 16,
+    waiting_max: int = _WAITING_MAX,
     answer_seconds: float = _ANSWER_SECONDS,
     log: Callable[[Access], None] = log_access,
 ) -> ASGIApp:
@@ -71,10 +74,11 @@ def create_app(
         links: verifies links.
         origins: the origins of own pages, such as `http://127.0.0.1:8080`, which browsers let read the answers.
         threads: how many requests of the API are answered at once.
+        waiting_max: how many more wait; any others are answered with 429.
         answer_seconds: after that a request is answered with 504; what it began goes on.
         log: takes what the access log tells of each request.
     """
-    api = _Api(gateway, threads=threads, answer_seconds=answer_seconds)
+    api = _Api(gateway, threads=threads, waiting_max=waiting_max, answer_seconds=answer_seconds)
     cors = Middleware(
         CORSMiddleware,
         allow_origins=list(origins),
@@ -98,12 +102,11 @@ def create_app(
 class _Api:
     """The ASGI endpoint of the API: reads bodies, and has them answered on a bounded number of threads."""
 
-    def __init__(self, gateway: Gateway, *, threads: int, answer_seconds: float) -> None:
+    def __init__(self, gateway: Gateway, *, threads: int, waiting_max: int, answer_seconds: float) -> None:
         self._gateway = gateway
         self._answer_seconds = answer_seconds
-        # How many are answered at once, and how many may wait for it.
-        self._callers = (anyio.CapacityLimiter(threads), _WAITING_MAX)
-        self._strangers = (anyio.CapacityLimiter(_KEYLESS_THREADS), _KEYLESS_WAITING_MAX)
+        self._callers = _Queue(threads, waiting_max)
+        self._strangers = _Queue(_KEYLESS_THREADS, _KEYLESS_WAITING_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -121,7 +124,7 @@ class _Api:
             id=access_of(http.scope).request_id,
             method=http.method,
             path="/" + http.path_params["path"],
-            query=http.url.query,
+            query=http.scope["query_string"].decode("latin-1"),
             headers=http.headers.items(),
             client=http.client.host if http.client else "",
         )
@@ -131,15 +134,33 @@ class _Api:
         body = await _read_body(http)
         if body is None:
             return present_error(REQUEST_TOO_LARGE, route)
-        limiter, waiting_max = self._callers if route.needs_key else self._strangers
-        if limiter.statistics().tasks_waiting >= waiting_max:
+        queue = self._callers if route.needs_key else self._strangers
+        if queue.is_full:
             return present_error(THROTTLED, route)
         with anyio.move_on_after(self._answer_seconds):
-            # A thread cannot be ended: it goes on, and its answer is dropped.
-            return await to_thread.run_sync(
-                self._gateway.answer, request._replace(body=body), route, limiter=limiter, abandon_on_cancel=True
-            )
+            return await queue.run(partial(self._gateway.answer, request._replace(body=body), route))
         return present_error(TIMED_OUT, route)
+
+
+class _Queue:
+    """A bounded number of threads, and of requests that wait for one."""
+
+    def __init__(self, threads: int, waiting_max: int) -> None:
+        self._limiter = anyio.CapacityLimiter(threads)
+        self._left = threads + waiting_max
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether another request would be one too many."""
+        return self._left == 0
+
+    async def run(self, answer: Callable[[], Answer]) -> Answer:
+        """Have a request answered. A thread cannot be ended: if this is cancelled, the thread goes on by itself."""
+        self._left -= 1
+        try:
+            return await to_thread.run_sync(answer, limiter=self._limiter, abandon_on_cancel=True)
+        finally:
+            self._left += 1
 
 
 async def _read_body(http: HttpRequest) -> bytes | None:
@@ -215,7 +236,7 @@ class Server:
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=H11Protocol,
                 loop="asyncio",
                 ws="none",
                 lifespan="on",
@@ -234,7 +255,7 @@ class Server:
             raise RuntimeError(f"The server did not start within {_START_SECONDS:.0f} seconds.")
 
     def stop(self) -> None:
-        """Take no more requests, wait up to 10 seconds for those that are being answered, and free the port."""
+        """Cut transfers of files, wait up to 10 seconds for other answers, and free the port."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
@@ -242,7 +263,7 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """A server that says when it answers."""
+    """A server that says when it answers, and cuts transfers of files when it stops."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -251,6 +272,13 @@ class _Uvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self.server_state.connections):
+            # A player that is paused in a browser would keep its download open, and the host from stopping.
+            if isinstance(connection, H11Protocol) and connection.scope and connection.scope["path"] == FILES_PATH:
+                connection.transport.abort()
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:
