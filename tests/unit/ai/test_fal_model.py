@@ -1,4 +1,4 @@
-"""Speaking fal's queue API. What every adapter's calls promise is tested in test_provider_connection."""
+"""Speaking fal's queue API. What every adapter's calls promise is tested in test_vendor."""
 
 from __future__ import annotations
 

@@ -73,6 +73,21 @@ def test_a_client_without_a_key_says_where_to_put_it(monkeypatch: pytest.MonkeyP
         BlotatoClient()
 
 
+@pytest.mark.parametrize(
+    ("key", "base_url", "named"),
+    [
+        ("key\n", None, "api_key"),
+        (KEY, "blotato.example", "base_url"),
+        (KEY, "https://u:pw@blotato.example", "base_url"),
+    ],
+)
+def test_a_key_or_an_address_that_cannot_be_used_is_refused_before_anything_is_sent(
+    key: str, base_url: str | None, named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        BlotatoClient(key, base_url=base_url)
+
+
 def test_the_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLOTATO_API_KEY", KEY)
     blotato = Blotato(ACCEPTED)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from mediaposter.ai.provider_reply import ProviderErrors, Reply
+from mediaposter.ai.provider_errors import ProviderErrors
 from mediaposter.domain.errors import ErrorCode, SubmissionUnknown
-from mediaposter.http.reply import MAX_SENTENCE_LENGTH
+from mediaposter.http.reply import MAX_SENTENCE_LENGTH, Reply
 
 KEY = "key-of-the-test"
 ERRORS = ProviderErrors(
