@@ -686,5 +686,5 @@ def test_a_webhook_that_was_changed_is_rejected() -> None:
     ],
 )
 def test_a_webhook_that_tells_of_no_interaction_is_rejected(body: bytes) -> None:
-    with pytest.raises(WebhookRejected, match="tells of no interaction"):
+    with pytest.raises(WebhookRejected, match="names no interaction"):
         build(Host()).parse_webhook(sign(body), body, secrets=[SECRET], now=NOW)

@@ -389,7 +389,7 @@ def test_a_yes_that_is_not_as_documented_is_a_passing_fault(call: Callable[[Blot
     refusal = refusal_of(call, httpx.Response(200, text="<html>"))
 
     assert (refusal.code, refusal.transient) == (ErrorCode.PROVIDER_ERROR, True)
-    assert refusal.message == "blotato.example answered 200 with something else than expected."
+    assert refusal.message == "blotato.example answered 200 with an unexpected body."
 
 
 def test_a_video_is_sent_to_the_address_blotato_gives_for_its_name() -> None:

@@ -127,10 +127,6 @@ class BedrockVideoModel(VideoModelInterface):
 
         With `idempotency_key` a retry of the same request is safe: Bedrock returns the job that it started before. If
         the retry differs in a byte, Bedrock reports a conflict with the first request.
-
-        Raises:
-            SubmissionUnknown: Bedrock may have accepted it.
-            VideoModelError: it certainly did not.
         """
         self.check_images(request)
         order = {
@@ -155,11 +151,7 @@ class BedrockVideoModel(VideoModelInterface):
         return VideoGenerationJob(job_id=start.arn, status=VideoStatus.QUEUED)
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Get the status of a generation. A failed generation is a result, not an exception.
-
-        Raises:
-            VideoModelError: Bedrock did not answer the question; `transient` tells whether to ask again.
-        """
+        """Get the status of a generation; a failed one is a result, not an exception."""
         return translate_invocation(self._find_invocation(job_id), self._bedrock_errors, job_id=job_id)
 
     @contextmanager

@@ -69,17 +69,12 @@ class FalVideoModel(HttpVideoModel):
         self._keys = _SigningKeys(self._fetch_key_set)
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, without retries.
-
-        Raises:
-            SubmissionUnknown: fal may have accepted it.
-            VideoModelError: it certainly did not.
-        """
+        """Start a generation, at most once: one HTTP request, without retries."""
         self.check_images(request)
         if request.last_frame_image is not None and request.input_image is None:
             raise VideoModelError(
                 ErrorCode.INVALID_REQUEST,
-                f"{self.model_variant} takes a last frame only beside a first one; nothing was submitted.",
+                f"{self.model_variant} takes a last frame only together with a first one; nothing was submitted.",
             )
         endpoint = self._fields.text_to_video
         if request.input_image is not None and self._fields.image_to_video is not None:
@@ -93,12 +88,9 @@ class FalVideoModel(HttpVideoModel):
         )
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Get the status of a generation. A failed generation is a result, not an exception.
+        """Get the status of a generation.
 
         fal has no status for failed requests, only for completed ones: the result tells. fal reports no cost.
-
-        Raises:
-            VideoModelError: fal did not answer the question; `transient` tells whether to ask again.
         """
         request = FalRequest.from_job_id(job_id)
         reply = self._vendor.ask("GET", request.status_path)
@@ -116,11 +108,7 @@ class FalVideoModel(HttpVideoModel):
         return job
 
     def cancel_video(self, job_id: str) -> None:
-        """Stop a generation that has not ended; if it already runs and its model cannot stop, it goes on.
-
-        Raises:
-            VideoModelError: it has ended, or fal does not know it, or did not answer.
-        """
+        """Stop a generation that has not ended; if it already runs and its model cannot stop, it goes on."""
         self._require("cancel_video", offered=self.capabilities.cancel)
         reply = self._vendor.ask("PUT", FalRequest.from_job_id(job_id).cancel_path)
         if reply.is_success:
@@ -139,10 +127,10 @@ class FalVideoModel(HttpVideoModel):
         headers: Mapping[str, str],
         body: bytes,
         *,
-        secrets: Sequence[str] = (),  # noqa: ARG002 (the interface's; fal signs with keys of its own)
+        secrets: Sequence[str] = (),
         now: datetime,
     ) -> str:
-        """Verify a webhook from fal, and return the id of its request.
+        """Verify a webhook from fal by fal's own keys, and return the id of its request.
 
         Any fal customer can name our address in a submission: a genuine webhook of fal may be about another customer's
         request.
@@ -223,8 +211,7 @@ class FalVideoModel(HttpVideoModel):
     def _report_expired(self, sentence: str) -> VideoModelError:
         return VideoModelError(
             ErrorCode.EXPIRED,
-            f"{sentence} fal keeps a file for as long as the account's settings say, and names no other address for "
-            "it.",
+            f"{sentence} fal keeps a file for as long as the account's settings say, and gives no other URL for it.",
         )
 
 
@@ -278,11 +265,11 @@ def _check_fields(entry: CatalogEntry) -> FieldMap:
     """Refuse a row that does not define the request to its model."""
     if entry.fields is None:
         raise ConfigurationError(
-            f"The catalog does not say how {entry.name} is asked at fal: give its row a table `fields`."
+            f"The catalog does not say how fal serves {entry.name}: add a table `fields` to its row."
         )
     if ImageRole.LAST_FRAME in entry.capabilities.image_roles and entry.fields.last_frame is None:
         raise ConfigurationError(
-            f"The catalog says that {entry.name} takes a last frame, and not in which field: add `last_frame` to the "
+            f"The catalog says that {entry.name} takes a last frame, but not in which field: add `last_frame` to the "
             "`fields` of its row."
         )
     return entry.fields

@@ -172,7 +172,7 @@ class FalRequest(BaseModel):
         except ValueError as error:
             raise VideoModelError(
                 ErrorCode.INVALID_REQUEST,
-                f"{job_id[:80]!r} is not the id of a job at fal; pass the id as its submission gave it.",
+                f"{job_id[:80]!r} is not the id of a job at fal; pass the id as `create_video` returned it.",
             ) from error
 
 

@@ -158,8 +158,8 @@ class BodySkimmer:
             if self._aside_bytes > self._max_aside_bytes:
                 raise VideoModelError(
                     ErrorCode.PROVIDER_ERROR,
-                    f"Google sends the video inside its answer, and more than {self._max_aside_bytes} bytes of it. "
-                    "The interaction is kept at Google; ask for a smaller size or a shorter video.",
+                    f"Google sent the video inside its response, and it has more than {self._max_aside_bytes} bytes. "
+                    "Google keeps the interaction; ask for a smaller size or a shorter video.",
                 )
             self._aside.write(plain)
         return self._string_offset
@@ -171,5 +171,5 @@ def _unescape(escape: re.Match[bytes]) -> bytes:
 
 def _not_base64(reason: str) -> VideoModelError:
     return VideoModelError(
-        ErrorCode.PROVIDER_ERROR, f"The video inside Google's answer is not base64: {reason}.", transient=True
+        ErrorCode.PROVIDER_ERROR, f"The video inside Google's response is not base64: {reason}.", transient=True
     )

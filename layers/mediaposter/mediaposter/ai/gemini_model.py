@@ -51,12 +51,7 @@ class GeminiVideoModel(HttpVideoModel):
     reply_class = GeminiReply
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, without retries.
-
-        Raises:
-            SubmissionUnknown: Google may have accepted it.
-            VideoModelError: it certainly did not.
-        """
+        """Start a generation, at most once: one HTTP request, without retries."""
         self.check_images(request)
         options = self.check_options(request)
         fields: dict[str, object] = {
@@ -73,13 +68,7 @@ class GeminiVideoModel(HttpVideoModel):
         return self._submit(_lay_over(options, fields), gone=ErrorCode.MODEL_NOT_FOUND)
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Get the status of a generation. A failed generation is a result, not an exception.
-
-        A finished interaction may hold its whole clip, which is skipped, not kept in memory.
-
-        Raises:
-            VideoModelError: Google did not answer the question; `transient` tells whether to ask again.
-        """
+        """Get the status of a generation; the clip that it may hold is skipped, not kept in memory."""
         job, _ = self._ask(job_id, BodySkimmer())
         return job
 
@@ -159,8 +148,8 @@ class GeminiVideoModel(HttpVideoModel):
         interaction_id = read_event(body)
         if interaction_id is None:
             raise WebhookRejected(
-                "The webhook is Google's and tells of no interaction; nothing was done. At Google, subscribe this "
-                "address to the events of interactions alone."
+                "The webhook is Google's, but names no interaction; nothing was done. At Google, subscribe this "
+                "address only to the events of interactions."
             )
         return interaction_id
 
@@ -227,7 +216,7 @@ class GeminiVideoModel(HttpVideoModel):
         file_id = re.search(r"/files/([^/:]+)(?::download)?$", url.path)
         if file_id is None:
             raise VideoModelError(
-                ErrorCode.PROVIDER_ERROR, f"{self._vendor.base_url.host} gave an address that names none of its files."
+                ErrorCode.PROVIDER_ERROR, f"{self._vendor.base_url.host} gave an address that is not one of its files."
             )
         path = f"/v1beta/files/{quote(file_id[1], safe='')}"
         reply = self._vendor.ask("GET", path)

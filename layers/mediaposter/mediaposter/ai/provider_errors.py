@@ -42,9 +42,9 @@ class ProviderErrors:
             gone: the code for a 404 or 410.
         """
         if reply.is_success or reply.is_ambiguous:
-            said = self.clean(reply.error.message) or "it gave neither a job nor a reason."
+            said = self.clean(reply.error.message) or "it gave no job and no reason."
             return SubmissionUnknown(
-                f"{self._host} answered {reply.status_code} to a submission that it may have accepted all the same: "
+                f"{self._host} answered {reply.status_code} to a submission, which it may have accepted: "
                 f"{said} {_LOOK_FIRST}",
                 request_id=reply.request_id,
             )
@@ -63,7 +63,7 @@ class ProviderErrors:
         """Map a broken connection; `was_sent` unless it certainly broke before the first byte."""
         if was_sent:
             return SubmissionUnknown(
-                f"The connection to {self._host} broke after a submission that it may have accepted all the same: "
+                f"The connection to {self._host} broke after a submission, which it may have accepted: "
                 f"{describe_error(error)}. {_LOOK_FIRST}"
             )
         return VideoModelError(

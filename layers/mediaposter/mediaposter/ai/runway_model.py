@@ -25,12 +25,7 @@ class RunwayVideoModel(HttpVideoModel):
     headers = MappingProxyType({"X-Runway-Version": API_VERSION})
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, without retries.
-
-        Raises:
-            SubmissionUnknown: Runway may have accepted it.
-            VideoModelError: it certainly did not.
-        """
+        """Start a generation, at most once: one HTTP request, without retries."""
         self.check_images(request)
         task: dict[str, object] = {
             **self.check_options(request),
@@ -44,21 +39,11 @@ class RunwayVideoModel(HttpVideoModel):
         return self._submit("/v1/image_to_video", {**task, "promptImage": self._write_image(request.input_image)})
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Get the status of a generation. A failed generation is a result, not an exception.
-
-        Raises:
-            VideoModelError: Runway did not answer the question; `transient` tells whether to ask again.
-        """
+        """Get the status of a generation; a failed one is a result, not an exception."""
         reply = self._vendor.ask("GET", _task_path(job_id))
         return translate_task(self._read_answer(reply, read_task), reply, self._errors, job_id=job_id)
 
-    def edit_video(
-        self,
-        job_id: str,
-        prompt: str,
-        *,
-        source: SourceVideo | None = None,  # noqa: ARG002 (the interface's; `video_to_video` has no field for it)
-    ) -> VideoGenerationJob:
+    def edit_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
         """Start a video that changes a finished one as the prompt says, at most once.
 
         It has the size and length of its source: aleph2 takes no length, and a shape only for outpainting (runwayml

@@ -48,12 +48,7 @@ class SoraVideoModel(HttpVideoModel):
         _refuse_openai(self._vendor.base_url.host)
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, without retries.
-
-        Raises:
-            SubmissionUnknown: the server may have accepted it.
-            VideoModelError: it certainly did not.
-        """
+        """Start a generation, at most once: one HTTP request, without retries."""
         self.check_images(request)
         fields = {
             "prompt": request.prompt,
@@ -70,11 +65,7 @@ class SoraVideoModel(HttpVideoModel):
         return self._submit("/videos", form=form, gone=ErrorCode.MODEL_NOT_FOUND)
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Get the status of a generation. A failed generation is a result, not an exception.
-
-        Raises:
-            VideoModelError: the server did not answer the question; `transient` tells whether to ask again.
-        """
+        """Get the status of a generation; a failed one is a result, not an exception."""
         reply = self._vendor.ask("GET", _job_path(job_id))
         # For a failed job, vLLM-Omni returns the job with the HTTP status of its error.
         job = read_job(reply.body) if reply.is_success else read_failed_job(reply.body)
@@ -117,38 +108,21 @@ class SoraVideoModel(HttpVideoModel):
                     raise refusal from error
             yield stream
 
-    def remix_video(
-        self,
-        job_id: str,
-        prompt: str,
-        *,
-        source: SourceVideo | None = None,  # noqa: ARG002 (the interface's; a remix has its source's size and length)
-    ) -> VideoGenerationJob:
-        """Start a new video from a finished one and a changed prompt, at most once."""
+    def remix_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
+        """Start a new video from a finished one and a changed prompt; it has its source's size and length."""
         self._require("remix_video", offered=self.capabilities.remix)
         return self._submit(f"{_job_path(job_id)}/remix", json={"prompt": prompt})
 
     def extend_video(
-        self,
-        job_id: str,
-        prompt: str,
-        duration_seconds: int,
-        *,
-        source: SourceVideo | None = None,  # noqa: ARG002 (the interface's; an extension has its source's size)
+        self, job_id: str, prompt: str, duration_seconds: int, *, source: SourceVideo | None = None
     ) -> VideoGenerationJob:
-        """Start a video that goes on for `duration_seconds` where a finished one ends, at most once."""
+        """Start a video that goes on for `duration_seconds` where a finished one ends; it has its source's size."""
         self._require("extend_video", offered=self.capabilities.extend)
         form = {"prompt": prompt, "seconds": str(duration_seconds), "video[id]": job_id}
         return self._submit("/videos/extensions", form=form)
 
-    def edit_video(
-        self,
-        job_id: str,
-        prompt: str,
-        *,
-        source: SourceVideo | None = None,  # noqa: ARG002 (the interface's; an edit has its source's size and length)
-    ) -> VideoGenerationJob:
-        """Start a video that changes a finished one as the prompt says, at most once."""
+    def edit_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
+        """Start a video that changes a finished one as the prompt says; it has its source's size and length."""
         self._require("edit_video", offered=self.capabilities.edit)
         return self._submit("/videos/edits", form={"prompt": prompt, "video[id]": job_id})
 

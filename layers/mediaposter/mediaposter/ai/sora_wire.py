@@ -171,8 +171,8 @@ def read_event(body: bytes) -> str:
         return _WireEvent.model_validate_json(body).data.id
     except ValidationError as error:
         raise WebhookRejected(
-            "The webhook is signed, but it tells of no video that has ended: only video.completed and video.failed "
-            "are taken here. Subscribe this address to these two."
+            "The webhook is signed, but it is not about a video that has ended. Subscribe this address only to "
+            "video.completed and video.failed."
         ) from error
 
 

@@ -55,7 +55,9 @@ def build_stream(
     """
     if headers.get("content-encoding", "identity").lower() != "identity":
         # Lengths and offsets would count compressed bytes, and a small body could decompress to any size.
-        raise VideoModelError(ErrorCode.PROVIDER_ERROR, f"{source} compressed a file that was asked for as it is.")
+        raise VideoModelError(
+            ErrorCode.PROVIDER_ERROR, f"{source} sent a compressed file; it was asked for an uncompressed one."
+        )
     length = headers.get("content-length", "")
     size_bytes = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
     start_byte = 0
@@ -64,7 +66,9 @@ def build_stream(
             r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18}|\*)", headers.get("content-range", "").strip()
         )
         if content_range is None:
-            raise VideoModelError(ErrorCode.PROVIDER_ERROR, f"{source} sent a part of the file without saying which.")
+            raise VideoModelError(
+                ErrorCode.PROVIDER_ERROR, f"{source} sent a part of the file, but did not say which part."
+            )
         start_byte = int(content_range[1])
         if content_range[2] != "*":
             size_bytes = int(content_range[2])
@@ -115,4 +119,4 @@ def too_late(source: str, received_bytes: int | None = None) -> VideoModelError:
 
 
 def _too_long(source: str, max_bytes: int) -> VideoModelError:
-    return VideoModelError(ErrorCode.PROVIDER_ERROR, f"{source} sends more than the {max_bytes} bytes that are taken.")
+    return VideoModelError(ErrorCode.PROVIDER_ERROR, f"{source} sends more than the limit of {max_bytes} bytes.")

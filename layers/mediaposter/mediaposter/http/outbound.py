@@ -116,15 +116,15 @@ def fetch_bytes(
     except VideoModelError as error:
         raise VideoModelError(
             ErrorCode.INVALID_REQUEST,
-            f"The file that the request names could not be fetched, and nothing was sent on: {error.message}",
+            f"The file that the request names could not be fetched, so nothing was submitted: {error.message}",
             transient=error.transient,
             retry_after_seconds=error.retry_after_seconds,
         ) from error
     if stream.size_bytes is not None and len(content) != stream.size_bytes:
         raise VideoModelError(
             ErrorCode.INVALID_REQUEST,
-            f"The file that the request names ended after {len(content)} of {stream.size_bytes} bytes, and nothing was "
-            "sent on.",
+            f"The file that the request names ended after {len(content)} of {stream.size_bytes} bytes, so nothing was "
+            "submitted.",
             transient=True,
         )
     return content
@@ -177,7 +177,7 @@ def parse_origin(text: str) -> str:
     except VideoModelError as error:
         raise ConfigurationError(f"{text[:100]!r} is not the address of a server. {error.message}") from error
     if url.scheme not in ("http", "https") or not url.host or url.raw_path != b"/" or re.search("[?#]", text):
-        raise ConfigurationError(f"{text[:100]!r} must read like http://host:9000, with nothing behind the port.")
+        raise ConfigurationError(f"{text[:100]!r} must read like http://host:9000, with nothing after the port.")
     return find_origin(url)
 
 
@@ -192,9 +192,7 @@ def _follow(
         if not response.has_redirect_location:
             return location.host, response
         location = parse_url(response.headers["location"], base=location)
-    raise VideoModelError(
-        ErrorCode.PROVIDER_ERROR, f"{location.host} is the end of more than {MAX_REDIRECTS} redirects."
-    )
+    raise VideoModelError(ErrorCode.PROVIDER_ERROR, f"{location.host} is behind more than {MAX_REDIRECTS} redirects.")
 
 
 def _send(
@@ -268,7 +266,7 @@ def _resolve(url: httpx.URL, internet: PublicInternet, deadline: Deadline, *, is
         ) from error
     if not all(map(holds_no_keys if is_own else is_public, addresses)):
         raise AddressRefused(
-            f"{url.host} lies in a private network; only public addresses are fetched.",
+            f"{url.host} is in a private network; only public addresses are fetched.",
             origin=None if is_own else find_origin(url),
         )
     return addresses

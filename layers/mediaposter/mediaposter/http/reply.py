@@ -179,7 +179,7 @@ def read_pieces(response: httpx.Response) -> Iterator[bytes]:
     elif len(encodings) == 1 and encodings[0] in _WINDOWS:
         yield from _inflate(body, _WINDOWS[encodings[0]])
     else:
-        raise httpx.DecodingError(f"the answer is compressed as {', '.join(encodings)[:100]}")
+        raise httpx.DecodingError(f"the response has an unsupported compression: {', '.join(encodings)[:100]}")
 
 
 def parse_json(content: bytes, *, allow_partial: bool = False) -> object:
@@ -254,7 +254,7 @@ def _inflate(pieces: Iterable[bytes], window_bits: int) -> Iterator[bytes]:
                 return
         yield inflater.flush()
     except zlib.error as error:
-        raise httpx.DecodingError(f"the answer is not compressed as it says: {error}") from error
+        raise httpx.DecodingError(f"the response is not compressed as its header says: {error}") from error
 
 
 def _begins_zlib(piece: bytes) -> bool:

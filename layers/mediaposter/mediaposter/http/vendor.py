@@ -166,15 +166,7 @@ class Vendor:
         deadline: Deadline | None = None,
         read: Read | None = None,
     ) -> Reply:
-        """Make a call that is safe to repeat, and return any response.
-
-        Args:
-            method: of HTTP.
-            path: below `base_url`.
-            json: the body.
-            params: of the query.
-            deadline: for the whole call, instead of `timeout_seconds`.
-            read: reads the response body as it arrives, if it may be long.
+        """Make a call that is safe to repeat, and return any response; a `deadline` replaces `timeout_seconds`.
 
         Raises:
             MediaPosterError: from `errors`: no response came, or the request cannot be written.
@@ -193,13 +185,9 @@ class Vendor:
         wait_seconds: float | None = None,
         read: Read | None = None,
     ) -> Reply:
-        """Send a request once, as it is, and return any response.
+        """Send a request once, as it is: to any host, without the key.
 
-        Args:
-            request: to any host; no key is added.
-            deadline: for the whole call. The default is `timeout_seconds`, or that of a download with `read`.
-            wait_seconds: for each wait, instead of `timeout_seconds`.
-            read: reads the response body as it arrives, if it may be long.
+        By default `timeout_seconds` limits the whole call and each wait; with `read`, the time of a download the call.
 
         Raises:
             httpx.RequestError: no complete response came in time.
@@ -244,40 +232,25 @@ class Vendor:
         headers = {**(self._key_header if send_key else {}), **download_headers(start_byte, validator)}
         with ExitStack() as stack:
             answer = self._follow_own(self.join(location), headers, deadline, stack)
-            if isinstance(answer, httpx.URL):
-                foreign = open_url(
-                    str(answer),
-                    max_bytes=MAX_VIDEO_BYTES,
-                    timeout_seconds=deadline.seconds_left,
-                    start_byte=start_byte,
-                    validator=validator,
-                    internet=self.internet,
-                )
-                try:
-                    stream = stack.enter_context(foreign)
-                except AddressRefused as error:
-                    raise _advise(error) from error
-                except VideoModelError as error:
-                    if expire is not None and error.code is ErrorCode.EXPIRED:
-                        raise expire(error.message) from error
-                    raise
-            elif answer.status_code in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
-                stream = build_stream(
-                    answer.status_code,
-                    answer.headers,
-                    # Raw bytes: a compressed body is refused.
-                    self._name_errors(cast(httpx.SyncByteStream, answer.stream)),
-                    source=self.base_url.host,
-                    max_bytes=MAX_VIDEO_BYTES,
-                    deadline=deadline.at,
-                    clock=deadline.clock,
-                )
-            else:
-                try:
-                    reply = self._read_reply(answer, self._read, deadline.within(self.timeout_seconds))
-                except httpx.RequestError as error:
-                    raise self._errors.lose_question(error) from error
-                raise refuse(reply)
+            if isinstance(answer, httpx.Response):
+                yield self._read_own(answer, deadline, refuse)
+                return
+            foreign = open_url(
+                str(answer),
+                max_bytes=MAX_VIDEO_BYTES,
+                timeout_seconds=deadline.seconds_left,
+                start_byte=start_byte,
+                validator=validator,
+                internet=self.internet,
+            )
+            try:
+                stream = stack.enter_context(foreign)
+            except AddressRefused as error:
+                raise _advise(error) from error
+            except VideoModelError as error:
+                if expire is not None and error.code is ErrorCode.EXPIRED:
+                    raise expire(error.message) from error
+                raise
             yield stream
 
     def join(self, location: str) -> httpx.URL:
@@ -351,6 +324,26 @@ class Vendor:
                 break
             url = join_url(url, response.headers["location"], source=self.base_url.host)
         return response
+
+    def _read_own(
+        self, response: httpx.Response, deadline: Deadline, refuse: Callable[[Reply], MediaPosterError]
+    ) -> VideoStream:
+        if response.status_code in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
+            return build_stream(
+                response.status_code,
+                response.headers,
+                # Raw bytes: a compressed body is refused.
+                self._name_errors(cast(httpx.SyncByteStream, response.stream)),
+                source=self.base_url.host,
+                max_bytes=MAX_VIDEO_BYTES,
+                deadline=deadline.at,
+                clock=deadline.clock,
+            )
+        try:
+            reply = self._read_reply(response, self._read, deadline.within(self.timeout_seconds))
+        except httpx.RequestError as error:
+            raise self._errors.lose_question(error) from error
+        raise refuse(reply)
 
     def _name_errors(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         try:

@@ -70,7 +70,11 @@ ReplyT = TypeVar("ReplyT", bound=WireReply)
 
 
 class BlotatoClient:
-    """A client of one Blotato account. It never retries by itself."""
+    """A client of one Blotato account. It never retries by itself.
+
+    `PublisherInterface` says what its methods return and raise. An item of a list that cannot be read is left out, and
+    logged.
+    """
 
     def __init__(
         self,
@@ -128,9 +132,6 @@ class BlotatoClient:
         """Upload the bytes of a video, and return the URL for a post.
 
         The presigned URL is short-lived, so it is requested just before the upload. It takes no chunked body.
-
-        Raises:
-            PublisherError: with Blotato's own sentence.
         """
         upload = self._read(self._call("POST", "/media/uploads", json={"filename": filename}), Upload)
         request = self._write_upload(upload.presigned_url, chunks, size_bytes)
@@ -179,60 +180,30 @@ class BlotatoClient:
         scheduled_time: datetime | None = None,
         next_free_slot: bool = False,
     ) -> PostReport:
-        """Submit one post of one video: now, at a time, or in the account's next free slot.
-
-        Raises:
-            ValueError: both are set, or the time has no offset from UTC; nothing was sent.
-            PostUnknown: it was sent, and its outcome is unknown.
-            PublisherError: it certainly was not accepted.
-        """
+        """Submit one post of one video: now, at a time, or in the account's next free slot."""
         return self._post(target, text, [media_url], write_when(scheduled_time, next_free_slot=next_free_slot))
 
     def get_post(self, submission_id: str) -> PostReport:
-        """Get the status of a submitted post; an id that Blotato does not know reads as in progress forever.
-
-        Raises:
-            PublisherError: Blotato did not answer the question.
-        """
+        """Get the status of a submitted post; an id that Blotato does not know reads as in progress forever."""
         state = self._read(self._call("GET", f"/posts/{_quote(submission_id)}"), PostState)
         return state.to_report(submission_id)
 
     def list_posts(self, *, since: datetime, until: datetime, platform: str) -> list[ListedPost]:
-        """List the published, failed and scheduled posts of a network between two times, but none in progress.
-
-        An item that cannot be read is left out, and logged.
-
-        Raises:
-            PublisherError: the list could not be read, or not to its end.
-        """
+        """List the published, failed and scheduled posts of a network between two times, but none in progress."""
         # Without them Blotato lists seven days back and ahead.
         window = {"since": write_time(since), "until": write_time(until), "platform": platform}
         items = self._list("/posts", window, ListedItem, page_items=_POSTS_PAGE_ITEMS, pages_max=_POSTS_PAGES_MAX)
         return [item.to_listed_post() for item in items]
 
     def list_schedules(self) -> list[Schedule]:
-        """List every scheduled post, including those scheduled outside this stack.
-
-        An item that cannot be read is left out, and logged.
-
-        Raises:
-            PublisherError: the list could not be read, or not to its end.
-        """
+        """List every scheduled post, including those scheduled outside this stack."""
         items = self._list(
             "/schedules", {}, ScheduledItem, page_items=_SCHEDULES_PAGE_ITEMS, pages_max=_SCHEDULES_PAGES_MAX
         )
         return [item.to_schedule() for item in items]
 
     def move_schedule(self, schedule_id: str, scheduled_time: datetime) -> bool:
-        """Move a scheduled post to another time and change nothing else; a retry is safe.
-
-        Returns:
-            False when there is no such schedule: it was published, or cancelled.
-
-        Raises:
-            ValueError: the time has no offset from UTC; nothing was sent.
-            PublisherError: it was refused, or it is unknown whether it was moved.
-        """
+        """Move a scheduled post to another time and change nothing else; a retry is safe."""
         time = write_time(scheduled_time)
         path = f"/schedules/{_quote(schedule_id)}"
         kept = self._find("GET", path)
@@ -244,14 +215,7 @@ class BlotatoClient:
         return self._find("PATCH", path, json={"patch": patch}) is not None
 
     def cancel_schedule(self, schedule_id: str) -> bool:
-        """Cancel a scheduled post.
-
-        Returns:
-            False when there is no such schedule: it was published, or cancelled before.
-
-        Raises:
-            PublisherError: it was refused, or it is unknown whether it was cancelled.
-        """
+        """Cancel a scheduled post."""
         return self._find("DELETE", f"/schedules/{_quote(schedule_id)}") is not None
 
     def show_user(self) -> User:
@@ -263,30 +227,18 @@ class BlotatoClient:
         return self._read(self._call("GET", "/users/me"), UserReply).to_user()
 
     def list_accounts(self) -> list[Account]:
-        """List the connected accounts.
-
-        Raises:
-            PublisherError: Blotato did not answer the question.
-        """
+        """List the connected accounts."""
         found = self._read(self._call("GET", "/users/me/accounts"), AccountsReply)
         return [item.to_account() for item in found.items]
 
     def list_pages(self, account_id: str) -> list[Page]:
-        """List the pages of a Facebook or LinkedIn account, or the playlists of a YouTube account.
-
-        Raises:
-            PublisherError: Blotato did not answer the question.
-        """
+        """List the pages of a Facebook or LinkedIn account, or the playlists of a YouTube account."""
         reply = self._call("GET", f"/users/me/accounts/{_quote(account_id)}/subaccounts")
         found = self._read(reply, SubAccountsReply)
         return [item.to_page(account_id) for item in found.items]
 
     def list_boards(self, account_id: str) -> list[Board]:
-        """List the boards of a Pinterest account.
-
-        Raises:
-            PublisherError: Blotato did not answer the question.
-        """
+        """List the boards of a Pinterest account."""
         reply = self._call("GET", "/social/pinterest/boards", params={"accountId": account_id})
         found = self._read(reply, SubAccountsReply)
         return [item.to_board(account_id) for item in found.items]
@@ -355,7 +307,7 @@ class BlotatoClient:
         except ValueError as error:
             raise PublisherError(
                 ErrorCode.PROVIDER_ERROR,
-                f"{self._blotato.base_url.host} answered {reply.status_code} with something else than expected.",
+                f"{self._blotato.base_url.host} answered {reply.status_code} with an unexpected body.",
                 transient=True,
             ) from error
 

@@ -78,7 +78,7 @@ def _convert_to_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("is no time that a calendar has") from error
+        raise ValueError("is outside of the calendar") from error
 
 
 def _refuse_boolean(value: object) -> object:
