@@ -124,7 +124,7 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 def find_way(**arguments: float) -> PublicInternet:
     model = build_stack().build_model(a_video(provider="sora", resolved_model="sora-2"), **arguments)
     assert isinstance(model, SoraVideoModel)
-    return model._server.internet
+    return model._vendor.internet
 
 
 def test_a_store_of_the_operators_own_is_named_beside_the_address_of_its_provider(

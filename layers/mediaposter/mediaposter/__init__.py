@@ -105,7 +105,8 @@ Stores:
 
 Providers and the publisher:
 
-    ai.video_model_interface        the interface of every video model, and its types
+    ai.video_model_interface        the interface of every video model
+    ai.video_job                    its types: requests, jobs, and the ids of jobs
     ai.waiting                      waits for jobs to end, one or many at once
     ai.video_model_factory          builds a model by its provider's name, with a lazy import
     ai.catalog                      the models, their limits and prices (catalog.toml)
@@ -114,7 +115,8 @@ Providers and the publisher:
     ai.sora_model                   any server of OpenAI's Videos API
     ai.sora_wire                    its jobs, read tolerantly because servers differ
     ai.gemini_model                 Gemini Omni, through Google's Interactions API
-    ai.gemini_wire                  its interactions, read without holding an inline clip in memory
+    ai.gemini_wire                  its interactions
+    ai.gemini_body                  reads a response without holding an inline clip in memory
     ai.runway_model                 Runway's API
     ai.runway_wire                  its tasks
     ai.fal_model                    the models that fal serves, each with its own fields
@@ -123,21 +125,26 @@ Providers and the publisher:
     ai.bedrock_model                Luma's Ray, through Amazon Bedrock's asynchronous invocations
     ai.bedrock_wire                 its invocations, and the files it writes into the bucket
     ai.sandbox_model                the model of the local sandbox
-    ai.provider_connection          an adapter's HTTP calls: the key goes only to its vendor, a paid call is sent once
-    ai.provider_reply               a provider's HTTP responses, and their meaning, for any vendor
+    ai.http_adapter                 the base of the video models behind a vendor's HTTP API
+    ai.provider_errors              maps a provider's refusals, and the lack of a reply, to our errors
     ai.reference_image              the image that a request refers to, for any model
     ai.webhook_signature            verifies a vendor's webhook against forgery and replay
+    http.vendor                     calls one vendor: the key goes only to its origin, a paid call is sent once
     http.outbound                   reaches a URL that a caller or a provider chose
+    http.addresses                  which URLs and addresses a request may go to
+    http.file_stream                reads a file from a response, within a limit and a deadline
     http.bounded                    HTTP requests with a total time limit, however slowly a server sends
     http.reply                      reads a response: bounded, decoded, parsed
     publishing.publisher_interface  the interface of the publisher, and its types
     publishing.targets              one closed model for each social network
+    publishing.target_base          the fields and rules that all networks share
     publishing.networks             each network's limits for a post, in one table
     publishing.text_units           how networks count text: weights, bytes, UTF-16 units, graphemes
     publishing.tags                 counts the hashtags, mentions and links of a text
     publishing.links                finds links as X does
     publishing.top_level_domains    the domains that such a link can end in
     publishing.blotato_client       Blotato's REST API
+    publishing.blotato_errors       maps its refusals, and the lack of a reply, to our errors
     publishing.blotato_wire         its responses, read leniently
 
 The bytes of a video:
@@ -222,6 +229,7 @@ Imports point downwards, from each line to those below it and never back:
     wire
     stores, workflow, events
     ai.catalog, ai.video_model_interface, publishing.publisher_interface, publishing.targets
+    publishing.target_base
     publishing.networks
     publishing.tags
     publishing.text_units

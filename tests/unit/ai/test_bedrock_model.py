@@ -25,7 +25,7 @@ from mediaposter.ai.catalog import CatalogEntry
 from mediaposter.ai.video_model_factory import create_video_model
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest, VideoStatus
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, SubmissionUnknown, VideoModelError
-from mediaposter.http.outbound import CHUNK_BYTES
+from mediaposter.http.file_stream import CHUNK_BYTES
 from tests.fakes.bedrock import REGION, lead_to, make_session
 from tests.fakes.provider import Answer, Body, Calls, Host, Internet, read_reply, row
 

@@ -1,4 +1,4 @@
-"""Speaking fal's queue API. What every adapter's calls promise is tested in test_provider_connection."""
+"""Speaking fal's queue API. What every adapter's calls promise is tested in test_vendor."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_without_an_address_fals_own_is_called() -> None:
 
 def test_a_row_that_does_not_say_how_its_model_is_asked_is_refused() -> None:
     entry = row("seedance-2.0").model_copy(update={"fields": None})
-    with pytest.raises(ConfigurationError, match=r"how seedance-2\.0 is asked at fal"):
+    with pytest.raises(ConfigurationError, match=r"how fal serves seedance-2\.0"):
         build(Host(), entry=entry)
 
 
@@ -393,7 +393,9 @@ def test_a_picture_goes_to_the_only_address_where_there_is_one() -> None:
 
 def test_a_last_frame_alone_is_refused_before_anything_is_sent() -> None:
     server = Host(recorded("created"))
-    with pytest.raises(VideoModelError, match="a last frame only beside a first one; nothing was submitted") as raised:
+    with pytest.raises(
+        VideoModelError, match="a last frame only together with a first one; nothing was submitted"
+    ) as raised:
         build(server).create_video(VideoGenerationRequest(prompt="A lake", last_frame_image="a.png"))
     assert (raised.value.code, server.requests) == (ErrorCode.INVALID_REQUEST, [])
 
@@ -545,7 +547,7 @@ def test_a_file_that_is_gone_stays_gone(status_code: int) -> None:
     own = CALLS.download_error(build(server, base_url=STAND_IN))
     for error in (elsewhere, own):
         assert (error.code, error.transient) == (ErrorCode.EXPIRED, False)
-        assert "names no other address" in error.message
+        assert "gives no other URL" in error.message
 
 
 def test_another_fault_of_the_files_server_may_pass() -> None:

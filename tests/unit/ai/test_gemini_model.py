@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from mediaposter.ai.catalog import CatalogEntry, parse_size
+from mediaposter.ai.gemini_body import MAX_KEPT_BYTES, MAX_STRING_BYTES, BodySkimmer
 from mediaposter.ai.gemini_model import GeminiVideoModel
-from mediaposter.ai.gemini_wire import MAX_KEPT_BYTES, MAX_STRING_BYTES, BodySkimmer
-from mediaposter.ai.provider_connection import MAX_DOWNLOAD_SECONDS, MAX_REPLY_BYTES
 from mediaposter.ai.provider_options import ProviderOption
 from mediaposter.ai.video_model_interface import (
     SourceVideo,
@@ -34,6 +33,8 @@ from mediaposter.domain.errors import (
     VideoModelError,
     WebhookRejected,
 )
+from mediaposter.http.file_stream import MAX_DOWNLOAD_SECONDS
+from mediaposter.http.vendor import MAX_REPLY_BYTES
 from tests.fakes.provider import Answer, Body, Calls, Host, Internet, SlowBody, read_reply, row
 
 HOST = "generativelanguage.googleapis.com"
@@ -685,5 +686,5 @@ def test_a_webhook_that_was_changed_is_rejected() -> None:
     ],
 )
 def test_a_webhook_that_tells_of_no_interaction_is_rejected(body: bytes) -> None:
-    with pytest.raises(WebhookRejected, match="tells of no interaction"):
+    with pytest.raises(WebhookRejected, match="names no interaction"):
         build(Host()).parse_webhook(sign(body), body, secrets=[SECRET], now=NOW)

@@ -1,4 +1,4 @@
-"""Speaking Runway's API. What every adapter's calls promise is tested in test_provider_connection."""
+"""Speaking Runway's API. What every adapter's calls promise is tested in test_vendor."""
 
 from __future__ import annotations
 

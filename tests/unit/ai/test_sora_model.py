@@ -184,6 +184,15 @@ def test_a_picture_is_sent_as_a_file_of_its_type() -> None:
     assert sent == ("image/png", "reference.png", PNG)
 
 
+def test_a_picture_behind_a_url_is_fetched_without_the_key_even_from_the_vendors_own_origin() -> None:
+    server, internet = Host(recorded("openai_created")), Internet(httpx.Response(200, content=PNG))
+    request = VideoGenerationRequest(prompt="A lake", input_image="https://videos.example/a.png")
+    build(server, internet=internet).create_video(request)
+    assert form_of(server.requests[0])["input_reference"].get_payload(decode=True) == PNG
+    assert internet.calls == ["GET /a.png"]
+    assert not internet.saw(KEY)
+
+
 def test_an_error_in_a_200_is_unknown_and_its_sentence_kept() -> None:
     error = CALLS.creation_error(httpx.Response(200, json={"id": "req_1", "error": {"message": "upstream hung up"}}))
     assert isinstance(error, SubmissionUnknown)

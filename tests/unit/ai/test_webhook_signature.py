@@ -245,7 +245,7 @@ def test_a_webhook_without_one_of_the_headers_is_refused(name: str) -> None:
 @pytest.mark.parametrize("text", NO_TIMESTAMPS, ids=ascii)
 def test_a_time_that_is_no_number_of_seconds_is_refused_even_signed(text: str) -> None:
     timestamp = text.format(now=PUBLISHED_TIMESTAMP)
-    with pytest.raises(WebhookRejected, match=r"webhook-timestamp header (is not a whole number|holds other)"):
+    with pytest.raises(WebhookRejected, match=r"webhook-timestamp header (is not a whole number|holds characters)"):
         verify_standard(sign_standard(timestamp=timestamp))
 
 
@@ -326,7 +326,7 @@ def test_a_key_that_is_not_for_us_is_skipped(unknown: object) -> None:
     ids=lambda content: ascii(content[:20]),
 )
 def test_what_is_no_key_set_is_a_passing_fault_of_the_provider(content: bytes) -> None:
-    with pytest.raises(VideoModelError, match=r"no key (set|for Ed25519)") as refused:
+    with pytest.raises(VideoModelError, match=r"not a set of public keys|no key for Ed25519") as refused:
         parse_fal_keys(content)
     assert refused.value.code is ErrorCode.PROVIDER_ERROR
     assert refused.value.transient

@@ -194,13 +194,16 @@ FAULTS = {
         [*JUDGE, "kites and (option or offers)"],
     ),
     "Only aws.py reads the environment; keys and addresses are arguments.": Fault(
-        ADAPTER, "import httpx\n", "import httpx\nfrom os import environ\n", LINT
+        ADAPTER, "from types import", "from os import environ\nfrom types import", LINT
     ),
     "mediaposter.ai.kites_model is not allowed to import boto3:": Fault(
-        ADAPTER, "import httpx\n", "import boto3\nimport httpx\n", [IMPORTS]
+        ADAPTER, "from pydantic import", "import boto3\nfrom pydantic import", [IMPORTS]
     ),
     "mediaposter.ai.kites_model is not allowed to import mediaposter.ai.kites_wire:": Fault(
-        ADAPTER, "import httpx\n", "import httpx\n\nfrom mediaposter.ai.kites_wire import read_render\n", [IMPORTS]
+        ADAPTER,
+        "from mediaposter.domain.errors",
+        "from mediaposter.ai.kites_wire import read_render\nfrom mediaposter.domain.errors",
+        [IMPORTS],
     ),
 }
 

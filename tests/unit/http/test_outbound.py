@@ -13,10 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, VideoModelError
+from mediaposter.http.addresses import AddressRefused
+from mediaposter.http.file_stream import CHUNK_BYTES
 from mediaposter.http.outbound import (
-    CHUNK_BYTES,
     MAX_REDIRECTS,
-    AddressRefused,
     PublicInternet,
     fetch_bytes,
     open_url,

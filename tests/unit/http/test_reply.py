@@ -64,7 +64,7 @@ def test_a_body_is_read_as_it_was_before_it_was_compressed(
 def test_what_was_not_asked_for_is_not_decoded(encoding: str) -> None:
     body = gzip.compress(gzip.compress(b"{}"))
     headers = [(b"content-encoding", encoding.encode())]
-    with pytest.raises(httpx.DecodingError, match="compressed as"):
+    with pytest.raises(httpx.DecodingError, match="unsupported compression"):
         list(read_pieces(httpx.Response(200, headers=headers, stream=Body([body]))))
 
 

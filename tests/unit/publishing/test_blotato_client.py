@@ -73,6 +73,21 @@ def test_a_client_without_a_key_says_where_to_put_it(monkeypatch: pytest.MonkeyP
         BlotatoClient()
 
 
+@pytest.mark.parametrize(
+    ("key", "base_url", "named"),
+    [
+        ("key\n", None, "api_key"),
+        (KEY, "blotato.example", "base_url"),
+        (KEY, "https://u:pw@blotato.example", "base_url"),
+    ],
+)
+def test_a_key_or_an_address_that_cannot_be_used_is_refused_before_anything_is_sent(
+    key: str, base_url: str | None, named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        BlotatoClient(key, base_url=base_url)
+
+
 def test_the_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLOTATO_API_KEY", KEY)
     blotato = Blotato(ACCEPTED)
@@ -374,7 +389,7 @@ def test_a_yes_that_is_not_as_documented_is_a_passing_fault(call: Callable[[Blot
     refusal = refusal_of(call, httpx.Response(200, text="<html>"))
 
     assert (refusal.code, refusal.transient) == (ErrorCode.PROVIDER_ERROR, True)
-    assert refusal.message == "blotato.example answered 200 with something else than expected."
+    assert refusal.message == "blotato.example answered 200 with an unexpected body."
 
 
 def test_a_video_is_sent_to_the_address_blotato_gives_for_its_name() -> None:

@@ -5,7 +5,6 @@ What `luma.ray-v2:0` takes: https://docs.aws.amazon.com/bedrock/latest/userguide
 
 from __future__ import annotations
 
-import base64
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -38,9 +37,8 @@ from mediaposter.ai.bedrock_wire import (
     translate_invocation,
 )
 from mediaposter.ai.catalog import CatalogEntry
-from mediaposter.ai.provider_connection import MAX_DOWNLOAD_SECONDS, MAX_VIDEO_BYTES, check_job_id, require_finished
-from mediaposter.ai.provider_reply import ReplyError
 from mediaposter.ai.reference_image import read_reference_image
+from mediaposter.ai.video_job import check_job_id
 from mediaposter.ai.video_model_interface import (
     VideoGenerationJob,
     VideoGenerationRequest,
@@ -48,8 +46,10 @@ from mediaposter.ai.video_model_interface import (
     VideoStatus,
     VideoStream,
 )
-from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError
-from mediaposter.http.outbound import CHUNK_BYTES, PUBLIC_INTERNET, PublicInternet, build_stream
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, VideoModelError
+from mediaposter.http.file_stream import CHUNK_BYTES, MAX_DOWNLOAD_SECONDS, MAX_VIDEO_BYTES, build_stream
+from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet
+from mediaposter.http.reply import ReplyError
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -127,10 +127,6 @@ class BedrockVideoModel(VideoModelInterface):
 
         With `idempotency_key` a retry of the same request is safe: Bedrock returns the job that it started before. If
         the retry differs in a byte, Bedrock reports a conflict with the first request.
-
-        Raises:
-            SubmissionUnknown: Bedrock may have accepted it.
-            VideoModelError: it certainly did not.
         """
         self.check_images(request)
         order = {
@@ -155,11 +151,7 @@ class BedrockVideoModel(VideoModelInterface):
         return VideoGenerationJob(job_id=start.arn, status=VideoStatus.QUEUED)
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Get the status of a generation. A failed generation is a result, not an exception.
-
-        Raises:
-            VideoModelError: Bedrock did not answer the question; `transient` tells whether to ask again.
-        """
+        """Get the status of a generation; a failed one is a result, not an exception."""
         return translate_invocation(self._find_invocation(job_id), self._bedrock_errors, job_id=job_id)
 
     @contextmanager
@@ -171,7 +163,7 @@ class BedrockVideoModel(VideoModelInterface):
                 exists before its invocation is completed.
         """
         invocation = self._find_invocation(job_id)
-        require_finished(translate_invocation(invocation, self._bedrock_errors, job_id=job_id))
+        translate_invocation(invocation, self._bedrock_errors, job_id=job_id).require_finished()
         folder = self._check_folder(invocation)
         wanted: GetObjectRequestTypeDef = {"Bucket": folder.bucket, "Key": folder.locate(VIDEO_NAME)}
         if start_byte > 0:
@@ -205,12 +197,7 @@ class BedrockVideoModel(VideoModelInterface):
                 f"{self.model_variant} takes prompts of up to {PROMPT_MAX_CHARACTERS} characters and this one has "
                 f"{len(request.prompt)}; nothing was submitted. Shorten it.",
             )
-        try:
-            shape = self.entry.find_shape(request.size)
-        except InvalidRequest as error:
-            raise VideoModelError(
-                ErrorCode.INVALID_REQUEST, f"{error.message} Nothing was submitted; ask for another size."
-            ) from error
+        shape = self.find_shape(request.size)
         described: dict[str, object] = {
             **self.check_options(request),
             "prompt": request.prompt,
@@ -230,8 +217,7 @@ class BedrockVideoModel(VideoModelInterface):
                 f"{self.model_variant} takes pictures as PNG or JPEG and this one is {image.content_type}; nothing was "
                 "submitted. Convert it.",
             )
-        data = base64.b64encode(image.content).decode("ascii")
-        return {"type": "image", "source": {"type": "base64", "media_type": image.content_type, "data": data}}
+        return {"type": "image", "source": {"type": "base64", "media_type": image.content_type, "data": image.base64}}
 
     def _find_invocation(self, job_id: str) -> WireInvocation:
         arn = check_job_id(job_id)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
-from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AliasPath, BeforeValidator, Field
 
-from mediaposter.ai.provider_reply import OptionalText, ProviderErrors, Reply, ReplyError
-from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
+from mediaposter.ai.provider_errors import ProviderErrors
+from mediaposter.ai.video_job import VideoGenerationJob, VideoStatus
 from mediaposter.domain.errors import ErrorCode
-from mediaposter.http.reply import MAX_SENTENCE_LENGTH
+from mediaposter.http.reply import MAX_SENTENCE_LENGTH, OptionalText, Reply, ReplyError, WireModel, read_model
 
 # Bedrock's statuses of an invocation; any other status means that it still runs.
 _STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
@@ -151,10 +151,8 @@ def _read_folder(value: object) -> object:
     return S3Folder.parse(value) if isinstance(value, str) else value
 
 
-class WireInvocation(BaseModel):
+class WireInvocation(WireModel):
     """The parts of an invocation that we use; it has its own folder below the configured one."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     status: str
     failure: OptionalText = Field(default=None, alias="failureMessage")
@@ -163,32 +161,24 @@ class WireInvocation(BaseModel):
     )
 
 
-class WireStart(BaseModel):
+class WireStart(WireModel):
     """The response to a started invocation."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     arn: str = Field(min_length=1, alias="invocationArn")
 
 
-class _WireError(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+class _WireError(WireModel):
     code: OptionalText = Field(default=None, alias="Code")
     message: OptionalText = Field(default=None, alias="Message")
 
 
-class _WireMetadata(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+class _WireMetadata(WireModel):
     status_code: int = Field(alias="HTTPStatusCode")
     headers: dict[str, str] = Field(alias="HTTPHeaders")
     request_id: OptionalText = Field(default=None, alias="RequestId")
 
 
-class _WireAnswer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+class _WireAnswer(WireModel):
     metadata: _WireMetadata = Field(alias="ResponseMetadata")
     error: _WireError = Field(default=_WireError(), alias="Error")
 
@@ -207,18 +197,12 @@ def read_reply(response: object) -> AwsReply:
 
 def read_start(response: object) -> WireStart | None:
     """Parse the started invocation."""
-    try:
-        return WireStart.model_validate(response)
-    except ValidationError:
-        return None
+    return read_model(WireStart, response)
 
 
 def read_invocation(response: object) -> WireInvocation | None:
     """Parse the invocation of a response."""
-    try:
-        return WireInvocation.model_validate(response)
-    except ValidationError:
-        return None
+    return read_model(WireInvocation, response)
 
 
 def translate_invocation(invocation: WireInvocation, errors: ProviderErrors, *, job_id: str) -> VideoGenerationJob:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
-
-import httpx
+from typing import Unpack
 
 from mediaposter.ai.catalog import CatalogEntry, FieldMap, ImageRole
 from mediaposter.ai.fal_wire import (
@@ -24,20 +21,12 @@ from mediaposter.ai.fal_wire import (
     read_ticket,
     translate_result,
 )
-from mediaposter.ai.provider_connection import ProviderConnection, require_finished
-from mediaposter.ai.provider_reply import Reply
-from mediaposter.ai.video_model_interface import (
-    VideoGenerationJob,
-    VideoGenerationRequest,
-    VideoModelInterface,
-    VideoStatus,
-    VideoStream,
-)
+from mediaposter.ai.http_adapter import AdapterSettings, HttpVideoModel
+from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest, VideoStatus
 from mediaposter.ai.webhook_signature import parse_fal_keys, verify_fal_webhook
-from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError, WebhookRejected
-from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet, fetch_bytes
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, VideoModelError, WebhookRejected
+from mediaposter.http.outbound import fetch_bytes
 
-DEFAULT_BASE_URL = "https://queue.fal.run"
 # The queue answers here as well, at the same paths and with the same key
 # (https://fal.ai/docs/documentation/model-apis/inference/reliability); its responses may name either host.
 _QUEUE_HOSTS = frozenset({"queue.fal.run", "queue.falrun.com"})
@@ -54,131 +43,74 @@ KEYS_FETCH_INTERVAL = timedelta(minutes=1)
 MAX_KEY_SET_BYTES = 64 * 1024
 
 
-class FalVideoModel(VideoModelInterface):
+class FalVideoModel(HttpVideoModel):
     """A model that fal serves; its row in the catalog defines the request.
 
     Its addresses come from the row's `fields`; `provider_model` and the request's model are not used.
     """
 
     provider = "fal"
-    default_base_url = DEFAULT_BASE_URL
+    default_base_url = "https://queue.fal.run"
     takes_webhook_url = True
     signs_with_secret = False
+    key_prefix = "Key "
+    codes_by_word = CODES_BY_WORD
+    reply_class = FalReply
 
-    def __init__(
-        self,
-        *,
-        entry: CatalogEntry,
-        api_key: str,
-        base_url: str = DEFAULT_BASE_URL,
-        http_client: httpx.Client | None = None,
-        timeout_seconds: float = 30.0,
-        internet: PublicInternet = PUBLIC_INTERNET,
-    ) -> None:
+    def __init__(self, **settings: Unpack[AdapterSettings]) -> None:
         """Take a key, and the address of fal's queue.
 
         Raises:
             ConfigurationError: `base_url` or `api_key` is invalid, or the row does not define the request.
         """
-        super().__init__(entry=entry, api_key=api_key, base_url=base_url)
-        self._fields = _check_fields(entry)
-        self._fal = ProviderConnection(
-            base_url=base_url,
-            example_url=DEFAULT_BASE_URL,
-            api_key=api_key,
-            key_header=lambda key: {"Authorization": f"Key {key}"},
-            codes_by_word=CODES_BY_WORD,
-            reply_class=FalReply,
-            http_client=http_client,
-            timeout_seconds=timeout_seconds,
-            internet=internet,
-        )
-        self._own_path = f"{self._fal.base_url.raw_path.decode('ascii').rstrip('/')}/"
-        self._internet = internet
+        super().__init__(**settings)
+        self._fields = _check_fields(self.entry)
+        self._own_path = f"{self._vendor.base_url.raw_path.decode('ascii').rstrip('/')}/"
         self._keys = _SigningKeys(self._fetch_key_set)
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, without retries.
-
-        Raises:
-            SubmissionUnknown: fal may have accepted it.
-            VideoModelError: it certainly did not.
-        """
+        """Start a generation, at most once: one HTTP request, without retries."""
         self.check_images(request)
         if request.last_frame_image is not None and request.input_image is None:
             raise VideoModelError(
                 ErrorCode.INVALID_REQUEST,
-                f"{self.model_variant} takes a last frame only beside a first one; nothing was submitted.",
+                f"{self.model_variant} takes a last frame only together with a first one; nothing was submitted.",
             )
         endpoint = self._fields.text_to_video
         if request.input_image is not None and self._fields.image_to_video is not None:
             endpoint = self._fields.image_to_video
         params = {"fal_webhook": request.webhook_url} if request.webhook_url else None
-        reply = self._fal.submit(f"/{endpoint}", json=self._describe(request), params=params, headers=_NO_RETRY)
-        ticket = read_ticket(reply.body) if reply.is_success else None
-        if ticket is None:
-            raise self._fal.errors.refuse_submission(reply, gone=ErrorCode.MODEL_NOT_FOUND)
+        reply = self._vendor.submit(f"/{endpoint}", json=self._describe(request), params=params, headers=_NO_RETRY)
         return VideoGenerationJob(
-            job_id=self._keep_paths(ticket, endpoint).job_id,
+            job_id=self._keep_paths(self._read_started(reply, read_ticket), endpoint).job_id,
             status=VideoStatus.QUEUED,
             retry_after_seconds=reply.retry_after_seconds,
         )
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Get the status of a generation. A failed generation is a result, not an exception.
+        """Get the status of a generation.
 
         fal has no status for failed requests, only for completed ones: the result tells. fal reports no cost.
-
-        Raises:
-            VideoModelError: fal did not answer the question; `transient` tells whether to ask again.
         """
         request = FalRequest.from_job_id(job_id)
-        reply = self._fal.ask("GET", request.status_path)
-        status = read_status(reply.body) if reply.is_success else None
-        if status is None:
-            raise self._fal.errors.refuse_question(reply)
+        reply = self._vendor.ask("GET", request.status_path)
+        status = self._read_answer(reply, read_status)
         if status.status != COMPLETED:
             return VideoGenerationJob(
                 job_id=job_id,
                 status=STATUSES.get(status.status, VideoStatus.IN_PROGRESS),
                 retry_after_seconds=reply.retry_after_seconds,
             )
-        result = self._fal.ask("GET", request.response_path)
-        job = translate_result(status, result, self._fal.errors, job_id=job_id)
+        result = self._vendor.ask("GET", request.response_path)
+        job = translate_result(status, result, self._errors, job_id=job_id)
         if job is None:
-            raise self._fal.errors.refuse_question(result)
+            raise self._errors.refuse_question(result)
         return job
 
-    @contextmanager
-    def open_video(self, job_id: str, *, start_byte: int = 0, validator: str | None = None) -> Iterator[VideoStream]:
-        """Open the finished video, from `start_byte` on when its server can.
-
-        The file is public and is opened without the key: on the origin of `base_url` (a stand-in) by the same client,
-        elsewhere as an untrusted URL.
-
-        Raises:
-            VideoModelError: on opening or while the chunks are read.
-        """
-        job = require_finished(self.get_status(job_id))
-        with self._fal.open_video(
-            job.video_url or "",
-            start_byte=start_byte,
-            validator=validator,
-            send_key=False,
-            refuse=self._refuse_video,
-            outlive=_outlive,
-        ) as stream:
-            yield stream
-
     def cancel_video(self, job_id: str) -> None:
-        """Stop a generation that has not ended; if it already runs and its model cannot stop, it goes on.
-
-        Raises:
-            VideoModelError: it has ended, or fal does not know it, or did not answer.
-        """
-        if not self.capabilities.cancel:
-            self._unsupported("cancel_video")
-        reply = self._fal.ask("PUT", FalRequest.from_job_id(job_id).cancel_path)
+        """Stop a generation that has not ended; if it already runs and its model cannot stop, it goes on."""
+        self._require("cancel_video", offered=self.capabilities.cancel)
+        reply = self._vendor.ask("PUT", FalRequest.from_job_id(job_id).cancel_path)
         if reply.is_success:
             return
         status = read_status(reply.body)
@@ -188,17 +120,17 @@ class FalVideoModel(VideoModelInterface):
                 "The generation has ended already; there is nothing to cancel.",
                 request_id=reply.request_id,
             )
-        raise self._fal.errors.refuse_question(reply)
+        raise self._errors.refuse_question(reply)
 
     def parse_webhook(
         self,
         headers: Mapping[str, str],
         body: bytes,
         *,
-        secrets: Sequence[str] = (),  # noqa: ARG002 (the interface's; fal signs with keys of its own)
+        secrets: Sequence[str] = (),
         now: datetime,
     ) -> str:
-        """Verify a webhook from fal, and return the id of its request.
+        """Verify a webhook from fal by fal's own keys, and return the id of its request.
 
         Any fal customer can name our address in a submission: a genuine webhook of fal may be about another customer's
         request.
@@ -207,8 +139,7 @@ class FalVideoModel(VideoModelInterface):
             WebhookRejected: it is unsigned or stale, or not signed by fal.
             VideoModelError: fal's keys could not be fetched; fal sends the call again.
         """
-        if not self.capabilities.webhook:
-            self._unsupported("parse_webhook")
+        self._require("parse_webhook", offered=self.capabilities.webhook)
         return self._keys.verify(headers, body, now=now)
 
     def webhook_key(self, job_id: str) -> str:
@@ -218,12 +149,7 @@ class FalVideoModel(VideoModelInterface):
     def _describe(self, request: VideoGenerationRequest) -> Mapping[str, object]:
         """Translate the request into the model's own fields."""
         fields = self._fields
-        try:
-            shape = self.entry.find_shape(request.size)
-        except InvalidRequest as error:
-            raise VideoModelError(
-                ErrorCode.INVALID_REQUEST, f"{error.message} Nothing was submitted; ask for another size."
-            ) from error
+        shape = self.find_shape(request.size)
         body: dict[str, object] = {
             **self.check_options(request),
             **fields.fixed,
@@ -235,15 +161,10 @@ class FalVideoModel(VideoModelInterface):
         if fields.aspect_ratio is not None and (request.input_image is None or fields.image_aspect_ratio):
             body[fields.aspect_ratio] = shape.aspect_ratio
         if request.input_image is not None:
-            body[fields.first_frame] = self._read_image(request.input_image)
+            body[fields.first_frame] = self._read_image(request.input_image).data_uri
         if request.last_frame_image is not None and fields.last_frame is not None:
-            body[fields.last_frame] = self._read_image(request.last_frame_image)
+            body[fields.last_frame] = self._read_image(request.last_frame_image).data_uri
         return body
-
-    def _read_image(self, source: str) -> str:
-        """Read a picture as a data URI, which fal's models accept as a URL."""
-        image = self._fal.read_image(source)
-        return f"data:{image.content_type};base64,{base64.b64encode(image.content).decode('ascii')}"
 
     def _keep_paths(self, ticket: WireTicket, endpoint: str) -> FalRequest:
         """Take the paths of the addresses that fal returned; the documented path replaces an unusable one.
@@ -264,36 +185,34 @@ class FalVideoModel(VideoModelInterface):
         if address is None or "://" not in address:
             return None
         try:
-            url = self._fal.join(address)
+            url = self._vendor.join(address)
         except VideoModelError:
             # Treat an invalid URL like a missing one.
             return None
         path = url.raw_path.decode("ascii")
         if len(path) > MAX_PATH_LENGTH:
             return None
-        if self._fal.is_own(url):
+        if self._vendor.is_own(url):
             return f"/{path.removeprefix(self._own_path).lstrip('/')}"
         is_queue = url.scheme == "https" and not url.userinfo and url.netloc.decode("ascii") in _QUEUE_HOSTS
         return path if is_queue else None
 
     def _fetch_key_set(self) -> bytes:
         """Fetch fal's public keys; a stand-in for its queue also serves them."""
-        if self._fal.base_url.host not in _QUEUE_HOSTS:
-            reply = self._fal.ask("GET", _KEY_SET_PATH)
-            if not reply.is_success:
-                raise self._fal.errors.refuse_question(reply)
-            return reply.content
+        if self._vendor.base_url.host not in _QUEUE_HOSTS:
+            return self._order("GET", _KEY_SET_PATH).content
         return fetch_bytes(
             KEY_SET_URL,
             max_bytes=MAX_KEY_SET_BYTES,
-            timeout_seconds=self._fal.timeout_seconds,
-            internet=self._internet,
+            timeout_seconds=self._vendor.timeout_seconds,
+            internet=self._vendor.internet,
         )
 
-    def _refuse_video(self, reply: Reply) -> VideoModelError:
-        if reply.status_code in (401, 403, 404, 410):
-            return _outlive(f"{self._fal.base_url.host} answered {reply.status_code} to the URL of the video.")
-        return self._fal.errors.refuse_question(reply)
+    def _report_expired(self, sentence: str) -> VideoModelError:
+        return VideoModelError(
+            ErrorCode.EXPIRED,
+            f"{sentence} fal keeps a file for as long as the account's settings say, and gives no other URL for it.",
+        )
 
 
 class _SigningKeys:
@@ -346,11 +265,11 @@ def _check_fields(entry: CatalogEntry) -> FieldMap:
     """Refuse a row that does not define the request to its model."""
     if entry.fields is None:
         raise ConfigurationError(
-            f"The catalog does not say how {entry.name} is asked at fal: give its row a table `fields`."
+            f"The catalog does not say how fal serves {entry.name}: add a table `fields` to its row."
         )
     if ImageRole.LAST_FRAME in entry.capabilities.image_roles and entry.fields.last_frame is None:
         raise ConfigurationError(
-            f"The catalog says that {entry.name} takes a last frame, and not in which field: add `last_frame` to the "
+            f"The catalog says that {entry.name} takes a last frame, but not in which field: add `last_frame` to the "
             "`fields` of its row."
         )
     return entry.fields
@@ -364,10 +283,3 @@ def _write_seconds(seconds: int, fields: FieldMap) -> int | str:
             return str(seconds)
         case "text_with_unit":
             return f"{seconds}s"
-
-
-def _outlive(sentence: str) -> VideoModelError:
-    return VideoModelError(
-        ErrorCode.EXPIRED,
-        f"{sentence} fal keeps a file for as long as the account's settings say, and names no other address for it.",
-    )

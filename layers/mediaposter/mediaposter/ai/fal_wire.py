@@ -9,19 +9,21 @@ from os.path import commonprefix
 from types import MappingProxyType
 from typing import Annotated, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    StringConstraints,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, TypeAdapter
 
-from mediaposter.ai.provider_reply import OptionalText, ProviderErrors, Reply, ReplyError, take_text
-from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
+from mediaposter.ai.provider_errors import ProviderErrors
+from mediaposter.ai.video_job import VideoGenerationJob, VideoStatus
 from mediaposter.domain.errors import ErrorCode, VideoModelError
-from mediaposter.http.reply import parse_json
+from mediaposter.http.reply import (
+    OptionalText,
+    Reply,
+    ReplyError,
+    WireModel,
+    keep_objects,
+    parse_json,
+    read_model,
+    take_text,
+)
 
 _CONTENT_POLICY = "content_policy_violation"
 _LOCKED = "exhausted_balance"
@@ -66,24 +68,16 @@ STATUSES: Mapping[str, VideoStatus] = MappingProxyType(
 )
 
 
-def _keep_objects(value: object) -> list[object]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-class _WireDetail(BaseModel):
+class _WireDetail(WireModel):
     """One thing that a model found wrong."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     type: OptionalText = None
 
 
-class _WireRefusal(BaseModel):
+class _WireRefusal(WireModel):
     """The error types in a refusal: one per problem that a model found, or one of fal's own with a message."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    detail: Annotated[tuple[_WireDetail, ...], BeforeValidator(_keep_objects)] = ()
+    detail: Annotated[tuple[_WireDetail, ...], BeforeValidator(keep_objects)] = ()
     error_type: OptionalText = None
 
     @property
@@ -178,14 +172,12 @@ class FalRequest(BaseModel):
         except ValueError as error:
             raise VideoModelError(
                 ErrorCode.INVALID_REQUEST,
-                f"{job_id[:80]!r} is not the id of a job at fal; pass the id as its submission gave it.",
+                f"{job_id[:80]!r} is not the id of a job at fal; pass the id as `create_video` returned it.",
             ) from error
 
 
-class WireTicket(BaseModel):
+class WireTicket(WireModel):
     """The response to a submission: the request's id, and its addresses."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     request_id: RequestId
     status_url: OptionalText = None
@@ -193,10 +185,8 @@ class WireTicket(BaseModel):
     cancel_url: OptionalText = None
 
 
-class WireStatus(BaseModel):
+class WireStatus(WireModel):
     """The status of a request; a completed request may have failed."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     status: Annotated[str, BeforeValidator(take_text)]
     error: OptionalText = None
@@ -210,34 +200,24 @@ class WireStatus(BaseModel):
         return ReplyError(type=self.error_type, message=self.error)
 
 
-class _WireFile(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+class _WireFile(WireModel):
     url: OptionalText = None
 
 
-class _WireResult(BaseModel):
+class _WireResult(WireModel):
     """The result of a video model."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     video: Annotated[_WireFile, BeforeValidator(lambda value: value if isinstance(value, dict) else {})] = _WireFile()
 
 
 def read_ticket(body: object) -> WireTicket | None:
     """Parse the request that a submission created."""
-    try:
-        return WireTicket.model_validate(body)
-    except ValidationError:
-        return None
+    return read_model(WireTicket, body)
 
 
 def read_status(body: object) -> WireStatus | None:
     """Parse the status of a request."""
-    try:
-        return WireStatus.model_validate(body)
-    except ValidationError:
-        return None
+    return read_model(WireStatus, body)
 
 
 def translate_result(
@@ -280,12 +260,11 @@ def translate_result(
 def _translate_output(
     status: WireStatus, body: object, errors: ProviderErrors, job_id: str
 ) -> VideoGenerationJob | None:
-    try:
-        video_url = _WireResult.model_validate(body).video.url
-    except ValidationError:
+    result = read_model(_WireResult, body)
+    if result is None:
         return None
-    if video_url is not None:
-        return VideoGenerationJob(job_id=job_id, status=VideoStatus.COMPLETED, video_url=video_url)
+    if result.video.url is not None:
+        return VideoGenerationJob(job_id=job_id, status=VideoStatus.COMPLETED, video_url=result.video.url)
     nothing = ReplyError(message="The provider says that the request is completed, but gave no video.")
     return _fail(status.failure or nothing, ErrorCode.PROVIDER_ERROR, errors, job_id)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,10 +12,9 @@ from urllib.parse import quote
 
 import httpx
 
-from mediaposter.ai.catalog import CatalogEntry
+from mediaposter.ai.gemini_body import BodySkimmer
 from mediaposter.ai.gemini_wire import (
     CODES_BY_WORD,
-    BodySkimmer,
     GeminiReply,
     WireVideo,
     read_event,
@@ -24,67 +22,36 @@ from mediaposter.ai.gemini_wire import (
     read_interaction,
     translate_interaction,
 )
-from mediaposter.ai.provider_connection import ProviderConnection, check_job_id, quote_job_id, require_finished
-from mediaposter.ai.provider_reply import Reply
+from mediaposter.ai.http_adapter import HttpVideoModel
+from mediaposter.ai.video_job import check_job_id, quote_job_id
 from mediaposter.ai.video_model_interface import (
     SourceVideo,
     VideoGenerationJob,
     VideoGenerationRequest,
-    VideoModelInterface,
     VideoStream,
 )
 from mediaposter.ai.webhook_signature import verify_standard_webhook
-from mediaposter.domain.errors import ErrorCode, InvalidRequest, VideoModelError, WebhookRejected
-from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet
+from mediaposter.domain.errors import ErrorCode, VideoModelError, WebhookRejected
+from mediaposter.http.reply import Reply
 
-DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
 FILE_RETRY_SECONDS = 2.0
 
 # The other delivery, inline, is for clips below 4 MB.
 _VIDEO_FORMAT: Mapping[str, object] = MappingProxyType({"type": "video", "delivery": "uri"})
 
 
-class GeminiVideoModel(VideoModelInterface):
-    """Gemini Omni behind the Interactions API of Google's Gemini API."""
+class GeminiVideoModel(HttpVideoModel):
+    """Gemini Omni behind the Interactions API of Google's Gemini API; its address is without `/v1beta`."""
 
     provider = "gemini"
-    default_base_url = DEFAULT_BASE_URL
-
-    def __init__(
-        self,
-        *,
-        entry: CatalogEntry,
-        api_key: str,
-        base_url: str = DEFAULT_BASE_URL,
-        http_client: httpx.Client | None = None,
-        timeout_seconds: float = 30.0,
-        internet: PublicInternet = PUBLIC_INTERNET,
-    ) -> None:
-        """Take a key, and Google's address without `/v1beta`.
-
-        Raises:
-            ConfigurationError: `base_url` or `api_key` cannot be used.
-        """
-        super().__init__(entry=entry, api_key=api_key, base_url=base_url)
-        self._google = ProviderConnection(
-            base_url=base_url,
-            example_url=DEFAULT_BASE_URL,
-            api_key=api_key,
-            key_header=lambda key: {"x-goog-api-key": key},
-            codes_by_word=CODES_BY_WORD,
-            reply_class=GeminiReply,
-            http_client=http_client,
-            timeout_seconds=timeout_seconds,
-            internet=internet,
-        )
+    default_base_url = "https://generativelanguage.googleapis.com"
+    key_header = "x-goog-api-key"
+    key_prefix = ""
+    codes_by_word = CODES_BY_WORD
+    reply_class = GeminiReply
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, without retries.
-
-        Raises:
-            SubmissionUnknown: Google may have accepted it.
-            VideoModelError: it certainly did not.
-        """
+        """Start a generation, at most once: one HTTP request, without retries."""
         self.check_images(request)
         options = self.check_options(request)
         fields: dict[str, object] = {
@@ -101,13 +68,7 @@ class GeminiVideoModel(VideoModelInterface):
         return self._submit(_lay_over(options, fields), gone=ErrorCode.MODEL_NOT_FOUND)
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Get the status of a generation. A failed generation is a result, not an exception.
-
-        A finished interaction may hold its whole clip, which is skipped, not kept in memory.
-
-        Raises:
-            VideoModelError: Google did not answer the question; `transient` tells whether to ask again.
-        """
+        """Get the status of a generation; the clip that it may hold is skipped, not kept in memory."""
         job, _ = self._ask(job_id, BodySkimmer())
         return job
 
@@ -125,12 +86,12 @@ class GeminiVideoModel(VideoModelInterface):
         with TemporaryFile() as aside:
             skimmer = BodySkimmer(aside)
             job, videos = self._ask(job_id, skimmer)
-            require_finished(job)
+            job.require_finished()
             video = videos[-1]
             if video.data is not None:
                 yield _stream_inline(skimmer, video.data, video.mime_type, start_byte)
                 return
-            with self._google.open_video(
+            with self._vendor.open_file(
                 self._find_download(video.uri or ""),
                 start_byte=start_byte,
                 validator=validator,
@@ -141,8 +102,7 @@ class GeminiVideoModel(VideoModelInterface):
 
     def remix_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
         """Start a new video from a finished one and a changed prompt, at most once."""
-        if not self.capabilities.remix:
-            self._unsupported("remix_video")
+        self._require("remix_video", offered=self.capabilities.remix)
         return self._derive(job_id, prompt, self._describe_source(source))
 
     def extend_video(
@@ -153,27 +113,23 @@ class GeminiVideoModel(VideoModelInterface):
         Google recognizes an extension by its prompt (ai.google.dev/gemini-api/docs/omni, "Prompts for extending a
         video"), and returns the whole video: the source and the added part.
         """
-        if not self.capabilities.extend:
-            self._unsupported("extend_video")
+        self._require("extend_video", offered=self.capabilities.extend)
         added = {**self._describe_source(source), "duration": f"{duration_seconds}s"}
         return self._derive(job_id, f"Extend this video: {prompt}", added)
 
     def edit_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
         """Start a video that changes a finished one as the prompt says, at most once."""
-        if not self.capabilities.edit:
-            self._unsupported("edit_video")
+        self._require("edit_video", offered=self.capabilities.edit)
         return self._derive(job_id, prompt, self._describe_source(source))
 
     def cancel_video(self, job_id: str) -> None:
         """Stop a generation that has not ended."""
-        if not self.capabilities.cancel:
-            self._unsupported("cancel_video")
+        self._require("cancel_video", offered=self.capabilities.cancel)
         self._order("POST", f"{_job_path(job_id)}/cancel")
 
     def delete_video(self, job_id: str) -> None:
         """Remove the interaction from Google's storage, which would keep it for 55 days."""
-        if not self.capabilities.delete:
-            self._unsupported("delete_video")
+        self._require("delete_video", offered=self.capabilities.delete)
         self._order("DELETE", _job_path(job_id))
 
     def parse_webhook(
@@ -187,25 +143,19 @@ class GeminiVideoModel(VideoModelInterface):
             WebhookRejected: it is unsigned or stale, or names no interaction.
             ConfigurationError: `secrets` are empty or malformed.
         """
-        if not self.capabilities.webhook:
-            self._unsupported("parse_webhook")
+        self._require("parse_webhook", offered=self.capabilities.webhook)
         verify_standard_webhook(headers, body, secrets=secrets, now=now)
         interaction_id = read_event(body)
         if interaction_id is None:
             raise WebhookRejected(
-                "The webhook is Google's and tells of no interaction; nothing was done. At Google, subscribe this "
-                "address to the events of interactions alone."
+                "The webhook is Google's, but names no interaction; nothing was done. At Google, subscribe this "
+                "address only to the events of interactions."
             )
         return interaction_id
 
     def _describe_format(self, *, size: str, seconds: int) -> Mapping[str, object]:
         """Translate a size and a length into Google's fields, before anything is sent."""
-        try:
-            shape = self.entry.find_shape(size)
-        except InvalidRequest as error:
-            raise VideoModelError(
-                ErrorCode.INVALID_REQUEST, f"{error.message} Nothing was submitted; ask for another size."
-            ) from error
+        shape = self.find_shape(size)
         return {
             **_VIDEO_FORMAT,
             "aspect_ratio": shape.aspect_ratio,
@@ -223,9 +173,8 @@ class GeminiVideoModel(VideoModelInterface):
         return self._describe_format(size=source.size, seconds=source.seconds)
 
     def _read_picture(self, source: str) -> Mapping[str, str]:
-        image = self._google.read_image(source)
-        data = base64.b64encode(image.content).decode("ascii")
-        return {"type": "image", "mime_type": image.content_type, "data": data}
+        image = self._read_image(source)
+        return {"type": "image", "mime_type": image.content_type, "data": image.base64}
 
     def _derive(self, job_id: str, prompt: str, response_format: Mapping[str, object]) -> VideoGenerationJob:
         """Start a video from a finished one.
@@ -243,48 +192,39 @@ class GeminiVideoModel(VideoModelInterface):
 
     def _submit(self, fields: Mapping[str, object], *, gone: ErrorCode) -> VideoGenerationJob:
         """Send one paid POST, and read the interaction that it started; `gone` is the code for a 404."""
-        reply = self._google.submit(
+        reply = self._vendor.submit(
             "/v1beta/interactions",
             # `background` needs `store`.
             json={**fields, "background": True, "store": True},
             # An interaction begins with its input, including the pictures.
             read=BodySkimmer().read,
         )
-        interaction = read_interaction(reply.body) if reply.is_success else None
-        if interaction is None:
-            raise self._google.errors.refuse_submission(reply, gone=gone)
-        return translate_interaction(interaction, reply, self._google.errors, job_id=interaction.id)
+        interaction = self._read_started(reply, read_interaction, gone=gone)
+        return translate_interaction(interaction, reply, self._errors, job_id=interaction.id)
 
     def _ask(self, job_id: str, skimmer: BodySkimmer) -> tuple[VideoGenerationJob, Sequence[WireVideo]]:
         """Get the status of an interaction and its clips: at least one if it is completed."""
-        reply = self._google.ask("GET", _job_path(job_id), read=skimmer.read)
-        interaction = read_interaction(reply.body) if reply.is_success else None
-        if interaction is None:
-            raise self._google.errors.refuse_question(reply)
-        return translate_interaction(interaction, reply, self._google.errors, job_id=job_id), interaction.videos
-
-    def _order(self, method: str, path: str) -> None:
-        reply = self._google.ask(method, path)
-        if not reply.is_success:
-            raise self._google.errors.refuse_question(reply)
+        reply = self._vendor.ask("GET", _job_path(job_id), read=skimmer.read)
+        interaction = self._read_answer(reply, read_interaction)
+        return translate_interaction(interaction, reply, self._errors, job_id=job_id), interaction.videos
 
     def _find_download(self, location: str) -> str:
         """Find the download URL of a clip, once Google has prepared it."""
-        url = self._google.join(location)
-        if not self._google.is_own(url):
+        url = self._vendor.join(location)
+        if not self._vendor.is_own(url):
             return location
         file_id = re.search(r"/files/([^/:]+)(?::download)?$", url.path)
         if file_id is None:
             raise VideoModelError(
-                ErrorCode.PROVIDER_ERROR, f"{self._google.base_url.host} gave an address that names none of its files."
+                ErrorCode.PROVIDER_ERROR, f"{self._vendor.base_url.host} gave an address that is not one of its files."
             )
         path = f"/v1beta/files/{quote(file_id[1], safe='')}"
-        reply = self._google.ask("GET", path)
+        reply = self._vendor.ask("GET", path)
         if not reply.is_success:
             raise self._refuse_file(reply)
         file = read_file(reply.body)
         if file.state == "FAILED":
-            said = self._google.errors.clean(file.error.message if file.error else None)
+            said = self._errors.clean(file.error.message if file.error else None)
             raise VideoModelError(ErrorCode.PROVIDER_ERROR, said or "Google could not prepare the video's file.")
         if file.state != "ACTIVE":
             raise VideoModelError(
@@ -293,17 +233,17 @@ class GeminiVideoModel(VideoModelInterface):
                 transient=True,
                 retry_after_seconds=FILE_RETRY_SECONDS,
             )
-        return f"{self._google.base_url}{path}:download?alt=media"
+        return f"{self._vendor.base_url}{path}:download?alt=media"
 
     def _refuse_file(self, reply: Reply) -> VideoModelError:
         """Map a refused file. A 403 means that the Files API no longer has it: Google has just accepted the key."""
         if reply.status_code == httpx.codes.FORBIDDEN:
-            said = self._google.errors.clean(reply.error.message) or ""
+            said = self._errors.clean(reply.error.message) or ""
             return VideoModelError(
                 ErrorCode.EXPIRED,
                 f"Google no longer has the video's file, which it keeps for 48 hours. {said}".rstrip(),
             )
-        return self._google.errors.refuse_question(reply)
+        return self._errors.refuse_question(reply)
 
 
 def _list_frames(request: VideoGenerationRequest) -> Mapping[str, str]:

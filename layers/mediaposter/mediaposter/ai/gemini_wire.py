@@ -1,46 +1,30 @@
-"""Parse the responses of Google's Interactions and Files APIs, of any length and in several formats.
-
-An interaction may hold its clip as one base64 string of 100 MB and more, even where it was created with
-`delivery: uri`. So a body is read as it arrives, and its long strings never enter memory.
-"""
+"""Parse the responses of Google's Interactions and Files APIs, in several formats."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
-from mediaposter.ai.provider_reply import (
-    MAX_JOB_ID_LENGTH,
+from mediaposter.ai.provider_errors import ProviderErrors
+from mediaposter.ai.video_job import MAX_JOB_ID_LENGTH, VideoGenerationJob, VideoStatus
+from mediaposter.domain.errors import ErrorCode
+from mediaposter.http.reply import (
+    MAX_RETRY_AFTER_SECONDS,
     OptionalText,
-    ProviderErrors,
     Reply,
     ReplyError,
+    WireModel,
+    keep_objects,
+    read_model,
     take_text,
 )
-from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
-from mediaposter.domain.errors import ErrorCode, VideoModelError
-from mediaposter.http.reply import MAX_RETRY_AFTER_SECONDS
 
-MAX_KEPT_BYTES = 4 * 1024**2
-# No message, id or address is longer; a clip of a second is.
-MAX_STRING_BYTES = 64 * 1024
-# A Lambda's /tmp holds 512 MiB; this is the base64 of a clip of 288 MiB.
-MAX_ASIDE_BYTES = 384 * 1024**2
 # Longer than any error word or URI; it is searched for each meaning.
 _MAX_WORD_LENGTH = 500
-# Characters of base64 that are decoded at once: a multiple of four, since four make three bytes.
-_BLOCK_CHARACTERS = 128 * 1024
-
-_STRING_END = re.compile(rb'["\\]')
-_ESCAPE = re.compile(rb"\\(?:u00([0-7][0-9a-fA-F])|(/))")
 _RETRY_DELAY = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)s")
 
 # Maps a word to a code: a `reason` of google.rpc.ErrorInfo, a `status`, or the `code` of an interaction's error, which
@@ -89,170 +73,24 @@ _ENDS: Mapping[str, tuple[ErrorCode, str]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedVideo:
-    """A clip as base64 in a file."""
-
-    file: BinaryIO
-    offset: int
-    length_characters: int
-    size_bytes: int
-
-    def decode(self, start_byte: int) -> Iterator[bytes]:
-        """Decode it in pieces from `start_byte` on.
-
-        Raises:
-            VideoModelError: it is not base64 after all.
-        """
-        skipped_bytes = start_byte % 3
-        position = start_byte // 3 * 4
-        while position < self.length_characters:
-            self.file.seek(self.offset + position)
-            block = self.file.read(min(_BLOCK_CHARACTERS, self.length_characters - position))
-            try:
-                yield base64.b64decode(block, validate=True)[skipped_bytes:]
-            except binascii.Error as error:
-                raise _not_base64(str(error)) from error
-            skipped_bytes = 0
-            position += _BLOCK_CHARACTERS
-
-
-class BodySkimmer:
-    """Reads a JSON body as it arrives, and replaces long strings by a marker."""
-
-    def __init__(self, aside: BinaryIO | None = None, *, max_aside_bytes: int = MAX_ASIDE_BYTES) -> None:
-        """Take the file for the long strings; without one they are dropped."""
-        self._aside = aside
-        self._max_aside_bytes = max_aside_bytes
-        self._aside_bytes = 0
-        self._places: dict[str, tuple[int, int]] = {}
-        self._kept = bytearray()
-        self._string = bytearray()
-        self._string_offset: int | None = None
-        self._is_inside = False
-        self._is_escaped = False
-
-    def read(self, pieces: Iterable[bytes]) -> bytes:
-        """Read a body, and return its shortened JSON.
-
-        If more than `MAX_KEPT_BYTES` would be left, the result is cut off and so is not JSON.
-
-        Raises:
-            VideoModelError: the long strings exceed `max_aside_bytes`.
-        """
-        for piece in pieces:
-            self._take(piece)
-            if len(self._kept) > MAX_KEPT_BYTES:
-                break
-        return bytes(self._kept + self._string)
-
-    def find_video(self, data: str) -> EncodedVideo:
-        """Find the clip of a `data` field, which holds it or its marker.
-
-        Raises:
-            VideoModelError: its length is not valid for base64.
-        """
-        file: BinaryIO
-        if data in self._places and self._aside is not None:
-            file = self._aside
-            offset, length = self._places[data]
-        else:
-            content = data.encode()
-            file, offset, length = BytesIO(content), 0, len(content)
-        if length % 4 != 0:
-            raise _not_base64(f"it has {length} characters")
-        file.seek(offset + length - 2)
-        return EncodedVideo(file, offset, length, length // 4 * 3 - file.read(2).count(b"="))
-
-    def _take(self, piece: bytes) -> None:
-        position = 0
-        while position < len(piece):
-            if not self._is_inside:
-                end = piece.find(b'"', position) + 1
-                self._is_inside = end > 0
-                self._kept += piece[position : end or len(piece)]
-                position = end or len(piece)
-            elif self._is_escaped:
-                self._string += piece[position : position + 1]
-                self._is_escaped = False
-                position += 1
-            else:
-                found = _STRING_END.search(piece, position)
-                end = len(piece) if found is None else found.start()
-                self._string += piece[position:end]
-                position = end + 1
-                if found is None:
-                    break
-                if found[0] == b'"':
-                    self._end_string()
-                else:
-                    self._string += b"\\"
-                    self._is_escaped = True
-        if len(self._string) > MAX_STRING_BYTES:
-            self._put_aside(is_whole=False)
-
-    def _end_string(self) -> None:
-        if self._string_offset is not None or len(self._string) > MAX_STRING_BYTES:
-            offset = self._put_aside(is_whole=True)
-            mark = f"string {len(self._places)} put aside"
-            self._places[mark] = (offset, self._aside_bytes - offset)
-            self._string += mark.encode()
-        self._kept += self._string + b'"'
-        self._string.clear()
-        self._string_offset = None
-        self._is_inside = False
-
-    def _put_aside(self, *, is_whole: bool) -> int:
-        """Move the string, as far as it has arrived, out of memory, and return its start."""
-        if self._string_offset is None:
-            self._string_offset = self._aside_bytes
-        cut = len(self._string)
-        if not is_whole:
-            # An incomplete escape waits for its rest.
-            last_escape = self._string.rfind(b"\\", cut - 6)
-            cut = cut if last_escape < 0 else last_escape
-        # Google writes "=" as \u003d; other JSON writers write "/" as \/.
-        plain = _ESCAPE.sub(_unescape, bytes(self._string[:cut]))
-        del self._string[:cut]
-        self._aside_bytes += len(plain)
-        if self._aside is not None:
-            if self._aside_bytes > self._max_aside_bytes:
-                raise VideoModelError(
-                    ErrorCode.PROVIDER_ERROR,
-                    f"Google sends the video inside its answer, and more than {self._max_aside_bytes} bytes of it. "
-                    "The interaction is kept at Google; ask for a smaller size or a shorter video.",
-                )
-            self._aside.write(plain)
-        return self._string_offset
-
-
-def _keep_objects(value: object) -> list[object]:
-    """Keep the objects of a list; treat anything else as an empty list."""
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
 def _keep_object(value: object) -> object:
     return value if isinstance(value, dict) else None
 
 
-class _WireDetail(BaseModel):
+class _WireDetail(WireModel):
     """The two kinds of google.rpc's details that we read: ErrorInfo and RetryInfo."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     reason: OptionalText = None
     retry_delay: OptionalText = Field(default=None, alias="retryDelay")
 
 
-class _WireError(BaseModel):
+class _WireError(WireModel):
     """An error: google.rpc.Status, or the error of an interaction."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     code: OptionalText = None
     status: OptionalText = None
     message: OptionalText = None
-    details: Annotated[tuple[_WireDetail, ...], BeforeValidator(_keep_objects)] = ()
+    details: Annotated[tuple[_WireDetail, ...], BeforeValidator(keep_objects)] = ()
 
     @property
     def meaning(self) -> ErrorCode | None:
@@ -287,10 +125,8 @@ class GeminiReply(Reply):
         return super().retry_after_seconds or found.retry_after_seconds
 
 
-class WireVideo(BaseModel):
+class WireVideo(WireModel):
     """A part of an interaction's output; it is a clip if it has data or an address."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     type: OptionalText = None
     data: OptionalText = None
@@ -298,27 +134,23 @@ class WireVideo(BaseModel):
     mime_type: OptionalText = None
 
 
-class _WireStep(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+class _WireStep(WireModel):
     type: OptionalText = None
-    content: Annotated[tuple[WireVideo, ...], BeforeValidator(_keep_objects)] = ()
+    content: Annotated[tuple[WireVideo, ...], BeforeValidator(keep_objects)] = ()
     error: Annotated[_WireError | None, BeforeValidator(_keep_object)] = None
 
 
-class WireInteraction(BaseModel):
+class WireInteraction(WireModel):
     """The parts of an interaction that show the status of a video."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1, max_length=MAX_JOB_ID_LENGTH)
     # An id without a status is still a job: dropping it would lose a paid render.
     status: Annotated[str, BeforeValidator(lambda value: (take_text(value) or "").lower())] = ""
-    steps: Annotated[tuple[_WireStep, ...], BeforeValidator(_keep_objects)] = ()
+    steps: Annotated[tuple[_WireStep, ...], BeforeValidator(keep_objects)] = ()
     # The first revision of the API used this field instead of `steps`.
-    outputs: Annotated[tuple[WireVideo, ...], BeforeValidator(_keep_objects)] = ()
+    outputs: Annotated[tuple[WireVideo, ...], BeforeValidator(keep_objects)] = ()
     error: Annotated[_WireError | None, BeforeValidator(_keep_object)] = None
-    errors: Annotated[tuple[_WireError, ...], BeforeValidator(_keep_objects)] = ()
+    errors: Annotated[tuple[_WireError, ...], BeforeValidator(keep_objects)] = ()
 
     @property
     def videos(self) -> Sequence[WireVideo]:
@@ -337,25 +169,19 @@ class WireInteraction(BaseModel):
         return ReplyError(code=best.meaning, message=best.message)
 
 
-class WireFile(BaseModel):
+class WireFile(WireModel):
     """A file of the Files API."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     state: OptionalText = None
     error: Annotated[_WireError | None, BeforeValidator(_keep_object)] = None
 
 
-class _WireEventData(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+class _WireEventData(WireModel):
     id: str = Field(min_length=1)
 
 
-class _WireEvent(BaseModel):
+class _WireEvent(WireModel):
     """A webhook's body (https://ai.google.dev/gemini-api/docs/webhooks, "Webhook envelope" and "Event catalog")."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     type: Literal[
         "interaction.completed",
@@ -377,12 +203,9 @@ def read_event(body: bytes) -> str | None:
 
 def read_interaction(body: object) -> WireInteraction | None:
     """Parse a body as an interaction."""
-    try:
-        interaction = WireInteraction.model_validate(body)
-    except ValidationError:
-        return None
+    interaction = read_model(WireInteraction, body)
     # An error with an id (of the request, perhaps) is no interaction.
-    return interaction if interaction.status or interaction.error is None else None
+    return interaction if interaction and (interaction.status or interaction.error is None) else None
 
 
 def read_file(body: object) -> WireFile:
@@ -431,13 +254,3 @@ def _find_meaning(word: str | None) -> ErrorCode | None:
     last = re.split("[/#]", (word or "")[-_MAX_WORD_LENGTH:])[-1]
     found = next((code for pattern, code in _MEANINGS if pattern.search(last)), None)
     return found or _MEANINGS_BY_NUMBER.get(last)
-
-
-def _unescape(escape: re.Match[bytes]) -> bytes:
-    return escape[2] or bytes([int(escape[1], 16)])
-
-
-def _not_base64(reason: str) -> VideoModelError:
-    return VideoModelError(
-        ErrorCode.PROVIDER_ERROR, f"The video inside Google's answer is not base64: {reason}.", transient=True
-    )

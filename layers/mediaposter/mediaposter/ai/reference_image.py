@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,16 @@ class ReferenceImage:
     def filename(self) -> str:
         """Return a name that matches its type and reveals nothing about its source."""
         return f"reference.{self.content_type.removeprefix('image/')}"
+
+    @property
+    def base64(self) -> str:
+        """Return its content as base64."""
+        return b64encode(self.content).decode("ascii")
+
+    @property
+    def data_uri(self) -> str:
+        """Return it as a data URI, which many vendors accept as a URL."""
+        return f"data:{self.content_type};base64,{self.base64}"
 
 
 def read_reference_image(
@@ -73,7 +83,7 @@ def _decode_data_uri(uri: str) -> bytes:
     if not header.endswith(";base64"):
         return content
     try:
-        return base64.b64decode(content, validate=True)
+        return b64decode(content, validate=True)
     except binascii.Error as error:
         raise _unusable(f"its data URI is not base64: {error}") from error
 

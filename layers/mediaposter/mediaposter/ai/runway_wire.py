@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
-from mediaposter.ai.provider_reply import MAX_JOB_ID_LENGTH, OptionalText, ProviderErrors, Reply, take_text
-from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
+from mediaposter.ai.provider_errors import ProviderErrors
+from mediaposter.ai.video_job import MAX_JOB_ID_LENGTH, VideoGenerationJob, VideoStatus
 from mediaposter.domain.errors import ErrorCode
+from mediaposter.http.reply import OptionalText, Reply, WireModel, read_model, take_text
 
 # Runway allows no more frequent polling of a task (the description of GET /v1/tasks/{id}).
 MIN_POLL_SECONDS = 5.0
@@ -70,10 +71,8 @@ def _find_first_url(value: object) -> str | None:
     return next((url.strip() for url in urls if isinstance(url, str) and url.strip()), None)
 
 
-class WireTask(BaseModel):
+class WireTask(WireModel):
     """The parts of a task that we use; a new task has only its id."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1, max_length=MAX_JOB_ID_LENGTH)
     status: Annotated[str, BeforeValidator(lambda value: (take_text(value) or "").upper())] = ""
@@ -87,12 +86,9 @@ class WireTask(BaseModel):
 
 def read_task(body: object) -> WireTask | None:
     """Parse a body as a task."""
-    try:
-        task = WireTask.model_validate(body)
-    except ValidationError:
-        return None
+    task = read_model(WireTask, body)
     # An error with an id (of the request, perhaps) is not a task.
-    return task if task.status or task.error is None else None
+    return task if task and (task.status or task.error is None) else None
 
 
 def translate_task(task: WireTask, reply: Reply, errors: ProviderErrors, *, job_id: str) -> VideoGenerationJob:

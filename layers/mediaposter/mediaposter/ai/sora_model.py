@@ -11,71 +11,44 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
+from typing import Unpack
 
-import httpx
 from pydantic import JsonValue
 
-from mediaposter.ai.catalog import CatalogEntry
-from mediaposter.ai.provider_connection import ProviderConnection, quote_job_id, require_finished
-from mediaposter.ai.provider_reply import Reply
+from mediaposter.ai.http_adapter import AdapterSettings, HttpVideoModel
 from mediaposter.ai.sora_wire import CODES_BY_WORD, read_event, read_failed_job, read_job, read_jobs, translate_job
+from mediaposter.ai.video_job import quote_job_id
 from mediaposter.ai.video_model_interface import (
+    MAX_LIST_LIMIT,
     SourceVideo,
     VideoGenerationJob,
     VideoGenerationRequest,
-    VideoModelInterface,
     VideoStream,
 )
 from mediaposter.ai.webhook_signature import verify_standard_webhook
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError
-from mediaposter.http.outbound import PUBLIC_INTERNET, AddressRefused, PublicInternet
+from mediaposter.http.addresses import AddressRefused
+from mediaposter.http.vendor import FormField
 
-MAX_LIST_LIMIT = 100
 
-
-class SoraVideoModel(VideoModelInterface):
-    """A model of any server that offers OpenAI's `/v1/videos`."""
+class SoraVideoModel(HttpVideoModel):
+    """A model of any server that offers OpenAI's `/v1/videos`; its address includes `/v1`."""
 
     provider = "sora"
+    example_url = "https://host/v1"
+    codes_by_word = CODES_BY_WORD
 
-    def __init__(
-        self,
-        *,
-        entry: CatalogEntry,
-        api_key: str,
-        base_url: str,
-        http_client: httpx.Client | None = None,
-        timeout_seconds: float = 30.0,
-        internet: PublicInternet = PUBLIC_INTERNET,
-    ) -> None:
+    def __init__(self, **settings: Unpack[AdapterSettings]) -> None:
         """Take a server's address, including `/v1`, and key: any text for a server that needs none.
-
-        A server may return video URLs in its own store. `own_origins` of `internet` lists the stores that may be
-        private or plain http.
 
         Raises:
             ConfigurationError: `base_url` or `api_key` cannot be used.
         """
-        super().__init__(entry=entry, api_key=api_key, base_url=base_url)
-        self._server = ProviderConnection(
-            base_url=base_url,
-            example_url="https://host/v1",
-            api_key=api_key,
-            key_header=lambda key: {"Authorization": f"Bearer {key}"},
-            codes_by_word=CODES_BY_WORD,
-            http_client=http_client,
-            timeout_seconds=timeout_seconds,
-            internet=internet,
-        )
-        _refuse_openai(self._server.base_url.host)
+        super().__init__(**settings)
+        _refuse_openai(self._vendor.base_url.host)
 
     def create_video(self, request: VideoGenerationRequest) -> VideoGenerationJob:
-        """Start a generation, at most once: one HTTP request, without retries.
-
-        Raises:
-            SubmissionUnknown: the server may have accepted it.
-            VideoModelError: it certainly did not.
-        """
+        """Start a generation, at most once: one HTTP request, without retries."""
         self.check_images(request)
         fields = {
             "prompt": request.prompt,
@@ -84,25 +57,21 @@ class SoraVideoModel(VideoModelInterface):
             "size": request.size,
         }
         options = _write_options(self.check_options(request), {*fields, "input_reference"})
-        file = None
+        form: dict[str, FormField] = {**fields, **options}
         if request.input_image is not None:
-            file = ("input_reference", self._server.read_image(request.input_image))
+            image = self._read_image(request.input_image)
+            form["input_reference"] = (image.filename, image.content, image.content_type)
         # A form even without a file: vLLM-Omni accepts nothing else.
-        reply = self._server.submit("/videos", form={**fields, **options}, file=file)
-        return self._read_submission(reply, gone=ErrorCode.MODEL_NOT_FOUND)
+        return self._submit("/videos", form=form, gone=ErrorCode.MODEL_NOT_FOUND)
 
     def get_status(self, job_id: str) -> VideoGenerationJob:
-        """Get the status of a generation. A failed generation is a result, not an exception.
-
-        Raises:
-            VideoModelError: the server did not answer the question; `transient` tells whether to ask again.
-        """
-        reply = self._server.ask("GET", _job_path(job_id))
+        """Get the status of a generation; a failed one is a result, not an exception."""
+        reply = self._vendor.ask("GET", _job_path(job_id))
         # For a failed job, vLLM-Omni returns the job with the HTTP status of its error.
         job = read_job(reply.body) if reply.is_success else read_failed_job(reply.body)
         if job is None:
-            raise self._server.errors.refuse_question(reply)
-        return translate_job(job, reply, self._server.errors, job_id=job_id)
+            raise self._errors.refuse_question(reply)
+        return translate_job(job, reply, self._errors, job_id=job_id)
 
     @contextmanager
     def open_video(self, job_id: str, *, start_byte: int = 0, validator: str | None = None) -> Iterator[VideoStream]:
@@ -115,9 +84,15 @@ class SoraVideoModel(VideoModelInterface):
         Raises:
             VideoModelError: on opening or while the chunks are read.
         """
-        job = require_finished(self.get_status(job_id))
-        content_url = f"{self._server.base_url}{_job_path(job_id)}/content"
-        open_at = partial(self._server.open_video, start_byte=start_byte, validator=validator, send_key=True)
+        job = self.get_status(job_id).require_finished()
+        content_url = f"{self._vendor.base_url}{_job_path(job_id)}/content"
+        open_at = partial(
+            self._vendor.open_file,
+            start_byte=start_byte,
+            validator=validator,
+            send_key=True,
+            refuse=self._errors.refuse_question,
+        )
         with ExitStack() as stack:
             try:
                 stream = stack.enter_context(open_at(job.video_url or content_url))
@@ -133,70 +108,42 @@ class SoraVideoModel(VideoModelInterface):
                     raise refusal from error
             yield stream
 
-    def remix_video(
-        self,
-        job_id: str,
-        prompt: str,
-        *,
-        source: SourceVideo | None = None,  # noqa: ARG002 (the interface's; a remix has its source's size and length)
-    ) -> VideoGenerationJob:
-        """Start a new video from a finished one and a changed prompt, at most once."""
-        if not self.capabilities.remix:
-            self._unsupported("remix_video")
-        reply = self._server.submit(f"{_job_path(job_id)}/remix", json={"prompt": prompt})
-        return self._read_submission(reply, gone=ErrorCode.EXPIRED)
+    def remix_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
+        """Start a new video from a finished one and a changed prompt; it has its source's size and length."""
+        self._require("remix_video", offered=self.capabilities.remix)
+        return self._submit(f"{_job_path(job_id)}/remix", json={"prompt": prompt})
 
     def extend_video(
-        self,
-        job_id: str,
-        prompt: str,
-        duration_seconds: int,
-        *,
-        source: SourceVideo | None = None,  # noqa: ARG002 (the interface's; an extension has its source's size)
+        self, job_id: str, prompt: str, duration_seconds: int, *, source: SourceVideo | None = None
     ) -> VideoGenerationJob:
-        """Start a video that goes on for `duration_seconds` where a finished one ends, at most once."""
-        if not self.capabilities.extend:
-            self._unsupported("extend_video")
+        """Start a video that goes on for `duration_seconds` where a finished one ends; it has its source's size."""
+        self._require("extend_video", offered=self.capabilities.extend)
         form = {"prompt": prompt, "seconds": str(duration_seconds), "video[id]": job_id}
-        reply = self._server.submit("/videos/extensions", form=form)
-        return self._read_submission(reply, gone=ErrorCode.EXPIRED)
+        return self._submit("/videos/extensions", form=form)
 
-    def edit_video(
-        self,
-        job_id: str,
-        prompt: str,
-        *,
-        source: SourceVideo | None = None,  # noqa: ARG002 (the interface's; an edit has its source's size and length)
-    ) -> VideoGenerationJob:
-        """Start a video that changes a finished one as the prompt says, at most once."""
-        if not self.capabilities.edit:
-            self._unsupported("edit_video")
-        reply = self._server.submit("/videos/edits", form={"prompt": prompt, "video[id]": job_id})
-        return self._read_submission(reply, gone=ErrorCode.EXPIRED)
+    def edit_video(self, job_id: str, prompt: str, *, source: SourceVideo | None = None) -> VideoGenerationJob:
+        """Start a video that changes a finished one as the prompt says; it has its source's size and length."""
+        self._require("edit_video", offered=self.capabilities.edit)
+        return self._submit("/videos/edits", form={"prompt": prompt, "video[id]": job_id})
 
     def cancel_video(self, job_id: str) -> None:
         """Stop a generation that has not ended, by deleting it."""
-        if not self.capabilities.cancel:
-            self._unsupported("cancel_video")
+        self._require("cancel_video", offered=self.capabilities.cancel)
         self._delete(job_id)
 
     def delete_video(self, job_id: str) -> None:
         """Remove a video from the server's storage."""
-        if not self.capabilities.delete:
-            self._unsupported("delete_video")
+        self._require("delete_video", offered=self.capabilities.delete)
         self._delete(job_id)
 
     def list_jobs(self, limit: int = 20) -> list[VideoGenerationJob]:
         """List up to 100 of the latest jobs at the server, newest first."""
-        if not self.capabilities.list_jobs:
-            self._unsupported("list_jobs")
+        self._require("list_jobs", offered=self.capabilities.list_jobs)
         if not 1 <= limit <= MAX_LIST_LIMIT:
             raise InvalidRequest(f"A list holds 1 to {MAX_LIST_LIMIT} jobs, not {limit}.", param="limit")
-        reply = self._server.ask("GET", "/videos", params={"limit": str(limit), "order": "desc"})
-        jobs = read_jobs(reply.body) if reply.is_success else None
-        if jobs is None:
-            raise self._server.errors.refuse_question(reply)
-        return [translate_job(job, reply, self._server.errors, job_id=job.id) for job in jobs]
+        reply = self._vendor.ask("GET", "/videos", params={"limit": str(limit), "order": "desc"})
+        page = self._read_answer(reply, read_jobs)
+        return [translate_job(job, reply, self._errors, job_id=job.id) for job in page.data]
 
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str] = (), now: datetime
@@ -209,26 +156,29 @@ class SoraVideoModel(VideoModelInterface):
             WebhookRejected: it is not signed with one of `secrets`, is stale, or is about no finished video.
             ConfigurationError: there is no secret, or one is malformed.
         """
-        if not self.capabilities.webhook:
-            self._unsupported("parse_webhook")
+        self._require("parse_webhook", offered=self.capabilities.webhook)
         verify_standard_webhook(headers, body, secrets=secrets, now=now)
         return read_event(body)
 
-    def _read_submission(self, reply: Reply, *, gone: ErrorCode) -> VideoGenerationJob:
-        """Read the job that a paid POST started; `gone` is the code for a 404."""
-        job = read_job(reply.body) if reply.is_success else None
-        if job is None:
-            raise self._server.errors.refuse_submission(reply, gone=gone)
-        return translate_job(job, reply, self._server.errors, job_id=job.id)
+    def _submit(
+        self,
+        path: str,
+        *,
+        json: Mapping[str, object] | None = None,
+        form: Mapping[str, FormField] | None = None,
+        gone: ErrorCode = ErrorCode.EXPIRED,
+    ) -> VideoGenerationJob:
+        """Send one paid POST, and read the job that it started; `gone` is the code for a 404."""
+        reply = self._vendor.submit(path, json=json, form=form)
+        job = self._read_started(reply, read_job, gone=gone)
+        return translate_job(job, reply, self._errors, job_id=job.id)
 
     def _delete(self, job_id: str) -> None:
-        reply = self._server.ask("DELETE", _job_path(job_id))
-        if not reply.is_success:
-            raise self._server.errors.refuse_question(reply)
-        if isinstance(reply.body, dict) and reply.body.get("deleted") is False:
+        body = self._order("DELETE", _job_path(job_id)).body
+        if isinstance(body, dict) and body.get("deleted") is False:
             raise VideoModelError(
                 ErrorCode.PROVIDER_ERROR,
-                f"{self._server.base_url.host} answered that it did not delete {job_id}.",
+                f"{self._vendor.base_url.host} answered that it did not delete {job_id}.",
                 transient=True,
             )
 

@@ -8,19 +8,20 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
-from mediaposter.ai.provider_reply import (
-    MAX_JOB_ID_LENGTH,
+from mediaposter.ai.provider_errors import ProviderErrors
+from mediaposter.ai.video_job import MAX_JOB_ID_LENGTH, VideoGenerationJob, VideoStatus
+from mediaposter.domain.errors import ErrorCode, WebhookRejected
+from mediaposter.http.reply import (
     OptionalText,
-    ProviderErrors,
     Reply,
     ReplyError,
+    WireModel,
+    parse_retry_after,
+    read_model,
     take_text,
 )
-from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus
-from mediaposter.domain.errors import ErrorCode, WebhookRejected
-from mediaposter.http.reply import parse_retry_after
 
 # The meaning of a machine-readable `code` or `type`, in a refusal and in a failed job. Messages are never matched.
 CODES_BY_WORD: Mapping[str, ErrorCode] = MappingProxyType(
@@ -101,10 +102,8 @@ def _read_seconds(value: object) -> int | None:
 OptionalMoment = Annotated[datetime | None, BeforeValidator(_read_moment)]
 
 
-class WireJob(BaseModel):
+class WireJob(WireModel):
     """The parts of a video object that all servers have, in different formats."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: Annotated[str, BeforeValidator(take_text)] = Field(min_length=1, max_length=MAX_JOB_ID_LENGTH)
     # An id without a status is still a job: dropping it would lose a paid render.
@@ -122,22 +121,18 @@ class WireJob(BaseModel):
     created: OptionalMoment = None
 
 
-class _WirePage(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class WirePage(WireModel):
+    """A page of jobs; all of them or none are read."""
 
     data: list[WireJob]
 
 
-class _WireSubject(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+class _WireSubject(WireModel):
     id: str = Field(min_length=1)
 
 
-class _WireEvent(BaseModel):
+class _WireEvent(WireModel):
     """A webhook's body, the same for all of OpenAI's events; the SDK has no type for those of videos."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     object: Literal["event"] = "event"
     type: Literal["video.completed", "video.failed"]
@@ -146,12 +141,9 @@ class _WireEvent(BaseModel):
 
 def read_job(body: object) -> WireJob | None:
     """Parse a body as a job."""
-    try:
-        job = WireJob.model_validate(body)
-    except ValidationError:
-        return None
+    job = read_model(WireJob, body)
     # An error with an id (of the request, perhaps) is not a job.
-    return job if job.status or job.error is None else None
+    return job if job and (job.status or job.error is None) else None
 
 
 def read_failed_job(body: object) -> WireJob | None:
@@ -164,12 +156,9 @@ def read_failed_job(body: object) -> WireJob | None:
     return None
 
 
-def read_jobs(body: object) -> list[WireJob] | None:
-    """Parse the jobs of a page; None if one of them cannot be read."""
-    try:
-        return _WirePage.model_validate(body).data
-    except ValidationError:
-        return None
+def read_jobs(body: object) -> WirePage | None:
+    """Parse a page of jobs."""
+    return read_model(WirePage, body)
 
 
 def read_event(body: bytes) -> str:
@@ -182,8 +171,8 @@ def read_event(body: bytes) -> str:
         return _WireEvent.model_validate_json(body).data.id
     except ValidationError as error:
         raise WebhookRejected(
-            "The webhook is signed, but it tells of no video that has ended: only video.completed and video.failed "
-            "are taken here. Subscribe this address to these two."
+            "The webhook is signed, but it is not about a video that has ended. Subscribe this address only to "
+            "video.completed and video.failed."
         ) from error
 
 

@@ -8,18 +8,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar, NamedTuple, NoReturn
+from typing import ClassVar, NoReturn
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import JsonValue
 
-from mediaposter.ai.catalog import Capabilities, CatalogEntry, ImageRole
+from mediaposter.ai.catalog import Capabilities, CatalogEntry, ImageRole, Shape
+from mediaposter.ai.video_job import (
+    SourceVideo,
+    SubmittedJobs,
+    VideoGenerationJob,
+    VideoGenerationRequest,
+    VideoStatus,
+)
 from mediaposter.ai.waiting import wait_for_all
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, UnsupportedOperation, VideoModelError
-from mediaposter.domain.text import refuse_unwritable_within
 from mediaposter.media.ingest import VideoIngest
 from mediaposter.media.video_stream import VideoStream
 
@@ -37,143 +41,6 @@ __all__ = [
     "VideoStatus",
     "VideoStream",
 ]
-
-
-class VideoStatus(StrEnum):
-    """Where a generation stands; OpenAI's four words."""
-
-    QUEUED = "queued"
-    IN_PROGRESS = "in_progress"
-    COMPLETED = "completed"
-    FAILED = "failed"
-
-    @property
-    def is_terminal(self) -> bool:
-        """Tell whether the generation is over."""
-        return self in (VideoStatus.COMPLETED, VideoStatus.FAILED)
-
-
-class VideoGenerationRequest(BaseModel):
-    """What to generate.
-
-    Attributes:
-        input_image: a path, an https URL or a data URI of the picture that the video begins with.
-        last_frame_image: the same for the picture that it ends with.
-        provider_options: the vendor's own fields, as listed in the model's catalog row; they never replace the fields
-            above.
-        idempotency_key: identifies this submission, for vendors that detect retries.
-        webhook_url: where the vendor reports the end of this job, if it takes an address per job.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    prompt: str = Field(min_length=1)
-    model: str | None = None
-    width: int = Field(default=1280, gt=0)
-    height: int = Field(default=720, gt=0)
-    duration_seconds: int = Field(default=8, gt=0)
-    input_image: str | None = None
-    last_frame_image: str | None = None
-    provider_options: dict[str, JsonValue] = Field(default_factory=dict)
-    idempotency_key: str | None = None
-    webhook_url: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _require_whole_characters(cls, fields: object) -> object:
-        refuse_unwritable_within(fields)
-        return fields
-
-    @property
-    def size(self) -> str:
-        """Return the size as `WIDTHxHEIGHT` in pixels."""
-        return f"{self.width}x{self.height}"
-
-
-class SourceVideo(NamedTuple):
-    """The source of a derived video: its size in pixels, and its length."""
-
-    width: int
-    height: int
-    seconds: int
-
-    @property
-    def size(self) -> str:
-        """Return the size as `WIDTHxHEIGHT` in pixels."""
-        return f"{self.width}x{self.height}"
-
-
-class VideoGenerationJob(BaseModel):
-    """A provider's report on one generation.
-
-    `job_id` is opaque and carries everything a later call needs. `progress` is a percentage. `prompt`, `model`, `size`,
-    `seconds` and `created_at` come from vendors that list jobs, as far as a list has them. They help to find a lost
-    job.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    job_id: str
-    status: VideoStatus
-    progress: int | None = Field(default=None, ge=0, le=100)
-    video_url: str | None = None
-    error_code: ErrorCode | None = None
-    error_message: str | None = None
-    retry_after_seconds: float | None = None
-    cost_micros: int | None = None
-    prompt: str | None = None
-    model: str | None = None
-    size: str | None = None
-    seconds: int | None = None
-    created_at: AwareDatetime | None = None
-
-    def has_shape_of(self, request: VideoGenerationRequest) -> bool:
-        """Tell whether the known model, size and length match a request."""
-        told = (
-            (self.model, request.model),
-            (self.size, request.size),
-            (self.seconds, request.duration_seconds),
-        )
-        return all(mine is None or theirs is None or mine == theirs for mine, theirs in told)  # guard: told by shape
-
-    @property
-    def cost_usd(self) -> Decimal | None:
-        """Return the cost in dollars, if the provider reported it."""
-        return None if self.cost_micros is None else Decimal(self.cost_micros) / 1_000_000
-
-
-class SubmittedJobs(NamedTuple):
-    """The jobs that a lost submission may have started.
-
-    `matching` jobs have its prompt, and everything else that is known matches. `similar` jobs have its prompt, but
-    another model, size or length: they belong to another video, unless the provider changed the request. `indistinct`
-    jobs have too few details to tell whose they are. `is_whole` means that the list goes back to the submission.
-    """
-
-    matching: list[VideoGenerationJob]
-    similar: list[VideoGenerationJob]
-    indistinct: list[VideoGenerationJob]
-    is_whole: bool = True
-
-    @property
-    def is_certain(self) -> bool:
-        """Tell whether exactly one job matches, and no other could."""
-        return len(self.matching) == 1 and not self.indistinct  # guard: one certain job
-
-    @property
-    def may_have_it(self) -> bool:
-        """Tell whether the provider may have the submission."""
-        return bool(self.matching or self.similar or self.indistinct) or not self.is_whole
-
-    def explain(self) -> str:
-        """Summarize the list in a sentence."""
-        count = len(self.matching) + len(self.similar) + len(self.indistinct)
-        if count:
-            jobs = "one job" if count == 1 else f"{count} jobs"
-            return f"The provider lists {jobs} that may be it, and nothing tells which video each was sent for."
-        if not self.is_whole:
-            return "The provider's list of jobs does not go back so far."
-        return "It is not in the provider's list of jobs."
 
 
 class VideoModelInterface(ABC):
@@ -264,6 +131,19 @@ class VideoModelInterface(ABC):
             raise VideoModelError(
                 ErrorCode.INVALID_REQUEST, f"{refusal.message} Nothing was submitted; leave it out or change it."
             ) from refusal
+
+    def find_shape(self, size: str) -> Shape:
+        """Translate a size into the vendor's aspect ratio and resolution.
+
+        Raises:
+            VideoModelError: with code `invalid_request`: this model has no such size; nothing was submitted.
+        """
+        try:
+            return self.entry.find_shape(size)
+        except InvalidRequest as error:
+            raise VideoModelError(
+                ErrorCode.INVALID_REQUEST, f"{error.message} Nothing was submitted; ask for another size."
+            ) from error
 
     def download_video(
         self,
@@ -399,6 +279,11 @@ class VideoModelInterface(ABC):
     def webhook_key(self, job_id: str) -> str:
         """Return the part of a `job_id` that identifies the job in the vendor's webhooks."""
         return job_id
+
+    def _require(self, operation: str, *, offered: bool) -> None:
+        """Refuse an operation that the model's row in the catalog does not offer."""
+        if not offered:
+            self._unsupported(operation)
 
     def _unsupported(self, operation: str) -> NoReturn:
         raise UnsupportedOperation(f"{self.provider}/{self.model_variant}", operation)

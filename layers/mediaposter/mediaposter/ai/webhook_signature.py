@@ -106,7 +106,7 @@ def parse_fal_keys(content: bytes) -> tuple[bytes, ...]:
         key_set = _KeySet.model_validate_json(content)
     except ValidationError as error:
         raise VideoModelError(
-            ErrorCode.PROVIDER_ERROR, "What came in place of fal's public keys is no key set.", transient=True
+            ErrorCode.PROVIDER_ERROR, "fal's response is not a set of public keys.", transient=True
         ) from error
     keys = tuple(key.x for key in key_set.keys if isinstance(key, _Ed25519Key))
     if not keys:
@@ -167,7 +167,7 @@ def _take_header(headers: Mapping[str, str], name: str) -> str:
         raise WebhookRejected(f"The webhook has no {name} header.")
     # A line break would shift the parts of fal's message, and only ASCII can be compared safely.
     if not (value.isascii() and value.isprintable()):
-        raise WebhookRejected(f"The {name} header holds other characters than printable ASCII.")
+        raise WebhookRejected(f"The {name} header holds characters other than printable ASCII.")
     return value
 
 

@@ -91,7 +91,7 @@ def resolve_in_time(
     try:
         answer = answers.get(timeout=_measure(deadline))
     except Empty:
-        raise TimeoutError("the look-up of its name took too long") from None
+        raise TimeoutError("the DNS lookup took too long") from None
     if isinstance(answer, Exception):
         raise answer
     return answer
@@ -105,7 +105,7 @@ def keep_to(deadline: Deadline, pieces: Iterable[bytes]) -> Iterator[bytes]:
     """
     for piece in pieces:
         if deadline.seconds_left < 0:
-            raise httpx.ReadTimeout("the answer took too long")
+            raise httpx.ReadTimeout("the response took too long")
         yield piece
 
 
@@ -128,7 +128,7 @@ class BoundedTransport(httpx.BaseTransport):
             httpx.TransportError: as httpx's own transport does.
         """
         if request.url.scheme not in ("http", "https"):
-            raise httpx.UnsupportedProtocol(f"no request goes by {request.url.scheme or 'no scheme'}")
+            raise httpx.UnsupportedProtocol(f"the scheme {request.url.scheme!r} is not supported")
         url = httpcore.URL(
             scheme=request.url.raw_scheme,
             host=request.url.raw_host,
@@ -182,7 +182,7 @@ class _Exchange:
         if self._head_bytes_left is not None:
             self._head_bytes_left -= size_bytes
             if self._head_bytes_left < 0:
-                raise httpcore.RemoteProtocolError(f"the head of the answer is longer than {MAX_HEAD_BYTES} bytes")
+                raise httpcore.RemoteProtocolError(f"the head of the response is longer than {MAX_HEAD_BYTES} bytes")
 
     def end_head(self) -> None:
         """Stop counting: the body follows."""

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
+from mediaposter.domain.errors import ErrorCode, PublisherError
 from mediaposter.http.reply import MAX_RETRY_AFTER_SECONDS, MAX_SENTENCE_LENGTH, clean_sentence
 from mediaposter.publishing.publisher_interface import (
     Account,
@@ -20,6 +31,8 @@ from mediaposter.publishing.publisher_interface import (
     Schedule,
     User,
 )
+
+_logger = logging.getLogger(__name__)
 
 _KNOWN_STATUSES = frozenset(PostStatus)
 _MAX_ID_LENGTH = 512
@@ -63,7 +76,7 @@ Urls = Annotated[tuple[str, ...], BeforeValidator(_read_absent_list)]
 Status = Annotated[PostStatus, BeforeValidator(_read_status)]
 
 
-class Reply(BaseModel):
+class WireReply(BaseModel):
     """The base of every response: camelCase, and open to new fields.
 
     An answer may hold the API key or a presigned URL, so no error shows it.
@@ -78,20 +91,20 @@ class Reply(BaseModel):
     )
 
 
-class Upload(Reply):
+class Upload(WireReply):
     """The upload URL of a file, and the public URL for posts."""
 
     presigned_url: str
     public_url: str
 
 
-class Media(Reply):
+class Media(WireReply):
     """The URL of a copy that Blotato made."""
 
     url: str
 
 
-class Accepted(Reply):
+class Accepted(WireReply):
     """An accepted post; it has a time if it is scheduled."""
 
     post_submission_id: Id
@@ -106,7 +119,7 @@ class Accepted(Reply):
         )
 
 
-class PostState(Reply):
+class PostState(WireReply):
     """The status of a post."""
 
     status: Status
@@ -119,13 +132,13 @@ class PostState(Reply):
         return PostReport(submission_id=submission_id, **dict(self))
 
 
-class Refusal(Reply):
+class Refusal(WireReply):
     """Why not."""
 
     message: str = ""
 
 
-class Whoever(Reply):
+class UserReply(WireReply):
     """The user of the key; the response holds the key too, which is not read."""
 
     id: Id
@@ -136,7 +149,7 @@ class Whoever(Reply):
         return User(user_id=self.id, subscription_status=self.subscription_status)
 
 
-class ConnectedAccount(Reply):
+class ConnectedAccount(WireReply):
     """An account of a network."""
 
     id: Id
@@ -149,7 +162,7 @@ class ConnectedAccount(Reply):
         return Account(account_id=self.id, platform=self.platform, name=self.username or self.fullname)
 
 
-class Below(Reply):
+class SubAccount(WireReply):
     """A page, a playlist or a board below an account."""
 
     id: Id
@@ -164,32 +177,32 @@ class Below(Reply):
         return Board(board_id=self.id, account_id=account_id, name=self.name)
 
 
-class AccountsReply(Reply):
+class AccountsReply(WireReply):
     """The accounts: all of them or none are read, since a missing one counts as disconnected."""
 
     items: tuple[ConnectedAccount, ...]
 
 
-class BelowReply(Reply):
+class SubAccountsReply(WireReply):
     """The sub-accounts of an account: all of them or none are read."""
 
-    items: tuple[Below, ...]
+    items: tuple[SubAccount, ...]
 
 
-class ListPage(Reply):
+class ListPage(WireReply):
     """One page of a long list, with unparsed items; the next page begins at `cursor`."""
 
     items: tuple[JsonValue, ...]
     cursor: str | None = None
 
 
-class _ListedState(Reply):
+class _ListedState(WireReply):
     type: Status = PostStatus.IN_PROGRESS
     post_url: Url = None
     error_message: Sentence = None
 
 
-class ListedItem(Reply):
+class ListedItem(WireReply):
     """An item of GET /posts."""
 
     id: Id
@@ -215,27 +228,27 @@ class ListedItem(Reply):
         )
 
 
-class _DraftContent(Reply):
+class _DraftContent(WireReply):
     text: Text = ""
     media_urls: Urls = ()
     platform: str = ""
 
 
-class _DraftTarget(Reply):
+class _DraftTarget(WireReply):
     target_type: str = ""
 
 
-class _Draft(Reply):
+class _Draft(WireReply):
     account_id: Id | None = None
     content: _DraftContent
     target: _DraftTarget | None = None
 
 
-class _ScheduledAccount(Reply):
+class _ScheduledAccount(WireReply):
     id: Id
 
 
-class ScheduledItem(Reply):
+class ScheduledItem(WireReply):
     """An item of GET /schedules; its `account` is null once that is disconnected, and the draft still names it."""
 
     id: Id
@@ -257,14 +270,35 @@ class ScheduledItem(Reply):
         )
 
 
-class _KeptSchedule(Reply):
+class _KeptSchedule(WireReply):
     draft: dict[str, JsonValue] = Field(min_length=1)
 
 
-class ScheduleReply(Reply):
+class ScheduleReply(WireReply):
     """The answer to GET /schedules/{id}: its draft stays as it was given, for PATCH replaces the draft whole."""
 
     schedule: _KeptSchedule
+
+
+ItemT = TypeVar("ItemT", bound=WireReply)
+
+
+def read_items(page: ListPage, path: str, item_type: type[ItemT]) -> list[ItemT]:
+    """Read the items of a page; an unreadable item does not hide the others.
+
+    Raises:
+        PublisherError: no item can be read.
+    """
+    found = []
+    for item in page.items:
+        try:
+            found.append(item_type.model_validate(item))
+        except ValidationError as error:
+            # Without its content, which is a user's caption.
+            _logger.warning("An item of Blotato's %s cannot be read: %s", path, error)
+    if page.items and not found:
+        raise PublisherError(ErrorCode.PROVIDER_ERROR, f"No item of Blotato's {path} can be read.")
+    return found
 
 
 def write_time(time: datetime) -> str:

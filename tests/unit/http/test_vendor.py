@@ -1,4 +1,4 @@
-"""Carrying an adapter's calls: the key to its own server alone, a paid call once, and no answer without an end."""
+"""Calling one vendor's server: only its origin gets the key, a paid call is sent once, and every answer ends."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ import gzip
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from urllib.parse import unquote
 
 import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mediaposter.ai.provider_connection import (
-    MAX_DOWNLOAD_SECONDS,
-    MAX_REPLY_BYTES,
-    SLOWEST_BYTES_PER_SECOND,
-    ProviderConnection,
-    check_job_id,
-    quote_job_id,
-    require_finished,
-)
-from mediaposter.ai.provider_reply import Reply
-from mediaposter.ai.reference_image import ReferenceImage
-from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoStatus, VideoStream
+from mediaposter.ai.provider_errors import ProviderErrors
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, SubmissionUnknown, VideoModelError
+from mediaposter.http.addresses import parse_base_url
+from mediaposter.http.file_stream import MAX_DOWNLOAD_SECONDS
 from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet
+from mediaposter.http.reply import Reply
+from mediaposter.http.vendor import MAX_REPLY_BYTES, SLOWEST_BYTES_PER_SECOND, ClientTransport, Vendor
+from mediaposter.media.video_stream import VideoStream
 from tests.fakes.provider import Answer, Body, Host, Internet, SlowBody
 from tests.fakes.raw_server import Play, answer, drip, send, serve_raw
 
@@ -51,6 +44,8 @@ def list_kinds(kind: type[httpx.RequestError]) -> Iterator[type[httpx.RequestErr
         yield from list_kinds(narrower)
 
 
+ERRORS = ProviderErrors(host="vendor.example", api_key=KEY, codes_by_word={})
+
 EVERY_BREAK = sorted(set(list_kinds(httpx.RequestError)), key=lambda kind: kind.__name__)
 
 
@@ -61,17 +56,13 @@ def connect(
     base_url: str = BASE_URL,
     api_key: str = KEY,
     follow_redirects: bool = False,
-    reply_class: type[Reply] = Reply,
-) -> ProviderConnection:
-    return ProviderConnection(
-        base_url=base_url,
-        example_url="https://vendor.example",
+) -> Vendor:
+    return Vendor(
+        base_url=parse_base_url(base_url, "https://vendor.example"),
         api_key=api_key,
-        key_header=lambda key: {"Authorization": f"Bearer {key}"},
-        codes_by_word={},
-        reply_class=reply_class,
+        errors=ERRORS,
         headers={"X-Version": "7"},
-        http_client=server.client(follow_redirects=follow_redirects),
+        transport=ClientTransport(server.client(follow_redirects=follow_redirects)),
         timeout_seconds=12.5,
         internet=(internet or Internet()).way,
     )
@@ -81,19 +72,19 @@ def accepted() -> httpx.Response:
     return httpx.Response(200, json={"id": "a"})
 
 
-def open_at(
-    connection: ProviderConnection, location: str, *, start_byte: int = 0, validator: str | None = None
-) -> VideoStream:
+def open_at(connection: Vendor, location: str, *, start_byte: int = 0, validator: str | None = None) -> VideoStream:
     """Open a video, read it, and give what was told of it."""
-    with connection.open_video(location, start_byte=start_byte, validator=validator, send_key=True) as stream:
+    with connection.open_file(
+        location, start_byte=start_byte, validator=validator, send_key=True, refuse=ERRORS.refuse_question
+    ) as stream:
         return VideoStream(iter([b"".join(stream.chunks)]), stream.start_byte, stream.size_bytes)
 
 
-def download(connection: ProviderConnection, location: str) -> bytes:
+def download(connection: Vendor, location: str) -> bytes:
     return b"".join(open_at(connection, location).chunks)
 
 
-def download_error(connection: ProviderConnection, location: str = "/a.mp4") -> VideoModelError:
+def download_error(connection: Vendor, location: str = "/a.mp4") -> VideoModelError:
     with pytest.raises(VideoModelError) as raised:
         download(connection, location)
     return raised.value
@@ -180,7 +171,7 @@ def test_a_submission_carries_the_key_and_the_vendors_headers() -> None:
 
 def test_a_form_is_sent_in_parts_with_its_picture() -> None:
     server = Host(accepted())
-    connect(server).submit("/jobs", form={"prompt": "Früh"}, file=("picture", ReferenceImage(PNG, "image/png")))
+    connect(server).submit("/jobs", form={"prompt": "Früh", "picture": ("reference.png", PNG, "image/png")})
     (request,) = server.requests
     assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
     assert 'name="prompt"\r\n\r\nFrüh\r\n'.encode() in request.content
@@ -246,7 +237,7 @@ LOCATIONS = st.text() | st.lists(
 @example(location="//[", status_code=302)
 def test_whatever_a_redirect_says_a_call_is_made_once_and_answered_or_lost(location: str, status_code: int) -> None:
     redirect = httpx.Response(status_code, headers=[(b"location", location.encode())])
-    calls: list[Callable[[ProviderConnection], Reply]] = [
+    calls: list[Callable[[Vendor], Reply]] = [
         lambda connection: connection.submit("/jobs", json={}),
         lambda connection: connection.ask("GET", "/jobs"),
     ]
@@ -324,14 +315,14 @@ def test_an_answer_that_trickles_in_to_a_submission_leaves_it_unknown() -> None:
 def test_a_large_body_has_more_time() -> None:
     internet = Internet()
     server = Host(httpx.Response(200, stream=SlowBody(internet, seconds_each=10.0)))
-    picture = ReferenceImage(PNG + b"x" * (20 * SLOWEST_BYTES_PER_SECOND), "image/png")
+    picture = ("reference.png", b"x" * (20 * SLOWEST_BYTES_PER_SECOND), "image/png")
     with pytest.raises(SubmissionUnknown):
-        connect(server, internet=internet).submit("/jobs", file=("picture", picture))
+        connect(server, internet=internet).submit("/jobs", form={"picture": picture})
     assert internet.now == 40.0
 
 
 def test_no_call_takes_longer_than_whoever_waits_for_it_has_patience() -> None:
-    calls: list[Callable[[ProviderConnection], object]] = [
+    calls: list[Callable[[Vendor], object]] = [
         lambda connection: connection.submit("/jobs", json={}),
         lambda connection: connection.ask("GET", "/jobs"),
         lambda connection: connection.ask("GET", "/jobs", read=read_length),
@@ -374,12 +365,11 @@ def test_of_an_answer_that_cannot_be_decoded_the_status_is_left() -> None:
 def test_what_cannot_be_written_is_refused_before_anything_is_sent() -> None:
     prompt = "half an emoji \ud83d"
     server = Host(accepted())
-    calls: list[Callable[[ProviderConnection], object]] = [
+    calls: list[Callable[[Vendor], object]] = [
         lambda connection: connection.submit("/jobs", json={"prompt": prompt}),
         lambda connection: connection.submit("/jobs", form={"prompt": prompt}),
         lambda connection: connection.submit("/jobs", json={}, params={"hook": prompt}),
         lambda connection: connection.ask("GET", "/jobs", params={"after": prompt}),
-        lambda _: quote_job_id(prompt),
         lambda connection: connection.submit("/jobs", json={"seed": float("nan")}),
     ]
     for call in calls:
@@ -405,8 +395,8 @@ def test_what_cannot_be_written_is_refused_before_anything_is_sent() -> None:
 def test_the_servers_own_origin_gets_the_key_where_it_wants_it(location: str, send_key: bool) -> None:
     server = Host(httpx.Response(200, content=b"movie"))
     internet = Internet()
-    with connect(server, internet=internet).open_video(
-        location, start_byte=0, validator=None, send_key=send_key
+    with connect(server, internet=internet).open_file(
+        location, start_byte=0, validator=None, send_key=send_key, refuse=ERRORS.refuse_question
     ) as stream:
         assert b"".join(stream.chunks) == b"movie"
     assert server.calls == ["GET /files/a.mp4"]
@@ -548,15 +538,15 @@ def refuse(reply: Reply) -> VideoModelError:
     return VideoModelError(ErrorCode.EXPIRED, f"The vendor's own {reply.status_code}: {reply.content.decode()}")
 
 
-def outlive(sentence: str) -> VideoModelError:
-    return VideoModelError(ErrorCode.EXPIRED, f"Outlived: {sentence}", transient=True)
+def expire(sentence: str) -> VideoModelError:
+    return VideoModelError(ErrorCode.EXPIRED, f"Expired: {sentence}", transient=True)
 
 
 def open_with_judges(server: Host, internet: Internet, location: str) -> VideoModelError:
     with (
         pytest.raises(VideoModelError) as raised,
-        connect(server, internet=internet).open_video(
-            location, start_byte=0, validator=None, send_key=False, refuse=refuse, outlive=outlive
+        connect(server, internet=internet).open_file(
+            location, start_byte=0, validator=None, send_key=False, refuse=refuse, expire=expire
         ) as stream,
     ):
         b"".join(stream.chunks)
@@ -571,16 +561,21 @@ def test_an_adapter_may_say_itself_what_its_servers_answer_means() -> None:
 def test_an_adapter_may_say_itself_that_an_address_elsewhere_is_renewed() -> None:
     error = open_with_judges(Host(), Internet(httpx.Response(403)), "https://elsewhere.example/a.mp4")
     assert error.transient
-    assert error.message.startswith("Outlived: elsewhere.example answered 403")
+    assert error.message.startswith("Expired: elsewhere.example answered 403")
     error = open_with_judges(Host(), Internet(httpx.Response(503)), "https://elsewhere.example/a.mp4")
     assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
-    assert "Outlived" not in error.message
+    assert "Expired" not in error.message
 
 
 def test_a_readers_own_error_is_left_as_it_is() -> None:
     def read() -> None:
-        with connect(Host()).open_video(
-            "https://elsewhere.example/a.mp4", start_byte=0, validator=None, send_key=False, outlive=outlive
+        with connect(Host()).open_file(
+            "https://elsewhere.example/a.mp4",
+            start_byte=0,
+            validator=None,
+            send_key=False,
+            refuse=refuse,
+            expire=expire,
         ):
             raise VideoModelError(ErrorCode.EXPIRED, "the reader's own")
 
@@ -597,7 +592,9 @@ def test_a_break_while_the_video_comes_is_transient_and_closes_the_connection() 
 def test_a_reader_that_stops_early_closes_the_connection() -> None:
     body = Body([b"x" * 200_000, b"y" * 200_000])
     connection = connect(Host(httpx.Response(200, stream=body)))
-    with connection.open_video("/a.mp4", start_byte=0, validator=None, send_key=True) as stream:
+    with connection.open_file(
+        "/a.mp4", start_byte=0, validator=None, send_key=True, refuse=ERRORS.refuse_question
+    ) as stream:
         next(stream.chunks)
     assert body.closed
 
@@ -617,7 +614,7 @@ def test_a_refusal_that_trickles_in_meets_the_deadline() -> None:
     assert internet.now == 100.0
 
 
-# Addresses, pictures, ids, and jobs that are not done
+# Addresses in replies
 
 
 @pytest.mark.parametrize(
@@ -642,51 +639,6 @@ def test_an_address_in_a_reply_that_is_none_is_the_vendors_fault(location: str) 
     assert (raised.value.code, raised.value.transient) == (ErrorCode.PROVIDER_ERROR, False)
 
 
-def test_a_picture_behind_a_url_is_fetched_without_the_key() -> None:
-    internet = Internet(httpx.Response(200, content=PNG))
-    server = Host()
-    image = connect(server, internet=internet).read_image("https://vendor.example/a.png")
-    assert (image.content, image.content_type) == (PNG, "image/png")
-    assert not internet.saw(KEY)
-    assert server.requests == []
-
-
-@pytest.mark.parametrize("job_id", ["", ".", ".."])
-@pytest.mark.parametrize("read", [check_job_id, quote_job_id])
-def test_an_id_that_would_name_another_path_is_refused(read: Callable[[str], str], job_id: str) -> None:
-    with pytest.raises(VideoModelError, match="is not the id of a job") as raised:
-        read(job_id)
-    assert (raised.value.code, raised.value.transient) == (ErrorCode.INVALID_REQUEST, False)
-
-
-@given(job_id=st.text(min_size=1) | st.text(st.sampled_from("./\\%2eF?#;@:+="), min_size=1))
-def test_any_other_id_arrives_as_one_segment_of_the_path(job_id: str) -> None:
-    if job_id in (".", ".."):
-        return
-    server = Host(accepted())
-    connect(server).ask("GET", f"/jobs/{quote_job_id(job_id)}/content")
-    root, version, jobs, segment, content = server.paths[0].split("/")
-    assert (root, version, jobs, unquote(segment), content) == ("", "v1", "jobs", job_id, "content")
-
-
-def test_a_finished_job_is_let_through_and_one_that_is_none_says_why() -> None:
-    job = VideoGenerationJob(job_id="a", status=VideoStatus.COMPLETED, retry_after_seconds=7.0)
-    assert require_finished(job) is job
-    with pytest.raises(VideoModelError, match="Job a is still queued") as raised:
-        require_finished(job.model_copy(update={"status": VideoStatus.QUEUED}))
-    error = raised.value
-    assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.PROVIDER_ERROR, True, 7.0)
-    failed = job.model_copy(update={"status": VideoStatus.FAILED})
-    with pytest.raises(VideoModelError, match=r"^The job failed\.$") as raised:
-        require_finished(failed)
-    assert (raised.value.code, raised.value.transient) == (ErrorCode.PROVIDER_ERROR, False)
-    with pytest.raises(VideoModelError, match=r"^Refused\.$") as raised:
-        require_finished(
-            failed.model_copy(update={"error_code": ErrorCode.CONTENT_POLICY, "error_message": "Refused."})
-        )
-    assert raised.value.code is ErrorCode.CONTENT_POLICY
-
-
 # The client that is made where none is given, at a real server on this machine
 
 ON_LOOPBACK = pytest.mark.enable_socket(reason="what a connection does shows at its other end, here on loopback")
@@ -694,13 +646,11 @@ ON_LOOPBACK = pytest.mark.enable_socket(reason="what a connection does shows at 
 
 def connect_for_real(
     base_url: str, *, timeout_seconds: float = 5.0, internet: PublicInternet = PUBLIC_INTERNET
-) -> ProviderConnection:
-    return ProviderConnection(
-        base_url=base_url,
-        example_url="https://vendor.example",
+) -> Vendor:
+    return Vendor(
+        base_url=parse_base_url(base_url, "https://vendor.example"),
         api_key=KEY,
-        key_header=lambda key: {"Authorization": f"Bearer {key}"},
-        codes_by_word={},
+        errors=ERRORS,
         timeout_seconds=timeout_seconds,
         internet=internet,
     )

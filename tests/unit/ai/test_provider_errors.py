@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from mediaposter.ai.provider_reply import ProviderErrors, Reply
+from mediaposter.ai.provider_errors import ProviderErrors
 from mediaposter.domain.errors import ErrorCode, SubmissionUnknown
-from mediaposter.http.reply import MAX_SENTENCE_LENGTH
+from mediaposter.http.reply import MAX_SENTENCE_LENGTH, Reply
 
 KEY = "key-of-the-test"
 ERRORS = ProviderErrors(
@@ -29,14 +29,16 @@ def test_an_answer_after_which_a_job_may_exist_leaves_its_submission_unknown(sta
     reply = read(httpx.Response(status_code, headers={"x-request-id": "r" * 300}, json={"error": "It broke."}))
     error = ERRORS.refuse_submission(reply, gone=ErrorCode.EXPIRED)
     assert isinstance(error, SubmissionUnknown)
-    assert error.message.startswith(f"vendor.example answered {status_code} to a submission that it may have accepted")
+    assert error.message.startswith(
+        f"vendor.example answered {status_code} to a submission, which it may have accepted"
+    )
     assert "It broke. Look for it" in error.message
     assert error.request_id == "r" * 200
 
 
 def test_an_answer_that_says_nothing_leaves_it_unknown_too() -> None:
     error = ERRORS.refuse_submission(read(httpx.Response(502)), gone=ErrorCode.EXPIRED)
-    assert "neither a job nor a reason" in error.message
+    assert "no job and no reason" in error.message
 
 
 @pytest.mark.parametrize(
