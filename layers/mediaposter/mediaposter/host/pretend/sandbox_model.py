@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from mediaposter.ai.catalog import CatalogEntry
-from mediaposter.ai.provider_connection import require_finished
 from mediaposter.ai.reference_image import read_reference_image
 from mediaposter.ai.video_model_interface import (
     MAX_LIST_LIMIT,
@@ -92,7 +91,7 @@ class InProcessSandboxModel(VideoModelInterface):
             VideoModelError: there is no clip, or not yet.
         """
         job = self._sandbox.find(job_id)
-        require_finished(self._sandbox.describe(job))
+        self._sandbox.describe(job).require_finished()
         if job.fault is VideoFault.NOT_MP4:
             page = b"<!doctype html><title>Sign in</title><p>Sign in to go on."
             yield VideoStream(chunks=iter([page]), size_bytes=len(page), content_type="text/html")
@@ -174,7 +173,7 @@ class InProcessSandboxModel(VideoModelInterface):
         self, job_id: str, prompt: str, source: SourceVideo | None, *, more_seconds: int = 0
     ) -> VideoGenerationJob:
         original = self._sandbox.find(job_id)
-        require_finished(self._sandbox.describe(original))
+        self._sandbox.describe(original).require_finished()
         seconds = original.order.seconds if source is None else source.seconds
         order = original.order.model_copy(update={"prompt": prompt, "seconds": seconds + more_seconds})
         return self._submit(order, None)
