@@ -140,8 +140,8 @@ class TestReadAccounts:
 
         assert office.metrics == ["AccountsMissing"] * 2
         assert office.reports == [
-            "A post waits for what is gone: twitter account 801 is not connected at Blotato.",
-            "A post waits for what is gone: twitter account 999 is not connected at Blotato.",
+            "A waiting post will fail: twitter account 801 is not connected at Blotato.",
+            "A waiting post will fail: twitter account 999 is not connected at Blotato.",
         ]
 
     def test_a_publisher_that_does_not_answer_leaves_what_was_known(self, office: Office) -> None:

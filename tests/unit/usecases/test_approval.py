@@ -163,7 +163,7 @@ def test_of_two_that_decide_at_once_one_is_refused_and_nothing_is_mixed() -> Non
 def test_a_video_that_was_closed_undecided_waits_for_no_decision(request_: ApprovalRequest) -> None:
     world = undecided_and_closed()
 
-    with pytest.raises(NotAllowedInState, match=r"waits for no decision any more: it is done"):
+    with pytest.raises(NotAllowedInState, match=r"no longer waits for a decision: it is done"):
         decide(world, request_)
 
     assert (decision_of(world), world.workflow.signals) == (Decision.WAITING, {})
@@ -188,7 +188,7 @@ def test_what_nobody_decided_in_time_is_rejected_by_the_sweep(at: datetime) -> N
     world.sweep()
 
     assert (decision_of(world), world.video.stage) == (Decision.EXPIRED, Stage.DONE)
-    assert {post.error_message for post in world.posts} == {"Nobody approved it in time. Nothing was posted."}
+    assert {post.error_message for post in world.posts} == {"It was not approved in time. Nothing was posted."}
     assert world.workflow.signals == {"token-1": REJECTED}
     assert world.approvals.get(VIDEO_ID).decided_by is None
     assert not is_due(world)

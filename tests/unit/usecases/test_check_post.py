@@ -144,7 +144,7 @@ def test_a_post_that_is_in_progress_for_a_quarter_of_an_hour_is_unknown_and_neve
     post = post_of(world)
     assert (post.state, post.error_code) == (PostState.UNKNOWN, None)
     assert post.error_message == (
-        "The publisher never said what became of it. Look at the network, then say what happened."
+        "The publisher never reported its outcome. Check the network, then tell us with POST …/resolve."
     )
     assert world.metrics == ["PostsInDoubt"]
     assert [event.type for event in world.post_events] == ["post.in_doubt"]
@@ -198,8 +198,8 @@ def test_a_publisher_that_cannot_be_asked_for_a_day_leaves_the_post_to_a_person(
 
     assert post_of(world).state is PostState.UNKNOWN
     assert post_of(world).error_message == (
-        "The publisher could not be asked for a day: Blotato could not be reached. Look at the network, then say what "
-        "happened."
+        "The publisher could not be reached for a day: Blotato could not be reached. Check the network, then tell us "
+        "with POST …/resolve."
     )
     assert not is_due(world)
 
@@ -251,7 +251,8 @@ def test_a_post_that_stays_scheduled_long_past_its_time_is_unknown() -> None:
     assert world.check_post(STEP) == SETTLED
     assert (post_of(world).state, post_of(world).error_message) == (
         PostState.UNKNOWN,
-        "It is past its time, and the publisher still calls it scheduled. Look at the network, then say what happened.",
+        "It is past its time, and the publisher still calls it scheduled. Check the network, then tell us with "
+        "POST …/resolve.",
     )
 
 

@@ -178,7 +178,7 @@ def test_a_deletion_that_could_not_end_says_what_is_gone_and_the_next_ends_it() 
     world = rendering()
     write_all_the_time(world, from_write=2)
 
-    with pytest.raises(PartiallyDone, match=r"not finished.* content gone already\. Delete it again"):
+    with pytest.raises(PartiallyDone, match=r"not finished.* content removed already\. Delete it again"):
         world.delete(VIDEO_ID, caller=a_caller())
 
     assert world.workflow.stopped == [VIDEO_ID]

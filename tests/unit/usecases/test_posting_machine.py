@@ -282,7 +282,7 @@ class Posting(RuleBasedStateMachine):
             is_public = self.is_public(post)
             assert post.state in SETTLED_STATES, f"{post.key.sk} is left {post.state}"
             # A publisher that calls it in progress for ever, or does not answer for a day, leaves it to a person.
-            is_unanswered = post.state is PostState.UNKNOWN or "could not be asked for a day" in (
+            is_unanswered = post.state is PostState.UNKNOWN or "could not be reached for a day" in (
                 post.error_message or ""
             )
             may_be_public = post.state is PostState.PUBLISHED or is_unanswered

@@ -283,7 +283,7 @@ def test_a_post_that_comes_to_its_end_meanwhile_is_not_written_over(act: Act) ->
     world = scheduled_world()
     world.table.meanwhile = lambda: world.ledger.advance(post_of(world), PostState.PUBLISHED, now=NOW)
 
-    with pytest.raises(NotAllowedInState, match="came to its end meanwhile"):
+    with pytest.raises(NotAllowedInState, match="ended meanwhile"):
         act(world)
 
     assert post_of(world).state is PostState.PUBLISHED

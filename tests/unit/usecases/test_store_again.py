@@ -91,7 +91,7 @@ def test_where_there_is_no_finished_render_nothing_is_changed(video: Video) -> N
     world.keep(video)
     before = world.video
 
-    with pytest.raises(NotAllowedInState, match="only a video that was rendered"):
+    with pytest.raises(NotAllowedInState, match="only a rendered video whose download failed"):
         store_again(world)
 
     assert (world.video, world.workflow.executions) == (before, [])
@@ -119,7 +119,7 @@ def test_of_two_who_ask_at_once_one_is_refused() -> None:
     world = failed_world()
     world.table.meanwhile = lambda: store_again(world)
 
-    with pytest.raises(NotAllowedInState, match="is being changed just now"):
+    with pytest.raises(NotAllowedInState, match="Another request is changing"):
         store_again(world)
 
     assert world.workflow.executions == [VIDEO_ID, f"{VIDEO_ID}-launch-1"]

@@ -30,7 +30,7 @@ LAST_STEP = StepInput(video_id=VIDEO_ID, attempt=STORE_ATTEMPTS_MAX)
 ALL_TIME = timedelta(days=3)
 CLOSING = CloseInput(video_id=VIDEO_ID)
 BROKEN = CloseInput(video_id=VIDEO_ID, fault="States.Timeout")
-STORE_AGAIN = f"POST /videos/{VIDEO_ID}/store fetches it again, without another render, while sora keeps it."
+STORE_AGAIN = f"POST /videos/{VIDEO_ID}/store downloads it again, without another render, while sora keeps it."
 KEY = a_stored_video().key
 TRUNCATED = MediaError("The video ends in the middle of a box.")
 LOST = VideoModelError(ErrorCode.PROVIDER_ERROR, "The connection was lost.", transient=True)
@@ -107,7 +107,7 @@ def test_what_time_does_not_mend_fails_the_video_and_says_how_it_is_fetched_agai
 
     assert world.video.failure == VideoFailure(
         code=code,
-        message=f"sora rendered the video but did not hand it over whole. {error} {STORE_AGAIN}",
+        message=f"sora rendered the video but did not deliver it whole. {error} {STORE_AGAIN}",
     )
     assert world.media.objects == {}
 
@@ -149,7 +149,7 @@ def test_a_download_that_never_succeeds_fails_when_its_provider_forgets_the_vide
     video = world.video
     assert video.failure is not None
     assert video.failure.message == (
-        f"sora rendered the video but did not hand it over whole. The connection was lost. {STORE_AGAIN}"
+        f"sora rendered the video but did not deliver it whole. The connection was lost. {STORE_AGAIN}"
     )
     assert KEPT_FOR - timedelta(minutes=5) < video.updated_at - NOW < KEPT_FOR
 
@@ -222,7 +222,7 @@ def test_closing_again_changes_nothing_and_tells_nobody_again() -> None:
             ErrorCode.SUBMISSION_UNKNOWN,
             (
                 "The provider may have accepted the video and may charge for it, so it was not sent again. "
-                "Look at the provider, then submit a new video if there is none."
+                "Check the provider, then send a new request if it has no such video."
             ),
         ),
         (

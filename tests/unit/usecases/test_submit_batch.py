@@ -68,7 +68,7 @@ class TestOpen:
         }
 
     def test_an_upload_that_is_not_there_is_refused(self, world: BatchWorld) -> None:
-        with pytest.raises(InvalidRequest, match="put the file") as caught:
+        with pytest.raises(InvalidRequest, match="PUT the file") as caught:
             world.open(CreateBatchRequest(file=UPLOAD_ID), caller=a_caller(), request_context=RequestContext())
 
         assert caught.value.param == "file"

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _GROUPS = {
     "accounts": "show what is connected at Blotato",
     "keys": "make, list and revoke API keys",
-    "models": "show which models there are, and check a catalog of your own",
-    "schedule": "let series of videos be made by a timetable, a row of a sheet each time",
-    "webhooks": "show what webhooks are signed with",
+    "models": "list the models, and check your own catalog",
+    "schedule": "make videos on a schedule, one row of a sheet each time",
+    "webhooks": "show the signing secret of webhooks",
 }
 _EXTRAS = frozenset({"boto3", "botocore", "rich"})
 

@@ -96,7 +96,7 @@ def _create_parser() -> CommandParser:
         "key is that of BLOTATO_API_KEY, or a stack's.",
     )
     parser.add_argument("--json", action="store_true", help="write JSON")
-    add_stack_arguments(parser, default=None, purpose="a stack, whose key is taken (default: none; no AWS is needed)")
+    add_stack_arguments(parser, default=None, purpose="the stack whose key to use (default: none; no AWS is needed)")
     return parser
 
 

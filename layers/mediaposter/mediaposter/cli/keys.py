@@ -94,25 +94,25 @@ def _create_parser() -> CommandParser:
 
     create = commands.add_parser("create", help="make a key; it is shown once")
     create.set_defaults(refuse=create.error)
-    create.add_argument("name", type=checked(check_name), metavar="NAME", help="what you know it by")
+    create.add_argument("name", type=checked(check_name), metavar="NAME", help="its name, for you")
     create.add_argument(
         "--scope",
         action="append",
         choices=[scope.value for scope in Scope],
-        help=f"what it may do; say it again for more (default: {' and '.join(_USUAL_SCOPES)}; admin includes all)",
+        help=f"what it may do; repeat it for more (default: {' and '.join(_USUAL_SCOPES)}; admin includes all)",
     )
     create.add_argument(
         "--account",
         action="append",
         type=checked(_check_network),
         metavar="NETWORK:ID",
-        help="which account it may post to, as instagram:807, where its scopes let it post; say it again for more "
+        help="which account it may post to, as instagram:807, if its scopes let it post; repeat it for more "
         "(default: all accounts)",
     )
     create.add_argument(
         "--owner",
         type=checked(check_owner),
-        help="whose videos it sees and makes, to replace a key by another (default: an owner of its own)",
+        help="the owner whose videos it sees and makes, for example to replace a key (default: a new owner)",
     )
     create.add_argument(
         "--daily-budget",
@@ -130,13 +130,13 @@ def _create_parser() -> CommandParser:
         "--expires-in-days",
         type=_read_days,
         metavar="COUNT",
-        help="after how many days it opens nothing (default: never)",
+        help="after how many days it expires (default: never)",
     )
     create.add_argument(
         "--webhook-url",
         type=checked(check_webhook_url),
         metavar="URL",
-        help="who is told of its videos, over https (default: nobody)",
+        help="the https URL that gets the events of its videos (default: none)",
     )
     add_stack_arguments(create)
 
@@ -165,7 +165,7 @@ def _check_network(account: str) -> str:
 def _read_days(text: str) -> int:
     days = read_count(text)
     if days > _DAYS_MAX:
-        raise argparse.ArgumentTypeError(f"a key lives for {_DAYS_MAX} days at most, or for ever")
+        raise argparse.ArgumentTypeError(f"a key is valid for {_DAYS_MAX} days at most, or without an end")
     return days
 
 
@@ -188,8 +188,8 @@ def _create(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) 
     days = arguments.expires_in_days
     if not stack.knows_key_restrictions and (arguments.account or days or Scope.APPROVE in chosen):
         raise ConfigurationError(
-            f"The stack {stack.name} is older than accounts and expiry of keys and the scope approve, and would not "
-            "keep to them. Update it first, with sam build and sam deploy. No key was made."
+            f"The stack {stack.name} is older than accounts and expiry of keys and the scope approve, and would "
+            "ignore them. Update it first, with sam build and sam deploy. No key was made."
         )
     secret, api_key = stack.keys.create(
         arguments.name,
@@ -208,9 +208,9 @@ def _create(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) 
     if _SCOPES_OF_ACCOUNTS & set(api_key.scopes):
         console.print(f"It may post to {_describe_accounts(api_key)}.")
     if api_key.expires_at:
-        console.print(f"It opens nothing any more from {api_key.expires_at:%Y-%m-%d %H:%M} UTC on.")
+        console.print(f"It expires at {api_key.expires_at:%Y-%m-%d %H:%M} UTC.")
     if api_key.webhook_url:
-        console.print(f"What becomes of its videos is told to {api_key.webhook_url}.")
+        console.print(f"The events of its videos go to {api_key.webhook_url}.")
     console.print(
         f"\nexport OPENAI_BASE_URL={stack.base_url}\nexport OPENAI_API_KEY={secret}\n\n"
         "The key is shown now and never again: only its hash is kept. The openai SDK takes both from its environment, "
@@ -223,7 +223,7 @@ def _create(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) 
 def _describe_limits(api_key: ApiKey) -> str:
     budget, rate = api_key.daily_budget_micros, api_key.rate_per_minute
     spends = "without a daily budget" if budget is None else f"up to ${write_dollars(budget)} on a UTC day"
-    asks = "as often as it likes" if rate is None else f"up to {rate} times a minute"
+    asks = "without a rate limit" if rate is None else f"up to {rate} times a minute"
     return f"{spends}, {asks}"
 
 
@@ -300,7 +300,7 @@ def _revoke(key_id: str, stack: DeployedStack, now: datetime) -> None:
         raise NotFound(f"{stack.name} has no key with that id. mediaposter keys list shows those it has.") from error
     open_console().print(
         f"{api_key.key_id} ({api_key.name}) is revoked since {api_key.revoked_at:%Y-%m-%d %H:%M} UTC.\n"
-        "The stack does not know it any more. But API Gateway remembers for up to 5 minutes whom it let in, and a key "
-        "that was used just before works as long. To end that at once:\n\n"
+        "The stack no longer accepts it. But API Gateway caches its decision for up to 5 minutes, so a key that was "
+        "used just before works as long. To end that at once:\n\n"
         f"aws apigateway flush-stage-authorizers-cache --rest-api-id {stack.api_id} --stage-name v1"
     )

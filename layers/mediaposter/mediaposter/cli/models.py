@@ -66,12 +66,10 @@ def run(argv: Sequence[str], *, open_stack: OpenStack, clock: Callable[[], datet
 
 
 def _create_parser() -> CommandParser:
-    parser = CommandParser(
-        prog="mediaposter models", description="Which models there are: those of this package, or those of a stack."
-    )
+    parser = CommandParser(prog="mediaposter models", description="The models of this package, or those of a stack.")
     parser.add_argument("--json", action="store_true", help="write JSON")
     add_stack_arguments(
-        parser, default=None, purpose="a stack, whose aliases and catalog count too (default: none; no AWS is needed)"
+        parser, default=None, purpose="a stack whose aliases and catalog to include (default: none; no AWS is needed)"
     )
     commands = parser.add_subparsers(dest="command", metavar="[check]")
     check = commands.add_parser("check", help="check a file that extends the catalog, before a stack reads it")

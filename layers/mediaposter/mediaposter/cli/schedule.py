@@ -130,7 +130,7 @@ def run(argv: Sequence[str], *, open_stack: OpenStack, clock: Callable[[], datet
 def _create_parser() -> CommandParser:
     parser = CommandParser(
         prog="mediaposter schedule",
-        description="Series of videos: at each turn of a timetable the next row of a sheet becomes a video, once.",
+        description="Series of videos: at each time of a schedule the next row of a sheet becomes a video, once.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -153,25 +153,25 @@ def _create_parser() -> CommandParser:
         dest="timing",
         type=checked(read_rate),
         metavar="RATE",
-        help="'6 hours'; the first turn is as soon as the series is made",
+        help="'6 hours'; the first run starts at once",
     )
     create.add_argument(
         "--timezone",
         type=checked(check_timezone),
         default="UTC",
         metavar="ZONE",
-        help="whose clock counts, as Europe/Berlin (default: UTC)",
+        help="the time zone of the times, as Europe/Berlin (default: UTC)",
     )
     create.add_argument(
-        "--owner", type=checked(check_owner), help="whose the videos are (default: the stack's InboxOwner)"
+        "--owner", type=checked(check_owner), help="the owner of the videos (default: the stack's InboxOwner)"
     )
     add_stack_arguments(create)
 
-    listing = commands.add_parser("list", help="list the series, and how they stand")
+    listing = commands.add_parser("list", help="list the series with their state")
     listing.add_argument("--json", action="store_true", help="write JSON")
     add_stack_arguments(listing)
 
-    show = commands.add_parser("show", help="show what became of each row")
+    show = commands.add_parser("show", help="show the state of each row")
     _add_name(show)
     show.add_argument("--json", action="store_true", help="write JSON")
     add_stack_arguments(show)
@@ -188,9 +188,9 @@ def _create_parser() -> CommandParser:
     add_stack_arguments(replace)
 
     for command, words in (
-        ("pause", "let the turns of a series take nothing"),
-        ("resume", "let the turns of a series take rows again"),
-        ("remove", "end a series, and forget it; its videos stay"),
+        ("pause", "pause a series: its runs take no rows"),
+        ("resume", "resume a series, or make its missing schedule again"),
+        ("remove", "remove a series; its videos stay"),
     ):
         other = commands.add_parser(command, help=words)
         _add_name(other)
@@ -243,10 +243,10 @@ def _create(arguments: argparse.Namespace, stack: DeployedStack, now: datetime) 
     console = open_console()
     console.print(
         f"{name} is made: {series.timing}, {series.timezone}. Its videos are of the owner {series.owner}.\n"
-        f"{_count(len(series.waiting), 'row')} will be taken, one at each turn; the first is row {series.waiting[0]}."
+        f"{_count(len(series.waiting), 'row')} will be taken, one at each run; the first is row {series.waiting[0]}."
     )
     _tell_left_out(rows)
-    console.print(f"mediaposter schedule show {name} says what became of each.")
+    console.print(f"mediaposter schedule show {name} lists the state of each.")
 
 
 def _refuse_name(name: str) -> ConfigurationError:
@@ -259,7 +259,7 @@ def _refuse_name(name: str) -> ConfigurationError:
 def _read_file(path: Path) -> tuple[bytes, SheetFormat]:
     sheet_format = _SHEET_FORMATS.get(path.suffix.lower())
     if sheet_format is None:
-        raise InvalidRequest(f"{path.name} is no sheet: its name must end in .csv, .tsv or .jsonl.")
+        raise InvalidRequest(f"{path.name} is not a sheet: its name must end in .csv, .tsv or .jsonl.")
     try:
         return path.read_bytes(), sheet_format
     except OSError as error:
@@ -280,7 +280,7 @@ def _check_rows(
         lines = [_describe_error(row) for row in wrong[:_BAD_ROWS_SHOWN_MAX]]
         if len(wrong) > len(lines):
             lines.append(f"… and {len(wrong) - len(lines)} more.")
-        advice = "Mend them." if len(wrong) == len(rows) else "Mend them, or leave them out with --skip-bad-rows."
+        advice = "Fix them." if len(wrong) == len(rows) else "Fix them, or leave them out with --skip-bad-rows."
         raise InvalidRequest(
             "\n".join(
                 [f"{_count(len(wrong), 'row')} of {len(rows)} cannot be made; nothing was changed. {advice}", *lines]
@@ -334,7 +334,7 @@ def _replace_sheet(arguments: argparse.Namespace, stack: DeployedStack, now: dat
     console = open_console()
     if series.waiting:
         console.print(
-            f"{name} has another sheet: {_count(len(series.waiting), 'row')} will be taken, one at each turn; the next "
+            f"{name} has another sheet: {_count(len(series.waiting), 'row')} will be taken, one at each run; the next "
             f"is row {series.waiting[0]}."
         )
     else:
@@ -357,7 +357,7 @@ def _change(stack: DeployedStack, name: str, change: Callable[[Series], Series])
             return change(stack.series.get(name))
         except VersionConflict:
             continue
-    raise Contention(f"The series {name} is being changed by others. Nothing was changed; say it again.")
+    raise Contention(f"Another command is changing the series {name}. Nothing was changed; run it again.")
 
 
 def _set_state(name: str, stack: DeployedStack, *, is_paused: bool) -> None:
@@ -366,9 +366,9 @@ def _set_state(name: str, stack: DeployedStack, *, is_paused: bool) -> None:
     series = _change(stack, name, lambda series: stack.series.change(series, state=state))
     stack.scheduler.put(series)
     open_console().print(
-        f"{name} is paused: its turns take nothing until mediaposter schedule resume {name}."
+        f"{name} is paused: its runs take nothing until mediaposter schedule resume {name}."
         if is_paused
-        else f"{name} goes on: {series.timing}, {series.timezone}; {_count(len(series.waiting), 'row')} wait."
+        else f"{name} is resumed: {series.timing}, {series.timezone}; {_count(len(series.waiting), 'row')} wait."
     )
 
 
@@ -378,7 +378,7 @@ def _remove(name: str, stack: DeployedStack) -> None:
     stack.sheets.remove_all(name)
     if not (had_entry or was_known):
         raise NotFound(f"{stack.name} has no series {name}. mediaposter schedule list shows those it has.")
-    open_console().print(f"{name} is removed, with its sheets and what became of each row. Its videos stay.")
+    open_console().print(f"{name} is removed, with its sheets and the states of its rows. Its videos stay.")
 
 
 def _list(stack: DeployedStack, *, as_json: bool) -> None:

@@ -33,9 +33,9 @@ def _create_parser() -> CommandParser:
     parser = CommandParser(prog="mediaposter webhooks", description="The webhooks of a stack.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    secret = commands.add_parser("secret", help="show what the webhooks of an owner are signed with")
+    secret = commands.add_parser("secret", help="show the secret that signs the webhooks of an owner")
     whose = secret.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--owner", type=checked(check_owner), help="whose videos they tell of, as keys list shows it")
+    whose.add_argument("--owner", type=checked(check_owner), help="the owner of the videos, as keys list shows it")
     whose.add_argument("--key", metavar="KEY_ID", help="the id of a key of that owner: key_…")
     add_stack_arguments(secret)
     return parser
@@ -54,8 +54,8 @@ def _find_owner(stack: DeployedStack, *, key_id: str | None, owner: str | None) 
 def _show_secret(stack: DeployedStack, owner: str) -> None:
     secret = derive_webhook_secret(stack.read_secret(_SIGNING_KEY), owner)
     open_console().print(
-        f"The webhooks of the owner {owner} are signed with this secret. Whoever has it can write them too: keep it "
-        "where your receiver finds it, and nowhere else.\n\n"
+        f"The webhooks of the owner {owner} are signed with this secret. Anyone who has it can forge them: keep it "
+        "only where your receiver reads it.\n\n"
         f"export OPENAI_WEBHOOK_SECRET={secret}\n\n"
         "The openai SDK takes it from its environment: client.webhooks.verify_signature(body, headers). It stays the "
         f"same until the secret {_SIGNING_KEY} of the stack is put anew."

@@ -571,7 +571,7 @@ class VideoStore:
             NotFound: there is none.
         """
         if len(video_id) > VIDEO_ID_MAX_CHARACTERS:
-            raise NotFound("There is no video of such an id.")  # nor could it be a key: DynamoDB limits the length
+            raise NotFound("There is no video with this id.")  # nor could it be a key: DynamoDB limits the length
         return Video.model_validate(self._table.get(video_key(video_id)))
 
     def reload(self, video: Video) -> Video:
@@ -678,7 +678,7 @@ class VideoStore:
             VersionConflict: the record changed since it was read, or it failed elsewhere.
         """
         if video.failure is None or video.stage is not Stage.STORING:
-            raise VersionConflict(f"The video {video.id} did not fail when it was fetched.")
+            raise VersionConflict(f"The video {video.id} did not fail in its download.")
         changed = video.copy_with(
             failure=None,
             fault=None,

@@ -49,7 +49,7 @@ class CreateBatchRequest(RequestBody):
     @validate_model(mode="after")
     def _choose_one(self) -> CreateBatchRequest:
         if (self.rows is None) == (self.file is None):
-            raise ValueError("must have rows or a file, and one of them alone")
+            raise ValueError("must have either rows or a file")
         return self
 
     def fingerprint(self) -> str:
@@ -104,7 +104,7 @@ def check_batch_id(batch_id: str) -> str:
         NotFound: there is no such batch.
     """
     if not batch_id.startswith("batch_") or len(batch_id) > BATCH_ID_MAX_CHARACTERS:
-        raise NotFound("There is no batch of such an id.", what="batch")
+        raise NotFound("There is no batch with this id.", what="batch")
     return batch_id
 
 

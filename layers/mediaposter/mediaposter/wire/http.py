@@ -116,7 +116,7 @@ def create_resolver() -> APIGatewayRestResolver:
     def _hold_off(error: Contention | VersionConflict) -> Response[str]:
         del error  # its message names records
         body = invalid_request(
-            "The same thing is being written by another request just now. Nothing was changed; send this one again.",
+            "Another request is writing the same record. Nothing was changed; send this one again.",
             param=None,
             code="conflict",
         )
@@ -154,7 +154,7 @@ def create_resolver() -> APIGatewayRestResolver:
         sentence = f"The publisher did not do it: {error.message}"
         headers = _FINAL
         if error.transient:
-            sentence += " What was lost on the way may have been done all the same; sending it again does no harm."
+            sentence += " It may have taken effect; you can safely send it again."
             headers = {"Retry-After": str(math.ceil(error.retry_after_seconds or _PUBLISHER_AFTER_SECONDS))}
         return reply(server_error(sentence, code="publisher_error"), HTTPStatus.BAD_GATEWAY, headers=headers)
 
@@ -186,8 +186,8 @@ def reply_text(body: str) -> Response[str]:
 def refuse_characters() -> Response[str]:
     """Answer 400 on the routes of OpenAI's SDK for characters: they are not supported."""
     body = invalid_request(
-        "No model here offers characters: they were OpenAI's alone. Describe the character in the prompt, or send a "
-        "picture as input_reference.",
+        "No model here supports characters. Describe the character in the prompt, or send a picture as "
+        "input_reference.",
         param=None,
         code="unsupported_operation",
     )
@@ -215,8 +215,8 @@ def read_body(app: APIGatewayRestResolver) -> tuple[bytes, str]:
     # API Gateway decodes a body of a non-binary media type as UTF-8, and replaces each invalid byte with U+FFFD.
     if not event.is_base64_encoded and _REPLACEMENT in (event.body or ""):
         raise InvalidRequest(
-            "The body is not valid JSON: it is not UTF-8, or has the character U+FFFD, which stands for bytes that are "
-            r"not. Send UTF-8; a U+FFFD that is meant is written \ufffd.",
+            "The body is not valid JSON: it is not UTF-8, or has the character U+FFFD, which replaces invalid "
+            r"bytes. Send UTF-8; write an intended U+FFFD as \ufffd.",
             code="invalid_json" if "json" in content_type.lower() else "invalid_body",
         )
     return _decode_body(event), content_type
@@ -230,7 +230,7 @@ def _decode_body(event: APIGatewayProxyEvent) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except ValueError as error:
-        raise InvalidRequest("The body did not arrive whole.", code="invalid_body") from error
+        raise InvalidRequest("The body arrived incomplete. Send the request again.", code="invalid_body") from error
 
 
 def read_webhook(app: APIGatewayRestResolver) -> tuple[dict[str, str], bytes]:

@@ -184,8 +184,8 @@ def read_dropped_request(file: InboxFile) -> DroppedRequest:
     """
     if file.content is None:
         raise InvalidRequest(
-            f"The file has {file.size_bytes} bytes, and a request may have {DROPPED_REQUEST_MAX_BYTES} at most. A "
-            "picture is put beside it, under the same name.",
+            f"The file has {file.size_bytes} bytes, and a request may have {DROPPED_REQUEST_MAX_BYTES} at most. Put "
+            "a picture into a separate file of the same name.",
             code="request_too_large",
         )
     fields = parse_json_object(decode_text(drop_bom(file.content), name="The file"), name="The file")

@@ -39,11 +39,11 @@ OpenAI's Videos API, over any video model, and what this stack adds to it: other
 budgets, estimates.
 
 Every request carries an API key of the stack, `Authorization: Bearer {KEY_PREFIX}…`; only the webhooks of providers \
-are signed instead. Every refusal is an error in OpenAI's envelope, those of the gateway too. What an answer has \
-beyond this document is to be ignored: fields are added within a version."""
-_SERVER = "The stage of the stack, where this document lies, too: its address ends in `/v1`, as OpenAI's does."
+are signed instead. Every refusal is an error in OpenAI's envelope, those of the gateway too. Ignore fields \
+that this document does not list: fields are added within a version."""
+_SERVER = "The stage of the stack, which also serves this document. Its address ends in `/v1`, like OpenAI's."
 _FORM_BODY = (
-    "As JSON, or as a form. In a form, what is nested is sent as JSON text, or under bracketed names: "
+    "As JSON, or as a form. In a form, send nested fields as JSON text, or under bracketed names: "
     "`metadata[campaign]`, `fallback_models[]`, `publish[0][platform]`."
 )
 
@@ -60,40 +60,37 @@ _REFUSALS: Mapping[str, _Refusal] = MappingProxyType(
         ),
         "401": _Refusal(
             "Unauthorized",
-            "The API key is missing, unknown, revoked or expired. Or a webhook does not show whose it is and of when, "
-            "or nobody here has its job (`unknown_job`). Nothing was done.",
+            "The API key is missing, unknown, revoked or expired. Or a webhook has no valid signature and time, or "
+            "no video here has its job (`unknown_job`). Nothing was done.",
         ),
         "403": _Refusal(
             "Forbidden",
-            "The API key has not the scope that this takes (`insufficient_scope`), or is limited to other accounts "
+            "The API key lacks the scope for this (`insufficient_scope`), or is limited to other accounts "
             "(`account_not_allowed`). Nothing was done.",
         ),
-        "404": _Refusal("NotFound", "There is no such thing, or it is somebody else's."),
+        "404": _Refusal("NotFound", "It does not exist, or it belongs to another owner."),
         "409": _Refusal(
             "Conflict",
-            "Another request writes the same just now: send this one again. Or, as `already_decided`, what is asked "
-            "for was decided before, or is no longer possible. Nothing was changed, unless `message` says what was.",
+            "Another request is writing the same record: send this one again. Or, as `already_decided`, it was "
+            "decided before, or is no longer possible. Nothing was changed, unless `message` says what was.",
         ),
         "410": _Refusal(
-            "VideoDeleted", "The request was taken before, and its video was deleted since. Nothing was recorded."
+            "VideoDeleted", "The request was accepted before, and its video was deleted since. Nothing was recorded."
         ),
         "413": _Refusal("TooLarge", "The request or its picture is too large; POST /uploads takes larger pictures."),
         "422": _Refusal("KeyReused", "The Idempotency-Key was used for another request. Nothing was recorded."),
         "429": _Refusal(
-            "LimitReached", "Too many requests or uploads, or the day's budget has no room. Nothing was recorded."
+            "LimitReached", "Too many requests or uploads, or the day's budget is used up. Nothing was recorded."
         ),
         "502": _Refusal(
             "PublisherFailed",
-            "The publisher refused it, or did not answer. With a `Retry-After` sending it again may help, and does no "
-            "harm.",
+            "The publisher refused it, or did not answer. With a `Retry-After` you can safely send it again.",
         ),
         "503": _Refusal(
             "NotStarted",
             "The video, or its posts, could not be started. Nothing was spent or posted: send the request again.",
         ),
-        "5XX": _Refusal(
-            "Failure", "The service failed. Reading again is safe; a create may have been taken all the same."
-        ),
+        "5XX": _Refusal("Failure", "The service failed. Reading again is safe; a create may have been accepted."),
     }
 )
 # The gateway and the scope check can refuse on every route.
@@ -101,7 +98,7 @@ _ANYWHERE = ("401", "403", "429", "5XX")
 _HEADERS: Mapping[str, JsonObject] = MappingProxyType(
     {
         "Location": {
-            "description": "Where the bytes are, for some minutes. The URL is a secret.",
+            "description": "The URL of the bytes, valid for some minutes. Keep it secret.",
             "required": True,
             "schema": {"type": "string", "format": "uri"},
         },
@@ -118,7 +115,7 @@ _HEADERS: Mapping[str, JsonObject] = MappingProxyType(
 # On every response, as on OpenAI's: the resolver and the gateway add the request id.
 _REQUEST_ID: JsonObject = {
     "x-request-id": {
-        "description": "The id of the request, under which the logs of the stack have it.",
+        "description": "The id of the request, as in the logs of the stack.",
         "required": True,
         "schema": {"type": "string"},
     }
@@ -128,14 +125,14 @@ _IDEMPOTENCY_KEY: JsonObject = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "A name of the caller's for this request: sent again within a day it makes no second video.",
+    "description": "Your own key for this request. Sent again within a day, the request makes no second video.",
     "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_MAX_CHARACTERS},
 }
 
 
 _WEBHOOK_BODY: JsonObject = {
     "required": True,
-    "description": "What the provider sends, signed by its rules; of it only the job is believed.",
+    "description": "What the provider sends, signed by its rules. Only the job in it is used.",
     "content": {_JSON: {"schema": {}}},
 }
 
@@ -385,8 +382,8 @@ def _take_reference(schema: JsonObject) -> JsonObject:
     del schema
     upload_id = UploadReference.model_json_schema()["properties"]["upload_id"]["pattern"]
     return {
-        "description": "The picture that the video begins with: behind an https URL, as a data URL, or put to the URL "
-        "of POST /uploads before.",
+        "description": "The first frame of the video: an https URL, a data URL, or the id of an upload by POST "
+        "/uploads.",
         "anyOf": [
             _describe_object("image_url", {"type": "string"}),
             _describe_object("upload_id", {"type": "string", "pattern": upload_id}),

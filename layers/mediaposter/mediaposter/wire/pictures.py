@@ -183,8 +183,8 @@ def _read_sent(content: bytes) -> UploadedPicture:
 def _check_sent_size(size_bytes: int) -> None:
     if size_bytes > REQUEST_PICTURE_MAX_BYTES:
         raise _unusable(
-            f"it has {size_bytes} bytes, and a request carries {REQUEST_PICTURE_MAX_BYTES} at most. Put it to the URL "
-            "that POST /uploads gives, and send the id that comes with it as input_reference[upload_id]",
+            f"it has {size_bytes} bytes, and a request carries {REQUEST_PICTURE_MAX_BYTES} at most. PUT it to the "
+            "URL that POST /uploads returns, and send the id from that answer as input_reference[upload_id]",
             code="request_too_large",
         )
 
@@ -253,7 +253,7 @@ def _tell_type(content: bytes) -> ContentType:
     for content_type, signature in _SIGNATURES.items():
         if signature.match(content):
             return content_type
-    raise _unusable("it is empty" if not content else "it is no PNG, JPEG or WebP file")
+    raise _unusable("it is empty" if not content else "it is not a PNG, JPEG or WebP file")
 
 
 Part = TypeVar("Part")

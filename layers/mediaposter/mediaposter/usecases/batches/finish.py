@@ -157,8 +157,8 @@ class MonitorBatch:
         else:
             self._end.fail(
                 batch.id,
-                "The batch broke off. Some of its rows may have become videos, which are kept and posted as they were "
-                f"asked for: GET /videos?batch_id={batch.id} lists them.",
+                "The batch failed in this stack. Some of its rows may have become videos, which are kept and posted "
+                f"as requested: GET /videos?batch_id={batch.id} lists them.",
             )
 
     def _check_again_later(self, batch: Batch) -> Batch:
@@ -234,9 +234,7 @@ class WriteResults:
         try:
             video = self._library.get_unchecked(outcome.video_id)
         except NotFound:
-            return describe(
-                status="failed", error=RowError(code="video_deleted", message="The video was deleted since.")
-            )
+            return describe(status="failed", error=RowError(code="video_deleted", message="The video was deleted."))
         if video.status is not VideoStatus.COMPLETED:
             error = RowError(code=video.failure.code, message=video.failure.message) if video.failure else None
             return describe(status=_STATUS_OF[video.status], error=error)

@@ -79,8 +79,8 @@ _KEY_IS_GONE = RowError(
 # A postponed row is not over: a later try submits it.
 _PUT_OFF = RowError(
     code="rate_limit_exceeded",
-    message="By its rate the key may ask for so many videos a minute, and no minute had room for this row. Nothing was "
-    "recorded for it; send it again.",
+    message="The rate limit of the key left no room for this row in any minute. Nothing was recorded for it; send "
+    "it again.",
 )
 _NOT_OVER = (_NOT_TAKEN, _PUT_OFF)
 
@@ -365,7 +365,7 @@ class FinishSubmitting:
         if batch.stage is BatchStage.READING:
             failure = BatchFailure(
                 code="internal_error",
-                message="The file could not be read for a fault of this stack. No row was taken; send it again.",
+                message="The file could not be read because of a fault of this stack. No row was taken; send it again.",
             )
             _lay_answer(self._files, batch, [], failure)
             self._end(batch_id, failure=failure)

@@ -148,7 +148,7 @@ class StoreVideo:
             return StepResult(outcome=Outcome.QUEUED_FOR_CAPACITY)
         failure = VideoFailure(
             code=_judge_refusal(error),
-            message=f"{video.provider} rendered the video but did not hand it over whole. {error} "
+            message=f"{video.provider} rendered the video but did not deliver it whole. {error} "
             f"{_explain_store(video)}",
         )
         self._library.fail(video, failure, now=now)
@@ -300,4 +300,4 @@ def _explain_break(video: Video, fault: str | None) -> VideoFailure:
 
 
 def _explain_store(video: Video) -> str:
-    return f"POST /videos/{video.id}/store fetches it again, without another render, while {video.provider} keeps it."
+    return f"POST /videos/{video.id}/store downloads it again, without another render, while {video.provider} keeps it."

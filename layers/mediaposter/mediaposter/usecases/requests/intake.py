@@ -199,8 +199,8 @@ class TakeRequest:
             return None
         if len(keys) > 1:
             raise InvalidRequest(
-                f"There is more than one picture beside the request: {', '.join(keys)}. Remove all but one, and put "
-                "the request again.",
+                f"There is more than one picture for the request: {', '.join(keys)}. Remove all but one, and put the "
+                "request again.",
                 param="input_reference",
                 code="ambiguous_picture",
             )
@@ -261,8 +261,8 @@ class TakeRequest:
 def _refuse_kind() -> ErrorDetail:
     pictures = ", ".join(f".{extension}" for extension in PICTURE_EXTENSIONS)
     refusal = InvalidRequest(
-        f"A request is a file whose name ends in .json, and its picture one that ends in {pictures}; many requests are "
-        "one that ends in .jsonl, .csv or .tsv. All in small letters.",
+        f"A request is a file whose name ends in .json, and its picture one that ends in {pictures}; many requests "
+        "are one that ends in .jsonl, .csv or .tsv. All in lower case.",
         code="unsupported_file",
     )
     return present_refusal(refusal).error

@@ -333,7 +333,7 @@ class SubmitVideo:
     def _take_repeated(self, wanted: IdempotencyRecord, video: Video, caller: Caller) -> Submission:
         known = self._requests.find(wanted, now=video.created_at)
         if known is None:
-            raise Contention("The request of this Idempotency-Key is just being forgotten; send it again.")
+            raise Contention("The record of this Idempotency-Key is just being removed; send the request again.")
         if known.fingerprint != wanted.fingerprint:
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was used for another request in the last 24 hours. Nothing was recorded; use a "
@@ -392,7 +392,10 @@ class SubmitVideo:
             read = UploadedPicture.read(self._pictures().read_upload(caller.owner, picture.upload_id))
         except NotFound as error:
             raise InvalidRequest(
-                f"There is no upload {picture.upload_id}: put the picture to the URL that POST /uploads gave first.",
+                (
+                    f"There is no upload {picture.upload_id}: first PUT the picture to the URL that POST /uploads "
+                    "returned."
+                ),
                 param="input_reference",
                 code="invalid_value",
             ) from error

@@ -92,7 +92,7 @@ class DeliverEvent:
         event = self._find_recorded(message.event)
         if event is None:
             self._count_metric("WebhooksDropped")
-            return Delivery(outcome=DeliveryOutcome.DROPPED, reason="The table does not say so, or no more.")
+            return Delivery(outcome=DeliveryOutcome.DROPPED, reason="The table does not confirm it.")
         if event.webhook_url is None:
             self._count_metric("WebhooksDropped")
             return Delivery(outcome=DeliveryOutcome.DROPPED, reason="It has no receiver.", subject=event.subject)

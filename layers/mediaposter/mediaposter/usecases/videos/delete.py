@@ -94,9 +94,8 @@ class DeleteVideo:
             self._remove(video)
         except (Contention, VersionConflict) as error:
             raise PartiallyDone(
-                f"The deletion of {video_id} is not finished: its record or a post of it is being written by others "
-                "just now. The video may be stopped and its content gone already. Delete it again; that goes on where "
-                "this one ended."
+                f"The deletion of {video_id} is not finished: other workers are writing its record or a post. The "
+                "video may be stopped and its content removed already. Delete it again to finish."
             ) from error
 
     def _end(self, video: Video) -> Video:
