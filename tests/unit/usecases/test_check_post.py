@@ -251,8 +251,10 @@ def test_a_post_that_stays_scheduled_long_past_its_time_is_unknown() -> None:
     assert world.check_post(STEP) == SETTLED
     assert (post_of(world).state, post_of(world).error_message) == (
         PostState.UNKNOWN,
-        "It is past its time, and the publisher still calls it scheduled. Check the network, then tell us with "
-        "POST …/resolve.",
+        (
+            "It is past its time, and the publisher still calls it scheduled. Check the network, then tell us with "
+            "POST …/resolve."
+        ),
     )
 
 

@@ -61,12 +61,10 @@ class Approval(Record):
     is_told: bool = False
 
     def copy_with(self, **fields: Unpack[ApprovalFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return approval_key(self.video_id)
 
     def index_attributes(self) -> Mapping[str, str]:

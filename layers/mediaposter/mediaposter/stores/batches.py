@@ -156,17 +156,14 @@ class Batch(Record):
     is_told: bool = False
 
     def copy_with(self, **fields: Unpack[BatchFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return batch_key(self.id)
 
     @property
     def has_results(self) -> bool:
-        """Tell whether its results are written."""
         return self.stage is BatchStage.DONE and self.failure is None
 
     def index_attributes(self) -> Mapping[str, str]:

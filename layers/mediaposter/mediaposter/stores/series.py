@@ -63,7 +63,6 @@ class Sheet(CheckedModel):
     first_row: int = 1
 
     def copy_with(self, **fields: Unpack[SheetChanges]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
 
@@ -101,12 +100,10 @@ class Series(Record):
     last_taken_at: AwareDatetime | None = None
 
     def copy_with(self, **fields: Unpack[SeriesFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return _series_key(self.name)
 
 
@@ -152,12 +149,10 @@ class ScheduleRun(Record):
     refused_at: AwareDatetime | None = None
 
     def copy_with(self, **fields: Unpack[ScheduleRunFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return _turn_key(self.series, self.scheduled_at)
 
 

@@ -124,7 +124,6 @@ class Attempt(CheckedModel):
     cost_micros: int | None = None
 
     def copy_with(self, **fields: Unpack[AttemptChanges]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
 
@@ -170,7 +169,6 @@ class Reservation(CheckedModel):
     stack_limit_micros: int | None = None
 
     def copy_with(self, **fields: Unpack[ReservationChanges]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
 
@@ -194,7 +192,6 @@ class Candidate(CheckedModel):
     warnings: tuple[str, ...] = ()
 
     def copy_with(self, **fields: Unpack[CandidateChanges]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
 
@@ -335,12 +332,10 @@ class Video(Record):
     is_told: bool = False
 
     def copy_with(self, **fields: Unpack[VideoFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return video_key(self.id)
 
     @computed_field  # type: ignore[prop-decorator]  # mypy cannot see through a decorated property
@@ -417,7 +412,6 @@ class JobClaim(Record):
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return job_key(self.provider, self.job)
 
 
@@ -442,12 +436,10 @@ class Leftovers(Record):
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return self.key_of(self.video_id)
 
     @staticmethod
     def key_of(video_id: str) -> Key:
-        """Give the primary key of the leftovers of a video."""
         return Key(f"VIDEO#{video_id}", "LEFTOVERS")
 
     def index_attributes(self) -> Mapping[str, str]:

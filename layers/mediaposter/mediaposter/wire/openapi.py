@@ -281,11 +281,9 @@ class _Schemas:
             _take_null(schema)
 
     def refer(self, model: type[BaseModel], mode: JsonSchemaMode) -> JsonObject:
-        """Return the reference to a model's schema."""
         return dict(self._references[model, mode])
 
     def of(self, model: type[BaseModel], mode: JsonSchemaMode) -> JsonObject:
-        """Return a model's schema."""
         return self._components[self.refer(model, mode)["$ref"].removeprefix(_COMPONENT)]
 
     def of_path_parameter(self, name: str) -> JsonObject:

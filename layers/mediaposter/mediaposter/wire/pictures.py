@@ -171,7 +171,7 @@ def read_input_reference(value: object) -> InputReference:
             return _read_upload_id(text)
     raise _unusable(
         'it must be a file, {"image_url": an https or data URL} or {"upload_id": an id that POST /uploads gave}, and '
-        "one of them alone"
+        "only one of them"
     )
 
 

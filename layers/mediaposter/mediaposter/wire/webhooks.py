@@ -46,7 +46,6 @@ class QueuedEvent(BaseModel):
 
     @property
     def event(self) -> AnyEvent:
-        """Return the event itself."""
         return self.body.detail
 
     @property

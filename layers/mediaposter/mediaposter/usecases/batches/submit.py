@@ -124,8 +124,7 @@ class RowFiles(Protocol):
 class PictureKeeper(Protocol):
     """Stores the pictures of requests until their videos are made."""
 
-    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
-        """Store a picture."""
+    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None: ...
 
 
 class ReadRows:

@@ -54,8 +54,7 @@ _LOOK_AGAIN_SECONDS = 60.0
 class StoredMedia(Protocol):
     """Reads stored videos."""
 
-    def open_stored(self, key: str) -> AbstractContextManager[VideoStream]:
-        """Open a stored video."""
+    def open_stored(self, key: str) -> AbstractContextManager[VideoStream]: ...
 
 
 class CreatePost:

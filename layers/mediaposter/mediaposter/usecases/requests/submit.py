@@ -67,8 +67,7 @@ class Submission(NamedTuple):
 class PictureStore(Protocol):
     """Stores the pictures of requests until their videos are made."""
 
-    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
-        """Store a picture."""
+    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None: ...
 
     def read_upload(self, owner: str, upload_id: str) -> bytes:
         """Read a picture that the caller uploaded. Raises NotFound."""

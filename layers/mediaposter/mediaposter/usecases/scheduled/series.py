@@ -32,8 +32,7 @@ _TRIES_MAX = 6
 class SheetReader(Protocol):
     """Reads sheets."""
 
-    def read(self, sheet: Sheet) -> bytes:
-        """Read a sheet."""
+    def read(self, sheet: Sheet) -> bytes: ...
 
 
 class RunSchedule:
