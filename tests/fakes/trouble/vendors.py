@@ -20,7 +20,7 @@ from mediaposter.ai.video_model_interface import (
 )
 from mediaposter.domain.errors import (
     ErrorCode,
-    MediaError,
+    IncompleteMedia,
     NotStarted,
     PostUnknown,
     PublisherError,
@@ -322,7 +322,7 @@ class TroubledProvider(VideoModelInterface):
         del validator
         how = self._weather.find("download")
         if how == "broken":
-            raise MediaError("The video ends in the middle of a box.")
+            raise IncompleteMedia("The video ends in the middle of a box.")
         if how:
             raise VideoModelError(ErrorCode.PROVIDER_ERROR, "Bad gateway.", transient=True)
         job = self._find(job_id)

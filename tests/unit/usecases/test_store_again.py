@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.domain.errors import ErrorCode, Forbidden, NotAllowedInState, NotFound, VideoModelError
+from mediaposter.domain.errors import ErrorCode, Forbidden, MediaError, NotAllowedInState, NotFound
 from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import PostState
@@ -20,14 +20,14 @@ from tests.fakes.media import FakeMediaStore
 from tests.fakes.world import World
 from tests.unit.usecases.posting import a_kept_video
 
-NOT_FOUND = VideoModelError(ErrorCode.EXPIRED, "There is no content of job-1.")
+UNPLAYABLE = MediaError("Nothing in the video decodes.")
 TWITTER = {"platform": "twitter", "account_id": "101"}
 CREATES = frozenset({Scope.READ, Scope.CREATE})
 
 
 def failed_world(*, publish: bool = True) -> World:
     """Build a world whose video was rendered and could not be fetched, which its caller was told."""
-    world = World(media=partial(FakeMediaStore, errors=[NOT_FOUND]))
+    world = World(media=partial(FakeMediaStore, errors=[UNPLAYABLE]))
     world.submit(a_request(publish=[TWITTER] if publish else []), caller=a_caller())
     world.start(CheckInput(video_id=VIDEO_ID))
     world.check(CheckInput(video_id=VIDEO_ID))

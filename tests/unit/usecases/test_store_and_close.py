@@ -11,6 +11,7 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import (
     ConfigurationError,
     ErrorCode,
+    IncompleteMedia,
     MediaError,
     MediaPosterError,
     VersionConflict,
@@ -32,7 +33,8 @@ CLOSING = CloseInput(video_id=VIDEO_ID)
 BROKEN = CloseInput(video_id=VIDEO_ID, fault="States.Timeout")
 STORE_AGAIN = f"POST /videos/{VIDEO_ID}/store downloads it again, without another render, while sora keeps it."
 KEY = a_stored_video().key
-TRUNCATED = MediaError("The video ends in the middle of a box.")
+TRUNCATED = IncompleteMedia("The video ends in the middle of a box.")
+UNPLAYABLE = MediaError("Nothing in the video decodes.")
 LOST = VideoModelError(ErrorCode.PROVIDER_ERROR, "The connection was lost.", transient=True)
 GONE = VideoModelError(ErrorCode.EXPIRED, "There is no such video.")
 TIMED_OUT = VideoFailure(code=ErrorCode.TIMEOUT, message="too late")
@@ -76,7 +78,7 @@ def test_a_worker_that_loses_the_race_for_the_record_breaks_off_and_harms_nothin
     assert world.video.stage is Stage.PUBLISHING
 
 
-@pytest.mark.parametrize("error", [TRUNCATED, LOST, GONE, ConfigurationError("no key")], ids=repr)
+@pytest.mark.parametrize("error", [TRUNCATED, UNPLAYABLE, LOST, GONE, ConfigurationError("no key")], ids=repr)
 @pytest.mark.parametrize("attempt", range(1, STORE_ATTEMPTS_MAX))
 def test_a_download_that_fails_is_tried_again_whatever_the_reason(error: Exception, attempt: int) -> None:
     world = finished_world(error)
@@ -94,14 +96,13 @@ def test_a_providers_hint_says_when_to_download_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "seconds", "code"),
-    [(TRUNCATED, 3600, ErrorCode.PROVIDER_ERROR), (GONE, 0, ErrorCode.EXPIRED)],
+    ("error", "code"),
+    [(UNPLAYABLE, ErrorCode.PROVIDER_ERROR), (GONE, ErrorCode.EXPIRED)],
 )
 def test_what_time_does_not_mend_fails_the_video_and_says_how_it_is_fetched_again(
-    error: Exception, seconds: int, code: ErrorCode
+    error: Exception, code: ErrorCode
 ) -> None:
     world = finished_world(error)
-    world.clock.advance(seconds)
 
     assert world.store(LAST_STEP).outcome is Outcome.FAILED
 

@@ -187,6 +187,10 @@ class MediaError(MediaPosterError):
     """The file is not a complete, playable MP4; the message says what is wrong."""
 
 
+class IncompleteMedia(MediaError):
+    """The file did not arrive whole, or its provider has not finished writing it; it may be whole later."""
+
+
 class PublisherError(MediaPosterError):
     """The publisher refused, or could not be reached before anything was sent: nothing was posted.
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from hashlib import sha256
 from typing import IO, TypeAlias
 
-from mediaposter.domain.errors import ErrorCode, MediaError, VideoModelError
+from mediaposter.domain.errors import ErrorCode, IncompleteMedia, MediaError, VideoModelError
 from mediaposter.media.mp4 import Box, Mp4Walker
 from mediaposter.media.video_stream import VideoStream
 
@@ -130,13 +130,15 @@ class VideoIngest:
                 f"The provider answered from byte {stream.start_byte} when asked for byte {start_byte}.",
             )
         if stream.start_byte > 0 and stream.validator not in (None, self._validator):
-            raise MediaError(f"The video changed at the provider after {self.size_bytes} bytes; nothing was stored.")
+            raise IncompleteMedia(
+                f"The video changed at the provider after {self.size_bytes} bytes; nothing was stored."
+            )
         if stream.start_byte == 0:
             self._validator = stream.validator
         if stream.size_bytes is None:
             return
         if self._declared_bytes not in (None, stream.size_bytes):
-            raise MediaError(
+            raise IncompleteMedia(
                 f"The video changed at the provider from {self._declared_bytes} to {stream.size_bytes} bytes; "
                 f"nothing was stored."
             )
@@ -179,7 +181,7 @@ class VideoIngest:
             fresh = chunk[left_bytes:]
             left_bytes -= len(chunk) - len(fresh)
             if not left_bytes and known.digest() != self._sha256.digest():
-                raise MediaError(
+                raise IncompleteMedia(
                     f"The video changed at the provider: its first {self.size_bytes} bytes came differently the "
                     f"second time; nothing was stored."
                 )
@@ -196,7 +198,7 @@ class VideoIngest:
         end_byte = self.size_bytes + len(chunk)
         self._check_size(end_byte)
         if self._declared_bytes is not None and end_byte > self._declared_bytes:
-            raise MediaError(f"More than the declared {self._declared_bytes} bytes came; nothing was stored.")
+            raise IncompleteMedia(f"More than the declared {self._declared_bytes} bytes came; nothing was stored.")
         self._sha256.update(chunk)
         begun = self._walker.feed(chunk)
         if self._spool is not None:

@@ -10,7 +10,7 @@ import struct
 import sys
 from dataclasses import dataclass
 
-from mediaposter.domain.errors import MediaError
+from mediaposter.domain.errors import IncompleteMedia
 
 _HEADER_BYTES = 8
 _LARGE_HEADER_BYTES = 16
@@ -49,7 +49,7 @@ class Mp4Walker:
         """Take the next bytes, and return the boxes whose headers ended in them.
 
         Raises:
-            MediaError: these bytes cannot belong to an MP4.
+            IncompleteMedia: these bytes cannot belong to an MP4.
         """
         begun: list[Box] = []
         rest = memoryview(chunk)
@@ -75,42 +75,42 @@ class Mp4Walker:
         `total_bytes` is the declared length, or None if the server sent none.
 
         Raises:
-            MediaError: it is not; the message says what is missing.
+            IncompleteMedia: it is not; the message says what is missing.
         """
         if total_bytes is not None and self._position != total_bytes:
-            raise MediaError(f"The video has {self._position} bytes where {total_bytes} were declared.")
+            raise IncompleteMedia(f"The video has {self._position} bytes where {total_bytes} were declared.")
         if self._box is None:
-            raise MediaError(f"The video ends after {self._position} bytes, before its first box.")
+            raise IncompleteMedia(f"The video ends after {self._position} bytes, before its first box.")
         if self._header:
-            raise MediaError(f"The video is cut off at byte {self._position}, inside the header of a box.")
+            raise IncompleteMedia(f"The video is cut off at byte {self._position}, inside the header of a box.")
         if self._box.size_bytes is not None and self._left_in_box_bytes:
-            raise MediaError(
+            raise IncompleteMedia(
                 f"The video is cut off at byte {self._position}: its {self._box.type!r} box, which begins at byte "
                 f"{self._box.offset}, has {self._box.size_bytes} bytes."
             )
         if self._box.size_bytes is None and total_bytes is None:
-            raise MediaError(
+            raise IncompleteMedia(
                 f"The video's last box, {self._box.type!r}, runs to the end of the file and the server declared no "
                 "length, so it may be incomplete."
             )
         if not self._has_moov:
-            raise MediaError("The video has no 'moov' box, so it cannot be played.")
+            raise IncompleteMedia("The video has no 'moov' box, so it cannot be played.")
         if not self._has_mdat:
-            raise MediaError("The video has no 'mdat' box, so there is nothing to play.")
+            raise IncompleteMedia("The video has no 'mdat' box, so there is nothing to play.")
 
     def _read_header(self) -> Box | None:
         size_bytes, kind = struct.unpack_from(">I4s", self._header)
         box_type = kind.decode("latin-1")
         offset = self._position - self._header_bytes
         if self._box is None and box_type != "ftyp":
-            raise MediaError("What came is not an MP4: its first box is not 'ftyp'.")
+            raise IncompleteMedia("What came is not an MP4: its first box is not 'ftyp'.")
         if size_bytes == 1 and self._header_bytes == _HEADER_BYTES:
             self._header_bytes = _LARGE_HEADER_BYTES
             return None
         if size_bytes == 1:
             (size_bytes,) = struct.unpack_from(">Q", self._header, _HEADER_BYTES)
         if 0 < size_bytes < self._header_bytes or (size_bytes == 0 and self._header_bytes == _LARGE_HEADER_BYTES):
-            raise MediaError(
+            raise IncompleteMedia(
                 f"The {box_type!r} box at byte {offset} claims {size_bytes} bytes, fewer than its own header."
             )
         return Box(offset=offset, size_bytes=size_bytes or None, type=box_type, header=bytes(self._header))

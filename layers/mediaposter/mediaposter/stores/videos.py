@@ -230,7 +230,6 @@ class VideoChanges(TypedDict, total=False):
     lease_expires_at: AwareDatetime | None
     deadline_at: AwareDatetime | None
     rendering_since: AwareDatetime | None
-    storing_since: AwareDatetime | None
     store_until: AwareDatetime | None
     stored: StoredVideo | None
     completed_at: AwareDatetime | None
@@ -306,8 +305,7 @@ class Video(Record):
     # When the generation must end; the first step of the execution sets it.
     deadline_at: AwareDatetime | None = None
     rendering_since: AwareDatetime | None = None
-    # Since when the rendered video is fetched, and when the provider removes its copy.
-    storing_since: AwareDatetime | None = None
+    # When the provider removes its copy.
     store_until: AwareDatetime | None = None
     stored: StoredVideo | None = None
     completed_at: AwareDatetime | None = None
@@ -675,7 +673,6 @@ class VideoStore:
             failure=None,
             fault=None,
             is_told=False,
-            storing_since=now,
             store_until=store_until,
             launch=video.launch + 1,
             due_at=now + ASKED_AFTER[Stage.STORING],

@@ -466,7 +466,6 @@ class CheckGeneration:
                 progress=100,
                 attempts=attempts,
                 cost_micros=add_costs(attempts),
-                storing_since=now,
                 store_until=now + self._kept_for(video),
             )
             self._learn(video, step, now, hinted_at)

@@ -10,6 +10,7 @@ from typing import Protocol
 from mediaposter.domain.errors import (
     ConfigurationError,
     ErrorCode,
+    IncompleteMedia,
     MediaError,
     MediaPosterError,
     NotFound,
@@ -46,9 +47,8 @@ _STORE_AGAIN_AFTER = timedelta(minutes=5)
 _STORE_AGAIN_AFTER_MAX = timedelta(hours=1)
 # The last try ends before the provider removes the video.
 _STORE_LAST_BEFORE_END = timedelta(minutes=5)
-# A broken file may be one that its provider has not finished writing, for a while.
-_BROKEN_FILE_OUTLASTED_FOR = timedelta(hours=1)
-# Time can fix a silent provider, a refused key, an outage of our own. It does not restore a removed file.
+# Time can fix a silent provider, a refused key, an outage of our own, a file that is not whole yet. It does not restore
+# a removed file, and a whole one that does not play stays as it is.
 _STORE_REFUSALS_TO_OUTLAST = frozenset(
     {ErrorCode.AUTHENTICATION, ErrorCode.INSUFFICIENT_CREDIT, ErrorCode.RATE_LIMITED, ErrorCode.TIMEOUT}
 )
@@ -141,9 +141,10 @@ class StoreVideo:
             hint = error.retry_after_seconds if isinstance(error, VideoModelError) else None
             return wait(hint or 15.0 * step.attempt)
         now = self._clock()
-        last_at = give_end(video) - _STORE_LAST_BEFORE_END
-        again_at = min(now + _double(_STORE_AGAIN_AFTER, video, _STORE_AGAIN_AFTER_MAX), last_at)
-        if _may_pass(error, video, now) and now < again_at:  # guard: download again
+        again_at = min(
+            now + _double(_STORE_AGAIN_AFTER, video, _STORE_AGAIN_AFTER_MAX), give_end(video) - _STORE_LAST_BEFORE_END
+        )
+        if _may_pass(error) and now < again_at:  # guard: download again
             self._library.note(video, now=now, due_at=again_at, fault=str(error))
             return StepResult(outcome=Outcome.QUEUED_FOR_CAPACITY)
         failure = VideoFailure(
@@ -252,13 +253,11 @@ def _is_unfinished(video: Video, posts: Sequence[Post]) -> bool:
     return True
 
 
-def _may_pass(error: VideoModelError | MediaError | ConfigurationError, video: Video, now: datetime) -> bool:
+def _may_pass(error: VideoModelError | MediaError | ConfigurationError) -> bool:
     """Tell whether a failed download may succeed later."""
     if isinstance(error, VideoModelError):
         return error.transient or error.code in _STORE_REFUSALS_TO_OUTLAST
-    if isinstance(error, MediaError):
-        return video.storing_since is not None and now < video.storing_since + _BROKEN_FILE_OUTLASTED_FOR
-    return True
+    return isinstance(error, ConfigurationError | IncompleteMedia)
 
 
 def _double(first: timedelta, video: Video, longest: timedelta) -> timedelta:
