@@ -225,7 +225,7 @@ class BatchErrorObject(_Answer):
 
 
 class ResultLinks(_Answer):
-    """Where what became of each row is answered, to whoever has a key."""
+    """The URLs of the results, which need a key."""
 
     jsonl: str
     csv: str

@@ -46,7 +46,7 @@ class PostObject(BaseModel):
 
 
 class ApprovalObject(BaseModel):
-    """Whether a video may be posted; nobody decides after it expires."""
+    """Whether a video may be posted; no decision is possible after it expires."""
 
     model_config = ConfigDict(frozen=True)
 

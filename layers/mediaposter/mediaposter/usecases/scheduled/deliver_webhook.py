@@ -27,7 +27,7 @@ class DeliveryOutcome(StrEnum):
     DELIVERED = "delivered"
     GONE = "gone"  # the receiver answered 410 Gone
     PUT_OFF = "put_off"  # the queue brings it again
-    GIVEN_UP = "given_up"  # the queue moves it to the dead letters
+    GIVEN_UP = "given_up"  # the queue moves it to the dead-letter queue
     DROPPED = "dropped"  # the table does not confirm it, or it has no webhook
 
 
