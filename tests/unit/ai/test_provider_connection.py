@@ -330,7 +330,7 @@ def test_a_large_body_has_more_time() -> None:
     assert internet.now == 40.0
 
 
-def test_no_call_takes_longer_than_whoever_waits_for_it_has_patience() -> None:
+def test_no_call_takes_longer_than_its_caller_can_wait() -> None:
     calls: list[Callable[[ProviderConnection], object]] = [
         lambda connection: connection.submit("/jobs", json={}),
         lambda connection: connection.ask("GET", "/jobs"),

@@ -292,7 +292,7 @@ class TestList:
         assert (before, read_state(run)) == ("has no schedule", "active")
 
     @pytest.mark.usefixtures("made")
-    def test_an_entry_that_somebody_disabled_is_no_active_series(self, run: Run, stack: StackInMemory) -> None:
+    def test_an_entry_that_was_disabled_is_no_active_series(self, run: Run, stack: StackInMemory) -> None:
         stack.scheduler.entries[NAME]["State"] = "DISABLED"
 
         assert read_state(run) == "paused"

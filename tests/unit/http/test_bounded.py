@@ -178,7 +178,7 @@ def test_what_is_neither_http_nor_https_was_never_asked(url: str) -> None:
 
 @ON_LOOPBACK
 @pytest.mark.parametrize("url", ["http://a..b/", f"http://{'x' * 64}.example/", "http://127.0.0.1:99999/", None])
-def test_a_place_that_is_none_or_where_nobody_is_was_never_asked(url: str | None) -> None:
+def test_an_address_that_is_none_or_does_not_answer_was_never_asked(url: str | None) -> None:
     with serve_raw(send(b"")) as server:
         left = server.origin
     with pytest.raises(httpx.ConnectError):

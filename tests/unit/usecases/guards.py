@@ -212,7 +212,7 @@ GUARDS: dict[str, Guard] = {
         ("test_a_post_that_is_public_meanwhile_is_not_sent_again",),
     ),
     "a person is asked about nothing that is known": Guard(
-        "for a person", (never,), ("test_nobody_is_asked_about_any_other_post",)
+        "for a person", (never,), ("test_no_other_post_can_be_resolved",)
     ),
     "while others are sent none is sent again": Guard(
         "nothing under way", (never,), ("test_while_others_are_sent_a_post_can_be_told_of_but_not_sent_again",)
@@ -408,7 +408,7 @@ GUARDS: dict[str, Guard] = {
         "deleted leaves nothing", (drop,), ("test_a_store_that_ends_after_a_deletion_leaves_nothing",)
     ),
     "the bus is told once": Guard(
-        "video told once", (always,), ("test_closing_again_changes_nothing_and_tells_nobody_again",)
+        "video told once", (always,), ("test_closing_again_changes_nothing_and_sends_no_event_again",)
     ),
     # What a key may do
     "a new video is posted to the accounts of its key alone": Guard(
@@ -445,7 +445,7 @@ GUARDS: dict[str, Guard] = {
         "scope approve", (drop,), ("test_who_may_publish_does_not_approve_it_too",)
     ),
     "a decision is over the accounts of the key alone": Guard(
-        "accounts decided", (drop,), ("test_nobody_decides_over_posts_to_accounts_that_are_not_the_keys",)
+        "accounts decided", (drop,), ("test_no_key_decides_over_posts_to_accounts_that_it_lacks",)
     ),
     "an edit is to the accounts of the key alone": Guard(
         "accounts edited", (drop,), ("test_an_edit_adds_no_account_that_is_not_the_keys",)
@@ -484,13 +484,13 @@ GUARDS: dict[str, Guard] = {
     ),
     # Whose a record is, and what a step may change of it
     "a caller reads the videos of its own owner": Guard(
-        "owner of video", (never,), ("test_the_content_of_somebody_elses_video_is_not_handed_out",)
+        "owner of video", (never,), ("test_the_content_of_another_owners_video_is_not_handed_out",)
     ),
     "a caller reads the batches of its own owner": Guard(
         "owner of batch", (never,), ("test_a_batch_of_another_owner_looks_like_none_at_all",)
     ),
     "a caller lists the records of its own owner": Guard(
-        "owner of list", (never,), ("test_whoever_may_not_be_seen_is_an_owner_that_is_not_there",)
+        "owner of list", (never,), ("test_an_owner_that_may_not_be_seen_does_not_exist",)
     ),
     "a step changes no field that only its store writes": Guard(
         "fields of a step", (never,), ("test_a_change_that_the_record_does_not_take_names_it_and_writes_nothing",)

@@ -92,7 +92,7 @@ def test_a_machine_that_asks_again_is_answered_though_its_first_question_was() -
     assert world.workflow.signals == {"token-1": APPROVED, "token-2": APPROVED}
 
 
-def test_nobody_asks_about_what_is_gone() -> None:
+def test_a_deleted_video_is_not_asked_about() -> None:
     world = World()
 
     with pytest.raises(NotFound):
@@ -181,7 +181,7 @@ def test_posts_that_are_over_already_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("at", [TOMORROW, TOMORROW + timedelta(days=1)])
-def test_what_nobody_decided_in_time_is_rejected_by_the_sweep(at: datetime) -> None:
+def test_an_approval_without_a_decision_is_rejected_by_the_sweep(at: datetime) -> None:
     world = asked_world()
     world.clock.now = at + timedelta(seconds=1)
 
@@ -343,7 +343,7 @@ def test_a_video_is_posted_when_a_person_says_so(request_: ApprovalRequest, stat
     assert [event.type for event in world.events] == ["video.awaiting_approval", "video.completed"]
 
 
-def test_a_video_that_nobody_decides_about_is_not_posted() -> None:
+def test_a_video_without_a_decision_is_not_posted() -> None:
     world = World()
 
     world.deliver(a_request(publish=PUBLISH, approval="required", approval_hours=3))

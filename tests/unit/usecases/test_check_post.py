@@ -180,7 +180,7 @@ def test_a_question_that_is_not_answered_says_nothing_about_the_post(
     assert (post_of(world).state, post_of(world).due_at) == (PostState.SUBMITTED, after(minutes=15))
 
 
-def test_whoever_was_never_to_be_looked_after_is_after_a_question_that_was_not_answered() -> None:
+def test_a_post_without_a_due_time_gets_one_after_a_question_that_was_not_answered() -> None:
     world = kept_world(checks=(FAULT,), state=PostState.SUBMITTED, submission_id="submission-1", submitted_at=NOW)
 
     world.check_post(STEP)
@@ -258,7 +258,7 @@ def test_a_post_that_stays_scheduled_long_past_its_time_is_unknown() -> None:
     )
 
 
-def test_a_scheduled_post_whose_time_nobody_tells_is_asked_for() -> None:
+def test_a_scheduled_post_without_a_known_time_is_asked_for() -> None:
     no_time = PostReport(submission_id="", status=PostStatus.SCHEDULED)
     world = submitted_world(no_time, no_time)
 

@@ -251,7 +251,7 @@ def never_sent(account_id: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
     "crash", list(crashes_of(len(PLAN))), ids=lambda crash: f"{crash.moment} {crash.effect} {PLAN[crash.effect - 1]}"
 )
-def test_one_crash_costs_only_what_nobody_can_know(crash: Crash) -> None:
+def test_one_crash_costs_only_what_cannot_be_known(crash: Crash) -> None:
     point = (crash.moment.value, PLAN[crash.effect - 1])
 
     world = deliver(SCENARIOS["everything works"], crash)

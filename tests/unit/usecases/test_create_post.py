@@ -102,7 +102,7 @@ def test_a_settled_post_is_never_posted(state: PostState) -> None:
     assert (world.publisher.publish_calls, world.publisher.uploads) == (0, {})
 
 
-def test_a_post_nobody_planned_is_not_made() -> None:
+def test_a_post_that_was_not_planned_is_not_made() -> None:
     world = kept_world()
 
     with pytest.raises(NotFound):

@@ -262,7 +262,7 @@ def test_a_signing_key_that_can_be_guessed_is_refused() -> None:
         derive_webhook_secret("x" * 31, OWNER)
 
 
-def test_an_event_that_nobody_wants_to_be_told_of_is_dropped() -> None:
+def test_an_event_without_a_receiver_is_dropped() -> None:
     queue = Queue()
 
     delivery = queue.bring(COMPLETED.model_copy(update={"webhook_url": None}))
@@ -282,7 +282,7 @@ def test_what_the_table_does_not_tell_is_dropped_counted_and_not_repeated() -> N
     assert VIDEO_ID not in delivery.model_dump_json()
 
 
-def test_what_is_told_and_to_whom_is_what_the_table_says() -> None:
+def test_the_event_and_its_receiver_are_those_of_the_table() -> None:
     queue = Queue()
     queue.recorded = lambda _: COMPLETED
     forged = COMPLETED.model_copy(

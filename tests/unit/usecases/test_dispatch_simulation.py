@@ -342,7 +342,7 @@ def test_the_provider_never_renders_more_at_once(simulation: Simulation) -> None
     assert simulation.provider.at_once_max == SLOTS
 
 
-def test_no_slot_is_left_taken_and_nobody_is_left_waiting(simulation: Simulation) -> None:
+def test_no_slot_is_left_taken_and_no_video_is_left_waiting(simulation: Simulation) -> None:
     assert simulation.world.slots.count("sora") == SlotCount(in_flight=0, waiting=0)
 
 

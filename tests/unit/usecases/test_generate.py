@@ -268,7 +268,7 @@ def lost_worker() -> World:
 
 
 @pytest.mark.parametrize("seconds", [LEASE_SECONDS, LEASE_SECONDS + 1])
-def test_whoever_finds_an_abandoned_call_fails_the_video_as_unknown(seconds: float) -> None:
+def test_a_step_that_finds_an_abandoned_call_fails_the_video_as_unknown(seconds: float) -> None:
     world = lost_worker()
     world.clock.advance(seconds)
 

@@ -290,7 +290,7 @@ def test_a_webhook_that_is_not_the_providers_is_refused_and_nothing_done(knock: 
 
 
 @pytest.mark.parametrize("provider", ["fal", "GEMINI", "", "a provider nobody has"])
-def test_a_provider_that_nobody_listens_to_is_refused_and_not_named(provider: str) -> None:
+def test_a_provider_without_webhooks_here_is_refused_and_not_named(provider: str) -> None:
     door = Door()
 
     with pytest.raises(WebhookRejected):
@@ -320,7 +320,7 @@ def test_a_replay_changes_nothing() -> None:
     assert not door.workflow.signals
 
 
-def test_a_job_that_nobody_has_is_told_from_a_forgery_and_heard_when_it_is_sent_again() -> None:
+def test_an_unknown_job_is_told_from_a_forgery_and_heard_when_it_is_sent_again() -> None:
     door = Door(has_job=False)
 
     with pytest.raises(UnknownJob):

@@ -193,7 +193,7 @@ def test_posts_of_one_request_are_staggered() -> None:
 # Who may, and when
 
 
-def test_whoever_may_not_publish_posts_nothing_again() -> None:
+def test_a_key_that_may_not_publish_posts_nothing_again() -> None:
     world = done_world()
     reader = a_caller(scopes=frozenset({Scope.READ, Scope.CREATE}))
 
@@ -328,7 +328,7 @@ def test_a_word_that_was_kept_and_not_told_is_told_by_the_sweep() -> None:
 
 @pytest.mark.parametrize("request_", [POSTED, SEND_AGAIN], ids=["posted", "send again"])
 @pytest.mark.parametrize("state", [state for state in PostState if state not in STATES_FOR_A_PERSON])
-def test_nobody_is_asked_about_any_other_post(state: PostState, request_: ResolveRequest) -> None:
+def test_no_other_post_can_be_resolved(state: PostState, request_: ResolveRequest) -> None:
     post = failed_post(state=state)
     world = done_world(post)
 

@@ -200,7 +200,7 @@ def test_a_video_there_is_nothing_of_yet_is_a_fault(changes: dict[str, object]) 
     assert world.video.failure is None
 
 
-def test_closing_again_changes_nothing_and_tells_nobody_again() -> None:
+def test_closing_again_changes_nothing_and_sends_no_event_again() -> None:
     world = kept_world(*TWO_POSTS)
     world.clock.advance(ALL_TIME.total_seconds())
     world.close(BROKEN)

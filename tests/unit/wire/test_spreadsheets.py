@@ -107,7 +107,7 @@ def test_rows_of_separators_alone_are_passed_over_before_the_header_and_below_it
     assert (row.number, row.line, row.row_id) == (3, 7, "a")
 
 
-def test_rows_of_checkboxes_that_nobody_ticked_are_passed_over() -> None:
+def test_rows_of_unticked_checkboxes_are_passed_over() -> None:
     # Google Sheets writes FALSE for each of a column of them, down to the end of the sheet.
     (row,) = rows_of("prompt,resubmit\nkite,TRUE\n,FALSE\n,FALSE\n")
 
