@@ -1,4 +1,4 @@
-"""The function behind the queue of webhooks: whom it tells, what it leaves in the queue, and what it does not say."""
+"""The function behind the queue of webhooks: what it delivers, leaves in the queue, and does not log."""
 
 from __future__ import annotations
 

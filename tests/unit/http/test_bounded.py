@@ -159,7 +159,7 @@ def test_the_next_address_is_tried_where_one_refuses() -> None:
 def test_an_address_that_answers_nothing_leaves_time_for_the_next() -> None:
     with serve_raw(send(answer(b"movie"))) as server, ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.2", server.port), backlog=0))
-        # Nobody accepts: when its queue is full a connection hangs, as behind a firewall that drops what comes.
+        # No process accepts: when its queue is full a connection hangs, as behind a firewall that drops what comes.
         for _ in range(3):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)

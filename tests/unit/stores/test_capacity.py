@@ -1,4 +1,4 @@
-"""The slots of providers: what is taken and given back with a video's own record, and who waits before whom."""
+"""The slots of providers: what is taken and given back with a video's own record, and the order of the queue."""
 
 from __future__ import annotations
 

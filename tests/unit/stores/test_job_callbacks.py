@@ -111,7 +111,7 @@ def test_a_repeated_webhook_is_no_news(waits: JobCallbackStore) -> None:
 
 
 def test_a_repeated_webhook_wakes_a_machine_that_still_waits(waits: JobCallbackStore, machine: Machine) -> None:
-    # Whoever took it the first time died before he could.
+    # The function that took it the first time crashed before that.
     machine.wait("token-1")
     waits.hint(PK, "digest", now=NOW)
 

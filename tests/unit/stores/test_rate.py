@@ -1,4 +1,4 @@
-"""Places within a limit: no minute holds more, and nobody is refused."""
+"""Rate slots within a limit: no minute holds more, and no call is refused."""
 
 from __future__ import annotations
 

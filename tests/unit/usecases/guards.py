@@ -132,10 +132,10 @@ GUARDS: dict[str, Guard] = {
     "the intent is written before the call": Guard(
         "intent first", (call(only_in_memory, instead_of=PostStore.advance),), (dies("two direct"),)
     ),
-    "whoever finds a call waits for its lease": Guard(
+    "a step that finds a call waits for its lease": Guard(
         "call lease", (never,), ("test_a_second_worker_that_comes_during_the_call_waits_for_the_lease",)
     ),
-    "whoever finds an abandoned call does not send again": Guard(
+    "a step that finds an abandoned call does not send again": Guard(
         "call not repeated", (call(wait_again, instead_of=settle_abandoned_call),), (dies("two direct"),)
     ),
     "a lost reply is a doubt and no refusal": Guard(
@@ -154,7 +154,7 @@ GUARDS: dict[str, Guard] = {
         "not public at once", (never,), (dies("verified, and made twice"),)
     ),
     # The look
-    "nobody looks before a list can show it": Guard(
+    "a post is looked for only when a list can show it": Guard(
         "list may lag", (never,), (dies("verified, and made twice, the reply is lost and the list lags"),)
     ),
     "a post that a list does not show is looked for again": Guard(
@@ -261,7 +261,7 @@ GUARDS: dict[str, Guard] = {
     "another try is within the limit of the stack": Guard(
         "stack limit", (never,), ("test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both",)
     ),
-    "whoever finds a submission waits for its lease": Guard(
+    "a step that finds a submission waits for its lease": Guard(
         "submission lease", (never,), ("test_a_second_worker_that_comes_during_the_call_waits_for_the_lease",)
     ),
     "a lost submission is known only where one job fits": Guard(
@@ -507,7 +507,7 @@ GUARDS: dict[str, Guard] = {
     "a decoder that broke down refuses no file": Guard(
         "decoder broke", (never,), ("test_a_decoder_that_broke_down_says_nothing_of_the_file",)
     ),
-    "a render that nobody wants is cancelled until that was heard": Guard(
+    "the render of a deleted video is cancelled until the provider has heard it": Guard(
         "cancelled again",
         (never,),
         ("test_a_render_of_a_deleted_video_is_cancelled_again_until_its_leftovers_are_removed",),

@@ -176,7 +176,7 @@ def check_the_world(world: World) -> None:
 
 
 def check_posts(world: World) -> None:
-    """See that the ledger knows what is public, and leaves to a person only what nobody can know."""
+    """See that the records know what is public, and leave to a person only what cannot be known."""
     public = world.publisher.count_posts()
     for post in world.posts:
         is_public = public[f"{post.video_id}-{post.target.platform}-{post.target.account_id}"] == 1
@@ -188,7 +188,7 @@ def check_posts(world: World) -> None:
         told = [event for event in world.post_events if event.account_id == post.target.account_id]
         is_in_doubt = post.state in (PostState.PARKED, PostState.UNKNOWN)
         assert {event.type for event in told} == {"post.in_doubt" if is_in_doubt else f"post.{post.state}"}, (
-            "nobody was told, or not the truth"
+            "no event was sent, or a false one"
         )
         assert len({event.id for event in told}) == 1, "a repetition looks like news"
 
@@ -230,7 +230,7 @@ def test_the_plan_takes_every_effect_once() -> None:
     ]
 
 
-# What nobody can know after a crash, and what never began. After every other crash all is made good.
+# What cannot be known after a crash, and what never began. After every other crash all is repaired.
 UNKNOWN_SUBMISSION = {
     ("after", "write VIDEO submitting"),
     ("before", "create at the provider"),
@@ -241,7 +241,7 @@ NEVER_STARTED = {("after", "create VIDEO"), ("before", "start the execution")}
 
 
 def never_sent(account_id: str) -> set[tuple[str, str]]:
-    """Give where the process dies between what it means to do and doing it: nobody finds such a post, or can."""
+    """Give where the process crashes between the intent and the effect: no list can show such a post."""
     return {
         ("after", f"write POST#twitter#{account_id} calling"),
         ("before", f"publish on twitter#{account_id}"),

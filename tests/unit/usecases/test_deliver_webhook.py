@@ -1,4 +1,4 @@
-"""Telling how posts end, and delivering what happened to whoever wants to be told."""
+"""Sending the events of posts, and delivering events to their receivers."""
 
 from __future__ import annotations
 
@@ -337,7 +337,7 @@ def test_the_owner_is_told_of_a_published_post() -> None:
 
 
 def test_an_end_is_told_only_when_the_ledger_has_it() -> None:
-    # Meanwhile the worker of a stopped execution may make the post; whoever hears that it failed makes another.
+    # Meanwhile the worker of a stopped execution may make the post; a receiver of the failure makes another.
     world = World(effects=Effects(never_taken="write POST#twitter#101 failed"))
     world.keep(a_video(stage=Stage.PUBLISHING, stored=a_stored_video(), completed_at=NOW), a_post())
     world.clock.advance(POSTED_WITHIN.total_seconds())

@@ -311,7 +311,7 @@ def count_ahead(turns: Sequence[Turn], *, first: str, second: str) -> int:
     return most
 
 
-@pytest.fixture(scope="module", params=[0.0, KILLED], ids=["nobody dies", "one in twenty dies"])
+@pytest.fixture(scope="module", params=[0.0, KILLED], ids=["no worker crashes", "one in twenty crashes"])
 def simulation(request: pytest.FixtureRequest) -> Simulation:
     """Run a large batch, a second one a quarter of its size that comes midway, and single videos among them."""
     simulation = Simulation(killed=request.param)

@@ -88,7 +88,7 @@ def test_a_webhook_that_comes_before_create_has_returned_is_not_lost() -> None:
 
     world.deliver(a_request())
 
-    # Answered as unknown, for nobody could know the job; and the first question comes at once.
+    # Answered as unknown, because the job could not be known; and the first poll comes at once.
     assert world.heard == [WebhookOutcome.UNKNOWN]
     assert (world.video.status, model.delay_seconds) == (VideoStatus.COMPLETED, 0)
 
@@ -204,7 +204,7 @@ def test_no_order_of_the_writes_loses_a_webhook(order: Sequence[str | None]) -> 
         run.take(step)
         run.settle()
 
-    assert run.knows, "the machine waits, and nobody will wake it"
+    assert run.knows, "the machine waits, and no webhook will wake it"
     assert is_known is ("keep job" in steps[:first])
 
 
@@ -289,7 +289,7 @@ def test_a_webhook_that_is_not_the_providers_is_refused_and_nothing_done(knock: 
     assert door.reported == [("gemini", WebhookOutcome.REFUSED)]
 
 
-@pytest.mark.parametrize("provider", ["fal", "GEMINI", "", "a provider nobody has"])
+@pytest.mark.parametrize("provider", ["fal", "GEMINI", "", "no such provider"])
 def test_a_provider_without_webhooks_here_is_refused_and_not_named(provider: str) -> None:
     door = Door()
 

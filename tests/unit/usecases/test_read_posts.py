@@ -1,4 +1,4 @@
-"""Answering how posts stand, and asking for nothing that nobody wants to know."""
+"""Reading posts, and no more than the caller asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the rows of a batch become videos: each by itself, each once, whenever whoever takes them dies."""
+"""How the rows of a batch become videos: each separately, each once, with a crash at any time."""
 
 from __future__ import annotations
 
@@ -456,7 +456,7 @@ def list_crashes() -> list[Crash]:
 
 
 def _drop(world: BatchWorld) -> str:
-    """Drop a file, and tell of it until somebody listened; give the id of its batch."""
+    """Drop a file, and report it until it was taken; give the id of its batch."""
     put = world.files.drop("inbox/kites.csv", b"id,prompt,size\na,A kite,\nb,A kite,1x1\nc,A kite,\nd,A kite,\n")
     source = BatchSource(key=put.key, version_id=put.version_id, format="csv", answer_stem="outbox/kites")
     for _ in range(3):

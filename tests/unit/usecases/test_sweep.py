@@ -1,4 +1,4 @@
-"""Coming back to whatever is due, where nobody else did."""
+"""The sweep visits due records that no worker finished."""
 
 from __future__ import annotations
 
