@@ -184,7 +184,7 @@ GUARDS: dict[str, Guard] = {
     ),
     "a double safe post is verified": Guard("double safe", (always,), (dies("verified, and made twice"),)),
     "an end is told once": Guard(
-        "post told once", (drop_operand(0),), ("test_a_published_post_is_kept_with_its_address_and_told_once",)
+        "post event once", (drop_operand(0),), ("test_a_published_post_is_kept_with_its_address_and_told_once",)
     ),
     "what is in progress for long is unknown, and not failed": Guard(
         "left to a person",
@@ -273,7 +273,7 @@ GUARDS: dict[str, Guard] = {
         "one certain job", (drop_operand(1),), ("test_a_job_that_fits_is_not_taken_while_another_may_be_the_one",)
     ),
     "jobs of one prompt are told apart by their shape": Guard(
-        "told by shape",
+        "matched by shape",
         (give(value=True),),
         ("test_two_lost_submissions_of_one_prompt_are_told_apart_by_their_shapes",),
     ),
@@ -324,7 +324,7 @@ GUARDS: dict[str, Guard] = {
         ("test_a_try_that_failed_after_its_start_stays_the_answer_under_its_key",),
     ),
     "what a caller was answered with is not failed as never started": Guard(
-        "told caller",
+        "caller acknowledged",
         (call(only_in_memory, instead_of=VideoStore.note),),
         ("test_a_video_that_a_repeated_request_was_answered_with_is_started_and_not_failed_by_the_sweep",),
     ),
@@ -408,7 +408,7 @@ GUARDS: dict[str, Guard] = {
         "deleted leaves nothing", (drop,), ("test_a_store_that_ends_after_a_deletion_leaves_nothing",)
     ),
     "the bus is told once": Guard(
-        "video told once", (always,), ("test_closing_again_changes_nothing_and_sends_no_event_again",)
+        "video event once", (always,), ("test_closing_again_changes_nothing_and_sends_no_event_again",)
     ),
     # What a key may do
     "a new video is posted to the accounts of its key alone": Guard(

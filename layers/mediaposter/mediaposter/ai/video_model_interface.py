@@ -134,7 +134,7 @@ class VideoGenerationJob(BaseModel):
             (self.size, request.size),
             (self.seconds, request.duration_seconds),
         )
-        return all(mine is None or theirs is None or mine == theirs for mine, theirs in told)  # guard: told by shape
+        return all(mine is None or theirs is None or mine == theirs for mine, theirs in told)  # guard: matched by shape
 
     @property
     def cost_usd(self) -> Decimal | None:

@@ -213,7 +213,7 @@ class CloseVideo:
             video = self._library.advance(video, Stage.DONE, now=now)
         event = describe_end(video)
         video = self._library.settle(video, count_spent_micros(video), now=now)
-        if not video.is_told:  # guard: video told once
+        if not video.is_told:  # guard: video event once
             self._send_event(event)
             self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
             self._library.mark_event_sent(video)

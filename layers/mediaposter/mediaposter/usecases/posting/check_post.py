@@ -226,7 +226,7 @@ def emit_end(library: VideoStore, ledger: PostStore, post: Post, *, send_event: 
     The record already has that state, because a person may repeat a post by hand when the event says it failed. The
     event is marked as sent only after it was sent. A worker that finds it unmarked sends it again under the same id.
     """
-    if post.is_told or post.state not in STATES_TO_TELL:  # guard: post told once
+    if post.is_told or post.state not in STATES_TO_TELL:  # guard: post event once
         return
     try:
         video = library.get_unchecked(post.video_id)

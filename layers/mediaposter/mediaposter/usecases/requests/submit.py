@@ -365,7 +365,7 @@ class SubmitVideo:
         if video.is_accepted:
             return video
         try:
-            return self._library.note(video, now=self._clock(), is_accepted=True)  # guard: told caller
+            return self._library.note(video, now=self._clock(), is_accepted=True)  # guard: caller acknowledged
         except VersionConflict:
             return self._library.reload(video)
 
