@@ -331,7 +331,8 @@ def test_a_start_that_always_dies_closes_the_video_unspent() -> None:
     check_the_world(world)
     assert world.video.failure is not None
     assert world.video.failure.message == (
-        "The pipeline broke off at queued (Runtime.ExitError). Nothing was generated or spent; send the request again."
+        "MediaPoster itself failed at queued (Runtime.ExitError). Nothing was generated or spent; send the request "
+        "again."
     )
     assert set(world.statuses) == {Status.FAILED}
 
@@ -349,7 +350,7 @@ def test_a_store_that_always_dies_closes_the_video_and_says_how_it_is_fetched_ag
 
     check_the_world(world)
     assert world.video.failure is not None
-    assert "POST /videos/video_1/store fetches it again" in world.video.failure.message
+    assert "POST /videos/video_1/store downloads it again" in world.video.failure.message
 
 
 def test_a_post_that_always_dies_does_not_hold_up_the_other() -> None:

@@ -250,7 +250,7 @@ def test_a_video_whose_machine_broke_off_says_where_and_what_is_known_when_its_t
     world.close(BROKEN)
 
     assert world.video.failure == VideoFailure(
-        code=code, message=f"The pipeline broke off at {stage} (States.Timeout). {end}"
+        code=code, message=f"MediaPoster itself failed at {stage} (States.Timeout). {end}"
     )
     assert world.events[0].error_code is code
 
@@ -304,7 +304,7 @@ def test_what_broke_at_one_post_reaches_the_record_and_the_person() -> None:
     world.close(CLOSING)
 
     assert [post.error_message for post in world.posts] == [
-        "The pipeline broke off (Lambda.Unknown) before anything was sent."
+        "MediaPoster itself failed (Lambda.Unknown) before anything was sent."
     ]
 
 

@@ -234,7 +234,7 @@ class CloseVideo:
             if video.failure
             else (
                 ErrorCode.INTERNAL_ERROR,
-                f"The pipeline broke off ({fault or 'no reason given'}) before anything was sent.",
+                f"MediaPoster itself failed ({fault or 'no reason given'}) before anything was sent.",
             )
         )
         for post in posts:
@@ -280,7 +280,7 @@ def _judge_refusal(error: VideoModelError | MediaError | ConfigurationError) -> 
 
 def _explain_break(video: Video, fault: str | None) -> VideoFailure:
     """Explain a crashed execution to the caller, by the stage of the video."""
-    broke = f"The pipeline broke off at {video.stage} ({fault or 'no reason given'})."
+    broke = f"MediaPoster itself failed at {video.stage} ({fault or 'no reason given'})."
     if video.stage is Stage.QUEUED and count_spent_micros(video) == 0:
         return VideoFailure(
             code=ErrorCode.INTERNAL_ERROR, message=f"{broke} Nothing was generated or spent; send the request again."
