@@ -123,7 +123,7 @@ class Stack:
 
     @cached_property
     def requests(self) -> IdempotencyStore:
-        """The requests that were taken, by their names."""
+        """The idempotency records."""
         from mediaposter.stores.idempotency import IdempotencyStore
 
         return IdempotencyStore(self.edges.table)
@@ -151,7 +151,7 @@ class Stack:
 
     @cached_property
     def rates(self) -> RateStore:
-        """What was done in each minute."""
+        """The counters of rate limits."""
         from mediaposter.stores.rate import RateStore
 
         return RateStore(self.edges.table)
@@ -172,7 +172,7 @@ class Stack:
 
     @cached_property
     def due(self) -> DueStore:
-        """What the sweep comes back to."""
+        """The due records, for the sweep."""
         from mediaposter.stores.due import DueStore
 
         return DueStore(self.edges.table)
@@ -224,7 +224,7 @@ class Stack:
 
     @cached_property
     def read_posts(self) -> ReadPosts:
-        """Questions about posts."""
+        """The GET routes of posts."""
         from mediaposter.usecases.posting.read_posts import ReadPosts
 
         return ReadPosts(
@@ -317,7 +317,7 @@ class Stack:
 
     @cached_property
     def read_batches(self) -> ReadBatches:
-        """Questions about batches."""
+        """The GET routes of batches."""
         from mediaposter.usecases.batches.create import ReadBatches
 
         return ReadBatches(
@@ -339,7 +339,7 @@ class Stack:
 
     @cached_property
     def take_request(self) -> TakeRequest:
-        """The inbox, and the events that ask for videos."""
+        """Requests by file, event or series."""
         from mediaposter.usecases.requests.intake import TakeRequest
 
         return TakeRequest(
@@ -355,7 +355,7 @@ class Stack:
 
     @cached_property
     def take_turn(self) -> RunSchedule:
-        """The turns of series."""
+        """The runs of series."""
         from mediaposter.usecases.scheduled.series import RunSchedule
 
         return RunSchedule(
@@ -430,7 +430,7 @@ class Stack:
 
     @cached_property
     def cancel_render(self) -> CancelRender:
-        """What stops a render at its provider."""
+        """Stops a render at its provider."""
         from mediaposter.usecases.generation.cancel_render import CancelRender
 
         return CancelRender(
@@ -454,7 +454,7 @@ class Stack:
 
     @cached_property
     def inspect_video(self) -> InspectVideo:
-        """What decodes a stored video."""
+        """Decodes a stored video."""
         from mediaposter.usecases.generation.inspect import InspectVideo
 
         return InspectVideo(
@@ -508,7 +508,7 @@ class Stack:
 
     @cached_property
     def close_video(self) -> CloseVideo:
-        """Close Video, also for what broke off."""
+        """Close Video, also for failed executions."""
         from mediaposter.usecases.generation.store_and_close import CloseVideo
 
         return CloseVideo(
@@ -588,7 +588,7 @@ class Stack:
 
     @cached_property
     def cancel_video(self) -> CancelVideo:
-        """What cancels a video of a batch."""
+        """Cancels a video of a batch."""
         from mediaposter.usecases.videos.cancel import CancelVideo
 
         return CancelVideo(
@@ -602,7 +602,7 @@ class Stack:
 
     @cached_property
     def end_batch(self) -> EndBatch:
-        """What ends a batch."""
+        """Ends a batch."""
         from mediaposter.usecases.batches.finish import EndBatch
 
         return EndBatch(
@@ -625,7 +625,7 @@ class Stack:
 
     @cached_property
     def dispatch_videos(self) -> DispatchVideos:
-        """What starts the videos that wait for a slot."""
+        """Starts the videos that wait for a slot."""
         from mediaposter.usecases.scheduled.dispatch import DispatchVideos
 
         return DispatchVideos(
@@ -637,7 +637,7 @@ class Stack:
 
     @cached_property
     def resume_video(self) -> ResumeVideo:
-        """What starts another execution for a video that none carries."""
+        """Starts another execution for a video that has none."""
         from mediaposter.usecases.videos.resume import ResumeVideo
 
         return ResumeVideo(
@@ -650,7 +650,7 @@ class Stack:
 
     @cached_property
     def monitor_batch(self) -> MonitorBatch:
-        """What the sweep does about batches."""
+        """Monitors batches, for the sweep."""
         from mediaposter.usecases.batches.finish import MonitorBatch
 
         return MonitorBatch(
@@ -715,7 +715,7 @@ class Stack:
 
     @cached_property
     def deliver_event(self) -> DeliverEvent:
-        """What delivers webhooks."""
+        """Delivers webhooks."""
         from mediaposter.usecases.scheduled.deliver_webhook import DeliverEvent
         from mediaposter.usecases.scheduled.recorded_events import FindRecorded
 

@@ -260,7 +260,7 @@ def _change(stack: DeployedStack, name: str, change: Callable[[Series], Series])
             return change(stack.series.get(name))
         except VersionConflict:
             continue
-    raise Contention(f"The series {name} is being changed by others. Nothing was changed; say it again.")
+    raise Contention(f"Another command is changing the series {name}. Nothing was changed; run it again.")
 
 
 @app.command("pause")

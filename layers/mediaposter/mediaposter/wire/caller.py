@@ -48,7 +48,7 @@ class Caller(BaseModel):
         """
         if not self.scopes & {scope, Scope.ADMIN}:
             raise Forbidden(
-                f"This API key may not do that: it has not the scope {scope}. Nothing was done. Use a key that has it; "
+                f"This API key may not do that: it lacks the scope {scope}. Nothing was done. Use a key that has it; "
                 f"mediaposter keys create NAME --scope {scope} makes one.",
                 scope=scope,
             )
