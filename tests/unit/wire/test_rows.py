@@ -168,7 +168,7 @@ def test_a_line_with_null_bytes_is_refused_alone() -> None:
     first, wrong = read_jsonl([b'{"prompt":"kite"}\n\0'])
 
     assert first.error is None
-    assert error_of(wrong) == Problem(code="invalid_encoding", message="The row has null bytes, which are no text.")
+    assert error_of(wrong) == Problem(code="invalid_encoding", message="The row has null bytes, which are not text.")
 
 
 @pytest.mark.parametrize("content", [b"", BOM, b"\xff\xfe"], ids=["nothing", "a mark alone", "a mark of UTF-16 alone"])

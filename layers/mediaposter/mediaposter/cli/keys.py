@@ -318,7 +318,7 @@ def revoke_key(
             raise NotFound(f"{stack} has no key with that id. mediaposter keys list shows those it has.") from error
     open_console().print(
         f"{api_key.key_id} ({api_key.name}) is revoked since {api_key.revoked_at:%Y-%m-%d %H:%M} UTC.\n"
-        "The stack does not know it any more. But API Gateway remembers for up to 5 minutes whom it let in, and a key "
-        "that was used just before works as long. To end that at once:\n\n"
+        "The stack no longer accepts it. But API Gateway caches its decision for up to 5 minutes, so a key that was "
+        "used just before works as long. To end that at once:\n\n"
         f"aws apigateway flush-stage-authorizers-cache --rest-api-id {opened.api_id} --stage-name v1"
     )
