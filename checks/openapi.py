@@ -7,9 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from checks.command import compare, keep
-from functions.http.batches import app as batches
-from functions.http.library import app as library
-from functions.http.posts import app as posts
+from functions.http.api import app as api
 from functions.http.provider_webhooks import app as webhooks
 from functions.http.submit import app as submit
 from mediaposter.wire.openapi import describe_api
@@ -24,7 +22,7 @@ def describe_routes() -> str:
     Raises:
         UndescribedRoute: a route does not say what it takes and answers.
     """
-    return describe_api([submit, library, posts, batches, webhooks], version=version("mediaposter"))
+    return describe_api([submit, api, webhooks], version=version("mediaposter"))
 
 
 def write_documents(_: Path) -> dict[str, str]:
