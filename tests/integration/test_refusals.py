@@ -46,6 +46,39 @@ def test_a_malformed_body_is_refused(stack: DeployedStack, content_type: str, bo
 
 
 @pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        # What the gateway has no route for, and what a function has none for.
+        ("GET", "/nothing"),
+        ("PUT", "/videos"),
+        ("GET", "/uploads"),
+        ("GET", "/videos/video_1/likes"),
+        ("PUT", "/videos/video_1/posts"),
+        ("GET", "/videos/video_1/remix"),
+        ("DELETE", "/batches/batch_1"),
+    ],
+)
+def test_a_route_that_there_is_not_is_answered_in_the_envelope(stack: DeployedStack, method: str, path: str) -> None:
+    answer = stack.ask(method, path)
+
+    assert answer.status_code == 404
+    assert answer.json()["error"] == {
+        "message": "There is no such route.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "not_found",
+    }
+    assert answer.headers["x-request-id"]
+
+
+def test_the_rest_of_a_path_takes_a_key(stack: DeployedStack) -> None:
+    for path in ("/videos/video_1/content", "/batches/batch_1"):
+        answer = httpx.get(f"{stack.world.stack.base_url}{path}")
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         {},

@@ -164,8 +164,9 @@ class TestSteps:
 
         assert invoke("RunBatchStepFunction", read_event("readrows")) == {"outcome": "read"}
         (part,) = map(json.loads, read(stack, parts_key(_BATCH_ID)).splitlines())
-        assert part.keys() == read_event("submitchunk").keys()
-        assert invoke("RunBatchStepFunction", part) is None
+        # As the machine gives it on: with the name of the step.
+        assert {"step", *part} == read_event("submitchunk").keys()
+        assert invoke("RunBatchStepFunction", {"step": "submit_chunk", **part}) is None
         assert invoke("RunBatchStepFunction", read_event("finishsubmitting")) == {"outcome": "taken"}
         ((video_id, _),) = stack.executions()
         answer = json.loads(read(stack, "outbox/kites.result.json"))

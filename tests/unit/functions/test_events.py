@@ -50,7 +50,9 @@ def test_an_authorizers_sample_is_one_of_a_token_authorizer(name: str) -> None:
     ApiGatewayAuthorizerToken.model_validate(read_event(name))
 
 
-@pytest.mark.parametrize("name", [name for name in _EVENTS if name.partition("-")[0] in _ROUTED.keys() - {"providerwebhooks"}])
+@pytest.mark.parametrize(
+    "name", [name for name in _EVENTS if name.partition("-")[0] in _ROUTED.keys() - {"providerwebhooks"}]
+)
 def test_a_request_is_one_of_a_rest_api(name: str) -> None:
     event = read_event(name)
 

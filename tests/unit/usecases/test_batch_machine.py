@@ -126,7 +126,9 @@ def test_rows_that_cannot_be_read_are_counted_as_not_taken(broken: str) -> None:
     assert not set(map(str, machine.calls)) & set(map(str, TAKE))
 
 
-@pytest.mark.parametrize(("step", "name"), [(BatchStep.CLOSE, "finish_submitting"), (BatchStep.RESULTS, "write_results")])
+@pytest.mark.parametrize(
+    ("step", "name"), [(BatchStep.CLOSE, "finish_submitting"), (BatchStep.RESULTS, "write_results")]
+)
 def test_what_nobody_could_count_or_write_breaks_off(step: BatchStep, name: str) -> None:
     machine = Machine()
     machine.faults = {(name, None): [SimulatedCrash(name)] * 99}

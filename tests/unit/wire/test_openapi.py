@@ -203,7 +203,7 @@ def list_events() -> list[RouteEvent]:
 
 
 def find_event(route: str) -> RouteEvent:
-    """Find the event that API Gateway chooses: a literal goes before a parameter, and that before the rest of a path."""
+    """Find the event that API Gateway chooses: a literal before a parameter, and that before the rest of a path."""
     method, _, path = route.partition(" ")
 
     def rank(event: RouteEvent) -> list[int]:
