@@ -36,8 +36,8 @@ Clock = Callable[[], datetime]
 
 # How often a crashed execution is restarted; after that, time will not fix the fault.
 RUNS_MAX = 3
-# RunBatchStepFunction may run 900 s. Longer than it can still submit rows after its execution ended, so that all its rows
-# are counted.
+# Longer than RunBatchStepFunction can still submit rows after its execution ended, 900 s, so that all its rows are
+# counted.
 TAKING_ENDS_AFTER = timedelta(minutes=16)
 # The worker that writes the end also sends the event; if it crashed before that, the sweep sends it.
 EVENT_GRACE = timedelta(minutes=5)
