@@ -48,14 +48,15 @@ def test_a_malformed_body_is_refused(stack: DeployedStack, content_type: str, bo
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        # What the gateway has no route for, and what a function has none for.
+        # What the gateway has no route for.
         ("GET", "/nothing"),
         ("PUT", "/videos"),
-        ("GET", "/uploads"),
-        ("GET", "/videos/video_1/likes"),
         ("PUT", "/videos/video_1/posts"),
-        ("GET", "/videos/video_1/remix"),
         ("DELETE", "/batches/batch_1"),
+        # What ApiFunction has none for.
+        ("GET", "/videos/video_1/likes"),
+        ("GET", "/videos/video_1/remix"),
+        ("POST", "/batches/batch_1/pause"),
     ],
 )
 def test_a_route_that_there_is_not_is_answered_in_the_envelope(stack: DeployedStack, method: str, path: str) -> None:

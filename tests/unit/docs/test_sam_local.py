@@ -55,8 +55,7 @@ def list_triggers() -> Iterator[Trigger]:
             properties = event["Properties"]
             match event["Type"]:
                 case "Api":
-                    method = ... if properties["Method"] == "ANY" else properties["Method"]
-                    route = {"httpMethod": method, "resource": properties["Path"]}
+                    route = {"httpMethod": properties["Method"], "resource": properties["Path"]}
                     yield Trigger(function, f"{properties['Method']} {properties['Path']}", route)
                 case "ScheduleV2":
                     yield Trigger(function, name, {"detail-type": "Scheduled Event"})

@@ -78,13 +78,11 @@ def test_a_request_is_for_a_route_of_its_function(name: str) -> None:
     event = read_event(name)
     function = _TEMPLATE.resources[_ROUTED[name.partition("-")[0]]]
 
-    methods = {
-        route["Properties"]["Method"]
-        for route in function.properties["Events"].values()
-        if route["Properties"]["Path"] == event["resource"]
+    routes = {
+        (route["Properties"]["Method"], route["Properties"]["Path"]) for route in function.properties["Events"].values()
     }
 
-    assert methods & {event["httpMethod"], "ANY"}
+    assert (event["httpMethod"], event["resource"]) in routes
     # What API Gateway makes of a route and of the parts of a path.
     assert event["resource"].replace("{proxy+}", "{proxy}").format(**event["pathParameters"] or {}) == event["path"]
 

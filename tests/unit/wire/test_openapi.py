@@ -186,7 +186,7 @@ BODIES: dict[str, dict[str, tuple[bool, dict[str, Any]]]] = {
 
 
 class RouteEvent(NamedTuple):
-    """A route of API Gateway; its method may be ANY, and its path may end in `{proxy+}`."""
+    """A route of API Gateway; its path may end in `{proxy+}`."""
 
     method: str
     path: str
@@ -211,7 +211,7 @@ def find_event(route: str) -> RouteEvent:
 
     def fits(event: RouteEvent) -> bool:
         pattern = re.sub(r"{[^/]+?}", "[^/]+", event.path.replace("{proxy+}", ".+"))
-        return event.method in (method, "ANY") and re.fullmatch(pattern, path) is not None
+        return event.method == method and re.fullmatch(pattern, path) is not None
 
     return min(filter(fits, list_events()), key=rank)
 
