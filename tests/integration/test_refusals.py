@@ -96,12 +96,6 @@ def test_a_missing_or_wrong_key_is_refused(stack: DeployedStack, headers: dict[s
     assert answer.json()["error"]["code"] == "invalid_api_key"
 
 
-def test_an_unknown_route_answers_in_the_envelope(stack: DeployedStack) -> None:
-    answer = stack.api.get("/nothing/here")
-
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
-
-
 def _count_items(stack: DeployedStack) -> int:
     # What a request writes; videos that still run write counters of their own.
     count = stack.aws("dynamodb").scan(

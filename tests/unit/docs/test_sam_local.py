@@ -83,7 +83,7 @@ def list_steps() -> Iterator[Trigger]:
         }
         for scope in read_state_machine(CHECKOUT / machine.properties["DefinitionUri"]).walk():
             for name, state in scope.states.items():
-                payload = state.arguments.get("Payload")
+                payload = state.arguments.get("Payload", {})
                 if state.function_name in arns:
                     sends = {key: ... if str(value).startswith("{%") else value for key, value in payload.items()}
                     yield Trigger(arns[state.function_name], name, sends)
