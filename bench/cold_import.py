@@ -44,8 +44,7 @@ class Function:
 FUNCTIONS = (
     Function("functions.http.authorize", "keys"),
     Function("functions.http.submit", "submit_video"),
-    Function("functions.http.library", "read_videos"),
-    Function("functions.http.posts", "repeat_posts"),
+    Function("functions.http.api", "read_videos"),
     Function("functions.video.start_generation", "start_generation"),
     Function("functions.video.check_generation", "check_generation"),
     Function("functions.video.store_video", "store_video"),

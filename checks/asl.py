@@ -41,7 +41,7 @@ SERVICE_FAULTS = (
     "Lambda.TooManyRequestsException",
 )
 # What a step raises that has no room to go on: it is taken again until the step itself gives up, so often as it takes.
-PACED_FUNCTION = "${SubmitChunkFunctionArn}"
+PACED_STEP = "submit_chunk"
 PACED_FAULT = (RateExceeded.__name__,)
 # What each loop may be taken round, at least and at most. Where the pipeline ends a loop itself, the machine's bound
 # stands behind it. The others end by a time in the record; when their bound comes first, another execution goes on.
@@ -166,7 +166,8 @@ def _check_errors(state: State, *, may_repeat: bool) -> Iterator[str]:
 
 def _check_retry(state: State, *, may_repeat: bool) -> Iterator[str]:
     repeated = [SERVICE_FAULTS, ("States.ALL",)] if may_repeat else [SERVICE_FAULTS]
-    if state.function_name == PACED_FUNCTION:
+    payload = state.arguments.get("Payload")
+    if isinstance(payload, dict) and payload.get("step") == PACED_STEP:
         repeated = [PACED_FAULT, *repeated]
         # With the JitterStrategy FULL a wait is half as long on average.
         paced = [retrier for retrier in state.retry if retrier.error_equals == PACED_FAULT]
@@ -226,7 +227,7 @@ def _check_times(template: Template) -> Iterator[str]:
         ),
         (
             *("TAKING_ENDS_AFTER", TAKING_ENDS_AFTER.total_seconds()),
-            *("the Timeout of SubmitChunkFunction", timeout("SubmitChunkFunction")),
+            *("the Timeout of RunBatchStepFunction", timeout("RunBatchStepFunction")),
         ),
     ):
         if seconds <= least_seconds:

@@ -54,6 +54,8 @@ _WITHOUT_RESOURCE = frozenset(
 _ROUTES_WITHOUT_KEY = frozenset({("POST", "/webhooks/{provider}")})
 # What calls a function without waiting for its answer: both the call and the function may fail unseen.
 _ASYNCHRONOUS_EVENTS = frozenset({"CloudWatchEvent", "EventBridgeRule", "Schedule", "ScheduleV2"})
+# A role takes ten ("IAM and AWS STS quotas"), and SAM attaches those for logs and for traces.
+_POLICIES_MAX = 8
 _PHYSICAL_NAMES = frozenset(
     {
         *("AlarmName", "BucketName", "DashboardName", "FunctionName", "GroupName", "LayerName", "LogGroupName"),
@@ -96,14 +98,24 @@ def _check_by_type(name: str, resource: Resource, template: Template) -> Iterato
             yield f"it must have no {key}: that comes from Globals, or from its Policies"
     if resource.type in _NOT_OF_ITS_OWN:
         for policy in _as_list(properties.get("Policies")):
-            if not isinstance(policy, dict) or "Statement" not in policy:
+            if not _is_of_this_template(policy, template):
                 yield "its Policies must be statements that name their actions, not policies from elsewhere"
+        attached = sum("Ref" in policy for policy in _as_list(properties.get("Policies")) if isinstance(policy, dict))
+        if attached > _POLICIES_MAX:
+            yield f"it has {attached} managed policies and may have {_POLICIES_MAX}: SAM attaches two more"
     if resource.type == "AWS::Serverless::Api":
         yield from _check_throttles(resource, template)
     if resource.type == "AWS::S3::Bucket":
         yield from _check_bucket(name, resource, template)
     if resource.type == "AWS::Logs::LogGroup" and "RetentionInDays" not in properties:
         yield "it must have RetentionInDays"
+
+
+def _is_of_this_template(policy: Any, template: Template) -> bool:
+    """Tell whether a policy is statements, or a managed policy that the template has."""
+    if not isinstance(policy, dict):
+        return False
+    return "Statement" in policy or policy.get("Ref") in template.of_type("AWS::IAM::ManagedPolicy")
 
 
 def _check_statements(resource: Resource) -> Iterator[str]:

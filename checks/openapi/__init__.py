@@ -8,13 +8,11 @@ from pathlib import Path
 
 from checks.command import compare
 from checks.openapi.document import describe_api
-from functions.http.batches import app as batches
-from functions.http.library import app as library
-from functions.http.posts import app as posts
+from functions.http.api import app as api
 from functions.http.provider_webhooks import app as webhooks
 from functions.http.submit import app as submit
 
-RESOLVERS = (submit, library, posts, batches, webhooks)
+RESOLVERS = (submit, api, webhooks)
 # One to be read, and one that GET /openapi.json answers.
 DOCUMENTS = ("docs/openapi.json", "layers/mediaposter/mediaposter/wire/openapi.json")
 

@@ -46,6 +46,40 @@ def test_a_malformed_body_is_refused(stack: DeployedStack, content_type: str, bo
 
 
 @pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        # What the gateway has no route for.
+        ("GET", "/nothing"),
+        ("PUT", "/videos"),
+        ("PUT", "/videos/video_1/posts"),
+        ("DELETE", "/batches/batch_1"),
+        # What ApiFunction has none for.
+        ("GET", "/videos/video_1/likes"),
+        ("GET", "/videos/video_1/remix"),
+        ("POST", "/batches/batch_1/pause"),
+    ],
+)
+def test_a_route_that_there_is_not_is_answered_in_the_envelope(stack: DeployedStack, method: str, path: str) -> None:
+    answer = stack.ask(method, path)
+
+    assert answer.status_code == 404
+    assert answer.json()["error"] == {
+        "message": "There is no such route.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "not_found",
+    }
+    assert answer.headers["x-request-id"]
+
+
+def test_the_rest_of_a_path_takes_a_key(stack: DeployedStack) -> None:
+    for path in ("/videos/video_1/content", "/batches/batch_1"):
+        answer = httpx.get(f"{stack.world.stack.base_url}{path}")
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         {},
@@ -60,12 +94,6 @@ def test_a_missing_or_wrong_key_is_refused(stack: DeployedStack, headers: dict[s
 
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "invalid_api_key"
-
-
-def test_an_unknown_route_answers_in_the_envelope(stack: DeployedStack) -> None:
-    answer = stack.api.get("/nothing/here")
-
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
 def _count_items(stack: DeployedStack) -> int:

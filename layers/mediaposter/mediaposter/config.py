@@ -43,7 +43,7 @@ def _parse_dollars(value: object) -> object:
 
 
 class Settings(BaseModel):
-    """The environment variables of a function; each function gets only those it uses."""
+    """The environment variables of a function; all have the names, and only those that read it another setting."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -83,13 +83,7 @@ STEPS: Mapping[str, Who] = {
     "${CloseVideoFunctionArn}": "close",
 }
 UPLOAD_ID = "upload_" + "0" * 32
-BATCH_STEPS = (
-    "${ReadRowsFunctionArn}",
-    "${SubmitChunkFunctionArn}",
-    "${FinishSubmittingFunctionArn}",
-    "${WriteResultsFunctionArn}",
-    "${CancelPartFunctionArn}",
-)
+BATCH_FUNCTION = "${RunBatchStepFunctionArn}"
 
 
 class _Workflow:
@@ -225,16 +219,16 @@ class Stack:
         return self._world._functions()
 
     def list_batch_functions(self) -> dict[str, Function]:
-        """Give the steps of the machine of batches."""
+        """Give the steps of the machine of batches, which one function takes."""
         batches = self._batches
-        calls: list[Callable[[dict[str, Any]], Any]] = [
-            lambda given: batches.read_rows(given["batch_id"]),
-            lambda given: batches.submit_chunk(PartLine.model_validate(given)),
-            lambda given: batches.finish_submitting(given["batch_id"]),
-            lambda given: batches.write_results(given["batch_id"]),
-            lambda given: batches.cancel_part(PartLine.model_validate(given)),
-        ]
-        return {name: _as_function(call) for name, call in zip(BATCH_STEPS, calls, strict=True)}
+        steps: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "read_rows": lambda given: batches.read_rows(given["batch_id"]),
+            "submit_chunk": lambda given: batches.submit_chunk(PartLine.model_validate(given)),
+            "finish_submitting": lambda given: batches.finish_submitting(given["batch_id"]),
+            "write_results": lambda given: batches.write_results(given["batch_id"]),
+            "cancel_part": lambda given: batches.cancel_part(PartLine.model_validate(given)),
+        }
+        return {BATCH_FUNCTION: _as_function(lambda given: steps[given["step"]](given))}
 
     def read_parts(self, batch_id: str) -> list[dict[str, Any]]:
         """Read the parts of a batch, as its machine does."""

@@ -288,9 +288,9 @@ def test_a_substitution_that_is_not_used_is_named(root: Path) -> None:
             "CallLeaseSeconds, 30, must be more than a call to Blotato may take, 30",
         ),
         (
-            "      Handler: submit_chunk.handler\n      Timeout: 300\n",
-            "      Handler: submit_chunk.handler\n      Timeout: 360\n",
-            "TAKING_ENDS_AFTER, 360, must be more than the Timeout of SubmitChunkFunction, 360",
+            "      Handler: run_step.handler\n      MemorySize: 1024\n      Timeout: 900\n",
+            "      Handler: run_step.handler\n      MemorySize: 1024\n      Timeout: 960\n",
+            "TAKING_ENDS_AFTER, 960, must be more than the Timeout of RunBatchStepFunction, 960",
         ),
         (
             "a slow download slower.\n      MemorySize: 1024\n      Timeout: 900\n",

@@ -9,8 +9,10 @@ import pytest
 from checks.template import check_template
 from tests.unit.checks.planting import plant
 
-_STATEMENT = "            - Sid: RecordVideo\n"
-_STATEMENTS = "        - Statement:\n            - Sid: RecordVideo\n"
+_STATEMENT = "            - {Sid: RecordVideo, Effect: Allow,\n"
+# Those of ProviderWebhooksFunction.
+_POLICIES = "      Policies:\n"
+_ATTACHED = "        - !Ref ReadCatalogPolicy\n        - !Ref AnswerTaskTokensPolicy\n        - Statement:\n"
 _CODE = "      Handler: submit.handler\n"
 _TLS = "a policy must deny s3:* to all"
 
@@ -33,23 +35,36 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             _CODE, f"{_CODE}      Runtime: python3.12\n", "SubmitFunction", "it must have no Runtime", id="a runtime"
         ),
         pytest.param(
-            _STATEMENTS,
-            f"        - StatementKeeperFullAccess\n{_STATEMENTS}",
-            "SubmitFunction",
+            _POLICIES + _ATTACHED,
+            f"{_POLICIES}        - StatementKeeperFullAccess\n{_ATTACHED}",
+            "ProviderWebhooksFunction",
             "its Policies must be statements that name their actions",
             id="a policy from elsewhere",
         ),
         pytest.param(
-            _STATEMENTS,
-            f"        - DynamoDBCrudPolicy: {{TableName: !Ref LibraryTable}}\n{_STATEMENTS}",
-            "SubmitFunction",
+            _POLICIES + _ATTACHED,
+            f"{_POLICIES}        - DynamoDBCrudPolicy: {{TableName: !Ref LibraryTable}}\n{_ATTACHED}",
+            "ProviderWebhooksFunction",
             "its Policies must be statements that name their actions",
             id="a policy template",
         ),
         pytest.param(
-            "          Properties: {RestApiId: !Ref VideosApi, Method: POST, Path: /uploads}\n",
-            "          Properties:\n            RestApiId: !Ref VideosApi\n            Method: POST\n"
-            "            Path: /uploads\n            Auth: {Authorizer: NONE}\n",
+            _POLICIES + _ATTACHED,
+            f"{_POLICIES}        - !Ref LibraryTable\n{_ATTACHED}",
+            "ProviderWebhooksFunction",
+            "its Policies must be statements that name their actions",
+            id="a reference to what is no policy",
+        ),
+        pytest.param(
+            _POLICIES + _ATTACHED,
+            _POLICIES + "        - !Ref ReadCatalogPolicy\n" * 7 + _ATTACHED,
+            "ProviderWebhooksFunction",
+            "it has 9 managed policies and may have 8",
+            id="more policies than a role takes",
+        ),
+        pytest.param(
+            "Method: POST, Path: /uploads}}\n",
+            "Method: POST, Path: /uploads, Auth: {Authorizer: NONE}}}\n",
             "VideosApi",
             "POST /uploads must take a key, as every other route",
             id="a route without a key",
@@ -69,8 +84,8 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="no throttle at all",
         ),
         pytest.param(
-            "              Action: states:DescribeExecution\n",
-            "              Action: [states:DescribeExecution, states:List*]\n",
+            "Sid: LookForExecution, Effect: Allow, Action: states:DescribeExecution,",
+            "Sid: LookForExecution, Effect: Allow, Action: [states:DescribeExecution, states:List*],",
             "SweepFunction",
             "the action states:List* names more than it needs",
             id="a wildcard in one of several actions",
@@ -84,22 +99,22 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
         ),
         pytest.param(
             _STATEMENT,
-            "            - Sid: Less\n              Effect: Deny\n              Action: dynamodb:*\n"
-            f"              Resource: !GetAtt LibraryTable.Arn\n{_STATEMENT}",
+            "            - {Sid: Less, Effect: Deny, Action: dynamodb:*, Resource: !GetAtt LibraryTable.Arn}\n"
+            f"{_STATEMENT}",
             "SubmitFunction",
             "the action dynamodb:* names more than it needs",
             id="a wildcard action denied",
         ),
         pytest.param(
-            "              Action: states:DescribeExecution\n",
-            "              NotAction: states:StopExecution\n",
+            "Sid: LookForExecution, Effect: Allow, Action: states:DescribeExecution,",
+            "Sid: LookForExecution, Effect: Allow, NotAction: states:StopExecution,",
             "SweepFunction",
             "a statement must name what it is about, not what it is not: NotAction",
             id="everything but an action",
         ),
         pytest.param(
-            '                - !Sub "${LibraryTable.Arn}/index/Waiting"\n',
-            '                - "*"\n',
+            '!Sub "${LibraryTable.Arn}/index/Due", !Sub "${LibraryTable.Arn}/index/Waiting"]',
+            '!Sub "${LibraryTable.Arn}/index/Due", "*"]',
             "SweepFunction",
             'the Resource of dynamodb:Query must not be "*"',
             id="every resource",

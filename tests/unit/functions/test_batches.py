@@ -21,13 +21,6 @@ _PROMPT = "A red kite over the sea at dawn, filmed from a cliff"
 _OWNER = "key_5f0c1d2e3a4b5c6d"
 _BATCH_ID = "batch_019ad1c2e4f08c1de2f3a4b5c6d7e8f9"
 _STEPS = ("readrows", "submitchunk", "finishsubmitting", "writeresults", "cancelpart")
-_FUNCTIONS = {
-    "readrows": "ReadRowsFunction",
-    "submitchunk": "SubmitChunkFunction",
-    "finishsubmitting": "FinishSubmittingFunction",
-    "writeresults": "WriteResultsFunction",
-    "cancelpart": "CancelPartFunction",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +57,7 @@ def library(stack: Stack) -> BatchStore:
 
 class TestRoutes:
     def test_rows_are_answered_with_the_batch_that_they_became(self, stack: Stack, invoke: Invoke) -> None:
-        answer = invoke("BatchesFunction", read_event("batches-create"))
+        answer = invoke("ApiFunction", read_event("batches-create"))
 
         assert answer["statusCode"] == 200
         written = body(answer)
@@ -78,12 +71,12 @@ class TestRoutes:
         event["headers"]["Idempotency-Key"] = "mine"
         event["multiValueHeaders"]["Idempotency-Key"] = ["mine"]
 
-        first, second = (body(invoke("BatchesFunction", event))["id"] for _ in range(2))
+        first, second = (body(invoke("ApiFunction", event))["id"] for _ in range(2))
 
         assert first == second
 
     def test_what_is_no_batch_is_refused(self, stack: Stack, invoke: Invoke) -> None:
-        answer = invoke("BatchesFunction", {**read_event("batches-create"), "body": json.dumps({"rows": []})})
+        answer = invoke("ApiFunction", {**read_event("batches-create"), "body": json.dumps({"rows": []})})
 
         assert answer["statusCode"] == 400
         assert stack.client("dynamodb").scan(TableName="library")["Count"] == 0
@@ -91,7 +84,7 @@ class TestRoutes:
     def test_a_batch_is_answered_with_its_counts_and_its_links(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(a_batch(stage=BatchStage.DONE, rows=3, refused=1, completed=2, ended_at=NOW))
 
-        written = body(invoke("BatchesFunction", read_event("batches-retrieve")))
+        written = body(invoke("ApiFunction", read_event("batches-retrieve")))
 
         assert (written["status"], written["ended_at"]) == ("completed", int(NOW.timestamp()))
         assert written["request_counts"]["completed"] == 2
@@ -107,23 +100,23 @@ class TestRoutes:
             a_video(id="video_2", owner=_OWNER, batch_id=_BATCH_ID, stage=Stage.RENDERING),
         )
 
-        counts = body(invoke("BatchesFunction", read_event("batches-retrieve")))["request_counts"]
+        counts = body(invoke("ApiFunction", read_event("batches-retrieve")))["request_counts"]
 
         assert (counts["total"], counts["queued"], counts["in_progress"]) == (2, 1, 1)
 
     def test_batches_are_listed_and_are_no_videos(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(a_batch())
 
-        listed = body(invoke("BatchesFunction", read_event("batches-list")))
+        listed = body(invoke("ApiFunction", read_event("batches-list")))
 
         assert [batch["id"] for batch in listed["data"]] == [listed["first_id"]] == [_BATCH_ID]
         videos = {**read_event("library-retrieve"), "resource": "/videos", "path": "/videos", "pathParameters": None}
-        assert body(invoke("LibraryFunction", videos))["data"] == []
+        assert body(invoke("ApiFunction", videos))["data"] == []
 
     def test_results_are_a_redirect_to_a_signed_url(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(a_batch(stage=BatchStage.DONE, ended_at=NOW))
 
-        answer = invoke("BatchesFunction", read_event("batches-results"))
+        answer = invoke("ApiFunction", read_event("batches-results"))
 
         assert answer["statusCode"] == 302
         url = httpx.URL(answer["multiValueHeaders"]["Location"][0])
@@ -135,7 +128,7 @@ class TestRoutes:
         caller = BatchCaller(owner="somebody", scopes=frozenset())
         stack.keep(a_batch(caller=caller, stage=BatchStage.DONE))
 
-        answer = invoke("BatchesFunction", read_event(sample))
+        answer = invoke("ApiFunction", read_event(sample))
 
         assert (answer["statusCode"], body(answer)["error"]["message"]) == (404, "There is no such batch.")
 
@@ -143,7 +136,7 @@ class TestRoutes:
     def test_a_batch_is_cancelled(self, stack: Stack, invoke: Invoke, sent: Any, scope: str) -> None:
         stack.keep(a_batch())
 
-        answer = invoke("BatchesFunction", {**read_event("batches-cancel"), "body": sent and json.dumps(sent)})
+        answer = invoke("ApiFunction", {**read_event("batches-cancel"), "body": sent and json.dumps(sent)})
 
         assert (answer["statusCode"], body(answer)["status"]) == (200, "cancelling")
         assert library(stack).get_unchecked(_BATCH_ID).cancel == CancelScope(scope)
@@ -153,10 +146,10 @@ class TestRoutes:
         event = read_event("batches-cancel")
         event["requestContext"]["authorizer"]["scopes"] = "read"
 
-        assert invoke("BatchesFunction", event)["statusCode"] == 403
+        assert invoke("ApiFunction", event)["statusCode"] == 403
 
     def test_no_prompt_is_logged(self, invoke: Invoke, log: io.StringIO) -> None:
-        invoke("BatchesFunction", read_event("batches-create"))
+        invoke("ApiFunction", read_event("batches-create"))
 
         assert _PROMPT not in log.getvalue()
 
@@ -169,18 +162,19 @@ class TestSteps:
         version_id = put(stack, "inbox/kites.jsonl", rows)
         stack.keep(a_batch(source=a_batch().source.model_copy(update={"version_id": version_id})))
 
-        assert invoke("ReadRowsFunction", read_event("readrows")) == {"outcome": "read"}
+        assert invoke("RunBatchStepFunction", read_event("readrows")) == {"outcome": "read"}
         (part,) = map(json.loads, read(stack, parts_key(_BATCH_ID)).splitlines())
-        assert part.keys() == read_event("submitchunk").keys()
-        assert invoke("SubmitChunkFunction", part) is None
-        assert invoke("FinishSubmittingFunction", read_event("finishsubmitting")) == {"outcome": "taken"}
+        # As the machine gives it on: with the name of the step.
+        assert {"step", *part} == read_event("submitchunk").keys()
+        assert invoke("RunBatchStepFunction", {"step": "submit_chunk", **part}) is None
+        assert invoke("RunBatchStepFunction", read_event("finishsubmitting")) == {"outcome": "taken"}
         ((video_id, _),) = stack.executions()
         answer = json.loads(read(stack, "outbox/kites.result.json"))
         assert [row["video_id"] for row in answer["rows"]] == [video_id, None]
         assert stack.video(video_id).batch_id == _BATCH_ID
 
         library(stack).advance(_BATCH_ID, BatchStage.WRITING, now=NOW)
-        assert invoke("WriteResultsFunction", read_event("writeresults")) is None
+        assert invoke("RunBatchStepFunction", read_event("writeresults")) is None
         results = list(map(json.loads, read(stack, "outbox/kites.results.jsonl").splitlines()))
         assert [row["status"] for row in results] == ["queued", "refused"]
         assert library(stack).get_unchecked(_BATCH_ID).stage is BatchStage.DONE
@@ -191,7 +185,7 @@ class TestSteps:
         stack.keep(a_batch(stage=BatchStage.RUNNING, cancel=CancelScope.WAITING), video)
         put(stack, outcomes_key(_BATCH_ID, 0), b'{"row": 1, "line": 1, "video_id": "video_1"}\n')
 
-        assert invoke("CancelPartFunction", read_event("cancelpart")) is None
+        assert invoke("RunBatchStepFunction", read_event("cancelpart")) is None
 
         failure = stack.video("video_1").failure
         assert failure is not None
@@ -200,7 +194,7 @@ class TestSteps:
     @pytest.mark.parametrize("step", _STEPS)
     def test_a_fault_is_raised_so_that_the_machine_knows(self, stack: Stack, invoke: Invoke, step: str) -> None:
         with pytest.raises(Exception, match=r"There is no|NoSuch"):
-            invoke(_FUNCTIONS[step], read_event(step))
+            invoke("RunBatchStepFunction", read_event(step))
 
 
 def test_a_dropped_file_of_rows_becomes_a_batch(stack: Stack, invoke: Invoke) -> None:

@@ -10,9 +10,7 @@ from tests.unit.functions.stack import REPOSITORY
 
 _PROGRAM = """
 import sys
-import functions.http.submit, functions.http.library, functions.http.posts, functions.http.batches
-import functions.events.intake, functions.batch.read_rows, functions.batch.submit_chunk
-import functions.batch.finish_submitting, functions.batch.write_results, functions.batch.cancel_part
+import functions.http.submit, functions.http.api, functions.events.intake, functions.batch.run_step
 from mediaposter.current import stack
 
 # Of a request with posts; the publisher's client is loaded when it is asked for an account.

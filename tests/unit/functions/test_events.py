@@ -35,8 +35,14 @@ def _list_tasks(function: str) -> Iterator[State]:
                 yield state
 
 
-# The functions behind the routes, as their samples are named.
-_ROUTED = {"batches", "library", "posts", "submit", "providerwebhooks"}
+# The functions behind the routes, by what their samples are named after.
+_ROUTED = {
+    "batches": "ApiFunction",
+    "library": "ApiFunction",
+    "posts": "ApiFunction",
+    "submit": "SubmitFunction",
+    "providerwebhooks": "ProviderWebhooksFunction",
+}
 
 
 @pytest.mark.parametrize("name", [name for name in _EVENTS if name.startswith("authorize-")])
@@ -44,7 +50,9 @@ def test_an_authorizers_sample_is_one_of_a_token_authorizer(name: str) -> None:
     ApiGatewayAuthorizerToken.model_validate(read_event(name))
 
 
-@pytest.mark.parametrize("name", [name for name in _EVENTS if name.partition("-")[0] in _ROUTED - {"providerwebhooks"}])
+@pytest.mark.parametrize(
+    "name", [name for name in _EVENTS if name.partition("-")[0] in _ROUTED.keys() - {"providerwebhooks"}]
+)
 def test_a_request_is_one_of_a_rest_api(name: str) -> None:
     event = read_event(name)
 
@@ -68,17 +76,15 @@ def test_a_webhook_comes_without_a_key() -> None:
 )
 def test_a_request_is_for_a_route_of_its_function(name: str) -> None:
     event = read_event(name)
-    (function,) = (
-        resource
-        for logical_id, resource in _TEMPLATE.resources.items()
-        if logical_id.lower() == f"{name.partition('-')[0]}function"
-    )
+    function = _TEMPLATE.resources[_ROUTED[name.partition("-")[0]]]
 
     routes = {
         (route["Properties"]["Method"], route["Properties"]["Path"]) for route in function.properties["Events"].values()
     }
 
     assert (event["httpMethod"], event["resource"]) in routes
+    # What API Gateway makes of a route and of the parts of a path.
+    assert event["resource"].replace("{proxy+}", "{proxy}").format(**event["pathParameters"] or {}) == event["path"]
 
 
 @pytest.mark.parametrize(("name", "function"), _STEPS.items())

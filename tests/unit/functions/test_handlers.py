@@ -254,7 +254,7 @@ class TestLibrary:
     def test_a_video_is_answered_with_its_posts(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_stored_video(), _a_post(state=PostState.PUBLISHED, public_url="https://x.example/1"))
 
-        answer = invoke("LibraryFunction", read_event("library-retrieve"))
+        answer = invoke("ApiFunction", read_event("library-retrieve"))
 
         assert answer["statusCode"] == 200
         assert _headers(answer) == {
@@ -271,7 +271,7 @@ class TestLibrary:
     def test_another_owners_video_is_not_found(self, stack: Stack, invoke: Invoke, name: str) -> None:
         stack.keep(a_video(id=_VIDEO_ID, owner="key_of_somebody_else"))
 
-        answer = invoke("LibraryFunction", read_event(name))
+        answer = invoke("ApiFunction", read_event(name))
 
         assert (answer["statusCode"], _error(answer)["code"]) == (404, "not_found")
         assert _error(answer)["message"] == "There is no such video."
@@ -279,8 +279,8 @@ class TestLibrary:
     def test_a_kept_video_is_answered_with_links_that_need_no_key(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_stored_video())
 
-        (listed,) = _body(invoke("LibraryFunction", _ask_for_list(limit="1")))["data"]
-        read = _body(invoke("LibraryFunction", read_event("library-retrieve")))
+        (listed,) = _body(invoke("ApiFunction", _ask_for_list(limit="1")))["data"]
+        read = _body(invoke("ApiFunction", read_event("library-retrieve")))
 
         for links in (listed["links"], read["links"]):
             assert "X-Amz-Signature" in links["video"]
@@ -289,7 +289,7 @@ class TestLibrary:
     def test_content_is_a_redirect_to_a_signed_url_that_is_not_to_be_kept(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_stored_video())
 
-        answer = invoke("LibraryFunction", read_event("library-content"))
+        answer = invoke("ApiFunction", read_event("library-content"))
 
         assert (answer["statusCode"], _headers(answer)["cache-control"]) == (302, "no-store")
         url = httpx.URL(_headers(answer)["location"])
@@ -304,7 +304,7 @@ class TestLibrary:
             "multiValueQueryStringParameters": {"variant": ["thumbnail"]},
         }
 
-        answer = invoke("LibraryFunction", {**read_event("library-content"), **thumbnail})
+        answer = invoke("ApiFunction", {**read_event("library-content"), **thumbnail})
 
         assert httpx.URL(_headers(answer)["location"]).path.endswith(f"/videos/{_VIDEO_ID}/thumbnail.webp")
 
@@ -314,7 +314,7 @@ class TestLibrary:
     ) -> None:
         stack.tell(DailyBudgetUsd="9")
 
-        answer = invoke("LibraryFunction", _ask_for_usage(owner, scopes="admin", daily_budget_micros="5000000"))
+        answer = invoke("ApiFunction", _ask_for_usage(owner, scopes="admin", daily_budget_micros="5000000"))
 
         assert (answer["statusCode"], _body(answer)["limit_usd"], _body(answer)["left_usd"]) == (
             200,
@@ -323,19 +323,19 @@ class TestLibrary:
         )
 
     def test_an_owner_that_may_not_be_seen_is_not_called_a_video(self, invoke: Invoke) -> None:
-        answer = invoke("LibraryFunction", _ask_for_usage("somebody", scopes="read"))
+        answer = invoke("ApiFunction", _ask_for_usage("somebody", scopes="read"))
 
         assert (answer["statusCode"], _error(answer)["message"]) == (404, "There is no such owner.")
 
     def test_an_unknown_route_is_answered_in_the_envelope(self, invoke: Invoke) -> None:
-        answer = invoke("LibraryFunction", read_event("library-unknown-route"))
+        answer = invoke("ApiFunction", read_event("library-unknown-route"))
 
         assert (answer["statusCode"], _error(answer)["message"]) == (404, "There is no such route.")
 
     def test_the_signed_url_is_not_logged(self, stack: Stack, invoke: Invoke, log: io.StringIO) -> None:
         stack.keep(_a_stored_video())
 
-        invoke("LibraryFunction", read_event("library-content"))
+        invoke("ApiFunction", read_event("library-content"))
 
         assert "X-Amz-Signature" not in log.getvalue()
 
@@ -343,7 +343,7 @@ class TestLibrary:
         stack.tell(LibraryTable="gone")
 
         with pytest.raises(ClientError):
-            invoke("LibraryFunction", read_event("library-retrieve"))
+            invoke("ApiFunction", read_event("library-retrieve"))
 
 
 class Provider(NamedTuple):

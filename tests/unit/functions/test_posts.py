@@ -28,7 +28,7 @@ _CAPTION = "A red kite, up with the birds"
 _TOKEN = "task-token-that-nobody-may-see"
 _MEDIA_URL = "https://media.example.com/kite.mp4"
 _KEY = "blotato-sandbox-key="
-_FUNCTION = "PostsFunction"
+_FUNCTION = "ApiFunction"
 _LISTENS = pytest.mark.enable_socket(reason="Blotato's stand-in listens on loopback")
 _SCOPE_OF = {
     "posts-again": "publish",
@@ -425,7 +425,7 @@ class TestApproval:
     def test_a_video_tells_how_its_approval_stands(self, stack: Stack, invoke: Invoke) -> None:
         _keep_asked(stack, decision=Decision.REJECTED, decided_at=NOW)
 
-        answer = invoke("LibraryFunction", read_event("library-retrieve"))
+        answer = invoke("ApiFunction", read_event("library-retrieve"))
 
         approval = {"status": "rejected", "expires_at": int(_SOON.timestamp()), "decided_at": 1_796_126_400}
         assert _body(answer)["approval"] == approval

@@ -17,7 +17,7 @@ from tests.fakes.state_machine import StateMachine, Status
 from tests.fakes.world import BATCH_DEFINITION
 
 BATCH = {"batch_id": "batch_1"}
-PARTS = [{"batch_id": "batch_1", "part": part} for part in range(3)]
+PARTS = [{"batch_id": "batch_1", "part": part, "first_byte": 100 * part, "size_bytes": 100} for part in range(3)]
 
 
 class Machine:
@@ -25,13 +25,13 @@ class Machine:
 
     Attributes:
         outcomes: what Read Rows and Finish Submitting answer.
-        faults: what a function raises each time it is given this.
+        faults: what a step raises each time it is given this.
         has_parts: that the file of the parts can be read.
-        calls: the functions that were called, and with what.
+        calls: the steps that were taken, and with what.
     """
 
     def __init__(self) -> None:
-        self.outcomes = {"ReadRows": BatchOutcome.READ, "FinishSubmitting": BatchOutcome.TAKEN}
+        self.outcomes = {"read_rows": BatchOutcome.READ, "finish_submitting": BatchOutcome.TAKEN}
         self.faults: dict[tuple[str, int | None], list[BaseException]] = {}
         self.has_parts = True
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -39,12 +39,12 @@ class Machine:
 
     def run(self, step: BatchStep) -> Status:
         """Carry an execution to its end."""
-        names = ("ReadRows", "SubmitChunk", "FinishSubmitting", "CancelPart", "WriteResults")
-        functions = {f"${{{name}FunctionArn}}": lambda given, name=name: self._call(name, given) for name in names}
+        functions = {"${RunBatchStepFunctionArn}": self._call}
         machine = StateMachine(BATCH_DEFINITION, functions, self.clock, read_items=self._read)
         return machine.run({**BATCH, "step": str(step)})
 
-    def _call(self, name: str, given: dict[str, Any]) -> dict[str, str] | None:
+    def _call(self, event: dict[str, Any]) -> dict[str, str] | None:
+        name, given = event["step"], {field: value for field, value in event.items() if field != "step"}
         left = self.faults.get((name, given.get("part")), [])
         if left:
             raise left.pop(0)
@@ -58,8 +58,8 @@ class Machine:
         return PARTS
 
 
-READ, CLOSE, RESULTS = ("ReadRows", BATCH), ("FinishSubmitting", BATCH), ("WriteResults", BATCH)
-TAKE, CANCEL = ([(name, part) for part in PARTS] for name in ("SubmitChunk", "CancelPart"))
+READ, CLOSE, RESULTS = ("read_rows", BATCH), ("finish_submitting", BATCH), ("write_results", BATCH)
+TAKE, CANCEL = ([(name, part) for part in PARTS] for name in ("submit_chunk", "cancel_part"))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_an_execution_takes_the_steps_of_its_stretch(step: BatchStep, calls: lis
 
 def test_a_file_that_cannot_be_understood_is_not_taken() -> None:
     machine = Machine()
-    machine.outcomes["ReadRows"] = BatchOutcome.OVER
+    machine.outcomes["read_rows"] = BatchOutcome.OVER
 
     assert machine.run(BatchStep.TAKE) is Status.SUCCEEDED
     assert machine.calls == [READ]
@@ -88,7 +88,7 @@ def test_a_file_that_cannot_be_understood_is_not_taken() -> None:
 
 def test_a_batch_that_was_cancelled_while_it_was_taken_is_cancelled_afterwards() -> None:
     machine = Machine()
-    machine.outcomes["FinishSubmitting"] = BatchOutcome.CANCELLED
+    machine.outcomes["finish_submitting"] = BatchOutcome.CANCELLED
 
     machine.run(BatchStep.TAKE)
 
@@ -96,7 +96,7 @@ def test_a_batch_that_was_cancelled_while_it_was_taken_is_cancelled_afterwards()
 
 
 @pytest.mark.parametrize(
-    ("step", "name", "end"), [(BatchStep.TAKE, "SubmitChunk", [CLOSE]), (BatchStep.CANCEL, "CancelPart", [])]
+    ("step", "name", "end"), [(BatchStep.TAKE, "submit_chunk", [CLOSE]), (BatchStep.CANCEL, "cancel_part", [])]
 )
 def test_parts_that_break_down_for_good_hold_up_no_other(step: BatchStep, name: str, end: list[Any]) -> None:
     machine = Machine()
@@ -108,7 +108,7 @@ def test_parts_that_break_down_for_good_hold_up_no_other(step: BatchStep, name: 
 
 def test_a_part_waits_for_room_in_the_minutes_of_its_key() -> None:
     machine = Machine()
-    machine.faults = {("SubmitChunk", 1): [RateExceeded("full", retry_after_seconds=1)] * 500}
+    machine.faults = {("submit_chunk", 1): [RateExceeded("full", retry_after_seconds=1)] * 500}
 
     assert machine.run(BatchStep.TAKE) is Status.SUCCEEDED
     # It holds up no other part meanwhile.
@@ -119,14 +119,16 @@ def test_a_part_waits_for_room_in_the_minutes_of_its_key() -> None:
 def test_rows_that_cannot_be_read_are_counted_as_not_taken(broken: str) -> None:
     machine = Machine()
     machine.has_parts = broken != "the parts"
-    machine.faults = {("ReadRows", None): [SimulatedCrash(broken)] * 99} if broken == "the rows" else {}
+    machine.faults = {("read_rows", None): [SimulatedCrash(broken)] * 99} if broken == "the rows" else {}
 
     assert machine.run(BatchStep.TAKE) is Status.SUCCEEDED
     assert machine.calls[-1] == CLOSE
     assert not set(map(str, machine.calls)) & set(map(str, TAKE))
 
 
-@pytest.mark.parametrize(("step", "name"), [(BatchStep.CLOSE, "FinishSubmitting"), (BatchStep.RESULTS, "WriteResults")])
+@pytest.mark.parametrize(
+    ("step", "name"), [(BatchStep.CLOSE, "finish_submitting"), (BatchStep.RESULTS, "write_results")]
+)
 def test_a_batch_that_cannot_be_counted_or_written_fails(step: BatchStep, name: str) -> None:
     machine = Machine()
     machine.faults = {(name, None): [SimulatedCrash(name)] * 99}

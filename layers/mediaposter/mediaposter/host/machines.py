@@ -68,16 +68,15 @@ def list_video_functions(stack: Stack) -> Mapping[str, Function]:
 
 
 def list_batch_functions(stack: Stack) -> Mapping[str, Function]:
-    """List the functions that the machine of batches names."""
-    return {
-        "${ReadRowsFunctionArn}": _batch_step(lambda: stack.read_rows),
-        "${SubmitChunkFunctionArn}": _step(PartLine, lambda: stack.submit_chunk),
-        "${FinishSubmittingFunctionArn}": _step(
-            BatchStepInput, lambda: lambda step: stack.finish_submitting(step.batch_id)
-        ),
-        "${WriteResultsFunctionArn}": _batch_step(lambda: stack.write_results),
-        "${CancelPartFunctionArn}": _step(PartLine, lambda: stack.cancel_part),
+    """List the functions that the machine of batches names: one, whose payload names the step."""
+    steps = {
+        "read_rows": _batch_step(lambda: stack.read_rows),
+        "submit_chunk": _step(PartLine, lambda: stack.submit_chunk),
+        "finish_submitting": _batch_step(lambda: stack.finish_submitting),
+        "write_results": _batch_step(lambda: stack.write_results),
+        "cancel_part": _step(PartLine, lambda: stack.cancel_part),
     }
+    return {"${RunBatchStepFunctionArn}": lambda payload: steps[payload["step"]](payload)}
 
 
 def follow_end(stack: Stack, ended: Ended) -> None:

@@ -35,8 +35,9 @@ Clock = Callable[[], datetime]
 
 # How often a crashed execution is restarted; after that, time will not fix the fault.
 RUNS_MAX = 3
-# Longer than a function can still submit rows after its execution ended, so that all its rows are counted.
-TAKING_ENDS_AFTER = timedelta(minutes=6)
+# Longer than RunBatchStepFunction can still submit rows after its execution ended, 900 s, so that all its rows are
+# counted.
+TAKING_ENDS_AFTER = timedelta(minutes=16)
 # The worker that writes the end also sends the event; if it crashed before that, the sweep sends it.
 EVENT_GRACE = timedelta(minutes=5)
 
