@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.videos import VideoStore
-from sandbox.cloud import STACK_NAME
+from sandbox.snapshot import STACK_NAME
 from tests.integration.stack import DeployedStack, new_prompt, target, wait_for
 
 DEAD_LETTER_TIMEOUT_SECONDS = 60.0

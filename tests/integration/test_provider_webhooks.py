@@ -15,7 +15,7 @@ import pytest
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.wire.video_object import VideoObject
 from mediaposter.wire.webhooks import sign_webhook
-from sandbox.cloud import PROVIDER_WEBHOOK_SECRET
+from sandbox.snapshot import PROVIDER_WEBHOOK_SECRET
 from sandbox.world import run_world
 from tests.integration.stack import DeployedStack, new_prompt, wait_for
 
