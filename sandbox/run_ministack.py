@@ -39,6 +39,7 @@ def main() -> None:
     """Mend the interpreter, and run MiniStack as its own command does."""
     if (installed := version("ministack")) != MADE_FOR:
         sys.exit(f"sandbox/run_ministack.py is made for MiniStack {MADE_FOR}, and {installed} is installed.")
+    _name_queues_alike(import_module("ministack.services.sqs"))
     threading.Thread(target=_end_with_input, name="end-with-input", daemon=True).start()
     mend(import_module("ministack.services.stepfunctions"))
     _share_layers(
@@ -55,6 +56,12 @@ def main() -> None:
 def _end_with_input() -> None:
     sys.stdin.read()
     os.killpg(os.getpgid(0), signal.SIGKILL)  # the Lambdas too
+
+
+def _name_queues_alike(queues: Any) -> None:
+    """Keep queues under one URL whatever the port is, or a world would not find those of its snapshot."""
+    queues.DEFAULT_PORT = "4566"
+    queues._CANONICAL_NETLOC = f"{queues.DEFAULT_HOST}:{queues.DEFAULT_PORT}"
 
 
 def _save_nothing(_: object) -> None:
