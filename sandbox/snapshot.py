@@ -294,3 +294,8 @@ def _run_sam(cloud: LocalCloud, *arguments: str) -> None:
     if done.returncode != 0:
         words = log_path.read_text(errors="replace")[-3000:]
         raise CloudError(f"sam {arguments[0]} ended with {done.returncode}. Its last words:\n{words}")
+
+
+if __name__ == "__main__":
+    with use_snapshot() as made:
+        sys.stdout.write(f"{made} has the stack of the sources as they are.\n")
