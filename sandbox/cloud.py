@@ -25,8 +25,8 @@ ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".tools"
 REGION = "us-east-1"
 _OWNER = "test"  # MiniStack's root credentials: this word as key and as secret
-_START_TIMEOUT_SECONDS = 60.0
-_SAVE_TIMEOUT_SECONDS = 60.0
+_START_TIMEOUT_SECONDS = 300.0
+_SAVE_TIMEOUT_SECONDS = 300.0
 
 
 class CloudError(Exception):

@@ -39,7 +39,7 @@ _SOURCES = (
     *("sandbox/cloud.py", "sandbox/run_ministack.py", "sandbox/snapshot.py"),
 )
 _DEPLOY_BUCKET = "mediaposter-local-deploy"
-_DEPLOY_TIMEOUT_SECONDS = 300.0
+_DEPLOY_TIMEOUT_SECONDS = 1800.0
 # Blotato's limits, which template.yaml has as its defaults.
 _POSTS_PER_MINUTE = 30
 _UPLOADS_PER_MINUTE = 10
