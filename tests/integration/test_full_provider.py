@@ -137,6 +137,15 @@ def test_the_provider_was_never_asked_for_more_at_once(full: DeployedStack, outc
     assert seen["creates_accepted"] == ROWS - ROWS // BAD_EVERY + SMALL_ROWS + SINGLES
 
 
+def test_no_slot_is_left_taken(full: DeployedStack, outcome: Outcome) -> None:
+    assert outcome.large_rows
+    key = {"pk": {"S": "SLOTS#sandbox"}, "sk": {"S": "SLOTS"}}
+
+    item = full.aws("dynamodb").get_item(TableName=full.world.stack.table, Key=key)["Item"]
+
+    assert (item["in_flight"]["N"], item["waiting"]["N"]) == ("0", "0")
+
+
 def test_what_came_midway_was_not_starved(full: DeployedStack, outcome: Outcome) -> None:
     """Most of the sheet waited when the others came; they were made in turn with it, and single videos first."""
     large = list_ends(full, outcome.large_rows)
