@@ -47,7 +47,7 @@ def main() -> None:
         import_module("ministack.services.lambda_svc"),
         Path(os.environ["LAYERS_DIR"]),
     )
-    app = import_module("ministack.app")
+    app: Any = import_module("ministack.app")
     if "SAVE_STATE" not in os.environ:
         app.save_all = _save_nothing
     app.main()
