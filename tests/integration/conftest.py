@@ -56,13 +56,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStack]:
 # What the provider of the sandbox renders at once in the second stack, and how long each takes it.
 SLOTS = 8
 RENDER_SECONDS = 2.0
-# Of the first two a stack that has learned nothing asks after many minutes, of the third after five seconds.
+# Of the first two a stack that has learned nothing asks after many minutes, of the others after some seconds.
 TIMELY_CATALOG = """
 [models."seedance-2.0"]
 expected_render_seconds = 2400
 [models."gemini-omni-1.2-flash"]
 expected_render_seconds = 2400
 [models."wan-2.7"]
+expected_render_seconds = 4
+[models.sandbox-1]
 expected_render_seconds = 4
 """
 

@@ -11,7 +11,7 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from tests.integration.stack import DeployedStack, new_prompt
 
 # Fifty take a minute or two on two cores; the claim is made with MEDIAPOSTER_AT_ONCE=50.
-VIDEOS_AT_ONCE = int(os.environ.get("MEDIAPOSTER_AT_ONCE", "20"))
+VIDEOS_AT_ONCE = int(os.environ.get("MEDIAPOSTER_AT_ONCE", "10"))
 
 
 def test_a_prompt_becomes_a_kept_video_and_a_post_on_each_network(stack: DeployedStack) -> None:
