@@ -9,7 +9,7 @@ ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || 
 	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \
 	} 2>/dev/null || echo another))
 
-.PHONY: demo up down test lambda check format requirements openapi install tools clean another \
+.PHONY: demo up down test lambda snapshot check format requirements openapi install tools clean another \
 	check-types check-template check-rules check-imports check-lint check-format
 
 demo: install tools          ## one video, from a request to three posts, on this machine
@@ -22,11 +22,14 @@ down: install                ## end one left behind
 	$(RUN) -m sandbox.up down
 
 test: install tools          ## every test, in two processes, and what runs in Lambda on its Python
-	$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 	$(RUN) -m checks.lambda_runtime
 
 lambda: install              ## what runs in Lambda, on its Python: the handlers with their layers, and unit tests
 	$(RUN) -m checks.lambda_runtime
+
+snapshot: install tools      ## deploy template.yaml on this machine, for every world that begins with it; the first makes it otherwise
+	$(RUN) -m sandbox.snapshot
 
 check: install               ## what can be judged without running it, two at a time; the rules are those of CONTRIBUTING.md
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 check-types check-template check-rules check-imports check-lint check-format

@@ -1,17 +1,33 @@
-"""Run MiniStack with what its Step Functions lacks: `.tools/ministack/bin/python -P sandbox/run_ministack.py`.
+"""Run MiniStack with what it lacks: `.tools/ministack/bin/python -P sandbox/run_ministack.py`; sandbox/cloud.py does.
 
 The state machines are written for AWS. Where MiniStack does less, a function of its interpreter is wrapped here, before
-it starts. The wrappers know its inside, so they are for one version of it: another one is refused.
-docs/decisions/0025 says how to go on to a new version.
+it starts. Others are wrapped because a world must start in seconds. The wrappers know its inside, so they are for one
+version of it: another one is refused. docs/decisions/0025 says how to go on to a new version.
+
+It ends when its standard input does: with the process that holds the other end, however that one ended.
+
+Environment, beside MiniStack's own:
+    LAYERS_DIR: where layers are unpacked, each once.
+    SAVE_STATE: whether STATE_DIR is written at the end; without it, it is only read.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import os
+import shutil
+import signal
 import sys
+import tempfile
+import threading
+import zipfile
 from collections.abc import Mapping
 from contextvars import ContextVar
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NoReturn
 
 MADE_FOR = "1.5.33"
@@ -23,8 +39,73 @@ def main() -> None:
     """Mend the interpreter, and run MiniStack as its own command does."""
     if (installed := version("ministack")) != MADE_FOR:
         sys.exit(f"sandbox/run_ministack.py is made for MiniStack {MADE_FOR}, and {installed} is installed.")
+    _name_queues_alike(import_module("ministack.services.sqs"))
+    threading.Thread(target=_end_with_input, name="end-with-input", daemon=True).start()
     mend(import_module("ministack.services.stepfunctions"))
-    import_module("ministack.app").main()
+    _share_layers(
+        import_module("ministack.core.lambda_runtime"),
+        import_module("ministack.services.lambda_svc"),
+        Path(os.environ["LAYERS_DIR"]),
+    )
+    app: Any = import_module("ministack.app")
+    if "SAVE_STATE" not in os.environ:
+        app.save_all = _save_nothing
+    app.main()
+
+
+def _end_with_input() -> None:
+    sys.stdin.read()
+    os.killpg(os.getpgid(0), signal.SIGKILL)  # the Lambdas too
+
+
+def _name_queues_alike(queues: Any) -> None:
+    """Keep queues under one URL whatever the port is, or a world would not find those of its snapshot."""
+    queues.DEFAULT_PORT = "4566"
+    queues._CANONICAL_NETLOC = f"{queues.DEFAULT_HOST}:{queues.DEFAULT_PORT}"
+
+
+def _save_nothing(_: object) -> None:
+    """Leave a snapshot as it is: others begin with it too."""
+
+
+def _share_layers(runtime: Any, lambdas: Any, directory: Path) -> None:
+    """Unpack each layer once; MiniStack would for every process of every function, for seconds each."""
+    spawn = runtime.Worker._spawn
+    unpacking = threading.Lock()
+
+    @cache
+    def unpack(layer: str) -> str:
+        content = lambdas._resolve_layer_zip(layer)
+        place = directory / hashlib.sha256(content).hexdigest()
+        if not place.exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            unpacked = Path(tempfile.mkdtemp(dir=directory))
+            with zipfile.ZipFile(io.BytesIO(content)) as file:
+                file.extractall(unpacked)
+            try:
+                unpacked.rename(place)
+            except OSError:
+                # Another world was first.
+                shutil.rmtree(unpacked)
+                if not place.exists():
+                    raise
+        return str(place)
+
+    def spawn_on_shared(worker: Any) -> None:
+        whole = worker.config
+        with unpacking:
+            places = [unpack(layer if isinstance(layer, str) else layer["Arn"]) for layer in whole.get("Layers", [])]
+        variables = {
+            **whole.get("Environment", {}).get("Variables", {}),
+            "_LAMBDA_LAYERS_DIRS": os.pathsep.join(places),
+        }
+        worker.config = {**whole, "Layers": [], "Environment": {"Variables": variables}}
+        try:
+            spawn(worker)
+        finally:
+            worker.config = whole
+
+    runtime.Worker._spawn = spawn_on_shared
 
 
 def mend(interpreter: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import socket
 import sys
 import threading
@@ -25,7 +26,7 @@ _START_TIMEOUT_SECONDS = 15
 
 
 def run(create_app: Callable[..., Starlette], *, base_path: str, **defaults: float | str) -> None:
-    """Serve a stand-in until SIGTERM; print `{"base_url": …}` on one line once it listens.
+    """Serve a stand-in until SIGTERM, or the end of its input; print `{"base_url": …}` on one line once it listens.
 
     Args:
         create_app: builds it.
@@ -36,7 +37,12 @@ def run(create_app: Callable[..., Starlette], *, base_path: str, **defaults: flo
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     for name, default in defaults.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=f"({default})")
+    parser.add_argument(
+        "--until-eof", action="store_true", help="end with the process that holds the other end of stdin"
+    )
     arguments = vars(parser.parse_args())
+    if arguments.pop("until_eof"):
+        threading.Thread(target=_end_with_input, name="end-with-input", daemon=True).start()
 
     def announce(base_url: str) -> None:
         sys.stdout.write(json.dumps({"base_url": base_url}) + "\n")
@@ -95,6 +101,11 @@ class CutResponse(Response):
         with anyio.move_on_after(self._stall_seconds):
             await _disconnected(receive)
         await _close_connection(scope, receive)
+
+
+def _end_with_input() -> None:
+    sys.stdin.read()
+    os._exit(0)
 
 
 class _ClosableConnection(H11Protocol):

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from sandbox.cloud import ROOT, LocalCloud, Outside, Stack, stop_process_group
+from sandbox.cloud import ROOT, CloudError, LocalCloud, kill_process_group
+from sandbox.snapshot import Outside, Stack, configure, use_snapshot
 
 LOCAL_DIRECTORY = ROOT / ".local"
 # You need no key to begin: the names of OpenAI's models are aliases of the sandbox model.
@@ -99,64 +100,66 @@ def run_world(
     directory.mkdir(parents=True, exist_ok=True)
     rendering = ("--render-seconds", str(render_seconds))
     with ExitStack() as running:
-
-        def start(name: str, *arguments: str) -> _Running:
-            return running.enter_context(_run_stand_in(name, directory, *arguments))
-
-        cloud = running.enter_context(
-            LocalCloud(directory, wait_scale=wait_scale, concurrency=concurrency, lease_seconds=lease_seconds)
-        )
-        blotato = start("blotato", "--rate-scale", str(rate_scale))
-        # Bedrock writes its videos into the stack's own bucket.
-        bedrock = start("bedrock", *rendering, "--s3-endpoint", cloud.endpoint_url)
-        providers = {name: start(module, *rendering) for name, (module, _) in _STAND_INS.items()}
-        outside = [
-            Outside(name, providers[name].stand_in.base_url, api_key) for name, (_, api_key) in _STAND_INS.items()
-        ]
-        stack = cloud.deploy(
-            [*outside, Outside("sandbox", providers["sora"].stand_in.base_url, "unused")],
-            blotato=Outside("blotato", blotato.stand_in.base_url, BLOTATO_KEY),
-            bedrock_url=bedrock.stand_in.base_url,
+        snapshot = running.enter_context(use_snapshot())
+        cloud = LocalCloud(directory, wait_scale=wait_scale, concurrency=concurrency, snapshot=snapshot)
+        stand_ins = {
+            "blotato": ("blotato", "--rate-scale", str(rate_scale)),
+            # Bedrock writes its videos into the stack's own bucket.
+            "bedrock": ("bedrock", *rendering, "--s3-endpoint", cloud.endpoint_url),
+            **{name: (module, *rendering) for name, (module, _) in _STAND_INS.items()},
+        }
+        # All of them come up at once.
+        processes = {
+            name: running.enter_context(_start_stand_in(directory, *command)) for name, command in stand_ins.items()
+        }
+        running.enter_context(cloud)
+        started = {name: _wait_for(process, directory) for name, process in processes.items()}
+        stack = configure(
+            cloud,
+            [
+                *(Outside(name, started[name].base_url, api_key) for name, (_, api_key) in _STAND_INS.items()),
+                Outside("sandbox", started["sora"].base_url, "unused"),
+            ],
+            blotato=Outside("blotato", started["blotato"].base_url, BLOTATO_KEY),
+            bedrock_url=started["bedrock"].base_url,
             aliases=aliases,
             catalog=catalog,
             rate_scale=rate_scale,
+            lease_seconds=lease_seconds,
             provider_webhooks=provider_webhooks,
             provider_concurrency=provider_concurrency,
         )
-        started = [blotato, bedrock, *providers.values()]
+        blotato = started.pop("blotato")
         yield World(
             stack=stack,
-            providers={
-                "bedrock": bedrock.stand_in,
-                **{name: provider.stand_in for name, provider in providers.items()},
-            },
-            blotato=blotato.stand_in,
-            process_ids=(os.getpid(), *(running_one.process.pid for running_one in started), cloud.pid),
+            providers=started,
+            blotato=blotato,
+            process_ids=(os.getpid(), *(process.pid for process in processes.values()), cloud.pid),
         )
 
 
-class _Running:
-    def __init__(self, process: subprocess.Popen[bytes], stand_in: StandIn) -> None:
-        self.process = process
-        self.stand_in = stand_in
-
-
 @contextmanager
-def _run_stand_in(name: str, directory: Path, *arguments: str) -> Iterator[_Running]:
-    with (directory / f"{name}.log").open("wb") as log:
+def _start_stand_in(directory: Path, module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    with (directory / f"{module}.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"sandbox.{name}", "--port", "0", *arguments],
+            [sys.executable, "-m", f"sandbox.{module}", "--port", "0", "--until-eof", *arguments],
             cwd=ROOT,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
         )
     try:
-        if process.stdout is None:
-            raise RuntimeError("The stand-in was started without a pipe.")
-        line = process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"The stand-in {name} did not come up; see {directory / name}.log.")
-        yield _Running(process, StandIn.model_validate(json.loads(line)))
+        yield process
     finally:
-        stop_process_group(process)
+        kill_process_group(process)
+
+
+def _wait_for(process: subprocess.Popen[bytes], directory: Path) -> StandIn:
+    """Read what a stand-in says once it listens."""
+    if process.stdout is None:
+        raise RuntimeError("The stand-in was started without a pipe.")
+    line = process.stdout.readline()
+    if not line:
+        raise CloudError(f"A stand-in did not come up; see the logs in {directory}.")
+    return StandIn.model_validate(json.loads(line))

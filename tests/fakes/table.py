@@ -195,6 +195,8 @@ def _to_item(record: Record) -> dict[str, Any]:
 
 def _to_attribute(value: Any) -> Any:
     """Give a value as DynamoDB gives it back: numbers are decimal, and a float is refused."""
+    if value is None or type(value) is str:
+        return value
     if isinstance(value, float):
         raise TypeError("Float types are not supported. Use Decimal types instead.")
     if isinstance(value, int) and not isinstance(value, bool):

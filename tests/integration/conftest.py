@@ -1,4 +1,4 @@
-"""One deployed stack for all integration tests: the real template, with the roles' permissions enforced."""
+"""Two deployed stacks for all integration tests: the real template, with the roles' permissions enforced."""
 
 from __future__ import annotations
 
@@ -51,3 +51,36 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStack]:
         catalog=CATALOG,
     ) as world:
         yield DeployedStack(world)
+
+
+# What the provider of the sandbox renders at once in the second stack, and how long each takes it.
+SLOTS = 8
+RENDER_SECONDS = 2.0
+# Of the first two a stack that has learned nothing asks after many minutes, of the others after some seconds.
+TIMELY_CATALOG = """
+[models."seedance-2.0"]
+expected_render_seconds = 2400
+[models."gemini-omni-1.2-flash"]
+expected_render_seconds = 2400
+[models."wan-2.7"]
+expected_render_seconds = 4
+[models.sandbox-1]
+expected_render_seconds = 4
+"""
+
+
+@pytest.fixture(scope="session")
+def timely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStack]:
+    """Deploy a stack in which a second of a wait is a second, that keeps to limits and listens to webhooks."""
+    with run_world(
+        tmp_path_factory.mktemp("timely"),
+        concurrency=10,
+        render_seconds=RENDER_SECONDS,
+        # Blotato's own would make a test of half an hour; what counts is that they are enforced on both sides.
+        rate_scale=6,
+        lease_seconds=60,
+        provider_webhooks=("fal", "gemini"),
+        provider_concurrency={"sandbox": SLOTS},
+        catalog=TIMELY_CATALOG,
+    ) as world:
+        yield DeployedStack(world, wait_scale=1.0)

@@ -33,18 +33,6 @@ def test_the_first_is_gone_the_second_has_no_credit_and_the_third_delivers(stack
     assert [post.status for post in video.posts] == ["published"]
 
 
-def test_a_lost_submission_is_found_in_the_providers_list_and_not_sent_again(stack: DeployedStack) -> None:
-    prompt = new_prompt("Lost")
-    stack.play_on("sora", prompt, "create", {"type": "accept_then_drop"}, times=1)
-
-    # The lease is real time: the machine must not come back forty times before it has passed.
-    with stack.waiting(0.3):
-        video = stack.follow(stack.submit(prompt, model="house-wan").id)
-
-    assert video.error is None, video.error.message
-    assert stack.count_accepted(prompt) == 1
-
-
 def test_an_owner_can_have_a_lost_submission_sent_again(stack: DeployedStack) -> None:
     prompt = new_prompt("Lost for good")
     stack.play_on("runway", prompt, "create", {"type": "accept_then_drop"}, times=1)

@@ -16,18 +16,16 @@ from pydantic import BaseModel, ConfigDict
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.wire.video_object import VideoObject
-from sandbox.world import run_world
-from tests.integration.stack import DeployedStack, new_prompt, wait_for
+from tests.integration.conftest import SLOTS
+from tests.integration.stack import DONE_TIMEOUT_SECONDS, DeployedStack, new_prompt, wait_for
 from tests.integration.test_batches import Batch, create, follow, read_rows, retrieve
 from tests.integration.test_intake import drop, new_name, wait_for_answer
 
 # The claim is made with MEDIAPOSTER_SHEET_ROWS=500, of which 25 are wrong.
 ROWS = int(os.environ.get("MEDIAPOSTER_SHEET_ROWS", "24"))
 BAD_EVERY = 20
-SLOTS = 8
 SMALL_ROWS = ROWS // 8
 SINGLES = 3
-PROVIDER = "sandbox"
 # On two cores some videos a second come through.
 SECONDS_A_ROW = 4.0
 # To a machine MiniStack's throttle is a fault, and of those a video outlasts six: the waits between must last.
@@ -50,16 +48,11 @@ class Outcome(BaseModel):
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStack]:
-    """Deploy a stack whose provider takes eight at once."""
-    with run_world(
-        tmp_path_factory.mktemp("full"),
-        wait_scale=WAIT_SCALE,
-        concurrency=10,
-        render_seconds=2.0,
-        provider_concurrency={PROVIDER: SLOTS},
-    ) as world:
-        yield DeployedStack(world)
+def full(timely: DeployedStack) -> Iterator[DeployedStack]:
+    """Give a stack whose provider takes eight at once, and has been asked for nothing yet."""
+    timely.outside.post(f"{timely.world.providers['sora'].control_url}/reset").raise_for_status()
+    with timely.waiting(WAIT_SCALE):
+        yield timely
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +66,7 @@ def outcome(full: DeployedStack) -> Outcome:
         (f"row-{row}", "" if row % BAD_EVERY == 0 else f"{prompt} large {row}") for row in range(1, ROWS + 1)
     )
     began = time.monotonic()
-    patience_seconds = 120 + SECONDS_A_ROW * ROWS
+    patience_seconds = DONE_TIMEOUT_SECONDS + SECONDS_A_ROW * ROWS
 
     drop(full, f"{name}.csv", sheet.getvalue().encode())
     answer = wait_for_answer(full, name)
@@ -142,6 +135,15 @@ def test_the_provider_was_never_asked_for_more_at_once(full: DeployedStack, outc
 
     assert SLOTS / 2 < seen["most_in_flight"] <= SLOTS
     assert seen["creates_accepted"] == ROWS - ROWS // BAD_EVERY + SMALL_ROWS + SINGLES
+
+
+def test_no_slot_is_left_taken(full: DeployedStack, outcome: Outcome) -> None:
+    assert outcome.large_rows
+    key = {"pk": {"S": "SLOTS#sandbox"}, "sk": {"S": "SLOTS"}}
+
+    item = full.aws("dynamodb").get_item(TableName=full.world.stack.table, Key=key)["Item"]
+
+    assert (item["in_flight"]["N"], item["waiting"]["N"]) == ("0", "0")
 
 
 def test_what_came_midway_was_not_starved(full: DeployedStack, outcome: Outcome) -> None:

@@ -51,20 +51,6 @@ def test_killed_while_posting_leaves_one_post_which_is_looked_for_and_adopted(st
     assert len(stack.list_posts(prompt)) == 1
 
 
-def test_killed_while_uploading_posts_exactly_once(stack: DeployedStack) -> None:
-    prompt = new_prompt("Killed while uploading")
-    submitted_ids: list[str] = []
-    stack.play_on_blotato("video_", "PUT /storage/uploads/{token}", {"type": "delay", "seconds": 30}, times=1)
-    submitted_ids.append(stack.submit(prompt, "instagram").id)
-
-    wait_for(lambda: stack.retrieve(submitted_ids[0]).stage == "publishing", what="the upload")
-    wait_for(lambda: stack.kill_workers("CreatePostFunction"), what="a worker to kill")
-    video = stack.follow(submitted_ids[0])
-
-    assert [post.status for post in video.posts] == ["published"]
-    assert len(stack.list_posts(prompt)) == 1
-
-
 @pytest.mark.usefixtures("unhurried")
 def test_killed_while_submitting_never_submits_again(stack: DeployedStack) -> None:
     prompt = new_prompt("Killed while submitting")
@@ -79,22 +65,6 @@ def test_killed_while_submitting_never_submits_again(stack: DeployedStack) -> No
     assert (video.status, video.error) == (VideoStatus.COMPLETED, None)
     assert stack.count_accepted(prompt) == 1
     assert len(stack.list_posts(prompt)) == 1
-
-
-@pytest.mark.usefixtures("unhurried")
-def test_killed_while_submitting_to_one_that_lists_no_jobs_leaves_it_unknown(stack: DeployedStack) -> None:
-    prompt = new_prompt("Killed for good")
-    stack.play_on("runway", prompt, "create", {"type": "delay", "seconds": 30}, times=1)
-    submitted = stack.submit(prompt, "instagram", model="gen4.5")
-
-    wait_for(lambda: stack.retrieve(submitted.id).stage == "submitting", what="the submission")
-    assert stack.kill_workers("StartGenerationFunction") >= 1
-    video = stack.follow(submitted.id)
-
-    assert video.error is not None
-    assert video.error.code == "submission_unknown"
-    assert stack.count_accepted(prompt, provider="runway") <= 1
-    assert stack.list_posts(prompt) == []
 
 
 def _is_in_doubt(stack: DeployedStack, video_id: str) -> bool:

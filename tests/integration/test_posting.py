@@ -89,20 +89,6 @@ def test_a_bad_key_keeps_the_video_and_a_mended_one_sends_its_posts(stack: Deplo
     assert len(stack.list_posts(prompt)) == 1
 
 
-def test_a_lost_answer_is_looked_for_and_the_post_adopted(stack: DeployedStack) -> None:
-    prompt = new_prompt("A lost answer")
-    stack.play_on_blotato(prompt, "POST /posts", {"type": "accept_then_drop"}, times=1)
-    video = stack.submit(prompt, "bluesky")
-    wait_for(lambda: _stands(stack, video.id, "in_doubt"), what="the doubt")
-    wait_for(lambda: _is_public(stack, prompt), what="the network")
-
-    stack.age_posts(video.id, 60 * 10)
-    found = wait_for_post(stack, video.id, "published")
-
-    assert found.url is not None
-    assert len(stack.list_posts(prompt)) == 1
-
-
 def test_a_post_that_cannot_be_found_is_parked_until_a_person_has_it_sent_again(stack: DeployedStack) -> None:
     prompt = new_prompt("Never arrived")
     stack.play_on_blotato(prompt, "POST /posts", {"type": "respond", "status": 500, "body": {}}, times=1)
@@ -122,19 +108,6 @@ def test_a_post_that_cannot_be_found_is_parked_until_a_person_has_it_sent_again(
     assert posts_of(stack.follow(video.id)) == {"linkedin": "published"}
     post(stack, f"{path_of(video, 'linkedin')}/resolve", {"outcome": "send_again"}, status=409)
     assert len(stack.list_posts(prompt)) == 1
-
-
-def test_a_double_safe_post_loses_its_surplus_copy_before_it_is_public(stack: DeployedStack) -> None:
-    prompt = new_prompt("Verified")
-    stack.play_on_blotato(prompt, "POST /posts", {"type": "accept_twice"}, times=1)
-
-    video = stack.submit(prompt, "pinterest", delivery="verified")
-    wait_for(lambda: len(stack.list_posts(prompt)) == 2, what="both copies")
-    wait_for(lambda: len(stack.list_posts(prompt)) == 1, what="the surplus copy to go")
-
-    assert posts_of(stack.retrieve(video.id)) == {"pinterest": "scheduled"}
-    [row] = stack.list_posts(prompt)
-    assert row["state"] == "scheduled"
 
 
 def test_a_scheduled_post_is_moved_and_cancelled(stack: DeployedStack) -> None:
@@ -162,17 +135,6 @@ def test_a_scheduled_post_is_moved_and_cancelled(stack: DeployedStack) -> None:
     assert stack.api.delete(path_of(video, "twitter")).status_code == 409
 
 
-def test_networks_follow_each_other(stack: DeployedStack) -> None:
-    prompt = new_prompt("One after the other")
-
-    video = stack.follow(stack.submit(prompt, "bluesky", "threads", "twitter", stagger_minutes=30).id)
-
-    assert posts_of(video) == {"bluesky": "published", "threads": "scheduled", "twitter": "scheduled"}
-    times = {row["platform"]: row["scheduled_time"] for row in stack.list_posts(prompt)}
-    gap = datetime.fromisoformat(times["twitter"]) - datetime.fromisoformat(times["threads"])
-    assert abs(gap - timedelta(minutes=30)) < timedelta(seconds=1)
-
-
 class TestApproval:
     """A person decides once whether a video is posted."""
 
@@ -196,52 +158,21 @@ class TestApproval:
         assert texts == {"bluesky": waiting.prompt, "threads": words}
         post(stack, f"/videos/{waiting.id}/approval", {"decision": "approve"}, status=409)
 
-    def test_what_is_rejected_is_never_posted(self, stack: DeployedStack, waiting: VideoObject) -> None:
-        post(stack, f"/videos/{waiting.id}/approval", {"decision": "reject"})
-        video = stack.follow(waiting.id)
-
-        assert posts_of(video) == {"instagram": "cancelled", "threads": "cancelled"}
-        assert stack.list_posts(waiting.prompt) == []
-        post(stack, f"/videos/{waiting.id}/approval", {"decision": "approve"}, status=409)
-
-    def test_an_approval_without_a_decision_in_time_is_rejected(
+    def test_what_is_rejected_is_not_posted_and_its_token_is_in_no_log_and_no_answer(
         self, stack: DeployedStack, waiting: VideoObject
     ) -> None:
-        client = stack.aws("dynamodb")
-        key = {"pk": {"S": f"VIDEO#{waiting.id}"}, "sk": {"S": "APPROVAL"}}
-        item = client.get_item(TableName=stack.world.stack.table, Key=key)["Item"]
-        past = (datetime.now(UTC) - timedelta(minutes=1)).isoformat(timespec="microseconds")
-        client.put_item(
-            TableName=stack.world.stack.table, Item={**item, "expires_at": {"S": past}, "due_at": {"S": past}}
-        )
-
-        stack.sweep()
-
-        assert posts_of(stack.follow(waiting.id)) == {"instagram": "cancelled", "threads": "cancelled"}
-        assert stack.list_posts(waiting.prompt) == []
-
-    def test_its_token_is_in_no_log_and_no_answer(self, stack: DeployedStack, waiting: VideoObject) -> None:
         key = {"pk": {"S": f"VIDEO#{waiting.id}"}, "sk": {"S": "APPROVAL"}}
         item = stack.aws("dynamodb").get_item(TableName=stack.world.stack.table, Key=key)["Item"]
         token = item["task_token"]["S"]
 
         answer = stack.api.get(f"/videos/{waiting.id}").text
         post(stack, f"/videos/{waiting.id}/approval", {"decision": "reject"})
-        stack.follow(waiting.id)
+        video = stack.follow(waiting.id)
 
+        assert posts_of(video) == {"instagram": "cancelled", "threads": "cancelled"}
+        assert stack.list_posts(waiting.prompt) == []
         assert token not in answer
         assert token not in stack.read_logs()
-
-
-def test_an_account_that_is_not_connected_is_refused_before_anything_is_rendered(stack: DeployedStack) -> None:
-    prompt = new_prompt("To nobody")
-    unknown = {**_as_object(target("instagram")), "account_id": "999"}
-
-    answer = stack.api.post("/videos", json={"prompt": prompt, "publish": [unknown]})
-
-    assert answer.status_code == 400, answer.text
-    assert answer.json()["error"]["param"] == "publish[0].account_id"
-    assert stack.count_accepted(prompt) == 0
 
 
 def test_no_caption_and_no_key_is_logged(stack: DeployedStack) -> None:

@@ -5,49 +5,24 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import pytest
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.wire.video_object import VideoObject
 from mediaposter.wire.webhooks import sign_webhook
-from sandbox.cloud import PROVIDER_WEBHOOK_SECRET
-from sandbox.world import run_world
+from sandbox.snapshot import PROVIDER_WEBHOOK_SECRET
+from tests.integration.conftest import RENDER_SECONDS
 from tests.integration.stack import DeployedStack, new_prompt, wait_for
 
-RENDER_SECONDS = 3.0
-# Of the first a stack that has learned nothing asks after two minutes; of the second after five seconds.
+# When they are asked, unless a webhook comes first, follows from TIMELY_CATALOG: late, soon, late.
 FAL, QUICK_FAL, GEMINI = "seedance-2.0", "wan-2.7", "gemini-omni-1.2-flash"
-CATALOG = """
-[models."wan-2.7"]
-expected_render_seconds = 4
-"""
-
-
-@pytest.fixture(scope="module")
-def heard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStack]:
-    """Deploy a stack that listens; here a second of a wait is a second."""
-    with run_world(
-        tmp_path_factory.mktemp("heard"),
-        render_seconds=RENDER_SECONDS,
-        rate_scale=1000,
-        lease_seconds=20,
-        provider_webhooks=("fal", "gemini"),
-        catalog=CATALOG,
-    ) as world:
-        yield DeployedStack(world)
 
 
 def submit(stack: DeployedStack, prompt: str, model: str) -> VideoObject:
     return stack.submit(prompt, model=model, seconds="5", size="1280x720")
-
-
-def follow(stack: DeployedStack, video: VideoObject, *, within_seconds: float) -> VideoObject:
-    return stack.follow(video.id, timeout_seconds=within_seconds)
 
 
 def find_job(stack: DeployedStack, provider: str, prompt: str) -> str:
@@ -97,76 +72,76 @@ def call(
     return httpx.post(url, content=body, headers={"Content-Type": "application/json", **signed}, timeout=30)
 
 
-def test_a_webhook_ends_the_wait(heard: DeployedStack) -> None:
+def test_a_webhook_ends_the_wait(timely: DeployedStack) -> None:
     prompt = new_prompt("Heard")
 
-    video = submit(heard, prompt, FAL)
+    video = submit(timely, prompt, FAL)
 
-    # Without one the first question comes after two minutes. The second is the download's.
-    assert follow(heard, video, within_seconds=30).status is VideoStatus.COMPLETED
-    assert count_questions(heard, "fal", prompt) == 2
+    # Without one the first question comes too late. The second is the download's.
+    assert timely.follow(video.id).status is VideoStatus.COMPLETED
+    assert count_questions(timely, "fal", prompt) == 2
 
 
-def test_a_webhook_that_is_lost_costs_the_interval(heard: DeployedStack) -> None:
+def test_a_webhook_that_is_lost_costs_the_interval(timely: DeployedStack) -> None:
     prompt = new_prompt("Lost")
-    heard.play_on("fal", prompt, "webhook", {"type": "drop"})
+    timely.play_on("fal", prompt, "webhook", {"type": "drop"})
 
-    video = submit(heard, prompt, QUICK_FAL)
+    video = submit(timely, prompt, QUICK_FAL)
 
-    assert follow(heard, video, within_seconds=30).status is VideoStatus.COMPLETED
+    assert timely.follow(video.id).status is VideoStatus.COMPLETED
 
 
-def test_a_webhook_that_comes_before_create_has_returned_is_not_lost(heard: DeployedStack) -> None:
+def test_a_webhook_that_comes_before_create_has_returned_is_not_lost(timely: DeployedStack) -> None:
     prompt = new_prompt("Early")
-    heard.play_on("fal", prompt, "create", {"type": "delay", "seconds": RENDER_SECONDS + 2})
+    timely.play_on("fal", prompt, "create", {"type": "delay", "seconds": RENDER_SECONDS + 2})
 
-    video = submit(heard, prompt, FAL)
+    video = submit(timely, prompt, FAL)
 
-    assert follow(heard, video, within_seconds=30).status is VideoStatus.COMPLETED
-    assert count_questions(heard, "fal", prompt) == 2
+    assert timely.follow(video.id).status is VideoStatus.COMPLETED
+    assert count_questions(timely, "fal", prompt) == 2
 
 
-def test_a_provider_that_signs_with_a_secret_ends_the_wait(heard: DeployedStack) -> None:
+def test_a_provider_that_signs_with_a_secret_ends_the_wait(timely: DeployedStack) -> None:
     prompt = new_prompt("Gemini")
-    video = submit(heard, prompt, GEMINI)
-    job = find_job(heard, "gemini", prompt)
-    wait_for(lambda: find_wait(heard, "gemini", job), what="a wait for the render")
+    video = submit(timely, prompt, GEMINI)
+    job = find_job(timely, "gemini", prompt)
+    wait_for(lambda: find_wait(timely, "gemini", job), what="a wait for the render")
     time.sleep(RENDER_SECONDS)
 
-    assert call(heard, job).status_code == 200
+    assert call(timely, job).status_code == 200
 
-    # Without it the first question would come after 45 seconds.
-    assert follow(heard, video, within_seconds=20).status is VideoStatus.COMPLETED
+    # Without it the first question would come too late.
+    assert timely.follow(video.id).status is VideoStatus.COMPLETED
 
 
-def test_a_forgery_is_refused_and_changes_nothing(heard: DeployedStack) -> None:
+def test_a_forgery_is_refused_and_changes_nothing(timely: DeployedStack) -> None:
     prompt = new_prompt("Forged")
-    video = submit(heard, prompt, GEMINI)
-    job = find_job(heard, "gemini", prompt)
-    before = wait_for(lambda: find_wait(heard, "gemini", job), what="a wait for the render")
+    video = submit(timely, prompt, GEMINI)
+    job = find_job(timely, "gemini", prompt)
+    before = wait_for(lambda: find_wait(timely, "gemini", job), what="a wait for the render")
 
-    forged = call(heard, job, secret="whsec_" + base64.b64encode(bytes(32)).decode())
-    stale = call(heard, job, at=datetime.now(UTC) - timedelta(seconds=302))
-    elsewhere = call(heard, job, provider="sora")
+    forged = call(timely, job, secret="whsec_" + base64.b64encode(bytes(32)).decode())
+    stale = call(timely, job, at=datetime.now(UTC) - timedelta(seconds=302))
+    elsewhere = call(timely, job, provider="sora")
 
     for answer in (forged, stale, elsewhere):
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_signature")
-    assert find_wait(heard, "gemini", job) == before
-    wait_for_render(heard, "gemini")
-    assert call(heard, job).status_code == 200
-    follow(heard, video, within_seconds=60)
+    assert find_wait(timely, "gemini", job) == before
+    wait_for_render(timely, "gemini")
+    assert call(timely, job).status_code == 200
+    timely.follow(video.id)
 
 
-def test_no_task_token_and_no_secret_is_in_a_log_or_an_answer(heard: DeployedStack) -> None:
+def test_no_task_token_and_no_secret_is_in_a_log_or_an_answer(timely: DeployedStack) -> None:
     prompt = new_prompt("Quiet")
-    video = submit(heard, prompt, GEMINI)
-    job = find_job(heard, "gemini", prompt)
-    wait = wait_for(lambda: find_wait(heard, "gemini", job), what="a wait for the render")
-    wait_for_render(heard, "gemini")
-    answer = call(heard, job)
-    follow(heard, video, within_seconds=60)
+    video = submit(timely, prompt, GEMINI)
+    job = find_job(timely, "gemini", prompt)
+    wait = wait_for(lambda: find_wait(timely, "gemini", job), what="a wait for the render")
+    wait_for_render(timely, "gemini")
+    answer = call(timely, job)
+    timely.follow(video.id)
 
-    logs = heard.read_logs()
+    logs = timely.read_logs()
 
     for secret in (wait["task_token"]["S"], PROVIDER_WEBHOOK_SECRET, answer.request.headers["webhook-signature"]):
         assert secret not in logs

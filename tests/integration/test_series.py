@@ -20,7 +20,8 @@ from mediaposter.cli.session import Session
 from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.videos import VideoStore
 from mediaposter.wire.intake import write_turn
-from sandbox.cloud import REGION, STACK_NAME
+from sandbox.cloud import REGION
+from sandbox.snapshot import STACK_NAME
 from tests.integration.stack import DeployedStack, new_prompt, wait_for
 from tests.integration.test_intake import find_queue
 

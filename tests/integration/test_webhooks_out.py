@@ -20,10 +20,10 @@ from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.videos import Stage, Video, VideoStore
 from mediaposter.usecases.scheduled.recorded_events import describe_end
 from mediaposter.wire.webhooks import derive_webhook_secret
-from sandbox.cloud import STACK_NAME, WEBHOOK_SIGNING_KEY
 from sandbox.faults import Respond
 from sandbox.hooks import Deliveries, Delivery, HookScript, OnDelivery, create_app
 from sandbox.serving import serve_in_thread
+from sandbox.snapshot import STACK_NAME, WEBHOOK_SIGNING_KEY
 from tests.integration.stack import DeployedStack, new_prompt, wait_for
 
 TOKEN = "tk_of_the_receiver"

@@ -1,4 +1,7 @@
-"""Unit tests open no sockets (Unix sockets are left: an event loop wakes itself through one); and tiny real videos."""
+"""Unit tests open no sockets (Unix sockets are left: an event loop wakes itself through one); and tiny real videos.
+
+Every boto3 session shares what was read of AWS's descriptions: reading them is most of the time of making a client.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import botocore.session
 import pytest
+from botocore.loaders import Loader, create_loader
 from PIL import Image
 from pytest_socket import disable_socket
+
+_LOADERS: dict[str | None, Loader] = {}
+
+
+def _share_loader(search_path_string: str | None = None) -> Loader:
+    return _LOADERS.setdefault(search_path_string, create_loader(search_path_string))
+
+
+botocore.session.create_loader = _share_loader
 
 RED, BLUE = (200, 30, 30), (20, 20, 220)
 

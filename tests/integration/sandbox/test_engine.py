@@ -275,3 +275,20 @@ def test_the_command_prints_its_address_serves_and_ends_on_sigterm() -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=10)
     assert process.returncode in (0, -signal.SIGTERM)
+
+
+def test_the_command_ends_with_the_process_that_holds_its_input() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox.videos_api", "--until-eof"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    assert process.poll() is None
+
+    process.stdin.close()
+
+    assert process.wait(timeout=60) == 0

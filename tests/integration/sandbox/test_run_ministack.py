@@ -14,7 +14,7 @@ from sandbox.cloud import LocalCloud
 
 TRUST = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "states.amazonaws.com"}}
 BUCKET = "items"
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 120.0
 
 
 class Engine:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -15,6 +14,7 @@ from mediaposter.host.bucket import FolderBucket
 from mediaposter.host.links import Links
 from mediaposter.stores.bucket import Bucket
 from mediaposter.stores.s3_bucket import S3Bucket
+from tests.fakes.aws import connect_s3
 
 KEY = "inbox/Drachen über 100%25 Meer+1.json"
 JSON = "application/json"
@@ -26,9 +26,7 @@ def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bucket]:
         yield FolderBucket(tmp_path / "media", Links(bytes(32), lambda: "http://127.0.0.1"))
         return
     with mock_aws():
-        client = boto3.client(
-            "s3", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
-        )
+        client = connect_s3()
         client.create_bucket(Bucket="media")
         client.put_bucket_versioning(Bucket="media", VersioningConfiguration={"Status": "Enabled"})
         yield S3Bucket(client, "media")
@@ -39,15 +37,15 @@ def read_version(bucket: Bucket, key: str, version_id: str | None) -> bytes:
         return b"".join(found.chunks)
 
 
-@pytest.mark.parametrize("key", [KEY, "a/../b", ".hidden", "trailing./ ", "aux.txt", "a//b", 'what? "<*>|\\:', "🪁\n"])
-def test_what_was_put_is_read_under_its_key_and_listed_by_it(bucket: Bucket, key: str) -> None:
-    put = bucket.put(key, b"a kite", content_type=JSON)
+def test_what_was_put_is_read_under_its_key_and_listed_by_it(bucket: Bucket) -> None:
+    for key in (KEY, "a/../b", ".hidden", "trailing./ ", "aux.txt", "a//b", 'what? "<*>|\\:', "🪁\n"):
+        put = bucket.put(key, b"a kite", content_type=JSON)
 
-    assert bucket.read(key) == b"a kite"
-    assert bucket.head(key) == put
-    assert (put.key, put.size_bytes, put.content_type) == (key, 6, JSON)
-    assert list(bucket.list_keys("")) == [key]
-    assert bucket.delete_all(key) == 1
+        assert bucket.read(key) == b"a kite"
+        assert bucket.head(key) == put
+        assert (put.key, put.size_bytes, put.content_type) == (key, 6, JSON)
+        assert list(bucket.list_keys("")) == [key]
+        assert bucket.delete_all(key) == 1
 
 
 @pytest.mark.parametrize("content_type", ["text/csv", "image/png", "application/x-of-their-own"])

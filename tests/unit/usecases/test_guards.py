@@ -11,7 +11,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import pytest
 from pydantic import TypeAdapter
 
 from tests.unit.usecases.guards import GUARDS
@@ -20,19 +19,6 @@ from tests.unit.usecases.run_mutants import PACKAGE, UNCHANGED, Outcome, Outcome
 
 ROOT = Path(__file__).parents[3]
 ALL_RUN_SECONDS = 600
-
-
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, Outcomes]:
-    """Run every test that is named with all guards, and those of each guard without it."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.unit.usecases.run_mutants"],
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        timeout=ALL_RUN_SECONDS,
-        check=True,
-    )
-    return TypeAdapter(dict[str, Outcomes]).validate_json(ended.stdout)
 
 
 def test_a_marker_stands_once_in_the_code() -> None:
@@ -55,13 +41,22 @@ def test_each_guard_that_is_tried_has_its_marker_in_the_code() -> None:
     )
 
 
-def test_with_all_its_guards_every_test_passes(outcomes: dict[str, Outcomes]) -> None:
-    assert {test: outcome for test, outcome in outcomes[UNCHANGED].items() if outcome != Outcome.PASSED} == {}
-
-
-@pytest.mark.parametrize("name", GUARDS)
-def test_a_test_fails_without_the_guard(name: str, outcomes: dict[str, Outcomes]) -> None:
-    assert outcomes[name] == dict.fromkeys(GUARDS[name].tests, Outcome.FAILED), (
-        f"Look at `# guard: {GUARDS[name].marker}`. `python -m tests.unit.usecases.run_mutants '{GUARDS[name].marker}' "
-        "tests/unit/usecases` lists the tests that fail without it."
+def test_a_test_fails_without_its_guard() -> None:
+    """Run every test that is named with all guards, and those of each guard without it."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.unit.usecases.run_mutants"],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        timeout=ALL_RUN_SECONDS,
+        check=True,
     )
+    outcomes = TypeAdapter(dict[str, Outcomes]).validate_json(ended.stdout)
+
+    with_all = outcomes.pop(UNCHANGED)
+    assert {test: outcome for test, outcome in with_all.items() if outcome != Outcome.PASSED} == {}
+    expected = {name: dict.fromkeys(guard.tests, Outcome.FAILED) for name, guard in GUARDS.items()}
+    assert {name: tests for name, tests in outcomes.items() if tests != expected[name]} == {}, (
+        "Look at `# guard: <name>` of each. `python -m tests.unit.usecases.run_mutants '<name>' tests/unit/usecases` "
+        "lists the tests that fail without it."
+    )
+    assert outcomes.keys() == expected.keys()
