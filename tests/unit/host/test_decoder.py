@@ -93,7 +93,8 @@ def put(bucket: FolderBucket, content: bytes) -> StoredVersion:
 
 def kill(process_id: int) -> None:
     os.kill(process_id, signal.SIGKILL)
-    os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOWAIT)
+    # Its parent may reap it at any moment.
+    wait_until(lambda: not is_running(process_id))
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
