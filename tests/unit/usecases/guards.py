@@ -320,7 +320,7 @@ GUARDS: dict[str, Guard] = {
     ),
     "only what was never started is taken as new under its key": Guard(
         "never started",
-        (drop_operand(1, 2),),
+        (drop_operand(1),),
         ("test_a_try_that_failed_after_its_start_stays_the_answer_under_its_key",),
     ),
     "what a caller was answered with is not failed as never started": Guard(

@@ -231,6 +231,17 @@ def test_a_try_that_the_sweep_said_was_never_started_is_taken_as_new_under_its_k
     assert day(world).committed_micros == 400_000
 
 
+def test_an_acknowledged_try_that_could_not_be_started_is_taken_as_new_under_its_key() -> None:
+    world = died_before_its_start()
+    world.effects.crash_never()
+    # A repeat was about to be answered, and its answer was lost.
+    tried = world.library.note(world.library.get_unchecked("video_1"), now=world.clock(), is_accepted=True)
+    failure = VideoFailure(code=ErrorCode.INTERNAL_ERROR, message="Not started; send the request again.")
+    world.library.settle(world.library.fail(tried, failure, now=world.clock()), 0, now=world.clock())
+
+    assert world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1")).video.id == "video_2"
+
+
 def test_a_try_that_failed_after_its_start_stays_the_answer_under_its_key() -> None:
     world = World(ids=IDS)
     world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))

@@ -507,7 +507,7 @@ class _Forgotten(Exception):
 
 def _was_never_started(video: Video) -> bool:
     has_failed = video.failure is not None and video.failure.code is ErrorCode.INTERNAL_ERROR
-    return has_failed and not video.was_taken_up and not video.is_accepted  # guard: never started
+    return has_failed and not video.was_taken_up  # guard: never started
 
 
 def _never() -> Submission:
