@@ -92,7 +92,7 @@ class KeptInSqlite(SqliteTable):
             self._seen = None  # of what was deleted it is not told
 
     def fail(self, call: str, *, is_done: bool) -> Exception:
-        """Build what SQLite lets through: another program holds the file, or the disk breaks in the middle of a write."""
+        """Build what the host lets through: another program holds the file, or the disk fails behind a write."""
         if is_done:
             return sqlite3.OperationalError(f"{call}: disk I/O error")
         return Contention(f"{call}: another program holds the file; nothing was changed.")

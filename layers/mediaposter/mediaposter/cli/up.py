@@ -85,23 +85,25 @@ def serve(
     """Serve until Ctrl-C, SIGTERM, or `ended`.
 
     Raises:
-        ConfigurationError: it cannot start; the sentence says what to do. Nothing was changed.
+        ConfigurationError: it cannot start; the sentence says what to do. Another host on the folder goes on.
     """
     stopping = ended or _wait_for_signals()
     folder = options.data or choose_folder(environ)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_logs(folder / "log", verbose=options.verbose)
     env_file = options.env_file or Path(".env")
     environment, settings = read_environment(environ, env_file if env_file.is_file() else None)
-    server = Server(options.host, options.port)
-    try:
-        with Host(
-            folder,
-            environment=environment,
-            settings=settings,
-            public_url=lambda: server.url,
-            wait_scale=options.wait_scale,
-        ) as host:
+    # The folder is locked before anything else is touched: another host on it is not disturbed, its log included.
+    addresses: list[str] = []
+    with Host(
+        folder,
+        environment=environment,
+        settings=settings,
+        public_url=lambda: addresses[0],
+        wait_scale=options.wait_scale,
+    ) as host:
+        write_logs(folder / "log", verbose=options.verbose)
+        server = Server(options.host, options.port)
+        addresses.append(server.url)
+        try:
             current.install(host.stack)
             key = host.ensure_key()
             gateway = Gateway(load_routes(), host.stack.keys.find)
@@ -118,11 +120,11 @@ def serve(
             ):
                 say(line)
             stopping.wait()
-            say("Stopping: what runs is finished, what waits goes on at the next start.")
+            say("Stopping: what runs is finished, what waits goes on at the next start. Ctrl-C again stops at once.")
+        finally:
+            (folder / _STACK_FILE).unlink(missing_ok=True)
             server.stop()
-    finally:
-        server.stop()
-        (folder / _STACK_FILE).unlink(missing_ok=True)
+            current.install(None)
 
 
 def explain(
@@ -188,6 +190,9 @@ def _wait_for_signals() -> threading.Event:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
+        # A second one ends the process at once. The next start carries on, as after any crash.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
