@@ -26,7 +26,7 @@ from mediaposter.host.loop import Loop
 from mediaposter.host.machines import build_walkers, follow_end
 from mediaposter.host.outbox import Kind, Message, Outbox
 from mediaposter.host.pretend.publisher import PretendedPublisher
-from mediaposter.host.pretend.sandbox_provider import SandboxProvider
+from mediaposter.host.pretend.sandbox_provider import RENDER_SECONDS, SandboxProvider
 from mediaposter.host.repeat import Repeater
 from mediaposter.host.secrets import HostSecrets
 from mediaposter.host.table import SqliteTable
@@ -89,7 +89,7 @@ class Host:
             environment: keys and addresses.
             settings: of the stack.
             public_url: where this host is reached, without a slash at the end.
-            wait_scale: what a second of the machines' waits takes, for tests.
+            wait_scale: what a second of the machines' waits and of the sandbox's renders takes, for tests.
 
         Raises:
             ConfigurationError: the folder is in use, or cannot be used; the sentence says what to do.
@@ -111,7 +111,12 @@ class Host:
             children = build_decoders()
             opened.callback(children.close)
             opened.callback(self._end_threads)
-            self._sandbox = SandboxProvider(sandbox / "videos", ChildDrawer(children), clock=_tell_time)
+            self._sandbox = SandboxProvider(
+                sandbox / "videos",
+                ChildDrawer(children),
+                clock=_tell_time,
+                render_seconds=wait_scale * RENDER_SECONDS,
+            )
             opened.callback(self._sandbox.close)
             self.edges = HostEdges(
                 settings,
