@@ -58,9 +58,7 @@ def has_completed(host: Host, video_id: str) -> bool:
 
 
 def read_jobs(folder: Path) -> list[SandboxJob]:
-    return [
-        SandboxJob.model_validate_json(path.read_text()) for path in (folder / "sandbox" / "videos").glob("*.json")
-    ]
+    return [SandboxJob.model_validate_json(path.read_text()) for path in (folder / "sandbox" / "videos").glob("*.json")]
 
 
 def test_without_a_key_a_video_is_drawn_stored_and_posted_for_nobody_to_see(tmp_path: Path) -> None:
