@@ -41,11 +41,17 @@ class Options(NamedTuple):
     wait_scale: float = 1.0  # for tests
 
 
-def choose_folder(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+def choose_folder(
+    environ: Mapping[str, str],
+    *,
+    platform: str = sys.platform,
+    checkout: Path = _CHECKOUT,
+    find_home: Callable[[], Path] = Path.home,
+) -> Path:
     """Choose the data folder: `.local/` of a checkout, else the platform's folder for a user's data."""
-    if (_CHECKOUT / "template.yaml").is_file():
-        return _CHECKOUT / ".local" / "data"
-    home = Path.home()
+    if (checkout / "template.yaml").is_file():
+        return checkout / ".local" / "data"
+    home = find_home()
     if platform == "win32":
         return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "MediaPoster"
     if platform == "darwin":
@@ -147,20 +153,29 @@ def explain(
         "",
         *_list_accounts(environment),
         "",
-        f"curl {base_url}/videos -H 'Authorization: Bearer {key}' \\",
-        "  -H 'Content-Type: application/json' -d '{\"prompt\": \"A paper boat on a rainy street\"}'",
+        f"curl {base_url}/videos \\",
+        f"  -H 'Authorization: Bearer {key}' \\",
+        "  -H 'Content-Type: application/json' \\",
+        '  -d \'{"prompt": "A paper boat on a rainy street"}\'',
         "",
         "from openai import OpenAI",
         "",
-        f'client = OpenAI(base_url="{base_url}", api_key="{key}")',
+        "client = OpenAI(",
+        f'    base_url="{base_url}",',
+        f'    api_key="{key}",',
+        ")",
         'video = client.videos.create_and_poll(prompt="A paper boat on a rainy street")',
         'client.videos.download_content(video.id).write_to_file("boat.mp4")',
         "",
     ]
     if resumed:
-        lines += [f"{resumed} executions of before go on.", ""]
+        lines += [f"{resumed} {'execution goes' if resumed == 1 else 'executions go'} on from the last time.", ""]
     if is_open:
-        lines += ["Other machines can reach this address. Every request needs a key; the way is not encrypted.", ""]
+        lines += [
+            "Other machines can reach this address. Every request needs a key;",
+            "the connection is not encrypted.",
+            "",
+        ]
     return [*lines, "Ctrl-C stops it."]
 
 
@@ -168,10 +183,12 @@ def _list_accounts(environment: HostEnvironment) -> list[str]:
     """Say for each provider, and for Blotato, whether there is a key, and which variable is missing."""
     lines = ["  sandbox   no key needed: a clip drawn here, for nothing"]
     for account in ACCOUNTS:
-        variable = " or ".join(account.variables[:2])
-        has_key = environment.find_key(account.name) is not None
-        note = f" ({account.note})" if account.note else ""
-        lines.append(f"  {account.name:<9} {'your key' if has_key else f'no key: not offered ({variable})'}{note}")
+        if environment.find_key(account.name) is not None:
+            lines.append(f"  {account.name:<9} your key")
+            continue
+        lines.append(f"  {account.name:<9} no key: not offered ({' or '.join(account.variables[:2])})")
+        if account.note:
+            lines.append(f"  {'':<9} {account.note}")
     if environment.blotato_api_key is None:
         lines.append("  blotato   no key: posts are pretended, nothing is public (BLOTATO_API_KEY)")
     else:
