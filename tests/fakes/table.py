@@ -135,7 +135,7 @@ class InMemoryTable(Table):
         if self.meanwhile is not None:
             happen, self.meanwhile = self.meanwhile, None
             happen()
-        with self._effects.take(_describe(changes[0])):
+        with self._effects.take(describe_effect(changes[0])):
             failed = tuple(number for number, change in enumerate(changes) if not self._may(change))
             if failed:
                 raise VersionConflict(
@@ -177,7 +177,7 @@ class InMemoryTable(Table):
                 item["ttl"] = Decimal(change.expires_at)
 
 
-def _describe(change: Change) -> str:
+def describe_effect(change: Change) -> str:
     """Name the effect of a transaction by its first change."""
     if isinstance(change, Increase):
         return f"add to {change.key.sk}"

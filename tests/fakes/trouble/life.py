@@ -30,6 +30,7 @@ from tests.fakes.effects import Moment, SimulatedCrash
 from tests.fakes.state_machine import Function, StateMachine, StatesError, Status
 from tests.fakes.trouble.history import Accident, Deed, DeedKind, History, Who, Wish
 from tests.fakes.trouble.stack import STEPS, Stack
+from tests.fakes.trouble.tables import BuildTable, keep_in_memory
 from tests.fakes.trouble.vendors import Execution, Executions, Job, TroubledEffects
 from tests.fakes.world import BATCH_DEFINITION, DEFINITION
 
@@ -176,13 +177,13 @@ class Life:
         facts: what was asked for, and what happened, as far as promises depend on it.
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, *, build_table: BuildTable = keep_in_memory) -> None:
         self.history = history
         self.clock = Clock()
         effects = TroubledEffects()
         effects.reach = self._reach
         self.worker: Worker | None = None
-        self.stack = Stack(history, self.clock, effects)
+        self.stack = Stack(history, self.clock, effects, build_table=build_table)
         self.peace_at = NOW + timedelta(seconds=history.peace_at)
         self._accidents = list(history.accidents)
         self._events: list[tuple[datetime, int, Callable[[], object], Callable[[], bool]]] = []
@@ -464,7 +465,7 @@ class Life:
             raise StatesError("DynamoDb.ProvisionedThroughputExceededException")
         token = f"{execution.name}/{write.task_token}"
         execution.tokens.add(token)
-        return self.stack.write_wait(Key(write.pk, write.sk), token, str(write.ttl))
+        return self.stack.table.write_wait(write._replace(task_token=token))
 
     # What is asked for
 
@@ -474,7 +475,7 @@ class Life:
         stack.executions.on_end = self._see_end
         stack.executions.on_signal = self._signal
         stack.batch_executions.on_start = self._take_up_batch
-        stack.table.on_write = self._see_write
+        stack.table.watch(self._see_write)
         stack.on_event = self._hear_event
         for provider in stack.providers.values():
             provider.on_job = self._see_job

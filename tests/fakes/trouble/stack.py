@@ -8,10 +8,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from itertools import cycle
-from typing import Any
+from typing import Any, cast
 
 from mediaposter.ai.catalog import parse_catalog
 from mediaposter.ai.video_model_interface import VideoGenerationJob, VideoGenerationRequest
@@ -33,7 +32,9 @@ from tests.fakes.batches import BatchWorld
 from tests.fakes.clock import Clock
 from tests.fakes.effects import Effects
 from tests.fakes.state_machine import Function
+from tests.fakes.table import InMemoryTable
 from tests.fakes.trouble.history import Answer, History, RenderEnd, Who, Wish
+from tests.fakes.trouble.tables import BuildTable, TroubledTable, keep_in_memory
 from tests.fakes.trouble.vendors import (
     Execution,
     Executions,
@@ -43,7 +44,6 @@ from tests.fakes.trouble.vendors import (
     TroubledMedia,
     TroubledProvider,
     TroubledPublisher,
-    TroubledTable,
     Weather,
 )
 from tests.fakes.world import World
@@ -165,7 +165,9 @@ class Stack:
         events: what the bus took, and when.
     """
 
-    def __init__(self, history: History, clock: Clock, effects: TroubledEffects) -> None:
+    def __init__(
+        self, history: History, clock: Clock, effects: TroubledEffects, *, build_table: BuildTable = keep_in_memory
+    ) -> None:
         setting = history.setting
         self.setting = setting
         self._clock = clock
@@ -174,6 +176,7 @@ class Stack:
         lag = timedelta(seconds=setting.lag_seconds)
         self.executions = Executions(effects, self.weather, clock, lag=lag, stale=stale)
         self.batch_executions = Executions(effects, self.weather, clock, lag=lag, stale=stale)
+        self.table = TroubledTable(build_table(effects, clock), self.weather, clock)
         self.events: list[tuple[datetime, VideoEvent | PostEvent | BatchEvent]] = []
         self.on_event: Callable[[VideoEvent | PostEvent | BatchEvent], object] = lambda _: None
         self._wishes: dict[str, Wish] = {}
@@ -194,7 +197,8 @@ class Stack:
             files=lambda effects: TroubledFiles(effects, self.weather),
             workflow=lambda _: _Workflow(self.executions),
             batch_workflow=lambda _: _BatchWorkflow(self.batch_executions),
-            table=lambda effects: TroubledTable(effects, self.weather, clock),
+            # A world asks it for what every table has, and for its items.
+            table=lambda _: cast(InMemoryTable, self.table),
             slots=dict.fromkeys(PROVIDERS, setting.slots),
             listens_to=["knows"],
             stack_daily_budget_micros=setting.limit_micros if setting.limits_stack else None,
@@ -204,10 +208,8 @@ class Stack:
         self._world = world
         world.weather = self.weather
         world.on_event = self._take_event
-        assert isinstance(world.table, TroubledTable)
         assert isinstance(world.publisher, TroubledPublisher)
         assert isinstance(world.media, TroubledMedia)
-        self.table = world.table
         self.publisher = world.publisher
         self.publisher.list_lag_seconds = setting.list_lag_seconds
         self.media = world.media
@@ -233,15 +235,6 @@ class Stack:
     def read_parts(self, batch_id: str) -> list[dict[str, Any]]:
         """Read the parts of a batch, as its machine does."""
         return [part.model_dump() for part in self._batches.list_parts(batch_id)]
-
-    def write_wait(self, key: Key, task_token: str, ttl: str) -> bool:
-        """Write down what a machine listens with, as DynamoDB would; False is that the condition does not hold."""
-        item = self.table.items.get(key, dict(key._asdict()))
-        if "hinted_at" in item:
-            return False
-        version = item.get("version", Decimal(0)) + 1
-        self.table.items[key] = {**item, "task_token": task_token, "ttl": Decimal(ttl), "version": version}
-        return True
 
     def close_execution(self, name: str, status: str) -> None:
         """Do what the rule behind a broken execution does."""

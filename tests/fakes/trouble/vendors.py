@@ -34,7 +34,6 @@ from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.batch_files import FileVersion
 from mediaposter.stores.media import StoredVideo
 from mediaposter.stores.posts import Post
-from mediaposter.stores.table import Change, Delete, Increase, IndexEntry, Key, Page, PageQuery
 from mediaposter.usecases.steps import StepResult
 from tests.builders import NOW, a_stored_video
 from tests.fakes.batch_edges import FakeBatchFileStore
@@ -42,7 +41,6 @@ from tests.fakes.clock import Clock
 from tests.fakes.effects import Effects, Moment
 from tests.fakes.media import FakeMediaStore
 from tests.fakes.publisher import FakePost, FakePublisher
-from tests.fakes.table import InMemoryTable
 from tests.fakes.trouble.history import Outage, RenderEnd
 
 FTYP = b"\x00\x00\x00\x18ftypisom"
@@ -101,93 +99,6 @@ class TroubledEffects(Effects):
         self.reach(name, Moment.BEFORE)
         yield
         self.reach(name, Moment.AFTER)
-
-
-class TroubledTable(InMemoryTable):
-    """The table, whose calls may fail: before they did anything, or after.
-
-    Attributes:
-        on_write: is told of every item that was written, with what it was before.
-        read_at: when each item was last read.
-    """
-
-    def __init__(self, effects: Effects, weather: Weather, clock: Clock) -> None:
-        super().__init__(effects)
-        self._weather = weather
-        self._clock = clock
-        self.read_at: dict[Key, datetime] = {}
-        self.on_write: Callable[[Key, dict[str, Any], dict[str, Any]], object] = lambda _key, _before, _after: None
-
-    def get(self, key: Key) -> dict[str, Any]:
-        self._read()
-        self.read_at[key] = self._clock()
-        return super().get(key)
-
-    def query_prefix(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
-        self._read()
-        items = super().query_prefix(pk, sk_prefix)
-        self.read_at.update(dict.fromkeys((Key(item["pk"], item["sk"]) for item in items), self._clock()))
-        return items
-
-    def query_range(self, pk: str, sk_from: str, sk_to: str) -> list[dict[str, Any]]:
-        self._read()
-        return super().query_range(pk, sk_from, sk_to)
-
-    def query_index(
-        self,
-        index: str,
-        *,
-        hash_name: str,
-        value: str,
-        range_name: str,
-        before: str,
-        after: IndexEntry | None = None,
-    ) -> list[IndexEntry]:
-        self._read()
-        return super().query_index(
-            index, hash_name=hash_name, value=value, range_name=range_name, before=before, after=after
-        )
-
-    def swap(self, key: Key, name: str, *, expected: str, wanted: str) -> bool:
-        how = self._write()
-        is_swapped = super().swap(key, name, expected=expected, wanted=wanted)
-        if how == "deaf":
-            raise fault("UpdateItem")
-        return is_swapped
-
-    def query_page(self, index: str, query: PageQuery) -> Page:
-        self._read()
-        return super().query_page(index, query)
-
-    def get_many(self, keys: Sequence[Key]) -> list[dict[str, Any]]:
-        self._read()
-        return super().get_many(keys)
-
-    def take_number(self, key: Key, *, at_least: int, expires_at: int | None = None) -> int:
-        self._write()
-        return super().take_number(key, at_least=at_least, expires_at=expires_at)
-
-    def commit(self, changes: Sequence[Change]) -> None:
-        how = self._write()
-        super().commit(changes)
-        if how == "deaf":
-            raise fault("TransactWriteItems")
-
-    def _make(self, change: Change) -> None:
-        key = change.key if isinstance(change, Delete | Increase) else change.record.key
-        before = self.items.get(key, {}).copy()
-        super()._make(change)
-        self.on_write(key, before, self.items.get(key, {}))
-
-    def _read(self) -> None:
-        if self._weather.find("table") == "down":
-            raise fault("GetItem")
-
-    def _write(self) -> str | None:
-        how = self._weather.find("table", "table writes")
-        if how == "down":
-            raise fault("TransactWriteItems")
-        return how
 
 
 @dataclass

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mediaposter.domain.errors import NotStarted
 from mediaposter.domain.executions import ExecutionStatus
+from mediaposter.host.database import Database
 from mediaposter.host.definition import Definition
-from mediaposter.host.executions import Ended, Execution, Executions, InMemoryExecutions
+from mediaposter.host.executions import Ended, Execution, Executions, ExecutionStore, InMemoryExecutions
+from mediaposter.host.executions_on_disk import SqliteExecutions
 from mediaposter.host.loop import Loop
 from mediaposter.host.walker import Services, Walker
 from mediaposter.host.workflow import HostBatchWorkflow, HostTokens, HostWorkflow
@@ -197,6 +202,111 @@ def test_timers_of_what_has_ended_are_cleared_away() -> None:
         host.start(name=str(number))
 
     assert len(host.loop._timers) <= 1_100
+
+
+# The store, in memory and in SQLite
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ExecutionStore]:
+    if request.param == "memory":
+        yield InMemoryExecutions()
+        return
+    database = Database(tmp_path / "host.sqlite")
+    yield SqliteExecutions(database)
+    database.close()
+
+
+ONE, TWO = Execution("video", "one", '{"a": 1}'), Execution("video", "two", "{}")
+
+
+def test_a_name_is_put_once_whatever_the_input_and_however_it_ended(store: ExecutionStore) -> None:
+    assert store.insert(ONE)
+    assert not store.insert(ONE._replace(input="{}"))
+    assert store.list_running() == [ONE]
+
+    store.finish("video", "one", ExecutionStatus.FAILED)
+
+    assert not store.insert(ONE)
+    assert store.find_status("video", "one") is ExecutionStatus.FAILED
+
+
+def test_machines_have_names_of_their_own(store: ExecutionStore) -> None:
+    assert store.insert(ONE)
+    assert store.insert(ONE._replace(machine="batch"))
+    store.finish("batch", "one", ExecutionStatus.SUCCEEDED)
+
+    assert store.find_status("video", "one") is ExecutionStatus.RUNNING
+
+
+def test_an_end_is_final(store: ExecutionStore) -> None:
+    store.insert(ONE)
+
+    assert store.finish("video", "one", ExecutionStatus.ABORTED)
+    assert not store.finish("video", "one", ExecutionStatus.SUCCEEDED)
+    assert store.find_status("video", "one") is ExecutionStatus.ABORTED
+
+
+def test_what_was_never_put_has_no_status_and_does_not_end(store: ExecutionStore) -> None:
+    assert store.find_status("video", "one") is None
+    assert not store.finish("video", "one", ExecutionStatus.ABORTED)
+
+
+def test_those_that_run_are_listed_from_the_oldest_on(store: ExecutionStore) -> None:
+    three = ONE._replace(name="a third")
+    for execution in (TWO, ONE, three):
+        store.insert(execution)
+    store.finish("video", "one", ExecutionStatus.SUCCEEDED)
+
+    assert store.list_running() == [TWO, three]
+
+
+def test_one_of_many_threads_starts_an_execution(store: ExecutionStore) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(store.insert, [ONE] * 40)).count(True) == 1
+
+
+def test_what_runs_is_known_to_the_next_process_and_what_ended_is_not_resumed(tmp_path: Path) -> None:
+    for _ in range(2):
+        database = Database(tmp_path / "host.sqlite")
+        store = SqliteExecutions(database)
+        store.insert(ONE)
+        store.insert(TWO)
+        store.finish("video", "one", ExecutionStatus.SUCCEEDED)
+        assert store.list_running() == [TWO]
+        database.close()
+
+
+def test_a_name_is_free_again_90_days_after_its_execution_ended(tmp_path: Path) -> None:
+    clock = Clock()
+    database = Database(tmp_path / "host.sqlite")
+    store = SqliteExecutions(database, clock=clock.monotonic)
+    store.insert(ONE)
+    store.insert(TWO)
+    store.finish("video", "one", ExecutionStatus.SUCCEEDED)
+
+    clock.advance(90 * 86_400)
+    assert store.purge() == 0
+    clock.advance(1)
+    assert store.purge() == 1
+
+    assert store.find_status("video", "one") is None
+    assert store.list_running() == [TWO], "however long it runs"
+    database.close()
+
+
+def test_a_start_that_finds_the_file_held_is_not_started(tmp_path: Path) -> None:
+    database = Database(tmp_path / "host.sqlite", busy_seconds=0)
+    store = SqliteExecutions(database)
+    holder = sqlite3.connect(database.path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(NotStarted, match="The execution one was not started"):
+        store.insert(ONE)
+
+    holder.close()
+    assert store.insert(ONE)
+    database.close()
 
 
 # The same public methods as mediaposter.workflow

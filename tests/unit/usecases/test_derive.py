@@ -59,6 +59,15 @@ def test_what_the_model_does_not_offer_is_refused(model: type[RemixVideoRequest 
     assert refusal.value.code == "unsupported_operation"
 
 
+def test_a_video_of_a_model_that_is_not_offered_any_more_is_not_changed() -> None:
+    catalog = CATALOG.withhold({"kites": "Set KITES_API_KEY."}, instead="sora-2")
+
+    with pytest.raises(InvalidRequest, match=r"kite-1: Set KITES_API_KEY\.") as refusal:
+        world_with_source(catalog=catalog).submit.derive(extension(), caller=a_caller())
+
+    assert refusal.value.param == "video"
+
+
 def test_a_video_is_not_extended_beyond_what_the_model_makes() -> None:
     with pytest.raises(InvalidRequest, match=r"adds 5 seconds to a video of 15, not 10"):
         world_with_source(seconds=15, model="kite-1").submit.derive(extension(10), caller=a_caller())

@@ -14,7 +14,7 @@ from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequ
 from mediaposter.stores.videos import Candidate, Stage
 from mediaposter.usecases.generation.generate import ANSWER_GRACE, CODES_OF_THE_PROVIDER, RESUBMITS_MAX
 from mediaposter.usecases.steps import CheckInput, Outcome, StepInput
-from tests.builders import NOW, VIDEO_ID, a_caller, a_job, a_request, a_video
+from tests.builders import CATALOG, NOW, VIDEO_ID, a_caller, a_job, a_request, a_video
 from tests.fakes.answers import Answer, Drop, Refuse
 from tests.fakes.state_machine import Status
 from tests.fakes.video_model import FakeVideoModel
@@ -167,6 +167,15 @@ def test_a_fallback_that_is_no_model_is_refused() -> None:
 
     assert (refusal.value.param, refusal.value.code) == ("fallback_models[1]", "model_not_found")
     assert "'zeppelin'" in refusal.value.message
+
+
+def test_a_fallback_that_is_not_offered_yet_says_why() -> None:
+    catalog = CATALOG.withhold({"kites": "Set KITES_API_KEY."}, instead="sora-2")
+
+    with pytest.raises(InvalidRequest, match="Set KITES_API_KEY") as refusal:
+        World(catalog=catalog).submit(a_request(fallback_models=["kite-1"]), caller=a_caller())
+
+    assert refusal.value.param == "fallback_models[0]"
 
 
 # A submission whose answer was lost

@@ -154,11 +154,17 @@ class Catalog(BaseModel):
         entry = self.get(target)
         if entry.is_retired(today):
             raise _retired(entry.name, entry.retires_on, entry.replaced_by)
-        if entry.provider in self.withheld:
-            raise InvalidRequest(
-                f"{entry.name}: {self.withheld[entry.provider]}", param="model", code="model_not_found"
-            )
+        self.check_offered(entry)
         return Resolution(entry, is_alias=target != plain)
+
+    def check_offered(self, entry: CatalogEntry, *, param: str = "model") -> None:
+        """Refuse a model whose provider is withheld.
+
+        Raises:
+            InvalidRequest: with the reason.
+        """
+        if entry.provider in self.withheld:
+            raise InvalidRequest(f"{entry.name}: {self.withheld[entry.provider]}", param=param, code="model_not_found")
 
     def is_alias(self, name: str) -> bool:
         """Tell whether a caller's name, with or without a date at its end, is an alias of a model."""

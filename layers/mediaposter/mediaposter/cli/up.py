@@ -41,11 +41,17 @@ class Options(NamedTuple):
     wait_scale: float = 1.0  # for tests
 
 
-def choose_folder(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+def choose_folder(
+    environ: Mapping[str, str],
+    *,
+    platform: str = sys.platform,
+    checkout: Path = _CHECKOUT,
+    find_home: Callable[[], Path] = Path.home,
+) -> Path:
     """Choose the data folder: `.local/` of a checkout, else the platform's folder for a user's data."""
-    if (_CHECKOUT / "template.yaml").is_file():
-        return _CHECKOUT / ".local" / "data"
-    home = Path.home()
+    if (checkout / "template.yaml").is_file():
+        return checkout / ".local" / "data"
+    home = find_home()
     if platform == "win32":
         return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "MediaPoster"
     if platform == "darwin":
@@ -85,23 +91,25 @@ def serve(
     """Serve until Ctrl-C, SIGTERM, or `ended`.
 
     Raises:
-        ConfigurationError: it cannot start; the sentence says what to do. Nothing was changed.
+        ConfigurationError: it cannot start; the sentence says what to do. Another host on the folder goes on.
     """
     stopping = ended or _wait_for_signals()
     folder = options.data or choose_folder(environ)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_logs(folder / "log", verbose=options.verbose)
     env_file = options.env_file or Path(".env")
     environment, settings = read_environment(environ, env_file if env_file.is_file() else None)
-    server = Server(options.host, options.port)
-    try:
-        with Host(
-            folder,
-            environment=environment,
-            settings=settings,
-            public_url=lambda: server.url,
-            wait_scale=options.wait_scale,
-        ) as host:
+    # The folder is locked before anything else is touched: another host on it is not disturbed, its log included.
+    addresses: list[str] = []
+    with Host(
+        folder,
+        environment=environment,
+        settings=settings,
+        public_url=lambda: addresses[0],
+        wait_scale=options.wait_scale,
+    ) as host:
+        write_logs(folder / "log", verbose=options.verbose)
+        server = Server(options.host, options.port)
+        addresses.append(server.url)
+        try:
             current.install(host.stack)
             key = host.ensure_key()
             gateway = Gateway(load_routes(), host.stack.keys.find)
@@ -118,11 +126,11 @@ def serve(
             ):
                 say(line)
             stopping.wait()
-            say("Stopping: what runs is finished, what waits goes on at the next start.")
+            say("Stopping: what runs is finished, what waits goes on at the next start. Ctrl-C again stops at once.")
+        finally:
+            (folder / _STACK_FILE).unlink(missing_ok=True)
             server.stop()
-    finally:
-        server.stop()
-        (folder / _STACK_FILE).unlink(missing_ok=True)
+            current.install(None)
 
 
 def explain(
@@ -145,20 +153,29 @@ def explain(
         "",
         *_list_accounts(environment),
         "",
-        f"curl {base_url}/videos -H 'Authorization: Bearer {key}' \\",
-        "  -H 'Content-Type: application/json' -d '{\"prompt\": \"A paper boat on a rainy street\"}'",
+        f"curl {base_url}/videos \\",
+        f"  -H 'Authorization: Bearer {key}' \\",
+        "  -H 'Content-Type: application/json' \\",
+        '  -d \'{"prompt": "A paper boat on a rainy street"}\'',
         "",
         "from openai import OpenAI",
         "",
-        f'client = OpenAI(base_url="{base_url}", api_key="{key}")',
+        "client = OpenAI(",
+        f'    base_url="{base_url}",',
+        f'    api_key="{key}",',
+        ")",
         'video = client.videos.create_and_poll(prompt="A paper boat on a rainy street")',
         'client.videos.download_content(video.id).write_to_file("boat.mp4")',
         "",
     ]
     if resumed:
-        lines += [f"{resumed} executions of before go on.", ""]
+        lines += [f"{resumed} {'execution goes' if resumed == 1 else 'executions go'} on from the last time.", ""]
     if is_open:
-        lines += ["Other machines can reach this address. Every request needs a key; the way is not encrypted.", ""]
+        lines += [
+            "Other machines can reach this address. Every request needs a key;",
+            "the connection is not encrypted.",
+            "",
+        ]
     return [*lines, "Ctrl-C stops it."]
 
 
@@ -166,10 +183,12 @@ def _list_accounts(environment: HostEnvironment) -> list[str]:
     """Say for each provider, and for Blotato, whether there is a key, and which variable is missing."""
     lines = ["  sandbox   no key needed: a clip drawn here, for nothing"]
     for account in ACCOUNTS:
-        variable = " or ".join(account.variables[:2])
-        has_key = environment.find_key(account.name) is not None
-        note = f" ({account.note})" if account.note else ""
-        lines.append(f"  {account.name:<9} {'your key' if has_key else f'no key: not offered ({variable})'}{note}")
+        if environment.find_key(account.name) is not None:
+            lines.append(f"  {account.name:<9} your key")
+            continue
+        lines.append(f"  {account.name:<9} no key: not offered ({' or '.join(account.variables[:2])})")
+        if account.note:
+            lines.append(f"  {'':<9} {account.note}")
     if environment.blotato_api_key is None:
         lines.append("  blotato   no key: posts are pretended, nothing is public (BLOTATO_API_KEY)")
     else:
@@ -188,6 +207,9 @@ def _wait_for_signals() -> threading.Event:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
+        # A second one ends the process at once. The next start carries on, as after any crash.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from mediaposter.domain.errors import MediaPosterError
 from mediaposter.host.bucket import FolderBucket
 from mediaposter.host.database import Database
 from mediaposter.host.decoder import ChildDrawer, ChildInspector, build_decoders
@@ -26,7 +26,7 @@ from mediaposter.host.loop import Loop
 from mediaposter.host.machines import build_walkers, follow_end
 from mediaposter.host.outbox import Kind, Message, Outbox
 from mediaposter.host.pretend.publisher import PretendedPublisher
-from mediaposter.host.pretend.sandbox_provider import SandboxProvider
+from mediaposter.host.pretend.sandbox_provider import RENDER_SECONDS, SandboxProvider
 from mediaposter.host.repeat import Repeater
 from mediaposter.host.secrets import HostSecrets
 from mediaposter.host.table import SqliteTable
@@ -49,8 +49,12 @@ _FILES_FOLDER = "files"
 _SANDBOX_FOLDER = "sandbox"
 # Steps wait for providers and for Blotato most of the time.
 _STEPS_AT_ONCE = 8
-# Messages and clocks have threads of their own, so that no burst of steps delays them.
-_CHORES_AT_ONCE = 3
+# Clocks have threads of their own, one for each, so that neither a burst of steps nor another clock delays them.
+_CHORES_AT_ONCE = 8
+# A receiver that does not answer takes ten seconds, and must not keep a video from its slot.
+_SLOW = (Kind.WEBHOOK, Kind.INTAKE, Kind.CANCEL_RENDER)
+_QUICK = tuple(kind for kind in Kind if kind not in _SLOW)
+_CALLS_AT_ONCE = 8
 _SWEEP_EVERY_SECONDS = 60.0
 _INBOX_EVERY_SECONDS = 2.0
 _TIDY_EVERY_SECONDS = 3_600.0
@@ -85,47 +89,81 @@ class Host:
             environment: keys and addresses.
             settings: of the stack.
             public_url: where this host is reached, without a slash at the end.
-            wait_scale: what a second of the machines' waits takes, for tests.
+            wait_scale: what a second of the machines' waits and of the sandbox's renders takes, for tests.
 
         Raises:
             ConfigurationError: the folder is in use, or cannot be used; the sentence says what to do.
         """
-        self._lock = HostLock(folder)
-        self._folder = folder
-        self._environment = environment
-        self._public_url = public_url
-        self._secrets = HostSecrets.open(folder)
-        self._database = Database(folder / _DATABASE_FILE)
+        with ExitStack() as opened:
+            opened.callback(HostLock(folder).release)
+            self._folder = folder
+            self._secrets = HostSecrets.open(folder)
+            self._database = Database(folder / _DATABASE_FILE)
+            opened.callback(self._database.close)
+            self._make_threads(wait_scale)
+            self.links = Links(self._secrets.link_key.encode(), public_url)
+            self.bucket = FolderBucket(folder / _FILES_FOLDER, self.links)
+            self._outbox = Outbox(self._database)
+            self._table = SqliteTable(self._database, record_change=self._outbox.record_change)
+            sandbox = folder / _SANDBOX_FOLDER
+            publisher = PretendedPublisher(sandbox / "posts", clock=_tell_time)
+            opened.callback(publisher.close)
+            children = build_decoders()
+            opened.callback(children.close)
+            opened.callback(self._end_threads)
+            self._sandbox = SandboxProvider(
+                sandbox / "videos",
+                ChildDrawer(children),
+                clock=_tell_time,
+                render_seconds=wait_scale * RENDER_SECONDS,
+            )
+            opened.callback(self._sandbox.close)
+            self.edges = HostEdges(
+                settings,
+                environment=environment,
+                secrets=self._secrets,
+                table=self._table,
+                bucket=self.bucket,
+                outbox=self._outbox,
+                public_url=lambda: f"{public_url()}/v1",
+                inspect=ChildInspector(self.bucket.locate, children),
+                sandbox=self._sandbox,
+                pretended_publisher=lambda: publisher,
+            )
+            self.stack = Stack(settings, self.edges)
+            self._carry_executions()
+            self._inbox = InboxWatcher(
+                self._database, self.bucket, lambda notice: self._outbox.add(Kind.INTAKE, notice)
+            )
+            self._clocks_of = self._build_clocks()
+            self._outbox.wake = self._hasten
+            self._opened = opened.pop_all()
+
+    def _make_threads(self, wait_scale: float) -> None:
+        """Make the threads, which run from `start` on."""
+        self._is_closing = threading.Event()
         self._pool = ThreadPoolExecutor(_STEPS_AT_ONCE, thread_name_prefix="step")
         self._chores = ThreadPoolExecutor(_CHORES_AT_ONCE, thread_name_prefix="chore")
+        self._callers = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="call")
         self._loop = Loop(_tell_time, self._pool, wait_scale=wait_scale)
         self._clocks = Loop(_tell_time, self._chores)
         self._threads = [
             threading.Thread(target=loop.run, name=name, daemon=True)
             for name, loop in (("machines", self._loop), ("clocks", self._clocks))
         ]
-        self.links = Links(self._secrets.link_key.encode(), public_url)
-        self.bucket = FolderBucket(folder / _FILES_FOLDER, self.links)
-        self._outbox = Outbox(self._database)
-        self._table = SqliteTable(self._database, record_change=self._outbox.record_change)
-        self._children = build_decoders()
-        sandbox = folder / _SANDBOX_FOLDER
-        self._sandbox = SandboxProvider(sandbox / "videos", ChildDrawer(self._children), clock=_tell_time)
-        self._publisher = PretendedPublisher(sandbox / "posts", clock=_tell_time)
-        self.edges = HostEdges(
-            settings,
-            environment=environment,
-            secrets=self._secrets,
-            table=self._table,
-            bucket=self.bucket,
-            outbox=self._outbox,
-            public_url=lambda: f"{public_url()}/v1",
-            inspect=ChildInspector(self.bucket.locate, self._children),
-            sandbox=self._sandbox,
-            pretended_publisher=lambda: self._publisher,
-            cancel_render=self._cancel_later,
-        )
-        self.stack = Stack(settings, self.edges)
+
+    def _end_threads(self) -> None:
+        """Let what runs finish; what waits is dropped."""
+        self._is_closing.set()
+        for loop in (self._clocks, self._loop):
+            loop.stop()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+        for pool in (self._pool, self._chores, self._callers):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _carry_executions(self) -> None:
         self._store = SqliteExecutions(self._database)
         self._executions = Executions(
             build_walkers(self.stack, self._table, self.bucket),
@@ -134,9 +172,6 @@ class Host:
             on_end=self._see_end,
         )
         self.edges.carry(HostWorkflow(self._executions), HostBatchWorkflow(self._executions), HostTokens(self._loop))
-        self._inbox = InboxWatcher(self._database, self.bucket, lambda notice: self._outbox.add(Kind.INTAKE, notice))
-        self._clocks_of = self._build_clocks()
-        self._outbox.wake = self._clocks_of["outbox"].hasten
 
     def start(self) -> int:
         """Carry on what was under way, and start the clocks; give the number of executions that go on."""
@@ -160,18 +195,7 @@ class Host:
 
     def close(self) -> None:
         """Stop: running steps finish, everything else is carried on by the next host on this folder."""
-        for loop in (self._clocks, self._loop):
-            loop.stop()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._chores.shutdown(wait=True, cancel_futures=True)
-        self._sandbox.close()
-        self._children.close()
-        self._publisher.close()
-        self._database.close()
-        self._lock.release()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -187,6 +211,7 @@ class Host:
 
         return {
             "outbox": every(_OUTBOX_EVERY_SECONDS, "the outbox", self._empty_outbox),
+            "calls": every(_OUTBOX_EVERY_SECONDS, "the outbox's calls", self._make_calls),
             "sweep": every(_SWEEP_EVERY_SECONDS, "the sweep", self._sweep),
             "inbox": every(_INBOX_EVERY_SECONDS, "the inbox", self._watch_inbox),
             "tidy": every(_TIDY_EVERY_SECONDS, "tidying up", self._tidy),
@@ -210,13 +235,23 @@ class Host:
         self.stack.read_accounts()
 
     def _empty_outbox(self) -> float | None:
-        while messages := self._outbox.take():
+        while messages := self._take(_QUICK):
             for message in messages:
                 self._handle(message)
-        return self._outbox.next_in()
+        return self._outbox.next_in(_QUICK)
+
+    def _make_calls(self) -> float | None:
+        while messages := self._take(_SLOW):
+            list(self._callers.map(self._handle, messages))
+        return self._outbox.next_in(_SLOW)
+
+    def _take(self, kinds: Collection[Kind]) -> list[Message]:
+        return [] if self._is_closing.is_set() else self._outbox.take(kinds)
 
     def _handle(self, message: Message) -> None:
         """Handle a message; one that fails is due again later, and given up in the end."""
+        if self._is_closing.is_set():
+            return  # the next host takes it
         try:
             is_over = self._act_on(message)
         except Exception:
@@ -238,6 +273,8 @@ class Host:
             self.stack.monitor_batch(message.body)
         elif message.kind is Kind.INTAKE:
             self.stack.take_request(QueuedNotice.model_validate({"body": message.body}).body)
+        elif message.kind is Kind.CANCEL_RENDER:
+            self.stack.cancel_render(RenderToCancel.model_validate_json(message.body))
         else:
             return self._deliver(message)
         return True
@@ -246,7 +283,7 @@ class Host:
         queued = QueuedEvent.model_validate(
             {
                 "messageId": str(message.number),
-                "receiptHandle": str(message.number),
+                "receiptHandle": message.receipt,
                 "attributes": {"ApproximateReceiveCount": message.tries},
                 "body": json.dumps({"detail": json.loads(message.body)}),
             }
@@ -260,14 +297,8 @@ class Host:
     def _see_end(self, ended: Ended) -> None:
         follow_end(self.stack, ended)
 
-    def _cancel_later(self, render: RenderToCancel) -> None:
-        def cancel() -> None:
-            try:
-                self.stack.cancel_render(render)
-            except MediaPosterError:
-                logger.exception("A render of %s was not cancelled; the sweep asks again", render.video_id)
-
-        self._chores.submit(cancel)
+    def _hasten(self, kind: Kind) -> None:
+        self._clocks_of["calls" if kind in _SLOW else "outbox"].hasten()
 
     def _see_render_end(self, job_id: str) -> None:
         """Wake the video that waits for a job of this machine's model, as a provider's webhook does."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -58,7 +60,6 @@ class HostEdges(Vendors):
         inspect: decodes a stored video, in another process.
         sandbox: draws the clips of the model of this machine.
         pretended_publisher: builds the publisher where there is no key of a real one.
-        cancel_render: stops a render, later.
     """
 
     def __init__(
@@ -74,7 +75,6 @@ class HostEdges(Vendors):
         inspect: Callable[[StoredVersion], Inspection],
         sandbox: SandboxProvider,
         pretended_publisher: Callable[[], PublisherInterface],
-        cancel_render: Callable[[RenderToCancel], None],
     ) -> None:
         super().__init__(settings, read_secret=self.read_secret, read_text=self._read_text)
         self.table = table
@@ -89,8 +89,8 @@ class HostEdges(Vendors):
         self._inspect = inspect
         self._sandbox = sandbox
         self._pretended_publisher = pretended_publisher
-        self._cancel_render = cancel_render
-        self.metrics: dict[str, int] = {}
+        self.metrics: Counter[str] = Counter()
+        self._counting = threading.Lock()
 
     def carry(self, workflow: HostWorkflow, batch_workflow: HostBatchWorkflow, signaller: HostTokens) -> None:
         """Take what carries videos and batches: it needs the stack, which needs these edges."""
@@ -128,12 +128,12 @@ class HostEdges(Vendors):
             self._outbox.add(Kind.WEBHOOK, event.model_dump_json(exclude_none=True))
 
     def cancel_render(self, render: RenderToCancel) -> None:
-        """Have a render stopped, without waiting for the provider."""
-        self._cancel_render(render)
+        """Have a render stopped, without waiting for the provider; it is on disk when this returns."""
+        self._outbox.add(Kind.CANCEL_RENDER, render.model_dump_json())
 
     def put_off(self, receipt_handle: str, seconds: int) -> None:
         """Let a webhook be tried again after `seconds`."""
-        self._outbox.put_off(int(receipt_handle), seconds)
+        self._outbox.put_off(receipt_handle, seconds)
 
     @cached_property
     def post_json(self) -> PostJson:
@@ -148,11 +148,22 @@ class HostEdges(Vendors):
         """
         if name == "webhook-signing-key":
             return self._secrets.webhook_signing_key
+        if name.startswith("webhooks/"):
+            return self._read_webhook_secret(name.removeprefix("webhooks/").removesuffix("-secret"))
         account = name.removeprefix("providers/").removesuffix("-api-key")
         key = self._environment.find_key(account)
         if key is None:
             raise ConfigurationError(f"There is no key: set {_name_variables(account)} in .env and start again.")
         return key
+
+    def _read_webhook_secret(self, provider: str) -> str:
+        secret = self._environment.find_webhook_secret(provider)
+        if secret is None:
+            raise ConfigurationError(
+                f"The webhooks of {provider} cannot be verified: set {provider.upper()}_WEBHOOK_SECRET in .env and "
+                "start again."
+            )
+        return secret
 
     def public_url(self) -> str:
         """Tell where the API is."""
@@ -199,7 +210,8 @@ class HostEdges(Vendors):
 
     def count_metric(self, name: str) -> None:
         """Add one to a counter of this process."""
-        self.metrics[name] = self.metrics.get(name, 0) + 1
+        with self._counting:
+            self.metrics[name] += 1
 
     def report(self, sentence: str) -> None:
         """Log a warning."""
@@ -225,8 +237,6 @@ def _name_variables(provider: str) -> str:
     """Name the variables of a provider's account, the first of them first."""
     if provider == "blotato":
         return "BLOTATO_API_KEY"
-    if provider == "bedrock":
-        return "MODEL credentials of AWS"
     variables = next((each.variables for each in ACCOUNTS if provider in (each.name, *each.providers)), ())
     return " or ".join(variables) or f"{provider.upper()}_API_KEY"
 

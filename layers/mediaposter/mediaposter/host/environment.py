@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from mediaposter.config import Settings
+from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.env_file import read_variables
 
 # What a host sets itself, whatever its environment says of a function of the template.
@@ -41,6 +42,12 @@ ACCOUNTS = (
 # Accounts that an address opens. Its server may want a key, or none.
 _BY_ADDRESS = frozenset({"bedrock", "sora"})
 _NO_KEY = "none"
+# `OPENAI_BASE_URL` is set on many machines, too.
+_SWITCHED_OFF = "api.openai.com"
+_ADDRESSES = (
+    *("GEMINI_BASE_URL", "FAL_BASE_URL", "PIKA_BASE_URL", "RUNWAY_BASE_URL", "RUNWAYML_BASE_URL"),
+    *("SORA_BASE_URL", "OPENAI_BASE_URL", "BEDROCK_BASE_URL", "BLOTATO_BASE_URL"),
+)
 
 
 class HostEnvironment(BaseModel):
@@ -61,7 +68,11 @@ class HostEnvironment(BaseModel):
     sora_base_url: str | None = Field(None, validation_alias=AliasChoices("SORA_BASE_URL", "OPENAI_BASE_URL"))
     bedrock_base_url: str | None = Field(None, validation_alias="BEDROCK_BASE_URL")
     blotato_base_url: str | None = Field(None, validation_alias="BLOTATO_BASE_URL")
-    webhook_signing_key: SecretStr | None = Field(None, validation_alias="WEBHOOK_SIGNING_KEY")
+    # Providers sign their webhooks with these. A host needs an address on the internet to get any.
+    gemini_webhook_secret: SecretStr | None = Field(None, validation_alias="GEMINI_WEBHOOK_SECRET")
+    sora_webhook_secret: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SORA_WEBHOOK_SECRET", "OPENAI_WEBHOOK_SECRET")
+    )
 
     def find_key(self, account: str) -> str | None:
         """Give the key of a provider's account; None without one. A server of your own may need none."""
@@ -73,10 +84,19 @@ class HostEnvironment(BaseModel):
             return None
         return _NO_KEY if found is None else found.get_secret_value()
 
+    def find_webhook_secret(self, provider: str) -> str | None:
+        """Give what a provider signs its webhooks with; None without one."""
+        found: SecretStr | None = getattr(self, f"{provider}_webhook_secret", None)
+        return None if found is None else found.get_secret_value()
+
     def list_addresses(self) -> dict[str, str]:
-        """Give the addresses that are set, by their accounts."""
+        """Give the addresses that are set, by their accounts. OpenAI's own is left out: it renders no more."""
         addresses = {account.name: getattr(self, f"{account.name}_base_url") for account in ACCOUNTS}
-        return {name: address for name, address in addresses.items() if address is not None}
+        return {
+            name: address
+            for name, address in addresses.items()
+            if address is not None and urlsplit(address).hostname != _SWITCHED_OFF
+        }
 
     def list_providers(self) -> list[str]:
         """List the providers that can be asked for a video."""
@@ -89,10 +109,13 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> tuple
     Raises:
         ConfigurationError: the file or a variable is not valid; the sentence names it, never its value.
     """
-    merged = dict(environ) if env_file is None else read_variables(env_file, environ)
+    given = dict(environ) if env_file is None else read_variables(env_file, environ)
+    # What is empty is not set: many tools set a variable to nothing.
+    merged = {name: value.strip() for name, value in given.items() if value.strip()}
+    _check_addresses(merged)
     environment = HostEnvironment.model_validate(merged)
     addresses = environment.list_addresses()
-    given = {
+    variables = {
         # So that a person's own key sees what comes by the inbox.
         "INBOX_OWNER": _OWNER,
         "EVENTS_OWNER": _OWNER,
@@ -102,13 +125,33 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> tuple
         "VIDEO_BUCKET": _OWNER,
         "BLOTATO_BASE_URL": environment.blotato_base_url or _BLOTATO_ADDRESS,
     }
-    settings = Settings.from_environment(given)
+    settings = Settings.from_environment(variables)
     # A server of your own may hand its videos out itself, over plain http, too.
     stores = {f"{name}-files": _find_origin(address) for name, address in addresses.items() if name != "bedrock"}
     named = {**stores, **settings.provider_base_urls, **addresses}
     # The webhooks of the sandbox come from this process. Others reach a host that has an address for them.
     webhooks = tuple(dict.fromkeys((*settings.provider_webhooks, "sandbox")))
     return environment, settings.model_copy(update={"provider_base_urls": named, "provider_webhooks": webhooks})
+
+
+def _check_addresses(variables: Mapping[str, str]) -> None:
+    """Refuse an address now that every request to it would fail with."""
+    for name, value in variables.items():
+        if name not in _ADDRESSES:
+            continue
+        schemes, example = ("s3",), "s3://your-bucket/renders"
+        if name != "BEDROCK_BASE_URL":
+            schemes, example = ("https", "http"), "https://server.example/v1"
+        parts = _split(value)
+        if parts is None or parts.scheme not in schemes or not parts.hostname:
+            raise ConfigurationError(f"{name} is no address such as {example}. Correct it, and start again.")
+
+
+def _split(address: str) -> SplitResult | None:
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None
 
 
 def _find_origin(address: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 
 from mediaposter.domain.errors import NotFound
 from mediaposter.host.bucket import FolderBucket
 from mediaposter.host.database import Database
 from mediaposter.stores.inbox import INBOX
+
+logger = logging.getLogger(__name__)
 
 
 class InboxWatcher:
@@ -26,6 +29,7 @@ class InboxWatcher:
         self._bucket = bucket
         self._announce = announce
         self._growing: dict[str, str | None] = {}
+        self._unreadable: set[str] = set()
         with database.write() as connection:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS inbox_seen (key TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID"
@@ -39,6 +43,8 @@ class InboxWatcher:
                 found[key] = self._bucket.head(key).version_id
             except NotFound:
                 continue  # removed since it was listed
+            except OSError as error:
+                self._report_unreadable(key, error)
         with self._database.read() as connection:
             seen = dict(connection.execute("SELECT key, version FROM inbox_seen").fetchall())
         new = {key: version for key, version in found.items() if seen.get(key) != version}
@@ -49,6 +55,12 @@ class InboxWatcher:
             self._note(key, str(version))
         self._forget(seen.keys() - found.keys())
         return len(ready)
+
+    def _report_unreadable(self, key: str, error: OSError) -> None:
+        """Warn of a file that keeps no other from being taken, once."""
+        if key not in self._unreadable:
+            self._unreadable.add(key)
+            logger.warning("%s cannot be read, and is left where it is: %s", key, error.strerror)
 
     def _note(self, key: str, version: str) -> None:
         with self._database.write() as connection:

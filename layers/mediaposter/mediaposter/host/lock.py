@@ -25,26 +25,27 @@ class HostLock:
         """Take the lock.
 
         Raises:
-            ConfigurationError: another process has it. Nothing was changed.
+            ConfigurationError: another process has it, or the folder cannot be used. Nothing was changed.
         """
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         holder = folder / _HOLDER_FILE
-        self._connection = sqlite3.connect(
-            folder / _LOCK_FILE, timeout=0, isolation_level=None, check_same_thread=False
-        )
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                folder / _LOCK_FILE, timeout=0, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.OperationalError) as error:
+            raise ConfigurationError(_explain(folder, error)) from error
         try:
             self._connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
+            holder.write_text(str(os.getpid()), encoding="ascii")
+        except (OSError, sqlite3.OperationalError) as error:
             self._connection.close()
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise ConfigurationError(
-                    f"The folder {folder} cannot be locked: {error}. It must be on a local disk, and writable."
-                ) from error
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                raise ConfigurationError(_explain(folder, error)) from error
             raise ConfigurationError(
                 f"Another MediaPoster{_name_holder(holder)} works in {folder}. Use it, or stop it with Ctrl-C where it "
                 "runs; or start this one on another folder. Nothing was changed."
             ) from error
-        holder.write_text(str(os.getpid()), encoding="ascii")
 
     def release(self) -> None:
         """Release the folder for other hosts."""
@@ -57,6 +58,10 @@ class HostLock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _explain(folder: Path, error: Exception) -> str:
+    return f"The folder {folder} cannot be locked: {error}. It must be on a local disk, and writable."
 
 
 def _name_holder(holder: Path) -> str:

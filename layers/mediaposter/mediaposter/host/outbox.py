@@ -6,9 +6,10 @@ repeats it: every handler allows that.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     WATCH_BATCH = "watch_batch"  # the id of a batch all of whose videos may have ended
     WEBHOOK = "webhook"  # an event, as JSON
     INTAKE = "intake"  # a request by a file, an event or a schedule, as JSON
+    CANCEL_RENDER = "cancel_render"  # a provider's job that no video needs any more, as JSON
 
 
 class Message(NamedTuple):
@@ -39,18 +41,27 @@ class Message(NamedTuple):
     body: str
     tries: int
 
+    @property
+    def receipt(self) -> str:
+        """Name the message as it was taken: what is done by it has no effect once the message was added again."""
+        return f"{self.number}-{self.tries}"
+
 
 class Outbox:
     """The messages in the file of a host. Methods may be called from any thread.
 
     Args:
         database: the file.
-        wake: is called when there may be something to take; at once, so perhaps before the transaction is committed.
+        wake: is given the kind of each message that is added; at once, so perhaps before the transaction is committed.
         clock: seconds since 1970.
     """
 
     def __init__(
-        self, database: Database, *, wake: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.time
+        self,
+        database: Database,
+        *,
+        wake: Callable[[Kind], object] = lambda _: None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Make the table if the file lacks it."""
         self._database = database
@@ -81,14 +92,19 @@ class Outbox:
         with self._database.write() as connection:
             self._insert(connection, kind, body)
 
-    def take(self) -> list[Message]:
-        """Take messages that are due, the oldest first; each is due again later, unless it is removed."""
+    def take(self, kinds: Collection[Kind] = tuple(Kind)) -> list[Message]:
+        """Take messages of some kinds that are due, the oldest first; each is due again later, unless it is removed.
+
+        One thread at a time takes those of a kind, and handles them before it takes more: so none is handled twice at
+        once, however long that takes.
+        """
         now = self._clock()
         # A write transaction, so that everything committed before it is seen.
         with self._database.write() as connection:
             rows = connection.execute(
-                "SELECT number, kind, body, tries FROM outbox WHERE due_at <= ? ORDER BY due_at, number LIMIT ?",
-                (now, _TAKEN_AT_ONCE),
+                "SELECT number, kind, body, tries FROM outbox "
+                "WHERE due_at <= ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY due_at, number LIMIT ?",
+                (now, json.dumps(list(kinds)), _TAKEN_AT_ONCE),
             ).fetchall()
             messages = [Message(number, Kind(kind), body, tries + 1) for number, kind, body, tries in rows]
             for message in messages:
@@ -99,10 +115,13 @@ class Outbox:
                 )
         return messages
 
-    def put_off(self, number: int, seconds: float) -> None:
-        """Let a message be taken again after so many seconds."""
+    def put_off(self, receipt: str, seconds: float) -> None:
+        """Let a message be taken again after so many seconds, unless it was added again meanwhile."""
+        number, tries = map(int, receipt.split("-"))
         with self._database.write() as connection:
-            connection.execute("UPDATE outbox SET due_at = ? WHERE number = ?", (self._clock() + seconds, number))
+            connection.execute(
+                "UPDATE outbox SET due_at = ? WHERE number = ? AND tries = ?", (self._clock() + seconds, number, tries)
+            )
 
     def remove(self, message: Message) -> None:
         """Remove a message that was handled, unless it was added again meanwhile."""
@@ -113,10 +132,13 @@ class Outbox:
         """Tell whether a message was tried so often that it is given up."""
         return message.tries >= _TRIES_MAX
 
-    def next_in(self) -> float | None:
-        """Tell in how many seconds the next message is due; None if there is none."""
+    def next_in(self, kinds: Collection[Kind] = tuple(Kind)) -> float | None:
+        """Tell in how many seconds the next message of some kinds is due; None if there is none."""
         with self._database.read() as connection:
-            [due_at] = connection.execute("SELECT min(due_at) FROM outbox").fetchone()
+            [due_at] = connection.execute(
+                "SELECT min(due_at) FROM outbox WHERE kind IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(kinds)),),
+            ).fetchone()
         return None if due_at is None else max(due_at - self._clock(), 0.0)
 
     def _insert(self, connection: sqlite3.Connection, kind: Kind, body: str) -> None:
@@ -126,4 +148,4 @@ class Outbox:
             "ON CONFLICT (kind, body) DO UPDATE SET due_at = excluded.due_at, tries = 0",
             (kind, body, self._clock()),
         )
-        self.wake()
+        self.wake(kind)

@@ -27,7 +27,7 @@ class HostSecrets(BaseModel):
         """Read the secrets of a folder, or make them.
 
         Raises:
-            ConfigurationError: the file is damaged. It is as it was.
+            ConfigurationError: the file is damaged, or cannot be read. It is as it was.
         """
         path = folder / _FILE
         if not path.exists():
@@ -36,6 +36,8 @@ class HostSecrets(BaseModel):
             return made
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be read: {error.strerror}. Nothing was changed.") from error
         except (ValidationError, UnicodeDecodeError) as error:
             raise ConfigurationError(
                 f"{path} is damaged. Put a backup of it in its place; or remove it, and links and webhook secrets that "

@@ -136,10 +136,12 @@ class SandboxProvider:
         self._watcher.start()
 
     def close(self) -> None:
-        """Stop. Jobs under way go on when the host starts again."""
+        """Stop, after the report that is being made. Jobs under way go on when the host starts again."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+        if self._watcher.is_alive():
+            self._watcher.join()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     # Jobs

@@ -170,6 +170,7 @@ class SubmitVideo:
         kind = _DERIVATIONS[type(request)]
         catalog = self._catalogs()
         entry = catalog.get(source.resolved_model)
+        catalog.check_offered(entry, param="video")
         if not getattr(entry.capabilities, kind):
             raise InvalidRequest(
                 f"The model {entry.name}, which made this video, does not offer {kind}.",
@@ -432,12 +433,10 @@ class SubmitVideo:
             # The stack's own list of fallbacks may name models that no longer exist.
             return [name for name in self._default_fallbacks if catalog.has_living(name, today=today)]
         for index, name in enumerate(request.fallback_models):
-            if not catalog.has_living(name, today=today):
-                raise InvalidRequest(
-                    f"There is no model {name[:80]!r} here to fall back to; GET /models lists those there are.",
-                    param=f"fallback_models[{index}]",
-                    code="model_not_found",
-                )
+            try:
+                catalog.resolve(name, today=today)
+            except InvalidRequest as error:
+                raise InvalidRequest(str(error), param=f"fallback_models[{index}]", code="model_not_found") from error
         return request.fallback_models
 
     def _start(self, video: Video, posts: Sequence[Post], name: IdempotencyRecord) -> Video:
