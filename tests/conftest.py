@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.summary import pytest_terminal_summary  # noqa: F401 (a hook)
+
 _DEPLOYED = Path(__file__).parent / "integration"
 
 

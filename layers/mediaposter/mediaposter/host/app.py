@@ -56,6 +56,8 @@ _INBOX_EVERY_SECONDS = 2.0
 _TIDY_EVERY_SECONDS = 3_600.0
 _OUTBOX_EVERY_SECONDS = 5.0
 _ACCOUNTS_EVERY_SECONDS = 86_400.0
+# Of clocks that tests make faster.
+_EVERY_SECONDS_MIN = 0.1
 # Replaced and deleted files are kept as long as template.yaml's bucket keeps old versions.
 _OLD_VERSIONS_KEPT_SECONDS = 30 * 86_400
 
@@ -85,7 +87,7 @@ class Host:
             environment: keys and addresses.
             settings: of the stack.
             public_url: where this host is reached, without a slash at the end.
-            wait_scale: what a second of the machines' waits takes, for tests.
+            wait_scale: what a second of the machines' waits, and of the clocks, takes, for tests.
 
         Raises:
             ConfigurationError: the folder is in use, or cannot be used; the sentence says what to do.
@@ -135,7 +137,7 @@ class Host:
         )
         self.edges.carry(HostWorkflow(self._executions), HostBatchWorkflow(self._executions), HostTokens(self._loop))
         self._inbox = InboxWatcher(self._database, self.bucket, lambda notice: self._outbox.add(Kind.INTAKE, notice))
-        self._clocks_of = self._build_clocks()
+        self._clocks_of = self._build_clocks(wait_scale)
         self._outbox.wake = self._clocks_of["outbox"].hasten
 
     def start(self) -> int:
@@ -181,9 +183,9 @@ class Host:
     ) -> None:
         self.close()
 
-    def _build_clocks(self) -> dict[str, Repeater]:
+    def _build_clocks(self, wait_scale: float) -> dict[str, Repeater]:
         def every(seconds: float, name: str, call: Callable[[], float | None]) -> Repeater:
-            return Repeater(self._clocks, name, call, every_seconds=seconds)
+            return Repeater(self._clocks, name, call, every_seconds=max(seconds * wait_scale, _EVERY_SECONDS_MIN))
 
         return {
             "outbox": every(_OUTBOX_EVERY_SECONDS, "the outbox", self._empty_outbox),
