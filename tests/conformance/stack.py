@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -271,6 +273,11 @@ class Embedded(Stack):
     def signing_key(self) -> str:
         """Read it from the host's secrets."""
         return HostSecrets.open(self.process.data).webhook_signing_key
+
+    def run(self, *words: str) -> str:
+        """Run a command on the folder, beside the host, and give what it wrote."""
+        command = [sys.executable, "-m", "mediaposter", *words, "--data", str(self.process.data)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=self.process.folder).stdout
 
     def crash(self) -> None:
         """Kill -9 the host, and start it again."""
