@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mediaposter.host.folder import FILES_FOLDER
 from tests.conformance.embedded import EmbeddedHost, name_variables, run_stand_ins
 from tests.conformance.stack import Deployed, Embedded, Stack
 from tests.conformance.summary import PROPERTY
@@ -75,7 +76,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
             },
             wait_scale=WAIT_SCALE,
         )
-        catalog = process.data / "files" / "config" / "catalog.toml"
+        catalog = process.data / FILES_FOLDER / "config" / "catalog.toml"
         catalog.parent.mkdir(parents=True)
         catalog.write_text(CATALOG, encoding="utf-8")
         process.start()

@@ -6,27 +6,35 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
+from io import StringIO
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import httpx
 import openai
 from pydantic import JsonValue
 
+from mediaposter.cli import main
+from mediaposter.cli.deployed_stack import open_stack
+from mediaposter.cli.session import Session
 from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.host.database import Database
+from mediaposter.host.folder import DATABASE_FILE, FILES_FOLDER
+from mediaposter.host.outbox import Kind, Outbox
 from mediaposter.host.secrets import HostSecrets
 from mediaposter.host.table import SqliteTable
 from mediaposter.stores.approvals import Approval, approval_key
 from mediaposter.stores.batches import STAGES_BEFORE_VIDEOS, Batch
+from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.keys import KeyStore, Scope
 from mediaposter.stores.posts import Post
 from mediaposter.stores.table import Key, Record, Replace, Table
 from mediaposter.wire.webhooks import derive_webhook_secret
-from sandbox.cloud import WEBHOOK_SIGNING_KEY
+from sandbox.cloud import REGION, STACK_NAME, WEBHOOK_SIGNING_KEY
 from tests.conformance.embedded import EmbeddedHost
 from tests.integration.stack import DeployedStack, SeenCalls, target, wait_for
 
@@ -82,6 +90,14 @@ class Stack(ABC):
     @abstractmethod
     def signing_key(self) -> str:
         """Give the key that the secrets of webhooks are derived from."""
+
+    @abstractmethod
+    def run(self, *words: str) -> str:
+        """Run a command about this stack, and give what it wrote."""
+
+    @abstractmethod
+    def queue_request(self, message: str) -> None:
+        """Put a message before the intake, as the clock of series does."""
 
     # Clients
 
@@ -238,12 +254,16 @@ class Embedded(Stack):
         self._addresses = addresses
         self.base_url = process.address.base_url
         self.api_key = process.address.api_key
-        self._files = process.data / "files"
+        self._files = process.data / FILES_FOLDER
+
+    @cached_property
+    def _database(self) -> Database:
+        return Database(self.process.data / DATABASE_FILE, busy_seconds=30)
 
     @cached_property
     def table(self) -> Table:
         """Open the host's file beside it."""
-        return SqliteTable(Database(self.process.data / "mediaposter.sqlite", busy_seconds=30))
+        return SqliteTable(self._database)
 
     def control_url(self, vendor: str) -> str:
         """Give the address."""
@@ -275,9 +295,15 @@ class Embedded(Stack):
         return HostSecrets.open(self.process.data).webhook_signing_key
 
     def run(self, *words: str) -> str:
-        """Run a command on the folder, beside the host, and give what it wrote."""
+        """Run it on the folder, beside the host."""
         command = [sys.executable, "-m", "mediaposter", *words, "--data", str(self.process.data)]
-        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=self.process.folder).stdout
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.process.folder)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def queue_request(self, message: str) -> None:
+        """Put it into the host's outbox."""
+        Outbox(self._database).add(Kind.INTAKE, message)
 
     def crash(self) -> None:
         """Kill -9 the host, and start it again."""
@@ -299,8 +325,6 @@ class Deployed(Stack):
     @cached_property
     def table(self) -> Table:
         """Open the table with the owner's rights."""
-        from mediaposter.stores.dynamodb_table import LibraryTable
-
         return LibraryTable(self.deployed.aws("dynamodb"), self.deployed.world.stack.table)
 
     def control_url(self, vendor: str) -> str:
@@ -334,6 +358,23 @@ class Deployed(Stack):
     def signing_key(self) -> str:
         """Give the local cloud's."""
         return WEBHOOK_SIGNING_KEY
+
+    def run(self, *words: str) -> str:
+        """Run it with the owner's rights in the account."""
+        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+        address = ("--stack", STACK_NAME, "--endpoint-url", self.deployed.world.stack.endpoint_url)
+        with redirect_stdout(StringIO()) as out:
+            status = main([*words, *address], session=Session(open_stack=partial(open_stack, session=session)))
+        assert status == 0
+        return out.getvalue()
+
+    def queue_request(self, message: str) -> None:
+        """Put it into the queue."""
+        described = self.deployed.aws("cloudformation").describe_stack_resource(
+            StackName=STACK_NAME, LogicalResourceId="IntakeQueue"
+        )
+        queue_url = described["StackResourceDetail"]["PhysicalResourceId"]
+        self.deployed.aws("sqs").send_message(QueueUrl=queue_url, MessageBody=message)
 
 
 def expect(status: int, answer: httpx.Response) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def test_a_file_that_is_no_sheet_fails_the_batch(stack: Stack) -> None:
 
     ended = follow(stack, expect(200, stack.api.post("/batches", json={"file": file_id}))["id"])
 
-    assert (ended["status"], [error["code"] for error in ended["errors"]["data"]]) == ("failed", ["unsupported_file"])
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "unsupported_file")
 
 
 def test_a_cancelled_batch_lets_what_runs_go_on_until_that_is_stopped_too(stack: Stack) -> None:

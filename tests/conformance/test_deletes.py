@@ -1,24 +1,18 @@
-"""What is deleted is gone here, at the provider and at Blotato; what is public stays."""
+"""What is deleted is gone here and stops at the provider; what Blotato has stays, until it is cancelled there."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.conformance.stack import Stack, expect, read_error
-from tests.integration.stack import new_prompt, target, wait_for
+from tests.integration.stack import new_prompt, wait_for
 
 pytestmark = pytest.mark.both
 
 
-def test_a_finished_video_is_deleted_with_its_files_and_its_scheduled_post(stack: Stack) -> None:
+def test_a_finished_video_is_deleted_with_its_files_and_its_posts_stay(stack: Stack) -> None:
     prompt = new_prompt("Away")
-    first = target("twitter")
-    assert isinstance(first, dict)
-    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    publish = [{**first, "scheduled_time": tomorrow}, target("threads")]
-    video = stack.follow(stack.submit(prompt, publish=publish)["id"])
+    video = stack.follow(stack.submit(prompt, "threads")["id"])
     folder = f"videos/{video['id']}/"
     assert stack.list_files(folder) == [f"{folder}{name}" for name in ("spritesheet.jpg", "thumbnail.webp", "video.mp4")]
 

@@ -58,16 +58,6 @@ def test_a_passing_fault_never_costs_a_render(
     assert stack.count_jobs(prompt) == 1
 
 
-def test_a_lost_submission_is_found_in_the_providers_list_and_not_sent_again(stack: Stack) -> None:
-    prompt = new_prompt("Lost")
-    stack.play_on("sora", prompt, "create", {"type": "accept_then_drop"}, times=1)
-
-    video = stack.follow(stack.submit(prompt)["id"])
-
-    assert video["error"] is None, video["error"]
-    assert stack.count_jobs(prompt) == 1
-
-
 def test_a_model_without_credit_is_followed_by_the_next(stack: Stack) -> None:
     prompt = new_prompt("A chain")
     no_credit: JsonValue = {"error": {"code": 402, "status": "FAILED_PRECONDITION", "message": "Billing is disabled."}}

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.both
         (Scope.READ, "GET", "/usage", 200),
         (Scope.ADMIN, "GET", "/models", 200),
     ],
+    ids=["no create", "no list", "no models", "no delete", "usage", "admin"],
 )
 def test_a_key_does_what_its_scopes_say(stack: Stack, scope: Scope, method: str, path: str, status: int) -> None:
     with stack.client(stack.make_key(scope)) as client:

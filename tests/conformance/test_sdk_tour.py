@@ -94,7 +94,9 @@ def test_a_list_pages_by_itself_in_both_directions(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variant", "beginning"), [("video", b"ftyp"), ("thumbnail", b"RIFF"), ("spritesheet", b"\xff\xd8\xff")]
+    ("variant", "beginning"),
+    [("video", b"ftyp"), ("thumbnail", b"RIFF"), ("spritesheet", b"\xff\xd8\xff")],
+    ids=["video", "thumbnail", "spritesheet"],
 )
 def test_each_variant_is_downloaded(
     client: openai.OpenAI, kept: Video, tmp_path: Path, variant: Variant, beginning: bytes

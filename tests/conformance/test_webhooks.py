@@ -58,11 +58,11 @@ def test_the_receiver_of_a_video_is_told_of_its_post_and_of_its_end(stack: Stack
     deliveries = receiver.wait_for_deliveries("/told", 2)
     video = stack.follow(video_id)
 
-    ended, posted = sorted(map(read_body, deliveries), key=lambda body: str(body["type"]))
+    posted, ended = sorted(map(read_body, deliveries), key=lambda body: str(body["type"]))
     assert (ended["type"], ended["data"]) == ("video.completed", {"id": video_id})
     [post] = video["posts"]
     assert (posted["type"], posted["data"]) == (
-        "video.post.published",
+        "post.published",
         {"video_id": video_id, "platform": "twitter", "account_id": post["account_id"], "url": post["url"]},
     )
     secret = stack.webhook_secret(stack.api_key)
