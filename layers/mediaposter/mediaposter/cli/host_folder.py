@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,6 +21,7 @@ from mediaposter.host.folder import ADDRESS_FILE, DATABASE_FILE, FILES_FOLDER
 from mediaposter.host.links import Links
 from mediaposter.host.outbox import Outbox
 from mediaposter.host.secrets import HostSecrets
+from mediaposter.host.series_clock import HostSchedules, ToldTurns
 from mediaposter.host.table import SqliteTable
 from mediaposter.stores.keys import KeyStore
 from mediaposter.stores.media import MediaStore
@@ -68,6 +70,7 @@ class HostStack:
         keys: its API keys.
         series: its series.
         sheets: their sheets.
+        scheduler: takes series as EventBridge Scheduler does.
         read_file: reads a small file from its bucket, by key.
         settings: as the host reads them, from this environment and `.env`.
         knows_key_restrictions: whether it enforces all that a key may be restricted to.
@@ -78,6 +81,7 @@ class HostStack:
     keys: KeyStore
     series: SeriesStore
     sheets: SheetStore
+    scheduler: HostSchedules
     read_file: Callable[[str], str]
     settings: Settings
     knows_key_restrictions: bool = True
@@ -95,12 +99,13 @@ class HostStack:
 
 
 @contextmanager
-def open_host_folder(folder: Path, environ: Mapping[str, str]) -> Iterator[HostStack]:
+def open_host_folder(folder: Path, environ: Mapping[str, str], *, clock: Callable[[], datetime]) -> Iterator[HostStack]:
     """Open a data folder; a host may run on it meanwhile, and sees at once what is written.
 
     Args:
         folder: the folder, which must have been made by a host.
         environ: the variables that `.env` here adds to.
+        clock: tells the time.
 
     Raises:
         ConfigurationError: it is no data folder, or cannot be used; the sentence says what to do.
@@ -119,12 +124,14 @@ def open_host_folder(folder: Path, environ: Mapping[str, str]) -> Iterator[HostS
     with closing(Database(path)) as database:
         table = SqliteTable(database, record_change=Outbox(database).record_change)
         bucket = FolderBucket(folder / FILES_FOLDER, links, is_shared=True)
+        series = SeriesStore(table)
         yield HostStack(
             name=str(folder),
             base_url=base_url,
             keys=KeyStore(table),
-            series=SeriesStore(table),
+            series=series,
             sheets=SheetStore(bucket),
+            scheduler=HostSchedules(series, ToldTurns(database), clock=clock),
             read_file=MediaStore(bucket).read_text,
             settings=settings,
         )

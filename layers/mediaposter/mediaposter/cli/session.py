@@ -47,7 +47,7 @@ def open_host(folder: Path) -> AbstractContextManager[HostStack]:
     """
     from mediaposter.cli.host_folder import open_host_folder
 
-    return open_host_folder(folder, os.environ)
+    return open_host_folder(folder, os.environ, clock=now)
 
 
 def find_host() -> Path | None:

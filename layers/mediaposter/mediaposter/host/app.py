@@ -30,6 +30,7 @@ from mediaposter.host.pretend.publisher import PretendedPublisher
 from mediaposter.host.pretend.sandbox_provider import SandboxProvider
 from mediaposter.host.repeat import Repeater
 from mediaposter.host.secrets import HostSecrets
+from mediaposter.host.series_clock import SeriesClock, ToldTurns
 from mediaposter.host.table import SqliteTable
 from mediaposter.host.workflow import HostBatchWorkflow, HostTokens, HostWorkflow
 from mediaposter.stack import Stack
@@ -51,6 +52,7 @@ _STEPS_AT_ONCE = 8
 _CHORES_AT_ONCE = 3
 _SWEEP_EVERY_SECONDS = 60.0
 _INBOX_EVERY_SECONDS = 2.0
+_SERIES_EVERY_SECONDS = 5.0
 _TIDY_EVERY_SECONDS = 3_600.0
 _OUTBOX_EVERY_SECONDS = 5.0
 _ACCOUNTS_EVERY_SECONDS = 86_400.0
@@ -135,6 +137,13 @@ class Host:
         )
         self.edges.carry(HostWorkflow(self._executions), HostBatchWorkflow(self._executions), HostTokens(self._loop))
         self._inbox = InboxWatcher(self._database, self.bucket, lambda notice: self._outbox.add(Kind.INTAKE, notice))
+        self._series_clock = SeriesClock(
+            self.stack.series,
+            ToldTurns(self._database),
+            announce=lambda notice: self._outbox.add(Kind.INTAKE, notice),
+            report=self.edges.report,
+            clock=_tell_time,
+        )
         self._clocks_of = self._build_clocks(wait_scale)
         self._outbox.wake = self._clocks_of["outbox"].hasten
 
@@ -189,6 +198,7 @@ class Host:
             "outbox": every(_OUTBOX_EVERY_SECONDS, "the outbox", self._empty_outbox),
             "sweep": every(_SWEEP_EVERY_SECONDS, "the sweep", self._sweep),
             "inbox": every(_INBOX_EVERY_SECONDS, "the inbox", self._watch_inbox),
+            "series": every(_SERIES_EVERY_SECONDS, "the clock of series", self._series_clock.look),
             "tidy": every(_TIDY_EVERY_SECONDS, "tidying up", self._tidy),
             "accounts": every(_ACCOUNTS_EVERY_SECONDS, "the check of accounts", self._check_accounts),
         }
