@@ -14,7 +14,8 @@ def test_a_finished_video_is_deleted_with_its_files_and_its_posts_stay(stack: St
     prompt = new_prompt("Away")
     video = stack.follow(stack.submit(prompt, "threads")["id"])
     folder = f"videos/{video['id']}/"
-    assert stack.list_files(folder) == [f"{folder}{name}" for name in ("spritesheet.jpg", "thumbnail.webp", "video.mp4")]
+    files = ("spritesheet.jpg", "thumbnail.webp", "video.mp4")
+    assert stack.list_files(folder) == [f"{folder}{name}" for name in files]
 
     deleted = expect(200, stack.api.delete(f"/videos/{video['id']}"))
 

@@ -1,4 +1,4 @@
-"""What becomes of a video whose provider does not deliver: a code and a sentence, or another model; never paid twice."""
+"""What becomes of a video whose provider does not deliver: a code and a sentence, or another model."""
 
 from __future__ import annotations
 

@@ -323,7 +323,9 @@ def revoke_key(
         try:
             api_key = opened.keys.revoke(key_id, now=session.clock())
         except NotFound as error:
-            raise NotFound(f"{opened.name} has no key with that id. mediaposter keys list shows those it has.") from error
+            raise NotFound(
+                f"{opened.name} has no key with that id. mediaposter keys list shows those it has."
+            ) from error
     open_console().print(
         f"{api_key.key_id} ({api_key.name}) is revoked since {api_key.revoked_at:%Y-%m-%d %H:%M} UTC.\n"
         f"{_tell_when(opened)}"
