@@ -53,10 +53,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             parameters = item.callspec.params if hasattr(item, "callspec") else {}
             host = parameters.get("stack", "embedded")
             # The host is one of the parameters between the brackets.
-            name, _, given = item.name.partition("[")
-            others = [one for one in given.removesuffix("]").split("-") if one != host]
+            name, _, ids = item.name.partition("[")
+            others = [one for one in ids.removesuffix("]").split("-") if one != host]
             case = f"{item.path.stem.removeprefix('test_')}: {name.removeprefix('test_').replace('_', ' ')}"
-            item.user_properties.append((PROPERTY, [f"{case} ({'-'.join(others)})" if any(others) else case, host]))
+            given = f" ({'-'.join(others)})" if any(others) else ""
+            item.user_properties.append((PROPERTY, f"{host} {case}{given}"))
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
 
 def write_table(outcomes: dict[str, dict[str, str]], seconds: dict[str, float]) -> Iterator[str]:
     """Write a table in Markdown: a line for each case, and one that sums up."""
-    rows = [("case", *HOSTS)]
+    rows: list[tuple[str, ...]] = [("case", *HOSTS)]
     # By file, and in a file as they were asked.
     for case, by_host in sorted(outcomes.items(), key=lambda entry: entry[0].partition(":")[0]):
         rows.append((case, *(by_host.get(host, _NOT_ASKED) for host in HOSTS)))
@@ -66,6 +66,6 @@ def _read_reports(reporter: TerminalReporter) -> Iterator[tuple[str, str, str, f
             named = dict(report.user_properties).get(PROPERTY) if isinstance(report, pytest.TestReport) else None
             if named is None:
                 continue
-            case, host = named
+            host, _, case = str(named).partition(" ")
             reason = f": {report.longrepr[2].removeprefix('Skipped: ')}" if key == "skipped" else ""
             yield outcome + reason, case, host, report.duration

@@ -148,6 +148,7 @@ class SubmitVideo:
             InvalidRequest: it cannot be done.
         """
         caller.require_publishing(request.publish)  # guard: accounts estimated
+        self._check_receiver(request.webhook_url)
         now = self._clock()
         first, *others = self._choose_models(request, now)
         video = _describe(request, [first, *others], video_id="estimate", now=now)
