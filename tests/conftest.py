@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.conformance.summary import pytest_terminal_summary  # noqa: F401 (a hook)
+
 _HERE = Path(__file__).parent
 # One process has the worlds, which wait more than they reckon; the other begins with what takes longest.
 _DEPLOYED = _HERE / "integration"

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
@@ -21,9 +21,10 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 BLOTATO_KEY = "blotato-sandbox-key="
 # The modules of the stand-ins, the arguments that they take, and the variables that lead to them.
-STAND_INS = {
+STAND_INS: dict[str, tuple[str, tuple[str, ...], str, dict[str, str]]] = {
     "sora": ("videos_api", ("--render-seconds", "0.5"), "SORA_BASE_URL", {"SORA_API_KEY": "sk-sandbox"}),
     "fal": ("fal", ("--render-seconds", "0.5"), "FAL_BASE_URL", {"FAL_KEY": "sandbox-key-id:sandbox-key-secret"}),
+    "gemini": ("gemini", ("--render-seconds", "0.5"), "GEMINI_BASE_URL", {"GEMINI_API_KEY": "gemini-sandbox-key"}),
     "blotato": ("blotato", ("--rate-scale", "1000"), "BLOTATO_BASE_URL", {"BLOTATO_API_KEY": BLOTATO_KEY}),
 }
 
@@ -43,7 +44,7 @@ class EmbeddedHost:
 
     def __init__(self, folder: Path, variables: Mapping[str, str], *, wait_scale: float) -> None:
         self.folder = folder
-        self._data = folder / "data"
+        self.data = folder / "data"
         self._variables = variables
         self._wait_scale = wait_scale
         self._port = find_free_port()
@@ -56,15 +57,15 @@ class EmbeddedHost:
     @property
     def address(self) -> StackFile:
         """Tell how to reach it."""
-        return StackFile.model_validate_json((self._data / "host.json").read_text())
+        return StackFile.model_validate_json((self.data / "host.json").read_text())
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        (self._data / "host.json").unlink(missing_ok=True)
+        (self.data / "host.json").unlink(missing_ok=True)
         self._output = (self.folder / "output.txt").open("a")
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "mediaposter", "up", "--data", str(self._data), "--port", str(self._port)),
+                *(sys.executable, "-m", "mediaposter", "up", "--data", str(self.data), "--port", str(self._port)),
                 *("--env-file", str(self.folder / ".env"), "--wait-scale", str(self._wait_scale)),
             ],
             stdout=self._output,
@@ -75,7 +76,7 @@ class EmbeddedHost:
         )
         self.starts += 1
         ends_at = time.monotonic() + START_SECONDS
-        while not (self._data / "host.json").is_file():
+        while not (self.data / "host.json").is_file():
             if self._process.poll() is not None or time.monotonic() > ends_at:
                 raise AssertionError(f"The host did not start.\n{(self.folder / 'output.txt').read_text()[-3_000:]}")
             time.sleep(0.02)
@@ -121,26 +122,26 @@ def find_free_port() -> int:
 
 
 @contextmanager
-def run_stand_ins(folder: Path) -> Iterator[dict[str, str]]:
-    """Run the stand-ins while the block runs; give their base URLs."""
+def run_stand_ins(folder: Path, names: Iterable[str] = ("sora", "fal", "blotato")) -> Iterator[dict[str, str]]:
+    """Run stand-ins while the block runs; give their base URLs."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as running:
-        yield {
-            name: running.enter_context(_run(module, arguments, folder / f"{name}.log"))
-            for name, (module, arguments, _, _) in STAND_INS.items()
-        }
+        # All begin at once, then all are waited for.
+        processes = {name: running.enter_context(_run(*STAND_INS[name][:2], folder / f"{name}.log")) for name in names}
+        yield {name: _read_base_url(process) for name, process in processes.items()}
 
 
 def name_variables(addresses: Mapping[str, str]) -> dict[str, str]:
     """Give the `.env` that leads to these addresses."""
     variables: dict[str, str] = {}
-    for name, (_, _, variable, keys) in STAND_INS.items():
-        variables |= {variable: addresses[name], **keys}
+    for name, address in addresses.items():
+        _, _, variable, keys = STAND_INS[name]
+        variables |= {variable: address, **keys}
     return variables
 
 
 @contextmanager
-def _run(module: str, arguments: tuple[str, ...], log: Path) -> Iterator[str]:
+def _run(module: str, arguments: tuple[str, ...], log: Path) -> Iterator[subprocess.Popen[str]]:
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", f"sandbox.{module}", *arguments],
@@ -150,9 +151,13 @@ def _run(module: str, arguments: tuple[str, ...], log: Path) -> Iterator[str]:
             cwd=ROOT,
         )
         try:
-            if process.stdout is None:
-                raise AssertionError("no pipe")
-            yield str(json.loads(process.stdout.readline())["base_url"])
+            yield process
         finally:
             process.terminate()
             process.wait()
+
+
+def _read_base_url(process: subprocess.Popen[str]) -> str:
+    if process.stdout is None:
+        raise AssertionError("no pipe")
+    return str(json.loads(process.stdout.readline())["base_url"])

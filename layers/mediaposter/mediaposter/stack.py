@@ -206,6 +206,7 @@ class Stack:
             count_metric=self.edges.count_metric,
             clock=self.edges.now,
             new_id=partial(self.edges.new_id, "video"),
+            takes_local_webhooks=self.settings.webhook_transport == "any",
         )
 
     @cached_property

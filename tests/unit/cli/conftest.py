@@ -20,7 +20,8 @@ def run(stack: StackInMemory, capsys: pytest.CaptureFixture[str]) -> Run:
     """Give a way to run a command and to see what it wrote."""
 
     def run_command(*argv: str) -> Outcome:
-        status = main(argv, session=Session(open_stack=stack.open, clock=lambda: NOW))
+        session = Session(open_stack=stack.open, find_host=lambda: None, clock=lambda: NOW)
+        status = main(argv, session=session)
         out, err = capsys.readouterr()
         return Outcome(status, out, err)
 

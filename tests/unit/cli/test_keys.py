@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mediaposter.stores.keys import ApiKey, Scope
+from mediaposter.host.database import Database
+from mediaposter.host.folder import DATABASE_FILE
+from mediaposter.host.table import SqliteTable
+from mediaposter.stores.keys import ApiKey, KeyStore, Scope
 from tests.builders import NOW
 from tests.unit.cli.stack import BASE_URL, Run, StackInMemory
 
@@ -273,3 +279,37 @@ class TestRevoke:
             "",
             "mediaposter has no key with that id. mediaposter keys list shows those it has.\n",
         )
+
+
+class TestOnTheHost:
+    """`--data DIR` is the folder of a host, which has its file open meanwhile."""
+
+    @pytest.fixture
+    def keys(self, tmp_path: Path) -> Iterator[KeyStore]:
+        with closing(Database(tmp_path / DATABASE_FILE)) as database:
+            yield KeyStore(SqliteTable(database), clock=lambda: NOW)
+
+    def test_a_running_host_knows_a_key_at_once_and_a_revoked_one_no_more(
+        self, run: Run, tmp_path: Path, keys: KeyStore
+    ) -> None:
+        made = run("keys", "create", "phone", "--scope", "read", "--daily-budget", "0.50", "--data", str(tmp_path))
+
+        secret = read_secret(made.out)
+        found = keys.find(secret)
+        assert found is not None
+        assert (found.name, found.scopes, found.daily_budget_micros) == ("phone", (Scope.READ,), 500_000)
+        assert "OPENAI_BASE_URL=http://127.0.0.1:4600/v1\n" in made.out
+        (line,) = json.loads(run("keys", "list", "--json", "--data", str(tmp_path)).out)
+        assert line["id"] == found.key_id
+
+        revoked = run("keys", "revoke", found.key_id, "--data", str(tmp_path))
+
+        assert keys.find(secret) is None
+        assert "The host refuses it from now on." in revoked.out
+        assert "API Gateway" not in revoked.out
+
+    def test_a_key_that_the_host_does_not_have_is_told(self, run: Run, tmp_path: Path, keys: KeyStore) -> None:
+        outcome = run("keys", "revoke", "key_1", "--data", str(tmp_path))
+
+        assert (outcome.status, keys.list()) == (1, [])
+        assert outcome.err.startswith(f"{tmp_path} has no key with that id.")

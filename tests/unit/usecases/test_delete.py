@@ -187,7 +187,7 @@ def test_a_deletion_that_could_not_end_says_what_is_gone_and_the_next_ends_it() 
     assert is_gone(world)
 
 
-def test_a_deletion_that_meets_a_post_being_written_is_not_finished_either() -> None:
+def test_a_deletion_that_meets_a_post_being_written_leaves_that_post_to_its_writer() -> None:
     world = World()
     world.keep(a_video(stage=Stage.PUBLISHING, stored=a_stored_video()), a_post())
 
@@ -196,8 +196,10 @@ def test_a_deletion_that_meets_a_post_being_written_is_not_finished_either() -> 
 
     world.table.meanwhile = take_the_post
 
-    with pytest.raises(PartiallyDone):
-        world.delete(VIDEO_ID, caller=a_caller())
+    world.delete(VIDEO_ID, caller=a_caller())
+
+    assert is_gone(world)
+    assert [post.state for post in world.posts] == [PostState.CALLING]
 
 
 # Its posts

@@ -72,6 +72,18 @@ def test_an_option_that_the_model_does_not_take_is_refused_and_not_recorded(
     assert world.effects.names == []
 
 
+def test_a_receiver_on_the_callers_own_machine_is_refused_where_no_host_runs_there() -> None:
+    world = World()
+    request = a_request(webhook_url="http://127.0.0.1:8000/videos")
+
+    for ask in (world.submit, world.submit.estimate):
+        with pytest.raises(InvalidRequest, match="webhook_url: must be an https URL") as refusal:
+            ask(request, caller=a_caller())
+        assert (refusal.value.param, refusal.value.code) == ("webhook_url", "invalid_value")
+
+    assert world.effects.names == []
+
+
 def test_a_video_whose_execution_did_not_start_is_failed_and_the_caller_may_send_again() -> None:
     world = World(workflow=REFUSING)
 

@@ -233,7 +233,7 @@ TAKEN: dict[str, tuple[object, ...]] = {
     "title": ("x" * 100,),
     "stagger_minutes": (0, "1440"),
     "approval_hours": (1, "168"),
-    "webhook_url": (URL,),
+    "webhook_url": (URL, "http://127.0.0.1:8000/kites", "http://localhost", "http://[::1]:1/"),
     "publish": ([{**TWITTER, "account_id": str(number)} for number in range(20)], [TWITTER, TIKTOK]),
     "input_reference": ({"image_url": DATA_URL}, DATA_URL, {"upload_id": UPLOAD_ID}, UPLOAD_ID, URL),
 }
@@ -252,7 +252,10 @@ REFUSED: dict[str, tuple[object, ...]] = {
     "delivery": ("sometime",),
     "approval": ("maybe", True),
     "approval_hours": (0, 169, 1.5),
-    "webhook_url": ("", "http://example.com", "https://u:kite@example.com"),
+    "webhook_url": (
+        *("", "http://example.com", "https://u:kite@example.com"),
+        *("http://127.0.0.1.example.com", "http://localhost:1@example.com/", "http://u:kite@127.0.0.1/"),
+    ),
     "publish": ([{**TWITTER, "account_id": str(number)} for number in range(21)], {}, "x", "", "[{"),
     "input_reference": ("", "{", "kite.png", 1, [], {}, {"image_url": 1}, {"file_id": "file-1"}),
 }

@@ -1,4 +1,4 @@
-"""`mediaposter keys`: make, list and revoke the API keys of a stack."""
+"""`mediaposter keys`: make, list and revoke the API keys of a stack, or of the embedded host."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
 from mediaposter.cli.console import create_table, open_console
 from mediaposter.cli.options import (
-    STACK,
     AsJson,
+    DataFolder,
     EndpointUrl,
-    StackName,
+    StackOrNone,
     create_group,
     read_count,
     read_dollars,
@@ -36,8 +36,9 @@ from mediaposter.wire.post_requests import PostPath
 
 if TYPE_CHECKING:
     from mediaposter.cli.deployed_stack import DeployedStack
+    from mediaposter.cli.host_folder import HostStack
 
-app = create_group("The API keys of a stack.")
+app = create_group("The API keys of a stack, or of the host that runs here.")
 
 # Scopes that are cheap and publish nothing. Posting, and reading other owners' videos, must be granted explicitly.
 _USUAL_SCOPES = (Scope.READ, Scope.CREATE)
@@ -152,7 +153,8 @@ def create_key(
             help="Where its videos' events are sent, over https. Default: nowhere.",
         ),
     ] = None,
-    stack: StackName = STACK,
+    stack: StackOrNone = None,
+    data: DataFolder = None,
     endpoint_url: EndpointUrl = None,
 ) -> None:
     """Make a key; it is shown once."""
@@ -161,7 +163,7 @@ def create_key(
     if problem := _find_contradiction(scopes, accounts):
         raise typer.BadParameter(problem, ctx=context, param_hint="'--account'")
     session = find_session(context)
-    with session.stack(stack, endpoint_url) as opened:
+    with session.stack_or_host(stack=stack, endpoint_url=endpoint_url, data=data) as opened:
         if accounts or expires_in_days or Scope.APPROVE in scopes:
             _require_key_restrictions(opened)
         now = session.clock()
@@ -192,7 +194,7 @@ def _find_contradiction(scopes: Sequence[Scope], accounts: Sequence[str] | None)
     return None
 
 
-def _require_key_restrictions(stack: DeployedStack) -> None:
+def _require_key_restrictions(stack: DeployedStack | HostStack) -> None:
     """Refuse a stack that would not enforce what a key may not do.
 
     Raises:
@@ -205,7 +207,7 @@ def _require_key_restrictions(stack: DeployedStack) -> None:
         )
 
 
-def _tell_made(api_key: ApiKey, secret: str, stack: DeployedStack) -> None:
+def _tell_made(api_key: ApiKey, secret: str, stack: DeployedStack | HostStack) -> None:
     console = open_console()
     console.print(f"{api_key.key_id} is made: {api_key.name}, of the owner {api_key.owner}.")
     console.print(f"It may {', '.join(_DEEDS[scope] for scope in api_key.scopes)}; {_describe_limits(api_key)}.")
@@ -239,11 +241,16 @@ def _describe_accounts(api_key: ApiKey) -> str:
 
 @app.command("list")
 def list_keys(
-    context: typer.Context, as_json: AsJson = False, stack: StackName = STACK, endpoint_url: EndpointUrl = None
+    context: typer.Context,
+    *,
+    as_json: AsJson = False,
+    stack: StackOrNone = None,
+    data: DataFolder = None,
+    endpoint_url: EndpointUrl = None,
 ) -> None:
     """List the keys, the revoked ones too, the oldest first."""
-    with find_session(context).stack(stack, endpoint_url) as opened:
-        keys = opened.keys.list()
+    with find_session(context).stack_or_host(stack=stack, endpoint_url=endpoint_url, data=data) as opened:
+        keys, name = opened.keys.list(), opened.name
     if as_json:
         lines = [
             KeyLine(
@@ -264,7 +271,7 @@ def list_keys(
         sys.stdout.write(_KEY_LINES.dump_json(lines, indent=2).decode() + "\n")
         return
     if not keys:
-        open_console().print(f"{stack} has no keys yet. mediaposter keys create NAME makes one.")
+        open_console().print(f"{name} has no keys yet. mediaposter keys create NAME makes one.")
         return
     table = create_table(
         *(
@@ -306,19 +313,32 @@ def _write_budget(api_key: ApiKey) -> str | None:
 def revoke_key(
     context: typer.Context,
     key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="Its id: key_…")],
-    stack: StackName = STACK,
+    stack: StackOrNone = None,
+    data: DataFolder = None,
     endpoint_url: EndpointUrl = None,
 ) -> None:
     """Revoke a key for good."""
     session = find_session(context)
-    with session.stack(stack, endpoint_url) as opened:
+    with session.stack_or_host(stack=stack, endpoint_url=endpoint_url, data=data) as opened:
         try:
             api_key = opened.keys.revoke(key_id, now=session.clock())
         except NotFound as error:
-            raise NotFound(f"{stack} has no key with that id. mediaposter keys list shows those it has.") from error
+            raise NotFound(
+                f"{opened.name} has no key with that id. mediaposter keys list shows those it has."
+            ) from error
     open_console().print(
         f"{api_key.key_id} ({api_key.name}) is revoked since {api_key.revoked_at:%Y-%m-%d %H:%M} UTC.\n"
+        f"{_tell_when(opened)}"
+    )
+
+
+def _tell_when(stack: DeployedStack | HostStack) -> str:
+    """Say when a revoked key opens nothing any more."""
+    api_id: str | None = getattr(stack, "api_id", None)
+    if api_id is None:
+        return "The host refuses it from now on. If `mediaposter up` printed it, the next start makes another."
+    return (
         "The stack no longer accepts it. But API Gateway caches its decision for up to 5 minutes, so a key that was "
         "used just before works as long. To end that at once:\n\n"
-        f"aws apigateway flush-stage-authorizers-cache --rest-api-id {opened.api_id} --stage-name v1"
+        f"aws apigateway flush-stage-authorizers-cache --rest-api-id {api_id} --stage-name v1"
     )

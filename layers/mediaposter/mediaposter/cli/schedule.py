@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 import typer
-from botocore.exceptions import ClientError
 
 from mediaposter.cli.console import open_console
-from mediaposter.cli.options import STACK, AsJson, EndpointUrl, StackName, create_group, read_count
+from mediaposter.cli.options import AsJson, DataFolder, EndpointUrl, StackOrNone, create_group, read_count
 from mediaposter.cli.series_report import (
     SERIES_LINES,
     count_of,
@@ -33,6 +32,7 @@ from mediaposter.wire.rows import Row
 
 if TYPE_CHECKING:
     from mediaposter.cli.deployed_stack import DeployedStack
+    from mediaposter.cli.host_folder import HostStack
 
 _TRIES_MAX = 3
 
@@ -50,14 +50,16 @@ SkipBadRows: TypeAlias = Annotated[bool, typer.Option("--skip-bad-rows", help="L
 
 
 @contextmanager
-def _open(context: typer.Context, stack: str, endpoint_url: str | None) -> Iterator[tuple[DeployedStack, datetime]]:
-    """Open a stack that knows series, and tell the time.
+def _open(
+    context: typer.Context, stack: str | None, endpoint_url: str | None, data: Path | None
+) -> Iterator[tuple[DeployedStack | HostStack, datetime]]:
+    """Open a host, or a stack that knows series, and tell the time.
 
     Raises:
-        ConfigurationError: the stack cannot be reached, or is older than series.
+        ConfigurationError: it cannot be opened, or the stack is older than series.
     """
     session = find_session(context)
-    with session.stack(stack, endpoint_url) as opened:
+    with session.stack_or_host(stack=stack, endpoint_url=endpoint_url, data=data) as opened:
         opened.scheduler.require()
         yield opened, session.clock()
 
@@ -97,14 +99,15 @@ def create_series(
         ),
     ] = None,
     skip_bad_rows: SkipBadRows = False,
-    stack: StackName = STACK,
+    stack: StackOrNone = None,
     endpoint_url: EndpointUrl = None,
+    data: DataFolder = None,
 ) -> None:
     """Make a series."""
     timings = [timing for timing in (at, cron, rate) if timing is not None]
     if len(timings) != 1:
         context.fail("say when by one of --at, --cron and --rate")
-    with _open(context, stack, endpoint_url) as (opened, now):
+    with _open(context, stack, endpoint_url, data) as (opened, now):
         if any(series.name == name for series in opened.series.list_all()):
             raise _refuse_name(name)
         content = _read_sheet(sheet, opened, now, is_lenient=skip_bad_rows)
@@ -135,25 +138,25 @@ class _CheckedSheet(NamedTuple):
     format: SheetFormat
     rows: list[Row]
 
-    def store(self, stack: DeployedStack, name: str, now: datetime) -> Sheet:
+    def store(self, stack: DeployedStack | HostStack, name: str, now: datetime) -> Sheet:
         return Sheet(key=stack.sheets.put(name, self.content, self.format, now=now), format=self.format)
 
 
-def _read_sheet(path: Path, stack: DeployedStack, now: datetime, *, is_lenient: bool) -> _CheckedSheet:
+def _read_sheet(path: Path, stack: DeployedStack | HostStack, now: datetime, *, is_lenient: bool) -> _CheckedSheet:
     content, sheet_format = read_file(path)
     rows = check_rows(content, sheet_format, stack.read_catalog(), now.date(), is_lenient=is_lenient)
     return _CheckedSheet(content, sheet_format, rows)
 
 
-def _record(series: Series, stack: DeployedStack) -> None:
+def _record(series: Series, stack: DeployedStack | HostStack) -> None:
     try:
         stack.series.create(series)
     except VersionConflict as error:
         raise _refuse_name(series.name) from error
     try:
         stack.scheduler.put(series)
-    except ClientError:
-        # Scheduler validates the expression: if it refuses, nothing is stored.
+    except Exception:
+        # Scheduler, or the host, validates the expression: if it refuses, nothing is stored.
         stack.series.remove(series.name)
         stack.sheets.remove_all(series.name)
         raise
@@ -168,10 +171,14 @@ def _refuse_name(name: str) -> ConfigurationError:
 
 @app.command("list")
 def list_series(
-    context: typer.Context, as_json: AsJson = False, stack: StackName = STACK, endpoint_url: EndpointUrl = None
+    context: typer.Context,
+    as_json: AsJson = False,
+    stack: StackOrNone = None,
+    endpoint_url: EndpointUrl = None,
+    data: DataFolder = None,
 ) -> None:
     """List the series, and how they stand."""
-    with _open(context, stack, endpoint_url) as (opened, _):
+    with _open(context, stack, endpoint_url, data) as (opened, _):
         enabled = opened.scheduler.list_enabled()
         lines = [describe_series(series, enabled) for series in opened.series.list_all()]
     if as_json:
@@ -179,19 +186,21 @@ def list_series(
     elif lines:
         write_list(lines)
     else:
-        open_console().print(f"{stack} has no series yet. mediaposter schedule create NAME makes one.")
+        open_console().print(f"{opened.name} has no series yet. mediaposter schedule create NAME makes one.")
 
 
 @app.command("show")
 def show_rows(
     context: typer.Context,
+    *,
     name: SeriesName,
     as_json: AsJson = False,
-    stack: StackName = STACK,
+    stack: StackOrNone = None,
     endpoint_url: EndpointUrl = None,
+    data: DataFolder = None,
 ) -> None:
     """Show what became of each row."""
-    with _open(context, stack, endpoint_url) as (opened, now):
+    with _open(context, stack, endpoint_url, data) as (opened, now):
         series = opened.series.get(name)
         turns = opened.series.list_turns(name)
         content = opened.sheets.read(series.sheet)
@@ -218,11 +227,12 @@ def replace_sheet(
         ),
     ] = None,
     skip_bad_rows: SkipBadRows = False,
-    stack: StackName = STACK,
+    stack: StackOrNone = None,
     endpoint_url: EndpointUrl = None,
+    data: DataFolder = None,
 ) -> None:
     """Give a series another sheet; what was taken stays taken."""
-    with _open(context, stack, endpoint_url) as (opened, now):
+    with _open(context, stack, endpoint_url, data) as (opened, now):
         opened.series.get(name)
         content = _read_sheet(sheet, opened, now, is_lenient=skip_bad_rows)
         stored = content.store(opened, name, now)
@@ -248,7 +258,7 @@ def replace_sheet(
     tell_left_out(content.rows)
 
 
-def _change(stack: DeployedStack, name: str, change: Callable[[Series], Series]) -> Series:
+def _change(stack: DeployedStack | HostStack, name: str, change: Callable[[Series], Series]) -> Series:
     """Change a series, even while its runs take rows.
 
     Raises:
@@ -265,26 +275,34 @@ def _change(stack: DeployedStack, name: str, change: Callable[[Series], Series])
 
 @app.command("pause")
 def pause_series(
-    context: typer.Context, name: SeriesName, stack: StackName = STACK, endpoint_url: EndpointUrl = None
+    context: typer.Context,
+    name: SeriesName,
+    stack: StackOrNone = None,
+    endpoint_url: EndpointUrl = None,
+    data: DataFolder = None,
 ) -> None:
     """Let the turns of a series take nothing."""
-    with _open(context, stack, endpoint_url) as (opened, _):
+    with _open(context, stack, endpoint_url, data) as (opened, _):
         _set_state(name, opened, SeriesState.PAUSED)
     open_console().print(f"{name} is paused: its runs take nothing until mediaposter schedule resume {name}.")
 
 
 @app.command("resume")
 def resume_series(
-    context: typer.Context, name: SeriesName, stack: StackName = STACK, endpoint_url: EndpointUrl = None
+    context: typer.Context,
+    name: SeriesName,
+    stack: StackOrNone = None,
+    endpoint_url: EndpointUrl = None,
+    data: DataFolder = None,
 ) -> None:
     """Let the turns of a series take rows again."""
-    with _open(context, stack, endpoint_url) as (opened, _):
+    with _open(context, stack, endpoint_url, data) as (opened, _):
         series = _set_state(name, opened, SeriesState.ACTIVE)
     waiting = count_of(len(series.waiting), "row")
     open_console().print(f"{name} is resumed: {series.timing}, {series.timezone}; {waiting} wait.")
 
 
-def _set_state(name: str, stack: DeployedStack, state: SeriesState) -> Series:
+def _set_state(name: str, stack: DeployedStack | HostStack, state: SeriesState) -> Series:
     # The record first: a run in progress reads it.
     series = _change(stack, name, lambda series: stack.series.change(series, state=state))
     stack.scheduler.put(series)
@@ -293,13 +311,17 @@ def _set_state(name: str, stack: DeployedStack, state: SeriesState) -> Series:
 
 @app.command("remove")
 def remove_series(
-    context: typer.Context, name: SeriesName, stack: StackName = STACK, endpoint_url: EndpointUrl = None
+    context: typer.Context,
+    name: SeriesName,
+    stack: StackOrNone = None,
+    endpoint_url: EndpointUrl = None,
+    data: DataFolder = None,
 ) -> None:
     """End a series, and forget it; its videos stay."""
-    with _open(context, stack, endpoint_url) as (opened, _):
+    with _open(context, stack, endpoint_url, data) as (opened, _):
         had_entry = opened.scheduler.remove(name)
         was_known = opened.series.remove(name)
         opened.sheets.remove_all(name)
     if not (had_entry or was_known):
-        raise NotFound(f"{stack} has no series {name}. mediaposter schedule list shows those it has.")
+        raise NotFound(f"{opened.name} has no series {name}. mediaposter schedule list shows those it has.")
     open_console().print(f"{name} is removed, with its sheets and the states of its rows. Its videos stay.")

@@ -10,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.stores.series import Series, SeriesState
-from mediaposter.wire.intake import write_turn
+from mediaposter.wire.intake import TURN_MAX_AGE_SECONDS, write_turn
 
 _MISSING = "ResourceNotFoundException"
 _THERE_ALREADY = "ConflictException"
-# As long and as often as the rules in template.yaml: with the queue's half day not longer than a row's name is kept.
-_EVENT_MAX_AGE_SECONDS = 43_200
+# As often as the rules in template.yaml.
 _ATTEMPTS_MAX = 185
 
 
@@ -121,7 +120,7 @@ class Scheduler:
                 "RoleArn": self._places.role_arn,
                 "Input": write_turn(series.name),
                 "RetryPolicy": {
-                    "MaximumEventAgeInSeconds": _EVENT_MAX_AGE_SECONDS,
+                    "MaximumEventAgeInSeconds": TURN_MAX_AGE_SECONDS,
                     "MaximumRetryAttempts": _ATTEMPTS_MAX,
                 },
                 "DeadLetterConfig": {"Arn": self._places.dead_letter_arn},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,18 +14,17 @@ from typing import Annotated, NamedTuple
 import typer
 
 from mediaposter import current
+from mediaposter.cli.host_folder import PORT, choose_folder
 from mediaposter.cli.options import create_group
 from mediaposter.host.app import Host
 from mediaposter.host.disk import write_privately
 from mediaposter.host.environment import ACCOUNTS, HostEnvironment, read_environment
+from mediaposter.host.folder import ADDRESS_FILE
 from mediaposter.host.gateway import Gateway
 from mediaposter.host.logs import write_logs
 from mediaposter.host.routes import load_routes
 from mediaposter.host.server import Server, create_app
 
-PORT = 4600
-_STACK_FILE = "host.json"
-_CHECKOUT = Path(__file__).parents[4]
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -39,24 +37,6 @@ class Options(NamedTuple):
     env_file: Path | None = None
     verbose: bool = False
     wait_scale: float = 1.0  # for tests
-
-
-def choose_folder(
-    environ: Mapping[str, str],
-    *,
-    platform: str = sys.platform,
-    checkout: Path = _CHECKOUT,
-    find_home: Callable[[], Path] = Path.home,
-) -> Path:
-    """Choose the data folder: `.local/` of a checkout, else the platform's folder for a user's data."""
-    if (checkout / "template.yaml").is_file():
-        return checkout / ".local" / "data"
-    home = find_home()
-    if platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "MediaPoster"
-    if platform == "darwin":
-        return home / "Library" / "Application Support" / "MediaPoster"
-    return Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "mediaposter"
 
 
 app = create_group("Run MediaPoster in this process until Ctrl-C: the API, the pipeline, and everything kept.")
@@ -128,7 +108,7 @@ def serve(
             stopping.wait()
             say("Stopping: what runs is finished, what waits goes on at the next start. Ctrl-C again stops at once.")
         finally:
-            (folder / _STACK_FILE).unlink(missing_ok=True)
+            (folder / ADDRESS_FILE).unlink(missing_ok=True)
             server.stop()
             current.install(None)
 
@@ -199,7 +179,7 @@ def _list_accounts(environment: HostEnvironment) -> list[str]:
 def _write_stack_file(folder: Path, url: str, key: str) -> None:
     """Write how to reach this host, for the other commands; only this user can read it."""
     address = {"base_url": f"{url}/v1", "api_key": key, "process_id": os.getpid()}
-    write_privately(folder / _STACK_FILE, json.dumps(address, indent=2) + "\n")
+    write_privately(folder / ADDRESS_FILE, json.dumps(address, indent=2) + "\n")
 
 
 def _wait_for_signals() -> threading.Event:

@@ -19,6 +19,7 @@ from mediaposter.host.decoder import ChildDrawer, ChildInspector, build_decoders
 from mediaposter.host.edges import HostEdges
 from mediaposter.host.executions import Ended, Executions
 from mediaposter.host.executions_on_disk import SqliteExecutions
+from mediaposter.host.folder import DATABASE_FILE, FILES_FOLDER, SANDBOX_FOLDER
 from mediaposter.host.inbox import InboxWatcher
 from mediaposter.host.links import Links
 from mediaposter.host.lock import HostLock
@@ -29,6 +30,7 @@ from mediaposter.host.pretend.publisher import PretendedPublisher
 from mediaposter.host.pretend.sandbox_provider import RENDER_SECONDS, SandboxProvider
 from mediaposter.host.repeat import Repeater
 from mediaposter.host.secrets import HostSecrets
+from mediaposter.host.series_clock import SeriesClock, ToldTurns
 from mediaposter.host.table import SqliteTable
 from mediaposter.host.workflow import HostBatchWorkflow, HostTokens, HostWorkflow
 from mediaposter.stack import Stack
@@ -44,9 +46,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OWNER = "local"
-_DATABASE_FILE = "mediaposter.sqlite"
-_FILES_FOLDER = "files"
-_SANDBOX_FOLDER = "sandbox"
 # Steps wait for providers and for Blotato most of the time.
 _STEPS_AT_ONCE = 8
 # Clocks have threads of their own, one for each, so that neither a burst of steps nor another clock delays them.
@@ -59,6 +58,9 @@ _SWEEP_EVERY_SECONDS = 60.0
 _INBOX_EVERY_SECONDS = 2.0
 _TIDY_EVERY_SECONDS = 3_600.0
 _OUTBOX_EVERY_SECONDS = 5.0
+_SERIES_EVERY_SECONDS = 5.0
+# Of clocks that tests make faster.
+_EVERY_SECONDS_MIN = 0.1
 _ACCOUNTS_EVERY_SECONDS = 86_400.0
 # Replaced and deleted files are kept as long as template.yaml's bucket keeps old versions.
 _OLD_VERSIONS_KEPT_SECONDS = 30 * 86_400
@@ -89,7 +91,7 @@ class Host:
             environment: keys and addresses.
             settings: of the stack.
             public_url: where this host is reached, without a slash at the end.
-            wait_scale: what a second of the machines' waits and of the sandbox's renders takes, for tests.
+            wait_scale: what a second takes of the machines' waits, the sandbox's renders and the clocks, for tests.
 
         Raises:
             ConfigurationError: the folder is in use, or cannot be used; the sentence says what to do.
@@ -98,14 +100,14 @@ class Host:
             opened.callback(HostLock(folder).release)
             self._folder = folder
             self._secrets = HostSecrets.open(folder)
-            self._database = Database(folder / _DATABASE_FILE)
+            self._database = Database(folder / DATABASE_FILE)
             opened.callback(self._database.close)
             self._make_threads(wait_scale)
             self.links = Links(self._secrets.link_key.encode(), public_url)
-            self.bucket = FolderBucket(folder / _FILES_FOLDER, self.links)
+            self.bucket = FolderBucket(folder / FILES_FOLDER, self.links)
             self._outbox = Outbox(self._database)
             self._table = SqliteTable(self._database, record_change=self._outbox.record_change)
-            sandbox = folder / _SANDBOX_FOLDER
+            sandbox = folder / SANDBOX_FOLDER
             publisher = PretendedPublisher(sandbox / "posts", clock=_tell_time)
             opened.callback(publisher.close)
             children = build_decoders()
@@ -135,7 +137,14 @@ class Host:
             self._inbox = InboxWatcher(
                 self._database, self.bucket, lambda notice: self._outbox.add(Kind.INTAKE, notice)
             )
-            self._clocks_of = self._build_clocks()
+            self._series_clock = SeriesClock(
+                self.stack.series,
+                ToldTurns(self._database),
+                announce=lambda notice: self._outbox.add(Kind.INTAKE, notice),
+                report=self.edges.report,
+                clock=_tell_time,
+            )
+            self._clocks_of = self._build_clocks(wait_scale)
             self._outbox.wake = self._hasten
             self._opened = opened.pop_all()
 
@@ -205,14 +214,15 @@ class Host:
     ) -> None:
         self.close()
 
-    def _build_clocks(self) -> dict[str, Repeater]:
+    def _build_clocks(self, wait_scale: float) -> dict[str, Repeater]:
         def every(seconds: float, name: str, call: Callable[[], float | None]) -> Repeater:
-            return Repeater(self._clocks, name, call, every_seconds=seconds)
+            return Repeater(self._clocks, name, call, every_seconds=max(seconds * wait_scale, _EVERY_SECONDS_MIN))
 
         return {
             "outbox": every(_OUTBOX_EVERY_SECONDS, "the outbox", self._empty_outbox),
             "calls": every(_OUTBOX_EVERY_SECONDS, "the outbox's calls", self._make_calls),
             "sweep": every(_SWEEP_EVERY_SECONDS, "the sweep", self._sweep),
+            "series": every(_SERIES_EVERY_SECONDS, "the clock of series", self._series_clock.look),
             "inbox": every(_INBOX_EVERY_SECONDS, "the inbox", self._watch_inbox),
             "tidy": every(_TIDY_EVERY_SECONDS, "tidying up", self._tidy),
             "accounts": every(_ACCOUNTS_EVERY_SECONDS, "the check of accounts", self._check_accounts),

@@ -123,6 +123,8 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> tuple
         "STACK_NAME": _OWNER,
         "LIBRARY_TABLE": _OWNER,
         "VIDEO_BUCKET": _OWNER,
+        # A receiver may be a program on this machine, whose owner runs this host.
+        "WEBHOOK_TRANSPORT": "any",
         "BLOTATO_BASE_URL": environment.blotato_base_url or _BLOTATO_ADDRESS,
     }
     settings = Settings.from_environment(variables)

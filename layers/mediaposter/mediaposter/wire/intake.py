@@ -24,6 +24,12 @@ from mediaposter.wire.records import decode_text, drop_bom
 from mediaposter.wire.requests import CreateVideoRequest, parse_json_object, validate_fields
 from mediaposter.wire.video_object import VideoObject
 
+# How long Scheduler goes on telling of a turn; a host takes one that it missed by so much. As long as the rules in
+# template.yaml: with the queue's half day not longer than a row's name is kept.
+TURN_MAX_AGE_SECONDS = 43_200
+# What Scheduler replaces ("Adding context attributes", EventBridge Scheduler user guide).
+_ATTEMPT = "<aws.scheduler.execution-id>"
+_SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 # A picture is an object next to its request, not part of it.
 DROPPED_REQUEST_MAX_BYTES = 256 * 1024
 CORRELATION_ID_MAX_CHARACTERS = 256
@@ -82,17 +88,14 @@ class ScheduleDue(_Notice):
     detail: _TurnDetail
 
 
-def write_turn(series: str) -> str:
-    """Write the message that Scheduler puts into the queue for each run of a series.
-
-    Scheduler replaces the text in angle brackets ("Adding context attributes", EventBridge Scheduler user guide).
-    """
+def write_turn(series: str, *, attempt: str = _ATTEMPT, scheduled_at: str = _SCHEDULED_TIME) -> str:
+    """Write the message that is put into the queue for each run of a series; by default with Scheduler's own words."""
     return json.dumps(
         {
             "detail-type": "series.turn",
             "source": "mediaposter.series",
-            "id": "<aws.scheduler.execution-id>",
-            "detail": {"series": series, "scheduled_at": "<aws.scheduler.scheduled-time>"},
+            "id": attempt,
+            "detail": {"series": series, "scheduled_at": scheduled_at},
         }
     )
 

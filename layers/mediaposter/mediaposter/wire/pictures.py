@@ -62,6 +62,22 @@ def check_https_url(url: str) -> str:
 
 HttpsUrl = Annotated[str, AfterValidator(check_https_url)]
 
+# A program on the host's own machine.
+_LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(?=[:/?#]|$)")
+
+
+def check_receiver_url(url: str) -> str:
+    """Refuse anything but a plain https URL, or one of this machine's own, which the use case refuses elsewhere.
+
+    Raises:
+        ValueError: names the rule that it breaks, but not the URL.
+    """
+    check_https_url(url.replace("http", "https", 1) if _LOOPBACK.match(url) else url)
+    return url
+
+
+ReceiverUrl = Annotated[str, AfterValidator(check_receiver_url)]
+
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()

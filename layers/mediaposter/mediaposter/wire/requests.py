@@ -40,7 +40,7 @@ from mediaposter.publishing.targets import (
 )
 from mediaposter.wire.forms import FormValue, parse_form
 from mediaposter.wire.json_text import InvalidJsonError, RepeatedNameError, parse_json
-from mediaposter.wire.pictures import HttpsUrl, InputReference, read_input_reference
+from mediaposter.wire.pictures import InputReference, ReceiverUrl, read_input_reference
 
 PROVIDER_OPTIONS_MAX = 32
 PROVIDER_OPTIONS_DEPTH_MAX = 16  # a vendor's body is flatter
@@ -227,7 +227,7 @@ class _VideoRequest(PublishRequest):
         Field(max_length=METADATA_PAIRS_MAX),
         BeforeValidator(_parse_object),
     ] = {}
-    webhook_url: HttpsUrl | None = None
+    webhook_url: ReceiverUrl | None = None
 
     def fingerprint(self) -> str:
         """Return a hash that is equal for equal requests, however they were sent.

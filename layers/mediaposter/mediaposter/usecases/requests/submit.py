@@ -93,7 +93,9 @@ class SubmitVideo:
         count_metric: Callable[[str], None],
         clock: Clock,
         new_id: Callable[[], str],
+        takes_local_webhooks: bool = False,
     ) -> None:
+        self._takes_local_webhooks = takes_local_webhooks
         self._library = library
         self._ledger = ledger
         self._requests = requests
@@ -145,6 +147,7 @@ class SubmitVideo:
             InvalidRequest: it cannot be done.
         """
         caller.require_publishing(request.publish)  # guard: accounts estimated
+        self._check_receiver(request.webhook_url)
         now = self._clock()
         first, *others = self._choose_models(request, now)
         video = _describe(request, [first, *others], video_id="estimate", now=now)
@@ -218,6 +221,11 @@ class SubmitVideo:
         except _Forgotten:
             return self._take_once(order, caller, request_context)
 
+    def _check_receiver(self, url: str | None) -> None:
+        """Refuse a receiver over http: only a host reaches the programs on its own machine."""
+        if url is not None and not url.startswith("https:") and not self._takes_local_webhooks:
+            raise InvalidRequest("webhook_url: must be an https URL.", param="webhook_url", code="invalid_value")
+
     def _take_once(self, order: _Order, caller: Caller, request_context: RequestContext) -> Submission:
         """Record a video with its posts, reservation and idempotency record, all or nothing; then start it.
 
@@ -233,6 +241,7 @@ class SubmitVideo:
             Contention: other writers hold the same records; sending again is safe.
         """
         caller.require_publishing(order.request.publish)  # guard: accounts submitted
+        self._check_receiver(order.video.webhook_url)
         video = order.video
         name = identify_request(
             caller.owner, request_context.idempotency_key, order.fingerprint, video.id, now=video.created_at

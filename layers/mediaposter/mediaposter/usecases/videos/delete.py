@@ -105,12 +105,13 @@ class DeleteVideo:
 
     def _remove(self, video: Video) -> None:
         for _ in range(TRIES_MAX):
-            # New posts come with a new version of their video, so none can appear after the deleted version.
-            cancel_posts(self._ledger, video.id, reason=_NOTHING_POSTED, now=self._clock())
-            if video.stage is Stage.AWAITING_APPROVAL:
-                self._workflow.stop(video.id, video.launch)
-            self._media.delete_video(video.id)
             try:
+                # New posts come with a new version of their video, so none can appear after the deleted version.
+                # The close of the stopped execution may be writing the same posts.
+                cancel_posts(self._ledger, video.id, reason=_NOTHING_POSTED, now=self._clock())
+                if video.stage is Stage.AWAITING_APPROVAL:
+                    self._workflow.stop(video.id, video.launch)
+                self._media.delete_video(video.id)
                 self._library.delete(video, count_spent_micros(video), now=self._clock())
             except VersionConflict:
                 try:

@@ -1,0 +1,144 @@
+"""Batches: rows from a request or an upload become videos, and the results say which."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import JsonValue
+
+from tests.conformance.stack import Stack, expect
+from tests.integration.stack import new_prompt, target, wait_for
+
+pytestmark = pytest.mark.both
+
+Batch = dict[str, Any]
+
+
+def retrieve(stack: Stack, batch_id: str) -> Batch:
+    return expect(200, stack.api.get(f"/batches/{batch_id}"))
+
+
+def follow(stack: Stack, batch_id: str) -> Batch:
+    """Follow a batch to its end; its minutes pass as fast as those of the machines."""
+
+    def look() -> Batch | None:
+        stack.make_batch_due(batch_id)
+        stack.sweep()
+        batch = retrieve(stack, batch_id)
+        return batch if batch["status"] in {"completed", "failed", "cancelled"} else None
+
+    return wait_for(look, what=f"the end of {batch_id}", timeout_seconds=180)
+
+
+def read_results(stack: Stack, batch: Batch, file_format: str) -> str:
+    headers = {"Authorization": f"Bearer {stack.api_key}"}
+    answer = httpx.get(batch["results"][file_format], headers=headers, follow_redirects=True, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def read_rows(stack: Stack, batch: Batch) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in read_results(stack, batch, "jsonl").splitlines()]
+
+
+def upload(stack: Stack, content: bytes, content_type: str) -> str:
+    body = {"content_type": content_type, "size_bytes": len(content)}
+    opened = expect(200, stack.api.post("/uploads", json=body))
+    httpx.put(opened["url"], content=content, headers=opened["headers"]).raise_for_status()
+    return str(opened["id"])
+
+
+def test_rows_of_a_request_become_videos_and_the_results_say_which(stack: Stack) -> None:
+    prompt = new_prompt("Inline")
+    rows: list[JsonValue] = [
+        {"id": "first", "prompt": f"{prompt} 1", "publish": [target("twitter")]},
+        {"id": "second", "prompt": f"{prompt} 2", "size": "1x1"},
+        {"prompt": f"{prompt} 3"},
+    ]
+
+    ended = follow(stack, expect(200, stack.api.post("/batches", json={"rows": rows}))["id"])
+
+    counts = ended["request_counts"]
+    assert ended["status"] == "completed"
+    assert (counts["total"], counts["completed"], counts["failed"], counts["refused"]) == (3, 2, 0, 1)
+    first, second, third = read_rows(stack, ended)
+    assert [row["status"] for row in (first, second, third)] == ["completed", "refused", "completed"]
+    assert first["post_urls"]
+    assert (second["id"], second["error"]["param"]) == ("second", "size")
+    assert stack.api.get(third["mp4_url"], follow_redirects=True).content[4:8] == b"ftyp"
+    assert float(ended["cost_usd"]) > 0
+    read = list(csv.DictReader(io.StringIO(read_results(stack, ended, "csv"))))
+    assert [row["video_id"] for row in read] == [first["video_id"], "", third["video_id"]]
+    assert len(stack.list_posts(f"{prompt} 1")) == 1
+
+
+@pytest.mark.parametrize("file_format", ["csv", "jsonl"])
+def test_an_upload_becomes_a_batch_once_for_each_idempotency_key(stack: Stack, file_format: str) -> None:
+    prompt = new_prompt("Uploaded")
+    files = {
+        "csv": (f"id,prompt,size,metadata.campaign\na,{prompt} 1,,spring\nb,,,\n", "text/csv"),
+        "jsonl": (
+            f'{{"id": "a", "prompt": "{prompt} 1", "metadata": {{"campaign": "spring"}}}}\n{{"id": "b"}}\n',
+            "application/jsonl",
+        ),
+    }
+    text, content_type = files[file_format]
+    body, key = {"file": upload(stack, text.encode(), content_type)}, {"Idempotency-Key": new_prompt("key")}
+
+    first, second = (expect(200, stack.api.post("/batches", json=body, headers=key)) for _ in range(2))
+    ended = follow(stack, first["id"])
+
+    assert first["id"] == second["id"]
+    good, bad = read_rows(stack, ended)
+    assert (good["status"], bad["status"], bad["id"], bad["error"]["param"]) == ("completed", "refused", "b", "prompt")
+    assert stack.count_jobs(f"{prompt} 1") == 1
+    [video] = stack.api.get("/videos", params={"batch_id": first["id"]}).json()["data"]
+    assert (video["id"], video["metadata"]) == (good["video_id"], {"campaign": "spring"})
+
+
+def test_a_file_that_is_no_sheet_fails_the_batch(stack: Stack) -> None:
+    file_id = upload(stack, b"PK\x03\x04" + bytes(60), "text/csv")
+
+    ended = follow(stack, expect(200, stack.api.post("/batches", json={"file": file_id}))["id"])
+
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "unsupported_file")
+
+
+def test_a_cancelled_batch_lets_what_runs_go_on_until_that_is_stopped_too(stack: Stack) -> None:
+    prompt = new_prompt("Cancelled")
+    stack.play_on("sora", prompt, "create", {"type": "never_finish"})
+    rows: list[JsonValue] = [{"prompt": f"{prompt} {number}"} for number in range(2)]
+    batch = expect(200, stack.api.post("/batches", json={"rows": rows}))
+    wait_for(
+        lambda: retrieve(stack, batch["id"])["request_counts"]["in_progress"] == 2, what="two videos that are rendered"
+    )
+
+    first = expect(200, stack.api.post(f"/batches/{batch['id']}/cancel"))
+    still = retrieve(stack, batch["id"])
+    expect(200, stack.api.post(f"/batches/{batch['id']}/cancel", json={"running": True}))
+    ended = follow(stack, batch["id"])
+
+    assert (first["status"], still["status"], still["request_counts"]["in_progress"]) == ("cancelling", "cancelling", 2)
+    assert (ended["status"], ended["request_counts"]["failed"]) == ("cancelled", 2)
+    assert {row["error"]["code"] for row in read_rows(stack, ended)} == {"cancelled"}
+    assert expect(200, stack.api.post(f"/batches/{batch['id']}/cancel"))["status"] == "cancelled"
+
+
+def test_rows_of_a_batch_that_is_cancelled_at_once_are_not_taken(stack: Stack) -> None:
+    prompt = new_prompt("Stopped")
+    rows: list[JsonValue] = [{"prompt": f"{prompt} {number}"} for number in range(60)]
+    batch = expect(200, stack.api.post("/batches", json={"rows": rows}))
+
+    expect(200, stack.api.post(f"/batches/{batch['id']}/cancel", json={"running": True}))
+    ended = follow(stack, batch["id"])
+
+    found = read_rows(stack, ended)
+    codes = [row["error"]["code"] for row in found if row["status"] in {"refused", "failed"}]
+    assert (ended["status"], len(found)) == ("cancelled", 60)
+    assert codes
+    assert set(codes) == {"cancelled"}
