@@ -24,6 +24,7 @@ _WRONG_COMMAND_LINE = 2
 GROUPS = MappingProxyType(
     {
         "accounts": "show what is connected at Blotato",
+        "backup": "copy the data folder of a host, while it runs",
         "keys": "make, list and revoke API keys",
         "models": "show which models there are, and check a catalog of your own",
         "schedule": "make videos by a timetable, from the rows of a sheet",
