@@ -34,7 +34,8 @@ from mediaposter.stores.keys import KeyStore, Scope
 from mediaposter.stores.posts import Post
 from mediaposter.stores.table import Key, Record, Replace, Table
 from mediaposter.wire.webhooks import derive_webhook_secret
-from sandbox.cloud import REGION, STACK_NAME, WEBHOOK_SIGNING_KEY
+from sandbox.cloud import REGION
+from sandbox.snapshot import STACK_NAME, WEBHOOK_SIGNING_KEY
 from tests.conformance.embedded import EmbeddedHost
 from tests.integration.stack import DeployedStack, SeenCalls, target, wait_for
 

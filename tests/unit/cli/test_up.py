@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from mediaposter import current
-from mediaposter.cli.up import Options, choose_folder, explain, serve
+from mediaposter.cli.host_folder import choose_folder
+from mediaposter.cli.up import Options, explain, serve
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.environment import read_environment
 from mediaposter.observability import logger as lambda_logger
@@ -184,3 +185,11 @@ def test_a_port_that_is_taken_is_said_and_the_folder_is_free_again(tmp_path: Pat
 
     with serving(tmp_path):
         pass
+
+
+def test_a_folder_that_cannot_be_used_is_named_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+
+    with pytest.raises(ConfigurationError, match=r"file/data cannot be used: Not a directory\. .* with --data\."):
+        serve(Options(data=tmp_path / "file" / "data"), environ={}, ended=threading.Event())
+    assert (tmp_path / "file").read_text() == "mine"

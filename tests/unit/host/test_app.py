@@ -19,7 +19,7 @@ from mediaposter.stores.posts import PostState
 from mediaposter.wire.caller import Caller
 from tests.builders import NOW, a_caller, a_request
 
-POSTED = {"publish": [{"platform": "twitter", "account_id": "901", "text": "A red kite"}]}
+POSTED: dict[str, Any] = {"publish": [{"platform": "twitter", "account_id": "901", "text": "A red kite"}]}
 ME = a_caller(owner=OWNER)
 SECONDS = 30.0
 

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,25 @@ def test_a_file_that_is_damaged_is_told_with_the_way_out(tmp_path: Path) -> None
 
     with pytest.raises(ConfigurationError, match="Put a backup in its place"):
         Database(path)
+
+
+def test_a_page_that_is_damaged_is_told_when_it_is_read_and_the_file_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "library.sqlite"
+    with closing(Database(path)) as database, database.write() as connection:
+        connection.execute("CREATE TABLE items (name TEXT)")
+        connection.executemany("INSERT INTO items VALUES (?)", [(str(number) * 50,) for number in range(2_000)])
+    damaged = bytearray(path.read_bytes())
+    page = 4_096 * (len(damaged) // 4_096 // 2)
+    damaged[page : page + 4_096] = b"\xff" * 4_096
+    path.write_bytes(damaged)
+
+    with (
+        closing(Database(path)) as database,
+        pytest.raises(ConfigurationError, match="Put a backup in its place"),
+        database.read() as connection,
+    ):
+        connection.execute("SELECT count(name) FROM items WHERE name > ''").fetchall()
+    assert path.read_bytes() == damaged
 
 
 def test_a_second_process_on_a_folder_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ The machine that goes on afterwards is the shipped one (statemachine/video.asl.j
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from itertools import product, starmap
 
@@ -20,7 +22,7 @@ from mediaposter.stores.videos import Stage
 from mediaposter.wire.requests import CreateVideoRequest
 from tests.builders import a_job, a_request, a_stored_video
 from tests.fakes.answers import Drop, Refuse
-from tests.fakes.effects import Crash, Effects, Moment
+from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.media import FakeMediaStore
 from tests.fakes.publisher import FakePublisher
 from tests.fakes.state_machine import Status
@@ -284,6 +286,34 @@ def test_one_crash_anywhere_leaves_the_world_in_order(name: str) -> None:
             check_the_world(world)
         except AssertionError as error:
             error.add_note(f"after {crash}: {world.effects.names}")
+            raise
+
+
+class SetBack(Effects):
+    """With each death the clock is set back by an hour, as on a machine that starts with a wrong one."""
+
+    world: World
+
+    @contextmanager
+    def take(self, name: str) -> Iterator[None]:
+        try:
+            with super().take(name):
+                yield
+        except SimulatedCrash:
+            self.world.clock.now -= timedelta(hours=1)
+            raise
+
+
+@pytest.mark.parametrize("name", ["everything works", "everything stumbles once"])
+def test_one_crash_anywhere_and_a_clock_that_is_set_back_leave_the_world_in_order(name: str) -> None:
+    for crash in crashes_of(len(deliver(SCENARIOS[name]).effects.names)):
+        effects = SetBack(crash)
+        effects.world = SCENARIOS[name](effects)
+        effects.world.deliver(REQUEST, crash_error=CALLED_AGAIN)
+        try:
+            check_the_world(effects.world)
+        except AssertionError as error:
+            error.add_note(f"after {crash}: {effects.names}")
             raise
 
 

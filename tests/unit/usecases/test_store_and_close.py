@@ -14,6 +14,7 @@ from mediaposter.domain.errors import (
     IncompleteMedia,
     MediaError,
     MediaPosterError,
+    StorageFull,
     VersionConflict,
     VideoModelError,
 )
@@ -35,6 +36,7 @@ STORE_AGAIN = f"POST /videos/{VIDEO_ID}/store downloads it again, without anothe
 KEY = a_stored_video().key
 TRUNCATED = IncompleteMedia("The video ends in the middle of a box.")
 UNPLAYABLE = MediaError("Nothing in the video decodes.")
+DISK_FULL = StorageFull("The disk of /srv/files is full.")
 LOST = VideoModelError(ErrorCode.PROVIDER_ERROR, "The connection was lost.", transient=True)
 GONE = VideoModelError(ErrorCode.EXPIRED, "There is no such video.")
 TIMED_OUT = VideoFailure(code=ErrorCode.TIMEOUT, message="too late")
@@ -78,7 +80,9 @@ def test_a_worker_that_loses_the_race_for_the_record_breaks_off_and_harms_nothin
     assert world.video.stage is Stage.PUBLISHING
 
 
-@pytest.mark.parametrize("error", [TRUNCATED, UNPLAYABLE, LOST, GONE, ConfigurationError("no key")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [TRUNCATED, UNPLAYABLE, LOST, GONE, DISK_FULL, ConfigurationError("no key")], ids=repr
+)
 @pytest.mark.parametrize("attempt", range(1, STORE_ATTEMPTS_MAX))
 def test_a_download_that_fails_is_tried_again_whatever_the_reason(error: Exception, attempt: int) -> None:
     world = finished_world(error)
@@ -114,7 +118,9 @@ def test_what_time_does_not_mend_fails_the_video_and_says_how_it_is_fetched_agai
 
 
 @pytest.mark.parametrize(
-    "error", [LOST, TRUNCATED, ConfigurationError("no key"), VideoModelError(ErrorCode.AUTHENTICATION, "No.")], ids=repr
+    "error",
+    [LOST, TRUNCATED, DISK_FULL, ConfigurationError("no key"), VideoModelError(ErrorCode.AUTHENTICATION, "No.")],
+    ids=repr,
 )
 def test_what_may_pass_leaves_the_video_to_the_sweep_longer_each_time(error: Exception) -> None:
     waits = []
@@ -126,6 +132,21 @@ def test_what_may_pass_leaves_the_video_to_the_sweep_longer_each_time(error: Exc
         waits.append(((world.video.due_at or NOW) - NOW).total_seconds() / 60)
 
     assert waits == [5, 10, 20, 40, 60, 60]
+
+
+def test_a_full_disk_is_told_without_its_path_and_the_video_is_stored_when_there_is_room() -> None:
+    world = finished_world(*[DISK_FULL] * 8)
+    world.workflow.executions.append(VIDEO_ID)
+    carry_on_until(world, NOW + timedelta(minutes=3))
+    assert (world.video.stage, world.video.fault) == (
+        Stage.STORING,
+        "The video is rendered, but the disk of this host is full, so it is not stored. Make room on the disk.",
+    )
+
+    world.sweep_until_nothing_is_due()
+
+    assert (world.video.status, world.video.fault) == (VideoStatus.COMPLETED, None)
+    assert world.model.create_calls == 1
 
 
 def test_a_download_survives_a_trouble_of_twenty_hours() -> None:

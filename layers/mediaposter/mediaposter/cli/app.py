@@ -24,6 +24,7 @@ _WRONG_COMMAND_LINE = 2
 GROUPS = MappingProxyType(
     {
         "accounts": "show what is connected at Blotato",
+        "backup": "copy the data folder of a host, while it runs",
         "keys": "make, list and revoke API keys",
         "models": "list the models, and check your own catalog",
         "schedule": "make videos on a schedule, one row of a sheet each time",

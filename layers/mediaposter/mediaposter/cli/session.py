@@ -50,11 +50,18 @@ def open_host(folder: Path) -> AbstractContextManager[HostStack]:
     return open_host_folder(folder, os.environ, clock=now)
 
 
+def choose_folder() -> Path:
+    """Choose the usual data folder."""
+    from mediaposter.cli.host_folder import choose_folder
+
+    return choose_folder(os.environ)
+
+
 def find_host() -> Path | None:
     """Find the usual data folder, if a host runs on it."""
-    from mediaposter.cli.host_folder import choose_folder, read_address
+    from mediaposter.cli.host_folder import read_address
 
-    folder = choose_folder(os.environ)
+    folder = choose_folder()
     return None if read_address(folder) is None else folder
 
 
@@ -78,6 +85,7 @@ class Session:
     open_stack: OpenStack = open_stack
     open_host: Callable[[Path], AbstractContextManager[HostStack]] = open_host
     find_host: Callable[[], Path | None] = find_host
+    choose_folder: Callable[[], Path] = choose_folder
     connect: Callable[[DeployedStack | None], PublisherInterface] = connect
     clock: Callable[[], datetime] = now
 

@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NamedTuple
@@ -16,6 +17,7 @@ import typer
 from mediaposter import current
 from mediaposter.cli.host_folder import PORT, choose_folder
 from mediaposter.cli.options import create_group
+from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.app import Host
 from mediaposter.host.disk import write_privately
 from mediaposter.host.environment import ACCOUNTS, HostEnvironment, read_environment
@@ -79,14 +81,17 @@ def serve(
     environment, settings = read_environment(environ, env_file if env_file.is_file() else None)
     # The folder is locked before anything else is touched: another host on it is not disturbed, its log included.
     addresses: list[str] = []
-    with Host(
-        folder,
-        environment=environment,
-        settings=settings,
-        public_url=lambda: addresses[0],
-        wait_scale=options.wait_scale,
-    ) as host:
-        write_logs(folder / "log", verbose=options.verbose)
+    with _explained(folder):
+        opened = Host(
+            folder,
+            environment=environment,
+            settings=settings,
+            public_url=lambda: addresses[0],
+            wait_scale=options.wait_scale,
+        )
+    with opened as host:
+        with _explained(folder):
+            write_logs(folder / "log", verbose=options.verbose)
         server = Server(options.host, options.port)
         addresses.append(server.url)
         try:
@@ -95,22 +100,39 @@ def serve(
             gateway = Gateway(load_routes(), host.stack.keys.find)
             server.start(create_app(gateway=gateway, bucket=host.bucket, links=host.links, origins=[server.url]))
             resumed = host.start()
-            _write_stack_file(folder, server.url, key)
-            for line in explain(
-                url=server.url,
-                key=key,
-                folder=folder,
-                environment=environment,
-                resumed=resumed,
-                is_open=options.host not in _LOOPBACK,
-            ):
-                say(line)
-            stopping.wait()
-            say("Stopping: what runs is finished, what waits goes on at the next start. Ctrl-C again stops at once.")
+            with _told_address(folder, server.url, key):
+                for line in explain(
+                    url=server.url,
+                    key=key,
+                    folder=folder,
+                    environment=environment,
+                    resumed=resumed,
+                    is_open=options.host not in _LOOPBACK,
+                ):
+                    say(line)
+                stopping.wait()
+                say(
+                    "Stopping: what runs is finished, what waits goes on at the next start. Ctrl-C again stops at once."
+                )
         finally:
-            (folder / ADDRESS_FILE).unlink(missing_ok=True)
             server.stop()
             current.install(None)
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Explain what the system refuses about a folder.
+
+    Raises:
+        ConfigurationError: with a way out.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder {folder} cannot be used: {error.strerror or error}. Make it writable for this user, with room "
+            "on its disk, or start on another one with --data. What is in it is as it was."
+        ) from error
 
 
 def explain(
@@ -176,10 +198,15 @@ def _list_accounts(environment: HostEnvironment) -> list[str]:
     return lines
 
 
-def _write_stack_file(folder: Path, url: str, key: str) -> None:
-    """Write how to reach this host, for the other commands; only this user can read it."""
+@contextmanager
+def _told_address(folder: Path, url: str, key: str) -> Iterator[None]:
+    """Say for the other commands how to reach this host, while it runs; only this user can read it."""
     address = {"base_url": f"{url}/v1", "api_key": key, "process_id": os.getpid()}
     write_privately(folder / ADDRESS_FILE, json.dumps(address, indent=2) + "\n")
+    try:
+        yield
+    finally:
+        (folder / ADDRESS_FILE).unlink(missing_ok=True)
 
 
 def _wait_for_signals() -> threading.Event:

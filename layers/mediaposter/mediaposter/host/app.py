@@ -31,6 +31,7 @@ from mediaposter.host.pretend.sandbox_provider import RENDER_SECONDS, SandboxPro
 from mediaposter.host.repeat import Repeater
 from mediaposter.host.secrets import HostSecrets
 from mediaposter.host.series_clock import SeriesClock, ToldTurns
+from mediaposter.host.steady_clock import SteadyClock
 from mediaposter.host.table import SqliteTable
 from mediaposter.host.workflow import HostBatchWorkflow, HostTokens, HostWorkflow
 from mediaposter.stack import Stack
@@ -154,8 +155,8 @@ class Host:
         self._pool = ThreadPoolExecutor(_STEPS_AT_ONCE, thread_name_prefix="step")
         self._chores = ThreadPoolExecutor(_CHORES_AT_ONCE, thread_name_prefix="chore")
         self._callers = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="call")
-        self._loop = Loop(_tell_time, self._pool, wait_scale=wait_scale)
-        self._clocks = Loop(_tell_time, self._chores)
+        self._loop = Loop(SteadyClock(_tell_time), self._pool, wait_scale=wait_scale)
+        self._clocks = Loop(SteadyClock(_tell_time), self._chores)
         self._threads = [
             threading.Thread(target=loop.run, name=name, daemon=True)
             for name, loop in (("machines", self._loop), ("clocks", self._clocks))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ from mediaposter.host.disk import is_file, is_folder, make_folder, sync, sync_fo
 from mediaposter.host.keys_on_disk import decode_path, encode_key
 from mediaposter.host.links import Links
 from mediaposter.stores.bucket import READ_BYTES, Bucket, NewObject, OpenObject, StoredObject
+
+logger = logging.getLogger(__name__)
 
 # Our own part of the folder: no key maps into it, because no part of a key's path begins with a dot.
 _OWN = ".bucket"
@@ -359,10 +362,13 @@ class FolderBucket(Bucket):
             yield
         except OSError as error:
             if error.errno in _FULL:
-                raise StorageFull(
+                full = StorageFull(
                     f"The disk of {self._folder} is full, so {key} was not stored; what was there is as it was. Make "
                     "room, then ask again."
-                ) from error
+                )
+                # A step waits for room by itself, so the person at this machine hears of it here alone.
+                logger.warning("%s", full)
+                raise full from error
             raise
 
 

@@ -141,9 +141,9 @@ def _check_addresses(variables: Mapping[str, str]) -> None:
     for name, value in variables.items():
         if name not in _ADDRESSES:
             continue
-        schemes, example = ("s3",), "s3://your-bucket/renders"
-        if name != "BEDROCK_BASE_URL":
-            schemes, example = ("https", "http"), "https://server.example/v1"
+        is_bucket = name == "BEDROCK_BASE_URL"
+        schemes = ("s3",) if is_bucket else ("https", "http")
+        example = "s3://your-bucket/renders" if is_bucket else "https://server.example/v1"
         parts = _split(value)
         if parts is None or parts.scheme not in schemes or not parts.hostname:
             raise ConfigurationError(f"{name} is no address such as {example}. Correct it, and start again.")

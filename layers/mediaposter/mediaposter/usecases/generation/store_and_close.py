@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from mediaposter.domain.errors import (
     ConfigurationError,
@@ -14,6 +14,7 @@ from mediaposter.domain.errors import (
     MediaError,
     MediaPosterError,
     NotFound,
+    StorageFull,
     VersionConflict,
     VideoModelError,
 )
@@ -40,6 +41,8 @@ from mediaposter.usecases.scheduled.recorded_events import describe_end
 from mediaposter.usecases.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
 from mediaposter.usecases.videos.resume import give_end, may_go_on, was_deleted
 
+# Why a video that was rendered is not stored yet.
+_Trouble: TypeAlias = VideoModelError | MediaError | ConfigurationError | StorageFull
 # A render is paid for, so a failed download is tried again, this often within an execution. Then the record waits for
 # the sweep, longer each time, for as long as the provider keeps the video.
 STORE_ATTEMPTS_MAX = 5
@@ -115,7 +118,7 @@ class StoreVideo:
                 lambda start_byte, validator: model.open_video(job_id, start_byte=start_byte, validator=validator),
                 deadline=self._monotonic() + STORE_BUDGET_SECONDS,
             )
-        except (VideoModelError, MediaError, ConfigurationError) as error:
+        except (VideoModelError, MediaError, ConfigurationError, StorageFull) as error:
             return self._take_failure(video, error, step)
 
         is_asked = bool(posts) and video.approval_hours is not None
@@ -133,9 +136,7 @@ class StoreVideo:
         posts = [post for post in self._ledger.list(video) if post.state not in SETTLED_STATES]
         return tuple(PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts[:TARGETS_MAX])
 
-    def _take_failure(
-        self, video: Video, error: VideoModelError | MediaError | ConfigurationError, step: StepInput
-    ) -> StepResult:
+    def _take_failure(self, video: Video, error: _Trouble, step: StepInput) -> StepResult:
         """Download the video again: soon, then ever later, until its provider removes it."""
         if step.attempt < STORE_ATTEMPTS_MAX:
             hint = error.retry_after_seconds if isinstance(error, VideoModelError) else None
@@ -145,12 +146,11 @@ class StoreVideo:
             now + _double(_STORE_AGAIN_AFTER, video, _STORE_AGAIN_AFTER_MAX), give_end(video) - _STORE_LAST_BEFORE_END
         )
         if _may_pass(error) and now < again_at:  # guard: download again
-            self._library.note(video, now=now, due_at=again_at, fault=str(error))
+            self._library.note(video, now=now, due_at=again_at, fault=_explain_trouble(error))
             return StepResult(outcome=Outcome.QUEUED_FOR_CAPACITY)
         failure = VideoFailure(
             code=_judge_refusal(error),
-            message=f"{video.provider} rendered the video but did not deliver it whole. {error} "
-            f"{_explain_store(video)}",
+            message=f"{_blame(video, error)}{_explain_trouble(error)} {_explain_store(video)}",
         )
         self._library.fail(video, failure, now=now)
         return StepResult(outcome=Outcome.FAILED)
@@ -253,11 +253,11 @@ def _is_unfinished(video: Video, posts: Sequence[Post]) -> bool:
     return True
 
 
-def _may_pass(error: VideoModelError | MediaError | ConfigurationError) -> bool:
+def _may_pass(error: _Trouble) -> bool:
     """Tell whether a failed download may succeed later."""
     if isinstance(error, VideoModelError):
         return error.transient or error.code in _STORE_REFUSALS_TO_OUTLAST
-    return isinstance(error, ConfigurationError | IncompleteMedia)
+    return isinstance(error, ConfigurationError | IncompleteMedia | StorageFull)
 
 
 def _double(first: timedelta, video: Video, longest: timedelta) -> timedelta:
@@ -272,9 +272,24 @@ def _is_carried_on(video: Video, closing: CloseInput) -> bool:
     return video.place is not None or (closing.launch is not None and closing.launch != video.launch)  # guard: carried
 
 
-def _judge_refusal(error: VideoModelError | MediaError | ConfigurationError) -> ErrorCode:
+def _explain_trouble(error: _Trouble) -> str:
+    if isinstance(error, StorageFull):
+        # Its own message has the path, which a caller need not know.
+        return "The video is rendered, but the disk of this host is full, so it is not stored. Make room on the disk."
+    return str(error)
+
+
+def _blame(video: Video, error: _Trouble) -> str:
+    if isinstance(error, StorageFull):
+        return ""
+    return f"{video.provider} rendered the video but did not deliver it whole. "
+
+
+def _judge_refusal(error: _Trouble) -> ErrorCode:
     if isinstance(error, ConfigurationError):
         return ErrorCode.AUTHENTICATION
+    if isinstance(error, StorageFull):
+        return ErrorCode.INTERNAL_ERROR
     return error.code if isinstance(error, VideoModelError) else ErrorCode.PROVIDER_ERROR
 
 
