@@ -40,6 +40,7 @@ from mediaposter.stores.videos import (
 )
 from mediaposter.usecases.posting.create_post import settle_orphaned
 from mediaposter.usecases.posting.plan_posts import plan_posts
+from mediaposter.usecases.requests.default_approval import choose_approval
 from mediaposter.usecases.videos.resume import Workflow
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.pictures import InputReference, PictureUrl, UploadedPicture
@@ -88,6 +89,7 @@ class SubmitVideo:
         catalogs: Callable[[], Catalog],
         default_fallbacks: Sequence[str],
         stack_daily_budget_micros: int | None,
+        is_approval_default: bool,
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
         slots: CapacityStore,
         workflow: Workflow,
@@ -104,6 +106,7 @@ class SubmitVideo:
         self._catalogs = catalogs
         self._default_fallbacks = default_fallbacks
         self._stack_daily_budget_micros = stack_daily_budget_micros
+        self._is_approval_default = is_approval_default
         self._preflight = validate_accounts
         self._slots = slots
         self._workflow = workflow
@@ -150,7 +153,8 @@ class SubmitVideo:
         first, *others = self._choose_models(request, now)
         video = _describe(request, [first, *others], video_id="estimate", now=now)
         plan = plan_posts(request, video, candidates=others, now=now)
-        warnings = self._check_accounts(request.publish)
+        approval = choose_approval(request, caller, is_default=self._is_approval_default)
+        warnings = [*self._check_accounts(request.publish), *approval.warnings]
         first = first.copy_with(warnings=(*first.warnings, *plan.warnings, *warnings))
         candidates = [first, *plan.fallbacks]
         return Estimate(candidates, self._plan_reservation(candidates, now).micros)
@@ -207,7 +211,6 @@ class SubmitVideo:
             cost_estimate_micros=estimate_micros,
             expected_render_seconds=source.expected_render_seconds,
             webhook_url=request.webhook_url or caller.webhook_url,
-            approval_hours=_read_approval(request),
         )
         return self._take(_Order(video, request, None, f"{kind} {request.fingerprint()}"), caller, request_context)
 
@@ -253,9 +256,11 @@ class SubmitVideo:
                 raise
             return self._repeat(known, caller)
         posts = plan.posts
+        approval = choose_approval(order.request, caller, is_default=self._is_approval_default)
         video = video.copy_with(
             fallbacks=plan.fallbacks,
-            warnings=(*video.warnings, *plan.warnings, *warnings),
+            warnings=(*video.warnings, *plan.warnings, *warnings, *approval.warnings),
+            approval_hours=approval.hours,
             reservation=self._plan_reservation([video, *plan.fallbacks], video.created_at, caller),
             request_id=request_context.request_id,
             correlation_id=request_context.correlation_id,
@@ -548,7 +553,6 @@ def _describe(
         expected_render_seconds=first.expected_render_seconds,
         webhook_url=webhook_url,
         batch_id=batch_id,
-        approval_hours=_read_approval(request),
     )
 
 
@@ -564,10 +568,6 @@ def _choose_extension(catalog: Catalog, entry: CatalogEntry, source: Video, *, s
         return entry.fit_extension(seconds=seconds, source_seconds=source.seconds)
     entry.check_extension(seconds=seconds, source_seconds=source.seconds)
     return FittedExtension(seconds, ())
-
-
-def _read_approval(request: PublishRequest) -> int | None:
-    return request.approval_hours if request.approval == "required" else None
 
 
 def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:
