@@ -62,9 +62,11 @@ def test_the_posts_of_a_video_that_is_made_from_another_wait_as_well() -> None:
     world = World(default_approval="required")
     kept = {"stage": Stage.DONE, "stored": a_stored_video("video_0"), "provider_job_id": "job-0", "seconds": 8}
     world.keep(a_video(id="video_0", **{**kept, "resolved_model": "kite-1", "size": "768x1280"}))
-    request = ExtendVideoRequest.model_validate({"video": "video_0", "prompt": "Higher", "seconds": "5", "publish": PUBLISH})
+    fields = {"video": "video_0", "prompt": "Higher", "seconds": "5", "publish": PUBLISH}
 
-    assert world.submit.derive(request, caller=APPROVER).video.approval_hours == 24
+    made = world.submit.derive(ExtendVideoRequest.model_validate(fields), caller=APPROVER)
+
+    assert made.video.approval_hours == 24
 
 
 def test_a_dry_run_warns_of_the_approval() -> None:

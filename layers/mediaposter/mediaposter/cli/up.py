@@ -8,15 +8,19 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from mediaposter import current
 from mediaposter.cli.options import create_group
+from mediaposter.domain.errors import ConfigurationError, InvalidRequest
 from mediaposter.host.app import Host
+from mediaposter.host.decoder import check_decoders
 from mediaposter.host.disk import write_privately
 from mediaposter.host.environment import ACCOUNTS, HostEnvironment, read_environment
 from mediaposter.host.gateway import Gateway
@@ -24,10 +28,21 @@ from mediaposter.host.logs import write_logs
 from mediaposter.host.routes import load_routes
 from mediaposter.host.server import Server, create_app
 
+if TYPE_CHECKING:
+    from mediaposter.ai.catalog import Catalog
+    from mediaposter.config import Settings
+
 PORT = 4600
 _STACK_FILE = "host.json"
 _CHECKOUT = Path(__file__).parents[4]
+_ENV_FILE = Path(".env")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 (what a person typed)
+_PROMPT = "A paper boat on a rainy street"
+# What `sora-2` is without another name in a request.
+_DEFAULT_MODEL = "sora-2"
+# At once, although a pipe is the screen.
+_print_line = partial(print, flush=True)
 
 
 class Options(NamedTuple):
@@ -38,6 +53,7 @@ class Options(NamedTuple):
     port: int = PORT
     env_file: Path | None = None
     verbose: bool = False
+    needs_approval: bool = True
     wait_scale: float = 1.0  # for tests
 
 
@@ -66,20 +82,23 @@ def bring_up(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 is any free one.")] = PORT,
     env_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The keys of providers and Blotato. Default: .env."),
+        typer.Option(metavar="FILE", help="The keys of providers and Blotato. Default: .env of this folder."),
     ] = None,
+    no_approval: Annotated[
+        bool, typer.Option("--no-approval", help="Post at once; else real posts wait for your approval.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the log on the screen, too.")] = False,
     wait_scale: Annotated[float, typer.Option(min=0.0, max=1.0, hidden=True)] = 1.0,
 ) -> None:
     """Run MediaPoster in this process until Ctrl-C."""
-    serve(Options(data, host, port, env_file, verbose, wait_scale), environ=os.environ)
+    serve(Options(data, host, port, env_file, verbose, not no_approval, wait_scale), environ=os.environ)
 
 
 def serve(
     options: Options,
     *,
     environ: Mapping[str, str],
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = _print_line,
     ended: threading.Event | None = None,
 ) -> None:
     """Serve until Ctrl-C, SIGTERM, or `ended`.
@@ -87,14 +106,17 @@ def serve(
     Raises:
         ConfigurationError: it cannot start; the sentence says what to do. Nothing was changed.
     """
+    check_decoders()
+    env_file = _find_env_file(options.env_file)
+    if not options.needs_approval:
+        environ = {**environ, "DEFAULT_APPROVAL": "none"}
     stopping = ended or _wait_for_signals()
     folder = options.data or choose_folder(environ)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_logs(folder / "log", verbose=options.verbose)
-    env_file = options.env_file or Path(".env")
-    environment, settings = read_environment(environ, env_file if env_file.is_file() else None)
     server = Server(options.host, options.port)
     try:
+        environment, settings = read_environment(environ, env_file, own_url=server.url)
         with Host(
             folder,
             environment=environment,
@@ -105,16 +127,22 @@ def serve(
             current.install(host.stack)
             key = host.ensure_key()
             gateway = Gateway(load_routes(), host.stack.keys.find)
+            catalog = host.edges.read_catalog()
             server.start(create_app(gateway=gateway, bucket=host.bucket, links=host.links, origins=[server.url]))
             resumed = host.start()
             _write_stack_file(folder, server.url, key)
-            for line in explain(
-                url=server.url,
-                key=key,
-                folder=folder,
-                environment=environment,
-                resumed=resumed,
-                is_open=options.host not in _LOOPBACK,
+            for line in (
+                "MediaPoster is up.",
+                "",
+                *_describe_place(f"{server.url}/v1", key, folder=folder, env_file=env_file),
+                "",
+                *_describe_accounts(environment, catalog, settings),
+                "",
+                *_show_first_steps(f"{server.url}/v1", key),
+                "",
+                *_warn_of_network(options.host),
+                *([f"{resumed} executions go on where they were.", ""] if resumed else []),
+                "Ctrl-C stops it.",
             ):
                 say(line)
             stopping.wait()
@@ -125,56 +153,76 @@ def serve(
         (folder / _STACK_FILE).unlink(missing_ok=True)
 
 
-def explain(
-    *,
-    url: str,
-    key: str,
-    folder: Path,
-    environment: HostEnvironment,
-    resumed: int,
-    is_open: bool,
-) -> list[str]:
-    """Write what a person needs to begin."""
-    base_url = f"{url}/v1"
-    lines = [
-        "MediaPoster is up.",
-        "",
+def _find_env_file(named: Path | None) -> Path | None:
+    """Find the file with the keys: the one that was named, else `.env` of the working directory, if there is one."""
+    if named is not None and not named.is_file():
+        raise ConfigurationError(f"There is no file {named}. Name another with --env-file. Nothing was started.")
+    found = named or _ENV_FILE
+    return found.resolve() if found.is_file() else None
+
+
+def _describe_place(base_url: str, key: str, *, folder: Path, env_file: Path | None) -> list[str]:
+    keys = f"{env_file}, and the environment" if env_file else f"the environment; there is no {_ENV_FILE.resolve()}"
+    return [
         f"  base URL  {base_url}",
         f"  API key   {key}",
-        f"  data      {folder}",
-        "",
-        *_list_accounts(environment),
-        "",
-        f"curl {base_url}/videos -H 'Authorization: Bearer {key}' \\",
-        "  -H 'Content-Type: application/json' -d '{\"prompt\": \"A paper boat on a rainy street\"}'",
+        f"  data      {folder}, with the log in log/host.log",
+        f"  settings  {keys}",
+    ]
+
+
+def _describe_accounts(environment: HostEnvironment, catalog: Catalog, settings: Settings) -> list[str]:
+    """Tell which providers are offered and which variable opens the others, where `sora-2` leads, and about posts."""
+    offered = {"sandbox": "draws a clip itself, for nothing: no key needed"}
+    for account in ACCOUNTS:
+        note = f"; {account.note}" if account.note else ""
+        if environment.find_key(account.name) is None:
+            offered[account.name] = f"no {account.opened_by}: not offered ({account.variables[0]}{note})"
+        else:
+            offered[account.name] = f"your {account.opened_by}{note}"
+    lines = [f"  {name:<9} {state}" for name, state in offered.items()]
+    return [*lines, *_describe_posts(environment, settings), f"  {_DEFAULT_MODEL:<9} {_describe_default(catalog)}"]
+
+
+def _describe_default(catalog: Catalog) -> str:
+    try:
+        entry = catalog.resolve(_DEFAULT_MODEL, today=datetime.now(UTC).date()).entry
+    except InvalidRequest as error:
+        return f"is refused: {error}"
+    return f"leads to {entry.name} of {entry.provider}"
+
+
+def _describe_posts(environment: HostEnvironment, settings: Settings) -> list[str]:
+    if environment.blotato_api_key is None:
+        return ["  blotato   no key: posts are pretended, nothing is public (BLOTATO_API_KEY)"]
+    when = "after your approval" if settings.is_approval_default else "at once, without approval"
+    return [f"  blotato   your key: POSTS ARE REAL AND PUBLIC, {when}"]
+
+
+def _show_first_steps(base_url: str, key: str) -> list[str]:
+    """Show a request for a shell, on one line to be copied, and the same in Python."""
+    headers = f"-H 'Authorization: Bearer {key}' -H 'Content-Type: application/json'"
+    return [
+        f"curl {base_url}/videos {headers} -d '{json.dumps({'prompt': _PROMPT})}'",
         "",
         "from openai import OpenAI",
         "",
         f'client = OpenAI(base_url="{base_url}", api_key="{key}")',
-        'video = client.videos.create_and_poll(prompt="A paper boat on a rainy street")',
+        f'video = client.videos.create_and_poll(prompt="{_PROMPT}")',
         'client.videos.download_content(video.id).write_to_file("boat.mp4")',
-        "",
     ]
-    if resumed:
-        lines += [f"{resumed} executions of before go on.", ""]
-    if is_open:
-        lines += ["Other machines can reach this address. Every request needs a key; the way is not encrypted.", ""]
-    return [*lines, "Ctrl-C stops it."]
 
 
-def _list_accounts(environment: HostEnvironment) -> list[str]:
-    """Say for each provider, and for Blotato, whether there is a key, and which variable is missing."""
-    lines = ["  sandbox   no key needed: a clip drawn here, for nothing"]
-    for account in ACCOUNTS:
-        variable = " or ".join(account.variables[:2])
-        has_key = environment.find_key(account.name) is not None
-        note = f" ({account.note})" if account.note else ""
-        lines.append(f"  {account.name:<9} {'your key' if has_key else f'no key: not offered ({variable})'}{note}")
-    if environment.blotato_api_key is None:
-        lines.append("  blotato   no key: posts are pretended, nothing is public (BLOTATO_API_KEY)")
-    else:
-        lines.append("  blotato   your key: POSTS ARE REAL AND PUBLIC")
-    return lines
+def _warn_of_network(address: str) -> list[str]:
+    if address in _LOOPBACK:
+        return []
+    lines = [
+        "WARNING: other machines can reach this port. Each request needs a key, but nothing",
+        "is encrypted: who reads along has the key and the videos. Use it in a network you trust.",
+    ]
+    if address in _EVERY_ADDRESS:
+        lines.append(f"Links to files work on this machine only: name its own address instead of {address}.")
+    return [*lines, ""]
 
 
 def _write_stack_file(folder: Path, url: str, key: str) -> None:

@@ -225,8 +225,6 @@ def _name_variables(provider: str) -> str:
     """Name the variables of a provider's account, the first of them first."""
     if provider == "blotato":
         return "BLOTATO_API_KEY"
-    if provider == "bedrock":
-        return "MODEL credentials of AWS"
     variables = next((each.variables for each in ACCOUNTS if provider in (each.name, *each.providers)), ())
     return " or ".join(variables) or f"{provider.upper()}_API_KEY"
 
