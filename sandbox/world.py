@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sandbox.cloud import ROOT, LocalCloud, Outside, Stack, stop_process_group
 
-LOCAL_DIRECTORY = ROOT / ".local"
+LOCAL_DIRECTORY = ROOT / ".local" / "cloud"
 # Nobody needs a key to begin: the names of OpenAI's models lead to the world's own.
 SANDBOX_ALIASES = {"sora-2": "sandbox-1", "sora-2-pro": "sandbox-1"}
 VIDEOS_KEY = "sk-sandbox"
