@@ -56,7 +56,7 @@ REQUESTS_OF_EVERY_VIDEO = 2
 NOT_IN_THE_FIGURES = """
 Not in these figures: the time that functions run (GB-seconds), DynamoDB, S3, API Gateway and its authorizer (which is
 remembered for 5 minutes), EventBridge, SQS, logs and traces; the sweep, which runs once a minute for all videos; the
-webhooks to whoever wants to be told; and AWS's free tier. A post that the network does not have at the first question
+webhooks to receivers; and AWS's free tier. A post that the network does not have at the first question
 takes 3 transitions and 1 request more for each further one.
 """
 

@@ -62,7 +62,7 @@ def _describe_text(rule: TextRule) -> str:
     limits = " and ".join(
         f"{most:,} {unit.name}{' as X weighs them' if unit.explanation else ''}" for most, unit in rule.limits
     )
-    # What has no form of its own is told below the table.
+    # A limit without a column is written below the table.
     refused = [f"`{character}`" for character in rule.refused if character.isascii()]
     return f"{limits}, no {' or '.join(refused)}" if refused else limits
 

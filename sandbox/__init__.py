@@ -1,1 +1,1 @@
-"""The world on one machine, for the demo and the tests: stand-ins of the vendors, and a local cloud."""
+"""The local cloud for the demo and the tests: MiniStack, and stand-ins of the vendors."""

@@ -64,7 +64,7 @@ _NOT_VALID = "The provided request is not valid"
 # Bedrock's words, as its users report them, for a place it sees at the start that it cannot write to. What it says of
 # one that has gone bad meanwhile is not known; this stand-in says the same.
 _BAD_OUTPUT = "Invalid Output Config/Credentials"
-# The errors of the service model that are raised here, and those of AWS's front door that a wrong signature meets.
+# The errors of the service model that are raised here, and those of AWS for a wrong signature.
 _STATUSES = {
     "ConflictException": 400,
     "IncompleteSignatureException": 400,

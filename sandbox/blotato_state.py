@@ -290,7 +290,7 @@ class BlotatoState:
         raise refuse(404, "Schedule not found")
 
     def describe_schedule(self, post: PostRecord) -> Body:
-        """Show a schedule; its account is null, and told so, once it is disconnected."""
+        """Show a schedule; its account is null once it is disconnected."""
         content: Body = {"text": post.text, "mediaUrls": list(post.media_urls), "platform": post.account.platform}
         draft: Body = {"accountId": post.account.id, "content": content, "target": post.describe_target()}
         return {

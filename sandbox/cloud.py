@@ -191,7 +191,7 @@ class LocalCloud:
             aliases: which models the names of OpenAI's lead to.
             fallback_models: which models take over when the one asked for refuses.
             catalog: what extends the catalog of models, as TOML.
-            rate_scale: how many times Blotato's limits the stack is told to keep to.
+            rate_scale: the factor between the stack's limits and Blotato's.
             provider_webhooks: which providers are heard when they say that a render has ended.
             provider_concurrency: how many videos a provider renders at once, where it is not what the catalog says.
 

@@ -56,7 +56,7 @@ def follow_video(console: Console, world: World) -> VideoObject:
     """Post the prompt and follow it to the last post."""
     stages: list[Stage] = [
         stage for stage in Stage if stage is not Stage.AWAITING_APPROVAL
-    ]  # nobody asked for approval
+    ]  # no approval was requested
     deadline = time.monotonic() + _DEADLINE_SECONDS
     with (
         _connect(world) as api,

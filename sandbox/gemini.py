@@ -216,7 +216,7 @@ class Gemini(StandIn[Interaction]):
         return job
 
     def _find_made(self, request: Request) -> Interaction:
-        """Find the job that made a file, while the file is there; its id is told to no one before."""
+        """Find the job that made a file, while the file is there; its id is not in any earlier answer."""
         file_id = request.path_params["file_id"]
         job = self._made.get(file_id)
         if job is None or self.clock() >= self.find_end(job) + _FILE_LIFETIME_SECONDS:

@@ -23,8 +23,8 @@ _SECONDS = {"gemini-omni-1.2-flash": (3, 15), "gemini-omni-1.1-flash": (3, 10)}
 # Seconds one extension adds, and those a clip may have become by it. Source: /docs/omni, "Video extension".
 _EXTENSION_SECONDS = (3, 10)
 _EXTENDED_SECONDS_MAX = {"gemini-omni-1.2-flash": 30, "gemini-omni-1.1-flash": 40}
-# What Google makes when it is not told (google-genai 3.6.1, VideoResponseFormat; ten seconds were measured). What an
-# earlier interaction was told holds for that one alone.
+# Google's defaults (google-genai 3.6.1, VideoResponseFormat; ten seconds were measured). What an
+# earlier interaction asked for applies to that one only.
 _DEFAULT_SECONDS = 10
 # The words by which the guide has a video extended, "Prompts for extending a video".
 _EXTENDS = re.compile(r"\b(extend|continue|continues)\b", re.IGNORECASE)
@@ -102,7 +102,7 @@ class _GenerationConfig(_Closed):
 
 
 class _WebhookConfig(_Closed):
-    """What is told when the interaction ends; the stand-in tells nothing."""
+    """The webhook of the interaction's end; the stand-in sends none."""
 
     uris: tuple[str, ...] = ()
     user_metadata: dict[str, JsonValue] = {}

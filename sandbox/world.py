@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict
 from sandbox.cloud import ROOT, LocalCloud, Outside, Stack, stop_process_group
 
 LOCAL_DIRECTORY = ROOT / ".local" / "cloud"
-# Nobody needs a key to begin: the names of OpenAI's models lead to the world's own.
+# You need no key to begin: the names of OpenAI's models are aliases of the sandbox model.
 SANDBOX_ALIASES = {"sora-2": "sandbox-1", "sora-2-pro": "sandbox-1"}
 VIDEOS_KEY = "sk-sandbox"
-BLOTATO_KEY = "blotato-sandbox-key="  # ends in =, as real ones do, so that nobody trims it
+BLOTATO_KEY = "blotato-sandbox-key="  # ends in =, as real ones do, so that no code trims it
 # The modules of the stand-ins, and the keys that open them and nothing else.
 _STAND_INS = {
     "sora": ("videos_api", VIDEOS_KEY),
@@ -77,7 +77,7 @@ def run_world(
     provider_webhooks: Sequence[str] = (),
     provider_concurrency: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[World]:
-    """Run the world while the block runs, and end all of it afterwards.
+    """Run the local cloud while the block runs, and end all of it afterwards.
 
     Args:
         directory: where logs and build artifacts go.

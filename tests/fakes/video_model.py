@@ -160,7 +160,7 @@ class RenderingModel(FakeVideoModel):
         clock: whose time passes.
         render_seconds: of the jobs that are accepted from now on.
         done_at: when the latest of them is done.
-        known_at: when somebody first learned of that.
+        known_at: when that was first learned.
         questions: how often it was asked until then.
     """
 
@@ -192,7 +192,7 @@ class RenderingModel(FakeVideoModel):
 
     @property
     def delay_seconds(self) -> float:
-        """Tell how long nobody knew of a render that was done."""
+        """Tell how long a finished render was not known."""
         return (self.known_at - self.done_at).total_seconds()
 
 

@@ -63,7 +63,7 @@ POSTS_PER_MINUTE = 30
 UPLOADS_PER_MINUTE = 10
 _CLOSE_AGAIN_AFTER_SECONDS = 60
 _CALLS_MAX = 5
-# Days pass while nobody decides: the sweep is not run every minute of them.
+# Days pass without a decision: the sweep is not run every minute of them.
 _LONG_SWEEP_SECONDS = 1_800
 
 InputType = TypeVar("InputType", bound=BaseModel)

@@ -9,7 +9,7 @@ import pytest
 from sandbox.world import run_world
 from tests.integration.stack import WAIT_SCALE, DeployedStack
 
-# The names of OpenAI's models lead to a server that speaks its API, as in a stack of somebody who runs one.
+# The names of OpenAI's models lead to a server that speaks its API, as in a stack with such a server.
 ALIASES = {
     "sora-2": "sora-2",
     "sora-2-pro": "sora-2-pro",

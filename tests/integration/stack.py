@@ -35,7 +35,7 @@ _LOG_EVENTS_MAX = 10_000
 _GATEWAY_SAYS = "The service failed to answer."
 # So much of its time to render is left to a video whose time passes: its next execution is still to begin.
 _TIME_LEFT = timedelta(seconds=3)
-# Of a post: since when it is as it is, and when somebody has to come back to it.
+# Of a post: since when it has its state, and when it is due.
 _AGEING = frozenset({"in_doubt_since", "submitted_at", "scheduled_time", "due_at"})
 
 Answer = TypeVar("Answer")
@@ -195,7 +195,7 @@ class DeployedStack:
         return sorted(version["Key"] for version in listed.get("Versions", []))
 
     def count_uploads_in_progress(self, video_id: str) -> int:
-        """Count the multipart uploads of a video that nobody completed or aborted."""
+        """Count the multipart uploads of a video that were not completed or aborted."""
         listed = self.aws("s3").list_multipart_uploads(Bucket=self.world.stack.bucket, Prefix=f"videos/{video_id}/")
         return len(listed.get("Uploads", []))
 

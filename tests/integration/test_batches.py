@@ -27,7 +27,7 @@ ENDED = {"completed", "failed", "cancelled"}
 # How many rows the large batch has, and of how many of them one is wrong.
 ROWS = int(os.environ.get("MEDIAPOSTER_BATCH_ROWS", "20"))
 BAD_EVERY = 20
-# On two cores some videos a second come through; nobody waits longer than this for one.
+# On two cores some videos a second are made; no test waits longer than this for one.
 SECONDS_A_ROW = 4.0
 PATIENT_WAIT_SCALE = 0.1
 
@@ -201,7 +201,7 @@ def test_what_is_wrong_with_a_whole_file_is_said_beside_it(
     answer = wait_for_answer(stack, name)
 
     assert (answer["error"]["code"], answer["rows"]) == (code, [])
-    # The answer is written first: whoever reads it may still look the record up before it has ended.
+    # The result is written first: a reader of it may still see the record before its end.
     wait_for(lambda: retrieve(stack, answer["batch"]["id"])["status"] == "failed", what="the end of the batch")
 
 

@@ -103,7 +103,7 @@ def test_a_lost_answer_is_looked_for_and_the_post_adopted(stack: DeployedStack) 
     assert len(stack.list_posts(prompt)) == 1
 
 
-def test_a_post_nobody_can_find_is_parked_for_a_person_who_has_it_sent_again(stack: DeployedStack) -> None:
+def test_a_post_that_cannot_be_found_is_parked_until_a_person_has_it_sent_again(stack: DeployedStack) -> None:
     prompt = new_prompt("Never arrived")
     stack.play_on_blotato(prompt, "POST /posts", {"type": "respond", "status": 500, "body": {}}, times=1)
     video = stack.submit(prompt, "linkedin")
@@ -182,7 +182,7 @@ class TestApproval:
         wait_for(lambda: stack.retrieve(video.id).stage == "awaiting_approval", what="the question")
         return stack.retrieve(video.id)
 
-    def test_it_is_posted_with_the_edits_of_whoever_approves(self, stack: DeployedStack, waiting: VideoObject) -> None:
+    def test_it_is_posted_with_the_edits_of_the_approval(self, stack: DeployedStack, waiting: VideoObject) -> None:
         assert waiting.status is VideoStatus.COMPLETED
         assert stack.list_posts(waiting.prompt) == []
         words = f"In other words: {waiting.prompt}"
@@ -204,7 +204,9 @@ class TestApproval:
         assert stack.list_posts(waiting.prompt) == []
         post(stack, f"/videos/{waiting.id}/approval", {"decision": "approve"}, status=409)
 
-    def test_what_nobody_decides_in_time_is_rejected(self, stack: DeployedStack, waiting: VideoObject) -> None:
+    def test_an_approval_without_a_decision_in_time_is_rejected(
+        self, stack: DeployedStack, waiting: VideoObject
+    ) -> None:
         client = stack.aws("dynamodb")
         key = {"pk": {"S": f"VIDEO#{waiting.id}"}, "sk": {"S": "APPROVAL"}}
         item = client.get_item(TableName=stack.world.stack.table, Key=key)["Item"]

@@ -90,7 +90,7 @@ def call(
     at: datetime | None = None,
     provider: str = "gemini",
 ) -> httpx.Response:
-    """Call as Google would, or somebody else."""
+    """Call as Google would, or another sender."""
     body = json.dumps({"type": "interaction.completed", "data": {"id": job}}).encode()
     signed = sign_webhook("msg_1", body, secret=secret, now=at or datetime.now(UTC))
     url = f"{stack.world.stack.base_url}/webhooks/{provider}"

@@ -28,7 +28,7 @@ from tests.integration.stack import DeployedStack, new_prompt
         ("our-ray", "luma.ray-v2:0", "bedrock"),
     ],
 )
-def test_the_video_is_kept_and_posted_whoever_renders_it(
+def test_the_video_is_kept_and_posted_with_every_provider(
     stack: DeployedStack, model: str, resolved_model: str, provider: str
 ) -> None:
     prompt = new_prompt("The same request")

@@ -1,4 +1,4 @@
-"""What happened reaches whoever wants to be told, over the bus, the queue and the function that are really deployed."""
+"""Events reach their receivers over the deployed bus, queue and function."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_a_refusal_is_of_the_file() -> None:
 
 
 def test_a_decoder_that_broke_down_says_nothing_of_the_file() -> None:
-    with pytest.raises(MediaPosterError, match="broke down") as caught:
+    with pytest.raises(MediaPosterError, match="ProbeVideoFunction failed") as caught:
         inspect('{"errorType": "Runtime.ExitError"}', FunctionError="Unhandled")
     assert not isinstance(caught.value, MediaError)
 

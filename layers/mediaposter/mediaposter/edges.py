@@ -1,6 +1,6 @@
 """The interface of a host: stores, executions, providers, the publisher, and the bus.
 
-`aws.py` and the tests' world each supply one; `stack.py` builds all use cases on it.
+`aws.py` and the tests' `World` each supply one; `stack.py` builds all use cases on it.
 """
 
 from __future__ import annotations

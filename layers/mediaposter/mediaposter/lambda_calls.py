@@ -30,7 +30,7 @@ class RemoteInspector:
         payload = response["Payload"].read()
         if "FunctionError" in response:  # guard: decoder broke
             raise MediaPosterError(
-                f"ProbeVideoFunction broke down over {stored.key}; the video is kept, and looked at again."
+                f"ProbeVideoFunction failed on {stored.key}; the video is kept, and inspected again."
             )
         reply = InspectionReply.model_validate_json(payload)
         if reply.inspection is None:

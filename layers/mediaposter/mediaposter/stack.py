@@ -123,7 +123,7 @@ class Stack:
 
     @cached_property
     def requests(self) -> IdempotencyStore:
-        """The requests that were taken, by their names."""
+        """The idempotency records."""
         from mediaposter.stores.idempotency import IdempotencyStore
 
         return IdempotencyStore(self.edges.table)
@@ -151,7 +151,7 @@ class Stack:
 
     @cached_property
     def rates(self) -> RateStore:
-        """What was done in each minute."""
+        """The counters of rate limits."""
         from mediaposter.stores.rate import RateStore
 
         return RateStore(self.edges.table)
@@ -172,7 +172,7 @@ class Stack:
 
     @cached_property
     def due(self) -> DueStore:
-        """What the sweep comes back to."""
+        """The due records, for the sweep."""
         from mediaposter.stores.due import DueStore
 
         return DueStore(self.edges.table)
@@ -225,7 +225,7 @@ class Stack:
 
     @cached_property
     def read_posts(self) -> ReadPosts:
-        """Questions about posts."""
+        """The GET routes of posts."""
         from mediaposter.usecases.posting.read_posts import ReadPosts
 
         return ReadPosts(
@@ -319,7 +319,7 @@ class Stack:
 
     @cached_property
     def read_batches(self) -> ReadBatches:
-        """Questions about batches."""
+        """The GET routes of batches."""
         from mediaposter.usecases.batches.create import ReadBatches
 
         return ReadBatches(
@@ -341,7 +341,7 @@ class Stack:
 
     @cached_property
     def take_request(self) -> TakeRequest:
-        """The inbox, and the events that ask for videos."""
+        """Requests by file, event or series."""
         from mediaposter.usecases.requests.intake import TakeRequest
 
         return TakeRequest(
@@ -357,7 +357,7 @@ class Stack:
 
     @cached_property
     def take_turn(self) -> RunSchedule:
-        """The turns of series."""
+        """The runs of series."""
         from mediaposter.usecases.scheduled.series import RunSchedule
 
         return RunSchedule(
@@ -432,7 +432,7 @@ class Stack:
 
     @cached_property
     def cancel_render(self) -> CancelRender:
-        """What stops a render at its provider."""
+        """Stops a render at its provider."""
         from mediaposter.usecases.generation.cancel_render import CancelRender
 
         return CancelRender(
@@ -456,7 +456,7 @@ class Stack:
 
     @cached_property
     def inspect_video(self) -> InspectVideo:
-        """What decodes a stored video."""
+        """Decodes a stored video."""
         from mediaposter.usecases.generation.inspect import InspectVideo
 
         return InspectVideo(
@@ -510,7 +510,7 @@ class Stack:
 
     @cached_property
     def close_video(self) -> CloseVideo:
-        """Close Video, also for what broke off."""
+        """Close Video, also for failed executions."""
         from mediaposter.usecases.generation.store_and_close import CloseVideo
 
         return CloseVideo(
@@ -590,7 +590,7 @@ class Stack:
 
     @cached_property
     def cancel_video(self) -> CancelVideo:
-        """What cancels a video of a batch."""
+        """Cancels a video of a batch."""
         from mediaposter.usecases.videos.cancel import CancelVideo
 
         return CancelVideo(
@@ -604,7 +604,7 @@ class Stack:
 
     @cached_property
     def end_batch(self) -> EndBatch:
-        """What ends a batch."""
+        """Ends a batch."""
         from mediaposter.usecases.batches.finish import EndBatch
 
         return EndBatch(
@@ -627,7 +627,7 @@ class Stack:
 
     @cached_property
     def dispatch_videos(self) -> DispatchVideos:
-        """What starts the videos that wait for a slot."""
+        """Starts the videos that wait for a slot."""
         from mediaposter.usecases.scheduled.dispatch import DispatchVideos
 
         return DispatchVideos(
@@ -639,7 +639,7 @@ class Stack:
 
     @cached_property
     def resume_video(self) -> ResumeVideo:
-        """What starts another execution for a video that none carries."""
+        """Starts another execution for a video that has none."""
         from mediaposter.usecases.videos.resume import ResumeVideo
 
         return ResumeVideo(
@@ -652,7 +652,7 @@ class Stack:
 
     @cached_property
     def monitor_batch(self) -> MonitorBatch:
-        """What the sweep does about batches."""
+        """Monitors batches, for the sweep."""
         from mediaposter.usecases.batches.finish import MonitorBatch
 
         return MonitorBatch(
@@ -717,7 +717,7 @@ class Stack:
 
     @cached_property
     def deliver_event(self) -> DeliverEvent:
-        """What delivers webhooks."""
+        """Delivers webhooks."""
         from mediaposter.usecases.scheduled.deliver_webhook import DeliverEvent
         from mediaposter.usecases.scheduled.recorded_events import FindRecorded
 

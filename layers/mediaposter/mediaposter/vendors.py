@@ -139,7 +139,7 @@ class Vendors:
         return base_url
 
     def _find_way(self, account: str, *, measure_patience: Callable[[], float]) -> PublicInternet:
-        """Give the way out for a provider's model: how long calls may take, and which stores are the operator's own."""
+        """Build the HTTP access of a model: how long its calls may take, and which stores are the operator's own."""
         from mediaposter.http.outbound import PublicInternet, parse_origin
 
         stores = self._settings.provider_base_urls.get(f"{account}-files", "")

@@ -28,7 +28,7 @@ Who = Literal[
 AccidentKind = Literal["dies", "sleeps", "sleeps and dies", "is cut off"]
 DeedKind = Literal[
     "delete", "repost", "repost what failed", "cancel post", "move post", "abort", "webhook", "resend", "cancel batch",
-    "cancel batch and what runs", "post it himself", "resolve",
+    "cancel batch and what runs", "post it by hand", "resolve",
 ]  # fmt: skip
 
 
@@ -104,7 +104,7 @@ class Accident(Told):
 
     Attributes:
         point: at which of the sides of its effects; where it has fewer, right after its work.
-        what: it dies; it sleeps; it does so, and dies at the next point; or whoever called it takes it for dead while
+        what: it dies; it sleeps; it does so, and crashes at the next point; or its caller takes it for crashed while
             it sleeps.
     """
 
@@ -117,7 +117,7 @@ class Accident(Told):
 
 @dataclass(frozen=True, repr=False)
 class Deed(Told):
-    """What somebody does to the video, or the batch, of a number; nothing if there is none yet."""
+    """What a person does to the video, or the batch, of a number; nothing if there is none yet."""
 
     what: DeedKind = "delete"
     at: int = 0
@@ -171,7 +171,7 @@ class History(Told):
 
     @property
     def peace_at(self) -> int:
-        """Tell when nothing goes wrong any more, and nobody asks for anything new."""
+        """Tell when no fault and no new request follows."""
         ends = [outage.at + outage.seconds for outage in self.outages]
         ends += [accident.at + accident.seconds for accident in self.accidents]
         ends += [deed.at for deed in self.deeds] + [wish.at for wish in self.wishes]

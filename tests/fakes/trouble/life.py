@@ -133,7 +133,7 @@ class Worker:
         raise SimulatedCrash(f"{self.who} at {self._points}")
 
     def _end_late(self, accident: Accident) -> None:
-        """Be done, and sleep before anybody hears of it, or die."""
+        """Be done, and sleep before the caller gets the answer, or crash."""
         if accident.what != "dies":
             self._sleep(accident.seconds)
         if accident.what != "sleeps":
@@ -497,7 +497,7 @@ class Life:
         failed: Callable[[], object] = lambda: None,
         asks: int = 1,
     ) -> None:
-        """Let somebody ask for something, and ask again while the answer is an error of ours."""
+        """Let a caller send a request, and repeat it while the answer is an error of ours."""
         again = partial(self._ask, call, then=then, refused=refused, failed=failed)
 
         def ended(worker: Worker) -> None:
@@ -530,7 +530,7 @@ class Life:
         self._ask(partial(self.stack.open_batch, rows, "batch"), then=self._batch_ids.append)
 
     def _do(self, deed: Deed) -> None:
-        """Let somebody do something to what there is by then."""
+        """Let a person do something to the current records."""
         if deed.what.startswith("cancel batch"):
             self._cancel_batches(running=deed.what != "cancel batch")
         elif deed.what == "resend":
@@ -556,7 +556,7 @@ class Life:
             doings["cancel post"] = partial(self._ask, cancel)
             doings["move post"] = partial(self._ask, partial(stack.move_post, video_id, post.target.post_id))
             doings["resolve"] = partial(self._resolve, video_id, post.target.post_id)
-            doings["post it himself"] = partial(self._post_own, post)
+            doings["post it by hand"] = partial(self._post_own, post)
         doings.get(deed.what, _nothing)()
 
     def _abort(self, number: int) -> None:
@@ -643,7 +643,7 @@ class Life:
             self.overdrawn.append(f"{key.pk} {key.sk}: {after['committed_micros']} of {limit}")
 
     def _see_failure(self, video: Mapping[str, Any]) -> None:
-        """See whether somebody fails a video that another execution carries than the one that ended."""
+        """See whether a video is failed that another execution continues than the one that ended."""
         who = self.worker.who if self.worker else None
         if who not in ("sweep", "dispatch", "close"):
             return
@@ -662,7 +662,7 @@ class Life:
                 self.left_behind.append(f"{key.pk} {key.sk}")
 
     def _see_doubt(self, event: PostEvent) -> None:
-        """See whether a person is asked what became of a post that nobody sent, though nobody died at it."""
+        """See whether a person is asked about a post that was not sent, without a crash in its call."""
         is_called = self.stack.publisher.was_called(event.video_id, event.platform, event.account_id)
         if not is_called and event.video_id not in self.broken_posts:
             self.in_doubt_unsent.append(f"{event.platform} {event.account_id} of {event.video_id}")

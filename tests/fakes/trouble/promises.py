@@ -105,10 +105,10 @@ def _find_untold(life: Life) -> Iterator[str]:
             told = {event.type for event in events if isinstance(event, VideoEvent) and event.video_id == video.id}
             wanted = life.stack.name_final_event(video)
             if wanted not in told:
-                yield f"{video.id} is {video.status}, and nobody was told"
+                yield f"{video.id} is {video.status}, and no event was sent"
     for batch in life.stack.batches:
         if life.stack.has_batch_ended(batch) and batch.id not in ends:
-            yield f"{batch.id} has ended, and nobody was told"
+            yield f"{batch.id} has ended, and no event was sent"
 
 
 def _find_untold_posts(life: Life) -> Iterator[str]:
@@ -124,12 +124,12 @@ def _find_untold_posts(life: Life) -> Iterator[str]:
             and (event.video_id, f"{event.platform}#{event.account_id}") == (post.video_id, post.target.post_id)
         ]
         if wanted not in told:
-            yield f"{post.key.sk} of {post.video_id} is {post.state}, and nobody was told"
+            yield f"{post.key.sk} of {post.video_id} is {post.state}, and no event was sent"
 
 
 def _find_due(life: Life) -> Iterator[str]:
     for key in life.stack.list_due():
-        yield f"somebody is to come back to {key.pk} {key.sk} for ever"
+        yield f"{key.pk} {key.sk} is due for ever"
 
 
 def _find_slots(life: Life) -> Iterator[str]:
@@ -212,7 +212,7 @@ def _find_thrown_away(life: Life) -> Iterator[str]:
 
 
 def _find_failed_in_health(life: Life) -> Iterator[str]:
-    """Where no outage is long, and nobody dies in one, a video is made if its provider makes it."""
+    """Without a long outage, or a crash in one, a video is made if its provider makes it."""
     if not _is_healthy(life.history):
         return
     for video in life.stack.videos:
@@ -227,7 +227,7 @@ def _find_failed_in_health(life: Life) -> Iterator[str]:
 
 
 def _is_healthy(history: History) -> bool:
-    """Tell whether outages are short and nobody dies, or some die and nothing is out."""
+    """Tell whether outages are short without crashes, or there are crashes without outages."""
     ends = ("abort", "cancel batch", "cancel batch and what runs")
     seconds = sum(outage.seconds for outage in history.outages)
     return seconds <= (0 if history.accidents else SHORT_SECONDS) and not any(
@@ -240,7 +240,7 @@ def _is_denied(history: History) -> bool:
 
 
 def _may_be_lost(life: Life, video: Video) -> bool:
-    """Tell whether nobody can know what became of a submission of a video."""
+    """Tell whether the outcome of a submission of a video cannot be known."""
     is_answer_lost = any(not job.is_answered for job in _jobs_of(life, video.id)) or any(
         (outage.what, outage.how) == ("create", "lost") for outage in life.history.outages
     )
@@ -250,7 +250,7 @@ def _may_be_lost(life: Life, video: Video) -> bool:
 
 
 def _find_called_lost(life: Life) -> Iterator[str]:
-    """A submission that nobody made, and at which nobody died, is not called lost."""
+    """A submission that was not made, without a crash, is not called lost."""
     for video in life.stack.videos:
         code = video.failure.code if video.failure else None
         calls = [
@@ -261,7 +261,7 @@ def _find_called_lost(life: Life) -> Iterator[str]:
         ]
         is_broken = video.id in life.broken_starts or _was_aborted(life.history)
         if code is ErrorCode.SUBMISSION_UNKNOWN and not calls and not is_broken:
-            yield f"{video.id} failed ({video.failure and video.failure.message}), and nobody called its provider"
+            yield f"{video.id} failed ({video.failure and video.failure.message}), and its provider was not called"
 
 
 def _was_aborted(history: History) -> bool:
@@ -283,7 +283,7 @@ def _find_leftovers(life: Life) -> Iterator[str]:
 
 
 def _find_renders_of_deleted(life: Life) -> Iterator[str]:
-    """A job of a deleted video is stopped where it can be, if whoever was told of it lived to say so."""
+    """A job of a deleted video is stopped where it can be, unless the process that knew it crashed."""
     for job in life.jobs:
         deleted_at = life.deleted.get(job.video_id)
         if deleted_at is None or job.video_id not in life.gone or job.cancelled_at is not None:
@@ -342,7 +342,7 @@ def _find_left_behind(life: Life) -> Iterator[str]:
 def _find_own_posts_gone(life: Life) -> Iterator[str]:
     for submission_id, video_id in life.own_posts.items():
         if submission_id not in life.stack.publisher.posts:
-            yield f"a post that the owner made himself with the media of {video_id} was cancelled"
+            yield f"a post that the owner made by hand with the media of {video_id} was cancelled"
 
 
 def _jobs_of(life: Life, video_id: str) -> list[Job]:

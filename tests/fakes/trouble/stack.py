@@ -277,7 +277,7 @@ class Stack:
         return min(needs, default=None)
 
     def waits_for_slot(self, key: Key, item: Mapping[str, Any]) -> str | None:
-        """Give the provider of whom an item of the stream says that videos wait for it."""
+        """Give the provider that videos wait for, by an item of the stream."""
         if key.sk != "SLOTS" or not item.get("waiting"):
             return None
         return key.pk.removeprefix("SLOTS#")
@@ -420,11 +420,11 @@ class Stack:
         ]
 
     def list_due(self) -> list[Key]:
-        """List what somebody is to come back to."""
+        """List the due records."""
         return [key for key, item in self.table.items.items() if "due" in item]
 
     def list_overdue(self, since: datetime) -> list[Key]:
-        """List what somebody was to come back to before a time."""
+        """List the records that were due before a time."""
         due = [(key, str(item["due_at"])) for key, item in self.table.items.items() if "due" in item]
         return [key for key, due_at in due if datetime.fromisoformat(due_at) < since]
 

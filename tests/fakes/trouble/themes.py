@@ -27,8 +27,7 @@ LATE_MOMENTS = (0, 15, 30, 60, 75, 90, 120, 240, 300, 330, 600, 900, 1_800, 3_60
 SPANS = (30, 120, 240, 600, 900, 1_200, 2_400, 3_600)
 SHORT_SPANS = (15, 30, 60, 120)
 EVERY = st.sampled_from((1, 1, 1, 2))
-# Longer than a function may run no worker sleeps; and whoever writes down what becomes of a call takes no longer than
-# its lease.
+# No worker sleeps longer than a function may run; and recording the outcome of a call takes no longer than its lease.
 NAPS = st.sampled_from((1, 5, 20, 55))
 ALL_WHO: tuple[Who, ...] = get_args(Who)
 STEPS: tuple[Who, ...] = ("start", "check", "store", "ask", "create_post", "check_post", "close")
@@ -70,7 +69,7 @@ class Theme:
         outages: edges, or one thing that an edge does: `create/deaf`.
         least: how many outages, accidents and deeds there are at least, of the kinds that there are.
         has_twins: whether requests differ in what no list of a provider shows.
-        is_alone: whether it is tried only where somebody asks for it.
+        is_alone: whether it is tried only if a caller asks for it.
     """
 
     outages: tuple[str, ...] = ()
@@ -186,7 +185,7 @@ def _number(wishes: list[Wish], *, first: int = 0) -> tuple[Wish, ...]:
 
 
 THEMES: dict[str, Theme] = {
-    # Whoever closes a video cannot.
+    # No close of a video succeeds.
     "close": Theme(outages=("bus", "table", "throttle close", "break close"), has_posts=True),
     # A render is there, and cannot be fetched or kept.
     "store": Theme(outages=("download", "bucket", "throttle store", "break store"), accidents=("store",)),
@@ -197,7 +196,7 @@ THEMES: dict[str, Theme] = {
         spans=(240, 600, 900, 1_200, 2_400),
         moments=(0, 15, 30, 60, 75, 90, 120, 300, 600),
     ),
-    # Nobody answers because nobody is called.
+    # No answer comes because no call is made.
     "throttles": Theme(
         outages=tuple(f"throttle {who}" for who in STEPS),
         has_posts=True,
@@ -276,7 +275,7 @@ THEMES: dict[str, Theme] = {
         outages=("create",),
         accidents=("start", "check"),
     ),
-    # Somebody sleeps in the middle of it, and what he works for is deleted.
+    # A worker sleeps in the middle of it, and its video is deleted.
     "deletes": Theme(
         models=("knows-1", "lists-1"),
         has_posts=True,
@@ -289,11 +288,11 @@ THEMES: dict[str, Theme] = {
         moments=(0, 5, 15, 30, 45, 60),
         spans=(15, 60, 120),
     ),
-    # The owner uses at the publisher what was uploaded there for him.
+    # The owner uses the uploaded media at the publisher by hand.
     "copies": Theme(
         has_posts=True,
         is_verified=True,
-        deeds=("post it himself", "cancel post"),
+        deeds=("post it by hand", "cancel post"),
         moments=(30, 45, 60, 75, 90, 300, 600),
     ),
     # Many wait at once, and an index shows few.

@@ -54,7 +54,7 @@ class Weather:
     """Which outages are in force.
 
     Attributes:
-        met: whom an outage hit: its edge, and what it did.
+        met: the edge that an outage hit, and what it did.
     """
 
     def __init__(self, outages: Sequence[Outage], clock: Clock) -> None:

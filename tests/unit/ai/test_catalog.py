@@ -588,7 +588,7 @@ def test_every_row_that_is_shipped_can_be_asked_for_and_paid(entry: CatalogEntry
     assert not entry.capabilities.extend or entry.extended_seconds_max is not None
     assert entry.replaced_by is None or entry.replaced_by in built_in_catalog().models
     # One more is a decision: it must not change the price, the length, the size or the number of videos, name an
-    # address or a file, call anybody back, keep what is made elsewhere, loosen moderation, or reach into another job.
+    # address or a file, ask for a callback, keep what is made elsewhere, loosen moderation, or reach into another job.
     harmless = {"seed", "negative_prompt", "guidance_scale", "cfg_scale", "enable_prompt_expansion", "loop"}
     assert set(entry.options) <= harmless
 

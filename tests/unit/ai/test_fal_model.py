@@ -609,7 +609,7 @@ def test_a_webhook_gives_the_key_of_the_job_it_speaks_of() -> None:
     assert KEY_SET_URL == "https://rest.fal.ai/.well-known/jwks.json"
 
 
-def test_whoever_stands_for_fals_queue_stands_for_its_keys() -> None:
+def test_another_address_for_fals_queue_is_also_that_of_its_keys() -> None:
     proxy, internet = Host(FAL.key_set), Internet()
     model = build(proxy, internet=internet, base_url="https://proxy.example/fal")
     assert model.parse_webhook(FAL.sign(), BODY, now=NOW) == REQUEST_ID

@@ -611,7 +611,7 @@ def test_a_derived_job_is_told_its_sources_shape_and_length(name: str, prompt: s
     }
 
 
-def test_a_derived_job_whose_source_nobody_describes_is_left_to_google() -> None:
+def test_a_derived_job_without_a_described_source_is_left_to_google() -> None:
     server = Host(reply("edited"))
     build(server).remix_video(ID, "Warmer")
     assert server.sent_body["response_format"] == {"type": "video", "delivery": "uri"}

@@ -142,7 +142,7 @@ def test_pikas_models_are_asked_for_with_fals_key_at_fals_address(monkeypatch: p
     assert (model.api_key, model.base_url) == ("key_of_the_test", "https://queue.fal.run")
 
 
-def test_a_key_named_after_pika_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_named_after_pika_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIKA_API_KEY", "k")
 
     with pytest.raises(ConfigurationError, match="The provider fal needs FAL_API_KEY or FAL_KEY"):

@@ -142,7 +142,7 @@ BODIES: dict[str, dict[str, tuple[bool, dict[str, Any]]]] = {
         "a plain webhook": (False, {**KITE, "webhook_url": "http://kites.example"}),
         "a target without its page": (False, {**KITE, "publish": [{"platform": "facebook", "account_id": "1"}]}),
         "a time as a number": (False, {**KITE, "publish": [{**THREADS, "scheduled_time": 1}]}),
-        "no hours for somebody to see them": (False, {**KITE, "approval_hours": "0"}),
+        "no hours for an approval": (False, {**KITE, "approval_hours": "0"}),
         "a delivery of another kind": (False, {**KITE, "delivery": "soon"}),
         "null for all that may be left out": (
             True,
@@ -151,7 +151,7 @@ BODIES: dict[str, dict[str, tuple[bool, dict[str, Any]]]] = {
         "null in a target": (True, {**KITE, "publish": [{**THREADS, "next_free_slot": None}]}),
     },
     "RemixVideoRequest": {
-        "posts in turn, once somebody has seen them": (
+        "posts one by one, after an approval": (
             True,
             {
                 **KITE,

@@ -199,9 +199,7 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             _TLS,
             id="another bucket's policy",
         ),
-        pytest.param(
-            "    Default: tls-only\n", "    Default: any\n", "VideoBucket", _TLS, id="plain HTTP unless somebody asks"
-        ),
+        pytest.param("    Default: tls-only\n", "    Default: any\n", "VideoBucket", _TLS, id="plain HTTP by default"),
     ],
 )
 def test_a_fault_is_named_by_line_and_resource(root: Path, old: str, new: str, logical_id: str, finding: str) -> None:

@@ -240,7 +240,7 @@ def test_another_refusal_is_not_taken_for_a_stack_that_is_not_there(describe: De
 def test_a_stack_of_something_else_is_told(describe: Describe) -> None:
     sentence = find_refusal(describe(outputs={"Url": "https://example.com"}, status="CREATE_IN_PROGRESS"))
 
-    assert sentence.startswith("The stack studio (CREATE_IN_PROGRESS) is none of MediaPoster's, or not deployed yet")
+    assert sentence.startswith("The stack studio (CREATE_IN_PROGRESS) is not one of MediaPoster, or not deployed yet")
 
 
 def test_who_has_no_credentials_is_told(nobody: pytest.MonkeyPatch) -> None:
@@ -268,7 +268,7 @@ def test_who_has_no_region_is_told(nobody: pytest.MonkeyPatch) -> None:
 def test_a_profile_that_is_not_there_is_told(nobody: pytest.MonkeyPatch) -> None:
     nobody.setenv("AWS_PROFILE", "nobodys")
 
-    assert find_refusal(None) == "AWS could not be asked: The config profile (nobodys) could not be found"
+    assert find_refusal(None) == "AWS could not be reached: The config profile (nobodys) could not be found"
 
 
 def test_an_address_that_is_none_is_told(describe: Describe) -> None:
@@ -276,7 +276,7 @@ def test_an_address_that_is_none_is_told(describe: Describe) -> None:
 
 
 def test_a_cloud_that_does_not_answer_is_told() -> None:
-    with pytest.raises(ConfigurationError, match="AWS could not be asked: Could not conn"), explain_aws_errors():
+    with pytest.raises(ConfigurationError, match="AWS could not be reached: Could not conn"), explain_aws_errors():
         raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1/")
 
 

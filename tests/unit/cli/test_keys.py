@@ -43,7 +43,7 @@ class TestCreate:
 
     def test_what_it_may_do_is_told_and_kept(self, run: Run, stack: StackInMemory) -> None:
         little = run("keys", "create", "laptop").out
-        assert "It may read what its owner has, make videos; without a daily budget, as often as it likes." in little
+        assert "It may read what its owner has, make videos; without a daily budget, without a rate limit." in little
         assert "account" not in little
         everything = run(
             *("keys", "create", "laptop", "--scope", "admin", "--scope", "publish"),
@@ -55,7 +55,7 @@ class TestCreate:
             "It may post them, do everything, for every owner; up to $5.00 on a UTC day, up to 30 times" in everything
         )
         assert "It may post to all accounts that are connected; --account limits a key to some." in everything
-        assert "told to https://hooks.example/videos." in everything
+        assert "go to https://hooks.example/videos." in everything
 
     def test_a_key_gets_the_scopes_that_were_named_and_no_more(self, run: Run, stack: StackInMemory) -> None:
         run("keys", "create", "laptop", "--scope", "publish", "--scope", "read", "--scope", "read")
@@ -75,7 +75,7 @@ class TestCreate:
         outcome = run("keys", "create", "laptop", "--expires-in-days", "30")
 
         assert stack.keys.list()[0].expires_at == NOW + timedelta(days=30)
-        assert "It opens nothing any more from 2026-12-31 12:00 UTC on." in outcome.out
+        assert "It expires at 2026-12-31 12:00 UTC." in outcome.out
 
     @pytest.mark.parametrize(
         "arguments",
@@ -257,7 +257,7 @@ class TestRevoke:
     ) -> None:
         out = run("keys", "revoke", keep_key(stack).key_id).out
 
-        assert "API Gateway remembers for up to 5 minutes" in out
+        assert "API Gateway caches its decision for up to 5 minutes" in out
         assert "aws apigateway flush-stage-authorizers-cache --rest-api-id abc123 --stage-name v1\n" in out
 
     def test_to_revoke_a_key_again_says_the_same(self, run: Run, stack: StackInMemory) -> None:

@@ -85,8 +85,8 @@ class TestCreate:
 
         assert out == (
             "morning-kites is made: weekdays 09:00, Europe/Berlin. Its videos are of the owner inbox.\n"
-            "3 rows will be taken, one at each turn; the first is row 1.\n"
-            "mediaposter schedule show morning-kites says what became of each.\n"
+            "3 rows will be taken, one at each run; the first is row 1.\n"
+            "mediaposter schedule show morning-kites lists the state of each.\n"
         )
 
     @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ class TestCreate:
             (("prompt", "First", "", '"un'), "Line 4 opens a quote that is never closed"),
             (
                 ("prompt,seconds", "First,abc", "Second,4"),
-                "1 row of 2 cannot be made; nothing was changed. Mend them, or leave",
+                "1 row of 2 cannot be made; nothing was changed. Fix them, or leave",
             ),
             (("prompt,model,seconds", "First,gen4.5,99", "Second,,4"), "row 1, line 2: gen4.5 makes videos of"),
             (("prompt,model", "First,no-such-model", "Second,"), "row 1, line 2: There is no model"),
-            (("prompt,seconds", "First,abc"), "1 row of 1 cannot be made; nothing was changed. Mend them.\n"),
+            (("prompt,seconds", "First,abc"), "1 row of 1 cannot be made; nothing was changed. Fix them.\n"),
             (("prompt", *(f"Number {number}" for number in range(1_001))), "The sheet has 1,001 rows, and a series"),
         ],
     )
@@ -153,7 +153,7 @@ class TestCreate:
         outcome = run("schedule", "create", NAME, "--sheet", sheet, *AT, "--skip-bad-rows")
 
         assert stack.series.get(NAME).waiting == (2,)
-        assert "1 row will be taken, one at each turn; the first is row 2." in outcome.out
+        assert "1 row will be taken, one at each run; the first is row 2." in outcome.out
         assert "Left out: row 1, line 2: seconds: " in outcome.out
 
     def test_of_many_wrong_rows_the_first_are_told(self, run: Run, write_sheet: WriteSheet) -> None:
@@ -167,7 +167,7 @@ class TestCreate:
     @pytest.mark.parametrize(
         ("name", "sentence"),
         [
-            ("sheet.xlsx", "sheet.xlsx is no sheet: its name must end in .csv, .tsv or .jsonl."),
+            ("sheet.xlsx", "sheet.xlsx is not a sheet: its name must end in .csv, .tsv or .jsonl."),
             ("gone.csv", "cannot be read"),
         ],
     )
@@ -293,7 +293,7 @@ class TestList:
         assert (before, read_state(run)) == ("has no schedule", "active")
 
     @pytest.mark.usefixtures("made")
-    def test_an_entry_that_somebody_disabled_is_no_active_series(self, run: Run, stack: StackInMemory) -> None:
+    def test_an_entry_that_was_disabled_is_no_active_series(self, run: Run, stack: StackInMemory) -> None:
         stack.scheduler.entries[NAME]["State"] = "DISABLED"
 
         assert read_state(run) == "paused"
@@ -401,7 +401,7 @@ class TestReplaceSheet:
         assert (series.waiting, series.sheet.key == before) == ((2, 3, 4), False)
         assert stack.sheets.contents.keys() == {before, series.sheet.key}
         assert outcome.out == (
-            "morning-kites has another sheet: 3 rows will be taken, one at each turn; the next is row 2.\n"
+            "morning-kites has another sheet: 3 rows will be taken, one at each run; the next is row 2.\n"
         )
 
     def test_a_sheet_without_ids_goes_on_by_number_or_where_its_owner_says(
@@ -458,7 +458,7 @@ class TestReplaceSheet:
 
         outcome = run("schedule", "replace-sheet", NAME, "--sheet", write_sheet(*THREE))
 
-        assert (outcome.status, "is being changed by others" in outcome.err) == (1, True)
+        assert (outcome.status, "Another command is changing" in outcome.err) == (1, True)
 
     def test_a_series_that_is_not_there_is_told_and_keeps_no_sheet(
         self, run: Run, stack: StackInMemory, sheet: str
@@ -475,7 +475,7 @@ class TestPauseAndResume:
         outcome = run("schedule", "pause", NAME)
 
         assert outcome.out == (
-            "morning-kites is paused: its turns take nothing until mediaposter schedule resume morning-kites.\n"
+            "morning-kites is paused: its runs take nothing until mediaposter schedule resume morning-kites.\n"
         )
         assert stack.series.get(NAME).state is SeriesState.PAUSED
         assert stack.scheduler.entries[NAME]["State"] == "DISABLED"
@@ -487,7 +487,7 @@ class TestPauseAndResume:
 
         outcome = run("schedule", "resume", NAME)
 
-        assert outcome.out == "morning-kites goes on: weekdays 09:00, Europe/Berlin; 2 rows wait.\n"
+        assert outcome.out == "morning-kites is resumed: weekdays 09:00, Europe/Berlin; 2 rows wait.\n"
         assert stack.series.get(NAME).waiting == (2, 3)
         assert stack.scheduler.entries[NAME]["State"] == "ENABLED"
 

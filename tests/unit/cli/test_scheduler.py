@@ -64,7 +64,7 @@ def test_an_entry_tells_the_queue_of_each_turn_and_gives_up_with_the_dead_letter
     assert client.entries["morning-kites"] == {
         "Name": "morning-kites",
         "GroupName": "mediaposter",
-        "Description": "Turns of the series morning-kites; made by mediaposter schedule.",
+        "Description": "Runs of the series morning-kites; made by mediaposter schedule.",
         "ScheduleExpression": "cron(0 9 ? * MON-FRI *)",
         "ScheduleExpressionTimezone": "Europe/Berlin",
         "FlexibleTimeWindow": {"Mode": "OFF"},

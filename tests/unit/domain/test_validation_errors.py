@@ -12,7 +12,7 @@ from pydantic_core.core_schema import ErrorType
 from mediaposter.domain.validation_errors import find_problem, tell_rule
 from mediaposter.publishing.targets import AccountId, Line, PageId, PublicUrl
 
-# What Pydantic says, and nobody else.
+# Pydantic's own words.
 PYDANTIC = (
     "Input ",
     "String ",

@@ -131,7 +131,7 @@ class TestRoutes:
         assert "X-Amz-Signature" in url.params
 
     @pytest.mark.parametrize("sample", ["batches-retrieve", "batches-results", "batches-cancel"])
-    def test_somebody_elses_batch_is_not_found(self, stack: Stack, invoke: Invoke, sample: str) -> None:
+    def test_another_owners_batch_is_not_found(self, stack: Stack, invoke: Invoke, sample: str) -> None:
         caller = BatchCaller(owner="somebody", scopes=frozenset())
         stack.keep(a_batch(caller=caller, stage=BatchStage.DONE))
 

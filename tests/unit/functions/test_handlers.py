@@ -268,7 +268,7 @@ class TestLibrary:
         assert (post["platform"], post["status"], post["url"]) == ("twitter", "published", "https://x.example/1")
 
     @pytest.mark.parametrize("name", ["library-retrieve", "library-content"])
-    def test_somebody_elses_video_is_not_found(self, stack: Stack, invoke: Invoke, name: str) -> None:
+    def test_another_owners_video_is_not_found(self, stack: Stack, invoke: Invoke, name: str) -> None:
         stack.keep(a_video(id=_VIDEO_ID, owner="key_of_somebody_else"))
 
         answer = invoke("LibraryFunction", read_event(name))

@@ -44,7 +44,7 @@ def write_event(notice: Any) -> Event:
 
 
 def ask() -> Event:
-    """Build the sample without its posts, whose account nobody could be asked about."""
+    """Build the sample without its posts, whose accounts could not be checked."""
     notice = read_notice("intake-requested")
     del notice["detail"]["publish"]
     return write_event(notice)

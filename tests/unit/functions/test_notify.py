@@ -1,4 +1,4 @@
-"""The function behind the queue of webhooks: whom it tells, what it leaves in the queue, and what it does not say."""
+"""The function behind the queue of webhooks: what it delivers, leaves in the queue, and does not log."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_what_happened_goes_over_the_bus_into_the_queue(stack: Stack, bus: Event
     assert QueuedEvent.model_validate({**record, "body": message["Body"]}).event == event
 
 
-def test_an_event_that_nobody_wants_to_be_told_of_is_not_queued(stack: Stack, bus: EventBus) -> None:
+def test_an_event_without_a_receiver_is_not_queued(stack: Stack, bus: EventBus) -> None:
     (record,) = read_event("deliverwebhook-completed")["Records"]
     event = QueuedEvent.model_validate(record).event
 
@@ -246,7 +246,7 @@ def test_what_the_table_does_not_tell_is_dropped_and_counted(
     assert (metric["stack"], metric["WebhooksDropped"]) == (STACK, [1.0])
 
 
-def test_an_event_that_nobody_wants_to_be_told_of_any_more_is_dropped(stack: Stack, invoke: Invoke) -> None:
+def test_an_event_whose_receiver_was_removed_is_dropped(stack: Stack, invoke: Invoke) -> None:
     Receiver(stack, "https://hooks.example").keep(None)
     event = read_event("deliverwebhook-completed")
 

@@ -408,14 +408,14 @@ class TestApproval:
         assert (video["stage"], video["approval"]["status"]) == ("done", "rejected")
         assert [(post["status"], post["error"]["code"]) for post in video["posts"]] == [("cancelled", "cancelled")]
 
-    def test_where_nobody_was_asked_there_is_nothing_to_decide(self, stack: Stack, invoke: Invoke) -> None:
+    def test_without_an_approval_there_is_nothing_to_decide(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_video(), _a_post())
 
         answer = invoke(_FUNCTION, _event("posts-approve"))
 
         assert (answer["statusCode"], _error(answer)["message"]) == (404, "There is no such approval.")
 
-    def test_nobody_sees_what_the_machine_waits_on(self, stack: Stack, invoke: Invoke, log: io.StringIO) -> None:
+    def test_the_task_token_is_in_no_answer_and_no_log(self, stack: Stack, invoke: Invoke, log: io.StringIO) -> None:
         _keep_asked(stack)
 
         answer = invoke(_FUNCTION, _event("posts-approve"))
@@ -454,7 +454,7 @@ class TestSchedules:
             (f"video_{_OWNER}", account_id, "scheduled") for account_id in ("1", "2", "0")
         ]
 
-    def test_what_is_somebody_elses_or_does_not_wait_is_not_listed(self, stack: Stack, invoke: Invoke) -> None:
+    def test_another_owners_post_and_one_that_does_not_wait_are_not_listed(self, stack: Stack, invoke: Invoke) -> None:
         self._keep_scheduled(stack, 1, owner="key_of_another")
         stack.keep(_a_post(state=PostState.PUBLISHED, scheduled_time=_SOON))
 
@@ -481,7 +481,7 @@ class TestSchedules:
 
         assert len(_body(invoke(_FUNCTION, event))["data"]) == 1
 
-    def test_nobody_else_may(self, stack: Stack, invoke: Invoke) -> None:
+    def test_no_other_key_may(self, stack: Stack, invoke: Invoke) -> None:
         self._keep_scheduled(stack, 1, owner="key_of_another")
 
         answer = invoke(_FUNCTION, _event("posts-schedules", query={"owner": "key_of_another"}))

@@ -79,7 +79,7 @@ def test_the_catalog_says_how_many_where_the_stack_does_not(stack: Stack, invoke
     assert len(stack.executions()) == 2
 
 
-def test_the_sweep_starts_those_of_whom_the_stream_told_nobody(stack: Stack, invoke: Invoke) -> None:
+def test_the_sweep_starts_videos_that_the_stream_did_not_report(stack: Stack, invoke: Invoke) -> None:
     let_wait(stack, "video_1")
 
     invoke("SweepFunction", read_event("sweep"))

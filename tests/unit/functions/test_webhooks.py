@@ -91,7 +91,7 @@ def test_a_webhook_that_shows_nothing_is_refused_and_nothing_is_written(
     assert find_items(stack) == before
 
 
-def test_a_webhook_about_a_job_of_nobody_is_refused_by_another_code(invoke: Invoke) -> None:
+def test_a_webhook_about_an_unknown_job_is_refused_by_another_code(invoke: Invoke) -> None:
     answer = invoke("ProviderWebhooksFunction", a_webhook())
 
     assert (answer["statusCode"], read_code(answer)) == (401, "unknown_job")

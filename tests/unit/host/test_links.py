@@ -1,4 +1,4 @@
-"""Links to files, and what is answered to whoever opens one."""
+"""Links to files, and the answers to a request for one."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def test_the_next_address_is_tried_where_one_refuses() -> None:
 def test_an_address_that_answers_nothing_leaves_time_for_the_next() -> None:
     with serve_raw(send(answer(b"movie"))) as server, ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.2", server.port), backlog=0))
-        # Nobody accepts: when its queue is full a connection hangs, as behind a firewall that drops what comes.
+        # No process accepts: when its queue is full a connection hangs, as behind a firewall that drops what comes.
         for _ in range(3):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
@@ -178,7 +178,7 @@ def test_what_is_neither_http_nor_https_was_never_asked(url: str) -> None:
 
 @ON_LOOPBACK
 @pytest.mark.parametrize("url", ["http://a..b/", f"http://{'x' * 64}.example/", "http://127.0.0.1:99999/", None])
-def test_a_place_that_is_none_or_where_nobody_is_was_never_asked(url: str | None) -> None:
+def test_an_address_that_is_none_or_does_not_answer_was_never_asked(url: str | None) -> None:
     with serve_raw(send(b"")) as server:
         left = server.origin
     with pytest.raises(httpx.ConnectError):

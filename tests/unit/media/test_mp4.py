@@ -89,7 +89,7 @@ def test_a_page_instead_of_a_video_is_refused_at_its_first_bytes() -> None:
         (WHOLE, 47, "has 39 bytes where 47 were declared"),
         (WHOLE + struct.pack(">I4s", 7, b"free"), None, "fewer than its own header"),
         (WHOLE + struct.pack(">I4sQ", 1, b"free", 15), None, "fewer than its own header"),
-        (box("ftyp") + box("moov") + struct.pack(">I4s", 0, b"mdat"), None, "nobody can tell whether it is whole"),
+        (box("ftyp") + box("moov") + struct.pack(">I4s", 0, b"mdat"), None, "so it may be incomplete"),
     ],
 )
 def test_what_is_no_whole_mp4_is_refused_with_what_is_wrong(

@@ -352,7 +352,7 @@ def test_a_status_is_read(reply: httpx.Response, report: PostReport) -> None:
 
 
 @pytest.mark.parametrize("word", ["PUBLISHED", ""])
-def test_a_word_nobody_documented_is_no_end(word: str) -> None:
+def test_an_undocumented_word_is_no_end(word: str) -> None:
     _, client = connect(status(word))
 
     assert check(client).status is PostStatus.IN_PROGRESS
@@ -368,7 +368,7 @@ def test_an_id_cannot_lead_to_another_route() -> None:
 
 @pytest.mark.parametrize("error", [NEVER_SENT[0], LOST[0], LOST[-1]], ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("call", [check, upload], ids=["check", "upload"])
-def test_a_call_nobody_sees_may_be_made_again_after_any_break(
+def test_a_call_that_is_not_public_may_be_made_again_after_any_break(
     call: Callable[[BlotatoClient], object], error: Exception
 ) -> None:
     refusal = refusal_of(call, error)
@@ -378,7 +378,7 @@ def test_a_call_nobody_sees_may_be_made_again_after_any_break(
 
 @pytest.mark.parametrize("status_code", [408, 500])
 @pytest.mark.parametrize("call", [check, upload], ids=["check", "upload"])
-def test_a_call_nobody_sees_may_be_made_again_after_a_fault(
+def test_a_call_that_is_not_public_may_be_made_again_after_a_fault(
     call: Callable[[BlotatoClient], object], status_code: int
 ) -> None:
     assert refusal_of(call, httpx.Response(status_code)).transient is True

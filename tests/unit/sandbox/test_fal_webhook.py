@@ -64,7 +64,7 @@ def test_a_redirected_webhook_is_given_up() -> None:
     assert len(send("http://127.0.0.1/hook", lambda _: redirect)) == 1
 
 
-def test_a_webhook_is_sent_again_when_nobody_answers() -> None:
+def test_a_webhook_is_sent_again_without_an_answer() -> None:
     def answer(number: int) -> httpx.Response:
         if number == 0:
             raise httpx.ConnectError("Connection refused")

@@ -48,7 +48,7 @@ def test_a_question_is_asked_once(table: InMemoryTable) -> None:
 
 
 def test_a_question_that_was_never_asked_is_not_found(approvals: ApprovalStore) -> None:
-    with pytest.raises(NotFound, match="Nobody is asked for an approval of video_2") as missing:
+    with pytest.raises(NotFound, match="video_2 does not wait for an approval") as missing:
         approvals.get("video_2")
 
     assert missing.value.what == "approval"
@@ -72,7 +72,7 @@ def test_a_question_that_is_answered_takes_no_other_answer(approvals: ApprovalSt
     answered = answer(approvals, first)
 
     for second in ANSWERS:
-        with pytest.raises(VersionConflict, match=f"is {first} already; the first decision holds"):
+        with pytest.raises(VersionConflict, match=f"is {first} already; the first decision is final"):
             decide(answered, second, now=LATER)
 
 

@@ -108,7 +108,7 @@ def test_a_record_that_is_written_all_the_time_is_given_up(batches: BatchStore, 
 
     table.meanwhile = write
 
-    with pytest.raises(VersionConflict, match="all the time"):
+    with pytest.raises(VersionConflict, match="keep writing"):
         batches.advance("batch_1", BatchStage.RUNNING, now=NOW)
 
 
@@ -181,7 +181,7 @@ def test_no_question_for_the_videos_of_a_batch_finds_a_batch(
     assert library.list_page(VideoQuery(OWNER, 10)).videos == []
 
 
-def test_a_batch_is_due_until_nobody_has_to_come_back(batches: BatchStore, table: InMemoryTable) -> None:
+def test_a_batch_is_due_until_nothing_is_left_to_do(batches: BatchStore, table: InMemoryTable) -> None:
     batches.create(a_batch(due_at=NOW + timedelta(minutes=1)))
     before = table.items[a_batch().key].get("due")
 

@@ -1,4 +1,4 @@
-"""The slots of providers: what is taken and given back with a video's own record, and who waits before whom."""
+"""The slots of providers: what is taken and given back with a video's own record, and the order of the queue."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_no_more_slots_are_taken_than_there_are(library: VideoStore, slots: Capa
     assert slots.count("sora") == SlotCount(in_flight=2)
 
 
-def test_nobody_takes_a_free_slot_past_those_who_wait(library: VideoStore, slots: CapacityStore) -> None:
+def test_no_video_takes_a_free_slot_before_those_that_wait(library: VideoStore, slots: CapacityStore) -> None:
     queue(library, slots, "video_1")
 
     with pytest.raises(VersionConflict):
@@ -166,7 +166,7 @@ def test_one_that_is_parked_waits_for_another_execution(library: VideoStore, slo
     assert slots.list_waiting("sora") == ["video_1"]
 
 
-def test_one_that_got_its_slot_is_due_soon_so_that_somebody_starts_it(
+def test_one_that_got_its_slot_is_due_soon_so_that_the_sweep_starts_it(
     library: VideoStore, slots: CapacityStore
 ) -> None:
     waiting = queue(library, slots, "video_1")

@@ -1,4 +1,4 @@
-"""What somebody has to come back to, in the order of its time."""
+"""The due records, in the order of their times."""
 
 from __future__ import annotations
 

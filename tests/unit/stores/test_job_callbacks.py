@@ -78,7 +78,7 @@ def test_a_webhook_takes_what_the_machine_waits_with(waits: JobCallbackStore, ma
     assert waits.hint(PK, "digest", now=NOW) == Hint(is_new=True, task_token="token-1")
 
 
-def test_the_machine_waits_again_once_somebody_has_acted_on_the_webhook(
+def test_the_machine_waits_again_after_a_step_has_acted_on_the_webhook(
     waits: JobCallbackStore, machine: Machine
 ) -> None:
     assert waits.hint(PK, "digest", now=NOW) == Hint(is_new=True, task_token=None)
@@ -110,8 +110,8 @@ def test_a_repeated_webhook_is_no_news(waits: JobCallbackStore) -> None:
     assert waits.apply_hint(PK, now=LATER) is None
 
 
-def test_a_repeated_webhook_wakes_the_machine_that_nobody_woke(waits: JobCallbackStore, machine: Machine) -> None:
-    # Whoever took it the first time died before he could.
+def test_a_repeated_webhook_wakes_a_machine_that_still_waits(waits: JobCallbackStore, machine: Machine) -> None:
+    # The function that took it the first time crashed before that.
     machine.wait("token-1")
     waits.hint(PK, "digest", now=NOW)
 
@@ -143,7 +143,7 @@ def test_jobs_do_not_hear_each_other(waits: JobCallbackStore) -> None:
     assert waits.apply_hint(name_job("pika", "job-1"), now=NOW) is None
 
 
-def test_what_is_known_of_a_job_that_nobody_has_is_forgotten_sooner(table: Table, waits: JobCallbackStore) -> None:
+def test_a_webhook_of_an_unclaimed_job_expires_sooner(table: Table, waits: JobCallbackStore) -> None:
     waits.hint(PK, "digest", now=NOW, kept_for=UNKNOWN_KEPT_FOR)
     assert table.get(KEY)["ttl"] == (NOW + UNKNOWN_KEPT_FOR).timestamp()
 

@@ -297,7 +297,7 @@ def test_a_revoked_key_is_unknown_at_once_and_stays_listed(table: InMemoryTable)
 
 def test_two_who_revoke_a_key_at_once_both_see_it_revoked_by_the_first() -> None:
     class Race(InMemoryTable):
-        """A table in which somebody else always comes first."""
+        """A table in which another writer always comes first."""
 
         def commit(self, changes: Sequence[Change]) -> None:
             first, second = changes

@@ -1,4 +1,4 @@
-"""Places within a limit: no minute holds more, and nobody is refused."""
+"""Rate slots within a limit: no minute holds more, and no call is refused."""
 
 from __future__ import annotations
 
@@ -131,7 +131,9 @@ def test_an_owner_opens_so_many_bytes_a_day_and_no_more() -> None:
     book = an_upload_book(count=10, size_bytes=100)
     book.count("studio", 60, now=NOW)
 
-    with pytest.raises(RateExceeded, match="of 100 bytes together, and today has no room for one of 41 bytes"):
+    with pytest.raises(
+        RateExceeded, match="of 100 bytes together, and an upload of 41 bytes more would exceed that today"
+    ):
         book.count("studio", 41, now=NOW)
 
     book.count("studio", 40, now=NOW)

@@ -398,9 +398,7 @@ def answer_counts(*answers: int | None) -> tuple[Table, Stubber]:
     [((8,), 7), ((None, 8), 7), ((None, None, 8), 7)],
     ids=["it goes on", "it begins anew", "another began it anew meanwhile"],
 )
-def test_whoever_comes_between_two_questions_takes_nobody_s_number(
-    answers: tuple[int | None, ...], number: int
-) -> None:
+def test_a_writer_between_two_questions_takes_no_number_twice(answers: tuple[int | None, ...], number: int) -> None:
     table, service = answer_counts(*answers)
 
     with service:
@@ -408,7 +406,7 @@ def test_whoever_comes_between_two_questions_takes_nobody_s_number(
         service.assert_no_pending_responses()
 
 
-def test_a_count_that_lets_nobody_through_is_busy() -> None:
+def test_a_count_that_always_changes_is_busy() -> None:
     table, service = answer_counts(None, None, None)
 
     with service, pytest.raises(Contention, match="no number was taken"):

@@ -194,7 +194,7 @@ def test_every_index_that_is_asked_is_in_the_template_with_what_is_asked_of_it_a
         assert choice.index_name in readable
 
 
-def test_nobody_reads_anothers_videos_by_what_he_asks_for() -> None:
+def test_no_query_reads_another_owners_videos() -> None:
     library = VideoStore(InMemoryTable())
     library.create(a_video(owner="ann"), [])
 

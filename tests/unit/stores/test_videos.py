@@ -354,5 +354,5 @@ TestVideoTransitions = VideoTransitions.TestCase
 
 
 def test_what_is_too_long_for_an_id_names_no_video(library: VideoStore) -> None:
-    with pytest.raises(NotFound, match="such an id"):
+    with pytest.raises(NotFound, match="with this id"):
         library.get_unchecked("v" * 129)

@@ -132,10 +132,10 @@ GUARDS: dict[str, Guard] = {
     "the intent is written before the call": Guard(
         "intent first", (call(only_in_memory, instead_of=PostStore.advance),), (dies("two direct"),)
     ),
-    "whoever finds a call waits for its lease": Guard(
+    "a step that finds a call waits for its lease": Guard(
         "call lease", (never,), ("test_a_second_worker_that_comes_during_the_call_waits_for_the_lease",)
     ),
-    "whoever finds an abandoned call does not send again": Guard(
+    "a step that finds an abandoned call does not send again": Guard(
         "call not repeated", (call(wait_again, instead_of=settle_abandoned_call),), (dies("two direct"),)
     ),
     "a lost reply is a doubt and no refusal": Guard(
@@ -154,7 +154,7 @@ GUARDS: dict[str, Guard] = {
         "not public at once", (never,), (dies("verified, and made twice"),)
     ),
     # The look
-    "nobody looks before a list can show it": Guard(
+    "a post is looked for only when a list can show it": Guard(
         "list may lag", (never,), (dies("verified, and made twice, the reply is lost and the list lags"),)
     ),
     "a post that a list does not show is looked for again": Guard(
@@ -184,7 +184,7 @@ GUARDS: dict[str, Guard] = {
     ),
     "a double safe post is verified": Guard("double safe", (always,), (dies("verified, and made twice"),)),
     "an end is told once": Guard(
-        "post told once", (drop_operand(0),), ("test_a_published_post_is_kept_with_its_address_and_told_once",)
+        "post event once", (drop_operand(0),), ("test_a_published_post_is_kept_with_its_address_and_told_once",)
     ),
     "what is in progress for long is unknown, and not failed": Guard(
         "left to a person",
@@ -212,7 +212,7 @@ GUARDS: dict[str, Guard] = {
         ("test_a_post_that_is_public_meanwhile_is_not_sent_again",),
     ),
     "a person is asked about nothing that is known": Guard(
-        "for a person", (never,), ("test_nobody_is_asked_about_any_other_post",)
+        "for a person", (never,), ("test_no_other_post_can_be_resolved",)
     ),
     "while others are sent none is sent again": Guard(
         "nothing under way", (never,), ("test_while_others_are_sent_a_post_can_be_told_of_but_not_sent_again",)
@@ -261,7 +261,7 @@ GUARDS: dict[str, Guard] = {
     "another try is within the limit of the stack": Guard(
         "stack limit", (never,), ("test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both",)
     ),
-    "whoever finds a submission waits for its lease": Guard(
+    "a step that finds a submission waits for its lease": Guard(
         "submission lease", (never,), ("test_a_second_worker_that_comes_during_the_call_waits_for_the_lease",)
     ),
     "a lost submission is known only where one job fits": Guard(
@@ -273,7 +273,7 @@ GUARDS: dict[str, Guard] = {
         "one certain job", (drop_operand(1),), ("test_a_job_that_fits_is_not_taken_while_another_may_be_the_one",)
     ),
     "jobs of one prompt are told apart by their shape": Guard(
-        "told by shape",
+        "matched by shape",
         (give(value=True),),
         ("test_two_lost_submissions_of_one_prompt_are_told_apart_by_their_shapes",),
     ),
@@ -324,7 +324,7 @@ GUARDS: dict[str, Guard] = {
         ("test_a_try_that_failed_after_its_start_stays_the_answer_under_its_key",),
     ),
     "what a caller was answered with is not failed as never started": Guard(
-        "told caller",
+        "caller acknowledged",
         (call(only_in_memory, instead_of=VideoStore.note),),
         ("test_a_video_that_a_repeated_request_was_answered_with_is_started_and_not_failed_by_the_sweep",),
     ),
@@ -408,7 +408,7 @@ GUARDS: dict[str, Guard] = {
         "deleted leaves nothing", (drop,), ("test_a_store_that_ends_after_a_deletion_leaves_nothing",)
     ),
     "the bus is told once": Guard(
-        "video told once", (always,), ("test_closing_again_changes_nothing_and_tells_nobody_again",)
+        "video event once", (always,), ("test_closing_again_changes_nothing_and_sends_no_event_again",)
     ),
     # What a key may do
     "a new video is posted to the accounts of its key alone": Guard(
@@ -456,7 +456,7 @@ GUARDS: dict[str, Guard] = {
         "scope approve", (drop,), ("test_who_may_publish_does_not_approve_it_too",)
     ),
     "a decision is over the accounts of the key alone": Guard(
-        "accounts decided", (drop,), ("test_nobody_decides_over_posts_to_accounts_that_are_not_the_keys",)
+        "accounts decided", (drop,), ("test_no_key_decides_over_posts_to_accounts_that_it_lacks",)
     ),
     "an edit is to the accounts of the key alone": Guard(
         "accounts edited", (drop,), ("test_an_edit_adds_no_account_that_is_not_the_keys",)
@@ -495,13 +495,13 @@ GUARDS: dict[str, Guard] = {
     ),
     # Whose a record is, and what a step may change of it
     "a caller reads the videos of its own owner": Guard(
-        "owner of video", (never,), ("test_the_content_of_somebody_elses_video_is_not_handed_out",)
+        "owner of video", (never,), ("test_the_content_of_another_owners_video_is_not_handed_out",)
     ),
     "a caller reads the batches of its own owner": Guard(
         "owner of batch", (never,), ("test_a_batch_of_another_owner_looks_like_none_at_all",)
     ),
     "a caller lists the records of its own owner": Guard(
-        "owner of list", (never,), ("test_whoever_may_not_be_seen_is_an_owner_that_is_not_there",)
+        "owner of list", (never,), ("test_an_owner_that_may_not_be_seen_does_not_exist",)
     ),
     "a step changes no field that only its store writes": Guard(
         "fields of a step", (never,), ("test_a_change_that_the_record_does_not_take_names_it_and_writes_nothing",)
@@ -518,7 +518,7 @@ GUARDS: dict[str, Guard] = {
     "a decoder that broke down refuses no file": Guard(
         "decoder broke", (never,), ("test_a_decoder_that_broke_down_says_nothing_of_the_file",)
     ),
-    "a render that nobody wants is cancelled until that was heard": Guard(
+    "the render of a deleted video is cancelled until the provider has heard it": Guard(
         "cancelled again",
         (never,),
         ("test_a_render_of_a_deleted_video_is_cancelled_again_until_its_leftovers_are_removed",),

@@ -97,7 +97,7 @@ def a_listed_post(**changes: Any) -> ListedPost:
 
 
 def take(world: World, **changes: Any) -> None:
-    """Let the publisher have taken the post, and nobody know."""
+    """Let the publisher accept the post, without an answer."""
     post = post_of(world)
     submission_id = f"submission-{len(world.publisher.posts) + 1}"
     world.publisher.posts[submission_id] = FakePost(

@@ -147,7 +147,8 @@ def run_trials(trials: Mapping[str, Trial], paths: Sequence[Path]) -> dict[str, 
 def change_code(marker: Marker, mutations: Sequence[Mutation]) -> None:
     """Take a guard away, in this process.
 
-    A function gets other code. A statement of a module runs again, and whoever imported what it named gets the new one.
+    A function gets other code. A statement of a module runs again, and modules that imported it get
+    the new one.
 
     Raises:
         NotApplicable: the code at the marker is not what the mutations are about.

@@ -140,8 +140,8 @@ class TestReadAccounts:
 
         assert office.metrics == ["AccountsMissing"] * 2
         assert office.reports == [
-            "A post waits for what is gone: twitter account 801 is not connected at Blotato.",
-            "A post waits for what is gone: twitter account 999 is not connected at Blotato.",
+            "A waiting post will fail: twitter account 801 is not connected at Blotato.",
+            "A waiting post will fail: twitter account 999 is not connected at Blotato.",
         ]
 
     def test_a_publisher_that_does_not_answer_leaves_what_was_known(self, office: Office) -> None:
@@ -280,7 +280,9 @@ class TestPreflight:
             ({"missing_key": NO_KEY}, f"accounts could not be checked: {NO_KEY}"),
         ],
     )
-    def test_who_cannot_be_asked_stops_nobody(self, office: Office, silence: dict[str, Any], warning: str) -> None:
+    def test_a_publisher_that_cannot_be_reached_stops_no_request(
+        self, office: Office, silence: dict[str, Any], warning: str
+    ) -> None:
         office.publisher.account_error = silence.get("account_error")
         office.missing_key = silence.get("missing_key")
 

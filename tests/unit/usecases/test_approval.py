@@ -92,7 +92,7 @@ def test_a_machine_that_asks_again_is_answered_though_its_first_question_was() -
     assert world.workflow.signals == {"token-1": APPROVED, "token-2": APPROVED}
 
 
-def test_nobody_asks_about_what_is_gone() -> None:
+def test_a_deleted_video_is_not_asked_about() -> None:
     world = World()
 
     with pytest.raises(NotFound):
@@ -163,7 +163,7 @@ def test_of_two_that_decide_at_once_one_is_refused_and_nothing_is_mixed() -> Non
 def test_a_video_that_was_closed_undecided_waits_for_no_decision(request_: ApprovalRequest) -> None:
     world = undecided_and_closed()
 
-    with pytest.raises(NotAllowedInState, match=r"waits for no decision any more: it is done"):
+    with pytest.raises(NotAllowedInState, match=r"no longer waits for a decision: it is done"):
         decide(world, request_)
 
     assert (decision_of(world), world.workflow.signals) == (Decision.WAITING, {})
@@ -181,21 +181,21 @@ def test_posts_that_are_over_already_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("at", [TOMORROW, TOMORROW + timedelta(days=1)])
-def test_what_nobody_decided_in_time_is_rejected_by_the_sweep(at: datetime) -> None:
+def test_an_approval_without_a_decision_is_rejected_by_the_sweep(at: datetime) -> None:
     world = asked_world()
     world.clock.now = at + timedelta(seconds=1)
 
     world.sweep()
 
     assert (decision_of(world), world.video.stage) == (Decision.EXPIRED, Stage.DONE)
-    assert {post.error_message for post in world.posts} == {"Nobody approved it in time. Nothing was posted."}
+    assert {post.error_message for post in world.posts} == {"It was not approved in time. Nothing was posted."}
     assert world.workflow.signals == {"token-1": REJECTED}
     assert world.approvals.get(VIDEO_ID).decided_by is None
     assert not is_due(world)
 
 
 def undecided_and_closed() -> World:
-    """Build a world whose video is done, though nobody decided."""
+    """Build a world whose video is done without a decision."""
     world = asked_world()
     world.library.advance(world.video, Stage.DONE, now=NOW)
     return world
@@ -343,7 +343,7 @@ def test_a_video_is_posted_when_a_person_says_so(request_: ApprovalRequest, stat
     assert [event.type for event in world.events] == ["video.awaiting_approval", "video.completed"]
 
 
-def test_a_video_that_nobody_decides_about_is_not_posted() -> None:
+def test_a_video_without_a_decision_is_not_posted() -> None:
     world = World()
 
     world.deliver(a_request(publish=PUBLISH, approval="required", approval_hours=3))

@@ -127,7 +127,7 @@ def test_rows_that_cannot_be_read_are_counted_as_not_taken(broken: str) -> None:
 
 
 @pytest.mark.parametrize(("step", "name"), [(BatchStep.CLOSE, "FinishSubmitting"), (BatchStep.RESULTS, "WriteResults")])
-def test_what_nobody_could_count_or_write_breaks_off(step: BatchStep, name: str) -> None:
+def test_a_batch_that_cannot_be_counted_or_written_fails(step: BatchStep, name: str) -> None:
     machine = Machine()
     machine.faults = {(name, None): [SimulatedCrash(name)] * 99}
 

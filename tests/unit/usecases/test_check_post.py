@@ -144,7 +144,7 @@ def test_a_post_that_is_in_progress_for_a_quarter_of_an_hour_is_unknown_and_neve
     post = post_of(world)
     assert (post.state, post.error_code) == (PostState.UNKNOWN, None)
     assert post.error_message == (
-        "The publisher never said what became of it. Look at the network, then say what happened."
+        "The publisher never reported its outcome. Check the network, then tell us with POST …/resolve."
     )
     assert world.metrics == ["PostsInDoubt"]
     assert [event.type for event in world.post_events] == ["post.in_doubt"]
@@ -180,7 +180,7 @@ def test_a_question_that_is_not_answered_says_nothing_about_the_post(
     assert (post_of(world).state, post_of(world).due_at) == (PostState.SUBMITTED, after(minutes=15))
 
 
-def test_whoever_was_never_to_be_looked_after_is_after_a_question_that_was_not_answered() -> None:
+def test_a_post_without_a_due_time_gets_one_after_a_question_that_was_not_answered() -> None:
     world = kept_world(checks=(FAULT,), state=PostState.SUBMITTED, submission_id="submission-1", submitted_at=NOW)
 
     world.check_post(STEP)
@@ -198,8 +198,8 @@ def test_a_publisher_that_cannot_be_asked_for_a_day_leaves_the_post_to_a_person(
 
     assert post_of(world).state is PostState.UNKNOWN
     assert post_of(world).error_message == (
-        "The publisher could not be asked for a day: Blotato could not be reached. Look at the network, then say what "
-        "happened."
+        "The publisher could not be reached for a day: Blotato could not be reached. Check the network, then tell us "
+        "with POST …/resolve."
     )
     assert not is_due(world)
 
@@ -251,11 +251,14 @@ def test_a_post_that_stays_scheduled_long_past_its_time_is_unknown() -> None:
     assert world.check_post(STEP) == SETTLED
     assert (post_of(world).state, post_of(world).error_message) == (
         PostState.UNKNOWN,
-        "It is past its time, and the publisher still calls it scheduled. Look at the network, then say what happened.",
+        (
+            "It is past its time, and the publisher still calls it scheduled. Check the network, then tell us with "
+            "POST …/resolve."
+        ),
     )
 
 
-def test_a_scheduled_post_whose_time_nobody_tells_is_asked_for() -> None:
+def test_a_scheduled_post_without_a_known_time_is_asked_for() -> None:
     no_time = PostReport(submission_id="", status=PostStatus.SCHEDULED)
     world = submitted_world(no_time, no_time)
 

@@ -176,7 +176,7 @@ def check_the_world(world: World) -> None:
 
 
 def check_posts(world: World) -> None:
-    """See that the ledger knows what is public, and leaves to a person only what nobody can know."""
+    """See that the records know what is public, and leave to a person only what cannot be known."""
     public = world.publisher.count_posts()
     for post in world.posts:
         is_public = public[f"{post.video_id}-{post.target.platform}-{post.target.account_id}"] == 1
@@ -188,7 +188,7 @@ def check_posts(world: World) -> None:
         told = [event for event in world.post_events if event.account_id == post.target.account_id]
         is_in_doubt = post.state in (PostState.PARKED, PostState.UNKNOWN)
         assert {event.type for event in told} == {"post.in_doubt" if is_in_doubt else f"post.{post.state}"}, (
-            "nobody was told, or not the truth"
+            "no event was sent, or a false one"
         )
         assert len({event.id for event in told}) == 1, "a repetition looks like news"
 
@@ -230,7 +230,7 @@ def test_the_plan_takes_every_effect_once() -> None:
     ]
 
 
-# What nobody can know after a crash, and what never began. After every other crash all is made good.
+# What cannot be known after a crash, and what never began. After every other crash all is repaired.
 UNKNOWN_SUBMISSION = {
     ("after", "write VIDEO submitting"),
     ("before", "create at the provider"),
@@ -241,7 +241,7 @@ NEVER_STARTED = {("after", "create VIDEO"), ("before", "start the execution")}
 
 
 def never_sent(account_id: str) -> set[tuple[str, str]]:
-    """Give where the process dies between what it means to do and doing it: nobody finds such a post, or can."""
+    """Give where the process crashes between the intent and the effect: no list can show such a post."""
     return {
         ("after", f"write POST#twitter#{account_id} calling"),
         ("before", f"publish on twitter#{account_id}"),
@@ -251,7 +251,7 @@ def never_sent(account_id: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
     "crash", list(crashes_of(len(PLAN))), ids=lambda crash: f"{crash.moment} {crash.effect} {PLAN[crash.effect - 1]}"
 )
-def test_one_crash_costs_only_what_nobody_can_know(crash: Crash) -> None:
+def test_one_crash_costs_only_what_cannot_be_known(crash: Crash) -> None:
     point = (crash.moment.value, PLAN[crash.effect - 1])
 
     world = deliver(SCENARIOS["everything works"], crash)
@@ -331,7 +331,8 @@ def test_a_start_that_always_dies_closes_the_video_unspent() -> None:
     check_the_world(world)
     assert world.video.failure is not None
     assert world.video.failure.message == (
-        "The pipeline broke off at queued (Runtime.ExitError). Nothing was generated or spent; send the request again."
+        "MediaPoster itself failed at queued (Runtime.ExitError). Nothing was generated or spent; send the request "
+        "again."
     )
     assert set(world.statuses) == {Status.FAILED}
 
@@ -349,7 +350,7 @@ def test_a_store_that_always_dies_closes_the_video_and_says_how_it_is_fetched_ag
 
     check_the_world(world)
     assert world.video.failure is not None
-    assert "POST /videos/video_1/store fetches it again" in world.video.failure.message
+    assert "POST /videos/video_1/store downloads it again" in world.video.failure.message
 
 
 def test_a_post_that_always_dies_does_not_hold_up_the_other() -> None:

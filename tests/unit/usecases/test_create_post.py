@@ -102,7 +102,7 @@ def test_a_settled_post_is_never_posted(state: PostState) -> None:
     assert (world.publisher.publish_calls, world.publisher.uploads) == (0, {})
 
 
-def test_a_post_nobody_planned_is_not_made() -> None:
+def test_a_post_that_was_not_planned_is_not_made() -> None:
     world = kept_world()
 
     with pytest.raises(NotFound):
@@ -115,7 +115,7 @@ def test_a_video_that_is_not_kept_is_not_posted() -> None:
     world = World()
     world.keep(a_video(stage=Stage.RENDERING), a_post())
 
-    with pytest.raises(MediaPosterError, match="has no kept video"):
+    with pytest.raises(MediaPosterError, match="has no stored video"):
         world.create_post(STEP)
 
     assert (world.publisher.publish_calls, post_of(world).state) == (0, PostState.PENDING)
@@ -360,7 +360,7 @@ def test_the_next_free_slot_is_the_publishers_to_choose() -> None:
 def test_nothing_is_sent_of_a_video_that_may_not_be_posted_yet(stage: Stage) -> None:
     world = kept_world(video=a_kept_video(stage=stage))
 
-    with pytest.raises(MediaPosterError, match="nothing of it may be posted yet"):
+    with pytest.raises(MediaPosterError, match="it must not be posted yet"):
         world.create_post(STEP)
 
     assert (world.publisher.uploads, world.publisher.publish_calls) == ({}, 0)

@@ -1,4 +1,4 @@
-"""Telling how posts end, and delivering what happened to whoever wants to be told."""
+"""Sending the events of posts, and delivering events to their receivers."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ def test_a_signing_key_that_can_be_guessed_is_refused() -> None:
         derive_webhook_secret("x" * 31, OWNER)
 
 
-def test_an_event_that_nobody_wants_to_be_told_of_is_dropped() -> None:
+def test_an_event_without_a_receiver_is_dropped() -> None:
     queue = Queue()
 
     delivery = queue.bring(COMPLETED.model_copy(update={"webhook_url": None}))
@@ -282,7 +282,7 @@ def test_what_the_table_does_not_tell_is_dropped_counted_and_not_repeated() -> N
     assert VIDEO_ID not in delivery.model_dump_json()
 
 
-def test_what_is_told_and_to_whom_is_what_the_table_says() -> None:
+def test_the_event_and_its_receiver_are_those_of_the_table() -> None:
     queue = Queue()
     queue.recorded = lambda _: COMPLETED
     forged = COMPLETED.model_copy(
@@ -337,7 +337,7 @@ def test_the_owner_is_told_of_a_published_post() -> None:
 
 
 def test_an_end_is_told_only_when_the_ledger_has_it() -> None:
-    # Meanwhile the worker of a stopped execution may make the post; whoever hears that it failed makes another.
+    # Meanwhile the worker of a stopped execution may make the post; a receiver of the failure makes another.
     world = World(effects=Effects(never_taken="write POST#twitter#101 failed"))
     world.keep(a_video(stage=Stage.PUBLISHING, stored=a_stored_video(), completed_at=NOW), a_post())
     world.clock.advance(POSTED_WITHIN.total_seconds())

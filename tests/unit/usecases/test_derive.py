@@ -35,7 +35,7 @@ def extension(seconds: int = 5) -> ExtendVideoRequest:
 
 
 @pytest.mark.parametrize("owner", ["key_of_another", ""])
-def test_somebody_elses_video_is_not_there_to_be_changed(owner: str) -> None:
+def test_another_owners_video_cannot_be_changed(owner: str) -> None:
     world = world_with_source()
 
     with pytest.raises(NotFound):

@@ -311,7 +311,7 @@ def count_ahead(turns: Sequence[Turn], *, first: str, second: str) -> int:
     return most
 
 
-@pytest.fixture(scope="module", params=[0.0, KILLED], ids=["nobody dies", "one in twenty dies"])
+@pytest.fixture(scope="module", params=[0.0, KILLED], ids=["no worker crashes", "one in twenty crashes"])
 def simulation(request: pytest.FixtureRequest) -> Simulation:
     """Run a large batch, a second one a quarter of its size that comes midway, and single videos among them."""
     simulation = Simulation(killed=request.param)
@@ -342,7 +342,7 @@ def test_the_provider_never_renders_more_at_once(simulation: Simulation) -> None
     assert simulation.provider.at_once_max == SLOTS
 
 
-def test_no_slot_is_left_taken_and_nobody_is_left_waiting(simulation: Simulation) -> None:
+def test_no_slot_is_left_taken_and_no_video_is_left_waiting(simulation: Simulation) -> None:
     assert simulation.world.slots.count("sora") == SlotCount(in_flight=0, waiting=0)
 
 

@@ -135,7 +135,7 @@ class TestCounts:
         }
         assert (shown.results, shown.cost_usd) == (None, "0")
 
-    def test_an_owner_lists_his_own_and_no_videos(self, world: BatchWorld) -> None:
+    def test_an_owner_lists_only_its_own_batches_and_no_videos(self, world: BatchWorld) -> None:
         batches = [world.create(GOOD) for _ in range(3)]
         world.create(GOOD, caller=a_caller(owner="somebody"))
         world.world.run_executions()
@@ -311,7 +311,7 @@ class TestCancel:
 
         assert [event.type for event in world.said] == ["batch.cancelled"]
 
-    def test_somebody_elses_is_not_found(self, world: BatchWorld) -> None:
+    def test_another_owners_batch_is_not_found(self, world: BatchWorld) -> None:
         batch_id = self.take(world, GOOD)
 
         with pytest.raises(NotFound):

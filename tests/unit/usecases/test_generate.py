@@ -185,7 +185,7 @@ def test_a_lost_answer_fails_the_video_as_unknown_and_is_never_sent_again(is_acc
     assert failure_of(world).code is ErrorCode.SUBMISSION_UNKNOWN
     assert failure_of(world).message == (
         "The connection was lost. The provider may have accepted the video and may charge for it, so it was not sent "
-        "again. Look at the provider, then submit a new video if there is none."
+        "again. Check the provider, then send a new request if it has no such video."
     )
 
 
@@ -268,15 +268,13 @@ def lost_worker() -> World:
 
 
 @pytest.mark.parametrize("seconds", [LEASE_SECONDS, LEASE_SECONDS + 1])
-def test_whoever_finds_an_abandoned_call_fails_the_video_as_unknown(seconds: float) -> None:
+def test_a_step_that_finds_an_abandoned_call_fails_the_video_as_unknown(seconds: float) -> None:
     world = lost_worker()
     world.clock.advance(seconds)
 
     assert world.start(StepInput(video_id=VIDEO_ID, attempt=2)).outcome is Outcome.FAILED
     assert failure_of(world).code is ErrorCode.SUBMISSION_UNKNOWN
-    assert failure_of(world).message.startswith(
-        "The process that submitted it was lost. The provider may have accepted"
-    )
+    assert failure_of(world).message.startswith("The process that submitted it crashed. The provider may have accepted")
     assert world.model.create_calls == 1
 
 

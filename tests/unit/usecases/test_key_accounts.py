@@ -144,7 +144,7 @@ def test_a_post_on_an_account_that_is_not_the_keys_is_left_as_it_is(state: PostS
 
 
 @pytest.mark.parametrize("decision", ["approve", "reject"])
-def test_nobody_decides_over_posts_to_accounts_that_are_not_the_keys(decision: str) -> None:
+def test_no_key_decides_over_posts_to_accounts_that_it_lacks(decision: str) -> None:
     world = asked_world(MINE, OTHERS)
 
     with pytest.raises(Forbidden, match="twitter account 101"):
@@ -232,7 +232,7 @@ def test_pages_that_would_be_empty_are_passed_over() -> None:
     assert ([post.video_id for post in page.posts], page.has_more) == (["video_6"], False)
 
 
-def test_a_caller_of_whom_nothing_is_scheduled_gets_an_empty_page() -> None:
+def test_a_caller_without_scheduled_posts_gets_an_empty_page() -> None:
     world = World()
     world.table.create([a_schedule(1, OTHERS)])
 

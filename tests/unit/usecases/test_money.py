@@ -123,14 +123,14 @@ def test_a_finished_video_is_settled_by_what_it_cost() -> None:
         ),
     ],
 )
-def test_what_nobody_told_is_counted_as_its_estimate_where_it_may_be_charged(
+def test_an_unreported_cost_is_counted_as_its_estimate_where_it_may_be_charged(
     attempts: tuple[Attempt, ...], stage: Stage, micros: int
 ) -> None:
     assert count_spent_micros(a_video(attempts=attempts, stage=stage)) == micros
 
 
 @pytest.mark.parametrize("code", ErrorCode)
-def test_a_failed_render_whose_cost_nobody_told_counts_only_where_it_may_go_on(code: ErrorCode) -> None:
+def test_a_failed_render_without_a_reported_cost_counts_only_where_it_may_go_on(code: ErrorCode) -> None:
     attempt = an_attempt(provider_job_id="job-1", failure=VideoFailure(code=code, message="-"))
 
     counts = count_spent_micros(a_video(attempts=(attempt,), stage=Stage.RENDERING))

@@ -104,7 +104,7 @@ class Take:
     assert find_unchecked(step) == set()
 
 
-def test_a_read_for_a_caller_hides_what_is_somebody_elses() -> None:
+def test_a_read_for_a_caller_hides_another_owners_records() -> None:
     table = InMemoryTable()
     theirs = BatchCaller(owner="somebody", scopes=frozenset({Scope.CREATE}))
     source = BatchSource(key="batches/batch_1/input.jsonl", version_id="v1", format="jsonl")

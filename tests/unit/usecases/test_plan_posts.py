@@ -128,7 +128,7 @@ def test_an_estimate_tells_the_same() -> None:
     )
 
     assert [candidate.model for candidate in estimate.candidates] == ["sora-2", "glider-1"]
-    assert estimate.candidates[0].warnings[0].startswith("fallback_models: kite-1 may not take over.")
+    assert estimate.candidates[0].warnings[0].startswith("fallback_models: kite-1 is not used.")
     assert estimate.reserved_micros == 400_000
 
 

@@ -150,7 +150,7 @@ class Posting(RuleBasedStateMachine):
 
     @rule(effects_ahead=st.integers(1, 6), moment=st.sampled_from(Moment), times=st.integers(0, 3))
     def die(self, effects_ahead: int, moment: Moment, times: int) -> None:
-        """Kill the process at an effect: of an execution, or of whoever comes next."""
+        """Kill the process at an effect: of an execution, or of the next worker."""
         self.world.effects.crash_at(effects_ahead, moment)
         self.carry_on(times)
 
@@ -184,7 +184,7 @@ class Posting(RuleBasedStateMachine):
 
     @rule(post_id=post_ids, what=st.sampled_from(DOINGS), times=st.integers(0, 1))
     def come_between(self, post_id: str, what: str, times: int) -> None:
-        """Let another worker do all of something between the look and the next write of whoever comes next."""
+        """Let another worker do all of something between the read and the next write of the next worker."""
         self.world.table.meanwhile = partial(self.do, what, post_id)
         self.carry_on(times)
 
@@ -251,7 +251,7 @@ class Posting(RuleBasedStateMachine):
         is_carried = bool(self.running) or any("due" in self.world.table.items.get(key, {}) for key in alarms)
         for post in self.world.posts if VIDEO_ID in self.world.workflow.executions else []:
             if post.state not in SETTLED_STATES:
-                assert is_carried or post.due_at is not None, f"nobody comes back to {post.key.sk}, {post.state}"
+                assert is_carried or post.due_at is not None, f"{post.key.sk}, {post.state}, is not due"
 
     def teardown(self) -> None:
         """Let all that waits come to its end; then the ledger tells the truth."""
@@ -282,14 +282,12 @@ class Posting(RuleBasedStateMachine):
             is_public = self.is_public(post)
             assert post.state in SETTLED_STATES, f"{post.key.sk} is left {post.state}"
             # A publisher that calls it in progress for ever, or does not answer for a day, leaves it to a person.
-            is_unanswered = post.state is PostState.UNKNOWN or "could not be asked for a day" in (
+            is_unanswered = post.state is PostState.UNKNOWN or "could not be reached for a day" in (
                 post.error_message or ""
             )
             may_be_public = post.state is PostState.PUBLISHED or is_unanswered
             assert is_public <= may_be_public, f"{post.key.sk} is {post.state}, and public"
-            assert is_public or post.state is not PostState.PUBLISHED, (
-                f"{post.key.sk} is published, and nobody can see it"
-            )
+            assert is_public or post.state is not PostState.PUBLISHED, f"{post.key.sk} is published, but not public"
 
     # How it is done
 

@@ -88,7 +88,7 @@ def test_a_webhook_that_comes_before_create_has_returned_is_not_lost() -> None:
 
     world.deliver(a_request())
 
-    # Answered as unknown, for nobody could know the job; and the first question comes at once.
+    # Answered as unknown, because the job could not be known; and the first poll comes at once.
     assert world.heard == [WebhookOutcome.UNKNOWN]
     assert (world.video.status, model.delay_seconds) == (VideoStatus.COMPLETED, 0)
 
@@ -204,7 +204,7 @@ def test_no_order_of_the_writes_loses_a_webhook(order: Sequence[str | None]) -> 
         run.take(step)
         run.settle()
 
-    assert run.knows, "the machine waits, and nobody will wake it"
+    assert run.knows, "the machine waits, and no webhook will wake it"
     assert is_known is ("keep job" in steps[:first])
 
 
@@ -289,8 +289,8 @@ def test_a_webhook_that_is_not_the_providers_is_refused_and_nothing_done(knock: 
     assert door.reported == [("gemini", WebhookOutcome.REFUSED)]
 
 
-@pytest.mark.parametrize("provider", ["fal", "GEMINI", "", "a provider nobody has"])
-def test_a_provider_that_nobody_listens_to_is_refused_and_not_named(provider: str) -> None:
+@pytest.mark.parametrize("provider", ["fal", "GEMINI", "", "no such provider"])
+def test_a_provider_without_webhooks_here_is_refused_and_not_named(provider: str) -> None:
     door = Door()
 
     with pytest.raises(WebhookRejected):
@@ -320,7 +320,7 @@ def test_a_replay_changes_nothing() -> None:
     assert not door.workflow.signals
 
 
-def test_a_job_that_nobody_has_is_told_from_a_forgery_and_heard_when_it_is_sent_again() -> None:
+def test_an_unknown_job_is_told_from_a_forgery_and_heard_when_it_is_sent_again() -> None:
     door = Door(has_job=False)
 
     with pytest.raises(UnknownJob):

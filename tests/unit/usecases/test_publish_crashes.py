@@ -28,7 +28,7 @@ from tests.fakes.publisher import FakePublisher
 from tests.fakes.video_model import MP4
 from tests.fakes.world import World
 
-# What a person tries once more when an error is all the answer he gets.
+# What a person tries once more after an error.
 TRIES = 3
 # The lists show a post so long after it was taken.
 LAG_SECONDS = 60.0
@@ -223,7 +223,7 @@ MEETS_ANOTHER = [
     "retried, the reply is lost and the list lags",
     *(name for name, plan in PLANS.items() if plan.dies_twice and not plan.loses_posts),
 ]
-# What people do adds ends of its own: a post may be cancelled, and when the process died while it was, nobody knows.
+# What people do adds other ends: a post may be cancelled, and after a crash meanwhile its end is unknown.
 ENDS_OF_CANCELLED = (PostState.CANCELLED, PostState.UNKNOWN)
 
 
@@ -273,7 +273,7 @@ def ends_without_a_post(name: str, world: World, crashes: Sequence[Crash], post:
     never_taken = {
         (Moment.AFTER, f"write {post.key.sk} calling"),
         (Moment.BEFORE, f"publish on {post.target.post_id}"),
-        # It was refused, and whoever was told so died.
+        # It was refused, and the process that got the refusal crashed.
         (Moment.BEFORE, f"write {post.key.sk} pending"),
     }
     parked = (PostState.PARKED,) if plan.loses_posts or points & never_taken else ()
@@ -286,7 +286,7 @@ def check_told(world: World, post: Post) -> None:
         return
     is_in_doubt = post.state in (PostState.PARKED, PostState.UNKNOWN)
     expected = "post.in_doubt" if is_in_doubt else f"post.{post.state}"
-    assert told, f"nobody was told that {post.key.sk} is {post.state}"
+    assert told, f"no event says that {post.key.sk} is {post.state}"
     assert told[-1].type == expected, f"{post.key.sk} is {post.state}, and {told[-1].type} was told"
     assert len({event.id for event in told if event.type == expected}) == 1, "a repetition looks like news"
 
@@ -375,7 +375,7 @@ def test_another_at_every_write_and_call_posts_nothing_twice_and_the_ledger_tell
     writes = sum(effect.startswith(("write ", "create ", "delete ")) for effect in alone.effects.names)
     points = [(come_before_write, number) for number in range(1, writes + 1)]
     points += [(come_during_call, number) for number in range(1, alone.publisher.publish_calls + 1)]
-    # Who is told of a refusal when another has closed the video under him cannot write it down.
+    # A worker that gets a refusal after another has closed the video cannot record it.
     parked = (PostState.PARKED,) if doing == "closes" and "busy" in name else ()
     for come, number in points:
         world = PLANS[name].run(Effects(), prepare=partial(come, number, DOINGS[doing]))

@@ -19,7 +19,7 @@ def kept_world() -> World:
     return world
 
 
-def test_the_content_of_somebody_elses_video_is_not_handed_out() -> None:
+def test_the_content_of_another_owners_video_is_not_handed_out() -> None:
     with pytest.raises(NotFound):
         kept_world().read.locate(VIDEO_ID, caller=a_caller(owner="key_of_another"), variant="video")
 
@@ -131,7 +131,7 @@ def test_usage_is_told_with_the_limit_of_whose_it_is(owner: str | None, limit_mi
     assert world.read.sum_usage(UsageQuery(owner=owner), caller=boss).limit_micros == limit_micros
 
 
-def test_whoever_may_not_be_seen_is_an_owner_that_is_not_there() -> None:
+def test_an_owner_that_may_not_be_seen_does_not_exist() -> None:
     world = World()
 
     with pytest.raises(NotFound) as listing:

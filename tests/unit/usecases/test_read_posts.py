@@ -1,4 +1,4 @@
-"""Answering how posts stand, and asking for nothing that nobody wants to know."""
+"""Reading posts, and no more than the caller asked for."""
 
 from __future__ import annotations
 
@@ -50,25 +50,25 @@ def test_who_may_see_a_video_sees_its_posts(caller: Caller) -> None:
     assert read_of(kept_table()).list_posts(VIDEO_ID, caller=caller) == [SCHEDULED]
 
 
-def test_somebody_elses_posts_are_not_there() -> None:
+def test_another_owners_posts_are_not_found() -> None:
     with pytest.raises(NotFound):
         read_of(kept_table()).list_posts(VIDEO_ID, caller=STRANGER)
 
 
-def test_a_caller_sees_what_is_scheduled_for_him() -> None:
+def test_a_caller_sees_its_own_scheduled_posts() -> None:
     page = read_of(kept_table()).list_schedules(ScheduleQuery(), caller=a_caller())
 
     assert page.posts == [SCHEDULED]
 
 
-def test_nobody_else_names_another_owner() -> None:
+def test_only_an_admin_names_another_owner() -> None:
     with pytest.raises(NotFound) as caught:
         read_of(kept_table()).list_schedules(ScheduleQuery(owner=OWNER), caller=STRANGER)
 
     assert caught.value.what == "owner"
 
 
-def test_a_video_that_nobody_is_asked_about_costs_no_read() -> None:
+def test_a_video_without_an_approval_costs_no_read() -> None:
     table = kept_table()
 
     assert read_of(table).find_approval(a_video()) is None

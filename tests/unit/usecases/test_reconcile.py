@@ -105,9 +105,9 @@ def test_a_post_is_known_by_its_copy_and_not_by_its_words() -> None:
 
     assert post.state is PostState.PARKED
     assert post.error_message == (
-        "It was sent, the publisher did not answer, and its lists do not show it. They show a post of the same words "
-        "with other media (https://network.example/listed-1), which proves nothing. It was not sent again. Look at the "
-        "network, then say what happened."
+        "It was sent, the publisher did not answer, and its lists do not show it. They show a post with the same text "
+        "and other media (https://network.example/listed-1), which proves nothing. It was not sent again. Check "
+        "the network, then tell us with POST …/resolve."
     )
 
 
@@ -290,6 +290,6 @@ def test_a_publisher_that_cannot_be_asked_for_a_day_leaves_the_post_to_a_person(
 
     assert (post.state, world.metrics) == (PostState.PARKED, ["PostsInDoubt"])
     assert post.error_message == (
-        "The publisher could not be asked for a day: Blotato could not be reached. It was not sent again. Look at the "
-        "network, then say what happened."
+        "The publisher could not be reached for a day: Blotato could not be reached. It was not sent again. Check "
+        "the network, then tell us with POST …/resolve."
     )

@@ -43,7 +43,7 @@ def world_of(*posts: Any, **video: Any) -> World:
 
 
 def an_end(**changes: Any) -> VideoEvent:
-    """Build what anybody may put on the bus about a video."""
+    """Build what any principal may put on the bus about a video."""
     fields = {"type": "video.completed", "video_id": VIDEO_ID, "owner": OWNER, "occurred_at": NOW}
     return VideoEvent.model_validate({**fields, "webhook_url": "https://attacker.example", **changes})
 
@@ -75,7 +75,7 @@ def test_all_that_a_video_has_sent_on_its_way_is_what_the_table_tells_then() -> 
 
     world.ask(AwaitApprovalInput(video_id=VIDEO_ID, task_token="token"))
     found += map(find, world.events)
-    # Nobody decided, and the time in which another execution may go on is over.
+    # There is no decision, and the time for another execution is over.
     world.clock.advance(3 * 86_400)
     world.close(CloseInput(video_id=VIDEO_ID, fault="States.Timeout"))
     found += map(find, world.post_events)

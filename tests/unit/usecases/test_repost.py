@@ -193,7 +193,7 @@ def test_posts_of_one_request_are_staggered() -> None:
 # Who may, and when
 
 
-def test_whoever_may_not_publish_posts_nothing_again() -> None:
+def test_a_key_that_may_not_publish_posts_nothing_again() -> None:
     world = done_world()
     reader = a_caller(scopes=frozenset({Scope.READ, Scope.CREATE}))
 
@@ -214,7 +214,7 @@ def test_whoever_may_not_publish_posts_nothing_again() -> None:
 def test_a_video_that_is_not_kept_or_at_work_is_not_posted_again(video: dict[str, Any]) -> None:
     world = done_world(video=video)
 
-    with pytest.raises(NotAllowedInState, match="it is posted again only when it is kept"):
+    with pytest.raises(NotAllowedInState, match="it can be posted again only when it is stored"):
         again(world)
 
     assert world.workflow.postings == {}
@@ -276,7 +276,7 @@ def test_while_others_wait_a_post_that_is_public_is_not_asked_for_again() -> Non
 def test_where_nothing_waits_to_be_sent_a_video_that_is_being_posted_is_not_posted_again() -> None:
     world = done_world(failed_post(state=PostState.SUBMITTED), video={"stage": Stage.PUBLISHING, "launch": 1})
 
-    with pytest.raises(NotAllowedInState, match="nothing of it is being posted"):
+    with pytest.raises(NotAllowedInState, match="and not being posted"):
         again(world)
 
     assert world.workflow.postings == {}
@@ -329,11 +329,11 @@ def test_a_word_that_was_kept_and_not_told_is_told_by_the_sweep() -> None:
 
 @pytest.mark.parametrize("request_", [POSTED, SEND_AGAIN], ids=["posted", "send again"])
 @pytest.mark.parametrize("state", [state for state in PostState if state not in STATES_FOR_A_PERSON])
-def test_nobody_is_asked_about_any_other_post(state: PostState, request_: ResolveRequest) -> None:
+def test_no_other_post_can_be_resolved(state: PostState, request_: ResolveRequest) -> None:
     post = failed_post(state=state)
     world = done_world(post)
 
-    with pytest.raises(NotAllowedInState, match=rf"is {state}: only one that is parked or unknown"):
+    with pytest.raises(NotAllowedInState, match=rf"is {state}: only a parked or unknown post"):
         resolve(world, request_)
 
     assert world.posts == [post]

@@ -108,7 +108,7 @@ def test_a_sooner_time_of_what_is_not_listed_is_not_written_down() -> None:
     assert post_of(world).scheduled_time == TOMORROW
 
 
-def test_a_post_whose_time_nobody_knows_can_be_moved() -> None:
+def test_a_post_with_an_unknown_time_can_be_moved() -> None:
     world = scheduled_world()
     world.ledger.note(post_of(world), scheduled_time=None)
 
@@ -216,7 +216,7 @@ def test_what_is_not_known_any_more_about_its_time_may_be_going_out(seconds_befo
     assert post_of(world).state is (PostState.CANCELLED if is_cancelled else PostState.SCHEDULED)
 
 
-def test_a_post_whose_time_nobody_knows_is_not_taken_for_cancelled() -> None:
+def test_a_post_with_an_unknown_time_is_not_taken_for_cancelled() -> None:
     world = scheduled_world()
     world.ledger.note(post_of(world), scheduled_time=None)
     world.publisher.posts.clear()
@@ -231,7 +231,7 @@ BOTH = pytest.mark.parametrize("act", [move, cancel])
 
 
 @BOTH
-def test_whoever_may_not_publish_changes_nothing(act: Act) -> None:
+def test_a_key_that_may_not_publish_changes_nothing(act: Act) -> None:
     world = scheduled_world()
 
     with pytest.raises(Forbidden):
@@ -241,7 +241,7 @@ def test_whoever_may_not_publish_changes_nothing(act: Act) -> None:
 
 
 @BOTH
-def test_a_post_of_somebody_else_is_not_found(act: Act) -> None:
+def test_another_owners_post_is_not_found(act: Act) -> None:
     world = scheduled_world()
 
     with pytest.raises(NotFound):
@@ -283,7 +283,7 @@ def test_a_post_that_comes_to_its_end_meanwhile_is_not_written_over(act: Act) ->
     world = scheduled_world()
     world.table.meanwhile = lambda: world.ledger.advance(post_of(world), PostState.PUBLISHED, now=NOW)
 
-    with pytest.raises(NotAllowedInState, match="came to its end meanwhile"):
+    with pytest.raises(NotAllowedInState, match="ended meanwhile"):
         act(world)
 
     assert post_of(world).state is PostState.PUBLISHED

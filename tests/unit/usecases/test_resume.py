@@ -100,7 +100,7 @@ def test_what_was_never_started_nor_acknowledged_fails_and_may_be_sent_again() -
     assert world.video.failure == VideoFailure(
         code=ErrorCode.INTERNAL_ERROR,
         message=(
-            "The pipeline broke off at queued (a crash before its execution was started). "
+            "MediaPoster itself failed at queued (a crash before its execution was started). "
             "Nothing was generated or spent; send the request again."
         ),
     )

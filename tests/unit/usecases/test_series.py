@@ -231,7 +231,7 @@ class TestRefusal:
         assert scene.world.metrics == ["SeriesRowsRefused"]
         (report,) = scene.reports
         assert report == (
-            "Row 1 of the series morning-kites was refused (invalid_value), and its turn of 2026-12-01 12:00 is used "
+            "Row 1 of the series morning-kites was refused (invalid_value), and its run of 2026-12-01 12:00 is used "
             "up; mediaposter schedule show morning-kites says why."
         )
         (turn,) = scene.book.list_turns(NAME)
@@ -298,7 +298,7 @@ class TestEmptySheet:
         assert scene.world.metrics == ["SeriesExhausted"]
         (report,) = scene.reports
         assert report == (
-            "The sheet of the series morning-kites is used up, and its turn of 2026-12-01 12:00 took nothing. Give it "
+            "The sheet of the series morning-kites is used up, and its run of 2026-12-01 12:00 took nothing. Give it "
             "another, or end it: mediaposter schedule replace-sheet morning-kites, or remove."
         )
 
@@ -314,7 +314,7 @@ class TestStopped:
 
         assert scene.prompts == ["First"]
         assert scene.reports[0] == (
-            "There is no series morning-kites any more, and its turn of 2026-12-01 12:00 took nothing."
+            "There is no series morning-kites any more, and its run of 2026-12-01 12:00 took nothing."
         )
 
     def test_a_turn_of_a_paused_series_takes_nothing(self) -> None:

@@ -1,4 +1,4 @@
-"""Whatever happens to videos, in whatever order, and whoever dies at it: the slots are counted as the records say."""
+"""Whatever happens to videos, in any order and with any crash: the slots are counted as the records say."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class SlotMachine(RuleBasedStateMachine):
             assert video.slot is None or video.place is None
 
     def teardown(self) -> None:
-        """Let everything come to its end: then no slot is taken, and nobody waits."""
+        """Let everything come to its end: then no slot is taken, and no video waits."""
         for _ in range(2 * len(self._list()) + 2):
             for provider in LIMITS:
                 self.world.dispatch(provider)

@@ -91,7 +91,7 @@ def test_where_there_is_no_finished_render_nothing_is_changed(video: Video) -> N
     world.keep(video)
     before = world.video
 
-    with pytest.raises(NotAllowedInState, match="only a video that was rendered"):
+    with pytest.raises(NotAllowedInState, match="only a rendered video whose download failed"):
         store_again(world)
 
     assert (world.video, world.workflow.executions) == (before, [])
@@ -119,19 +119,19 @@ def test_of_two_who_ask_at_once_one_is_refused() -> None:
     world = failed_world()
     world.table.meanwhile = lambda: store_again(world)
 
-    with pytest.raises(NotAllowedInState, match="is being changed just now"):
+    with pytest.raises(NotAllowedInState, match="Another request is changing"):
         store_again(world)
 
     assert world.workflow.executions == [VIDEO_ID, f"{VIDEO_ID}-launch-1"]
 
 
-def test_a_video_of_somebody_else_is_not_found() -> None:
+def test_another_owners_video_is_not_found() -> None:
     with pytest.raises(NotFound):
         store_again(failed_world(), caller=a_caller(owner="key_of_another"))
 
 
 @pytest.mark.parametrize(("scopes", "publish"), [(frozenset({Scope.READ, Scope.PUBLISH}), False), (CREATES, True)])
-def test_whoever_may_not_ask_for_what_it_becomes_may_not_fetch_it(scopes: frozenset[Scope], publish: bool) -> None:
+def test_a_key_that_may_not_request_its_posts_may_not_fetch_it(scopes: frozenset[Scope], publish: bool) -> None:
     world = failed_world(publish=publish)
 
     with pytest.raises(Forbidden):
@@ -140,7 +140,7 @@ def test_whoever_may_not_ask_for_what_it_becomes_may_not_fetch_it(scopes: frozen
     assert world.video.failure is not None
 
 
-def test_without_posts_whoever_may_create_may_fetch_it() -> None:
+def test_without_posts_a_key_that_may_create_may_fetch_it() -> None:
     world = failed_world(publish=False)
 
     assert store_again(world, caller=a_caller(scopes=CREATES)).failure is None

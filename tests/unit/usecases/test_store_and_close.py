@@ -31,7 +31,7 @@ LAST_STEP = StepInput(video_id=VIDEO_ID, attempt=STORE_ATTEMPTS_MAX)
 ALL_TIME = timedelta(days=3)
 CLOSING = CloseInput(video_id=VIDEO_ID)
 BROKEN = CloseInput(video_id=VIDEO_ID, fault="States.Timeout")
-STORE_AGAIN = f"POST /videos/{VIDEO_ID}/store fetches it again, without another render, while sora keeps it."
+STORE_AGAIN = f"POST /videos/{VIDEO_ID}/store downloads it again, without another render, while sora keeps it."
 KEY = a_stored_video().key
 TRUNCATED = IncompleteMedia("The video ends in the middle of a box.")
 UNPLAYABLE = MediaError("Nothing in the video decodes.")
@@ -108,7 +108,7 @@ def test_what_time_does_not_mend_fails_the_video_and_says_how_it_is_fetched_agai
 
     assert world.video.failure == VideoFailure(
         code=code,
-        message=f"sora rendered the video but did not hand it over whole. {error} {STORE_AGAIN}",
+        message=f"sora rendered the video but did not deliver it whole. {error} {STORE_AGAIN}",
     )
     assert world.media.objects == {}
 
@@ -150,7 +150,7 @@ def test_a_download_that_never_succeeds_fails_when_its_provider_forgets_the_vide
     video = world.video
     assert video.failure is not None
     assert video.failure.message == (
-        f"sora rendered the video but did not hand it over whole. The connection was lost. {STORE_AGAIN}"
+        f"sora rendered the video but did not deliver it whole. The connection was lost. {STORE_AGAIN}"
     )
     assert KEPT_FOR - timedelta(minutes=5) < video.updated_at - NOW < KEPT_FOR
 
@@ -200,7 +200,7 @@ def test_a_video_there_is_nothing_of_yet_is_a_fault(changes: dict[str, object]) 
     assert world.video.failure is None
 
 
-def test_closing_again_changes_nothing_and_tells_nobody_again() -> None:
+def test_closing_again_changes_nothing_and_sends_no_event_again() -> None:
     world = kept_world(*TWO_POSTS)
     world.clock.advance(ALL_TIME.total_seconds())
     world.close(BROKEN)
@@ -223,7 +223,7 @@ def test_closing_again_changes_nothing_and_tells_nobody_again() -> None:
             ErrorCode.SUBMISSION_UNKNOWN,
             (
                 "The provider may have accepted the video and may charge for it, so it was not sent again. "
-                "Look at the provider, then submit a new video if there is none."
+                "Check the provider, then send a new request if it has no such video."
             ),
         ),
         (
@@ -250,7 +250,7 @@ def test_a_video_whose_machine_broke_off_says_where_and_what_is_known_when_its_t
     world.close(BROKEN)
 
     assert world.video.failure == VideoFailure(
-        code=code, message=f"The pipeline broke off at {stage} (States.Timeout). {end}"
+        code=code, message=f"MediaPoster itself failed at {stage} (States.Timeout). {end}"
     )
     assert world.events[0].error_code is code
 
@@ -304,7 +304,7 @@ def test_what_broke_at_one_post_reaches_the_record_and_the_person() -> None:
     world.close(CLOSING)
 
     assert [post.error_message for post in world.posts] == [
-        "The pipeline broke off (Lambda.Unknown) before anything was sent."
+        "MediaPoster itself failed (Lambda.Unknown) before anything was sent."
     ]
 
 

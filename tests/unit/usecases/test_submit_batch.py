@@ -1,4 +1,4 @@
-"""How the rows of a batch become videos: each by itself, each once, whenever whoever takes them dies."""
+"""How the rows of a batch become videos: each separately, each once, with a crash at any time."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TestOpen:
         }
 
     def test_an_upload_that_is_not_there_is_refused(self, world: BatchWorld) -> None:
-        with pytest.raises(InvalidRequest, match="put the file") as caught:
+        with pytest.raises(InvalidRequest, match="PUT the file") as caught:
             world.open(CreateBatchRequest(file=UPLOAD_ID), caller=a_caller(), request_context=RequestContext())
 
         assert caught.value.param == "file"
@@ -469,7 +469,7 @@ def list_crashes() -> list[Crash]:
 
 
 def _drop(world: BatchWorld) -> str:
-    """Drop a file, and tell of it until somebody listened; give the id of its batch."""
+    """Drop a file, and report it until it was taken; give the id of its batch."""
     put = world.files.drop("inbox/kites.csv", b"id,prompt,size\na,A kite,\nb,A kite,1x1\nc,A kite,\nd,A kite,\n")
     source = BatchSource(key=put.key, version_id=put.version_id, format="csv", answer_stem="outbox/kites")
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Coming back to whatever is due, where nobody else did."""
+"""The sweep visits due records that no worker finished."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_one_that_cannot_be_helped_holds_up_no_other_and_is_told_by_its_name_alo
         sweep.run()
 
     assert group.value.message == (
-        "3 of 4 that are due could not be looked after: VIDEO#video_1 VIDEO (RuntimeError), "
+        "3 of 4 due records could not be handled: VIDEO#video_1 VIDEO (RuntimeError), "
         "waiting videos (RuntimeError), VIDEO#video_1 POST#twitter#1 (ValueError)"
     ), "and nothing of what they say, which no log may hold"
     assert [str(error) for error in group.value.exceptions] == ["the prompt", "of whom", "the caption"]

@@ -118,7 +118,7 @@ def test_the_largest_answer_there_can_be_is_within_what_api_gateway_takes() -> N
     assert 7_000 < len(answer.encode()) < 8_192
 
 
-def test_an_unknown_key_is_denied_every_route_and_is_nobody() -> None:
+def test_an_unknown_key_is_denied_every_route_and_has_no_owner() -> None:
     assert write(None) == {
         "principalId": "unknown",
         "policyDocument": {

@@ -46,7 +46,7 @@ def test_an_answer_that_was_cached_before_an_update_is_still_understood() -> Non
         ({**CONTEXT, "rate_per_minute": "many"}, "invalid literal for int.*many"),
     ],
 )
-def test_what_no_authorizer_of_ours_said_lets_nobody_in(authorizer: dict[str, str], problem: str) -> None:
+def test_a_context_of_no_authorizer_of_ours_is_refused(authorizer: dict[str, str], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         read_caller(authorizer)
 

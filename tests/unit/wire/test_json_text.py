@@ -95,7 +95,7 @@ def test_what_is_nested_too_deep_is_told_by_its_field() -> None:
     assert (refused.value.param, refused.value.code) == ("metadata", "invalid_json")
 
 
-def test_a_number_that_nobody_else_can_read_is_told_by_its_digits() -> None:
+def test_a_number_that_other_parsers_cannot_read_is_told_by_its_digits() -> None:
     assert parse_json("9" * 308) == int("9" * 308)
     assert sentence_of(f'{{"seconds": {"9" * 309}}}').startswith("has a number of 309 digits")
 

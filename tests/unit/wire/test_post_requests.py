@@ -53,7 +53,7 @@ class TestPublishAgain:
         assert (refusal.param, refusal.code) == ("video", "unsupported_file")
 
     @pytest.mark.parametrize("field", ["approval", "approval_hours"])
-    def test_nobody_is_asked_who_is_not_asked_when_it_is_made(self, field: str) -> None:
+    def test_no_field_of_an_approval_is_taken(self, field: str) -> None:
         refusal = refusal_of(parse_publish_again, *send_json({"publish": [TWITTER], field: "required"}))
 
         assert (refusal.param, refusal.code) == (field, "unknown_parameter")

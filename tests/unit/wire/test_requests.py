@@ -384,7 +384,7 @@ def test_what_is_as_by_default_needs_no_targets() -> None:
     assert read_json(stagger_minutes=0, delivery="direct", approval="none", approval_hours=24, text="a").publish == []
 
 
-def test_hours_of_an_approval_that_nobody_gives_are_refused() -> None:
+def test_hours_without_an_approval_are_refused() -> None:
     refusal = refusal_of(lambda: read_json(publish=[TWITTER], approval_hours=3))
 
     assert refusal.message == 'approval_hours: needs approval to be "required".'

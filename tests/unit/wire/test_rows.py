@@ -168,7 +168,7 @@ def test_a_line_with_null_bytes_is_refused_alone() -> None:
     first, wrong = read_jsonl([b'{"prompt":"kite"}\n\0'])
 
     assert first.error is None
-    assert error_of(wrong) == Problem(code="invalid_encoding", message="The row has null bytes, which are no text.")
+    assert error_of(wrong) == Problem(code="invalid_encoding", message="The row has null bytes, which are not text.")
 
 
 @pytest.mark.parametrize("content", [b"", BOM, b"\xff\xfe"], ids=["nothing", "a mark alone", "a mark of UTF-16 alone"])
@@ -232,7 +232,7 @@ def test_a_file_of_one_request_is_read_as_the_body_of_a_post() -> None:
         (b"prompt: kite", "invalid_json", "The file is not valid JSON: line 1, column 1: "),
         (b"\xe4", "invalid_encoding", "The file is not UTF-8: byte 1 of it is 0xE4."),
         (json.dumps({"prompt": PROMPT}).encode("utf-16"), "invalid_encoding", "The file is UTF-16"),
-        (b'{"prompt":"a\0"}', "invalid_encoding", "The file has null bytes, which are no text."),
+        (b'{"prompt":"a\0"}', "invalid_encoding", "The file has null bytes, which are not text."),
         (bytes(REQUEST_MAX_BYTES + 1), "request_too_large", "The file has 6262145 bytes"),
     ],
 )

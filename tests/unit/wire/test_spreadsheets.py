@@ -107,7 +107,7 @@ def test_rows_of_separators_alone_are_passed_over_before_the_header_and_below_it
     assert (row.number, row.line, row.row_id) == (3, 7, "a")
 
 
-def test_rows_of_checkboxes_that_nobody_ticked_are_passed_over() -> None:
+def test_rows_of_unticked_checkboxes_are_passed_over() -> None:
     # Google Sheets writes FALSE for each of a column of them, down to the end of the sheet.
     (row,) = rows_of("prompt,resubmit\nkite,TRUE\n,FALSE\n,FALSE\n")
 
@@ -147,7 +147,7 @@ def test_another_separator_in_the_name_of_a_column_is_none(header: str) -> None:
 
 
 def test_a_separator_that_would_tear_lists_apart_is_refused() -> None:
-    assert "'|' stands between its columns" in refusal_of(b"sep=|\nid|prompt\na|kite\n").message
+    assert "'|' as its separator" in refusal_of(b"sep=|\nid|prompt\na|kite\n").message
 
 
 # Encodings
@@ -174,7 +174,7 @@ def test_half_of_an_emoji_in_the_header_refuses_the_file() -> None:
 
 
 def test_utf_16_that_was_cut_is_refused_as_a_whole() -> None:
-    assert "cut short" in refusal_of("prompt\nkite\n".encode("utf-16")[:-1]).message
+    assert "so it is incomplete" in refusal_of("prompt\nkite\n".encode("utf-16")[:-1]).message
 
 
 # Formulas that failed
@@ -314,7 +314,7 @@ def test_what_cannot_be_seen_around_a_name_or_a_value_is_taken_away_but_not_from
 def test_null_bytes_are_named_by_their_column() -> None:
     wrong, after = rows_of(b"id,prompt,model\na,ki\0te,\nb,sea,\n")
 
-    assert refused(wrong) == ("prompt", "prompt: has null bytes, which are no text.")
+    assert refused(wrong) == ("prompt", "prompt: has null bytes, which are not text.")
     assert (wrong.row_id, fields_of(after)["prompt"]) == ("a", "sea")
 
 

@@ -165,7 +165,7 @@ def test_an_approval_tells_how_it_stands_and_not_what_the_machine_waits_on() -> 
 
 
 @pytest.mark.parametrize(("code", "written"), [(ErrorCode.AUTHENTICATION, "authentication"), (None, "unconfirmed")])
-def test_a_post_tells_what_went_wrong_or_that_nobody_knows(code: ErrorCode | None, written: str) -> None:
+def test_a_post_tells_what_went_wrong_or_that_it_is_unknown(code: ErrorCode | None, written: str) -> None:
     post = a_post(state=PostState.IN_DOUBT, error_code=code, error_message="It may be public.")
 
     assert write(a_video(), post)["posts"][0]["error"] == {"code": written, "message": "It may be public."}

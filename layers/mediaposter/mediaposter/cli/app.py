@@ -25,10 +25,10 @@ GROUPS = MappingProxyType(
     {
         "accounts": "show what is connected at Blotato",
         "keys": "make, list and revoke API keys",
-        "models": "show which models there are, and check a catalog of your own",
-        "schedule": "make videos by a timetable, from the rows of a sheet",
+        "models": "list the models, and check your own catalog",
+        "schedule": "make videos on a schedule, one row of a sheet each time",
         "up": "run MediaPoster in this process, on this machine",
-        "webhooks": "show what webhooks are signed with",
+        "webhooks": "show the signing secret of webhooks",
     }
 )
 

@@ -237,7 +237,7 @@ def explain_aws_errors() -> Iterator[None]:
             f"AWS refused {error.operation_name} ({refusal['Code']}): {refusal.get('Message', 'it did not say why')}"
         ) from error
     except BotoCoreError as error:
-        raise ConfigurationError(f"AWS could not be asked: {error}") from error
+        raise ConfigurationError(f"AWS could not be reached: {error}") from error
 
 
 def _read_outputs(stack: StackTypeDef) -> _Outputs:
@@ -246,8 +246,8 @@ def _read_outputs(stack: StackTypeDef) -> _Outputs:
         return _Outputs.model_validate(found)
     except ValidationError as error:
         raise ConfigurationError(
-            f"The stack {stack['StackName']} ({stack['StackStatus']}) is none of MediaPoster's, or not deployed yet: "
-            "it lacks outputs of template.yaml."
+            f"The stack {stack['StackName']} ({stack['StackStatus']}) is not one of MediaPoster, or not deployed "
+            "yet: it lacks outputs of template.yaml."
         ) from error
 
 

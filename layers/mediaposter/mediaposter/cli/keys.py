@@ -200,8 +200,8 @@ def _require_key_restrictions(stack: DeployedStack) -> None:
     """
     if not stack.knows_key_restrictions:
         raise ConfigurationError(
-            f"The stack {stack.name} is older than accounts and expiry of keys and the scope approve, and would not "
-            "keep to them. Update it first, with sam build and sam deploy. No key was made."
+            f"The stack {stack.name} is older than accounts and expiry of keys and the scope approve, and would "
+            "ignore them. Update it first, with sam build and sam deploy. No key was made."
         )
 
 
@@ -212,9 +212,9 @@ def _tell_made(api_key: ApiKey, secret: str, stack: DeployedStack) -> None:
     if _SCOPES_OF_ACCOUNTS & set(api_key.scopes):
         console.print(f"It may post to {_describe_accounts(api_key)}.")
     if api_key.expires_at:
-        console.print(f"It opens nothing any more from {api_key.expires_at:%Y-%m-%d %H:%M} UTC on.")
+        console.print(f"It expires at {api_key.expires_at:%Y-%m-%d %H:%M} UTC.")
     if api_key.webhook_url:
-        console.print(f"What becomes of its videos is told to {api_key.webhook_url}.")
+        console.print(f"The events of its videos go to {api_key.webhook_url}.")
     console.print(
         f"\nexport OPENAI_BASE_URL={stack.base_url}\nexport OPENAI_API_KEY={secret}\n\n"
         "The key is shown now and never again: only its hash is kept. The openai SDK takes both from its environment, "
@@ -227,7 +227,7 @@ def _tell_made(api_key: ApiKey, secret: str, stack: DeployedStack) -> None:
 def _describe_limits(api_key: ApiKey) -> str:
     budget, rate = api_key.daily_budget_micros, api_key.rate_per_minute
     spends = "without a daily budget" if budget is None else f"up to ${write_dollars(budget)} on a UTC day"
-    asks = "as often as it likes" if rate is None else f"up to {rate} times a minute"
+    asks = "without a rate limit" if rate is None else f"up to {rate} times a minute"
     return f"{spends}, {asks}"
 
 
@@ -318,7 +318,7 @@ def revoke_key(
             raise NotFound(f"{stack} has no key with that id. mediaposter keys list shows those it has.") from error
     open_console().print(
         f"{api_key.key_id} ({api_key.name}) is revoked since {api_key.revoked_at:%Y-%m-%d %H:%M} UTC.\n"
-        "The stack does not know it any more. But API Gateway remembers for up to 5 minutes whom it let in, and a key "
-        "that was used just before works as long. To end that at once:\n\n"
+        "The stack no longer accepts it. But API Gateway caches its decision for up to 5 minutes, so a key that was "
+        "used just before works as long. To end that at once:\n\n"
         f"aws apigateway flush-stage-authorizers-cache --rest-api-id {opened.api_id} --stage-name v1"
     )

@@ -122,10 +122,10 @@ def create_series(
     console = open_console()
     console.print(
         f"{name} is made: {series.timing}, {series.timezone}. Its videos are of the owner {series.owner}.\n"
-        f"{count_of(len(series.waiting), 'row')} will be taken, one at each turn; the first is row {series.waiting[0]}."
+        f"{count_of(len(series.waiting), 'row')} will be taken, one at each run; the first is row {series.waiting[0]}."
     )
     tell_left_out(content.rows)
-    console.print(f"mediaposter schedule show {name} says what became of each.")
+    console.print(f"mediaposter schedule show {name} lists the state of each.")
 
 
 class _CheckedSheet(NamedTuple):
@@ -237,7 +237,7 @@ def replace_sheet(
     console = open_console()
     if series.waiting:
         console.print(
-            f"{name} has another sheet: {count_of(len(series.waiting), 'row')} will be taken, one at each turn; the "
+            f"{name} has another sheet: {count_of(len(series.waiting), 'row')} will be taken, one at each run; the "
             f"next is row {series.waiting[0]}."
         )
     else:
@@ -260,7 +260,7 @@ def _change(stack: DeployedStack, name: str, change: Callable[[Series], Series])
             return change(stack.series.get(name))
         except VersionConflict:
             continue
-    raise Contention(f"The series {name} is being changed by others. Nothing was changed; say it again.")
+    raise Contention(f"Another command is changing the series {name}. Nothing was changed; run it again.")
 
 
 @app.command("pause")
@@ -270,7 +270,7 @@ def pause_series(
     """Let the turns of a series take nothing."""
     with _open(context, stack, endpoint_url) as (opened, _):
         _set_state(name, opened, SeriesState.PAUSED)
-    open_console().print(f"{name} is paused: its turns take nothing until mediaposter schedule resume {name}.")
+    open_console().print(f"{name} is paused: its runs take nothing until mediaposter schedule resume {name}.")
 
 
 @app.command("resume")
@@ -281,7 +281,7 @@ def resume_series(
     with _open(context, stack, endpoint_url) as (opened, _):
         series = _set_state(name, opened, SeriesState.ACTIVE)
     waiting = count_of(len(series.waiting), "row")
-    open_console().print(f"{name} goes on: {series.timing}, {series.timezone}; {waiting} wait.")
+    open_console().print(f"{name} is resumed: {series.timing}, {series.timezone}; {waiting} wait.")
 
 
 def _set_state(name: str, stack: DeployedStack, state: SeriesState) -> Series:
@@ -302,4 +302,4 @@ def remove_series(
         opened.sheets.remove_all(name)
     if not (had_entry or was_known):
         raise NotFound(f"{stack} has no series {name}. mediaposter schedule list shows those it has.")
-    open_console().print(f"{name} is removed, with its sheets and what became of each row. Its videos stay.")
+    open_console().print(f"{name} is removed, with its sheets and the states of its rows. Its videos stay.")

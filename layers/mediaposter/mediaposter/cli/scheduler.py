@@ -111,7 +111,7 @@ class Scheduler:
         return {
             "Name": series.name,
             "GroupName": self._places.group,
-            "Description": f"Turns of the series {series.name}; made by mediaposter schedule.",
+            "Description": f"Runs of the series {series.name}; made by mediaposter schedule.",
             "ScheduleExpression": series.expression,
             "ScheduleExpressionTimezone": series.timezone,
             "FlexibleTimeWindow": {"Mode": "OFF"},

@@ -28,7 +28,7 @@ def read_file(path: Path) -> tuple[bytes, SheetFormat]:
     """
     sheet_format = _SHEET_FORMATS.get(path.suffix.lower())
     if sheet_format is None:
-        raise InvalidRequest(f"{path.name} is no sheet: its name must end in .csv, .tsv or .jsonl.")
+        raise InvalidRequest(f"{path.name} is not a sheet: its name must end in .csv, .tsv or .jsonl.")
     try:
         return path.read_bytes(), sheet_format
     except OSError as error:
@@ -49,7 +49,7 @@ def check_rows(
         lines = [_describe_error(row) for row in wrong[:_BAD_ROWS_SHOWN_MAX]]
         if len(wrong) > len(lines):
             lines.append(f"… and {len(wrong) - len(lines)} more.")
-        advice = "Mend them." if len(wrong) == len(rows) else "Mend them, or leave them out with --skip-bad-rows."
+        advice = "Fix them." if len(wrong) == len(rows) else "Fix them, or leave them out with --skip-bad-rows."
         raise InvalidRequest(
             "\n".join(
                 [f"{count_of(len(wrong), 'row')} of {len(rows)} cannot be made; nothing was changed. {advice}", *lines]

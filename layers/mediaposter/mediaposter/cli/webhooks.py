@@ -59,8 +59,8 @@ def _find_owner(stack: DeployedStack, *, key_id: str | None, owner: str | None) 
 def _write_secret(stack: DeployedStack, owner: str) -> None:
     secret = derive_webhook_secret(stack.read_secret(_SIGNING_KEY), owner)
     open_console().print(
-        f"The webhooks of the owner {owner} are signed with this secret. Whoever has it can write them too: keep it "
-        "where your receiver finds it, and nowhere else.\n\n"
+        f"The webhooks of the owner {owner} are signed with this secret. Anyone who has it can forge them: keep it "
+        "only where your receiver reads it.\n\n"
         f"export OPENAI_WEBHOOK_SECRET={secret}\n\n"
         "The openai SDK takes it from its environment: client.webhooks.verify_signature(body, headers). It stays the "
         f"same until the secret {_SIGNING_KEY} of the stack is put anew."

@@ -148,7 +148,7 @@ def present_error(error: GatewayError, route: Route | None = None, owner: str | 
 
 
 def _read_authorization(request: Request) -> str:
-    """Give the header with the key. With two of them, nobody could tell which one counts."""
+    """Give the header with the key. Two of them contradict each other."""
     values = [value for name, value in request.headers if name.lower() == "authorization"]
     return values[0] if len(values) == 1 else ""
 

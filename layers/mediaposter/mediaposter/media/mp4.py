@@ -91,7 +91,7 @@ class Mp4Walker:
         if self._box.size_bytes is None and total_bytes is None:
             raise IncompleteMedia(
                 f"The video's last box, {self._box.type!r}, runs to the end of the file and the server declared no "
-                f"length, so nobody can tell whether it is whole."
+                "length, so it may be incomplete."
             )
         if not self._has_moov:
             raise IncompleteMedia("The video has no 'moov' box, so it cannot be played.")

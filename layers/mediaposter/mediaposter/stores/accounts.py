@@ -29,11 +29,9 @@ class ConnectedAccounts(Record):
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return _KEY
 
     def find(self, account_id: str) -> Account | None:
-        """Find an account by its id."""
         return next((account for account in self.accounts if account.account_id == account_id), None)
 
     def list_below(self, account_id: str) -> list[str]:

@@ -61,12 +61,10 @@ class Approval(Record):
     is_told: bool = False
 
     def copy_with(self, **fields: Unpack[ApprovalFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return approval_key(self.video_id)
 
     def index_attributes(self) -> Mapping[str, str]:
@@ -93,7 +91,7 @@ def decide(approval: Approval, decision: Decision, *, now: datetime, by: str | N
         VersionConflict: it already has an answer.
     """
     if approval.decision is not Decision.WAITING:  # guard: answered once
-        raise VersionConflict(f"{approval.video_id} is {approval.decision} already; the first decision holds.")
+        raise VersionConflict(f"{approval.video_id} is {approval.decision} already; the first decision is final.")
     decided = approval.copy_with(decision=decision, decided_at=now, decided_by=by, version=approval.version + 1)
     return Replace(decided, approval.version, {"decision": [Decision.WAITING]})  # guard: one answer
 
@@ -113,7 +111,7 @@ class ApprovalStore:
         try:
             return Approval.model_validate(self._table.get(approval_key(video_id)))
         except NotFound as error:
-            raise NotFound(f"Nobody is asked for an approval of {video_id}.", what="approval") from error
+            raise NotFound(f"{video_id} does not wait for an approval.", what="approval") from error
 
     def note(self, approval: Approval, **changes: Unpack[ApprovalChanges]) -> Approval:
         """Record the task token, and which notifications were sent.

@@ -148,17 +148,14 @@ class Batch(Record):
     is_told: bool = False
 
     def copy_with(self, **fields: Unpack[BatchFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return batch_key(self.id)
 
     @property
     def has_results(self) -> bool:
-        """Tell whether its results are written."""
         return self.stage is BatchStage.DONE and self.failure is None
 
     def index_attributes(self) -> Mapping[str, str]:
@@ -230,7 +227,7 @@ class BatchStore:
             NotFound: there is none.
         """
         if len(batch_id) > BATCH_ID_MAX_CHARACTERS:
-            raise NotFound("There is no batch of such an id.", what="batch")
+            raise NotFound("There is no batch with this id.", what="batch")
         try:
             return Batch.model_validate(self._table.get(batch_key(batch_id)))
         except NotFound as error:
@@ -268,7 +265,7 @@ class BatchStore:
                 return self._replace(batch, earlier, now, changes, {"stage": stage})
             except VersionConflict:
                 continue  # another step changed other fields
-        raise VersionConflict(f"The batch {batch_id} is being written all the time.")
+        raise VersionConflict(f"Other workers keep writing the batch {batch_id}.")
 
     def note(self, batch: Batch, *, now: datetime, **changes: Unpack[BatchChanges]) -> Batch:
         """Change fields of a batch within its stage.

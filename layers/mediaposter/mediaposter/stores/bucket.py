@@ -32,8 +32,7 @@ class OpenObject(NamedTuple):
 class NewObject(Protocol):
     """An object that is being written. It is not visible before `complete`."""
 
-    def write(self, chunk: bytes) -> None:
-        """Append the next bytes."""
+    def write(self, chunk: bytes) -> None: ...
 
     def complete(self) -> str | None:
         """Make the object visible, unless its key is taken, and give its version.

@@ -39,20 +39,17 @@ class Queueable(Protocol):
     """The fields of a video that decide its queue position."""
 
     @property
-    def id(self) -> str:
-        """Give its id."""
+    def id(self) -> str: ...
 
     @property
-    def owner(self) -> str:
-        """Give its owner."""
+    def owner(self) -> str: ...
 
     @property
     def batch_id(self) -> str | None:
         """Give its batch; None for a single video."""
 
     @property
-    def provider(self) -> str:
-        """Give the provider that renders it."""
+    def provider(self) -> str: ...
 
 
 class Claim(NamedTuple):
@@ -80,7 +77,6 @@ class QueueCursor(Record):
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return _turn_key(self.provider, self.rank)
 
 

@@ -31,7 +31,6 @@ class IdempotencyRecord(Record):
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return request_key(self.owner, self.name)
 
 

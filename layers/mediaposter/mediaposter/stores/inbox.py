@@ -42,7 +42,6 @@ class InboxStore:
         return InboxFile(key, stored.version_id or "null", stored.size_bytes, content)
 
     def has(self, key: str) -> bool:
-        """Tell whether a file exists."""
         try:
             self._bucket.head(key)
         except NotFound:

@@ -49,12 +49,10 @@ class JobCallback(Record):
     ttl: int
 
     def copy_with(self, **fields: Unpack[JobCallbackFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return Key(self.pk, "WAIT")
 
 

@@ -132,7 +132,6 @@ class ApiKey(Record):
     revoked_at: AwareDatetime | None = None
 
     def copy_with(self, **fields: Unpack[ApiKeyFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @field_validator("scopes", mode="after")
@@ -151,7 +150,6 @@ class ApiKey(Record):
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return _key_of(self.key_hash)
 
     def is_valid(self, *, now: datetime) -> bool:
@@ -166,7 +164,6 @@ class ListedKey(Record):
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         made_at = self.api_key.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return Key(_LISTED, f"{made_at}#{self.api_key.key_id}")
 

@@ -150,12 +150,10 @@ class Post(Record):
     is_told: bool = False
 
     def copy_with(self, **fields: Unpack[PostFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return post_key(self.video_id, self.target.post_id)
 
     @property

@@ -63,8 +63,8 @@ class UploadCountStore:
         except VersionConflict as error:
             raise RateExceeded(
                 f"An owner may open {self._limits.uploads:,} uploads a day, of {self._limits.size_bytes:,} bytes "
-                f"together, and today has no room for one of {size_bytes:,} bytes more. Nothing was opened; there is "
-                f"room again at {tomorrow:%Y-%m-%dT%H:%M:%SZ}.",
+                f"together, and an upload of {size_bytes:,} bytes more would exceed that today. Nothing was opened; "
+                f"try again at {tomorrow:%Y-%m-%dT%H:%M:%SZ}.",
                 retry_after_seconds=math.ceil((tomorrow - now).total_seconds()),
             ) from error
 

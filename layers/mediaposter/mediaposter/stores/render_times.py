@@ -34,7 +34,6 @@ class RenderTimes(Record):
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return render_times_key(self.model)
 
     @property
@@ -44,7 +43,6 @@ class RenderTimes(Record):
 
     @property
     def log_deviation(self) -> float:
-        """Give the standard deviation of the logarithm."""
         return math.sqrt(self.log_variance_micros / _MILLION)
 
     def learn(self, *, running_seconds: float, done_seconds: float) -> RenderTimes:

@@ -39,7 +39,6 @@ class S3Bucket(Bucket):
         self.name = name
 
     def head(self, key: str) -> StoredObject:
-        """Call HeadObject."""
         with self._named_errors(key):
             found = self._s3.head_object(Bucket=self.name, Key=key)
         return StoredObject(key, found.get("VersionId"), found["ContentLength"], found["ContentType"], found["ETag"])
@@ -54,7 +53,6 @@ class S3Bucket(Bucket):
         size_bytes: int | None = None,
         chunk_bytes: int = READ_BYTES,
     ) -> Iterator[OpenObject]:
-        """Call GetObject."""
         arguments: GetObjectRequestTypeDef = {"Bucket": self.name, "Key": key}
         if version_id is not None:
             arguments["VersionId"] = version_id
@@ -70,7 +68,6 @@ class S3Bucket(Bucket):
             yield OpenObject(stored, body.iter_chunks(chunk_bytes))
 
     def put(self, key: str, content: bytes | IO[bytes], *, content_type: str) -> StoredObject:
-        """Call PutObject."""
         put = self._s3.put_object(Bucket=self.name, Key=key, Body=content, ContentType=content_type)
         size_bytes = len(content) if isinstance(content, bytes) else content.tell()
         return StoredObject(key, put.get("VersionId"), size_bytes, content_type, put["ETag"])

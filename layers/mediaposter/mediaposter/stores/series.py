@@ -64,7 +64,6 @@ class Sheet(CheckedModel):
     first_row: int = 1
 
     def copy_with(self, **fields: Unpack[SheetChanges]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
 
@@ -102,12 +101,10 @@ class Series(Record):
     last_taken_at: AwareDatetime | None = None
 
     def copy_with(self, **fields: Unpack[SeriesFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return _series_key(self.name)
 
 
@@ -143,12 +140,10 @@ class ScheduleRun(Record):
     refused_at: AwareDatetime | None = None
 
     def copy_with(self, **fields: Unpack[ScheduleRunFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return _turn_key(self.series, self.scheduled_at)
 
 

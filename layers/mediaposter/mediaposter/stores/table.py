@@ -33,8 +33,7 @@ class Record(CheckedModel, ABC):
 
     @property
     @abstractmethod
-    def key(self) -> Key:
-        """Give the primary key."""
+    def key(self) -> Key: ...
 
     def index_attributes(self) -> Mapping[str, str]:
         """Give the attributes that only an index reads."""

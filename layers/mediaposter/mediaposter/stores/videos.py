@@ -122,7 +122,6 @@ class Attempt(CheckedModel):
     cost_micros: int | None = None
 
     def copy_with(self, **fields: Unpack[AttemptChanges]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
 
@@ -168,7 +167,6 @@ class Reservation(CheckedModel):
     stack_limit_micros: int | None = None
 
     def copy_with(self, **fields: Unpack[ReservationChanges]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
 
@@ -192,7 +190,6 @@ class Candidate(CheckedModel):
     warnings: tuple[str, ...] = ()
 
     def copy_with(self, **fields: Unpack[CandidateChanges]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
 
@@ -331,12 +328,10 @@ class Video(Record):
     is_told: bool = False
 
     def copy_with(self, **fields: Unpack[VideoFields]) -> Self:
-        """Copy it with some fields changed. Raises InvalidChange."""
         return self.model_copy(update=fields)
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return video_key(self.id)
 
     @computed_field  # type: ignore[prop-decorator]  # mypy cannot see through a decorated property
@@ -413,7 +408,6 @@ class JobClaim(Record):
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return job_key(self.provider, self.job)
 
 
@@ -438,12 +432,10 @@ class Leftovers(Record):
 
     @property
     def key(self) -> Key:
-        """Give the primary key."""
         return self.key_of(self.video_id)
 
     @staticmethod
     def key_of(video_id: str) -> Key:
-        """Give the primary key of the leftovers of a video."""
         return Key(f"VIDEO#{video_id}", "LEFTOVERS")
 
     def index_attributes(self) -> Mapping[str, str]:
@@ -567,7 +559,7 @@ class VideoStore:
             NotFound: there is none.
         """
         if len(video_id) > VIDEO_ID_MAX_CHARACTERS:
-            raise NotFound("There is no video of such an id.")  # nor could it be a key: DynamoDB limits the length
+            raise NotFound("There is no video with this id.")  # nor could it be a key: DynamoDB limits the length
         return Video.model_validate(self._table.get(video_key(video_id)))
 
     def reload(self, video: Video) -> Video:
@@ -674,7 +666,7 @@ class VideoStore:
             VersionConflict: the record changed since it was read, or it failed elsewhere.
         """
         if video.failure is None or video.stage is not Stage.STORING:
-            raise VersionConflict(f"The video {video.id} did not fail when it was fetched.")
+            raise VersionConflict(f"The video {video.id} did not fail in its download.")
         changed = video.copy_with(
             failure=None,
             fault=None,

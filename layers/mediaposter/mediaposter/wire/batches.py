@@ -105,7 +105,7 @@ def check_batch_id(batch_id: str) -> str:
         NotFound: there is no such batch.
     """
     if not batch_id.startswith("batch_") or len(batch_id) > BATCH_ID_MAX_CHARACTERS:
-        raise NotFound("There is no batch of such an id.", what="batch")
+        raise NotFound("There is no batch with this id.", what="batch")
     return batch_id
 
 

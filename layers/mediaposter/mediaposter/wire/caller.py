@@ -52,7 +52,7 @@ class Caller(BaseModel):
         """
         if not self.may(scope):
             raise Forbidden(
-                f"This API key may not do that: it has not the scope {scope}. Nothing was done. Use a key that has it; "
+                f"This API key may not do that: it lacks the scope {scope}. Nothing was done. Use a key that has it; "
                 f"mediaposter keys create NAME --scope {scope} makes one.",
                 scope=scope,
             )

@@ -173,7 +173,7 @@ def _drop_blank_end(cells: list[str]) -> list[str]:
 def _refuse_no_header(text: str, names: Sequence[str]) -> None:
     """Refuse a line that is not a CSV header, and say what it is instead."""
     if "\0" in text:
-        raise HeaderError("The header has null bytes, which are no text.", code="invalid_encoding")
+        raise HeaderError("The header has null bytes, which are not text.", code="invalid_encoding")
     if trim(text).startswith(("{", "[")):
         raise HeaderError(
             "The file is JSON, and was sent as CSV. Send it as JSON Lines, one object on each line: as "
@@ -287,7 +287,7 @@ def _list_kinds(annotation: object) -> Iterator[object]:
 def _read_cell(column: _Column, text: str) -> object:
     if "\0" in text:
         raise InvalidRequest(
-            f"{column.name}: has null bytes, which are no text.", param=column.name, code="invalid_encoding"
+            f"{column.name}: has null bytes, which are not text.", param=column.name, code="invalid_encoding"
         )
     try:
         refuse_unwritable(text)

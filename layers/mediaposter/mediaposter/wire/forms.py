@@ -138,7 +138,7 @@ def _decode(value: bytes, *, name: str | None = None) -> str:
 def _split_name(name: str) -> tuple[str, tuple[str, ...]]:
     match = _NAME.fullmatch(name)
     if match is None:
-        raise _unreadable(name, "this is no name of a field; nested fields are written as publish[0][platform]")
+        raise _unreadable(name, "this is not the name of a field; write nested fields as publish[0][platform]")
     keys = tuple(_BRACKETED.findall(match[2]))
     if len(keys) > BRACKETS_MAX:
         raise _unreadable(name, f"it is nested more than {BRACKETS_MAX} levels deep; send {match[1][:80]} as JSON text")

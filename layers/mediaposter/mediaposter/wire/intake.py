@@ -135,12 +135,10 @@ class FileName(NamedTuple):
 
     @property
     def request_key(self) -> str:
-        """Return the key of the request of that name."""
         return f"{INBOX}{self.stem}.{_REQUEST_EXTENSION}"
 
     @property
     def picture_keys(self) -> list[str]:
-        """List the possible keys of its picture."""
         return [f"{INBOX}{self.stem}.{extension}" for extension in PICTURE_EXTENSIONS]
 
     @property
@@ -150,7 +148,6 @@ class FileName(NamedTuple):
 
     @property
     def answer_key(self) -> str:
-        """Return the key of its result."""
         return f"{self.answer_stem}.result.json"
 
 

@@ -179,7 +179,7 @@ def present_usage(usage: Usage) -> UsageObject:
     ]
     if _count_fitting(days) < len(days):
         raise InvalidRequest(
-            "since: what was spent in these days is more than an answer has room for; ask for fewer days.",
+            "since: the usage of these days is too large for one answer; ask for fewer days.",
             param="since",
             code="answer_too_large",
         )

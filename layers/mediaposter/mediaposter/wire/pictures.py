@@ -170,7 +170,7 @@ def read_input_reference(value: object) -> InputReference:
             return _read_upload_id(text)
     raise _unusable(
         'it must be a file, {"image_url": an https or data URL} or {"upload_id": an id that POST /uploads gave}, and '
-        "one of them alone"
+        "only one of them"
     )
 
 
@@ -259,7 +259,7 @@ def _tell_type(content: bytes) -> ContentType:
     for content_type, signature in _SIGNATURES.items():
         if signature.match(content):
             return content_type
-    raise _unusable("it is empty" if not content else "it is no PNG, JPEG or WebP file")
+    raise _unusable("it is empty" if not content else "it is not a PNG, JPEG or WebP file")
 
 
 Part = TypeVar("Part")

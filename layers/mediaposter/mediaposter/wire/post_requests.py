@@ -137,4 +137,4 @@ def parse_post_path(video_id: str, platform: str, account_id: str) -> PostPath:
     try:
         return PostPath.model_validate({"video_id": video_id, "platform": platform, "account_id": account_id})
     except ValidationError as error:
-        raise NotFound("There is no post of such a name.", what="post") from error
+        raise NotFound("There is no post with this name.", what="post") from error

@@ -123,8 +123,8 @@ class Record(NamedTuple):
             )
         if self.content is None:
             raise InvalidRequest(
-                f"{name or 'The row'} has more than {ROW_MAX_BYTES // 1024} KB, which is the most that one may have. A "
-                "picture is put to the URL that POST /uploads gives, and named by the id that comes with it.",
+                f"{name or 'The row'} has more than {ROW_MAX_BYTES // 1024} KB, which is the most that one may have. "
+                "PUT a picture to the URL that POST /uploads returns, and name it by the id from that answer.",
                 code="row_too_large",
             )
         try:
@@ -146,7 +146,7 @@ def decode_text(content: bytes, *, name: str) -> str:
         InvalidRequest: it has another encoding (which the message names), or null bytes.
     """
     if b"\0" in content:
-        raise InvalidRequest(f"{name} has null bytes, which are no text.", code="invalid_encoding")
+        raise InvalidRequest(f"{name} has null bytes, which are not text.", code="invalid_encoding")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -187,7 +187,7 @@ def read_records(chunks: Iterable[bytes], *, has_quotes: bool) -> Iterator[Recor
     for record in _split(chunks, has_quotes=has_quotes):
         if record.number > RECORDS_MAX:
             raise InvalidRequest(
-                f"The file has more than {RECORDS_MAX:,} rows, blank ones included. Remove those.",
+                f"The file has more than {RECORDS_MAX:,} rows, blank ones included. Remove the blank ones.",
                 code="too_many_rows",
             )
         yield record
@@ -211,7 +211,7 @@ def _find_separator(head: bytes) -> str:
         if separator in _SEPARATORS:
             return separator
         raise BrokenFile(
-            f"The file says that {separator!r} stands between its columns. Save it with commas, semicolons or tabs.",
+            f"The file names {separator!r} as its separator. Save it with commas, semicolons or tabs.",
             code="invalid_csv",
         )
     for line in _LINE_END.split(head):
@@ -249,7 +249,7 @@ def _recode(pieces: Iterable[bytes]) -> Iterator[bytes]:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise BrokenFile(
-            "The file ends within a character: it was cut short. No row of it was taken; send the whole of it.",
+            "The file ends within a character, so it is incomplete. No row of it was taken; send the complete file.",
             code="invalid_encoding",
         ) from error
 

@@ -356,7 +356,7 @@ def check_video_id(video_id: str) -> str:
         NotFound: no video can have this id.
     """
     if not re.fullmatch(_VIDEO_ID, video_id):
-        raise NotFound("There is no video of such an id.")
+        raise NotFound("There is no video with this id.")
     return video_id
 
 
@@ -367,7 +367,7 @@ def refuse_files(files: dict[str, bytes]) -> None:
         InvalidRequest: names the file.
     """
     for name in files:
-        raise InvalidRequest(f"A file in {name[:80]!r} is not taken here.", param=name[:80], code="unsupported_file")
+        raise InvalidRequest(f"This route takes no file in {name[:80]!r}.", param=name[:80], code="unsupported_file")
 
 
 AnyRequest = TypeVar("AnyRequest", bound=BaseModel)

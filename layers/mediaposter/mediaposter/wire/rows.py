@@ -124,7 +124,7 @@ def _parse_line(text: str) -> dict[str, Any] | None:
     if not text.strip():
         return None
     if "\0" in text:
-        raise InvalidRequest("The row has null bytes, which are no text.", code="invalid_encoding")
+        raise InvalidRequest("The row has null bytes, which are not text.", code="invalid_encoding")
     try:
         return parse_json_object(text, name="The row")
     except InvalidRequest as refusal:

@@ -43,7 +43,6 @@ class QueuedEvent(BaseModel):
 
     @property
     def event(self) -> AnyEvent:
-        """Return the event itself."""
         return self.body.detail
 
 

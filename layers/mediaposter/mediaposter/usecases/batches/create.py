@@ -158,7 +158,7 @@ class OpenBatch:
             found = self._files.find_upload(caller.owner, upload_id)
         except NotFound as error:
             raise InvalidRequest(
-                f"There is no upload {upload_id}: put the file to the URL that POST /uploads gave first.",
+                f"There is no upload {upload_id}: first PUT the file to the URL that POST /uploads returned.",
                 param="file",
                 code="invalid_value",
             ) from error
@@ -199,7 +199,7 @@ class OpenBatch:
                     "request. Nothing was recorded; wait for the next minute."
                 ) from conflict
             raise Contention(
-                "The request of this Idempotency-Key is just being forgotten; send it again."
+                "The record of this Idempotency-Key is just being removed; send the request again."
             ) from conflict
         with suppress(NotStarted):  # the sweep starts it
             self._workflow.start(batch.id, batch.step, batch.run)
@@ -275,7 +275,7 @@ class CancelBatch:
             if tell_status(batch) == "cancelled":
                 return
             if batch.stage not in STAGES_TO_CANCEL:
-                raise NotAllowedInState(f"The batch is {tell_status(batch)}: nothing of it is left to be cancelled.")
+                raise NotAllowedInState(f"The batch is {tell_status(batch)}: nothing is left to cancel.")
             is_all = request.running or batch.cancel is CancelScope.RUNNING
             # Before this stage, the execution that submits the rows cancels after it has read all of them.
             is_taken = batch.stage is BatchStage.RUNNING
@@ -292,4 +292,4 @@ class CancelBatch:
                 with suppress(NotStarted):  # the sweep starts it
                     self._workflow.start(batch.id, BatchStep.CANCEL, batch.cancel_run)
             return
-        raise VersionConflict(f"{batch_id} is being written all the time; cancel it again.")
+        raise VersionConflict(f"Other workers keep writing {batch_id}; cancel it again.")

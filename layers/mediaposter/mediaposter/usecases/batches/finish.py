@@ -156,8 +156,8 @@ class MonitorBatch:
         else:
             self._end.fail(
                 batch.id,
-                "The batch broke off. Some of its rows may have become videos, which are kept and posted as they were "
-                f"asked for: GET /videos?batch_id={batch.id} lists them.",
+                "The batch failed in this stack. Some of its rows may have become videos, which are kept and posted "
+                f"as requested: GET /videos?batch_id={batch.id} lists them.",
             )
 
     def _check_again_later(self, batch: Batch) -> Batch:

@@ -123,8 +123,7 @@ class RowFiles(Protocol):
 class PictureKeeper(Protocol):
     """Stores the pictures of requests until their videos are made."""
 
-    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
-        """Store a picture."""
+    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None: ...
 
 
 class ReadRows:
@@ -363,7 +362,7 @@ class FinishSubmitting:
         if batch.stage is BatchStage.READING:
             failure = Problem(
                 code="internal_error",
-                message="The file could not be read for a fault of this stack. No row was taken; send it again.",
+                message="The file could not be read because of a fault of this stack. No row was taken; send it again.",
             )
             _lay_answer(self._files, batch, [], failure)
             self._end(batch_id, failure=failure)

@@ -229,7 +229,7 @@ class StartGeneration:
         if video.lease_expires_at is not None and self._clock() < video.lease_expires_at:  # guard: submission lease
             return self._wait_for_lease(video)
         lost = video.attempts[-1].failure
-        message = lost.message if lost else "The process that submitted it was lost."
+        message = lost.message if lost else "The process that submitted it crashed."
         may_resubmit = True
         try:
             model = self._models(video)
@@ -653,8 +653,8 @@ def _is_lost(attempt: Attempt) -> bool:
 def explain_unknown(message: str) -> str:
     """Say what to do about a submission with an unknown outcome."""
     return (
-        f"{message} The provider may have accepted the video and may charge for it, so it was not sent again. "
-        "Look at the provider, then submit a new video if there is none."
+        f"{message} The provider may have accepted the video and may charge for it, so it was not sent again. Check "
+        "the provider, then send a new request if it has no such video."
     )
 
 

@@ -119,7 +119,7 @@ class ReceiveProviderWebhook:
         if not is_ours:
             self._waits.hint(pk, digest, now=now, kept_for=UNKNOWN_KEPT_FOR)
             self._report(provider, WebhookOutcome.UNKNOWN)
-            raise UnknownJob("No video here has this job. If one is about to, send the webhook again.")
+            raise UnknownJob("No video here has this job. If a submission is just returning, send the webhook again.")
         hint = self._waits.hint(pk, digest, now=now)
         if hint.task_token is not None:
             self._signaller.signal(hint.task_token, StepResult(outcome=Outcome.HINTED))
@@ -131,7 +131,7 @@ class ReceiveProviderWebhook:
         if provider not in self._providers:
             # The name is the caller's text, so it is not logged.
             self._report("", WebhookOutcome.REFUSED)
-            raise WebhookRejected("This stack listens to no such provider.")
+            raise WebhookRejected("This stack accepts no webhooks of such a provider.")
         try:
             return self._parse_webhook(provider, headers, body, now)
         except WebhookRejected:

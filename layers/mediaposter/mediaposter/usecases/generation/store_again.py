@@ -45,8 +45,8 @@ class StoreAgain:
             return video, posts
         if not _is_rendered(video):
             raise NotAllowedInState(
-                f"{video_id} is {video.status} at {video.stage}: only a video that was rendered, and failed when it "
-                "was fetched, can be fetched again. Nothing was changed."
+                f"{video_id} is {video.status} at {video.stage}: only a rendered video whose download failed can be "
+                "downloaded again. Nothing was changed."
             )
         again = [post for post in posts if post.state is PostState.FAILED and post.called_at is None]  # guard: unsent
         if again:
@@ -61,7 +61,9 @@ class StoreAgain:
         try:
             video = self._library.store_again(video, now=now, store_until=until, together=changes)
         except VersionConflict as error:
-            raise NotAllowedInState(f"{video_id} is being changed just now. Nothing was changed; ask again.") from error
+            raise NotAllowedInState(
+                f"Another request is changing {video_id}. Nothing was changed; send this one again."
+            ) from error
         with suppress(NotStarted):  # the sweep starts it
             self._workflow.start(video.id, video.launch)
         return video, self._ledger.list(video)

@@ -149,7 +149,7 @@ class StoreVideo:
             return StepResult(outcome=Outcome.QUEUED_FOR_CAPACITY)
         failure = VideoFailure(
             code=_judge_refusal(error),
-            message=f"{video.provider} rendered the video but did not hand it over whole. {error} "
+            message=f"{video.provider} rendered the video but did not deliver it whole. {error} "
             f"{_explain_store(video)}",
         )
         self._library.fail(video, failure, now=now)
@@ -213,7 +213,7 @@ class CloseVideo:
             video = self._library.advance(video, Stage.DONE, now=now)
         event = describe_end(video)
         video = self._library.settle(video, count_spent_micros(video), now=now)
-        if not video.is_told:  # guard: video told once
+        if not video.is_told:  # guard: video event once
             self._send_event(event)
             self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
             self._library.mark_event_sent(video)
@@ -234,7 +234,7 @@ class CloseVideo:
             if video.failure
             else (
                 ErrorCode.INTERNAL_ERROR,
-                f"The pipeline broke off ({fault or 'no reason given'}) before anything was sent.",
+                f"MediaPoster itself failed ({fault or 'no reason given'}) before anything was sent.",
             )
         )
         for post in posts:
@@ -280,7 +280,7 @@ def _judge_refusal(error: VideoModelError | MediaError | ConfigurationError) -> 
 
 def _explain_break(video: Video, fault: str | None) -> VideoFailure:
     """Explain a crashed execution to the caller, by the stage of the video."""
-    broke = f"The pipeline broke off at {video.stage} ({fault or 'no reason given'})."
+    broke = f"MediaPoster itself failed at {video.stage} ({fault or 'no reason given'})."
     if video.stage is Stage.QUEUED and count_spent_micros(video) == 0:
         return VideoFailure(
             code=ErrorCode.INTERNAL_ERROR, message=f"{broke} Nothing was generated or spent; send the request again."
@@ -299,4 +299,4 @@ def _explain_break(video: Video, fault: str | None) -> VideoFailure:
 
 
 def _explain_store(video: Video) -> str:
-    return f"POST /videos/{video.id}/store fetches it again, without another render, while {video.provider} keeps it."
+    return f"POST /videos/{video.id}/store downloads it again, without another render, while {video.provider} keeps it."

@@ -77,7 +77,7 @@ class ReadAccounts:
         self._book.put(connected)
         gone = {missing.sentence for target in waiting if (missing := find_missing(connected, target)) is not None}
         for sentence in sorted(gone):
-            self._report(f"A post waits for what is gone: {sentence}")
+            self._report(f"A waiting post will fail: {sentence}")
             self._count_metric("AccountsMissing")
         return len(gone)
 

@@ -126,8 +126,8 @@ class DecideApproval:
         if approval.decision is not Decision.WAITING:  # guard: first answer
             self._tell(approval)
             raise NotAllowedInState(
-                f"{video_id} is {approval.decision} since {approval.decided_at:%Y-%m-%dT%H:%M:%SZ}; the first decision "
-                "holds. Nothing was changed."
+                f"{video_id} is {approval.decision} since {approval.decided_at:%Y-%m-%dT%H:%M:%SZ}; the first "
+                "decision is final. Nothing was changed."
             )
         decision = Decision.APPROVED if request.decision == "approve" else Decision.REJECTED
         edited = None if request.edits is None else self._edit(video, request.edits, now)
@@ -223,7 +223,7 @@ def _write_decision(
         # Its execution crashed and closed it: only the approval is left.
         approvals.commit(changes[0])
     else:
-        raise NotAllowedInState(f"{video.id} waits for no decision any more: it is {video.stage}. Nothing was changed.")
+        raise NotAllowedInState(f"{video.id} no longer waits for a decision: it is {video.stage}. Nothing was changed.")
     return approvals.get(video.id)
 
 
@@ -263,7 +263,7 @@ def _replace_posts(posts: Sequence[Post], edited: Sequence[Post]) -> list[Change
 
 
 def _cancel(post: Post, decision: Decision, now: datetime) -> Change:
-    reason = "It was rejected." if decision is Decision.REJECTED else "Nobody approved it in time."
+    reason = "It was rejected." if decision is Decision.REJECTED else "It was not approved in time."
     cancelled = post.copy_with(
         state=PostState.CANCELLED,
         error_code=ErrorCode.CANCELLED,

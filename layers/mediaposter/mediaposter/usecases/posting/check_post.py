@@ -116,7 +116,7 @@ class CheckPost:
 
     def _take_report(self, post: Post, report: PostReport, now: datetime) -> Post:
         if report.status is PostStatus.IN_PROGRESS:
-            return self._take_silence(post, "The publisher never said what became of it.")
+            return self._take_silence(post, "The publisher never reported its outcome.")
         if report.status is PostStatus.SCHEDULED:
             return self._take_new_time(post, report.scheduled_time or post.scheduled_time, now)
         return self._end(post, report.status, now, public_url=report.public_url, error_message=report.error_message)
@@ -173,7 +173,7 @@ class CheckPost:
         """Check again later: a failed call says nothing about the post."""
         now = self._clock()
         if now >= _give_began(post) + GIVE_UP_AFTER:
-            return self._leave_to_a_person(post, f"The publisher could not be asked for a day: {error}", now)
+            return self._leave_to_a_person(post, f"The publisher could not be reached for a day: {error}", now)
         again_at = now + SWEEP_GRACE
         # A post to verify before its time cannot wait until then; for other posts the execution keeps checking.
         if post.due_at is not None and not _waits_for_its_time(post, now):
@@ -183,7 +183,10 @@ class CheckPost:
     def _leave_to_a_person(self, post: Post, reason: str, now: datetime) -> Post:
         self._count_metric("PostsInDoubt")
         return self._ledger.advance(  # guard: left to a person
-            post, PostState.UNKNOWN, now=now, error_message=f"{reason} Look at the network, then say what happened."
+            post,
+            PostState.UNKNOWN,
+            now=now,
+            error_message=(f"{reason} Check the network, then tell us with POST …/resolve."),
         )
 
     def _go_on(self, post: Post, step: PostStepInput, hint_seconds: float | None = None) -> StepResult:
@@ -223,7 +226,7 @@ def emit_end(library: VideoStore, ledger: PostStore, post: Post, *, send_event: 
     The record already has that state, because a person may repeat a post by hand when the event says it failed. The
     event is marked as sent only after it was sent. A worker that finds it unmarked sends it again under the same id.
     """
-    if post.is_told or post.state not in STATES_TO_TELL:  # guard: post told once
+    if post.is_told or post.state not in STATES_TO_TELL:  # guard: post event once
         return
     try:
         video = library.get_unchecked(post.video_id)

@@ -54,8 +54,7 @@ _LOOK_AGAIN_SECONDS = 60.0
 class StoredMedia(Protocol):
     """Reads stored videos."""
 
-    def open_stored(self, key: str) -> AbstractContextManager[VideoStream]:
-        """Open a stored video."""
+    def open_stored(self, key: str) -> AbstractContextManager[VideoStream]: ...
 
 
 class CreatePost:
@@ -111,9 +110,9 @@ class CreatePost:
         """Make the calls of an unsent post, each at its rate slot."""
         video = self._library.get_unchecked(post.video_id)
         if video.stored is None:
-            raise MediaPosterError(f"{post.video_id} has no kept video: there is nothing to post.")
+            raise MediaPosterError(f"{post.video_id} has no stored video: there is nothing to post.")
         if video.stage not in STAGES_OF_POSTING:  # guard: posting stage
-            raise MediaPosterError(f"{post.video_id} is at {video.stage}: nothing of it may be posted yet.")
+            raise MediaPosterError(f"{post.video_id} is at {video.stage}: it must not be posted yet.")
         try:
             post.target.check_video(measure(video.stored))  # guard: video measured
         except ValueError as error:
@@ -253,7 +252,7 @@ class CreatePost:
 def settle_abandoned_call(ledger: PostStore, post: Post, *, now: datetime) -> Post:
     """Put a post in doubt whose worker crashed during the call: it may be public, and no outcome was recorded."""
     return put_in_doubt(
-        ledger, post, "The process that sent it was lost before an answer came; it may be public.", now=now
+        ledger, post, "The process that sent it crashed before an answer came; it may be public.", now=now
     )
 
 

@@ -70,7 +70,7 @@ def plan_posts(request: PostsRequest, video: Video, *, candidates: Sequence[Cand
         if misfit is None:
             fallbacks.append(candidate)
         else:
-            warnings.append(f"fallback_models: {candidate.model} may not take over. {misfit}")
+            warnings.append(f"fallback_models: {candidate.model} is not used. {misfit}")
     return PostPlan(posts, tuple(fallbacks), tuple(warnings))
 
 

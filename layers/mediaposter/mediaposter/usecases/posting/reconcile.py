@@ -114,7 +114,7 @@ class ReconcilePost:
         """Reconcile again later: a failed call says nothing about the post."""
         if now < _give_doubt_began(post) + GIVE_UP_AFTER:  # guard: unanswered list
             return self._ledger.note(post, due_at=now + SWEEP_GRACE)
-        return self._park(post, f"The publisher could not be asked for a day: {error}", now)
+        return self._park(post, f"The publisher could not be reached for a day: {error}", now)
 
     def _park(self, post: Post, reason: str, now: datetime) -> Post:
         self._count_metric("PostsInDoubt")
@@ -122,7 +122,7 @@ class ReconcilePost:
             post,
             PostState.PARKED,
             now=now,
-            error_message=f"{reason} It was not sent again. Look at the network, then say what happened.",
+            error_message=f"{reason} It was not sent again. Check the network, then tell us with POST …/resolve.",
         )
 
 
@@ -210,5 +210,5 @@ def _explain_parked(copies: Copies) -> str:
     if copies.lookalikes:
         item = copies.lookalikes[0]
         where = item.public_url or f"{item.post_time:%Y-%m-%dT%H:%M:%SZ}"
-        reason += f" They show a post of the same words with other media ({where}), which proves nothing."
+        reason += f" They show a post with the same text and other media ({where}), which proves nothing."
     return reason

@@ -74,8 +74,8 @@ class RepeatPosts:
             return self._start_again(video, waiting, request, now)
         if video.stage is not Stage.DONE or video.stored is None:  # guard: kept and done
             raise NotAllowedInState(
-                f"{video_id} is {video.status} at {video.stage}: it is posted again only when it is kept and nothing "
-                "of it is being posted. Nothing was changed."
+                f"{video_id} is {video.status} at {video.stage}: it can be posted again only when it is stored and "
+                "not being posted. Nothing was changed."
             )
         if request.publish:
             self._preflight(request.publish)
@@ -111,8 +111,8 @@ class RepeatPosts:
         now = self._clock()
         if post.state not in STATES_FOR_A_PERSON:  # guard: for a person
             raise NotAllowedInState(
-                f"The post on {post.target.platform} is {post.state}: only one that is parked or unknown waits for a "
-                "person's word. Nothing was changed."
+                f"The post on {post.target.platform} is {post.state}: only a parked or unknown post can be resolved. "
+                "Nothing was changed."
             )
         if request.outcome == "posted":
             posted = self._ledger.advance(
@@ -132,7 +132,7 @@ class RepeatPosts:
         if copies.published or copies.scheduled or copies.waiting:
             where = copies.published[0].public_url if copies.published else "it still waits for its time"
             raise NotAllowedInState(
-                f"The publisher lists this very post on {post.target.platform} ({where}): it was not sent again. Say "
+                f"The publisher lists this same post on {post.target.platform} ({where}): it was not sent again. Say "
                 "that it was posted, or cancel it at the publisher first."
             )
 
@@ -164,7 +164,7 @@ class RepeatPosts:
                 publishing_since=now,
             )
         except VersionConflict as error:
-            raise NotAllowedInState(f"{video.id} is being posted or changed just now. Nothing was changed.") from error
+            raise NotAllowedInState(f"{video.id} is being posted or changed now. Nothing was changed.") from error
         self._start(video, wanted)
         return video, self._ledger.list(video)
 
@@ -174,8 +174,8 @@ class RepeatPosts:
             self._workflow.start(video.id, video.launch, references)
         except NotStarted as error:
             raise NotStarted(
-                f"The posts of {video.id} are written down, and their execution could not be started. Nothing was "
-                "sent. Ask for its posts again, without naming any; or wait, they are started in some minutes."
+                f"The posts of {video.id} are recorded, but their execution could not be started. Nothing was sent. "
+                "Post again without targets; or wait, they start in some minutes."
             ) from error
 
     def _start_again(

@@ -108,9 +108,7 @@ class ReschedulePost:
         try:
             return self._ledger.advance(post, state, now=now, **changes)
         except VersionConflict as error:
-            raise NotAllowedInState(
-                f"The post on {post.target.platform} came to its end meanwhile; ask how it stands."
-            ) from error
+            raise NotAllowedInState(f"The post on {post.target.platform} ended meanwhile; get its state.") from error
 
 
 def _was_cancelled(publisher: PublisherInterface, post: Post, now: datetime) -> bool:

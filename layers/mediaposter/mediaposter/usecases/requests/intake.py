@@ -54,8 +54,7 @@ class FileStore(Protocol):
     def read(self, key: str, *, max_bytes: int, version_id: str | None = None) -> InboxFile:
         """Read a version of a file, by default the newest. Raises NotFound."""
 
-    def has(self, key: str) -> bool:
-        """Tell whether a file exists."""
+    def has(self, key: str) -> bool: ...
 
     def read_answer(self, key: str) -> bytes | None:
         """Read a result that was written before; None if there is none."""
@@ -199,8 +198,8 @@ class TakeRequest:
             return None
         if len(keys) > 1:
             raise InvalidRequest(
-                f"There is more than one picture beside the request: {', '.join(keys)}. Remove all but one, and put "
-                "the request again.",
+                f"There is more than one picture for the request: {', '.join(keys)}. Remove all but one, and put the "
+                "request again.",
                 param="input_reference",
                 code="ambiguous_picture",
             )

@@ -68,8 +68,7 @@ class Submission(NamedTuple):
 class PictureStore(Protocol):
     """Stores the pictures of requests until their videos are made."""
 
-    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None:
-        """Store a picture."""
+    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None: ...
 
     def read_upload(self, owner: str, upload_id: str) -> bytes:
         """Read a picture that the caller uploaded. Raises NotFound."""
@@ -338,7 +337,7 @@ class SubmitVideo:
     def _take_repeated(self, wanted: IdempotencyRecord, video: Video, caller: Caller) -> Submission:
         known = self._requests.find(wanted, now=video.created_at)
         if known is None:
-            raise Contention("The request of this Idempotency-Key is just being forgotten; send it again.")
+            raise Contention("The record of this Idempotency-Key is just being removed; send the request again.")
         if known.fingerprint != wanted.fingerprint:
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was used for another request in the last 24 hours. Nothing was recorded; use a "
@@ -371,7 +370,7 @@ class SubmitVideo:
         if video.is_accepted:
             return video
         try:
-            return self._library.note(video, now=self._clock(), is_accepted=True)  # guard: told caller
+            return self._library.note(video, now=self._clock(), is_accepted=True)  # guard: caller acknowledged
         except VersionConflict:
             return self._library.reload(video)
 
@@ -397,7 +396,10 @@ class SubmitVideo:
             read = UploadedPicture.read(self._pictures().read_upload(caller.owner, picture.upload_id))
         except NotFound as error:
             raise InvalidRequest(
-                f"There is no upload {picture.upload_id}: put the picture to the URL that POST /uploads gave first.",
+                (
+                    f"There is no upload {picture.upload_id}: first PUT the picture to the URL that POST /uploads "
+                    "returned."
+                ),
                 param="input_reference",
                 code="invalid_value",
             ) from error

@@ -27,7 +27,7 @@ class DeliveryOutcome(StrEnum):
     DELIVERED = "delivered"
     GONE = "gone"  # the receiver answered 410 Gone
     PUT_OFF = "put_off"  # the queue brings it again
-    GIVEN_UP = "given_up"  # the queue moves it to the dead letters
+    GIVEN_UP = "given_up"  # the queue moves it to the dead-letter queue
     DROPPED = "dropped"  # the table does not confirm it, or it has no webhook
 
 
@@ -92,7 +92,7 @@ class DeliverEvent:
         event = self._find_recorded(message.event)
         if event is None:
             self._count_metric("WebhooksDropped")
-            return Delivery(outcome=DeliveryOutcome.DROPPED, reason="The table does not say so, or no more.")
+            return Delivery(outcome=DeliveryOutcome.DROPPED, reason="The table does not confirm it.")
         if event.webhook_url is None:
             self._count_metric("WebhooksDropped")
             return Delivery(outcome=DeliveryOutcome.DROPPED, reason="It has no receiver.", subject=event.subject)

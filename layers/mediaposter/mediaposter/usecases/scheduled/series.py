@@ -32,8 +32,7 @@ _TRIES_MAX = 6
 class SheetReader(Protocol):
     """Reads sheets."""
 
-    def read(self, sheet: Sheet) -> bytes:
-        """Read a sheet."""
+    def read(self, sheet: Sheet) -> bytes: ...
 
 
 class RunSchedule:
@@ -71,7 +70,7 @@ class RunSchedule:
             try:
                 series = self._book.get(name)
             except NotFound:
-                self._report(f"There is no series {name} any more, and its turn of {scheduled_at:%F %R} took nothing.")
+                self._report(f"There is no series {name} any more, and its run of {scheduled_at:%F %R} took nothing.")
                 return IntakeResult(outcome=IntakeOutcome.IGNORED, code="series_removed")
             try:
                 turn = self._book.find_turn(name, scheduled_at)
@@ -85,7 +84,7 @@ class RunSchedule:
             except VersionConflict:
                 continue  # another run took the row, or another worker handles this run
         raise Contention(
-            f"The series {name} is being written by others; the turn of {scheduled_at:%F %R} may come again."
+            f"Other workers are writing the series {name}; the run of {scheduled_at:%F %R} may come again."
         )
 
     def _take_row(self, series: Series, notice: ScheduleDue) -> IntakeResult:
@@ -145,7 +144,7 @@ class RunSchedule:
             )
         )
         self._report(
-            f"Row {turn.row} of the series {turn.series} was refused ({error.code}), and its turn of "
+            f"Row {turn.row} of the series {turn.series} was refused ({error.code}), and its run of "
             f"{turn.scheduled_at:%F %R} is used up; mediaposter schedule show {turn.series} says why."
         )
         self._count_metric("SeriesRowsRefused")
@@ -159,7 +158,7 @@ class RunSchedule:
             )
         )
         self._report(
-            f"The sheet of the series {series.name} is used up, and its turn of {scheduled_at:%F %R} took nothing. "
+            f"The sheet of the series {series.name} is used up, and its run of {scheduled_at:%F %R} took nothing. "
             f"Give it another, or end it: mediaposter schedule replace-sheet {series.name}, or remove."
         )
         self._count_metric("SeriesExhausted")

@@ -88,7 +88,7 @@ class SweepDue:
             # The service shows only this line of it, and an error's own text may hold what must not be logged.
             which = ", ".join(f"{name} ({type(error).__name__})" for name, error in faults.items())
             raise ExceptionGroup(
-                f"{len(faults)} of {len(entries)} that are due could not be looked after: {which}",
+                f"{len(faults)} of {len(entries)} due records could not be handled: {which}",
                 list(faults.values()),
             )
         return Swept(visited, len(entries) - visited)

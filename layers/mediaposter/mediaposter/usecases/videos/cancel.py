@@ -57,7 +57,7 @@ class CancelVideo:
             except VersionConflict:
                 continue  # the end of the stopped execution also closes it
             return
-        raise VersionConflict(f"{video_id} is cancelled, and being written all the time; cancel it again.")
+        raise VersionConflict(f"{video_id} is cancelled, but other workers keep writing it; cancel it again.")
 
     def _end(self, video_id: str, *, also_running: bool, reason: str) -> Video | None:
         """Fail a video; None if it shall not be cancelled, or was cancelled and its event sent."""
@@ -77,4 +77,4 @@ class CancelVideo:
                 )
             except VersionConflict:
                 continue
-        raise VersionConflict(f"{video_id} is being written all the time; cancel it again.")
+        raise VersionConflict(f"Other workers keep writing {video_id}; cancel it again.")

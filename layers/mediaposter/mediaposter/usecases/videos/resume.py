@@ -125,7 +125,7 @@ class ResumeVideo:
         # Its caller got an error saying that sending again is safe: a late start would make the video twice.
         failure = VideoFailure(
             code=ErrorCode.INTERNAL_ERROR,
-            message="The pipeline broke off at queued (a crash before its execution was started). "
+            message="MediaPoster itself failed at queued (a crash before its execution was started). "
             "Nothing was generated or spent; send the request again.",
         )
         self._library.fail(video, failure, now=now)
