@@ -133,7 +133,8 @@ def run_stand_ins(folder: Path) -> Iterator[dict[str, str]]:
 
 def name_variables(addresses: Mapping[str, str]) -> dict[str, str]:
     """Give the `.env` that leads to these addresses."""
-    variables: dict[str, str] = {}
+    # With a key of Blotato's, posts would wait for an approval.
+    variables: dict[str, str] = {"DEFAULT_APPROVAL": "none"}
     for name, (_, _, variable, keys) in STAND_INS.items():
         variables |= {variable: addresses[name], **keys}
     return variables
