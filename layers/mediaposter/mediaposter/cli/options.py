@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -14,6 +15,16 @@ _STACK_HELP = "The stack."
 _ENDPOINT_HELP = "Where AWS is, for the local cloud. Default: AWS_ENDPOINT_URL, else AWS."
 
 StackName: TypeAlias = Annotated[str, typer.Option("--stack", metavar="NAME", help=_STACK_HELP)]
+# For commands that work on a host as well: without either, they take the host that runs here, else this stack.
+StackOrNone: TypeAlias = Annotated[
+    str | None, typer.Option("--stack", metavar="NAME", help=f"A stack on AWS. Default: {STACK}.")
+]
+DataFolder: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", help="The data folder of mediaposter up, instead. Default: yours, while it runs."
+    ),
+]
 EndpointUrl: TypeAlias = Annotated[str | None, typer.Option("--endpoint-url", metavar="URL", help=_ENDPOINT_HELP)]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 

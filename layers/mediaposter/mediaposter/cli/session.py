@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from mediaposter.cli.options import STACK
+
 if TYPE_CHECKING:
     from mediaposter.cli.deployed_stack import DeployedStack, OpenStack
+    from mediaposter.cli.host_folder import HostStack
     from mediaposter.publishing.publisher_interface import PublisherInterface
 
 BLOTATO_KEY_NAME = "blotato-api-key"
@@ -33,6 +39,25 @@ def open_stack(name: str, *, endpoint_url: str | None) -> DeployedStack:
     return open_stack(name, endpoint_url=endpoint_url)
 
 
+def open_host(folder: Path) -> AbstractContextManager[HostStack]:
+    """Open the data folder of an embedded host.
+
+    Raises:
+        ConfigurationError: it cannot be opened, and why.
+    """
+    from mediaposter.cli.host_folder import open_host_folder
+
+    return open_host_folder(folder, os.environ)
+
+
+def find_host() -> Path | None:
+    """Find the usual data folder, if a host runs on it."""
+    from mediaposter.cli.host_folder import choose_folder, read_address
+
+    folder = choose_folder(os.environ)
+    return None if read_address(folder) is None else folder
+
+
 def connect(stack: DeployedStack | None) -> PublisherInterface:
     """Connect to Blotato with the key of a stack, or of the environment.
 
@@ -51,6 +76,8 @@ class Session:
     """The collaborators of the commands; tests pass their own."""
 
     open_stack: OpenStack = open_stack
+    open_host: Callable[[Path], AbstractContextManager[HostStack]] = open_host
+    find_host: Callable[[], Path | None] = find_host
     connect: Callable[[DeployedStack | None], PublisherInterface] = connect
     clock: Callable[[], datetime] = now
 
@@ -65,6 +92,27 @@ class Session:
 
         with explain_aws_errors():
             yield self.open_stack(name, endpoint_url=endpoint_url)
+
+    @contextmanager
+    def stack_or_host(
+        self, *, stack: str | None, endpoint_url: str | None, data: Path | None
+    ) -> Iterator[DeployedStack | HostStack]:
+        """Open what a command is about: the host of `data`, or a stack; with neither the host that runs here, if any.
+
+        Raises:
+            ConfigurationError: it cannot be opened, and why.
+        """
+        folder = data
+        if data is None and stack is None and endpoint_url is None:
+            folder = self.find_host()
+            if folder is not None:
+                sys.stderr.write(f"On the host that runs here, in {folder}. --stack names a stack on AWS instead.\n")
+        if folder is None:
+            with self.stack(stack or STACK, endpoint_url) as opened:
+                yield opened
+        else:
+            with self.open_host(folder) as host:
+                yield host
 
 
 def find_session(context: typer.Context) -> Session:

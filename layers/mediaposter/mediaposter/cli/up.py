@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -17,12 +16,14 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from mediaposter import current
+from mediaposter.cli.host_folder import PORT, choose_folder
 from mediaposter.cli.options import create_group
 from mediaposter.domain.errors import ConfigurationError, InvalidRequest
 from mediaposter.host.app import Host
 from mediaposter.host.decoder import check_decoders
 from mediaposter.host.disk import write_privately
 from mediaposter.host.environment import ACCOUNTS, HostEnvironment, read_environment
+from mediaposter.host.folder import ADDRESS_FILE
 from mediaposter.host.gateway import Gateway
 from mediaposter.host.logs import write_logs
 from mediaposter.host.routes import load_routes
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from mediaposter.ai.catalog import Catalog
     from mediaposter.config import Settings
 
-PORT = 4600
-_STACK_FILE = "host.json"
-_CHECKOUT = Path(__file__).parents[4]
 _ENV_FILE = Path(".env")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 (what a person typed)
@@ -55,18 +53,6 @@ class Options(NamedTuple):
     verbose: bool = False
     needs_approval: bool = True
     wait_scale: float = 1.0  # for tests
-
-
-def choose_folder(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
-    """Choose the data folder: `.local/` of a checkout, else the platform's folder for a user's data."""
-    if (_CHECKOUT / "template.yaml").is_file():
-        return _CHECKOUT / ".local" / "data"
-    home = Path.home()
-    if platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "MediaPoster"
-    if platform == "darwin":
-        return home / "Library" / "Application Support" / "MediaPoster"
-    return Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "mediaposter"
 
 
 app = create_group("Run MediaPoster in this process until Ctrl-C: the API, the pipeline, and everything kept.")
@@ -150,7 +136,7 @@ def serve(
             server.stop()
     finally:
         server.stop()
-        (folder / _STACK_FILE).unlink(missing_ok=True)
+        (folder / ADDRESS_FILE).unlink(missing_ok=True)
 
 
 def _find_env_file(named: Path | None) -> Path | None:
@@ -228,7 +214,7 @@ def _warn_of_network(address: str) -> list[str]:
 def _write_stack_file(folder: Path, url: str, key: str) -> None:
     """Write how to reach this host, for the other commands; only this user can read it."""
     address = {"base_url": f"{url}/v1", "api_key": key, "process_id": os.getpid()}
-    write_privately(folder / _STACK_FILE, json.dumps(address, indent=2) + "\n")
+    write_privately(folder / ADDRESS_FILE, json.dumps(address, indent=2) + "\n")
 
 
 def _wait_for_signals() -> threading.Event:

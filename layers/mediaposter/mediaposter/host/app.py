@@ -19,6 +19,7 @@ from mediaposter.host.decoder import ChildDrawer, ChildInspector, build_decoders
 from mediaposter.host.edges import HostEdges
 from mediaposter.host.executions import Ended, Executions
 from mediaposter.host.executions_on_disk import SqliteExecutions
+from mediaposter.host.folder import DATABASE_FILE, FILES_FOLDER, SANDBOX_FOLDER
 from mediaposter.host.inbox import InboxWatcher
 from mediaposter.host.links import Links
 from mediaposter.host.lock import HostLock
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OWNER = "local"
-_DATABASE_FILE = "mediaposter.sqlite"
-_FILES_FOLDER = "files"
-_SANDBOX_FOLDER = "sandbox"
 # Steps wait for providers and for Blotato most of the time.
 _STEPS_AT_ONCE = 8
 # Messages and clocks have threads of their own, so that no burst of steps delays them.
@@ -95,7 +93,7 @@ class Host:
         self._environment = environment
         self._public_url = public_url
         self._secrets = HostSecrets.open(folder)
-        self._database = Database(folder / _DATABASE_FILE)
+        self._database = Database(folder / DATABASE_FILE)
         self._pool = ThreadPoolExecutor(_STEPS_AT_ONCE, thread_name_prefix="step")
         self._chores = ThreadPoolExecutor(_CHORES_AT_ONCE, thread_name_prefix="chore")
         self._loop = Loop(_tell_time, self._pool, wait_scale=wait_scale)
@@ -105,11 +103,11 @@ class Host:
             for name, loop in (("machines", self._loop), ("clocks", self._clocks))
         ]
         self.links = Links(self._secrets.link_key.encode(), public_url)
-        self.bucket = FolderBucket(folder / _FILES_FOLDER, self.links)
+        self.bucket = FolderBucket(folder / FILES_FOLDER, self.links)
         self._outbox = Outbox(self._database)
         self._table = SqliteTable(self._database, record_change=self._outbox.record_change)
         self._children = build_decoders()
-        sandbox = folder / _SANDBOX_FOLDER
+        sandbox = folder / SANDBOX_FOLDER
         self._sandbox = SandboxProvider(sandbox / "videos", ChildDrawer(self._children), clock=_tell_time)
         self._publisher = PretendedPublisher(sandbox / "posts", clock=_tell_time)
         self.edges = HostEdges(

@@ -55,12 +55,16 @@ class FolderBucket(Bucket):
         folder: Path,
         links: Links,
         *,
+        is_shared: bool = False,
         replace: Callable[[Path, Path], None] = os.replace,
         link: Callable[[Path, Path], None] = os.link,
         sleep: Callable[[float], None] = time.sleep,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Open the folder, or make it, and remove what an earlier process left unfinished."""
+        """Open the folder, or make it, and remove what an earlier process left unfinished.
+
+        A command beside a running host says `is_shared`: then nothing is removed, because the host may be writing it.
+        """
         self.name = str(folder)
         self._folder = folder
         self._links = links
@@ -75,7 +79,8 @@ class FolderBucket(Bucket):
         self._unfinished = folder / _OWN / "unfinished"
         self._beside = folder / _OWN / "versions"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.rmtree(self._unfinished, ignore_errors=True)
+        if not is_shared:
+            shutil.rmtree(self._unfinished, ignore_errors=True)
         make_folder(self._unfinished)
 
     def head(self, key: str) -> StoredObject:

@@ -1,0 +1,130 @@
+"""The data folder of an embedded host, for commands: they read and write it, whether the host runs or not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mediaposter.ai.catalog import Catalog, built_in_catalog, built_in_catalog_text, parse_catalog
+from mediaposter.config import Settings
+from mediaposter.domain.errors import ConfigurationError
+from mediaposter.host.bucket import FolderBucket
+from mediaposter.host.database import Database
+from mediaposter.host.environment import read_environment
+from mediaposter.host.folder import ADDRESS_FILE, DATABASE_FILE, FILES_FOLDER
+from mediaposter.host.links import Links
+from mediaposter.host.outbox import Outbox
+from mediaposter.host.secrets import HostSecrets
+from mediaposter.host.table import SqliteTable
+from mediaposter.stores.keys import KeyStore
+from mediaposter.stores.media import MediaStore
+from mediaposter.stores.series import SeriesStore
+from mediaposter.stores.sheets import SheetStore
+
+PORT = 4600
+_CHECKOUT = Path(__file__).parents[4]
+
+
+def choose_folder(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+    """Choose the data folder: `.local/` of a checkout, else the platform's folder for a user's data."""
+    if (_CHECKOUT / "template.yaml").is_file():
+        return _CHECKOUT / ".local" / "data"
+    home = Path.home()
+    if platform == "win32":
+        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "MediaPoster"
+    if platform == "darwin":
+        return home / "Library" / "Application Support" / "MediaPoster"
+    return Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "mediaposter"
+
+
+class HostAddress(BaseModel):
+    """How a running host is reached; it keeps this in `host.json` while it runs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    base_url: str
+
+
+def read_address(folder: Path) -> HostAddress | None:
+    """Read how the host of a folder is reached; None if none runs, as far as the folder tells."""
+    try:
+        return HostAddress.model_validate_json((folder / ADDRESS_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+@dataclass(frozen=True)
+class HostStack:
+    """A data folder and its stores; what `DeployedStack` is for a stack on AWS.
+
+    Attributes:
+        name: the folder, for sentences.
+        base_url: the base URL for a client.
+        keys: its API keys.
+        series: its series.
+        sheets: their sheets.
+        read_file: reads a small file from its bucket, by key.
+        settings: as the host reads them, from this environment and `.env`.
+        knows_key_restrictions: whether it enforces all that a key may be restricted to.
+    """
+
+    name: str
+    base_url: str
+    keys: KeyStore
+    series: SeriesStore
+    sheets: SheetStore
+    read_file: Callable[[str], str]
+    settings: Settings
+    knows_key_restrictions: bool = True
+
+    def read_catalog(self) -> Catalog:
+        """Read the catalog: all models, also those whose provider has no key here.
+
+        Raises:
+            ConfigurationError: its file or its aliases are wrong; the message says where.
+        """
+        catalog = built_in_catalog()
+        if key := self.settings.catalog_key:
+            catalog = parse_catalog(self.read_file(key), extending=built_in_catalog_text())
+        return catalog.with_aliases(self.settings.model_aliases)
+
+
+@contextmanager
+def open_host_folder(folder: Path, environ: Mapping[str, str]) -> Iterator[HostStack]:
+    """Open a data folder; a host may run on it meanwhile, and sees at once what is written.
+
+    Args:
+        folder: the folder, which must have been made by a host.
+        environ: the variables that `.env` here adds to.
+
+    Raises:
+        ConfigurationError: it is no data folder, or cannot be used; the sentence says what to do.
+    """
+    path = folder / DATABASE_FILE
+    if not path.is_file():
+        raise ConfigurationError(
+            f"{folder} is no data folder of MediaPoster's: it has no {DATABASE_FILE}. Name yours with --data, or make "
+            f"one: mediaposter up --data {folder}"
+        )
+    env_file = Path(".env")
+    _, settings = read_environment(environ, env_file if env_file.is_file() else None)
+    address = read_address(folder)
+    base_url = f"http://127.0.0.1:{PORT}/v1" if address is None else address.base_url
+    links = Links(HostSecrets.open(folder).link_key.encode(), lambda: base_url.removesuffix("/v1"))
+    with closing(Database(path)) as database:
+        table = SqliteTable(database, record_change=Outbox(database).record_change)
+        bucket = FolderBucket(folder / FILES_FOLDER, links, is_shared=True)
+        yield HostStack(
+            name=str(folder),
+            base_url=base_url,
+            keys=KeyStore(table),
+            series=SeriesStore(table),
+            sheets=SheetStore(bucket),
+            read_file=MediaStore(bucket).read_text,
+            settings=settings,
+        )
