@@ -97,7 +97,7 @@ def serve(
     if not options.needs_approval:
         environ = {**environ, "DEFAULT_APPROVAL": "none"}
     stopping = ended or _wait_for_signals()
-    folder = options.data or choose_folder(environ)
+    folder = (options.data or choose_folder(environ)).absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_logs(folder / "log", verbose=options.verbose)
     server = Server(options.host, options.port)
@@ -127,7 +127,7 @@ def serve(
                 *_show_first_steps(f"{server.url}/v1", key),
                 "",
                 *_warn_of_network(options.host),
-                *([f"{resumed} executions go on where they were.", ""] if resumed else []),
+                *([f"Unfinished videos and batches that go on now: {resumed}", ""] if resumed else []),
                 "Ctrl-C stops it.",
             ):
                 say(line)

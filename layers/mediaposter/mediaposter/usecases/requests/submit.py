@@ -40,7 +40,7 @@ from mediaposter.stores.videos import (
 )
 from mediaposter.usecases.posting.create_post import settle_orphaned
 from mediaposter.usecases.posting.plan_posts import plan_posts
-from mediaposter.usecases.requests.default_approval import choose_approval
+from mediaposter.usecases.requests.default_approval import ChosenApproval, choose_approval
 from mediaposter.usecases.videos.resume import Workflow
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.pictures import InputReference, PictureUrl, UploadedPicture
@@ -134,6 +134,7 @@ class SubmitVideo:
             owner=caller.owner,
             webhook_url=request.webhook_url or caller.webhook_url,
             batch_id=batch_id,
+            approval=choose_approval(request, caller, is_default=self._is_approval_default),
             now=now,
         )
         return self._take(
@@ -150,11 +151,11 @@ class SubmitVideo:
         caller.require_publishing(request.publish)  # guard: accounts estimated
         now = self._clock()
         first, *others = self._choose_models(request, now)
-        video = _describe(request, [first, *others], video_id="estimate", now=now)
-        plan = plan_posts(request, video, candidates=others, now=now)
         approval = choose_approval(request, caller, is_default=self._is_approval_default)
-        warnings = [*self._check_accounts(request.publish), *approval.warnings]
-        first = first.copy_with(warnings=(*first.warnings, *plan.warnings, *warnings))
+        video = _describe(request, [first, *others], video_id="estimate", approval=approval, now=now)
+        plan = plan_posts(request, video, candidates=others, now=now)
+        warnings = self._check_accounts(request.publish)
+        first = first.copy_with(warnings=(*video.warnings, *plan.warnings, *warnings))
         candidates = [first, *plan.fallbacks]
         return Estimate(candidates, self._plan_reservation(candidates, now).micros)
 
@@ -187,6 +188,7 @@ class SubmitVideo:
             entry.check_source(seconds=source.seconds, size=source.size)
         charged_seconds = source.seconds if added is None else added.seconds
         estimate_micros = entry.estimate_cost_micros(seconds=charged_seconds, size=source.size)
+        approval = choose_approval(request, caller, is_default=self._is_approval_default)
         video = Video(
             id=self._new_id(),
             owner=caller.owner,
@@ -206,10 +208,11 @@ class SubmitVideo:
                 provider_job_id=source.provider_job_id,
                 extend_seconds=None if added is None else added.seconds,
             ),
-            warnings=() if added is None else added.warnings,
+            warnings=(*(() if added is None else added.warnings), *approval.warnings),
             cost_estimate_micros=estimate_micros,
             expected_render_seconds=source.expected_render_seconds,
             webhook_url=request.webhook_url or caller.webhook_url,
+            approval_hours=approval.hours,
         )
         return self._take(_Order(video, request, None, f"{kind} {request.fingerprint()}"), caller, request_context)
 
@@ -255,11 +258,9 @@ class SubmitVideo:
                 raise
             return self._repeat(known, caller)
         posts = plan.posts
-        approval = choose_approval(order.request, caller, is_default=self._is_approval_default)
         video = video.copy_with(
             fallbacks=plan.fallbacks,
-            warnings=(*video.warnings, *plan.warnings, *warnings, *approval.warnings),
-            approval_hours=approval.hours,
+            warnings=(*video.warnings, *plan.warnings, *warnings),
             reservation=self._plan_reservation([video, *plan.fallbacks], video.created_at, caller),
             request_id=request_context.request_id,
             correlation_id=request_context.correlation_id,
@@ -531,6 +532,7 @@ def _describe(
     owner: str = "",
     webhook_url: str | None = None,
     batch_id: str | None = None,
+    approval: ChosenApproval,
     now: datetime,
 ) -> Video:
     """Build the record of the video that the first model makes, with the other models as fallbacks."""
@@ -550,11 +552,12 @@ def _describe(
         provider_options=request.provider_options,
         resubmit=request.resubmit,
         fallbacks=tuple(others),
-        warnings=first.warnings,
+        warnings=(*first.warnings, *approval.warnings),
         cost_estimate_micros=first.cost_estimate_micros,
         expected_render_seconds=first.expected_render_seconds,
         webhook_url=webhook_url,
         batch_id=batch_id,
+        approval_hours=approval.hours,
     )
 
 
