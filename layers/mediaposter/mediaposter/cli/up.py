@@ -7,38 +7,28 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
 from mediaposter import current
 from mediaposter.cli.host_folder import PORT, choose_folder
 from mediaposter.cli.options import create_group
-from mediaposter.domain.errors import ConfigurationError, InvalidRequest
+from mediaposter.cli.up_text import ENV_FILE, describe_start
+from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.app import Host
 from mediaposter.host.decoder import check_decoders
 from mediaposter.host.disk import write_privately
-from mediaposter.host.environment import ACCOUNTS, HostEnvironment, read_environment
+from mediaposter.host.environment import read_environment
 from mediaposter.host.folder import ADDRESS_FILE
 from mediaposter.host.gateway import Gateway
 from mediaposter.host.logs import write_logs
 from mediaposter.host.routes import load_routes
 from mediaposter.host.server import Server, create_app
 
-if TYPE_CHECKING:
-    from mediaposter.ai.catalog import Catalog
-    from mediaposter.config import Settings
-
-_ENV_FILE = Path(".env")
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 (what a person typed)
-_PROMPT = "A paper boat on a rainy street"
-# What `sora-2` is without another name in a request.
-_DEFAULT_MODEL = "sora-2"
 # At once, although a pipe is the screen.
 _print_line = partial(print, flush=True)
 
@@ -113,22 +103,19 @@ def serve(
             current.install(host.stack)
             key = host.ensure_key()
             gateway = Gateway(load_routes(), host.stack.keys.find)
-            catalog = host.edges.read_catalog()
             server.start(create_app(gateway=gateway, bucket=host.bucket, links=host.links, origins=[server.url]))
             resumed = host.start()
             _write_stack_file(folder, server.url, key)
-            for line in (
-                "MediaPoster is up.",
-                "",
-                *_describe_place(f"{server.url}/v1", key, folder=folder, env_file=env_file),
-                "",
-                *_describe_accounts(environment, catalog, settings),
-                "",
-                *_show_first_steps(f"{server.url}/v1", key),
-                "",
-                *_warn_of_network(options.host),
-                *([f"Unfinished videos and batches that go on now: {resumed}", ""] if resumed else []),
-                "Ctrl-C stops it.",
+            for line in describe_start(
+                base_url=f"{server.url}/v1",
+                key=key,
+                folder=folder,
+                env_file=env_file,
+                environment=environment,
+                catalog=host.edges.read_catalog(),
+                settings=settings,
+                address=options.host,
+                resumed=resumed,
             ):
                 say(line)
             stopping.wait()
@@ -143,72 +130,8 @@ def _find_env_file(named: Path | None) -> Path | None:
     """Find the file with the keys: the one that was named, else `.env` of the working directory, if there is one."""
     if named is not None and not named.is_file():
         raise ConfigurationError(f"There is no file {named}. Name another with --env-file. Nothing was started.")
-    found = named or _ENV_FILE
+    found = named or ENV_FILE
     return found.resolve() if found.is_file() else None
-
-
-def _describe_place(base_url: str, key: str, *, folder: Path, env_file: Path | None) -> list[str]:
-    keys = f"{env_file}, and the environment" if env_file else f"the environment; there is no {_ENV_FILE.resolve()}"
-    return [
-        f"  base URL  {base_url}",
-        f"  API key   {key}",
-        f"  data      {folder}, with the log in log/host.log",
-        f"  settings  {keys}",
-    ]
-
-
-def _describe_accounts(environment: HostEnvironment, catalog: Catalog, settings: Settings) -> list[str]:
-    """Tell which providers are offered and which variable opens the others, where `sora-2` leads, and about posts."""
-    offered = {"sandbox": "draws a clip itself, for nothing: no key needed"}
-    for account in ACCOUNTS:
-        note = f"; {account.note}" if account.note else ""
-        if environment.find_key(account.name) is None:
-            offered[account.name] = f"no {account.opened_by}: not offered ({account.variables[0]}{note})"
-        else:
-            offered[account.name] = f"your {account.opened_by}{note}"
-    lines = [f"  {name:<9} {state}" for name, state in offered.items()]
-    return [*lines, *_describe_posts(environment, settings), f"  {_DEFAULT_MODEL:<9} {_describe_default(catalog)}"]
-
-
-def _describe_default(catalog: Catalog) -> str:
-    try:
-        entry = catalog.resolve(_DEFAULT_MODEL, today=datetime.now(UTC).date()).entry
-    except InvalidRequest as error:
-        return f"is refused: {error}"
-    return f"leads to {entry.name} of {entry.provider}"
-
-
-def _describe_posts(environment: HostEnvironment, settings: Settings) -> list[str]:
-    if environment.blotato_api_key is None:
-        return ["  blotato   no key: posts are pretended, nothing is public (BLOTATO_API_KEY)"]
-    when = "after your approval" if settings.is_approval_default else "at once, without approval"
-    return [f"  blotato   your key: POSTS ARE REAL AND PUBLIC, {when}"]
-
-
-def _show_first_steps(base_url: str, key: str) -> list[str]:
-    """Show a request for a shell, on one line to be copied, and the same in Python."""
-    headers = f"-H 'Authorization: Bearer {key}' -H 'Content-Type: application/json'"
-    return [
-        f"curl {base_url}/videos {headers} -d '{json.dumps({'prompt': _PROMPT})}'",
-        "",
-        "from openai import OpenAI",
-        "",
-        f'client = OpenAI(base_url="{base_url}", api_key="{key}")',
-        f'video = client.videos.create_and_poll(prompt="{_PROMPT}")',
-        'client.videos.download_content(video.id).write_to_file("boat.mp4")',
-    ]
-
-
-def _warn_of_network(address: str) -> list[str]:
-    if address in _LOOPBACK:
-        return []
-    lines = [
-        "WARNING: other machines can reach this port. Each request needs a key, but nothing",
-        "is encrypted: who reads along has the key and the videos. Use it in a network you trust.",
-    ]
-    if address in _EVERY_ADDRESS:
-        lines.append(f"Links to files work on this machine only: name its own address instead of {address}.")
-    return [*lines, ""]
 
 
 def _write_stack_file(folder: Path, url: str, key: str) -> None:
