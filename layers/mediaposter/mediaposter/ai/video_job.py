@@ -112,7 +112,7 @@ class VideoGenerationJob(BaseModel):
             (self.size, request.size),
             (self.seconds, request.duration_seconds),
         )
-        return all(mine is None or theirs is None or mine == theirs for mine, theirs in told)  # guard: told by shape
+        return all(mine is None or theirs is None or mine == theirs for mine, theirs in told)  # guard: matched by shape
 
     def require_finished(self) -> Self:
         """Refuse to open the video of a job that has none (yet).
