@@ -9,17 +9,25 @@ ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || 
 	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \
 	} 2>/dev/null || echo another))
 
-.PHONY: demo up down test lambda snapshot check format requirements openapi install tools clean another \
+.PHONY: demo up cloud cloud-down cloud-demo test lambda snapshot check format requirements openapi install tools clean another \
 	check-types check-template check-rules check-imports check-lint check-format
 
-demo: install tools          ## one video, from a request to three posts, on this machine
-	$(RUN) -m sandbox.demo
+# Before anything is installed, so that the demo tells how long all of it took.
+demo: STARTED_AT := $(shell date +%s)
+demo: install                ## one video, from a request to an MP4 and three pretended posts, on this machine
+	@$(RUN) -m sandbox.demo --started-at $(STARTED_AT)
 
-up: install tools            ## the whole product on this machine until Ctrl-C
-	$(RUN) -m sandbox.up up
+up: install                  ## the whole product on this machine until Ctrl-C; OPTIONS="--port 4700" are those of mediaposter up
+	@$(RUN) -m mediaposter up $(OPTIONS)
 
-down: install                ## end one left behind
-	$(RUN) -m sandbox.up down
+cloud: install tools         ## template.yaml on an emulator of AWS, with stand-ins of the providers, until Ctrl-C
+	$(RUN) -m sandbox.cloud_up up
+
+cloud-down: install          ## end one left behind
+	$(RUN) -m sandbox.cloud_up down
+
+cloud-demo: install tools    ## the demo on that cloud
+	$(RUN) -m sandbox.cloud_demo
 
 test: install tools          ## every test, in two processes, and what runs in Lambda on its Python
 	$(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
@@ -75,5 +83,5 @@ test: .tools/litellm/.installed .tools/sdks/.installed
 	$(UV) pip install --quiet --python .tools/$*/bin/python --require-hashes -r tools/$*.txt
 	@touch $@
 
-clean:                       ## remove everything that was made
-	rm -rf .venv .tools .aws-sam .local .demo
+clean:                       ## remove everything that was made, but .local/data: videos and keys are there
+	rm -rf .venv .tools .aws-sam .local/cloud .demo

@@ -160,6 +160,7 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
         catalogs=built_in_catalog,
         default_fallbacks=(),
         stack_daily_budget_micros=STACK_DAILY_BUDGET_MICROS,
+        is_approval_default=False,
         validate_accounts=ValidateAccounts(
             book=AccountStore(table),
             publishers=refuse_publisher,

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from sandbox.cloud import ROOT, CloudError, LocalCloud, kill_process_group
 from sandbox.snapshot import Outside, Stack, configure, use_snapshot
 
-LOCAL_DIRECTORY = ROOT / ".local"
+LOCAL_DIRECTORY = ROOT / ".local" / "cloud"
 # You need no key to begin: the names of OpenAI's models are aliases of the sandbox model.
 SANDBOX_ALIASES = {"sora-2": "sandbox-1", "sora-2-pro": "sandbox-1"}
 VIDEOS_KEY = "sk-sandbox"

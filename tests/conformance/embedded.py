@@ -133,7 +133,8 @@ def run_stand_ins(folder: Path, names: Iterable[str] = ("sora", "fal", "blotato"
 
 def name_variables(addresses: Mapping[str, str]) -> dict[str, str]:
     """Give the `.env` that leads to these addresses."""
-    variables: dict[str, str] = {}
+    # With a key of Blotato's, posts would wait for an approval.
+    variables: dict[str, str] = {"DEFAULT_APPROVAL": "none"}
     for name, address in addresses.items():
         _, _, variable, keys = STAND_INS[name]
         variables |= {variable: address, **keys}

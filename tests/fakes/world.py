@@ -97,6 +97,7 @@ class World:
         catalog: Catalog = CATALOG,
         default_fallbacks: Sequence[str] = (),
         stack_daily_budget_micros: int | None = None,
+        default_approval: str = "none",
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]] = lambda _: [],
         slots: Mapping[str, int] = MappingProxyType({}),
         listens_to: Sequence[str] = (),
@@ -146,6 +147,7 @@ class World:
                 "CALL_LEASE_SECONDS": LEASE_SECONDS,
                 "GENERATION_TIMEOUT_SECONDS": GENERATION_TIMEOUT_SECONDS,
                 "DAILY_BUDGET_USD": stack_daily_budget_micros,
+                "DEFAULT_APPROVAL": default_approval,
             }
         )
         edges = FakeEdges(self, catalog, batch_files, batch_workflow, {"video": iter(ids), "batch": iter(batch_ids)})

@@ -101,20 +101,24 @@ def test_a_command_line_that_is_wrong_ends_with_2_and_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("missing", "argv", "named"),
+    ("missing", "argv", "extra"),
     [
-        (["boto3"], ["keys", "list"], "boto3"),
-        (["rich"], ["models"], "rich"),
-        (["typer"], ["models"], "typer"),
+        ("boto3", ["keys", "list"], "aws"),
+        ("rich", ["models"], "cli"),
+        ("typer", ["models"], "cli"),
+        ("starlette", ["up"], "local"),
     ],
 )
 def test_a_part_that_is_not_installed_is_named_with_how_to_install_it(
-    missing: list[str], argv: list[str], named: str
+    missing: str, argv: list[str], extra: str
 ) -> None:
-    done = run_apart(missing, argv)
+    done = run_apart([missing], argv)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (f"This command needs {named}, which is not installed: pip install 'mediaposter[cli,aws]'\n")
+    assert done.stderr == (
+        f"This command needs {missing}, which is not installed. Install MediaPoster again with its extra {extra}: see "
+        "docs/local.md.\n"
+    )
 
 
 def test_what_asks_no_stack_needs_no_boto3() -> None:

@@ -430,6 +430,17 @@ GUARDS: dict[str, Guard] = {
     "a rejection is not undone by who may only publish": Guard(
         "scope approve repost", (drop,), ("test_what_was_rejected_is_not_posted_by_who_may_only_publish",)
     ),
+    "posts wait for a person where the stack says so": Guard(
+        "approval by default", (give(None, argument=0),), ("test_posts_wait_unless_an_approver_says_none[unsaid]",)
+    ),
+    "only an approver needs no approval": Guard(
+        "none by approvers",
+        (give(None, argument=0),),
+        ("test_posts_wait_unless_an_approver_says_none[none by another]",),
+    ),
+    "where the stack wants approvals only an approver posts a kept video": Guard(
+        "default repost", (drop_operand(1),), ("test_a_kept_video_is_posted_to_more_targets_by_approvers_alone",)
+    ),
     "what failed is sent again to the accounts of the key alone": Guard(
         "accounts retried",
         (drop,),

@@ -103,6 +103,7 @@ class Doors:
                 catalogs=lambda: CATALOG,
                 default_fallbacks=(),
                 stack_daily_budget_micros=stack_daily_budget_micros,
+                is_approval_default=False,
                 validate_accounts=lambda _: [],
                 slots=self.world.slots,
                 workflow=self.workflow,

@@ -233,6 +233,7 @@ def test_a_post_that_is_public_meanwhile_is_not_sent_again() -> None:
         ledger=world.ledger,
         workflow=world.workflow,
         publishers=lambda: world.publisher,
+        is_approval_default=False,
         validate_accounts=lambda _: [],
         send_event=world.post_events.append,
         clock=look_at_the_clock,

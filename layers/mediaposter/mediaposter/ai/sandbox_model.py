@@ -1,4 +1,4 @@
-"""Call the local stack's own model (`make up`), which draws a clip for any prompt and needs no real key."""
+"""Call the local cloud's own model (`make cloud`), which draws a clip for any prompt and needs no real key."""
 
 from __future__ import annotations
 

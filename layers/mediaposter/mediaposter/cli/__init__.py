@@ -12,7 +12,13 @@ from mediaposter.domain.errors import MediaPosterError
 if TYPE_CHECKING:
     from mediaposter.cli.session import Session
 
-_EXTRAS = frozenset({"boto3", "botocore", "rich", "typer"})
+# The modules that an extra of pyproject.toml installs.
+_EXTRAS = {
+    **dict.fromkeys(("boto3", "botocore"), "aws"),
+    **dict.fromkeys(("rich", "typer"), "cli"),
+    **dict.fromkeys(("anyio", "aws_lambda_powertools", "dotenv", "jsonata", "python_multipart"), "local"),
+    **dict.fromkeys(("starlette", "uvicorn"), "local"),
+}
 
 
 def main(argv: Sequence[str] | None = None, *, session: Session | None = None) -> int:
@@ -26,7 +32,10 @@ def main(argv: Sequence[str] | None = None, *, session: Session | None = None) -
         missing = (error.name or "").partition(".")[0]
         if missing not in _EXTRAS:
             raise
-        return _fail(f"This command needs {missing}, which is not installed: pip install 'mediaposter[cli,aws]'")
+        return _fail(
+            f"This command needs {missing}, which is not installed. Install MediaPoster again with its extra "
+            f"{_EXTRAS[missing]}: see docs/local.md."
+        )
     except MediaPosterError as error:
         return _fail(str(error))
 

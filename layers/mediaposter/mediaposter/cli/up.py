@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NamedTuple
@@ -17,17 +18,20 @@ import typer
 from mediaposter import current
 from mediaposter.cli.host_folder import PORT, choose_folder
 from mediaposter.cli.options import create_group
+from mediaposter.cli.up_text import ENV_FILE, describe_start
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.app import Host
+from mediaposter.host.decoder import check_decoders
 from mediaposter.host.disk import write_privately
-from mediaposter.host.environment import ACCOUNTS, HostEnvironment, read_environment
+from mediaposter.host.environment import read_environment
 from mediaposter.host.folder import ADDRESS_FILE
 from mediaposter.host.gateway import Gateway
 from mediaposter.host.logs import write_logs
 from mediaposter.host.routes import load_routes
 from mediaposter.host.server import Server, create_app
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+# At once, although a pipe is the screen.
+_print_line = partial(print, flush=True)
 
 
 class Options(NamedTuple):
@@ -38,6 +42,7 @@ class Options(NamedTuple):
     port: int = PORT
     env_file: Path | None = None
     verbose: bool = False
+    needs_approval: bool = True
     wait_scale: float = 1.0  # for tests
 
 
@@ -54,20 +59,23 @@ def bring_up(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 is any free one.")] = PORT,
     env_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The keys of providers and Blotato. Default: .env."),
+        typer.Option(metavar="FILE", help="The keys of providers and Blotato. Default: .env of this folder."),
     ] = None,
+    no_approval: Annotated[
+        bool, typer.Option("--no-approval", help="Post at once; else real posts wait for your approval.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the log on the screen, too.")] = False,
     wait_scale: Annotated[float, typer.Option(min=0.0, max=1.0, hidden=True)] = 1.0,
 ) -> None:
     """Run MediaPoster in this process until Ctrl-C."""
-    serve(Options(data, host, port, env_file, verbose, wait_scale), environ=os.environ)
+    serve(Options(data, host, port, env_file, verbose, not no_approval, wait_scale), environ=os.environ)
 
 
 def serve(
     options: Options,
     *,
     environ: Mapping[str, str],
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = _print_line,
     ended: threading.Event | None = None,
 ) -> None:
     """Serve until Ctrl-C, SIGTERM, or `ended`.
@@ -75,10 +83,14 @@ def serve(
     Raises:
         ConfigurationError: it cannot start; the sentence says what to do. Another host on the folder goes on.
     """
+    check_decoders()
+    env_file = _find_env_file(options.env_file)
+    if not options.needs_approval:
+        environ = {**environ, "DEFAULT_APPROVAL": "none"}
     stopping = ended or _wait_for_signals()
-    folder = options.data or choose_folder(environ)
-    env_file = options.env_file or Path(".env")
-    environment, settings = read_environment(environ, env_file if env_file.is_file() else None)
+    folder = (options.data or choose_folder(environ)).absolute()
+    # The SDK's OPENAI_BASE_URL may lead here: that is no server of the Videos API for this host to ask.
+    environment, settings = read_environment(environ, env_file, own_url=f"http://{options.host}:{options.port}")
     # The folder is locked before anything else is touched: another host on it is not disturbed, its log included.
     addresses: list[str] = []
     with _explained(folder):
@@ -101,19 +113,20 @@ def serve(
             server.start(create_app(gateway=gateway, bucket=host.bucket, links=host.links, origins=[server.url]))
             resumed = host.start()
             with _told_address(folder, server.url, key):
-                for line in explain(
-                    url=server.url,
+                for line in describe_start(
+                    base_url=f"{server.url}/v1",
                     key=key,
                     folder=folder,
+                    env_file=env_file,
                     environment=environment,
+                    catalog=host.edges.read_catalog(),
+                    settings=settings,
+                    address=options.host,
                     resumed=resumed,
-                    is_open=options.host not in _LOOPBACK,
                 ):
                     say(line)
                 stopping.wait()
-                say(
-                    "Stopping: what runs is finished, what waits goes on at the next start. Ctrl-C again stops at once."
-                )
+                say("Stopping: what runs is finished, what waits goes on at the next start. Ctrl-C again ends it now.")
         finally:
             server.stop()
             current.install(None)
@@ -135,67 +148,12 @@ def _explained(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def explain(
-    *,
-    url: str,
-    key: str,
-    folder: Path,
-    environment: HostEnvironment,
-    resumed: int,
-    is_open: bool,
-) -> list[str]:
-    """Write what a person needs to begin."""
-    base_url = f"{url}/v1"
-    lines = [
-        "MediaPoster is up.",
-        "",
-        f"  base URL  {base_url}",
-        f"  API key   {key}",
-        f"  data      {folder}",
-        "",
-        *_list_accounts(environment),
-        "",
-        f"curl {base_url}/videos \\",
-        f"  -H 'Authorization: Bearer {key}' \\",
-        "  -H 'Content-Type: application/json' \\",
-        '  -d \'{"prompt": "A paper boat on a rainy street"}\'',
-        "",
-        "from openai import OpenAI",
-        "",
-        "client = OpenAI(",
-        f'    base_url="{base_url}",',
-        f'    api_key="{key}",',
-        ")",
-        'video = client.videos.create_and_poll(prompt="A paper boat on a rainy street")',
-        'client.videos.download_content(video.id).write_to_file("boat.mp4")',
-        "",
-    ]
-    if resumed:
-        lines += [f"{resumed} {'execution goes' if resumed == 1 else 'executions go'} on from the last time.", ""]
-    if is_open:
-        lines += [
-            "Other machines can reach this address. Every request needs a key;",
-            "the connection is not encrypted.",
-            "",
-        ]
-    return [*lines, "Ctrl-C stops it."]
-
-
-def _list_accounts(environment: HostEnvironment) -> list[str]:
-    """Say for each provider, and for Blotato, whether there is a key, and which variable is missing."""
-    lines = ["  sandbox   no key needed: a clip drawn here, for nothing"]
-    for account in ACCOUNTS:
-        if environment.find_key(account.name) is not None:
-            lines.append(f"  {account.name:<9} your key")
-            continue
-        lines.append(f"  {account.name:<9} no key: not offered ({' or '.join(account.variables[:2])})")
-        if account.note:
-            lines.append(f"  {'':<9} {account.note}")
-    if environment.blotato_api_key is None:
-        lines.append("  blotato   no key: posts are pretended, nothing is public (BLOTATO_API_KEY)")
-    else:
-        lines.append("  blotato   your key: POSTS ARE REAL AND PUBLIC")
-    return lines
+def _find_env_file(named: Path | None) -> Path | None:
+    """Find the file with the keys: the one that was named, else `.env` of the working directory, if there is one."""
+    if named is not None and not named.is_file():
+        raise ConfigurationError(f"There is no file {named}. Name another with --env-file. Nothing was started.")
+    found = named or ENV_FILE
+    return found.resolve() if found.is_file() else None
 
 
 @contextmanager

@@ -16,31 +16,39 @@ from mediaposter.host.env_file import read_variables
 # What a host sets itself, whatever its environment says of a function of the template.
 _OWNER = "local"
 _BLOTATO_ADDRESS = "https://backend.blotato.com/v2"
+_SORA_ADDRESSES = ("SORA_BASE_URL", "OPENAI_BASE_URL")
+_LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
+# What holds unless a variable says otherwise. A real post is public, so a person sees the video first.
+_REAL_POSTS = {"DEFAULT_APPROVAL": "required"}
+# A pretended Blotato has none of the limits of the real one.
+_PRETENDED_POSTS = {"BLOTATO_POSTS_PER_MINUTE": "600", "BLOTATO_UPLOADS_PER_MINUTE": "600"}
 
 
 class Account(NamedTuple):
     """An account with a provider, and the variables that open it.
 
-    `variables` are its key's, the first found counts; `note` says what else a person should know.
+    `variables` are its key's or its address's, as `opened_by` says, and the first found counts; `note` says what else
+    a person should know.
     """
 
     name: str
     providers: tuple[str, ...]
     variables: tuple[str, ...]
     note: str = ""
+    opened_by: str = "key"
 
 
 # In the order in which `sora-2` and its like look for a model (`choose_default_model`).
 ACCOUNTS = (
     Account("gemini", ("gemini",), ("GEMINI_API_KEY", "GOOGLE_API_KEY")),
-    Account("fal", ("fal", "pika"), ("FAL_KEY", "FAL_API_KEY", "PIKA_API_KEY"), "fal renders Pika's models, too"),
+    Account("fal", ("fal", "pika"), ("FAL_KEY", "FAL_API_KEY", "PIKA_API_KEY"), "Pika's models, too"),
     Account("runway", ("runway",), ("RUNWAY_API_KEY", "RUNWAYML_API_SECRET")),
-    Account("bedrock", ("bedrock",), ("BEDROCK_BASE_URL",), "s3://your-bucket/renders, and AWS credentials"),
-    Account("sora", ("sora",), ("SORA_BASE_URL", "OPENAI_BASE_URL"), "a server of your own that speaks the Videos API"),
+    Account("bedrock", ("bedrock",), ("BEDROCK_BASE_URL",), "and AWS credentials", "address"),
+    Account("sora", ("sora",), _SORA_ADDRESSES, "a server of your own", "address"),
 )
 
 # Accounts that an address opens. Its server may want a key, or none.
-_BY_ADDRESS = frozenset({"bedrock", "sora"})
+_BY_ADDRESS = frozenset(account.name for account in ACCOUNTS if account.opened_by == "address")
 _NO_KEY = "none"
 # `OPENAI_BASE_URL` is set on many machines, too.
 _SWITCHED_OFF = "api.openai.com"
@@ -65,7 +73,7 @@ class HostEnvironment(BaseModel):
     gemini_base_url: str | None = Field(None, validation_alias="GEMINI_BASE_URL")
     fal_base_url: str | None = Field(None, validation_alias=AliasChoices("FAL_BASE_URL", "PIKA_BASE_URL"))
     runway_base_url: str | None = Field(None, validation_alias=AliasChoices("RUNWAY_BASE_URL", "RUNWAYML_BASE_URL"))
-    sora_base_url: str | None = Field(None, validation_alias=AliasChoices("SORA_BASE_URL", "OPENAI_BASE_URL"))
+    sora_base_url: str | None = Field(None, validation_alias=AliasChoices(*_SORA_ADDRESSES))
     bedrock_base_url: str | None = Field(None, validation_alias="BEDROCK_BASE_URL")
     blotato_base_url: str | None = Field(None, validation_alias="BLOTATO_BASE_URL")
     # Providers sign their webhooks with these. A host needs an address on the internet to get any.
@@ -103,8 +111,15 @@ class HostEnvironment(BaseModel):
         return [name for account in ACCOUNTS if self.find_key(account.name) is not None for name in account.providers]
 
 
-def read_environment(environ: Mapping[str, str], env_file: Path | None) -> tuple[HostEnvironment, Settings]:
+def read_environment(
+    environ: Mapping[str, str], env_file: Path | None, *, own_url: str = ""
+) -> tuple[HostEnvironment, Settings]:
     """Read the keys and the settings.
+
+    Args:
+        environ: the variables of the process.
+        env_file: more of them, which do not replace these; None is no file.
+        own_url: where this host listens. `OPENAI_BASE_URL` leads there where its clients run, too: that is no provider.
 
     Raises:
         ConfigurationError: the file or a variable is not valid; the sentence names it, never its value.
@@ -112,6 +127,9 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> tuple
     given = dict(environ) if env_file is None else read_variables(env_file, environ)
     # What is empty is not set: many tools set a variable to nothing.
     merged = {name: value.strip() for name, value in given.items() if value.strip()}
+    for name in _SORA_ADDRESSES:
+        if name in merged and _is_same_place(merged[name], own_url):
+            del merged[name]
     _check_addresses(merged)
     environment = HostEnvironment.model_validate(merged)
     addresses = environment.list_addresses()
@@ -119,6 +137,7 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> tuple
         # So that a person's own key sees what comes by the inbox.
         "INBOX_OWNER": _OWNER,
         "EVENTS_OWNER": _OWNER,
+        **(_PRETENDED_POSTS if environment.blotato_api_key is None else _REAL_POSTS),
         **merged,
         "STACK_NAME": _OWNER,
         "LIBRARY_TABLE": _OWNER,
@@ -154,6 +173,15 @@ def _split(address: str) -> SplitResult | None:
         return urlsplit(address)
     except ValueError:
         return None
+
+
+def _is_same_place(address: str, own_url: str) -> bool:
+    """Tell whether an address is this host's own, by any name of this machine's loopback."""
+    there, own = urlsplit(address).netloc, urlsplit(own_url).netloc
+    if not own or there == own:
+        return there == own != ""
+    (name, _, port), (own_name, _, own_port) = there.rpartition(":"), own.rpartition(":")
+    return port == own_port and {name, own_name} <= _LOOPBACK
 
 
 def _find_origin(address: str) -> str:

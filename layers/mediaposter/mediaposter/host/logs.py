@@ -22,10 +22,19 @@ def write_logs(folder: Path, *, verbose: bool) -> None:
     lambda_logger.append_keys(service="mediaposter")
     screen = logging.StreamHandler(sys.stderr)
     screen.setLevel(logging.INFO if verbose else logging.WARNING)
-    screen.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    screen.setFormatter(_ScreenFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[file, screen], force=True)
     # httpx logs every URL, and those of files are secrets.
     for chatty in ("httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Its lines go to the same handlers, and to no other.
     lambda_logger.handlers.clear()
+
+
+class _ScreenFormatter(logging.Formatter):
+    """Writes one line a record, with its error's sentence; the traceback is in the file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"{self.formatTime(record)} {record.levelname} {record.getMessage()}"
+        error = record.exc_info[1] if record.exc_info else None
+        return line if error is None else f"{line}: {error}"

@@ -302,7 +302,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _explain(error: OSError, host: str, port: int) -> str:
     other = "Choose another with --port; --port 0 takes any free one."
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} of {host} is taken, perhaps by another MediaPoster. End that program, or: {other}"
+        return f"Port {port} of {host} is taken, perhaps by another MediaPoster. {other}"
     if error.errno == errno.EACCES:
         return f"This user may not take port {port} of {host}. {other}"
     return f"Port {port} of {host} cannot be taken: {os.strerror(error.errno or 0)}. {other}"

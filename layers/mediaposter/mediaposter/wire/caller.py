@@ -40,13 +40,17 @@ class Caller(BaseModel):
     rate_per_minute: int | None = None
     webhook_url: str | None = None
 
+    def may(self, scope: Scope) -> bool:
+        """Tell whether the key has a scope; admin includes every scope."""
+        return bool(self.scopes & {scope, Scope.ADMIN})
+
     def require(self, scope: Scope) -> None:
         """Refuse a key without a scope; admin includes every scope.
 
         Raises:
             Forbidden: the key has neither the scope nor admin.
         """
-        if not self.scopes & {scope, Scope.ADMIN}:
+        if not self.may(scope):
             raise Forbidden(
                 f"This API key may not do that: it lacks the scope {scope}. Nothing was done. Use a key that has it; "
                 f"mediaposter keys create NAME --scope {scope} makes one.",

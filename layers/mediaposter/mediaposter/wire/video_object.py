@@ -111,6 +111,7 @@ class VideoObject(BaseModel):
     sha256: str | None
     probe: Probe | None
     approval: ApprovalObject | None
+    approval_hours: int | None = None  # how long the posts wait for it; None where none is needed
     posts: list[PostObject]
     metadata: dict[str, str]
     links: LinksObject | None = None  # where it is read, and stored
@@ -154,6 +155,7 @@ def present_video(
         sha256=video.stored.sha256 if video.stored else None,
         probe=video.stored.probe if video.stored else None,
         approval=_present_approval(approval),
+        approval_hours=video.approval_hours,
         posts=[present_post(post) for post in posts],
         metadata=video.metadata,
         links=links,

@@ -36,6 +36,7 @@ class RepeatPosts:
         ledger: PostStore,
         workflow: Workflow,
         publishers: Publishers,
+        is_approval_default: bool,
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
         send_event: Callable[[PostEvent], None],
         clock: Clock,
@@ -44,6 +45,7 @@ class RepeatPosts:
         self._ledger = ledger
         self._workflow = workflow
         self._publishers = publishers
+        self._is_approval_default = is_approval_default
         self._preflight = validate_accounts
         self._send_event = send_event
         self._clock = clock
@@ -52,8 +54,8 @@ class RepeatPosts:
         """Post to the given targets, or repeat failed posts; a post that is or may be public is never repeated.
 
         Raises:
-            Forbidden: the caller may not publish, or not to one of the accounts; or the video needs an approval, and
-                the caller may not approve.
+            Forbidden: the caller may not publish, or not to one of the accounts; or the video or this stack needs an
+                approval, and the caller may not approve.
             NotFound: there is no such video.
             NotAllowedInState: it is not stored, it is being posted, or an account has it or may have it.
             InvalidRequest: a target would be refused, or there is nothing to send.
@@ -61,8 +63,9 @@ class RepeatPosts:
         """
         video = self._find(video_id, caller)
         caller.require_accounts(request.publish, field="publish")  # guard: accounts reposted
-        if request.publish and video.approval_hours is not None:
-            # A video that was rejected or never decided needs a caller that may approve.
+        needs_approver = video.approval_hours is not None or self._is_approval_default  # guard: default repost
+        if request.publish and needs_approver:
+            # A video that was rejected, never decided or never asked about needs a caller that may approve.
             caller.require(Scope.APPROVE)  # guard: scope approve repost
         known = {post.key: post for post in self._ledger.list(video)}
         now = self._clock()

@@ -40,6 +40,7 @@ from mediaposter.stores.videos import (
 )
 from mediaposter.usecases.posting.create_post import settle_orphaned
 from mediaposter.usecases.posting.plan_posts import plan_posts
+from mediaposter.usecases.requests.default_approval import ChosenApproval, choose_approval
 from mediaposter.usecases.videos.resume import Workflow
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.pictures import InputReference, PictureUrl, UploadedPicture
@@ -87,6 +88,7 @@ class SubmitVideo:
         catalogs: Callable[[], Catalog],
         default_fallbacks: Sequence[str],
         stack_daily_budget_micros: int | None,
+        is_approval_default: bool,
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
         slots: CapacityStore,
         workflow: Workflow,
@@ -105,6 +107,7 @@ class SubmitVideo:
         self._catalogs = catalogs
         self._default_fallbacks = default_fallbacks
         self._stack_daily_budget_micros = stack_daily_budget_micros
+        self._is_approval_default = is_approval_default
         self._preflight = validate_accounts
         self._slots = slots
         self._workflow = workflow
@@ -133,6 +136,7 @@ class SubmitVideo:
             owner=caller.owner,
             webhook_url=request.webhook_url or caller.webhook_url,
             batch_id=batch_id,
+            approval=choose_approval(request, caller, is_default=self._is_approval_default),
             now=now,
         )
         return self._take(
@@ -150,10 +154,11 @@ class SubmitVideo:
         self._check_receiver(request.webhook_url)
         now = self._clock()
         first, *others = self._choose_models(request, now)
-        video = _describe(request, [first, *others], video_id="estimate", now=now)
+        approval = choose_approval(request, caller, is_default=self._is_approval_default)
+        video = _describe(request, [first, *others], video_id="estimate", approval=approval, now=now)
         plan = plan_posts(request, video, candidates=others, now=now)
         warnings = self._check_accounts(request.publish)
-        first = first.copy_with(warnings=(*first.warnings, *plan.warnings, *warnings))
+        first = first.copy_with(warnings=(*video.warnings, *plan.warnings, *warnings))
         candidates = [first, *plan.fallbacks]
         return Estimate(candidates, self._plan_reservation(candidates, now).micros)
 
@@ -187,6 +192,7 @@ class SubmitVideo:
             entry.check_source(seconds=source.seconds, size=source.size)
         charged_seconds = source.seconds if added is None else added.seconds
         estimate_micros = entry.estimate_cost_micros(seconds=charged_seconds, size=source.size)
+        approval = choose_approval(request, caller, is_default=self._is_approval_default)
         video = Video(
             id=self._new_id(),
             owner=caller.owner,
@@ -206,11 +212,11 @@ class SubmitVideo:
                 provider_job_id=source.provider_job_id,
                 extend_seconds=None if added is None else added.seconds,
             ),
-            warnings=() if added is None else added.warnings,
+            warnings=(*(() if added is None else added.warnings), *approval.warnings),
             cost_estimate_micros=estimate_micros,
             expected_render_seconds=source.expected_render_seconds,
             webhook_url=request.webhook_url or caller.webhook_url,
-            approval_hours=_read_approval(request),
+            approval_hours=approval.hours,
         )
         return self._take(_Order(video, request, None, f"{kind} {request.fingerprint()}"), caller, request_context)
 
@@ -534,6 +540,7 @@ def _describe(
     owner: str = "",
     webhook_url: str | None = None,
     batch_id: str | None = None,
+    approval: ChosenApproval,
     now: datetime,
 ) -> Video:
     """Build the record of the video that the first model makes, with the other models as fallbacks."""
@@ -553,12 +560,12 @@ def _describe(
         provider_options=request.provider_options,
         resubmit=request.resubmit,
         fallbacks=tuple(others),
-        warnings=first.warnings,
+        warnings=(*first.warnings, *approval.warnings),
         cost_estimate_micros=first.cost_estimate_micros,
         expected_render_seconds=first.expected_render_seconds,
         webhook_url=webhook_url,
         batch_id=batch_id,
-        approval_hours=_read_approval(request),
+        approval_hours=approval.hours,
     )
 
 
@@ -574,10 +581,6 @@ def _choose_extension(catalog: Catalog, entry: CatalogEntry, source: Video, *, s
         return entry.fit_extension(seconds=seconds, source_seconds=source.seconds)
     entry.check_extension(seconds=seconds, source_seconds=source.seconds)
     return FittedExtension(seconds, ())
-
-
-def _read_approval(request: PublishRequest) -> int | None:
-    return request.approval_hours if request.approval == "required" else None
 
 
 def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:

@@ -1,4 +1,4 @@
-"""`make up` and `make down`: the whole product on this machine until Ctrl-C."""
+"""`make cloud` and `make cloud-down`: template.yaml on MiniStack on this machine, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def main() -> None:
 def stay_up(console: Console) -> None:
     """Bring the product up and keep it until Ctrl-C or SIGTERM."""
     if STACK_FILE.exists() and _find_ours(_read_stack_file().process_ids):
-        console.print(f"A stack is up already, see {STACK_FILE}. End it first: make down")
+        console.print(f"A stack is up already, see {STACK_FILE}. End it first: make cloud-down")
         sys.exit(1)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
