@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import tarfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, NamedTuple, Protocol
@@ -199,17 +199,16 @@ def _open_target(target: Path) -> Iterator[_Target]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove(part)
-        opened = _Archive(part) if target.suffix == ARCHIVE_SUFFIX else _Folder(part)
-        try:
+        with ExitStack() as left:
+            left.callback(_remove, part)
+            opened = _Archive(part) if target.suffix == ARCHIVE_SUFFIX else _Folder(part)
+            left.callback(opened.close)  # on a full disk it fails again
             yield opened
             opened.finish()
             if target.is_dir():
                 target.rmdir()
             part.replace(target)
             sync_folder(target.parent)
-        finally:
-            opened.close()
-            _remove(part)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(
