@@ -154,3 +154,16 @@ def test_a_backup_that_fails_leaves_nothing_and_says_what_to_do(folder: Path, tm
     with pytest.raises(ConfigurationError, match="Nothing was kept there; the data folder is as it was"):
         back_up(folder, tmp_path / "backup")
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_damaged_database_is_not_taken_for_a_backup(folder: Path, tmp_path: Path) -> None:
+    with closing(Database(folder / DATABASE_FILE)) as database, database.write() as connection:
+        connection.executemany("INSERT INTO videos VALUES (?, '')", [(str(number) * 50,) for number in range(1_000)])
+    damaged = bytearray((folder / DATABASE_FILE).read_bytes())
+    page = 4_096 * (len(damaged) // 4_096 // 2)
+    damaged[page : page + 4_096] = b"\xff" * 4_096
+    (folder / DATABASE_FILE).write_bytes(damaged)
+
+    with pytest.raises(ConfigurationError, match=r"mediaposter\.sqlite is damaged"):
+        back_up(folder, tmp_path / "backup.tar")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -528,4 +528,18 @@ GUARDS: dict[str, Guard] = {
         "link signature", (never,), ("test_a_link_that_was_changed_allows_nothing",)
     ),
     "a link ends": Guard("link expiry", (never,), ("test_a_link_outlives_a_restart_and_no_other_host_takes_it",)),
+    # The clock of series
+    "a time that daylight saving leaves out has no turn": Guard(
+        "daylight saving",
+        (drop_operand(0),),
+        ("test_a_time_that_daylight_saving_leaves_out_has_no_turn",),
+    ),
+    "a time that comes twice has one turn": Guard(
+        "daylight saving",
+        (drop_operand(1),),
+        ("test_a_time_that_comes_twice_has_one_turn_the_first",),
+    ),
+    "waits outlast a clock that is set back": Guard(
+        "set back", (never,), ("test_a_wait_goes_on_where_the_clock_is_set_back_by_an_hour",)
+    ),
 }

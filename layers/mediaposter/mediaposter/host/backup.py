@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import tarfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, NamedTuple, Protocol
@@ -106,6 +106,8 @@ def _copy_all(folder: Path, database: Database, target: _Target) -> dict[str, _V
             if sum(version.size_bytes for _, version in changed) > _COPIED_UNDER_LOCK_BYTES:
                 continue
             _copy(folder, changed, copied, target)
+            # A file that was replaced after it was listed is kept beside by now.
+            _copy(folder, list(_list_changed(folder, copied)), copied, target)
             snapshot = _open_snapshot(folder / DATABASE_FILE)
         with closing(snapshot):
             _add_database(snapshot, DATABASE_FILE, target)
@@ -170,11 +172,22 @@ def _open_snapshot(path: Path) -> sqlite3.Connection:
 
 
 def _add_database(source: sqlite3.Connection, name: str, target: _Target) -> None:
-    """Add a copy of a database, made by SQLite (https://www.sqlite.org/backup.html)."""
+    """Add a copy of a database, made by SQLite (https://www.sqlite.org/backup.html), if it is whole."""
     with TemporaryDirectory(dir=target.beside, prefix=".mediaposter-") as place:
         path = Path(place) / "copy.sqlite"
-        with closing(sqlite3.connect(path)) as copy:
-            source.backup(copy)
+        try:
+            with closing(sqlite3.connect(path)) as copy:
+                source.backup(copy)
+                [found] = copy.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            found = str(error)
+        if found != "ok":
+            raise ConfigurationError(
+                f"{name} is damaged: {found}. Nothing was kept, so that no backup is taken for a whole one. Put an "
+                "earlier backup in the place of the data folder."
+            )
         with path.open("rb") as file:
             target.add(name, file)
 
@@ -186,17 +199,16 @@ def _open_target(target: Path) -> Iterator[_Target]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove(part)
-        opened = _Archive(part) if target.suffix == ARCHIVE_SUFFIX else _Folder(part)
-        try:
+        with ExitStack() as left:
+            left.callback(_remove, part)
+            opened = _Archive(part) if target.suffix == ARCHIVE_SUFFIX else _Folder(part)
+            left.callback(opened.close)  # on a full disk it fails again
             yield opened
             opened.finish()
             if target.is_dir():
                 target.rmdir()
             part.replace(target)
             sync_folder(target.parent)
-        finally:
-            opened.close()
-            _remove(part)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(
