@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from io import StringIO
@@ -43,6 +42,9 @@ Video = dict[str, Any]
 
 # What a test that polls by the SDK passes: the interval that our answers advise is for renders of minutes.
 POLL_MS = 100
+# What a client sends again, by its status and words.
+_FAILED = "The service failed to answer."
+_AGAIN = {409: '"conflict"', 429: '"rate_limit_exceeded"', 500: _FAILED, 504: _FAILED}
 # Of a post: since when it is as it is, and when it is visited.
 _AGEING = ("in_doubt_since", "submitted_at", "scheduled_time", "due_at")
 
@@ -144,16 +146,32 @@ class Stack(ABC):
         """Give what the webhooks of a key's owner are signed with."""
         return derive_webhook_secret(self.signing_key, self.find_owner(key))
 
+    def ask(self, method: str, path: str, body: JsonValue = None, *, client: httpx.Client | None = None) -> Any:
+        """Ask as a patient client does, and give the body of the answer.
+
+        What others write at the same moment, what is throttled, and what the gateway answers in place of a function
+        that may not run again beside those that run, is sent again under its name, as the SDK does.
+        """
+        headers = {"Idempotency-Key": uuid.uuid4().hex} if method == "POST" else {}
+
+        def send() -> httpx.Response | None:
+            answer = (client or self.api).request(method, path, json=body, headers=headers)
+            return None if _is_to_come_again(answer) else answer
+
+        return expect(200, wait_for(send, what=f"an answer to {method} {path}"))
+
     # Videos
 
     def submit(self, prompt: str, *platforms: str, client: httpx.Client | None = None, **fields: JsonValue) -> Video:
         """Ask for a video with these networks as targets."""
-        body: JsonValue = {"prompt": prompt, **({"publish": [*map(target, platforms)]} if platforms else {}), **fields}
-        return expect(200, (client or self.api).post("/videos", json=body))
+        publish: dict[str, JsonValue] = {"publish": [*map(target, platforms)]} if platforms else {}
+        video: Video = self.ask("POST", "/videos", {"prompt": prompt, **publish, **fields}, client=client)
+        return video
 
     def retrieve(self, video_id: str) -> Video:
         """Ask for a video."""
-        return expect(200, self.api.get(f"/videos/{video_id}"))
+        video: Video = self.ask("GET", f"/videos/{video_id}")
+        return video
 
     def follow(self, video_id: str) -> Video:
         """Follow a video until it failed or is done, and none of its posts is under way."""
@@ -297,10 +315,7 @@ class Embedded(Stack):
 
     def run(self, *words: str) -> str:
         """Run it on the folder, beside the host."""
-        command = [sys.executable, "-m", "mediaposter", *words, "--data", str(self.process.data)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.process.folder)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return _run_command([*words, "--data", str(self.process.data)], Session())
 
     def queue_request(self, message: str) -> None:
         """Put it into the host's outbox."""
@@ -364,10 +379,7 @@ class Deployed(Stack):
         """Run it with the owner's rights in the account."""
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
         address = ("--stack", STACK_NAME, "--endpoint-url", self.deployed.world.stack.endpoint_url)
-        with redirect_stdout(StringIO()) as out:
-            status = main([*words, *address], session=Session(open_stack=partial(open_stack, session=session)))
-        assert status == 0
-        return out.getvalue()
+        return _run_command([*words, *address], Session(open_stack=partial(open_stack, session=session)))
 
     def queue_request(self, message: str) -> None:
         """Put it into the queue."""
@@ -376,6 +388,18 @@ class Deployed(Stack):
         )
         queue_url = described["StackResourceDetail"]["PhysicalResourceId"]
         self.deployed.aws("sqs").send_message(QueueUrl=queue_url, MessageBody=message)
+
+
+def _is_to_come_again(answer: httpx.Response) -> bool:
+    words = _AGAIN.get(answer.status_code)
+    return words is not None and words in answer.text
+
+
+def _run_command(words: list[str], session: Session) -> str:
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        status = main(words, session=session)
+    assert status == 0, err.getvalue()
+    return out.getvalue()
 
 
 def expect(status: int, answer: httpx.Response) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import JsonValue
 
+from mediaposter.domain.errors import NotFound
 from mediaposter.stores.approvals import Approval, approval_key
 from tests.conformance.stack import Stack, Video, expect, list_states, read_error
 from tests.integration.stack import new_prompt, target, wait_for
@@ -17,30 +18,34 @@ def waiting(stack: Stack) -> Video:
     video_id = stack.submit(new_prompt("May I"), "instagram", "threads", approval="required")["id"]
 
     def look() -> Video | None:
-        video = stack.retrieve(video_id)
-        return video if video["stage"] == "awaiting_approval" else None
+        approval = read_approval(stack, video_id)
+        return stack.retrieve(video_id) if approval is not None and approval.is_told else None
 
     return wait_for(look, what="the question")
 
 
-def read_token(stack: Stack, video: Video) -> str:
-    token = Approval.model_validate(stack.table.get(approval_key(video["id"]))).task_token
-    assert token is not None
-    return token
+def read_approval(stack: Stack, video_id: str) -> Approval | None:
+    try:
+        return Approval.model_validate(stack.table.get(approval_key(video_id)))
+    except NotFound:
+        return None
 
 
 def test_an_approved_video_is_posted_with_the_edits(stack: Stack, waiting: Video) -> None:
-    assert waiting["status"] == "completed"
+    assert (waiting["status"], waiting["stage"]) == ("completed", "awaiting_approval")
     assert stack.list_posts(waiting["prompt"]) == []
     # Anyone with the token could let the video go on.
-    assert read_token(stack, waiting) not in stack.api.get(f"/videos/{waiting['id']}").text
+    approval = read_approval(stack, waiting["id"])
+    assert approval is not None
+    assert approval.task_token
+    assert approval.task_token not in stack.api.get(f"/videos/{waiting['id']}").text
     words = f"In other words: {waiting['prompt']}"
     first = target("threads")
     assert isinstance(first, dict)
     edits: JsonValue = {"publish": [{**first, "text": words}, target("bluesky")]}
 
     path = f"/videos/{waiting['id']}/approval"
-    expect(200, stack.api.post(path, json={"decision": "approve", "edits": edits}))
+    stack.ask("POST", path, {"decision": "approve", "edits": edits})
     video = stack.follow(waiting["id"])
 
     assert list_states(video) == {"bluesky": "published", "threads": "published"}
@@ -53,7 +58,7 @@ def test_an_approved_video_is_posted_with_the_edits(stack: Stack, waiting: Video
 def test_a_rejected_video_is_kept_and_never_posted(stack: Stack, waiting: Video) -> None:
     path = f"/videos/{waiting['id']}/approval"
 
-    expect(200, stack.api.post(path, json={"decision": "reject"}))
+    stack.ask("POST", path, {"decision": "reject"})
     video = stack.follow(waiting["id"])
 
     assert (video["status"], list_states(video)) == ("completed", {"instagram": "cancelled", "threads": "cancelled"})

@@ -20,7 +20,8 @@ Batch = dict[str, Any]
 
 
 def retrieve(stack: Stack, batch_id: str) -> Batch:
-    return expect(200, stack.api.get(f"/batches/{batch_id}"))
+    batch: Batch = stack.ask("GET", f"/batches/{batch_id}")
+    return batch
 
 
 def follow(stack: Stack, batch_id: str) -> Batch:
@@ -47,8 +48,8 @@ def read_rows(stack: Stack, batch: Batch) -> list[dict[str, Any]]:
 
 
 def upload(stack: Stack, content: bytes, content_type: str) -> str:
-    body = {"content_type": content_type, "size_bytes": len(content)}
-    opened = expect(200, stack.api.post("/uploads", json=body))
+    body: JsonValue = {"content_type": content_type, "size_bytes": len(content)}
+    opened = stack.ask("POST", "/uploads", body)
     httpx.put(opened["url"], content=content, headers=opened["headers"]).raise_for_status()
     return str(opened["id"])
 
@@ -61,7 +62,7 @@ def test_rows_of_a_request_become_videos_and_the_results_say_which(stack: Stack)
         {"prompt": f"{prompt} 3"},
     ]
 
-    ended = follow(stack, expect(200, stack.api.post("/batches", json={"rows": rows}))["id"])
+    ended = follow(stack, stack.ask("POST", "/batches", {"rows": rows})["id"])
 
     counts = ended["request_counts"]
     assert ended["status"] == "completed"
@@ -104,7 +105,7 @@ def test_an_upload_becomes_a_batch_once_for_each_idempotency_key(stack: Stack, f
 def test_a_file_that_is_no_sheet_fails_the_batch(stack: Stack) -> None:
     file_id = upload(stack, b"PK\x03\x04" + bytes(60), "text/csv")
 
-    ended = follow(stack, expect(200, stack.api.post("/batches", json={"file": file_id}))["id"])
+    ended = follow(stack, stack.ask("POST", "/batches", {"file": file_id})["id"])
 
     assert (ended["status"], ended["error"]["code"]) == ("failed", "unsupported_file")
 
@@ -113,28 +114,28 @@ def test_a_cancelled_batch_lets_what_runs_go_on_until_that_is_stopped_too(stack:
     prompt = new_prompt("Cancelled")
     stack.play_on("sora", prompt, "create", {"type": "never_finish"})
     rows: list[JsonValue] = [{"prompt": f"{prompt} {number}"} for number in range(2)]
-    batch = expect(200, stack.api.post("/batches", json={"rows": rows}))
+    batch = stack.ask("POST", "/batches", {"rows": rows})
     wait_for(
         lambda: retrieve(stack, batch["id"])["request_counts"]["in_progress"] == 2, what="two videos that are rendered"
     )
 
-    first = expect(200, stack.api.post(f"/batches/{batch['id']}/cancel"))
+    first = stack.ask("POST", f"/batches/{batch['id']}/cancel")
     still = retrieve(stack, batch["id"])
-    expect(200, stack.api.post(f"/batches/{batch['id']}/cancel", json={"running": True}))
+    stack.ask("POST", f"/batches/{batch['id']}/cancel", {"running": True})
     ended = follow(stack, batch["id"])
 
     assert (first["status"], still["status"], still["request_counts"]["in_progress"]) == ("cancelling", "cancelling", 2)
     assert (ended["status"], ended["request_counts"]["failed"]) == ("cancelled", 2)
     assert {row["error"]["code"] for row in read_rows(stack, ended)} == {"cancelled"}
-    assert expect(200, stack.api.post(f"/batches/{batch['id']}/cancel"))["status"] == "cancelled"
+    assert stack.ask("POST", f"/batches/{batch['id']}/cancel")["status"] == "cancelled"
 
 
 def test_rows_of_a_batch_that_is_cancelled_at_once_are_not_taken(stack: Stack) -> None:
     prompt = new_prompt("Stopped")
     rows: list[JsonValue] = [{"prompt": f"{prompt} {number}"} for number in range(60)]
-    batch = expect(200, stack.api.post("/batches", json={"rows": rows}))
+    batch = stack.ask("POST", "/batches", {"rows": rows})
 
-    expect(200, stack.api.post(f"/batches/{batch['id']}/cancel", json={"running": True}))
+    stack.ask("POST", f"/batches/{batch['id']}/cancel", {"running": True})
     ended = follow(stack, batch["id"])
 
     found = read_rows(stack, ended)

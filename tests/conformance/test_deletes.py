@@ -17,7 +17,7 @@ def test_a_finished_video_is_deleted_with_its_files_and_its_posts_stay(stack: St
     files = ("spritesheet.jpg", "thumbnail.webp", "video.mp4")
     assert stack.list_files(folder) == [f"{folder}{name}" for name in files]
 
-    deleted = expect(200, stack.api.delete(f"/videos/{video['id']}"))
+    deleted = stack.ask("DELETE", f"/videos/{video['id']}")
 
     assert deleted == {"id": video["id"], "object": "video.deleted", "deleted": True}
     assert stack.list_files(folder) == []
@@ -34,7 +34,7 @@ def test_a_video_that_is_rendered_is_deleted_and_never_posted(stack: Stack) -> N
     video = stack.submit(prompt, "twitter")
     wait_for(lambda: stack.retrieve(video["id"])["stage"] == "rendering", what="the render")
 
-    expect(200, stack.api.delete(f"/videos/{video['id']}"))
+    stack.ask("DELETE", f"/videos/{video['id']}")
 
     expect(404, stack.api.get(f"/videos/{video['id']}"))
     assert stack.list_posts(prompt) == []

@@ -9,7 +9,7 @@ import pytest
 from pydantic import JsonValue
 
 from sandbox.blotato import ACCOUNTS
-from tests.conformance.stack import Stack, Video, expect, list_states, read_error
+from tests.conformance.stack import Stack, Video, list_states, read_error
 from tests.integration.stack import new_prompt, target, wait_for
 
 pytestmark = pytest.mark.both
@@ -49,7 +49,7 @@ def test_only_what_failed_is_posted_again_and_nothing_is_rendered_again(stack: S
     assert list_states(video) == {"instagram": "published", "tiktok": "failed"}
     assert [post["error"]["message"] for post in video["posts"] if post["error"]] == ["reached_active_user_cap"]
 
-    expect(200, stack.api.post(f"/videos/{video['id']}/posts", json={}))
+    stack.ask("POST", f"/videos/{video['id']}/posts", {})
     again = stack.follow(video["id"])
 
     assert list_states(again) == {"instagram": "published", "tiktok": "published"}
@@ -100,7 +100,7 @@ def test_a_post_that_cannot_be_found_is_parked_until_a_person_has_it_sent_again(
     assert stack.list_posts(prompt) == []
     wait_for(lambda: stack.retrieve(video["id"])["stage"] == "done", what="the end of its execution")
 
-    expect(200, stack.api.post(f"{path_of(video, 'linkedin')}/resolve", json={"outcome": "send_again"}))
+    stack.ask("POST", f"{path_of(video, 'linkedin')}/resolve", {"outcome": "send_again"})
     assert list_states(stack.follow(video["id"])) == {"linkedin": "published"}
     assert len(stack.list_posts(prompt)) == 1
     twice = stack.api.post(f"{path_of(video, 'linkedin')}/resolve", json={"outcome": "send_again"})
@@ -131,13 +131,13 @@ def test_a_scheduled_post_is_moved_and_cancelled(stack: Stack) -> None:
     assert video["id"] in [listed["video_id"] for listed in stack.api.get("/schedules").json()["data"]]
 
     later = tomorrow + timedelta(hours=3)
-    expect(200, stack.api.patch(path_of(video, "twitter"), json={"scheduled_time": later.isoformat()}))
+    stack.ask("PATCH", path_of(video, "twitter"), {"scheduled_time": later.isoformat()})
     [post] = stack.list_posts(prompt)
     # PATCH replaces the draft: nothing of it may be lost.
     assert datetime.fromisoformat(post["scheduled_time"]) == later
     assert (post["text"], len(post["media_urls"]), post["target"]["targetType"]) == (prompt, 1, "twitter")
 
-    expect(200, stack.api.delete(path_of(video, "twitter")))
+    stack.ask("DELETE", path_of(video, "twitter"))
     assert stack.list_posts(prompt) == []
     assert list_states(stack.retrieve(video["id"])) == {"twitter": "cancelled"}
     twice: httpx.Response = stack.api.delete(path_of(video, "twitter"))
