@@ -36,17 +36,17 @@ ACCOUNTS = (
     Account("fal", ("fal", "pika"), ("FAL_KEY", "FAL_API_KEY", "PIKA_API_KEY"), "fal renders Pika's models, too"),
     Account("runway", ("runway",), ("RUNWAY_API_KEY", "RUNWAYML_API_SECRET")),
     Account("bedrock", ("bedrock",), ("BEDROCK_BASE_URL",), "s3://your-bucket/renders, and AWS credentials"),
-    Account("sora", ("sora",), ("SORA_BASE_URL", "OPENAI_BASE_URL"), "a server of your own that speaks the Videos API"),
+    # Not OPENAI_BASE_URL: where clients of this very host run, it leads to this host, which would ask itself.
+    Account("sora", ("sora",), ("SORA_BASE_URL",), "a server of your own that speaks the Videos API"),
 )
 
 # Accounts that an address opens. Its server may want a key, or none.
 _BY_ADDRESS = frozenset({"bedrock", "sora"})
 _NO_KEY = "none"
-# `OPENAI_BASE_URL` is set on many machines, too.
 _SWITCHED_OFF = "api.openai.com"
 _ADDRESSES = (
     *("GEMINI_BASE_URL", "FAL_BASE_URL", "PIKA_BASE_URL", "RUNWAY_BASE_URL", "RUNWAYML_BASE_URL"),
-    *("SORA_BASE_URL", "OPENAI_BASE_URL", "BEDROCK_BASE_URL", "BLOTATO_BASE_URL"),
+    *("SORA_BASE_URL", "BEDROCK_BASE_URL", "BLOTATO_BASE_URL"),
 )
 
 
@@ -65,7 +65,7 @@ class HostEnvironment(BaseModel):
     gemini_base_url: str | None = Field(None, validation_alias="GEMINI_BASE_URL")
     fal_base_url: str | None = Field(None, validation_alias=AliasChoices("FAL_BASE_URL", "PIKA_BASE_URL"))
     runway_base_url: str | None = Field(None, validation_alias=AliasChoices("RUNWAY_BASE_URL", "RUNWAYML_BASE_URL"))
-    sora_base_url: str | None = Field(None, validation_alias=AliasChoices("SORA_BASE_URL", "OPENAI_BASE_URL"))
+    sora_base_url: str | None = Field(None, validation_alias="SORA_BASE_URL")
     bedrock_base_url: str | None = Field(None, validation_alias="BEDROCK_BASE_URL")
     blotato_base_url: str | None = Field(None, validation_alias="BLOTATO_BASE_URL")
     # Providers sign their webhooks with these. A host needs an address on the internet to get any.
@@ -90,13 +90,9 @@ class HostEnvironment(BaseModel):
         return None if found is None else found.get_secret_value()
 
     def list_addresses(self) -> dict[str, str]:
-        """Give the addresses that are set, by their accounts. OpenAI's own is left out: it renders no more."""
+        """Give the addresses that are set, by their accounts."""
         addresses = {account.name: getattr(self, f"{account.name}_base_url") for account in ACCOUNTS}
-        return {
-            name: address
-            for name, address in addresses.items()
-            if address is not None and urlsplit(address).hostname != _SWITCHED_OFF
-        }
+        return {name: address for name, address in addresses.items() if address is not None}
 
     def list_providers(self) -> list[str]:
         """List the providers that can be asked for a video."""
@@ -139,12 +135,16 @@ def _check_addresses(variables: Mapping[str, str]) -> None:
     for name, value in variables.items():
         if name not in _ADDRESSES:
             continue
-        schemes, example = ("s3",), "s3://your-bucket/renders"
-        if name != "BEDROCK_BASE_URL":
-            schemes, example = ("https", "http"), "https://server.example/v1"
+        is_bucket = name == "BEDROCK_BASE_URL"
+        schemes = ("s3",) if is_bucket else ("https", "http")
+        example = "s3://your-bucket/renders" if is_bucket else "https://server.example/v1"
         parts = _split(value)
         if parts is None or parts.scheme not in schemes or not parts.hostname:
             raise ConfigurationError(f"{name} is no address such as {example}. Correct it, and start again.")
+        if parts.hostname == _SWITCHED_OFF:
+            raise ConfigurationError(
+                f"{name} leads to OpenAI, which renders no videos any more. Remove it, and start again."
+            )
 
 
 def _split(address: str) -> SplitResult | None:
