@@ -81,11 +81,16 @@ def bring_up(
     serve(Options(data, host, port, env_file, verbose, wait_scale), environ=os.environ)
 
 
+def _print(line: str) -> None:
+    # At once: a pipe, as of `tee` or of a service's log, would hold it back until the end.
+    print(line, flush=True)  # noqa: T201
+
+
 def serve(
     options: Options,
     *,
     environ: Mapping[str, str],
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = _print,
     ended: threading.Event | None = None,
 ) -> None:
     """Serve until Ctrl-C, SIGTERM, or `ended`.
@@ -126,7 +131,8 @@ def serve(
             ):
                 say(line)
             stopping.wait()
-            say("Stopping: what runs is finished, what waits goes on at the next start. Ctrl-C again stops at once.")
+            say("Stopping: what runs is finished, what waits goes on at the next start.")
+            say("Ctrl-C again stops at once; the next start carries on.")
         finally:
             (folder / _STACK_FILE).unlink(missing_ok=True)
             server.stop()
