@@ -314,4 +314,4 @@ def create_app(
 
 
 if __name__ == "__main__":
-    run(create_app, base_path="/v2", rate_scale=1.0)
+    run(create_app, base_path="/v2", rate_scale=1.0, publish_seconds=2.0)

@@ -20,12 +20,19 @@ from pydantic import BaseModel, ConfigDict
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 BLOTATO_KEY = "blotato-sandbox-key="
+# No limits, and posts that are public before a scaled wait is over.
+_AT_ONCE = ("--rate-scale", "1000", "--publish-seconds", "0.2")
 # The modules of the stand-ins, the arguments that they take, and the variables that lead to them.
 STAND_INS: dict[str, tuple[str, tuple[str, ...], str, dict[str, str]]] = {
     "sora": ("videos_api", ("--render-seconds", "0.5"), "SORA_BASE_URL", {"SORA_API_KEY": "sk-sandbox"}),
     "fal": ("fal", ("--render-seconds", "0.5"), "FAL_BASE_URL", {"FAL_KEY": "sandbox-key-id:sandbox-key-secret"}),
     "gemini": ("gemini", ("--render-seconds", "0.5"), "GEMINI_BASE_URL", {"GEMINI_API_KEY": "gemini-sandbox-key"}),
-    "blotato": ("blotato", ("--rate-scale", "1000"), "BLOTATO_BASE_URL", {"BLOTATO_API_KEY": BLOTATO_KEY}),
+    "blotato": (
+        "blotato",
+        ("--rate-scale", "1000", "--publish-seconds", "0.2"),
+        "BLOTATO_BASE_URL",
+        {"BLOTATO_API_KEY": BLOTATO_KEY},
+    ),
 }
 
 

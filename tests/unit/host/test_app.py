@@ -14,6 +14,7 @@ import pytest
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.app import OWNER, Host
 from mediaposter.host.environment import read_environment
+from mediaposter.host.outbox import Kind, Outbox
 from mediaposter.host.pretend.sandbox_provider import SandboxJob
 from mediaposter.stores.posts import PostState
 from mediaposter.wire.caller import Caller
@@ -21,7 +22,7 @@ from tests.builders import NOW, a_caller, a_request
 
 POSTED: dict[str, Any] = {"publish": [{"platform": "twitter", "account_id": "901", "text": "A red kite"}]}
 ME = a_caller(owner=OWNER)
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 def open_host(folder: Path, *, wait_scale: float = 0.05, **variables: str) -> Host:
@@ -139,6 +140,32 @@ def test_a_receiver_that_does_not_answer_keeps_no_video_from_its_slot(tmp_path: 
 
         wait_until(lambda: all(has_completed(host, video_id) for video_id in waiting))
         answered.set()
+
+
+def test_a_close_waits_for_the_call_that_is_being_made(tmp_path: Path) -> None:
+    answered, asked = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> int:
+        asked.set()
+        answered.wait(SECONDS)
+        return 200
+
+    host = open_host(tmp_path)
+    host.start()
+    host.edges.post_json = hang
+    submit(host, a_caller(owner=OWNER, webhook_url="https://receiver.example/hook"))
+    assert asked.wait(SECONDS)
+    closing = threading.Thread(target=host.close)
+    closing.start()
+    closing.join(0.3)
+    assert closing.is_alive()
+
+    answered.set()
+    closing.join(SECONDS)
+
+    assert not closing.is_alive()
+    with open_host(tmp_path) as after:
+        assert Outbox(after.edges.table._database).next_in([Kind.WEBHOOK]) is None, "it was delivered, and noted"
 
 
 def test_a_render_that_no_video_needs_is_cancelled_at_its_provider(tmp_path: Path) -> None:

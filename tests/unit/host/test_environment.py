@@ -49,9 +49,18 @@ def test_without_an_address_no_server_of_your_own_is_offered(variables: dict[str
     assert (environment.find_key("sora"), environment.list_providers()) == (None, [])
 
 
-@pytest.mark.parametrize("address", ["https://api.openai.com/v1", "https://API.openai.com/v1"])
-def test_the_address_of_openai_itself_offers_nothing(address: str) -> None:
-    assert read(OPENAI_API_KEY="sk", OPENAI_BASE_URL=address).list_providers() == []
+@pytest.mark.parametrize("address", ["http://localhost:4600/v1", "https://api.openai.com/v1"])
+def test_where_clients_of_this_host_go_is_no_provider(address: str) -> None:
+    variables = {"OPENAI_API_KEY": "mp_key", "OPENAI_BASE_URL": address}
+
+    environment, _ = read_environment(variables, None, own_url="http://127.0.0.1:4600")
+
+    assert environment.list_providers() == []
+
+
+def test_the_address_of_openai_itself_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="SORA_BASE_URL leads to OpenAI, which renders no videos any more"):
+        read(SORA_BASE_URL="https://API.openai.com/v1")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +113,7 @@ def test_the_files_of_a_server_of_your_own_may_come_from_it_and_no_further() -> 
     ("variable", "value"),
     [
         ("SORA_BASE_URL", "localhost:9000/hunter2"),
-        ("OPENAI_BASE_URL", "/hunter2"),
+        ("SORA_BASE_URL", "/hunter2"),
         ("FAL_BASE_URL", "ftp://hunter2.example"),
         ("GEMINI_BASE_URL", "http://[::hunter2"),
         ("BLOTATO_BASE_URL", "https:///hunter2"),

@@ -30,7 +30,7 @@ from mediaposter.host.logs import write_logs
 from mediaposter.host.routes import load_routes
 from mediaposter.host.server import Server, create_app
 
-# At once, although a pipe is the screen.
+# At once: a pipe, as of `tee` or of a service's log, would hold it back until the end.
 _print_line = partial(print, flush=True)
 
 
@@ -126,7 +126,8 @@ def serve(
                 ):
                     say(line)
                 stopping.wait()
-                say("Stopping: what runs is finished, what waits goes on at the next start. Ctrl-C again ends it now.")
+                say("Stopping: what runs is finished, what waits goes on at the next start.")
+                say("Ctrl-C again stops at once; the next start carries on.")
         finally:
             server.stop()
             current.install(None)

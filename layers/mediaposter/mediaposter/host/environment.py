@@ -50,11 +50,10 @@ ACCOUNTS = (
 # Accounts that an address opens. Its server may want a key, or none.
 _BY_ADDRESS = frozenset(account.name for account in ACCOUNTS if account.opened_by == "address")
 _NO_KEY = "none"
-# `OPENAI_BASE_URL` is set on many machines, too.
 _SWITCHED_OFF = "api.openai.com"
 _ADDRESSES = (
     *("GEMINI_BASE_URL", "FAL_BASE_URL", "PIKA_BASE_URL", "RUNWAY_BASE_URL", "RUNWAYML_BASE_URL"),
-    *("SORA_BASE_URL", "OPENAI_BASE_URL", "BEDROCK_BASE_URL", "BLOTATO_BASE_URL"),
+    *("SORA_BASE_URL", "BEDROCK_BASE_URL", "BLOTATO_BASE_URL"),
 )
 
 
@@ -98,13 +97,9 @@ class HostEnvironment(BaseModel):
         return None if found is None else found.get_secret_value()
 
     def list_addresses(self) -> dict[str, str]:
-        """Give the addresses that are set, by their accounts. OpenAI's own is left out: it renders no more."""
+        """Give the addresses that are set, by their accounts."""
         addresses = {account.name: getattr(self, f"{account.name}_base_url") for account in ACCOUNTS}
-        return {
-            name: address
-            for name, address in addresses.items()
-            if address is not None and urlsplit(address).hostname != _SWITCHED_OFF
-        }
+        return {name: address for name, address in addresses.items() if address is not None}
 
     def list_providers(self) -> list[str]:
         """List the providers that can be asked for a video."""
@@ -127,9 +122,10 @@ def read_environment(
     given = dict(environ) if env_file is None else read_variables(env_file, environ)
     # What is empty is not set: many tools set a variable to nothing.
     merged = {name: value.strip() for name, value in given.items() if value.strip()}
-    for name in _SORA_ADDRESSES:
-        if name in merged and _is_same_place(merged[name], own_url):
-            del merged[name]
+    if _is_no_provider(merged.get("OPENAI_BASE_URL", ""), own_url):
+        del merged["OPENAI_BASE_URL"]
+    if _is_same_place(merged.get("SORA_BASE_URL", ""), own_url):
+        del merged["SORA_BASE_URL"]
     _check_addresses(merged)
     environment = HostEnvironment.model_validate(merged)
     addresses = environment.list_addresses()
@@ -166,6 +162,10 @@ def _check_addresses(variables: Mapping[str, str]) -> None:
         parts = _split(value)
         if parts is None or parts.scheme not in schemes or not parts.hostname:
             raise ConfigurationError(f"{name} is no address such as {example}. Correct it, and start again.")
+        if parts.hostname == _SWITCHED_OFF:
+            raise ConfigurationError(
+                f"{name} leads to OpenAI, which renders no videos any more. Remove it, and start again."
+            )
 
 
 def _split(address: str) -> SplitResult | None:
@@ -173,6 +173,12 @@ def _split(address: str) -> SplitResult | None:
         return urlsplit(address)
     except ValueError:
         return None
+
+
+def _is_no_provider(address: str, own_url: str) -> bool:
+    """Tell whether OpenAI's own variable leads where clients go: to this host, or to OpenAI, which renders no more."""
+    parts = _split(address)
+    return parts is not None and (parts.hostname == _SWITCHED_OFF or _is_same_place(address, own_url))
 
 
 def _is_same_place(address: str, own_url: str) -> bool:
