@@ -1,4 +1,4 @@
-"""How the tests are shared out between two processes, and how many examples hypothesis tries.
+"""How the tests are shared out between processes, and how many examples hypothesis tries.
 
 `make test` runs them with pytest-xdist, each group in one process: all that ask a deployed stack, and each other file.
 """
@@ -13,7 +13,7 @@ from hypothesis import settings
 from tests.conformance.summary import pytest_terminal_summary  # noqa: F401 (a hook)
 
 _HERE = Path(__file__).parent
-# One process has the worlds, which wait more than they reckon; the other begins with what takes longest.
+# One process has the worlds, which wait more than they reckon; another begins with what takes longest.
 _DEPLOYED = _HERE / "integration"
 _CONFORMANCE = _HERE / "conformance"
 _LONGEST = ("usecases/test_finite_trouble.py", "usecases/test_crashes.py", "usecases/test_guards.py")

@@ -111,7 +111,7 @@ def test_a_key_is_read_by_the_name_of_its_parameter(opened: Opened) -> None:
     ("name", "variable"),
     [
         ("providers/gemini-api-key", "set GEMINI_API_KEY or GOOGLE_API_KEY in .env"),
-        ("providers/sora-api-key", "set SORA_BASE_URL in .env"),
+        ("providers/sora-api-key", "set SORA_BASE_URL or OPENAI_BASE_URL in .env"),
         ("blotato-api-key", "set BLOTATO_API_KEY in .env"),
         ("webhooks/gemini-secret", "set GEMINI_WEBHOOK_SECRET in .env"),
     ],
