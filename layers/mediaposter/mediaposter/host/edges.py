@@ -16,6 +16,7 @@ from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.bucket import FolderBucket
 from mediaposter.host.environment import ACCOUNTS
 from mediaposter.host.outbox import Kind
+from mediaposter.host.pretend.publisher import PRETENDED_POSTS
 from mediaposter.host.pretend.sandbox_model import InProcessSandboxModel
 from mediaposter.host.table import SqliteTable
 from mediaposter.http.outbound import post_json
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from mediaposter.usecases.steps import RenderToCancel
 
 logger = logging.getLogger(__name__)
-
-PRETENDED_POSTS = "Posts are pretended: BLOTATO_API_KEY is not set. Nothing is public."
 
 
 class HostEdges(Vendors):

@@ -31,7 +31,7 @@ from mediaposter.publishing.publisher_interface import (
 from mediaposter.publishing.targets import PublishTarget
 
 # For the warnings of posts, and for the screen.
-PRETENDED_POSTS = "Posts are pretended: no BLOTATO_API_KEY is set. Nothing is public."
+PRETENDED_POSTS = "Posts are pretended: BLOTATO_API_KEY is not set. Nothing is public."
 
 PUBLISH_SECONDS = 2.0
 # No network is at a name in `invalid` (RFC 6761, 6.4).
