@@ -9,7 +9,7 @@ ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || 
 	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \
 	} 2>/dev/null || echo another))
 
-.PHONY: demo up cloud cloud-down cloud-demo test test-suite lambda snapshot check format requirements openapi install tools clean another \
+.PHONY: demo up cloud cloud-down cloud-demo test lambda snapshot check format requirements openapi install tools clean another \
 	check-types check-template check-rules check-imports check-lint check-format
 
 # Before anything is installed, so that the demo tells how long all of it took.
@@ -29,10 +29,9 @@ cloud-down: install          ## end one left behind
 cloud-demo: install tools    ## the demo on that cloud
 	$(RUN) -m sandbox.cloud_demo
 
-test: test-suite lambda      ## every test, in three processes, and what runs in Lambda on its Python; both at once with -j2
-
-test-suite: install tools
-	$(RUN) -m pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder
+test: install tools          ## every test, in two processes, and what runs in Lambda on its Python
+	$(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(RUN) -m checks.lambda_runtime
 
 lambda: install              ## what runs in Lambda, on its Python: the handlers with their layers, and unit tests
 	$(RUN) -m checks.lambda_runtime
@@ -68,7 +67,7 @@ openapi: install             ## write docs/openapi.json from the resolvers
 install: .venv/.installed
 tools: .tools/ministack/.installed .tools/sam/.installed
 # LiteLLM calls our API, and the vendors' SDKs call the stand-ins: each in an environment of its own, for tests only.
-test-suite: .tools/litellm/.installed .tools/sdks/.installed
+test: .tools/litellm/.installed .tools/sdks/.installed
 
 .venv/.installed: pyproject.toml uv.lock tools/uv.txt $(ANOTHER)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
