@@ -162,8 +162,13 @@ class TestApproval:
         self, stack: DeployedStack, waiting: VideoObject
     ) -> None:
         key = {"pk": {"S": f"VIDEO#{waiting.id}"}, "sk": {"S": "APPROVAL"}}
-        item = stack.aws("dynamodb").get_item(TableName=stack.world.stack.table, Key=key)["Item"]
-        token = item["task_token"]["S"]
+
+        def read_token() -> str | None:
+            # The stage is written before the step that asks has its token kept.
+            item = stack.aws("dynamodb").get_item(TableName=stack.world.stack.table, Key=key)["Item"]
+            return str(item["task_token"]["S"]) if "task_token" in item else None
+
+        token = wait_for(read_token, what="the token")
 
         answer = stack.api.get(f"/videos/{waiting.id}").text
         post(stack, f"/videos/{waiting.id}/approval", {"decision": "reject"})
