@@ -96,7 +96,7 @@ def run_host(steps: Steps) -> Iterator[Address]:
     """Run `mediaposter up` while the block runs."""
     data = FOLDER / "data"
     data.mkdir(parents=True, exist_ok=True)
-    # A tenth of each wait: nobody else is asked, so nothing is gained by patience.
+    # A tenth of each wait: no vendor is asked, so longer waits gain nothing.
     options = ["up", "--data", str(data), "--port", "0", "--wait-scale", "0.1"]
     steps.say(f"Starting MediaPoster: mediaposter {' '.join(options).replace(str(data), _show(data))}")
     with (FOLDER / "host.txt").open("w") as output:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from mediaposter.domain.errors import ConfigurationError, InvalidRequest
+from mediaposter.domain.errors import ConfigurationError, InvalidRequest, VideoModelError
 from mediaposter.host.app import Host
 from mediaposter.host.edges import HostEdges
 from mediaposter.host.environment import read_environment
@@ -146,12 +145,17 @@ def test_a_render_to_cancel_is_on_disk_before_it_is_answered(opened: Opened) -> 
     assert (message.kind, RenderToCancel.model_validate_json(message.body)) == (Kind.CANCEL_RENDER, render)
 
 
-def test_no_count_is_lost_among_threads(opened: Opened) -> None:
-    edges = opened.edges()
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(edges.count_metric, ["Webhooks"] * 500))
-
-    assert edges.metrics == {"Webhooks": 500}
+@pytest.mark.enable_socket(reason="it looks an address up, and connects to none but this machine's")
+@pytest.mark.parametrize(
+    ("url", "refusal"),
+    [
+        ("https://127.0.0.1:9/hook", "is in a private network"),
+        ("http://127.0.0.1:9/hook", r"could not be reached|refused"),
+    ],
+)
+def test_a_webhook_over_https_reaches_public_addresses_alone(opened: Opened, url: str, refusal: str) -> None:
+    with pytest.raises(VideoModelError, match=refusal):
+        opened.edges().post_json(url, b"{}", headers={})
 
 
 def test_ids_sort_by_their_time(opened: Opened) -> None:

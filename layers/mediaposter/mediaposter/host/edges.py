@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mediaposter.domain.errors import ConfigurationError
@@ -26,6 +24,7 @@ from mediaposter.stores.media import MediaStore
 from mediaposter.stores.sheets import SheetStore
 from mediaposter.usecases.scheduled.deliver_webhook import DELIVERY_TIMEOUT_SECONDS
 from mediaposter.vendors import Vendors
+from mediaposter.wire.pictures import is_own_machine
 
 if TYPE_CHECKING:
     from mediaposter.ai.catalog import Catalog
@@ -88,8 +87,6 @@ class HostEdges(Vendors):
         self._inspect = inspect
         self._sandbox = sandbox
         self._pretended_publisher = pretended_publisher
-        self.metrics: Counter[str] = Counter()
-        self._counting = threading.Lock()
 
     def carry(self, workflow: HostWorkflow, batch_workflow: HostBatchWorkflow, signaller: HostTokens) -> None:
         """Take what carries videos and batches: it needs the stack, which needs these edges."""
@@ -134,10 +131,10 @@ class HostEdges(Vendors):
         """Let a webhook be tried again after `seconds`."""
         self._outbox.put_off(receipt_handle, seconds)
 
-    @cached_property
+    @property
     def post_json(self) -> PostJson:
         """Posts to a webhook's receiver: to public addresses, and to this machine, whose owner runs this host."""
-        return partial(post_json, timeout_seconds=DELIVERY_TIMEOUT_SECONDS, is_anywhere_allowed=True)
+        return _post_event
 
     def read_secret(self, name: str) -> str:
         """Give a secret by its name in Parameter Store.
@@ -208,9 +205,8 @@ class HostEdges(Vendors):
         return super().build_publisher(timeout_seconds=timeout_seconds)
 
     def count_metric(self, name: str) -> None:
-        """Add one to a counter of this process."""
-        with self._counting:
-            self.metrics[name] += 1
+        """Log a metric; a host has nothing that watches them."""
+        logger.debug("metric %s", name)
 
     def report(self, sentence: str) -> None:
         """Log a warning."""
@@ -230,6 +226,16 @@ class HostEdges(Vendors):
 
     def _read_text(self, key: str) -> str:
         return self.media.read_text(key)
+
+
+def _post_event(url: str, content: bytes, *, headers: Mapping[str, str]) -> int:
+    return post_json(
+        url,
+        content,
+        headers=headers,
+        timeout_seconds=DELIVERY_TIMEOUT_SECONDS,
+        is_anywhere_allowed=is_own_machine(url),
+    )
 
 
 def _name_variables(provider: str) -> str:

@@ -66,13 +66,18 @@ HttpsUrl = Annotated[str, AfterValidator(check_https_url)]
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(?=[:/?#]|$)")
 
 
+def is_own_machine(url: str) -> bool:
+    """Tell whether a URL leads to a program on this machine, over plain http."""
+    return _LOOPBACK.match(url) is not None
+
+
 def check_receiver_url(url: str) -> str:
     """Refuse anything but a plain https URL, or one of this machine's own, which the use case refuses elsewhere.
 
     Raises:
         ValueError: names the rule that it breaks, but not the URL.
     """
-    check_https_url(url.replace("http", "https", 1) if _LOOPBACK.match(url) else url)
+    check_https_url(url.replace("http", "https", 1) if is_own_machine(url) else url)
     return url
 
 

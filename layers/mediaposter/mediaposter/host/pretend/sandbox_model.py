@@ -21,9 +21,6 @@ from mediaposter.domain.errors import ErrorCode, InvalidRequest, SubmissionUnkno
 from mediaposter.host.pretend.faults import VideoFault, find_fault
 from mediaposter.host.pretend.sandbox_provider import ClipOrder, SandboxProvider
 
-# For the warnings of a video that this model made.
-SANDBOX_VIDEO = "The video was drawn on this machine by the sandbox; no video model was asked."
-
 _PICTURE_SECONDS = 20.0
 _CHUNK_BYTES = 256 * 1024
 
