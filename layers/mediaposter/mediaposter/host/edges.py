@@ -131,7 +131,7 @@ class HostEdges(Vendors):
         """Let a webhook be tried again after `seconds`."""
         self._outbox.put_off(receipt_handle, seconds)
 
-    @property
+    @cached_property
     def post_json(self) -> PostJson:
         """Posts to a webhook's receiver: to public addresses, and to this machine, whose owner runs this host."""
         return _post_event
