@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mediaposter.ai.provider_errors import ProviderErrors
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, SubmissionUnknown, VideoModelError
 from mediaposter.http.addresses import parse_base_url
+from mediaposter.http.bounded import DEADLINE
 from mediaposter.http.file_stream import MAX_DOWNLOAD_SECONDS
 from mediaposter.http.outbound import PUBLIC_INTERNET, PublicInternet
 from mediaposter.http.reply import Reply
@@ -348,6 +349,19 @@ def test_every_wait_for_the_server_is_bounded() -> None:
     assert len(server.requests) == 3
     for request in server.requests:
         assert set(request.extensions["timeout"].values()) == {12.5}
+
+
+def test_a_whole_call_has_a_deadline_that_the_transport_keeps_while_it_sends_too() -> None:
+    server = Host(accepted())
+    connection = connect(server)
+    picture = b"p" * SLOWEST_BYTES_PER_SECOND
+    connection.ask("GET", "/jobs")
+    connection.exchange(httpx.Request("PUT", "https://store.example/a", content=picture))
+    download(connection, "/a.mp4")
+
+    assert [request.extensions[DEADLINE].seconds_left for request in server.requests] == pytest.approx(
+        [12.5, 12.5 + 1, MAX_DOWNLOAD_SECONDS]
+    )
 
 
 def test_an_answer_that_was_compressed_all_the_same_is_read() -> None:
