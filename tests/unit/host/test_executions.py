@@ -19,14 +19,14 @@ from mediaposter.domain.errors import NotStarted
 from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.host.database import Database
 from mediaposter.host.definition import Definition
-from mediaposter.host.executions import Ended, Execution, Executions, ExecutionStore, InMemoryExecutions
+from mediaposter.host.executions import Ended, Execution, Executions, ExecutionStore
 from mediaposter.host.executions_on_disk import SqliteExecutions
 from mediaposter.host.loop import Loop
 from mediaposter.host.walker import Services, Walker
 from mediaposter.host.workflow import HostBatchWorkflow, HostTokens, HostWorkflow
 from mediaposter.usecases.steps import Outcome, PostReference, StepResult
 from tests.fakes.clock import Clock
-from tests.fakes.host import WAIT_WRITE, Host, a_machine, a_pass, a_task
+from tests.fakes.host import WAIT_WRITE, Host, InMemoryExecutions, a_machine, a_pass, a_task
 
 REST = {"Type": "Wait", "Seconds": 100, "Next": "Work"}
 RESTING = a_machine(Rest=REST, Work=a_task())

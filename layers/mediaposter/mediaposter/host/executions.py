@@ -66,35 +66,6 @@ class ExecutionStore(Protocol):
         ...
 
 
-class InMemoryExecutions:
-    """A store that is lost when its process ends."""
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], tuple[Execution, ExecutionStatus]] = {}
-
-    def insert(self, execution: Execution) -> bool:
-        """Put an execution, unless it is there."""
-        entry = (execution, ExecutionStatus.RUNNING)
-        return self._kept.setdefault((execution.machine, execution.name), entry) is entry
-
-    def find_status(self, machine: str, name: str) -> ExecutionStatus | None:
-        """Give the status of an execution."""
-        kept = self._kept.get((machine, name))
-        return None if kept is None else kept[1]
-
-    def finish(self, machine: str, name: str, status: ExecutionStatus) -> bool:
-        """End an execution that is running."""
-        kept = self._kept.get((machine, name))
-        if kept is None or kept[1] is not ExecutionStatus.RUNNING:
-            return False
-        self._kept[machine, name] = (kept[0], status)
-        return True
-
-    def list_running(self) -> list[Execution]:
-        """List those that are running."""
-        return [execution for execution, status in list(self._kept.values()) if status is ExecutionStatus.RUNNING]
-
-
 class _Live(NamedTuple):
     execution: Execution
     strand: Strand
