@@ -129,7 +129,7 @@ class Tape:
 class Listing(NamedTuple):
     """A page of one library, ready to be listed again, and how long the service took for it."""
 
-    library: VideoStore
+    video_store: VideoStore
     query: VideoQuery
     tape: Tape
     records: int
@@ -138,7 +138,7 @@ class Listing(NamedTuple):
     def time_once(self) -> float:
         """List it again; give the processor's seconds."""
         started = time.thread_time()
-        page = self.library.list_page(self.query)
+        page = self.video_store.list_page(self.query)
         seconds = time.thread_time() - started
         if len(page.videos) != self.records:
             raise SystemExit(f"{len(page.videos)} videos were played back, of {self.records}")
@@ -198,10 +198,10 @@ def choose_pages(videos: int) -> dict[str, VideoQuery]:
 def list_once(client: DynamoDBClient, videos: int, query: VideoQuery) -> Listing:
     """List a page against the service, and keep its replies."""
     tape = Tape(client)
-    library = VideoStore(LibraryTable(client, name_table(videos)))
+    video_store = VideoStore(LibraryTable(client, name_table(videos)))
     started = time.perf_counter()
-    page = library.list_page(query)
-    return Listing(library, query, tape, len(page.videos), time.perf_counter() - started)
+    page = video_store.list_page(query)
+    return Listing(video_store, query, tape, len(page.videos), time.perf_counter() - started)
 
 
 def record_listings() -> dict[str, tuple[Listing, Listing]]:

@@ -152,8 +152,8 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
     table = LibraryTable(dynamodb, TABLE)
     edges = AwsEdges(Settings())
     return SubmitVideo(
-        library=VideoStore(table),
-        ledger=PostStore(table),
+        videos=VideoStore(table),
+        posts=PostStore(table),
         requests=IdempotencyStore(table),
         budget=BudgetStore(table),
         pictures=refuse_pictures,
@@ -162,7 +162,7 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
         stack_daily_budget_micros=STACK_DAILY_BUDGET_MICROS,
         is_approval_default=False,
         validate_accounts=ValidateAccounts(
-            book=AccountStore(table),
+            accounts=AccountStore(table),
             publishers=refuse_publisher,
             clock=lambda: CONNECTED.read_at,
             monotonic=time.monotonic,

@@ -194,13 +194,13 @@ def add_up(world: World, questions: int, requests: int) -> Bill:
     )
 
 
-def teach(library: RenderTimeStore, render_seconds: int, expected_seconds: int, seed: str) -> None:
+def teach(video_store: RenderTimeStore, render_seconds: int, expected_seconds: int, seed: str) -> None:
     """Let the stack have watched many renders."""
     chance = random.Random(f"{render_seconds} {seed}")  # noqa: S311 (no secret depends on it)
     for _ in range(LEARNED_RENDERS):
-        times = library.get("sora-2", expected_seconds=expected_seconds)
+        times = video_store.get("sora-2", expected_seconds=expected_seconds)
         watched = watch(times, render_seconds * math.exp(chance.gauss(0, DEVIATION)), None, chance)
-        library.learn(
+        video_store.learn(
             "sora-2",
             expected_seconds=expected_seconds,
             running_seconds=watched.running_seconds,

@@ -1,4 +1,4 @@
-"""A series is made by a command, and each of its turns takes a row of its sheet: each row once."""
+"""A series is made by a command, and each of its runs takes a row of its sheet: each row once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mediaposter.wire.intake import write_turn
+from mediaposter.wire.intake import write_schedule_event
 from tests.conformance.stack import Stack
 from tests.integration.stack import new_prompt, wait_for
 
@@ -27,9 +27,9 @@ def create(stack: Stack, directory: Path, *prompts: str) -> str:
     return name
 
 
-def take_turn(stack: Stack, name: str, scheduled_at: datetime) -> None:
-    """Say that a turn has come, as the clock of series does."""
-    message = write_turn(name).replace("<aws.scheduler.execution-id>", uuid.uuid4().hex)
+def run_schedule(stack: Stack, name: str, scheduled_at: datetime) -> None:
+    """Say that a run has come, as the clock of series does."""
+    message = write_schedule_event(name).replace("<aws.scheduler.execution-id>", uuid.uuid4().hex)
     stack.queue_request(message.replace("<aws.scheduler.scheduled-time>", f"{scheduled_at:%Y-%m-%dT%H:%M:%SZ}"))
 
 
@@ -48,10 +48,10 @@ def test_each_turn_takes_one_row_until_the_sheet_is_used_up(stack: Stack, tmp_pa
     prompts = [new_prompt("First"), new_prompt("Second")]
     name = create(stack, tmp_path, *prompts)
 
-    take_turn(stack, name, TURNS[0])
+    run_schedule(stack, name, TURNS[0])
     wait_for_rows(stack, name, "taken", "waiting")
     for scheduled_at in (TURNS[0], TURNS[1], TURNS[2]):
-        take_turn(stack, name, scheduled_at)
+        run_schedule(stack, name, scheduled_at)
     rows = wait_for_rows(stack, name, "taken", "taken")
 
     videos = [stack.follow(row["video_id"]) for row in rows]

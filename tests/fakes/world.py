@@ -152,8 +152,8 @@ class World:
         )
         edges = FakeEdges(self, catalog, batch_files, batch_workflow, {"video": iter(ids), "batch": iter(batch_ids)})
         self.stack = WorldStack(self, settings, edges, slots)
-        self.library = self.stack.videos
-        self.ledger = self.stack.posts
+        self.video_store = self.stack.videos
+        self.post_store = self.stack.posts
         self.requests = self.stack.requests
         self.budget = self.stack.budget
         self.slots = self.stack.slots
@@ -180,12 +180,12 @@ class World:
     @property
     def video(self) -> Video:
         """Read the one video."""
-        return self.library.get_unchecked(VIDEO_ID)
+        return self.video_store.get_unchecked(VIDEO_ID)
 
     @property
     def posts(self) -> list[Post]:
         """Read its posts."""
-        return self.ledger.list_unchecked(VIDEO_ID)
+        return self.post_store.list_unchecked(VIDEO_ID)
 
     def keep(self, video: Video, *posts: Post) -> None:
         """Put records as they are, as if an earlier run had."""

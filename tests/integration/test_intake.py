@@ -136,8 +136,8 @@ def test_a_dropped_request_becomes_a_video_that_is_posted(stack: DeployedStack) 
     video = stack.follow(answer["video"]["id"])
     assert (video.status, video.prompt) == (VideoStatus.COMPLETED, prompt)
     assert [post.status for post in video.posts] == ["published"]
-    library = VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
-    assert library.get_unchecked(video.id).owner == "inbox"
+    video_store = VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
+    assert video_store.get_unchecked(video.id).owner == "inbox"
 
 
 def test_a_file_may_have_any_name(stack: DeployedStack) -> None:
@@ -157,8 +157,8 @@ def test_a_request_and_its_picture_that_comes_later_are_one_video(stack: Deploye
 
     assert stack.follow(video_id).status is VideoStatus.COMPLETED
     assert stack.count_accepted(prompt) == 1
-    library = VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
-    assert str(library.get_unchecked(video_id).input_image).startswith("upload_")
+    video_store = VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
+    assert str(video_store.get_unchecked(video_id).input_image).startswith("upload_")
 
 
 def test_two_versions_told_of_twice_and_in_reverse_are_two_videos(stack: DeployedStack) -> None:

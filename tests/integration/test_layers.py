@@ -29,5 +29,5 @@ def test_a_layer_is_built_for_lambda(layer: str, target: str, packages: set[str]
     assert packages <= {path.name for path in (tmp_path / "python").iterdir()}
     libraries = list((tmp_path / "python").rglob("*.so"))
     assert libraries
-    for library in libraries:
-        assert library.read_bytes()[18:20] == ELF_MACHINE_AARCH64, library.name
+    for video_store in libraries:
+        assert video_store.read_bytes()[18:20] == ELF_MACHINE_AARCH64, video_store.name

@@ -1,4 +1,4 @@
-"""A series is made on the command line, and its turns become videos: each row once."""
+"""A series is made on the command line, and its runs become videos: each row once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mediaposter.cli.deployed_stack import open_stack
 from mediaposter.cli.session import Session
 from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.videos import VideoStore
-from mediaposter.wire.intake import write_turn
+from mediaposter.wire.intake import write_schedule_event
 from sandbox.cloud import REGION
 from sandbox.snapshot import STACK_NAME
 from tests.integration.stack import DeployedStack, new_prompt, wait_for
@@ -57,7 +57,7 @@ def write_sheet(directory: Path, *prompts: str) -> str:
 
 def tell(stack: DeployedStack, name: str, scheduled_at: datetime) -> None:
     """Put a message into the queue as Scheduler does; MiniStack's fires, but leaves the attributes as they are."""
-    message = write_turn(name).replace("<aws.scheduler.execution-id>", uuid.uuid4().hex)
+    message = write_schedule_event(name).replace("<aws.scheduler.execution-id>", uuid.uuid4().hex)
     message = message.replace("<aws.scheduler.scheduled-time>", f"{scheduled_at:%Y-%m-%dT%H:%M:%SZ}")
     stack.aws("sqs").send_message(QueueUrl=find_queue(stack, "IntakeQueue"), MessageBody=message)
 
@@ -81,8 +81,8 @@ def test_two_turns_are_two_rows_and_two_videos(stack: DeployedStack, run: Run, t
         tell(stack, name, scheduled_at)
     rows = wait_for_rows(run, name, "taken", "taken", "waiting")
 
-    library = VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
-    videos = [library.get_unchecked(row["video_id"]) for row in rows[:2]]
+    video_store = VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
+    videos = [video_store.get_unchecked(row["video_id"]) for row in rows[:2]]
     assert [(video.prompt, video.owner) for video in videos] == [(prompt, "studio") for prompt in prompts[:2]]
     assert [stack.follow(video.id).status for video in videos] == [VideoStatus.COMPLETED] * 2
 

@@ -192,8 +192,8 @@ class Stack:
         from mediaposter.usecases.requests.submit import SubmitVideo
 
         return SubmitVideo(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             requests=self.requests,
             budget=self.budget,
             pictures=lambda: self.edges.media,
@@ -216,8 +216,8 @@ class Stack:
         from mediaposter.usecases.videos.read import ReadVideos
 
         return ReadVideos(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             budget=self.budget,
             media=self.edges.media,
             stack_daily_budget_micros=self.settings.daily_budget_micros,
@@ -230,8 +230,8 @@ class Stack:
         from mediaposter.usecases.posting.read_posts import ReadPosts
 
         return ReadPosts(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             approvals=self.approvals,
         )
 
@@ -241,8 +241,8 @@ class Stack:
         from mediaposter.usecases.videos.delete import DeleteVideo
 
         return DeleteVideo(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             approvals=self.approvals,
             media=self.edges.media,
             workflow=self.edges.workflow,
@@ -256,8 +256,8 @@ class Stack:
         from mediaposter.usecases.posting.approval import DecideApproval
 
         return DecideApproval(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             approvals=self.approvals,
             signaller=self.edges.signaller,
             validate_accounts=self.check_targets,
@@ -270,8 +270,8 @@ class Stack:
         from mediaposter.usecases.posting.repost import RepeatPosts
 
         return RepeatPosts(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             workflow=self.edges.workflow,
             publishers=self._build_publisher_for_callers,
             is_approval_default=self.settings.is_approval_default,
@@ -286,8 +286,8 @@ class Stack:
         from mediaposter.usecases.posting.reschedule import ReschedulePost
 
         return ReschedulePost(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             publishers=self._build_publisher_for_callers,
             clock=self.edges.now,
         )
@@ -298,8 +298,8 @@ class Stack:
         from mediaposter.usecases.generation.store_again import StoreAgain
 
         return StoreAgain(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             workflow=self.edges.workflow,
             clock=self.edges.now,
         )
@@ -325,7 +325,7 @@ class Stack:
 
         return ReadBatches(
             batches=self.batches,
-            library=self.videos,
+            videos=self.videos,
             media=self.edges.media,
         )
 
@@ -348,7 +348,7 @@ class Stack:
         return TakeRequest(
             submit=self.submit_video,
             open_batch=self.open_batch,
-            take_turn=self.take_turn,
+            run_schedule=self.run_schedule,
             files=self.edges.inbox,
             send_event=self.edges.send_event,
             inbox_owner=self.settings.inbox_owner,
@@ -357,12 +357,12 @@ class Stack:
         )
 
     @cached_property
-    def take_turn(self) -> RunSchedule:
+    def run_schedule(self) -> RunSchedule:
         """The runs of series."""
         from mediaposter.usecases.scheduled.series import RunSchedule
 
         return RunSchedule(
-            book=self.series,
+            series_store=self.series,
             sheets=self.edges.sheets,
             submit=self.submit_video,
             send_event=self.edges.send_event,
@@ -379,7 +379,7 @@ class Stack:
         return ReceiveProviderWebhook(
             providers=self.settings.provider_webhooks,
             parse_webhook=self.edges.parse_webhook,
-            library=self.videos,
+            videos=self.videos,
             waits=self.job_waits,
             signaller=self.edges.signaller,
             report=self._report_webhook,
@@ -395,7 +395,7 @@ class Stack:
         from mediaposter.usecases.requests.upload import ReadPicture
 
         return StartGeneration(
-            library=self.videos,
+            videos=self.videos,
             models=self.build_model,
             pictures=ReadPicture(media=lambda: self.edges.media),
             render_times=self.render_times,
@@ -412,7 +412,7 @@ class Stack:
         from mediaposter.usecases.generation.generate import CheckGeneration
 
         return CheckGeneration(
-            library=self.videos,
+            videos=self.videos,
             models=self.build_model,
             render_times=self.render_times,
             listening=self.listening,
@@ -447,8 +447,8 @@ class Stack:
         from mediaposter.usecases.generation.store_and_close import STORE_BUDGET_SECONDS, StoreVideo
 
         return StoreVideo(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             media=self.edges.inspected_media,
             models=partial(self.build_model, seconds=STORE_BUDGET_SECONDS),
             clock=self.edges.now,
@@ -470,8 +470,8 @@ class Stack:
         from mediaposter.usecases.posting.approval import AwaitApproval
 
         return AwaitApproval(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             approvals=self.approvals,
             signaller=self.edges.signaller,
             send_event=self.edges.send_event,
@@ -484,8 +484,8 @@ class Stack:
         from mediaposter.usecases.posting.create_post import CreatePost
 
         return CreatePost(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             media=self.edges.media,
             publishers=self.edges.build_publisher,
             reserve_rate_slot=self._take_place,
@@ -501,8 +501,8 @@ class Stack:
         from mediaposter.usecases.posting.check_post import CheckPost
 
         return CheckPost(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             publishers=self.edges.build_publisher,
             send_event=self.edges.send_event,
             count_metric=self.edges.count_metric,
@@ -515,8 +515,8 @@ class Stack:
         from mediaposter.usecases.generation.store_and_close import CloseVideo
 
         return CloseVideo(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             send_event=self.edges.send_event,
             count_metric=self.edges.count_metric,
             clock=self.edges.now,
@@ -571,8 +571,8 @@ class Stack:
 
         return WriteResults(
             batches=self.batches,
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             files=self.edges.batch_files,
             end=self.end_batch,
             public_url=self.edges.public_url,
@@ -595,8 +595,8 @@ class Stack:
         from mediaposter.usecases.videos.cancel import CancelVideo
 
         return CancelVideo(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             workflow=self.edges.workflow,
             close=self.close_video,
             cancel_render=self.edges.cancel_render,
@@ -622,7 +622,7 @@ class Stack:
         from mediaposter.usecases.scheduled.announce import AnnounceVideo
 
         return AnnounceVideo(
-            library=self.videos,
+            videos=self.videos,
             send_event=self.edges.send_event,
         )
 
@@ -632,7 +632,7 @@ class Stack:
         from mediaposter.usecases.scheduled.dispatch import DispatchVideos
 
         return DispatchVideos(
-            library=self.videos,
+            videos=self.videos,
             slots=self.slots,
             workflow=self.edges.workflow,
             clock=self.edges.now,
@@ -644,8 +644,8 @@ class Stack:
         from mediaposter.usecases.videos.resume import ResumeVideo
 
         return ResumeVideo(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             workflow=self.edges.workflow,
             close=self.close_video,
             clock=self.edges.now,
@@ -669,7 +669,7 @@ class Stack:
         from mediaposter.usecases.posting.accounts import ReadAccounts, list_waiting_targets
 
         return ReadAccounts(
-            book=self.accounts,
+            accounts=self.accounts,
             publishers=self.edges.build_publisher,
             list_waiting_targets=lambda: list_waiting_targets(self.due, self.posts, now=self.edges.now()),
             count_metric=self.edges.count_metric,
@@ -683,8 +683,8 @@ class Stack:
         from mediaposter.usecases.posting.approval import ExpireApproval
 
         return ExpireApproval(
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             approvals=self.approvals,
             signaller=self.edges.signaller,
             clock=self.edges.now,
@@ -697,13 +697,13 @@ class Stack:
 
         return SweepDue(
             due=self.due,
-            library=self.videos,
-            ledger=self.posts,
+            videos=self.videos,
+            posts=self.posts,
             resume_video=self.resume_video,
             expire_approval=self.expire_approval,
             monitor_batch=self.monitor_batch,
             clear_up=ClearUp(
-                library=self.videos,
+                videos=self.videos,
                 remove_media=self.edges.media.delete_video,
                 forget_approval=self.approvals.forget,
                 cancel_render=self.edges.cancel_render,
@@ -724,7 +724,7 @@ class Stack:
 
         return DeliverEvent(
             find_recorded=FindRecorded(
-                library=self.videos, ledger=self.posts, approvals=self.approvals, batches=self.batches
+                videos=self.videos, posts=self.posts, approvals=self.approvals, batches=self.batches
             ),
             post_json=self.edges.post_json,
             put_off=self.edges.put_off,
@@ -750,7 +750,7 @@ class Stack:
         from mediaposter.usecases.posting.accounts import ValidateAccounts
 
         return ValidateAccounts(
-            book=self.accounts,
+            accounts=self.accounts,
             publishers=partial(self.edges.build_publisher, timeout_seconds=_PREFLIGHT_TIMEOUT_SECONDS),
             clock=self.edges.now,
             monotonic=self.edges.monotonic,

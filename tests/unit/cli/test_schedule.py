@@ -47,9 +47,9 @@ def made(run: Run, sheet: str) -> None:
 
 
 def take(stack: StackInMemory, *, day: int = 0, row_id: str | None = None, **changes: Any) -> ScheduleRun:
-    """Let a turn take the next row, as the stack does."""
+    """Let a run take the next row, as the stack does."""
     series = stack.series.get(NAME)
-    turn = ScheduleRun(
+    run = ScheduleRun(
         series=NAME,
         scheduled_at=NOW + timedelta(days=day),
         sheet=series.sheet,
@@ -58,8 +58,8 @@ def take(stack: StackInMemory, *, day: int = 0, row_id: str | None = None, **cha
         request_id="attempt-1",
         taken_at=NOW + timedelta(days=day),
     )
-    stack.series.take(series, turn)
-    return stack.series.note(turn, **(changes or {"video_id": f"video_{day}"}))
+    stack.series.take(series, run)
+    return stack.series.note(run, **(changes or {"video_id": f"video_{day}"}))
 
 
 class TestCreate:

@@ -15,7 +15,7 @@ from mediaposter.cli.scheduler import Places, Scheduler
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.stores.idempotency import KEPT_FOR
 from mediaposter.stores.series import Series, SeriesState, Sheet, SheetFormat
-from mediaposter.wire.intake import write_turn
+from mediaposter.wire.intake import write_schedule_event
 from tests.builders import NOW
 from tests.fakes.scheduler import FakeSchedulerClient
 from tests.unit.cli.stack import PLACES
@@ -72,7 +72,7 @@ def test_an_entry_tells_the_queue_of_each_turn_and_gives_up_with_the_dead_letter
         "Target": {
             "Arn": PLACES.queue_arn,
             "RoleArn": PLACES.role_arn,
-            "Input": write_turn("morning-kites"),
+            "Input": write_schedule_event("morning-kites"),
             "RetryPolicy": {"MaximumEventAgeInSeconds": 43_200, "MaximumRetryAttempts": 185},
             "DeadLetterConfig": {"Arn": PLACES.dead_letter_arn},
         },
@@ -146,7 +146,7 @@ def test_what_an_entry_names_are_outputs_of_the_template() -> None:
 
 
 def test_the_message_of_a_turn_is_json_with_the_two_attributes_that_scheduler_replaces() -> None:
-    assert json.loads(write_turn("morning-kites")) == {
+    assert json.loads(write_schedule_event("morning-kites")) == {
         "detail-type": "series.turn",
         "source": "mediaposter.series",
         "id": "<aws.scheduler.execution-id>",

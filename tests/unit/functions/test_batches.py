@@ -51,7 +51,7 @@ def read(stack: Stack, key: str) -> str:
     return content.decode()
 
 
-def library(stack: Stack) -> BatchStore:
+def video_store(stack: Stack) -> BatchStore:
     return BatchStore(stack.table)
 
 
@@ -62,7 +62,7 @@ class TestRoutes:
         assert answer["statusCode"] == 200
         written = body(answer)
         assert (written["object"], written["status"], written["results"]) == ("batch", "validating", None)
-        batch = library(stack).get_unchecked(written["id"])
+        batch = video_store(stack).get_unchecked(written["id"])
         assert batch.caller.owner == _OWNER
         assert [json.loads(line)["id"] for line in read(stack, batch.source.key).splitlines()] == ["first", "second"]
 
@@ -139,7 +139,7 @@ class TestRoutes:
         answer = invoke("ApiFunction", {**read_event("batches-cancel"), "body": sent and json.dumps(sent)})
 
         assert (answer["statusCode"], body(answer)["status"]) == (200, "cancelling")
-        assert library(stack).get_unchecked(_BATCH_ID).cancel == CancelScope(scope)
+        assert video_store(stack).get_unchecked(_BATCH_ID).cancel == CancelScope(scope)
 
     def test_who_may_not_create_may_not_cancel(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(a_batch())
@@ -173,11 +173,11 @@ class TestSteps:
         assert [row["video_id"] for row in answer["rows"]] == [video_id, None]
         assert stack.video(video_id).batch_id == _BATCH_ID
 
-        library(stack).advance(_BATCH_ID, BatchStage.WRITING, now=NOW)
+        video_store(stack).advance(_BATCH_ID, BatchStage.WRITING, now=NOW)
         assert invoke("RunBatchStepFunction", read_event("writeresults")) is None
         results = list(map(json.loads, read(stack, "outbox/kites.results.jsonl").splitlines()))
         assert [row["status"] for row in results] == ["queued", "refused"]
-        assert library(stack).get_unchecked(_BATCH_ID).stage is BatchStage.DONE
+        assert video_store(stack).get_unchecked(_BATCH_ID).stage is BatchStage.DONE
         assert _PROMPT not in log.getvalue()
 
     def test_a_cancelled_part_ends_its_videos(self, stack: Stack, invoke: Invoke) -> None:

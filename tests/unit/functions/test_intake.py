@@ -21,7 +21,7 @@ from mediaposter.stores.s3_bucket import S3Bucket
 from mediaposter.stores.series import Series, SeriesStore, Sheet, SheetFormat
 from mediaposter.stores.sheets import SheetStore
 from mediaposter.stores.videos import Video
-from mediaposter.wire.intake import QueuedNotice, write_turn
+from mediaposter.wire.intake import QueuedNotice, write_schedule_event
 from tests.builders import NOW
 from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import BUCKET, Event, Stack, read_event
@@ -120,7 +120,7 @@ def test_the_sample_of_a_turn_is_what_scheduler_makes_of_an_entrys_message() -> 
     (record,) = read_event("intake-series")["Records"]
     SqsModel.model_validate(read_event("intake-series"))
 
-    told = write_turn("morning-kites").replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3")
+    told = write_schedule_event("morning-kites").replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3")
 
     assert record["body"] == told.replace("<aws.scheduler.scheduled-time>", "2026-12-01T08:00:00Z")
 
@@ -159,7 +159,7 @@ def test_a_turn_takes_a_row_of_its_series_once_and_says_nothing_of_its_prompt(
     assert (video.owner, video.prompt, video.seconds) == ("studio", _PROMPT_OF_ROW, 8)
     book = SeriesStore(stack.table)
     assert book.get(series.name).waiting == (2,)
-    assert [(turn.row_id, turn.video_id) for turn in book.list_turns(series.name)] == [("a", video.id)]
+    assert [(turn.row_id, turn.video_id) for turn in book.list_runs(series.name)] == [("a", video.id)]
     assert _PROMPT_OF_ROW not in log.getvalue()
 
 

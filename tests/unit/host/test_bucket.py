@@ -268,16 +268,18 @@ def serve(body: bytes) -> Iterator[VideoStream]:
 def test_a_video_is_stored_once_and_removed_with_all_that_is_kept_of_it(
     bucket: FolderBucket, moov_first_mp4: bytes, tmp_path: Path
 ) -> None:
-    library = MediaStore(bucket)
+    video_store = MediaStore(bucket)
     opened = contextmanager(lambda *_: serve(moov_first_mp4))
-    stored = library.store_video("video_1", opened, deadline=10, clock=lambda: 0)
-    again = library.store_video("video_1", contextmanager(lambda *_: serve(b"")), deadline=10, clock=lambda: 0)
+    stored = video_store.store_video("video_1", opened, deadline=10, clock=lambda: 0)
+    again = video_store.store_video("video_1", contextmanager(lambda *_: serve(b"")), deadline=10, clock=lambda: 0)
 
     assert again == stored
     assert stored.sha256 == sha256((tmp_path / "media" / stored.key).read_bytes()).hexdigest()
-    assert library.delete_video("video_1") == 3
+    assert video_store.delete_video("video_1") == 3
     with pytest.raises(MediaError):
-        library.store_video("video_1", contextmanager(lambda *_: serve(b"<html>" * 9)), deadline=10, clock=lambda: 0)
+        video_store.store_video(
+            "video_1", contextmanager(lambda *_: serve(b"<html>" * 9)), deadline=10, clock=lambda: 0
+        )
     assert list(bucket.list_keys("")) == []
 
 

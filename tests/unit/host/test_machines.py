@@ -36,9 +36,9 @@ def test_a_video_whose_execution_broke_off_is_closed_with_the_reason(
     machine: str, status: ExecutionStatus, *, is_closed: bool
 ) -> None:
     world = World()
-    world.library.create(a_video(stage=Stage.RENDERING), [])
+    world.video_store.create(a_video(stage=Stage.RENDERING), [])
 
     follow_end(world.stack, Ended(Execution(machine, VIDEO_ID, "{}"), status))
 
     expected = f"execution {status}" if is_closed else None
-    assert world.library.get(VIDEO_ID, caller=a_caller()).fault == expected
+    assert world.video_store.get(VIDEO_ID, caller=a_caller()).fault == expected

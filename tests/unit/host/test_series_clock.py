@@ -1,4 +1,4 @@
-"""The clock of series tells of each turn once: on time, late after a sleep, and never again."""
+"""The clock of series tells of each run once: on time, late after a sleep, and never again."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Machine:
     def __init__(self, database: Database) -> None:
         self.clock = Clock()
         self.series = SeriesStore(SqliteTable(database))
-        self.told_turns = ToldTurns(database)
-        self.schedules = HostSchedules(self.series, self.told_turns, clock=self.clock)
+        self.told_runs = ToldTurns(database)
+        self.schedules = HostSchedules(self.series, self.told_runs, clock=self.clock)
         self.told: list[str] = []
         self.reports: list[str] = []
         self.announce: Callable[[str], object] = self.told.append
@@ -45,7 +45,7 @@ class Machine:
         """Begin with what the file has, as another process does."""
         self._clock = SeriesClock(
             self.series,
-            self.told_turns,
+            self.told_runs,
             announce=self.announce,
             report=self.reports.append,
             clock=self.clock,
@@ -73,7 +73,7 @@ class Machine:
         self.schedules.put(changed)
 
     def look(self, *, after: float = 0.0) -> list[datetime]:
-        """Let time pass, and look; give the turns that are told."""
+        """Let time pass, and look; give the runs that are told."""
         self.clock.now += timedelta(seconds=after)
         told_before = len(self.told)
         self.pause = self._clock.look()
@@ -128,10 +128,10 @@ def test_a_turn_older_than_scheduler_would_tell_of_is_reported_and_takes_nothing
     machine.make("rate(8 hours)")
     machine.look()
 
-    # 8 and 16 hours ago are missed, half a day is not over since the turn of 24 hours.
+    # 8 and 16 hours ago are missed, half a day is not over since the run of 24 hours.
     assert machine.look(after=29 * HOUR) == [NOW + timedelta(hours=24)]
     assert machine.reports[0] == (
-        "The series kites missed 2 of its turns, since 2026-12-01 20:00 UTC: this host was off or asleep for more "
+        "The series kites missed 2 of its runs, since 2026-12-01 20:00 UTC: this host was off or asleep for more "
         "than 12 hours. They took no row."
     )
     assert machine.look(after=60) == []
@@ -221,10 +221,10 @@ def test_a_command_that_says_where_to_go_on_meanwhile_is_heard(machine: Machine)
 
     def resume(notice: str) -> None:
         machine.told.append(notice)
-        machine.told_turns.begin("kites", later)
+        machine.told_runs.begin("kites", later)
 
     machine.announce = resume
     machine.start()
     machine.look(after=HOUR)
 
-    assert machine.told_turns.find("kites") == later
+    assert machine.told_runs.find("kites") == later

@@ -13,18 +13,18 @@ from mediaposter.host.timetable import read_timetable
 MADE = datetime(2026, 1, 30, 12, 0, 30, 5, tzinfo=UTC)
 
 
-def list_turns(expression: str, timezone: str = "UTC", *, after: datetime = MADE, count: int = 3) -> list[str]:
-    """List the turns after a moment, as a clock of the zone shows them."""
+def list_runs(expression: str, timezone: str = "UTC", *, after: datetime = MADE, count: int = 3) -> list[str]:
+    """List the runs after a moment, as a clock of the zone shows them."""
     find_next = read_timetable(expression, timezone, since=MADE)
-    turns: list[str] = []
+    runs: list[str] = []
     moment: datetime | None = after
-    while len(turns) < count and moment is not None and (moment := find_next(moment)) is not None:
-        turns.append(f"{moment.astimezone(ZoneInfo(timezone)):%F %R %z}")
-    return turns
+    while len(runs) < count and moment is not None and (moment := find_next(moment)) is not None:
+        runs.append(f"{moment.astimezone(ZoneInfo(timezone)):%F %R %z}")
+    return runs
 
 
 @pytest.mark.parametrize(
-    ("fields", "turns"),
+    ("fields", "runs"),
     [
         ("0 9 ? * MON-FRI *", ["2026-02-02 09:00", "2026-02-03 09:00", "2026-02-04 09:00"]),
         ("0 9 ? * 1 *", ["2026-02-01 09:00", "2026-02-08 09:00", "2026-02-15 09:00"]),  # Sunday is 1
@@ -36,41 +36,41 @@ def list_turns(expression: str, timezone: str = "UTC", *, after: datetime = MADE
         ("0 9 1 JAN,JUL ? 2027-2099", ["2027-01-01 09:00", "2027-07-01 09:00", "2028-01-01 09:00"]),
     ],
 )
-def test_the_six_fields_mean_what_they_mean_to_scheduler(fields: str, turns: list[str]) -> None:
-    assert list_turns(f"cron({fields})") == [f"{turn} +0000" for turn in turns]
+def test_the_six_fields_mean_what_they_mean_to_scheduler(fields: str, runs: list[str]) -> None:
+    assert list_runs(f"cron({fields})") == [f"{run} +0000" for run in runs]
 
 
 def test_a_time_that_daylight_saving_leaves_out_has_no_turn() -> None:
-    turns = list_turns("cron(30 2 * * ? *)", "Europe/Berlin", after=datetime(2026, 3, 27, 12, tzinfo=UTC))
+    runs = list_runs("cron(30 2 * * ? *)", "Europe/Berlin", after=datetime(2026, 3, 27, 12, tzinfo=UTC))
 
-    assert turns == ["2026-03-28 02:30 +0100", "2026-03-30 02:30 +0200", "2026-03-31 02:30 +0200"]
+    assert runs == ["2026-03-28 02:30 +0100", "2026-03-30 02:30 +0200", "2026-03-31 02:30 +0200"]
 
 
 def test_a_time_that_comes_twice_has_one_turn_the_first() -> None:
     before = datetime(2026, 10, 24, 12, tzinfo=UTC)
     between = datetime(2026, 10, 25, 1, 0, tzinfo=UTC)  # 02:00 for the second time
 
-    assert list_turns("cron(30 2 * * ? *)", "Europe/Berlin", after=before, count=2) == [
+    assert list_runs("cron(30 2 * * ? *)", "Europe/Berlin", after=before, count=2) == [
         "2026-10-25 02:30 +0200",
         "2026-10-26 02:30 +0100",
     ]
-    assert list_turns("cron(30 2 * * ? *)", "Europe/Berlin", after=between, count=1) == ["2026-10-26 02:30 +0100"]
+    assert list_runs("cron(30 2 * * ? *)", "Europe/Berlin", after=between, count=1) == ["2026-10-26 02:30 +0100"]
 
 
 def test_a_rate_begins_when_the_series_is_made_and_its_days_have_24_hours() -> None:
-    assert list_turns("rate(6 hours)", after=MADE - timedelta(seconds=1)) == [
+    assert list_runs("rate(6 hours)", after=MADE - timedelta(seconds=1)) == [
         "2026-01-30 12:00 +0000",
         "2026-01-30 18:00 +0000",
         "2026-01-31 00:00 +0000",
     ]
-    assert list_turns("rate(1 day)", "Europe/Berlin", after=datetime(2026, 3, 28, tzinfo=UTC), count=2) == [
+    assert list_runs("rate(1 day)", "Europe/Berlin", after=datetime(2026, 3, 28, tzinfo=UTC), count=2) == [
         "2026-03-28 13:00 +0100",
         "2026-03-29 14:00 +0200",
     ]
 
 
 def test_a_single_time_comes_once() -> None:
-    assert list_turns("at(2026-02-01T09:00:00)", "Asia/Tokyo") == ["2026-02-01 09:00 +0900"]
+    assert list_runs("at(2026-02-01T09:00:00)", "Asia/Tokyo") == ["2026-02-01 09:00 +0900"]
 
 
 @pytest.mark.parametrize(

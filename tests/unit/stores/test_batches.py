@@ -119,24 +119,24 @@ def test_a_batch_without_videos_has_no_totals(batches: BatchStore) -> None:
 def test_videos_are_counted_when_they_are_recorded_and_when_they_are_settled(
     batches: BatchStore, table: InMemoryTable
 ) -> None:
-    library = VideoStore(table)
+    video_store = VideoStore(table)
     videos = [a_video(id=f"video_{number}", batch_id="batch_1", reservation=RESERVATION) for number in (1, 2, 3)]
     for video in videos:
-        library.create(video, [])
+        video_store.create(video, [])
 
     for _ in range(2):
-        library.settle(library.get_unchecked("video_1"), 250_000, now=NOW)
-    library.delete(library.get_unchecked("video_2"), 50_000, now=NOW)
+        video_store.settle(video_store.get_unchecked("video_1"), 250_000, now=NOW)
+    video_store.delete(video_store.get_unchecked("video_2"), 50_000, now=NOW)
 
     assert batches.count("batch_1") == BatchTotals(videos=3, settled=2, spent_micros=300_000)
 
 
 def test_a_video_that_was_not_recorded_is_not_counted(batches: BatchStore, table: InMemoryTable) -> None:
-    library = VideoStore(table)
-    library.create(a_video(batch_id="batch_1"), [])
+    video_store = VideoStore(table)
+    video_store.create(a_video(batch_id="batch_1"), [])
 
     with pytest.raises(VersionConflict):
-        library.create(a_video(batch_id="batch_1"), [])
+        video_store.create(a_video(batch_id="batch_1"), [])
 
     assert batches.count("batch_1").videos == 1
 
@@ -148,13 +148,13 @@ def test_a_video_of_no_batch_is_counted_in_none(table: InMemoryTable) -> None:
 
 
 def test_videos_are_counted_by_their_state(table: InMemoryTable) -> None:
-    library = VideoStore(table)
+    video_store = VideoStore(table)
     for number in (1, 2):
-        library.create(a_video(id=f"video_{number}", batch_id="batch_1"), [])
-    library.create(a_video(id="video_3", batch_id="batch_2"), [])
+        video_store.create(a_video(id=f"video_{number}", batch_id="batch_1"), [])
+    video_store.create(a_video(id="video_3", batch_id="batch_2"), [])
 
-    assert library.count_batch(OWNER, "batch_1") == {"queued": 2}
-    assert library.count_batch("somebody", "batch_1") == {}
+    assert video_store.count_batch(OWNER, "batch_1") == {"queued": 2}
+    assert video_store.count_batch("somebody", "batch_1") == {}
 
 
 def test_an_owners_batches_are_listed_and_those_of_no_other(batches: BatchStore) -> None:
@@ -175,10 +175,10 @@ def test_no_question_for_the_videos_of_a_batch_finds_a_batch(
     batches: BatchStore, table: InMemoryTable, batch_id: str
 ) -> None:
     batches.create(a_batch())
-    library = VideoStore(table)
+    video_store = VideoStore(table)
 
-    assert library.list_page(VideoQuery(OWNER, 10, batch_id=batch_id)).videos == []
-    assert library.list_page(VideoQuery(OWNER, 10)).videos == []
+    assert video_store.list_page(VideoQuery(OWNER, 10, batch_id=batch_id)).videos == []
+    assert video_store.list_page(VideoQuery(OWNER, 10)).videos == []
 
 
 def test_a_batch_is_due_until_nothing_is_left_to_do(batches: BatchStore, table: InMemoryTable) -> None:

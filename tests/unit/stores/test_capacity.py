@@ -36,88 +36,90 @@ def slots(table: InMemoryTable) -> CapacityStore:
 
 
 @pytest.fixture
-def library(table: InMemoryTable) -> VideoStore:
+def video_store(table: InMemoryTable) -> VideoStore:
     return VideoStore(table)
 
 
 def take(
-    library: VideoStore, slots: CapacityStore, video_id: str, *, may_overtake: bool = False, **fields: Any
+    video_store: VideoStore, slots: CapacityStore, video_id: str, *, may_overtake: bool = False, **fields: Any
 ) -> Video:
     """Record a video with a slot."""
     video = a_video(id=video_id, slot="sora", **fields)
-    library.create(video, [], conditions=count_change(None, video.held, slots.bound("sora", may_overtake=may_overtake)))
+    video_store.create(
+        video, [], conditions=count_change(None, video.held, slots.bound("sora", may_overtake=may_overtake))
+    )
     return video
 
 
-def queue(library: VideoStore, slots: CapacityStore, video_id: str, **fields: Any) -> Video:
+def queue(video_store: VideoStore, slots: CapacityStore, video_id: str, **fields: Any) -> Video:
     """Record a video that waits."""
     video = a_video(id=video_id, **fields)
     video = video.model_copy(update={"place": slots.choose_place(video, now=NOW)})
-    library.create(video, [], conditions=count_change(None, video.held, {}))
-    return library.get_unchecked(video_id)
+    video_store.create(video, [], conditions=count_change(None, video.held, {}))
+    return video_store.get_unchecked(video_id)
 
 
-def take_turn(library: VideoStore, slots: CapacityStore, video: Video) -> Video:
+def dequeue(video_store: VideoStore, slots: CapacityStore, video: Video) -> Video:
     assert video.place is not None
-    return library.take_turn(video, video.place, now=NOW, at_most=slots.bound("sora", may_overtake=True))
+    return video_store.dequeue(video, video.place, now=NOW, at_most=slots.bound("sora", may_overtake=True))
 
 
-def test_no_more_slots_are_taken_than_there_are(library: VideoStore, slots: CapacityStore) -> None:
-    take(library, slots, "video_1")
-    take(library, slots, "video_2")
+def test_no_more_slots_are_taken_than_there_are(video_store: VideoStore, slots: CapacityStore) -> None:
+    take(video_store, slots, "video_1")
+    take(video_store, slots, "video_2")
 
     with pytest.raises(VersionConflict) as refusal:
-        take(library, slots, "video_3")
+        take(video_store, slots, "video_3")
 
     assert refusal.value.changes == (0,)
     assert slots.count("sora") == SlotCount(in_flight=2)
 
 
-def test_no_video_takes_a_free_slot_before_those_that_wait(library: VideoStore, slots: CapacityStore) -> None:
-    queue(library, slots, "video_1")
+def test_no_video_takes_a_free_slot_before_those_that_wait(video_store: VideoStore, slots: CapacityStore) -> None:
+    queue(video_store, slots, "video_1")
 
     with pytest.raises(VersionConflict):
-        take(library, slots, "video_2")
+        take(video_store, slots, "video_2")
 
     assert slots.count("sora") == SlotCount(waiting=1)
 
 
-def test_who_waits_takes_a_slot_and_leaves_the_queue(library: VideoStore, slots: CapacityStore) -> None:
-    video = take_turn(library, slots, queue(library, slots, "video_1"))
+def test_who_waits_takes_a_slot_and_leaves_the_queue(video_store: VideoStore, slots: CapacityStore) -> None:
+    video = dequeue(video_store, slots, queue(video_store, slots, "video_1"))
 
     assert (video.slot, video.place) == ("sora", None)
     assert slots.count("sora") == SlotCount(in_flight=1, waiting=0)
     assert slots.list_waiting("sora") == []
 
 
-def test_who_waits_takes_no_slot_that_there_is_not(library: VideoStore, slots: CapacityStore) -> None:
-    take(library, slots, "video_1")
-    take(library, slots, "video_2")
-    waiting = queue(library, slots, "video_3")
+def test_who_waits_takes_no_slot_that_there_is_not(video_store: VideoStore, slots: CapacityStore) -> None:
+    take(video_store, slots, "video_1")
+    take(video_store, slots, "video_2")
+    waiting = queue(video_store, slots, "video_3")
 
     with pytest.raises(SlotsTaken):
-        take_turn(library, slots, waiting)
+        dequeue(video_store, slots, waiting)
 
-    assert library.get_unchecked("video_3") == waiting
+    assert video_store.get_unchecked("video_3") == waiting
     assert slots.count("sora") == SlotCount(in_flight=2, waiting=1)
 
 
-def test_one_turn_is_taken_once(library: VideoStore, slots: CapacityStore) -> None:
-    waiting = queue(library, slots, "video_1")
-    take_turn(library, slots, waiting)
+def test_one_turn_is_taken_once(video_store: VideoStore, slots: CapacityStore) -> None:
+    waiting = queue(video_store, slots, "video_1")
+    dequeue(video_store, slots, waiting)
 
     with pytest.raises(VersionConflict) as refusal:
-        take_turn(library, slots, waiting)
+        dequeue(video_store, slots, waiting)
 
     assert not isinstance(refusal.value, SlotsTaken)
     assert slots.count("sora") == SlotCount(in_flight=1)
 
 
 ENDS: dict[str, Callable[[VideoStore, Video], object]] = {
-    "its render is done": lambda library, video: library.advance(video, Stage.STORING, now=NOW),
-    "it failed": lambda library, video: library.fail(video, FAILURE, now=NOW),
-    "it was deleted": lambda library, video: library.delete(video, 0, now=NOW),
-    "another provider takes over": lambda library, video: library.advance(
+    "its render is done": lambda video_store, video: video_store.advance(video, Stage.STORING, now=NOW),
+    "it failed": lambda video_store, video: video_store.fail(video, FAILURE, now=NOW),
+    "it was deleted": lambda video_store, video: video_store.delete(video, 0, now=NOW),
+    "another provider takes over": lambda video_store, video: video_store.advance(
         video, Stage.QUEUED, now=NOW, provider="runway"
     ),
 }
@@ -125,41 +127,41 @@ ENDS: dict[str, Callable[[VideoStore, Video], object]] = {
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_slot_is_given_back_once(
-    library: VideoStore, slots: CapacityStore, end: Callable[[VideoStore, Video], object]
+    video_store: VideoStore, slots: CapacityStore, end: Callable[[VideoStore, Video], object]
 ) -> None:
-    video = take(library, slots, "video_1", stage=Stage.RENDERING)
-    end(library, video)
+    video = take(video_store, slots, "video_1", stage=Stage.RENDERING)
+    end(video_store, video)
 
     with pytest.raises(VersionConflict):
-        end(library, video)
+        end(video_store, video)
 
     assert slots.count("sora") == SlotCount(in_flight=0)
     assert slots.count("runway") == SlotCount()
 
 
 @pytest.mark.parametrize("ending", ["it failed", "it was deleted"])
-def test_who_waits_no_more_leaves_the_queue(library: VideoStore, slots: CapacityStore, ending: str) -> None:
-    waiting = queue(library, slots, "video_1")
+def test_who_waits_no_more_leaves_the_queue(video_store: VideoStore, slots: CapacityStore, ending: str) -> None:
+    waiting = queue(video_store, slots, "video_1")
 
-    ENDS[ending](library, waiting)
+    ENDS[ending](video_store, waiting)
 
     assert slots.count("sora") == SlotCount(waiting=0)
     assert slots.list_waiting("sora") == []
 
 
-def test_a_slot_is_kept_while_the_video_is_at_its_provider(library: VideoStore, slots: CapacityStore) -> None:
-    video = take(library, slots, "video_1")
+def test_a_slot_is_kept_while_the_video_is_at_its_provider(video_store: VideoStore, slots: CapacityStore) -> None:
+    video = take(video_store, slots, "video_1")
     for stage in (Stage.SUBMITTING, Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING):
-        video = library.advance(video, stage, now=NOW, deadline_at=NOW)
+        video = video_store.advance(video, stage, now=NOW, deadline_at=NOW)
 
     assert (video.slot, slots.count("sora")) == ("sora", SlotCount(in_flight=1))
 
 
-def test_one_that_is_parked_waits_for_another_execution(library: VideoStore, slots: CapacityStore) -> None:
+def test_one_that_is_parked_waits_for_another_execution(video_store: VideoStore, slots: CapacityStore) -> None:
     video = a_video(deadline_at=NOW, stage=Stage.QUEUED)
-    library.create(video, [])
+    video_store.create(video, [])
 
-    parked = library.park(video, slots.choose_place(video, now=NOW), now=NOW)
+    parked = video_store.park(video, slots.choose_place(video, now=NOW), now=NOW)
 
     assert (parked.launch, parked.deadline_at, parked.is_accepted) == (1, None, True)
     assert slots.count("sora") == SlotCount(waiting=1)
@@ -167,51 +169,55 @@ def test_one_that_is_parked_waits_for_another_execution(library: VideoStore, slo
 
 
 def test_one_that_got_its_slot_is_due_soon_so_that_the_sweep_starts_it(
-    library: VideoStore, slots: CapacityStore
+    video_store: VideoStore, slots: CapacityStore
 ) -> None:
-    waiting = queue(library, slots, "video_1")
+    waiting = queue(video_store, slots, "video_1")
 
-    started = take_turn(library, slots, waiting)
+    started = dequeue(video_store, slots, waiting)
 
     assert waiting.due_at == NOW + WAITS_FOR
     assert started.due_at == NOW + STARTED_WITHIN
 
 
-def test_single_videos_go_before_those_of_batches(library: VideoStore, slots: CapacityStore) -> None:
-    queue(library, slots, "row_1", batch_id="batch_1")
-    queue(library, slots, "row_2", batch_id="batch_1")
-    queue(library, slots, "single_1")
+def test_single_videos_go_before_those_of_batches(video_store: VideoStore, slots: CapacityStore) -> None:
+    queue(video_store, slots, "row_1", batch_id="batch_1")
+    queue(video_store, slots, "row_2", batch_id="batch_1")
+    queue(video_store, slots, "single_1")
 
     assert slots.list_waiting("sora") == ["single_1", "row_1", "row_2"]
 
 
-def test_two_batches_take_turns(library: VideoStore, slots: CapacityStore) -> None:
+def test_two_batches_take_turns(video_store: VideoStore, slots: CapacityStore) -> None:
     for row in range(3):
-        queue(library, slots, f"a_{row}", batch_id="batch_a")
+        queue(video_store, slots, f"a_{row}", batch_id="batch_a")
     for row in range(2):
-        queue(library, slots, f"b_{row}", batch_id="batch_b")
+        queue(video_store, slots, f"b_{row}", batch_id="batch_b")
 
     assert slots.list_waiting("sora") == ["a_0", "b_0", "a_1", "b_1", "a_2"]
 
 
-def test_a_late_batch_begins_where_the_queue_has_come_to(library: VideoStore, slots: CapacityStore) -> None:
-    early = [queue(library, slots, f"a_{row}", batch_id="batch_a") for row in range(5)]
+def test_a_late_batch_begins_where_the_queue_has_come_to(video_store: VideoStore, slots: CapacityStore) -> None:
+    early = [queue(video_store, slots, f"a_{row}", batch_id="batch_a") for row in range(5)]
     for video in early[:3]:
-        library.fail(take_turn(library, slots, video), FAILURE, now=NOW)
+        video_store.fail(dequeue(video_store, slots, video), FAILURE, now=NOW)
 
     for row in range(2):
-        queue(library, slots, f"b_{row}", batch_id="batch_b")
+        queue(video_store, slots, f"b_{row}", batch_id="batch_b")
 
     assert slots.list_waiting("sora") == ["b_0", "a_3", "b_1", "a_4"]
 
 
-def test_who_has_waited_before_does_not_go_before_others_for_that(library: VideoStore, slots: CapacityStore) -> None:
+def test_who_has_waited_before_does_not_go_before_others_for_that(
+    video_store: VideoStore, slots: CapacityStore
+) -> None:
     """An owner whose first videos are through is no better off than one who comes for the first time."""
     for number in range(3):
-        library.fail(take_turn(library, slots, queue(library, slots, f"a_{number}", owner="anna")), FAILURE, now=NOW)
+        video_store.fail(
+            dequeue(video_store, slots, queue(video_store, slots, f"a_{number}", owner="anna")), FAILURE, now=NOW
+        )
 
-    queue(library, slots, "a_3", owner="anna")
-    queue(library, slots, "b_0", owner="ben")
+    queue(video_store, slots, "a_3", owner="anna")
+    queue(video_store, slots, "b_0", owner="ben")
 
     assert slots.list_waiting("sora") == ["b_0", "a_3"]
 

@@ -83,8 +83,8 @@ def test_an_alarm_is_moved_by_one_alone_and_is_no_new_version_of_its_record(tabl
 def test_the_alarm_of_what_was_written_meanwhile_is_not_moved(table: InMemoryTable) -> None:
     keep_due(table, "1", NOW)
     [entry] = DueStore(table).list(now=NOW + timedelta(seconds=1))
-    ledger = PostStore(table)
-    ledger.note(ledger.get_unchecked("video_1", "twitter#1"), due_at=None)
+    post_store = PostStore(table)
+    post_store.note(post_store.get_unchecked("video_1", "twitter#1"), due_at=None)
 
     assert DueStore(table).postpone(entry, NOW + timedelta(days=1)) is None
     assert due_of(table, now=NOW + timedelta(days=9)) == []

@@ -62,7 +62,7 @@ def s3() -> Iterator[S3Client]:
 
 
 @pytest.fixture
-def library(s3: S3Client, tmp_path: Path) -> MediaStore:
+def video_store(s3: S3Client, tmp_path: Path) -> MediaStore:
     return MediaStore(S3Bucket(s3, BUCKET), spool_directory=tmp_path)
 
 
@@ -91,8 +91,8 @@ def never_opened(start_byte: int, validator: str | None) -> Iterator[VideoStream
     raise AssertionError("the provider was asked for a video that is stored already")
 
 
-def store(library: MediaStore, open_stream: OpenStream) -> StoredVideo:
-    return library.store_video("video_1", open_stream, deadline=10, clock=lambda: 0, sleep=lambda _: None)
+def store(video_store: MediaStore, open_stream: OpenStream) -> StoredVideo:
+    return video_store.store_video("video_1", open_stream, deadline=10, clock=lambda: 0, sleep=lambda _: None)
 
 
 def keys(s3: S3Client) -> list[str]:
@@ -125,10 +125,10 @@ def long_mp4(moov_first_mp4: bytes) -> bytes:
 
 @pytest.mark.parametrize("moov_first", [True, False])
 def test_a_video_is_stored_as_it_came_with_what_it_is(
-    s3: S3Client, library: MediaStore, make_video: Callable[..., Path], moov_first: bool
+    s3: S3Client, video_store: MediaStore, make_video: Callable[..., Path], moov_first: bool
 ) -> None:
     body = make_video(moov_first=moov_first).read_bytes()
-    stored = store(library, serve(body))
+    stored = store(video_store, serve(body))
     assert read(s3, KEY) == body
     assert s3.head_object(Bucket=BUCKET, Key=KEY)["ContentType"] == "video/mp4"
     assert (stored.key, stored.thumbnail_key, stored.spritesheet_key) == (KEY, THUMBNAIL_KEY, SPRITESHEET_KEY)
@@ -137,16 +137,16 @@ def test_a_video_is_stored_as_it_came_with_what_it_is(
 
 
 def test_a_thumbnail_and_a_spritesheet_are_stored_beside_the_video(
-    s3: S3Client, library: MediaStore, moov_first_mp4: bytes
+    s3: S3Client, video_store: MediaStore, moov_first_mp4: bytes
 ) -> None:
-    store(library, serve(moov_first_mp4))
+    store(video_store, serve(moov_first_mp4))
     for key, size, kind in ((THUMBNAIL_KEY, (320, 180), "image/webp"), (SPRITESHEET_KEY, (160, 90), "image/jpeg")):
         assert Image.open(io.BytesIO(read(s3, key))).size == size
         assert s3.head_object(Bucket=BUCKET, Key=key)["ContentType"] == kind
 
 
 def test_each_part_is_sent_and_completed_with_its_checksum(
-    s3: S3Client, library: MediaStore, moov_first_mp4: bytes
+    s3: S3Client, video_store: MediaStore, moov_first_mp4: bytes
 ) -> None:
     sent: list[str | None] = []
     completed: list[bytes] = []
@@ -159,23 +159,25 @@ def test_each_part_is_sent_and_completed_with_its_checksum(
 
     s3.meta.events.register("before-call.s3.UploadPart", note_part)
     s3.meta.events.register("before-call.s3.CompleteMultipartUpload", note_completion)
-    store(library, serve(moov_first_mp4))
+    store(video_store, serve(moov_first_mp4))
     checksum = b64encode(crc32(moov_first_mp4).to_bytes(4, "big")).decode()
     assert sent == [checksum]
     assert f"<ChecksumCRC32>{checksum}</ChecksumCRC32>".encode() in completed[0]
 
 
-def test_a_broken_download_is_resumed_into_the_same_object(s3: S3Client, library: MediaStore, long_mp4: bytes) -> None:
-    stored = store(library, serve(long_mp4, stops_at=12_345_678, raises=LOST))
+def test_a_broken_download_is_resumed_into_the_same_object(
+    s3: S3Client, video_store: MediaStore, long_mp4: bytes
+) -> None:
+    stored = store(video_store, serve(long_mp4, stops_at=12_345_678, raises=LOST))
     assert read(s3, KEY) == long_mp4
     assert stored.sha256 == sha256(long_mp4).hexdigest()
     assert s3.head_object(Bucket=BUCKET, Key=KEY)["ETag"].endswith('-3"')
 
 
-def test_the_spool_is_removed(library: MediaStore, moov_first_mp4: bytes, tmp_path: Path) -> None:
-    store(library, serve(moov_first_mp4))
+def test_the_spool_is_removed(video_store: MediaStore, moov_first_mp4: bytes, tmp_path: Path) -> None:
+    store(video_store, serve(moov_first_mp4))
     with pytest.raises(MediaError):
-        library.store_video("video_2", serve(b"<html>" * 10), deadline=10, clock=lambda: 0)
+        video_store.store_video("video_2", serve(b"<html>" * 10), deadline=10, clock=lambda: 0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -188,16 +190,16 @@ def test_the_spool_is_removed(library: MediaStore, moov_first_mp4: bytes, tmp_pa
     ],
 )
 def test_whatever_breaks_a_store_off_leaves_nothing(
-    s3: S3Client, library: MediaStore, long_mp4: bytes, stops_at: int | None, raises: Any
+    s3: S3Client, video_store: MediaStore, long_mp4: bytes, stops_at: int | None, raises: Any
 ) -> None:
     with pytest.raises(type(raises) if raises else MediaError, match="cut off" if raises is None else None):
-        store(library, serve(long_mp4[:-1] if raises is None else long_mp4, stops_at=stops_at, raises=raises))
+        store(video_store, serve(long_mp4[:-1] if raises is None else long_mp4, stops_at=stops_at, raises=raises))
     assert (keys(s3), unfinished_uploads(s3)) == ([], 0)
 
 
-def test_a_video_that_does_not_play_leaves_nothing(s3: S3Client, library: MediaStore) -> None:
+def test_a_video_that_does_not_play_leaves_nothing(s3: S3Client, video_store: MediaStore) -> None:
     with pytest.raises(MediaError):
-        store(library, serve(box("ftyp", b"isom") + box("moov", bytes(64)) + box("mdat", bytes(64))))
+        store(video_store, serve(box("ftyp", b"isom") + box("moov", bytes(64)) + box("mdat", bytes(64))))
     assert (keys(s3), unfinished_uploads(s3)) == ([], 0)
 
 
@@ -209,16 +211,16 @@ def test_only_what_was_looked_at_is_removed_when_it_does_not_play(
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"what another worker stored")
         raise MediaError("Nothing decodes.")
 
-    library = MediaStore(S3Bucket(s3, BUCKET), inspect=refuse_while_another_worker_stores, spool_directory=tmp_path)
+    video_store = MediaStore(S3Bucket(s3, BUCKET), inspect=refuse_while_another_worker_stores, spool_directory=tmp_path)
 
     with pytest.raises(MediaError):
-        store(library, serve(moov_first_mp4))
+        store(video_store, serve(moov_first_mp4))
 
     assert read(s3, KEY) == b"what another worker stored"
 
 
 def test_a_decoder_that_breaks_down_leaves_the_video_for_the_next_run(
-    s3: S3Client, library: MediaStore, tmp_path: Path, moov_first_mp4: bytes
+    s3: S3Client, video_store: MediaStore, tmp_path: Path, moov_first_mp4: bytes
 ) -> None:
     def break_down(_stored: StoredVersion) -> Inspection:
         raise MediaPosterError("ProbeVideoFunction broke down.")
@@ -226,11 +228,11 @@ def test_a_decoder_that_breaks_down_leaves_the_video_for_the_next_run(
     with pytest.raises(MediaPosterError, match="broke down"):
         store(MediaStore(S3Bucket(s3, BUCKET), inspect=break_down, spool_directory=tmp_path), serve(moov_first_mp4))
 
-    assert store(library, contextmanager(never_opened)).sha256 == sha256(moov_first_mp4).hexdigest()
+    assert store(video_store, contextmanager(never_opened)).sha256 == sha256(moov_first_mp4).hexdigest()
 
 
 def test_an_upload_is_aborted_only_when_its_parts_have_ended(
-    s3: S3Client, library: MediaStore, long_mp4: bytes
+    s3: S3Client, video_store: MediaStore, long_mp4: bytes
 ) -> None:
     happened: list[str] = []
     aborted = threading.Event()
@@ -246,11 +248,13 @@ def test_an_upload_is_aborted_only_when_its_parts_have_ended(
     s3.meta.events.register("before-call.s3.UploadPart", upload_slowly)
     s3.meta.events.register("before-call.s3.AbortMultipartUpload", note_abort)
     with pytest.raises(MediaError):
-        store(library, serve(long_mp4[:-1]))
+        store(video_store, serve(long_mp4[:-1]))
     assert happened == ["part", "part", "abort"]
 
 
-def test_no_more_is_read_than_the_threads_can_send(s3: S3Client, library: MediaStore, moov_first_mp4: bytes) -> None:
+def test_no_more_is_read_than_the_threads_can_send(
+    s3: S3Client, video_store: MediaStore, moov_first_mp4: bytes
+) -> None:
     served_bytes = [0]
     all_served = threading.Event()
     body = moov_first_mp4 + box("free", bytes(32 * 1024**2))
@@ -272,7 +276,7 @@ def test_no_more_is_read_than_the_threads_can_send(s3: S3Client, library: MediaS
         held_bytes.append(served_bytes[0])
 
     s3.meta.events.register("before-call.s3.UploadPart", upload_slowly)
-    store(library, open_stream)
+    store(video_store, open_stream)
     # Two parts in the threads and one being filled, each of 8 MiB and a chunk that reaches over.
     assert held_bytes[0] <= 3 * 9 * 1024**2
 
@@ -286,35 +290,37 @@ def answer(status: int, code: str) -> Callable[..., Any]:
     return reply
 
 
-def test_an_abort_that_fails_is_told_with_the_error_that_led_to_it(s3: S3Client, library: MediaStore) -> None:
+def test_an_abort_that_fails_is_told_with_the_error_that_led_to_it(s3: S3Client, video_store: MediaStore) -> None:
     s3.meta.events.register("before-call.s3.AbortMultipartUpload", answer(503, "SlowDown"))
     with pytest.raises(MediaError) as caught:
-        store(library, serve(b"<html>" * 10))
+        store(video_store, serve(b"<html>" * 10))
     assert ["SlowDown" in note and KEY in note for note in caught.value.__notes__] == [True]
 
 
-def test_a_failed_part_fails_the_store_and_leaves_nothing(s3: S3Client, library: MediaStore, long_mp4: bytes) -> None:
+def test_a_failed_part_fails_the_store_and_leaves_nothing(
+    s3: S3Client, video_store: MediaStore, long_mp4: bytes
+) -> None:
     s3.meta.events.register("before-call.s3.UploadPart", answer(403, "AccessDenied"))
     with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
-        store(library, serve(long_mp4))
+        store(video_store, serve(long_mp4))
     assert (keys(s3), unfinished_uploads(s3)) == ([], 0)
 
 
-def test_storing_twice_stores_once_and_tells_the_same(s3: S3Client, library: MediaStore, long_mp4: bytes) -> None:
-    first = store(library, serve(long_mp4))
+def test_storing_twice_stores_once_and_tells_the_same(s3: S3Client, video_store: MediaStore, long_mp4: bytes) -> None:
+    first = store(video_store, serve(long_mp4))
     s3.meta.events.register("before-call.s3.CreateMultipartUpload", answer(500, "NotAgain"))
-    assert store(library, contextmanager(never_opened)) == first
+    assert store(video_store, contextmanager(never_opened)) == first
     assert versions(s3) == KEYS
 
 
 @pytest.mark.parametrize("key", [THUMBNAIL_KEY, SPRITESHEET_KEY])
 def test_a_preview_that_was_never_put_is_put_by_the_next_run(
-    s3: S3Client, library: MediaStore, moov_first_mp4: bytes, key: str
+    s3: S3Client, video_store: MediaStore, moov_first_mp4: bytes, key: str
 ) -> None:
-    store(library, serve(moov_first_mp4))
+    store(video_store, serve(moov_first_mp4))
     drawn = read(s3, key)
     s3.delete_object(Bucket=BUCKET, Key=key, VersionId=s3.head_object(Bucket=BUCKET, Key=key)["VersionId"])
-    store(library, contextmanager(never_opened))
+    store(video_store, contextmanager(never_opened))
     assert versions(s3) == KEYS
     assert read(s3, key) == drawn
 
@@ -375,27 +381,27 @@ def test_storing_asks_of_s3_what_the_crashes_are_numbered_by(
     ids=lambda crash: f"{crash.moment} {crash.effect} {CALLS[crash.effect - 1]}",
 )
 def test_a_kill_anywhere_is_made_good_by_the_next_run(
-    s3: S3Client, library: MediaStore, tmp_path: Path, moov_first_mp4: bytes, crash: Crash
+    s3: S3Client, video_store: MediaStore, tmp_path: Path, moov_first_mp4: bytes, crash: Crash
 ) -> None:
     dying = connect_s3()
     take_calls(dying, Effects(crash))
     with pytest.raises(SimulatedCrash):
         store(MediaStore(S3Bucket(dying, BUCKET), spool_directory=tmp_path), serve(moov_first_mp4))
 
-    stored = store(library, serve(moov_first_mp4))
+    stored = store(video_store, serve(moov_first_mp4))
 
     assert versions(s3) == KEYS
     assert sha256(read(s3, KEY)).hexdigest() == stored.sha256
 
 
-def test_a_stored_object_that_is_not_a_video_is_not_adopted(s3: S3Client, library: MediaStore) -> None:
+def test_a_stored_object_that_is_not_a_video_is_not_adopted(s3: S3Client, video_store: MediaStore) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"<html>" * 10)
     with pytest.raises(MediaError, match="not an MP4"):
-        store(library, contextmanager(never_opened))
+        store(video_store, contextmanager(never_opened))
 
 
 def test_the_one_that_completed_first_is_adopted(
-    s3: S3Client, library: MediaStore, make_video: Callable[..., Path], moov_first_mp4: bytes
+    s3: S3Client, video_store: MediaStore, make_video: Callable[..., Path], moov_first_mp4: bytes
 ) -> None:
     theirs = make_video(audio=False).read_bytes()
 
@@ -403,7 +409,7 @@ def test_the_one_that_completed_first_is_adopted(
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=theirs)
 
     s3.meta.events.register("before-call.s3.CompleteMultipartUpload", complete_first)
-    stored = store(library, serve(moov_first_mp4))
+    stored = store(video_store, serve(moov_first_mp4))
     assert stored.sha256 == sha256(theirs).hexdigest()
     assert read(s3, KEY) == theirs
     assert unfinished_uploads(s3) == 0
@@ -413,80 +419,80 @@ def test_the_one_that_completed_first_is_adopted(
     ("status", "code"), [(412, "PreconditionFailed"), (409, "ConditionalRequestConflict"), (404, "NoSuchUpload")]
 )
 def test_a_conflict_that_left_nothing_is_told(
-    s3: S3Client, library: MediaStore, moov_first_mp4: bytes, status: int, code: str
+    s3: S3Client, video_store: MediaStore, moov_first_mp4: bytes, status: int, code: str
 ) -> None:
     s3.meta.events.register("before-call.s3.CompleteMultipartUpload", answer(status, code))
     with pytest.raises(VersionConflict):
-        store(library, serve(moov_first_mp4))
+        store(video_store, serve(moov_first_mp4))
     assert (keys(s3), unfinished_uploads(s3)) == ([], 0)
 
 
-def test_a_fault_of_s3_is_not_taken_for_an_answer(s3: S3Client, library: MediaStore, moov_first_mp4: bytes) -> None:
+def test_a_fault_of_s3_is_not_taken_for_an_answer(s3: S3Client, video_store: MediaStore, moov_first_mp4: bytes) -> None:
     s3.meta.events.register("before-call.s3.HeadObject", answer(403, "AccessDenied"))
     with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
-        store(library, serve(moov_first_mp4))
+        store(video_store, serve(moov_first_mp4))
 
 
-def test_a_stored_object_is_opened_in_bounded_chunks(s3: S3Client, library: MediaStore, long_mp4: bytes) -> None:
+def test_a_stored_object_is_opened_in_bounded_chunks(s3: S3Client, video_store: MediaStore, long_mp4: bytes) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=long_mp4, ContentType="video/mp4")
-    with pytest.raises(NotFound, match="videos/other"), library.open_stored("videos/other"):
+    with pytest.raises(NotFound, match="videos/other"), video_store.open_stored("videos/other"):
         pass
-    with library.open_stored(KEY) as stream:
+    with video_store.open_stored(KEY) as stream:
         chunks = list(stream.chunks)
     assert b"".join(chunks) == long_mp4
     assert max(len(chunk) for chunk in chunks) <= 1024**2
     assert (stream.size_bytes, stream.content_type) == (len(long_mp4), "video/mp4")
 
 
-def test_a_download_link_is_short_lived_and_names_the_file(library: MediaStore) -> None:
-    url = urlsplit(library.presign_download(KEY, filename="video_1.mp4"))
+def test_a_download_link_is_short_lived_and_names_the_file(video_store: MediaStore) -> None:
+    url = urlsplit(video_store.presign_download(KEY, filename="video_1.mp4"))
     query = parse_qs(url.query)
     assert url.path.endswith(KEY)
     assert query["response-content-disposition"] == ['attachment; filename="video_1.mp4"']
     assert query["X-Amz-Expires"] == ["900"]
 
 
-def test_no_filename_breaks_out_of_the_header(library: MediaStore) -> None:
-    query = parse_qs(urlsplit(library.presign_download(KEY, filename='a "b"\r\nX-Evil: ü.mp4')).query)
+def test_no_filename_breaks_out_of_the_header(video_store: MediaStore) -> None:
+    query = parse_qs(urlsplit(video_store.presign_download(KEY, filename='a "b"\r\nX-Evil: ü.mp4')).query)
     assert query["response-content-disposition"] == [
         "attachment; filename=\"a__b___X-Evil___.mp4\"; filename*=UTF-8''a%20%22b%22%0D%0AX-Evil%3A%20%C3%BC.mp4"
     ]
 
 
 def test_deleting_a_video_leaves_no_version_and_no_upload_of_it(
-    s3: S3Client, library: MediaStore, moov_first_mp4: bytes
+    s3: S3Client, video_store: MediaStore, moov_first_mp4: bytes
 ) -> None:
-    store(library, serve(moov_first_mp4))
+    store(video_store, serve(moov_first_mp4))
     s3.put_object(Bucket=BUCKET, Key=SPRITESHEET_KEY, Body=b"drawn twice")
     s3.delete_object(Bucket=BUCKET, Key=THUMBNAIL_KEY)
     s3.create_multipart_upload(Bucket=BUCKET, Key=KEY)
     s3.create_multipart_upload(Bucket=BUCKET, Key=KEY)
 
     # Three objects, a second version of one, the mark that hides another, and two uploads.
-    assert library.delete_video("video_1") == 7
+    assert video_store.delete_video("video_1") == 7
     assert (versions(s3), unfinished_uploads(s3)) == ([], 0)
-    assert library.delete_video("video_1") == 0
+    assert video_store.delete_video("video_1") == 0
 
 
-def test_deleting_a_video_leaves_the_others_alone(s3: S3Client, library: MediaStore, moov_first_mp4: bytes) -> None:
-    library.store_video("video_10", serve(moov_first_mp4), deadline=10, clock=lambda: 0)
+def test_deleting_a_video_leaves_the_others_alone(s3: S3Client, video_store: MediaStore, moov_first_mp4: bytes) -> None:
+    video_store.store_video("video_10", serve(moov_first_mp4), deadline=10, clock=lambda: 0)
     s3.create_multipart_upload(Bucket=BUCKET, Key="videos/video_10/video.mp4")
-    assert library.delete_video("video_1") == 0
+    assert video_store.delete_video("video_1") == 0
     assert (len(versions(s3)), unfinished_uploads(s3)) == (3, 1)
 
 
-def test_deleting_a_video_goes_on_where_a_page_ends(s3: S3Client, library: MediaStore) -> None:
+def test_deleting_a_video_goes_on_where_a_page_ends(s3: S3Client, video_store: MediaStore) -> None:
     def list_two(params: dict[str, Any], **_: object) -> None:
         params["MaxKeys"] = 2
 
     for number in range(5):
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=bytes([number]))
     s3.meta.events.register("before-parameter-build.s3.ListObjectVersions", list_two)
-    assert library.delete_video("video_1") == 5
+    assert video_store.delete_video("video_1") == 5
 
 
 def test_what_is_completed_while_its_video_is_deleted_is_removed_too(
-    s3: S3Client, library: MediaStore, moov_first_mp4: bytes
+    s3: S3Client, video_store: MediaStore, moov_first_mp4: bytes
 ) -> None:
     upload_id = s3.create_multipart_upload(Bucket=BUCKET, Key=KEY)["UploadId"]
     part = s3.upload_part(Bucket=BUCKET, Key=KEY, UploadId=upload_id, PartNumber=1, Body=moov_first_mp4)
@@ -500,24 +506,24 @@ def test_what_is_completed_while_its_video_is_deleted_is_removed_too(
         )
 
     s3.meta.events.register("before-call.s3.AbortMultipartUpload", complete_first)
-    assert library.delete_video("video_1") == 1
+    assert video_store.delete_video("video_1") == 1
     assert (versions(s3), unfinished_uploads(s3)) == ([], 0)
 
 
 @pytest.mark.parametrize("operation", ["AbortMultipartUpload", "DeleteObject"])
-def test_what_could_not_be_deleted_is_told(s3: S3Client, library: MediaStore, operation: str) -> None:
+def test_what_could_not_be_deleted_is_told(s3: S3Client, video_store: MediaStore, operation: str) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"kept")
     s3.create_multipart_upload(Bucket=BUCKET, Key=KEY)
     s3.meta.events.register(f"before-call.s3.{operation}", answer(403, "AccessDenied"))
     with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
-        library.delete_video("video_1")
+        video_store.delete_video("video_1")
 
 
 def test_an_upload_link_takes_one_type_and_one_size_for_a_quarter_of_an_hour(s3: S3Client) -> None:
-    library = MediaStore(
+    video_store = MediaStore(
         S3Bucket(s3, BUCKET), wall_clock=lambda: datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp() + 0.9
     )
-    upload = library.presign_upload("alice", "upload_1", content_type="image/png", size_bytes=1_000)
+    upload = video_store.presign_upload("alice", "upload_1", content_type="image/png", size_bytes=1_000)
     url = urlsplit(upload.url)
     query = parse_qs(url.query)
     assert url.path.endswith("uploads/alice/upload_1")
@@ -532,33 +538,33 @@ def test_an_upload_link_takes_one_type_and_one_size_for_a_quarter_of_an_hour(s3:
     assert "X-Amz-Signature" not in repr(upload)
 
 
-def test_an_upload_is_kept_and_read_back_by_its_owner(s3: S3Client, library: MediaStore) -> None:
-    library.keep_upload("alice", "upload_1", b"a picture", "image/png")
-    assert library.read_upload("alice", "upload_1") == b"a picture"
+def test_an_upload_is_kept_and_read_back_by_its_owner(s3: S3Client, video_store: MediaStore) -> None:
+    video_store.keep_upload("alice", "upload_1", b"a picture", "image/png")
+    assert video_store.read_upload("alice", "upload_1") == b"a picture"
     assert s3.head_object(Bucket=BUCKET, Key="uploads/alice/upload_1")["ContentType"] == "image/png"
     with pytest.raises(NotFound, match="upload_1"):
-        library.read_upload("bob", "upload_1")
+        video_store.read_upload("bob", "upload_1")
 
 
-def test_an_upload_as_large_as_may_be_is_read_and_no_larger_one(s3: S3Client, library: MediaStore) -> None:
-    library.keep_upload("alice", "upload_1", bytes(MAX_UPLOAD_BYTES), "image/png")
-    library.keep_upload("alice", "upload_2", bytes(MAX_UPLOAD_BYTES + 1), "image/png")
-    assert len(library.read_upload("alice", "upload_1")) == MAX_UPLOAD_BYTES
+def test_an_upload_as_large_as_may_be_is_read_and_no_larger_one(s3: S3Client, video_store: MediaStore) -> None:
+    video_store.keep_upload("alice", "upload_1", bytes(MAX_UPLOAD_BYTES), "image/png")
+    video_store.keep_upload("alice", "upload_2", bytes(MAX_UPLOAD_BYTES + 1), "image/png")
+    assert len(video_store.read_upload("alice", "upload_1")) == MAX_UPLOAD_BYTES
     with pytest.raises(NotFound, match="larger"):
-        library.read_upload("alice", "upload_2")
+        video_store.read_upload("alice", "upload_2")
 
 
-def test_a_text_file_is_read_or_its_place_is_told(s3: S3Client, library: MediaStore) -> None:
+def test_a_text_file_is_read_or_its_place_is_told(s3: S3Client, video_store: MediaStore) -> None:
     with pytest.raises(ConfigurationError, match=r"There is no config/models\.toml in the bucket media"):
-        library.read_text("config/models.toml")
+        video_store.read_text("config/models.toml")
     s3.put_object(Bucket=BUCKET, Key="config/models.toml", Body="# Drachen über See".encode())
-    assert library.read_text("config/models.toml") == "# Drachen über See"
+    assert video_store.read_text("config/models.toml") == "# Drachen über See"
     s3.put_object(Bucket=BUCKET, Key="config/models.toml", Body=b"\xff")
     with pytest.raises(ConfigurationError, match="not UTF-8"):
-        library.read_text("config/models.toml")
+        video_store.read_text("config/models.toml")
     s3.meta.events.register("before-call.s3.GetObject", answer(403, "AccessDenied"))
     with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
-        library.read_text("config/models.toml")
+        video_store.read_text("config/models.toml")
 
 
 def test_presigning_needs_neither_av_nor_pillow() -> None:

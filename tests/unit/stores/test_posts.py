@@ -35,7 +35,7 @@ def table() -> InMemoryTable:
 
 
 @pytest.fixture
-def ledger(table: InMemoryTable) -> PostStore:
+def post_store(table: InMemoryTable) -> PostStore:
     return PostStore(table)
 
 
@@ -55,7 +55,7 @@ def ledger(table: InMemoryTable) -> PostStore:
     ids=lambda target: target.platform,
 )
 def test_a_post_on_any_network_is_read_as_it_was_kept(
-    ledger: PostStore, table: InMemoryTable, target: PublishTarget
+    post_store: PostStore, table: InMemoryTable, target: PublishTarget
 ) -> None:
     post = a_post(
         target,
@@ -71,40 +71,48 @@ def test_a_post_on_any_network_is_read_as_it_was_kept(
     )
     table.create([post])
 
-    assert ledger.get_unchecked(VIDEO_ID, post.target.post_id) == post
+    assert post_store.get_unchecked(VIDEO_ID, post.target.post_id) == post
 
 
-def test_a_post_that_was_planned_under_older_rules_is_read_and_goes_on(ledger: PostStore, table: InMemoryTable) -> None:
+def test_a_post_that_was_planned_under_older_rules_is_read_and_goes_on(
+    post_store: PostStore, table: InMemoryTable
+) -> None:
     post = a_post(a_target("threads"))
     table.create([post])
     table.items[post.key]["target"]["text"] = "é" * 400
 
-    read = ledger.get_unchecked(VIDEO_ID, "threads#101")
+    read = post_store.get_unchecked(VIDEO_ID, "threads#101")
 
     assert read.target.text == "é" * 400
-    assert ledger.advance(read, PostState.CALLING, now=LATER).state is PostState.CALLING
+    assert post_store.advance(read, PostState.CALLING, now=LATER).state is PostState.CALLING
 
 
-def test_a_post_that_is_not_there_is_not_found(ledger: PostStore) -> None:
+def test_a_post_that_is_not_there_is_not_found(post_store: PostStore) -> None:
     with pytest.raises(NotFound):
-        ledger.get_unchecked(VIDEO_ID, POST_ID)
+        post_store.get_unchecked(VIDEO_ID, POST_ID)
 
 
-def test_posts_are_listed_by_network_and_account_without_their_video(ledger: PostStore, table: InMemoryTable) -> None:
+def test_posts_are_listed_by_network_and_account_without_their_video(
+    post_store: PostStore, table: InMemoryTable
+) -> None:
     posts = [a_post(a_target("twitter", "2")), a_post(a_target("twitter", "1")), a_post(a_target("bluesky", "3"))]
     VideoStore(table).create(a_video(), posts)
     table.create([a_post(video_id="video_2")])
 
-    assert [post.target.post_id for post in ledger.list_unchecked(VIDEO_ID)] == ["bluesky#3", "twitter#1", "twitter#2"]
+    assert [post.target.post_id for post in post_store.list_unchecked(VIDEO_ID)] == [
+        "bluesky#3",
+        "twitter#1",
+        "twitter#2",
+    ]
 
 
-def test_a_transition_numbers_dates_and_keeps_the_post(ledger: PostStore, table: InMemoryTable) -> None:
+def test_a_transition_numbers_dates_and_keeps_the_post(post_store: PostStore, table: InMemoryTable) -> None:
     table.create([a_post()])
 
-    changed = ledger.advance(a_post(), PostState.CALLING, now=LATER, lease_expires_at=LATER)
+    changed = post_store.advance(a_post(), PostState.CALLING, now=LATER, lease_expires_at=LATER)
 
     assert (changed.version, changed.updated_at, changed.state) == (2, LATER, PostState.CALLING)
-    assert ledger.get_unchecked(VIDEO_ID, POST_ID) == changed
+    assert post_store.get_unchecked(VIDEO_ID, POST_ID) == changed
 
 
 ALLOWED = {
@@ -137,16 +145,16 @@ ALLOWED = {
 @pytest.mark.parametrize("after", PostState)
 @pytest.mark.parametrize("before", PostState)
 def test_only_these_transitions_can_be_made(
-    ledger: PostStore, table: InMemoryTable, before: PostState, after: PostState
+    post_store: PostStore, table: InMemoryTable, before: PostState, after: PostState
 ) -> None:
     table.create([a_post(state=before)])
 
     if (before, after) in ALLOWED:
-        assert ledger.advance(a_post(state=before), after, now=LATER).state is after
+        assert post_store.advance(a_post(state=before), after, now=LATER).state is after
     else:
         with pytest.raises(VersionConflict, match=rf"is {before} and cannot become {after}"):
-            ledger.advance(a_post(state=before), after, now=LATER)
-        assert ledger.get_unchecked(VIDEO_ID, POST_ID).version == 1
+            post_store.advance(a_post(state=before), after, now=LATER)
+        assert post_store.get_unchecked(VIDEO_ID, POST_ID).version == 1
 
 
 @pytest.mark.parametrize(
@@ -161,82 +169,82 @@ def test_only_these_transitions_can_be_made(
     ],
 )
 def test_what_was_said_of_a_call_is_over_and_its_end_is_still_to_be_told(
-    ledger: PostStore, table: InMemoryTable, before: PostState, after: PostState, due_at: datetime | None
+    post_store: PostStore, table: InMemoryTable, before: PostState, after: PostState, due_at: datetime | None
 ) -> None:
     call: dict[str, Any] = {"lease_expires_at": NOW, "due_at": NOW, "place_for": "post", "place_at": NOW}
     table.create([a_post(state=before, media_url="https://media.example/1", refusals=2, is_told=True, **call)])
 
-    post = ledger.advance(ledger.get_unchecked(VIDEO_ID, POST_ID), after, now=LATER)
+    post = post_store.advance(post_store.get_unchecked(VIDEO_ID, POST_ID), after, now=LATER)
 
     assert (post.lease_expires_at, post.place_for, post.place_at, post.is_told) == (None, None, None, False)
     assert (post.due_at, post.media_url, post.refusals) == (due_at, "https://media.example/1", 2)
     assert ("due" in table.items[post.key]) == (due_at is not None)
-    assert ledger.get_unchecked(VIDEO_ID, POST_ID) == post
+    assert post_store.get_unchecked(VIDEO_ID, POST_ID) == post
 
 
-def test_what_is_said_anew_of_a_call_counts(ledger: PostStore, table: InMemoryTable) -> None:
+def test_what_is_said_anew_of_a_call_counts(post_store: PostStore, table: InMemoryTable) -> None:
     table.create([a_post()])
 
-    post = ledger.advance(a_post(), PostState.CALLING, now=LATER, lease_expires_at=LATER, due_at=LATER)
+    post = post_store.advance(a_post(), PostState.CALLING, now=LATER, lease_expires_at=LATER, due_at=LATER)
 
     assert (post.lease_expires_at, post.due_at) == (LATER, LATER)
 
 
-def test_a_note_changes_neither_the_state_nor_its_time(ledger: PostStore, table: InMemoryTable) -> None:
+def test_a_note_changes_neither_the_state_nor_its_time(post_store: PostStore, table: InMemoryTable) -> None:
     table.create([a_post(state=PostState.IN_DOUBT, due_at=NOW, lease_expires_at=NOW)])
 
-    post = ledger.note(ledger.get_unchecked(VIDEO_ID, POST_ID), looks=1)
+    post = post_store.note(post_store.get_unchecked(VIDEO_ID, POST_ID), looks=1)
 
     assert post == a_post(state=PostState.IN_DOUBT, due_at=NOW, lease_expires_at=NOW, looks=1, version=2)
-    assert ledger.get_unchecked(VIDEO_ID, POST_ID) == post
+    assert post_store.get_unchecked(VIDEO_ID, POST_ID) == post
 
 
-def test_a_stale_note_is_a_conflict(ledger: PostStore, table: InMemoryTable) -> None:
+def test_a_stale_note_is_a_conflict(post_store: PostStore, table: InMemoryTable) -> None:
     table.create([a_post()])
-    read = ledger.get_unchecked(VIDEO_ID, POST_ID)
-    ledger.advance(read, PostState.CALLING, now=LATER)
+    read = post_store.get_unchecked(VIDEO_ID, POST_ID)
+    post_store.advance(read, PostState.CALLING, now=LATER)
 
     with pytest.raises(VersionConflict, match="changed meanwhile"):
-        ledger.note(read, media_url="https://media.example/1")
+        post_store.note(read, media_url="https://media.example/1")
 
 
-def test_of_two_notes_of_one_version_the_second_is_a_conflict(ledger: PostStore, table: InMemoryTable) -> None:
+def test_of_two_notes_of_one_version_the_second_is_a_conflict(post_store: PostStore, table: InMemoryTable) -> None:
     table.create([a_post()])
-    first, second = ledger.get_unchecked(VIDEO_ID, POST_ID), ledger.get_unchecked(VIDEO_ID, POST_ID)
-    ledger.note(first, media_url="https://media.example/1")
+    first, second = post_store.get_unchecked(VIDEO_ID, POST_ID), post_store.get_unchecked(VIDEO_ID, POST_ID)
+    post_store.note(first, media_url="https://media.example/1")
 
     with pytest.raises(VersionConflict, match="changed meanwhile"):
-        ledger.note(second, media_url="https://media.example/2")
+        post_store.note(second, media_url="https://media.example/2")
 
 
-def test_a_note_on_a_post_the_table_knows_further_on_is_a_conflict(ledger: PostStore, table: InMemoryTable) -> None:
+def test_a_note_on_a_post_the_table_knows_further_on_is_a_conflict(post_store: PostStore, table: InMemoryTable) -> None:
     table.create([a_post(state=PostState.PUBLISHED)])
 
     with pytest.raises(VersionConflict, match="changed meanwhile"):
-        ledger.note(a_post(), media_url="https://media.example/1")
+        post_store.note(a_post(), media_url="https://media.example/1")
 
 
 def test_every_state_has_its_row() -> None:
     assert EARLIER_STATES.keys() == set(PostState)
 
 
-def test_two_writers_of_one_version_cannot_both_win(ledger: PostStore, table: InMemoryTable) -> None:
+def test_two_writers_of_one_version_cannot_both_win(post_store: PostStore, table: InMemoryTable) -> None:
     table.create([a_post()])
-    first, second = ledger.get_unchecked(VIDEO_ID, POST_ID), ledger.get_unchecked(VIDEO_ID, POST_ID)
-    ledger.advance(first, PostState.CALLING, now=LATER)
+    first, second = post_store.get_unchecked(VIDEO_ID, POST_ID), post_store.get_unchecked(VIDEO_ID, POST_ID)
+    post_store.advance(first, PostState.CALLING, now=LATER)
 
     with pytest.raises(VersionConflict, match="changed meanwhile"):
-        ledger.advance(second, PostState.CALLING, now=LATER)
+        post_store.advance(second, PostState.CALLING, now=LATER)
 
 
-def test_a_post_the_table_knows_further_on_is_not_written_over(ledger: PostStore, table: InMemoryTable) -> None:
+def test_a_post_the_table_knows_further_on_is_not_written_over(post_store: PostStore, table: InMemoryTable) -> None:
     table.create([a_post(state=PostState.PUBLISHED)])
     mistaken = a_post()  # of the same version, and as if it were pending
 
     with pytest.raises(VersionConflict, match="changed meanwhile"):
-        ledger.advance(mistaken, PostState.CALLING, now=LATER)
+        post_store.advance(mistaken, PostState.CALLING, now=LATER)
 
-    assert ledger.get_unchecked(VIDEO_ID, POST_ID).state is PostState.PUBLISHED
+    assert post_store.get_unchecked(VIDEO_ID, POST_ID).state is PostState.PUBLISHED
 
 
 class PostTransitions(RuleBasedStateMachine):
@@ -247,12 +255,12 @@ class PostTransitions(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.table = InMemoryTable()
-        self.ledger = PostStore(self.table)
+        self.post_store = PostStore(self.table)
         self.previous: Post | None = None
 
     @property
     def kept(self) -> Post:
-        return self.ledger.get_unchecked(VIDEO_ID, POST_ID)
+        return self.post_store.get_unchecked(VIDEO_ID, POST_ID)
 
     @initialize(target=copies)
     def create(self) -> Post:
@@ -267,7 +275,7 @@ class PostTransitions(RuleBasedStateMachine):
     def advance(self, copy: Post, state: PostState) -> Post:
         before = self.kept
         try:
-            after = self.ledger.advance(copy, state, now=LATER)
+            after = self.post_store.advance(copy, state, now=LATER)
         except VersionConflict:
             assert self.kept == before
             return before

@@ -49,16 +49,16 @@ def table() -> RacingTable:
 
 
 @pytest.fixture
-def library(table: RacingTable) -> RenderTimeStore:
+def video_store(table: RacingTable) -> RenderTimeStore:
     return RenderTimeStore(table)
 
 
-def get(library: RenderTimeStore) -> RenderTimes:
-    return library.get(MODEL, expected_seconds=90)
+def get(video_store: RenderTimeStore) -> RenderTimes:
+    return video_store.get(MODEL, expected_seconds=90)
 
 
-def learn(library: RenderTimeStore, seconds: float) -> None:
-    library.learn(MODEL, expected_seconds=90, running_seconds=seconds - 1, done_seconds=seconds + 1)
+def learn(video_store: RenderTimeStore, seconds: float) -> None:
+    video_store.learn(MODEL, expected_seconds=90, running_seconds=seconds - 1, done_seconds=seconds + 1)
 
 
 def some_times(*, median_seconds: float = 90, deviation: float = 0.35) -> RenderTimes:
@@ -87,37 +87,37 @@ def follow(times: RenderTimes, *, median_seconds: float, renders: int) -> list[R
 
 
 def test_a_model_that_never_rendered_is_expected_to_take_what_the_catalog_says(
-    library: RenderTimeStore, table: RacingTable
+    video_store: RenderTimeStore, table: RacingTable
 ) -> None:
-    assert median_of(get(library)) == pytest.approx(90)
+    assert median_of(get(video_store)) == pytest.approx(90)
     assert not table.items
 
 
-def test_each_render_is_added_to_those_before_of_its_model(library: RenderTimeStore, table: RacingTable) -> None:
+def test_each_render_is_added_to_those_before_of_its_model(video_store: RenderTimeStore, table: RacingTable) -> None:
     guess = guess_render_times(MODEL, expected_seconds=90)
-    learn(library, 180)
-    once = get(library)
-    learn(library, 180)
+    learn(video_store, 180)
+    once = get(video_store)
+    learn(video_store, 180)
 
     assert list(table.items) == [render_times_key(MODEL)] == [Key("MODEL#sora-2", "RENDERS")]
     assert once == guess.learn(running_seconds=179, done_seconds=181)
-    assert get(library) == once.learn(running_seconds=179, done_seconds=181)
-    assert get(library).version == 2
-    assert median_of(library.get("gen4.5", expected_seconds=60)) == pytest.approx(60)
+    assert get(video_store) == once.learn(running_seconds=179, done_seconds=181)
+    assert get(video_store).version == 2
+    assert median_of(video_store.get("gen4.5", expected_seconds=60)) == pytest.approx(60)
 
 
 @pytest.mark.parametrize("renders_before", [0, 1])
 def test_a_render_learned_at_the_same_moment_as_another_is_dropped(
-    library: RenderTimeStore, table: RacingTable, renders_before: int
+    video_store: RenderTimeStore, table: RacingTable, renders_before: int
 ) -> None:
     for _ in range(renders_before):
-        learn(library, 90)
-    before = get(library)
-    table.meanwhile = lambda: learn(library, 180)
+        learn(video_store, 90)
+    before = get(video_store)
+    table.meanwhile = lambda: learn(video_store, 180)
 
-    learn(library, 20)
+    learn(video_store, 20)
 
-    assert get(library) == before.learn(running_seconds=179, done_seconds=181)
+    assert get(video_store) == before.learn(running_seconds=179, done_seconds=181)
 
 
 def test_a_model_that_becomes_twice_as_slow_or_fast_is_followed_within_forty_renders() -> None:

@@ -23,8 +23,8 @@ def ledger_of(*posts: Post) -> PostStore:
     return PostStore(table)
 
 
-def list_accounts(ledger: PostStore, **query: Any) -> list[str]:
-    page = ledger.list_schedules(OWNER, **{"limit": 100, "after": None, **query})
+def list_accounts(post_store: PostStore, **query: Any) -> list[str]:
+    page = post_store.list_schedules(OWNER, **{"limit": 100, "after": None, **query})
     return [post.target.account_id for post in page.posts]
 
 
@@ -54,12 +54,12 @@ def test_a_post_whose_time_the_publisher_kept_to_itself_is_listed() -> None:
 
 
 def test_the_pages_of_posts_that_go_out_at_once_hold_each_once() -> None:
-    ledger = ledger_of(*(scheduled_post(account_id) for account_id in "abcde"))
+    post_store = ledger_of(*(scheduled_post(account_id) for account_id in "abcde"))
     seen: list[str] = []
     after = None
 
     for _ in range(3):
-        page = ledger.list_schedules(OWNER, limit=2, after=after)
+        page = post_store.list_schedules(OWNER, limit=2, after=after)
         seen += [post.target.account_id for post in page.posts]
         after = page.last
 
@@ -67,16 +67,16 @@ def test_the_pages_of_posts_that_go_out_at_once_hold_each_once() -> None:
 
 
 def test_a_post_that_was_moved_stands_at_its_new_place() -> None:
-    ledger = ledger_of(scheduled_post("1"), scheduled_post("2", scheduled_time=NOW + timedelta(hours=1)))
+    post_store = ledger_of(scheduled_post("1"), scheduled_post("2", scheduled_time=NOW + timedelta(hours=1)))
 
-    ledger.advance(
-        ledger.get_unchecked(VIDEO_ID, "twitter#1"),
+    post_store.advance(
+        post_store.get_unchecked(VIDEO_ID, "twitter#1"),
         PostState.SCHEDULED,
         now=NOW,
         scheduled_time=NOW + timedelta(hours=2),
     )
 
-    assert list_accounts(ledger) == ["2", "1"]
+    assert list_accounts(post_store) == ["2", "1"]
 
 
 class LaggingTable(InMemoryTable):

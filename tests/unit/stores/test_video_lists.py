@@ -60,18 +60,18 @@ def template() -> Template:
 
 
 @pytest.fixture(scope="module")
-def library() -> VideoStore:
+def video_store() -> VideoStore:
     table = InMemoryTable()
     table.create(VIDEOS)
     return VideoStore(table)
 
 
-def list_all(library: VideoStore, query: VideoQuery) -> list[str]:
+def list_all(video_store: VideoStore, query: VideoQuery) -> list[str]:
     """Turn the pages until there are no more."""
     found: list[str] = []
     after = query.after
     for _ in range(len(VIDEOS) + 1):
-        page = library.list_page(VideoQuery(**{**vars(query), "after": after}))
+        page = video_store.list_page(VideoQuery(**{**vars(query), "after": after}))
         assert len(page.videos) <= query.limit
         found += [video.id for video in page.videos]
         if not page.has_more:
@@ -83,7 +83,7 @@ def list_all(library: VideoStore, query: VideoQuery) -> list[str]:
 
 @pytest.mark.parametrize(("limit", "newest_first"), [(3, True), (100, False)])
 def test_whatever_is_asked_for_the_pages_hold_each_video_that_fits_once(
-    library: VideoStore, limit: int, newest_first: bool
+    video_store: VideoStore, limit: int, newest_first: bool
 ) -> None:
     for status, model, batch_id in FILTERS:
         query = VideoQuery(
@@ -98,28 +98,28 @@ def test_whatever_is_asked_for_the_pages_hold_each_video_that_fits_once(
             and batch_id in (None, video.batch_id)
         ]
 
-        assert list_all(library, query) == sorted(fitting, reverse=newest_first), query
+        assert list_all(video_store, query) == sorted(fitting, reverse=newest_first), query
 
 
 @pytest.mark.parametrize(("count", "has_more"), [(2, False), (3, True)])
 def test_a_filtered_page_tells_whether_there_are_more(count: int, has_more: bool) -> None:
-    library = VideoStore(InMemoryTable())
+    video_store = VideoStore(InMemoryTable())
     for number in range(count):
-        library.create(a_video(id=f"fits_{number}", **OF_STATUS[VideoStatus.FAILED]), [])
-        library.create(a_video(id=f"other_{number}"), [])
+        video_store.create(a_video(id=f"fits_{number}", **OF_STATUS[VideoStatus.FAILED]), [])
+        video_store.create(a_video(id=f"other_{number}"), [])
 
-    page = library.list_page(VideoQuery(OWNER, 2, status=VideoStatus.FAILED))
+    page = video_store.list_page(VideoQuery(OWNER, 2, status=VideoStatus.FAILED))
 
     assert (len(page.videos), page.has_more) == (2, has_more)
 
 
 def test_a_transition_moves_a_video_from_one_list_to_another() -> None:
-    library = VideoStore(InMemoryTable())
-    library.create(a_video(), [])
-    library.advance(library.get_unchecked(VIDEO_ID), Stage.SUBMITTING, now=NOW, resolved_model="kite-1")
+    video_store = VideoStore(InMemoryTable())
+    video_store.create(a_video(), [])
+    video_store.advance(video_store.get_unchecked(VIDEO_ID), Stage.SUBMITTING, now=NOW, resolved_model="kite-1")
 
     def count(**filters: Any) -> int:
-        return len(library.list_page(VideoQuery(OWNER, 10, **filters)).videos)
+        return len(video_store.list_page(VideoQuery(OWNER, 10, **filters)).videos)
 
     assert (count(status=VideoStatus.QUEUED), count(status=VideoStatus.IN_PROGRESS)) == (0, 1)
     assert (count(resolved_model="sora-2"), count(resolved_model="kite-1")) == (0, 1)
@@ -162,12 +162,12 @@ def test_a_page_is_one_query_that_leaves_nothing_out(filters: dict[str, Any]) ->
 
 
 def test_a_filter_of_a_batch_goes_on_until_it_finds_something() -> None:
-    library = VideoStore(InMemoryTable())
-    library.create(a_video(id="video_000", batch_id="batch_1", **OF_STATUS[VideoStatus.COMPLETED]), [])
+    video_store = VideoStore(InMemoryTable())
+    video_store.create(a_video(id="video_000", batch_id="batch_1", **OF_STATUS[VideoStatus.COMPLETED]), [])
     for number in range(1, FILTERED_ENTRIES_MAX + 10):
-        library.create(a_video(id=f"video_{number:03}", batch_id="batch_1"), [])
+        video_store.create(a_video(id=f"video_{number:03}", batch_id="batch_1"), [])
 
-    page = library.list_page(VideoQuery(OWNER, 20, status=VideoStatus.COMPLETED, batch_id="batch_1"))
+    page = video_store.list_page(VideoQuery(OWNER, 20, status=VideoStatus.COMPLETED, batch_id="batch_1"))
 
     assert [video.id for video in page.videos] == ["video_000"]
 
@@ -195,9 +195,9 @@ def test_every_index_that_is_asked_is_in_the_template_with_what_is_asked_of_it_a
 
 
 def test_no_query_reads_another_owners_videos() -> None:
-    library = VideoStore(InMemoryTable())
-    library.create(a_video(owner="ann"), [])
+    video_store = VideoStore(InMemoryTable())
+    video_store.create(a_video(owner="ann"), [])
 
     questions: list[dict[str, Any]] = [{"resolved_model": "ann#sora-2"}, {"resolved_model": "sora-2"}]
     for asked in [*questions, {"batch_id": "ann#batch_1"}]:
-        assert library.list_page(VideoQuery("bob", 10, **asked)).videos == []
+        assert video_store.list_page(VideoQuery("bob", 10, **asked)).videos == []

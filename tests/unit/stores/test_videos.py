@@ -38,12 +38,12 @@ def table() -> InMemoryTable:
 
 
 @pytest.fixture
-def library(table: InMemoryTable) -> VideoStore:
+def video_store(table: InMemoryTable) -> VideoStore:
     return VideoStore(table)
 
 
-def test_a_video_and_its_posts_are_kept_together(library: VideoStore, table: InMemoryTable) -> None:
-    library.create(a_video(), [a_post(), a_post(a_target("tiktok"))])
+def test_a_video_and_its_posts_are_kept_together(video_store: VideoStore, table: InMemoryTable) -> None:
+    video_store.create(a_video(), [a_post(), a_post(a_target("tiktok"))])
 
     assert list(table.items) == [
         Key("VIDEO#video_1", "VIDEO"),
@@ -52,7 +52,7 @@ def test_a_video_and_its_posts_are_kept_together(library: VideoStore, table: InM
     ]
 
 
-def test_a_full_record_is_read_as_it_was_kept(library: VideoStore) -> None:
+def test_a_full_record_is_read_as_it_was_kept(video_store: VideoStore) -> None:
     video = a_video(
         stage=Stage.PUBLISHING,
         metadata={"campaign": "kites"},
@@ -66,14 +66,14 @@ def test_a_full_record_is_read_as_it_was_kept(library: VideoStore) -> None:
         completed_at=LATER,
         due_at=NOW + STARTED_WITHIN,
     )
-    library.create(video, [])
+    video_store.create(video, [])
 
-    assert library.get_unchecked(VIDEO_ID) == video
+    assert video_store.get_unchecked(VIDEO_ID) == video
 
 
-def test_a_video_that_is_not_there_is_not_found(library: VideoStore) -> None:
+def test_a_video_that_is_not_there_is_not_found(video_store: VideoStore) -> None:
     with pytest.raises(NotFound):
-        library.get_unchecked(VIDEO_ID)
+        video_store.get_unchecked(VIDEO_ID)
 
 
 @pytest.mark.parametrize(
@@ -93,40 +93,40 @@ def test_a_failure_outweighs_the_stage(stage: Stage) -> None:
     assert a_video(stage=stage, failure=FAILURE).status is VideoStatus.FAILED
 
 
-def test_a_transition_numbers_dates_and_keeps_the_record(library: VideoStore) -> None:
-    library.create(a_video(), [])
+def test_a_transition_numbers_dates_and_keeps_the_record(video_store: VideoStore) -> None:
+    video_store.create(a_video(), [])
 
-    changed = library.advance(library.get_unchecked(VIDEO_ID), Stage.SUBMITTING, now=LATER, progress=1)
+    changed = video_store.advance(video_store.get_unchecked(VIDEO_ID), Stage.SUBMITTING, now=LATER, progress=1)
 
     assert (changed.version, changed.updated_at, changed.stage, changed.progress) == (2, LATER, Stage.SUBMITTING, 1)
-    assert library.get_unchecked(VIDEO_ID) == changed
+    assert video_store.get_unchecked(VIDEO_ID) == changed
 
 
-def test_a_failure_keeps_the_stage_it_came_at_and_ends_the_lease(library: VideoStore) -> None:
-    library.create(a_video(stage=Stage.SUBMITTING, lease_expires_at=LATER), [])
+def test_a_failure_keeps_the_stage_it_came_at_and_ends_the_lease(video_store: VideoStore) -> None:
+    video_store.create(a_video(stage=Stage.SUBMITTING, lease_expires_at=LATER), [])
 
-    failed = library.fail(library.get_unchecked(VIDEO_ID), FAILURE, now=LATER)
+    failed = video_store.fail(video_store.get_unchecked(VIDEO_ID), FAILURE, now=LATER)
 
     assert (failed.stage, failed.failure, failed.lease_expires_at) == (Stage.SUBMITTING, FAILURE, None)
-    assert library.get_unchecked(VIDEO_ID) == failed
+    assert video_store.get_unchecked(VIDEO_ID) == failed
 
 
 @pytest.mark.parametrize("stage", UNKEPT)
-def test_a_video_can_fail_until_it_is_kept(library: VideoStore, stage: Stage) -> None:
-    library.create(a_video(stage=stage), [])
+def test_a_video_can_fail_until_it_is_kept(video_store: VideoStore, stage: Stage) -> None:
+    video_store.create(a_video(stage=stage), [])
 
-    assert library.fail(library.get_unchecked(VIDEO_ID), FAILURE, now=LATER).status is VideoStatus.FAILED
+    assert video_store.fail(video_store.get_unchecked(VIDEO_ID), FAILURE, now=LATER).status is VideoStatus.FAILED
 
 
 @pytest.mark.parametrize("stage", UNKEPT)
-def test_a_failed_video_stays_failed_where_it_was(library: VideoStore, stage: Stage) -> None:
+def test_a_failed_video_stays_failed_where_it_was(video_store: VideoStore, stage: Stage) -> None:
     failed = a_video(stage=stage, failure=FAILURE)
-    library.create(failed, [])
+    video_store.create(failed, [])
 
     writes: list[Callable[[], object]] = [
-        lambda: library.fail(failed, FAILURE, now=LATER),
-        lambda: library.note(failed, now=LATER, progress=50),
-        *[partial(library.advance, failed, after, now=LATER) for after in Stage],
+        lambda: video_store.fail(failed, FAILURE, now=LATER),
+        lambda: video_store.note(failed, now=LATER, progress=50),
+        *[partial(video_store.advance, failed, after, now=LATER) for after in Stage],
     ]
     for write in writes:
         with pytest.raises(VersionConflict, match=rf"The video video_1 is failed at {stage} and stays so"):
@@ -134,11 +134,11 @@ def test_a_failed_video_stays_failed_where_it_was(library: VideoStore, stage: St
 
 
 @pytest.mark.parametrize("stage", KEPT)
-def test_a_kept_video_can_never_fail(library: VideoStore, stage: Stage) -> None:
-    library.create(a_video(stage=stage), [])
+def test_a_kept_video_can_never_fail(video_store: VideoStore, stage: Stage) -> None:
+    video_store.create(a_video(stage=stage), [])
 
     with pytest.raises(VersionConflict, match=rf"The video video_1 is completed at {stage} and stays so"):
-        library.fail(library.get_unchecked(VIDEO_ID), FAILURE, now=LATER)
+        video_store.fail(video_store.get_unchecked(VIDEO_ID), FAILURE, now=LATER)
 
 
 ALLOWED = {
@@ -160,46 +160,46 @@ ALLOWED = {
 
 @pytest.mark.parametrize("after", Stage)
 @pytest.mark.parametrize("before", Stage)
-def test_only_these_transitions_can_be_made(library: VideoStore, before: Stage, after: Stage) -> None:
-    library.create(a_video(stage=before), [])
+def test_only_these_transitions_can_be_made(video_store: VideoStore, before: Stage, after: Stage) -> None:
+    video_store.create(a_video(stage=before), [])
 
     if (before, after) in ALLOWED:
-        assert library.advance(library.get_unchecked(VIDEO_ID), after, now=LATER).stage is after
+        assert video_store.advance(video_store.get_unchecked(VIDEO_ID), after, now=LATER).stage is after
     else:
         with pytest.raises(VersionConflict):
-            library.advance(library.get_unchecked(VIDEO_ID), after, now=LATER)
-        assert library.get_unchecked(VIDEO_ID).version == 1
+            video_store.advance(video_store.get_unchecked(VIDEO_ID), after, now=LATER)
+        assert video_store.get_unchecked(VIDEO_ID).version == 1
 
 
 def test_every_stage_has_its_row() -> None:
     assert EARLIER_STAGES.keys() == set(Stage)
 
 
-def test_two_writers_of_one_version_cannot_both_win(library: VideoStore) -> None:
-    library.create(a_video(), [])
-    first, second = library.get_unchecked(VIDEO_ID), library.get_unchecked(VIDEO_ID)
-    library.advance(first, Stage.SUBMITTING, now=LATER)
+def test_two_writers_of_one_version_cannot_both_win(video_store: VideoStore) -> None:
+    video_store.create(a_video(), [])
+    first, second = video_store.get_unchecked(VIDEO_ID), video_store.get_unchecked(VIDEO_ID)
+    video_store.advance(first, Stage.SUBMITTING, now=LATER)
 
     with pytest.raises(VersionConflict, match="changed meanwhile"):
-        library.advance(second, Stage.SUBMITTING, now=LATER)
+        video_store.advance(second, Stage.SUBMITTING, now=LATER)
 
 
-def test_a_record_the_table_knows_as_failed_is_not_written_over(library: VideoStore, table: InMemoryTable) -> None:
-    library.create(a_video(failure=FAILURE), [])
+def test_a_record_the_table_knows_as_failed_is_not_written_over(video_store: VideoStore, table: InMemoryTable) -> None:
+    video_store.create(a_video(failure=FAILURE), [])
     mistaken = a_video()  # of the same version, and without the failure
 
     with pytest.raises(VersionConflict, match="changed meanwhile"):
-        library.advance(mistaken, Stage.SUBMITTING, now=LATER)
+        video_store.advance(mistaken, Stage.SUBMITTING, now=LATER)
 
     assert table.get(mistaken.key)["status"] == "failed"
 
 
-def test_a_record_the_table_knows_further_on_is_not_written_over(library: VideoStore, table: InMemoryTable) -> None:
-    library.create(a_video(stage=Stage.RENDERING), [])
+def test_a_record_the_table_knows_further_on_is_not_written_over(video_store: VideoStore, table: InMemoryTable) -> None:
+    video_store.create(a_video(stage=Stage.RENDERING), [])
     mistaken = a_video()
 
     with pytest.raises(VersionConflict, match="changed meanwhile"):
-        library.advance(mistaken, Stage.SUBMITTING, now=LATER)
+        video_store.advance(mistaken, Stage.SUBMITTING, now=LATER)
 
     assert table.get(mistaken.key)["stage"] == "rendering"
 
@@ -232,18 +232,18 @@ def test_a_video_has_an_alarm_as_long_as_it_is_not_over(  # noqa: PLR0917
     assert is_due(table) is not (has_ended and reservation is not PROMISED and is_told)
 
 
-def test_a_new_video_is_due_when_no_submit_can_be_at_work_any_more(library: VideoStore) -> None:
-    library.create(a_video(), [])
+def test_a_new_video_is_due_when_no_submit_can_be_at_work_any_more(video_store: VideoStore) -> None:
+    video_store.create(a_video(), [])
 
-    assert library.get_unchecked(VIDEO_ID).due_at == NOW + STARTED_WITHIN
+    assert video_store.get_unchecked(VIDEO_ID).due_at == NOW + STARTED_WITHIN
 
 
-def test_from_stage_to_stage_the_alarm_moves_with_what_is_waited_for(library: VideoStore) -> None:
-    library.create(a_video(expected_render_seconds=100), [])
-    moved = [library.get_unchecked(VIDEO_ID).due_at]
-    video = library.get_unchecked(VIDEO_ID)
+def test_from_stage_to_stage_the_alarm_moves_with_what_is_waited_for(video_store: VideoStore) -> None:
+    video_store.create(a_video(expected_render_seconds=100), [])
+    moved = [video_store.get_unchecked(VIDEO_ID).due_at]
+    video = video_store.get_unchecked(VIDEO_ID)
     for stage in (Stage.SUBMITTING, Stage.RENDERING, Stage.STORING, Stage.PUBLISHING, Stage.DONE):
-        video = library.advance(video, stage, now=LATER)
+        video = video_store.advance(video, stage, now=LATER)
         moved.append(video.due_at)
 
     assert moved == [
@@ -254,18 +254,18 @@ def test_from_stage_to_stage_the_alarm_moves_with_what_is_waited_for(library: Vi
         LATER + ASKED_AFTER[Stage.STORING],
         LATER + ASKED_AFTER[Stage.STORING],
     ]
-    assert library.mark_event_sent(video).index_attributes().get("due") is None
+    assert video_store.mark_event_sent(video).index_attributes().get("due") is None
 
 
-def test_that_a_video_was_told_of_is_noted_over_its_version_and_moves_no_time(library: VideoStore) -> None:
-    library.create(a_video(stage=Stage.DONE), [])
-    video = library.get_unchecked(VIDEO_ID)
+def test_that_a_video_was_told_of_is_noted_over_its_version_and_moves_no_time(video_store: VideoStore) -> None:
+    video_store.create(a_video(stage=Stage.DONE), [])
+    video = video_store.get_unchecked(VIDEO_ID)
 
-    told = library.mark_event_sent(video)
+    told = video_store.mark_event_sent(video)
 
-    assert library.get_unchecked(VIDEO_ID) == told == video.model_copy(update={"is_told": True, "version": 2})
+    assert video_store.get_unchecked(VIDEO_ID) == told == video.model_copy(update={"is_told": True, "version": 2})
     with pytest.raises(VersionConflict):
-        library.mark_event_sent(video)
+        video_store.mark_event_sent(video)
 
 
 class VideoTransitions(RuleBasedStateMachine):
@@ -275,16 +275,16 @@ class VideoTransitions(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.library = VideoStore(InMemoryTable())
+        self.video_store = VideoStore(InMemoryTable())
         self.previous: Video | None = None
 
     @property
     def kept(self) -> Video:
-        return self.library.get_unchecked(VIDEO_ID)
+        return self.video_store.get_unchecked(VIDEO_ID)
 
     @initialize(target=copies)
     def create(self) -> Video:
-        self.library.create(a_video(), [])
+        self.video_store.create(a_video(), [])
         return self.kept
 
     @rule(target=copies)
@@ -295,7 +295,7 @@ class VideoTransitions(RuleBasedStateMachine):
     def advance(self, copy: Video, stage: Stage) -> Video:
         before = self.kept
         try:
-            after = self.library.advance(copy, stage, now=LATER)
+            after = self.video_store.advance(copy, stage, now=LATER)
         except VersionConflict:
             self._see_nothing_changed(before)
             return before
@@ -310,7 +310,7 @@ class VideoTransitions(RuleBasedStateMachine):
     def fail(self, copy: Video) -> Video:
         before = self.kept
         try:
-            after = self.library.fail(copy, FAILURE, now=LATER)
+            after = self.video_store.fail(copy, FAILURE, now=LATER)
         except VersionConflict:
             self._see_nothing_changed(before)
             return before
@@ -322,7 +322,7 @@ class VideoTransitions(RuleBasedStateMachine):
     def note(self, copy: Video, progress: int) -> Video:
         before = self.kept
         try:
-            after = self.library.note(copy, now=LATER, progress=progress)
+            after = self.video_store.note(copy, now=LATER, progress=progress)
         except VersionConflict:
             self._see_nothing_changed(before)
             return before
@@ -353,6 +353,6 @@ class VideoTransitions(RuleBasedStateMachine):
 TestVideoTransitions = VideoTransitions.TestCase
 
 
-def test_what_is_too_long_for_an_id_names_no_video(library: VideoStore) -> None:
+def test_what_is_too_long_for_an_id_names_no_video(video_store: VideoStore) -> None:
     with pytest.raises(NotFound, match="with this id"):
-        library.get_unchecked("v" * 129)
+        video_store.get_unchecked("v" * 129)

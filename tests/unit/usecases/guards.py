@@ -64,9 +64,9 @@ def only_in_memory(_store: object, record: BaseModel, *_: object, **changes: obj
     return record.model_copy(update={name: to for name, to in changes.items() if name in type(record).model_fields})
 
 
-def wait_again(ledger: PostStore, post: Post, *, now: datetime) -> Post:
+def wait_again(post_store: PostStore, post: Post, *, now: datetime) -> Post:
     """Take a call for one that was never made."""
-    return ledger.advance(post, PostState.PENDING, now=now)
+    return post_store.advance(post, PostState.PENDING, now=now)
 
 
 def as_it_was_if_gone(caller: Caller, api_key: ApiKey | None) -> Caller | None:

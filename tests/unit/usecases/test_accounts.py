@@ -86,7 +86,7 @@ class Office:
         self.reports: list[str] = []
         self.validate_accounts = self.start_process()
         self.read = ReadAccounts(
-            book=self.book,
+            accounts=self.book,
             publishers=self._give_publisher,
             list_waiting_targets=self._list_waiting,
             count_metric=self.metrics.append,
@@ -97,7 +97,7 @@ class Office:
     def start_process(self) -> ValidateAccounts:
         """Give a preflight that remembers nothing."""
         return ValidateAccounts(
-            book=self.book, publishers=self._give_publisher, clock=self.clock, monotonic=self.clock.monotonic
+            accounts=self.book, publishers=self._give_publisher, clock=self.clock, monotonic=self.clock.monotonic
         )
 
     def known(self) -> ConnectedAccounts:

@@ -197,7 +197,7 @@ def test_an_approval_without_a_decision_is_rejected_by_the_sweep(at: datetime) -
 def undecided_and_closed() -> World:
     """Build a world whose video is done without a decision."""
     world = asked_world()
-    world.library.advance(world.video, Stage.DONE, now=NOW)
+    world.video_store.advance(world.video, Stage.DONE, now=NOW)
     return world
 
 

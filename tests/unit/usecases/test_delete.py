@@ -38,7 +38,7 @@ APPROVE = ApprovalRequest(decision="approve")
 
 def is_gone(world: World) -> bool:
     try:
-        world.library.get_unchecked(VIDEO_ID)
+        world.video_store.get_unchecked(VIDEO_ID)
     except NotFound:
         return True
     return False
@@ -110,7 +110,7 @@ def test_a_render_of_a_deleted_video_is_cancelled_again_until_its_leftovers_are_
 
 def test_a_video_that_failed_by_itself_has_nothing_to_stop() -> None:
     world = rendering()
-    world.library.fail(world.video, VideoFailure(code=ErrorCode.TIMEOUT, message="too late"), now=NOW)
+    world.video_store.fail(world.video, VideoFailure(code=ErrorCode.TIMEOUT, message="too late"), now=NOW)
 
     world.delete(VIDEO_ID, caller=a_caller())
 
@@ -192,7 +192,7 @@ def test_a_deletion_that_meets_a_post_being_written_leaves_that_post_to_its_writ
     world.keep(a_video(stage=Stage.PUBLISHING, stored=a_stored_video()), a_post())
 
     def take_the_post() -> None:
-        world.ledger.advance(world.posts[0], PostState.CALLING, now=NOW)
+        world.post_store.advance(world.posts[0], PostState.CALLING, now=NOW)
 
     world.table.meanwhile = take_the_post
 

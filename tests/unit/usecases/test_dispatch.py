@@ -67,7 +67,7 @@ def submit(world: World, **fields: Any) -> Video:
 def render(world: World) -> None:
     """Let the first video be rendered, which frees its slot."""
     world.run_executions()
-    assert world.library.get_unchecked(FIRST).status is VideoStatus.COMPLETED
+    assert world.video_store.get_unchecked(FIRST).status is VideoStatus.COMPLETED
 
 
 def test_a_repeated_request_for_one_that_waits_is_the_same_one() -> None:
@@ -100,7 +100,7 @@ def test_one_that_is_listed_and_waits_no_more_is_passed_over() -> None:
     render(world)
     assert isinstance(world.table, LaggingTable)
     world.table.lag()
-    world.library.fail(waiting, FAILURE, now=world.clock())
+    world.video_store.fail(waiting, FAILURE, now=world.clock())
 
     assert world.dispatch("sora") == 1
     assert world.workflow.executions == [FIRST, THIRD]
@@ -122,7 +122,7 @@ def test_one_that_is_deleted_meanwhile_holds_up_no_other() -> None:
     waiting = submit(world)
     submit(world)
     render(world)
-    world.table.meanwhile = lambda: world.library.delete(waiting, 0, now=world.clock())
+    world.table.meanwhile = lambda: world.video_store.delete(waiting, 0, now=world.clock())
 
     assert world.dispatch("sora") == 1
     assert world.workflow.executions == [FIRST, THIRD]
@@ -140,7 +140,7 @@ def test_one_whose_execution_is_not_started_keeps_its_slot_and_the_sweep_starts_
     assert world.sweep().visited == 1
 
     assert world.workflow.executions == [FIRST, SECOND]
-    assert world.library.get_unchecked(SECOND).failure is None
+    assert world.video_store.get_unchecked(SECOND).failure is None
 
 
 def test_a_fault_of_one_provider_holds_up_no_other() -> None:
@@ -184,7 +184,7 @@ def test_a_parked_one_is_carried_by_another_execution_and_made() -> None:
     world.run_executions()
 
     assert world.workflow.executions == [FIRST, SECOND, f"{SECOND}-launch-1"]
-    assert world.library.get_unchecked(SECOND).status is VideoStatus.COMPLETED
+    assert world.video_store.get_unchecked(SECOND).status is VideoStatus.COMPLETED
     assert world.statuses == [Status.SUCCEEDED] * 3
     assert world.slots.count("kites") == SlotCount()
 
@@ -192,8 +192,8 @@ def test_a_parked_one_is_carried_by_another_execution_and_made() -> None:
 def test_what_waits_is_closed_by_no_execution() -> None:
     world = full_world()
     submit(world)
-    waiting = world.library.get_unchecked(SECOND)
+    waiting = world.video_store.get_unchecked(SECOND)
 
     world.close(CloseInput(video_id=SECOND, launch=0, fault="execution ABORTED"))
 
-    assert world.library.get_unchecked(SECOND) == waiting
+    assert world.video_store.get_unchecked(SECOND) == waiting

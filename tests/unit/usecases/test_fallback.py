@@ -230,7 +230,7 @@ def test_a_job_that_another_video_has_is_not_taken_from_it() -> None:
     world = lost(LISTED, Drop(is_accepted=True))
     twin = a_video(id="video_2", stage=Stage.SUBMITTING)
     world.keep(twin)
-    world.library.keep_job(twin, "job-1", now=NOW, provider_job_id="job-1")
+    world.video_store.keep_job(twin, "job-1", now=NOW, provider_job_id="job-1")
     world.start(STEP)
     look_after_the_lease(world)
 
@@ -254,7 +254,10 @@ def test_two_lost_submissions_of_one_prompt_are_told_apart_by_their_shapes() -> 
     world.start(CheckInput(video_id="video_2"))
     world.start(STEP)
 
-    assert [world.library.get_unchecked(name).provider_job_id for name in (VIDEO_ID, "video_2")] == ["job-1", "job-2"]
+    assert [world.video_store.get_unchecked(name).provider_job_id for name in (VIDEO_ID, "video_2")] == [
+        "job-1",
+        "job-2",
+    ]
     assert world.model.create_calls == 2
 
 
@@ -263,7 +266,7 @@ def test_two_lost_submissions_that_nothing_tells_apart_stay_unknown_and_are_not_
 
     for name in ("video_2", VIDEO_ID):
         world.start(CheckInput(video_id=name))
-        failure = world.library.get_unchecked(name).failure
+        failure = world.video_store.get_unchecked(name).failure
         assert failure is not None
         assert failure.code is ErrorCode.SUBMISSION_UNKNOWN
         assert "lists 2 jobs that may be it, and nothing tells which video each was sent for" in failure.message

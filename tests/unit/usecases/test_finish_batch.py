@@ -60,8 +60,8 @@ class TestResults:
     def test_a_kept_video_whose_post_failed_says_so(self, world: BatchWorld) -> None:
         batch = world.create(POSTED)
         world.take(batch.id)
-        (post,) = world.world.ledger.list_unchecked("video_001")
-        world.world.ledger.advance(
+        (post,) = world.world.post_store.list_unchecked("video_001")
+        world.world.post_store.advance(
             post,
             PostState.FAILED,
             now=world.world.clock(),
@@ -119,8 +119,8 @@ class TestCounts:
     def test_a_batch_that_runs_counts_its_videos_by_state(self, world: BatchWorld) -> None:
         batch = world.create(GOOD, GOOD, GOOD, BAD)
         world.take(batch.id)
-        first = world.world.library.get_unchecked("video_001")
-        world.world.library.advance(first, Stage.SUBMITTING, now=world.world.clock())
+        first = world.world.video_store.get_unchecked("video_001")
+        world.world.video_store.advance(first, Stage.SUBMITTING, now=world.world.clock())
 
         shown = present_batch(world.view(batch.id), base_url=BASE_URL)
 
@@ -215,12 +215,12 @@ class TestCancel:
         self.cancel(world, batch_id)
         ended = world.finish(batch_id)
 
-        video = world.world.library.get_unchecked("video_001")
+        video = world.world.video_store.get_unchecked("video_001")
         assert video.failure is not None
         assert video.failure.code is ErrorCode.CANCELLED
         assert video.reservation is not None
         assert video.reservation.settled_micros == 0
-        assert [post.state for post in world.world.ledger.list_unchecked("video_001")] == [PostState.CANCELLED]
+        assert [post.state for post in world.world.post_store.list_unchecked("video_001")] == [PostState.CANCELLED]
         assert world.world.workflow.stopped == ["video_001"]
         assert [event.type for event in world.world.events] == ["video.failed"]
         assert present_batch(world.view(batch_id), base_url="").status == "cancelled"
@@ -231,26 +231,26 @@ class TestCancel:
 
     def test_what_runs_goes_on_unless_that_is_asked_for(self, world: BatchWorld) -> None:
         batch_id = self.take(world, GOOD)
-        video = world.world.library.get_unchecked("video_001")
-        world.world.library.advance(video, Stage.SUBMITTING, now=world.world.clock())
+        video = world.world.video_store.get_unchecked("video_001")
+        world.world.video_store.advance(video, Stage.SUBMITTING, now=world.world.clock())
 
         self.cancel(world, batch_id)
 
-        assert world.world.library.get_unchecked("video_001").failure is None
+        assert world.world.video_store.get_unchecked("video_001").failure is None
         assert present_batch(world.view(batch_id), base_url="").status == "cancelling"
 
     def test_what_runs_is_stopped_on_request_also_at_the_provider(self) -> None:
         capabilities = Capabilities(cancel=True)
         world = BatchWorld(model=lambda effects: FakeVideoModel(effects, capabilities=capabilities))
         batch_id = self.take(world, GOOD)
-        library, clock = world.world.library, world.world.clock
-        video = library.advance(library.get_unchecked("video_001"), Stage.SUBMITTING, now=clock())
-        library.keep_job(video, "job-1", now=clock(), provider_job_id="job-1")
+        video_store, clock = world.world.video_store, world.world.clock
+        video = video_store.advance(video_store.get_unchecked("video_001"), Stage.SUBMITTING, now=clock())
+        video_store.keep_job(video, "job-1", now=clock(), provider_job_id="job-1")
 
         self.cancel(world, batch_id)
         self.cancel(world, batch_id, running=True)
 
-        assert library.get_unchecked("video_001").status is VideoStatus.FAILED
+        assert video_store.get_unchecked("video_001").status is VideoStatus.FAILED
         assert world.world.model.cancelled == ["job-1"]
 
     def test_what_is_kept_is_left(self, world: BatchWorld) -> None:
@@ -259,7 +259,9 @@ class TestCancel:
 
         self.cancel(world, batch_id, running=True)
 
-        assert [world.world.library.get_unchecked(f"video_00{number}").status for number in (1, 2)] == ["completed"] * 2
+        assert [world.world.video_store.get_unchecked(f"video_00{number}").status for number in (1, 2)] == [
+            "completed"
+        ] * 2
         assert world.world.workflow.stopped == []
 
     def test_a_deleted_video_holds_up_no_other(self, world: BatchWorld) -> None:
@@ -268,7 +270,7 @@ class TestCancel:
 
         self.cancel(world, batch_id)
 
-        assert world.world.library.get_unchecked("video_002").status is VideoStatus.FAILED
+        assert world.world.video_store.get_unchecked("video_002").status is VideoStatus.FAILED
 
     def test_one_whose_start_was_lost_is_started_by_the_sweep(self, world: BatchWorld) -> None:
         batch_id = self.take(world, GOOD)
@@ -294,7 +296,7 @@ class TestCancel:
 
         world.cancel_parts(batch_id)
 
-        assert world.world.library.get_unchecked("video_001").failure is None
+        assert world.world.video_store.get_unchecked("video_001").failure is None
 
     def test_a_batch_that_is_over_is_not_cancelled(self, world: BatchWorld) -> None:
         batch = world.complete(GOOD)
@@ -341,7 +343,9 @@ def test_a_cancellation_ends_each_video_once_whenever_it_dies() -> None:
             totals = world.batches.count(batch_id)
             assert (totals.videos, totals.settled, totals.spent_micros) == (2, 2, 0), (effect, moment)
             assert {event.video_id for event in world.world.events} == {"video_001", "video_002"}
-            assert all(world.world.library.get_unchecked(video_id).is_told for video_id in ("video_001", "video_002"))
+            assert all(
+                world.world.video_store.get_unchecked(video_id).is_told for video_id in ("video_001", "video_002")
+            )
 
 
 def test_the_results_are_the_same_whenever_writing_them_dies() -> None:

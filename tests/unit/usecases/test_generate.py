@@ -50,7 +50,7 @@ def rendering_world(
     world.start(STEP)
     world.clock.advance(seconds_ago)
     if changes:
-        world.library.note(world.video, now=world.clock(), **changes)
+        world.video_store.note(world.video, now=world.clock(), **changes)
     return world
 
 
@@ -228,7 +228,7 @@ def test_a_picture_that_cannot_be_read_is_found_out_before_anything_is_announced
 
 def test_an_accepted_job_is_kept_though_the_record_was_written_meanwhile() -> None:
     world = world_that_answers()
-    world.model.meanwhile = lambda: world.library.note(world.video, now=NOW, fault="another's word")
+    world.model.meanwhile = lambda: world.video_store.note(world.video, now=NOW, fault="another's word")
 
     assert world.start(STEP).outcome is Outcome.STARTED
     assert (world.video.provider_job_id, world.video.fault) == ("job-1", "another's word")
@@ -250,7 +250,7 @@ def test_a_job_that_another_video_has_is_not_cancelled() -> None:
     twin = a_video(id="video_2", stage=Stage.SUBMITTING)
     world.keep(a_video())
     world.keep(twin)
-    world.model.meanwhile = lambda: world.library.keep_job(twin, "job-1", now=NOW, provider_job_id="job-1")
+    world.model.meanwhile = lambda: world.video_store.keep_job(twin, "job-1", now=NOW, provider_job_id="job-1")
 
     with pytest.raises(MediaPosterError, match="another video took the job"):
         world.start(STEP)

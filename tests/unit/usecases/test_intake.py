@@ -28,7 +28,7 @@ from mediaposter.wire.intake import (
     DROPPED_REQUEST_MAX_BYTES,
     QueuedNotice,
     ScheduleDue,
-    write_turn,
+    write_schedule_event,
 )
 from mediaposter.wire.pictures import PICTURE_MAX_BYTES
 from tests.builders import NOW
@@ -95,8 +95,8 @@ class Doors:
         self._batch_numbers = count(1)
         self._take = TakeRequest(
             submit=SubmitVideo(
-                library=self.world.library,
-                ledger=self.world.ledger,
+                videos=self.world.video_store,
+                posts=self.world.post_store,
                 requests=self.world.requests,
                 budget=self.world.budget,
                 pictures=lambda: self.world.media,
@@ -119,7 +119,7 @@ class Doors:
                 clock=self.world.clock,
                 new_id=lambda: f"batch_{next(self._batch_numbers)}",
             ),
-            take_turn=self._take_turn,
+            run_schedule=self._run_schedule,
             files=self.inbox,
             send_event=self._say,
             inbox_owner="the-inbox",
@@ -154,7 +154,7 @@ class Doors:
     def _tell(self, notice: dict[str, Any]) -> IntakeResult:
         return self.hand(json.dumps(notice))
 
-    def _take_turn(self, turn: ScheduleDue) -> IntakeResult:
+    def _run_schedule(self, turn: ScheduleDue) -> IntakeResult:
         self.turns.append(turn)
         return TAKEN
 
@@ -474,7 +474,7 @@ class TestEvents:
 
 def test_a_turn_of_a_series_is_taken_as_scheduler_tells_of_it() -> None:
     doors = Doors()
-    told = write_turn("morning-kites").replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3")
+    told = write_schedule_event("morning-kites").replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3")
 
     assert doors.hand(told.replace("<aws.scheduler.scheduled-time>", "2026-12-01T12:00:00Z")) == TAKEN
 

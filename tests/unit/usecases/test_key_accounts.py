@@ -80,7 +80,7 @@ def test_a_new_video_is_not_posted_to_an_account_that_is_not_the_keys(act: Act) 
 
     assert caught.value.code == "account_not_allowed"
     assert caught.value.param in ("publish[0].account_id", "publish[1].account_id")
-    assert (world.workflow.executions, world.ledger.list_unchecked(VIDEO_ID)) == ([], [])
+    assert (world.workflow.executions, world.post_store.list_unchecked(VIDEO_ID)) == ([], [])
     assert world.targets_checked == [], "the publisher was asked for an account that the key may not know"
 
 
@@ -209,7 +209,7 @@ def a_schedule(number: int, target: dict[str, Any]) -> Post:
 
 
 def read_schedules(world: World, *, limit: int, after: str | None = None) -> Any:
-    read = ReadPosts(library=world.library, ledger=world.ledger, approvals=world.approvals)
+    read = ReadPosts(videos=world.video_store, posts=world.post_store, approvals=world.approvals)
     return read.list_schedules(ScheduleQuery(limit=limit, after=after), caller=LIMITED)
 
 

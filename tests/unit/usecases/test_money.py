@@ -82,7 +82,7 @@ def test_what_the_day_has_no_room_for_is_refused_with_what_is_left_and_not_recor
     )
     assert day(world).committed_micros == 800_000
     with pytest.raises(NotFound):
-        world.library.get_unchecked("video_3")
+        world.video_store.get_unchecked("video_3")
     assert world.workflow.executions == ["video_1", "video_2"]
 
 
@@ -224,7 +224,7 @@ def test_a_try_that_the_sweep_said_was_never_started_is_taken_as_new_under_its_k
     world = died_before_its_start()
     world.clock.advance(STARTED_WITHIN.total_seconds() + 1)
     world.sweep()
-    assert world.library.get_unchecked("video_1").failure is not None
+    assert world.video_store.get_unchecked("video_1").failure is not None
 
     assert world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1")).video.id == "video_2"
     assert world.workflow.executions == ["video_2"]
@@ -235,9 +235,9 @@ def test_an_acknowledged_try_that_could_not_be_started_is_taken_as_new_under_its
     world = died_before_its_start()
     world.effects.crash_never()
     # A repeat was about to be answered, and its answer was lost.
-    tried = world.library.note(world.library.get_unchecked("video_1"), now=world.clock(), is_accepted=True)
+    tried = world.video_store.note(world.video_store.get_unchecked("video_1"), now=world.clock(), is_accepted=True)
     failure = VideoFailure(code=ErrorCode.INTERNAL_ERROR, message="Not started; send the request again.")
-    world.library.settle(world.library.fail(tried, failure, now=world.clock()), 0, now=world.clock())
+    world.video_store.settle(world.video_store.fail(tried, failure, now=world.clock()), 0, now=world.clock())
 
     assert world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1")).video.id == "video_2"
 
@@ -248,7 +248,7 @@ def test_a_try_that_failed_after_its_start_stays_the_answer_under_its_key() -> N
     world.start(StepInput(video_id="video_1"))
     world.clock.advance(timedelta(hours=20).total_seconds())
     failure = VideoFailure(code=ErrorCode.INTERNAL_ERROR, message="It broke off.")
-    world.library.fail(world.library.get_unchecked("video_1"), failure, now=world.clock())
+    world.video_store.fail(world.video_store.get_unchecked("video_1"), failure, now=world.clock())
 
     assert world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1")).video.id == "video_1"
 
@@ -263,7 +263,7 @@ def test_a_video_that_a_repeated_request_was_answered_with_is_started_and_not_fa
 
     world.sweep()
 
-    assert (world.workflow.executions, world.library.get_unchecked("video_1").failure) == (["video_1"], None)
+    assert (world.workflow.executions, world.video_store.get_unchecked("video_1").failure) == (["video_1"], None)
 
 
 def test_a_second_try_whose_first_never_came_is_taken() -> None:
@@ -355,7 +355,7 @@ class Money(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.table = InMemoryTable()
-        self.library = VideoStore(self.table)
+        self.video_store = VideoStore(self.table)
         self.book = BudgetStore(self.table)
         self.live: dict[str, int] = {}  # what each unsettled video was promised
         self.spent = 0
@@ -369,7 +369,7 @@ class Money(RuleBasedStateMachine):
         video = a_video(id=f"video_{self.count}", reservation=reservation)
         promise = reserve(Limit(OWNER, self.LIMIT), TODAY, micros)
         try:
-            self.library.create(video, [], conditions=[promise])
+            self.video_store.create(video, [], conditions=[promise])
         except VersionConflict:
             assert self.spent + sum(self.live.values()) + micros > self.LIMIT, "refused though there was room"
             return multiple()
@@ -379,10 +379,10 @@ class Money(RuleBasedStateMachine):
 
     @rule(video_id=videos, part=st.floats(0, 1), is_stale=st.booleans())
     def settle(self, video_id: str, part: float, is_stale: bool) -> None:
-        video = self.copies[video_id] if is_stale else self.library.get_unchecked(video_id)
+        video = self.copies[video_id] if is_stale else self.video_store.get_unchecked(video_id)
         spent = int((video.reservation.micros if video.reservation else 0) * part)
         try:
-            settled = self.library.settle(video, spent, now=NOW)
+            settled = self.video_store.settle(video, spent, now=NOW)
         except VersionConflict:
             return
         if settled is not video:
@@ -392,13 +392,13 @@ class Money(RuleBasedStateMachine):
 
     @rule(video_id=videos, micros=st.integers(1, 600))
     def try_again(self, video_id: str, micros: int) -> None:
-        video = self.library.get_unchecked(video_id)
+        video = self.video_store.get_unchecked(video_id)
         if video_id not in self.live:
             return
         if video.stage is Stage.SUBMITTING:
-            video = self.library.advance(video, Stage.QUEUED, now=NOW)
+            video = self.video_store.advance(video, Stage.QUEUED, now=NOW)
         try:
-            self.library.advance(video, Stage.SUBMITTING, now=NOW, more_micros=micros)
+            self.video_store.advance(video, Stage.SUBMITTING, now=NOW, more_micros=micros)
         except BudgetExceeded:
             assert self.spent + sum(self.live.values()) + micros > self.LIMIT, "refused though there was room"
             return
@@ -406,9 +406,9 @@ class Money(RuleBasedStateMachine):
 
     @rule(video_id=consumes(videos), part=st.floats(0, 1))
     def delete(self, video_id: str, part: float) -> None:
-        video = self.library.get_unchecked(video_id)
+        video = self.video_store.get_unchecked(video_id)
         spent = int((video.reservation.micros if video.reservation else 0) * part)
-        self.library.delete(video, spent, now=NOW)
+        self.video_store.delete(video, spent, now=NOW)
         if video_id in self.live:
             self.live.pop(video_id)
             self.spent += spent

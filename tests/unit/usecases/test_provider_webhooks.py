@@ -175,7 +175,7 @@ def test_no_order_of_the_writes_loses_a_webhook(order: Sequence[str | None]) -> 
     hear = ReceiveProviderWebhook(
         providers=["sora"],
         parse_webhook=lambda *_: "job-1",
-        library=run.world.library,
+        videos=run.world.video_store,
         waits=run.waits,
         signaller=run.world.workflow,
         report=lambda *_: None,
@@ -229,7 +229,7 @@ class Door:
         self._hear = ReceiveProviderWebhook(
             providers=providers,
             parse_webhook=self._parse,
-            library=VideoStore(self.table),
+            videos=VideoStore(self.table),
             waits=JobCallbackStore(self.table),
             signaller=self.workflow,
             report=lambda provider, heard: self.reported.append((provider, heard)),
@@ -358,7 +358,7 @@ def test_what_cannot_be_verified_now_is_neither_heard_nor_refused() -> None:
     hear = ReceiveProviderWebhook(
         providers=["fal"],
         parse_webhook=fail,
-        library=VideoStore(table),
+        videos=VideoStore(table),
         waits=JobCallbackStore(table),
         signaller=FakeWorkflow(),
         report=lambda _, heard: reported.append(heard),

@@ -36,7 +36,7 @@ class CountingTable(InMemoryTable):
 
 
 def read_of(table: InMemoryTable) -> ReadPosts:
-    return ReadPosts(library=VideoStore(table), ledger=PostStore(table), approvals=ApprovalStore(table))
+    return ReadPosts(videos=VideoStore(table), posts=PostStore(table), approvals=ApprovalStore(table))
 
 
 def kept_table() -> CountingTable:

@@ -41,7 +41,7 @@ def world_in_doubt(*, looks: int = 0, **post: Any) -> World:
 def look(world: World) -> Post:
     """Look once."""
     use_case = ReconcilePost(
-        ledger=world.ledger,
+        posts=world.post_store,
         publishers=world.give_publisher,
         count_metric=world.metrics.append,
         clock=world.clock,

@@ -29,8 +29,8 @@ URL = "https://hooks.example/mediaposter"
 
 def finder_of(world: World) -> FindRecorded:
     return FindRecorded(
-        library=world.library,
-        ledger=world.ledger,
+        videos=world.video_store,
+        posts=world.post_store,
         approvals=world.approvals,
         batches=BatchStore(world.table),
     )

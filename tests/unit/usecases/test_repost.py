@@ -170,7 +170,7 @@ def test_what_was_made_is_measured_before_it_is_planned() -> None:
     stored = world.video.stored
     assert stored is not None
     wide = stored.model_copy(update={"probe": stored.probe.model_copy(update={"width": 1280, "height": 720})})
-    world.library.note(world.video, now=NOW, stored=wide)
+    world.video_store.note(world.video, now=NOW, stored=wide)
 
     with pytest.raises(InvalidRequest, match="must be upright"):
         again(world, request)
@@ -229,8 +229,8 @@ def test_a_post_that_is_public_meanwhile_is_not_sent_again() -> None:
         return world.clock()
 
     slow = RepeatPosts(
-        library=world.library,
-        ledger=world.ledger,
+        videos=world.video_store,
+        posts=world.post_store,
         workflow=world.workflow,
         publishers=lambda: world.publisher,
         is_approval_default=False,

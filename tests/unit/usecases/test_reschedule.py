@@ -110,7 +110,7 @@ def test_a_sooner_time_of_what_is_not_listed_is_not_written_down() -> None:
 
 def test_a_post_with_an_unknown_time_can_be_moved() -> None:
     world = scheduled_world()
-    world.ledger.note(post_of(world), scheduled_time=None)
+    world.post_store.note(post_of(world), scheduled_time=None)
 
     assert move(world).scheduled_time == NEXT_WEEK
 
@@ -218,7 +218,7 @@ def test_what_is_not_known_any_more_about_its_time_may_be_going_out(seconds_befo
 
 def test_a_post_with_an_unknown_time_is_not_taken_for_cancelled() -> None:
     world = scheduled_world()
-    world.ledger.note(post_of(world), scheduled_time=None)
+    world.post_store.note(post_of(world), scheduled_time=None)
     world.publisher.posts.clear()
 
     with pytest.raises(NotAllowedInState):
@@ -281,7 +281,7 @@ def test_a_publisher_that_does_not_answer_is_asked_again_by_the_caller(
 @BOTH
 def test_a_post_that_comes_to_its_end_meanwhile_is_not_written_over(act: Act) -> None:
     world = scheduled_world()
-    world.table.meanwhile = lambda: world.ledger.advance(post_of(world), PostState.PUBLISHED, now=NOW)
+    world.table.meanwhile = lambda: world.post_store.advance(post_of(world), PostState.PUBLISHED, now=NOW)
 
     with pytest.raises(NotAllowedInState, match="ended meanwhile"):
         act(world)

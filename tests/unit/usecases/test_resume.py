@@ -15,7 +15,7 @@ from mediaposter.stores.posts import PostState
 from mediaposter.stores.videos import Reservation, Stage, VideoFailure
 from mediaposter.usecases.steps import CheckInput, PostReference
 from mediaposter.usecases.videos import resume
-from mediaposter.usecases.videos.resume import may_go_on
+from mediaposter.usecases.videos.resume import may_continue
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
 from tests.fakes.world import World
 from tests.unit.usecases.posting import a_kept_video
@@ -176,11 +176,11 @@ def test_a_video_may_go_on_until_its_time_is_over(changes: dict[str, Any], lasts
     video = a_video(**changes)
     moment = timedelta(microseconds=1)
 
-    assert (may_go_on(video, NOW + lasts - moment), may_go_on(video, NOW + lasts)) == (True, False)
+    assert (may_continue(video, NOW + lasts - moment), may_continue(video, NOW + lasts)) == (True, False)
 
 
 def test_what_has_failed_does_not_go_on() -> None:
-    assert not may_go_on(a_video(failure=TIMED_OUT), NOW)
+    assert not may_continue(a_video(failure=TIMED_OUT), NOW)
 
 
 # What is not carried by an execution

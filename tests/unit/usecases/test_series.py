@@ -24,7 +24,7 @@ from mediaposter.stores.videos import Video
 from mediaposter.usecases.requests.intake import IntakeOutcome, IntakeResult
 from mediaposter.usecases.scheduled.series import RunSchedule, find_next_row, list_waiting
 from mediaposter.usecases.steps import PostReference
-from mediaposter.wire.intake import ScheduleDue, write_turn
+from mediaposter.wire.intake import ScheduleDue, write_schedule_event
 from mediaposter.wire.rows import Row
 from mediaposter.wire.sheets import read_sheet
 from tests.builders import NOW
@@ -73,7 +73,7 @@ class Scene:
         self.reports: list[str] = []
         self.while_reading: Callable[[], object] | None = None
         self._take = RunSchedule(
-            book=self.book,
+            series_store=self.book,
             sheets=self,
             submit=self.world.submit,
             send_event=self._say,
@@ -104,16 +104,16 @@ class Scene:
         return self.contents[sheet.key]
 
     def tell(self, scheduled_at: datetime, *, attempt: str = "attempt-1") -> IntakeResult:
-        """Tell of a turn, as Scheduler does."""
-        told = write_turn(NAME).replace("<aws.scheduler.execution-id>", attempt)
+        """Tell of a run, as Scheduler does."""
+        told = write_schedule_event(NAME).replace("<aws.scheduler.execution-id>", attempt)
         told = told.replace("<aws.scheduler.scheduled-time>", scheduled_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
         return self._take(ScheduleDue.model_validate_json(told))
 
     def replace(self, content: bytes) -> None:
         """Give the series another sheet, as its owner does."""
-        series, turns = self.book.get(NAME), self.book.list_turns(NAME)
-        next_row = find_next_row(series, turns)
-        waiting = list_waiting(read_sheet(content, SheetFormat.CSV), turns=turns, next_row=next_row)
+        series, runs = self.book.get(NAME), self.book.list_runs(NAME)
+        next_row = find_next_row(series, runs)
+        waiting = list_waiting(read_sheet(content, SheetFormat.CSV), runs=runs, next_row=next_row)
         self.contents[OTHER_SHEET.key] = content
         sheet = OTHER_SHEET.model_copy(update={"first_row": next_row})
         self.book.change(series, sheet=sheet, waiting=waiting)
@@ -140,7 +140,7 @@ class TestTurn:
 
         scene.tell(NOW, attempt="attempt-7")
 
-        video = scene.world.library.get_unchecked("video_1")
+        video = scene.world.video_store.get_unchecked("video_1")
         assert (video.request_id, video.correlation_id) == ("attempt-7", "series:morning-kites:a")
 
     def test_a_row_may_make_posts(self) -> None:
@@ -149,7 +149,7 @@ class TestTurn:
 
         scene.tell(NOW)
 
-        assert [post.target.platform for post in scene.world.ledger.list_unchecked("video_1")] == ["twitter"]
+        assert [post.target.platform for post in scene.world.post_store.list_unchecked("video_1")] == ["twitter"]
 
     def test_turns_that_come_in_reverse_take_each_a_row(self) -> None:
         scene = Scene()
@@ -158,7 +158,7 @@ class TestTurn:
             scene.tell(day)
 
         assert scene.prompts == ["First", "Second", "Third"]
-        assert [turn.row for turn in scene.book.list_turns(NAME)] == [3, 2, 1]
+        assert [run.row for run in scene.book.list_runs(NAME)] == [3, 2, 1]
 
     def test_a_turn_that_is_told_of_twice_at_once_is_one_video(self) -> None:
         scene = Scene()
@@ -180,7 +180,7 @@ class TestTurn:
         with pytest.raises(Contention, match=NAME):
             scene.tell(NOW)
 
-        assert scene.book.list_turns(NAME) == []
+        assert scene.book.list_runs(NAME) == []
 
 
 def count_effects() -> int:
@@ -208,7 +208,7 @@ def test_a_crash_anywhere_loses_no_row_and_makes_no_second_video(
 
     assert sorted(scene.prompts) == ["First", "Second"]
     assert scene.series.waiting == (3,)
-    assert {turn.video_id for turn in scene.book.list_turns(NAME)} == {video.id for video in list_videos(scene)}
+    assert {run.video_id for run in scene.book.list_runs(NAME)} == {video.id for video in list_videos(scene)}
 
 
 def list_videos(scene: Scene) -> list[Video]:
@@ -234,9 +234,9 @@ class TestRefusal:
             "Row 1 of the series morning-kites was refused (invalid_value), and its run of 2026-12-01 12:00 is used "
             "up; mediaposter schedule show morning-kites says why."
         )
-        (turn,) = scene.book.list_turns(NAME)
-        assert turn.error is not None
-        assert (turn.error.code, turn.error.param, turn.refused_at) == ("invalid_value", "seconds", NOW)
+        (run,) = scene.book.list_runs(NAME)
+        assert run.error is not None
+        assert (run.error.code, run.error.param, run.refused_at) == ("invalid_value", "seconds", NOW)
 
     def test_a_refused_turn_that_is_told_of_again_is_answered_the_same_and_takes_nothing(self) -> None:
         scene = Scene(write_csv("a,First,5", "b,Second,4"), waiting=(1, 2))
@@ -273,7 +273,7 @@ class TestRefusal:
             with pytest.raises(NotStarted):
                 scene.tell(NOW)
 
-        assert [(turn.row, turn.video_id) for turn in scene.book.list_turns(NAME)] == [(1, None)]
+        assert [(run.row, run.video_id) for run in scene.book.list_runs(NAME)] == [(1, None)]
         assert scene.series.waiting == (2, 3)
 
     def test_a_sheet_that_is_gone_is_a_fault_and_uses_up_nothing(self) -> None:
@@ -356,7 +356,7 @@ def a_turn(row: int, row_id: str | None, *, is_refused: bool = False) -> Schedul
 
 
 @pytest.mark.parametrize(
-    ("lines", "turns", "numbers", "waiting"),
+    ("lines", "runs", "numbers", "waiting"),
     [
         (("a,A", "b,B"), (), {}, (1, 2)),
         (("a,A", ",B", "a,C"), (), {}, (1, 2)),
@@ -383,6 +383,6 @@ def a_turn(row: int, row_id: str | None, *, is_refused: bool = False) -> Schedul
     ],
 )
 def test_rows_that_wait(
-    lines: Sequence[str], turns: Sequence[ScheduleRun], numbers: dict[str, int], waiting: tuple[int, ...]
+    lines: Sequence[str], runs: Sequence[ScheduleRun], numbers: dict[str, int], waiting: tuple[int, ...]
 ) -> None:
-    assert list_waiting(rows_of(*lines), turns=turns, **numbers) == waiting
+    assert list_waiting(rows_of(*lines), runs=runs, **numbers) == waiting

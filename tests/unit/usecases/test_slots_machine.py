@@ -78,7 +78,7 @@ class SlotMachine(RuleBasedStateMachine):
         video = self._pick(number, lambda video: bool(video.fallbacks) and video.stage is Stage.SUBMITTING)
         if video is not None:
             ended = end_attempt(video, ErrorCode.INSUFFICIENT_CREDIT, "No credit.")
-            self._do(lambda: fall_back(self.world.library, video, ended, self.world.clock()), death)
+            self._do(lambda: fall_back(self.world.video_store, video, ended, self.world.clock()), death)
 
     @rule(number=NUMBERS, launch=st.integers(0, 1), death=DEATHS)
     def break_off(self, number: int, launch: int, death: Death) -> None:

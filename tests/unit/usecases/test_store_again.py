@@ -40,7 +40,7 @@ def failed_world(*, publish: bool = True) -> World:
 
 
 def store_again(world: World, *, caller: Caller | None = None) -> Video:
-    use_case = StoreAgain(library=world.library, ledger=world.ledger, workflow=world.workflow, clock=world.clock)
+    use_case = StoreAgain(videos=world.video_store, posts=world.post_store, workflow=world.workflow, clock=world.clock)
     return use_case(VIDEO_ID, caller=caller or a_caller())[0]
 
 

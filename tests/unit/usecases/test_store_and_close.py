@@ -126,7 +126,7 @@ def test_what_may_pass_leaves_the_video_to_the_sweep_longer_each_time(error: Exc
     waits = []
     for launch in range(6):
         world = finished_world(error)
-        world.library.note(world.video, now=NOW, launch=launch)
+        world.video_store.note(world.video, now=NOW, launch=launch)
         assert world.store(LAST_STEP).outcome is Outcome.QUEUED_FOR_CAPACITY
         assert (world.video.stage, world.video.failure, world.video.due_at is None) == (Stage.STORING, None, False)
         waits.append(((world.video.due_at or NOW) - NOW).total_seconds() / 60)
@@ -187,7 +187,7 @@ def carry_on_until(world: World, moment: datetime) -> None:
 def test_a_store_that_ends_after_a_deletion_leaves_nothing() -> None:
     world = finished_world()
     # The deletion came too early to find the MP4.
-    world.media.meanwhile = lambda: world.library.delete(world.video, 0, now=NOW)
+    world.media.meanwhile = lambda: world.video_store.delete(world.video, 0, now=NOW)
 
     assert world.store(STEP).outcome is Outcome.FAILED
 
@@ -196,7 +196,7 @@ def test_a_store_that_ends_after_a_deletion_leaves_nothing() -> None:
 
 def test_a_kept_video_that_is_not_what_was_promised_says_so() -> None:
     world = finished_world()
-    world.library.note(world.video, now=NOW, seconds=8, size="1280x720")
+    world.video_store.note(world.video, now=NOW, seconds=8, size="1280x720")
 
     world.store(STEP)
 

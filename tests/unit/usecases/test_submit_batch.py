@@ -187,7 +187,7 @@ class TestRate:
 
         assert world.take(batch.id).refused == 0
 
-        videos = [world.world.library.get_unchecked(video_id) for video_id in world.list_videos(batch.id)]
+        videos = [world.world.video_store.get_unchecked(video_id) for video_id in world.list_videos(batch.id)]
         minutes = Counter(video.created_at.replace(second=0) for video in videos)
         assert len(videos) == 2 * rows_a_minute + 1
         assert max(minutes.values()) <= rows_a_minute
@@ -365,7 +365,7 @@ class TestFiles:
             ("b", 3, "prompt"),
             ("c", 4, None),
         ]
-        assert [world.world.library.get_unchecked(video_id).prompt for video_id in world.list_videos(batch.id)] == [
+        assert [world.world.video_store.get_unchecked(video_id).prompt for video_id in world.list_videos(batch.id)] == [
             "Eine Möwe",
             "Ein Boot",
         ]

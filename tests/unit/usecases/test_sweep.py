@@ -47,8 +47,8 @@ class Sweep:
         self.clock = Clock()
         self.run = SweepDue(
             due=DueStore(self.table),
-            library=VideoStore(self.table),
-            ledger=PostStore(self.table),
+            videos=VideoStore(self.table),
+            posts=PostStore(self.table),
             resume_video=self._resume,
             expire_approval=lambda video_id: self._note("expire", video_id),
             monitor_batch=lambda batch_id: self._note("batch", batch_id),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _TRIES_MAX = 3
 
-app = create_group("Series of videos: at each turn of a timetable the next row of a sheet becomes a video, once.")
+app = create_group("Series of videos: at each run of a timetable the next row of a sheet becomes a video, once.")
 
 SeriesName: TypeAlias = Annotated[str, typer.Argument(parser=check_series_name, metavar="NAME", help="The series.")]
 SheetPath: TypeAlias = Annotated[
@@ -85,7 +85,7 @@ def create_series(
     rate: Annotated[
         Timing | None,
         typer.Option(
-            parser=read_rate, metavar="RATE", help="'6 hours'; the first turn is as soon as the series is made."
+            parser=read_rate, metavar="RATE", help="'6 hours'; the first run is as soon as the series is made."
         ),
     ] = None,
     timezone: Annotated[
@@ -202,10 +202,10 @@ def show_rows(
     """Show what became of each row."""
     with _open(context, stack, endpoint_url, data) as (opened, now):
         series = opened.series.get(name)
-        turns = opened.series.list_turns(name)
+        runs = opened.series.list_runs(name)
         content = opened.sheets.read(series.sheet)
         rows = read_rows(content, series.sheet.format, opened.read_catalog(), now.date())
-        shown = show_series(series, turns, rows, opened.scheduler.list_enabled())
+        shown = show_series(series, runs, rows, opened.scheduler.list_enabled())
     if as_json:
         sys.stdout.write(shown.model_dump_json(indent=2) + "\n")
     else:
@@ -238,9 +238,9 @@ def replace_sheet(
         stored = content.store(opened, name, now)
 
         def replace(series: Series) -> Series:
-            turns = opened.series.list_turns(name)
-            first_row = start_row or find_next_row(series, turns)
-            waiting = list_waiting(content.rows, turns=turns, next_row=first_row, start_row=start_row)
+            runs = opened.series.list_runs(name)
+            first_row = start_row or find_next_row(series, runs)
+            waiting = list_waiting(content.rows, runs=runs, next_row=first_row, start_row=start_row)
             return opened.series.change(series, sheet=stored.copy_with(first_row=first_row), waiting=waiting)
 
         series = _change(opened, name, replace)
@@ -281,7 +281,7 @@ def pause_series(
     endpoint_url: EndpointUrl = None,
     data: DataFolder = None,
 ) -> None:
-    """Let the turns of a series take nothing."""
+    """Let the runs of a series take nothing."""
     with _open(context, stack, endpoint_url, data) as (opened, _):
         _set_state(name, opened, SeriesState.PAUSED)
     open_console().print(f"{name} is paused: its runs take nothing until mediaposter schedule resume {name}.")
@@ -295,7 +295,7 @@ def resume_series(
     endpoint_url: EndpointUrl = None,
     data: DataFolder = None,
 ) -> None:
-    """Let the turns of a series take rows again."""
+    """Let the runs of a series take rows again."""
     with _open(context, stack, endpoint_url, data) as (opened, _):
         series = _set_state(name, opened, SeriesState.ACTIVE)
     waiting = count_of(len(series.waiting), "row")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.stores.series import Series, SeriesState
-from mediaposter.wire.intake import TURN_MAX_AGE_SECONDS, write_turn
+from mediaposter.wire.intake import TURN_MAX_AGE_SECONDS, write_schedule_event
 
 _MISSING = "ResourceNotFoundException"
 _THERE_ALREADY = "ConflictException"
@@ -118,7 +118,7 @@ class Scheduler:
             "Target": {
                 "Arn": self._places.queue_arn,
                 "RoleArn": self._places.role_arn,
-                "Input": write_turn(series.name),
+                "Input": write_schedule_event(series.name),
                 "RetryPolicy": {
                     "MaximumEventAgeInSeconds": TURN_MAX_AGE_SECONDS,
                     "MaximumRetryAttempts": _ATTEMPTS_MAX,

@@ -98,16 +98,16 @@ def _find_standing(series: Series, *, is_enabled: bool | None) -> Standing:
     return Standing.ACTIVE if series.waiting else Standing.USED_UP
 
 
-def show_series(series: Series, turns: list[ScheduleRun], rows: list[Row], enabled: dict[str, bool]) -> ShownSeries:
+def show_series(series: Series, runs: list[ScheduleRun], rows: list[Row], enabled: dict[str, bool]) -> ShownSeries:
     """Say of each row of a series' sheet what became of it."""
-    by_row = {turn.row: turn for turn in turns if turn.sheet.key == series.sheet.key}
-    by_id = {turn.row_id: turn for turn in turns if turn.row_id is not None}
+    by_row = {run.row: run for run in runs if run.sheet.key == series.sheet.key}
+    by_id = {run.row_id: run for run in runs if run.row_id is not None}
     waiting = frozenset(series.waiting)
     found = {row.number: by_row.get(row.number) or _find_earlier(row, by_id, waiting) for row in rows}
     return ShownSeries(
         **describe_series(series, enabled).model_dump(),
         rows=tuple(_describe_row(row, found[row.number], waiting) for row in rows),
-        taken_earlier=len(turns) - len([turn for turn in found.values() if turn is not None]),
+        taken_earlier=len(runs) - len([run for run in found.values() if run is not None]),
     )
 
 
@@ -116,12 +116,12 @@ def _find_earlier(row: Row, by_id: dict[str, ScheduleRun], waiting: frozenset[in
     return None if row.row_id is None or row.number in waiting else by_id.get(row.row_id)
 
 
-def _describe_row(row: Row, turn: ScheduleRun | None, waiting: frozenset[int]) -> RowLine:
+def _describe_row(row: Row, run: ScheduleRun | None, waiting: frozenset[int]) -> RowLine:
     state = RowState.LEFT_OUT
     error = None
-    if turn is not None:
-        state = RowState.TAKEN if turn.error is None else RowState.REFUSED
-        error = turn.error
+    if run is not None:
+        state = RowState.TAKEN if run.error is None else RowState.REFUSED
+        error = run.error
     elif row.error is not None:
         state = RowState.WRONG
         error = row.error
@@ -132,8 +132,8 @@ def _describe_row(row: Row, turn: ScheduleRun | None, waiting: frozenset[int]) -
         id=row.row_id,
         prompt=row.request.prompt if row.request else None,
         state=state,
-        taken_at=turn.taken_at if turn else None,
-        video_id=turn.video_id if turn else None,
+        taken_at=run.taken_at if run else None,
+        video_id=run.video_id if run else None,
         error=error,
     )
 

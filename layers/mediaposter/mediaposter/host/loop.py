@@ -181,9 +181,9 @@ class Strand:
         self._walk.close()
 
     def _resume(self, wait: int, value: Any = None, error: StatesError | None = None) -> None:
-        self._loop.post(partial(self._go_on, wait, value, error))
+        self._loop.post(partial(self._resume_task, wait, value, error))
 
-    def _go_on(self, wait: int, value: Any = None, error: StatesError | None = None) -> None:
+    def _resume_task(self, wait: int, value: Any = None, error: StatesError | None = None) -> None:
         if wait != self._wait:
             return
         self._release()
@@ -215,7 +215,7 @@ class Strand:
 
     def _wait_for(self, effect: Effect) -> None:
         if isinstance(effect, Sleep):
-            self._timer = self._loop.after(effect.seconds * self._loop.wait_scale, partial(self._go_on, self._wait))
+            self._timer = self._loop.after(effect.seconds * self._loop.wait_scale, partial(self._resume_task, self._wait))
         elif isinstance(effect, Perform):
             self._perform(effect)
         else:
@@ -231,7 +231,7 @@ class Strand:
         def begun() -> None:
             if wait == self._wait and effect.seconds != math.inf:
                 late = StatesError("States.Timeout", f"It took more than {effect.seconds:g} seconds.")
-                self._timer = self._loop.after(effect.seconds, partial(self._go_on, wait, None, late))
+                self._timer = self._loop.after(effect.seconds, partial(self._resume_task, wait, None, late))
 
         def ended(call: Future[Any]) -> None:
             if call.cancelled():
@@ -245,7 +245,7 @@ class Strand:
         if effect.token is not None:
             # Before the call is made: the answer may come before the call has returned.
             self._token = effect.token
-            self._loop.listen(effect.token, partial(self._go_on, wait))
+            self._loop.listen(effect.token, partial(self._resume_task, wait))
         call = self._loop.pool.submit(make)
         if wait == self._wait:
             self._call = call
@@ -273,7 +273,7 @@ class Strand:
             else:
                 failures += 1
                 if failures > effect.failures_max:
-                    return self._go_on(wait, None, error)
+                    return self._resume_task(wait, None, error)
             return begin_some()
 
         begin_some()

@@ -36,10 +36,10 @@ def read_timetable(expression: str, timezone: str, *, since: datetime) -> FindNe
     Args:
         expression: `cron(0 9 ? * MON-FRI *)`, `rate(6 hours)` or `at(2027-01-31T09:00:00)`.
         timezone: whose clock `cron` and `at` mean.
-        since: the time of the first turn of `rate`, and before those of all others.
+        since: the time of the first run of `rate`, and before those of all others.
 
     Raises:
-        InvalidRequest: it is none of these, no turn follows, or the time zone is not known here.
+        InvalidRequest: it is none of these, no run follows, or the time zone is not known here.
     """
     find_next = _parse(expression, timezone, since.replace(microsecond=0))
     if find_next(since - timedelta(seconds=1)) is None:
@@ -82,8 +82,8 @@ def _read_cron(text: str) -> AwsCroniter:
 
 
 def _find_multiple(after: datetime, since: datetime, period: timedelta) -> datetime:
-    turns = max((after - since) // period + 1, 0)
-    return since + turns * period
+    runs = max((after - since) // period + 1, 0)
+    return since + runs * period
 
 
 def _list_times(cron: AwsCroniter, after: datetime) -> Iterator[datetime]:
@@ -99,7 +99,7 @@ def _list_times(cron: AwsCroniter, after: datetime) -> Iterator[datetime]:
 def _read_clock(times: Iterator[datetime], zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
     """List the moments after another at which a clock shows these times.
 
-    A time that daylight saving leaves out has no turn. Of one that comes twice the first alone has.
+    A time that daylight saving leaves out has no run. Of one that comes twice the first alone has.
     """
     for time in times:
         moment = time.replace(tzinfo=zone, fold=0).astimezone(UTC)

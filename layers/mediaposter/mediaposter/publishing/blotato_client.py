@@ -26,7 +26,7 @@ from mediaposter.http.reply import Reply, parse_json
 from mediaposter.http.vendor import Vendor, read_bounded
 from mediaposter.publishing.blotato_errors import BlotatoErrors
 from mediaposter.publishing.blotato_wire import (
-    Accepted,
+    PostAccepted,
     AccountsReply,
     ListedItem,
     ListPage,
@@ -251,7 +251,7 @@ class BlotatoClient:
         if not reply.is_success:
             raise self._errors.refuse_post(reply)
         try:
-            accepted = Accepted.model_validate(parse_json(reply.content))
+            accepted = PostAccepted.model_validate(parse_json(reply.content))
         except ValueError as error:
             raise PostUnknown("Blotato took the post but its answer has no id. It may be public.") from error
         return accepted.to_report()

@@ -104,7 +104,7 @@ class Media(WireReply):
     url: str
 
 
-class Accepted(WireReply):
+class PostAccepted(WireReply):
     """An accepted post; it has a time if it is scheduled."""
 
     post_submission_id: Id

@@ -110,7 +110,7 @@ class CapacityStore:
         flow, rank = (customer.owner, Priority.SINGLE) if batch_id is None else (batch_id, Priority.BATCH)
         number = self._table.take_number(
             Key(f"SLOTS#{provider}", f"FLOW#{flow}"),
-            at_least=self._find_turn(provider, rank),
+            at_least=self._find_run(provider, rank),
             expires_at=int((now + FLOW_KEPT_FOR).timestamp()),
         )
         return f"{rank:d}#{number:0{_NUMBER_DIGITS}}#{customer.id}"
@@ -122,14 +122,14 @@ class CapacityStore:
         )
         return [entry.key.pk.removeprefix("VIDEO#") for entry in entries]
 
-    def _find_turn(self, provider: str, rank: Priority) -> int:
+    def _find_run(self, provider: str, rank: Priority) -> int:
         try:
             return QueueCursor.model_validate(self._table.get(_turn_key(provider, rank))).number
         except NotFound:
             return 0
 
 
-def read_turn(provider: str, place: str) -> QueueCursor:
+def read_queue_cursor(provider: str, place: str) -> QueueCursor:
     """Build the queue cursor for when the video at a queue position gets its slot."""
     rank, number, _ = place.split("#", maxsplit=2)
     return QueueCursor(provider=provider, rank=Priority(int(rank)), number=int(number))

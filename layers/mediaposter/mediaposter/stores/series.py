@@ -201,43 +201,43 @@ class SeriesStore:
         records = self._table.get_many([_series_key(name)])
         # In this order: while the series exists, a removed run could take another row.
         self._table.commit([Delete(_series_key(name))])
-        turns = self.list_turns(name)
-        for start in range(0, len(turns), _CHANGES_MAX):
-            self._table.commit([Delete(turn.key) for turn in turns[start : start + _CHANGES_MAX]])
-        return bool(records or turns)
+        runs = self.list_runs(name)
+        for start in range(0, len(runs), _CHANGES_MAX):
+            self._table.commit([Delete(run.key) for run in runs[start : start + _CHANGES_MAX]])
+        return bool(records or runs)
 
-    def find_turn(self, name: str, scheduled_at: datetime) -> ScheduleRun | None:
+    def find_run(self, name: str, scheduled_at: datetime) -> ScheduleRun | None:
         """Find the run of a scheduled time, if it already took a row."""
         try:
             return ScheduleRun.model_validate(self._table.get(_turn_key(name, scheduled_at)))
         except NotFound:
             return None
 
-    def list_turns(self, name: str) -> list[ScheduleRun]:
+    def list_runs(self, name: str) -> list[ScheduleRun]:
         """List the runs that took a row, sorted by time."""
         return [ScheduleRun.model_validate(item) for item in self._table.query_prefix(f"{_LISTED}#{name}", _TURN)]
 
-    def take(self, series: Series, turn: ScheduleRun) -> None:
+    def take(self, series: Series, run: ScheduleRun) -> None:
         """Record a run and take the first waiting row for it, all or nothing.
 
         Raises:
             VersionConflict: another run took it, this run took one before, or the series was changed or removed.
         """
         taken = series.copy_with(
-            waiting=tuple(number for number in series.waiting if number != turn.row),
-            last_taken_at=turn.taken_at,
+            waiting=tuple(number for number in series.waiting if number != run.row),
+            last_taken_at=run.taken_at,
             version=series.version + 1,
         )
-        self._table.commit([Create(turn), Replace(taken, series.version)])
+        self._table.commit([Create(run), Replace(taken, series.version)])
 
-    def note(self, turn: ScheduleRun, **changes: Unpack[ScheduleRunChanges]) -> ScheduleRun:
+    def note(self, run: ScheduleRun, **changes: Unpack[ScheduleRunChanges]) -> ScheduleRun:
         """Record the outcome of a run's row.
 
         Raises:
             VersionConflict: another worker recorded it first for the same run, or the series was removed.
             InvalidChange: a changed field is not in `ScheduleRunChanges`.
         """
-        turn.refuse_changes_but(ScheduleRunChanges.__optional_keys__, changes)
-        noted = turn.copy_with(**changes, version=turn.version + 1)
-        self._table.replace(noted, expected_version=turn.version, allowed={})
+        run.refuse_changes_but(ScheduleRunChanges.__optional_keys__, changes)
+        noted = run.copy_with(**changes, version=run.version + 1)
+        self._table.replace(noted, expected_version=run.version, allowed={})
         return noted

@@ -27,7 +27,7 @@ from mediaposter.domain.problem import Problem
 from mediaposter.domain.viewer import Viewer
 from mediaposter.stores.batches import count_recorded, count_settled
 from mediaposter.stores.budget import STACK_OWNER, Limit, count_usage, reserve_more, settle
-from mediaposter.stores.capacity import Claim, count_change, read_turn
+from mediaposter.stores.capacity import Claim, count_change, read_queue_cursor
 from mediaposter.stores.checked_model import CheckedModel
 from mediaposter.stores.due import give_due_attributes
 from mediaposter.stores.media import StoredVideo
@@ -606,16 +606,16 @@ class VideoStore:
             more_micros=more_micros,
         )
 
-    def take_turn(self, video: Video, place: str, *, now: datetime, at_most: Mapping[str, int]) -> Video:
+    def dequeue(self, video: Video, place: str, *, now: datetime, at_most: Mapping[str, int]) -> Video:
         """Give the video at a queue position a slot of its provider, if the counters stay within `at_most`.
 
         Raises:
             SlotsTaken: the provider has no free slot.
             VersionConflict: the record changed since it was read.
         """
-        turn = Put(read_turn(video.provider, place))
+        cursor = Put(read_queue_cursor(video.provider, place))
         taken: VideoFields = {"slot": video.provider, "place": None}
-        return self._replace(video, (Stage.QUEUED,), now, {}, taken, together=[turn], at_most=at_most)
+        return self._replace(video, (Stage.QUEUED,), now, {}, taken, together=[cursor], at_most=at_most)
 
     def park(self, video: Video, place: str, *, now: datetime) -> Video:
         """Put a queued video into the queue for a slot, without an execution: a new one starts it later.

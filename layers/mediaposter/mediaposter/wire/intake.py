@@ -88,7 +88,7 @@ class ScheduleDue(_Notice):
     detail: _TurnDetail
 
 
-def write_turn(series: str, *, attempt: str = _ATTEMPT, scheduled_at: str = _SCHEDULED_TIME) -> str:
+def write_schedule_event(series: str, *, attempt: str = _ATTEMPT, scheduled_at: str = _SCHEDULED_TIME) -> str:
     """Write the message that is put into the queue for each run of a series; by default with Scheduler's own words."""
     return json.dumps(
         {

@@ -445,11 +445,11 @@ class OneVideo:
 
 
 def test_its_webhook_ends_the_wait_for_its_job_and_no_other_may(sandbox: Sandbox) -> None:
-    waits, library, heard = JobCallbackStore(InMemoryTable(Effects())), OneVideo(), []
+    waits, video_store, heard = JobCallbackStore(InMemoryTable(Effects())), OneVideo(), []
     receive = ReceiveProviderWebhook(
         providers=("sandbox",),
         parse_webhook=lambda _, headers, body, at: sandbox.model.parse_webhook(headers, body, now=at),
-        library=library,  # type: ignore[arg-type]
+        videos=video_store,  # type: ignore[arg-type]
         waits=waits,
         signaller=None,  # type: ignore[arg-type]  # nothing waits in this test
         report=lambda _, outcome: heard.append(outcome),
@@ -462,7 +462,7 @@ def test_its_webhook_ends_the_wait_for_its_job_and_no_other_may(sandbox: Sandbox
     sandbox.wait_for_clips()
     sandbox.clock.advance(4)
     sandbox.provider.report_ends()  # the record of the video is not written yet
-    library.job = job_id
+    video_store.job = job_id
     sandbox.provider.report_ends()
     assert heard == [WebhookOutcome.REFUSED, WebhookOutcome.UNKNOWN, WebhookOutcome.REPEATED]
     assert waits.apply_hint(name_job("sandbox", job_id), now=sandbox.clock()) == sandbox.clock()

@@ -209,9 +209,9 @@ class OpenBatch:
 class ReadBatches:
     """Read batches for a caller."""
 
-    def __init__(self, *, batches: BatchStore, library: VideoStore, media: Presigner) -> None:
+    def __init__(self, *, batches: BatchStore, videos: VideoStore, media: Presigner) -> None:
         self._batches = batches
-        self._library = library
+        self._videos = videos
         self._media = media
 
     def retrieve(self, batch_id: str, *, caller: Caller) -> BatchView:
@@ -243,7 +243,7 @@ class ReadBatches:
         totals = self._batches.count(batch.id)
         if batch.stage is BatchStage.DONE:
             return BatchView(batch, totals, completed=batch.completed, failed=batch.failed)
-        statuses = self._library.count_batch(batch.caller.owner, batch.id)
+        statuses = self._videos.count_batch(batch.caller.owner, batch.id)
         return BatchView(
             batch,
             totals,

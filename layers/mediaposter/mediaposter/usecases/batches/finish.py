@@ -114,7 +114,7 @@ class MonitorBatch:
             elif not status.has_ended:
                 self._check_again_later(batch)
             else:
-                self._go_on(batch)
+                self._continue_with(batch)
 
     def _follow(self, batch: Batch) -> None:
         totals = self._batches.count(batch.id)
@@ -147,7 +147,7 @@ class MonitorBatch:
         batch = self._check_again_later(batch)
         self._workflow.start(batch.id, batch.step, batch.run)
 
-    def _go_on(self, batch: Batch) -> None:
+    def _continue_with(self, batch: Batch) -> None:
         """Restart a crashed execution, a few times; a crashed submission of rows is only counted, not repeated."""
         if batch.step is BatchStep.TAKE:
             now = self._clock()
@@ -183,15 +183,15 @@ class WriteResults:
         self,
         *,
         batches: BatchStore,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         files: ResultFiles,
         end: EndBatch,
         public_url: Callable[[], str],
     ) -> None:
         self._batches = batches
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._files = files
         self._end = end
         self._public_url = public_url
@@ -232,14 +232,14 @@ class WriteResults:
         if outcome.video_id is None:
             return describe(status="refused", error=outcome.error)
         try:
-            video = self._library.get_unchecked(outcome.video_id)
+            video = self._videos.get_unchecked(outcome.video_id)
         except NotFound:
             return describe(
                 status="failed", error=Problem(code="video_deleted", message="The video was deleted since.")
             )
         if video.status is not VideoStatus.COMPLETED:
             return describe(status=_STATUS_OF[video.status], error=video.failure)
-        posts = self._ledger.list(video)
+        posts = self._posts.list(video)
         return describe(
             status="completed",
             mp4_url=f"{self._public_url()}/videos/{video.id}/content",

@@ -86,7 +86,7 @@ class StartGeneration:
     def __init__(
         self,
         *,
-        library: VideoStore,
+        videos: VideoStore,
         models: Models,
         pictures: Pictures,
         render_times: RenderTimeStore,
@@ -98,7 +98,7 @@ class StartGeneration:
     ) -> None:
         self._slots = slots
         self._listening = listening
-        self._library = library
+        self._videos = videos
         self._models = models
         self._pictures = pictures
         self._render_times = render_times
@@ -112,7 +112,7 @@ class StartGeneration:
 
         The record is `submitting` before the call is made. A step that finds it so reconciles, and never submits again.
         """
-        video = self._library.get_unchecked(step.video_id)
+        video = self._videos.get_unchecked(step.video_id)
         now = self._clock()
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
@@ -134,7 +134,7 @@ class StartGeneration:
             opened = video.copy_with(attempts=attempts, deadline_at=deadline_at)
             return self._take_refusal(opened, _as_refusal(error))
         try:
-            video = self._library.advance(
+            video = self._videos.advance(
                 video,
                 Stage.SUBMITTING,
                 now=now,
@@ -147,12 +147,12 @@ class StartGeneration:
                 more_micros=_count_missing_micros(video, attempts),  # guard: money promised
             )
         except SlotsTaken:
-            self._library.park(video, self._slots.choose_place(video, now=now), now=now)
+            self._videos.park(video, self._slots.choose_place(video, now=now), now=now)
             return StepResult(outcome=Outcome.QUEUED_FOR_CAPACITY)
         except BudgetExceeded:
             opened = video.copy_with(attempts=attempts)
             ended = end_attempt(opened, ErrorCode.BUDGET_EXCEEDED, _explain_budget(video), cost_micros=0)
-            return fail(self._library, video, ended, now)
+            return fail(self._videos, video, ended, now)
         except VersionConflict:
             return wait(LOOK_SECONDS)
         return self._submit(video, model, request, deadline_at=deadline_at)
@@ -221,7 +221,7 @@ class StartGeneration:
         if not can_tell or self._is_late(video):
             return self._leave_unknown(video, message, may_resubmit=True)
         ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, message)
-        self._library.note(video, now=self._clock(), attempts=ended.attempts)
+        self._videos.note(video, now=self._clock(), attempts=ended.attempts)
         return self._wait_for_lease(video)
 
     def _look(self, video: Video) -> StepResult:
@@ -256,7 +256,7 @@ class StartGeneration:
         webhook_url = self._listening.find_address(video, model)
         request = self._describe(video, attempts=len(attempts), webhook_url=webhook_url)
         try:
-            video = self._library.note(video, now=now, attempts=attempts, lease_expires_at=now + self._lease)
+            video = self._videos.note(video, now=now, attempts=attempts, lease_expires_at=now + self._lease)
         except VersionConflict:
             return wait(LOOK_SECONDS)
         return self._submit(video, model, request, deadline_at=video.deadline_at)
@@ -279,9 +279,7 @@ class StartGeneration:
         self, video: Video, model: VideoModelInterface, jobs: Sequence[VideoGenerationJob]
     ) -> list[VideoGenerationJob]:
         return [  # guard: job of another
-            job
-            for job in jobs
-            if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None
+            job for job in jobs if self._videos.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None
         ]
 
     def _leave_unknown(self, video: Video, message: str, *, may_resubmit: bool) -> StepResult:
@@ -291,8 +289,8 @@ class StartGeneration:
         is_allowed = video.resubmit and may_resubmit
         if not is_allowed or sum(map(_is_lost, ended.attempts)) > RESUBMITS_MAX:  # guard: resubmits counted
             ended = end_attempt(video, ErrorCode.SUBMISSION_UNKNOWN, explain_unknown(message))
-            return fail(self._library, video, ended, now)
-        self._library.advance(
+            return fail(self._videos, video, ended, now)
+        self._videos.advance(
             video,
             Stage.QUEUED,
             now=now,
@@ -313,7 +311,7 @@ class StartGeneration:
             return self._take_refused_look(video, error, wait_seconds)
         is_too_late = now + timedelta(seconds=wait_seconds) > _end_of_patience(video, now)
         if error.transient and not is_too_late:
-            self._library.advance(
+            self._videos.advance(
                 video,
                 Stage.QUEUED,
                 now=now,
@@ -324,16 +322,16 @@ class StartGeneration:
             return wait(wait_seconds)
         ended = end_attempt(video, error.code, error.message, cost_micros=0)
         if can_fall_back(video, error.code):
-            fall_back(self._library, video, ended, now)
+            fall_back(self._videos, video, ended, now)
             return wait(1)
-        return fail(self._library, video, ended, now)
+        return fail(self._videos, video, ended, now)
 
     def _take_refused_look(self, video: Video, error: VideoModelError, wait_seconds: float) -> StepResult:
         """Continue reconciling: a refused repetition says nothing about the lost submission."""
         if not error.transient or self._is_late(video):
             return self._leave_unknown(video, error.message, may_resubmit=True)
         lease_expires_at = self._clock() + timedelta(seconds=wait_seconds)
-        self._library.note(video, now=self._clock(), lease_expires_at=lease_expires_at)
+        self._videos.note(video, now=self._clock(), lease_expires_at=lease_expires_at)
         return wait(wait_seconds)
 
     def _keep_job(
@@ -371,7 +369,7 @@ class StartGeneration:
         for _ in range(_KEEPS_MAX):
             attempt = video.attempts[-1].copy_with(provider_job_id=job.job_id, failure=None)
             try:
-                return self._library.keep_job(
+                return self._videos.keep_job(
                     video,
                     model.webhook_key(job.job_id),
                     now=now,
@@ -389,7 +387,7 @@ class StartGeneration:
             if found.stage is not Stage.SUBMITTING:
                 break
             video = found
-        if self._library.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None:  # guard: unowned job
+        if self._videos.find_video_of_job(video.provider, model.webhook_key(job.job_id)) is None:  # guard: unowned job
             with suppress(UnsupportedOperation, VideoModelError):
                 model.cancel_video(job.job_id)
         # The job is paid for, but the record no longer waits for it: the log must at least name it.
@@ -400,7 +398,7 @@ class StartGeneration:
 
     def _find(self, video_id: str) -> Video | None:
         try:
-            return self._library.get_unchecked(video_id)
+            return self._videos.get_unchecked(video_id)
         except NotFound:
             return None
 
@@ -418,7 +416,7 @@ class CheckGeneration:
     def __init__(
         self,
         *,
-        library: VideoStore,
+        videos: VideoStore,
         models: Models,
         render_times: RenderTimeStore,
         listening: ProviderCallbacks,
@@ -426,7 +424,7 @@ class CheckGeneration:
         kept_for: Callable[[Video], timedelta],
     ) -> None:
         """Take the collaborators; `kept_for` gives how long the provider keeps a rendered video."""
-        self._library = library
+        self._videos = videos
         self._models = models
         self._render_times = render_times
         self._listening = listening
@@ -435,7 +433,7 @@ class CheckGeneration:
 
     def __call__(self, step: CheckInput) -> StepResult:
         """Poll once, and choose when to poll again. A failed poll never ends a paid render."""
-        video = self._library.get_unchecked(step.video_id)
+        video = self._videos.get_unchecked(step.video_id)
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
         if video.stage is Stage.QUEUED:
@@ -459,7 +457,7 @@ class CheckGeneration:
         if job.status is VideoStatus.COMPLETED:
             attempt = video.attempts[-1].copy_with(cost_micros=job.cost_micros)
             attempts = (*video.attempts[:-1], attempt)
-            self._library.advance(
+            self._videos.advance(
                 video,
                 Stage.STORING,
                 now=now,
@@ -476,17 +474,17 @@ class CheckGeneration:
             # Some vendors charge for a render that they refuse to deliver.
             ended = end_attempt(video, code, message, cost_micros=job.cost_micros)
             if can_fall_back(video, code):
-                fall_back(self._library, video, ended, now)
+                fall_back(self._videos, video, ended, now)
                 return StepResult(outcome=Outcome.NEXT_MODEL)
-            return fail(self._library, video, ended, now)
+            return fail(self._videos, video, ended, now)
         if _is_overdue(video, now):
             message = f"{video.provider} had not finished the video in time; its job {job.job_id} may still end there."
             ended = end_attempt(video, ErrorCode.TIMEOUT, message)
-            return fail(self._library, video, ended, now)
+            return fail(self._videos, video, ended, now)
         # Unchanged progress has no information.
         progress = job.progress if job.progress is not None and job.progress > video.progress else None
         if progress is not None:
-            video = self._library.note(video, now=now, progress=progress)
+            video = self._videos.note(video, now=now, progress=progress)
         result = self._wait(video, now, progress=progress, hint_seconds=job.retry_after_seconds)
         return self._listen(result, video, model)
 
@@ -498,7 +496,7 @@ class CheckGeneration:
         if is_gone or _is_overdue(video, now - ANSWER_GRACE):
             code = ErrorCode.TIMEOUT if error.transient else error.code
             ended = end_attempt(video, code, error.message)
-            return fail(self._library, video, ended, now)
+            return fail(self._videos, video, ended, now)
         return self._wait(video, now, hint_seconds=error.retry_after_seconds)
 
     def _wait(
@@ -612,10 +610,10 @@ def can_fall_back(video: Video, code: ErrorCode) -> bool:
     return code in CODES_OF_THE_PROVIDER and bool(video.fallbacks)
 
 
-def fall_back(library: VideoStore, video: Video, ended: EndedAttempt, now: datetime) -> None:
+def fall_back(videos: VideoStore, video: Video, ended: EndedAttempt, now: datetime) -> None:
     """Queue the video again, for the next model."""
     candidate, *rest = video.fallbacks
-    library.advance(
+    videos.advance(
         video,
         Stage.QUEUED,
         now=now,
@@ -640,9 +638,9 @@ def fall_back(library: VideoStore, video: Video, ended: EndedAttempt, now: datet
     )
 
 
-def fail(library: VideoStore, video: Video, ended: EndedAttempt, now: datetime) -> StepResult:
+def fail(videos: VideoStore, video: Video, ended: EndedAttempt, now: datetime) -> StepResult:
     """End a video as its last attempt ended, with what all of them cost."""
-    library.fail(video, ended.failure, now=now, attempts=ended.attempts, cost_micros=add_costs(ended.attempts))
+    videos.fail(video, ended.failure, now=now, attempts=ended.attempts, cost_micros=add_costs(ended.attempts))
     return StepResult(outcome=Outcome.FAILED)
 
 

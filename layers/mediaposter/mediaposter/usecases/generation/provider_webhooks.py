@@ -88,7 +88,7 @@ class ReceiveProviderWebhook:
         *,
         providers: Collection[str],
         parse_webhook: ParseWebhook,
-        library: VideoStore,
+        videos: VideoStore,
         waits: JobCallbackStore,
         signaller: Signaller,
         report: Callable[[str, WebhookOutcome], None],
@@ -96,7 +96,7 @@ class ReceiveProviderWebhook:
     ) -> None:
         self._providers = providers
         self._parse_webhook = parse_webhook
-        self._library = library
+        self._videos = videos
         self._waits = waits
         self._signaller = signaller
         self._report = report
@@ -114,7 +114,7 @@ class ReceiveProviderWebhook:
         now = self._clock()
         job = self._verify(provider, headers, body, now)
         # A valid signature can belong to another customer's job: only the claim says that a job is ours.
-        is_ours = self._library.find_video_of_job(provider, job) is not None
+        is_ours = self._videos.find_video_of_job(provider, job) is not None
         pk, digest = name_job(provider, job), sha256(body).hexdigest()
         if not is_ours:
             self._waits.hint(pk, digest, now=now, kept_for=UNKNOWN_KEPT_FOR)

@@ -23,9 +23,9 @@ TRIED_FOR = timedelta(hours=1)
 class StoreAgain:
     """Resume the failed download of a video, without another render."""
 
-    def __init__(self, *, library: VideoStore, ledger: PostStore, workflow: Workflow, clock: Clock) -> None:
-        self._library = library
-        self._ledger = ledger
+    def __init__(self, *, videos: VideoStore, posts: PostStore, workflow: Workflow, clock: Clock) -> None:
+        self._videos = videos
+        self._posts = posts
         self._workflow = workflow
         self._clock = clock
 
@@ -38,8 +38,8 @@ class StoreAgain:
             NotAllowedInState: it has no finished render.
         """
         caller.require(Scope.CREATE)
-        video = self._library.get(video_id, caller=caller)
-        posts = self._ledger.list(video)
+        video = self._videos.get(video_id, caller=caller)
+        posts = self._posts.list(video)
         is_being_fetched = video.failure is None and video.stage is Stage.STORING
         if video.stored is not None or is_being_fetched:
             return video, posts
@@ -59,14 +59,14 @@ class StoreAgain:
         ]
         until = max(now + TRIED_FOR, video.store_until or now)
         try:
-            video = self._library.store_again(video, now=now, store_until=until, together=changes)
+            video = self._videos.store_again(video, now=now, store_until=until, together=changes)
         except VersionConflict as error:
             raise NotAllowedInState(
                 f"Another request is changing {video_id}. Nothing was changed; send this one again."
             ) from error
         with suppress(NotStarted):  # the sweep starts it
             self._workflow.start(video.id, video.launch)
-        return video, self._ledger.list(video)
+        return video, self._posts.list(video)
 
 
 def _is_rendered(video: Video) -> bool:

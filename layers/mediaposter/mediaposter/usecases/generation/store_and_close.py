@@ -39,7 +39,7 @@ from mediaposter.usecases.posting.check_post import emit_end
 from mediaposter.usecases.posting.create_post import settle_orphaned
 from mediaposter.usecases.scheduled.recorded_events import describe_end
 from mediaposter.usecases.steps import CloseInput, Outcome, PostReference, StepInput, StepResult, wait
-from mediaposter.usecases.videos.resume import give_end, may_go_on, was_deleted
+from mediaposter.usecases.videos.resume import give_end, may_continue, was_deleted
 
 # Why a video that was rendered is not stored yet.
 _Trouble: TypeAlias = VideoModelError | MediaError | ConfigurationError | StorageFull
@@ -84,15 +84,15 @@ class StoreVideo:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         media: VideoKeeper,
         models: Models,
         clock: Clock,
         monotonic: Callable[[], float],
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._media = media
         self._models = models
         self._clock = clock
@@ -100,7 +100,7 @@ class StoreVideo:
 
     def __call__(self, step: StepInput) -> StepResult:
         """Store the video; from here on it is completed, whatever happens to its posts."""
-        video = self._library.get_unchecked(step.video_id)
+        video = self._videos.get_unchecked(step.video_id)
         if video.failure is not None:
             return StepResult(outcome=Outcome.FAILED)
         posts = self._list_posts(video)
@@ -125,7 +125,7 @@ class StoreVideo:
         try:
             self._keep(video, stored, has_posts=bool(posts))
         except VersionConflict:
-            if not was_deleted(self._library, video.id):
+            if not was_deleted(self._videos, video.id):
                 raise
             self._media.delete_video(video.id)  # guard: deleted leaves nothing
             return StepResult(outcome=Outcome.FAILED)
@@ -133,7 +133,7 @@ class StoreVideo:
 
     def _list_posts(self, video: Video) -> tuple[PostReference, ...]:
         """List the posts that are not over; the sweep handles those that an execution leaves."""
-        posts = [post for post in self._ledger.list(video) if post.state not in SETTLED_STATES]
+        posts = [post for post in self._posts.list(video) if post.state not in SETTLED_STATES]
         return tuple(PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts[:TARGETS_MAX])
 
     def _take_failure(self, video: Video, error: _Trouble, step: StepInput) -> StepResult:
@@ -146,13 +146,13 @@ class StoreVideo:
             now + _double(_STORE_AGAIN_AFTER, video, _STORE_AGAIN_AFTER_MAX), give_end(video) - _STORE_LAST_BEFORE_END
         )
         if _may_pass(error) and now < again_at:  # guard: download again
-            self._library.note(video, now=now, due_at=again_at, fault=_explain_trouble(error))
+            self._videos.note(video, now=now, due_at=again_at, fault=_explain_trouble(error))
             return StepResult(outcome=Outcome.QUEUED_FOR_CAPACITY)
         failure = VideoFailure(
             code=_judge_refusal(error),
             message=f"{_blame(video, error)}{_explain_trouble(error)} {_explain_store(video)}",
         )
-        self._library.fail(video, failure, now=now)
+        self._videos.fail(video, failure, now=now)
         return StepResult(outcome=Outcome.FAILED)
 
     def _keep(self, video: Video, stored: StoredVideo, *, has_posts: bool) -> None:
@@ -161,13 +161,13 @@ class StoreVideo:
         warnings = (*video.warnings, *compare_shape(video.size, video.seconds, stored))
         kept: VideoChanges = {"stored": stored, "completed_at": now, "fault": None, "warnings": warnings}
         if not has_posts:
-            self._library.advance(video, Stage.DONE, now=now, **kept)
+            self._videos.advance(video, Stage.DONE, now=now, **kept)
         elif video.approval_hours is None:
             kept["publishing_since"] = now
-            self._library.advance(video, Stage.PUBLISHING, now=now, **kept)
+            self._videos.advance(video, Stage.PUBLISHING, now=now, **kept)
         else:
             question = open_approval(video.id, now=now, hours=video.approval_hours)
-            self._library.advance_with(video, Stage.AWAITING_APPROVAL, now=now, together=[question], **kept)
+            self._videos.advance_with(video, Stage.AWAITING_APPROVAL, now=now, together=[question], **kept)
 
 
 class CloseVideo:
@@ -176,14 +176,14 @@ class CloseVideo:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         send_event: Callable[[VideoEvent | PostEvent], None],
         count_metric: Callable[[str], None],
         clock: Clock,
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._send_event = send_event
         self._count_metric = count_metric
         self._clock = clock
@@ -195,28 +195,28 @@ class CloseVideo:
         same id.
         """
         try:
-            video = self._library.get_unchecked(closing.video_id)
+            video = self._videos.get_unchecked(closing.video_id)
         except NotFound:
             return StepResult(outcome=Outcome.CLOSED)  # deleted; deleting it also settled it
         if _is_carried_on(video, closing):
             return StepResult(outcome=Outcome.CLOSED)
         now = self._clock()
-        posts = self._ledger.list(video)
+        posts = self._posts.list(video)
         if _is_unfinished(video, posts):
-            if may_go_on(video, now):  # guard: left to another
+            if may_continue(video, now):  # guard: left to another
                 self._leave(video, posts, closing.reason, now)
                 return StepResult(outcome=Outcome.CLOSED)
             if video.stage not in STAGES_OF_A_KEPT_VIDEO:
-                video = self._library.fail(video, _explain_break(video, closing.reason or video.fault), now=now)
+                video = self._videos.fail(video, _explain_break(video, closing.reason or video.fault), now=now)
         self._settle_posts(video, posts, closing.reason or video.fault, now)
         if video.failure is None and video.stage is not Stage.DONE:
-            video = self._library.advance(video, Stage.DONE, now=now)
+            video = self._videos.advance(video, Stage.DONE, now=now)
         event = describe_end(video)
-        video = self._library.settle(video, count_spent_micros(video), now=now)
+        video = self._videos.settle(video, count_spent_micros(video), now=now)
         if not video.is_told:  # guard: video event once
             self._send_event(event)
             self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
-            self._library.mark_event_sent(video)
+            self._videos.mark_event_sent(video)
         return StepResult(outcome=Outcome.CLOSED)
 
     def _leave(self, video: Video, posts: Sequence[Post], fault: str | None, now: datetime) -> None:
@@ -225,7 +225,7 @@ class CloseVideo:
         # Posts that wait for a rate slot of the publisher need no execution before its time.
         places = [post.place_at for post in posts if post.state is PostState.PENDING and post.place_at is not None]
         due_at = max([resume_at, min(places)]) if places and fault is None else resume_at
-        self._library.note(video, now=now, due_at=due_at, fault=fault or video.fault)  # guard: fault kept
+        self._videos.note(video, now=now, due_at=due_at, fault=fault or video.fault)  # guard: fault kept
 
     def _settle_posts(self, video: Video, posts: Sequence[Post], fault: str | None, now: datetime) -> None:
         """Settle the posts that will never be sent, and send the events of those that ended."""
@@ -239,9 +239,9 @@ class CloseVideo:
         )
         for post in posts:
             settled = settle_orphaned(
-                self._ledger, post, reason=reason, code=code, now=now, count_metric=self._count_metric
+                self._posts, post, reason=reason, code=code, now=now, count_metric=self._count_metric
             )
-            emit_end(self._library, self._ledger, settled, send_event=self._send_event)
+            emit_end(self._videos, self._posts, settled, send_event=self._send_event)
 
 
 def _is_unfinished(video: Video, posts: Sequence[Post]) -> bool:

@@ -44,14 +44,14 @@ class ReadAccounts:
     def __init__(
         self,
         *,
-        book: AccountStore,
+        accounts: AccountStore,
         publishers: Publishers,
         list_waiting_targets: Callable[[], Iterable[PublishTarget]],
         count_metric: Callable[[str], None],
         report: Callable[[str], None],
         clock: Clock,
     ) -> None:
-        self._book = book
+        self._accounts = accounts
         self._publishers = publishers
         self._list_waiting_targets = list_waiting_targets
         self._count_metric = count_metric
@@ -74,7 +74,7 @@ class ReadAccounts:
             self._report(f"The accounts were not checked, and no post waits: {error}")
             return 0
         connected = ask_connected(publisher, known=None, below=None, clock=self._clock)
-        self._book.put(connected)
+        self._accounts.put(connected)
         gone = {missing.sentence for target in waiting if (missing := find_missing(connected, target)) is not None}
         for sentence in sorted(gone):
             self._report(f"A waiting post will fail: {sentence}")
@@ -89,15 +89,15 @@ class ValidateAccounts:
     """
 
     def __init__(
-        self, *, book: AccountStore, publishers: Publishers, clock: Clock, monotonic: Callable[[], float]
+        self, *, accounts: AccountStore, publishers: Publishers, clock: Clock, monotonic: Callable[[], float]
     ) -> None:
-        self._book = book
+        self._accounts = accounts
         self._publishers = publishers
         self._clock = clock
         self._monotonic = monotonic
         self._recalled: ConnectedAccounts | None = None
         self._recalled_at: datetime | None = None
-        self._silence: _Silence | None = None
+        self._unreachable: _Unreachable | None = None
 
     def check(self, targets: Sequence[PublishTarget]) -> list[str]:
         """Check the accounts of targets, and the pages, playlists and boards that the targets name.
@@ -111,13 +111,13 @@ class ValidateAccounts:
         now = self._clock()
         known = self._recall(targets, now)
         if known is None or _is_in_question(known, targets, now=now):
-            if self._silence is not None and now < self._silence.since + _ASK_AGAIN_AFTER:
-                return [self._silence.warning]
+            if self._unreachable is not None and now < self._unreachable.since + _ASK_AGAIN_AFTER:
+                return [self._unreachable.warning]
             try:
                 known = self._ask(known, targets)
             except (ConfigurationError, PublisherError) as error:
-                self._silence = _Silence(now, f"accounts could not be checked: {error}")
-                return [self._silence.warning]
+                self._unreachable = _Unreachable(now, f"accounts could not be checked: {error}")
+                return [self._unreachable.warning]
         for index, target in enumerate(targets):
             missing = find_missing(known, target)
             if missing is not None:
@@ -132,7 +132,7 @@ class ValidateAccounts:
         """Give the known accounts; read the table again within a minute only if the last answer left a question."""
         is_recent = self._recalled_at is not None and now - self._recalled_at <= _ASK_AGAIN_AFTER
         if not is_recent or self._recalled is None or _is_in_question(self._recalled, targets, now=now):
-            self._recalled, self._recalled_at = self._book.get(), now
+            self._recalled, self._recalled_at = self._accounts.get(), now
         return self._recalled
 
     def _ask(self, known: ConnectedAccounts | None, targets: Sequence[PublishTarget]) -> ConnectedAccounts:
@@ -147,7 +147,7 @@ class ValidateAccounts:
         connected = ask_connected(
             self._publishers(), known=known, below=below, clock=self._clock, check_patience=check_patience
         )
-        self._book.put(connected)
+        self._accounts.put(connected)
         return connected
 
 
@@ -158,7 +158,7 @@ class Missing(NamedTuple):
     sentence: str
 
 
-class _Silence(NamedTuple):
+class _Unreachable(NamedTuple):
     """When the publisher could not be reached, and the warning about it."""
 
     since: datetime
@@ -234,14 +234,14 @@ def find_missing(connected: ConnectedAccounts, target: PublishTarget) -> Missing
     return None
 
 
-def list_waiting_targets(due: DueStore, ledger: PostStore, *, now: datetime) -> list[PublishTarget]:
+def list_waiting_targets(due: DueStore, posts: PostStore, *, now: datetime) -> list[PublishTarget]:
     """List the targets of the next posts that are not sent yet; searches some thousand records."""
     waiting: list[Post] = []
     for key, _ in islice(due.list(now=now + _FAR_AWAY), _ENTRIES_MAX):
         if not key.sk.startswith("POST#"):
             continue
         try:
-            post = ledger.get_unchecked(key.pk.removeprefix("VIDEO#"), key.sk.removeprefix("POST#"))
+            post = posts.get_unchecked(key.pk.removeprefix("VIDEO#"), key.sk.removeprefix("POST#"))
         except NotFound:
             continue  # deleted meanwhile
         if post.state in _WAITING_STATES:

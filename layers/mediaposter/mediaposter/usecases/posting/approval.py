@@ -50,15 +50,15 @@ class AwaitApproval:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         approvals: ApprovalStore,
         signaller: Signaller,
         send_event: Callable[[VideoEvent], None],
         clock: Clock,
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._approvals = approvals
         self._signaller = signaller
         self._send_event = send_event
@@ -75,11 +75,11 @@ class AwaitApproval:
             self._approvals.get(step.video_id), task_token=step.task_token, is_signalled=False
         )
         if approval.decision is not Decision.WAITING:
-            tell_machine(approval, approvals=self._approvals, ledger=self._ledger, signaller=self._signaller)
+            tell_machine(approval, approvals=self._approvals, posts=self._posts, signaller=self._signaller)
             return
         if approval.is_told:
             return
-        video = self._library.get_unchecked(step.video_id)
+        video = self._videos.get_unchecked(step.video_id)
         self._send_event(describe_question(video, approval))
         self._approvals.note(approval, is_told=True)
 
@@ -90,15 +90,15 @@ class DecideApproval:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         approvals: ApprovalStore,
         signaller: Signaller,
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
         clock: Clock,
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._approvals = approvals
         self._signaller = signaller
         self._preflight = validate_accounts
@@ -114,7 +114,7 @@ class DecideApproval:
             InvalidRequest: the changed posts would be refused; nothing was decided.
         """
         caller.require(Scope.APPROVE)  # guard: scope approve
-        video = self._library.get(video_id, caller=caller)
+        video = self._videos.get(video_id, caller=caller)
         approval = self._approvals.get(video_id)
         # Check the accounts of the current posts, which edits may remove, and those that edits add.
         caller.require_accounts([post.target for post in self._list_waiting(video)])  # guard: accounts decided
@@ -133,7 +133,7 @@ class DecideApproval:
         edited = None if request.edits is None else self._edit(video, request.edits, now)
         approval = self._write(video, _Decided(approval, decision, now, by=caller.owner, edited=edited))
         self._tell(approval)
-        return self._library.reload(video), self._ledger.list(video)
+        return self._videos.reload(video), self._posts.list(video)
 
     def _edit(self, video: Video, edits: PostEdits, now: datetime) -> list[Post]:
         """Plan the posts again; edits without targets change the texts of the current posts."""
@@ -147,13 +147,13 @@ class DecideApproval:
         return [post.copy_with(text=new.text) for post, new in zip(waiting, planned.posts, strict=True)]
 
     def _list_waiting(self, video: Video) -> list[Post]:
-        return [post for post in self._ledger.list(video) if post.state is PostState.PENDING]
+        return [post for post in self._posts.list(video) if post.state is PostState.PENDING]
 
     def _write(self, video: Video, decided: _Decided) -> Approval:
-        return _write_decision(video, decided, library=self._library, ledger=self._ledger, approvals=self._approvals)
+        return _write_decision(video, decided, videos=self._videos, posts=self._posts, approvals=self._approvals)
 
     def _tell(self, approval: Approval) -> None:
-        tell_machine(approval, approvals=self._approvals, ledger=self._ledger, signaller=self._signaller)
+        tell_machine(approval, approvals=self._approvals, posts=self._posts, signaller=self._signaller)
 
 
 class ExpireApproval:
@@ -162,14 +162,14 @@ class ExpireApproval:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         approvals: ApprovalStore,
         signaller: Signaller,
         clock: Clock,
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._approvals = approvals
         self._signaller = signaller
         self._clock = clock
@@ -182,15 +182,15 @@ class ExpireApproval:
             if now < approval.expires_at:
                 return
             try:
-                video = self._library.get_unchecked(video_id)
+                video = self._videos.get_unchecked(video_id)
             except NotFound:
                 self._approvals.forget(video_id)
                 return
             decided = _Decided(approval, Decision.EXPIRED, now)
             approval = _write_decision(
-                video, decided, library=self._library, ledger=self._ledger, approvals=self._approvals
+                video, decided, videos=self._videos, posts=self._posts, approvals=self._approvals
             )
-        tell_machine(approval, approvals=self._approvals, ledger=self._ledger, signaller=self._signaller)
+        tell_machine(approval, approvals=self._approvals, posts=self._posts, signaller=self._signaller)
 
 
 class _Decided(NamedTuple):
@@ -204,21 +204,21 @@ class _Decided(NamedTuple):
 
 
 def _write_decision(
-    video: Video, decided: _Decided, *, library: VideoStore, ledger: PostStore, approvals: ApprovalStore
+    video: Video, decided: _Decided, *, videos: VideoStore, posts: PostStore, approvals: ApprovalStore
 ) -> Approval:
     """Write the decision and its consequences, all or nothing."""
-    posts = ledger.list(video)
+    planned = posts.list(video)
     changes: list[Change] = [decide(decided.approval, decided.decision, now=decided.at, by=decided.by)]
     if decided.decision is Decision.APPROVED:
         stage = Stage.PUBLISHING
-        changes += [] if decided.edited is None else _replace_posts(posts, decided.edited)
+        changes += [] if decided.edited is None else _replace_posts(planned, decided.edited)
     else:
         stage = Stage.DONE
-        waiting = [post for post in posts if post.state is PostState.PENDING]
+        waiting = [post for post in planned if post.state is PostState.PENDING]
         changes += [_cancel(post, decided.decision, decided.at) for post in waiting]
     if video.stage is Stage.AWAITING_APPROVAL:
         since = decided.at if stage is Stage.PUBLISHING else None
-        library.advance_with(video, stage, now=decided.at, together=changes, publishing_since=since)
+        videos.advance_with(video, stage, now=decided.at, together=changes, publishing_since=since)
     elif decided.decision is Decision.EXPIRED:
         # Its execution crashed and closed it: only the approval is left.
         approvals.commit(changes[0])
@@ -227,7 +227,7 @@ def _write_decision(
     return approvals.get(video.id)
 
 
-def tell_machine(approval: Approval, *, approvals: ApprovalStore, ledger: PostStore, signaller: Signaller) -> None:
+def tell_machine(approval: Approval, *, approvals: ApprovalStore, posts: PostStore, signaller: Signaller) -> None:
     """Signal the decision to the state machine, unless that was done; signalling twice is safe.
 
     A state machine that has not asked yet gets the answer when it asks.
@@ -235,13 +235,13 @@ def tell_machine(approval: Approval, *, approvals: ApprovalStore, ledger: PostSt
     if approval.is_signalled:
         return
     if approval.task_token is not None:
-        posts = tuple(
+        references = tuple(
             PostReference(video_id=post.video_id, post_id=post.target.post_id)
-            for post in ledger.list_unchecked(approval.video_id)
+            for post in posts.list_unchecked(approval.video_id)
         )
         outcome = _OUTCOME_OF[approval.decision]
         signaller.signal(
-            approval.task_token, StepResult(outcome=outcome, posts=posts if outcome is Outcome.APPROVED else ())
+            approval.task_token, StepResult(outcome=outcome, posts=references if outcome is Outcome.APPROVED else ())
         )
     # In a conflict another worker signalled it, or the state machine is asking now; otherwise the sweep signals it.
     with suppress(VersionConflict):

@@ -61,15 +61,15 @@ class CheckPost:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         publishers: Publishers,
         send_event: SendEvent,
         count_metric: CountMetric,
         clock: Clock,
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._publishers = publishers
         self._send_event = send_event
         self._count_metric = count_metric
@@ -77,7 +77,7 @@ class CheckPost:
 
     def __call__(self, step: PostStepInput) -> StepResult:
         """Check once, and choose when to check again. In progress for too long becomes `unknown`, never `failed`."""
-        post = self._ledger.get_unchecked(step.video_id, step.post_id)
+        post = self._posts.get_unchecked(step.video_id, step.post_id)
         hint_seconds = None
         try:
             try:
@@ -87,7 +87,7 @@ class CheckPost:
                 post = self._take_no_answer(post, error)
         except VersionConflict:
             return wait(_ANOTHER_IS_AT_IT_SECONDS)
-        return self._go_on(post, step, hint_seconds)
+        return self._next_step(post, step, hint_seconds)
 
     def _ask(self, post: Post) -> Post:
         """Read the post's current status from the publisher."""
@@ -107,12 +107,12 @@ class CheckPost:
         schedules = find_schedules(publisher, post)
         if len(schedules) > 1:
             # It is unknown which copy the id names, so the remaining copy is found by its media.
-            post = self._ledger.note(post, submission_id=None)  # guard: id forgotten
+            post = self._posts.note(post, submission_id=None)  # guard: id forgotten
         kept = drop_surplus(publisher, Copies([], schedules, [], [], []), self._count_metric)
         due_at = None if post.scheduled_time is None else post.scheduled_time + SWEEP_GRACE
         if kept is None:
-            return self._ledger.note(post, due_at=due_at)  # not listed yet
-        return self._ledger.note(post, due_at=due_at, schedule_id=kept.schedule_id, is_verified=True)
+            return self._posts.note(post, due_at=due_at)  # not listed yet
+        return self._posts.note(post, due_at=due_at, schedule_id=kept.schedule_id, is_verified=True)
 
     def _take_report(self, post: Post, report: PostReport, now: datetime) -> Post:
         if report.status is PostStatus.IN_PROGRESS:
@@ -126,7 +126,7 @@ class CheckPost:
         if post.state is PostState.SCHEDULED and scheduled_time == post.scheduled_time:
             return self._take_silence(post, "It is past its time, and the publisher still calls it scheduled.")
         due_at = (scheduled_time or now) + SWEEP_GRACE
-        return self._ledger.advance(post, PostState.SCHEDULED, now=now, scheduled_time=scheduled_time, due_at=due_at)
+        return self._posts.advance(post, PostState.SCHEDULED, now=now, scheduled_time=scheduled_time, due_at=due_at)
 
     def _take_copies(self, post: Post, copies: Copies, now: datetime) -> Post:
         """Read the outcome of a post without a submission id from the publisher's lists."""
@@ -153,7 +153,7 @@ class CheckPost:
         if has_failed:
             self._count_metric("PostsFailed")
             error_message = error_message or "The network refused the post and gave no reason."
-        return self._ledger.advance(
+        return self._posts.advance(
             post,
             STATE_OF[status],
             now=now,
@@ -178,23 +178,23 @@ class CheckPost:
         # A post to verify before its time cannot wait until then; for other posts the execution keeps checking.
         if post.due_at is not None and not _waits_for_its_time(post, now):
             again_at = max(again_at, post.due_at)
-        return self._ledger.note(post, due_at=again_at)
+        return self._posts.note(post, due_at=again_at)
 
     def _leave_to_a_person(self, post: Post, reason: str, now: datetime) -> Post:
         self._count_metric("PostsInDoubt")
-        return self._ledger.advance(  # guard: left to a person
+        return self._posts.advance(  # guard: left to a person
             post,
             PostState.UNKNOWN,
             now=now,
             error_message=(f"{reason} Check the network, then tell us with POST …/resolve."),
         )
 
-    def _go_on(self, post: Post, step: PostStepInput, hint_seconds: float | None = None) -> StepResult:
+    def _next_step(self, post: Post, step: PostStepInput, hint_seconds: float | None = None) -> StepResult:
         wait_seconds = give_next_check(post, self._clock())
         if wait_seconds is not None and step.attempt < CHECKS_MAX:
             return wait(hint_seconds or wait_seconds)
         # The sweep continues with a post that has not ended.
-        emit_end(self._library, self._ledger, post, send_event=self._send_event)
+        emit_end(self._videos, self._posts, post, send_event=self._send_event)
         return StepResult(outcome=Outcome.SETTLED)
 
 
@@ -220,7 +220,7 @@ def _waits_for_its_time(post: Post, now: datetime) -> bool:
     return post.scheduled_time is not None and now < post.scheduled_time
 
 
-def emit_end(library: VideoStore, ledger: PostStore, post: Post, *, send_event: SendEvent) -> None:
+def emit_end(videos: VideoStore, posts: PostStore, post: Post, *, send_event: SendEvent) -> None:
     """Send the event that a post ended, or that a person must check it, unless it was sent.
 
     The record already has that state, because a person may repeat a post by hand when the event says it failed. The
@@ -229,7 +229,7 @@ def emit_end(library: VideoStore, ledger: PostStore, post: Post, *, send_event: 
     if post.is_told or post.state not in STATES_TO_TELL:  # guard: post event once
         return
     try:
-        video = library.get_unchecked(post.video_id)
+        video = videos.get_unchecked(post.video_id)
     except NotFound:
         pass  # deleted meanwhile, with its webhook URL
     else:
@@ -238,4 +238,4 @@ def emit_end(library: VideoStore, ledger: PostStore, post: Post, *, send_event: 
             send_event(event)
     # In a conflict another worker sent it, or the post continues and the event of its next end is sent.
     with suppress(VersionConflict):
-        ledger.note(post, is_told=True, due_at=None)
+        posts.note(post, is_told=True, due_at=None)

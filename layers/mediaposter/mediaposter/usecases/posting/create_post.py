@@ -63,8 +63,8 @@ class CreatePost:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         media: StoredMedia,
         publishers: Publishers,
         reserve_rate_slot: ReserveRateSlot,
@@ -73,8 +73,8 @@ class CreatePost:
         clock: Clock,
         lease_seconds: int,
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._media = media
         self._publishers = publishers
         self._take_place = reserve_rate_slot
@@ -83,20 +83,20 @@ class CreatePost:
         self._clock = clock
         # Longer than the call can take: after it, the execution that announced the call has ended.
         self._lease = timedelta(seconds=lease_seconds)
-        self._look = ReconcilePost(ledger=ledger, publishers=publishers, count_metric=count_metric, clock=clock)
+        self._look = ReconcilePost(posts=posts, publishers=publishers, count_metric=count_metric, clock=clock)
 
     def __call__(self, step: PostStepInput) -> StepResult:
         """Submit the post, or reconcile an earlier submission.
 
         The record is `calling` before the call is made. A step that finds it so reconciles, and never posts again.
         """
-        post = self._ledger.get_unchecked(step.video_id, step.post_id)
+        post = self._posts.get_unchecked(step.video_id, step.post_id)
         try:
             if post.state is PostState.CALLING:
                 now = self._clock()
                 if post.lease_expires_at is not None and now < post.lease_expires_at:  # guard: call lease
                     return wait((post.lease_expires_at - now).total_seconds())
-                post = settle_abandoned_call(self._ledger, post, now=now)  # guard: call not repeated
+                post = settle_abandoned_call(self._posts, post, now=now)  # guard: call not repeated
             if post.state is PostState.IN_DOUBT:
                 post = self._look(post)
             if post.state is PostState.PENDING:  # guard: never sent
@@ -104,11 +104,11 @@ class CreatePost:
         except VersionConflict:
             # Another worker is working on it: read the result.
             return wait(_ANOTHER_IS_AT_IT_SECONDS)
-        return self._go_on(post)
+        return self._next_step(post)
 
     def _submit(self, post: Post) -> StepResult:
         """Make the calls of an unsent post, each at its rate slot."""
-        video = self._library.get_unchecked(post.video_id)
+        video = self._videos.get_unchecked(post.video_id)
         if video.stored is None:
             raise MediaPosterError(f"{post.video_id} has no stored video: there is nothing to post.")
         if video.stage not in STAGES_OF_POSTING:  # guard: posting stage
@@ -131,7 +131,7 @@ class CreatePost:
                 if wait_seconds > 0:
                     return wait(wait_seconds)
                 media_url = self._upload(publisher, post, video.stored)
-                post = self._ledger.note(post, media_url=media_url, place_for=None, place_at=None)
+                post = self._posts.note(post, media_url=media_url, place_for=None, place_at=None)
         except (PublisherError, ConfigurationError) as error:
             return self._take_refusal(post, error)
         wait_seconds = self._wait_for_place(post, "post")
@@ -143,7 +143,7 @@ class CreatePost:
         """Make the one call that may publish at once."""
         now = self._clock()
         scheduled_time = _choose_time(post, video, now)
-        post = self._ledger.advance(  # guard: intent first
+        post = self._posts.advance(  # guard: intent first
             post,
             PostState.CALLING,
             now=now,
@@ -163,7 +163,7 @@ class CreatePost:
                 next_free_slot=post.target.next_free_slot,
             )
         except PostUnknown as error:  # guard: lost reply
-            return self._go_on(put_in_doubt(self._ledger, post, error.message, now=self._clock()))
+            return self._next_step(put_in_doubt(self._posts, post, error.message, now=self._clock()))
         except PublisherError as error:
             return self._take_refusal(post, error)
         return self._keep_report(post, report)
@@ -185,7 +185,7 @@ class CreatePost:
             return (post.place_at - now).total_seconds()
         place_at = self._take_place(call, now)
         if place_at > now:
-            self._ledger.note(post, place_for=call, place_at=place_at, due_at=place_at + SWEEP_GRACE)
+            self._posts.note(post, place_for=call, place_at=place_at, due_at=place_at + SWEEP_GRACE)
         return (place_at - now).total_seconds()
 
     def _take_refusal(self, post: Post, error: PublisherError | ConfigurationError) -> StepResult:
@@ -200,26 +200,26 @@ class CreatePost:
         # Its execution retries it; if that has ended, or the video was deleted, the sweep does.
         due_at = now + timedelta(seconds=again.wait_seconds) + SWEEP_GRACE
         if post.state is PostState.CALLING:
-            self._ledger.advance(post, PostState.PENDING, now=now, refusals=refusals, due_at=due_at)
+            self._posts.advance(post, PostState.PENDING, now=now, refusals=refusals, due_at=due_at)
         else:
-            self._ledger.note(post, refusals=refusals, place_for=None, place_at=None, due_at=due_at)
+            self._posts.note(post, refusals=refusals, place_for=None, place_at=None, due_at=due_at)
         return again
 
     def _fail(self, post: Post, code: ErrorCode, message: str) -> StepResult:
-        failed = self._ledger.advance(
+        failed = self._posts.advance(
             post, PostState.FAILED, now=self._clock(), error_code=code, error_message=message, scheduled_time=None
         )
         self._count_metric("PostsFailed")
         if code is ErrorCode.AUTHENTICATION:
             # Every post fails until you fix the key.
             self._count_metric("PublisherKeyRefused")
-        return self._go_on(failed)
+        return self._next_step(failed)
 
     def _keep_report(self, post: Post, report: PostReport) -> StepResult:
         now = self._clock()
         scheduled_time = report.scheduled_time if report.status is PostStatus.SCHEDULED else None
         try:
-            reported = self._ledger.advance(
+            reported = self._posts.advance(
                 post,
                 STATE_OF[report.status],
                 now=now,
@@ -234,9 +234,9 @@ class CreatePost:
                 f"The publisher took {post.key.sk} of {post.video_id} as {report.submission_id}, "
                 "but the post was settled meanwhile."
             ) from error
-        return self._go_on(reported)
+        return self._next_step(reported)
 
-    def _go_on(self, post: Post) -> StepResult:
+    def _next_step(self, post: Post) -> StepResult:
         """Give the state machine's next step for a post that needs no call."""
         now = self._clock()
         if post.state is PostState.IN_DOUBT:
@@ -245,28 +245,28 @@ class CreatePost:
         wait_seconds = give_next_check(post, now)
         if wait_seconds is not None:
             return StepResult(outcome=Outcome.SUBMITTED, wait_seconds=wait(wait_seconds).wait_seconds)
-        emit_end(self._library, self._ledger, post, send_event=self._send_event)
+        emit_end(self._videos, self._posts, post, send_event=self._send_event)
         return StepResult(outcome=Outcome.SETTLED)
 
 
-def settle_abandoned_call(ledger: PostStore, post: Post, *, now: datetime) -> Post:
+def settle_abandoned_call(posts: PostStore, post: Post, *, now: datetime) -> Post:
     """Put a post in doubt whose worker crashed during the call: it may be public, and no outcome was recorded."""
     return put_in_doubt(
-        ledger, post, "The process that sent it crashed before an answer came; it may be public.", now=now
+        posts, post, "The process that sent it crashed before an answer came; it may be public.", now=now
     )
 
 
 def settle_orphaned(
-    ledger: PostStore, post: Post, *, reason: str, code: ErrorCode, now: datetime, count_metric: CountMetric
+    posts: PostStore, post: Post, *, reason: str, code: ErrorCode, now: datetime, count_metric: CountMetric
 ) -> Post:
     """Settle a post that was never sent, at the end of its execution; the sweep continues with a sent one.
 
     The execution does not return when a lease has run out, so a pending call is not waited for either.
     """
     if post.state is PostState.CALLING:
-        return settle_abandoned_call(ledger, post, now=now)  # guard: closed in doubt
+        return settle_abandoned_call(posts, post, now=now)  # guard: closed in doubt
     if post.state is PostState.PENDING:
-        failed = ledger.advance(post, PostState.FAILED, now=now, error_code=code, error_message=reason)
+        failed = posts.advance(post, PostState.FAILED, now=now, error_code=code, error_message=reason)
         count_metric("PostsFailed")
         return failed
     return post

@@ -19,9 +19,9 @@ ALL_POSTS = PostsQuery()
 class ReadPosts:
     """Read posts for a caller."""
 
-    def __init__(self, *, library: VideoStore, ledger: PostStore, approvals: ApprovalStore) -> None:
-        self._library = library
-        self._ledger = ledger
+    def __init__(self, *, videos: VideoStore, posts: PostStore, approvals: ApprovalStore) -> None:
+        self._videos = videos
+        self._posts = posts
         self._approvals = approvals
 
     def list_posts(self, video_id: str, query: PostsQuery = ALL_POSTS, *, caller: Caller) -> list[Post]:
@@ -30,7 +30,7 @@ class ReadPosts:
         Raises:
             NotFound: there is no such video of this caller.
         """
-        posts = self._ledger.list(self._library.get(video_id, caller=caller))
+        posts = self._posts.list(self._videos.get(video_id, caller=caller))
         return [post for post in posts if query.after is None or name_post(post) > query.after]
 
     def list_schedules(self, query: ScheduleQuery, *, caller: Caller) -> SchedulePage:
@@ -42,7 +42,7 @@ class ReadPosts:
         owner = choose_owner(query.owner, caller)
         after = query.after
         for _ in range(_PAGES_MAX):
-            page = self._ledger.list_schedules(owner, limit=query.limit, after=after)
+            page = self._posts.list_schedules(owner, limit=query.limit, after=after)
             allowed = [post for post in page.posts if caller.may_post_to(post.target.platform, post.target.account_id)]
             if len(allowed) == len(page.posts):
                 return page

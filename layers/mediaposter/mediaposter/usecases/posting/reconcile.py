@@ -42,8 +42,8 @@ class Copies(NamedTuple):
 class ReconcilePost:
     """Search the publisher for a post in doubt; adopt it if found, otherwise leave it to a person."""
 
-    def __init__(self, *, ledger: PostStore, publishers: Publishers, count_metric: CountMetric, clock: Clock) -> None:
-        self._ledger = ledger
+    def __init__(self, *, posts: PostStore, publishers: Publishers, count_metric: CountMetric, clock: Clock) -> None:
+        self._posts = posts
         self._publishers = publishers
         self._count_metric = count_metric
         self._clock = clock
@@ -68,12 +68,12 @@ class ReconcilePost:
         looks = post.looks + 1
         if looks < len(RECONCILE_AFTER_SECONDS):  # guard: asked again
             next_look = give_next_reconcile_time(post.copy_with(looks=looks))
-            return self._ledger.note(post, looks=looks, due_at=next_look + SWEEP_GRACE)
+            return self._posts.note(post, looks=looks, due_at=next_look + SWEEP_GRACE)
         return self._park(post, _explain_parked(copies), now)
 
     def _adopt(self, post: Post, copies: Copies, kept: Schedule | None, now: datetime) -> Post:
         if copies.published:
-            return self._ledger.advance(
+            return self._posts.advance(
                 post,
                 PostState.PUBLISHED,
                 now=now,
@@ -81,7 +81,7 @@ class ReconcilePost:
                 error_message=_warn_of_copies(copies.published),
             )
         if kept is not None:
-            return self._ledger.advance(
+            return self._posts.advance(
                 post,
                 PostState.SCHEDULED,
                 now=now,
@@ -93,7 +93,7 @@ class ReconcilePost:
             )
         if copies.waiting:
             scheduled_time = copies.waiting[0].post_time
-            return self._ledger.advance(
+            return self._posts.advance(
                 post,
                 PostState.SCHEDULED,
                 now=now,
@@ -102,7 +102,7 @@ class ReconcilePost:
                 error_message=None,
             )
         self._count_metric("PostsFailed")
-        return self._ledger.advance(
+        return self._posts.advance(
             post,
             PostState.FAILED,
             now=now,
@@ -113,12 +113,12 @@ class ReconcilePost:
     def _take_failed_look(self, post: Post, error: MediaPosterError, now: datetime) -> Post:
         """Reconcile again later: a failed call says nothing about the post."""
         if now < _give_doubt_began(post) + GIVE_UP_AFTER:  # guard: unanswered list
-            return self._ledger.note(post, due_at=now + SWEEP_GRACE)
+            return self._posts.note(post, due_at=now + SWEEP_GRACE)
         return self._park(post, f"The publisher could not be reached for a day: {error}", now)
 
     def _park(self, post: Post, reason: str, now: datetime) -> Post:
         self._count_metric("PostsInDoubt")
-        return self._ledger.advance(
+        return self._posts.advance(
             post,
             PostState.PARKED,
             now=now,
@@ -126,9 +126,9 @@ class ReconcilePost:
         )
 
 
-def put_in_doubt(ledger: PostStore, post: Post, reason: str, *, now: datetime) -> Post:
+def put_in_doubt(posts: PostStore, post: Post, reason: str, *, now: datetime) -> Post:
     """Record that a post was sent with an unknown outcome."""
-    return ledger.advance(
+    return posts.advance(
         post,
         PostState.IN_DOUBT,
         now=now,

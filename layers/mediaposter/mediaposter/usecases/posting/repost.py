@@ -32,8 +32,8 @@ class RepeatPosts:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         workflow: Workflow,
         publishers: Publishers,
         is_approval_default: bool,
@@ -41,8 +41,8 @@ class RepeatPosts:
         send_event: Callable[[PostEvent], None],
         clock: Clock,
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._workflow = workflow
         self._publishers = publishers
         self._is_approval_default = is_approval_default
@@ -67,7 +67,7 @@ class RepeatPosts:
         if request.publish and needs_approver:
             # A video that was rejected, never decided or never asked about needs a caller that may approve.
             caller.require(Scope.APPROVE)  # guard: scope approve repost
-        known = {post.key: post for post in self._ledger.list(video)}
+        known = {post.key: post for post in self._posts.list(video)}
         now = self._clock()
         waiting = [post for post in known.values() if post.state is PostState.PENDING]
         if video.stage is Stage.PUBLISHING and waiting:  # guard: posts written
@@ -106,7 +106,7 @@ class RepeatPosts:
             NotStarted: the post is recorded; requesting its posts again starts it.
         """
         video = self._find(video_id, caller)
-        post = self._ledger.get(video, post_id)
+        post = self._posts.get(video, post_id)
         caller.require_accounts([post.target])  # guard: accounts resolved
         now = self._clock()
         if post.state not in STATES_FOR_A_PERSON:  # guard: for a person
@@ -115,11 +115,11 @@ class RepeatPosts:
                 "Nothing was changed."
             )
         if request.outcome == "posted":
-            posted = self._ledger.advance(
+            posted = self._posts.advance(
                 post, PostState.PUBLISHED, now=now, public_url=request.url, error_code=None, error_message=None
             )
-            emit_end(self._library, self._ledger, posted, send_event=self._send_event)
-            return video, self._ledger.list(video)
+            emit_end(self._videos, self._posts, posted, send_event=self._send_event)
+            return video, self._posts.list(video)
         if video.stage is not Stage.DONE:  # guard: nothing under way
             raise NotAllowedInState(f"{video_id} is {video.stage}: try again when it is done. Nothing was changed.")
         self._refuse_what_is_listed(post, now)
@@ -138,7 +138,7 @@ class RepeatPosts:
 
     def _find(self, video_id: str, caller: Caller) -> Video:
         caller.require(Scope.PUBLISH)
-        return self._library.get(video_id, caller=caller)
+        return self._videos.get(video_id, caller=caller)
 
     def _post(
         self, video: Video, wanted: Sequence[Post], known: Mapping[Key, Post], now: datetime
@@ -155,7 +155,7 @@ class RepeatPosts:
                 anew = planned.copy_with(version=before.version + 1)
                 changes.append(Replace(anew, before.version, {"state": [before.state]}))  # guard: one request
         try:
-            video = self._library.advance_with(
+            video = self._videos.advance_with(
                 video,
                 Stage.PUBLISHING,
                 now=now,
@@ -166,7 +166,7 @@ class RepeatPosts:
         except VersionConflict as error:
             raise NotAllowedInState(f"{video.id} is being posted or changed now. Nothing was changed.") from error
         self._start(video, wanted)
-        return video, self._ledger.list(video)
+        return video, self._posts.list(video)
 
     def _start(self, video: Video, posts: Sequence[Post]) -> None:
         references = [PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts]
@@ -191,8 +191,8 @@ class RepeatPosts:
         # If its execution has ended, this starts nothing: then the sweep checks it, and starts another.
         self._start(video, waiting[:TARGETS_MAX])
         with suppress(VersionConflict):
-            video = self._library.note(video, now=now, due_at=now)
-        return video, self._ledger.list(video)
+            video = self._videos.note(video, now=now, due_at=now)
+        return video, self._posts.list(video)
 
 
 def begin_anew(post: Post, *, now: datetime, version: int = 1) -> Post:

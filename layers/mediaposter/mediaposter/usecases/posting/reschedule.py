@@ -22,9 +22,9 @@ Clock = Callable[[], datetime]
 class ReschedulePost:
     """Move or cancel a scheduled post."""
 
-    def __init__(self, *, library: VideoStore, ledger: PostStore, publishers: Publishers, clock: Clock) -> None:
-        self._library = library
-        self._ledger = ledger
+    def __init__(self, *, videos: VideoStore, posts: PostStore, publishers: Publishers, clock: Clock) -> None:
+        self._videos = videos
+        self._posts = posts
         self._publishers = publishers
         self._clock = clock
 
@@ -90,8 +90,8 @@ class ReschedulePost:
 
     def _find(self, video_id: str, post_id: str, caller: Caller) -> Post:
         caller.require(Scope.PUBLISH)
-        video = self._library.get(video_id, caller=caller)
-        post = self._ledger.get(video, post_id)
+        video = self._videos.get(video_id, caller=caller)
+        post = self._posts.get(video, post_id)
         caller.require_accounts([post.target])  # guard: accounts moved
         if post.state is not PostState.SCHEDULED:  # guard: only scheduled
             raise NotAllowedInState(
@@ -106,7 +106,7 @@ class ReschedulePost:
 
     def _keep(self, post: Post, state: PostState, now: datetime, **changes: Unpack[PostChanges]) -> Post:
         try:
-            return self._ledger.advance(post, state, now=now, **changes)
+            return self._posts.advance(post, state, now=now, **changes)
         except VersionConflict as error:
             raise NotAllowedInState(f"The post on {post.target.platform} ended meanwhile; get its state.") from error
 

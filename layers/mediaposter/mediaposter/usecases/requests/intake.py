@@ -93,7 +93,7 @@ class TakeRequest:
         *,
         submit: SubmitVideo,
         open_batch: OpenBatch,
-        take_turn: Callable[[ScheduleDue], IntakeResult],
+        run_schedule: Callable[[ScheduleDue], IntakeResult],
         files: FileStore,
         send_event: Callable[[AnyAnswer], object],
         inbox_owner: str,
@@ -102,7 +102,7 @@ class TakeRequest:
     ) -> None:
         self._submit = submit
         self._open_batch = open_batch
-        self._take_turn = take_turn
+        self._run_schedule = run_schedule
         self._files = files
         self._send_event = send_event
         self._inbox_caller = Caller(owner=inbox_owner, scopes=_SCOPES)
@@ -119,7 +119,7 @@ class TakeRequest:
         if isinstance(notice, FileDropped):
             return self._take_file(notice)
         if isinstance(notice, ScheduleDue):
-            return self._take_turn(notice)
+            return self._run_schedule(notice)
         return self._take_event(notice)
 
     def _take_file(self, notice: FileDropped) -> IntakeResult:

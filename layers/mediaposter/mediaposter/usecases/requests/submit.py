@@ -80,8 +80,8 @@ class SubmitVideo:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         requests: IdempotencyStore,
         budget: BudgetStore,
         pictures: Callable[[], PictureStore],
@@ -98,8 +98,8 @@ class SubmitVideo:
         takes_local_webhooks: bool = False,
     ) -> None:
         self._takes_local_webhooks = takes_local_webhooks
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._requests = requests
         self._budget = budget
         self._pictures = pictures
@@ -172,7 +172,7 @@ class SubmitVideo:
             InvalidRequest: it is not finished, or its model does not offer this.
         """
         now = self._clock()
-        source = self._library.get(request.video_id, caller=caller)
+        source = self._videos.get(request.video_id, caller=caller)
         if source.stored is None or source.provider_job_id is None:
             raise InvalidRequest(f"The video is {source.status}: only a completed one can be changed.", param="video")
         kind = _DERIVATIONS[type(request)]
@@ -294,7 +294,7 @@ class SubmitVideo:
     def _record(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission | None:
         """Write the record; if a condition fails, raise its error or give the earlier submission of the request."""
         try:
-            self._library.create(video, posts, conditions=[condition.change for condition in conditions])
+            self._videos.create(video, posts, conditions=[condition.change for condition in conditions])
         except VersionConflict as conflict:
             if not conflict.changes:
                 raise
@@ -358,7 +358,7 @@ class SubmitVideo:
 
     def _repeat(self, known: IdempotencyRecord, caller: Caller) -> Submission:
         try:
-            video = self._library.get(known.video_id, caller=caller)
+            video = self._videos.get(known.video_id, caller=caller)
         except NotFound as error:
             raise VideoDeleted(
                 f"This request became the video {known.video_id}, which was deleted since. Nothing was recorded; for "
@@ -368,7 +368,7 @@ class SubmitVideo:
             # Its caller got an error saying that sending again is safe, so this is a new request.
             self._requests.forget(known)
             raise _Forgotten
-        posts = self._ledger.list(video)
+        posts = self._posts.list(video)
         if not video.was_taken_up and video.place is None and video.failure is None:
             video = self._acknowledge(video)
             if video.failure is None:
@@ -381,9 +381,9 @@ class SubmitVideo:
         if video.is_accepted:
             return video
         try:
-            return self._library.note(video, now=self._clock(), is_accepted=True)  # guard: caller acknowledged
+            return self._videos.note(video, now=self._clock(), is_accepted=True)  # guard: caller acknowledged
         except VersionConflict:
-            return self._library.reload(video)
+            return self._videos.reload(video)
 
     def _refuse_budget(self, limit: Limit, reservation: Reservation) -> NoReturn:
         day = self._budget.get(limit.owner, reservation.on)
@@ -463,16 +463,16 @@ class SubmitVideo:
                 message="The execution could not be started. Nothing was generated or spent; send the request again.",
             )
             try:
-                failed = self._library.fail(video, failure, now=self._clock())
+                failed = self._videos.fail(video, failure, now=self._clock())
             except VersionConflict:
                 # Only a running execution changes a new record, so it did start after all.
-                return self._library.reload(video)
-            self._library.settle(failed, 0, now=self._clock())
+                return self._videos.reload(video)
+            self._videos.settle(failed, 0, now=self._clock())
             # Sending again is safe, so the same key must not lead to this one.
             self._requests.forget(name)
             for post in posts:
                 settle_orphaned(
-                    self._ledger,
+                    self._posts,
                     post,
                     reason="The video was not started, so nothing was posted.",
                     code=failure.code,

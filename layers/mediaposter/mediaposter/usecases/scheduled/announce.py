@@ -12,8 +12,8 @@ from mediaposter.stores.videos import VideoStore
 class AnnounceVideo:
     """Sends the queued event of a video."""
 
-    def __init__(self, *, library: VideoStore, send_event: Callable[[VideoQueued], object]) -> None:
-        self._library = library
+    def __init__(self, *, videos: VideoStore, send_event: Callable[[VideoQueued], object]) -> None:
+        self._videos = videos
         self._send_event = send_event
 
     def __call__(self, video_id: str) -> None:
@@ -23,7 +23,7 @@ class AnnounceVideo:
             EventNotSent: the bus refused it; sending again is safe.
         """
         try:
-            video = self._library.get_unchecked(video_id)
+            video = self._videos.get_unchecked(video_id)
         except NotFound:
             return
         self._send_event(

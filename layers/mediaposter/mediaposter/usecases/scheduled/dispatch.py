@@ -16,8 +16,8 @@ Clock = Callable[[], datetime]
 class DispatchVideos:
     """Gives free slots to waiting videos in queue order, and starts them."""
 
-    def __init__(self, *, library: VideoStore, slots: CapacityStore, workflow: Workflow, clock: Clock) -> None:
-        self._library = library
+    def __init__(self, *, videos: VideoStore, slots: CapacityStore, workflow: Workflow, clock: Clock) -> None:
+        self._videos = videos
         self._slots = slots
         self._workflow = workflow
         self._clock = clock
@@ -29,7 +29,7 @@ class DispatchVideos:
         """
         dispatched = 0
         while self._slots.count_free(provider) > 0:
-            taken = self._take_turns(provider)
+            taken = self._dequeue(provider)
             dispatched += taken
             if not taken:
                 break  # others took the slots, or the index lags: the next event dispatches again
@@ -52,11 +52,11 @@ class DispatchVideos:
             raise ExceptionGroup(f"{len(faults)} of {len(providers)} providers could not be dispatched to", faults)
         return dispatched
 
-    def _take_turns(self, provider: str) -> int:
+    def _dequeue(self, provider: str) -> int:
         dispatched = 0
         for video_id in self._slots.list_waiting(provider):
             try:
-                video = self._library.get_unchecked(video_id)
+                video = self._videos.get_unchecked(video_id)
                 if video.place is None or video.provider != provider:
                     continue  # the index lags behind the record
                 self._dispatch(video, video.place)
@@ -69,7 +69,7 @@ class DispatchVideos:
 
     def _dispatch(self, video: Video, place: str) -> None:
         bound = self._slots.bound(video.provider, may_overtake=True)
-        video = self._library.take_turn(video, place, now=self._clock(), at_most=bound)
+        video = self._videos.dequeue(video, place, now=self._clock(), at_most=bound)
         try:
             self._workflow.start(video.id, video.launch)
         except NotStarted:

@@ -87,11 +87,9 @@ def describe_batch(batch: Batch) -> BatchEvent:
 class FindRecorded:
     """Finds the recorded version of an event."""
 
-    def __init__(
-        self, *, library: VideoStore, ledger: PostStore, approvals: ApprovalStore, batches: BatchStore
-    ) -> None:
-        self._library = library
-        self._ledger = ledger
+    def __init__(self, *, videos: VideoStore, posts: PostStore, approvals: ApprovalStore, batches: BatchStore) -> None:
+        self._videos = videos
+        self._posts = posts
         self._approvals = approvals
         self._batches = batches
 
@@ -116,9 +114,9 @@ class FindRecorded:
         if isinstance(event, BatchEvent):
             batch = self._batches.get_unchecked(event.batch_id)
             return describe_batch(batch) if batch.stage is BatchStage.DONE else None  # guard: batch ended
-        video = self._library.get_unchecked(event.video_id)
+        video = self._videos.get_unchecked(event.video_id)
         if isinstance(event, PostEvent):
-            return describe_post(video, self._ledger.get(video, f"{event.platform}#{event.account_id}"))
+            return describe_post(video, self._posts.get(video, f"{event.platform}#{event.account_id}"))
         if event.type == "video.awaiting_approval":
             return describe_question(video, self._approvals.get(video.id))
         # guard: video ended

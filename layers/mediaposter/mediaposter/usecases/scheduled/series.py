@@ -41,7 +41,7 @@ class RunSchedule:
     def __init__(
         self,
         *,
-        book: SeriesStore,
+        series_store: SeriesStore,
         sheets: SheetReader,
         submit: SubmitVideo,
         send_event: Callable[[VideoRejected | SeriesExhausted], object],
@@ -49,7 +49,7 @@ class RunSchedule:
         report: Callable[[str], object],
         clock: Callable[[], datetime],
     ) -> None:
-        self._book = book
+        self._series = series_store
         self._sheets = sheets
         self._submit = submit
         self._send_event = send_event
@@ -68,14 +68,14 @@ class RunSchedule:
         name, scheduled_at = notice.detail.series, notice.detail.scheduled_at
         for _ in range(_TRIES_MAX):
             try:
-                series = self._book.get(name)
+                series = self._series.get(name)
             except NotFound:
                 self._report(f"There is no series {name} any more, and its run of {scheduled_at:%F %R} took nothing.")
                 return IntakeResult(outcome=IntakeOutcome.IGNORED, code="series_removed")
             try:
-                turn = self._book.find_turn(name, scheduled_at)
-                if turn is not None:
-                    return self._go_on(series, turn)
+                run = self._series.find_run(name, scheduled_at)
+                if run is not None:
+                    return self._resume(series, run)
                 if series.state is SeriesState.PAUSED:
                     return IntakeResult(outcome=IntakeOutcome.IGNORED, code="series_paused")
                 if not series.waiting:
@@ -89,7 +89,7 @@ class RunSchedule:
 
     def _take_row(self, series: Series, notice: ScheduleDue) -> IntakeResult:
         row = self._find_row(series.sheet, series.waiting[0])
-        turn = ScheduleRun(
+        run = ScheduleRun(
             series=series.name,
             scheduled_at=notice.detail.scheduled_at,
             sheet=series.sheet,
@@ -98,21 +98,21 @@ class RunSchedule:
             request_id=notice.id,
             taken_at=self._clock(),
         )
-        self._book.take(series, turn)
-        return self._make_video(series, turn, row)
+        self._series.take(series, run)
+        return self._make_video(series, run, row)
 
-    def _go_on(self, series: Series, turn: ScheduleRun) -> IntakeResult:
+    def _resume(self, series: Series, run: ScheduleRun) -> IntakeResult:
         """Continue with the row that a run took before."""
-        if turn.video_id is not None:
-            return IntakeResult(outcome=IntakeOutcome.REPEATED, video_id=turn.video_id)
-        if turn.error is not None:
-            return self._tell_refused(series, turn, turn.error)
-        return self._make_video(series, turn, self._find_row(turn.sheet, turn.row))
+        if run.video_id is not None:
+            return IntakeResult(outcome=IntakeOutcome.REPEATED, video_id=run.video_id)
+        if run.error is not None:
+            return self._tell_refused(series, run, run.error)
+        return self._make_video(series, run, self._find_row(run.sheet, run.row))
 
     def _find_row(self, sheet: Sheet, number: int) -> Row:
         return find_row(self._sheets.read(sheet), sheet.format, number)
 
-    def _make_video(self, series: Series, turn: ScheduleRun, row: Row) -> IntakeResult:
+    def _make_video(self, series: Series, run: ScheduleRun, row: Row) -> IntakeResult:
         try:
             if row.request is None:
                 raise _refuse(row)
@@ -120,32 +120,32 @@ class RunSchedule:
                 row.request,
                 caller=Caller(owner=series.owner, scopes=_SCOPES),
                 request_context=RequestContext(
-                    idempotency_key=f"series:{turn.sheet.key}:{turn.row}",
-                    request_id=turn.request_id,
-                    correlation_id=_correlate(turn),
+                    idempotency_key=f"series:{run.sheet.key}:{run.row}",
+                    request_id=run.request_id,
+                    correlation_id=_correlate(run),
                 ),
             )
         except RequestRefused as refusal:
-            refused = self._book.note(turn, error=refusal.problem, refused_at=self._clock())
+            refused = self._series.note(run, error=refusal.problem, refused_at=self._clock())
             return self._tell_refused(series, refused, refusal.problem)
-        self._book.note(turn, video_id=submission.video.id)
+        self._series.note(run, video_id=submission.video.id)
         return IntakeResult(outcome=IntakeOutcome.TAKEN, video_id=submission.video.id)
 
-    def _tell_refused(self, series: Series, turn: ScheduleRun, error: Problem) -> IntakeResult:
+    def _tell_refused(self, series: Series, run: ScheduleRun, error: Problem) -> IntakeResult:
         self._send_event(
             VideoRejected(
-                request_id=turn.request_id,
-                correlation_id=_correlate(turn),
+                request_id=run.request_id,
+                correlation_id=_correlate(run),
                 owner=series.owner,
-                occurred_at=turn.refused_at or turn.taken_at,
+                occurred_at=run.refused_at or run.taken_at,
                 error_code=error.code,
                 error_message=error.message,
                 error_param=error.param,
             )
         )
         self._report(
-            f"Row {turn.row} of the series {turn.series} was refused ({error.code}), and its run of "
-            f"{turn.scheduled_at:%F %R} is used up; mediaposter schedule show {turn.series} says why."
+            f"Row {run.row} of the series {run.series} was refused ({error.code}), and its run of "
+            f"{run.scheduled_at:%F %R} is used up; mediaposter schedule show {run.series} says why."
         )
         self._count_metric("SeriesRowsRefused")
         return IntakeResult(outcome=IntakeOutcome.REFUSED, code=error.code)
@@ -165,9 +165,9 @@ class RunSchedule:
         return IntakeResult(outcome=IntakeOutcome.EXHAUSTED)
 
 
-def _correlate(turn: ScheduleRun) -> str:
+def _correlate(run: ScheduleRun) -> str:
     """Build the correlation id of a row for consumers of the bus."""
-    return f"series:{turn.series}:{turn.row_id or turn.row}"
+    return f"series:{run.series}:{run.row_id or run.row}"
 
 
 def _refuse(row: Row) -> InvalidRequest:
@@ -177,14 +177,14 @@ def _refuse(row: Row) -> InvalidRequest:
     return InvalidRequest(row.error.message, param=row.error.param, code=row.error.code)
 
 
-def find_next_row(series: Series, turns: Iterable[ScheduleRun]) -> int:
+def find_next_row(series: Series, runs: Iterable[ScheduleRun]) -> int:
     """Find the number after the last row taken from a series' sheet."""
-    taken = [turn.row for turn in turns if turn.sheet.key == series.sheet.key]
+    taken = [run.row for run in runs if run.sheet.key == series.sheet.key]
     return max(taken) + 1 if taken else series.sheet.first_row
 
 
 def list_waiting(
-    rows: Iterable[Row], *, turns: Iterable[ScheduleRun] = (), next_row: int = 1, start_row: int | None = None
+    rows: Iterable[Row], *, runs: Iterable[ScheduleRun] = (), next_row: int = 1, start_row: int | None = None
 ) -> tuple[int, ...]:
     """List the numbers of the rows to take from a new sheet, in its order, without invalid rows.
 
@@ -193,13 +193,13 @@ def list_waiting(
 
     Args:
         rows: the rows of the new sheet.
-        turns: the runs that took rows of earlier sheets.
+        runs: the runs that took rows of earlier sheets.
         next_row: the number to continue at.
         start_row: the owner's number to start at, with or without ids.
     """
-    earlier = list(turns)
-    taken_ids = {turn.row_id for turn in earlier if turn.row_id is not None and turn.error is None}
-    is_by_id = start_row is None and all(turn.row_id is not None for turn in earlier)
+    earlier = list(runs)
+    taken_ids = {run.row_id for run in earlier if run.row_id is not None and run.error is None}
+    is_by_id = start_row is None and all(run.row_id is not None for run in earlier)
     first_row = next_row if start_row is None else start_row
     return tuple(
         row.number

@@ -42,8 +42,8 @@ class SweepDue:
         self,
         *,
         due: DueStore,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         resume_video: Callable[[str], datetime | None],
         expire_approval: Callable[[str], None],
         monitor_batch: Callable[[str], None],
@@ -55,8 +55,8 @@ class SweepDue:
         monotonic: Callable[[], float],
     ) -> None:
         self._due = due
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._resume_video = resume_video
         self._expire_approval = expire_approval
         self._look_after_batch = monitor_batch
@@ -128,7 +128,7 @@ class SweepDue:
             self._follow_post(record_id, entry.key.sk.removeprefix("POST#"))
 
     def _follow_post(self, video_id: str, post_id: str) -> None:
-        post = self._ledger.get_unchecked(video_id, post_id)
+        post = self._posts.get_unchecked(video_id, post_id)
         step = PostStepInput(video_id=video_id, post_id=post.target.post_id)
         if post.state is PostState.PENDING:
             self._send(post, step)
@@ -141,13 +141,13 @@ class SweepDue:
         """Send a post that its execution left, cancel it if its video is deleted, or wait for its approval."""
         video = self._find(post.video_id)
         if video is None:
-            cancel_post(self._ledger, post, reason=_NOTHING_POSTED, now=self._clock())  # guard: deleted cancelled
+            cancel_post(self._posts, post, reason=_NOTHING_POSTED, now=self._clock())  # guard: deleted cancelled
         elif video.stage in STAGES_OF_POSTING:  # guard: word awaited
             self._create_post(step)
 
     def _find(self, video_id: str) -> Video | None:
         try:
-            return self._library.get_unchecked(video_id)
+            return self._videos.get_unchecked(video_id)
         except NotFound:
             return None
 
@@ -158,13 +158,13 @@ class ClearUp:
     def __init__(
         self,
         *,
-        library: VideoStore,
+        videos: VideoStore,
         remove_media: Callable[[str], int],
         forget_approval: Callable[[str], None],
         cancel_render: RenderCanceller,
         clock: Clock,
     ) -> None:
-        self._library = library
+        self._videos = videos
         self._remove_media = remove_media
         self._forget_approval = forget_approval
         self._cancel_render = cancel_render
@@ -176,7 +176,7 @@ class ClearUp:
         Returns:
             When to call again; None if nothing is left.
         """
-        leftovers = self._library.find_leftovers(video_id)
+        leftovers = self._videos.find_leftovers(video_id)
         if leftovers.render is not None:  # guard: cancelled again
             self._cancel_render(RenderToCancel(video_id=video_id, **leftovers.render.model_dump()))
         now = self._clock()
@@ -184,5 +184,5 @@ class ClearUp:
             return min(now + CANCEL_AGAIN_AFTER, leftovers.remove_at)
         self._remove_media(video_id)
         self._forget_approval(video_id)
-        self._library.forget_leftovers(video_id)
+        self._videos.forget_leftovers(video_id)
         return None

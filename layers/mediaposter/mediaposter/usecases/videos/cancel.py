@@ -21,15 +21,15 @@ class CancelVideo:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         workflow: Stopper,
         close: Callable[[CloseInput], object],
         cancel_render: RenderCanceller,
         clock: Clock,
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._workflow = workflow
         self._close = close
         self._cancel_render = cancel_render
@@ -52,7 +52,7 @@ class CancelVideo:
         stop_render(video, self._cancel_render)
         for _ in range(TRIES_MAX):
             try:
-                cancel_posts(self._ledger, video_id, reason=reason, now=self._clock())
+                cancel_posts(self._posts, video_id, reason=reason, now=self._clock())
                 self._close(CloseInput(video_id=video_id))
             except VersionConflict:
                 continue  # the end of the stopped execution also closes it
@@ -63,7 +63,7 @@ class CancelVideo:
         """Fail a video; None if it shall not be cancelled, or was cancelled and its event sent."""
         for _ in range(TRIES_MAX):
             try:
-                video = self._library.get_unchecked(video_id)
+                video = self._videos.get_unchecked(video_id)
             except NotFound:
                 return None  # deleted
             if video.failure is not None:
@@ -72,7 +72,7 @@ class CancelVideo:
             if video.stage not in STAGES_THAT_CAN_FAIL or not (also_running or video.stage is Stage.QUEUED):
                 return None
             try:
-                return self._library.fail(
+                return self._videos.fail(
                     video, VideoFailure(code=ErrorCode.CANCELLED, message=reason), now=self._clock()
                 )
             except VersionConflict:

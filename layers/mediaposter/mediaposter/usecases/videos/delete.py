@@ -50,16 +50,16 @@ class DeleteVideo:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         approvals: ApprovalStore,
         media: MediaRemover,
         workflow: Stopper,
         cancel_render: RenderCanceller,
         clock: Clock,
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._approvals = approvals
         self._media = media
         self._workflow = workflow
@@ -77,7 +77,7 @@ class DeleteVideo:
             VersionConflict: other writers changed the record at each try; nothing was changed.
             PartiallyDone: it may be stopped and its files removed, but its record still exists.
         """
-        video = self._library.get(video_id, caller=caller)
+        video = self._videos.get(video_id, caller=caller)
         if video.stage in STAGES_THAT_CAN_FAIL:
             video = self._end(video)
             # Also if an earlier deletion crashed after it had failed the video: repeating both is safe.
@@ -98,9 +98,9 @@ class DeleteVideo:
             if video.failure is not None or video.stage not in STAGES_THAT_CAN_FAIL:
                 return video
             try:
-                return self._library.fail(video, failure, now=self._clock())
+                return self._videos.fail(video, failure, now=self._clock())
             except VersionConflict:
-                video = self._library.reload(video)
+                video = self._videos.reload(video)
         raise VersionConflict(f"{video.id} is being written all the time; delete it again.")
 
     def _remove(self, video: Video) -> None:
@@ -108,14 +108,14 @@ class DeleteVideo:
             try:
                 # New posts come with a new version of their video, so none can appear after the deleted version.
                 # The close of the stopped execution may be writing the same posts.
-                cancel_posts(self._ledger, video.id, reason=_NOTHING_POSTED, now=self._clock())
+                cancel_posts(self._posts, video.id, reason=_NOTHING_POSTED, now=self._clock())
                 if video.stage is Stage.AWAITING_APPROVAL:
                     self._workflow.stop(video.id, video.launch)
                 self._media.delete_video(video.id)
-                self._library.delete(video, count_spent_micros(video), now=self._clock())
+                self._videos.delete(video, count_spent_micros(video), now=self._clock())
             except VersionConflict:
                 try:
-                    video = self._library.reload(video)
+                    video = self._videos.reload(video)
                 except NotFound:
                     break  # another request deleted it meanwhile
             else:
@@ -126,13 +126,13 @@ class DeleteVideo:
         self._approvals.forget(video.id)
 
 
-def cancel_posts(ledger: PostStore, video_id: str, *, reason: str, now: datetime) -> None:
+def cancel_posts(posts: PostStore, video_id: str, *, reason: str, now: datetime) -> None:
     """Cancel the unsent posts of a video."""
-    for post in ledger.list_unchecked(video_id):
+    for post in posts.list_unchecked(video_id):
         if post.state is PostState.PENDING:
-            cancel_post(ledger, post, reason=reason, now=now)
+            cancel_post(posts, post, reason=reason, now=now)
 
 
-def cancel_post(ledger: PostStore, post: Post, *, reason: str, now: datetime) -> None:
+def cancel_post(posts: PostStore, post: Post, *, reason: str, now: datetime) -> None:
     """Cancel an unsent post."""
-    ledger.advance(post, PostState.CANCELLED, now=now, error_code=ErrorCode.CANCELLED, error_message=reason)
+    posts.advance(post, PostState.CANCELLED, now=now, error_code=ErrorCode.CANCELLED, error_message=reason)

@@ -47,15 +47,15 @@ class ReadVideos:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         budget: BudgetStore,
         media: Presigner,
         stack_daily_budget_micros: int | None,
         clock: Clock,
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._budget = budget
         self._media = media
         self._stack_daily_budget_micros = stack_daily_budget_micros
@@ -67,8 +67,8 @@ class ReadVideos:
         Raises:
             NotFound: there is none, or another owner's; a caller cannot tell the two apart.
         """
-        video = self._library.get(video_id, caller=caller)
-        return video, self._ledger.list(video)
+        video = self._videos.get(video_id, caller=caller)
+        return video, self._posts.list(video)
 
     def list_videos(self, query: ListQuery, *, caller: Caller) -> VideoPage:
         """List a page of the caller's videos, without their posts.
@@ -87,14 +87,14 @@ class ReadVideos:
             batch_id=query.batch_id,
         )
         if query.prompt is None:
-            return self._library.list_page(wanted)
+            return self._videos.list_page(wanted)
         return self._find_prompt(query.prompt.casefold(), replace(wanted, limit=query.limit or LIST_LIMIT_MAX), query)
 
     def _find_prompt(self, words: str, wanted: VideoQuery, query: ListQuery) -> VideoPage:
         """List the videos whose prompts contain some words, starting at the first page with a match."""
         page = VideoPage(videos=[], has_more=True)
         for _ in range(PROMPT_PAGES_MAX):
-            page = self._library.list_page(wanted)
+            page = self._videos.list_page(wanted)
             found = [video for video in page.videos if words in video.prompt.casefold()]
             if found or not (page.has_more and page.videos):
                 shown = found[: query.limit]

@@ -44,7 +44,7 @@ class Workflow(Protocol):
         """Give the status of an execution; None if none is shown yet."""
 
 
-def may_go_on(video: Video, now: datetime) -> bool:
+def may_continue(video: Video, now: datetime) -> bool:
     """Tell whether time is left for another execution of a video."""
     return video.failure is None and now < give_end(video)  # guard: time left
 
@@ -69,14 +69,14 @@ class ResumeVideo:
     def __init__(
         self,
         *,
-        library: VideoStore,
-        ledger: PostStore,
+        videos: VideoStore,
+        posts: PostStore,
         workflow: Workflow,
         close: Callable[[CloseInput], object],
         clock: Clock,
     ) -> None:
-        self._library = library
-        self._ledger = ledger
+        self._videos = videos
+        self._posts = posts
         self._workflow = workflow
         self._close = close
         self._clock = clock
@@ -95,7 +95,7 @@ class ResumeVideo:
             NotStarted: the next visit tries again.
         """
         now = self._clock()
-        video = self._library.get_unchecked(video_id)
+        video = self._videos.get_unchecked(video_id)
         if video.is_over:
             return None
         if video.place is not None:  # guard: waits for slot
@@ -111,7 +111,7 @@ class ResumeVideo:
             self._close(CloseInput(video_id=video_id))
         elif status is None:  # guard: seen to end
             self._start(video, now)
-        elif may_go_on(video, now):
+        elif may_continue(video, now):
             self._start_another(video, now)
         else:
             self._close(CloseInput(video_id=video_id, fault=video.fault or f"its execution ended: {status}"))
@@ -128,12 +128,12 @@ class ResumeVideo:
             message="MediaPoster itself failed at queued (a crash before its execution was started). "
             "Nothing was generated or spent; send the request again.",
         )
-        self._library.fail(video, failure, now=now)
+        self._videos.fail(video, failure, now=now)
         self._close(CloseInput(video_id=video.id))
 
     def _start_another(self, video: Video, now: datetime) -> None:
         """Record the number of the new execution first, so that only one ever replaces another."""
-        video = self._library.note(video, now=now, launch=video.launch + 1, is_accepted=True)  # guard: numbered first
+        video = self._videos.note(video, now=now, launch=video.launch + 1, is_accepted=True)  # guard: numbered first
         self._workflow.start(video.id, video.launch, self._list_posts(video))
 
     def _list_posts(self, video: Video) -> list[PostReference]:
@@ -141,15 +141,15 @@ class ResumeVideo:
         if video.stage is not Stage.PUBLISHING:
             return []
         open_states = (PostState.PENDING, PostState.CALLING, PostState.SUBMITTED)
-        posts = [post for post in self._ledger.list(video) if post.state in open_states]
+        posts = [post for post in self._posts.list(video) if post.state in open_states]
         # guard: posts max
         return [PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts[:TARGETS_MAX]]
 
 
-def was_deleted(library: VideoStore, video_id: str) -> bool:
+def was_deleted(videos: VideoStore, video_id: str) -> bool:
     """Tell whether a video was deleted, or is being deleted: no file of it may stay."""
     try:
-        video = library.get_unchecked(video_id)
+        video = videos.get_unchecked(video_id)
     except NotFound:
         return True
     return video.failure is not None and video.failure.code is ErrorCode.CANCELLED
