@@ -19,7 +19,8 @@ import httpx
 
 from mediaposter.host.database import Database
 from mediaposter.host.table import SqliteTable
-from mediaposter.stores.videos import Stage, VideoStore
+from mediaposter.stores.video_stages import Stage
+from mediaposter.stores.videos import VideoStore
 from tests.builders import NOW, a_stored_video, a_video
 from tests.conformance.embedded import EmbeddedHost, name_variables, run_stand_ins
 

@@ -39,7 +39,10 @@ from mediaposter.domain.errors import ErrorCode
 from mediaposter.media.probe import Probe
 from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.media import StoredVideo
-from mediaposter.stores.videos import Attempt, Stage, Video, VideoFailure, VideoQuery, VideoStore, video_key
+from mediaposter.stores.video_lists import VideoQuery
+from mediaposter.stores.video_record import Attempt, Video, VideoFailure, video_key
+from mediaposter.stores.video_stages import Stage
+from mediaposter.stores.videos import VideoStore
 from sandbox.cloud import LocalCloud
 
 if TYPE_CHECKING:

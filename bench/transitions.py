@@ -35,7 +35,7 @@ from mediaposter.ai.catalog import Catalog, parse_catalog
 from mediaposter.ai.video_model_interface import Capabilities
 from mediaposter.domain.errors import ErrorCode, VideoModelError
 from mediaposter.stores.render_times import RenderTimeStore
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from tests.builders import VIDEO_ID, a_caller, a_request, a_target
 from tests.fakes.answers import Refuse
 from tests.fakes.video_model import FakeVideoModel, RenderingModel

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.wire.video_object import VideoObject
 from sandbox.blotato import ACCOUNTS
 from sandbox.cloud import ROOT

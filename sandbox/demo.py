@@ -26,7 +26,7 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.cli.console import open_console
 from mediaposter.host.pretend.publisher import ACCOUNTS
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.wire.video_object import VideoObject
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ from mediaposter.publishing.targets import AnyTarget, PublishTarget
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.media import StoredVideo
 from mediaposter.stores.posts import Post
-from mediaposter.stores.videos import Attempt, Reservation, Video
+from mediaposter.stores.video_record import Attempt, Reservation, Video
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.requests import CreateVideoRequest
 

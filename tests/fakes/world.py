@@ -23,7 +23,7 @@ from mediaposter.publishing.publisher_interface import PublisherInterface
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.posts import Post
 from mediaposter.stores.table import Key
-from mediaposter.stores.videos import Video
+from mediaposter.stores.video_record import Video
 from mediaposter.usecases.batches.create import BatchWorkflow
 from mediaposter.usecases.generation.provider_webhooks import WebhookOutcome
 from mediaposter.usecases.steps import (

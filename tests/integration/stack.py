@@ -20,7 +20,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.keys import KeyStore, Scope
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.wire.video_object import VideoObject
 from sandbox.blotato import ACCOUNTS, FACEBOOK_PAGE, PINTEREST_BOARD
 from sandbox.cloud import REGION

@@ -17,7 +17,9 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.ai.webhook_signature import verify_standard_webhook
 from mediaposter.events import EventBus, VideoEvent
 from mediaposter.stores.dynamodb_table import LibraryTable
-from mediaposter.stores.videos import Stage, Video, VideoStore
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_stages import Stage
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.scheduled.recorded_events import describe_end
 from mediaposter.wire.webhooks import derive_webhook_secret
 from sandbox.faults import Respond

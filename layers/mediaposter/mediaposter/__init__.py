@@ -83,7 +83,12 @@ Stores:
     stores.bucket                           the bucket's interface: files by key, with versions
     stores.s3_bucket                        the bucket in S3
     stores.checked_model                    immutable models whose copies are validated
-    stores.videos                           the record of a video, and its transitions
+    stores.videos                           reads and writes the records of videos
+    stores.video_record                     the record of a video and its parts, and which of its fields may change
+    stores.video_stages                     the stages of a video, the transitions between them, and their times
+    stores.video_lists                      lists an owner's videos, each with one query of one index
+    stores.video_money                      the cost of a video, and the changes of the budgets with its record
+    stores.video_leftovers                  what may be left of a deleted video
     stores.posts                            the record of a post, and its transitions
     stores.approvals                        the approval of a video
     stores.batches                          the record of a batch, and the counters of its videos

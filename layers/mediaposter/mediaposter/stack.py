@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from mediaposter.stores.rate import RateStore
     from mediaposter.stores.render_times import RenderTimeStore
     from mediaposter.stores.series import SeriesStore
-    from mediaposter.stores.videos import Video, VideoStore
+    from mediaposter.stores.video_record import Video
+    from mediaposter.stores.videos import VideoStore
     from mediaposter.usecases.batches.create import CancelBatch, OpenBatch, ReadBatches
     from mediaposter.usecases.batches.finish import CancelPart, EndBatch, MonitorBatch, WriteResults
     from mediaposter.usecases.batches.submit import FinishSubmitting, ReadRows, SubmitChunk

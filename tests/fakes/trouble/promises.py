@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from mediaposter.domain.errors import ErrorCode
 from mediaposter.events import BatchEvent, PostEvent, VideoEvent
-from mediaposter.stores.videos import Video
+from mediaposter.stores.video_record import Video
 from tests.fakes.trouble.history import History
 from tests.fakes.trouble.life import Life
 from tests.fakes.trouble.vendors import COPY_KEPT_FOR, Job, describe

@@ -20,7 +20,8 @@ from mediaposter.events import BatchEvent, EventNotSent, PostEvent, VideoEvent
 from mediaposter.stores.batches import Batch, BatchStage, BatchStep
 from mediaposter.stores.posts import SETTLED_STATES, STATES_FOR_A_PERSON, Post, PostState
 from mediaposter.stores.table import Key
-from mediaposter.stores.videos import Stage, Video, video_key
+from mediaposter.stores.video_record import Video, video_key
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import LAUNCH, CloseInput, PostReference, StepResult
 from mediaposter.wire.batches import CancelBatchRequest, CreateBatchRequest, PartLine
 from mediaposter.wire.caller import Caller

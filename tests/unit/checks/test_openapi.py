@@ -29,7 +29,8 @@ from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.budget import BudgetDay, ModelUsage, Usage
 from mediaposter.stores.media import PresignedUpload
 from mediaposter.stores.posts import PostState, SchedulePage
-from mediaposter.stores.videos import Candidate, Estimate, Stage, VideoFailure
+from mediaposter.stores.video_record import Candidate, Estimate, VideoFailure
+from mediaposter.stores.video_stages import Stage
 from mediaposter.wire.contract import contract, find_contract, read_openapi
 from mediaposter.wire.errors import ErrorEnvelope, present_error
 from mediaposter.wire.http import create_resolver, reply

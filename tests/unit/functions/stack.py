@@ -17,7 +17,8 @@ from checks.cloudformation import Template, read_template
 from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.posts import Post, PostStore
 from mediaposter.stores.table import Record, Table
-from mediaposter.stores.videos import Video, VideoStore
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.videos import VideoStore
 
 REPOSITORY = Path(__file__).parents[3]
 REGION = "us-east-1"

@@ -12,7 +12,7 @@ import pytest
 from mediaposter.stores.batch_files import outcomes_key, parts_key, results_key
 from mediaposter.stores.batches import Batch, BatchCaller, BatchSource, BatchStage, BatchStore, CancelScope
 from mediaposter.stores.keys import Scope
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from tests.builders import NOW, a_video
 from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import BUCKET, Event, Stack, read_event

@@ -22,7 +22,8 @@ from mediaposter.domain.errors import ErrorCode
 from mediaposter.media.inspection import InspectionReply
 from mediaposter.stores.keys import ApiKey, Scope
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import Stage, VideoFailure
+from mediaposter.stores.video_record import VideoFailure
+from mediaposter.stores.video_stages import Stage
 from sandbox.serving import serve_in_thread
 from sandbox.videos_api import create_app
 from tests.builders import NOW, a_post, a_stored_video, a_target, a_video, an_attempt, an_inspection

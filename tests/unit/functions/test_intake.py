@@ -20,7 +20,7 @@ from mediaposter.stores.keys import check_owner
 from mediaposter.stores.s3_bucket import S3Bucket
 from mediaposter.stores.series import Series, SeriesStore, Sheet, SheetFormat
 from mediaposter.stores.sheets import SheetStore
-from mediaposter.stores.videos import Video
+from mediaposter.stores.video_record import Video
 from mediaposter.wire.intake import QueuedNotice, write_schedule_event
 from tests.builders import NOW
 from tests.unit.functions.conftest import Invoke

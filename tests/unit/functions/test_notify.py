@@ -17,7 +17,7 @@ from checks.cloudformation import Template
 from mediaposter.domain.errors import ErrorCode
 from mediaposter.events import SOURCE, EventBus
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.scheduled.deliver_webhook import RETRY_AFTER_SECONDS
 from mediaposter.wire.webhooks import QueuedEvent, derive_webhook_secret
 from sandbox.faults import Respond

@@ -15,7 +15,8 @@ from mediaposter.domain.errors import ConfigurationError, ErrorCode
 from mediaposter.publishing.blotato_client import BlotatoClient
 from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.posts import Post, PostState
-from mediaposter.stores.videos import Stage, Video, VideoFailure
+from mediaposter.stores.video_record import Video, VideoFailure
+from mediaposter.stores.video_stages import Stage
 from sandbox.blotato import ACCOUNTS, Route, create_app
 from sandbox.serving import serve_in_thread
 from tests.builders import NOW, a_post, a_stored_video, a_target, a_video

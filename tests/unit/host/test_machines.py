@@ -8,7 +8,7 @@ from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.host.definition import Definition
 from mediaposter.host.executions import Ended, Execution
 from mediaposter.host.machines import follow_end, list_batch_functions, list_video_functions, read_definition
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from tests.builders import VIDEO_ID, a_caller, a_video
 from tests.fakes.world import World
 

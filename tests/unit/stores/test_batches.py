@@ -18,7 +18,8 @@ from mediaposter.stores.batches import (
     CancelScope,
 )
 from mediaposter.stores.keys import Scope
-from mediaposter.stores.videos import VideoQuery, VideoStore
+from mediaposter.stores.video_lists import VideoQuery
+from mediaposter.stores.videos import VideoStore
 from tests.builders import NOW, OWNER, RESERVATION, a_caller, a_video
 from tests.fakes.table import InMemoryTable
 

@@ -10,14 +10,9 @@ import pytest
 from mediaposter.domain.errors import ErrorCode, SlotsTaken, VersionConflict
 from mediaposter.stores.capacity import CapacityStore, Claim, SlotCount, count_change
 from mediaposter.stores.table import Increase, Key
-from mediaposter.stores.videos import (
-    STARTED_WITHIN,
-    WAITS_FOR,
-    Stage,
-    Video,
-    VideoFailure,
-    VideoStore,
-)
+from mediaposter.stores.video_record import Video, VideoFailure
+from mediaposter.stores.video_stages import STARTED_WITHIN, WAITS_FOR, Stage
+from mediaposter.stores.videos import VideoStore
 from tests.builders import NOW, a_video
 from tests.fakes.table import InMemoryTable
 

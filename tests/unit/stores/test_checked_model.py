@@ -31,7 +31,7 @@ from mediaposter.stores.series import (
     SheetFormat,
 )
 from mediaposter.stores.table import Record
-from mediaposter.stores.videos import (
+from mediaposter.stores.video_record import (
     Attempt,
     AttemptChanges,
     Candidate,
@@ -40,12 +40,12 @@ from mediaposter.stores.videos import (
     DerivationKind,
     Reservation,
     ReservationChanges,
-    Stage,
     Video,
     VideoFailure,
     VideoFields,
-    VideoStore,
 )
+from mediaposter.stores.video_stages import Stage
+from mediaposter.stores.videos import VideoStore
 from tests.builders import NOW, RESERVATION, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
 from tests.fakes.table import InMemoryTable
 

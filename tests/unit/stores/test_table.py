@@ -32,7 +32,7 @@ from mediaposter.stores.table import (
     Replace,
     Table,
 )
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from tests.builders import OWNER, a_video
 from tests.fakes.aws import connect_dynamodb
 from tests.fakes.table import InMemoryTable

@@ -13,15 +13,10 @@ from checks.cloudformation import Template, read_template
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ErrorCode
 from mediaposter.stores.table import Page, PageQuery
-from mediaposter.stores.videos import (
-    FILTERED_ENTRIES_MAX,
-    Stage,
-    Video,
-    VideoFailure,
-    VideoQuery,
-    VideoStore,
-    choose_index,
-)
+from mediaposter.stores.video_lists import FILTERED_ENTRIES_MAX, VideoQuery, choose_index
+from mediaposter.stores.video_record import Video, VideoFailure
+from mediaposter.stores.video_stages import Stage
+from mediaposter.stores.videos import VideoStore
 from tests.builders import NOW, OWNER, VIDEO_ID, a_stored_video, a_video
 from tests.fakes.table import InMemoryTable
 

@@ -13,16 +13,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ErrorCode, NotFound, VersionConflict
 from mediaposter.stores.table import Key
-from mediaposter.stores.videos import (
-    ASKED_AFTER,
-    EARLIER_STAGES,
-    STARTED_WITHIN,
-    Reservation,
-    Stage,
-    Video,
-    VideoFailure,
-    VideoStore,
-)
+from mediaposter.stores.video_record import Reservation, Video, VideoFailure
+from mediaposter.stores.video_stages import ASKED_AFTER, EARLIER_STAGES, STARTED_WITHIN, Stage
+from mediaposter.stores.videos import VideoStore
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
 from tests.fakes.table import InMemoryTable
 

@@ -9,7 +9,8 @@ from typing import Any
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, PublisherError
 from mediaposter.publishing.publisher_interface import ListedPost, PostReport, PostStatus
 from mediaposter.stores.posts import Post
-from mediaposter.stores.videos import Stage, Video
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.posting.reconcile import SWEEP_GRACE
 from mediaposter.usecases.steps import Outcome, PostStepInput, StepResult
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_video

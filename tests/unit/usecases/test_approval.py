@@ -10,7 +10,7 @@ import pytest
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotAllowedInState, NotFound, VersionConflict
 from mediaposter.stores.approvals import Decision, open_approval
 from mediaposter.stores.posts import Post, PostState
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import AwaitApprovalInput, Outcome, PostReference, StepResult
 from mediaposter.wire.post_requests import ApprovalRequest
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_target

@@ -18,7 +18,7 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ErrorCode, MediaError, NotFound, PublisherError, VideoModelError
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
 from mediaposter.stores.posts import SETTLED_STATES, PostState
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.wire.requests import CreateVideoRequest
 from tests.builders import a_job, a_request, a_stored_video
 from tests.fakes.answers import Drop, Refuse

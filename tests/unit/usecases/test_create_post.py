@@ -13,7 +13,7 @@ from mediaposter.domain.errors import ErrorCode, MediaPosterError, NotFound, Pub
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.rate import RateStore
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.posting.create_post import REFUSALS_MAX
 from mediaposter.usecases.steps import CloseInput, Outcome, PostStepInput, StepResult
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video

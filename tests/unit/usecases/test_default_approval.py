@@ -8,7 +8,8 @@ import pytest
 
 from mediaposter.domain.errors import Forbidden
 from mediaposter.stores.keys import Scope
-from mediaposter.stores.videos import Stage, Video
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.requests.default_approval import BY_DEFAULT, NOT_THIS_KEY
 from mediaposter.wire.batches import read_row_lines, write_row
 from mediaposter.wire.caller import Caller

@@ -12,7 +12,8 @@ from mediaposter.ai.catalog import Capabilities
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, NotFound, PartiallyDone, VersionConflict
 from mediaposter.stores.approvals import open_approval
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import Stage, VideoFailure
+from mediaposter.stores.video_record import VideoFailure
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import AwaitApprovalInput, CheckInput, Outcome
 from mediaposter.wire.post_requests import ApprovalRequest, PublishAgainRequest
 from tests.builders import (

@@ -19,7 +19,7 @@ from mediaposter.domain.errors import ConfigurationError, ErrorCode, VideoModelE
 from mediaposter.events import AnyEvent, PostEvent, VideoEvent
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.scheduled.deliver_webhook import RETRY_AFTER_SECONDS, DeliverEvent, Delivery, DeliveryOutcome
 from mediaposter.usecases.steps import CloseInput, PostStepInput
 from mediaposter.usecases.videos.resume import POSTED_WITHIN

@@ -7,7 +7,7 @@ import pytest
 from mediaposter.ai.catalog import Capabilities, Catalog
 from mediaposter.ai.video_model_interface import SourceVideo
 from mediaposter.domain.errors import InvalidRequest, NotFound
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import StepInput
 from mediaposter.wire.requests import EditVideoRequest, ExtendVideoRequest, RemixVideoRequest
 from tests.builders import CATALOG, a_caller, a_stored_video, a_video

@@ -11,7 +11,7 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ErrorCode, VideoModelError
 from mediaposter.stores.capacity import SlotCount
 from mediaposter.stores.table import IndexEntry, Key
-from mediaposter.stores.videos import Video, VideoFailure
+from mediaposter.stores.video_record import Video, VideoFailure
 from mediaposter.usecases.steps import CloseInput, Outcome, StepInput
 from mediaposter.wire.request_context import RequestContext
 from tests.builders import a_caller, a_request

@@ -35,7 +35,7 @@ from mediaposter.stores.table import (
     Put,
     Replace,
 )
-from mediaposter.stores.videos import Video
+from mediaposter.stores.video_record import Video
 from mediaposter.wire.request_context import RequestContext
 from tests.builders import a_caller, a_request
 from tests.fakes.clock import Clock

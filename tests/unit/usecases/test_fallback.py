@@ -11,7 +11,8 @@ import pytest
 from mediaposter.ai.catalog import Capabilities
 from mediaposter.ai.video_model_interface import MAX_LIST_LIMIT, VideoGenerationJob, VideoStatus
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError
-from mediaposter.stores.videos import Candidate, Stage
+from mediaposter.stores.video_record import Candidate
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.generation.generate import ANSWER_GRACE, CODES_OF_THE_PROVIDER, RESUBMITS_MAX
 from mediaposter.usecases.steps import CheckInput, Outcome, StepInput
 from tests.builders import CATALOG, NOW, VIDEO_ID, a_caller, a_job, a_request, a_video

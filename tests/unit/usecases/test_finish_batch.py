@@ -14,7 +14,7 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotAllowedInState, NotFound, VersionConflict
 from mediaposter.stores.batches import BatchStage, BatchStep
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.batches.finish import EVENT_GRACE, RUNS_MAX
 from mediaposter.wire.batches import BatchListQuery, present_batch
 from tests.builders import a_caller

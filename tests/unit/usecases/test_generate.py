@@ -12,7 +12,8 @@ from mediaposter.ai.catalog import Capabilities
 from mediaposter.ai.video_model_interface import SourceVideo, VideoGenerationJob, VideoStatus
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, MediaPosterError, VideoModelError
 from mediaposter.stores.render_times import RenderTimeStore, guess_render_times
-from mediaposter.stores.videos import Derivation, DerivationKind, Stage, VideoChanges, VideoFailure
+from mediaposter.stores.video_record import Derivation, DerivationKind, VideoChanges, VideoFailure
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.generation.generate import ANSWER_GRACE, NEW_JOB_GRACE
 from mediaposter.usecases.generation.pacing import choose_wait_seconds
 from mediaposter.usecases.steps import CheckInput, Outcome, StepInput, StepResult

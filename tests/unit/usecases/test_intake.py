@@ -19,7 +19,7 @@ from mediaposter.domain.errors import NotStarted
 from mediaposter.events import AnyAnswer, EventNotSent, VideoRejected
 from mediaposter.stores.batches import BatchStep, BatchStore
 from mediaposter.stores.idempotency import KEPT_FOR
-from mediaposter.stores.videos import Video
+from mediaposter.stores.video_record import Video
 from mediaposter.usecases.batches.create import OpenBatch
 from mediaposter.usecases.requests.intake import IntakeOutcome, IntakeResult, TakeRequest
 from mediaposter.usecases.requests.submit import SubmitVideo

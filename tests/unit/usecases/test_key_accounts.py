@@ -11,7 +11,7 @@ from mediaposter.domain.errors import Forbidden
 from mediaposter.stores.approvals import Decision, open_approval
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import Post, PostState
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.posting.read_posts import ReadPosts
 from mediaposter.wire.post_requests import ApprovalRequest, MoveRequest, PublishAgainRequest, ResolveRequest
 from mediaposter.wire.queries import ScheduleQuery

@@ -23,16 +23,10 @@ from mediaposter.domain.errors import (
     VideoDeleted,
 )
 from mediaposter.stores.budget import STACK_OWNER, BudgetDay, BudgetStore, Limit, reserve
-from mediaposter.stores.videos import (
-    STARTED_WITHIN,
-    Attempt,
-    Reservation,
-    Stage,
-    Video,
-    VideoFailure,
-    VideoStore,
-    count_spent_micros,
-)
+from mediaposter.stores.video_money import count_spent_micros
+from mediaposter.stores.video_record import Attempt, Reservation, Video, VideoFailure
+from mediaposter.stores.video_stages import STARTED_WITHIN, Stage
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.steps import CloseInput, StepInput
 from mediaposter.wire.request_context import RequestContext
 from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_job, a_request, a_video, an_attempt

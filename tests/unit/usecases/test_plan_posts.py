@@ -8,7 +8,7 @@ import pytest
 
 from mediaposter.domain.errors import IdempotencyKeyReused, InvalidRequest
 from mediaposter.stores.posts import Post
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.wire.request_context import RequestContext
 from mediaposter.wire.requests import CreateVideoRequest

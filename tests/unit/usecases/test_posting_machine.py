@@ -22,7 +22,8 @@ from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.publishing.targets import Delivery
 from mediaposter.stores.approvals import Approval, approval_key
 from mediaposter.stores.posts import SETTLED_STATES, Post, PostState
-from mediaposter.stores.videos import Stage, video_key
+from mediaposter.stores.video_record import video_key
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import CloseInput, PostStepInput
 from mediaposter.wire.post_requests import ApprovalRequest, MoveRequest, PublishAgainRequest, ResolveRequest
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_target, a_video

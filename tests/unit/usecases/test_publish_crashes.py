@@ -18,7 +18,7 @@ from mediaposter.domain.errors import ErrorCode, MediaPosterError, PublisherErro
 from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.posts import SETTLED_STATES, Post, PostState
 from mediaposter.stores.table import Record
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import CloseInput, PostStepInput
 from mediaposter.wire.post_requests import ApprovalRequest, MoveRequest, PublishAgainRequest, ResolveRequest
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_target, a_video

@@ -6,7 +6,8 @@ import pytest
 
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotFound
 from mediaposter.stores.keys import Scope
-from mediaposter.stores.videos import Stage, VideoFailure
+from mediaposter.stores.video_record import VideoFailure
+from mediaposter.stores.video_stages import Stage
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.queries import ListQuery, UsageQuery, Variant
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_video

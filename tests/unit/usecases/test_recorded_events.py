@@ -15,7 +15,7 @@ from mediaposter.stores.approvals import open_approval
 from mediaposter.stores.batches import BatchStore, CancelScope
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.table import Key
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.scheduled.recorded_events import FindRecorded
 from mediaposter.usecases.steps import AwaitApprovalInput, CloseInput
 from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_target, a_video

@@ -21,7 +21,7 @@ from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.publishing.publisher_interface import ListedPost, PostStatus
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import STATES_FOR_A_PERSON, Post, PostState
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.posting.repost import RepeatPosts
 from mediaposter.usecases.steps import PostReference
 from mediaposter.wire.post_requests import PublishAgainRequest, ResolveRequest

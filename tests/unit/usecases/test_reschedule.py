@@ -13,7 +13,7 @@ from mediaposter.publishing.targets import SCHEDULED_AHEAD_MAX, PublishTarget
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import Post, PostState
 from mediaposter.stores.table import Put
-from mediaposter.stores.videos import Stage
+from mediaposter.stores.video_stages import Stage
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.post_requests import MoveRequest
 from tests.builders import NOW, VIDEO_ID, a_caller, a_target

@@ -12,7 +12,8 @@ from mediaposter.domain.errors import ErrorCode, NotFound, NotStarted
 from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.publishing.targets import TARGETS_MAX
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import Reservation, Stage, VideoFailure
+from mediaposter.stores.video_record import Reservation, VideoFailure
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import CheckInput, PostReference
 from mediaposter.usecases.videos import resume
 from mediaposter.usecases.videos.resume import may_continue

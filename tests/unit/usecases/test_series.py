@@ -20,7 +20,7 @@ from mediaposter.stores.series import (
     Sheet,
     SheetFormat,
 )
-from mediaposter.stores.videos import Video
+from mediaposter.stores.video_record import Video
 from mediaposter.usecases.requests.intake import IntakeOutcome, IntakeResult
 from mediaposter.usecases.scheduled.series import RunSchedule, find_next_row, list_waiting
 from mediaposter.usecases.steps import PostReference

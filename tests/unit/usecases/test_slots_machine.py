@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from mediaposter.domain.errors import ErrorCode, MediaPosterError, VersionConflict
 from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.stores.capacity import SlotCount
-from mediaposter.stores.videos import Stage, Video
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.generation.generate import end_attempt, fall_back
 from mediaposter.usecases.steps import CheckInput, CloseInput, StepInput
 from mediaposter.usecases.videos.resume import GENERATED_WITHIN

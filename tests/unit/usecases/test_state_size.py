@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from mediaposter.publishing.targets import TARGETS_MAX
-from mediaposter.stores.videos import VIDEO_ID_MAX_CHARACTERS
+from mediaposter.stores.video_record import VIDEO_ID_MAX_CHARACTERS
 from mediaposter.usecases.batches.submit import BatchResult
 from mediaposter.usecases.steps import StepResult
 from mediaposter.wire.batches import PART_ROWS_MAX, PartLine

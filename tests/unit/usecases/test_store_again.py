@@ -11,7 +11,8 @@ from mediaposter.domain.errors import ErrorCode, Forbidden, MediaError, NotAllow
 from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import Stage, Video, VideoFailure
+from mediaposter.stores.video_record import Video, VideoFailure
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.generation.store_again import StoreAgain
 from mediaposter.usecases.steps import CheckInput, CloseInput, StepInput
 from mediaposter.wire.caller import Caller

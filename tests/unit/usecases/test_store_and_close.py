@@ -19,7 +19,8 @@ from mediaposter.domain.errors import (
     VideoModelError,
 )
 from mediaposter.stores.posts import Post, PostState
-from mediaposter.stores.videos import Stage, VideoFailure
+from mediaposter.stores.video_record import VideoFailure
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.generation.store_and_close import STORE_ATTEMPTS_MAX
 from mediaposter.usecases.steps import CheckInput, CloseInput, Outcome, PostFault, StepInput, StepResult
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video

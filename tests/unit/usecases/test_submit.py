@@ -11,7 +11,8 @@ import pytest
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotStarted, VersionConflict
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import STARTED_WITHIN, Reservation, Stage
+from mediaposter.stores.video_record import Reservation
+from mediaposter.stores.video_stages import STARTED_WITHIN, Stage
 from mediaposter.usecases.steps import CheckInput
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_video
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash

@@ -14,7 +14,10 @@ from mediaposter.stores.batches import Batch, BatchCaller, BatchSource
 from mediaposter.stores.due import DueStore
 from mediaposter.stores.posts import Post, PostState, PostStore
 from mediaposter.stores.table import INDEX_PAGE_MAX, Record
-from mediaposter.stores.videos import LEFTOVERS_AFTER, Stage, Video, VideoStore
+from mediaposter.stores.video_leftovers import LEFTOVERS_AFTER
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_stages import Stage
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.scheduled.sweep import BUDGET_SECONDS, VISITED_AGAIN_AFTER, SweepDue, Swept
 from mediaposter.usecases.steps import PostStepInput
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_target, a_video

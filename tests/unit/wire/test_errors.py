@@ -10,7 +10,7 @@ import pytest
 from mediaposter.domain.errors import ApiError, ErrorCode
 from mediaposter.domain.problem import Problem
 from mediaposter.stores.table import Record
-from mediaposter.stores.videos import VideoFailure
+from mediaposter.stores.video_record import VideoFailure
 from mediaposter.wire.batches import (
     OutcomeLine,
     RowLine,

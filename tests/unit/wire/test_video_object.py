@@ -11,7 +11,8 @@ from openai.types import Video as OpenAIVideo
 from mediaposter.domain.errors import ErrorCode
 from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.videos import Candidate, Stage, Video, VideoFailure
+from mediaposter.stores.video_record import Candidate, Video, VideoFailure
+from mediaposter.stores.video_stages import Stage
 from mediaposter.wire.video_object import present_video
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
 

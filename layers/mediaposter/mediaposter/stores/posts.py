@@ -20,7 +20,7 @@ from mediaposter.stores.due import give_due_attributes
 from mediaposter.stores.table import Key, PageQuery, Record, Table
 
 if TYPE_CHECKING:
-    from mediaposter.stores.videos import Video
+    from mediaposter.stores.video_record import Video
 
 SCHEDULES_INDEX = "SchedulesByOwner"
 

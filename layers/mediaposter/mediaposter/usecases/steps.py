@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from mediaposter.publishing.targets import TARGETS_MAX
-from mediaposter.stores.videos import VIDEO_ID_MAX_CHARACTERS
+from mediaposter.stores.video_record import VIDEO_ID_MAX_CHARACTERS
 
 # A network's name, a separator and an account's id of up to 64 characters.
 POST_ID_MAX_CHARACTERS = 128

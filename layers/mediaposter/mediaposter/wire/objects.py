@@ -14,7 +14,7 @@ from mediaposter.domain.errors import InvalidRequest
 from mediaposter.stores.budget import Usage, renews_at
 from mediaposter.stores.media import PresignedUpload
 from mediaposter.stores.posts import Post, SchedulePage
-from mediaposter.stores.videos import Estimate, Video
+from mediaposter.stores.video_record import Estimate, Video
 from mediaposter.wire.video_object import LinksObject, PostObject, VideoObject, present_post, present_video, to_dollars
 
 Item = TypeVar("Item", bound=BaseModel)

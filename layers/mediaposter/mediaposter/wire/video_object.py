@@ -17,7 +17,8 @@ from mediaposter.domain.problem import Problem
 from mediaposter.media.probe import Probe
 from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.posts import Post, PostState
-from mediaposter.stores.videos import Stage, Video
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_stages import Stage
 
 
 class VideoErrorObject(BaseModel):

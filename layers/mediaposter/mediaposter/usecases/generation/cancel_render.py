@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.domain.errors import ConfigurationError, UnsupportedOperation, VideoModelError
-from mediaposter.stores.videos import Video
+from mediaposter.stores.video_record import Video
 from mediaposter.usecases.steps import RenderToCancel
 
 RenderCanceller: TypeAlias = Callable[[RenderToCancel], None]

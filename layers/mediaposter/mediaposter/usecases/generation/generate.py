@@ -32,15 +32,10 @@ from mediaposter.domain.errors import (
 )
 from mediaposter.stores.capacity import CapacityStore
 from mediaposter.stores.render_times import RenderTimeStore
-from mediaposter.stores.videos import (
-    Attempt,
-    DerivationKind,
-    Stage,
-    Video,
-    VideoFailure,
-    VideoStore,
-    count_spent_micros,
-)
+from mediaposter.stores.video_money import count_spent_micros
+from mediaposter.stores.video_record import Attempt, DerivationKind, Video, VideoFailure
+from mediaposter.stores.video_stages import Stage
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.generation.pacing import choose_wait_seconds
 from mediaposter.usecases.generation.provider_webhooks import ProviderCallbacks
 from mediaposter.usecases.steps import CheckInput, Outcome, StepInput, StepResult, wait

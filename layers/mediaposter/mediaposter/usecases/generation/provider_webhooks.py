@@ -15,7 +15,8 @@ from typing import Protocol
 from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.domain.errors import UnknownJob, WebhookRejected
 from mediaposter.stores.job_callbacks import UNKNOWN_KEPT_FOR, JobCallbackStore, name_job, tell_ttl
-from mediaposter.stores.videos import Video, VideoStore
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.steps import Listen, Outcome, StepResult
 
 # How long the state machine can wait for a webhook. Such a wait is rounded up to one of these: the webhook ends it in

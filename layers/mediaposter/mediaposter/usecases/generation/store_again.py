@@ -10,7 +10,9 @@ from mediaposter.domain.errors import ErrorCode, NotAllowedInState, NotStarted, 
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import Post, PostState, PostStore
 from mediaposter.stores.table import Replace
-from mediaposter.stores.videos import Stage, Video, VideoStore
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_stages import Stage
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.repost import begin_anew
 from mediaposter.usecases.videos.resume import Workflow
 from mediaposter.wire.caller import Caller

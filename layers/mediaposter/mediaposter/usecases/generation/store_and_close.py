@@ -25,15 +25,10 @@ from mediaposter.stores.approvals import open_approval
 from mediaposter.stores.media import StoredVideo
 from mediaposter.stores.posts import SETTLED_STATES, Post, PostState, PostStore
 from mediaposter.stores.promises import compare_shape
-from mediaposter.stores.videos import (
-    STAGES_OF_A_KEPT_VIDEO,
-    Stage,
-    Video,
-    VideoChanges,
-    VideoFailure,
-    VideoStore,
-    count_spent_micros,
-)
+from mediaposter.stores.video_money import count_spent_micros
+from mediaposter.stores.video_record import Video, VideoChanges, VideoFailure
+from mediaposter.stores.video_stages import STAGES_OF_A_KEPT_VIDEO, Stage
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.generation.generate import Clock, Models, explain_unknown
 from mediaposter.usecases.posting.check_post import emit_end
 from mediaposter.usecases.posting.create_post import settle_orphaned

@@ -18,7 +18,9 @@ from mediaposter.stores.approvals import Approval, ApprovalStore, Decision, deci
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import Post, PostState, PostStore
 from mediaposter.stores.table import Change, Create, Delete, Replace
-from mediaposter.stores.videos import Stage, Video, VideoStore
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_stages import Stage
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.scheduled.recorded_events import describe_question
 from mediaposter.usecases.steps import AwaitApprovalInput, Outcome, PostReference, StepResult

@@ -19,7 +19,9 @@ from mediaposter.media.video_stream import VideoStream
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus, PublisherInterface
 from mediaposter.stores.media import StoredVideo
 from mediaposter.stores.posts import Post, PostState, PostStore
-from mediaposter.stores.videos import STAGES_OF_POSTING, Video, VideoStore
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_stages import STAGES_OF_POSTING
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.check_post import IN_PROGRESS_MAX, STATE_OF, SendEvent, emit_end, give_next_check
 from mediaposter.usecases.posting.reconcile import (
     SWEEP_GRACE,

@@ -10,7 +10,7 @@ from mediaposter.ai.catalog import parse_size
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.publishing.targets import AnyTarget, VideoShape, check_scheduled_time
 from mediaposter.stores.posts import Post
-from mediaposter.stores.videos import Candidate, Video
+from mediaposter.stores.video_record import Candidate, Video
 from mediaposter.usecases.requests.shape import measure
 from mediaposter.wire.requests import PostsRequest, name_target
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from mediaposter.domain.errors import NotFound
 from mediaposter.stores.approvals import Approval, ApprovalStore
 from mediaposter.stores.posts import Post, PostStore, SchedulePage
-from mediaposter.stores.videos import Video, VideoStore
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.videos.read import choose_owner
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.objects import name_post

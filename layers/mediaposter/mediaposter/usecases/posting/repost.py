@@ -12,7 +12,9 @@ from mediaposter.publishing.targets import TARGETS_MAX, PublishTarget
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import STATES_FOR_A_PERSON, Post, PostState, PostStore
 from mediaposter.stores.table import Change, Create, Key, Replace
-from mediaposter.stores.videos import Stage, Video, VideoStore
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_stages import Stage
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.check_post import emit_end
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.posting.reconcile import SWEEP_GRACE, Publishers, find_copies

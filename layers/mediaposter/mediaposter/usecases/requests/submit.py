@@ -28,7 +28,7 @@ from mediaposter.stores.capacity import CapacityStore, count_change
 from mediaposter.stores.idempotency import IdempotencyRecord, IdempotencyStore, identify_request
 from mediaposter.stores.posts import Post, PostStore
 from mediaposter.stores.table import Change, Create, Put
-from mediaposter.stores.videos import (
+from mediaposter.stores.video_record import (
     Candidate,
     Derivation,
     DerivationKind,
@@ -36,8 +36,8 @@ from mediaposter.stores.videos import (
     Reservation,
     Video,
     VideoFailure,
-    VideoStore,
 )
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.create_post import settle_orphaned
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.requests.default_approval import ChosenApproval, choose_approval

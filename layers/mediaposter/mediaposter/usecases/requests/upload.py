@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotFound, VideoModelError
 from mediaposter.stores.media import PresignedUpload
-from mediaposter.stores.videos import Video
+from mediaposter.stores.video_record import Video
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.pictures import UploadedPicture
 from mediaposter.wire.uploads import UploadRequest

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from mediaposter.domain.errors import NotFound, NotStarted, SlotsTaken, VersionConflict
 from mediaposter.stores.capacity import CapacityStore
-from mediaposter.stores.videos import Video, VideoStore
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.videos.resume import Workflow
 
 Clock = Callable[[], datetime]

@@ -14,7 +14,8 @@ from mediaposter.events import AnyEvent, BatchEvent, PostEvent, PostEventType, V
 from mediaposter.stores.approvals import Approval, ApprovalStore
 from mediaposter.stores.batches import Batch, BatchStage, BatchStore
 from mediaposter.stores.posts import STATES_FOR_A_PERSON, Post, PostState, PostStore
-from mediaposter.stores.videos import Video, VideoStore
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.videos import VideoStore
 
 # Longer than any part of our records' keys.
 _NAME_MAX_CHARACTERS = 128

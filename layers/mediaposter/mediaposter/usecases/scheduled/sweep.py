@@ -10,7 +10,10 @@ from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.due import DueStore
 from mediaposter.stores.posts import Post, PostState, PostStore
 from mediaposter.stores.table import IndexEntry
-from mediaposter.stores.videos import CANCEL_AGAIN_AFTER, STAGES_OF_POSTING, Video, VideoStore
+from mediaposter.stores.video_leftovers import CANCEL_AGAIN_AFTER
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_stages import STAGES_OF_POSTING
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.generation.cancel_render import RenderCanceller
 from mediaposter.usecases.steps import PostStepInput, RenderToCancel
 from mediaposter.usecases.videos.delete import cancel_post

@@ -7,7 +7,9 @@ from datetime import datetime
 
 from mediaposter.domain.errors import ErrorCode, NotFound, VersionConflict
 from mediaposter.stores.posts import PostStore
-from mediaposter.stores.videos import STAGES_THAT_CAN_FAIL, Stage, Video, VideoFailure, VideoStore
+from mediaposter.stores.video_record import Video, VideoFailure
+from mediaposter.stores.video_stages import STAGES_THAT_CAN_FAIL, Stage
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.generation.cancel_render import RenderCanceller, stop_render
 from mediaposter.usecases.steps import CloseInput
 from mediaposter.usecases.videos.delete import TRIES_MAX, Stopper, cancel_posts

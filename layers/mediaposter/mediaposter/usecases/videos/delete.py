@@ -13,14 +13,10 @@ from typing import Protocol
 from mediaposter.domain.errors import ErrorCode, NotFound, PartiallyDone, VersionConflict, WriteConflict
 from mediaposter.stores.approvals import ApprovalStore
 from mediaposter.stores.posts import Post, PostState, PostStore
-from mediaposter.stores.videos import (
-    STAGES_THAT_CAN_FAIL,
-    Stage,
-    Video,
-    VideoFailure,
-    VideoStore,
-    count_spent_micros,
-)
+from mediaposter.stores.video_money import count_spent_micros
+from mediaposter.stores.video_record import Video, VideoFailure
+from mediaposter.stores.video_stages import STAGES_THAT_CAN_FAIL, Stage
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.generation.cancel_render import RenderCanceller, stop_render
 from mediaposter.wire.caller import Caller
 

@@ -12,7 +12,9 @@ from mediaposter.domain.errors import InvalidRequest, NotFound
 from mediaposter.stores.budget import STACK_OWNER, BudgetStore, Usage
 from mediaposter.stores.media import PRESIGNED_SECONDS
 from mediaposter.stores.posts import Post, PostStore
-from mediaposter.stores.videos import Video, VideoPage, VideoQuery, VideoStore
+from mediaposter.stores.video_lists import VideoPage, VideoQuery
+from mediaposter.stores.video_record import Video
+from mediaposter.stores.videos import VideoStore
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.queries import LIST_LIMIT_MAX, ListQuery, UsageQuery, Variant, check_days
 from mediaposter.wire.video_object import LinksObject

@@ -15,7 +15,9 @@ from mediaposter.domain.errors import ErrorCode, NotFound
 from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.publishing.targets import TARGETS_MAX
 from mediaposter.stores.posts import PostState, PostStore
-from mediaposter.stores.videos import WAITS_FOR, Stage, Video, VideoFailure, VideoStore
+from mediaposter.stores.video_record import Video, VideoFailure
+from mediaposter.stores.video_stages import WAITS_FOR, Stage
+from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.steps import CloseInput, PostReference
 
 Clock = Callable[[], datetime]
