@@ -9,6 +9,9 @@ Accept a request (HTTP, files, events, schedules):
     wire.request_context                    idempotency and correlation of a request
     wire.json_text                          JSON bodies, and where they are wrong
     wire.forms                              multipart forms with nested field names
+    wire.bodies                             reads a body, multipart or JSON, and validates its fields
+    wire.body_fields                        reads and checks single fields of bodies
+    wire.body_errors                        explains why a body was refused
     wire.requests                           the bodies of requests for videos
     wire.post_requests                      the bodies of the routes about posts
     wire.queries                            the query strings of GET routes

@@ -31,6 +31,7 @@ from mediaposter.stores.media import PresignedUpload
 from mediaposter.stores.posts import PostState, SchedulePage
 from mediaposter.stores.video_record import Candidate, Estimate, VideoFailure
 from mediaposter.stores.video_stages import Stage
+from mediaposter.wire.body_fields import TARGETS
 from mediaposter.wire.contract import contract, find_contract, read_openapi
 from mediaposter.wire.errors import ErrorEnvelope, present_error
 from mediaposter.wire.http import create_resolver, reply
@@ -44,7 +45,6 @@ from mediaposter.wire.objects import (
     present_upload,
     present_usage,
 )
-from mediaposter.wire.requests import TARGETS
 from mediaposter.wire.video_object import present_post, present_video
 from tests.builders import NOW, a_post, a_stored_video, a_target, a_video, an_attempt
 from tests.unit.functions.stack import read_event, shipped_template

@@ -29,6 +29,8 @@ from mediaposter.wire.batches import (
     parse_create_batch,
     write_input,
 )
+from mediaposter.wire.bodies import validate_fields
+from mediaposter.wire.body_fields import TARGETS
 from mediaposter.wire.intake import (
     QueuedNotice,
     VideoRequested,
@@ -59,7 +61,6 @@ from mediaposter.wire.queries import (
     parse_query,
 )
 from mediaposter.wire.requests import (
-    TARGETS,
     CreateVideoRequest,
     EditVideoRequest,
     ExtendVideoRequest,
@@ -69,7 +70,6 @@ from mediaposter.wire.requests import (
     parse_edit_video,
     parse_extend_video,
     parse_remix_video,
-    validate_fields,
 )
 from mediaposter.wire.rows import Row, read_csv, read_json, read_jsonl
 from mediaposter.wire.uploads import UploadRequest, parse_upload

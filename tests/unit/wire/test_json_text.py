@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaposter.domain.errors import InvalidRequest
+from mediaposter.wire.bodies import parse_json_object
 from mediaposter.wire.json_text import DEPTH_MAX, InvalidJsonError, RepeatedNameError, parse_json
-from mediaposter.wire.requests import parse_json_object
 
 
 def sentence_of(text: bytes | str) -> str:

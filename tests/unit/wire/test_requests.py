@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaposter.domain.errors import NotFound
+from mediaposter.wire.body_fields import PROVIDER_OPTIONS_MAX_BYTES
 from mediaposter.wire.pictures import PictureUrl, UploadedPicture, UploadReference
 from mediaposter.wire.requests import (
     EXTENSION_MAX_SECONDS,
-    PROVIDER_OPTIONS_MAX_BYTES,
     VIDEO_STAND_IN_MAX_BYTES,
     CreateVideoRequest,
     DeriveVideoRequest,

@@ -13,12 +13,13 @@ from pydantic import model_validator as validate_model
 from mediaposter.domain.errors import NotFound
 from mediaposter.domain.problem import Problem
 from mediaposter.stores.batches import BATCH_ID_MAX_CHARACTERS, Batch, BatchStage, BatchTotals
+from mediaposter.wire.bodies import parse_body, validate_fields
 from mediaposter.wire.errors import ErrorDetail, present_problem
 from mediaposter.wire.intake import AnsweredFile
 from mediaposter.wire.objects import ListObject, list_page
 from mediaposter.wire.pictures import PictureUrl, UploadReference
 from mediaposter.wire.queries import LIST_LIMIT, Limit, Name, Query
-from mediaposter.wire.requests import CreateVideoRequest, RequestBody, parse_body, validate_fields
+from mediaposter.wire.requests import CreateVideoRequest, RequestBody
 from mediaposter.wire.rows import ROWS_MAX, Row
 from mediaposter.wire.video_object import to_dollars
 

@@ -21,10 +21,12 @@ from pydantic import AwareDatetime
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.domain.text import refuse_unwritable
 from mediaposter.publishing.targets import TARGETS_MAX
+from mediaposter.wire.bodies import validate_fields
+from mediaposter.wire.body_fields import TARGETS
 from mediaposter.wire.cells import read_flag, read_moment, read_whole_number, refuse_failed_formula, trim
 from mediaposter.wire.json_text import RepeatedNameError, parse_json
 from mediaposter.wire.records import Record
-from mediaposter.wire.requests import TARGETS, CreateVideoRequest, validate_fields
+from mediaposter.wire.requests import CreateVideoRequest
 
 ROW_ID = "id"
 LIST_SEPARATOR = "|"

@@ -17,11 +17,12 @@ from mediaposter.domain.errors import InvalidRequest, RequestTooLarge
 from mediaposter.domain.text import refuse_unwritable
 from mediaposter.stores.inbox import INBOX, OUTBOX, InboxFile
 from mediaposter.stores.series import SeriesName
+from mediaposter.wire.bodies import parse_json_object, validate_fields
 from mediaposter.wire.errors import ErrorDetail
 from mediaposter.wire.json_text import NUMBER_DIGITS_MAX
 from mediaposter.wire.pictures import PICTURE_MAX_BYTES, UploadedPicture
 from mediaposter.wire.records import decode_text, drop_bom
-from mediaposter.wire.requests import CreateVideoRequest, parse_json_object, validate_fields
+from mediaposter.wire.requests import CreateVideoRequest
 from mediaposter.wire.video_object import VideoObject
 
 # How long Scheduler goes on telling of a turn; a host takes one that it missed by so much. As long as the rules in

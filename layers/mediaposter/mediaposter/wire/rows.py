@@ -16,11 +16,12 @@ from pydantic import BaseModel
 from mediaposter.domain.errors import InvalidRequest, RequestTooLarge
 from mediaposter.domain.problem import Problem
 from mediaposter.domain.text import refuse_unwritable
+from mediaposter.wire.bodies import parse_json_object, validate_fields
 from mediaposter.wire.cells import read_whole_number, refuse_failed_formula
 from mediaposter.wire.columns import NETWORKS, ROW_ID, Columns
 from mediaposter.wire.pictures import REQUEST_PICTURE_MAX_BYTES
 from mediaposter.wire.records import ROW_MAX_BYTES, BrokenFile, Record, decode_text, drop_bom, read_records
-from mediaposter.wire.requests import CreateVideoRequest, parse_json_object, validate_fields
+from mediaposter.wire.requests import CreateVideoRequest
 
 ROWS_MAX = 10_000
 ROW_ID_MAX_CHARACTERS = 128

@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from mediaposter.domain.errors import InvalidRequest
+from mediaposter.wire.bodies import parse_body, validate_fields
 from mediaposter.wire.records import FILE_MAX_BYTES
-from mediaposter.wire.requests import RequestBody, parse_body, validate_fields
+from mediaposter.wire.requests import RequestBody
 
 UPLOAD_MAX_BYTES = 20 * 1024 * 1024
 

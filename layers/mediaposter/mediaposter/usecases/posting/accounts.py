@@ -19,7 +19,7 @@ from mediaposter.publishing.targets import (
 from mediaposter.stores.accounts import AccountStore, ConnectedAccounts
 from mediaposter.stores.due import DueStore
 from mediaposter.stores.posts import Post, PostState, PostStore
-from mediaposter.wire.requests import name_target
+from mediaposter.wire.body_errors import name_target
 
 Clock = Callable[[], datetime]
 # Builds the publisher; raises ConfigurationError if its key is missing.

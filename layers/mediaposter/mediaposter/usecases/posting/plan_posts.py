@@ -12,7 +12,8 @@ from mediaposter.publishing.targets import AnyTarget, VideoShape, check_schedule
 from mediaposter.stores.posts import Post
 from mediaposter.stores.video_record import Candidate, Video
 from mediaposter.usecases.requests.shape import measure
-from mediaposter.wire.requests import PostsRequest, name_target
+from mediaposter.wire.body_errors import name_target
+from mediaposter.wire.requests import PostsRequest
 
 # One transaction writes all posts of a video, 4 MB at most (DynamoDB), each with its text twice.
 CAPTIONS_MAX_BYTES = 1_000_000
