@@ -24,6 +24,9 @@ Accept a request (HTTP, files, events, schedules):
     wire.intake                             requests from the bucket, the bus and schedules
     usecases.requests.upload                presign an upload, and read the picture when its video starts
     usecases.requests.submit                check a request, record it with its reservation, start its execution
+    usecases.requests.choose_models         the model of a request and its fallbacks, and what each would make of it
+    usecases.requests.new_video             the record of the video that a request becomes
+    usecases.requests.pictures              keep the reference picture that came with a request
     usecases.requests.shape                 the measures of a stored video that networks limit
     usecases.requests.intake                submit requests that come as files or events, and write their results
     usecases.scheduled.series               submit the next row of a series when its schedule runs

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.generation.store_and_close import VideoKeeper
     from mediaposter.usecases.posting.create_post import StoredMedia
     from mediaposter.usecases.requests.intake import FileStore
-    from mediaposter.usecases.requests.submit import PictureStore
+    from mediaposter.usecases.requests.pictures import PictureStore
     from mediaposter.usecases.requests.upload import UploadStore
     from mediaposter.usecases.scheduled.deliver_webhook import PostJson
     from mediaposter.usecases.scheduled.series import SheetReader

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
-from types import MappingProxyType
-from typing import NamedTuple, NoReturn, Protocol
+from typing import NamedTuple, NoReturn
 
-from mediaposter.ai.catalog import Catalog, CatalogEntry, FittedExtension, check_alias_seconds
+from mediaposter.ai.catalog import Catalog
 from mediaposter.domain.errors import (
     BudgetExceeded,
     Contention,
@@ -28,31 +26,19 @@ from mediaposter.stores.capacity import CapacityStore, count_change
 from mediaposter.stores.idempotency import IdempotencyRecord, IdempotencyStore, identify_request
 from mediaposter.stores.posts import Post, PostStore
 from mediaposter.stores.table import Change, Create, Put
-from mediaposter.stores.video_record import (
-    Candidate,
-    Derivation,
-    DerivationKind,
-    Estimate,
-    Reservation,
-    Video,
-    VideoFailure,
-)
+from mediaposter.stores.video_record import Candidate, Estimate, Reservation, Video, VideoFailure
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.create_post import settle_orphaned
 from mediaposter.usecases.posting.plan_posts import plan_posts
-from mediaposter.usecases.requests.default_approval import ChosenApproval, choose_approval
+from mediaposter.usecases.requests.choose_models import choose_models
+from mediaposter.usecases.requests.default_approval import choose_approval
+from mediaposter.usecases.requests.new_video import DERIVATIONS, describe_derived_video, describe_video
+from mediaposter.usecases.requests.pictures import PictureStore, keep_picture
 from mediaposter.usecases.videos.resume import Workflow
 from mediaposter.wire.caller import Caller
-from mediaposter.wire.pictures import InputReference, PictureUrl, UploadedPicture
+from mediaposter.wire.pictures import InputReference
 from mediaposter.wire.request_context import NEW_REQUEST, RequestContext
-from mediaposter.wire.requests import (
-    CreateVideoRequest,
-    DeriveVideoRequest,
-    EditVideoRequest,
-    ExtendVideoRequest,
-    PublishRequest,
-    RemixVideoRequest,
-)
+from mediaposter.wire.requests import CreateVideoRequest, DeriveVideoRequest, PublishRequest
 from mediaposter.wire.video_object import to_dollars
 
 Clock = Callable[[], datetime]
@@ -63,15 +49,6 @@ class Submission(NamedTuple):
 
     video: Video
     posts: list[Post]
-
-
-class PictureStore(Protocol):
-    """Stores the pictures of requests until their videos are made."""
-
-    def keep_upload(self, owner: str, upload_id: str, content: bytes, content_type: str) -> None: ...
-
-    def read_upload(self, owner: str, upload_id: str) -> bytes:
-        """Read a picture that the caller uploaded. Raises NotFound."""
 
 
 class SubmitVideo:
@@ -129,7 +106,7 @@ class SubmitVideo:
             NotStarted: its execution did not start; it is recorded as failed, and sending again is safe.
         """
         now = self._clock()
-        video = _describe(
+        video = describe_video(
             request,
             self._choose_models(request, now),
             video_id=self._new_id(),
@@ -155,7 +132,7 @@ class SubmitVideo:
         now = self._clock()
         first, *others = self._choose_models(request, now)
         approval = choose_approval(request, caller, is_default=self._is_approval_default)
-        video = _describe(request, [first, *others], video_id="estimate", approval=approval, now=now)
+        video = describe_video(request, [first, *others], video_id="estimate", approval=approval, now=now)
         plan = plan_posts(request, video, candidates=others, now=now)
         warnings = self._check_accounts(request.publish)
         first = first.copy_with(warnings=(*video.warnings, *plan.warnings, *warnings))
@@ -173,51 +150,11 @@ class SubmitVideo:
         """
         now = self._clock()
         source = self._videos.get(request.video_id, caller=caller)
-        if source.stored is None or source.provider_job_id is None:
-            raise InvalidRequest(f"The video is {source.status}: only a completed one can be changed.", param="video")
-        kind = _DERIVATIONS[type(request)]
-        catalog = self._catalogs()
-        entry = catalog.get(source.resolved_model)
-        catalog.check_offered(entry, param="video")
-        if not getattr(entry.capabilities, kind):
-            raise InvalidRequest(
-                f"The model {entry.name}, which made this video, does not offer {kind}.",
-                param="video",
-                code="unsupported_operation",
-            )
-        added = None
-        if isinstance(request, ExtendVideoRequest):
-            added = _choose_extension(catalog, entry, source, seconds=request.seconds)
-        else:
-            entry.check_source(seconds=source.seconds, size=source.size)
-        charged_seconds = source.seconds if added is None else added.seconds
-        estimate_micros = entry.estimate_cost_micros(seconds=charged_seconds, size=source.size)
         approval = choose_approval(request, caller, is_default=self._is_approval_default)
-        video = Video(
-            id=self._new_id(),
-            owner=caller.owner,
-            created_at=now,
-            updated_at=now,
-            prompt=request.prompt,
-            model=source.model,
-            resolved_model=source.resolved_model,
-            provider=source.provider,
-            # For an extension, OpenAI reports the length of the whole.
-            seconds=source.seconds + (0 if added is None else added.seconds),
-            size=source.size,
-            metadata=request.metadata,
-            derivation=Derivation(
-                kind=kind,
-                video_id=source.id,
-                provider_job_id=source.provider_job_id,
-                extend_seconds=None if added is None else added.seconds,
-            ),
-            warnings=(*(() if added is None else added.warnings), *approval.warnings),
-            cost_estimate_micros=estimate_micros,
-            expected_render_seconds=source.expected_render_seconds,
-            webhook_url=request.webhook_url or caller.webhook_url,
-            approval_hours=approval.hours,
+        video = describe_derived_video(
+            request, source, self._catalogs(), video_id=self._new_id(), caller=caller, approval=approval, now=now
         )
+        kind = DERIVATIONS[type(request)]
         return self._take(_Order(video, request, None, f"{kind} {request.fingerprint()}"), caller, request_context)
 
     def _take(self, order: _Order, caller: Caller, request_context: RequestContext) -> Submission:
@@ -276,7 +213,7 @@ class SubmitVideo:
             correlation_id=request_context.correlation_id,
         )
         if order.picture is not None:
-            picture = self._keep_picture(order.picture, caller, size=video.size)
+            picture = keep_picture(order.picture, caller, size=video.size, pictures=self._pictures)
             video = video.copy_with(input_image=picture.place, warnings=(*video.warnings, *picture.warnings))
         conditions = self._list_conditions(video, name, caller, request_context)
         started = video.copy_with(slot=video.provider)
@@ -395,64 +332,9 @@ class SubmitVideo:
             f"renews at {renews_at(reservation.on):%Y-%m-%dT%H:%M:%SZ}."
         )
 
-    def _keep_picture(self, picture: InputReference, caller: Caller, *, size: str) -> _KeptPicture:
-        """Store a picture that came with the request; one behind a URL is fetched when the video starts."""
-        if isinstance(picture, PictureUrl):
-            return _KeptPicture(picture.url, [])
-        if isinstance(picture, UploadedPicture):
-            upload_id = f"upload_{uuid.uuid4().hex}"
-            self._pictures().keep_upload(caller.owner, upload_id, picture.content, picture.content_type)
-            return _KeptPicture(upload_id, picture.list_warnings(size=size))
-        try:
-            read = UploadedPicture.read(self._pictures().read_upload(caller.owner, picture.upload_id))
-        except NotFound as error:
-            raise InvalidRequest(
-                (
-                    f"There is no upload {picture.upload_id}: first PUT the picture to the URL that POST /uploads "
-                    "returned."
-                ),
-                param="input_reference",
-                code="invalid_value",
-            ) from error
-        return _KeptPicture(picture.upload_id, read.list_warnings(size=size))
-
     def _choose_models(self, request: CreateVideoRequest, now: datetime) -> list[Candidate]:
-        """Find the requested model and its fallbacks.
-
-        For an alias or a fallback, the request is adapted to what the model can do, as closely as possible. A fallback
-        gets no options that its catalog row does not list. A model named directly makes exactly the request, or
-        nothing.
-        """
-        catalog = self._catalogs()
-        today = now.date()
-        asked = catalog.resolve(request.model, today=today)
-        asked.check(request.model, seconds=request.seconds, size=request.size)
-        asked.entry.check_options(request.provider_options)
-        if request.input_reference is not None and not asked.entry.capabilities.image_input:
-            takers = [entry.name for entry in catalog.list_offered() if entry.capabilities.image_input]
-            raise InvalidRequest(
-                f"The model {asked.entry.name} takes no picture. These do: {', '.join(sorted(takers))}.",
-                param="input_reference",
-                code="unsupported_operation",
-            )
-        candidates = [_fit(asked.entry, request)]
-        for name in self._list_fallbacks(request, catalog, today):
-            entry = catalog.resolve(name, today=today).entry
-            is_new = entry.name not in [candidate.model for candidate in candidates]
-            if is_new and (request.input_reference is None or entry.capabilities.image_input):
-                candidates.append(_fit(entry, request))
-        return candidates
-
-    def _list_fallbacks(self, request: CreateVideoRequest, catalog: Catalog, today: date) -> list[str]:
-        if request.fallback_models is None:
-            # The stack's own list of fallbacks may name models that no longer exist.
-            return [name for name in self._default_fallbacks if catalog.has_living(name, today=today)]
-        for index, name in enumerate(request.fallback_models):
-            try:
-                catalog.resolve(name, today=today)
-            except InvalidRequest as error:
-                raise InvalidRequest(str(error), param=f"fallback_models[{index}]", code="model_not_found") from error
-        return request.fallback_models
+        fallbacks = self._default_fallbacks
+        return choose_models(request, self._catalogs(), default_fallbacks=fallbacks, today=now.date())
 
     def _start(self, video: Video, posts: Sequence[Post], name: IdempotencyRecord) -> Video:
         try:
@@ -483,15 +365,6 @@ class SubmitVideo:
         return video
 
 
-_DERIVATIONS: Mapping[type[DeriveVideoRequest], DerivationKind] = MappingProxyType(
-    {
-        RemixVideoRequest: DerivationKind.REMIX,
-        EditVideoRequest: DerivationKind.EDIT,
-        ExtendVideoRequest: DerivationKind.EXTEND,
-    }
-)
-
-
 class _Order(NamedTuple):
     """A new record, with its posts request, its picture and the fingerprint of its request."""
 
@@ -499,13 +372,6 @@ class _Order(NamedTuple):
     request: PublishRequest
     picture: InputReference | None
     fingerprint: str
-
-
-class _KeptPicture(NamedTuple):
-    """The location of a request's picture, and the warnings about it."""
-
-    place: str
-    warnings: list[str]
 
 
 class _Condition(NamedTuple):
@@ -530,69 +396,3 @@ def _never() -> Submission:
 
 def _refuse_rate(per_minute: int) -> NoReturn:
     raise RateExceeded(f"This key may create {per_minute} videos a minute. Nothing was recorded; wait for the next.")
-
-
-def _describe(
-    request: CreateVideoRequest,
-    candidates: Sequence[Candidate],
-    *,
-    video_id: str,
-    owner: str = "",
-    webhook_url: str | None = None,
-    batch_id: str | None = None,
-    approval: ChosenApproval,
-    now: datetime,
-) -> Video:
-    """Build the record of the video that the first model makes, with the other models as fallbacks."""
-    first, *others = candidates
-    return Video(
-        id=video_id,
-        owner=owner,
-        created_at=now,
-        updated_at=now,
-        prompt=request.prompt,
-        model=request.model,
-        resolved_model=first.model,
-        provider=first.provider,
-        seconds=first.seconds,
-        size=first.size,
-        metadata=request.metadata,
-        provider_options=request.provider_options,
-        resubmit=request.resubmit,
-        fallbacks=tuple(others),
-        warnings=(*first.warnings, *approval.warnings),
-        cost_estimate_micros=first.cost_estimate_micros,
-        expected_render_seconds=first.expected_render_seconds,
-        webhook_url=webhook_url,
-        batch_id=batch_id,
-        approval_hours=approval.hours,
-    )
-
-
-def _choose_extension(catalog: Catalog, entry: CatalogEntry, source: Video, *, seconds: int) -> FittedExtension:
-    """Choose the length that an extension adds: aliases and models accept it by the same rules as a video's length.
-
-    Raises:
-        InvalidRequest: the model cannot add this length, or the alias does not accept it.
-    """
-    entry.check_source(size=source.size)
-    if catalog.is_alias(source.model):
-        check_alias_seconds(source.model, seconds)
-        return entry.fit_extension(seconds=seconds, source_seconds=source.seconds)
-    entry.check_extension(seconds=seconds, source_seconds=source.seconds)
-    return FittedExtension(seconds, ())
-
-
-def _fit(entry: CatalogEntry, request: CreateVideoRequest) -> Candidate:
-    """Fit a request to a model's capabilities, and price it."""
-    fitted = entry.fit(seconds=request.seconds, size=request.size)
-    options = entry.pick_options(request.provider_options)
-    return Candidate(
-        model=entry.name,
-        provider=entry.provider,
-        seconds=fitted.seconds,
-        size=fitted.size,
-        cost_estimate_micros=entry.estimate_cost_micros(seconds=fitted.seconds, size=fitted.size),
-        expected_render_seconds=entry.expected_render_seconds,
-        warnings=(*([entry.notice] if entry.notice else []), *fitted.warnings, *options.warnings),
-    )
