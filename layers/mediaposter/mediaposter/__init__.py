@@ -35,7 +35,10 @@ Generate and store the video:
 
     usecases.steps                          the inputs and results of the state machine's steps
     usecases.scheduled.dispatch             start waiting videos when slots of their provider become free
-    usecases.generation.generate            start a generation at most once, and poll it until it ends
+    usecases.generation.start_generation    start a generation at most once
+    usecases.generation.submission          the call that costs money, and the job that it became
+    usecases.generation.check_generation    poll a generation until it ends
+    usecases.generation.attempts            how an attempt ends: the video fails, or the next model takes over
     usecases.generation.pacing              when to poll a provider
     usecases.generation.provider_webhooks   end the wait for a render when its provider sends a webhook
     usecases.generation.cancel_render       stop a render at its provider

@@ -36,13 +36,14 @@ if TYPE_CHECKING:
     from mediaposter.usecases.batches.finish import CancelPart, EndBatch, MonitorBatch, WriteResults
     from mediaposter.usecases.batches.submit import FinishSubmitting, ReadRows, SubmitChunk
     from mediaposter.usecases.generation.cancel_render import CancelRender
-    from mediaposter.usecases.generation.generate import CheckGeneration, StartGeneration
+    from mediaposter.usecases.generation.check_generation import CheckGeneration
     from mediaposter.usecases.generation.inspect import InspectVideo
     from mediaposter.usecases.generation.provider_webhooks import (
         ProviderCallbacks,
         ReceiveProviderWebhook,
         WebhookOutcome,
     )
+    from mediaposter.usecases.generation.start_generation import StartGeneration
     from mediaposter.usecases.generation.store_again import StoreAgain
     from mediaposter.usecases.generation.store_and_close import CloseVideo, StoreVideo
     from mediaposter.usecases.posting.accounts import ReadAccounts, ValidateAccounts
@@ -392,7 +393,7 @@ class Stack:
     @cached_property
     def start_generation(self) -> StartGeneration:
         """Start Generation."""
-        from mediaposter.usecases.generation.generate import StartGeneration
+        from mediaposter.usecases.generation.start_generation import StartGeneration
         from mediaposter.usecases.requests.upload import ReadPicture
 
         return StartGeneration(
@@ -410,7 +411,7 @@ class Stack:
     @cached_property
     def check_generation(self) -> CheckGeneration:
         """Check Generation."""
-        from mediaposter.usecases.generation.generate import CheckGeneration
+        from mediaposter.usecases.generation.check_generation import CheckGeneration
 
         return CheckGeneration(
             videos=self.videos,

@@ -13,7 +13,7 @@ from mediaposter.stores.keys import ApiKey
 from mediaposter.stores.posts import Post, PostState, PostStore
 from mediaposter.stores.table import Create, Put, Record, Replace
 from mediaposter.stores.videos import VideoStore
-from mediaposter.usecases.generation.generate import RESUBMITS_MAX
+from mediaposter.usecases.generation.start_generation import RESUBMITS_MAX
 from mediaposter.usecases.posting.create_post import settle_abandoned_call
 from mediaposter.wire.caller import Caller
 from tests.unit.usecases.mutations import (

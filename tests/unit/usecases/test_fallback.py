@@ -13,7 +13,8 @@ from mediaposter.ai.video_model_interface import MAX_LIST_LIMIT, VideoGeneration
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequest, VideoModelError
 from mediaposter.stores.video_record import Candidate
 from mediaposter.stores.video_stages import Stage
-from mediaposter.usecases.generation.generate import ANSWER_GRACE, CODES_OF_THE_PROVIDER, RESUBMITS_MAX
+from mediaposter.usecases.generation.attempts import ANSWER_GRACE, CODES_OF_THE_PROVIDER
+from mediaposter.usecases.generation.start_generation import RESUBMITS_MAX
 from mediaposter.usecases.steps import CheckInput, Outcome, StepInput
 from tests.builders import CATALOG, NOW, VIDEO_ID, a_caller, a_job, a_request, a_video
 from tests.fakes.answers import Answer, Drop, Refuse

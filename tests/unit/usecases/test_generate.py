@@ -14,7 +14,8 @@ from mediaposter.domain.errors import ConfigurationError, ErrorCode, MediaPoster
 from mediaposter.stores.render_times import RenderTimeStore, guess_render_times
 from mediaposter.stores.video_record import Derivation, DerivationKind, VideoChanges, VideoFailure
 from mediaposter.stores.video_stages import Stage
-from mediaposter.usecases.generation.generate import ANSWER_GRACE, NEW_JOB_GRACE
+from mediaposter.usecases.generation.attempts import ANSWER_GRACE
+from mediaposter.usecases.generation.check_generation import NEW_JOB_GRACE
 from mediaposter.usecases.generation.pacing import choose_wait_seconds
 from mediaposter.usecases.steps import CheckInput, Outcome, StepInput, StepResult
 from tests.builders import NOW, VIDEO_ID, a_caller, a_job, a_video, an_attempt

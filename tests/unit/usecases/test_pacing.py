@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaposter.stores.render_times import DEVIATION_MAX, DEVIATION_MIN, RenderTimes
-from mediaposter.usecases.generation.generate import POLLS_MAX
+from mediaposter.usecases.generation.check_generation import POLLS_MAX
 from mediaposter.usecases.generation.pacing import (
     FIRST_CHANCE,
     NEXT_CHANCE,

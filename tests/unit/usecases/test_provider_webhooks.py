@@ -17,7 +17,7 @@ from mediaposter.host.walker import WaitWrite
 from mediaposter.stores.job_callbacks import HINTS_MAX, UNKNOWN_KEPT_FOR, JobCallbackStore, name_job
 from mediaposter.stores.table import Key
 from mediaposter.stores.videos import JobClaim, VideoStore
-from mediaposter.usecases.generation.generate import POLLS_MAX
+from mediaposter.usecases.generation.check_generation import POLLS_MAX
 from mediaposter.usecases.generation.provider_webhooks import ProviderCallbacks, ReceiveProviderWebhook, WebhookOutcome
 from mediaposter.usecases.steps import Outcome, StepResult
 from mediaposter.wire.webhooks import sign_webhook

@@ -16,7 +16,7 @@ from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.stores.capacity import SlotCount
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
-from mediaposter.usecases.generation.generate import end_attempt, fall_back
+from mediaposter.usecases.generation.attempts import end_attempt, fall_back
 from mediaposter.usecases.steps import CheckInput, CloseInput, StepInput
 from mediaposter.usecases.videos.resume import GENERATED_WITHIN
 from tests.builders import a_caller, a_request

@@ -16,7 +16,7 @@ from mediaposter.domain.errors import Contention, NotFound, VersionConflict
 from mediaposter.stores.table import Create, Key, Record, Replace, Table
 
 # How often webhooks may end a job's wait early. A provider sends one or two. Even if many come, they must not use up
-# the polls that the state machine may make (usecases.generation.generate.POLLS_MAX).
+# the polls that the state machine may make (usecases.generation.check_generation.POLLS_MAX).
 HINTS_MAX = 4
 # A generation and its wait for a slot are over by then.
 KEPT_FOR = timedelta(days=2)

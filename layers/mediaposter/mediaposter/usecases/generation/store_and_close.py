@@ -29,7 +29,7 @@ from mediaposter.stores.video_money import count_spent_micros
 from mediaposter.stores.video_record import Video, VideoChanges, VideoFailure
 from mediaposter.stores.video_stages import STAGES_OF_A_KEPT_VIDEO, Stage
 from mediaposter.stores.videos import VideoStore
-from mediaposter.usecases.generation.generate import Clock, Models, explain_unknown
+from mediaposter.usecases.generation.attempts import Clock, Models, explain_unknown
 from mediaposter.usecases.posting.check_post import emit_end
 from mediaposter.usecases.posting.create_post import settle_orphaned
 from mediaposter.usecases.scheduled.recorded_events import describe_end
