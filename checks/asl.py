@@ -24,7 +24,7 @@ from mediaposter.host.definition import Definition, Refused
 from mediaposter.publishing.blotato_client import CALL_SECONDS as BLOTATO_CALL_SECONDS
 from mediaposter.publishing.targets import TARGETS_MAX
 from mediaposter.usecases.batches.finish import TAKING_ENDS_AFTER
-from mediaposter.usecases.batches.submit import TAKING_MAX
+from mediaposter.usecases.batches.rows import TAKING_MAX
 from mediaposter.usecases.generation.check_generation import POLLS_MAX
 from mediaposter.usecases.generation.store_and_close import STORE_ATTEMPTS_MAX, STORE_BUDGET_SECONDS
 from mediaposter.usecases.posting.approval import ASKS_MAX

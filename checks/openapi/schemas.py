@@ -13,7 +13,9 @@ from pydantic_core.core_schema import DataclassField, ModelField, ModelSchema, T
 from checks.openapi.routes import Route
 from mediaposter.wire.errors import ErrorEnvelope
 from mediaposter.wire.forms import BRACKETS_MAX
-from mediaposter.wire.pictures import URL_MAX_CHARACTERS, ContentType, UploadReference
+from mediaposter.wire.picture_header import ContentType
+from mediaposter.wire.pictures import UploadReference
+from mediaposter.wire.urls import URL_MAX_CHARACTERS
 
 JsonObject: TypeAlias = dict[str, Any]
 

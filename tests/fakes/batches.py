@@ -9,7 +9,7 @@ from mediaposter.domain.errors import RateExceeded
 from mediaposter.events import BatchEvent
 from mediaposter.stores.batch_files import parts_key
 from mediaposter.stores.batches import Batch, BatchSource, BatchStep
-from mediaposter.usecases.batches.submit import BatchOutcome
+from mediaposter.usecases.batches.rows import BatchOutcome
 from mediaposter.wire.batches import (
     BatchView,
     CancelBatchRequest,

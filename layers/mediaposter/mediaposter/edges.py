@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mediaposter.stores.batch_files import FileVersion
     from mediaposter.stores.table import Table
     from mediaposter.usecases.batches.create import BatchWorkflow, InputStore
-    from mediaposter.usecases.batches.submit import RowFiles
+    from mediaposter.usecases.batches.rows import RowFiles
     from mediaposter.usecases.generation.inspect import Inspecting
     from mediaposter.usecases.generation.provider_webhooks import Signaller
     from mediaposter.usecases.generation.store_and_close import VideoKeeper

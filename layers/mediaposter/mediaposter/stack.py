@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from mediaposter.stores.videos import VideoStore
     from mediaposter.usecases.batches.create import CancelBatch, OpenBatch, ReadBatches
     from mediaposter.usecases.batches.finish import CancelPart, EndBatch, MonitorBatch, WriteResults
-    from mediaposter.usecases.batches.submit import FinishSubmitting, ReadRows, SubmitChunk
+    from mediaposter.usecases.batches.read_rows import ReadRows
+    from mediaposter.usecases.batches.submit import FinishSubmitting, SubmitChunk
     from mediaposter.usecases.generation.cancel_render import CancelRender
     from mediaposter.usecases.generation.check_generation import CheckGeneration
     from mediaposter.usecases.generation.inspect import InspectVideo
@@ -529,7 +530,7 @@ class Stack:
     @cached_property
     def read_rows(self) -> ReadRows:
         """Read Rows."""
-        from mediaposter.usecases.batches.submit import ReadRows
+        from mediaposter.usecases.batches.read_rows import ReadRows
 
         return ReadRows(
             batches=self.batches,

@@ -10,7 +10,7 @@ import pytest
 from mediaposter.domain.errors import RateExceeded
 from mediaposter.stores.batch_files import parts_key
 from mediaposter.stores.batches import BatchStep
-from mediaposter.usecases.batches.submit import BatchOutcome
+from mediaposter.usecases.batches.rows import BatchOutcome
 from tests.fakes.clock import Clock
 from tests.fakes.effects import SimulatedCrash
 from tests.fakes.state_machine import StateMachine, Status

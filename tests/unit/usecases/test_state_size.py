@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from mediaposter.publishing.targets import TARGETS_MAX
 from mediaposter.stores.video_record import VIDEO_ID_MAX_CHARACTERS
-from mediaposter.usecases.batches.submit import BatchResult
+from mediaposter.usecases.batches.rows import BatchResult
 from mediaposter.usecases.steps import StepResult
 from mediaposter.wire.batches import PART_ROWS_MAX, PartLine
 from mediaposter.wire.rows import ROWS_MAX

@@ -18,7 +18,7 @@ from mediaposter.stores.batches import BatchSource, BatchStage, CancelScope
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.media import upload_key
 from mediaposter.stores.table import Put
-from mediaposter.usecases.batches.submit import TAKING_MAX, BatchOutcome
+from mediaposter.usecases.batches.rows import TAKING_MAX, BatchOutcome
 from mediaposter.wire.authorization import decide
 from mediaposter.wire.batches import PART_ROWS_MAX, CreateBatchRequest, OutcomeLine, read_row_lines, write_lines
 from mediaposter.wire.caller import Caller, read_caller
