@@ -16,6 +16,8 @@ Accept a request (HTTP, files, events, schedules):
     wire.post_requests                      the bodies of the routes about posts
     wire.queries                            the query strings of GET routes
     wire.pictures                           the reference picture of a video
+    wire.picture_header                     the type, size and orientation of a picture file, and whether it is whole
+    wire.urls                               the URLs that a request may name
     wire.uploads                            POST /uploads, for large pictures and files of requests
     wire.rows                               files of requests: JSON, JSON Lines or CSV
     wire.columns, wire.cells                the columns of such a CSV, and what spreadsheets write into cells
@@ -62,7 +64,9 @@ Batches:
 
     wire.batches                            the requests, replies and file lines of batches
     usecases.batches.create                 create, read and cancel a batch
-    usecases.batches.submit                 read its file, submit its rows in chunks, record each outcome
+    usecases.batches.read_rows              read its file into rows, in chunks
+    usecases.batches.submit                 submit its rows in chunks, and record each outcome
+    usecases.batches.rows                   the files and outcomes of its rows, and the results of the steps
     usecases.batches.finish                 monitor it until all videos ended, write the results, send its event
     wire.results                            the outcome of each row, as JSON Lines and CSV
 
@@ -201,6 +205,7 @@ The embedded host (one process on one machine):
     host.database                           the SQLite file: connections, transactions, its version
     host.table                              the table in SQLite
     host.bucket                             the bucket in a folder
+    host.bucket_files                       the keys, versions and types of the files in that folder
     host.keys_on_disk                       file names for object keys
     host.disk                               file operations that survive a crash, on any system
     host.links                              signed links to files, and the responses to them

@@ -18,16 +18,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mediaposter.domain.errors import InvalidRequest
+from mediaposter.wire.picture_header import PARTS_MAX
 from mediaposter.wire.pictures import (
-    PARTS_MAX,
     PICTURE_MAX_BYTES,
     REQUEST_PICTURE_MAX_BYTES,
     PictureUrl,
     UploadedPicture,
     UploadReference,
-    check_https_url,
     read_input_reference,
 )
+from mediaposter.wire.urls import check_https_url
 from tests.unit.wire.sending import refusal_or_none, write_png, write_png_header
 
 UPLOAD_ID = "upload_" + "0123456789abcdef" * 2

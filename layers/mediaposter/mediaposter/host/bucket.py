@@ -13,12 +13,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import IO, BinaryIO
 
 from mediaposter.domain.errors import NotFound, StorageFull, VersionConflict
+from mediaposter.host.bucket_files import guess_type, name_version_of, order_by_bytes, read_chunks, walk_keys
 from mediaposter.host.disk import is_file, is_folder, make_folder, sync, sync_folder, wait_for_readers
-from mediaposter.host.keys_on_disk import decode_path, encode_key
+from mediaposter.host.keys_on_disk import encode_key
 from mediaposter.host.links import Links
 from mediaposter.stores.bucket import READ_BYTES, Bucket, NewObject, OpenObject, StoredObject
 
@@ -27,18 +28,6 @@ logger = logging.getLogger(__name__)
 # Our own part of the folder: no key maps into it, because no part of a key's path begins with a dot.
 _OWN = ".bucket"
 _TYPE_FILE = ".type"
-# A content type that the file name does not show is stored in a separate file.
-_TYPES = {
-    ".csv": "text/csv",
-    ".jpg": "image/jpeg",
-    ".json": "application/json",
-    ".jsonl": "application/jsonl",
-    ".mp4": "video/mp4",
-    ".png": "image/png",
-    ".toml": "application/toml",
-    ".webp": "image/webp",
-}
-_UNKNOWN_TYPE = "application/octet-stream"
 _VERSION = re.compile(r"[0-9a-f]+-[0-9a-f]+")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # The finest time step that every usual file system stores; with a coarser one we try further steps.
@@ -105,7 +94,7 @@ class FolderBucket(Bucket):
         with self._open_file(key, version_id) as (stored, file):
             file.seek(first_byte)
             wanted = stored.size_bytes if size_bytes is None else size_bytes
-            yield OpenObject(stored, _read_chunks(file, wanted, chunk_bytes))
+            yield OpenObject(stored, read_chunks(file, wanted, chunk_bytes))
 
     def locate(self, key: str, version_id: str | None) -> Path:
         """Give the file of an object, or of a version, for another process to read.
@@ -146,7 +135,7 @@ class FolderBucket(Bucket):
         """Remove the file, and keep it beside; or remove one version. An earlier one does not come back."""
         with self._lock, self._named_errors(key):
             path, beside = self._locate(key), self._locate_beside(key)
-            current = _name_version_of(path)
+            current = name_version_of(path)
             if version_id is None and current is not None:
                 kept = self._keep_version(key, path)
                 self._remove(path)
@@ -172,7 +161,7 @@ class FolderBucket(Bucket):
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """Walk the folder. A file that no key names, as `50% off.csv`, is left out."""
-        return iter(sorted(_walk(self._folder, prefix), key=_by_bytes))
+        return iter(sorted(walk_keys(self._folder, prefix), key=order_by_bytes))
 
     def sign_get(self, key: str, *, filename: str, seconds: int) -> str:
         """Sign a link of this host."""
@@ -211,7 +200,7 @@ class FolderBucket(Bucket):
 
     def _find_file(self, key: str, version_id: str | None) -> tuple[StoredObject, BinaryIO] | None:
         path = self._locate(key)
-        current = _name_version_of(path)
+        current = name_version_of(path)
         if current is not None and version_id in (None, current):
             found = current
         elif version_id is not None and _VERSION.fullmatch(version_id):
@@ -252,11 +241,11 @@ class FolderBucket(Bucket):
             if not may_replace and (unfinished not in self._uploads or is_file(path)):
                 raise VersionConflict(f"Another worker stored or removed {key} first; this copy was dropped.")
             taken, step_ns = self._list_versions(key, path), _TIME_STEP_NS
-            while _name_version_of(unfinished) in taken:
+            while name_version_of(unfinished) in taken:
                 step_ns *= 2
                 with unfinished.open("rb+") as again:
                     self._stamp(again, step_ns)
-            version_id = str(_name_version_of(unfinished))
+            version_id = str(name_version_of(unfinished))
             kept = self._keep_version(key, path) if is_file(path) else None
             self._keep_type(key, content_type)
             make_folder(path.parent)
@@ -277,7 +266,7 @@ class FolderBucket(Bucket):
 
     def _keep_version(self, key: str, path: Path) -> Path:
         """Keep a file beside under the name of its version. It stays where it is as well."""
-        kept = self._locate_beside(key) / f".{_name_version_of(path)}"
+        kept = self._locate_beside(key) / f".{name_version_of(path)}"
         make_folder(kept.parent)
         try:
             self._link(path, kept)
@@ -303,19 +292,19 @@ class FolderBucket(Bucket):
     def _list_versions(self, key: str, path: Path) -> set[str | None]:
         beside = self._locate_beside(key)
         kept = {version.name.removeprefix(".") for version in beside.glob(".*")} if is_folder(beside) else set()
-        return {*kept, _name_version_of(path)} - {None}
+        return {*kept, name_version_of(path)} - {None}
 
     def _read_type(self, key: str) -> str:
         try:
             return (self._locate_beside(key) / _TYPE_FILE).read_text(encoding="utf-8")
         except OSError:
-            return _guess_type(key)
+            return guess_type(key)
 
     def _keep_type(self, key: str, content_type: str) -> None:
         if self._read_type(key) == content_type:
             return
         path = self._locate_beside(key) / _TYPE_FILE
-        if content_type == _guess_type(key):
+        if content_type == guess_type(key):
             self._remove(path)
             return
         make_folder(path.parent)
@@ -334,7 +323,7 @@ class FolderBucket(Bucket):
         return self._beside / encode_key(key)
 
     def _list_beside(self, prefix: str) -> list[str]:
-        return sorted({key.rpartition("/")[0] for key in _walk(self._beside, prefix, are_hidden=True)})
+        return sorted({key.rpartition("/")[0] for key in walk_keys(self._beside, prefix, are_hidden=True)})
 
     def _replace(self, source: Path, target: Path) -> None:
         wait_for_readers(target, lambda: self._replace_file(source, target), sleep=self._sleep)
@@ -387,38 +376,3 @@ class _Upload(NewObject):
 
     def complete(self) -> str:
         return self._bucket.finish_upload(self._path, self._file, self._key, self._content_type)
-
-
-def _walk(root: Path, prefix: str, *, are_hidden: bool = False) -> Iterator[str]:
-    """List the keys of files below a folder that begin so; of hidden files, the key of their folder and a slash."""
-    start = root / encode_key(prefix.rpartition("/")[0]) if "/" in prefix else root
-    for place, folders, files in os.walk(start):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = PurePath(place).relative_to(root)
-        for name in files:
-            is_hidden = name.startswith(".")
-            key = None if is_hidden is not are_hidden else decode_path(below if is_hidden else below / name)
-            if key is not None and key.startswith(prefix):
-                yield f"{key}/" if is_hidden else key
-
-
-def _read_chunks(file: BinaryIO, wanted_bytes: int, chunk_bytes: int) -> Iterator[bytes]:
-    while wanted_bytes > 0 and (chunk := file.read(min(chunk_bytes, wanted_bytes))):
-        wanted_bytes -= len(chunk)
-        yield chunk
-
-
-def _name_version_of(path: Path) -> str | None:
-    """Name the version of a file by its time and its size; None if there is none."""
-    if not is_file(path):
-        return None
-    found = path.stat()
-    return f"{found.st_mtime_ns:x}-{found.st_size:x}"
-
-
-def _guess_type(key: str) -> str:
-    return _TYPES.get(PurePath(key).suffix.lower(), _UNKNOWN_TYPE)
-
-
-def _by_bytes(key: str) -> bytes:
-    return key.encode("utf-8", "surrogatepass")

@@ -24,7 +24,7 @@ from mediaposter.stores.media import MediaStore
 from mediaposter.stores.sheets import SheetStore
 from mediaposter.usecases.scheduled.deliver_webhook import DELIVERY_TIMEOUT_SECONDS
 from mediaposter.vendors import Vendors
-from mediaposter.wire.pictures import is_own_machine
+from mediaposter.wire.urls import is_own_machine
 
 if TYPE_CHECKING:
     from mediaposter.ai.catalog import Catalog

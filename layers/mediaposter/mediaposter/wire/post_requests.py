@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from mediaposter.domain.errors import NotFound
 from mediaposter.publishing.targets import AccountId, ScheduledTime
 from mediaposter.wire.bodies import parse_body, refuse_files, validate_fields
-from mediaposter.wire.pictures import HttpsUrl
 from mediaposter.wire.requests import PostsRequest, RequestBody, VideoId
+from mediaposter.wire.urls import HttpsUrl
 
 
 class PublishAgainRequest(PostsRequest):

@@ -37,7 +37,8 @@ from mediaposter.wire.body_fields import (
     refuse_blank,
     refuse_repeated_accounts,
 )
-from mediaposter.wire.pictures import InputReference, ReceiverUrl
+from mediaposter.wire.pictures import InputReference
+from mediaposter.wire.urls import ReceiverUrl
 
 PROVIDER_OPTIONS_MAX = 32
 TITLE_MAX_CHARACTERS = 100
