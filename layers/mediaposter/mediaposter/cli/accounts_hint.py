@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from mediaposter.cli.api import Api
-from mediaposter.cli.client import Refusal
+from mediaposter.cli.client import Client, Refusal
 from mediaposter.cli.replies import AccountView, Page
 from mediaposter.cli.targets import Target
 from mediaposter.domain.errors import ConfigurationError
@@ -23,7 +23,7 @@ def refuse_without_accounts(api: Api, targets: Sequence[Target]) -> None:
             _refuse(api, target.platform)
 
 
-def list_accounts(api: Api) -> Page[AccountView]:
+def list_accounts_of(client: Client) -> Page[AccountView]:
     """List the accounts that are connected at a stack.
 
     Raises:
@@ -31,7 +31,7 @@ def list_accounts(api: Api) -> Page[AccountView]:
         Refusal: the API refuses it.
     """
     try:
-        return Page[AccountView].model_validate(api.client.get("/accounts").body)
+        return Page[AccountView].model_validate(client.get("/accounts").body)
     except Refusal as refusal:
         if refusal.status in {403, 404} and refusal.code not in {"insufficient_scope"}:
             raise ConfigurationError(
@@ -51,7 +51,7 @@ def describe_account(account: AccountView) -> list[str]:
 
 
 def _refuse(api: Api, platform: str) -> NoReturn:
-    accounts = [account for account in list_accounts(api).data if account.platform == platform]
+    accounts = [account for account in list_accounts_of(api.client).data if account.platform == platform]
     if not accounts:
         api.context.fail(f"--publish {platform} names no account, and none of {platform} is connected")
     lines = [line for account in accounts for line in describe_account(account)]

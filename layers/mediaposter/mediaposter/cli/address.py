@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def find_address(
         ConfigurationError: none was found, or it lacks a key or a good address; the sentence says what to do.
     """
     host = read_address(place.data or choose_folder())
-    named_key = place.key or environ.get(KEY_VARIABLE, "").strip()
+    named_key = _check_key(place.key or environ.get(KEY_VARIABLE, ""))
     if place.url:
         return Address(check_url(place.url), _find_key(place.url, named_key, host), "by --url")
     if place.stack:
@@ -66,7 +67,7 @@ def find_address(
     if host is not None:
         folder = place.data or choose_folder()
         # A key of the environment is another stack's: alone it says nothing about where.
-        return Address(host.base_url, place.key or host.api_key, f"the host that runs here, in {folder}")
+        return Address(host.base_url, _check_key(place.key or host.api_key), f"the host that runs here, in {folder}")
     if place.data is not None:
         raise ConfigurationError(f"No host runs on {place.data}. Start it: mediaposter up --data {place.data}")
     if not named_key:
@@ -89,6 +90,14 @@ def check_url(url: str) -> str:
         raise ConfigurationError(f"{url} is no address of an API. One looks like http://127.0.0.1:4600/v1")
     path = parsed.path.rstrip("/")
     return str(parsed.copy_with(path=path or "/v1", query=None, fragment=None))
+
+
+def _check_key(key: str) -> str:
+    """Refuse a key that no header takes, as one that was copied with a line break in it."""
+    stripped = key.strip()
+    if not re.fullmatch(r"[!-~]*", stripped):
+        raise ConfigurationError("The API key has a space or a character that no key has; copy it again.")
+    return stripped
 
 
 def _find_key(url: str, named: str, host: HostAddress | None) -> str:

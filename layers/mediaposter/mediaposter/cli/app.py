@@ -70,7 +70,7 @@ class _LazyGroups(TyperGroup):
         name, _, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name else None, rest
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 (as Click calls it)
         with formatter.section("Videos"):
             formatter.write_dl([(name, command.summary) for name, command in VIDEO_COMMANDS.items()])
         with formatter.section("Everything else"):

@@ -30,7 +30,7 @@ app = create_group("Many videos from a file, one a row.")
 BatchId: TypeAlias = Annotated[str, typer.Argument(metavar="BATCH", help="Its id: batch_…")]
 ResultsOutput: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE|DIR", help="Where to put the results: CSV, or JSON Lines by .jsonl."),
+    typer.Option("--output", "-o", metavar="FILE|DIR", help="Where to put the results: a CSV, or .jsonl."),
 ]
 
 
@@ -52,8 +52,9 @@ def run_batch(
     seconds, size, text; an account is a column as publish.instagram. docs/operations.md names them all.
     """
     batch_file = read_batch_file(file)
-    if output is not None:
-        choose_path(output, f"{file.stem}-results.csv", is_forced=force)
+    results = output or Path(f"{file.stem}-results.csv")
+    if wait and not check:
+        choose_path(results, f"{file.stem}-results.csv", is_forced=force)
     file_id, found = _check(api, batch_file)
     if found.refused and (not skip_bad_rows or not found.accepted):
         _tell_errors(found)
@@ -84,7 +85,8 @@ def run_batch(
     batch = BatchView.model_validate(answer.body)
     write_note(f"{batch.id} is started.")
     if wait:
-        end_batch(api, follow_batch(api, batch.id, first=answer), output=output, is_forced=force)
+        ended = follow_batch(api, batch.id, first=answer)
+        end_batch(api, ended, output=results, is_forced=force, refused_before=found.refused)
     elif api.as_json:
         api.write_json(answer.body)
     else:
@@ -155,8 +157,16 @@ def fetch_results(api: Api, batch: BatchId, *, output: ResultsOutput = None, for
         api.say(f"Saved {path}.")
 
 
-def end_batch(api: Api, body: Document, *, output: Path | None, is_forced: bool) -> None:
-    """Write how a batch ended, and fetch its results; a row that failed is exit status 1."""
+def end_batch(api: Api, body: Document, *, output: Path | None, is_forced: bool, refused_before: int = 0) -> None:
+    """Write how a batch ended, and fetch its results; a row that failed is exit status 1.
+
+    Args:
+        api: to its stack.
+        body: the batch.
+        output: where the results go; None says how to fetch them.
+        is_forced: whether they may replace a file.
+        refused_before: how many wrong rows the caller left out knowingly.
+    """
     batch = BatchView.model_validate(body)
     if api.as_json and api.context.info_name != "watch":
         api.write_json(body)
@@ -168,7 +178,7 @@ def end_batch(api: Api, body: Document, *, output: Path | None, is_forced: bool)
     elif batch.status != "failed":
         write_note(f"Fetch the results with:  mediaposter batch results {batch.id}")
     counts = batch.request_counts
-    if batch.status != "completed" or counts.failed or counts.refused:
+    if batch.status != "completed" or counts.failed or counts.refused > refused_before:
         raise typer.Exit(_FAILED)
 
 

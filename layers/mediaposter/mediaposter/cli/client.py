@@ -307,6 +307,8 @@ def _read_refusal(response: httpx.Response) -> Refusal:
 def _find_advice(status: int, detail: _ErrorDetail) -> str:
     if status == 401:
         return "Check the key: --key, MEDIAPOSTER_API_KEY, or mediaposter keys create NAME for another."
+    if detail.code == "unknown_parameter":
+        return "This stack is older than that option: leave it out."
     if detail.code == "insufficient_scope":
         return "Make a key that may: mediaposter keys create NAME --scope …"
     if (detail.param or "").startswith("publish"):

@@ -36,19 +36,17 @@ def create_table(*titles: str) -> Table:
 
 
 def write_table(table: Table) -> None:
-    """Write a table whose rows are cut at the width of the terminal; a pipe has it all."""
+    """Write a table that fits the terminal; a pipe has all of it."""
     console = open_console()
-    console.print(table, soft_wrap=False)
+    with console.capture() as capture:
+        console.print(table, soft_wrap=False)
+    # Rich fills each row with blanks, up to the width of the widest.
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
 def write_note(text: str) -> None:
     """Write a note to stderr."""
     open_notes().print(Text(text, style="dim"))
-
-
-def write_out(text: str) -> None:
-    """Write text to stdout as it is."""
-    sys.stdout.write(text)
 
 
 def describe_age(seconds: float) -> str:

@@ -41,6 +41,7 @@ class Check(NamedTuple):
 @app.command("doctor")
 def check_stack(
     context: typer.Context,
+    *,
     url: Annotated[str | None, typer.Option("--url", metavar="URL", help="The base URL of the API.")] = None,
     key: Annotated[str | None, typer.Option("--key", metavar="KEY", help="Its API key.")] = None,
     stack: Annotated[str | None, typer.Option("--stack", metavar="NAME", help="A stack of your AWS account.")] = None,
@@ -129,7 +130,7 @@ def _check_models(client: Client) -> Iterator[Check]:
     alias = next((model.alias_of for model in models if model.id == "sora-2" and model.alias_of), None)
     leads = f" sora-2 leads to {alias}." if alias else ""
     if set(makers) <= {_SANDBOX}:
-        yield Check("models", "missing", f"Only the sandbox draws clips. mediaposter secrets set GEMINI_API_KEY{leads}")
+        yield Check("models", "missing", f"Only the sandbox's clips.{leads} mediaposter secrets set GEMINI_API_KEY")
     else:
         yield Check("models", "ok", f"{len(models)} names, of {', '.join(makers)}.{leads}")
 

@@ -115,7 +115,7 @@ def _open_progress() -> Progress:
 
 def _refuse_write(path: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"{path} cannot be written: {error.strerror or error}. Name another place with --output. Nothing was left there."
+        f"{path} cannot be written: {error.strerror or error}. Name another place with --output. Nothing was left."
     )
 
 

@@ -19,6 +19,7 @@ INTERRUPTED = 130
 # The API's hint is for SDKs that count their requests; a person watches a bar.
 _POLL_SECONDS_MAX = 5.0
 _FIRST_POLL_SECONDS = 0.5
+_BATCH_WORDS = {"validating": "checking", "in_progress": "making", "finalizing": "finishing"}
 _View = TypeVar("_View", VideoView, BatchView)
 
 
@@ -116,4 +117,6 @@ def _show_batch(progress: ProgressView, batch: BatchView) -> None:
     words = f"{counts.ended} of {counts.total}" if counts.total else ""
     if counts.failed or counts.refused:
         words += f", {counts.failed + counts.refused} failed"
-    progress.show(batch.status, 100 * counts.ended / counts.total if counts.total else 0, words)
+    progress.show(
+        _BATCH_WORDS.get(batch.status, batch.status), 100 * counts.ended / counts.total if counts.total else 0, words
+    )

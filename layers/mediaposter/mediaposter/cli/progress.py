@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.text import Text
 
 from mediaposter.cli.console import describe_elapsed, open_notes
 
@@ -57,6 +58,25 @@ class _Lines:
         self._console.print(f"{describe_elapsed(self._clock() - self._started_at):>5}  {text}")
 
 
+class _ClockColumn(ProgressColumn):
+    """The time since the start, which goes on between two answers."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._clock = clock
+        self._started_at = clock()
+
+    def render(self, task: Task) -> Text:  # noqa: ARG002 (the same for every task)
+        return Text(f"{describe_elapsed(self._clock() - self._started_at):>6}")
+
+
+class _PercentColumn(ProgressColumn):
+    """How much is done; nothing where the provider does not say, and the bar pulses."""
+
+    def render(self, task: Task) -> Text:
+        return Text("    " if task.total is None else f"{task.percentage:>3.0f}%")
+
+
 class _Bar:
     """A bar that moves, and above it a line for each stage that is over."""
 
@@ -65,14 +85,14 @@ class _Bar:
         self._progress = Progress(
             TextColumn(f"{{task.description:<{_STAGE_WIDTH}}}", markup=False),
             BarColumn(bar_width=28),
-            TextColumn("{task.percentage:>3.0f}%", markup=False),
-            TextColumn("{task.fields[clock]:>6}", markup=False),
+            _PercentColumn(),
+            _ClockColumn(clock),
             TextColumn("{task.fields[detail]}", markup=False),
             console=console,
             transient=True,
         )
         self._clock = clock
-        self._started_at = self._stage_began_at = clock()
+        self._stage_began_at = clock()
         self._stage = ""
         self._task: TaskID | None = None
 
@@ -83,21 +103,18 @@ class _Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end_stage()
+        if kind is None:
+            self._end_stage()
         self._progress.stop()
 
     def show(self, stage: str, percent: float, detail: str = "") -> None:
         if self._task is None:
-            self._task = self._progress.add_task(stage, total=100, clock="0:00", detail="")
+            self._task = self._progress.add_task(stage, total=None, detail="")
         if stage != self._stage:
             self._end_stage()
             self._stage, self._stage_began_at = stage, self._clock()
         self._progress.update(
-            self._task,
-            description=stage,
-            completed=percent,
-            clock=describe_elapsed(self._clock() - self._started_at),
-            detail=detail,
+            self._task, description=stage, completed=percent, total=100 if percent else None, detail=detail
         )
 
     def note(self, text: str) -> None:
@@ -106,7 +123,8 @@ class _Bar:
     def _end_stage(self) -> None:
         if self._stage:
             took = describe_elapsed(self._clock() - self._stage_began_at)
-            self._progress.console.print(f"{self._stage:<{_STAGE_WIDTH}} {took:>6}", style="dim")
+            # As a styled text: a style of `print` would dim the bar below it, too.
+            self._progress.console.print(Text(f"{self._stage:<{_STAGE_WIDTH}} {took:>6}", style="dim"))
         self._stage = ""
 
 

@@ -1,4 +1,4 @@
-"""`mediaposter secrets set`: put a key where a stack reads it, without showing it or keeping it in the shell's history."""
+"""`mediaposter secrets set`: put a key where a stack reads it; no screen and no shell's history shows it."""
 
 from __future__ import annotations
 
