@@ -56,6 +56,9 @@ class HostAddress(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     base_url: str
+    api_key: str = ""
+    # Where the host reads its keys; an older host does not say.
+    env_file: Path | None = None
 
 
 def read_address(folder: Path) -> HostAddress | None:

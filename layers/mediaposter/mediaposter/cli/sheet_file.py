@@ -60,10 +60,10 @@ def check_rows(
 
 def read_rows(content: bytes, sheet_format: SheetFormat, catalog: Catalog, today: date) -> list[Row]:
     """Read all rows, the invalid ones with their errors."""
-    return [_check_model(row, catalog, today) for row in read_sheet(content, sheet_format)]
+    return [check_model(row, catalog, today) for row in read_sheet(content, sheet_format)]
 
 
-def _check_model(row: Row, catalog: Catalog, today: date) -> Row:
+def check_model(row: Row, catalog: Catalog, today: date) -> Row:
     """Report why the API would refuse a row today for its model."""
     if row.request is None:
         return row

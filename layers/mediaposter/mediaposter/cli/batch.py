@@ -1,0 +1,242 @@
+"""`mediaposter batch`: many videos from a file, one a row."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+from pydantic import JsonValue
+
+from mediaposter.cli.api import Api, api_command
+from mediaposter.cli.batch_file import BatchFile, check_here, read_batch_file
+from mediaposter.cli.client import Document, Unreachable
+from mediaposter.cli.console import create_table, describe_age, write_note, write_table
+from mediaposter.cli.files import choose_path, fetch
+from mediaposter.cli.follow import follow_batch
+from mediaposter.cli.generate import Force, IdempotencyKey, Wait, upload
+from mediaposter.cli.options import create_group
+from mediaposter.cli.replies import BatchCheck, BatchView, Page
+from mediaposter.cli.series_report import count_of
+from mediaposter.domain.errors import ConfigurationError
+
+_FAILED = 1
+_ERRORS_SHOWN_MAX = 20
+
+app = create_group("Many videos from a file, one a row.")
+
+BatchId: TypeAlias = Annotated[str, typer.Argument(metavar="BATCH", help="Its id: batch_…")]
+ResultsOutput: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE|DIR", help="Where to put the results: a CSV, or .jsonl."),
+]
+
+
+@api_command(app, "run")
+def run_batch(
+    api: Api,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The rows: .csv, .tsv or .jsonl.")],
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only check the rows.")] = False,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave out rows that are wrong.")] = False,
+    wait: Wait = True,
+    output: ResultsOutput = None,
+    force: Force = False,
+    idempotency_key: IdempotencyKey = None,
+) -> None:
+    """Check all rows, make their videos, and fetch the results.
+
+    Excel and Google Sheets save such a file: Save as, CSV UTF-8. A column is a field of a video: prompt, model,
+    seconds, size, text; an account is a column as publish.instagram. docs/operations.md names them all.
+    """
+    batch_file = read_batch_file(file)
+    results = output or Path(f"{file.stem}-results.csv")
+    if wait and not check:
+        choose_path(results, f"{file.stem}-results.csv", is_forced=force)
+    file_id, found = _check(api, batch_file)
+    if found.refused and (not skip_bad_rows or not found.accepted):
+        _tell_errors(found)
+        if api.as_json:
+            api.write_json(found.model_dump(mode="json"))
+        advice = " Fix them, or leave them out with --skip-bad-rows." if found.accepted else " Fix them."
+        raise ConfigurationError(
+            f"{count_of(found.refused, 'row')} of {found.rows} cannot be made; nothing was started.{advice}"
+        )
+    cost = f", for about ${found.cost_estimate_usd}" if found.cost_estimate_usd else ""
+    if check:
+        if api.as_json:
+            api.write_json(found.model_dump(mode="json"))
+        else:
+            _tell_errors(found)
+            api.say(f"{count_of(found.accepted, 'row')} of {found.rows} can be made{cost}. Nothing was started.")
+        return
+    _tell_errors(found)
+    write_note(f"{count_of(found.accepted, 'row')} of {found.rows} will be made{cost}.")
+    file_id = file_id or upload(api, batch_file.content, batch_file.content_type)
+    key = idempotency_key or str(uuid.uuid4())
+    try:
+        answer = api.client.post("/batches", {"file": file_id}, idempotency_key=key)
+    except Unreachable as error:
+        if error.was_sent:
+            write_note("The batch may have been accepted: see mediaposter batch list before you run it again.")
+        raise
+    batch = BatchView.model_validate(answer.body)
+    write_note(f"{batch.id} is started.")
+    if wait:
+        ended = follow_batch(api, batch.id, first=answer)
+        end_batch(api, ended, output=results, is_forced=force, refused_before=found.refused)
+    elif api.as_json:
+        api.write_json(answer.body)
+    else:
+        api.say(batch.id)
+        write_note(f"Follow it with:  mediaposter watch {batch.id}")
+
+
+@api_command(app, "show")
+def show_batch(api: Api, batch: BatchId) -> None:
+    """Show how a batch stands."""
+    answer = api.client.get(f"/batches/{_check_id(api, batch)}")
+    if api.as_json:
+        api.write_json(answer.body)
+        return
+    for line in _describe(BatchView.model_validate(answer.body)):
+        api.say(line)
+
+
+@api_command(app, "list")
+def list_batches(
+    api: Api,
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many, the newest first.")] = 20,
+) -> None:
+    """List your batches, the newest first."""
+    answer = api.client.get("/batches", {"limit": str(limit)})
+    if api.as_json:
+        api.write_json(answer.body)
+        return
+    batches = Page[BatchView].model_validate(answer.body).data
+    if not batches:
+        api.say("There is no batch yet. Make one: mediaposter batch run FILE.csv")
+        return
+    table = create_table("ID", "status", "rows", "done", "failed", "age")
+    now = api.session.clock().timestamp()
+    for batch in batches:
+        counts = batch.request_counts
+        failed = counts.failed + counts.refused
+        age = describe_age(now - batch.created_at)
+        table.add_row(batch.id, batch.status, str(counts.total), str(counts.completed), str(failed), age)
+    write_table(table)
+
+
+@api_command(app, "cancel")
+def cancel_batch(
+    api: Api,
+    batch: BatchId,
+    *,
+    running: Annotated[bool, typer.Option("--running", help="Also stop what is being rendered.")] = False,
+) -> None:
+    """Stop what of a batch is not started."""
+    route = f"/batches/{_check_id(api, batch)}/cancel"
+    answer = api.client.post(route, {"running": running}, is_repeatable=True)
+    if api.as_json:
+        api.write_json(answer.body)
+        return
+    for line in _describe(BatchView.model_validate(answer.body)):
+        api.say(line)
+
+
+@api_command(app, "results")
+def fetch_results(api: Api, batch: BatchId, *, output: ResultsOutput = None, force: Force = False) -> None:
+    """Fetch what became of each row, with links of the videos: a CSV, or JSON Lines."""
+    path = _fetch_results(api, _check_id(api, batch), output, is_forced=force)
+    if api.as_json:
+        api.write_json({"object": "file", "batch_id": batch, "path": path.partition(" (")[0]})
+    else:
+        api.say(f"Saved {path}.")
+
+
+def end_batch(api: Api, body: Document, *, output: Path | None, is_forced: bool, refused_before: int = 0) -> None:
+    """Write how a batch ended, and fetch its results; a row that failed is exit status 1.
+
+    Args:
+        api: to its stack.
+        body: the batch.
+        output: where the results go; None says how to fetch them.
+        is_forced: whether they may replace a file.
+        refused_before: how many wrong rows the caller left out knowingly.
+    """
+    batch = BatchView.model_validate(body)
+    if api.as_json and api.context.info_name != "watch":
+        api.write_json(body)
+    elif not api.as_json:
+        for line in _describe(batch):
+            api.say(line)
+    if output is not None and batch.status != "failed":
+        write_note(f"Saved {_fetch_results(api, batch.id, output, is_forced=is_forced)}.")
+    elif batch.status != "failed":
+        write_note(f"Fetch the results with:  mediaposter batch results {batch.id}")
+    counts = batch.request_counts
+    if batch.status != "completed" or counts.failed or counts.refused > refused_before:
+        raise typer.Exit(_FAILED)
+
+
+def _check(api: Api, file: BatchFile) -> tuple[str | None, BatchCheck]:
+    """Check the rows: by the API if it can, which knows its models and prices, else by the rules of this package.
+
+    Returns:
+        The id of the file if it was uploaded for this, and what was found.
+    """
+    if not _can_check(api):
+        write_note("This stack does not check files, so the rows are checked here, against the built-in models.")
+        return None, check_here(file, api.session.clock().date())
+    file_id = upload(api, file.content, file.content_type)
+    answer = api.client.post("/batches", {"file": file_id}, params={"dry_run": "true"}, is_repeatable=True)
+    return file_id, BatchCheck.model_validate(answer.body)
+
+
+def _can_check(api: Api) -> bool:
+    """Ask the contract: a stack that does not know `dry_run` of a batch would start it."""
+    node: JsonValue = api.client.get("/openapi.json").body
+    for name in ("paths", "/batches", "post", "parameters"):
+        node = node.get(name) if isinstance(node, dict) else None
+    return isinstance(node, list) and any(isinstance(one, dict) and one.get("name") == "dry_run" for one in node)
+
+
+def _tell_errors(found: BatchCheck) -> None:
+    for error in found.errors[:_ERRORS_SHOWN_MAX]:
+        where = f"row {error.row}{f', line {error.line}' if error.line else ''}" if error.row else "the file"
+        write_note(f"  {where}{f' ({error.custom_id})' if error.custom_id else ''}: {error.message}")
+    if found.refused > _ERRORS_SHOWN_MAX:
+        write_note(f"  … and {found.refused - _ERRORS_SHOWN_MAX} more.")
+
+
+def _fetch_results(api: Api, batch_id: str, output: Path | None, *, is_forced: bool) -> str:
+    path = choose_path(output, f"{batch_id}.csv", is_forced=is_forced)
+    results_format = "jsonl" if path.suffix.lower() in {".jsonl", ".ndjson"} else "csv"
+    return fetch(api.client, f"/batches/{batch_id}/results", {"format": results_format}, path)
+
+
+def _describe(batch: BatchView) -> Iterator[str]:
+    counts = batch.request_counts
+    cost = f" Cost: ${batch.cost_usd}." if batch.cost_usd and batch.cost_usd != "0" else ""
+    yield f"{batch.id} is {batch.status}.{cost}"
+    if batch.error is not None:
+        yield f"  {batch.error.message}"
+    named = {
+        "done": counts.completed,
+        "being made": counts.in_progress,
+        "waiting": counts.queued,
+        "failed": counts.failed,
+        "refused": counts.refused,
+    }
+    parts = [f"{number} {name}" for name, number in named.items() if number]
+    if counts.total:
+        yield f"  {count_of(counts.total, 'row')}: {', '.join(parts)}."
+
+
+def _check_id(api: Api, batch_id: str) -> str:
+    if not batch_id.startswith("batch_") or not batch_id.replace("_", "").isalnum():
+        api.context.fail(f"{batch_id} is no id of a batch: they begin with batch_; see mediaposter batch list")
+    return batch_id
