@@ -25,7 +25,7 @@ _CODE = re.compile(r"(`+).+?\1", re.DOTALL)
 # A line that begins a block of its own: an item of a list, a quotation.
 _BLOCK_START = re.compile(r"^ *(?:[-*>]|\d+\.) +")
 _SENTENCE_END = re.compile(r"[.!?][)*\"]*(?= +[^a-z]|$)")
-_WORD = re.compile(r"\w[\w'’.,/-]*")
+_WORD = re.compile(r"\w[\w'.,/-]*")
 
 
 class Figures(NamedTuple):
