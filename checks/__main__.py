@@ -9,10 +9,11 @@ from checks.command import run
 from checks.events import check_events
 from checks.networks import check_networks
 from checks.openapi import check_openapi
+from checks.prose import check_prose
 from checks.requirements import check_requirements
 from checks.template import check_template
 
-_CHECKS = (check_template, check_asl, check_requirements, check_openapi, check_events, check_networks)
+_CHECKS = (check_template, check_asl, check_requirements, check_openapi, check_events, check_networks, check_prose)
 
 if __name__ == "__main__":
     run(lambda root: chain.from_iterable(check(root) for check in _CHECKS))

@@ -1,8 +1,8 @@
 """README and the pages of docs, run as they stand from top to bottom, on a host without a key.
 
 The blocks of a page run in one shell and one Python, in the order of the page. A block that cannot run has a comment
-with the reason before it. A `text` block behind a block is what it prints: its lines occur in that order, `…` stands for
-anything, and numbers may differ.
+with the reason before it. A `text` block behind a block is what it prints: its lines occur in that order, `…` stands
+for anything, and numbers may differ.
 """
 
 from __future__ import annotations
