@@ -29,7 +29,7 @@ from tests.conformance.embedded import ROOT, EmbeddedHost
 
 PAGES = (
     "README.md",
-    *("docs/local.md", "docs/api.md"),
+    *("docs/local.md", "docs/api.md", "docs/publishing.md", "docs/operations.md"),
     *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("for-*.md")),
 )
 # Their blocks need more than a host without a key; these tests run them.
@@ -62,7 +62,7 @@ class Video:
 # The command finds the folder of a checkout by itself. That of this host is another.
 COMMAND = """#!/bin/sh
 case $1 in
-  keys|schedule|backup|webhooks) exec {program} "$@" --data "{data}" ;;
+  keys|schedule|backup) exec {program} "$@" --data "{data}" ;;
   *) exec {program} "$@" ;;
 esac
 """
@@ -214,8 +214,9 @@ def run_page(page: str, folder: Path, variables: dict[str, str]) -> str | None:
             if block.reason is None:
                 output = session.run(block, f"{page}:{block.line}")
                 missing = tell_difference(block.expected, output)
-                if session.has_ended or missing is not None:
-                    what = "It ended" if session.has_ended else f"{missing!r} is not in what it printed"
+                is_refused = re.search(r'^\{"error": ?\{"', output, re.MULTILINE)
+                if session.has_ended or is_refused or missing is not None:
+                    what = f"{missing!r} is not in what it printed" if missing else "It failed"
                     return f"{page}:{block.line}: {what}\n{block.text}\n{output}"
     finally:
         session.end()
