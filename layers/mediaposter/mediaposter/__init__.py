@@ -186,6 +186,7 @@ Composition:
     current                                 the stack of this process
     stack                                   builds each collaborator once, lazily, on a host's edges
     edges                                   the interface of a host
+    shared_edges                            the edges that are the same on every host
     aws                                     the edges on AWS; reads the environment
     vendors                                 builds the providers and the publisher; knows every adapter
     lambda_calls                            calls from one function of the stack to another
