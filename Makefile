@@ -9,8 +9,11 @@ ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || 
 	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \
 	} 2>/dev/null || echo another))
 
-.PHONY: demo up cloud cloud-down cloud-demo test lambda snapshot check format requirements openapi install tools clean another \
+.PHONY: help demo up cloud cloud-down cloud-demo test lambda snapshot check format requirements openapi install tools clean another \
 	check-types check-template check-rules check-imports check-lint check-format
+
+help:                        ## the verbs, each with what it does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # Before anything is installed, so that the demo tells how long all of it took.
 demo: STARTED_AT := $(shell date +%s)

@@ -20,13 +20,9 @@ from checks.command import ROOT, compare, keep
 
 # What is exported from uv.lock, and which part of it that is. boto3 comes with Lambda's runtime.
 EXPORTS = {
-    "layers/mediaposter/requirements.txt": ("--no-dev", "--extra", "lambda"),
+    "layers/mediaposter/requirements.txt": ("--only-group", "lambda"),
     "layers/media/requirements.txt": ("--only-group", "media"),
-    # What the package itself needs is in the layer that every function has.
-    "layers/webhooks/requirements.txt": (
-        *("--no-dev", "--extra", "webhooks"),
-        *("--prune", "emoji", "--prune", "httpcore", "--prune", "httpx", "--prune", "pydantic", "--prune", "regex"),
-    ),
+    "layers/webhooks/requirements.txt": ("--only-group", "webhooks"),
     "tools/uv.txt": ("--only-group", "installer"),
 }
 TOOLS = ("lambda", "litellm", "ministack", "sam", "sdks")

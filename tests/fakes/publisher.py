@@ -130,7 +130,7 @@ class FakePublisher:
             is_accepted = isinstance(answer, Accept) or answer.is_accepted
             submission_id = ""
             for _ in range(self.copies if is_accepted else 0):
-                self._taken += 1
+                self._taken = max(self._taken, len(self.posts)) + 1
                 submission_id = f"submission-{self._taken}"
                 self.posts[submission_id] = FakePost(
                     target=target,

@@ -21,6 +21,7 @@ def test_every_block_of_the_page_runs(
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert len(blocks) > 5
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GEMINI_API_KEY", "of-gemini")  # a model of its is made, and not asked
     monkeypatch.setenv("SORA_API_KEY", VIDEOS_KEY)
     monkeypatch.setenv("BLOTATO_API_KEY", BLOTATO_KEY)
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,8 @@ expected_render_seconds = 3
 
 
 @pytest.fixture(autouse=True)
-def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # no .env is here
     for variable in list(os.environ):
         if variable.endswith(("_API_KEY", "_BASE_URL")) or variable in ("FAL_KEY", "RUNWAYML_API_SECRET"):
             monkeypatch.delenv(variable)
@@ -142,11 +144,48 @@ def test_pikas_models_are_asked_for_with_fals_key_at_fals_address(monkeypatch: p
     assert (model.api_key, model.base_url) == ("key_of_the_test", "https://queue.fal.run")
 
 
-def test_a_key_named_after_pika_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIKA_API_KEY", "k")
+def test_a_key_named_after_pika_is_fals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIKA_API_KEY", "key_of_the_test")
 
-    with pytest.raises(ConfigurationError, match="The provider fal needs FAL_API_KEY or FAL_KEY"):
-        create_video_model("pika")
+    assert create_video_model("pika").api_key == "key_of_the_test"
+
+
+# OpenAI's names without a server of OpenAI's
+
+
+@pytest.mark.parametrize(
+    ("variable", "made_by"),
+    [("GOOGLE_API_KEY", "gemini-omni-1.2-flash"), ("FAL_KEY", "seedance-2.0"), ("RUNWAYML_API_SECRET", "gen4.5")],
+)
+def test_sora_is_made_by_a_model_with_a_key_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, variable: str, made_by: str
+) -> None:
+    monkeypatch.setenv(variable, "key_of_the_test")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-other-things")
+
+    with pytest.warns(UserWarning, match=f"sora-2-pro is made by {made_by} of .*switched off on 2026-09-24") as said:
+        model = create_video_model("sora", model_variant="sora-2-pro")
+
+    assert (model.model_variant, model.api_key, len(said)) == (made_by, "key_of_the_test", 1)
+
+
+def test_a_key_in_a_file_counts_and_the_environment_comes_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("RUNWAY_API_KEY=from_the_file\nFAL_KEY=from_the_file\n")
+    monkeypatch.setenv("FAL_KEY", "from_the_environment")
+
+    assert create_video_model("runway").api_key == "from_the_file"
+    assert create_video_model("fal").api_key == "from_the_environment"
+
+
+def test_sora_without_any_key_is_refused_with_the_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-other-things")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://api.openai.com/v1")
+
+    with pytest.raises(ConfigurationError, match=r"switched off.*GEMINI_API_KEY.*SORA_BASE_URL.*mediaposter up"):
+        create_video_model("sora")
 
 
 VENDORS_LIBRARIES = {"openai", "httpx2", "google", "runwayml", "fal_client", "boto3", "botocore", "cryptography"}

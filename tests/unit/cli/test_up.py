@@ -19,17 +19,18 @@ import pytest
 
 from mediaposter import current
 from mediaposter.ai.catalog import built_in_catalog
+from mediaposter.ai.provider_accounts import PROVIDER_ACCOUNTS
 from mediaposter.cli.host_folder import choose_folder
 from mediaposter.cli.up import Options, serve
 from mediaposter.cli.up_text import describe_start
 from mediaposter.domain.errors import ConfigurationError
-from mediaposter.host.environment import ACCOUNTS, read_environment
+from mediaposter.host.environment import read_environment
 from mediaposter.observability import logger as lambda_logger
 from tests.unit.cli.test_main import run_apart
 
 BASE_URL = "http://127.0.0.1:4600/v1"
 KEY = "mp_" + "k" * 43
-ALL_KEYS = {account.variables[0]: "https://videos.example/v1" for account in ACCOUNTS} | {
+ALL_KEYS = {account.variables[0]: "https://videos.example/v1" for account in PROVIDER_ACCOUNTS} | {
     "BEDROCK_BASE_URL": "s3://bucket/renders",
     "BLOTATO_API_KEY": "key=",
 }

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mediaposter.ai.provider_accounts import PROVIDER_ACCOUNTS
 from mediaposter.domain.errors import ConfigurationError
-from mediaposter.host.environment import ACCOUNTS, HostEnvironment, read_environment
+from mediaposter.host.environment import HostEnvironment, read_environment
 
 
 def read(**variables: str) -> HostEnvironment:
@@ -35,7 +36,7 @@ def test_a_key_opens_its_providers_and_no_other(variable: str, account: str, pro
 
 def test_every_variable_that_a_person_is_told_of_opens_its_account() -> None:
     addresses = {"BEDROCK_BASE_URL": "s3://bucket/renders"}
-    for account in ACCOUNTS:
+    for account in PROVIDER_ACCOUNTS:
         for variable in account.variables:
             value = addresses.get(variable, "https://server.example/v1")
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mediaposter.ai.provider_accounts import PROVIDER_ACCOUNTS
 from mediaposter.domain.errors import InvalidRequest
-from mediaposter.host.environment import ACCOUNTS, HostEnvironment
+from mediaposter.host.environment import HostEnvironment
 
 if TYPE_CHECKING:
     from mediaposter.ai.catalog import Catalog
@@ -75,7 +76,7 @@ def _describe_place(base_url: str, key: str, *, folder: Path, env_file: Path | N
 def _describe_accounts(environment: HostEnvironment, catalog: Catalog, settings: Settings) -> list[str]:
     """Tell which providers are offered and which variable opens the others, where `sora-2` leads, and about posts."""
     offered = {"sandbox": "draws a clip itself, for nothing: no key needed"}
-    for account in ACCOUNTS:
+    for account in PROVIDER_ACCOUNTS:
         note = f"; {account.note}" if account.note else ""
         if environment.find_key(account.name) is None:
             offered[account.name] = f"no {account.opened_by}: not offered ({account.variables[0]}{note})"

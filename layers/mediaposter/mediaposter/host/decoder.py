@@ -35,8 +35,8 @@ def check_decoders() -> None:
     missing = [name for module, name in (("av", "PyAV"), ("PIL", "Pillow")) if find_spec(module) is None]
     if missing:
         raise ConfigurationError(
-            f"{' and '.join(missing)} must be installed for videos to be checked and drawn. Install MediaPoster with "
-            "its extra local (docs/local.md), or only these: pip install 'av>=18,<19' 'pillow>=12'."
+            f"{' and '.join(missing)} must be installed for videos to be checked and drawn. They come "
+            "with MediaPoster (docs/local.md); to install only these: pip install 'av>=18,<19' 'pillow>=12'."
         )
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mediaposter.ai.provider_accounts import choose_default_model, find_account
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.bucket import FolderBucket
-from mediaposter.host.environment import ACCOUNTS
 from mediaposter.host.outbox import Kind
 from mediaposter.host.pretend.publisher import PRETENDED_POSTS
 from mediaposter.host.pretend.sandbox_model import InProcessSandboxModel
@@ -153,7 +153,12 @@ class HostEdges(SharedEdges):
             for provider in catalog.list_providers()
             if provider not in offered
         }
-        return catalog.withhold(withheld, instead=_choose_default(catalog, self._environment))
+        return catalog.withhold(withheld, instead=self._choose_default(catalog))
+
+    def _choose_default(self, catalog: Catalog) -> str:
+        """Choose the model that `sora-2` leads to: one with a key, else this machine's."""
+        providers = self._environment.list_providers()
+        return choose_default_model(catalog, providers, today=datetime.now(UTC).date()) or "sandbox-1"
 
     def build_model(self, provider: str, model: str, *, seconds: float) -> VideoModelInterface:
         """Build a model; the sandbox's is part of this process."""
@@ -206,17 +211,4 @@ def _name_variables(provider: str) -> str:
     """Name the variables of a provider's account, the first of them first."""
     if provider == "blotato":
         return "BLOTATO_API_KEY"
-    variables = next((each.variables for each in ACCOUNTS if provider in (each.name, *each.providers)), ())
-    return " or ".join(variables) or f"{provider.upper()}_API_KEY"
-
-
-def _choose_default(catalog: Catalog, environment: HostEnvironment) -> str:
-    """Choose the model that `sora-2` leads to: one of the first account with a key, else this machine's."""
-    today = datetime.now(UTC).date()
-    for provider in environment.list_providers():
-        living = [
-            entry for entry in catalog.models.values() if entry.provider == provider and not entry.is_retired(today)
-        ]
-        if living:
-            return living[0].name
-    return "sandbox-1"
+    return " or ".join(find_account(provider).variables)

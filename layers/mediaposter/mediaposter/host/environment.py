@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
+from mediaposter.ai.provider_accounts import PROVIDER_ACCOUNTS, SWITCHED_OFF
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError
-from mediaposter.host.env_file import read_variables
+from mediaposter.env_file import read_variables
 
 # What a host sets itself, whatever its environment says of a function of the template.
 _OWNER = "local"
 _BLOTATO_ADDRESS = "https://backend.blotato.com/v2"
-_SORA_ADDRESSES = ("SORA_BASE_URL", "OPENAI_BASE_URL")
 _LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 # What holds unless a variable says otherwise. A real post is public, so a person sees the video first.
 _REAL_POSTS = {"DEFAULT_APPROVAL": "required"}
@@ -24,33 +23,9 @@ _REAL_POSTS = {"DEFAULT_APPROVAL": "required"}
 _PRETENDED_POSTS = {"BLOTATO_POSTS_PER_MINUTE": "600", "BLOTATO_UPLOADS_PER_MINUTE": "600"}
 
 
-class Account(NamedTuple):
-    """An account with a provider, and the variables that open it.
-
-    `variables` are its key's or its address's, as `opened_by` says, and the first found counts; `note` says what else
-    a person should know.
-    """
-
-    name: str
-    providers: tuple[str, ...]
-    variables: tuple[str, ...]
-    note: str = ""
-    opened_by: str = "key"
-
-
-# In the order in which `sora-2` and its like look for a model (`choose_default_model`).
-ACCOUNTS = (
-    Account("gemini", ("gemini",), ("GEMINI_API_KEY", "GOOGLE_API_KEY")),
-    Account("fal", ("fal", "pika"), ("FAL_KEY", "FAL_API_KEY", "PIKA_API_KEY"), "Pika's models, too"),
-    Account("runway", ("runway",), ("RUNWAY_API_KEY", "RUNWAYML_API_SECRET")),
-    Account("bedrock", ("bedrock",), ("BEDROCK_BASE_URL",), "and AWS credentials", "address"),
-    Account("sora", ("sora",), _SORA_ADDRESSES, "a server of your own", "address"),
-)
-
 # Accounts that an address opens. Its server may want a key, or none.
-_BY_ADDRESS = frozenset(account.name for account in ACCOUNTS if account.opened_by == "address")
+_BY_ADDRESS = frozenset(account.name for account in PROVIDER_ACCOUNTS if account.opened_by == "address")
 _NO_KEY = "none"
-_SWITCHED_OFF = "api.openai.com"
 _ADDRESSES = (
     *("GEMINI_BASE_URL", "FAL_BASE_URL", "PIKA_BASE_URL", "RUNWAY_BASE_URL", "RUNWAYML_BASE_URL"),
     *("SORA_BASE_URL", "BEDROCK_BASE_URL", "BLOTATO_BASE_URL"),
@@ -72,7 +47,7 @@ class HostEnvironment(BaseModel):
     gemini_base_url: str | None = Field(None, validation_alias="GEMINI_BASE_URL")
     fal_base_url: str | None = Field(None, validation_alias=AliasChoices("FAL_BASE_URL", "PIKA_BASE_URL"))
     runway_base_url: str | None = Field(None, validation_alias=AliasChoices("RUNWAY_BASE_URL", "RUNWAYML_BASE_URL"))
-    sora_base_url: str | None = Field(None, validation_alias=AliasChoices(*_SORA_ADDRESSES))
+    sora_base_url: str | None = Field(None, validation_alias=AliasChoices("SORA_BASE_URL", "OPENAI_BASE_URL"))
     bedrock_base_url: str | None = Field(None, validation_alias="BEDROCK_BASE_URL")
     blotato_base_url: str | None = Field(None, validation_alias="BLOTATO_BASE_URL")
     # Providers sign their webhooks with these. A host needs an address on the internet to get any.
@@ -98,12 +73,17 @@ class HostEnvironment(BaseModel):
 
     def list_addresses(self) -> dict[str, str]:
         """Give the addresses that are set, by their accounts."""
-        addresses = {account.name: getattr(self, f"{account.name}_base_url") for account in ACCOUNTS}
+        addresses = {account.name: getattr(self, f"{account.name}_base_url") for account in PROVIDER_ACCOUNTS}
         return {name: address for name, address in addresses.items() if address is not None}
 
     def list_providers(self) -> list[str]:
         """List the providers that can be asked for a video."""
-        return [name for account in ACCOUNTS if self.find_key(account.name) is not None for name in account.providers]
+        return [
+            name
+            for account in PROVIDER_ACCOUNTS
+            if self.find_key(account.name) is not None
+            for name in account.providers
+        ]
 
 
 def read_environment(
@@ -162,7 +142,7 @@ def _check_addresses(variables: Mapping[str, str]) -> None:
         parts = _split(value)
         if parts is None or parts.scheme not in schemes or not parts.hostname:
             raise ConfigurationError(f"{name} is no address such as {example}. Correct it, and start again.")
-        if parts.hostname == _SWITCHED_OFF:
+        if parts.hostname == SWITCHED_OFF:
             raise ConfigurationError(
                 f"{name} leads to OpenAI, which renders no videos any more. Remove it, and start again."
             )
@@ -178,7 +158,7 @@ def _split(address: str) -> SplitResult | None:
 def _is_no_provider(address: str, own_url: str) -> bool:
     """Tell whether OpenAI's own variable leads where clients go: to this host, or to OpenAI, which renders no more."""
     parts = _split(address)
-    return parts is not None and (parts.hostname == _SWITCHED_OFF or _is_same_place(address, own_url))
+    return parts is not None and (parts.hostname == SWITCHED_OFF or _is_same_place(address, own_url))
 
 
 def _is_same_place(address: str, own_url: str) -> bool:

@@ -215,7 +215,9 @@ class Strand:
 
     def _wait_for(self, effect: Effect) -> None:
         if isinstance(effect, Sleep):
-            self._timer = self._loop.after(effect.seconds * self._loop.wait_scale, partial(self._resume_task, self._wait))
+            self._timer = self._loop.after(
+                effect.seconds * self._loop.wait_scale, partial(self._resume_task, self._wait)
+            )
         elif isinstance(effect, Perform):
             self._perform(effect)
         else:

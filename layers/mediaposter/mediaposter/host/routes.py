@@ -75,7 +75,7 @@ def load_routes() -> Routes:
     if package is None:
         raise ConfigurationError(
             "The routes of the API are not installed: neither mediaposter.functions nor functions can be imported. "
-            "Install mediaposter[host] from its wheel, or work in a checkout after `make install`."
+            "Install the package from its wheel, or work in a checkout after `make install`."
         )
     return Routes(import_module(f"{package}.http.{name}").app for name in _MODULES)
 

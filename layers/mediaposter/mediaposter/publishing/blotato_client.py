@@ -20,17 +20,18 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, PostUnknown, PublisherError
+from mediaposter.env_file import find_variable
 from mediaposter.http.addresses import parse_base_url
 from mediaposter.http.bounded import Deadline
 from mediaposter.http.reply import Reply, parse_json
 from mediaposter.http.vendor import Vendor, read_bounded
 from mediaposter.publishing.blotato_errors import BlotatoErrors
 from mediaposter.publishing.blotato_wire import (
-    PostAccepted,
     AccountsReply,
     ListedItem,
     ListPage,
     Media,
+    PostAccepted,
     PostState,
     ScheduledItem,
     ScheduleReply,
@@ -96,13 +97,15 @@ class BlotatoClient:
         Raises:
             ConfigurationError: there is no key, or it or the address cannot be used.
         """
-        key = api_key or os.environ.get("BLOTATO_API_KEY")
+        key = api_key or find_variable("BLOTATO_API_KEY")
         if not key:
-            raise ConfigurationError("Blotato needs BLOTATO_API_KEY in the environment (or api_key as an argument).")
+            raise ConfigurationError(
+                "Blotato needs BLOTATO_API_KEY in the environment or in .env (or api_key as an argument)."
+            )
         self._call_seconds = CALL_SECONDS if timeout_seconds is None else timeout_seconds
         self._errors = BlotatoErrors(key)
         self._blotato = Vendor(
-            base_url=parse_base_url(base_url or os.environ.get("BLOTATO_BASE_URL") or BASE_URL, BASE_URL),
+            base_url=parse_base_url(base_url or find_variable("BLOTATO_BASE_URL") or BASE_URL, BASE_URL),
             api_key=key,
             errors=self._errors,
             key_header="blotato-api-key",

@@ -8,7 +8,7 @@ import pytest
 
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError
-from mediaposter.host.env_file import read_variables
+from mediaposter.env_file import read_variables
 
 
 def test_a_file_gives_what_the_environment_does_not_have(tmp_path: Path) -> None:
