@@ -21,6 +21,8 @@ Item = TypeVar("Item", bound=BaseModel)
 
 # A Lambda response has 6 MB at most (docs.aws.amazon.com/lambda, quotas); some of that is left for headers.
 PAGE_MAX_BYTES = 5_500_000
+# Of a byte of JSON that is escaped once more: a quote has 2, and `\\u20ac` 6 for the 3 bytes of a euro sign.
+_ESCAPED_BYTES_MAX = 3
 
 
 class _Answer(BaseModel):
@@ -232,10 +234,13 @@ def list_page(data: Sequence[Item], ids: Sequence[str], *, has_more: bool) -> Li
 
 def _count_fitting(data: Sequence[BaseModel]) -> int:
     """Count how many items of a list fit into a response."""
+    texts = [item.model_dump_json() for item in data]
+    # In Lambda's response the body is a string in JSON, where non-ASCII may be escaped: a byte then has 3 at most.
+    if sum(len(text.encode()) for text in texts) * _ESCAPED_BYTES_MAX <= PAGE_MAX_BYTES:
+        return len(data)
     left_bytes = PAGE_MAX_BYTES
-    for count, item in enumerate(data):
-        # In Lambda's response the body is a string in JSON, where non-ASCII may be escaped.
-        left_bytes -= len(json.dumps(item.model_dump_json()))
+    for count, text in enumerate(texts):
+        left_bytes -= len(json.dumps(text))
         if left_bytes < 0 and count > 0:
             return count
     return len(data)
