@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter.current import stack
 from mediaposter.observability import logger
+from mediaposter.wire.accounts import AccountListObject, present_accounts
 from mediaposter.wire.batches import (
     BatchListQuery,
     BatchObject,
@@ -29,6 +30,7 @@ from mediaposter.wire.contract import OpenApiDocument, contract, read_openapi
 from mediaposter.wire.http import (
     authorize,
     create_resolver,
+    identify,
     poll_headers,
     read_body,
     read_query,
@@ -38,6 +40,7 @@ from mediaposter.wire.http import (
     reply,
     reply_text,
 )
+from mediaposter.wire.key_object import KeyObject, present_key
 from mediaposter.wire.objects import (
     DeletedVideoObject,
     ListObject,
@@ -122,6 +125,23 @@ def sum_usage() -> Response[str]:
     caller = authorize(app, "read")
     usage = stack().read_videos.sum_usage(read_query(app, UsageQuery), caller=caller)
     return reply(present_usage(usage))
+
+
+@app.get("/accounts", openapi_extensions=contract(AccountListObject))
+def list_accounts() -> Response[str]:
+    """Answer the connected accounts that the key may post to.
+
+    Blotato is asked when its last answer is older than five minutes. If it does not answer, the last list is returned,
+    with a `warning`.
+    """
+    listed = stack().list_accounts(caller=authorize(app, "publish"))
+    return reply(present_accounts(listed, notice=stack().edges.posts_notice))
+
+
+@app.get("/key", openapi_extensions=contract(KeyObject))
+def describe_key() -> Response[str]:
+    """Answer what the key of this request may do, and until when. Every key may ask."""
+    return reply(present_key(identify(app)))
 
 
 @app.get("/openapi.json", openapi_extensions=contract(OpenApiDocument))

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.posting.approval import AwaitApproval, DecideApproval, ExpireApproval
     from mediaposter.usecases.posting.check_post import CheckPost
     from mediaposter.usecases.posting.create_post import Call, CreatePost
+    from mediaposter.usecases.posting.list_accounts import ListAccounts
     from mediaposter.usecases.posting.read_posts import ReadPosts
     from mediaposter.usecases.posting.repost import RepeatPosts
     from mediaposter.usecases.posting.reschedule import ReschedulePost
@@ -248,6 +249,18 @@ class Stack:
             workflow=self.edges.workflow,
             cancel_render=self.edges.cancel_render,
             clock=self.edges.now,
+        )
+
+    @cached_property
+    def list_accounts(self) -> ListAccounts:
+        """GET /accounts."""
+        from mediaposter.usecases.posting.list_accounts import ListAccounts
+
+        return ListAccounts(
+            accounts=self.accounts,
+            publishers=self._build_publisher_for_callers,
+            clock=self.edges.now,
+            monotonic=self.edges.monotonic,
         )
 
     @cached_property

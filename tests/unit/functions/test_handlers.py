@@ -124,6 +124,8 @@ class TestAuthorize:
             "daily_budget_micros": "",
             "rate_per_minute": "",
             "webhook_url": "",
+            "key_name": "laptop",
+            "expires_at": "",
         }
 
     def test_an_unknown_key_is_denied_without_a_context(self, invoke: Invoke) -> None:

@@ -42,6 +42,8 @@ class AuthorizerContext(BaseModel):
         daily_budget_micros: a whole number, or "" if the key has no such limit.
         rate_per_minute: the same.
         webhook_url: "" if the key has none.
+        key_name: what its maker knows it by.
+        expires_at: in ISO 8601, or "" if the key does not expire.
     """
 
     # API Gateway adds fields of its own. An answer that was cached before an update lacks the fields added by that
@@ -56,6 +58,8 @@ class AuthorizerContext(BaseModel):
     daily_budget_micros: str = ""
     rate_per_minute: str = ""
     webhook_url: str = ""
+    key_name: str = ""
+    expires_at: str = ""
 
 
 class AuthorizerAnswer(BaseModel):
@@ -103,6 +107,8 @@ def _tell_routes(api_key: ApiKey) -> AuthorizerContext:
         daily_budget_micros=_write_limit(api_key.daily_budget_micros),
         rate_per_minute=_write_limit(api_key.rate_per_minute),
         webhook_url=api_key.webhook_url or "",
+        key_name=api_key.name,
+        expires_at=api_key.expires_at.isoformat() if api_key.expires_at else "",
     )
 
 

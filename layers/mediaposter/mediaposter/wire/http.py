@@ -210,13 +210,18 @@ def read_query(app: APIGatewayRestResolver, model: type[AnyQuery]) -> AnyQuery:
     return parse_query(model, app.current_event.query_string_parameters)
 
 
+def identify(app: APIGatewayRestResolver) -> Caller:
+    """Return the caller of this request, whatever its key may do: for what any key may know of itself."""
+    return read_caller(app.current_event.request_context.authorizer)
+
+
 def authorize(app: APIGatewayRestResolver, scope: Literal["read", "create", "publish", "approve", "admin"]) -> Caller:
     """Return the caller of this request, after checking for `scope`.
 
     Raises:
         Forbidden: the key lacks that scope.
     """
-    caller = read_caller(app.current_event.request_context.authorizer)
+    caller = identify(app)
     caller.require(Scope(scope))
     return caller
 
