@@ -66,7 +66,7 @@ from mediaposter.wire.post_requests import (
 )
 from mediaposter.wire.queries import ContentQuery, ListQuery, ModelsQuery, PostsQuery, ScheduleQuery, UsageQuery
 from mediaposter.wire.requests import check_video_id
-from mediaposter.wire.video_object import PostObject, VideoObject, present_post, present_video
+from mediaposter.wire.video_object import NO_OUTLOOK, PostObject, VideoObject, present_post, present_video
 
 app = create_resolver()
 
@@ -75,18 +75,26 @@ app = create_resolver()
 
 @app.get("/videos", openapi_extensions=contract(ListObject[VideoObject], query=ListQuery, errors=(404,)))
 def list_videos() -> Response[str]:
-    """Answer a page of the caller's videos."""
+    """Answer a page of the caller's videos, with signed links of those that are kept.
+
+    `stage`, `include` and `ids` may be repeated, or have commas between their values. `stage` lists what is at one of
+    these stages now; failed videos are at none. `include=posts` adds the posts and the approval of each video. `ids`
+    lists these videos, in this order, and leaves out what the caller has not.
+    """
     caller = authorize(app, "read")
-    page = stack().read_videos.list_videos(read_query(app, ListQuery), caller=caller)
-    return reply(present_page(page.videos, has_more=page.has_more, link=stack().read_videos.link))
+    query = read_query(app, ListQuery)
+    page = stack().read_videos.list_videos(query, caller=caller)
+    details = stack().find_details(page.videos, has_posts="posts" in query.include)
+    return reply(present_page(page.videos, has_more=page.has_more, details=details))
 
 
 @app.get("/videos/<video_id>", openapi_extensions=contract(VideoObject, tells_poll_interval=True))
 def retrieve_video(video_id: str) -> Response[str]:
     """Answer one video with its posts."""
     video, posts = stack().read_videos.retrieve(video_id, caller=authorize(app, "read"))
-    approval = stack().read_posts.find_approval(video)
-    return reply(present_video(video, posts, approval, stack().read_videos.link(video)), headers=poll_headers())
+    approval, links = stack().read_posts.find_approval(video), stack().read_videos.link(video)
+    outlook = stack().tell_outlook([video]).get(video_id, NO_OUTLOOK)
+    return reply(present_video(video, posts, approval, links, outlook), headers=poll_headers())
 
 
 @app.get("/videos/<video_id>/content", openapi_extensions=contract(query=ContentQuery, redirects=True))

@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from mediaposter.usecases.scheduled.sweep import SweepDue
     from mediaposter.usecases.videos.cancel import CancelVideo
     from mediaposter.usecases.videos.delete import DeleteVideo
+    from mediaposter.usecases.videos.details import FindDetails
+    from mediaposter.usecases.videos.outlook import TellOutlook
     from mediaposter.usecases.videos.read import ReadVideos
     from mediaposter.usecases.videos.resume import ResumeVideo
 
@@ -214,15 +216,41 @@ class Stack:
     @cached_property
     def read_videos(self) -> ReadVideos:
         """The GET routes."""
+        from mediaposter.stores.stage_lists import StageLists
         from mediaposter.usecases.videos.read import ReadVideos
 
         return ReadVideos(
             videos=self.videos,
+            stages=StageLists(self.edges.table),
             posts=self.posts,
             budget=self.budget,
             media=self.edges.media,
             stack_daily_budget_micros=self.settings.daily_budget_micros,
             clock=self.edges.now,
+        )
+
+    @cached_property
+    def tell_outlook(self) -> TellOutlook:
+        """The queue positions and likely ends of videos."""
+        from mediaposter.usecases.videos.outlook import TellOutlook
+
+        return TellOutlook(
+            slots=self.slots,
+            limits=self.limit_renders,
+            render_times=self.render_times,
+            clock=self.edges.now,
+        )
+
+    @cached_property
+    def find_details(self) -> FindDetails:
+        """What GET /videos shows beside the records."""
+        from mediaposter.usecases.videos.details import FindDetails
+
+        return FindDetails(
+            posts=self.posts,
+            approvals=self.approvals,
+            link=self.read_videos.link,
+            tell_outlook=self.tell_outlook,
         )
 
     @cached_property

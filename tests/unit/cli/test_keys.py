@@ -225,7 +225,8 @@ class TestList:
         assert title.split()[:5] == ["KEY_ID", "name", "owner", "scopes", "accounts"]
         assert title.split()[-4:] == ["made", "expires", "revoked", "webhook"]
         assert line.split() == [
-            *(api_key.key_id, "laptop", "studio", "read", "instagram:807", "5.25", "30", "2026-12-01", "2026-12-31"),
+            *(api_key.key_id, "laptop", "studio", "read", "instagram:807", "5.25", "30", "2026-12-01"),
+            "2026-12-31T12:00Z",
             "https://hooks.example/",
         ]
         assert api_key.key_hash not in outcome.out

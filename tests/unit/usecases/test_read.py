@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotFound
+from mediaposter.stores.approvals import open_approval
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.videos import Stage, VideoFailure
 from mediaposter.wire.caller import Caller
@@ -94,6 +95,40 @@ def test_a_list_is_filtered_by_status_model_batch_and_prompt() -> None:
     assert ids(world, model="kite-1") == ["video_kite"]
     assert ids(world, batch_id="batch_1", status="queued") == ["video_kite"]
     assert ids(world, prompt="the RAIN") == ["video_done"]
+
+
+def test_videos_are_listed_by_their_ids_in_this_order_without_what_the_caller_has_not() -> None:
+    world = library_of(3)
+    world.keep(a_video(id="video_of_another", owner="key_of_another"))
+
+    asked = "video_002,video_of_another,video_000,video_9,video_002"
+
+    assert ids(world, ids=asked) == ["video_002", "video_000"]
+    assert ids(world, ADMIN, ids=asked) == ["video_002", "video_of_another", "video_000"]
+
+
+def test_videos_are_listed_by_their_stages() -> None:
+    world = library_of(1)
+    world.keep(a_video(id="video_waits", stage=Stage.AWAITING_APPROVAL, stored=a_stored_video()))
+    world.keep(a_video(id="video_of_another", owner="ann", stage=Stage.AWAITING_APPROVAL, stored=a_stored_video()))
+
+    assert ids(world, stage="awaiting_approval") == ["video_waits"]
+    assert ids(world, stage="awaiting_approval,queued", order="asc") == ["video_000", "video_waits"]
+
+
+def test_a_list_has_posts_and_approvals_on_request_alone() -> None:
+    world = World()
+    video = a_video(stage=Stage.AWAITING_APPROVAL, stored=a_stored_video(), approval_hours=24)
+    world.keep(video, a_post())
+    world.table.commit([open_approval(VIDEO_ID, now=NOW, hours=24)])
+
+    asked = world.stack.find_details([video], has_posts=True)[VIDEO_ID]
+    usual = world.stack.find_details([video])[VIDEO_ID]
+
+    assert ([post.video_id for post in asked.posts], usual.posts) == ([VIDEO_ID], [])
+    assert asked.approval is not None
+    assert usual.approval is None
+    assert usual.links is not None
 
 
 def test_an_empty_page_of_a_prompt_that_nothing_has_tells_that_there_is_nothing() -> None:

@@ -306,7 +306,7 @@ def list_keys(
             _write_budget(api_key) or "",
             str(api_key.rate_per_minute or ""),
             f"{api_key.created_at:%Y-%m-%d}",
-            f"{api_key.expires_at:%Y-%m-%d %H:%M}" if api_key.expires_at else "",
+            f"{api_key.expires_at:%Y-%m-%dT%H:%MZ}" if api_key.expires_at else "",
             f"{api_key.revoked_at:%Y-%m-%d}" if api_key.revoked_at else "",
             api_key.webhook_url or "",
         )

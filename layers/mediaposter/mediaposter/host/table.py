@@ -53,6 +53,7 @@ INDEXES: Mapping[str, Index] = MappingProxyType(
         "ByOwnerStatus": Index("owner_status", "id"),
         "ByOwnerModel": Index("owner_model", "id"),
         "ByOwnerStatusModel": Index("owner_status_model", "id"),
+        "ByOwnerStage": Index("owner_stage", "id"),
         "ByOwnerBatch": Index("owner_batch", "id", ("status", "resolved_model")),
     }
 )

@@ -40,6 +40,7 @@ STATUS_INDEX = "ByOwnerStatus"
 MODEL_INDEX = "ByOwnerModel"
 STATUS_MODEL_INDEX = "ByOwnerStatusModel"
 BATCH_INDEX = "ByOwnerBatch"
+STAGE_INDEX = "ByOwnerStage"
 QUERIES_A_PAGE_MAX = 10
 # Enough to fill a page if one entry in five passes the filter.
 FILTERED_ENTRIES_MAX = 500
@@ -72,6 +73,8 @@ EARLIER_STAGES: Mapping[Stage, tuple[Stage, ...]] = {
 STAGES_THAT_CAN_FAIL = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING)
 # At these stages a video holds a slot of its provider, or waits for one.
 STAGES_AT_A_PROVIDER = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING)
+# Few videos are at these stages and many more have their status, so an index of its own lists them.
+STAGES_WITH_AN_INDEX = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING)
 STAGES_OF_A_KEPT_VIDEO = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
 # Posts may be sent only at these stages: a required approval was given.
 STAGES_OF_POSTING = (Stage.PUBLISHING, Stage.DONE)
@@ -372,6 +375,8 @@ class Video(Record):
         }
         if self.batch_id is not None:
             attributes["owner_batch"] = join_index_key(self.owner, self.batch_id)
+        if self.stage in STAGES_WITH_AN_INDEX:
+            attributes["owner_stage"] = join_index_key(self.owner, self.stage)
         if self.place is not None:
             attributes["waiting_for"] = self.provider
         # Every record that is not over has a due time, whichever step wrote it.
@@ -700,6 +705,12 @@ class VideoStore:
             return JobClaim.model_validate(self._table.get(job_key(provider, job))).video_id
         except NotFound:
             return None
+
+    def list_ids(self, video_ids: Sequence[str], *, caller: Viewer) -> list[Video]:
+        """Read up to 100 videos by their ids, in this order, without those that the caller may not see."""
+        keys = [video_key(video_id) for video_id in dict.fromkeys(video_ids)]
+        videos = [Video.model_validate(item) for item in self._table.get_many(keys)]
+        return [video for video in videos if caller.may_see(video.owner)]  # guard: owner of listed ids
 
     def list_page(self, query: VideoQuery) -> VideoPage:
         """List an owner's videos by time, with one query of one index however many videos are stored.

@@ -207,7 +207,11 @@ def read_query(app: APIGatewayRestResolver, model: type[AnyQuery]) -> AnyQuery:
     Raises:
         InvalidRequest: names the parameter and the error.
     """
-    return parse_query(model, app.current_event.query_string_parameters)
+    event = app.current_event
+    repeated = event.multi_value_query_string_parameters or {}
+    given = dict(event.query_string_parameters or {})
+    joined = {name: ",".join(repeated[name]) for name in model.repeatable if repeated.get(name)}
+    return parse_query(model, {**given, **joined})
 
 
 def identify(app: APIGatewayRestResolver) -> Caller:

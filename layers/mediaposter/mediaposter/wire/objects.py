@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -15,7 +16,15 @@ from mediaposter.stores.budget import Usage, renews_at
 from mediaposter.stores.media import PresignedUpload
 from mediaposter.stores.posts import Post, SchedulePage
 from mediaposter.stores.videos import Estimate, Video
-from mediaposter.wire.video_object import LinksObject, PostObject, VideoObject, present_post, present_video, to_dollars
+from mediaposter.wire.video_object import (
+    NO_DETAILS,
+    PostObject,
+    VideoDetails,
+    VideoObject,
+    present_details,
+    present_post,
+    to_dollars,
+)
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -129,10 +138,10 @@ class WebhookReceipt(_Answer):
 
 
 def present_page(
-    videos: Sequence[Video], *, has_more: bool, link: Callable[[Video], LinksObject | None] = lambda _: None
+    videos: Sequence[Video], *, has_more: bool, details: Mapping[str, VideoDetails] = MappingProxyType({})
 ) -> ListObject[VideoObject]:
-    """Write a page of videos without their posts: as many as fit into a response."""
-    written = [present_video(video, [], links=link(video)) for video in videos]
+    """Write a page of videos, as many as fit into a response; `details` are by their ids."""
+    written = [present_details(video, details.get(video.id, NO_DETAILS)) for video in videos]
     return list_page(written, [video.id for video in videos], has_more=has_more)
 
 
