@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mediaposter.stores.render_times import RenderTimeStore
     from mediaposter.stores.series import SeriesStore
     from mediaposter.stores.videos import Video, VideoStore
+    from mediaposter.usecases.batches.check import CheckBatch
     from mediaposter.usecases.batches.create import CancelBatch, OpenBatch, ReadBatches
     from mediaposter.usecases.batches.finish import CancelPart, EndBatch, MonitorBatch, WriteResults
     from mediaposter.usecases.batches.submit import FinishSubmitting, ReadRows, SubmitChunk
@@ -357,6 +358,20 @@ class Stack:
             workflow=self.edges.batch_workflow,
             clock=self.edges.now,
             new_id=partial(self.edges.new_id, "batch"),
+        )
+
+    @cached_property
+    def check_batch(self) -> CheckBatch:
+        """POST /batches?dry_run=true."""
+        from mediaposter.usecases.batches.check import CheckBatch
+
+        return CheckBatch(
+            files=self.edges.batch_files,
+            submit=self.submit_video,
+            budget=self.budget,
+            stack_daily_budget_micros=self.settings.daily_budget_micros,
+            clock=self.edges.now,
+            monotonic=self.edges.monotonic,
         )
 
     @cached_property

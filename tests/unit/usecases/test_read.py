@@ -6,11 +6,14 @@ import pytest
 
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotFound
 from mediaposter.stores.approvals import open_approval
+from mediaposter.stores.budget import budget_key
 from mediaposter.stores.keys import Scope
+from mediaposter.stores.table import Increase
 from mediaposter.stores.videos import Stage, VideoFailure
 from mediaposter.wire.caller import Caller
+from mediaposter.wire.objects import present_usage
 from mediaposter.wire.queries import ListQuery, UsageQuery, Variant
-from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_video
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_stored_video, a_video
 from tests.fakes.world import World
 
 
@@ -164,6 +167,19 @@ def test_usage_is_told_with_the_limit_of_whose_it_is(owner: str | None, limit_mi
     boss = a_caller(owner="boss", scopes={Scope.ADMIN}, daily_budget_micros=5_000_000)
 
     assert world.read.sum_usage(UsageQuery(owner=owner), caller=boss).limit_micros == limit_micros
+
+
+def test_usage_tells_what_is_left_of_the_key_and_of_the_stack() -> None:
+    world = World(stack_daily_budget_micros=9_000_000)
+    for owner, micros in ((OWNER, 1_000_000), ("*", 4_000_000)):
+        world.table.commit([Increase(budget_key(owner, NOW.date()), {"committed_micros": micros})])
+
+    usage = world.read.sum_usage(UsageQuery(), caller=a_caller(daily_budget_micros=5_000_000))
+
+    told = present_usage(usage)
+    assert (told.limit_usd, told.left_usd, told.stack_limit_usd, told.stack_left_usd) == ("5", "4", "9", "5")
+    unlimited = present_usage(World().read.sum_usage(UsageQuery(), caller=a_caller()))
+    assert (unlimited.left_usd, unlimited.stack_limit_usd, unlimited.stack_left_usd) == (None, None, None)
 
 
 def test_an_owner_that_may_not_be_seen_does_not_exist() -> None:

@@ -178,7 +178,7 @@ class ContentQuery(Query):
 
 
 class CreateQuery(Query):
-    """POST /videos: whether to only estimate the request, and do nothing."""
+    """POST /videos and /batches: whether to only check the request and tell its price, and do nothing."""
 
     dry_run: bool = False
 

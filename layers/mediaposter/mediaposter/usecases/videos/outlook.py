@@ -81,6 +81,7 @@ class TellOutlook:
         times = find_times(video.resolved_model, video.expected_render_seconds)
         if video.stage is Stage.RENDERING and video.rendering_since is not None:
             elapsed_seconds = max((now - video.rendering_since).total_seconds(), 0.0)
-            return round(video.rendering_since.timestamp() + predict_end_seconds(times, elapsed_seconds=elapsed_seconds))
+            end_seconds = predict_end_seconds(times, elapsed_seconds=elapsed_seconds)
+            return round(video.rendering_since.timestamp() + end_seconds)
         turns = 1.0 if position is None else 1.0 + position / max(self._limits(video.provider), 1)
         return round(now.timestamp() + turns * predict_end_seconds(times))

@@ -164,6 +164,8 @@ class ReadVideos:
             budget=self._budget.get(owner, today),
             days=self._budget.list_usage(owner, since=since, until=until),
             limit_micros=self._find_limit(owner, caller),
+            stack_limit_micros=self._stack_daily_budget_micros,
+            stack_budget=(None if self._stack_daily_budget_micros is None else self._budget.get(STACK_OWNER, today)),
         )
 
     def _find_limit(self, owner: str, caller: Caller) -> int | None:
