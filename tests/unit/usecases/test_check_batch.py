@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from mediaposter.domain.errors import InvalidRequest
+from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.budget import budget_key
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.media import upload_key
@@ -17,6 +19,7 @@ from mediaposter.wire.batches import CreateBatchRequest
 from mediaposter.wire.caller import Caller
 from tests.builders import NOW, OWNER, a_caller
 from tests.fakes.batches import BatchWorld
+from tests.fakes.clock import Clock
 from tests.fakes.publisher import FakePublisher
 
 UPLOAD_ID = f"upload_{'a' * 32}"
@@ -110,7 +113,13 @@ def test_more_rows_than_the_key_can_take_are_refused() -> None:
 
 
 def test_a_check_that_takes_too_long_tells_how_far_it_came() -> None:
-    world = BatchWorld(validate_accounts=lambda _: world.world.clock.advance(CHECK_SECONDS / 2) or [])
+    clock = Clock()
+
+    def ask_slowly(_: Sequence[PublishTarget]) -> list[str]:
+        clock.advance(CHECK_SECONDS / 2)
+        return []
+
+    world = BatchWorld(validate_accounts=ask_slowly, clock=clock)
     row = {**GOOD, "publish": [{"platform": "twitter", "account_id": "101"}]}
 
     checked = check(world, row, row, row)
