@@ -67,7 +67,7 @@ def test_a_help_fits_into_80_columns_and_cuts_nothing(
     [
         ("mediaposter s", {"schedule"}),
         ("mediaposter keys ", {"create", "list", "revoke"}),
-        ("mediaposter keys create --exp", {"--expires-in-days"}),
+        ("mediaposter keys create --exp", {"--expires"}),
     ],
 )
 def test_the_shell_completes_commands_and_options(typed: str, offered: set[str]) -> None:

@@ -125,6 +125,8 @@ class TestAuthorize:
             "daily_budget_micros": "",
             "rate_per_minute": "",
             "webhook_url": "",
+            "key_name": "laptop",
+            "expires_at": "",
         }
 
     def test_an_unknown_key_is_denied_without_a_context(self, invoke: Invoke) -> None:
@@ -276,6 +278,18 @@ class TestLibrary:
 
         assert (answer["statusCode"], _error(answer)["code"]) == (404, "not_found")
         assert _error(answer)["message"] == "There is no such video."
+
+    def test_a_parameter_may_be_repeated(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_video(stage=Stage.RENDERING, rendering_since=NOW))
+        event = _ask_for_list(stage="queued")
+
+        answer = invoke(
+            "ApiFunction", {**event, "multiValueQueryStringParameters": {"stage": ["rendering", "queued,storing"]}}
+        )
+
+        [video] = _body(answer)["data"]
+        assert (video["id"], video["queue_position"]) == (_VIDEO_ID, None)
+        assert video["eta_at"] > NOW.timestamp()
 
     def test_a_kept_video_is_answered_with_links_that_need_no_key(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_stored_video())

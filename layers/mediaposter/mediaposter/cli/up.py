@@ -28,7 +28,7 @@ from mediaposter.host.folder import ADDRESS_FILE
 from mediaposter.host.gateway import Gateway
 from mediaposter.host.logs import write_logs
 from mediaposter.host.routes import load_routes
-from mediaposter.host.server import Server, create_app
+from mediaposter.host.server import Server, create_app, list_own_origins
 
 # At once: a pipe, as of `tee` or of a service's log, would hold it back until the end.
 _print_line = partial(print, flush=True)
@@ -110,7 +110,9 @@ def serve(
             current.install(host.stack)
             key = host.ensure_key()
             gateway = Gateway(load_routes(), host.stack.keys.find)
-            server.start(create_app(gateway=gateway, bucket=host.bucket, links=host.links, origins=[server.url]))
+            server.start(
+                create_app(gateway=gateway, bucket=host.bucket, links=host.links, origins=list_own_origins(server.url))
+            )
             resumed = host.start()
             with _told_address(folder, server.url, key):
                 for line in describe_start(

@@ -99,6 +99,15 @@ def create_app(
     return AccessLog(app, log=log)
 
 
+def list_own_origins(url: str) -> list[str]:
+    """List the origins of the pages of a host at this address.
+
+    A page opened at `localhost` is of another origin than the links to files, which have the number of the loopback.
+    """
+    named = url.replace("//127.0.0.1:", "//localhost:").replace("//[::1]:", "//localhost:")
+    return [url] if named == url else [url, named]
+
+
 class _Api:
     """The ASGI endpoint of the API: reads bodies, and has them answered on a bounded number of threads."""
 
