@@ -309,6 +309,8 @@ def _find_advice(status: int, detail: _ErrorDetail) -> str:
         return "Check the key: --key, MEDIAPOSTER_API_KEY, or mediaposter keys create NAME for another."
     if detail.code == "unknown_parameter":
         return "This stack is older than that option: leave it out."
+    if detail.code == "idempotency_key_reused":
+        return "What it made is in mediaposter list, or mediaposter batch list."
     if detail.code == "insufficient_scope":
         return "Make a key that may: mediaposter keys create NAME --scope …"
     if (detail.param or "").startswith("publish"):
