@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 
+from mediaposter.cli.targets import PLATFORMS
+from mediaposter.wire.post_requests import PostPath
 from tests.unit.cli.fake_api import VIDEO, FakeApi, a_post, a_video, refuse, reply
 from tests.unit.cli.stack import Run
 
@@ -282,6 +284,10 @@ def test_a_dry_run_says_who_would_make_it_and_asks_for_nothing(ask: Run, api: Fa
 
     assert "Made by gen4.5 of runway: 5 s, 1280x720, about $0.60." in outcome.out
     assert api.seen[0].url.params["dry_run"] == "true"
+
+
+def test_the_networks_are_those_that_the_api_knows() -> None:
+    assert get_args(PostPath.model_fields["platform"].annotation) == PLATFORMS
 
 
 class TestPublishWithoutAnAccount:

@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from mediaposter import current
-from mediaposter.cli.host_folder import PORT, choose_folder
+from mediaposter.cli.host_address import PORT, choose_folder
 from mediaposter.cli.options import create_group
 from mediaposter.cli.up_text import ENV_FILE, describe_start
 from mediaposter.domain.errors import ConfigurationError

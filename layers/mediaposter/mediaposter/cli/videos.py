@@ -11,7 +11,7 @@ import typer
 from pydantic import JsonValue
 
 from mediaposter.cli.api import Api, api_command
-from mediaposter.cli.batch import end_batch
+from mediaposter.cli.batch_end import end_batch
 from mediaposter.cli.client import Answer
 from mediaposter.cli.console import open_console, write_note, write_table
 from mediaposter.cli.files import choose_path, fetch
