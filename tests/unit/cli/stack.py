@@ -63,6 +63,7 @@ class StackInMemory:
             scheduler=Scheduler(self.scheduler, self.places),
             read_file=self.files.__getitem__,
             read_secret=self.secrets.__getitem__,
+            write_secret=self.secrets.__setitem__,
             settings=self.settings,
             knows_key_restrictions=self.knows_key_restrictions,
         )

@@ -224,7 +224,7 @@ def test_the_local_cloud_serves_the_api_at_an_address_of_its_own(
 
 def test_a_stack_that_is_not_there_is_told_with_its_region(describe: Describe) -> None:
     assert find_refusal(describe(error=NO_SUCH_STACK)) == (
-        "There is no stack studio in eu-central-1. Name yours with --stack, and its region with AWS_DEFAULT_REGION or "
+        "There is no stack studio in eu-central-1. Name yours with --stack, and its region with AWS_REGION or "
         "AWS_PROFILE."
     )
 
@@ -262,7 +262,7 @@ def test_credentials_that_do_not_work_are_told(error: Exception) -> None:
 
 
 def test_who_has_no_region_is_told(nobody: pytest.MonkeyPatch) -> None:
-    assert find_refusal(None).startswith("No AWS region is set. Set AWS_DEFAULT_REGION")
+    assert find_refusal(None).startswith("No AWS region is set. Set AWS_REGION")
 
 
 def test_a_profile_that_is_not_there_is_told(nobody: pytest.MonkeyPatch) -> None:

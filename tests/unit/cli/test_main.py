@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mediaposter.cli.app import GROUPS
+from mediaposter.cli.app import GROUPS, VIDEO_COMMANDS
 from tests.unit.cli.stack import Run
 from tests.unit.functions.stack import REPOSITORY
 
@@ -39,7 +39,7 @@ def test_the_help_names_the_commands(run: Run) -> None:
     assert "make, list and revoke API keys" in outcome.out
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("group", [*GROUPS, *VIDEO_COMMANDS])
 def test_every_group_has_a_help_of_its_own(run: Run, group: str) -> None:
     outcome = run(group, "--help")
 
@@ -49,7 +49,19 @@ def test_every_group_has_a_help_of_its_own(run: Run, group: str) -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [(), ("keys", "create"), ("keys", "list"), ("models",), ("schedule", "create"), ("schedule", "replace-sheet")],
+    [
+        (),
+        ("batch", "run"),
+        ("doctor",),
+        ("generate",),
+        ("keys", "create"),
+        ("keys", "list"),
+        ("models",),
+        ("schedule", "create"),
+        ("schedule", "replace-sheet"),
+        ("secrets", "set"),
+        ("watch",),
+    ],
 )
 def test_a_help_fits_into_80_columns_and_cuts_nothing(
     run: Run, argv: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
@@ -65,7 +77,7 @@ def test_a_help_fits_into_80_columns_and_cuts_nothing(
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("mediaposter s", {"schedule"}),
+        ("mediaposter sc", {"schedule"}),
         ("mediaposter keys ", {"create", "list", "revoke"}),
         ("mediaposter keys create --exp", {"--expires"}),
     ],
@@ -84,6 +96,7 @@ def test_the_shell_completes_commands_and_options(typed: str, offered: set[str])
         ((), "mediaposter: Missing command; see mediaposter --help.\n"),
         (("videos",), "mediaposter: No such command 'videos'"),
         (("key",), "Did you mean 'keys'?"),
+        (("gnerate", "A boat"), "Did you mean 'generate'?"),
         (("keys",), "mediaposter keys: Missing command; see mediaposter keys --help.\n"),
         (("keys", "list", "--all"), "mediaposter keys list: No such option: --all"),
         (("keys", "create"), "Missing argument 'NAME'"),

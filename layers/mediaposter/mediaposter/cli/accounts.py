@@ -9,9 +9,12 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from mediaposter.cli.console import create_table, open_console
+from mediaposter.cli.accounts_hint import list_accounts_of
+from mediaposter.cli.address import Place
+from mediaposter.cli.console import create_table, open_console, write_note
 from mediaposter.cli.options import AsJson, EndpointUrl, create_group
-from mediaposter.cli.session import BLOTATO_KEY_NAME, find_session
+from mediaposter.cli.replies import AccountView
+from mediaposter.cli.session import BLOTATO_KEY_NAME, Session, find_session
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, PublisherError
 from mediaposter.publishing.publisher_interface import Account, PublisherInterface
 
@@ -55,11 +58,12 @@ def list_accounts(
 ) -> None:
     """Show the accounts that are connected at Blotato, with their pages, playlists and boards beneath.
 
-    The key is that of BLOTATO_API_KEY, or a stack's.
+    The key is that of BLOTATO_API_KEY, or a stack's. Without one, a stack with MEDIAPOSTER_BASE_URL, or the host that
+    runs here, is asked.
     """
     session = find_session(context)
     if stack is None:
-        lines = _read_accounts(session.connect(None), key_place="BLOTATO_API_KEY")
+        lines = _read_own_accounts(session)
     else:
         with session.stack(stack, endpoint_url) as opened:
             key_place = f"the secret {BLOTATO_KEY_NAME} of the stack"
@@ -68,6 +72,38 @@ def list_accounts(
         sys.stdout.write(_ACCOUNT_LINES.dump_json(lines, indent=2).decode() + "\n")
     else:
         _write_table(lines)
+
+
+def _read_own_accounts(session: Session) -> list[AccountLine]:
+    """Read the accounts of BLOTATO_API_KEY; without it, of a stack that can be asked over HTTP.
+
+    Raises:
+        ConfigurationError: there is neither, or Blotato refused the key.
+        PublisherError: Blotato did not answer.
+    """
+    try:
+        publisher = session.connect(None)
+    except ConfigurationError as no_key:
+        try:
+            address = session.find_address(Place())
+        except ConfigurationError:
+            raise no_key from None
+        write_note(f"On {address.base_url} ({address.found_by}).")
+        return [_describe_listed(account) for account in list_accounts_of(session.open_client(address)).data]
+    return _read_accounts(publisher, key_place="BLOTATO_API_KEY")
+
+
+def _describe_listed(account: AccountView) -> AccountLine:
+    below = tuple(BelowLine(id=page.id, name=page.name) for page in account.pages)
+    is_youtube = account.platform == "youtube"
+    return AccountLine(
+        account_id=account.id,
+        platform=account.platform,
+        name=account.username or account.name,
+        pages=() if is_youtube else below,
+        playlists=below if is_youtube else (),
+        boards=tuple(BelowLine(id=board.id, name=board.name) for board in account.boards),
+    )
 
 
 def _read_accounts(publisher: PublisherInterface, *, key_place: str) -> list[AccountLine]:

@@ -1,7 +1,8 @@
 """The Typer app: each group of commands is the module of its name.
 
 To add a group: a module here with `app = create_group(…)`, and a line in `GROUPS`. To add a command without
-subcommands, as `mediaposter accounts`: the same, with a single function on the app.
+subcommands, as `mediaposter accounts`: the same, with a single function on the app. The commands of `VIDEO_COMMANDS`
+share modules: each is a command of its module's app.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -25,11 +26,39 @@ GROUPS = MappingProxyType(
     {
         "accounts": "show what is connected at Blotato",
         "backup": "copy the data folder of a host, while it runs",
+        "batch": "make many videos from a file, one a row",
+        "doctor": "check the stack and its keys, and say what is missing",
         "keys": "make, list and revoke API keys",
         "models": "list the models, and check your own catalog",
         "schedule": "make videos on a schedule, one row of a sheet each time",
+        "secrets": "put the key of a provider where the stack reads it",
         "up": "run MediaPoster in this process, on this machine",
+        "usage": "show what was spent, and what is left of the day",
         "webhooks": "show the signing secret of webhooks",
+    }
+)
+
+
+class Command(NamedTuple):
+    """A command that shares its module with others."""
+
+    module: str
+    summary: str
+
+
+VIDEO_COMMANDS = MappingProxyType(
+    {
+        "generate": Command("generate", "make a video, and post it if you say where"),
+        "list": Command("videos", "list your videos"),
+        "show": Command("videos", "show one video and its posts"),
+        "watch": Command("videos", "follow a video or a batch until it is over"),
+        "download": Command("videos", "fetch the MP4 of a video"),
+        "remix": Command("generate", "make a new video from a finished one"),
+        "post": Command("posts", "post a video to more accounts, or again"),
+        "approve": Command("posts", "let a video that waits be posted"),
+        "reject": Command("posts", "let a video that waits not be posted"),
+        "cancel": Command("videos", "stop a video, or take back its scheduled posts"),
+        "delete": Command("videos", "remove a video and its files"),
     }
 )
 
@@ -39,10 +68,31 @@ class _LazyGroups(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
-        return name, get_command(import_module(f"mediaposter.cli.{name}").app) if name else None, rest
+        return name, load_command(name) if name else None, rest
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 (as Click calls it)
+        with formatter.section("Videos"):
+            formatter.write_dl([(name, command.summary) for name, command in VIDEO_COMMANDS.items()])
+        with formatter.section("Everything else"):
+            formatter.write_dl(list(GROUPS.items()))
 
 
-app = typer.Typer(cls=_LazyGroups, help="MediaPoster from the command line.", rich_markup_mode=None)
+def load_command(name: str) -> Any:
+    """Import a command, or a group of commands."""
+    if name in GROUPS:
+        return get_command(import_module(f"mediaposter.cli.{name}").app)
+    module = get_command(import_module(f"mediaposter.cli.{VIDEO_COMMANDS[name].module}").app)
+    # An app with one command is that command.
+    return module.commands[name] if isinstance(module, TyperGroup) else module
+
+
+app = typer.Typer(
+    cls=_LazyGroups,
+    help="MediaPoster from the command line: make videos, post them, and run the stack that does it.",
+    rich_markup_mode=None,
+)
+for _name, (_, _summary) in VIDEO_COMMANDS.items():
+    app.add_typer(typer.Typer(), name=_name, help=_summary)
 for _name, _summary in GROUPS.items():
     app.add_typer(typer.Typer(), name=_name, help=_summary)
 

@@ -99,6 +99,7 @@ class DeployedStack:
         scheduler: the schedules of series at EventBridge Scheduler.
         read_file: reads a small file from its bucket, by key.
         read_secret: reads one of its secrets, by its name below the stack's path; raises ConfigurationError if missing.
+        write_secret: puts one of its secrets, by the same name.
         settings: its functions' settings for models and owners, and Blotato's URL.
         knows_key_restrictions: whether it enforces the accounts and the expiry of keys, and knows the scope approve.
     """
@@ -112,6 +113,7 @@ class DeployedStack:
     scheduler: Scheduler
     read_file: Callable[[str], str]
     read_secret: Callable[[str], str]
+    write_secret: Callable[[str, str], None]
     settings: Settings
     knows_key_restrictions: bool = True
 
@@ -161,13 +163,14 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
                 raise
             raise ConfigurationError(
                 f"There is no stack {name} in {formation.meta.region_name}. Name yours with --stack, and its region "
-                "with AWS_DEFAULT_REGION or AWS_PROFILE."
+                "with AWS_REGION or AWS_PROFILE."
             ) from error
         outputs = _read_outputs(stack)
         parameters = _Parameters.model_validate(
             {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])}
         )
         table = LibraryTable(session.client("dynamodb", endpoint_url=endpoint_url, config=_AWS), outputs.table)
+        ssm = session.client("ssm", endpoint_url=endpoint_url, config=_AWS)
         bucket = S3Bucket(session.client("s3", endpoint_url=endpoint_url, config=_AWS), outputs.bucket)
         return DeployedStack(
             name=name,
@@ -187,9 +190,8 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
                 ),
             ),
             read_file=MediaStore(bucket).read_text,
-            read_secret=partial(
-                _read_secret, session.client("ssm", endpoint_url=endpoint_url, config=_AWS), outputs.secrets_path
-            ),
+            read_secret=partial(_read_secret, ssm, outputs.secrets_path),
+            write_secret=partial(_write_secret, ssm, outputs.secrets_path),
             settings=Settings.from_environment(
                 {
                     "MODEL_ALIASES": parameters.model_aliases,
@@ -213,6 +215,12 @@ def _read_secret(client: SSMClient, secrets_path: str, name: str) -> str:
             ) from error
 
 
+def _write_secret(client: SSMClient, secrets_path: str, name: str, value: str) -> None:
+    with explain_aws_errors():
+        # Under the default KMS key: the functions have no right to another.
+        client.put_parameter(Name=f"{secrets_path}/{name}", Value=value, Type="SecureString", Overwrite=True)
+
+
 @contextmanager
 def explain_aws_errors() -> Iterator[None]:
     """Turn an AWS error into one sentence: why the call failed, or what AWS refused.
@@ -229,7 +237,7 @@ def explain_aws_errors() -> Iterator[None]:
         ) from error
     except NoRegionError as error:
         raise ConfigurationError(
-            "No AWS region is set. Set AWS_DEFAULT_REGION, or a region in the profile that AWS_PROFILE names."
+            "No AWS region is set. Set AWS_REGION, or a region in the profile that AWS_PROFILE names."
         ) from error
     except ClientError as error:
         refusal = error.response["Error"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +16,8 @@ import typer
 from mediaposter.cli.options import STACK
 
 if TYPE_CHECKING:
+    from mediaposter.cli.address import Place
+    from mediaposter.cli.client import Address, Client
     from mediaposter.cli.deployed_stack import DeployedStack, OpenStack
     from mediaposter.cli.host_folder import HostStack
     from mediaposter.publishing.publisher_interface import PublisherInterface
@@ -34,9 +36,13 @@ def open_stack(name: str, *, endpoint_url: str | None) -> DeployedStack:
     Raises:
         ConfigurationError: it cannot be reached, and why.
     """
+    import boto3
+
     from mediaposter.cli.deployed_stack import open_stack
 
-    return open_stack(name, endpoint_url=endpoint_url)
+    # boto3 reads AWS_DEFAULT_REGION alone; the AWS CLI and other SDKs read AWS_REGION first.
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+    return open_stack(name, endpoint_url=endpoint_url, session=session)
 
 
 def open_host(folder: Path) -> AbstractContextManager[HostStack]:
@@ -52,14 +58,14 @@ def open_host(folder: Path) -> AbstractContextManager[HostStack]:
 
 def choose_folder() -> Path:
     """Choose the usual data folder."""
-    from mediaposter.cli.host_folder import choose_folder
+    from mediaposter.cli.host_address import choose_folder
 
     return choose_folder(os.environ)
 
 
 def find_host() -> Path | None:
     """Find the usual data folder, if a host runs on it."""
-    from mediaposter.cli.host_folder import read_address
+    from mediaposter.cli.host_address import read_address
 
     folder = choose_folder()
     return None if read_address(folder) is None else folder
@@ -78,6 +84,18 @@ def connect(stack: DeployedStack | None) -> PublisherInterface:
     return BlotatoClient(stack.read_secret(BLOTATO_KEY_NAME), base_url=stack.settings.blotato_base_url)
 
 
+def read_environ() -> Mapping[str, str]:
+    """Read the variables of this process."""
+    return os.environ
+
+
+def open_client(address: Address) -> Client:
+    """Make a client of an API."""
+    from mediaposter.cli.client import Client
+
+    return Client(address)
+
+
 @dataclass(frozen=True)
 class Session:
     """The collaborators of the commands; tests pass their own."""
@@ -88,6 +106,18 @@ class Session:
     choose_folder: Callable[[], Path] = choose_folder
     connect: Callable[[DeployedStack | None], PublisherInterface] = connect
     clock: Callable[[], datetime] = now
+    environ: Callable[[], Mapping[str, str]] = read_environ
+    open_client: Callable[[Address], Client] = open_client
+
+    def find_address(self, place: Place) -> Address:
+        """Find the stack that a command over HTTP is about.
+
+        Raises:
+            ConfigurationError: none was found, and what to do.
+        """
+        from mediaposter.cli.address import find_address
+
+        return find_address(place, self.environ(), choose_folder=self.choose_folder, open_stack=self.stack)
 
     @contextmanager
     def stack(self, name: str, endpoint_url: str | None) -> Iterator[DeployedStack]:

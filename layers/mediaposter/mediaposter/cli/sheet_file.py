@@ -8,8 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mediaposter.ai.catalog import Catalog
-from mediaposter.cli.console import open_console
-from mediaposter.cli.series_report import count_of
+from mediaposter.cli.console import count_of, open_console
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.stores.series import SheetFormat
 from mediaposter.wire.rows import Row
@@ -60,10 +59,10 @@ def check_rows(
 
 def read_rows(content: bytes, sheet_format: SheetFormat, catalog: Catalog, today: date) -> list[Row]:
     """Read all rows, the invalid ones with their errors."""
-    return [_check_model(row, catalog, today) for row in read_sheet(content, sheet_format)]
+    return [check_model(row, catalog, today) for row in read_sheet(content, sheet_format)]
 
 
-def _check_model(row: Row, catalog: Catalog, today: date) -> Row:
+def check_model(row: Row, catalog: Catalog, today: date) -> Row:
     """Report why the API would refuse a row today for its model."""
     if row.request is None:
         return row

@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from mediaposter import current
-from mediaposter.cli.host_folder import PORT, choose_folder
+from mediaposter.cli.host_address import PORT, choose_folder
 from mediaposter.cli.options import create_group
 from mediaposter.cli.up_text import ENV_FILE, describe_start
 from mediaposter.domain.errors import ConfigurationError
@@ -114,7 +114,7 @@ def serve(
                 create_app(gateway=gateway, bucket=host.bucket, links=host.links, origins=list_own_origins(server.url))
             )
             resumed = host.start()
-            with _told_address(folder, server.url, key):
+            with _told_address(folder, server.url, key, env_file or ENV_FILE.absolute()):
                 for line in describe_start(
                     base_url=f"{server.url}/v1",
                     key=key,
@@ -160,9 +160,9 @@ def _find_env_file(named: Path | None) -> Path | None:
 
 
 @contextmanager
-def _told_address(folder: Path, url: str, key: str) -> Iterator[None]:
+def _told_address(folder: Path, url: str, key: str, env_file: Path) -> Iterator[None]:
     """Say for the other commands how to reach this host, while it runs; only this user can read it."""
-    address = {"base_url": f"{url}/v1", "api_key": key, "process_id": os.getpid()}
+    address = {"base_url": f"{url}/v1", "api_key": key, "process_id": os.getpid(), "env_file": str(env_file)}
     write_privately(folder / ADDRESS_FILE, json.dumps(address, indent=2) + "\n")
     try:
         yield

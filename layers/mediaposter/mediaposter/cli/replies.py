@@ -1,0 +1,243 @@
+"""What the commands read of the API's replies: tolerant of fields that are new, missing or null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+
+_Item = TypeVar("_Item")
+# A list, a number or a text that a newer or older stack may leave out or null.
+_Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: value or ())]
+_Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else str(value))]
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Failure(_Reply):
+    """Why a video, a post or a batch failed."""
+
+    code: _Text = ""
+    message: _Text = ""
+
+
+class PostView(_Reply):
+    """A post of a video."""
+
+    platform: str
+    account_id: str
+    status: str
+    url: str | None = None
+    scheduled_time: str | None = None
+    error: Failure | None = None
+
+    @property
+    def target(self) -> str:
+        """Name its account as options do."""
+        return f"{self.platform}:{self.account_id}"
+
+
+class Links(_Reply):
+    """Signed URLs of a stored video."""
+
+    video: str | None = None
+
+
+class ApprovalView(_Reply):
+    """Whether a person has decided."""
+
+    status: str = ""
+    expires_at: int | None = None
+
+
+class VideoView(_Reply):
+    """A video. Times are seconds since 1970, costs are dollars."""
+
+    id: str
+    status: str
+    stage: str = ""
+    progress: float = 0
+    model: _Text = ""
+    resolved_model: _Text = ""
+    provider: _Text = ""
+    seconds: _Text = ""
+    size: _Text = ""
+    prompt: _Text = ""
+    created_at: int = 0
+    completed_at: int | None = None
+    warnings: _Texts = ()
+    cost_estimate_usd: _Text = ""
+    cost_usd: _Text = ""
+    size_bytes: int | None = None
+    sha256: str | None = None
+    error: Failure | None = None
+    approval: ApprovalView | None = None
+    posts: Annotated[tuple[PostView, ...], BeforeValidator(lambda value: value or ())] = ()
+    links: Links | None = None
+    queue_position: int | None = None
+    eta_at: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing more happens by itself."""
+        return self.status == "failed" or self.stage == "done" or (self.status == "completed" and not self.stage)
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Tell whether a person must approve it."""
+        return self.stage == "awaiting_approval"
+
+    @property
+    def state(self) -> str:
+        """Name where it is in one word: its stage, or failed."""
+        if self.status == "failed":
+            return "failed"
+        return "approval" if self.waits_for_person else self.stage or self.status
+
+    @property
+    def failed_posts(self) -> list[PostView]:
+        """List its posts that are not public, or perhaps not."""
+        return [post for post in self.posts if post.status in {"failed", "in_doubt", "parked", "unknown"}]
+
+
+class Counts(_Reply):
+    """How many rows of a batch are where."""
+
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    queued: int = 0
+    in_progress: int = 0
+    refused: int = 0
+
+    @property
+    def ended(self) -> int:
+        """Count the rows of which nothing more comes."""
+        return self.completed + self.failed + self.refused
+
+
+class BatchView(_Reply):
+    """A batch."""
+
+    id: str
+    status: str
+    created_at: int = 0
+    ended_at: int | None = None
+    request_counts: Counts = Counts()
+    cost_usd: _Text = ""
+    error: Failure | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether it has ended."""
+        return self.status in {"completed", "failed", "cancelled"}
+
+
+class RowError(_Reply):
+    """What is wrong with a row of a file."""
+
+    row: int | None = None
+    line: int | None = None
+    custom_id: str | None = None
+    message: str = ""
+
+
+class BatchCheck(_Reply):
+    """What a batch would be."""
+
+    rows: int
+    accepted: int
+    refused: int = 0
+    cost_estimate_usd: _Text = ""
+    errors: tuple[RowError, ...] = ()
+
+
+class BelowAccount(_Reply):
+    """A page or a board of an account."""
+
+    id: _Text = ""
+    name: _Text = ""
+
+
+class AccountView(_Reply):
+    """A connected account."""
+
+    id: _Text
+    platform: str
+    name: _Text = ""
+    username: _Text = ""
+    pages: Annotated[tuple[BelowAccount, ...], BeforeValidator(lambda value: value or ())] = ()
+    boards: Annotated[tuple[BelowAccount, ...], BeforeValidator(lambda value: value or ())] = ()
+
+
+class Page(_Reply, Generic[_Item]):
+    """A page of a list."""
+
+    data: tuple[_Item, ...] = ()
+    has_more: bool = False
+    last_id: str | None = None
+
+
+class UploadView(_Reply):
+    """Where a file is put."""
+
+    id: str
+    url: str
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+class DayView(_Reply):
+    """What the videos of a model cost on a day."""
+
+    day: str
+    model: str
+    videos: int = 0
+    cost_usd: _Text = ""
+
+
+class UsageView(_Reply):
+    """What was spent."""
+
+    today: str = ""
+    spent_usd: _Text = ""
+    promised_usd: _Text = ""
+    videos: int = 0
+    limit_usd: str | None = None
+    left_usd: str | None = None
+    renews_at: str | None = None
+    days: tuple[DayView, ...] = ()
+
+
+class Candidate(_Reply):
+    """A model that may make a video."""
+
+    model: str
+    provider: _Text = ""
+    seconds: _Text = ""
+    size: _Text = ""
+    cost_estimate_usd: _Text = ""
+    warnings: _Texts = ()
+
+
+class Estimate(_Reply):
+    """What a request would be."""
+
+    reserved_usd: _Text = ""
+    candidates: tuple[Candidate, ...] = ()
+
+
+class ModelView(_Reply):
+    """A model that can be asked for."""
+
+    id: str
+    owned_by: _Text = ""
+    alias_of: str | None = None
+
+
+def find_text(body: Mapping[str, JsonValue], name: str) -> str:
+    """Return a field that is text, else nothing."""
+    value = body.get(name)
+    return value if isinstance(value, str) else ""
