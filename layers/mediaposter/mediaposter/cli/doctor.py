@@ -12,6 +12,7 @@ import typer
 from pydantic import JsonValue
 from rich.text import Text
 
+from mediaposter.ai.provider_accounts import PROVIDER_ACCOUNTS
 from mediaposter.cli.accounts_hint import describe_account
 from mediaposter.cli.address import Place
 from mediaposter.cli.client import Client, Refusal
@@ -22,7 +23,7 @@ from mediaposter.cli.replies import AccountView, ModelView, Page
 from mediaposter.cli.secrets import STACK_NAMES
 from mediaposter.cli.session import Session, find_session
 from mediaposter.domain.errors import MediaPosterError
-from mediaposter.host.environment import ACCOUNTS, read_environment
+from mediaposter.host.environment import read_environment
 
 _FAILED = 1
 _SANDBOX = "sandbox"
@@ -152,7 +153,7 @@ def _check_env_file(session: Session, env_file: Path | None) -> Iterator[Check]:
     except MediaPosterError as error:
         yield Check("keys", "wrong", str(error))
         return
-    for account in ACCOUNTS:
+    for account in PROVIDER_ACCOUNTS:
         if environment.find_key(account.name) is None:
             yield Check(account.name, "missing", f"no {account.opened_by}: {account.variables[0]}")
         else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from dotenv import set_key
 
+from mediaposter.ai.provider_accounts import PROVIDER_ACCOUNTS
 from mediaposter.cli.console import open_console, write_note
 from mediaposter.cli.host_address import read_address
 from mediaposter.cli.options import EndpointUrl, create_group
@@ -19,7 +20,6 @@ from mediaposter.cli.session import BLOTATO_KEY_NAME, Session, find_session
 from mediaposter.cli.up_text import ENV_FILE
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.disk import write_privately
-from mediaposter.host.environment import ACCOUNTS
 
 if TYPE_CHECKING:
     from mediaposter.cli.deployed_stack import DeployedStack
@@ -29,7 +29,7 @@ STACK_NAMES = MappingProxyType(
     {
         **{
             variable: f"providers/{account.name}-api-key"
-            for account in ACCOUNTS
+            for account in PROVIDER_ACCOUNTS
             if account.opened_by == "key"
             for variable in account.variables
         },
@@ -92,7 +92,7 @@ def _find_stack_name(context: typer.Context, name: str) -> str:
 
 def _check_variable(context: typer.Context, name: str) -> None:
     addresses = tuple(
-        variable for account in ACCOUNTS if account.opened_by == "address" for variable in account.variables
+        variable for account in PROVIDER_ACCOUNTS if account.opened_by == "address" for variable in account.variables
     )
     known = (*STACK_NAMES, "OPENAI_API_KEY", *addresses)
     if name not in known:
