@@ -111,9 +111,7 @@ def serve(
             key = host.ensure_key()
             gateway = Gateway(load_routes(), host.stack.keys.find)
             server.start(
-                create_app(
-                    gateway=gateway, bucket=host.bucket, links=host.links, origins=list_own_origins(server.url)
-                )
+                create_app(gateway=gateway, bucket=host.bucket, links=host.links, origins=list_own_origins(server.url))
             )
             resumed = host.start()
             with _told_address(folder, server.url, key):
