@@ -10,8 +10,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from mediaposter.ai.catalog import Capabilities, Catalog, CatalogEntry
-from mediaposter.ai.provider_options import ProviderOption
+from mediaposter.ai.catalog import Capabilities, Catalog, CatalogEntry, ProviderOption
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.stores.budget import BudgetDay, Usage, renews_at
 from mediaposter.stores.media import PresignedUpload
