@@ -217,6 +217,20 @@ The command line:
     cli.webhooks                    the secret that signs an owner's webhooks
     cli.deployed_stack              a deployed stack by name, with your AWS rights
     cli.options, cli.console        options and output that all commands share
+    cli.api                         commands over HTTP: their shared options, and what each is given
+    cli.address                     which stack a command over HTTP is about
+    cli.host_address                where the data of a host is, and how the host that runs is reached
+    cli.client                      calls to the API, repeated only where that costs and publishes nothing twice
+    cli.replies                     the replies of the API, as far as commands show them
+    cli.follow, cli.progress        follow a video or a batch, and show how far it is
+    cli.files                       files that commands write, checked and never over another
+    cli.generate                    request, remix and follow a video
+    cli.videos                      list, show, watch, download, cancel and delete videos
+    cli.posts                       post a video, approve or reject it
+    cli.batch, cli.batch_file       check a file of rows, make its videos, fetch the results
+    cli.usage                       what was spent
+    cli.secrets                     put a key where a host or a stack reads it
+    cli.doctor                      whether a stack is there, and what it lacks
 
 Imports point downwards, from each line to those below it and never back:
 
