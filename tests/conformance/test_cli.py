@@ -87,7 +87,7 @@ def test_a_host_that_crashes_is_waited_for(host: EmbeddedHost) -> None:
     assert terminal.text.count("Waiting for it") == terminal.text.count("It answers again") == 1
 
 
-@pytest.mark.parametrize("words", [("list",), ("show", "last"), ("usage",), ("doctor",), ("batch", "list")])
+@pytest.mark.parametrize("words", [("list",), ("show", "last"), ("doctor",)])
 def test_what_is_shown_fits_80_columns(host: EmbeddedHost, words: tuple[str, ...]) -> None:
     with open_terminal(host, *words) as terminal:
         assert terminal.wait() == 0, terminal.text

@@ -313,7 +313,7 @@ def _find_advice(status: int, detail: _ErrorDetail) -> str:
         return "What it made is in mediaposter list, or mediaposter batch list."
     if detail.code == "insufficient_scope":
         return "Make a key that may: mediaposter keys create NAME --scope …"
-    if (detail.param or "").startswith("publish"):
+    if (detail.param or "").startswith("publish["):
         return "Fields of a network follow its account: --publish tiktok:904,privacy_level=SELF_ONLY"
     return ""
 
