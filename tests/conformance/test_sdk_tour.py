@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,7 @@ def test_a_part_is_downloaded_by_its_range(client: openai.OpenAI, kept: Video) -
     part = client.videos.download_content(kept.id, extra_headers={"Range": "bytes=4-7"})
 
     assert whole.response.headers["content-type"] == "video/mp4"
+    assert hashlib.sha256(whole.read()).hexdigest() == (kept.model_extra or {})["sha256"]
     assert (part.response.status_code, part.read()) == (206, whole.read()[4:8])
     assert part.response.headers["content-range"] == f"bytes 4-7/{len(whole.read())}"
 
