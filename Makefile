@@ -4,6 +4,8 @@
 PYTHON ?= python3
 UV := .venv/bin/uv
 RUN := .venv/bin/python
+# Some containers forbid it: then each of the hundred processes that the tests start compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 # "another" when PYTHON is named and .venv was made by another version.
 ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || { \
 	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \

@@ -176,10 +176,11 @@ def test_a_refusal_is_the_sdks_own_error(client: openai.OpenAI) -> None:
 
 
 def test_the_async_client_does_the_same(stack: Stack) -> None:
+    # A key of its own: other tests make sizes that OpenAI's did not have.
+    key = stack.make_key(Scope.READ, Scope.CREATE)
+
     async def use() -> None:
-        async with openai.AsyncOpenAI(
-            base_url=stack.base_url, api_key=stack.api_key, _strict_response_validation=True
-        ) as client:
+        async with openai.AsyncOpenAI(base_url=stack.base_url, api_key=key, _strict_response_validation=True) as client:
             video = await client.videos.create_and_poll(prompt=new_prompt("Async"), poll_interval_ms=POLL_MS)
             assert video.status == "completed"
             assert (await client.videos.retrieve(video.id)).id == video.id

@@ -71,7 +71,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 # What the provider of the sandbox renders at once in the second stack, and how long each takes it.
-SLOTS = 8
+SLOTS = 4
 RENDER_SECONDS = 2.0
 # Of the first two a stack that has learned nothing asks after many minutes, of the others after some seconds.
 TIMELY_CATALOG = """

@@ -21,11 +21,11 @@ from tests.integration.conftest import SLOTS
 from tests.integration.stack import DONE_TIMEOUT_SECONDS, DeployedStack, new_prompt, wait_for
 from tests.integration.test_intake import drop, new_name, wait_for_answer
 
-# The claim is made with MEDIAPOSTER_SHEET_ROWS=500, of which 25 are wrong.
-ROWS = int(os.environ.get("MEDIAPOSTER_SHEET_ROWS", "24"))
-BAD_EVERY = 20
-SMALL_ROWS = ROWS // 8
-SINGLES = 3
+# The claim is made with MEDIAPOSTER_SHEET_ROWS=500, of which 50 are wrong.
+ROWS = int(os.environ.get("MEDIAPOSTER_SHEET_ROWS", "14"))
+BAD_EVERY = 10
+SMALL_ROWS = 2 + ROWS // 20
+SINGLES = 2
 VIDEOS = ROWS - ROWS // BAD_EVERY + SMALL_ROWS + SINGLES
 # On two cores some videos a second come through.
 SECONDS_A_ROW = 4.0
@@ -53,7 +53,7 @@ class Outcome(BaseModel):
 
 @pytest.fixture(scope="module")
 def full(timely: DeployedStack) -> Iterator[DeployedStack]:
-    """Give a stack whose provider takes eight at once, and has been asked for nothing yet."""
+    """Give a stack whose provider takes a few at once, and has been asked for nothing yet."""
     timely.outside.post(f"{timely.world.providers['sora'].control_url}/reset").raise_for_status()
     with timely.waiting(WAIT_SCALE):
         yield timely

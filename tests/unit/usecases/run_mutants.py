@@ -111,7 +111,8 @@ class Trials:
         """Keep what a test raised, in the place of a report: to write a traceback takes longer than most tests."""
         if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
             self._raised.append(call.excinfo.value)
-        return pytest.TestReport(item.nodeid, item.location, {}, "passed", None, call.when)
+        phase = "setup" if call.when == "collect" else call.when
+        return pytest.TestReport(item.nodeid, item.location, {}, "passed", None, phase)
 
     def _run(self, wanted: Mapping[str, Sequence[pytest.Item]], change: Callable[[], None]) -> Outcomes:
         try:
