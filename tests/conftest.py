@@ -29,6 +29,8 @@ _LONGEST = (
 )
 # The machines, and what else is worth more, say so themselves.
 settings.register_profile("tests", max_examples=40, deadline=None)
+# What differs between two Pythons shows in a few.
+settings.register_profile("lambda", max_examples=5, deadline=None)
 settings.load_profile("tests")
 
 
