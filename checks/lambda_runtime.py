@@ -21,8 +21,8 @@ from uv import find_uv_bin
 from checks.cloudformation import Template, read_template
 from checks.command import ROOT
 
-# Storing and streaming, and where else our code meets what is compiled, typed at run time or made by AWS: sockets, JSON,
-# MP4s, pydantic, boto3, Powertools. The rest is rules of our own, which no Python changes.
+# Storing and streaming, and where else our code meets what is compiled, typed at run time or made by AWS: sockets,
+# JSON, MP4s, pydantic, boto3, Powertools. The rest is rules of our own, which no Python changes.
 TESTS = (
     "tests/unit/test_aws.py",
     "tests/unit/http",
