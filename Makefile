@@ -4,12 +4,14 @@
 PYTHON ?= python3
 UV := .venv/bin/uv
 RUN := .venv/bin/python
+# Some containers forbid it: then each of the hundred processes that the tests start compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 # "another" when PYTHON is named and .venv was made by another version.
 ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || { \
 	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \
 	} 2>/dev/null || echo another))
 
-.PHONY: help demo up cloud cloud-down cloud-demo test lambda snapshot check format requirements openapi install tools clean another \
+.PHONY: help demo up cloud cloud-down cloud-demo test test-all test-lambda lambda snapshot check format requirements openapi install tools clean another \
 	check-types check-template check-rules check-imports check-lint check-format
 
 help:                        ## the verbs, each with what it does
@@ -32,9 +34,16 @@ cloud-down: install          ## end one left behind
 cloud-demo: install tools    ## the demo on that cloud
 	$(RUN) -m sandbox.cloud_demo
 
-test: install tools          ## every test, in two processes, and what runs in Lambda on its Python
+test: install tools          ## every test, in two processes, and meanwhile what runs in Lambda on its Python
+	@$(MAKE) --no-print-directory --jobs 2 test-all test-lambda
+
+test-all:
 	$(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
-	$(RUN) -m checks.lambda_runtime
+
+# It tells at its end, or its lines would stand among those of the others.
+test-lambda:
+	@mkdir -p .local
+	@$(RUN) -m checks.lambda_runtime > .local/lambda.txt 2>&1; status=$$?; cat .local/lambda.txt; exit $$status
 
 lambda: install              ## what runs in Lambda, on its Python: the handlers with their layers, and unit tests
 	$(RUN) -m checks.lambda_runtime
