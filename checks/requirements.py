@@ -29,7 +29,7 @@ EXPORTS = {
     ),
     "tools/uv.txt": ("--only-group", "installer"),
 }
-TOOLS = ("lambda", "litellm", "ministack", "sam", "sdks")
+TOOLS = ("lambda", "litellm", "ministack", "node", "sam", "sdks")
 
 _EXPORT = ("export", "--quiet", "--frozen", "--no-emit-project", "--no-annotate", "--no-header")
 _COMPILE = (

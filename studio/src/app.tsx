@@ -65,7 +65,7 @@ function Header() {
       </nav>
       <Budget />
       <IconButton class="wide-only" icon="keyboard" label="Keys" onClick={openHelp} />
-      <IconButton icon="signout" label="Sign out" onClick={() => signOut()} />
+      <IconButton class="out" icon="signout" label="Sign out" onClick={() => signOut()} />
       <Button class="new" look="primary" icon="plus" onClick={() => go("/make", { query: route.value.query })}>
         New video
       </Button>

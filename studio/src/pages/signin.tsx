@@ -33,6 +33,8 @@ export function SignIn() {
       <form class="panel" onSubmit={(event) => (event.preventDefault(), void submit(input.current!.value.trim()))}>
         <Mark />
         <h1>MediaPoster Studio</h1>
+        {/* For password managers, which keep a key under a name. */}
+        <input type="text" name="name" autocomplete="username" value="MediaPoster" hidden readOnly />
         <p>Sign in with an API key. It stays in this tab, and is forgotten when you close it.</p>
         <Field label="API key" error={signedOutBecause.value} hint={<KeyHint />}>
           <input ref={input} type="password" name="key" autocomplete="current-password" spellcheck={false} required placeholder="mp_…" />

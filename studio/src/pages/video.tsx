@@ -104,7 +104,6 @@ function Actions({ video }: { video: Video }) {
         </Button>
       )}
       <Button
-        icon="reuse"
         onClick={() => {
           reuse(video);
           go("/make", { replace: true });

@@ -24,6 +24,6 @@ export const Button = ({ look = "plain", icon, isBusy = false, children, class: 
 );
 
 /** A button with a picture alone; `label` is its name, and its tooltip. */
-export const IconButton = ({ label, icon, ...rest }: ButtonProps & { label: string; icon: IconName }) => (
-  <Button look="quiet" {...rest} class="icon-only" icon={icon} aria-label={label} title={label} />
+export const IconButton = ({ label, icon, class: more = "", ...rest }: ButtonProps & { label: string; icon: IconName }) => (
+  <Button look="quiet" {...rest} class={`icon-only ${String(more)}`} icon={icon} aria-label={label} title={label} />
 );

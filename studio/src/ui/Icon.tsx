@@ -9,7 +9,6 @@ const PATHS = {
   trash: "M5 7h14M10 7V4h4v3m-7 0l1 13h8l1-13",
   warning: "M12 4L2.8 20h18.4zM12 10v4.5m0 2.7v.1",
   stop: "M12 21a9 9 0 100-18 9 9 0 000 18zM9 9h6v6H9z",
-  reuse: "M4 12a8 8 0 0114-5.3L20 9m0-5v5h-5m5 3a8 8 0 01-14 5.3L4 15m0 5v-5h5",
   left: "M14.5 5l-7 7 7 7",
   right: "M9.5 5l7 7-7 7",
   external: "M9 6H5v13h13v-4M13 4h7v7M20 4l-9 9",
