@@ -1,6 +1,6 @@
 """Keep the studio's page as its source builds it, and the source free of type errors.
 
-`python -m checks.studio --write` builds the page; `--install` installs what builds it. Node.js is that of `.tools/node`.
+`python -m checks.studio --write` builds the page; `--install` installs what builds it. Node.js is in `.tools/node`.
 """
 
 from __future__ import annotations

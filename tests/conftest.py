@@ -16,6 +16,7 @@ _HERE = Path(__file__).parent
 # One process has the worlds, which wait more than they reckon; another begins with what takes longest.
 _DEPLOYED = _HERE / "integration"
 _CONFORMANCE = _HERE / "conformance"
+_BROWSER = _HERE / "browser"
 _LONGEST = ("usecases/test_finite_trouble.py", "usecases/test_crashes.py", "usecases/test_guards.py")
 # The machines, and what else is worth more, say so themselves.
 settings.register_profile("tests", max_examples=40, deadline=None)
@@ -35,13 +36,15 @@ def _name_group(item: pytest.Item) -> str:
         return "deployed"
     if item.path.is_relative_to(_CONFORMANCE) and item.path.name != "test_kills.py":
         return "conformance"
+    if item.path.is_relative_to(_BROWSER):
+        return "browser"
     return item.path.relative_to(_HERE).as_posix()
 
 
 def _place(item: pytest.Item) -> int:
     if item.path.is_relative_to(_DEPLOYED):
         return 0
-    if item.path.is_relative_to(_CONFORMANCE):
+    if item.path.is_relative_to(_CONFORMANCE) or item.path.is_relative_to(_BROWSER):
         return 1
     path = item.path.relative_to(_HERE / "unit").as_posix()
     return 2 + _LONGEST.index(path) if path in _LONGEST else 2 + len(_LONGEST)

@@ -41,29 +41,18 @@ class Answer(NamedTuple):
 class Page:
     """The page with its policy, compressed once."""
 
-    def __init__(self, html: bytes, *, files_origin: str | None = None) -> None:
+    def __init__(self, html: bytes, *, files_origins: str = "") -> None:
         """Take the built page.
 
         Args:
             html: the page.
-            files_origin: where the links to videos lead, if not to the page's own origin.
-
-        Raises:
-            ValueError: the page has no policy.
+            files_origins: where links to videos lead, if not to the page's own origin; with spaces between them.
         """
-        found = _POLICY.search(html.decode())
-        if found is None:
-            raise ValueError("The studio's page names no hashes of its script and style: run `make studio`.")
-        self._html = html
-        self._gzipped = gzip.compress(html, 9, mtime=0)
-        files = f"'self' {files_origin}" if files_origin else "'self'"
-        policy = (
-            f"default-src 'none'; {found[1]}; connect-src {files}; img-src {files} data: blob:; media-src {files} blob:; "
-            "frame-ancestors 'none'"
-        )
         # Weak: the compressed bytes are the same page.
         etag = f'W/"{hashlib.sha256(html).hexdigest()[:32]}"'
+        policy = _write_policy(html.decode(), files=f"'self' {files_origins}".strip())
         self._headers = {**_HEADERS, "Content-Security-Policy": policy, "ETag": etag}
+        self._html, self._gzipped = html, gzip.compress(html, 9, mtime=0)
 
     def answer(self, headers: Mapping[str, str]) -> Answer:
         """Answer a request; the names of its headers are in lower case."""
@@ -78,14 +67,25 @@ class Page:
         return Answer(200, self._headers, self._html)
 
 
-def read_page(*, files_origin: str | None = None) -> Page:
+def _write_policy(html: str, *, files: str) -> str:
+    """Write what the page may load: its own script and style, and what is at these addresses."""
+    hashes = _POLICY.findall(html)[0]
+    return (
+        f"default-src 'none'; {hashes}; connect-src {files}; img-src {files} data: blob:; media-src {files} blob:; "
+        "frame-ancestors 'none'"
+    )
+
+
+def read_page(*, files_origins: str = "") -> Page:
     """Read the page that was built beside this file."""
-    return Page(_FILE.read_bytes(), files_origin=files_origin)
+    return Page(_FILE.read_bytes(), files_origins=files_origins)
 
 
 @cache
 def _page() -> Page:
-    return read_page(files_origin=os.environ["FILES_ORIGIN"])
+    # The local cloud has its buckets at its own address (mediaposter/aws.py).
+    elsewhere = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return read_page(files_origins=elsewhere or os.environ["FILES_ORIGINS"])
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -28,6 +28,7 @@ GROUPS = MappingProxyType(
         "keys": "make, list and revoke API keys",
         "models": "list the models, and check your own catalog",
         "schedule": "make videos on a schedule, one row of a sheet each time",
+        "studio": "open the studio, a page to make and watch videos, in a browser",
         "up": "run MediaPoster in this process, on this machine",
         "webhooks": "show the signing secret of webhooks",
     }

@@ -56,6 +56,7 @@ class HostAddress(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     base_url: str
+    api_key: str | None = None
 
 
 def read_address(folder: Path) -> HostAddress | None:
