@@ -95,7 +95,7 @@ function wait(answer: Response | null, tries: number, signal?: AbortSignal): Pro
 // The routes, by what they give.
 
 /** Tell whether a key is good, without signing in with it. */
-export const tryKey = (secret: string) => call<List<Video>>("/videos", { query: { limit: "0" }, secret });
+export const tryKey = (secret: string) => call<List<Video>>("/videos", { query: { limit: "1" }, secret });
 
 export const listVideos = (query: Record<string, string>, signal?: AbortSignal) =>
   call<List<Video>>("/videos", signal ? { query, signal } : { query });

@@ -20,7 +20,13 @@ const isWide = signal(wide.matches);
 wide.addEventListener("change", () => (isWide.value = wide.matches));
 
 export function App() {
-  if (!key.value) return <SignIn />;
+  if (!key.value)
+    return (
+      <>
+        <Banner />
+        <SignIn />
+      </>
+    );
   const { path } = route.value;
   const isForm = path === "/make";
   const page = findPage(path);

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ColorScheme, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.conformance.embedded import EmbeddedHost
 
@@ -68,7 +68,8 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-Open = Callable[..., Page]
+Scheme: TypeAlias = Literal["light", "dark"]
+Open: TypeAlias = Callable[..., Page]
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def open_page(studio: Studio, browser: Browser) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
-    def open_tab(path: str = "/", *, width: int = WIDE, scheme: ColorScheme = "light", signed_in: bool = True) -> Page:
+    def open_tab(path: str = "/", *, width: int = WIDE, scheme: Scheme = "light", signed_in: bool = True) -> Page:
         is_wide = width > 600
         context = browser.new_context(
             viewport={"width": width, "height": 800},
