@@ -1,5 +1,5 @@
 // The API over fetch: the key, errors as sentences, and patience. A 401 alone signs out.
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { key, signOut } from "./session";
 import type { CreateVideo, Estimate, List, Model, Usage, Video } from "./types";
 
@@ -19,10 +19,18 @@ export class ApiError extends Error {
   }
 }
 
+const isOnline = signal(navigator.onLine);
+addEventListener("offline", () => (isOnline.value = false));
+addEventListener("online", () => (isOnline.value = true));
+
+/** What calls wait for, one entry for each call that does. */
+const waits = signal<readonly ("network" | "api")[]>([]);
+
 /** What the page says while it cannot reach the API, or the API asks it to wait; empty when all is well. */
-export const trouble = signal<"" | "offline" | "busy">(navigator.onLine ? "" : "offline");
-addEventListener("offline", () => (trouble.value = "offline"));
-addEventListener("online", () => (trouble.value = ""));
+export const trouble = computed<"" | "offline" | "busy">(() => {
+  if (!isOnline.value || waits.value.includes("network")) return "offline";
+  return waits.value.length ? "busy" : "";
+});
 
 interface Call {
   method?: "GET" | "POST" | "PATCH" | "DELETE";
@@ -49,12 +57,8 @@ export async function call<Answer>(path: string, options: Call = {}): Promise<An
 
   for (let tries = 1; ; tries++) {
     const answer = await send(`${BASE}${path}${search}`, request);
-    if (answer && answer.status < 500 && answer.status !== 429) {
-      trouble.value = "";
-      return await read<Answer>(answer, secret === undefined);
-    }
+    if (answer && answer.status < 500 && answer.status !== 429) return await read<Answer>(answer, secret === undefined);
     options.signal?.throwIfAborted();
-    trouble.value = answer ? "busy" : "offline";
     // Nothing was recorded when the API asks to wait.
     const mayRepeat = isSafe || answer?.status === 429;
     if (!mayRepeat || tries === TRIES_MAX) {
@@ -82,14 +86,21 @@ async function read<Answer>(answer: Response, signsOut: boolean): Promise<Answer
 }
 
 /** Wait as long as the answer says, or twice as long each time, or until the network is back. */
-function wait(answer: Response | null, tries: number, signal?: AbortSignal): Promise<void> {
+async function wait(answer: Response | null, tries: number, aborted?: AbortSignal): Promise<void> {
   const told = Number(answer?.headers.get("retry-after"));
   const seconds = Math.min(told > 0 ? told : 2 ** (tries - 1) * (0.75 + Math.random() / 2), WAIT_MAX_SECONDS);
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, seconds * 1000);
-    if (!answer) addEventListener("online", () => (clearTimeout(timer), resolve()), { once: true });
-    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason as Error)), { once: true });
-  });
+  waits.value = [...waits.value, answer ? "api" : "network"];
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(resolve, seconds * 1000);
+      if (!answer) addEventListener("online", () => (clearTimeout(timer), resolve()), { once: true });
+      aborted?.addEventListener("abort", () => (clearTimeout(timer), reject(aborted.reason as Error)), { once: true });
+    });
+  } finally {
+    const left = [...waits.value];
+    left.splice(left.indexOf(answer ? "api" : "network"), 1);
+    waits.value = left;
+  }
 }
 
 // The routes, by what they give.

@@ -73,7 +73,7 @@ function Header() {
       <IconButton class="wide-only" icon="keyboard" label="Keys" onClick={openHelp} />
       <IconButton class="out" icon="signout" label="Sign out" onClick={() => signOut()} />
       <Button class="new" look="primary" icon="plus" onClick={() => go("/make", { query: route.value.query })}>
-        New video
+        New<span> video</span>
       </Button>
     </header>
   );

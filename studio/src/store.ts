@@ -74,6 +74,7 @@ export async function listFirst(): Promise<void> {
   const { signal: aborted } = (listing = new AbortController());
   try {
     const page = await listVideos({ ...filters.value, limit: String(PAGE_SIZE) }, aborted);
+    lastPollAt = Date.now();
     keep(page.data);
     order.value = page.data.map((video) => video.id);
     hasMore.value = page.has_more;

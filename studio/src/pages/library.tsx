@@ -25,6 +25,7 @@ const SEARCH_DELAY_MS = 350;
 export function Library() {
   return (
     <section class="library" aria-label="Library">
+      <h1 class="unseen">Library</h1>
       <Toolbar />
       <Shelf />
       {selected.value.size > 0 && <SelectionBar />}
