@@ -73,7 +73,9 @@ function Header() {
       <IconButton class="wide-only" icon="keyboard" label="Keys" onClick={openHelp} />
       <IconButton class="out" icon="signout" label="Sign out" onClick={() => signOut()} />
       <Button class="new" look="primary" icon="plus" onClick={() => go("/make", { query: route.value.query })}>
-        New<span> video</span>
+        <span>
+          New<span> video</span>
+        </span>
       </Button>
     </header>
   );
