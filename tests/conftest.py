@@ -65,7 +65,7 @@ def _asks_deployed(item: pytest.Item) -> bool:
 def _place(item: pytest.Item) -> int:
     if _asks_deployed(item):
         return 0
-    if item.path.is_relative_to(_CONFORMANCE):
+    if item.path.is_relative_to(_CONFORMANCE) or item.path.is_relative_to(_BROWSER):
         return 1
     if item.path.is_relative_to(_BROWSER):
         return 2

@@ -77,7 +77,7 @@ def test_a_help_fits_into_80_columns_and_cuts_nothing(
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("mediaposter sc", {"schedule"}),
+        ("mediaposter st", {"studio"}),
         ("mediaposter keys ", {"create", "list", "revoke"}),
         ("mediaposter keys create --exp", {"--expires"}),
     ],

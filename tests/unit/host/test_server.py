@@ -99,6 +99,7 @@ def read_code(response: Any) -> str:
         ("GET", "/", {}, 200),
         ("GET", "/favicon.ico", {}, 404),
         ("POST", "/", {}, 404),
+        ("GET", "/v1/studio", {}, 200),
         ("GET", "/v1", {}, 404),
         ("GET", "/v1/videos", {}, 401),
         ("GET", "/files?key=a", {}, 403),

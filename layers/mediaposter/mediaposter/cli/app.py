@@ -32,6 +32,7 @@ GROUPS = MappingProxyType(
         "models": "list the models, and check your own catalog",
         "schedule": "make videos on a schedule, one row of a sheet each time",
         "secrets": "put the key of a provider where the stack reads it",
+        "studio": "open the studio, a page to make and watch videos, in a browser",
         "up": "run MediaPoster in this process, on this machine",
         "usage": "show what was spent, and what is left of the day",
         "webhooks": "show the signing secret of webhooks",
