@@ -74,8 +74,8 @@ def test_everyone_can_use_it(open_page: Open, video: str, what: str) -> None:
     for width, scheme in product((WIDE, NARROW), SCHEMES):
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme)
-        for each in Axe().run(page, options=WCAG).response["violations"]:
-            found.append((each["id"], width, scheme, [node["target"] for node in each["nodes"]]))
+        violations = Axe().run(page, options=WCAG).response["violations"]
+        found += [(each["id"], width, scheme, [node["target"] for node in each["nodes"]]) for each in violations]
 
     assert found == []
 
