@@ -121,5 +121,9 @@ def run(words: Sequence[str], session: Session) -> int:
 
 
 def _refuse(path: str, sentence: str) -> int:
-    sys.stderr.write(f"{path}: {sentence.rstrip('.')}; see {path} --help.\n")
+    # A sentence may end in a list of lines.
+    end = "\n" if "\n" in sentence else " "
+    full = sentence.rstrip()
+    stop = "" if full.endswith((".", "?")) or "\n" in full else "."
+    sys.stderr.write(f"{path}: {full}{stop}{end}See {path} --help.\n")
     return _WRONG_COMMAND_LINE
