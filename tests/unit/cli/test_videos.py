@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import typer
 from rich.text import Text
 
 from tests.unit.cli.fake_api import VIDEO, FakeApi, a_post, a_video, refuse, reply
@@ -177,14 +177,11 @@ class TestEnd:
     def test_ctrl_c_at_the_question_removes_nothing(
         self, ask: Run, api: FakeApi, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        class Person(io.StringIO):
-            def isatty(self) -> bool:
-                return True
+        def press(*_: object, **__: object) -> bool:
+            raise typer.Abort  # as Typer says that Ctrl-C was pressed at its question
 
-            def readline(self, *_: object) -> str:
-                raise KeyboardInterrupt
-
-        monkeypatch.setattr("sys.stdin", Person())
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+        monkeypatch.setattr("typer.confirm", press)
 
         outcome = ask("delete", VIDEO)
 
