@@ -113,6 +113,9 @@ def run(words: Sequence[str], session: Session) -> int:
             return _refuse(PROGRAM, f"word {number} of the command is not UTF-8, or {error}")
     try:
         status = get_command(app).main(args=words, prog_name=PROGRAM, standalone_mode=False, obj=session)
+    except typer.Abort:
+        # Ctrl-C at a question, before anything was done.
+        raise KeyboardInterrupt from None
     except typer.TyperException as error:
         path = getattr(getattr(error, "ctx", None), "command_path", PROGRAM)
         # Typer's pydantic puts two words before the sentence of a ValueError.
