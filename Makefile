@@ -4,13 +4,15 @@
 PYTHON ?= python3
 UV := .venv/bin/uv
 RUN := .venv/bin/python
+# Some containers forbid it: then each of the hundred processes that the tests start compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 # "another" when PYTHON is named and .venv was made by another version.
 ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || { \
 	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \
 	} 2>/dev/null || echo another))
 
-.PHONY: help demo up cloud cloud-down cloud-demo test lambda snapshot check format requirements openapi install tools clean another \
-	check-types check-template check-rules check-imports check-lint check-format
+.PHONY: help demo up cloud cloud-down cloud-demo test test-all test-lambda lambda snapshot check format requirements openapi studio install tools clean \
+	another check-types check-template check-rules check-imports check-lint check-format check-studio
 
 help:                        ## the verbs, each with what it does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -32,9 +34,16 @@ cloud-down: install          ## end one left behind
 cloud-demo: install tools    ## the demo on that cloud
 	$(RUN) -m sandbox.cloud_demo
 
-test: install tools          ## every test, in two processes, and what runs in Lambda on its Python
+test: install tools          ## every test, in two processes, and meanwhile what runs in Lambda on its Python
+	@$(MAKE) --no-print-directory --jobs 2 test-all test-lambda
+
+test-all:
 	$(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
-	$(RUN) -m checks.lambda_runtime
+
+# It tells at its end, or its lines would stand among those of the others.
+test-lambda:
+	@mkdir -p .local
+	@$(RUN) -m checks.lambda_runtime > .local/lambda.txt 2>&1; status=$$?; cat .local/lambda.txt; exit $$status
 
 lambda: install              ## what runs in Lambda, on its Python: the handlers with their layers, and unit tests
 	$(RUN) -m checks.lambda_runtime
@@ -43,7 +52,8 @@ snapshot: install tools      ## deploy template.yaml on this machine, for every 
 	$(RUN) -m sandbox.snapshot
 
 check: install               ## what can be judged without running it, two at a time; the rules are those of CONTRIBUTING.md
-	@$(MAKE) --no-print-directory --keep-going --jobs 2 check-types check-template check-rules check-imports check-lint check-format
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 check-types check-template check-rules check-imports check-lint check-format \
+	  check-studio
 check-types:
 	$(RUN) -m mypy
 check-template:
@@ -57,6 +67,9 @@ check-lint:
 check-format:
 	$(RUN) -m ruff format --check .
 
+check-studio: studio/node_modules/.installed
+	$(RUN) -m checks.studio
+
 format: install              ## put the code into the project's format
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
@@ -66,6 +79,9 @@ requirements: install        ## export the layers' requirements from uv.lock, an
 
 openapi: install             ## write docs/openapi.json from the resolvers
 	$(RUN) -m checks.openapi --write
+
+studio: studio/node_modules/.installed   ## build the studio's page from studio/, and write functions/studio/studio.html
+	$(RUN) -m checks.studio --write
 
 install: .venv/.installed
 tools: .tools/ministack/.installed .tools/sam/.installed
@@ -86,5 +102,10 @@ test: .tools/litellm/.installed .tools/sdks/.installed
 	$(UV) pip install --quiet --python .tools/$*/bin/python --require-hashes -r tools/$*.txt
 	@touch $@
 
+# What builds the studio; its Node.js comes from PyPI.
+studio/node_modules/.installed: studio/package.json studio/package-lock.json .tools/node/.installed
+	$(RUN) -m checks.studio --install
+	@touch $@
+
 clean:                       ## remove everything that was made, but .local/data: videos and keys are there
-	rm -rf .venv .tools .aws-sam .local/cloud .demo
+	rm -rf .venv .tools studio/node_modules .aws-sam .local/cloud .demo

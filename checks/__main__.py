@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from checks.asl import check_asl
+from checks.cli import check_cli
 from checks.command import run
 from checks.events import check_events
 from checks.networks import check_networks
@@ -13,7 +14,10 @@ from checks.prose import check_prose
 from checks.requirements import check_requirements
 from checks.template import check_template
 
-_CHECKS = (check_template, check_asl, check_requirements, check_openapi, check_events, check_networks, check_prose)
+_CHECKS = (
+    *(check_template, check_asl, check_requirements),
+    *(check_openapi, check_events, check_networks, check_cli, check_prose),
+)
 
 if __name__ == "__main__":
     run(lambda root: chain.from_iterable(check(root) for check in _CHECKS))

@@ -21,10 +21,11 @@ from uv import find_uv_bin
 from checks.cloudformation import Template, read_template
 from checks.command import ROOT
 
-# Where our code meets what is compiled, typed at run time or made by AWS. The rest is rules of our own, which no Python
-# changes.
+# Storing and streaming, and where else our code meets what is compiled, typed at run time or made by AWS: sockets,
+# JSON, MP4s, pydantic, boto3, Powertools. The rest is rules of our own, which no Python changes.
 TESTS = (
     "tests/unit/test_aws.py",
+    "tests/unit/http",
     "tests/unit/media",
     *(f"tests/unit/stores/test_{name}.py" for name in ("bucket", "checked_model", "media", "table")),
     *(f"tests/unit/functions/test_{name}.py" for name in ("events", "handlers", "table_stream", "webhooks")),
@@ -61,15 +62,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="layers-") as directory:
         layers = _build_layers(template, bare / "bin/python", Path(directory))
         imports = [*list_handlers(template, layers), *list_layers(template, layers)]
-        findings = check_imports(bare / "bin/python", imports)
+        findings = check_imports(bare / "bin/python", imports, bytecode=Path(directory) / "bytecode")
     print(
         *findings,
         f"{python}: {len(imports) - len(findings)} of {len(imports)} imports of handlers and layers went well.",
         sep="\n",
         flush=True,
     )
-    # Without its cache: that is of the project's own Python.
-    options = ("--numprocesses", str(_PROCESSES), "--dist", "loadgroup", "-p", "no:cacheprovider")
+    # Without its cache, which is of the project's own Python. One process: `make test` has others beside it.
+    options = ("-q", "-p", "no:cacheprovider", "--hypothesis-profile", "lambda")
     tests = subprocess.run([whole / "bin/python", "-m", "pytest", *options, *TESTS], cwd=ROOT, check=False)
     sys.exit(1 if findings or tests.returncode else 0)
 
@@ -105,8 +106,11 @@ def list_layers(template: Template, layers: Mapping[str, Path]) -> list[Imports]
     ]
 
 
-def check_imports(python: Path, imports: Iterable[Imports]) -> list[str]:
-    """Try imports, each in a process of its own, and give the last words of those that fail."""
+def check_imports(python: Path, imports: Iterable[Imports], *, bytecode: Path) -> list[str]:
+    """Try imports, each in a process of its own, and give the last words of those that fail.
+
+    They share the directory of their bytecode: what one has compiled, the others read.
+    """
 
     def find_fault(tried: Imports) -> str | None:
         with tempfile.TemporaryDirectory() as empty:
@@ -116,7 +120,7 @@ def check_imports(python: Path, imports: Iterable[Imports]) -> list[str]:
                 # Powertools looks by these whether it is in Lambda, and loads more there.
                 env={
                     "PYTHONPATH": os.pathsep.join(map(str, tried.path)),
-                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "PYTHONPYCACHEPREFIX": str(bytecode),
                     "AWS_REGION": "us-east-1",
                     "AWS_LAMBDA_FUNCTION_NAME": tried.what,
                     "LAMBDA_TASK_ROOT": str(tried.path[0]),

@@ -50,8 +50,8 @@ _WITHOUT_RESOURCE = frozenset(
         "states:SendTaskSuccess",
     }
 )
-# A provider's webhook is signed. Every other route takes an API key of the stack.
-_ROUTES_WITHOUT_KEY = frozenset({("POST", "/webhooks/{provider}")})
+# A provider's webhook is signed, and the studio's page has no data. Every other route takes an API key of the stack.
+_ROUTES_WITHOUT_KEY = frozenset({("GET", "/studio"), ("POST", "/webhooks/{provider}")})
 # What calls a function without waiting for its answer: both the call and the function may fail unseen.
 _ASYNCHRONOUS_EVENTS = frozenset({"CloudWatchEvent", "EventBridgeRule", "Schedule", "ScheduleV2"})
 # A role takes ten ("IAM and AWS STS quotas"), and SAM attaches those for logs and for traces.
@@ -164,7 +164,7 @@ def _check_throttles(api: Resource, template: Template) -> Iterator[str]:
     """Find routes without a key, and those that may use up the throttle of those with one."""
     settings = {
         (setting.get("HttpMethod"), setting.get("ResourcePath")): setting.get("ThrottlingRateLimit")
-        for setting in api.properties.get("MethodSettings", [])
+        for setting in map(_take_condition, api.properties.get("MethodSettings", []))
     }
     shared = settings.get(("*", "/*"))
     if shared is None:
@@ -176,6 +176,12 @@ def _check_throttles(api: Resource, template: Template) -> Iterator[str]:
             yield f"{method} {path} must take a key, as every other route"
         elif own is None or own >= shared:
             yield f"{method} {path} takes no key: its MethodSettings must have a throttle of its own below {shared}"
+
+
+def _take_condition(value: dict[str, Any]) -> dict[str, Any]:
+    """Give what a value is where its condition holds."""
+    conditional: list[Any] = value.get("Fn::If", [])
+    return dict(conditional[1]) if conditional else value
 
 
 def _list_open_routes(template: Template) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter.current import stack
 from mediaposter.observability import logger
+from mediaposter.wire.accounts import AccountListObject, present_accounts
+from mediaposter.wire.batch_check import BatchCheckObject, present_check
 from mediaposter.wire.batches import (
     BatchListQuery,
     BatchObject,
@@ -29,6 +31,7 @@ from mediaposter.wire.contract import OpenApiDocument, contract, read_openapi
 from mediaposter.wire.http import (
     authorize,
     create_resolver,
+    identify,
     poll_headers,
     read_body,
     read_query,
@@ -38,6 +41,7 @@ from mediaposter.wire.http import (
     reply,
     reply_text,
 )
+from mediaposter.wire.key_object import KeyObject, present_key
 from mediaposter.wire.objects import (
     DeletedVideoObject,
     ListObject,
@@ -61,9 +65,17 @@ from mediaposter.wire.post_requests import (
     parse_publish_again,
     parse_resolve,
 )
-from mediaposter.wire.queries import ContentQuery, ListQuery, ModelsQuery, PostsQuery, ScheduleQuery, UsageQuery
+from mediaposter.wire.queries import (
+    ContentQuery,
+    CreateQuery,
+    ListQuery,
+    ModelsQuery,
+    PostsQuery,
+    ScheduleQuery,
+    UsageQuery,
+)
 from mediaposter.wire.requests import check_video_id
-from mediaposter.wire.video_object import PostObject, VideoObject, present_post, present_video
+from mediaposter.wire.video_object import NO_OUTLOOK, PostObject, VideoObject, present_post, present_video
 
 app = create_resolver()
 
@@ -72,18 +84,26 @@ app = create_resolver()
 
 @app.get("/videos", openapi_extensions=contract(ListObject[VideoObject], query=ListQuery, errors=(404,)))
 def list_videos() -> Response[str]:
-    """Answer a page of the caller's videos."""
+    """Answer a page of the caller's videos, with signed links of those that are kept.
+
+    `stage`, `include` and `ids` may be repeated, or have commas between their values. `stage` lists what is at one of
+    these stages now; failed videos are at none. `include=posts` adds the posts and the approval of each video. `ids`
+    lists these videos, in this order, and leaves out what the caller has not.
+    """
     caller = authorize(app, "read")
-    page = stack().read_videos.list_videos(read_query(app, ListQuery), caller=caller)
-    return reply(present_page(page.videos, has_more=page.has_more, link=stack().read_videos.link))
+    query = read_query(app, ListQuery)
+    page = stack().read_videos.list_videos(query, caller=caller)
+    details = stack().find_details(page.videos, has_posts="posts" in query.include)
+    return reply(present_page(page.videos, has_more=page.has_more, details=details))
 
 
 @app.get("/videos/<video_id>", openapi_extensions=contract(VideoObject, tells_poll_interval=True))
 def retrieve_video(video_id: str) -> Response[str]:
     """Answer one video with its posts."""
     video, posts = stack().read_videos.retrieve(video_id, caller=authorize(app, "read"))
-    approval = stack().read_posts.find_approval(video)
-    return reply(present_video(video, posts, approval, stack().read_videos.link(video)), headers=poll_headers())
+    approval, links = stack().read_posts.find_approval(video), stack().read_videos.link(video)
+    outlook = stack().tell_outlook([video]).get(video_id, NO_OUTLOOK)
+    return reply(present_video(video, posts, approval, links, outlook), headers=poll_headers())
 
 
 @app.get("/videos/<video_id>/content", openapi_extensions=contract(query=ContentQuery, redirects=True))
@@ -122,6 +142,23 @@ def sum_usage() -> Response[str]:
     caller = authorize(app, "read")
     usage = stack().read_videos.sum_usage(read_query(app, UsageQuery), caller=caller)
     return reply(present_usage(usage))
+
+
+@app.get("/accounts", openapi_extensions=contract(AccountListObject))
+def list_accounts() -> Response[str]:
+    """Answer the connected accounts that the key may post to.
+
+    Blotato is asked when its last answer is older than five minutes. If it does not answer, the last list is returned,
+    with a `warning`.
+    """
+    listed = stack().list_accounts(caller=authorize(app, "publish"))
+    return reply(present_accounts(listed, notice=stack().edges.posts_notice))
+
+
+@app.get("/key", openapi_extensions=contract(KeyObject))
+def describe_key() -> Response[str]:
+    """Answer what the key of this request may do, and until when. Every key may ask."""
+    return reply(present_key(identify(app)))
 
 
 @app.get("/openapi.json", openapi_extensions=contract(OpenApiDocument))
@@ -217,11 +254,22 @@ def list_schedules() -> Response[str]:
 # Batches: files with one request per row.
 
 
-@app.post("/batches", openapi_extensions=contract(BatchObject, json=CreateBatchRequest, is_idempotent=True))
+@app.post(
+    "/batches",
+    openapi_extensions=contract(
+        BatchObject, BatchCheckObject, query=CreateQuery, json=CreateBatchRequest, is_idempotent=True
+    ),
+)
 def create_batch() -> Response[str]:
-    """Record a batch of requests and start to take its rows."""
-    caller = authorize(app, "create")
+    """Record a batch of requests and start to take its rows; with `dry_run` only check them.
+
+    A check takes 20 seconds at most and writes nothing. It tells which rows would be refused and why, and what the
+    others would cost. Pictures are not looked at.
+    """
+    caller, query = authorize(app, "create"), read_query(app, CreateQuery)
     request = parse_create_batch(*read_body(app))
+    if query.dry_run:
+        return reply(present_check(stack().check_batch(request, caller=caller)))
     batch = stack().open_batch(request, caller=caller, request_context=read_request_context(app))
     view = stack().read_batches.retrieve(batch.id, caller=caller)
     return reply(present_batch(view, base_url=stack().edges.public_url()))

@@ -1,8 +1,8 @@
 """One suite over HTTP for both hosts: each case that takes `stack` runs on the embedded host, and on the template.
 
-The embedded host runs every case. The template runs those that are marked `both`: in every run the SDK's tour alone,
-since its unit and integration tests ask the rest of it at other heights, and one case takes it ten times as long;
-with MEDIAPOSTER_CONFORMANCE=both all of them, and with MEDIAPOSTER_CONFORMANCE=embedded none.
+The embedded host runs every case. The template runs those that are marked `both`: in every run the SDK's tour, and the
+cases of `both(always=True)`, which need rights of other functions; the rest of what is asked of it is AWS's own, in
+tests/integration. MEDIAPOSTER_CONFORMANCE=both has it run all of them, MEDIAPOSTER_CONFORMANCE=embedded none.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from mediaposter.host.folder import FILES_FOLDER
 from tests.conformance.embedded import EmbeddedHost, name_variables, run_stand_ins
 from tests.conformance.stack import Deployed, Embedded, Stack
 from tests.conformance.summary import PROPERTY
-from tests.integration.conftest import CATALOG
-from tests.integration.conftest import stack as deployed  # noqa: F401 (a fixture under another name)
-from tests.integration.stack import DeployedStack
+from tests.integration.conftest import CATALOG, deploy_once
 
 WAIT_SCALE = 0.02
 _HERE = Path(__file__).parent
@@ -88,10 +86,9 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 
 
 @pytest.fixture(scope="session")
-def stack(request: pytest.FixtureRequest) -> Stack:
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """Give the stack of a host, which is started once for all cases."""
     if request.param == "embedded":
         on_this_machine: Embedded = request.getfixturevalue("embedded")
         return on_this_machine
-    on_the_template: DeployedStack = request.getfixturevalue("deployed")
-    return Deployed(on_the_template)
+    return Deployed(deploy_once(request.config, tmp_path_factory))

@@ -152,7 +152,9 @@ def name_variables(addresses: Mapping[str, str]) -> dict[str, str]:
 def _run(module: str, arguments: tuple[str, ...], log: Path) -> Iterator[subprocess.Popen[str]]:
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"sandbox.{module}", *arguments],
+            # It ends with this process, whatever ends that.
+            [sys.executable, "-m", f"sandbox.{module}", "--until-eof", *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
             text=True,

@@ -55,8 +55,8 @@ def write_table(outcomes: dict[str, dict[str, str]], seconds: dict[str, float]) 
         yield "The template was not asked; MEDIAPOSTER_CONFORMANCE=both asks it everything."
     elif any("deployed" not in by_host for by_host in outcomes.values()):
         yield (
-            "The template was asked the SDK's tour alone: a case takes it many times as long, and tests/integration "
-            "asks what is AWS's own. MEDIAPOSTER_CONFORMANCE=both asks it everything."
+            "The template was asked the SDK's tour and what needs other rights: a case takes it much longer, and "
+            "tests/integration asks what is AWS's own. MEDIAPOSTER_CONFORMANCE=both asks it everything."
         )
 
 

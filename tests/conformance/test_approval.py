@@ -31,6 +31,7 @@ def read_approval(stack: Stack, video_id: str) -> Approval | None:
         return None
 
 
+@pytest.mark.both(always=True)
 def test_an_approved_video_is_posted_with_the_edits(stack: Stack, waiting: Video) -> None:
     assert (waiting["status"], waiting["stage"]) == ("completed", "awaiting_approval")
     assert stack.list_posts(waiting["prompt"]) == []

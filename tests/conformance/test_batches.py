@@ -78,6 +78,7 @@ def test_rows_of_a_request_become_videos_and_the_results_say_which(stack: Stack)
     assert len(stack.list_posts(f"{prompt} 1")) == 1
 
 
+@pytest.mark.both(always=True)
 @pytest.mark.parametrize("file_format", ["csv", "jsonl"])
 def test_an_upload_becomes_a_batch_once_for_each_idempotency_key(stack: Stack, file_format: str) -> None:
     prompt = new_prompt("Uploaded")
@@ -110,6 +111,7 @@ def test_a_file_that_is_no_sheet_fails_the_batch(stack: Stack) -> None:
     assert (ended["status"], ended["error"]["code"]) == ("failed", "unsupported_file")
 
 
+@pytest.mark.both(always=True)
 def test_a_cancelled_batch_lets_what_runs_go_on_until_that_is_stopped_too(stack: Stack) -> None:
     prompt = new_prompt("Cancelled")
     stack.play_on("sora", prompt, "create", {"type": "never_finish"})

@@ -41,6 +41,7 @@ def test_a_video_goes_to_each_of_the_nine_networks_once(stack: Stack) -> None:
     assert stack.count_jobs(prompt) == 1
 
 
+@pytest.mark.both(always=True)
 def test_only_what_failed_is_posted_again_and_nothing_is_rendered_again(stack: Stack) -> None:
     prompt = new_prompt("Half of it")
     fault: dict[str, JsonValue] = {"type": "fail_publish", "error_message": "reached_active_user_cap"}
@@ -120,6 +121,7 @@ def test_a_verified_post_loses_its_surplus_copy_before_it_is_public(stack: Stack
     assert post["state"] == "scheduled"
 
 
+@pytest.mark.both(always=True)
 def test_a_scheduled_post_is_moved_and_cancelled(stack: Stack) -> None:
     prompt = new_prompt("Tomorrow")
     tomorrow = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,7 @@ def test_a_part_is_downloaded_by_its_range(client: openai.OpenAI, kept: Video) -
     part = client.videos.download_content(kept.id, extra_headers={"Range": "bytes=4-7"})
 
     assert whole.response.headers["content-type"] == "video/mp4"
+    assert hashlib.sha256(whole.read()).hexdigest() == (kept.model_extra or {})["sha256"]
     assert (part.response.status_code, part.read()) == (206, whole.read()[4:8])
     assert part.response.headers["content-range"] == f"bytes 4-7/{len(whole.read())}"
 
@@ -174,10 +176,11 @@ def test_a_refusal_is_the_sdks_own_error(client: openai.OpenAI) -> None:
 
 
 def test_the_async_client_does_the_same(stack: Stack) -> None:
+    # A key of its own: other tests make sizes that OpenAI's did not have.
+    key = stack.make_key(Scope.READ, Scope.CREATE)
+
     async def use() -> None:
-        async with openai.AsyncOpenAI(
-            base_url=stack.base_url, api_key=stack.api_key, _strict_response_validation=True
-        ) as client:
+        async with openai.AsyncOpenAI(base_url=stack.base_url, api_key=key, _strict_response_validation=True) as client:
             video = await client.videos.create_and_poll(prompt=new_prompt("Async"), poll_interval_ms=POLL_MS)
             assert video.status == "completed"
             assert (await client.videos.retrieve(video.id)).id == video.id

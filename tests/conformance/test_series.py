@@ -14,7 +14,7 @@ from mediaposter.wire.intake import write_schedule_event
 from tests.conformance.stack import Stack
 from tests.integration.stack import new_prompt, wait_for
 
-pytestmark = pytest.mark.both
+pytestmark = pytest.mark.both(always=True)
 
 TURNS = [datetime(2026, 12, day, 8, tzinfo=UTC) for day in range(1, 8)]
 

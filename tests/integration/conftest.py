@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -36,25 +37,41 @@ capabilities = { list_jobs = true }
 """
 
 
+_DEPLOYED = pytest.StashKey[DeployedStack]()
+
+
+def deploy_once(config: pytest.Config, directories: pytest.TempPathFactory) -> DeployedStack:
+    """Deploy the stack that all tests of this process share, in tests/conformance too.
+
+    Waits take a fiftieth of their time, and the stand-in's rate limits are lifted.
+    """
+    if _DEPLOYED not in config.stash:
+        running = ExitStack()
+        config.add_cleanup(running.close)
+        world = running.enter_context(
+            run_world(
+                directories.mktemp("world"),
+                wait_scale=WAIT_SCALE,
+                concurrency=8,
+                render_seconds=0.5,
+                rate_scale=1000,
+                lease_seconds=5,
+                aliases=ALIASES,
+                catalog=CATALOG,
+            )
+        )
+        config.stash[_DEPLOYED] = DeployedStack(world)
+    return config.stash[_DEPLOYED]
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStack]:
-    """Deploy once; waits take a fiftieth of their time, and the stand-in's rate limits are lifted."""
-    directory = tmp_path_factory.mktemp("world")
-    with run_world(
-        directory,
-        wait_scale=WAIT_SCALE,
-        concurrency=8,
-        render_seconds=0.5,
-        rate_scale=1000,
-        lease_seconds=5,
-        aliases=ALIASES,
-        catalog=CATALOG,
-    ) as world:
-        yield DeployedStack(world)
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DeployedStack:
+    """Give the deployed stack."""
+    return deploy_once(request.config, tmp_path_factory)
 
 
 # What the provider of the sandbox renders at once in the second stack, and how long each takes it.
-SLOTS = 8
+SLOTS = 4
 RENDER_SECONDS = 2.0
 # Of the first two a stack that has learned nothing asks after many minutes, of the others after some seconds.
 TIMELY_CATALOG = """

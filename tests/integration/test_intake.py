@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from PIL import Image
 from pydantic import JsonValue
 
 from mediaposter.ai.video_model_interface import VideoStatus
@@ -33,13 +31,6 @@ def drop(stack: DeployedStack, name: str, content: bytes) -> str:
     return version_id
 
 
-def draw_picture() -> bytes:
-    """Draw a picture of just the size of the video: OpenAI's server takes no other."""
-    drawn = io.BytesIO()
-    Image.new("RGB", (720, 1280), "red").save(drawn, "PNG")
-    return drawn.getvalue()
-
-
 def write(prompt: str, **fields: JsonValue) -> bytes:
     return json.dumps({"prompt": prompt, **fields}, ensure_ascii=False).encode()
 
@@ -55,18 +46,6 @@ def find_answer(stack: DeployedStack, name: str) -> dict[str, Any] | None:
 
 def wait_for_answer(stack: DeployedStack, name: str) -> dict[str, Any]:
     return wait_for(lambda: find_answer(stack, name), what=f"an answer to {name}")
-
-
-def tell_of(key: str, version_id: str, *, bucket: str) -> dict[str, Any]:
-    """Write the queue's message about an object as AWS does."""
-    notice = {
-        "version": "0",
-        "id": str(uuid.uuid4()),
-        "detail-type": "Object Created",
-        "source": "aws.s3",
-        "detail": {"bucket": {"name": bucket}, "object": {"key": key, "size": 1, "version-id": version_id}},
-    }
-    return {"Records": [{"messageId": str(uuid.uuid4()), "body": json.dumps(notice)}]}
 
 
 def find_queue(stack: DeployedStack, name: str) -> str:
@@ -124,8 +103,8 @@ def listener(stack: DeployedStack) -> Listener:
     return Listener(stack)
 
 
-def test_a_dropped_request_becomes_a_video_that_is_posted(stack: DeployedStack) -> None:
-    name, prompt = new_name(), new_prompt("Dropped")
+def test_a_dropped_request_of_any_name_becomes_a_video_that_is_posted(stack: DeployedStack) -> None:
+    name, prompt = new_name("in/a folder/Drachen über dem Meer 🪁 100%25+1 & more"), new_prompt("Dropped")
 
     version_id = drop(stack, f"{name}.json", write(prompt, publish=[target("twitter")]))
     answer = wait_for_answer(stack, name)
@@ -138,51 +117,6 @@ def test_a_dropped_request_becomes_a_video_that_is_posted(stack: DeployedStack) 
     assert [post.status for post in video.posts] == ["published"]
     video_store = VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
     assert video_store.get_unchecked(video.id).owner == "inbox"
-
-
-def test_a_file_may_have_any_name(stack: DeployedStack) -> None:
-    name = new_name("in/a folder/Drachen über dem Meer 🪁 100%25+1 & more")
-
-    drop(stack, f"{name}.json", write(new_prompt("Named")))
-
-    assert wait_for_answer(stack, name)["video"]["status"] == "queued"
-
-
-def test_a_request_and_its_picture_that_comes_later_are_one_video(stack: DeployedStack) -> None:
-    name, prompt = new_name(), new_prompt("Pictured")
-
-    drop(stack, f"{name}.json", write(prompt, input_reference="inbox", model="sora-2", size="720x1280"))
-    drop(stack, f"{name}.png", draw_picture())
-    video_id = wait_for_answer(stack, name)["video"]["id"]
-
-    assert stack.follow(video_id).status is VideoStatus.COMPLETED
-    assert stack.count_accepted(prompt) == 1
-    video_store = VideoStore(LibraryTable(stack.aws("dynamodb"), stack.world.stack.table))
-    assert str(video_store.get_unchecked(video_id).input_image).startswith("upload_")
-
-
-def test_two_versions_told_of_twice_and_in_reverse_are_two_videos(stack: DeployedStack) -> None:
-    name, prompts = new_name("versions"), [new_prompt("First"), new_prompt("Second")]
-    versions = [drop(stack, f"{name}.json", write(prompt)) for prompt in prompts]
-    wait_for_answer(stack, name)
-
-    for version_id in [*reversed(versions), *versions, versions[0]]:
-        stack.invoke("IntakeFunction", tell_of(f"inbox/{name}.json", version_id, bucket=stack.world.stack.bucket))
-
-    assert find_answer(stack, name)
-    wait_for(lambda: all(map(stack.count_accepted, prompts)), what="both videos")
-    assert [stack.count_accepted(prompt) for prompt in prompts] == [1, 1]
-
-
-def test_what_is_wrong_with_a_file_is_said_beside_it(stack: DeployedStack) -> None:
-    name = new_name("wrong")
-
-    drop(stack, f"{name}.json", b'{"prompt": "A kite", "size": "1x1", "model": "gen4.5"}')
-    answer = wait_for_answer(stack, name)
-
-    assert answer["video"] is None
-    assert (answer["error"]["code"], answer["error"]["param"]) == ("invalid_value", "size")
-    assert answer["error"]["type"] == "invalid_request_error"
 
 
 def test_what_lies_elsewhere_in_the_bucket_is_not_taken(stack: DeployedStack) -> None:

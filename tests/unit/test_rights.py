@@ -17,7 +17,7 @@ SHARED = TEMPLATE.of_type("AWS::IAM::ManagedPolicy")
 
 def list_statements(function: str) -> list[dict[str, Any]]:
     """List what a function may do: by statements of its own, and by the managed policies that it names."""
-    policies = FUNCTIONS[function].properties["Policies"]
+    policies = FUNCTIONS[function].properties.get("Policies", [])
     documents = [
         SHARED[policy["Ref"]].properties["PolicyDocument"] if "Ref" in policy else policy for policy in policies
     ]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
-import uuid
-from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.observability import count_metric, logger
+from mediaposter.shared_edges import SharedEdges
 from mediaposter.stack import Stack
-from mediaposter.vendors import Vendors
 
 if TYPE_CHECKING:
     import boto3
@@ -23,12 +20,9 @@ if TYPE_CHECKING:
 
     from mediaposter.events import AnyAnswer, AnyEvent, EventBus, SeriesExhausted
     from mediaposter.lambda_calls import RemoteCanceller
-    from mediaposter.stores.batch_files import BatchFileStore
     from mediaposter.stores.dynamodb_table import LibraryTable
-    from mediaposter.stores.inbox import InboxStore
     from mediaposter.stores.media import MediaStore
     from mediaposter.stores.s3_bucket import S3Bucket
-    from mediaposter.stores.sheets import SheetStore
     from mediaposter.usecases.scheduled.deliver_webhook import PostJson
     from mediaposter.usecases.steps import RenderToCancel
     from mediaposter.workflow import BatchExecutions, StepFunctionsWorkflow, TaskTokens
@@ -42,12 +36,12 @@ _SECRET_MAX_AGE_SECONDS = 300
 _PROBE_READ_TIMEOUT_SECONDS = 125
 
 
-class AwsEdges(Vendors):
+class AwsEdges(SharedEdges):
     """The edges of a stack that `template.yaml` made, as one of its functions sees it."""
 
     def __init__(self, settings: Settings) -> None:
         """Prepare; nothing is built or asked yet."""
-        super().__init__(settings, read_secret=self.read_secret, read_text=self._read_text)
+        super().__init__(settings, open_bucket=self._build_bucket, read_secret=self.read_secret)
 
     @cached_property
     def table(self) -> LibraryTable:
@@ -55,13 +49,6 @@ class AwsEdges(Vendors):
         from mediaposter.stores.dynamodb_table import LibraryTable
 
         return LibraryTable(_session().client("dynamodb"), self._settings.require("library_table"))
-
-    @cached_property
-    def media(self) -> MediaStore:
-        """The videos and the pictures."""
-        from mediaposter.stores.media import MediaStore
-
-        return MediaStore(self._bucket)
 
     @cached_property
     def inspected_media(self) -> MediaStore:
@@ -75,27 +62,6 @@ class AwsEdges(Vendors):
         client = _session().client("lambda", config=Config(read_timeout=_PROBE_READ_TIMEOUT_SECONDS))
         inspector = RemoteInspector(client, self._settings.require("probe_function"))
         return MediaStore(self._bucket, inspect=inspector)
-
-    @cached_property
-    def batch_files(self) -> BatchFileStore:
-        """The files of batches."""
-        from mediaposter.stores.batch_files import BatchFileStore
-
-        return BatchFileStore(self._bucket)
-
-    @cached_property
-    def inbox(self) -> InboxStore:
-        """The folders inbox/ and outbox/ of the bucket."""
-        from mediaposter.stores.inbox import InboxStore
-
-        return InboxStore(self._bucket)
-
-    @cached_property
-    def sheets(self) -> SheetStore:
-        """The sheets of series."""
-        from mediaposter.stores.sheets import SheetStore
-
-        return SheetStore(self._bucket)
 
     @cached_property
     def workflow(self) -> StepFunctionsWorkflow:
@@ -184,23 +150,7 @@ class AwsEdges(Vendors):
         """Log a warning."""
         logger.warning(sentence)
 
-    def now(self) -> datetime:
-        """Tell the time."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Give the seconds of a monotonic clock."""
-        return time.monotonic()
-
-    def new_id(self, kind: str) -> str:
-        """Make an id that sorts by its time: milliseconds since 1970, then 80 random bits."""
-        return f"{kind}_{int(time.time() * 1000):012x}{uuid.uuid4().hex[:20]}"
-
-    def _read_text(self, key: str) -> str:
-        return self.media.read_text(key)
-
-    @cached_property
-    def _bucket(self) -> S3Bucket:
+    def _build_bucket(self) -> S3Bucket:
         from mediaposter.stores.s3_bucket import S3Bucket
 
         return S3Bucket(_build_s3_client(), self._settings.require("video_bucket"))

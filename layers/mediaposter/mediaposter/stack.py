@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mediaposter.stores.series import SeriesStore
     from mediaposter.stores.video_record import Video
     from mediaposter.stores.videos import VideoStore
+    from mediaposter.usecases.batches.check import CheckBatch
     from mediaposter.usecases.batches.create import CancelBatch, OpenBatch, ReadBatches
     from mediaposter.usecases.batches.finish import CancelPart, EndBatch, MonitorBatch, WriteResults
     from mediaposter.usecases.batches.read_rows import ReadRows
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.posting.approval import AwaitApproval, DecideApproval, ExpireApproval
     from mediaposter.usecases.posting.check_post import CheckPost
     from mediaposter.usecases.posting.create_post import Call, CreatePost
+    from mediaposter.usecases.posting.list_accounts import ListAccounts
     from mediaposter.usecases.posting.read_posts import ReadPosts
     from mediaposter.usecases.posting.repost import RepeatPosts
     from mediaposter.usecases.posting.reschedule import ReschedulePost
@@ -64,6 +66,8 @@ if TYPE_CHECKING:
     from mediaposter.usecases.scheduled.sweep import SweepDue
     from mediaposter.usecases.videos.cancel import CancelVideo
     from mediaposter.usecases.videos.delete import DeleteVideo
+    from mediaposter.usecases.videos.details import FindDetails
+    from mediaposter.usecases.videos.outlook import TellOutlook
     from mediaposter.usecases.videos.read import ReadVideos
     from mediaposter.usecases.videos.resume import ResumeVideo
 
@@ -216,15 +220,41 @@ class Stack:
     @cached_property
     def read_videos(self) -> ReadVideos:
         """The GET routes."""
+        from mediaposter.stores.stage_lists import StageLists
         from mediaposter.usecases.videos.read import ReadVideos
 
         return ReadVideos(
             videos=self.videos,
+            stages=StageLists(self.edges.table),
             posts=self.posts,
             budget=self.budget,
             media=self.edges.media,
             stack_daily_budget_micros=self.settings.daily_budget_micros,
             clock=self.edges.now,
+        )
+
+    @cached_property
+    def tell_outlook(self) -> TellOutlook:
+        """The queue positions and likely ends of videos."""
+        from mediaposter.usecases.videos.outlook import TellOutlook
+
+        return TellOutlook(
+            slots=self.slots,
+            limits=self.limit_renders,
+            render_times=self.render_times,
+            clock=self.edges.now,
+        )
+
+    @cached_property
+    def find_details(self) -> FindDetails:
+        """What GET /videos shows beside the records."""
+        from mediaposter.usecases.videos.details import FindDetails
+
+        return FindDetails(
+            posts=self.posts,
+            approvals=self.approvals,
+            link=self.read_videos.link,
+            tell_outlook=self.tell_outlook,
         )
 
     @cached_property
@@ -251,6 +281,18 @@ class Stack:
             workflow=self.edges.workflow,
             cancel_render=self.edges.cancel_render,
             clock=self.edges.now,
+        )
+
+    @cached_property
+    def list_accounts(self) -> ListAccounts:
+        """GET /accounts."""
+        from mediaposter.usecases.posting.list_accounts import ListAccounts
+
+        return ListAccounts(
+            accounts=self.accounts,
+            publishers=self._build_publisher_for_callers,
+            clock=self.edges.now,
+            monotonic=self.edges.monotonic,
         )
 
     @cached_property
@@ -319,6 +361,20 @@ class Stack:
             workflow=self.edges.batch_workflow,
             clock=self.edges.now,
             new_id=partial(self.edges.new_id, "batch"),
+        )
+
+    @cached_property
+    def check_batch(self) -> CheckBatch:
+        """POST /batches?dry_run=true."""
+        from mediaposter.usecases.batches.check import CheckBatch
+
+        return CheckBatch(
+            files=self.edges.batch_files,
+            submit=self.submit_video,
+            budget=self.budget,
+            stack_daily_budget_micros=self.settings.daily_budget_micros,
+            clock=self.edges.now,
+            monotonic=self.edges.monotonic,
         )
 
     @cached_property

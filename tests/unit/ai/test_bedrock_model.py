@@ -302,12 +302,6 @@ def test_what_aws_quotes_of_a_request_is_not_repeated() -> None:
     )
 
 
-def test_too_many_invocations_may_be_sent_later() -> None:
-    error = CALLS.creation_error(recorded("error_quota"))
-    assert not isinstance(error, SubmissionUnknown)
-    assert (error.code, error.transient) == (ErrorCode.RATE_LIMITED, True)
-
-
 @pytest.mark.parametrize(
     "answer",
     [

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
@@ -126,10 +126,11 @@ def test_what_is_picked_is_what_could_be_read_and_the_rest_is_warned_of() -> Non
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
-    max_leaves=8,
+    max_leaves=4,
 )
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(LISTED)) | st.text(min_size=1, max_size=9), JSON, max_size=4))
 def test_whatever_a_request_sets_only_what_is_listed_comes_through_and_is_read_the_same_again(
     options: dict[str, JsonValue],

@@ -12,9 +12,9 @@ from tests.unit.checks.planting import REPOSITORY
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Copy the sources, the template, the state machine and what the tools are made of."""
+    """Copy the template, the state machines, and what layers and tools are made of; no module is read."""
     for name in ("layers", "statemachine", "tools"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
     for name in ("README.md", "pyproject.toml", "template.yaml", "uv.lock"):
         shutil.copy(REPOSITORY / name, tmp_path / name)
     return tmp_path

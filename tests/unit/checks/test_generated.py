@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from checks.cli import check_cli
 from checks.command import compare, run
 from checks.events import check_events
 from checks.networks import check_networks
@@ -23,7 +24,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("check", [check_openapi, check_events, check_networks])
+@pytest.mark.parametrize("check", [check_openapi, check_events, check_networks, check_cli])
 def test_the_files_are_what_they_are_generated_from(check: Check) -> None:
     assert list(check(REPOSITORY)) == []
 
@@ -33,6 +34,7 @@ def test_the_files_are_what_they_are_generated_from(check: Check) -> None:
     [
         (check_openapi, "docs/openapi.json", '"operationId": "list_models"', '"operationId": "list_all_models"'),
         (check_events, "docs/events/video.queued.json", '"video.queued"\n', '"video.queue"\n'),
+        (check_cli, "docs/cli.md", "Only check the rows.", "Check the rows."),
         (check_networks, "docs/publishing.md", "| 500 bytes, 3 links |", "| 500 characters |"),
     ],
 )

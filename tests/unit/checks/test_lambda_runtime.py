@@ -43,7 +43,7 @@ def test_what_is_neither_with_a_handler_nor_in_its_layer_is_a_finding(tmp_path: 
     (layer / "thing.py").touch()
 
     imports = [Imports("StoreVideoFunction", ("app",), (code,)), Imports("Other", ("app",), (code, layer))]
-    (finding,) = check_imports(Path(sys.executable), imports)
+    (finding,) = check_imports(Path(sys.executable), imports, bytecode=tmp_path / "bytecode")
 
     assert finding.startswith("StoreVideoFunction: app does not import:")
     assert finding.endswith("ModuleNotFoundError: No module named 'thing'")

@@ -206,7 +206,8 @@ def list_events() -> list[RouteEvent]:
         RouteEvent(event["Properties"]["Method"], event["Properties"]["Path"], name)
         for name, function in shipped_template().of_type("AWS::Serverless::Function").items()
         for event in function.properties.get("Events", {}).values()
-        if event["Type"] == "Api"
+        # The studio is a page, and no operation.
+        if event["Type"] == "Api" and name != "StudioFunction"
     ]
 
 

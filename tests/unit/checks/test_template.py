@@ -70,8 +70,8 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
             id="a route without a key",
         ),
         pytest.param(
-            "          ThrottlingRateLimit: 25\n",
-            "          ThrottlingRateLimit: 100\n",
+            "HttpMethod: POST\n          ThrottlingRateLimit: 25\n",
+            "HttpMethod: POST\n          ThrottlingRateLimit: 100\n",
             "VideosApi",
             "POST /webhooks/{provider} takes no key: its MethodSettings must have a throttle of its own below 100",
             id="strangers who may take as much as those with a key",

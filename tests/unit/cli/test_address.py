@@ -96,7 +96,7 @@ def test_the_key_of_the_host_is_never_sent_elsewhere(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("place", [{}, {"key": "mp_mine"}])
-def test_without_any_the_three_ways_out_are_named(machine: Machine, place: dict[str, str]) -> None:
+def test_without_any_the_three_ways_out_are_named(machine: Machine, place: dict[str, Any]) -> None:
     machine.aws_fails = True
 
     with pytest.raises(ConfigurationError) as refusal:

@@ -71,9 +71,7 @@ def test_the_wait_is_what_the_server_asks_for(client: Client, api: FakeApi) -> N
     assert api.slept == [7.0]
 
 
-@pytest.mark.parametrize(
-    "headers", [{"x_should_retry": "false"}, {"retry_after": "3600"}], ids=["never", "in an hour"]
-)
+@pytest.mark.parametrize("headers", [{"x_should_retry": "false"}, {"retry_after": "3600"}], ids=["never", "in an hour"])
 def test_a_wait_that_leads_nowhere_is_not_waited(client: Client, api: FakeApi, headers: dict[str, str]) -> None:
     api.on("GET", "/usage", reply({"error": {"message": "The day is spent."}}, status=429, **headers), OK)
 
@@ -95,7 +93,10 @@ def test_a_refusal_is_the_sentence_of_the_api_with_its_id(client: Client, api: F
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (httpx.Response(404, text="<html>nope</html>", headers={"content-type": "text/html"}), "The server answered 404"),
+        (
+            httpx.Response(404, text="<html>nope</html>", headers={"content-type": "text/html"}),
+            "The server answered 404",
+        ),
         (httpx.Response(200, text="hello"), "answered something else than the API of MediaPoster. Check the address"),
         (refuse(401, "No key."), "No key. Check the key: --key, MEDIAPOSTER_API_KEY"),
         (refuse(403, "No.", code="insufficient_scope"), "Make a key that may: mediaposter keys create"),
@@ -126,9 +127,10 @@ def test_no_host_on_this_machine_says_how_to_start_one() -> None:
         client.get("/usage")
 
 
-def test_the_key_does_not_follow_a_redirect(client: Client, api: FakeApi) -> None:
-    api.on("GET", "/videos/video_1/content", httpx.Response(302, headers={"location": "https://s3.test/video.mp4?X=1"}))
-    api.on("GET", "https://s3.test/video.mp4", httpx.Response(200, content=b"bytes"))
+@pytest.mark.parametrize("link", ["https://s3.test/video.mp4", "http://stack.test/files"])
+def test_the_key_does_not_follow_a_redirect(client: Client, api: FakeApi, link: str) -> None:
+    api.on("GET", "/videos/video_1/content", httpx.Response(302, headers={"location": f"{link}?X=1"}))
+    api.on("GET", link, httpx.Response(200, content=b"bytes"))
 
     with client.download("/videos/video_1/content") as response:
         assert response.read() == b"bytes"

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,26 @@ class TestCreate:
         assert stack.keys.list()[0].accounts == ("instagram:807", "twitter:101")
         assert "It may post to instagram:807, twitter:101, and to no other account." in outcome.out
 
+    @pytest.mark.parametrize(
+        ("when", "expires_at"),
+        [
+            ("45m", NOW + timedelta(minutes=45)),
+            ("12h", NOW + timedelta(hours=12)),
+            ("2w", NOW + timedelta(weeks=2)),
+            ("2027-01-31T18:00:00+02:00", datetime(2027, 1, 31, 16, tzinfo=UTC)),
+            ("2027-01-31T18:00", datetime(2027, 1, 31, 18, tzinfo=UTC)),
+            ("2027-01-31", datetime(2027, 1, 31, tzinfo=UTC)),
+        ],
+    )
+    def test_a_key_ends_after_a_time_or_at_one(
+        self, run: Run, stack: StackInMemory, when: str, expires_at: datetime
+    ) -> None:
+        run("keys", "create", "laptop", "--expires", when)
+
+        assert stack.keys.list()[0].expires_at == expires_at
+
     def test_a_key_that_expires_says_when(self, run: Run, stack: StackInMemory) -> None:
-        outcome = run("keys", "create", "laptop", "--expires-in-days", "30")
+        outcome = run("keys", "create", "laptop", "--expires", "30d")
 
         assert stack.keys.list()[0].expires_at == NOW + timedelta(days=30)
         assert "It expires at 2026-12-31 12:00 UTC." in outcome.out
@@ -87,7 +105,7 @@ class TestCreate:
         "arguments",
         [
             ("--scope", "publish", "--account", "instagram:807"),
-            ("--expires-in-days", "30"),
+            ("--expires", "30d"),
             ("--scope", "approve"),
         ],
         ids=["accounts", "expiry", "approve"],
@@ -150,8 +168,10 @@ class TestCreate:
                 ("--scope", "publish", *(f"--account=instagram:{number}" for number in range(1_000, 1_300))),
                 "the accounts of a key have 3,000 characters at most",
             ),
-            (("--expires-in-days", "0"), "Invalid value for '--expires-in-days': a count is a whole number above zero"),
-            (("--expires-in-days", "3651"), "Invalid value for '--expires-in-days': a key lives for 3650 days at most"),
+            (("--expires", "0h"), "Invalid value for '--expires': it is said as 30m, 12h, 7d"),
+            (("--expires", "3651d"), "Invalid value for '--expires': a key lives for 3650 days at most"),
+            (("--expires", "2026-12-01T11:59:59Z"), "Invalid value for '--expires': 2026-12-01 11:59 UTC is over"),
+            (("--expires", "2026-13-01"), "Invalid value for '--expires': '2026-13-01' is no time"),
             (("--owner", "a#b"), "Invalid value for '--owner': an owner has 1 to 64 letters"),
             (("--webhook-url", "http://hooks.example"), "Invalid value for '--webhook-url': a webhook's URL is https"),
             (("--webhook-url", "https://[hooks"), "Invalid value for '--webhook-url': "),
@@ -205,7 +225,8 @@ class TestList:
         assert title.split()[:5] == ["KEY_ID", "name", "owner", "scopes", "accounts"]
         assert title.split()[-4:] == ["made", "expires", "revoked", "webhook"]
         assert line.split() == [
-            *(api_key.key_id, "laptop", "studio", "read", "instagram:807", "5.25", "30", "2026-12-01", "2026-12-31"),
+            *(api_key.key_id, "laptop", "studio", "read", "instagram:807", "5.25", "30", "2026-12-01"),
+            "2026-12-31T12:00Z",
             "https://hooks.example/",
         ]
         assert api_key.key_hash not in outcome.out

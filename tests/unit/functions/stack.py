@@ -40,6 +40,11 @@ def _session() -> boto3.Session:
     return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
 
 
+@cache
+def _client(service: Any) -> Any:
+    return _session().client(service)
+
+
 def read_event(name: str) -> Event:
     """Read a sample event, the same that `sam local invoke -e` takes."""
     event: Event = json.loads((REPOSITORY / "events" / f"{name}.json").read_text())
@@ -87,8 +92,8 @@ class Stack:
         }
 
     def client(self, service: Any) -> Any:
-        """Make a client of a service."""
-        return _session().client(service)
+        """Give the client of a service."""
+        return _client(service)
 
     def tell(self, **parameters: str) -> None:
         """Deploy with other parameters."""

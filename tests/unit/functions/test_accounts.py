@@ -113,3 +113,32 @@ def test_without_a_key_a_video_is_taken_with_a_warning(stack: Stack, invoke: Inv
     assert answer["statusCode"] == 200
     (warning,) = json.loads(answer["body"])["warnings"]
     assert warning.startswith("accounts could not be checked: The secret ")
+
+
+@_LISTENS
+@pytest.mark.usefixtures("blotato")
+def test_a_page_lists_what_is_connected_and_the_answer_is_kept(stack: Stack, invoke: Invoke) -> None:
+    answer = invoke("ApiFunction", {**read_event("library-retrieve"), "path": "/accounts", "resource": "/accounts"})
+
+    listed = json.loads(answer["body"])
+    assert (answer["statusCode"], listed["warning"], listed["notice"]) == (200, None, None)
+    assert {account["id"] for account in listed["data"]} == {account.id for account in ACCOUNTS.values()}
+    assert any(account["boards"] for account in listed["data"])
+    known = AccountStore(stack.table).get()
+    assert known is not None
+    assert int(known.read_at.timestamp()) == listed["checked_at"]
+
+
+def test_a_key_asks_what_it_may_do_whatever_that_is(invoke: Invoke) -> None:
+    event = read_event("library-retrieve")
+    context = event["requestContext"]
+    caller = {**context["authorizer"], "scopes": "approve", "key_name": "phone", "expires_at": "2026-12-02T00:00:00Z"}
+
+    answer = invoke(
+        "ApiFunction",
+        {**event, "path": "/key", "resource": "/key", "requestContext": {**context, "authorizer": caller}},
+    )
+
+    key = json.loads(answer["body"])
+    assert (key["name"], key["scopes"], key["accounts"]) == ("phone", ["approve"], None)
+    assert key["expires_at"] == datetime(2026, 12, 2, tzinfo=UTC).timestamp()

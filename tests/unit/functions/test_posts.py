@@ -105,24 +105,6 @@ def _keep_asked(stack: Stack, *posts: Post, **approval: Any) -> None:
 
 
 class TestAgain:
-    def test_what_failed_is_written_down_anew_and_started(self, stack: Stack, invoke: Invoke) -> None:
-        failed = _a_post(state=PostState.FAILED, error_code=ErrorCode.PROVIDER_ERROR, error_message="It was refused.")
-        stack.keep(_a_video(), failed, _a_post("threads", "303", state=PostState.PUBLISHED))
-
-        answer = invoke(_FUNCTION, _event("posts-again"))
-
-        assert answer["statusCode"] == 200
-        video = _body(answer)
-        assert (video["id"], video["stage"], video["approval"]) == (_VIDEO_ID, "publishing", None)
-        assert [(post["platform"], post["status"], post["error"]) for post in video["posts"]] == [
-            ("threads", "published", None),
-            ("twitter", "pending", None),
-        ]
-        references = [{"video_id": _VIDEO_ID, "post_id": "twitter#101"}]
-        assert stack.executions() == [
-            (f"{_VIDEO_ID}-launch-1", json.dumps({"video_id": _VIDEO_ID, "launch": 1, "posts": references}))
-        ]
-
     def test_a_kept_video_goes_to_one_more_account(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_video(), _a_post(state=PostState.PUBLISHED))
 
@@ -264,29 +246,6 @@ def _write(moment: datetime) -> str:
 
 @_LISTENS
 class TestSchedule:
-    def test_a_scheduled_post_is_moved_at_the_publisher_and_in_the_ledger(
-        self, stack: Stack, invoke: Invoke, scheduled: Scheduled
-    ) -> None:
-        later = _SOON + timedelta(days=1)
-
-        answer = invoke(_FUNCTION, _about(scheduled.post, "posts-move", body={"scheduled_time": _write(later)}))
-
-        assert answer["statusCode"] == 200
-        assert (_body(answer)["status"], _body(answer)["scheduled_time"]) == ("scheduled", _write(later))
-        assert [schedule.scheduled_time for schedule in scheduled.client.list_schedules()] == [later]
-        assert [post.scheduled_time for post in stack.posts(_VIDEO_ID)] == [later]
-
-    def test_a_cancelled_post_is_gone_at_the_publisher_and_says_why(
-        self, stack: Stack, invoke: Invoke, scheduled: Scheduled
-    ) -> None:
-        answer = invoke(_FUNCTION, _about(scheduled.post, "posts-cancel"))
-
-        assert (answer["statusCode"], _body(answer)["status"]) == (200, "cancelled")
-        assert _body(answer)["error"]["code"] == "cancelled"
-        assert scheduled.client.list_schedules() == []
-        assert [post.state for post in stack.posts(_VIDEO_ID)] == [PostState.CANCELLED]
-        assert _body(invoke(_FUNCTION, _event("posts-schedules")))["data"] == []
-
     def test_a_publisher_that_does_not_answer_is_asked_again_later(
         self, stack: Stack, invoke: Invoke, scheduled: Scheduled
     ) -> None:
@@ -363,20 +322,6 @@ class TestResolve:
             None,
         )
 
-    @_LISTENS
-    def test_a_post_that_is_not_there_is_sent_again(self, stack: Stack, invoke: Invoke) -> None:
-        stack.keep(_a_video(), _a_post(state=PostState.PARKED, media_url=_MEDIA_URL))
-
-        with serve_in_thread(create_app(), base_path="/v2") as base_url:
-            stack.tell(BlotatoBaseUrl=base_url)
-            _put_key(stack, _KEY)
-            answer = invoke(_FUNCTION, _event("posts-resolve", body={"outcome": "send_again"}))
-
-        assert (answer["statusCode"], _body(answer)["posts"][0]["status"]) == (200, "pending")
-        (post,) = stack.posts(_VIDEO_ID)
-        assert (post.media_url, post.owner) == (None, _OWNER)
-        assert [name for name, _ in stack.executions()] == [f"{_VIDEO_ID}-launch-1"]
-
 
 class TestApproval:
     def test_an_approved_video_is_posted_as_it_is(self, stack: Stack, invoke: Invoke) -> None:
@@ -390,24 +335,6 @@ class TestApproval:
         assert video["approval"]["expires_at"] == int(_SOON.timestamp())
         assert isinstance(video["approval"]["decided_at"], int)
         assert [(post["status"], post["text"]) for post in video["posts"]] == [("pending", _CAPTION)]
-
-    def test_edits_replace_what_was_planned(self, stack: Stack, invoke: Invoke) -> None:
-        _keep_asked(stack)
-        edits = {"publish": [{"platform": "bluesky", "account_id": "9", "text": "Up."}]}
-
-        answer = invoke(_FUNCTION, _event("posts-approve", body={"decision": "approve", "edits": edits}))
-
-        assert [(post["platform"], post["text"]) for post in _body(answer)["posts"]] == [("bluesky", "Up.")]
-        assert [post.owner for post in stack.posts(_VIDEO_ID)] == [_OWNER]
-
-    def test_a_rejected_video_is_not_posted(self, stack: Stack, invoke: Invoke) -> None:
-        _keep_asked(stack)
-
-        answer = invoke(_FUNCTION, _event("posts-approve", body={"decision": "reject"}))
-
-        video = _body(answer)
-        assert (video["stage"], video["approval"]["status"]) == ("done", "rejected")
-        assert [(post["status"], post["error"]["code"]) for post in video["posts"]] == [("cancelled", "cancelled")]
 
     def test_without_an_approval_there_is_nothing_to_decide(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_video(), _a_post())

@@ -26,7 +26,7 @@ from mediaposter.host.bucket import FolderBucket
 from mediaposter.host.files import Files
 from mediaposter.host.gateway import Answer, Gateway, Request
 from mediaposter.host.routes import Route
-from mediaposter.host.server import Server
+from mediaposter.host.server import Server, list_own_origins
 from tests.builders import a_stored_video, a_video
 from tests.unit.host.door import PAGE, Door, open_door
 
@@ -99,6 +99,7 @@ def read_code(response: Any) -> str:
         ("GET", "/", {}, 200),
         ("GET", "/favicon.ico", {}, 404),
         ("POST", "/", {}, 404),
+        ("GET", "/v1/studio", {}, 200),
         ("GET", "/v1", {}, 404),
         ("GET", "/v1/videos", {}, 401),
         ("GET", "/files?key=a", {}, 403),
@@ -157,6 +158,18 @@ def test_a_page_of_an_own_origin_may_read_answers_and_another_may_not(door: Door
     read = client.get("/v1/videos", headers={"Origin": PAGE, **door.make_key()})
     assert (read.status_code, read.headers["access-control-allow-origin"]) == (200, PAGE)
     assert "x-request-id" in read.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize(
+    ("url", "origins"),
+    [
+        ("http://127.0.0.1:4600", ["http://127.0.0.1:4600", "http://localhost:4600"]),
+        ("http://[::1]:4600", ["http://[::1]:4600", "http://localhost:4600"]),
+        ("http://192.168.0.7:4600", ["http://192.168.0.7:4600"]),
+    ],
+)
+def test_a_page_opened_at_localhost_is_the_hosts_own(url: str, origins: list[str]) -> None:
+    assert list_own_origins(url) == origins
 
 
 def test_without_own_origins_there_is_no_preflight(tmp_path: Path) -> None:

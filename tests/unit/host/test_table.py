@@ -102,6 +102,25 @@ def test_a_page_of_any_index_is_read_from_that_index_alone_and_not_sorted(
     assert f"USING COVERING INDEX items_by_{name}" in plan[0]
 
 
+def test_records_are_looked_up_by_their_keys_however_many_others_there_are(
+    table: SqliteTable, database: Database
+) -> None:
+    notes = [Note(id=str(number)) for number in range(3)]
+    table.create(notes)
+    statements: list[str] = []
+    with database.read() as connection:
+        connection.set_trace_callback(statements.append)
+
+    found = table.get_many([notes[2].key, Key("NOTE#9", "NOTE"), notes[0].key])
+
+    assert [item["pk"] for item in found] == ["NOTE#2", "NOTE#0"]
+    with database.read() as connection:
+        connection.set_trace_callback(None)
+        plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statements[0]}")]
+    assert any(step.startswith("SEARCH items USING INDEX") for step in plan)
+    assert not any(step.startswith("SCAN items") for step in plan)
+
+
 def test_an_index_that_is_not_told_as_it_is_is_refused(table: SqliteTable) -> None:
     with pytest.raises(ValueError, match="ByOwner is grouped by owner and sorted by id"):
         table.query_page("ByOwner", PageQuery("owner_status", "ann", "id", limit=1))

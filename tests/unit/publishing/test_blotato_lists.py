@@ -318,8 +318,10 @@ class TestAccounts:
         )
 
         assert client.list_accounts() == [
-            Account(account_id="801", platform="twitter", name="kitefilms"),
-            Account(account_id="802", platform="mastodon", name="Kite Films"),
+            Account(
+                account_id="801", platform="twitter", name="kitefilms", full_name="Kite Films", username="kitefilms"
+            ),
+            Account(account_id="802", platform="mastodon", name="Kite Films", full_name="Kite Films"),
             Account(account_id="803", platform="bluesky", name=""),
         ]
         assert blotato.calls == ["GET /users/me/accounts"]

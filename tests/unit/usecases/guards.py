@@ -503,6 +503,11 @@ GUARDS: dict[str, Guard] = {
     "a caller lists the records of its own owner": Guard(
         "owner of list", (never,), ("test_an_owner_that_may_not_be_seen_does_not_exist",)
     ),
+    "a caller names videos of its own owner alone": Guard(
+        "owner of listed ids",
+        (always,),
+        ("test_videos_are_listed_by_their_ids_in_this_order_without_what_the_caller_has_not",),
+    ),
     "a step changes no field that only its store writes": Guard(
         "fields of a step", (never,), ("test_a_change_that_the_record_does_not_take_names_it_and_writes_nothing",)
     ),

@@ -416,6 +416,6 @@ class Money(RuleBasedStateMachine):
 
 
 Money.TestCase.settings = settings(
-    max_examples=int(os.environ.get("MEDIAPOSTER_EXAMPLES", "200")), stateful_step_count=20, deadline=None
+    max_examples=int(os.environ.get("MEDIAPOSTER_EXAMPLES", "100")), stateful_step_count=20, deadline=None
 )
 TestMoney = Money.TestCase

@@ -365,7 +365,7 @@ def _nothing() -> None:
 
 
 Posting.TestCase.settings = settings(
-    max_examples=int(os.environ.get("MEDIAPOSTER_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("MEDIAPOSTER_EXAMPLES", "75")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

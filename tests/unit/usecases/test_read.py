@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotFound
+from mediaposter.stores.approvals import open_approval
+from mediaposter.stores.budget import budget_key
 from mediaposter.stores.keys import Scope
+from mediaposter.stores.table import Increase
 from mediaposter.stores.video_record import VideoFailure
 from mediaposter.stores.video_stages import Stage
 from mediaposter.wire.caller import Caller
+from mediaposter.wire.objects import present_usage
 from mediaposter.wire.queries import ListQuery, UsageQuery, Variant
-from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_video
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_stored_video, a_video
 from tests.fakes.world import World
 
 
@@ -97,6 +101,40 @@ def test_a_list_is_filtered_by_status_model_batch_and_prompt() -> None:
     assert ids(world, prompt="the RAIN") == ["video_done"]
 
 
+def test_videos_are_listed_by_their_ids_in_this_order_without_what_the_caller_has_not() -> None:
+    world = library_of(3)
+    world.keep(a_video(id="video_of_another", owner="key_of_another"))
+
+    asked = "video_002,video_of_another,video_000,video_9,video_002"
+
+    assert ids(world, ids=asked) == ["video_002", "video_000"]
+    assert ids(world, ADMIN, ids=asked) == ["video_002", "video_of_another", "video_000"]
+
+
+def test_videos_are_listed_by_their_stages() -> None:
+    world = library_of(1)
+    world.keep(a_video(id="video_waits", stage=Stage.AWAITING_APPROVAL, stored=a_stored_video()))
+    world.keep(a_video(id="video_of_another", owner="ann", stage=Stage.AWAITING_APPROVAL, stored=a_stored_video()))
+
+    assert ids(world, stage="awaiting_approval") == ["video_waits"]
+    assert ids(world, stage="awaiting_approval,queued", order="asc") == ["video_000", "video_waits"]
+
+
+def test_a_list_has_posts_and_approvals_on_request_alone() -> None:
+    world = World()
+    video = a_video(stage=Stage.AWAITING_APPROVAL, stored=a_stored_video(), approval_hours=24)
+    world.keep(video, a_post())
+    world.table.commit([open_approval(VIDEO_ID, now=NOW, hours=24)])
+
+    asked = world.stack.find_details([video], has_posts=True)[VIDEO_ID]
+    usual = world.stack.find_details([video])[VIDEO_ID]
+
+    assert ([post.video_id for post in asked.posts], usual.posts) == ([VIDEO_ID], [])
+    assert asked.approval is not None
+    assert usual.approval is None
+    assert usual.links is not None
+
+
 def test_an_empty_page_of_a_prompt_that_nothing_has_tells_that_there_is_nothing() -> None:
     query = ListQuery.model_validate({"limit": 0, "prompt": "boat"})
 
@@ -130,6 +168,19 @@ def test_usage_is_told_with_the_limit_of_whose_it_is(owner: str | None, limit_mi
     boss = a_caller(owner="boss", scopes={Scope.ADMIN}, daily_budget_micros=5_000_000)
 
     assert world.read.sum_usage(UsageQuery(owner=owner), caller=boss).limit_micros == limit_micros
+
+
+def test_usage_tells_what_is_left_of_the_key_and_of_the_stack() -> None:
+    world = World(stack_daily_budget_micros=9_000_000)
+    for owner, micros in ((OWNER, 1_000_000), ("*", 4_000_000)):
+        world.table.commit([Increase(budget_key(owner, NOW.date()), {"committed_micros": micros})])
+
+    usage = world.read.sum_usage(UsageQuery(), caller=a_caller(daily_budget_micros=5_000_000))
+
+    told = present_usage(usage)
+    assert (told.limit_usd, told.left_usd, told.stack_limit_usd, told.stack_left_usd) == ("5", "4", "9", "5")
+    unlimited = present_usage(World().read.sum_usage(UsageQuery(), caller=a_caller()))
+    assert (unlimited.left_usd, unlimited.stack_limit_usd, unlimited.stack_left_usd) == (None, None, None)
 
 
 def test_an_owner_that_may_not_be_seen_does_not_exist() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ API_KEY = ApiKey(
     rate_per_minute=30,
     webhook_url="https://hooks.example/videos",
     created_at=NOW,
+    expires_at=datetime(2027, 1, 31, 18, tzinfo=UTC),
 )
 APIS = st.builds(
     "arn:{}:execute-api:eu-central-1:123456789012:{}".format,
@@ -92,6 +94,8 @@ def test_a_known_key_may_take_every_route_of_the_stage_as_its_owner() -> None:
             "daily_budget_micros": "5000000",
             "rate_per_minute": "30",
             "webhook_url": "https://hooks.example/videos",
+            "key_name": "laptop",
+            "expires_at": "2027-01-31T18:00:00+00:00",
         },
     }
 
@@ -102,7 +106,9 @@ def test_the_largest_answer_there_can_be_is_within_what_api_gateway_takes() -> N
         key_hash="0" * 64,
         owner="o" * 64,
         key_id=f"key_{'0' * 16}",
-        name="laptop",
+        # A character beyond the first plane takes twelve characters in JSON.
+        name="\U0001fa81" * 100,
+        expires_at=datetime(2027, 1, 31, 18, 0, 0, 1, tzinfo=UTC),
         scopes_version=SCOPES_VERSION,
         scopes=tuple(scope for scope in Scope if scope is not Scope.ADMIN),
         accounts=("a" * 20 + ":" + "1" * 64,) * (ACCOUNTS_MAX_CHARACTERS // 86),

@@ -66,6 +66,7 @@ def test_the_routes_learn_what_is_kept_with_the_key(
     rate_per_minute: int | None,
     webhook_url: str | None,
 ) -> None:
+    expires_at = None if webhook_url is None else datetime(2027, 1, 31, 18, tzinfo=UTC)
     api_key = ApiKey(
         key_hash="0" * 64,
         owner="key_1",
@@ -78,6 +79,7 @@ def test_the_routes_learn_what_is_kept_with_the_key(
         scopes_version=SCOPES_VERSION,
         accounts=accounts,
         created_at=datetime(2026, 12, 1, tzinfo=UTC),
+        expires_at=expires_at,
     )
     context = decide(api_key, ARN).model_dump(by_alias=True, exclude_none=True)["context"]
 
@@ -92,6 +94,8 @@ def test_the_routes_learn_what_is_kept_with_the_key(
         daily_budget_micros=daily_budget_micros,
         rate_per_minute=rate_per_minute,
         webhook_url=webhook_url,
+        key_name="laptop",
+        key_expires_at=expires_at,
     )
 
 

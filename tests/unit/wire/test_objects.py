@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mediaposter.ai.catalog import built_in_catalog
+from mediaposter.ai.catalog import built_in_catalog, parse_catalog
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.domain.problem import Problem
 from mediaposter.stores.batches import Batch, BatchCaller, BatchSource, BatchTotals
@@ -116,6 +116,36 @@ def test_models_are_listed_beyond_a_name() -> None:
 
     assert [model.id for model in rest.data] == names[3:]
     assert (everything.has_more, everything.last_id) == (False, names[-1])
+
+
+def test_a_model_tells_its_options_and_what_it_takes() -> None:
+    catalog = parse_catalog(
+        """
+        [models.kite-1]
+        provider = "kites"
+        durations_seconds = [5, 10]
+        sizes = ["768x1280"]
+        price_usd_per_second = { "768" = "0.20" }
+        expected_render_seconds = 50
+        capabilities = { audio = true, image_roles = ["first_frame"] }
+        notice = "A kite."
+        [models.kite-1.options]
+        seed = { type = "integer", min = 0, max = 99 }
+        style = { type = "text", values = ["calm", "wild"] }
+        camera = { type = "object", fields = { zoom = { type = "number" } } }
+        """
+    )
+
+    [kite] = present_models(catalog, today=NOW.date()).data
+
+    assert (kite.image_input, kite.audio, kite.extension_seconds, kite.notice) == (True, True, [], "A kite.")
+    assert {name: (option.type, option.description) for name, option in kite.options.items()} == {
+        "seed": ("integer", "a whole number from 0 to 99"),
+        "style": ("text", "one of calm, wild"),
+        "camera": ("object", "an object with no other fields than zoom"),
+    }
+    assert (kite.options["style"].values, kite.options["style"].max_characters) == (["calm", "wild"], None)
+    assert kite.options["camera"].fields["zoom"].type == "number"
 
 
 def test_usage_that_an_answer_has_no_room_for_asks_for_fewer_days() -> None:

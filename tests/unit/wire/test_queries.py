@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from mediaposter.domain.errors import InvalidRequest
+from mediaposter.stores.video_stages import Stage
 from mediaposter.wire.batches import BatchListQuery
 from mediaposter.wire.queries import ListQuery, Query, ScheduleQuery, UsageQuery, parse_query
 
@@ -68,3 +69,35 @@ def test_a_parameter_that_is_not_known_is_refused_by_its_name() -> None:
         "unknown_parameter",
         "colour: is not known here.",
     )
+
+
+class TestList:
+    def test_values_are_separated_by_commas(self) -> None:
+        query = parse_query(ListQuery, {"stage": "queued, rendering", "include": "posts"})
+
+        assert (query.stage, query.include) == ((Stage.QUEUED, Stage.RENDERING), ("posts",))
+        assert parse_query(ListQuery, {"ids": "video_1,video_2"}).ids == ("video_1", "video_2")
+
+    @pytest.mark.parametrize(
+        ("parameters", "message"),
+        [
+            ({"ids": "video_1", "status": "failed"}, "ids: cannot be combined with status."),
+            ({"ids": "video_1", "stage": "queued"}, "ids: cannot be combined with stage."),
+            ({"ids": "video_1", "after": "video_2"}, "ids: cannot be combined with after."),
+            ({"stage": "queued", "batch_id": "batch_1"}, "stage: cannot be combined with batch_id."),
+            ({"stage": "queued", "prompt": "kite"}, "stage: cannot be combined with prompt."),
+        ],
+    )
+    def test_a_filter_that_has_no_index_beside_another_is_refused(
+        self, parameters: dict[str, str], message: str
+    ) -> None:
+        refusal = refusal_of(ListQuery, **parameters)
+
+        assert (refusal.message, refusal.param) == (message, message.partition(":")[0])
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("stage", "waiting"), ("stage", ""), ("include", "everything"), ("ids", ","), ("ids", "v," * 100 + "v")],
+    )
+    def test_what_is_no_such_value_is_refused_by_its_name(self, name: str, value: str) -> None:
+        assert refusal_of(ListQuery, **{name: value}).param == name

@@ -24,6 +24,7 @@ from mediaposter.ai.catalog_entry import (
     cut_short,
     parse_size,
 )
+from mediaposter.ai.provider_options import ProviderOption
 from mediaposter.domain.errors import ConfigurationError, InvalidRequest
 from mediaposter.domain.validation_errors import find_problem, tell_rule
 
@@ -38,6 +39,7 @@ __all__ = [
     "FittedExtension",
     "FittedRequest",
     "ImageRole",
+    "ProviderOption",
     "Resolution",
     "Shape",
     "built_in_catalog",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from mediaposter.cli.client import Address
-from mediaposter.cli.host_folder import HostAddress, read_address
+from mediaposter.cli.host_address import HostAddress, read_address
 from mediaposter.cli.options import STACK
 from mediaposter.domain.errors import ConfigurationError
 

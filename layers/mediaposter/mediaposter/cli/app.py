@@ -32,6 +32,7 @@ GROUPS = MappingProxyType(
         "models": "list the models, and check your own catalog",
         "schedule": "make videos on a schedule, one row of a sheet each time",
         "secrets": "put the key of a provider where the stack reads it",
+        "studio": "open the studio, a page to make and watch videos, in a browser",
         "up": "run MediaPoster in this process, on this machine",
         "usage": "show what was spent, and what is left of the day",
         "webhooks": "show the signing secret of webhooks",
@@ -112,6 +113,9 @@ def run(words: Sequence[str], session: Session) -> int:
             return _refuse(PROGRAM, f"word {number} of the command is not UTF-8, or {error}")
     try:
         status = get_command(app).main(args=words, prog_name=PROGRAM, standalone_mode=False, obj=session)
+    except typer.Abort:
+        # Ctrl-C at a question, before anything was done.
+        raise KeyboardInterrupt from None
     except typer.TyperException as error:
         path = getattr(getattr(error, "ctx", None), "command_path", PROGRAM)
         # Typer's pydantic puts two words before the sentence of a ValueError.
@@ -120,5 +124,9 @@ def run(words: Sequence[str], session: Session) -> int:
 
 
 def _refuse(path: str, sentence: str) -> int:
-    sys.stderr.write(f"{path}: {sentence.rstrip('.')}; see {path} --help.\n")
+    # A sentence may end in a list of lines.
+    end = "\n" if "\n" in sentence else " "
+    full = sentence.rstrip()
+    stop = "" if full.endswith((".", "?")) or "\n" in full else "."
+    sys.stderr.write(f"{path}: {full}{stop}{end}See {path} --help.\n")
     return _WRONG_COMMAND_LINE

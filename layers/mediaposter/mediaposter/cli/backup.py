@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mediaposter.cli.console import open_console
+from mediaposter.cli.console import count_of, open_console
 from mediaposter.cli.options import DataFolder, create_group
-from mediaposter.cli.series_report import count_of
 from mediaposter.cli.session import find_session
 from mediaposter.host.backup import ARCHIVE_SUFFIX, back_up
 

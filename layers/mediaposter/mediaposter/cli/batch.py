@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -11,18 +10,17 @@ import typer
 from pydantic import JsonValue
 
 from mediaposter.cli.api import Api, api_command
+from mediaposter.cli.batch_end import describe_batch, end_batch, fetch_batch_results
 from mediaposter.cli.batch_file import BatchFile, check_here, read_batch_file
-from mediaposter.cli.client import Document, Unreachable
-from mediaposter.cli.console import create_table, describe_age, write_note, write_table
-from mediaposter.cli.files import choose_path, fetch
+from mediaposter.cli.client import Unreachable
+from mediaposter.cli.console import count_of, create_table, describe_age, write_note, write_table
+from mediaposter.cli.files import choose_path
 from mediaposter.cli.follow import follow_batch
 from mediaposter.cli.generate import Force, IdempotencyKey, Wait, upload
 from mediaposter.cli.options import create_group
 from mediaposter.cli.replies import BatchCheck, BatchView, Page
-from mediaposter.cli.series_report import count_of
 from mediaposter.domain.errors import ConfigurationError
 
-_FAILED = 1
 _ERRORS_SHOWN_MAX = 20
 
 app = create_group("Many videos from a file, one a row.")
@@ -101,7 +99,7 @@ def show_batch(api: Api, batch: BatchId) -> None:
     if api.as_json:
         api.write_json(answer.body)
         return
-    for line in _describe(BatchView.model_validate(answer.body)):
+    for line in describe_batch(BatchView.model_validate(answer.body)):
         api.say(line)
 
 
@@ -143,43 +141,18 @@ def cancel_batch(
     if api.as_json:
         api.write_json(answer.body)
         return
-    for line in _describe(BatchView.model_validate(answer.body)):
+    for line in describe_batch(BatchView.model_validate(answer.body)):
         api.say(line)
 
 
 @api_command(app, "results")
 def fetch_results(api: Api, batch: BatchId, *, output: ResultsOutput = None, force: Force = False) -> None:
     """Fetch what became of each row, with links of the videos: a CSV, or JSON Lines."""
-    path = _fetch_results(api, _check_id(api, batch), output, is_forced=force)
+    path = fetch_batch_results(api, _check_id(api, batch), output, is_forced=force)
     if api.as_json:
         api.write_json({"object": "file", "batch_id": batch, "path": path.partition(" (")[0]})
     else:
         api.say(f"Saved {path}.")
-
-
-def end_batch(api: Api, body: Document, *, output: Path | None, is_forced: bool, refused_before: int = 0) -> None:
-    """Write how a batch ended, and fetch its results; a row that failed is exit status 1.
-
-    Args:
-        api: to its stack.
-        body: the batch.
-        output: where the results go; None says how to fetch them.
-        is_forced: whether they may replace a file.
-        refused_before: how many wrong rows the caller left out knowingly.
-    """
-    batch = BatchView.model_validate(body)
-    if api.as_json and api.context.info_name != "watch":
-        api.write_json(body)
-    elif not api.as_json:
-        for line in _describe(batch):
-            api.say(line)
-    if output is not None and batch.status != "failed":
-        write_note(f"Saved {_fetch_results(api, batch.id, output, is_forced=is_forced)}.")
-    elif batch.status != "failed":
-        write_note(f"Fetch the results with:  mediaposter batch results {batch.id}")
-    counts = batch.request_counts
-    if batch.status != "completed" or counts.failed or counts.refused > refused_before:
-        raise typer.Exit(_FAILED)
 
 
 def _check(api: Api, file: BatchFile) -> tuple[str | None, BatchCheck]:
@@ -210,30 +183,6 @@ def _tell_errors(found: BatchCheck) -> None:
         write_note(f"  {where}{f' ({error.custom_id})' if error.custom_id else ''}: {error.message}")
     if found.refused > _ERRORS_SHOWN_MAX:
         write_note(f"  … and {found.refused - _ERRORS_SHOWN_MAX} more.")
-
-
-def _fetch_results(api: Api, batch_id: str, output: Path | None, *, is_forced: bool) -> str:
-    path = choose_path(output, f"{batch_id}.csv", is_forced=is_forced)
-    results_format = "jsonl" if path.suffix.lower() in {".jsonl", ".ndjson"} else "csv"
-    return fetch(api.client, f"/batches/{batch_id}/results", {"format": results_format}, path)
-
-
-def _describe(batch: BatchView) -> Iterator[str]:
-    counts = batch.request_counts
-    cost = f" Cost: ${batch.cost_usd}." if batch.cost_usd and batch.cost_usd != "0" else ""
-    yield f"{batch.id} is {batch.status}.{cost}"
-    if batch.error is not None:
-        yield f"  {batch.error.message}"
-    named = {
-        "done": counts.completed,
-        "being made": counts.in_progress,
-        "waiting": counts.queued,
-        "failed": counts.failed,
-        "refused": counts.refused,
-    }
-    parts = [f"{number} {name}" for name, number in named.items() if number]
-    if counts.total:
-        yield f"  {count_of(counts.total, 'row')}: {', '.join(parts)}."
 
 
 def _check_id(api: Api, batch_id: str) -> str:

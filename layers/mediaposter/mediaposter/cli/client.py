@@ -29,7 +29,7 @@ _LONGEST_WAIT_SECONDS = 15.0
 _OBEYED_SECONDS_MAX = 120.0
 # Nothing was recorded, or the same key leads to the same record.
 _PASSING = frozenset({408, 409, 429, 500, 502, 503, 504})
-# Certainly refused before anything was recorded, whatever the route.
+# Nothing was started, whatever the route: refused, or recorded so that the same request starts it.
 _NOT_RECORDED = frozenset({429, 503})
 _POLL_HEADER = "openai-poll-after-ms"
 
@@ -309,9 +309,11 @@ def _find_advice(status: int, detail: _ErrorDetail) -> str:
         return "Check the key: --key, MEDIAPOSTER_API_KEY, or mediaposter keys create NAME for another."
     if detail.code == "unknown_parameter":
         return "This stack is older than that option: leave it out."
+    if detail.code == "idempotency_key_reused":
+        return "What it made is in mediaposter list, or mediaposter batch list."
     if detail.code == "insufficient_scope":
         return "Make a key that may: mediaposter keys create NAME --scope …"
-    if (detail.param or "").startswith("publish"):
+    if (detail.param or "").startswith("publish["):
         return "Fields of a network follow its account: --publish tiktok:904,privacy_level=SELF_ONLY"
     return ""
 

@@ -73,3 +73,8 @@ def describe_moment(timestamp: float) -> str:
 def describe_bytes(count: int) -> str:
     """Write a size in megabytes, or kilobytes if it is small."""
     return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.0f} kB"
+
+
+def count_of(number: int, what: str) -> str:
+    """Write a number of things."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -17,7 +17,7 @@ from mediaposter.cli.accounts_hint import describe_account
 from mediaposter.cli.address import Place
 from mediaposter.cli.client import Client, Refusal
 from mediaposter.cli.console import create_table, write_table
-from mediaposter.cli.host_folder import read_address
+from mediaposter.cli.host_address import read_address
 from mediaposter.cli.options import AsJson, EndpointUrl, create_group
 from mediaposter.cli.replies import AccountView, ModelView, Page
 from mediaposter.cli.secrets import STACK_NAMES

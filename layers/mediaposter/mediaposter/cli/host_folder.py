@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from mediaposter.ai.catalog import Catalog, built_in_catalog, built_in_catalog_text, parse_catalog
+from mediaposter.cli.host_address import PORT, HostAddress, choose_folder, read_address
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.bucket import FolderBucket
 from mediaposter.host.database import Database
 from mediaposter.host.environment import read_environment
-from mediaposter.host.folder import ADDRESS_FILE, DATABASE_FILE, FILES_FOLDER
+from mediaposter.host.folder import DATABASE_FILE, FILES_FOLDER
 from mediaposter.host.links import Links
 from mediaposter.host.outbox import Outbox
 from mediaposter.host.secrets import HostSecrets
@@ -28,45 +26,8 @@ from mediaposter.stores.media import MediaStore
 from mediaposter.stores.series import SeriesStore
 from mediaposter.stores.sheets import SheetStore
 
-PORT = 4600
-_CHECKOUT = Path(__file__).parents[4]
-
-
-def choose_folder(
-    environ: Mapping[str, str],
-    *,
-    platform: str = sys.platform,
-    checkout: Path = _CHECKOUT,
-    find_home: Callable[[], Path] = Path.home,
-) -> Path:
-    """Choose the data folder: `.local/` of a checkout, else the platform's folder for a user's data."""
-    if (checkout / "template.yaml").is_file():
-        return checkout / ".local" / "data"
-    home = find_home()
-    if platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "MediaPoster"
-    if platform == "darwin":
-        return home / "Library" / "Application Support" / "MediaPoster"
-    return Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "mediaposter"
-
-
-class HostAddress(BaseModel):
-    """How a running host is reached; it keeps this in `host.json` while it runs."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    base_url: str
-    api_key: str = ""
-    # Where the host reads its keys; an older host does not say.
-    env_file: Path | None = None
-
-
-def read_address(folder: Path) -> HostAddress | None:
-    """Read how the host of a folder is reached; None if none runs, as far as the folder tells."""
-    try:
-        return HostAddress.model_validate_json((folder / ADDRESS_FILE).read_bytes())
-    except (OSError, ValidationError):
-        return None
+# Found here, too, by those who open the folder as well.
+__all__ = ["PORT", "HostAddress", "HostStack", "choose_folder", "open_host_folder", "read_address"]
 
 
 @dataclass(frozen=True)

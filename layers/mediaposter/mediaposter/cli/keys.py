@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
 from mediaposter.cli.console import create_table, open_console
+from mediaposter.cli.expiry import Expiry, find_end, read_expiry
 from mediaposter.cli.options import (
     AsJson,
     DataFolder,
@@ -52,7 +53,6 @@ _DEEDS = {
 _SCOPES_OF_ACCOUNTS = {Scope.PUBLISH, Scope.APPROVE}
 # The same pattern as in the paths of posts.
 _NETWORKS: tuple[str, ...] = get_args(PostPath.model_fields["platform"].annotation)
-_DAYS_MAX = 3_650
 
 
 class KeyLine(BaseModel):
@@ -86,13 +86,6 @@ def _check_network(account: str) -> str:
     if network not in _NETWORKS:
         raise ValueError(f"there is no network {network}; there are {', '.join(_NETWORKS)}")
     return account
-
-
-def _read_days(text: str) -> int:
-    days = read_count(text)
-    if days > _DAYS_MAX:
-        raise ValueError(f"a key lives for {_DAYS_MAX} days at most, or for ever")
-    return days
 
 
 @app.command("create")
@@ -141,9 +134,14 @@ def create_key(
             help="How many videos its owner may ask for in a minute by it. Default: no limit.",
         ),
     ] = None,
-    expires_in_days: Annotated[
-        int | None,
-        typer.Option(parser=_read_days, metavar="COUNT", help="After how many days it opens nothing. Default: never."),
+    expires: Annotated[
+        Expiry | None,
+        typer.Option(
+            parser=read_expiry,
+            metavar="WHEN",
+            help="When it opens nothing any more: after 30m, 12h or 7d, or at a time, as 2027-01-31T18:00:00Z. "
+            "Default: never.",
+        ),
     ] = None,
     webhook_url: Annotated[
         str | None,
@@ -163,22 +161,32 @@ def create_key(
     if problem := _find_contradiction(scopes, accounts):
         raise typer.BadParameter(problem, ctx=context, param_hint="'--account'")
     session = find_session(context)
+    now = session.clock()
+    expires_at = _find_end(context, expires, now)
     with session.stack_or_host(stack=stack, endpoint_url=endpoint_url, data=data) as opened:
-        if accounts or expires_in_days or Scope.APPROVE in scopes:
+        if accounts or expires_at or Scope.APPROVE in scopes:
             _require_key_restrictions(opened)
-        now = session.clock()
         secret, api_key = opened.keys.create(
             name,
             scopes=scopes,
             now=now,
             owner=owner,
             accounts=accounts,
-            expires_at=now + timedelta(days=expires_in_days) if expires_in_days else None,
+            expires_at=expires_at,
             daily_budget_micros=daily_budget,
             rate_per_minute=rate,
             webhook_url=webhook_url,
         )
         _tell_made(api_key, secret, opened)
+
+
+def _find_end(context: typer.Context, expires: Expiry | None, now: datetime) -> datetime | None:
+    if expires is None:
+        return None
+    try:
+        return find_end(expires, now=now)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), ctx=context, param_hint="'--expires'") from error
 
 
 def _find_contradiction(scopes: Sequence[Scope], accounts: Sequence[str] | None) -> str | None:
@@ -298,7 +306,7 @@ def list_keys(
             _write_budget(api_key) or "",
             str(api_key.rate_per_minute or ""),
             f"{api_key.created_at:%Y-%m-%d}",
-            f"{api_key.expires_at:%Y-%m-%d}" if api_key.expires_at else "",
+            f"{api_key.expires_at:%Y-%m-%dT%H:%MZ}" if api_key.expires_at else "",
             f"{api_key.revoked_at:%Y-%m-%d}" if api_key.revoked_at else "",
             api_key.webhook_url or "",
         )

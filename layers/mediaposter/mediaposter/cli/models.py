@@ -19,7 +19,7 @@ from mediaposter.ai.catalog import (
     built_in_catalog_text,
     parse_catalog,
 )
-from mediaposter.cli.console import create_table, open_console
+from mediaposter.cli.console import create_table, open_console, write_note, write_table
 from mediaposter.cli.options import AsJson, EndpointUrl, create_group
 from mediaposter.cli.session import find_session
 from mediaposter.domain.errors import ConfigurationError
@@ -42,6 +42,9 @@ class ModelLine(BaseModel):
     retires_on: date | None
     replaced_by: str | None
 
+
+# What the widest rows need.
+_COLUMNS_OF_ALL = 200
 
 _MODEL_LINES = TypeAdapter(list[ModelLine])
 
@@ -104,6 +107,10 @@ def _write_json(catalog: Catalog) -> None:
 
 
 def _write_table(catalog: Catalog, today: date) -> None:
+    console = open_console()
+    if console.is_terminal and console.width < _COLUMNS_OF_ALL:
+        _write_narrow_table(catalog, today)
+        return
     table = create_table("model", "provider", "seconds", "sizes", "$ a second", "can")
     for entry in catalog.models.values():
         table.add_row(
@@ -114,7 +121,18 @@ def _write_table(catalog: Catalog, today: date) -> None:
             _write_prices(entry.price_usd_per_second),
             ", ".join(_list_abilities(entry.capabilities)),
         )
-    open_console().print(table)
+    console.print(table)
+
+
+def _write_narrow_table(catalog: Catalog, today: date) -> None:
+    """Write what fits into 80 columns."""
+    table = create_table("model", "provider", "seconds", "$ a second")
+    for entry in catalog.models.values():
+        remarks = [remark.replace("the name leads", "leads") for remark in _list_remarks(catalog, entry, today)]
+        seconds, prices = _write_seconds(entry.durations_seconds), _write_prices(entry.price_usd_per_second)
+        table.add_row("\n".join([entry.name, *remarks]), entry.provider, seconds, prices)
+    write_table(table)
+    write_note("Sizes, and what each can: mediaposter models --json, or a wider window.")
 
 
 def _list_remarks(catalog: Catalog, entry: CatalogEntry, today: date) -> list[str]:

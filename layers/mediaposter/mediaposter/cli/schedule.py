@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 import typer
 
-from mediaposter.cli.console import open_console
+from mediaposter.cli.console import count_of, open_console
 from mediaposter.cli.options import AsJson, DataFolder, EndpointUrl, StackOrNone, create_group, read_count
 from mediaposter.cli.series_report import (
     SERIES_LINES,
-    count_of,
     describe_series,
     show_series,
     write_list,

@@ -14,7 +14,7 @@ from dotenv import set_key
 
 from mediaposter.ai.provider_accounts import PROVIDER_ACCOUNTS
 from mediaposter.cli.console import open_console, write_note
-from mediaposter.cli.host_folder import read_address
+from mediaposter.cli.host_address import read_address
 from mediaposter.cli.options import EndpointUrl, create_group
 from mediaposter.cli.session import BLOTATO_KEY_NAME, Session, find_session
 from mediaposter.cli.up_text import ENV_FILE

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
-from mediaposter.cli.console import create_table, open_console
+from mediaposter.cli.console import count_of, create_table, open_console
 from mediaposter.domain.problem import Problem
 from mediaposter.stores.series import ScheduleRun, Series, SeriesState
 from mediaposter.wire.rows import Row
@@ -178,8 +178,3 @@ def write_shown(shown: ShownSeries) -> None:
 def _shorten(text: str) -> str:
     line = "".join(character if character.isprintable() else " " for character in text)
     return line if len(line) <= _PROMPT_SHOWN_CHARACTERS else f"{line[: _PROMPT_SHOWN_CHARACTERS - 1]}…"
-
-
-def count_of(number: int, what: str) -> str:
-    """Write a number of things."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -58,14 +58,14 @@ def open_host(folder: Path) -> AbstractContextManager[HostStack]:
 
 def choose_folder() -> Path:
     """Choose the usual data folder."""
-    from mediaposter.cli.host_folder import choose_folder
+    from mediaposter.cli.host_address import choose_folder
 
     return choose_folder(os.environ)
 
 
 def find_host() -> Path | None:
     """Find the usual data folder, if a host runs on it."""
-    from mediaposter.cli.host_folder import read_address
+    from mediaposter.cli.host_address import read_address
 
     folder = choose_folder()
     return None if read_address(folder) is None else folder

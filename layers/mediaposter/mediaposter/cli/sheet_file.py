@@ -8,8 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mediaposter.ai.catalog import Catalog
-from mediaposter.cli.console import open_console
-from mediaposter.cli.series_report import count_of
+from mediaposter.cli.console import count_of, open_console
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.stores.series import SheetFormat
 from mediaposter.wire.rows import Row

@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from mediaposter import current
-from mediaposter.cli.host_folder import PORT, choose_folder
+from mediaposter.cli.host_address import PORT, choose_folder
 from mediaposter.cli.options import create_group
 from mediaposter.cli.up_text import ENV_FILE, describe_start
 from mediaposter.domain.errors import ConfigurationError
@@ -28,7 +28,7 @@ from mediaposter.host.folder import ADDRESS_FILE
 from mediaposter.host.gateway import Gateway
 from mediaposter.host.logs import write_logs
 from mediaposter.host.routes import load_routes
-from mediaposter.host.server import Server, create_app
+from mediaposter.host.server import Server, create_app, list_own_origins
 
 # At once: a pipe, as of `tee` or of a service's log, would hold it back until the end.
 _print_line = partial(print, flush=True)
@@ -110,7 +110,9 @@ def serve(
             current.install(host.stack)
             key = host.ensure_key()
             gateway = Gateway(load_routes(), host.stack.keys.find)
-            server.start(create_app(gateway=gateway, bucket=host.bucket, links=host.links, origins=[server.url]))
+            server.start(
+                create_app(gateway=gateway, bucket=host.bucket, links=host.links, origins=list_own_origins(server.url))
+            )
             resumed = host.start()
             with _told_address(folder, server.url, key, env_file or ENV_FILE.absolute()):
                 for line in describe_start(

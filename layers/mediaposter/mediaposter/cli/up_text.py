@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mediaposter.ai.provider_accounts import PROVIDER_ACCOUNTS
+from mediaposter.cli.studio import write_studio_url
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.host.environment import HostEnvironment
 
@@ -66,6 +67,7 @@ def describe_start(
 def _describe_place(base_url: str, key: str, *, folder: Path, env_file: Path | None) -> list[str]:
     keys = f"{env_file}, and the environment" if env_file else f"the environment; there is no {ENV_FILE.resolve()}"
     return [
+        f"  studio    {write_studio_url(base_url, key)}",
         f"  base URL  {base_url}",
         f"  API key   {key}",
         f"  data      {folder}, with the log in log/host.log",

@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from mediaposter.cli.api import Api, api_command
-from mediaposter.cli.console import create_table, write_table
+from mediaposter.cli.console import count_of, create_table, write_table
 from mediaposter.cli.options import create_group
 from mediaposter.cli.replies import UsageView
-from mediaposter.cli.series_report import count_of
 
 app = create_group("What was spent.")
 

@@ -11,17 +11,28 @@ from mediaposter.cli.console import create_table, describe_age, describe_bytes, 
 from mediaposter.cli.replies import PostView, VideoView
 
 
-def tabulate(videos: Sequence[VideoView], *, now: float) -> Table:
-    """Make the table of a list; prompts are cut at the width of the terminal."""
+def tabulate(videos: Sequence[VideoView], *, now: float, columns: int) -> Table:
+    """Make the table of a list that is not empty; prompts are cut to fit into `columns`."""
+    rows = [
+        (video.id, _describe_progress(video), describe_age(now - video.created_at), " ".join(video.prompt.split()))
+        for video in videos
+    ]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("ID", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("age", no_wrap=True, justify="right")
-    table.add_column("prompt", no_wrap=True, overflow="ellipsis", ratio=1)
-    for video in videos:
-        state = f"{video.state} {video.progress:.0f}%" if video.state == "rendering" and video.progress else video.state
-        table.add_row(video.id, state, describe_age(now - video.created_at), " ".join(video.prompt.split()))
+    left = columns
+    for number, title in enumerate(("ID", "state", "age")):
+        left -= max(len(title), *(len(row[number]) for row in rows)) + 2
+        table.add_column(title, no_wrap=True, justify="right" if title == "age" else "left")
+    # An id is there to be copied: the prompt alone is cut. Rich by itself would cut every column a little.
+    table.add_column("prompt", no_wrap=True, overflow="ellipsis", max_width=max(left, 10))
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _describe_progress(video: VideoView) -> str:
+    if video.state == "rendering" and video.progress:
+        return f"{video.state} {video.progress:.0f}%"
+    return video.state
 
 
 def describe(video: VideoView) -> Table:

@@ -11,9 +11,9 @@ import typer
 from pydantic import JsonValue
 
 from mediaposter.cli.api import Api, api_command
-from mediaposter.cli.batch import end_batch
+from mediaposter.cli.batch_end import end_batch
 from mediaposter.cli.client import Answer
-from mediaposter.cli.console import write_note, write_table
+from mediaposter.cli.console import open_console, write_note, write_table
 from mediaposter.cli.files import choose_path, fetch
 from mediaposter.cli.follow import follow_batch, follow_video
 from mediaposter.cli.generate import Force, Output, end, fetch_video
@@ -80,7 +80,7 @@ def list_videos(
         )
         return
     videos = [VideoView.model_validate(row) for row in found]
-    write_table(tabulate(videos, now=api.session.clock().timestamp()))
+    write_table(tabulate(videos, now=api.session.clock().timestamp(), columns=open_console().width))
     if has_more:
         write_note(f"There are more: --limit {limit * 5}")
 

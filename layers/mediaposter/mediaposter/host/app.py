@@ -135,16 +135,7 @@ class Host:
             )
             self.stack = Stack(settings, self.edges)
             self._carry_executions()
-            self._inbox = InboxWatcher(
-                self._database, self.bucket, lambda notice: self._outbox.add(Kind.INTAKE, notice)
-            )
-            self._series_clock = SeriesClock(
-                self.stack.series,
-                ToldTurns(self._database),
-                announce=lambda notice: self._outbox.add(Kind.INTAKE, notice),
-                report=self.edges.report,
-                clock=_tell_time,
-            )
+            self._build_watchers()
             self._clocks_of = self._build_clocks(wait_scale)
             self._outbox.wake = self._hasten
             self._opened = opened.pop_all()
@@ -182,6 +173,17 @@ class Host:
             on_end=self._see_end,
         )
         self.edges.carry(HostWorkflow(self._executions), HostBatchWorkflow(self._executions), HostTokens(self._loop))
+
+    def _build_watchers(self) -> None:
+        """Build what finds requests in the inbox, and the turns of series."""
+        self._inbox = InboxWatcher(self._database, self.bucket, lambda notice: self._outbox.add(Kind.INTAKE, notice))
+        self._series_clock = SeriesClock(
+            self.stack.series,
+            ToldTurns(self._database),
+            announce=lambda notice: self._outbox.add(Kind.INTAKE, notice),
+            report=self.edges.report,
+            clock=_tell_time,
+        )
 
     def start(self) -> int:
         """Carry on what was under way, and start the clocks; give the number of executions that go on."""

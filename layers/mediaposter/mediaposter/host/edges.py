@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,12 +16,9 @@ from mediaposter.host.pretend.publisher import PRETENDED_POSTS
 from mediaposter.host.pretend.sandbox_model import InProcessSandboxModel
 from mediaposter.host.table import SqliteTable
 from mediaposter.http.outbound import post_json
-from mediaposter.stores.batch_files import BatchFileStore
-from mediaposter.stores.inbox import InboxStore
+from mediaposter.shared_edges import SharedEdges
 from mediaposter.stores.media import MediaStore
-from mediaposter.stores.sheets import SheetStore
 from mediaposter.usecases.scheduled.deliver_webhook import DELIVERY_TIMEOUT_SECONDS
-from mediaposter.vendors import Vendors
 from mediaposter.wire.urls import is_own_machine
 
 if TYPE_CHECKING:
@@ -44,7 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class HostEdges(Vendors):
+class HostEdges(SharedEdges):
     """The edges of the one stack of a host.
 
     Args:
@@ -74,14 +69,13 @@ class HostEdges(Vendors):
         sandbox: SandboxProvider,
         pretended_publisher: Callable[[], PublisherInterface],
     ) -> None:
-        super().__init__(settings, read_secret=self.read_secret, read_text=self._read_text)
+        super().__init__(settings, open_bucket=lambda: bucket, read_secret=self.read_secret)
         self.table = table
         self.workflow: HostWorkflow
         self.batch_workflow: HostBatchWorkflow
         self.signaller: HostTokens
         self._environment = environment
         self._secrets = secrets
-        self._bucket = bucket
         self._outbox = outbox
         self._public_url = public_url
         self._inspect = inspect
@@ -101,21 +95,6 @@ class HostEdges(Vendors):
     def inspected_media(self) -> MediaStore:
         """The videos, each decoded in another process."""
         return self.media
-
-    @cached_property
-    def batch_files(self) -> BatchFileStore:
-        """The files of batches."""
-        return BatchFileStore(self._bucket)
-
-    @cached_property
-    def inbox(self) -> InboxStore:
-        """The folders inbox/ and outbox/."""
-        return InboxStore(self._bucket)
-
-    @cached_property
-    def sheets(self) -> SheetStore:
-        """The sheets of series."""
-        return SheetStore(self._bucket)
 
     def send_event(self, event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
         """Log an event, and keep it for its owner's webhook, on disk."""
@@ -216,21 +195,6 @@ class HostEdges(Vendors):
     def report(self, sentence: str) -> None:
         """Log a warning."""
         logger.warning("%s", sentence)
-
-    def now(self) -> datetime:
-        """Tell the time."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Give the seconds of a monotonic clock."""
-        return time.monotonic()
-
-    def new_id(self, kind: str) -> str:
-        """Make an id that sorts by its time: milliseconds since 1970, then 80 random bits."""
-        return f"{kind}_{int(time.time() * 1000):012x}{uuid.uuid4().hex[:20]}"
-
-    def _read_text(self, key: str) -> str:
-        return self.media.read_text(key)
 
 
 def _post_event(url: str, content: bytes, *, headers: Mapping[str, str]) -> int:

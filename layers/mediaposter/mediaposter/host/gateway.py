@@ -36,7 +36,7 @@ EVENT_MAX_BYTES = 6 * 1024 * 1024
 # As text, a byte has six characters at most: \u0000.
 _SURELY_FITS_BYTES = EVENT_MAX_BYTES // 6 - 64 * 1024
 # As template.yaml has them.
-BINARY_MEDIA_TYPES = ("multipart/form-data",)
+BINARY_MEDIA_TYPES = ("multipart/form-data", "text/html")
 KEY_HEADER = re.compile(r"^[Bb][Ee][Aa][Rr][Ee][Rr] mp_[A-Za-z0-9_-]{40,64}$")
 
 # Powertools logs a fault as well, without the id of its request. Without any handler Python prints that to stderr.

@@ -65,11 +65,11 @@ class Routes:
         return None
 
 
-def load_routes() -> Routes:
-    """Import the route modules, and collect their routes.
+def find_functions() -> str:
+    """Find the package of the functions.
 
     Raises:
-        ConfigurationError: there are no route modules.
+        ConfigurationError: it is not installed.
     """
     package = next((name for name in _PACKAGES if find_spec(name) is not None), None)
     if package is None:
@@ -77,6 +77,16 @@ def load_routes() -> Routes:
             "The routes of the API are not installed: neither mediaposter.functions nor functions can be imported. "
             "Install the package from its wheel, or work in a checkout after `make install`."
         )
+    return package
+
+
+def load_routes() -> Routes:
+    """Import the route modules, and collect their routes.
+
+    Raises:
+        ConfigurationError: there are no route modules.
+    """
+    package = find_functions()
     return Routes(import_module(f"{package}.http.{name}").app for name in _MODULES)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP server of the host: the API below /v1, signed links below /files, and a page that says so."""
+"""The HTTP server of the host: the API and the studio below /v1, signed links below /files."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from mediaposter.host.access_log import Access, AccessLog, access_of, log_access
 from mediaposter.host.files import Files
 from mediaposter.host.gateway import BODY_MAX_BYTES, STAGE, Answer, Gateway, Request, present_error
 from mediaposter.host.links import FILES_PATH, Links
+from mediaposter.host.studio import STUDIO_ROUTE, Studio
 from mediaposter.stores.bucket import Bucket
 from mediaposter.wire.gateway_errors import FAILED, NO_ROUTE, REQUEST_TOO_LARGE, THROTTLED, TIMED_OUT
 from mediaposter.wire.http import REQUEST_ID_HEADER
@@ -89,6 +90,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/", _describe),
+            Route(f"/{STAGE}{STUDIO_ROUTE}", Studio(), methods=["GET"]),
             Route(f"/{STAGE}/{{path:path}}", api),
             Route(FILES_PATH, Files(bucket, links)),
         ],
@@ -97,6 +99,15 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return AccessLog(app, log=log)
+
+
+def list_own_origins(url: str) -> list[str]:
+    """List the origins of the pages of a host at this address.
+
+    A page opened at `localhost` is of another origin than the links to files, which have the number of the loopback.
+    """
+    named = url.replace("//127.0.0.1:", "//localhost:").replace("//[::1]:", "//localhost:")
+    return [url] if named == url else [url, named]
 
 
 class _Api:
@@ -191,6 +202,7 @@ def _describe(http: HttpRequest) -> Response:
             "name": "MediaPoster",
             "what": "The Videos API that OpenAI switched off, over any video model. It posts the result, once.",
             "api": api,
+            "studio": f"{api}{STUDIO_ROUTE}",
             "openapi": f"{api}/openapi.json",
             "key": "Send the header Authorization: Bearer mp_…; mediaposter keys create NAME makes a key.",
         }

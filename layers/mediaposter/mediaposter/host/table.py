@@ -53,6 +53,7 @@ INDEXES: Mapping[str, Index] = MappingProxyType(
         "ByOwnerStatus": Index("owner_status", "id"),
         "ByOwnerModel": Index("owner_model", "id"),
         "ByOwnerStatusModel": Index("owner_status_model", "id"),
+        "ByOwnerStage": Index("owner_stage", "id"),
         "ByOwnerBatch": Index("owner_batch", "id", ("status", "resolved_model")),
     }
 )
@@ -109,9 +110,12 @@ class SqliteTable(Table):
         if not keys:
             return []
         pairs = ", ".join(["(?, ?)"] * len(keys))
+        # SQLite looks up no pair of columns IN a list: it would read the whole table. A cross join keeps this order
+        # (https://www.sqlite.org/optoverview.html#crossjoin): one search of the key's index for each wanted key.
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT pk, sk, content FROM items WHERE (pk, sk) IN (VALUES {pairs}) AND {_LIVES}",
+                f"WITH wanted (pk, sk) AS (VALUES {pairs}) SELECT items.pk, items.sk, content "
+                f"FROM wanted CROSS JOIN items ON items.pk = wanted.pk AND items.sk = wanted.sk WHERE {_LIVES}",
                 (*(part for key in keys for part in key), self._now),
             ).fetchall()
         found = {Key(pk, sk): content for pk, sk, content in rows}
@@ -155,7 +159,7 @@ class SqliteTable(Table):
         return Page(
             keys=tuple(Key(row[0], row[1]) for row in fitting[: query.limit]),
             has_more=is_cut or len(fitting) > query.limit,
-            reached=str(seen[-1][2]) if is_cut and not fitting else None,
+            reached=str(seen[-1][2]) if query.filters and is_cut and not fitting else None,
         )
 
     def query_index(

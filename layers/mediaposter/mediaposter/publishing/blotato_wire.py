@@ -159,7 +159,13 @@ class ConnectedAccount(WireReply):
 
     def to_account(self) -> Account:
         """Convert it to the type of the pipeline."""
-        return Account(account_id=self.id, platform=self.platform, name=self.username or self.fullname)
+        return Account(
+            account_id=self.id,
+            platform=self.platform,
+            name=self.username or self.fullname,
+            full_name=self.fullname,
+            username=self.username,
+        )
 
 
 class SubAccount(WireReply):

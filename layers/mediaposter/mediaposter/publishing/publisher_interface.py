@@ -75,11 +75,13 @@ class User(_Fact):
 
 
 class Account(_Fact):
-    """A connected account of a network."""
+    """A connected account of a network; `name` is its user name there, or else its full name."""
 
     account_id: str
     platform: str
     name: str
+    full_name: str = ""
+    username: str = ""
 
     @property
     def has_pages(self) -> bool:

@@ -50,13 +50,16 @@ class ModelUsage(BaseModel):
 class Usage(NamedTuple):
     """An owner's spending: today's figures, and the cost of settled videos by day and model.
 
-    `limit_micros` is the limit of a day; None if there is none, or if it is not known.
+    `limit_micros` is the limit of a day; None if there is none, or if it is not known. `stack_limit_micros` is that of
+    all owners together, and `stack_budget` what they spent today; both are None without such a limit.
     """
 
     today: date
     budget: BudgetDay
     days: list[ModelUsage]
     limit_micros: int | None
+    stack_limit_micros: int | None = None
+    stack_budget: BudgetDay | None = None
 
 
 class Limit(NamedTuple):

@@ -11,7 +11,8 @@ next number of its flow, but none before the queue's current number (start-time 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple, Protocol
@@ -19,11 +20,13 @@ from typing import NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from mediaposter.domain.errors import NotFound
-from mediaposter.stores.table import Increase, Key, Record, Table
+from mediaposter.stores.table import INDEX_PAGE_MAX, Increase, IndexEntry, Key, Record, Table
 
 WAITING_INDEX = "Waiting"
 # A flow without new videos for this long is forgotten: it would start at the queue's current number anyway.
 FLOW_KEPT_FOR = timedelta(days=30)
+# How many reads of a hundred entries a queue position is worth.
+POSITION_READS_MAX = 5
 # More digits than a queue number will ever have, so that queue positions sort as their numbers do.
 _NUMBER_DIGITS = 15
 
@@ -121,6 +124,32 @@ class CapacityStore:
             WAITING_INDEX, hash_name="waiting_for", value=provider, range_name="place", before="~"
         )
         return [entry.key.pk.removeprefix("VIDEO#") for entry in entries]
+
+    def find_positions(self, provider: str, places: Collection[str]) -> dict[str, int]:
+        """Give the positions of queue places, from 1; those with more than 500 others before them are left out.
+
+        The queue is read up to the last of them, a hundred entries at a time.
+        """
+        if not places:
+            return {}
+        entries: list[IndexEntry] = []
+        last = reached = max(places)
+        for _ in range(POSITION_READS_MAX):
+            page = self._table.query_index(
+                WAITING_INDEX,
+                hash_name="waiting_for",
+                value=provider,
+                range_name="place",
+                before=last,
+                after=entries[-1] if entries else None,
+            )
+            entries += page
+            if len(page) < INDEX_PAGE_MAX:
+                break
+        else:
+            reached = entries[-1].value
+        before = [entry.value for entry in entries]
+        return {place: bisect_left(before, place) + 1 for place in places if place <= reached}
 
     def _find_run(self, provider: str, rank: Priority) -> int:
         try:

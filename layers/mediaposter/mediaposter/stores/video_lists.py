@@ -17,6 +17,7 @@ STATUS_INDEX = "ByOwnerStatus"
 MODEL_INDEX = "ByOwnerModel"
 STATUS_MODEL_INDEX = "ByOwnerStatusModel"
 BATCH_INDEX = "ByOwnerBatch"
+STAGE_INDEX = "ByOwnerStage"
 QUERIES_A_PAGE_MAX = 10
 # Enough to fill a page if one entry in five passes the filter.
 FILTERED_ENTRIES_MAX = 500

@@ -18,7 +18,7 @@ from mediaposter.stores.checked_model import CheckedModel
 from mediaposter.stores.due import give_due_attributes
 from mediaposter.stores.media import StoredVideo
 from mediaposter.stores.table import Key, Record
-from mediaposter.stores.video_stages import STAGES_OF_A_KEPT_VIDEO, Stage
+from mediaposter.stores.video_stages import STAGES_OF_A_KEPT_VIDEO, STAGES_WITH_AN_INDEX, Stage
 
 VIDEO_ID_MAX_CHARACTERS = 128
 
@@ -301,6 +301,8 @@ class Video(Record):
         }
         if self.batch_id is not None:
             attributes["owner_batch"] = join_index_key(self.owner, self.batch_id)
+        if self.stage in STAGES_WITH_AN_INDEX:
+            attributes["owner_stage"] = join_index_key(self.owner, self.stage)
         if self.place is not None:
             attributes["waiting_for"] = self.provider
         # Every record that is not over has a due time, whichever step wrote it.

@@ -34,6 +34,8 @@ EARLIER_STAGES: Mapping[Stage, tuple[Stage, ...]] = {
 STAGES_THAT_CAN_FAIL = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING)
 # At these stages a video holds a slot of its provider, or waits for one.
 STAGES_AT_A_PROVIDER = (Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING)
+# Few videos are at these stages and many more have their status, so an index of its own lists them.
+STAGES_WITH_AN_INDEX = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING)
 STAGES_OF_A_KEPT_VIDEO = (Stage.AWAITING_APPROVAL, Stage.PUBLISHING, Stage.DONE)
 # Posts may be sent only at these stages: a required approval was given.
 STAGES_OF_POSTING = (Stage.PUBLISHING, Stage.DONE)

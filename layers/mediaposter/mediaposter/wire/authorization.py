@@ -9,6 +9,9 @@ from pydantic.alias_generators import to_camel, to_pascal
 
 from mediaposter.stores.keys import KEY_PREFIX, ApiKey, write_accounts
 
+# Of a key's name. API Gateway takes an authorizer's answer of 8 KB at most, and a character may take 12 bytes of it.
+_SHOWN_NAME_CHARACTERS = 40
+
 
 class Statement(BaseModel):
     """One statement of an IAM policy."""
@@ -42,6 +45,8 @@ class AuthorizerContext(BaseModel):
         daily_budget_micros: a whole number, or "" if the key has no such limit.
         rate_per_minute: the same.
         webhook_url: "" if the key has none.
+        key_name: the beginning of what its maker knows it by.
+        expires_at: in ISO 8601, or "" if the key does not expire.
     """
 
     # API Gateway adds fields of its own. An answer that was cached before an update lacks the fields added by that
@@ -56,6 +61,8 @@ class AuthorizerContext(BaseModel):
     daily_budget_micros: str = ""
     rate_per_minute: str = ""
     webhook_url: str = ""
+    key_name: str = ""
+    expires_at: str = ""
 
 
 class AuthorizerAnswer(BaseModel):
@@ -103,6 +110,8 @@ def _tell_routes(api_key: ApiKey) -> AuthorizerContext:
         daily_budget_micros=_write_limit(api_key.daily_budget_micros),
         rate_per_minute=_write_limit(api_key.rate_per_minute),
         webhook_url=api_key.webhook_url or "",
+        key_name=api_key.name[:_SHOWN_NAME_CHARACTERS],
+        expires_at=api_key.expires_at.isoformat() if api_key.expires_at else "",
     )
 
 

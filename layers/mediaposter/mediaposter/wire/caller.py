@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from mediaposter.domain.errors import Forbidden
 from mediaposter.stores.keys import ApiKey, Scope, name_account
@@ -27,6 +28,8 @@ class Caller(BaseModel):
         daily_budget_micros: how much the owner may spend a day with this key, if there is a limit.
         rate_per_minute: how many requests the owner may send a minute with this key, if there is a limit.
         webhook_url: the receiver of the videos' events, unless a request names another.
+        key_name: what the maker of the key knows it by.
+        key_expires_at: when the key expires, if it does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +42,8 @@ class Caller(BaseModel):
     daily_budget_micros: int | None = None
     rate_per_minute: int | None = None
     webhook_url: str | None = None
+    key_name: str = ""
+    key_expires_at: AwareDatetime | None = None
 
     def may(self, scope: Scope) -> bool:
         """Tell whether the key has a scope; admin includes every scope."""
@@ -128,4 +133,6 @@ def read_caller(authorizer: Mapping[str, str]) -> Caller:
         daily_budget_micros=int(context.daily_budget_micros) if context.daily_budget_micros else None,
         rate_per_minute=int(context.rate_per_minute) if context.rate_per_minute else None,
         webhook_url=context.webhook_url or None,
+        key_name=context.key_name,
+        key_expires_at=datetime.fromisoformat(context.expires_at) if context.expires_at else None,
     )

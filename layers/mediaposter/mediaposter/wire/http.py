@@ -207,7 +207,16 @@ def read_query(app: APIGatewayRestResolver, model: type[AnyQuery]) -> AnyQuery:
     Raises:
         InvalidRequest: names the parameter and the error.
     """
-    return parse_query(model, app.current_event.query_string_parameters)
+    event = app.current_event
+    repeated = event.multi_value_query_string_parameters or {}
+    given = dict(event.query_string_parameters or {})
+    joined = {name: ",".join(repeated[name]) for name in model.repeatable if repeated.get(name)}
+    return parse_query(model, {**given, **joined})
+
+
+def identify(app: APIGatewayRestResolver) -> Caller:
+    """Return the caller of this request, whatever its key may do: for what any key may know of itself."""
+    return read_caller(app.current_event.request_context.authorizer)
 
 
 def authorize(app: APIGatewayRestResolver, scope: Literal["read", "create", "publish", "approve", "admin"]) -> Caller:
@@ -216,7 +225,7 @@ def authorize(app: APIGatewayRestResolver, scope: Literal["read", "create", "pub
     Raises:
         Forbidden: the key lacks that scope.
     """
-    caller = read_caller(app.current_event.request_context.authorizer)
+    caller = identify(app)
     caller.require(Scope(scope))
     return caller
 

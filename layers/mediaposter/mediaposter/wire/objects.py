@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from mediaposter.ai.catalog import Capabilities, Catalog, CatalogEntry
+from mediaposter.ai.catalog import Capabilities, Catalog, CatalogEntry, ProviderOption
 from mediaposter.domain.errors import InvalidRequest
-from mediaposter.stores.budget import Usage, renews_at
+from mediaposter.stores.budget import BudgetDay, Usage, renews_at
 from mediaposter.stores.media import PresignedUpload
 from mediaposter.stores.posts import Post, SchedulePage
 from mediaposter.stores.video_record import Estimate, Video
-from mediaposter.wire.video_object import LinksObject, PostObject, VideoObject, present_post, present_video, to_dollars
+from mediaposter.wire.video_object import (
+    NO_DETAILS,
+    PostObject,
+    VideoDetails,
+    VideoObject,
+    present_details,
+    present_post,
+    to_dollars,
+)
 
 Item = TypeVar("Item", bound=BaseModel)
 
 # A Lambda response has 6 MB at most (docs.aws.amazon.com/lambda, quotas); some of that is left for headers.
 PAGE_MAX_BYTES = 5_500_000
+# Of a byte of JSON that is escaped once more: a quote has 2, and `\\u20ac` 6 for the 3 bytes of a euro sign.
+_ESCAPED_BYTES_MAX = 3
 
 
 class _Answer(BaseModel):
@@ -45,8 +56,28 @@ class DeletedVideoObject(_Answer):
     deleted: Literal[True] = True
 
 
+class OptionObject(_Answer):
+    """A field of `provider_options`: the type of its value, its bounds, and the only texts or fields that it may have.
+
+    `description` says the same in words.
+    """
+
+    type: Literal["integer", "number", "boolean", "text", "object"]
+    description: str
+    min: int | float | None
+    max: int | float | None
+    max_characters: int | None
+    values: list[str]
+    fields: dict[str, OptionObject]
+
+
 class ModelObject(_Answer):
-    """A model that can be asked for: OpenAI's fields, and what it can do. Prices are dollars as text."""
+    """A model that can be asked for: OpenAI's fields, and what it can do. Prices are dollars as text.
+
+    `price_usd_per_second` is by the shorter side of the picture, in pixels. `image_input` says whether it takes an
+    `input_reference`. `options` are the fields that `provider_options` may have. `notice` is what everyone is told who
+    asks for it.
+    """
 
     id: str
     object: Literal["model"] = "model"
@@ -57,7 +88,12 @@ class ModelObject(_Answer):
     sizes: list[str]
     price_usd_per_second: dict[str, str]
     expected_render_seconds: int
+    image_input: bool
+    audio: bool
+    extension_seconds: list[int]
     capabilities: Capabilities
+    options: dict[str, OptionObject]
+    notice: str | None
     retires_on: date | None
     replaced_by: str | None
 
@@ -75,7 +111,8 @@ class UsageObject(_Answer):
     """What an owner spent. `promised_usd` is reserved by videos that are not settled yet.
 
     `limit_usd` is that of the key that asks, for the stack's own figures the stack's; null is no limit, and that of
-    another owner, whose keys have limits of their own.
+    another owner, whose keys have limits of their own. `stack_left_usd` is what all keys together may still spend
+    today; a request needs room in both. `days` has what settled videos cost, by day and model.
     """
 
     object: Literal["usage"] = "usage"
@@ -85,6 +122,8 @@ class UsageObject(_Answer):
     videos: int
     limit_usd: str | None
     left_usd: str | None
+    stack_limit_usd: str | None
+    stack_left_usd: str | None
     renews_at: datetime
     days: list[ModelUsageObject]
 
@@ -127,10 +166,10 @@ class WebhookReceipt(_Answer):
 
 
 def present_page(
-    videos: Sequence[Video], *, has_more: bool, link: Callable[[Video], LinksObject | None] = lambda _: None
+    videos: Sequence[Video], *, has_more: bool, details: Mapping[str, VideoDetails] = MappingProxyType({})
 ) -> ListObject[VideoObject]:
-    """Write a page of videos without their posts: as many as fit into a response."""
-    written = [present_video(video, [], links=link(video)) for video in videos]
+    """Write a page of videos, as many as fit into a response; `details` are by their ids."""
+    written = [present_details(video, details.get(video.id, NO_DETAILS)) for video in videos]
     return list_page(written, [video.id for video in videos], has_more=has_more)
 
 
@@ -183,17 +222,24 @@ def present_usage(usage: Usage) -> UsageObject:
             param="since",
             code="answer_too_large",
         )
-    left = None if limit_micros is None else to_dollars(max(limit_micros - budget.committed_micros, 0))
     return UsageObject(
         today=usage.today,
         spent_usd=to_dollars(budget.spent_micros),
         promised_usd=to_dollars(budget.promised_micros),
         videos=budget.videos,
         limit_usd=None if limit_micros is None else to_dollars(limit_micros),
-        left_usd=left,
+        left_usd=_show_left(limit_micros, budget),
+        stack_limit_usd=None if usage.stack_limit_micros is None else to_dollars(usage.stack_limit_micros),
+        stack_left_usd=_show_left(usage.stack_limit_micros, usage.stack_budget),
         renews_at=renews_at(usage.today),
         days=days,
     )
+
+
+def _show_left(limit_micros: int | None, budget: BudgetDay | None) -> str | None:
+    if limit_micros is None or budget is None:
+        return None
+    return to_dollars(max(limit_micros - budget.committed_micros, 0))
 
 
 def present_estimate(estimate: Estimate) -> EstimateObject:
@@ -232,10 +278,13 @@ def list_page(data: Sequence[Item], ids: Sequence[str], *, has_more: bool) -> Li
 
 def _count_fitting(data: Sequence[BaseModel]) -> int:
     """Count how many items of a list fit into a response."""
+    texts = [item.model_dump_json() for item in data]
+    # In Lambda's response the body is a string in JSON, where non-ASCII may be escaped: a byte then has 3 at most.
+    if sum(len(text.encode()) for text in texts) * _ESCAPED_BYTES_MAX <= PAGE_MAX_BYTES:
+        return len(data)
     left_bytes = PAGE_MAX_BYTES
-    for count, item in enumerate(data):
-        # In Lambda's response the body is a string in JSON, where non-ASCII may be escaped.
-        left_bytes -= len(json.dumps(item.model_dump_json()))
+    for count, text in enumerate(texts):
+        left_bytes -= len(json.dumps(text))
         if left_bytes < 0 and count > 0:
             return count
     return len(data)
@@ -252,7 +301,24 @@ def _present_model(name: str, entry: CatalogEntry) -> ModelObject:
         sizes=list(entry.sizes),
         price_usd_per_second={side: f"{price:f}" for side, price in entry.price_usd_per_second.items()},
         expected_render_seconds=entry.expected_render_seconds,
+        image_input=entry.capabilities.image_input,
+        audio=entry.capabilities.audio,
+        extension_seconds=list(entry.extension_seconds) if entry.capabilities.extend else [],
         capabilities=entry.capabilities,
+        options={option: _present_option(rule) for option, rule in entry.options.items()},
+        notice=entry.notice or None,
         retires_on=entry.retires_on,
         replaced_by=entry.replaced_by,
+    )
+
+
+def _present_option(option: ProviderOption) -> OptionObject:
+    return OptionObject(
+        type=option.type,
+        description=option.rule,
+        min=option.min,
+        max=option.max,
+        max_characters=option.max_characters if option.type == "text" and not option.values else None,
+        values=list(option.values),
+        fields={name: _present_option(field) for name, field in option.fields.items()},
     )

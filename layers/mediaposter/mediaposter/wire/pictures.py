@@ -19,7 +19,6 @@ REQUEST_PICTURE_MAX_BYTES = 4_500_000
 SIDE_MIN_PIXELS = 64
 SIDE_MAX_PIXELS = 8_192
 
-
 # Aspect ratios that differ by less look the same: 720x1280 and 704x1280.
 _SAME_SHAPE = 0.03
 _TURNED = frozenset({5, 6, 7, 8})  # by 90°, so that width and height swap

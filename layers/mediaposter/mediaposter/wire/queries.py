@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.domain.text import UnwritableTextError, refuse_unwritable_within
 from mediaposter.domain.validation_errors import find_problem, tell_rule
+from mediaposter.stores.video_stages import Stage
 
 LIST_LIMIT = 20
 LIST_LIMIT_MAX = 100
@@ -63,9 +64,25 @@ class Query(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    # The parameters that may come several times, or have several values with commas between them.
+    repeatable: ClassVar[frozenset[str]] = frozenset()
+
+
+def _split(value: object) -> object:
+    """Read values that are separated by commas."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
 
 class ListQuery(Query):
-    """GET /videos: OpenAI's `after`, `limit` and `order`, and ours."""
+    """GET /videos: OpenAI's `after`, `limit` and `order`, and ours.
+
+    `stage`, `include` and `ids` may be repeated, or have several values with commas between them. `stage` lists the
+    videos that are at one of these stages; it goes with `after`, `limit`, `order` and `owner` alone, and ten times a
+    hundred videos are looked at for `done`, `submitting`, `rendering` or `storing`. `include=posts` adds the posts and
+    the approval of each video. `ids` lists these videos and no others, in this order; unknown ones are left out.
+    """
+
+    repeatable = frozenset({"stage", "include", "ids"})
 
     after: Name | None = None
     limit: Limit = LIST_LIMIT
@@ -75,6 +92,34 @@ class ListQuery(Query):
     batch_id: Name | None = None
     prompt: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     owner: Name | None = None
+    stage: Annotated[tuple[Stage, ...], BeforeValidator(_split)] = ()
+    include: Annotated[tuple[Literal["posts"], ...], BeforeValidator(_split)] = ()
+    ids: Annotated[tuple[Name, ...], BeforeValidator(_split), Field(max_length=LIST_LIMIT_MAX)] = ()
+
+    @field_validator("stage", mode="after")
+    @classmethod
+    def _stand_alone(cls, stages: tuple[Stage, ...], info: ValidationInfo) -> tuple[Stage, ...]:
+        if stages:
+            _refuse_others(cls, info, ("status", "model", "batch_id", "prompt"))
+        return stages
+
+    @field_validator("ids", mode="after")
+    @classmethod
+    def _name_all(cls, ids: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if ids:
+            _refuse_others(cls, info, set(cls.model_fields) - {"ids", "include"})
+        return ids
+
+
+def _refuse_others(model: type[BaseModel], info: ValidationInfo, names: Collection[str]) -> None:
+    """Refuse a filter beside other parameters.
+
+    Raises:
+        ValueError: names the first of them.
+    """
+    for name in model.model_fields:
+        if name in names and info.data.get(name, model.model_fields[name].default) != model.model_fields[name].default:
+            raise ValueError(f"cannot be combined with {name}")
 
 
 class PostsQuery(Query):
@@ -133,7 +178,7 @@ class ContentQuery(Query):
 
 
 class CreateQuery(Query):
-    """POST /videos: whether to only estimate the request, and do nothing."""
+    """POST /videos and /batches: whether to only check the request and tell its price, and do nothing."""
 
     dry_run: bool = False
 

@@ -5,10 +5,10 @@ Source of the first part: `openai.types.Video` of openai-python 3.x. `seconds` i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -81,8 +81,40 @@ class LinksObject(BaseModel):
     expires_at: int
 
 
+class Outlook(NamedTuple):
+    """What is to come of a video that waits or is rendered.
+
+    Attributes:
+        queue_position: its place in the queue for its provider, from 1.
+        eta_at: when its render is likely to end, in seconds since 1970.
+    """
+
+    queue_position: int | None = None
+    eta_at: int | None = None
+
+
+NO_OUTLOOK = Outlook()
+
+
+class VideoDetails(NamedTuple):
+    """What is shown of a video beside its record."""
+
+    posts: Sequence[Post] = ()
+    approval: Approval | None = None
+    links: LinksObject | None = None
+    outlook: Outlook = NO_OUTLOOK
+
+
+NO_DETAILS = VideoDetails()
+
+
 class VideoObject(BaseModel):
-    """A video as the API answers it. Times are seconds since 1970, costs are dollars as text."""
+    """A video as the API answers it. Times are seconds since 1970, costs are dollars as text.
+
+    `queue_position` counts from 1 while it waits for a slot of its provider; null also if more than 500 are before it.
+    `eta_at` is when its render is likely to end, by the render times of its model; null once that is over, or if it is
+    not known. Both, and `links`, are of the moment of a GET; other requests answer null.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -116,10 +148,16 @@ class VideoObject(BaseModel):
     posts: list[PostObject]
     metadata: dict[str, str]
     links: LinksObject | None = None  # where it is read, and stored
+    queue_position: int | None = None
+    eta_at: int | None = None
 
 
 def present_video(
-    video: Video, posts: Iterable[Post], approval: Approval | None = None, links: LinksObject | None = None
+    video: Video,
+    posts: Iterable[Post],
+    approval: Approval | None = None,
+    links: LinksObject | None = None,
+    outlook: Outlook = NO_OUTLOOK,
 ) -> VideoObject:
     """Write a record as the API answers it."""
     return VideoObject(
@@ -160,7 +198,14 @@ def present_video(
         posts=[present_post(post) for post in posts],
         metadata=video.metadata,
         links=links,
+        queue_position=outlook.queue_position,
+        eta_at=outlook.eta_at,
     )
+
+
+def present_details(video: Video, details: VideoDetails) -> VideoObject:
+    """Write a record with what was found beside it."""
+    return present_video(video, *details)
 
 
 def present_post(post: Post) -> PostObject:

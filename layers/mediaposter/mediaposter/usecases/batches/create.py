@@ -65,14 +65,18 @@ class BatchWorkflow(Protocol):
         """Give the status of an execution; None if none is shown yet."""
 
 
-class InputStore(Protocol):
+class UploadFinder(Protocol):
+    """Finds the files that callers uploaded."""
+
+    def find_upload(self, owner: str, upload_id: str) -> FileVersion:
+        """Find a file that a caller put to the URL of POST /uploads. Raises NotFound."""
+
+
+class InputStore(UploadFinder, Protocol):
     """Stores the files of batches."""
 
     def put(self, key: str, content: bytes) -> FileVersion:
         """Put a file; it replaces an earlier one."""
-
-    def find_upload(self, owner: str, upload_id: str) -> FileVersion:
-        """Find a file that a caller put to the URL of POST /uploads. Raises NotFound."""
 
 
 class _Order(NamedTuple):
@@ -120,7 +124,7 @@ class OpenBatch:
             put = self._files.put(input_key(order.batch_id), write_input(request.rows))
             source = BatchSource(key=put.key, version_id=put.version_id, format="jsonl")
         else:
-            source = self._find_source(str(request.file), caller)
+            source = find_source(self._files, str(request.file), caller)
         return self._record(order, source, caller)
 
     def take_file(self, source: BatchSource, *, caller: Caller, request_context: RequestContext) -> Batch:
@@ -152,24 +156,6 @@ class OpenBatch:
                 "new key for a new batch."
             )
         return self._batches.get(known.video_id, caller=caller)
-
-    def _find_source(self, upload_id: str, caller: Caller) -> BatchSource:
-        try:
-            found = self._files.find_upload(caller.owner, upload_id)
-        except NotFound as error:
-            raise InvalidRequest(
-                f"There is no upload {upload_id}: first PUT the file to the URL that POST /uploads returned.",
-                param="file",
-                code="invalid_value",
-            ) from error
-        file_format = _FORMATS.get(found.content_type)
-        if file_format is None:
-            raise InvalidRequest(
-                f"The upload {upload_id} is {found.content_type}, and a batch is made from {' or '.join(_FORMATS)}.",
-                param="file",
-                code="invalid_value",
-            )
-        return BatchSource(key=found.key, version_id=found.version_id, format=file_format)
 
     def _record(self, order: _Order, source: BatchSource, caller: Caller) -> Batch:
         batch = Batch(
@@ -204,6 +190,30 @@ class OpenBatch:
         with suppress(NotStarted):  # the sweep starts it
             self._workflow.start(batch.id, batch.step, batch.run)
         return batch
+
+
+def find_source(files: UploadFinder, upload_id: str, caller: Caller) -> BatchSource:
+    """Find the file of a batch that a caller uploaded.
+
+    Raises:
+        InvalidRequest: there is none, or it is of another type.
+    """
+    try:
+        found = files.find_upload(caller.owner, upload_id)
+    except NotFound as error:
+        raise InvalidRequest(
+            f"There is no upload {upload_id}: first PUT the file to the URL that POST /uploads returned.",
+            param="file",
+            code="invalid_value",
+        ) from error
+    file_format = _FORMATS.get(found.content_type)
+    if file_format is None:
+        raise InvalidRequest(
+            f"The upload {upload_id} is {found.content_type}, and a batch is made from {' or '.join(_FORMATS)}.",
+            param="file",
+            code="invalid_value",
+        )
+    return BatchSource(key=found.key, version_id=found.version_id, format=file_format)
 
 
 class ReadBatches:

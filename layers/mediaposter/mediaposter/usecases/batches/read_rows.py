@@ -23,7 +23,7 @@ from mediaposter.wire.batches import PART_ROWS_MAX, PartLine, write_lines, write
 from mediaposter.wire.pictures import UploadedPicture, UploadReference
 from mediaposter.wire.rows import Row, read_csv, read_jsonl
 
-_READERS: Mapping[str, Callable[[Iterator[bytes]], Iterator[Row]]] = MappingProxyType(
+ROW_READERS: Mapping[str, Callable[[Iterator[bytes]], Iterator[Row]]] = MappingProxyType(
     {"csv": read_csv, "jsonl": read_jsonl}
 )
 
@@ -78,7 +78,7 @@ class ReadRows:
             self._files.open_version(batch.source.key, batch.source.version_id) as chunks,
             self._files.write(rows_key(batch.id)) as file,
         ):
-            for row in _READERS[batch.source.format](chunks):
+            for row in ROW_READERS[batch.source.format](chunks):
                 rows += 1
                 size_bytes += file.write(write_row(self._keep_picture(batch, row)))
                 if rows % PART_ROWS_MAX == 0:
@@ -86,7 +86,7 @@ class ReadRows:
                     first_byte = size_bytes
             if size_bytes > first_byte:
                 end_part()
-        _check_rate(batch, rows)
+        check_rate(batch.caller.rate_per_minute, rows)
         self._files.put(parts_key(batch.id), write_lines(parts))
         return rows
 
@@ -111,16 +111,20 @@ def _explain(error: InvalidRequest | NotFound) -> Problem:
     return Problem(code="file_not_found", message="The file was removed before it was read. Send it again.")
 
 
-def _check_rate(batch: Batch, rows: int) -> None:
-    """Refuse a batch with more rows than its key's rate limit allows before the batch must end."""
-    if batch.caller.rate_per_minute is None:
+def check_rate(rate_per_minute: int | None, rows: int) -> None:
+    """Refuse a batch with more rows than its key's rate limit allows before the batch must end.
+
+    Raises:
+        InvalidRequest: says how many rows it allows.
+    """
+    if rate_per_minute is None:
         return
-    per_minute = count_rows_per_minute(batch.caller.rate_per_minute)
+    per_minute = count_rows_per_minute(rate_per_minute)
     hours = TAKING_MAX // timedelta(hours=1)
     rows_max = per_minute * (TAKING_MAX // timedelta(minutes=1))
     if rows > rows_max:
         raise InvalidRequest(
-            f"The file has {rows:,} rows. By its rate of {batch.caller.rate_per_minute} a minute this key takes "
+            f"The file has {rows:,} rows. By its rate of {rate_per_minute} a minute this key takes "
             f"{rows_max:,} in the {hours} hours that a batch has. No row was taken; send smaller files, or use a key "
             "with a higher rate.",
             code="too_many_rows",

@@ -61,6 +61,12 @@ _KEY_IS_GONE = Problem(
 )
 
 
+def explain_forbidden(refusal: Forbidden) -> Problem:
+    """Describe why the key may not do what a row asks for; a missing right to post is that of the targets."""
+    problem = refusal.problem
+    return problem.model_copy(update={"param": "publish"}) if refusal.scope == Scope.PUBLISH else problem
+
+
 class SubmitChunk:
     """Submit a chunk of a batch's rows, within the rate limit of the batch's key."""
 
@@ -169,10 +175,7 @@ class SubmitChunk:
         except RequestRefused as refusal:
             return describe_outcome(line, error=refusal.problem)
         except Forbidden as refusal:
-            error = refusal.problem
-            if refusal.scope == Scope.PUBLISH:
-                error = error.model_copy(update={"param": "publish"})
-            return self._find_or_refuse(batch, line, error)
+            return self._find_or_refuse(batch, line, explain_forbidden(refusal))
         except RateExceeded:
             return describe_outcome(line, error=PUT_OFF)
         except (WriteConflict, NotStarted):

@@ -52,11 +52,21 @@ def choose_wait_seconds(
     return math.ceil(max(wait_seconds, hint_seconds or 0.0))
 
 
+def predict_end_seconds(times: RenderTimes, *, elapsed_seconds: float = 0.0) -> float:
+    """Give the seconds after its start by which a render that still runs has ended as likely as not."""
+    survival = max(_tell_survival(times, elapsed_seconds), _SURVIVAL_MIN)
+    return max(_find_moment(times, survival / 2), elapsed_seconds * (1 + ELAPSED_PART))
+
+
 def _find_next_moment(times: RenderTimes, elapsed_seconds: float) -> float:
     """Give the seconds after the start at which a poll has the wanted probability to find the render done."""
     survival = max(_tell_survival(times, elapsed_seconds), _SURVIVAL_MIN)
-    target = min(1 - FIRST_CHANCE, survival * (1 - NEXT_CHANCE))
-    return math.exp(times.log_mean - times.log_deviation * _STANDARD.inv_cdf(target))
+    return _find_moment(times, min(1 - FIRST_CHANCE, survival * (1 - NEXT_CHANCE)))
+
+
+def _find_moment(times: RenderTimes, survival: float) -> float:
+    """Give the seconds after the start at which a render still runs with this probability."""
+    return math.exp(times.log_mean - times.log_deviation * _STANDARD.inv_cdf(survival))
 
 
 def _tell_survival(times: RenderTimes, seconds: float) -> float:

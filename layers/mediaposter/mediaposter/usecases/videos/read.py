@@ -12,6 +12,7 @@ from mediaposter.domain.errors import InvalidRequest, NotFound
 from mediaposter.stores.budget import STACK_OWNER, BudgetStore, Usage
 from mediaposter.stores.media import PRESIGNED_SECONDS
 from mediaposter.stores.posts import Post, PostStore
+from mediaposter.stores.stage_lists import StageLists, StageQuery
 from mediaposter.stores.video_lists import VideoPage, VideoQuery
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.videos import VideoStore
@@ -50,6 +51,7 @@ class ReadVideos:
         self,
         *,
         videos: VideoStore,
+        stages: StageLists,
         posts: PostStore,
         budget: BudgetStore,
         media: Presigner,
@@ -57,6 +59,7 @@ class ReadVideos:
         clock: Clock,
     ) -> None:
         self._videos = videos
+        self._stages = stages
         self._posts = posts
         self._budget = budget
         self._media = media
@@ -73,12 +76,18 @@ class ReadVideos:
         return video, self._posts.list(video)
 
     def list_videos(self, query: ListQuery, *, caller: Caller) -> VideoPage:
-        """List a page of the caller's videos, without their posts.
+        """List a page of the caller's videos, or those of some ids, without their posts.
 
         Raises:
             NotFound: the caller may not see the requested owner.
         """
+        if query.ids:
+            return VideoPage(self._videos.list_ids(query.ids, caller=caller), has_more=False)
         owner = choose_owner(query.owner, caller)
+        if query.stage:
+            return self._stages.list_page(
+                StageQuery(owner, frozenset(query.stage), query.limit, query.after, query.order == "desc")
+            )
         wanted = VideoQuery(
             owner=owner,
             limit=query.limit,
@@ -157,6 +166,8 @@ class ReadVideos:
             budget=self._budget.get(owner, today),
             days=self._budget.list_usage(owner, since=since, until=until),
             limit_micros=self._find_limit(owner, caller),
+            stack_limit_micros=self._stack_daily_budget_micros,
+            stack_budget=(None if self._stack_daily_budget_micros is None else self._budget.get(STACK_OWNER, today)),
         )
 
     def _find_limit(self, owner: str, caller: Caller) -> int | None:

@@ -1,0 +1,21 @@
+// The pages. To add one: its file here, and its line below.
+import type { ComponentType } from "preact";
+import { waitingForYou } from "../store";
+import { Approvals } from "./approvals";
+import { Library } from "./library";
+
+interface Page {
+  path: string;
+  component: ComponentType;
+  title: string;
+  /** A number beside its name in the navigation; 0 shows nothing. */
+  count?: () => number;
+}
+
+export const PAGES: readonly Page[] = [
+  { path: "/", title: "Library", component: Library },
+  { path: "/approvals", title: "Approvals", component: Approvals, count: () => waitingForYou.value.length },
+];
+
+/** Find the page of a path. One video and the form are shown with the library. */
+export const findPage = (path: string): Page => PAGES.find((page) => page.path === path) ?? PAGES[0]!;

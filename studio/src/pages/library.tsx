@@ -1,0 +1,170 @@
+// The library: every video of the key's owner, newest first, with search and filters in the address.
+import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { models } from "../models";
+import { go, setQuery } from "../route";
+import { filters, hasMore, isListed, listError, listFirst, listMore, videos } from "../store";
+import { Button, IconButton } from "../ui/Button";
+import { EmptyState } from "../ui/EmptyState";
+import { Icon } from "../ui/Icon";
+import { CardSkeletons } from "../ui/Skeleton";
+import { Card } from "../video/Card";
+import { clearSelection, downloadSelected, removeVideos, selected } from "../video/selection";
+import { change } from "../draft";
+
+const STATUSES = [
+  ["", "All"],
+  ["completed", "Ready"],
+  ["in_progress", "In progress"],
+  ["queued", "Queued"],
+  ["failed", "Failed"],
+] as const;
+
+const SEARCH_DELAY_MS = 350;
+
+export function Library() {
+  return (
+    <section class="library" aria-label="Library">
+      <h1 class="unseen">Library</h1>
+      <Toolbar />
+      <Shelf />
+      {selected.value.size > 0 && <SelectionBar />}
+    </section>
+  );
+}
+
+const typed = signal<string | null>(null);
+
+function Toolbar() {
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const query = filters.value;
+  const search = (text: string) => {
+    typed.value = text;
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => {
+      setQuery({ prompt: text.trim() });
+      typed.value = null;
+    }, SEARCH_DELAY_MS);
+  };
+  return (
+    <div class="toolbar" role="search">
+      <div class="search">
+        <Icon name="search" />
+        <input
+          type="search"
+          id="search"
+          aria-label="Search prompts"
+          placeholder="Search prompts"
+          maxLength={512}
+          value={typed.value ?? query.prompt ?? ""}
+          onInput={(event) => search(event.currentTarget.value)}
+        />
+      </div>
+      <select aria-label="Status" value={query.status ?? ""} onChange={(event) => setQuery({ status: event.currentTarget.value })}>
+        {STATUSES.map(([value, label]) => (
+          <option key={value} value={value}>
+            {value ? label : "Any status"}
+          </option>
+        ))}
+      </select>
+      <select aria-label="Model" value={query.model ?? ""} onChange={(event) => setQuery({ model: event.currentTarget.value })}>
+        <option value="">Any model</option>
+        {models.value.map((model) => (
+          <option key={model.id} value={model.id}>
+            {model.id}
+          </option>
+        ))}
+      </select>
+      {query.batch_id && (
+        <Button look="quiet" icon="close" onClick={() => setQuery({ batch_id: "" })}>
+          One batch
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function Shelf() {
+  if (listError.value && !videos.value.length)
+    return (
+      <EmptyState icon="warning" title="The library cannot be shown">
+        <p dir="auto">{listError.value}</p>
+        <Button onClick={() => void listFirst()}>Try again</Button>
+      </EmptyState>
+    );
+  if (!isListed.value) return <CardSkeletons />;
+  if (!videos.value.length) return Object.keys(filters.value).length ? <NothingFound /> : <FirstSteps />;
+  return (
+    <>
+      <ul class="grid">
+        {videos.value.map((video) => (
+          <Card key={video.id} video={video} />
+        ))}
+      </ul>
+      {hasMore.value && <NextPage />}
+    </>
+  );
+}
+
+/** Lists the next page before the end comes into view. */
+function NextPage() {
+  const end = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && void listMore(), { rootMargin: "1200px" });
+    observer.observe(end.current!);
+    return () => observer.disconnect();
+    // The observer only tells of changes: after each page a new one looks again.
+  }, [videos.value.length]);
+  return (
+    <div ref={end} class="row center">
+      <Button onClick={() => void listMore()}>Show more</Button>
+    </div>
+  );
+}
+
+const NothingFound = () => (
+  <EmptyState icon="search" title="No video fits">
+    <p>Nothing in the library fits this search and these filters.</p>
+    <Button onClick={() => setQuery({ prompt: "", status: "", model: "", batch_id: "", stage: "" })}>Show all videos</Button>
+  </EmptyState>
+);
+
+const IDEAS = [
+  "A paper boat drifts down a rainy street, low camera, soft morning light",
+  "A ceramic cup on a slowly turning table, steam rising, studio light",
+  "Aerial view of a train that crosses a green valley at golden hour",
+];
+
+const FirstSteps = () => (
+  <EmptyState icon="film" title="Make your first video">
+    <p>Describe a shot: what is seen, how the camera moves, what the light is like. Or begin with one of these.</p>
+    <ul class="ideas">
+      {IDEAS.map((idea) => (
+        <li key={idea}>
+          <button
+            type="button"
+            onClick={() => {
+              change({ prompt: idea });
+              go("/make");
+            }}
+          >
+            {idea}
+          </button>
+        </li>
+      ))}
+    </ul>
+  </EmptyState>
+);
+
+const SelectionBar = () => (
+  <div class="selection" role="toolbar" aria-label="Selected videos">
+    <IconButton icon="close" label="Clear the selection" onClick={clearSelection} />
+    <span>{selected.value.size} selected</span>
+    <Button icon="download" onClick={() => void downloadSelected()}>
+      Download
+    </Button>
+    <Button look="danger" icon="trash" onClick={() => void removeVideos([...selected.value])}>
+      Delete
+    </Button>
+  </div>
+);

@@ -1,0 +1,104 @@
+"""The studio in Chromium against the embedded host, which runs as a process; nothing is mocked.
+
+Locators only: the page's policy refuses what `wait_for_function` would evaluate as text.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple, TypeAlias
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.conformance.embedded import EmbeddedHost
+
+# Renders of the sandbox take a tenth of their time, and are still seen to run.
+WAIT_SCALE = 0.1
+PATIENCE_MS = 10_000
+WIDE, NARROW = 1280, 390
+_CHROMIUM_OPTIONS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--mute-audio"),
+)
+# Every refusal of the policy, and everything that the page throws.
+_IS_WRONG = ("Content Security Policy", "Uncaught", "Error:")
+
+
+class Studio(NamedTuple):
+    """A host, and where its studio is."""
+
+    base_url: str
+    key: str
+    api: httpx.Client
+
+    @property
+    def url(self) -> str:
+        """Give the address of the page."""
+        return f"{self.base_url}/studio"
+
+    def make(self, prompt: str, **fields: object) -> str:
+        """Make a video without the page, and give its id."""
+        made = self.api.post("/videos", json={"prompt": prompt, **fields})
+        made.raise_for_status()
+        return str(made.json()["id"])
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    host = EmbeddedHost(tmp_path_factory.mktemp("studio"), {}, wait_scale=WAIT_SCALE)
+    host.start()
+    try:
+        with host.client() as api:
+            yield Studio(host.address.base_url, host.address.api_key, api)
+    finally:
+        host.kill()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path is not None, "There is no chromium: apt-get install chromium."
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(_CHROMIUM_OPTIONS))
+        yield browser
+        browser.close()
+
+
+Scheme: TypeAlias = Literal["light", "dark"]
+Open: TypeAlias = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(studio: Studio, browser: Browser) -> Iterator[Open]:
+    """Give a way to open a tab; at the end of the test none of them may have had an error."""
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def open_tab(path: str = "/", *, width: int = WIDE, scheme: Scheme = "light", signed_in: bool = True) -> Page:
+        is_wide = width > 600
+        context = browser.new_context(
+            viewport={"width": width, "height": 800},
+            color_scheme=scheme,
+            has_touch=not is_wide,
+            is_mobile=not is_wide,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "console", lambda said: wrong.append(said.text) if any(map(said.text.__contains__, _IS_WRONG)) else None
+        )
+        fragment = f"#key={studio.key}&then={path}" if signed_in else f"#{path}"
+        page.goto(studio.url + fragment)
+        return page
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert wrong == []

@@ -1,0 +1,134 @@
+"""The command line against a host that runs: in a terminal of 80 columns, and in scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conformance.embedded import EmbeddedHost
+from tests.conformance.stack import Stack
+from tests.conformance.terminal import COLUMNS, CTRL_C, Terminal
+
+# A render of about two seconds: long enough to press Ctrl-C.
+WAIT_SCALE = 0.5
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedHost]:
+    """Run a host without keys, as a person does first."""
+    host = EmbeddedHost(tmp_path_factory.mktemp("cli"), {}, wait_scale=WAIT_SCALE)
+    host.start()
+    try:
+        yield host
+    finally:
+        host.kill()
+
+
+def open_terminal(host: EmbeddedHost, *words: str) -> Terminal:
+    return Terminal(*words, "--data", str(host.data), folder=host.folder, variables={})
+
+
+def run_script(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mediaposter", *words],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_video_is_followed_on_a_bar_and_saved(host: EmbeddedHost) -> None:
+    with open_terminal(host, "generate", "A paper boat", "--publish", "instagram:907", "-o", "boat.mp4") as terminal:
+        status = terminal.wait()
+
+    assert status == 0, terminal.text
+    assert (host.folder / "boat.mp4").read_bytes()[4:8] == b"ftyp"
+    assert any(line.startswith("rendering") and "━" in line for line in terminal.lines)
+    assert "instagram:907  published" in terminal.text
+    bars = [line for line in terminal.lines if "━" in line]
+    assert max(map(len, bars)) <= COLUMNS
+
+
+def test_ctrl_c_leaves_the_video_running_and_watch_comes_back_to_it(host: EmbeddedHost) -> None:
+    with open_terminal(host, "generate", "A kite") as terminal:
+        terminal.wait_for("rendering")
+        terminal.press(CTRL_C)
+        status = terminal.wait()
+    way_back = re.search(r"mediaposter (watch video_\w+)", terminal.text)
+    assert (status, way_back is not None, "Traceback" in terminal.text) == (130, True, False)
+    assert way_back is not None
+
+    with open_terminal(host, *way_back[1].split()) as terminal:
+        assert terminal.wait() == 0
+
+    assert "is done" in terminal.text
+
+
+def test_a_host_that_crashes_is_waited_for(host: EmbeddedHost) -> None:
+    with open_terminal(host, "generate", "A kite in a storm") as terminal:
+        terminal.wait_for("rendering")
+        host.kill()
+        terminal.wait_for("Waiting for it")
+        host.start()
+        status = terminal.wait()
+
+    assert status == 0, terminal.text
+    assert terminal.text.count("Waiting for it") == terminal.text.count("It answers again") == 1
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "last"), ("doctor",)])
+def test_what_is_shown_fits_80_columns(host: EmbeddedHost, words: tuple[str, ...]) -> None:
+    with open_terminal(host, *words) as terminal:
+        assert terminal.wait() == 0, terminal.text
+
+    # The first line says which host it is about; a terminal folds it.
+    assert max(map(len, terminal.lines[1:])) <= COLUMNS, terminal.text
+
+
+@pytest.mark.both
+def test_a_script_makes_finds_fetches_and_removes_a_video(stack: Stack, tmp_path: Path) -> None:
+    variables = {"MEDIAPOSTER_BASE_URL": stack.base_url, "MEDIAPOSTER_API_KEY": stack.api_key}
+
+    def ask(*words: str) -> Any:
+        done = run_script(tmp_path, *words, "--json", **variables)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    made = ask("generate", "A script")
+    assert (made["status"], made["stage"]) == ("completed", "done")
+    assert made["id"] in [video["id"] for video in ask("list")["data"]]
+    assert ask("download", made["id"])["size_bytes"] == made["size_bytes"]
+    assert ask("delete", made["id"], "--yes")["deleted"] is True
+
+
+@pytest.mark.both
+def test_a_script_makes_a_batch_and_reads_its_results(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("id;prompt\na;A kite\nb;A boat\n", encoding="utf-8-sig")
+
+    done = run_script(
+        *(tmp_path, "batch", "run", "rows.csv", "--json"),
+        MEDIAPOSTER_BASE_URL=stack.base_url,
+        MEDIAPOSTER_API_KEY=stack.api_key,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["request_counts"]["completed"] == 2
+    assert (tmp_path / "rows-results.csv").read_text(encoding="utf-8-sig").count("completed") == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_a_script_that_completes(tmp_path: Path, shell: str) -> None:
+    done = run_script(tmp_path, _MEDIAPOSTER_COMPLETE=f"source_{shell}")
+
+    assert "mediaposter" in done.stdout
