@@ -114,7 +114,7 @@ def _list_blocks(text: str) -> Iterator[str]:
     for line in [*_COMMENT.sub("", _FENCE.sub("\n", text)).splitlines(), ""]:
         is_skipped = not line.strip() or line.lstrip().startswith(("#", "|", "<"))
         if (is_skipped or _BLOCK_START.match(line)) and lines:
-            yield _CODE.sub("code", re.sub(r"\]\([^)]*\)", "]", " ".join(lines)))
+            yield _CODE.sub("Code", re.sub(r"\]\([^)]*\)", "]", " ".join(lines)))
             lines = []
         if not is_skipped:
             lines.append(_BLOCK_START.sub("", line).strip())
