@@ -35,7 +35,7 @@ test: install tools          ## every test, in two processes, and meanwhile what
 	@$(MAKE) --no-print-directory --jobs 2 test-all test-lambda
 
 test-all:
-	$(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(RUN) -m pytest --numprocesses 2 --no-loadscope-reorder
 
 # It tells at its end, or its lines would stand among those of the others.
 test-lambda:
