@@ -11,7 +11,8 @@ ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || 
 	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \
 	} 2>/dev/null || echo another))
 
-.PHONY: demo up cloud cloud-down cloud-demo test test-all test-lambda lambda snapshot check format requirements openapi install tools clean another \
+.PHONY: demo up cloud cloud-down cloud-demo test test-all test-lambda lambda snapshot check format requirements \
+	openapi install tools clean another \
 	check-types check-template check-rules check-imports check-lint check-format
 
 # Before anything is installed, so that the demo tells how long all of it took.

@@ -44,7 +44,7 @@ settings.register_profile("lambda", max_examples=5, deadline=None)
 settings.load_profile("tests")
 
 
-class GroupScheduling(LoadScopeScheduling):
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     """Gives each process whole groups."""
 
     def _split_scope(self, nodeid: str) -> str:
