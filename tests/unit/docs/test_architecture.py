@@ -21,7 +21,7 @@ def test_a_row_names_the_file_and_the_class_of_its_state() -> None:
 
 def test_each_state_that_calls_a_function_has_a_row() -> None:
     machine = read_state_machine(ROOT / "statemachine" / "video.asl.json")
-    called = {name for scope in machine.walk() for name, state in scope.states.items() if state.function_name}
+    called = {name for scope in machine.walk() for name, state in scope.states.items() if state.is_invocation}
 
     assert {row[0] for row in ROW.findall(PAGE)} == called
 
