@@ -32,8 +32,13 @@ PAGES = (
     *("docs/local.md", "docs/api.md", "docs/publishing.md", "docs/operations.md"),
     *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("for-*.md")),
 )
-# Their blocks need more than a host without a key; these tests run them.
-RUN_BY = {"docs/for-developers.md": "tests/integration/test_for_developers_page.py"}
+# Their blocks need more than a host without a key, or another world; these tests run them.
+RUN_BY = {
+    "docs/for-developers.md": "tests/integration/test_for_developers_page.py",
+    "docs/SORA_API.md": "tests/integration/test_sora_api_page.py",
+    "docs/adding-a-model.md": "tests/unit/docs/test_adding_a_model.py",
+}
+ALL_PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+) -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -306,14 +311,17 @@ def receive_webhook() -> Iterator[tuple[str, Queue[dict[str, Any]]]]:
         server.shutdown()
 
 
-@pytest.mark.parametrize("page", [*PAGES, "docs/deploy.md"])
-def test_a_block_that_does_not_run_says_why(page: str) -> None:
-    """The run itself finds the others; here are those of pages that need an account, and reasons that are none."""
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_a_block_that_no_test_runs_says_why(page: str) -> None:
     blocks = read_blocks((ROOT / page).read_text(encoding="utf-8"))
+    is_run = page in PAGES or page in RUN_BY
 
+    assert [block.line for block in blocks if block.reason is None and not is_run] == []
     assert [block.line for block in blocks if block.reason is not None and len(block.reason.split()) < 4] == []
-    if page == "docs/deploy.md":
-        assert all(block.reason for block in blocks)
+
+
+def test_the_tests_that_run_other_pages_are_there() -> None:
+    assert [test for test in RUN_BY.values() if not (ROOT / test).is_file()] == []
 
 
 @pytest.mark.parametrize(
