@@ -21,6 +21,7 @@ _ROOT = Path(__file__).parents[1]
 # One process has the worlds, which wait more than they reckon; another begins with what takes longest.
 _WITHOUT_WORLD = (
     "tests/integration/sandbox/",
+    "tests/integration/test_first_examples.py",
     "tests/integration/test_layers.py",
     "tests/integration/test_sora_api_page.py",
 )
