@@ -14,6 +14,7 @@ from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import AwaitApprovalInput, Outcome, PostReference, StepResult
 from mediaposter.wire.post_requests import ApprovalRequest
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_target
+from tests.fakes.edges import PUBLIC_URL
 from tests.fakes.effects import Effects
 from tests.fakes.state_machine import Status
 from tests.fakes.world import World
@@ -322,6 +323,19 @@ def test_an_edit_leaves_a_post_that_is_over_in_the_ledger(fields: dict[str, Any]
     decide(world, edits(**fields))
 
     assert world.posts[-1] == over
+
+
+# The link to the page
+
+
+@pytest.mark.parametrize(
+    ("studio", "approval_url"),
+    [("on", f"{PUBLIC_URL}/studio#/approvals/{VIDEO_ID}"), ("off", None)],
+)
+def test_the_question_carries_a_link_to_the_studio_if_there_is_one(studio: str, approval_url: str | None) -> None:
+    world = asked_world(studio=studio)
+
+    assert [event.approval_url for event in world.events] == [approval_url]
 
 
 # The whole way

@@ -57,6 +57,7 @@ class AwaitApproval:
         approvals: ApprovalStore,
         signaller: Signaller,
         send_event: Callable[[VideoEvent], None],
+        studio_url: Callable[[], str | None],
         clock: Clock,
     ) -> None:
         self._videos = videos
@@ -64,6 +65,7 @@ class AwaitApproval:
         self._approvals = approvals
         self._signaller = signaller
         self._send_event = send_event
+        self._studio_url = studio_url
         self._clock = clock
 
     def __call__(self, step: AwaitApprovalInput) -> None:
@@ -82,7 +84,7 @@ class AwaitApproval:
         if approval.is_told:
             return
         video = self._videos.get_unchecked(step.video_id)
-        self._send_event(describe_question(video, approval))
+        self._send_event(describe_question(video, approval, studio_url=self._studio_url()))
         self._approvals.note(approval, is_told=True)
 
 
