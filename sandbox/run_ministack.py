@@ -47,6 +47,7 @@ def main() -> None:
         import_module("ministack.services.lambda_svc"),
         Path(os.environ["LAYERS_DIR"]),
     )
+    _read_first_media_type(import_module("ministack.services.apigateway_v1"))
     app: Any = import_module("ministack.app")
     if "SAVE_STATE" not in os.environ:
         app.save_all = _save_nothing
@@ -62,6 +63,15 @@ def _name_queues_alike(queues: Any) -> None:
     """Keep queues under one URL whatever the port is, or a world would not find those of its snapshot."""
     queues.DEFAULT_PORT = "4566"
     queues._CANONICAL_NETLOC = f"{queues.DEFAULT_HOST}:{queues.DEFAULT_PORT}"
+
+
+def _read_first_media_type(gateway: Any) -> None:
+    """Decode an answer for the first media type of Accept, as AWS does; MiniStack compares the whole header.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/lambda-proxy-binary-media.html
+    """
+    matches = gateway._media_type_matches
+    gateway._media_type_matches = lambda accepted, binary: matches((accepted or "").split(",")[0], binary)
 
 
 def _save_nothing(_: object) -> None:

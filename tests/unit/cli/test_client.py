@@ -127,9 +127,10 @@ def test_no_host_on_this_machine_says_how_to_start_one() -> None:
         client.get("/usage")
 
 
-def test_the_key_does_not_follow_a_redirect(client: Client, api: FakeApi) -> None:
-    api.on("GET", "/videos/video_1/content", httpx.Response(302, headers={"location": "https://s3.test/video.mp4?X=1"}))
-    api.on("GET", "https://s3.test/video.mp4", httpx.Response(200, content=b"bytes"))
+@pytest.mark.parametrize("link", ["https://s3.test/video.mp4", "http://stack.test/files"])
+def test_the_key_does_not_follow_a_redirect(client: Client, api: FakeApi, link: str) -> None:
+    api.on("GET", "/videos/video_1/content", httpx.Response(302, headers={"location": f"{link}?X=1"}))
+    api.on("GET", link, httpx.Response(200, content=b"bytes"))
 
     with client.download("/videos/video_1/content") as response:
         assert response.read() == b"bytes"

@@ -16,6 +16,7 @@ from moto import mock_aws
 from mediaposter.cli import main
 from mediaposter.cli.deployed_stack import explain_aws_errors, open_stack
 from mediaposter.cli.session import Session
+from mediaposter.cli.session import open_stack as open_stack_of_session
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.series import Series, Sheet, SheetFormat
@@ -178,6 +179,16 @@ def test_a_secret_is_read_where_the_stack_says_and_how_to_put_one_that_is_missin
         stack.read_secret("other")
 
 
+def test_a_secret_is_put_encrypted_in_place_of_an_older_one(services: boto3.Session) -> None:
+    stack = open_stack("studio", endpoint_url=None, session=services)
+
+    stack.write_secret("blotato-api-key", "old=")
+    stack.write_secret("blotato-api-key", "new=")
+
+    kept = services.client("ssm").get_parameter(Name="/mediaposter/studio/blotato-api-key")["Parameter"]
+    assert (stack.read_secret("blotato-api-key"), kept["Type"]) == ("new=", "SecureString")
+
+
 def test_the_catalog_of_a_stack_is_read_as_its_functions_read_it_and_told_where_it_was_never_put(
     services: boto3.Session,
 ) -> None:
@@ -263,6 +274,14 @@ def test_credentials_that_do_not_work_are_told(error: Exception) -> None:
 
 def test_who_has_no_region_is_told(nobody: pytest.MonkeyPatch) -> None:
     assert find_refusal(None).startswith("No AWS region is set. Set AWS_REGION")
+
+
+def test_the_region_of_aws_region_counts(nobody: pytest.MonkeyPatch) -> None:
+    nobody.setenv("AWS_REGION", "eu-west-3")
+
+    # With a region, credentials are what is missing next.
+    with pytest.raises(ConfigurationError, match="There are no AWS credentials here that work"):
+        open_stack_of_session("studio", endpoint_url=None)
 
 
 def test_a_profile_that_is_not_there_is_told(nobody: pytest.MonkeyPatch) -> None:

@@ -93,11 +93,11 @@ def test_the_shell_completes_commands_and_options(typed: str, offered: set[str])
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        ((), "mediaposter: Missing command; see mediaposter --help.\n"),
+        ((), "mediaposter: Missing command. See mediaposter --help.\n"),
         (("videos",), "mediaposter: No such command 'videos'"),
         (("key",), "Did you mean 'keys'?"),
         (("gnerate", "A boat"), "Did you mean 'generate'?"),
-        (("keys",), "mediaposter keys: Missing command; see mediaposter keys --help.\n"),
+        (("keys",), "mediaposter keys: Missing command. See mediaposter keys --help.\n"),
         (("keys", "list", "--all"), "mediaposter keys list: No such option: --all"),
         (("keys", "create"), "Missing argument 'NAME'"),
         (("keys", "create", "caf\udce9"), "mediaposter: word 3 of the command is not UTF-8, or has half a character"),

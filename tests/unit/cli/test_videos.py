@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+import typer
 from rich.text import Text
 
 from tests.unit.cli.fake_api import VIDEO, FakeApi, a_post, a_video, refuse, reply
@@ -91,6 +92,14 @@ class TestShow:
 
         assert "queued, 0%" in ask("show", VIDEO).out
 
+    def test_an_answer_that_is_no_video_is_told_without_a_traceback(self, ask: Run, api: FakeApi) -> None:
+        api.on("GET", f"/videos/{VIDEO}", reply({"hello": "world"}))
+
+        outcome = ask("show", VIDEO)
+
+        assert outcome.status == 1
+        assert "answered what this version does not understand" in outcome.err
+
 
 class TestWatch:
     def test_json_has_a_line_for_each_change(self, ask: Run, api: FakeApi) -> None:
@@ -164,6 +173,20 @@ class TestEnd:
 
         assert (ask("delete", VIDEO).status, api.seen) == (2, [])
         assert ask("delete", VIDEO, "--yes").out == f"{VIDEO} is removed.\n"
+
+    def test_ctrl_c_at_the_question_removes_nothing(
+        self, ask: Run, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def press(*_: object, **__: object) -> bool:
+            raise typer.Abort  # as Typer says that Ctrl-C was pressed at its question
+
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+        monkeypatch.setattr("typer.confirm", press)
+
+        outcome = ask("delete", VIDEO)
+
+        assert (outcome.status, api.seen) == (130, [])
+        assert "Stopped." in outcome.err
 
     def test_a_running_video_is_stopped(self, ask: Run, api: FakeApi) -> None:
         api.on("GET", f"/videos/{VIDEO}", reply(a_video(status="in_progress", stage="rendering")))

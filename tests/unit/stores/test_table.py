@@ -464,6 +464,12 @@ def ids(found: Page) -> list[str]:
     return [key.pk.removeprefix("VIDEO#") for key in found.keys]
 
 
+def test_an_empty_page_tells_that_there_are_more(table: Table) -> None:
+    table.create([Owned(sk="A", id="a")])
+
+    assert page(table, limit=0) == Page(keys=(), has_more=True, reached=None)
+
+
 def test_a_page_goes_on_where_the_one_before_ended_in_both_directions(table: Table) -> None:
     table.create([Owned(id=name) for name in "abcde"] + [Owned(id="z", owner_batch="bob#1"), Note()])
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from mediaposter.cli.address import Place
 from mediaposter.cli.client import Client
 from mediaposter.cli.console import open_console, write_note
 from mediaposter.cli.session import Session, find_session
+from mediaposter.domain.errors import ConfigurationError
 
 _OPTIONS: dict[str, object] = {
     "url": Annotated[str | None, typer.Option("--url", metavar="URL", help="The base URL of the API.")],
@@ -89,7 +90,14 @@ def api_command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], 
         @wraps(function)
         def run(*, context: typer.Context, as_json: bool, **given: object) -> None:
             place = Place(**{option: given.pop(option) for option in _OPTIONS})  # type: ignore[arg-type]
-            function(connect(context, place, as_json=as_json), **given)
+            api = connect(context, place, as_json=as_json)
+            try:
+                function(api, **given)
+            except ValidationError as error:
+                raise ConfigurationError(
+                    f"{api.client.address.base_url} answered what this version does not understand "
+                    f"({error.title}: {error.errors()[0]['msg']}). Check the address, or update mediaposter."
+                ) from error
 
         # Typer reads a command's options from both.
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

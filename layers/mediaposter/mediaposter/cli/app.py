@@ -113,6 +113,9 @@ def run(words: Sequence[str], session: Session) -> int:
             return _refuse(PROGRAM, f"word {number} of the command is not UTF-8, or {error}")
     try:
         status = get_command(app).main(args=words, prog_name=PROGRAM, standalone_mode=False, obj=session)
+    except typer.Abort:
+        # Ctrl-C at a question, before anything was done.
+        raise KeyboardInterrupt from None
     except typer.TyperException as error:
         path = getattr(getattr(error, "ctx", None), "command_path", PROGRAM)
         # Typer's pydantic puts two words before the sentence of a ValueError.
@@ -121,5 +124,9 @@ def run(words: Sequence[str], session: Session) -> int:
 
 
 def _refuse(path: str, sentence: str) -> int:
-    sys.stderr.write(f"{path}: {sentence.rstrip('.')}; see {path} --help.\n")
+    # A sentence may end in a list of lines.
+    end = "\n" if "\n" in sentence else " "
+    full = sentence.rstrip()
+    stop = "" if full.endswith((".", "?")) or "\n" in full else "."
+    sys.stderr.write(f"{path}: {full}{stop}{end}See {path} --help.\n")
     return _WRONG_COMMAND_LINE

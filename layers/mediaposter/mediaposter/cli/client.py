@@ -29,7 +29,7 @@ _LONGEST_WAIT_SECONDS = 15.0
 _OBEYED_SECONDS_MAX = 120.0
 # Nothing was recorded, or the same key leads to the same record.
 _PASSING = frozenset({408, 409, 429, 500, 502, 503, 504})
-# Certainly refused before anything was recorded, whatever the route.
+# Nothing was started, whatever the route: refused, or recorded so that the same request starts it.
 _NOT_RECORDED = frozenset({429, 503})
 _POLL_HEADER = "openai-poll-after-ms"
 

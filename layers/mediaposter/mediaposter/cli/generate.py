@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 import uuid
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -274,8 +273,3 @@ def _write_estimate(api: Api, body: Document) -> None:
         for warning in candidate.warnings:
             api.say(f"  Note: {warning}")
     api.say(f"${estimate.reserved_usd} would be reserved of the day's budget. Nothing was requested.")
-
-
-def tell_time() -> float:
-    """Tell the time, in seconds since 1970."""
-    return time.time()

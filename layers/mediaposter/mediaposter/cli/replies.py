@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _Item = TypeVar("_Item")
 # A list, a number or a text that a newer or older stack may leave out or null.
@@ -235,9 +234,3 @@ class ModelView(_Reply):
     id: str
     owned_by: _Text = ""
     alias_of: str | None = None
-
-
-def find_text(body: Mapping[str, JsonValue], name: str) -> str:
-    """Return a field that is text, else nothing."""
-    value = body.get(name)
-    return value if isinstance(value, str) else ""

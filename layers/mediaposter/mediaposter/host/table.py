@@ -159,7 +159,7 @@ class SqliteTable(Table):
         return Page(
             keys=tuple(Key(row[0], row[1]) for row in fitting[: query.limit]),
             has_more=is_cut or len(fitting) > query.limit,
-            reached=str(seen[-1][2]) if is_cut and not fitting else None,
+            reached=str(seen[-1][2]) if query.filters and is_cut and not fitting else None,
         )
 
     def query_index(
