@@ -21,6 +21,7 @@ from mediaposter.stores.table import Change, Create, Delete, Replace
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
+from mediaposter.usecases.posting.edit_captions import edit_captions
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.scheduled.recorded_events import describe_question
 from mediaposter.usecases.steps import AwaitApprovalInput, Outcome, PostReference, StepResult
@@ -142,6 +143,8 @@ class DecideApproval:
     def _edit(self, video: Video, edits: PostEdits, now: datetime) -> list[Post]:
         """Plan the posts again; edits without targets change the texts of the current posts."""
         waiting = self._list_waiting(video)
+        if edits.captions:
+            return edit_captions(waiting, edits.captions)
         if edits.publish:
             self._preflight(edits.publish)
             return plan_posts(edits, video, candidates=(), now=now).posts
