@@ -21,6 +21,7 @@ const show = (video: Video | undefined) => go(video ? `/approvals/${video.id}` :
 export function Approvals() {
   const id = openApprovalId.value;
   const queue = waiting.value;
+  const isListed = isWaitingListed.value;
   const [missing, setMissing] = useState("");
   /** The card that came up by itself after a decision. */
   const next = useRef("");
@@ -35,8 +36,8 @@ export function Approvals() {
     setMissing("");
     if (id && !findVideo(id)?.approval) refresh(id).catch((error: unknown) => setMissing((error as Error).message));
     // The address names the card, so that what others decide does not put another in its place.
-    if (!id && queue[0]) show(queue[0]);
-  }, [id, queue[0]?.id]);
+    if (!id && isListed && queue[0]) show(queue[0]);
+  }, [id, isListed, queue[0]?.id]);
 
   const video = id ? findVideo(id) : undefined;
   const at = queue.findIndex((one) => one.id === id);
@@ -111,7 +112,7 @@ function Card({ video, isNext, onDecided, onNext }: CardProps) {
         <p class="note">
           {formatMoney(video.cost_usd ?? video.cost_estimate_usd)} · {Number(video.seconds)} s · {video.resolved_model} ·{" "}
           <a href={link(path)} onClick={(event) => (event.preventDefault(), go(path))}>
-            All about it
+            Details
           </a>
         </p>
         <Approval video={video} isNext={isNext} onDecided={onDecided} />

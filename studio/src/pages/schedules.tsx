@@ -101,12 +101,15 @@ function Slot({ post }: { post: Post }) {
 
 // The month: a press on a day goes to its posts.
 
-const shown = signal(0);
+/** How many months from now; the first post's until another is chosen. */
+const shown = signal<number | null>(null);
 const WEEKDAYS = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
 
 function Month({ days }: { days: ReadonlyMap<string, readonly Post[]> }) {
   const today = new Date(minute.value);
-  const first = new Date(today.getFullYear(), today.getMonth() + shown.value, 1);
+  const soonest = new Date(`${[...days.keys()][0]}T12:00`);
+  const months = shown.value ?? (soonest.getFullYear() - today.getFullYear()) * 12 + soonest.getMonth() - today.getMonth();
+  const first = new Date(today.getFullYear(), today.getMonth() + months, 1);
   const count = new Date(first.getFullYear(), first.getMonth() + 1, 0).getDate();
   const empty = (first.getDay() + 6) % 7;
   const open = (day: string) => {
@@ -118,8 +121,8 @@ function Month({ days }: { days: ReadonlyMap<string, readonly Post[]> }) {
     <div class="month" role="group" aria-label={`Month: ${formatMonth(first)}`}>
       <div class="row">
         <strong>{formatMonth(first)}</strong>
-        <IconButton icon="left" label="The month before" disabled={shown.value <= 0} onClick={() => shown.value--} />
-        <IconButton icon="right" label="The next month" onClick={() => shown.value++} />
+        <IconButton icon="left" label="The month before" disabled={months <= 0} onClick={() => (shown.value = months - 1)} />
+        <IconButton icon="right" label="The next month" onClick={() => (shown.value = months + 1)} />
       </div>
       <div class="cells">
         {WEEKDAYS.map((name) => (

@@ -82,7 +82,7 @@ export function Approval({ video, isNext = false, onDecided = () => undefined }:
           Reject
         </Button>
         <Button look="primary" icon="check" disabled={!posts.length || left <= 0 || !isSettled} isBusy={busy !== ""} onClick={() => void send("approve")}>
-          {captions.length ? "Approve with changes" : posts.length > 1 ? `Approve ${posts.length} posts` : "Approve"}
+          {captions.length ? "Approve with changes" : posts.length > 1 ? `Approve ${posts.length} posts` : "Approve and post"}
         </Button>
       </div>
     </section>

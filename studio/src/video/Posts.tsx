@@ -46,11 +46,11 @@ export function Posts({ video }: { video: Video }) {
       {canPost && !isAdding && (
         <div class="row">
           {failed > 0 && (
-            <Button isBusy={isSending} onClick={() => void repeat()}>
+            <Button class="small" isBusy={isSending} onClick={() => void repeat()}>
               {failed > 1 ? `Send ${failed} failed posts again` : "Send the failed post again"}
             </Button>
           )}
-          <Button look={failed ? "quiet" : "plain"} icon="plus" onClick={() => setAdding(true)}>
+          <Button class="small" onClick={() => setAdding(true)}>
             {posts.length ? "Post to another account" : "Post this video"}
           </Button>
         </div>
