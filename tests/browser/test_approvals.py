@@ -98,6 +98,7 @@ def test_a_caption_that_does_not_fit_is_refused_beside_it_and_stays(
     card.get_by_role("button", name="Approve with changes").click()
 
     expect(card.get_by_text("at most 280 characters")).to_be_visible()
+    expect(card.get_by_label("X · pretended_x")).to_be_focused()
     expect(card.get_by_label("X · pretended_x")).to_have_value("x" * 281)
     assert studio.read(video)["approval"]["status"] == "waiting"
 

@@ -76,8 +76,11 @@ def show(page: Page, what: str) -> None:
 @pytest.mark.parametrize("what", ["sign in", "library", "form", "video", "question", "approvals", "schedule", "keys"])
 def test_everyone_can_use_it(open_page: Open, video: str, what: str) -> None:
     paths = {
-        **{"form": "/make", "approvals": "/approvals", "schedule": "/schedules"},
-        **{"video": f"/videos/{video}", "question": f"/videos/{video}"},
+        "form": "/make",
+        "approvals": "/approvals",
+        "schedule": "/schedules",
+        "video": f"/videos/{video}",
+        "question": f"/videos/{video}",
     }
     page = open_page(paths.get(what, "/"), signed_in=what != "sign in")
     show(page, what)

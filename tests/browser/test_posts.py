@@ -91,7 +91,7 @@ def test_a_schedule_is_moved_by_keyboard_moved_back_and_cancelled(studio: Studio
     slot.get_by_role("button", name="Move the post").focus()
     page.keyboard.press("Enter")
     expect(slot.get_by_label("New time")).to_be_focused()
-    slot.get_by_role("button", name="A day later").press("Enter")
+    slot.get_by_role("button", name="+1 day").press("Enter")
     slot.get_by_role("button", name="Move", exact=True).press("Enter")
     expect(slot.get_by_text("Moved from")).to_be_visible()
     assert _time_of(studio, video) == SOON + timedelta(days=1)
@@ -122,7 +122,7 @@ def test_a_post_that_went_out_meanwhile_is_not_moved_and_the_page_says_so(
 
     posts.get_by_role("button", name="Move the post").click()
     studio.api.delete(f"/videos/{video}/posts/twitter/901").raise_for_status()
-    posts.get_by_role("button", name="A week later").click()
+    posts.get_by_role("button", name="+1 week").click()
     posts.get_by_role("button", name="Move", exact=True).click()
 
     expect(posts.get_by_text("only a scheduled one can be moved or cancelled")).to_be_visible()

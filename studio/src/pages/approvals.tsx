@@ -35,6 +35,8 @@ export function Approvals() {
   useEffect(() => {
     setMissing("");
     if (id && !findVideo(id)?.approval) refresh(id).catch((error: unknown) => setMissing((error as Error).message));
+  }, [id]);
+  useEffect(() => {
     // The address names the card, so that what others decide does not put another in its place.
     if (!id && isListed && queue[0]) show(queue[0]);
   }, [id, isListed, queue[0]?.id]);

@@ -32,7 +32,7 @@ export function AnotherAccount({ video, onClose }: { video: Video; onClose: () =
   const posts = video.posts ?? [];
   const [chosen, setChosen] = useState("");
   const [needed, setNeeded] = useState("");
-  const [text, setText] = useState(posts.find((post) => post.text)?.text ?? video.prompt);
+  const [text, setText] = useState(posts.find(({ text, status }) => text && status !== "failed")?.text ?? video.prompt);
   const [time, setTime] = useState("");
   const [error, setError] = useState("");
   const [isBusy, setBusy] = useState(false);

@@ -1,5 +1,5 @@
 // The question whether a video may be posted: its captions, which can be changed, and the two answers.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { ApiError } from "../api";
 import { minute } from "../clock";
 import { formatTime } from "../format";
@@ -69,7 +69,7 @@ export function Approval({ video, isNext = false, onDecided = () => undefined }:
         <Caption
           key={nameOf(post)}
           post={post}
-          error={refused && refused.platform === post.platform && refused.account_id === post.account_id ? error!.message : ""}
+          error={refused && refused.platform === post.platform && refused.account_id === post.account_id ? error!.message.replace(/^[^:]*: (text: )?/, "") : ""}
         />
       ))}
       <div class="decide">
@@ -94,8 +94,12 @@ function Caption({ post, error }: { post: Post; error: string }) {
   const text = typed.value[name] ?? post.text;
   const change = (next: string) => (typed.value = { ...typed.value, [name]: next });
   const time = post.scheduled_time ? `Goes out ${formatMoment(new Date(post.scheduled_time))}` : "Goes out once approved";
+  const field = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (error) field.current?.querySelector("textarea")?.focus();
+  }, [error]);
   return (
-    <div class="wording">
+    <div class="wording" ref={field}>
       <Field label={`${nameNetwork(post.platform)} · ${nameAccount(post)}`} error={error} hint={time}>
         <textarea rows={2} dir="auto" value={text} onInput={(event) => change(event.currentTarget.value)} />
       </Field>

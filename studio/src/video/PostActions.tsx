@@ -72,9 +72,9 @@ export function Schedule({ post }: { post: Post }) {
 }
 
 const STEPS = [
-  ["A day earlier", -1],
-  ["A day later", 1],
-  ["A week later", 7],
+  ["−1 day", -1],
+  ["+1 day", 1],
+  ["+1 week", 7],
 ] as const;
 
 function Move({ post, onClose }: { post: Post; onClose: () => void }) {
@@ -102,7 +102,7 @@ function Move({ post, onClose }: { post: Post; onClose: () => void }) {
       </Field>
       <div class="row">
         {STEPS.map(([label, days]) => (
-          <Button key={days} class="small" look="quiet" disabled={!time} onClick={() => step(days)}>
+          <Button key={days} class="small" disabled={!time} onClick={() => step(days)}>
             {label}
           </Button>
         ))}
