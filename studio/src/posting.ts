@@ -49,15 +49,21 @@ export async function listWaiting(): Promise<void> {
   for (const { id } of gone) await refresh(id).catch((error: unknown) => (error as ApiError).status === 404 && forget(id));
 }
 
-/** Count what waits, for the header and the tab's title. */
-export function startPosting(): void {
-  effect(() => {
-    if (key.value && isListed.value) setTimeout(() => void listWaiting().catch(() => undefined), COUNT_DELAY_MS);
-  });
-}
-
 /** Captions that were changed and not sent yet. */
 export const typed = signal<Readonly<Record<string, string>>>({});
+
+/** Count what waits, for the header and the tab's title; and keep nothing of one key for another. */
+export function startPosting(): void {
+  effect(() => {
+    if (key.value) {
+      if (isListed.value) setTimeout(() => key.value && void listWaiting().catch(() => undefined), COUNT_DELAY_MS);
+      return;
+    }
+    accounts.value = schedules.value = asked = null;
+    isWaitingListed.value = false;
+    typed.value = movedFrom.value = {};
+  });
+}
 
 export const listCaptions = (posts: readonly Post[]) =>
   posts.flatMap((post) => {

@@ -94,6 +94,7 @@ def test_a_schedule_is_moved_by_keyboard_moved_back_and_cancelled(studio: Studio
     slot.get_by_role("button", name="+1 day").press("Enter")
     slot.get_by_role("button", name="Move", exact=True).press("Enter")
     expect(slot.get_by_text("Moved from")).to_be_visible()
+    expect(slot.get_by_role("button", name="Move the post")).to_be_focused()
     assert _time_of(studio, video) == SOON + timedelta(days=1)
 
     slot.get_by_role("button", name="Undo the move").click()

@@ -45,10 +45,15 @@ export function Schedule({ post }: { post: Post }) {
   const undo = async () => {
     if (await run(() => move(post, before!))) forget();
   };
-  if (isMoving) return <Move post={post} onClose={() => setMoving(false)} />;
+  const close = () => {
+    setMoving(false);
+    // After a move the post may be listed elsewhere; the focus goes there.
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-post="${nameOf(post)}"] button`)?.focus());
+  };
+  if (isMoving) return <Move post={post} onClose={close} />;
   return (
     <>
-      <div class="row">
+      <div class="row" data-post={nameOf(post)}>
         <Button class="small" isBusy={isBusy} onClick={() => setMoving(true)} aria-label={`Move the post: ${about}`}>
           Move
         </Button>
