@@ -11,12 +11,14 @@ import { App } from "./app";
 import { startKeyboard } from "./keyboard";
 import { startModels } from "./models";
 import { startForm } from "./pages/make";
+import { startPosting } from "./posting";
 import { startStore } from "./store";
 import { startTitle } from "./title";
 
 startStore();
 startModels();
 startForm();
+startPosting();
 startTitle();
 startKeyboard();
 render(<App />, document.querySelector("#studio")!);

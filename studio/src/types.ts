@@ -5,6 +5,7 @@ type Schemas = components["schemas"];
 
 export type Links = Schemas["LinksObject"];
 export type Post = Schemas["PostObject"];
+export type Account = Schemas["AccountObject"];
 export type Model = Schemas["ModelObject"];
 export type Estimate = Schemas["EstimateObject"];
 export type Usage = Schemas["UsageObject"];

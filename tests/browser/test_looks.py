@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
@@ -39,7 +40,11 @@ def video(studio: Studio) -> str:
         publish=[{"platform": "twitter", "account_id": "901"}],
         text="Hi",
     )
-    posts = [{"platform": "twitter", "account_id": "901"}, {"platform": "linkedin", "account_id": "902"}]
+    later = (datetime.now(UTC) + timedelta(days=40)).isoformat()
+    posts = [
+        {"platform": "twitter", "account_id": "901"},
+        {"platform": "linkedin", "account_id": "902", "scheduled_time": later},
+    ]
     return studio.make("A paper boat on a rainy street", publish=posts, text="Slow mornings.")
 
 
@@ -51,7 +56,10 @@ def show(page: Page, what: str) -> None:
     elif what == "form":
         expect(page.get_by_text("made by sandbox-1")).to_be_visible()
     elif what == "approvals":
-        expect(page.get_by_role("heading", name="Approvals")).to_be_visible()
+        expect(page.get_by_role("article").get_by_role("button", name="Reject")).to_be_visible()
+    elif what == "schedule":
+        page.get_by_role("button", name="Move the post").first.click()
+        expect(page.get_by_label("New time")).to_be_visible()
     elif what == "keys":
         expect(page.get_by_role("link").first).to_be_visible()
         page.keyboard.press("?")
@@ -65,9 +73,15 @@ def show(page: Page, what: str) -> None:
         expect(page.get_by_role("dialog").get_by_role("heading", name="Posts")).to_be_visible()
 
 
-@pytest.mark.parametrize("what", ["sign in", "library", "form", "video", "question", "approvals", "keys"])
+@pytest.mark.parametrize("what", ["sign in", "library", "form", "video", "question", "approvals", "schedule", "keys"])
 def test_everyone_can_use_it(open_page: Open, video: str, what: str) -> None:
-    paths = {"form": "/make", "approvals": "/approvals", "video": f"/videos/{video}", "question": f"/videos/{video}"}
+    paths = {
+        "form": "/make",
+        "approvals": "/approvals",
+        "schedule": "/schedules",
+        "video": f"/videos/{video}",
+        "question": f"/videos/{video}",
+    }
     page = open_page(paths.get(what, "/"), signed_in=what != "sign in")
     show(page, what)
 
@@ -111,7 +125,7 @@ def test_the_library_stands_after_one_page_and_three_calls_of_this_host(
 
 
 def test_no_page_is_wider_than_its_window(open_page: Open, video: str) -> None:
-    for path in ("/", "/make", "/approvals", f"/videos/{video}"):
+    for path in ("/", "/make", "/approvals", "/schedules", f"/videos/{video}"):
         page = open_page(path)
         for width in (WIDE, 768, NARROW, 320):
             page.set_viewport_size({"width": width, "height": 800})
