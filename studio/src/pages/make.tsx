@@ -76,7 +76,10 @@ function useQuote(): void {
       estimate(JSON.parse(asked) as typeof body, aborted.signal).then(
         (answer) => ((quote.value = answer), (refusal.value = null)),
         (error: unknown) => {
-          if (error instanceof ApiError && !aborted.signal.aborted) ((quote.value = null), (refusal.value = error));
+          if (!(error instanceof ApiError) || aborted.signal.aborted) return;
+          // What is refused of the posts does not change the price.
+          if (!/^(publish|text|approval)/.test(error.param ?? "")) quote.value = null;
+          refusal.value = error;
         },
       );
     }, ESTIMATE_DELAY_MS);
