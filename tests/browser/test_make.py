@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from base64 import b64encode
 from pathlib import Path
 from uuid import uuid4
 
@@ -101,10 +102,19 @@ def test_a_picture_is_cut_to_the_shape_and_sent(studio: Studio, open_page: Open)
     ]
 
 
-def test_a_large_picture_is_uploaded_once(studio: Studio, open_page: Open) -> None:
+def test_a_large_picture_that_is_dropped_is_uploaded_once(studio: Studio, open_page: Open) -> None:
     page = open_page()
     prompt = fill_prompt(page)
-    choose_picture(page, draw_png(is_noise=True))
+    dropped = page.evaluate_handle(
+        """(base64) => {
+          const data = new DataTransfer();
+          const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+          data.items.add(new File([bytes], "boat.png", { type: "image/png" }));
+          return data;
+        }""",
+        b64encode(draw_png(is_noise=True)).decode(),
+    )
+    page.get_by_label("Prompt", exact=True).dispatch_event("drop", {"dataTransfer": dropped})
     expect(page.get_by_alt_text("The video begins with this picture")).to_be_visible()
     uploads: list[str] = []
     page.on("request", lambda each: uploads.append(each.url) if each.url.endswith("/v1/uploads") else None)

@@ -1,5 +1,5 @@
 // "Post it": nothing until it is opened; then accounts, captions, time and approval.
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { change, draft } from "../draft";
 import { isListed } from "../store";
 import { Button } from "../ui/Button";
@@ -14,13 +14,21 @@ import { TargetFields } from "./TargetFields";
 export function PostIt({ at, isApprovalDefault }: { at: At; isApprovalDefault: boolean }) {
   const { targets } = draft.value;
   const hasTargets = targets.length > 0;
+  const [isOpen, setOpen] = useState(hasTargets);
   // A restored draft names its accounts; the library comes first.
   useEffect(() => {
     if (hasTargets && isListed.value) void loadAccounts();
   }, [hasTargets, isListed.value]);
   const names = [...new Set(targets.map(({ platform }) => nameNetwork(platform)))].join(", ");
   return (
-    <details class="post-it" open={hasTargets || undefined} onToggle={(event) => event.currentTarget.open && void loadAccounts()}>
+    <details
+      class="post-it"
+      open={isOpen}
+      onToggle={(event) => {
+        setOpen(event.currentTarget.open);
+        if (event.currentTarget.open) void loadAccounts();
+      }}
+    >
       <summary>
         <span>Post it</span>
         <small>{names || "Nowhere, for now"}</small>
@@ -31,7 +39,7 @@ export function PostIt({ at, isApprovalDefault }: { at: At; isApprovalDefault: b
             {accountsError.value}
           </p>
         )}
-        {[accounts.value?.warning, accounts.value?.notice].map((said) => said && <p class="note" dir="auto">{said}</p>)}
+        {[accounts.value?.warning, !hasTargets && accounts.value?.notice].map((said) => said && <p class="note" dir="auto">{said}</p>)}
         <AccountChips />
         {hasTargets && (
           <>

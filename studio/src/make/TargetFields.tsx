@@ -23,12 +23,15 @@ export function TargetFields({ target, index, at }: TargetProps) {
   const own = at(`publish[${index}]`) || at(`publish[${index}].account_id`);
   const more = allowed.filter((rule) => !rule.isFirst);
   const isMoreRefused = more.some(({ name }) => at(`publish[${index}].${name}`));
+  // TikTok and YouTube have both as fields above.
+  const isUnlabelled = allowed.some((rule) => rule.name === "disclosure");
+  const defaults = isUnlabelled ? `Public, ${target.fields.disclosure ? "with" : "no"} AI note` : "";
   const name = `${nameNetwork(target.platform)}, ${nameAccount(target.platform, target.account_id)}`;
   return (
     <section class="target" aria-label={name}>
-      <h3 dir="auto">
+      <h2 dir="auto">
         <b>{nameNetwork(target.platform)}</b> {nameAccount(target.platform, target.account_id)}
-      </h3>
+      </h2>
       <p class="note bad" role="alert" dir="auto">
         {shorten(own)}
       </p>
@@ -39,6 +42,7 @@ export function TargetFields({ target, index, at }: TargetProps) {
       <details open={isMoreRefused || undefined}>
         <summary>
           <small>Preview and options</small>
+          {defaults && <small>{defaults}</small>}
         </summary>
         <div class="stack">
           <Preview target={target} />

@@ -35,7 +35,7 @@ const choice = (name: string, label: string, options: FieldRule["options"], more
 
 const REEL_OR_STORY = choice("media_type", "Post as", [["reel", "Reel"], ["story", "Story"]], { fallback: "reel" });
 const DISCLOSURE = text("disclosure", "AI note", {
-  hint: "Off. This network has no AI label: write one here, and it ends the caption on its own line.",
+  hint: "This network has no AI label. What you write here ends the caption, on a line of its own.",
 });
 const comment = (most: number) => text("first_comment", "First comment", { kind: "lines", limit: [most, "characters"] });
 const altText = (most: number) => text("alt_text", "Text for those who cannot see it", { limit: [most, "characters"] });
@@ -49,7 +49,7 @@ export const FIELDS: Record<string, readonly FieldRule[]> = {
     text("collaborators", "Collaborators", { kind: "list", hint: "Up to 3 names, with commas between them." }),
     text("audio_name", "Name of the sound", { limit: [100, "characters"] }),
     text("cover_image_url", "Address of a cover", { hint: "https://…" }),
-    flag("share_to_feed", "Show in the feed, too"),
+    flag("share_to_feed", "Show in the feed (else Instagram decides)"),
     flag("trial", "Trial reel"),
     DISCLOSURE,
   ],
