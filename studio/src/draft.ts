@@ -67,6 +67,12 @@ export const suggestTitle = (prompt: string): string =>
 export const readField = (target: Target, name: string, prompt: string): Value | undefined =>
   target.fields[name] ?? (target.platform === "youtube" && name === "title" ? suggestTitle(prompt) : undefined);
 
+/** Give a local time in UTC; empty if it is none. */
+export function toUtc(local: string): string {
+  const time = new Date(local);
+  return Number.isNaN(time.getTime()) ? "" : time.toISOString();
+}
+
 type ApiTarget = NonNullable<CreateVideo["publish"]>[number];
 
 /** Give a target as the API takes it: what was chosen and differs from the default. */
@@ -80,7 +86,7 @@ function readTarget(target: Target, { prompt, isTextShared, when, at }: Draft): 
   }
   if (!isTextShared && target.fields.text && body.media_type !== "story") body.text = target.fields.text;
   if (when === "slot") body.next_free_slot = true;
-  if (when === "time" && at) body.scheduled_time = new Date(at).toISOString();
+  if (when === "time" && toUtc(at)) body.scheduled_time = toUtc(at);
   return body as unknown as ApiTarget;
 }
 

@@ -1,6 +1,6 @@
 // "Post it": nothing until it is opened; then accounts, captions, time and approval.
 import { useEffect, useState } from "preact/hooks";
-import { change, draft } from "../draft";
+import { change, draft, toUtc } from "../draft";
 import { isListed } from "../store";
 import { Button } from "../ui/Button";
 import { Choices, Field } from "../ui/Field";
@@ -87,7 +87,7 @@ function When({ at }: { at: At }) {
         <Field
           label={`Time in ${zone.replaceAll("_", " ")}`}
           error={error ?? ""}
-          hint={time ? `That is ${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC.` : "Not before the video is ready."}
+          hint={toUtc(time) ? `That is ${toUtc(time).slice(0, 16).replace("T", " ")} UTC.` : "Not before the video is ready."}
         >
           <input
             type="datetime-local"

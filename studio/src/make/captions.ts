@@ -1,5 +1,5 @@
 // What the captions of the form are, and what stands in their way.
-import { draft } from "../draft";
+import { draft, toUtc } from "../draft";
 import { nameNetwork } from "../video/words";
 import { findFault, type Target, writeCaption } from "./networks";
 
@@ -18,7 +18,7 @@ export const faultOf = (target: Target): string => findFault(target, captionOf(t
 /** Why the form cannot be sent as it is; empty if it can. */
 export function findBlock(): string {
   const { targets, when, at } = draft.value;
-  if (targets.length && when === "time" && !at) return "Choose a time for the posts.";
+  if (targets.length && when === "time" && !toUtc(at)) return "Choose a time for the posts.";
   const refused = targets.find(faultOf);
   return refused ? `Change the caption for ${nameNetwork(refused.platform)}.` : "";
 }

@@ -31,6 +31,14 @@ function weigh(text: string): number {
 }
 
 const segmenter = new Intl.Segmenter("en");
+/** The last count: a caption is looked at several times while it is typed. */
+let segmented = { text: "", count: 0 };
+
+function countGraphemes(text: string): number {
+  if (text !== segmented.text) segmented = { text, count: [...segmenter.segment(text)].length };
+  return segmented.count;
+}
+
 const encoder = new TextEncoder();
 
 export const UNITS = {
@@ -38,7 +46,7 @@ export const UNITS = {
   "characters as X weighs them": weigh,
   "UTF-16 units": (text: string) => text.length,
   bytes: (text: string) => encoder.encode(text).length,
-  graphemes: (text: string) => [...segmenter.segment(text)].length,
+  graphemes: countGraphemes,
 } as const;
 
 export type Unit = keyof typeof UNITS;
