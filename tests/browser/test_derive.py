@@ -17,7 +17,8 @@ def test_a_remix_is_one_video_that_names_what_it_was_made_from(studio: Studio, o
 
     page.get_by_role("button", name="Remix").click()
     form = page.get_by_role("dialog", name="Remix this video")
-    form.get_by_label("What is different this time?").fill(prompt)
+    expect(form.get_by_label("What is different this time?")).to_be_focused()
+    page.keyboard.type(prompt)
     form.get_by_role("button", name="Remix", exact=True).dblclick()
 
     expect(page.get_by_role("dialog").get_by_text(prompt)).to_be_visible()

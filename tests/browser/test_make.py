@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from base64 import b64encode
@@ -80,7 +81,7 @@ def test_a_picture_is_cut_to_the_shape_and_sent(studio: Studio, open_page: Open)
         page.get_by_role("button", name="Make video").click()
 
     expect(page.get_by_role("listitem").filter(has_text=prompt)).to_be_visible()
-    picture = sent.value.post_data_json["input_reference"]["image_url"]
+    picture = json.loads(sent.value.post_data or "")["input_reference"]["image_url"]
     cut = page.evaluate(
         """async (url) => {
           const image = await createImageBitmap(await new Promise((resolve) => {

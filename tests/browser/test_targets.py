@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
@@ -45,7 +46,7 @@ def test_a_picture_and_two_accounts_make_a_video_that_plays_and_two_posts(studio
     choose_picture(page, draw_png())
     expect(page.get_by_alt_text("The video begins with this picture")).to_be_visible()
     choose_accounts(page, "YouTube", "Threads")
-    expect(page.get_by_label("Title")).to_have_value(prompt)
+    expect(page.get_by_label("Title", exact=True)).to_have_value(prompt)
     expect(page.get_by_label("Only you")).to_be_checked()
     expect(page.get_by_label("Labelled as made with AI")).to_be_checked()
     page.get_by_label("One for each").check()
@@ -97,12 +98,12 @@ def test_what_the_api_refuses_of_a_target_stands_at_its_field(open_page: Open) -
     page = open_page()
     fill_prompt(page)
     choose_accounts(page, "YouTube", "Instagram")
-    page.get_by_label("Title").fill("Boats > kites")
+    page.get_by_label("Title", exact=True).fill("Boats > kites")
     title = page.get_by_role("region", name="YouTube, pretended_youtube")
     expect(title.get_by_text("No < or > in a title.")).to_be_visible()
-    expect(page.get_by_label("Title")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Title", exact=True)).to_have_attribute("aria-invalid", "true")
 
-    page.get_by_label("Title").fill("Boats")
+    page.get_by_label("Title", exact=True).fill("Boats")
     page.get_by_role("group", name="Size").get_by_label("16:9").first.check()
 
     region = page.get_by_role("region", name="Instagram, pretended_instagram")
@@ -122,7 +123,7 @@ def test_a_time_of_this_place_is_sent_in_utc_and_waits_for_approval(studio: Stud
     with page.expect_request("**/v1/videos") as sent:
         page.get_by_role("button", name="Make video and post").click()
 
-    assert sent.value.post_data_json["publish"][0]["scheduled_time"].startswith(tomorrow)
+    assert json.loads(sent.value.post_data or "")["publish"][0]["scheduled_time"].startswith(tomorrow)
     expect(page.get_by_role("listitem").filter(has_text=prompt).get_by_text("Approve", exact=True)).to_be_visible()
     (made,) = list_made(studio, prompt)
     assert studio.api.get(f"/videos/{made}").json()["approval"]["status"] == "waiting"

@@ -81,7 +81,7 @@ function Form({ kind, video, lengths, onClose }: FormProps) {
       >
         <h2>{KINDS[kind].name} this video</h2>
         <Field label={KINDS[kind].ask} error={refusal?.message ?? ""}>
-          <textarea dir="auto" rows={4} maxLength={32_000} value={prompt} onInput={(event) => setPrompt(event.currentTarget.value)} />
+          <textarea autofocus dir="auto" rows={4} maxLength={32_000} value={prompt} onInput={(event) => setPrompt(event.currentTarget.value)} />
         </Field>
         {isLonger && (
           <Choices
