@@ -1,9 +1,10 @@
 // Posts of videos: what is asked of the API about them, and what the page keeps of its answers.
 import { computed, effect, signal } from "@preact/signals";
+import { forgetAccounts } from "./accounts";
 import { ApiError, call, listVideos } from "./api";
 import { key } from "./session";
 import { findVideo, forget, hasten, isListed, keep, refresh, waitingForYou } from "./store";
-import type { Account, List, Post, Video } from "./types";
+import type { List, Post, Video } from "./types";
 
 const WAITING_MAX = "100";
 /** The library comes first: what waits is counted a moment after it. */
@@ -15,21 +16,6 @@ export const nameOf = (post: Post): string => `${post.video_id} ${post.platform}
 
 const postPath = (post: Post): string =>
   ["/videos", post.video_id, "posts", post.platform, post.account_id].map((part, at) => (at ? encodeURIComponent(part) : part)).join("/");
-
-// The connected accounts.
-
-export const accounts = signal<readonly Account[] | null>(null);
-let asked: string | null = null;
-
-/** List the accounts once for each key; without the right to, posts keep the numbers of their accounts. */
-export function loadAccounts(): void {
-  if (asked === key.value) return;
-  asked = key.value;
-  void call<List<Account>>("/accounts").then((list) => (accounts.value = list.data), () => (asked = null));
-}
-
-export const nameAccount = ({ platform, account_id }: Pick<Post, "platform" | "account_id">): string =>
-  accounts.value?.find((account) => account.id === account_id && account.platform === platform)?.name ?? `account ${account_id}`;
 
 // Approvals.
 
@@ -59,7 +45,8 @@ export function startPosting(): void {
       if (isListed.value) setTimeout(() => key.value && void listWaiting().catch(() => undefined), COUNT_DELAY_MS);
       return;
     }
-    accounts.value = schedules.value = asked = null;
+    forgetAccounts();
+    schedules.value = null;
     isWaitingListed.value = false;
     typed.value = movedFrom.value = {};
   });

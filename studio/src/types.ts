@@ -5,12 +5,14 @@ type Schemas = components["schemas"];
 
 export type Links = Schemas["LinksObject"];
 export type Post = Schemas["PostObject"];
-export type Account = Schemas["AccountObject"];
 export type Model = Schemas["ModelObject"];
 export type Estimate = Schemas["EstimateObject"];
 export type Usage = Schemas["UsageObject"];
 export type Stage = Schemas["Stage"];
 export type Status = Schemas["VideoStatus"];
+export type AccountList = Schemas["AccountListObject"];
+export type Account = Schemas["AccountObject"];
+export type Upload = Schemas["UploadObject"];
 export type CreateVideo = Schemas["CreateVideoRequest"];
 export type Video = Schemas["VideoObject"] & {
   /** How many videos start before this one; absent or null when it does not wait. */

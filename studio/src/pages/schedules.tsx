@@ -2,7 +2,8 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { minute } from "../clock";
-import { listSchedules, loadAccounts, moreSchedules, nameAccount, nameOf, schedules } from "../posting";
+import { loadAccounts, nameAccount } from "../accounts";
+import { listSchedules, moreSchedules, nameOf, schedules } from "../posting";
 import { go, link } from "../route";
 import { findVideo } from "../store";
 import { dayOf, describeZone, formatClock, formatMonth, nameDay } from "../times";
@@ -88,7 +89,7 @@ function Slot({ post }: { post: Post }) {
       </a>
       <div>
         <p>
-          <strong>{nameNetwork(post.platform)}</strong> <span class="account" dir="auto">{nameAccount(post)}</span>
+          <strong>{nameNetwork(post.platform)}</strong> <span class="account" dir="auto">{nameAccount(post.platform, post.account_id)}</span>
         </p>
         <p class="words" dir="auto">
           {post.text.slice(0, 300)}

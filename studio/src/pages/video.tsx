@@ -9,6 +9,7 @@ import { CopyButton } from "../ui/Copy";
 import { Dialog } from "../ui/Dialog";
 import { EmptyState } from "../ui/EmptyState";
 import { Approval } from "../video/Approval";
+import { Derive } from "../video/Derive";
 import { Facts } from "../video/Facts";
 import { Player } from "../video/Player";
 import { Posts } from "../video/Posts";
@@ -112,6 +113,7 @@ function Actions({ video }: { video: Video }) {
       >
         Use these settings
       </Button>
+      <Derive video={video} />
       <IconButton
         icon={isCancel ? "stop" : "trash"}
         label={isCancel ? "Cancel this video" : "Delete this video"}

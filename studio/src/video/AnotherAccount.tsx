@@ -1,6 +1,7 @@
 // Post a stored video to one more account.
 import { useEffect, useState } from "preact/hooks";
-import { accounts, loadAccounts, postAgain } from "../posting";
+import { accounts, loadAccounts } from "../accounts";
+import { postAgain } from "../posting";
 import { describeZone, toField } from "../times";
 import type { Account, Video } from "../types";
 import { Button } from "../ui/Button";
@@ -36,11 +37,11 @@ export function AnotherAccount({ video, onClose }: { video: Video; onClose: () =
   const [time, setTime] = useState("");
   const [error, setError] = useState("");
   const [isBusy, setBusy] = useState(false);
-  useEffect(loadAccounts, []);
+  useEffect(() => void loadAccounts(), []);
 
   // An account whose post failed or was cancelled may have it again.
   const taken = posts.filter(({ status }) => status !== "failed" && status !== "cancelled").map((post) => `${post.platform} ${post.account_id}`);
-  const free = (accounts.value ?? []).filter((account) => !taken.includes(`${account.platform} ${account.id}`));
+  const free = (accounts.value?.data ?? []).filter((account) => !taken.includes(`${account.platform} ${account.id}`));
   const account = free.find(({ id, platform }) => `${platform} ${id}` === chosen);
   const need = account ? findNeed(account) : null;
   const value = needed || need?.options?.[0]?.id || "";

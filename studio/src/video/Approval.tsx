@@ -3,7 +3,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { ApiError } from "../api";
 import { minute } from "../clock";
 import { formatTime } from "../format";
-import { decide, listCaptions, loadAccounts, nameAccount, nameOf, typed } from "../posting";
+import { loadAccounts, nameAccount } from "../accounts";
+import { decide, listCaptions, nameOf, typed } from "../posting";
 import { describeLeft, formatMoment } from "../times";
 import type { Post, Video } from "../types";
 import { Button } from "../ui/Button";
@@ -100,7 +101,7 @@ function Caption({ post, error }: { post: Post; error: string }) {
   }, [error]);
   return (
     <div class="wording" ref={field}>
-      <Field label={`${nameNetwork(post.platform)} · ${nameAccount(post)}`} error={error} hint={time}>
+      <Field label={`${nameNetwork(post.platform)} · ${nameAccount(post.platform, post.account_id)}`} error={error} hint={time}>
         <textarea rows={2} dir="auto" value={text} onInput={(event) => change(event.currentTarget.value)} />
       </Field>
       {text !== post.text && (

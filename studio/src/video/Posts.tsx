@@ -1,6 +1,7 @@
 // Where a video was posted, or will be, and what can be done about it.
 import { useEffect, useState } from "preact/hooks";
-import { loadAccounts, nameAccount, nameOf, postAgain } from "../posting";
+import { loadAccounts, nameAccount } from "../accounts";
+import { nameOf, postAgain } from "../posting";
 import { formatMoment } from "../times";
 import type { Post, Video } from "../types";
 import { Button } from "../ui/Button";
@@ -75,7 +76,7 @@ function PostLine({ post }: { post: Post }) {
       <p>
         <strong>{nameNetwork(post.platform)}</strong>
         <span class="account" dir="auto">
-          {nameAccount(post)}
+          {nameAccount(post.platform, post.account_id)}
         </span>
         <span class={`badge ${tone}`}>{label}</span>
         {isLink && (
