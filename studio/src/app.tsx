@@ -81,14 +81,21 @@ function Header() {
   );
 }
 
-/** What today cost so far, of what it may cost. */
+/** What today cost so far, of what it may cost; it leads to the whole of it. */
 function Budget() {
   const today = usage.value;
   if (!today) return <p class="budget" />;
+  const renews = new Date(today.renews_at).toLocaleTimeString(undefined, { timeStyle: "short" });
+  const left = today.limit_usd ? `${formatMoney(today.left_usd)} is left until ${renews}. ` : "";
   return (
-    <p class="budget" title={`Spent today (UTC): ${formatMoney(today.spent_usd)}. Promised to videos that run: ${formatMoney(today.promised_usd)}.`}>
+    <a
+      class="budget"
+      href={link("/usage")}
+      onClick={(event) => (event.preventDefault(), go("/usage"))}
+      title={`${left}Reserved for videos that run: ${formatMoney(today.promised_usd)}.`}
+    >
       <strong>{formatMoney(today.spent_usd)}</strong> {today.limit_usd ? `of ${formatMoney(today.limit_usd)} today` : "today"}
-    </p>
+    </a>
   );
 }
 

@@ -7,6 +7,7 @@ import "./styles/frame.css";
 import "./styles/library.css";
 import "./styles/video.css";
 import "./styles/make.css";
+import "./styles/tables.css";
 import { App } from "./app";
 import { startKeyboard } from "./keyboard";
 import { startModels } from "./models";

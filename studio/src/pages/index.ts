@@ -2,7 +2,9 @@
 import type { ComponentType } from "preact";
 import { waitingForYou } from "../store";
 import { Approvals } from "./approvals";
+import { Batches } from "./batches";
 import { Library } from "./library";
+import { Spending } from "./usage";
 
 interface Page {
   path: string;
@@ -15,6 +17,8 @@ interface Page {
 export const PAGES: readonly Page[] = [
   { path: "/", title: "Library", component: Library },
   { path: "/approvals", title: "Approvals", component: Approvals, count: () => waitingForYou.value.length },
+  { path: "/batches", title: "Batches", component: Batches },
+  { path: "/usage", title: "Spending", component: Spending },
 ];
 
 /** Find the page of a path. One video and the form are shown with the library. */
