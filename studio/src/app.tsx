@@ -1,5 +1,6 @@
 // The frame around every page: header, banner, the form beside the page, and what lies above all of it.
 import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { trouble } from "./api";
 import { KeyboardHelp, openHelp } from "./keyboard";
 import { usage } from "./models";
@@ -50,13 +51,19 @@ export function App() {
 function Header() {
   const { path } = route.value;
   const here = findPage(path).path;
+  const pages = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone the name of a page may be out of sight.
+    const current = pages.current?.querySelector<HTMLElement>("[aria-current]");
+    if (current) pages.current!.scrollLeft = current.offsetLeft - pages.current!.offsetLeft - 60;
+  }, [here]);
   return (
     <header>
       <a class="brand" href="#/" onClick={(event) => (event.preventDefault(), go("/"))} aria-label="MediaPoster Studio">
         <Mark />
         <span>MediaPoster</span>
       </a>
-      <nav aria-label="Pages">
+      <nav aria-label="Pages" ref={pages}>
         {PAGES.map(({ path: to, title, count }) => (
           <a
             key={to}

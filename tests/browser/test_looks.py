@@ -52,6 +52,18 @@ def show(page: Page, what: str) -> None:
         expect(page.get_by_text("made by sandbox-1")).to_be_visible()
     elif what == "approvals":
         expect(page.get_by_role("heading", name="Approvals")).to_be_visible()
+    elif what == "batches":
+        page.get_by_text("Columns").click()
+        page.get_by_label("Choose a file").set_input_files(
+            [{"name": "a.csv", "mimeType": "text/csv", "buffer": b"id,prompt,size\na,A kite,720x1280\nb,A kite,9x9"}]
+        )
+        expect(page.get_by_role("region", name="Rows that cannot be made")).to_be_visible()
+    elif what == "spending":
+        expect(page.get_by_role("img", name="Spending by day")).to_be_visible()
+    elif what == "post":
+        page.get_by_role("listitem").first.get_by_role("checkbox").check(force=True)
+        page.get_by_role("toolbar").get_by_role("button", name="Post").click()
+        expect(page.get_by_label("Account")).to_be_enabled()
     elif what == "keys":
         expect(page.get_by_role("link").first).to_be_visible()
         page.keyboard.press("?")
@@ -65,9 +77,13 @@ def show(page: Page, what: str) -> None:
         expect(page.get_by_role("dialog").get_by_role("heading", name="Posts")).to_be_visible()
 
 
-@pytest.mark.parametrize("what", ["sign in", "library", "form", "video", "question", "approvals", "keys"])
+@pytest.mark.parametrize(
+    "what",
+    ["sign in", "library", "form", "video", "question", "approvals", "batches", "spending", "post", "keys"],
+)
 def test_everyone_can_use_it(open_page: Open, video: str, what: str) -> None:
-    paths = {"form": "/make", "approvals": "/approvals", "video": f"/videos/{video}", "question": f"/videos/{video}"}
+    paths = {"form": "/make", "approvals": "/approvals", "batches": "/batches", "spending": "/usage"}
+    paths |= dict.fromkeys(("video", "question"), f"/videos/{video}")
     page = open_page(paths.get(what, "/"), signed_in=what != "sign in")
     show(page, what)
 
@@ -111,7 +127,7 @@ def test_the_library_stands_after_one_page_and_three_calls_of_this_host(
 
 
 def test_no_page_is_wider_than_its_window(open_page: Open, video: str) -> None:
-    for path in ("/", "/make", "/approvals", f"/videos/{video}"):
+    for path in ("/", "/make", "/approvals", "/batches", "/usage", f"/videos/{video}"):
         page = open_page(path)
         for width in (WIDE, 768, NARROW, 320):
             page.set_viewport_size({"width": width, "height": 800})

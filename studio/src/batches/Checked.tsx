@@ -66,8 +66,6 @@ const Refused = ({ found }: { found: Check }) => (
         <thead>
           <tr>
             <th scope="col">Row</th>
-            <th scope="col">Line</th>
-            <th scope="col">Id</th>
             <th scope="col">Field</th>
             <th scope="col">Why</th>
           </tr>
@@ -75,10 +73,11 @@ const Refused = ({ found }: { found: Check }) => (
         <tbody>
           {found.errors.map((error) => (
             <tr key={error.row}>
-              <td>{error.row}</td>
-              <td>{error.line}</td>
-              <td dir="auto">{error.custom_id}</td>
-              <td dir="auto">
+              <td class="place">
+                {error.row}
+                <small dir="auto">{error.custom_id?.slice(0, 40) ?? `line ${error.line}`}</small>
+              </td>
+              <td>
                 <code>{error.param}</code>
               </td>
               <td dir="auto">{error.message}</td>

@@ -67,6 +67,8 @@ const STATES = [
   ["queued", "waiting"],
 ] as const;
 
+const time = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+
 function Line({ batch }: { batch: Batch }) {
   const { request_counts: counts, results, status } = batch;
   const [label, tone] = STATUSES[status];
@@ -74,8 +76,8 @@ function Line({ batch }: { batch: Batch }) {
   const shown = STATES.filter(([name]) => counts[name] > 0);
   return (
     <li>
-      <p class="row">
-        <strong>{formatTime(batch.created_at)}</strong>
+      <p class="head">
+        <strong title={formatTime(batch.created_at)}>{time.format(batch.created_at * 1000)}</strong>
         <span class={`badge ${tone}`}>{label}</span>
         <span class="cost">{formatMoney(batch.cost_usd)}</span>
       </p>
@@ -110,11 +112,11 @@ function Results({ batch }: { batch: Batch }) {
   const save = (format: "csv" | "jsonl") => void saveResults(batch, format).catch(sayError);
   return (
     <>
-      <Button look="quiet" icon="download" aria-label="Results as CSV" onClick={() => save("csv")}>
-        results.csv
+      <Button icon="download" onClick={() => save("csv")}>
+        <span class="unseen">Results as </span>CSV
       </Button>
-      <Button look="quiet" icon="download" aria-label="Results as JSON Lines" onClick={() => save("jsonl")}>
-        results.jsonl
+      <Button icon="download" onClick={() => save("jsonl")}>
+        <span class="unseen">Results as </span>JSONL
       </Button>
     </>
   );

@@ -62,9 +62,9 @@ function Today() {
       <Figure name="Spent today" value={formatMoney(today.spent_usd)} note={today.videos === 1 ? "1 video" : `${today.videos} videos`} />
       {Number(today.promised_usd) > 0 && <Figure name="Reserved" value={formatMoney(today.promised_usd)} note="for videos that run" />}
       {today.limit_usd ? (
-        <Figure name="Left today" value={formatMoney(today.left_usd)} note={`of ${formatMoney(today.limit_usd)}; ${describeRenewal(today.renews_at)}`} part={readPart(today.left_usd, today.limit_usd)} />
+        <Figure name="Left today" value={formatMoney(today.left_usd)} note={`of ${formatMoney(today.limit_usd)}, renews ${describeRenewal(today.renews_at)}`} part={readPart(today.left_usd, today.limit_usd)} />
       ) : (
-        <Figure name="Your budget" value="No limit" note={`the day ends ${describeRenewal(today.renews_at).slice(7)}`} />
+        <Figure name="Your budget" value="No limit" note={`the day ends ${describeRenewal(today.renews_at)}`} />
       )}
       {today.stack_limit_usd && (
         <Figure name="Left for all keys" value={formatMoney(today.stack_left_usd)} note={`of ${formatMoney(today.stack_limit_usd)}`} part={readPart(today.stack_left_usd, today.stack_limit_usd)} />
@@ -75,11 +75,10 @@ function Today() {
 
 const readPart = (left: string | null, limit: string): number => Math.min(Math.max(Number(left) / Number(limit), 0), 1) || 0;
 
-/** Days are those of UTC; people read when that is for them. */
+/** The days are those of UTC: people would read its clock wrong. */
 function describeRenewal(at: string): string {
   const minutes = Math.max(1, Math.round((new Date(at).getTime() - minute.value) / 60_000));
-  const time = new Date(at).toLocaleTimeString(undefined, { timeStyle: "short" });
-  return `renews at ${time}, in ${minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`}`;
+  return `in ${minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`}`;
 }
 
 const Figure = ({ name, value, note, part }: { name: string; value: string; note: string; part?: number }) => (

@@ -11,6 +11,7 @@ const writeDay = (day: string): string => short.format(new Date(day));
 
 /** What each day cost, as bars. The tables beneath say the same. */
 export function Chart({ days }: { days: readonly Day[] }) {
+  const width = days.length > 7 ? 0.72 : 0.36;
   const most = Math.max(...days.map(({ cost }) => cost));
   return (
     <figure class="chart">
@@ -20,7 +21,7 @@ export function Chart({ days }: { days: readonly Day[] }) {
           <g key={day}>
             <title>{`${writeDay(day)}: ${formatMoney(String(cost))}, ${videos} videos`}</title>
             <rect class="space" x={number} width="1" height="100" />
-            {cost > 0 && <rect class="spent" x={number + 0.14} width="0.72" y={100 - (cost / most) * 100} height={(cost / most) * 100} />}
+            {cost > 0 && <rect class="spent" x={number + (1 - width) / 2} width={width} y={100 - (cost / most) * 100} height={(cost / most) * 100} />}
           </g>
         ))}
       </svg>
