@@ -44,6 +44,8 @@ class ModelLine(BaseModel):
 
 # What the widest rows need.
 _COLUMNS_OF_ALL = 200
+# More sizes than this are written as shapes and resolutions.
+_SIZES_NAMED_MAX = 6
 _SHAPES = {
     f"{wide}:{high}": wide / high
     for one, other in ((21, 9), (16, 9), (3, 2), (4, 3), (5, 4), (1, 1))
@@ -172,7 +174,7 @@ def _write_table(lines: Sequence[ModelLine], today: date) -> None:
             _write_prices(line.price_usd_per_second),
             ", ".join(line.can),
         )
-    console.print(table)
+    write_table(table)
 
 
 def _write_narrow_table(lines: Sequence[ModelLine], today: date) -> None:
@@ -207,7 +209,7 @@ def _write_sizes(sizes: Sequence[str]) -> str:
     pairs = [(int(width), int(height)) for width, height in (size.split("x") for size in sizes)]
     shapes = list(dict.fromkeys(_name_shape(width / height) for width, height in pairs))
     sides = list(dict.fromkeys(f"{min(pair)}p" for pair in pairs))
-    if len(sizes) > len(shapes) > 1 and len(shapes) * len(sides) == len(sizes):
+    if len(sizes) > _SIZES_NAMED_MAX and len(shapes) * len(sides) == len(sizes):
         return f"{' '.join(shapes)} in {' '.join(sides)}"
     return " ".join(sizes)
 
