@@ -1,5 +1,6 @@
 // The file that was chosen, and what was found in it.
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
+import { key } from "../session";
 import { startBatch } from "./store";
 import { check, create, upload, type Batch, type Check } from "./calls";
 
@@ -44,6 +45,11 @@ export function forget(): void {
   checking?.abort();
   sheet.value = null;
 }
+
+// A stored file is of the key that stored it.
+effect(() => {
+  if (!key.value) forget();
+});
 
 /** Make the videos of the rows that can be made. */
 export async function make(): Promise<Batch | null> {

@@ -32,6 +32,7 @@ export function Spending() {
   const asked = route.value.query.get("days") ?? "";
   const days = RANGES.includes(asked) ? asked : "30";
   useEffect(() => load(Number(days)), [days]);
+  useEffect(() => () => void (spent.value = null), []);
   return (
     <section class="page" aria-label="Spending">
       <h1>Spending</h1>
