@@ -10,6 +10,9 @@ from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.browser.conftest import NARROW, Open, Studio
 
+# A batch has steps of its own beside those of its videos, and is asked for less often the longer nothing happens.
+BATCH_MS = 30_000
+
 
 def write_sheet(*rows: tuple[str, str, str]) -> FilePayload:
     sheet = io.StringIO()
@@ -47,7 +50,8 @@ def test_wrong_rows_are_said_before_anything_is_spent_and_the_corrected_file_is_
     page.get_by_role("button", name="Make 2 videos").dblclick()
 
     line = page.get_by_role("listitem").first
-    expect(line.get_by_text("2 rows: 2 ready")).to_be_visible()
+    expect(line.get_by_text("2 rows: 2 ready")).to_be_visible(timeout=BATCH_MS)
+    expect(line.get_by_text("Done")).to_be_visible(timeout=BATCH_MS)
     with page.expect_download() as download:
         line.get_by_role("button", name="Results as CSV").click()
     assert download.value.path().read_text().count("completed") == 2
@@ -89,7 +93,7 @@ def test_a_batch_is_cancelled_and_then_what_renders(open_page: Open) -> None:
     line.get_by_role("button", name="Stop what renders").click()
     page.get_by_role("dialog").get_by_role("button", name="Stop it").click()
 
-    expect(line.get_by_text("Cancelled")).to_be_visible()
+    expect(line.get_by_text("Cancelled")).to_be_visible(timeout=BATCH_MS)
 
 
 def test_a_file_that_is_none_is_refused_without_a_call(open_page: Open) -> None:
