@@ -8,6 +8,7 @@ import "./styles/library.css";
 import "./styles/video.css";
 import "./styles/make.css";
 import "./styles/post.css";
+import "./styles/tables.css";
 import { App } from "./app";
 import { startKeyboard } from "./keyboard";
 import { startModels } from "./models";

@@ -1,6 +1,7 @@
 // The videos that the page knows, and how they are kept up to date.
 import { computed, effect, signal } from "@preact/signals";
 import { ApiError, deleteVideo, listVideos, readVideo, trouble } from "./api";
+import { takeTurn } from "./pace";
 import { route } from "./route";
 import { key } from "./session";
 import type { Video } from "./types";
@@ -133,6 +134,7 @@ let lastPollAt = 0;
 let canAskByIds = true;
 
 async function poll(): Promise<void> {
+  await takeTurn();
   lastPollAt = Date.now();
   const ids = running.value.slice(0, IDS_MAX).map((video) => video.id);
   const before = JSON.stringify(running.value.map(({ id, stage, progress }) => [id, stage, progress]));
