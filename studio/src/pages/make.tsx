@@ -5,7 +5,7 @@ import { ApiError, createVideo, estimate } from "../api";
 import { change, clearDraft, draft, nameRequest, readRequest } from "../draft";
 import { formatMoney, nameShape, readSize } from "../format";
 import { findBlock } from "../make/captions";
-import { FirstPicture, dropPicture, takeFrom } from "../make/Picture";
+import { FirstPicture, dropPicture, takeFrom } from "../make/FirstPicture";
 import { PostIt } from "../make/PostIt";
 import { namePicture, picture, sendPicture } from "../make/picture";
 import { models, nearest } from "../models";
