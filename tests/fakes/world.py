@@ -125,6 +125,7 @@ class World:
         self.events: list[VideoEvent] = []
         self.post_events: list[PostEvent] = []
         self.metrics: list[str] = []
+        self.measures: list[tuple[str, float, str | None]] = []
         self.faults: list[str] = []
         self.statuses: list[Status] = []
         self.machines: list[StateMachine] = []
