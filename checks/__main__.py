@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
+from checks.account import check_account
 from checks.asl import check_asl
 from checks.cli import check_cli
 from checks.command import run
@@ -13,10 +14,11 @@ from checks.networks import check_networks
 from checks.openapi import check_openapi
 from checks.requirements import check_requirements
 from checks.template import check_template
+from checks.upgrade import check_upgrade
 
 _CHECKS = (
-    *(check_template, check_metrics, check_asl, check_requirements, check_openapi, check_events, check_networks),
-    check_cli,
+    *(check_template, check_account, check_upgrade, check_metrics, check_asl),
+    *(check_requirements, check_openapi, check_events, check_networks, check_cli),
 )
 
 if __name__ == "__main__":
