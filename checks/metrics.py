@@ -26,7 +26,7 @@ NAMESPACE = "MediaPoster"
 PAGE = "docs/operations.md"
 _STACK = "stack-of-the-check"
 # The dimensions by which AWS keeps its own metrics, as the alarms and panels need them (CloudWatch user guide).
-_OF_AWS = {
+_OF_AWS: dict[str, set[tuple[str, ...]]] = {
     "AWS/States": {("StateMachineArn",)},
     "AWS/ApiGateway": {("ApiName", "Stage")},
     "AWS/SQS": {("QueueName",)},
@@ -106,9 +106,9 @@ def _list_names() -> Iterator[str]:
             if isinstance(call.args[0], ast.JoinedStr):
                 yield from (f"Webhooks{outcome.capitalize()}" for outcome in WebhookOutcome)
                 continue
-            parts = ast.walk(call.args[0])
-            texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-            yield from (text + suffix for text in texts)
+            for part in ast.walk(call.args[0]):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield f"{part.value}{suffix}"
 
 
 def _read_line(line: dict[str, Any]) -> Iterator[Metric]:
