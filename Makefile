@@ -71,9 +71,10 @@ check-studio: studio/node_modules/.installed
 	$(RUN) -m checks.studio
 
 # What other tools say of the template and of the pages' commands, each in an environment of its own.
-check-deployment: .tools/sam/.installed .tools/parliament/.installed
+check-deployment: .tools/sam/.installed .tools/parliament/.installed tools/jsonata/node_modules/.installed
 	$(RUN) -m checks.commands
 	$(RUN) -m checks.iam
+	$(RUN) -m checks.jsonata
 
 format: install              ## put the code into the project's format
 	$(RUN) -m ruff format .
@@ -112,5 +113,10 @@ studio/node_modules/.installed: studio/package.json studio/package-lock.json .to
 	$(RUN) -m checks.studio --install
 	@touch $@
 
+# The reference implementation of JSONata.
+tools/jsonata/node_modules/.installed: tools/jsonata/package.json tools/jsonata/package-lock.json .tools/node/.installed
+	$(RUN) -m checks.jsonata --install
+	@touch $@
+
 clean:                       ## remove everything that was made, but .local/data: videos and keys are there
-	rm -rf .venv .tools studio/node_modules .aws-sam .local/cloud .demo
+	rm -rf .venv .tools studio/node_modules tools/jsonata/node_modules .aws-sam .local/cloud .demo
