@@ -11,8 +11,10 @@ ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || 
 	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \
 	} 2>/dev/null || echo another))
 
-.PHONY: help demo up cloud cloud-down cloud-demo test test-all test-lambda lambda snapshot check format requirements openapi studio install tools clean \
-	another check-types check-template check-rules check-imports check-lint check-format check-studio check-deployment
+.PHONY: help demo up cloud cloud-down cloud-demo test test-all test-lambda lambda snapshot check format requirements \
+	openapi studio install tools clean \
+	another check-types check-template check-rules check-imports check-lint check-format check-studio \
+	check-deployment
 
 help:                        ## the verbs, each with what it does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,7 +40,7 @@ test: install tools          ## every test, in two processes, and meanwhile what
 	@$(MAKE) --no-print-directory --jobs 2 test-all test-lambda
 
 test-all:
-	$(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(RUN) -m pytest --numprocesses 2 --no-loadscope-reorder
 
 # It tells at its end, or its lines would stand among those of the others.
 test-lambda:

@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,12 @@ DEATHS: list[tuple[str, Death, str]] = [
 RANDOM_KILLS = 6
 
 
+def write_posts(name: str) -> list[dict[str, str]]:
+    """Write the two targets of a video."""
+    accounts = (("twitter", "801"), ("threads", "808"))
+    return [{"platform": platform, "account_id": account, "text": f"Kites {name}"} for platform, account in accounts]
+
+
 class Life:
     """A host between vendors, and what was asked of it."""
 
@@ -62,10 +69,7 @@ class Life:
         """Ask for a video with two posts; give its id."""
         body = {
             "prompt": f"Kites {name}",
-            "publish": [
-                {"platform": "twitter", "account_id": "801", "text": f"Kites {name}"},
-                {"platform": "threads", "account_id": "808", "text": f"Kites {name}"},
-            ],
+            "publish": write_posts(name),
             **fields,
         }
         try:
@@ -77,6 +81,38 @@ class Life:
         assert answer.status_code == 200, answer.text
         self.videos[name] = answer.json()
         return str(answer.json()["id"])
+
+    def approve_in_death(self, name: str, *, after_seconds: float) -> None:
+        """Approve a video while the host dies, and again when it lives."""
+        video_id = self.submit(name, approval="required", model=SORA)
+        ends_at = time.monotonic() + ENDS_WITHIN_SECONDS
+        while self.ask(f"/videos/{video_id}")["stage"] != "awaiting_approval":
+            assert time.monotonic() < ends_at, name
+            time.sleep(0.2)
+        with ThreadPoolExecutor(1) as person:
+            person.submit(self._approve, video_id)
+            time.sleep(after_seconds)
+            self.live_again()
+        # 409 tells that the first decision was written.
+        assert self._approve(video_id) in (200, 409)
+
+    def _approve(self, video_id: str) -> int:
+        with self.host.client() as api:
+            return api.post(f"/videos/{video_id}/approval", json={"decision": "approve"}).status_code
+
+    def take_batch_in_death(self, names: list[str], *, after_seconds: float) -> None:
+        """Ask for a batch, and let the host die while its rows are taken."""
+        rows = [{"prompt": f"Kites {name}", "model": SORA, "publish": write_posts(name)} for name in names]
+        with self.host.client() as api:
+            answer = api.post("/batches", json={"rows": rows})
+        assert answer.status_code == 200, answer.text
+        time.sleep(after_seconds)
+        self.live_again()
+        ends_at = time.monotonic() + ENDS_WITHIN_SECONDS
+        while len(found := self.ask(f"/videos?batch_id={answer.json()['id']}")["data"]) < len(names):
+            assert time.monotonic() < ends_at, found
+            time.sleep(0.2)
+        self.videos |= {video["prompt"].removeprefix("Kites "): video for video in found}
 
     def _send(self, name: str, body: dict[str, Any]) -> httpx.Response:
         with self.host.client() as api:
@@ -160,10 +196,13 @@ def test_a_host_that_is_killed_at_any_moment_makes_and_posts_everything_once(lif
         life.submit(f"random {number}", model=SORA)
         time.sleep(chance.uniform(0.0, 3.0))
         life.live_again()
+    for number in range(2):
+        life.approve_in_death(f"approval {number}", after_seconds=chance.uniform(0.0, 0.1))
+    life.take_batch_in_death([f"row {number}" for number in range(4)], after_seconds=chance.uniform(0.0, 1.0))
 
     wait_for_ends(life)
 
-    assert life.kills >= 29
+    assert life.kills >= 32
     check(life)
 
 

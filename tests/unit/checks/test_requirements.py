@@ -30,7 +30,7 @@ def test_a_requirement_that_is_not_locked_is_named_by_its_line(root: Path) -> No
 
 
 def test_a_lock_that_does_not_fit_the_project_is_named(root: Path) -> None:
-    plant(root, "pyproject.toml", 'cli = ["rich>=14", "typer>=0.29"]', "cli = []")
+    plant(root, "pyproject.toml", 'aws = ["boto3>=1.43"]', "aws = []")
 
     (finding,) = check_requirements(root)
 

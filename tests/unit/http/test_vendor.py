@@ -702,7 +702,7 @@ DRIPS = [
 @pytest.mark.parametrize("play", DRIPS, ids=["header", "body"])
 def test_a_call_ends_whatever_its_server_drips(play: Play) -> None:
     with serve_raw(play) as server:
-        connection = connect_for_real(server.origin, timeout_seconds=0.15)
+        connection = connect_for_real(server.origin, timeout_seconds=0.5)
         began = time.monotonic()
         with pytest.raises(SubmissionUnknown):
             connection.submit("/jobs", json={})

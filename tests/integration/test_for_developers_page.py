@@ -1,4 +1,4 @@
-"""docs/moving-from-sora.md, run as it stands from top to bottom against the deployed stack."""
+"""docs/for-developers.md, run as it stands from top to bottom against the deployed stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mediaposter.wire.webhooks import sign_webhook
 from sandbox.cloud import ROOT
 from tests.integration.stack import DeployedStack
 
-PAGE = ROOT / "docs" / "moving-from-sora.md"
+PAGE = ROOT / "docs" / "for-developers.md"
 SECRET = "whsec_c2VjcmV0IG9mIGEgcmVjZWl2ZXI="
 
 
