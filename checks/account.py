@@ -72,6 +72,8 @@ def _check_optional(template: Template) -> Iterator[str]:
         settings = [setting for setting in api.properties["MethodSettings"] if "MetricsEnabled" in setting]
         if any(setting["MetricsEnabled"] != {"Fn::If": ["HasApiMetrics", True, False]} for setting in settings):
             yield f"{name}: MetricsEnabled must depend on ApiMetrics: it bills a metric for each method"
+        if "ApiLogAccount" not in json.dumps(api.properties.get("Tags")):
+            yield f"{name}: it must refer to ApiLogAccount: its stage is refused before the account has a role for logs"
     if template.parameters["ApiMetrics"]["Default"] != "off":
         yield "ApiMetrics must be off by default: nothing reads what it bills"
     if template.resources["SweepFunction"].properties.get("Tracing") != "PassThrough":
@@ -93,6 +95,8 @@ def _check_forgotten(template: Template) -> Iterator[str]:
 
 
 def _check_lists(template: Template) -> Iterator[str]:
+    if template.parameters["ProviderWebhooks"]["Default"] != "fal,pika":
+        yield "ProviderWebhooks must be fal,pika by default: their webhooks need no secret, and save a third of the cost"
     for name in LISTS:
         pattern = str(template.parameters[name].get("AllowedPattern", ".*"))
         sample = {"ProviderConcurrency": "runway=5", "ProviderWebhooks": "fal", "FallbackModels": "gen4.5"}

@@ -115,7 +115,7 @@ class _Recorder:
 
     def pytest_sessionstart(self) -> None:
         """Stand between the walker and its evaluator."""
-        walker_module.evaluate = self.evaluate
+        vars(walker_module)["evaluate"] = self.evaluate
 
 
 def _prune(names: Mapping[str, Any], references: Iterator[str]) -> _Names:

@@ -35,6 +35,12 @@ _CHILDREN = ':execution:${AWS::StackName}-batches/*"]}'
             id="an alarm that cannot be turned off",
         ),
         pytest.param(
+            "      Tags: {log-role: !If [SetsApiLogRole, !Ref ApiLogAccount, of the account]}\n",
+            "",
+            "VideosApi: it must refer to ApiLogAccount",
+            id="a stage before the role for its logs",
+        ),
+        pytest.param(
             "      Tracing: PassThrough",
             "      Tracing: Active",
             "SweepFunction: its Tracing",
@@ -69,6 +75,12 @@ _CHILDREN = ':execution:${AWS::StackName}-batches/*"]}'
             ':execution:${AWS::StackName}-batches:*"]}',
             "BatchStateMachine: it must follow its children, execution:…-batches/*",
             id="children of a Distributed Map",
+        ),
+        pytest.param(
+            "    Default: fal,pika\n",
+            '    Default: ""\n',
+            "ProviderWebhooks must be fal,pika by default",
+            id="webhooks that are off",
         ),
         pytest.param(
             '    AllowedPattern: "^([a-z]+( *, *[a-z]+)*)?$"\n',
