@@ -96,7 +96,7 @@ def _check_forgotten(template: Template) -> Iterator[str]:
 
 def _check_lists(template: Template) -> Iterator[str]:
     if template.parameters["ProviderWebhooks"]["Default"] != "fal,pika":
-        yield "ProviderWebhooks must be fal,pika by default: their webhooks need no secret, and save a third of the cost"
+        yield "ProviderWebhooks must be fal,pika by default: they need no secret, and save a fifth of the cost"
     for name in LISTS:
         pattern = str(template.parameters[name].get("AllowedPattern", ".*"))
         sample = {"ProviderConcurrency": "runway=5", "ProviderWebhooks": "fal", "FallbackModels": "gen4.5"}
