@@ -13,7 +13,8 @@ ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || 
 
 .PHONY: help demo up cloud cloud-down cloud-demo test test-all test-lambda lambda snapshot check format requirements \
 	openapi studio install tools clean \
-	another check-types check-template check-rules check-imports check-lint check-format check-studio
+	another check-types check-template check-rules check-imports check-lint check-format check-studio \
+	check-deployment
 
 help:                        ## the verbs, each with what it does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,7 +55,7 @@ snapshot: install tools      ## deploy template.yaml on this machine, for every 
 
 check: install               ## what can be judged without running it, two at a time; the rules are those of CONTRIBUTING.md
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 check-types check-template check-rules check-imports check-lint check-format \
-	  check-studio
+	  check-studio check-deployment
 check-types:
 	$(RUN) -m mypy
 check-template:
@@ -70,6 +71,12 @@ check-format:
 
 check-studio: studio/node_modules/.installed
 	$(RUN) -m checks.studio
+
+# What other tools say of the template and of the pages' commands, each in an environment of its own.
+check-deployment: .tools/sam/.installed .tools/parliament/.installed tools/jsonata/node_modules/.installed
+	$(RUN) -m checks.commands
+	$(RUN) -m checks.iam
+	$(RUN) -m checks.jsonata
 
 format: install              ## put the code into the project's format
 	$(RUN) -m ruff format .
@@ -108,5 +115,10 @@ studio/node_modules/.installed: studio/package.json studio/package-lock.json .to
 	$(RUN) -m checks.studio --install
 	@touch $@
 
+# The reference implementation of JSONata.
+tools/jsonata/node_modules/.installed: tools/jsonata/package.json tools/jsonata/package-lock.json .tools/node/.installed
+	$(RUN) -m checks.jsonata --install
+	@touch $@
+
 clean:                       ## remove everything that was made, but .local/data: videos and keys are there
-	rm -rf .venv .tools studio/node_modules .aws-sam .local/cloud .demo
+	rm -rf .venv .tools studio/node_modules tools/jsonata/node_modules .aws-sam .local/cloud .demo

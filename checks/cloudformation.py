@@ -17,6 +17,8 @@ class Resource(BaseModel):
 
     type: str
     condition: str | None = None
+    deletion_policy: str = "Delete"
+    update_replace_policy: str = "Delete"
     properties: dict[str, Any] = Field(default_factory=dict)
     line: int
 
@@ -30,6 +32,7 @@ class Template(BaseModel):
     conditions: dict[str, Any]
     globals: dict[str, Any]
     resources: dict[str, Resource]
+    outputs: dict[str, dict[str, Any]]
 
     def of_type(self, resource_type: str) -> dict[str, Resource]:
         """Give the resources of one type, by logical id."""
@@ -59,6 +62,7 @@ def read_template(path: Path) -> Template:
             name: Resource.model_validate({**resource, "Line": lines[name]})
             for name, resource in content["Resources"].items()
         },
+        outputs=content.get("Outputs", {}),
     )
 
 

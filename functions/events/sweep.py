@@ -12,6 +12,6 @@ from mediaposter.observability import logger
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Sweep once."""
+    """Sweep once, then measure what waits."""
     del event, context
-    logger.info("swept", extra=stack().sweep()._asdict())
+    logger.info("swept", extra={**stack().sweep()._asdict(), "waiting": stack().measure_queues()})

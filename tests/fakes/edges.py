@@ -128,6 +128,10 @@ class FakeEdges:
         """Note a metric."""
         self._world.metrics.append(name)
 
+    def measure(self, name: str, value: float, *, provider: str | None = None) -> None:
+        """Note a value of a metric."""
+        self._world.measures.append((name, value, provider))
+
     def report(self, sentence: str) -> None:
         """Note a fault."""
         self._world.faults.append(sentence)

@@ -125,7 +125,9 @@ class World:
         self.meanwhile: Callable[[], object] | None = None
         self.events: list[VideoEvent] = []
         self.post_events: list[PostEvent] = []
+        self.definition = DEFINITION
         self.metrics: list[str] = []
+        self.measures: list[tuple[str, float, str | None]] = []
         self.faults: list[str] = []
         self.statuses: list[Status] = []
         self.machines: list[StateMachine] = []
@@ -257,7 +259,7 @@ class World:
 
     def _build_machine(self, crash_error: str) -> StateMachine:
         machine = StateMachine(
-            DEFINITION,
+            self.definition,
             self._functions(),
             self.clock,
             await_token=self._await_token,

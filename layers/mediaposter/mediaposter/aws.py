@@ -146,6 +146,10 @@ class AwsEdges(SharedEdges):
         """Add one to a metric of the stack."""
         count_metric(name, stack=self._settings.require("stack_name"))
 
+    def measure(self, name: str, value: float, *, provider: str | None = None) -> None:
+        """Add a value to a metric, of the stack or of one of its providers."""
+        count_metric(name, stack=self._settings.require("stack_name"), value=value, provider=provider)
+
     def report(self, sentence: str) -> None:
         """Log a warning."""
         logger.warning(sentence)

@@ -128,6 +128,9 @@ class Edges(Protocol):
     def count_metric(self, name: str) -> None:
         """Add one to a metric."""
 
+    def measure(self, name: str, value: float, *, provider: str | None = None) -> None:
+        """Add a value to a metric, of the stack or of one of its providers."""
+
     def report(self, sentence: str) -> None:
         """Log what an operator should read."""
 

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.scheduled.announce import AnnounceVideo
     from mediaposter.usecases.scheduled.deliver_webhook import DeliverEvent
     from mediaposter.usecases.scheduled.dispatch import DispatchVideos
+    from mediaposter.usecases.scheduled.measure_queues import MeasureQueues
     from mediaposter.usecases.scheduled.series import RunSchedule
     from mediaposter.usecases.scheduled.sweep import SweepDue
     from mediaposter.usecases.videos.cancel import CancelVideo
@@ -579,6 +580,7 @@ class Stack:
             posts=self.posts,
             send_event=self.edges.send_event,
             count_metric=self.edges.count_metric,
+            measure=self.edges.measure,
             clock=self.edges.now,
         )
 
@@ -774,6 +776,19 @@ class Stack:
             check_post=self.check_post,
             clock=self.edges.now,
             monotonic=self.edges.monotonic,
+        )
+
+    @cached_property
+    def measure_queues(self) -> MeasureQueues:
+        """Measures the queues of the providers, after each sweep."""
+        from mediaposter.usecases.scheduled.measure_queues import MeasureQueues
+
+        return MeasureQueues(
+            slots=self.slots,
+            videos=self.videos,
+            providers=lambda: self.edges.read_catalog().list_providers(),
+            measure=self.edges.measure,
+            clock=self.edges.now,
         )
 
     @cached_property

@@ -192,6 +192,10 @@ class HostEdges(SharedEdges):
         """Log a metric; a host has nothing that watches them."""
         logger.debug("metric %s", name)
 
+    def measure(self, name: str, value: float, *, provider: str | None = None) -> None:
+        """Log a value of a metric."""
+        logger.debug("metric %s %s %s", name, value, provider or "")
+
     def report(self, sentence: str) -> None:
         """Log a warning."""
         logger.warning("%s", sentence)

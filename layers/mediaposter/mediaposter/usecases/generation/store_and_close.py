@@ -57,6 +57,12 @@ _RESUME_AFTER_MAX = timedelta(minutes=30)
 STORE_BUDGET_SECONDS = 720.0
 
 
+class Measure(Protocol):
+    """What adds a value to a metric, of the stack or of one of its providers."""
+
+    def __call__(self, name: str, value: float, /, *, provider: str | None = None) -> None: ...
+
+
 class VideoKeeper(Protocol):
     """Stores and removes videos."""
 
@@ -175,12 +181,14 @@ class CloseVideo:
         posts: PostStore,
         send_event: Callable[[VideoEvent | PostEvent], None],
         count_metric: Callable[[str], None],
+        measure: Measure,
         clock: Clock,
     ) -> None:
         self._videos = videos
         self._posts = posts
         self._send_event = send_event
         self._count_metric = count_metric
+        self._measure = measure
         self._clock = clock
 
     def __call__(self, closing: CloseInput) -> StepResult:
@@ -210,9 +218,16 @@ class CloseVideo:
         video = self._videos.settle(video, count_spent_micros(video), now=now)
         if not video.is_told:  # guard: video event once
             self._send_event(event)
-            self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
+            self._count_end(video)
             self._videos.mark_event_sent(video)
         return StepResult(outcome=Outcome.CLOSED)
+
+    def _count_end(self, video: Video) -> None:
+        self._count_metric("VideosFailed" if video.failure else "VideosCompleted")
+        self._measure("SpentUsd", count_spent_micros(video) / 1_000_000)
+        for attempt in video.attempts:
+            if attempt.failure is not None:
+                self._measure("ProviderFailures", 1, provider=attempt.provider)
 
     def _leave(self, video: Video, posts: Sequence[Post], fault: str | None, now: datetime) -> None:
         """Leave a video to another execution, which the sweep starts; record the fault for its owner."""
