@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.posting.check_post import CheckPost
     from mediaposter.usecases.posting.create_post import Call, CreatePost
     from mediaposter.usecases.posting.list_accounts import ListAccounts
+    from mediaposter.usecases.posting.post_with_approval import PostWithApproval
     from mediaposter.usecases.posting.read_posts import ReadPosts
     from mediaposter.usecases.posting.repost import RepeatPosts
     from mediaposter.usecases.posting.reschedule import ReschedulePost
@@ -322,6 +323,20 @@ class Stack:
             is_approval_default=self.settings.is_approval_default,
             validate_accounts=self.check_targets,
             send_event=self.edges.send_event,
+            clock=self.edges.now,
+        )
+
+    @cached_property
+    def post_with_approval(self) -> PostWithApproval:
+        """The tool post_video of agents."""
+        from mediaposter.usecases.posting.post_with_approval import PostWithApproval
+
+        return PostWithApproval(
+            videos=self.videos,
+            posts=self.posts,
+            approvals=self.approvals,
+            workflow=self.edges.workflow,
+            validate_accounts=self.check_targets,
             clock=self.edges.now,
         )
 

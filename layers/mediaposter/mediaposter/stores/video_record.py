@@ -166,6 +166,7 @@ class VideoChanges(TypedDict, total=False):
     store_until: AwareDatetime | None
     stored: StoredVideo | None
     completed_at: AwareDatetime | None
+    approval_hours: int | None
     publishing_since: AwareDatetime | None
     slot: str | None
     launch: int

@@ -24,8 +24,9 @@ def refuse_price(request: CreateVideoRequest | DeriveVideoRequest, price_micros:
     max_micros = int(request.max_cost_usd * Decimal(1_000_000))
     if price_micros > max_micros:  # guard: max cost
         raise InvalidRequest(
-            f"max_cost_usd: the video may cost ${to_dollars(price_micros)}, which is more than ${to_dollars(max_micros)}. "
-            "Nothing was recorded or spent; allow more, or ask for a shorter video or a cheaper model.",
+            f"max_cost_usd: the video may cost ${to_dollars(price_micros)}, which is more than "
+            f"${to_dollars(max_micros)}. Nothing was recorded or spent; allow more, or ask for a shorter video or a "
+            "cheaper model.",
             param="max_cost_usd",
             code="price_too_high",
         )

@@ -47,6 +47,7 @@ def describe_question(video: Video, approval: Approval) -> VideoEvent:
         occurred_at=approval.asked_at,
         webhook_url=video.webhook_url,
         expires_at=approval.expires_at,
+        round=approval.round if approval.round > 1 else None,
     )
 
 
