@@ -8,12 +8,22 @@ from checks.asl import check_asl
 from checks.cli import check_cli
 from checks.command import run
 from checks.events import check_events
+from checks.mcp import check_mcp
 from checks.networks import check_networks
 from checks.openapi import check_openapi
 from checks.requirements import check_requirements
 from checks.template import check_template
 
-_CHECKS = (check_template, check_asl, check_requirements, check_openapi, check_events, check_networks, check_cli)
+_CHECKS = (
+    check_template,
+    check_asl,
+    check_requirements,
+    check_openapi,
+    check_mcp,
+    check_events,
+    check_networks,
+    check_cli,
+)
 
 if __name__ == "__main__":
     run(lambda root: chain.from_iterable(check(root) for check in _CHECKS))

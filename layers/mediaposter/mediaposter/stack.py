@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mediaposter.stores.series import SeriesStore
     from mediaposter.stores.video_record import Video
     from mediaposter.stores.videos import VideoStore
+    from mediaposter.usecases.agents.call_tool import CallTool
     from mediaposter.usecases.batches.check import CheckBatch
     from mediaposter.usecases.batches.create import CancelBatch, OpenBatch, ReadBatches
     from mediaposter.usecases.batches.finish import CancelPart, EndBatch, MonitorBatch, WriteResults
@@ -457,6 +458,27 @@ class Stack:
             waits=self.job_waits,
             signaller=self.edges.signaller,
             report=self._report_webhook,
+            clock=self.edges.now,
+        )
+
+    @cached_property
+    def call_tool(self) -> CallTool:
+        """POST /mcp."""
+        from mediaposter.usecases.agents.call_tool import CallTool
+
+        return CallTool(
+            submit=self.submit_video,
+            read_videos=self.read_videos,
+            read_posts=self.read_posts,
+            find_details=self.find_details,
+            list_accounts=self.list_accounts,
+            repeat_posts=self.repeat_posts,
+            post_with_approval=self.post_with_approval,
+            cancel_video=self.cancel_video,
+            budget=self.budget,
+            stack_daily_budget_micros=self.settings.daily_budget_micros,
+            posts_notice=lambda: self.edges.posts_notice,
+            studio_url=lambda: f"{self.edges.public_url()}/studio" if self.settings.has_studio else None,
             clock=self.edges.now,
         )
 

@@ -77,8 +77,8 @@ class PostWithApproval:
             return video, list(known.values())
         if video.stage is not Stage.DONE or video.stored is None:  # guard: kept and done asked
             raise NotAllowedInState(
-                f"{video_id} is {video.status} at {video.stage}: it can be posted only when it is stored, and not being "
-                "posted or waiting for an approval. Nothing was changed."
+                f"{video_id} is {video.status} at {video.stage}: it can be posted only when it is stored, and not "
+                "being posted or waiting for an approval. Nothing was changed."
             )
         refuse_what_may_be_public(wanted, known)  # guard: account asked once
         question = self._open_question(video, hours, now)
