@@ -60,7 +60,9 @@ def _write_schema(schemas: Schemas, model: type[BaseModel], mode: JsonSchemaMode
     """Write a model's schema with those that it refers to: a client resolves nothing beyond the tool."""
     schema = schemas.of(model, mode)
     used = schemas.keep_used(schema)
-    own = {name: part for name, part in used.items() if name not in (ErrorEnvelope.__name__, ErrorDetail.__name__)}
+    own = {
+        name: part for name, part in sorted(used.items()) if name not in (ErrorEnvelope.__name__, ErrorDetail.__name__)
+    }
     whole = {"type": "object", **schema, **({"$defs": own} if own else {})}
     written: dict[str, Any] = json.loads(json.dumps(whole).replace(_COMPONENT, "#/$defs/"))
     _drop_discriminators(written)

@@ -148,6 +148,15 @@ class Client:
             is_repeatable=is_repeatable or idempotency_key is not None,
         )
 
+    def exchange(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        """Send JSON as it is, once, and give the response as it is, also a refusal.
+
+        Raises:
+            Unreachable: it did not answer.
+        """
+        sent = {"Content-Type": "application/json", **headers}
+        return self._exchange(self._http.build_request("POST", path, content=content, headers=sent))
+
     def delete(self, path: str) -> Answer:
         """Remove something. A repetition answers 404 if the first try came through. Raises as `get`."""
         return self._call("DELETE", path)

@@ -173,8 +173,8 @@ TOOLS: Mapping[str, Tool] = MappingProxyType(
         "create_video": Tool(
             "Create a video",
             "Make a video, which costs money, and post it to the accounts in publish, if there are any. Answers at "
-            f"once with an id; then ask get_video. Say max_cost_usd. {_APPROVAL} The same call within {SAME_CALL_MINUTES} "
-            "minutes is the same video: change metadata to make another one on purpose.",
+            f"once with an id; then ask get_video. Say max_cost_usd. {_APPROVAL} The same call within "
+            f"{SAME_CALL_MINUTES} minutes is the same video: change metadata to make another one on purpose.",
             CreateVideoArguments,
             CreatedVideoAnswer,
             reads_only=False,
