@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.posting.read_posts import ReadPosts
     from mediaposter.usecases.posting.repost import RepeatPosts
     from mediaposter.usecases.posting.reschedule import ReschedulePost
+    from mediaposter.usecases.posting.write_captions import WriteCaptions
     from mediaposter.usecases.requests.intake import TakeRequest
     from mediaposter.usecases.requests.submit import SubmitVideo
     from mediaposter.usecases.requests.upload import OpenUpload
@@ -325,6 +326,15 @@ class Stack:
             validate_accounts=self.check_targets,
             send_event=self.edges.send_event,
             clock=self.edges.now,
+        )
+
+    @cached_property
+    def write_captions(self) -> WriteCaptions:
+        """POST /captions."""
+        from mediaposter.usecases.posting.write_captions import WriteCaptions
+
+        return WriteCaptions(
+            videos=self.videos, build_model=self.edges.build_chat_model, model_name=self.settings.captions_model
         )
 
     @cached_property

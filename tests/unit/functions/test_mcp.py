@@ -13,7 +13,7 @@ from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import STACK, Event, Stack, read_event
 
 VERSION = "2026-07-28"
-META = {
+META: dict[str, JsonValue] = {
     "io.modelcontextprotocol/protocolVersion": VERSION,
     "io.modelcontextprotocol/clientCapabilities": {},
 }
