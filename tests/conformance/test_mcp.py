@@ -67,6 +67,8 @@ def a_plan(prompt: str) -> list[tuple[str, dict[str, JsonValue]]]:
     ]
 
 
+# The function of agents has rights of its own.
+@pytest.mark.both(always=True)
 @pytest.mark.parametrize(("mode", "version"), [("auto", "2026-07-28"), ("legacy", "2025-11-25")])
 def test_an_agent_makes_a_video_and_leaves_its_post_to_a_person(stack: Stack, mode: str, version: str) -> None:
     prompt = new_prompt("An agent's kite")

@@ -438,6 +438,9 @@ GUARDS: dict[str, Guard] = {
         (give(None, argument=0),),
         ("test_posts_wait_unless_an_approver_says_none[none by another]",),
     ),
+    "an agent's same call is the same video": Guard(
+        "same call", (give(None, keyword="idempotency_key"),), ("test_the_same_call_is_the_same_video[equal]",)
+    ),
     "a price above max_cost_usd is refused": Guard(
         "max cost", (drop,), ("test_a_price_above_is_refused_and_nothing_is_recorded",)
     ),
