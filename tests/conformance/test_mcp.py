@@ -138,3 +138,29 @@ def test_a_key_that_is_unknown_is_an_error_and_not_a_crash(embedded: Embedded) -
     answer = json.loads(done.stdout)
     assert (answer["id"], answer["error"]["code"]) == (7, -32603)
     assert "not known here" in answer["error"]["message"]
+
+
+@pytest.mark.both
+def test_what_is_no_message_is_refused_and_nothing_is_made(stack: Stack) -> None:
+    with stack.client(stack.make_key(*_SCOPES)) as client:
+        refused = {
+            "nesting": client.post("/mcp", content="[" * 1_000_000, headers={"Content-Type": "application/json"}),
+            "batch": client.post("/mcp", json=[{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}]),
+            "stream": client.get("/mcp"),
+            "end": client.delete("/mcp"),
+        }
+        videos = client.get("/videos").json()["data"]
+
+    assert {name: answer.status_code for name, answer in refused.items()} == {
+        "nesting": 400,
+        "batch": 400,
+        "stream": 405,
+        "end": 405,
+    }
+    assert all(answer.json()["error"]["code"] < -32_000 for answer in refused.values())
+    assert videos == []
+
+
+def test_without_a_key_nothing_is_told(embedded: Embedded) -> None:
+    with embedded.client(None) as client:
+        assert client.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).status_code == 401

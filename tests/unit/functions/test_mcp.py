@@ -62,7 +62,7 @@ def send(invoke: Invoke, event: Event) -> tuple[int, Any]:
         ({**LIST, "id": 1.5}, 400, -32600),
         ({**LIST, "method": 7}, 400, -32600),
         ({**LIST, "method": "resources/list"}, 200, -32601),
-        ({**LIST, "params": ["x"]}, 400, -32602),
+        ({**LIST, "params": ["x"]}, 400, -32600),
         ({**LIST, "params": {"cursor": "x"}}, 200, -32602),
         ({**LIST, "method": "tools/call", "params": {"name": "approve_video"}}, 200, -32602),
         ({**LIST, "method": "tools/call", "params": {"name": "create_video", "arguments": "x"}}, 200, -32602),

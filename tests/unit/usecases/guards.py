@@ -439,7 +439,12 @@ GUARDS: dict[str, Guard] = {
         ("test_posts_wait_unless_an_approver_says_none[none by another]",),
     ),
     "an agent's same call is the same video": Guard(
-        "same call", (give(None, keyword="idempotency_key"),), ("test_the_same_call_is_the_same_video[equal]",)
+        "same call", (give(None),), ("test_the_same_call_is_the_same_video[equal]",)
+    ),
+    "only an approver's tool posts at once": Guard(
+        "agents wait",
+        (drop_operand(1),),
+        ("test_posts_wait_for_a_person_unless_an_approver_says_none[post_video-none by an agent]",),
     ),
     "a price above max_cost_usd is refused": Guard(
         "max cost", (drop,), ("test_a_price_above_is_refused_and_nothing_is_recorded",)

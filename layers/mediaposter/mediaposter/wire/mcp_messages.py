@@ -86,9 +86,11 @@ def read_message(body: bytes) -> Message:
         raise RpcError(INVALID_REQUEST, "The method must be a text.")
     if "id" not in content:
         return Message(None, method, {})
+    if not isinstance(params, dict):
+        raise RpcError(INVALID_REQUEST, "The params must be an object.")
     if not _is_id(content["id"]):
         raise RpcError(INVALID_REQUEST, f"The id must be a whole number, or a text of {_ID_MAX_CHARACTERS} characters.")
-    return Message(content["id"], method, params if isinstance(params, dict) else {"": params})
+    return Message(content["id"], method, params)
 
 
 def is_stateless(message: Message, headers: Mapping[str, str]) -> bool:
@@ -97,8 +99,6 @@ def is_stateless(message: Message, headers: Mapping[str, str]) -> bool:
     Raises:
         RpcError: its version is none of ours, or it contradicts its headers.
     """
-    if "" in message.params:
-        raise RpcError(INVALID_PARAMS, "The params must be an object.")
     meta = message.params.get("_meta")
     header = headers.get(VERSION_HEADER)
     says_version = isinstance(meta, dict) and _META_VERSION in meta

@@ -170,7 +170,7 @@ class CallTool:
 
     def _cancel(self, arguments: VideoArguments, caller: Caller) -> ToolAnswer:
         caller.require(Scope.CREATE)
-        video, posts = self._read_videos.retrieve(arguments.video_id, caller=caller)  # guard: owner cancels
+        video, posts = self._read_videos.retrieve(arguments.video_id, caller=caller)
         if video.failure is not None:
             return self._show(video, posts)
         if video.stage in STAGES_OF_A_KEPT_VIDEO:
