@@ -94,7 +94,7 @@ studio: studio/node_modules/.installed   ## build the studio's page from studio/
 install: .venv/.installed
 tools: .tools/ministack/.installed .tools/sam/.installed
 # LiteLLM calls our API, and the vendors' SDKs call the stand-ins: each in an environment of its own, for tests only.
-test: .tools/litellm/.installed .tools/sdks/.installed
+test: .tools/litellm/.installed .tools/mcp/.installed .tools/sdks/.installed
 
 .venv/.installed: pyproject.toml uv.lock tools/uv.txt $(ANOTHER)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -156,6 +156,16 @@ def _take_number(schema: JsonObject) -> JsonObject:
     return {"anyOf": [schema, {"type": "string", "pattern": pattern}], **kept}
 
 
+def _take_dollars(schema: JsonObject) -> JsonObject:
+    del schema
+    number = {"type": "number", "minimum": 0, "maximum": 1_000_000_000}
+    text = {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})?$"}
+    return {
+        "description": "The most that the video may cost, in dollars; a higher price is refused before it is made.",
+        "anyOf": [number, text, {"type": "null"}],
+    }
+
+
 def _take_video(schema: JsonObject) -> JsonObject:
     return {"anyOf": [schema, _describe_object("id", schema)]}
 
@@ -183,6 +193,7 @@ def _take_https_url(schema: JsonObject) -> JsonObject:
 _WIRE: Mapping[str, Callable[[JsonObject], JsonObject]] = MappingProxyType(
     {
         "approval_hours": _take_number,
+        "max_cost_usd": _take_dollars,
         "seconds": _take_number,
         "url": _take_https_url,
         "stagger_minutes": _take_number,

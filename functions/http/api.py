@@ -27,6 +27,7 @@ from mediaposter.wire.batches import (
     present_batch,
     present_batches,
 )
+from mediaposter.wire.captions import CaptionsObject, CaptionsRequest, parse_captions
 from mediaposter.wire.contract import OpenApiDocument, contract, read_openapi
 from mediaposter.wire.http import (
     authorize,
@@ -153,6 +154,13 @@ def list_accounts() -> Response[str]:
     """
     listed = stack().list_accounts(caller=authorize(app, "publish"))
     return reply(present_accounts(listed, notice=stack().edges.posts_notice))
+
+
+@app.post("/captions", openapi_extensions=contract(CaptionsObject, json=CaptionsRequest, errors=(404, 502)))
+def write_captions() -> Response[str]:
+    """Have a model write one caption for each network. Off without a key for such a model."""
+    caller = authorize(app, "create")
+    return reply(stack().write_captions(parse_captions(*read_body(app)), caller=caller))
 
 
 @app.get("/key", openapi_extensions=contract(KeyObject))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mediaposter.ai.catalog import Catalog
 from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.config import Settings
-from mediaposter.domain.errors import VideoModelError
+from mediaposter.domain.errors import ConfigurationError, VideoModelError
 from mediaposter.events import AnyAnswer, AnyEvent, BatchEvent, PostEvent, SeriesExhausted, VideoEvent
 from mediaposter.publishing.publisher_interface import PublisherInterface
 from mediaposter.publishing.targets import PublishTarget
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mediaposter.edges import BatchBucket
+    from mediaposter.usecases.posting.write_captions import ChatModel
     from tests.fakes.world import World
 
 PUBLIC_URL = "https://api.example/v1"
@@ -108,6 +109,10 @@ class FakeEdges:
         """Give a model of the world."""
         del provider, seconds
         return self._world.give_model(model)
+
+    def build_chat_model(self) -> ChatModel:
+        """No model: tests of captions bring their own."""
+        raise ConfigurationError("There is no key.")
 
     @property
     def posts_notice(self) -> str:

@@ -80,6 +80,8 @@ class Settings(BaseModel):
     inbox_owner: str = Field(default="inbox", alias="INBOX_OWNER")
     events_owner: str = Field(default="events", alias="EVENTS_OWNER")
     default_approval: Literal["none", "required"] = Field(default="none", alias="DEFAULT_APPROVAL")
+    captions_base_url: str = Field(default="", alias="CAPTIONS_BASE_URL")
+    captions_model: str = Field(default="", alias="CAPTIONS_MODEL")
     studio: Literal["on", "off"] = Field(default="on", alias="STUDIO")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
     posts_per_minute: int = Field(default=30, alias="BLOTATO_POSTS_PER_MINUTE", gt=0)
@@ -101,6 +103,11 @@ class Settings(BaseModel):
         except ValidationError as error:
             names = ", ".join(str(problem["loc"][0]) for problem in error.errors())
             raise ConfigurationError(f"These environment variables of the function are not valid: {names}.") from error
+
+    @property
+    def has_studio(self) -> bool:
+        """Tell whether the API serves the studio."""
+        return self.studio == "on"
 
     @property
     def is_approval_default(self) -> bool:

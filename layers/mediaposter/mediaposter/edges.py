@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.generation.provider_webhooks import Signaller
     from mediaposter.usecases.generation.store_and_close import VideoKeeper
     from mediaposter.usecases.posting.create_post import StoredMedia
+    from mediaposter.usecases.posting.write_captions import ChatModel
     from mediaposter.usecases.requests.intake import FileStore
     from mediaposter.usecases.requests.pictures import PictureStore
     from mediaposter.usecases.requests.upload import UploadStore
@@ -117,6 +118,9 @@ class Edges(Protocol):
 
     def build_publisher(self, *, timeout_seconds: float | None = None) -> PublisherInterface:
         """Build the publisher, with its default timeout or with `timeout_seconds`."""
+
+    def build_chat_model(self) -> ChatModel:
+        """Build the model that writes captions."""
 
     @property
     def posts_notice(self) -> str:

@@ -46,17 +46,19 @@ class VideoEvent(_Event, _AboutVideo):
     """What happened to a video.
 
     `expires_at` is until when one may be approved; `approval_url` is the studio's page for that, if there is a studio.
+    `round` counts the approvals of a video from the second on: it was asked about again, for other posts.
     """
 
     type: Literal["video.completed", "video.failed", "video.awaiting_approval"]
     expires_at: AwareDatetime | None = None
     approval_url: str | None = None
     error_code: ErrorCode | None = None
+    round: int | None = None
 
     @property
     def id(self) -> str:
-        """Give its id, the same each time it is sent; a video ends once."""
-        return _derive_id(self.type, self.video_id)
+        """Give its id, the same each time it is sent; a video ends once, and is asked about once in a round."""
+        return _derive_id(self.type, self.video_id, *([] if self.round is None else [str(self.round)]))
 
 
 class PostEvent(_Event, _AboutVideo):

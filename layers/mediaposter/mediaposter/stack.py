@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mediaposter.stores.series import SeriesStore
     from mediaposter.stores.video_record import Video
     from mediaposter.stores.videos import VideoStore
+    from mediaposter.usecases.agents.call_tool import CallTool
     from mediaposter.usecases.batches.check import CheckBatch
     from mediaposter.usecases.batches.create import CancelBatch, OpenBatch, ReadBatches
     from mediaposter.usecases.batches.finish import CancelPart, EndBatch, MonitorBatch, WriteResults
@@ -53,9 +54,11 @@ if TYPE_CHECKING:
     from mediaposter.usecases.posting.check_post import CheckPost
     from mediaposter.usecases.posting.create_post import Call, CreatePost
     from mediaposter.usecases.posting.list_accounts import ListAccounts
+    from mediaposter.usecases.posting.post_with_approval import PostWithApproval
     from mediaposter.usecases.posting.read_posts import ReadPosts
     from mediaposter.usecases.posting.repost import RepeatPosts
     from mediaposter.usecases.posting.reschedule import ReschedulePost
+    from mediaposter.usecases.posting.write_captions import WriteCaptions
     from mediaposter.usecases.requests.intake import TakeRequest
     from mediaposter.usecases.requests.submit import SubmitVideo
     from mediaposter.usecases.requests.upload import OpenUpload
@@ -327,6 +330,29 @@ class Stack:
         )
 
     @cached_property
+    def write_captions(self) -> WriteCaptions:
+        """POST /captions."""
+        from mediaposter.usecases.posting.write_captions import WriteCaptions
+
+        return WriteCaptions(
+            videos=self.videos, build_model=self.edges.build_chat_model, model_name=self.settings.captions_model
+        )
+
+    @cached_property
+    def post_with_approval(self) -> PostWithApproval:
+        """The tool post_video of agents."""
+        from mediaposter.usecases.posting.post_with_approval import PostWithApproval
+
+        return PostWithApproval(
+            videos=self.videos,
+            posts=self.posts,
+            approvals=self.approvals,
+            workflow=self.edges.workflow,
+            validate_accounts=self.check_targets,
+            clock=self.edges.now,
+        )
+
+    @cached_property
     def reschedule_post(self) -> ReschedulePost:
         """PATCH and DELETE …/posts/{platform}/{account}."""
         from mediaposter.usecases.posting.reschedule import ReschedulePost
@@ -443,6 +469,27 @@ class Stack:
             waits=self.job_waits,
             signaller=self.edges.signaller,
             report=self._report_webhook,
+            clock=self.edges.now,
+        )
+
+    @cached_property
+    def call_tool(self) -> CallTool:
+        """POST /mcp."""
+        from mediaposter.usecases.agents.call_tool import CallTool
+
+        return CallTool(
+            submit=self.submit_video,
+            read_videos=self.read_videos,
+            read_posts=self.read_posts,
+            find_details=self.find_details,
+            list_accounts=self.list_accounts,
+            repeat_posts=self.repeat_posts,
+            post_with_approval=self.post_with_approval,
+            cancel_video=self.cancel_video,
+            budget=self.budget,
+            stack_daily_budget_micros=self.settings.daily_budget_micros,
+            posts_notice=lambda: self.edges.posts_notice,
+            studio_url=lambda: f"{self.edges.public_url()}/studio" if self.settings.has_studio else None,
             clock=self.edges.now,
         )
 

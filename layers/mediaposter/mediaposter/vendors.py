@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mediaposter.config import Settings
     from mediaposter.http.outbound import PublicInternet
     from mediaposter.publishing.publisher_interface import PublisherInterface
+    from mediaposter.usecases.posting.write_captions import ChatModel
 
 _CATALOG_MAX_AGE_SECONDS = 60
 # A provider waits for the answer to its webhook, and the route has 29 seconds.
@@ -86,6 +87,20 @@ class Vendors:
             api_key=self._read_secret("blotato-api-key"),
             base_url=self._settings.blotato_base_url,
             timeout_seconds=timeout_seconds,
+        )
+
+    def build_chat_model(self) -> ChatModel:
+        """Build the model that writes captions.
+
+        Raises:
+            ConfigurationError: its key is missing.
+        """
+        from mediaposter.publishing.chat_client import ChatClient
+
+        return ChatClient(
+            api_key=self._read_secret("captions-api-key"),
+            base_url=self._settings.captions_base_url,
+            model=self._settings.captions_model,
         )
 
     def parse_webhook(self, provider: str, headers: Mapping[str, str], body: bytes, at: datetime) -> str:

@@ -13,9 +13,9 @@ from tests.unit.functions.stack import REPOSITORY
 
 # Of these the host does not read its own: they are names of AWS's resources, or it sets them.
 _OF_THE_TEMPLATE = {
+    "STUDIO",
     *("STACK_NAME", "LIBRARY_TABLE", "VIDEO_BUCKET", "EVENT_BUS", "STATE_MACHINE_ARN", "BATCH_MACHINE_ARN"),
     *("PROBE_FUNCTION", "CANCEL_RENDER_FUNCTION", "SECRETS_PATH", "WEBHOOK_QUEUE_URL", "WEBHOOK_TRANSPORT"),
-    "STUDIO",
 }
 
 

@@ -22,5 +22,5 @@ def test_the_map_lists_every_module_once_and_no_other() -> None:
 # Their own modules are listed.
 PARENTS = (
     *("ai", "domain", "host", "host.pretend", "http", "media", "publishing", "stores", "usecases", "wire"),
-    *(f"usecases.{name}" for name in ("batches", "generation", "posting", "requests", "scheduled", "videos")),
+    *(f"usecases.{name}" for name in ("agents", "batches", "generation", "posting", "requests", "scheduled", "videos")),
 )

@@ -10,11 +10,11 @@ from tests.unit.functions.stack import REPOSITORY
 
 _PROGRAM = """
 import sys
-import functions.http.submit, functions.http.api, functions.events.intake, functions.batch.run_step
+import functions.http.submit, functions.http.api, functions.http.mcp, functions.events.intake, functions.batch.run_step
 from mediaposter.current import stack
 
 # Of a request with posts; the publisher's client is loaded when it is asked for an account.
-for built in ("submit_video", "validate_accounts", "take_request", "open_batch"):
+for built in ("submit_video", "call_tool", "validate_accounts", "take_request", "open_batch"):
     getattr(stack(), built)
 for built in ("read_rows", "submit_chunk", "finish_submitting", "write_results", "cancel_part"):
     getattr(stack(), built)

@@ -40,6 +40,7 @@ _ROUTED = {
     "batches": "ApiFunction",
     "library": "ApiFunction",
     "posts": "ApiFunction",
+    "mcp": "McpFunction",
     "submit": "SubmitFunction",
     "providerwebhooks": "ProviderWebhooksFunction",
 }

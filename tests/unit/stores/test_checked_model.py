@@ -276,7 +276,6 @@ KINDS = [
                 "derivation",
                 "batch_id",
                 "webhook_url",
-                "approval_hours",
             }
         ),
     ),
@@ -296,7 +295,7 @@ KINDS = [
         ScheduleRunFields,
         frozenset({"series", "scheduled_at", "sheet", "row", "row_id", "request_id", "taken_at"}),
     ),
-    Kind(Approval, ApprovalFields, frozenset({"video_id", "asked_at", "expires_at"})),
+    Kind(Approval, ApprovalFields, frozenset({"video_id", "asked_at", "expires_at", "round"})),
     Kind(JobCallback, JobCallbackFields, frozenset({"pk"})),
     Kind(ApiKey, ApiKeyFields, ApiKey.model_fields.keys() - {"version", "revoked_at"}),
     Kind(Attempt, AttemptChanges, frozenset({"provider", "model", "started_at", "estimate_micros"})),

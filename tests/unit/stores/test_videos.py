@@ -146,6 +146,7 @@ ALLOWED = {
     (Stage.STORING, Stage.DONE),
     (Stage.AWAITING_APPROVAL, Stage.PUBLISHING),
     (Stage.DONE, Stage.PUBLISHING),
+    (Stage.DONE, Stage.AWAITING_APPROVAL),
     (Stage.AWAITING_APPROVAL, Stage.DONE),
     (Stage.PUBLISHING, Stage.DONE),
 }

@@ -438,6 +438,29 @@ GUARDS: dict[str, Guard] = {
         (give(None, argument=0),),
         ("test_posts_wait_unless_an_approver_says_none[none by another]",),
     ),
+    "an agent's same call is the same video": Guard(
+        "same call", (give(None),), ("test_the_same_call_is_the_same_video[equal]",)
+    ),
+    "only an approver's tool posts at once": Guard(
+        "agents wait",
+        (drop_operand(1),),
+        ("test_posts_wait_for_a_person_unless_an_approver_says_none[post_video-none by an agent]",),
+    ),
+    "a price above max_cost_usd is refused": Guard(
+        "max cost", (drop,), ("test_a_price_above_is_refused_and_nothing_is_recorded",)
+    ),
+    "who asks for an approval may publish": Guard(
+        "scope publish asked", (drop,), ("test_a_key_asks_only_about_what_it_may_post[no scope]",)
+    ),
+    "who asks for an approval may post to the accounts": Guard(
+        "accounts asked", (drop,), ("test_a_key_asks_only_about_what_it_may_post[another account]",)
+    ),
+    "nothing is asked while posts wait for a person": Guard(
+        "kept and done asked", (drop,), ("test_other_posts_wait_until_the_question_is_answered",)
+    ),
+    "an account is not asked about twice": Guard(
+        "account asked once", (drop,), ("test_an_account_takes_a_video_once_here_too",)
+    ),
     "where the stack wants approvals only an approver posts a kept video": Guard(
         "default repost", (drop_operand(1),), ("test_a_kept_video_is_posted_to_more_targets_by_approvers_alone",)
     ),

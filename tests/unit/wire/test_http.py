@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from mediaposter.domain.errors import (
     BudgetExceeded,
+    CaptionsError,
     Contention,
     ErrorCode,
     Forbidden,
@@ -231,6 +232,8 @@ WRONG, LIMIT, SERVER = "invalid_request_error", "rate_limit_error", "server_erro
         (NotStarted("not yet"), 503, (SERVER, "not_started", "5"), "not yet"),
         (StorageFull("/srv/VIDEO#1"), 503, (SERVER, "storage_full", "60"), StorageFull.public_message),
         (FINAL, 502, (SERVER, "publisher_error", "never"), "The publisher did not do this: No key."),
+        (CaptionsError("No.", passes=False), 502, (SERVER, "captions_error", "never"), "No."),
+        (CaptionsError("Later.", passes=True), 502, (SERVER, "captions_error", "5"), "Later."),
         (PublisherError(ErrorCode.TIMEOUT, "", transient=True), 502, (SERVER, "publisher_error", "5"), None),
         (LATE, 502, (SERVER, "publisher_error", "13"), None),
         (VideoModelError(ErrorCode.TIMEOUT, "slow"), 503, (SERVER, "provider_error", "60"), "slow"),

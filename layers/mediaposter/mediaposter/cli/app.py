@@ -29,6 +29,7 @@ GROUPS = MappingProxyType(
         "batch": "make many videos from a file, one a row",
         "doctor": "check the stack and its keys, and say what is missing",
         "keys": "make, list and revoke API keys",
+        "mcp": "connect an agent's client on this machine, over stdin and stdout",
         "models": "list the models, and check your own catalog",
         "schedule": "make videos on a schedule, one row of a sheet each time",
         "secrets": "put the key of a provider where the stack reads it",

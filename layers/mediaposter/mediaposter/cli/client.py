@@ -152,6 +152,15 @@ class Client:
         """Change fields of something; a repetition changes nothing more. Raises as `get`."""
         return self._call("PATCH", path, body=body, is_repeatable=True)
 
+    def exchange(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        """Send JSON as it is, once, and give the response as it is, also a refusal.
+
+        Raises:
+            Unreachable: it did not answer.
+        """
+        sent = {"Content-Type": "application/json", **headers}
+        return self._exchange(self._http.build_request("POST", path, content=content, headers=sent))
+
     def delete(self, path: str) -> Answer:
         """Remove something. A repetition answers 404 if the first try came through. Raises as `get`."""
         return self._call("DELETE", path)

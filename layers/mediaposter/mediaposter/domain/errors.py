@@ -373,6 +373,22 @@ class PublisherError(ApiError):
             )
 
 
+class CaptionsError(ApiError):
+    """The model for captions refused, or did not answer; nothing was changed.
+
+    Args:
+        passes: the same request may succeed later.
+    """
+
+    status = HTTPStatus.BAD_GATEWAY
+    type = ErrorType.SERVER
+    api_code = "captions_error"
+
+    def __init__(self, message: str, *, passes: bool) -> None:
+        super().__init__(message)
+        self.retry = Retry(may_succeed=True, after_seconds=_PUBLISHER_AFTER_SECONDS) if passes else NEVER
+
+
 class PostUnknown(PublisherError):
     """The post was sent and no answer came, so it may be public. Reconcile it; never send it again automatically."""
 

@@ -125,11 +125,19 @@ class HostEdges(SharedEdges):
             return self._secrets.webhook_signing_key
         if name.startswith("webhooks/"):
             return self._read_webhook_secret(name.removeprefix("webhooks/").removesuffix("-secret"))
+        if name == "captions-api-key":
+            return self._read_captions_key()
         account = name.removeprefix("providers/").removesuffix("-api-key")
         key = self._environment.find_key(account)
         if key is None:
             raise ConfigurationError(f"There is no key: set {_name_variables(account)} in .env and start again.")
         return key
+
+    def _read_captions_key(self) -> str:
+        key = self._environment.captions_api_key
+        if key is None:
+            raise ConfigurationError("There is no key: set CAPTIONS_API_KEY in .env and start again.")
+        return key.get_secret_value()
 
     def _read_webhook_secret(self, provider: str) -> str:
         secret = self._environment.find_webhook_secret(provider)

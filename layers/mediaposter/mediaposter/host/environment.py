@@ -44,6 +44,7 @@ class HostEnvironment(BaseModel):
     )
     sora_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("SORA_API_KEY", "OPENAI_API_KEY"))
     blotato_api_key: SecretStr | None = Field(None, validation_alias="BLOTATO_API_KEY")
+    captions_api_key: SecretStr | None = Field(None, validation_alias="CAPTIONS_API_KEY")
     gemini_base_url: str | None = Field(None, validation_alias="GEMINI_BASE_URL")
     fal_base_url: str | None = Field(None, validation_alias=AliasChoices("FAL_BASE_URL", "PIKA_BASE_URL"))
     runway_base_url: str | None = Field(None, validation_alias=AliasChoices("RUNWAY_BASE_URL", "RUNWAYML_BASE_URL"))

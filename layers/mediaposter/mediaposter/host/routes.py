@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 # The modules of functions/http whose `app` answers routes.
-_MODULES = ("submit", "api", "provider_webhooks")
+_MODULES = ("submit", "api", "mcp", "provider_webhooks")
 # A wheel has functions/ within the package; a checkout has it at the top.
 _PACKAGES = ("mediaposter.functions", "functions")
 # Providers sign their webhooks. Every other route takes an API key.

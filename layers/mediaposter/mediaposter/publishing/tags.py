@@ -11,6 +11,9 @@ _ENTITY = re.compile(r"&#(?:[0-9]+|[xX][0-9A-Fa-f]+);")
 _HASH = re.compile("[#＃]")
 # After a letter or digit of any script, a sign starts no tag: C# is no hashtag, me@example.com no mention.
 _MENTION = re.compile(r"(?<!\w)[@＠](?=[A-Za-z0-9_])")
+_NAME = re.compile(r"(?<!\w)[@＠]([A-Za-z0-9_][A-Za-z0-9_.-]*)")
+# A sentence may end after a link.
+_ENDS = ".,;:!?)]}'\"…"
 # Links for people that X does not recognize: localhost and IP addresses.
 _OTHER_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 _QUERY = re.compile(r"\?\S*")
@@ -45,6 +48,17 @@ def count_mentions(text: str) -> int:
 def count_links(text: str) -> int:
     """Count the different links."""
     return len({text[link.start : link.end] for link in find_links(text)})
+
+
+def list_links(text: str) -> set[str]:
+    """List the links in a text, also those that no network recognizes, in lower case."""
+    own = {text[link.start : link.end] for link in find_links(text)}
+    return {link.casefold().rstrip(_ENDS) for link in (*own, *_OTHER_LINK.findall(text))}
+
+
+def list_mentions(text: str) -> set[str]:
+    """List the mentions in a text, each as @name in lower case."""
+    return {f"@{name.casefold().rstrip('.')}" for name in _NAME.findall(_blank_links(text))}
 
 
 def _blank_links(text: str) -> str:

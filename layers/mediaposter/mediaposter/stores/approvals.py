@@ -47,7 +47,8 @@ class Approval(Record):
     """The question whether a video may be posted.
 
     The state machine waits on `task_token`. Anyone with the token can resume the execution, so no reply, event, log or
-    error contains it. `is_signalled` says that the state machine got the answer.
+    error contains it. `is_signalled` says that the state machine got the answer. `round` counts the questions about a
+    video: each is about other posts.
     """
 
     video_id: str
@@ -59,6 +60,7 @@ class Approval(Record):
     decided_by: str | None = None
     is_signalled: bool = False
     is_told: bool = False
+    round: int = 1
 
     def copy_with(self, **fields: Unpack[ApprovalFields]) -> Self:
         return self.model_copy(update=fields)
@@ -82,6 +84,24 @@ def approval_key(video_id: str) -> Key:
 def open_approval(video_id: str, *, now: datetime, hours: int) -> Create:
     """Build the change that opens an approval, which expires after `hours`."""
     return Create(Approval(video_id=video_id, asked_at=now, expires_at=now + timedelta(hours=hours)))
+
+
+def ask_again(approval: Approval, *, now: datetime, hours: int) -> Replace:
+    """Build the change that asks about a video once more, for other posts than those of an answered approval.
+
+    Raises:
+        VersionConflict: it is not answered, or the state machine did not get the answer yet.
+    """
+    if approval.decision is Decision.WAITING or not approval.is_signalled:
+        raise VersionConflict(f"The approval of {approval.video_id} is {approval.decision} and not finished yet.")
+    again = Approval(
+        video_id=approval.video_id,
+        asked_at=now,
+        expires_at=now + timedelta(hours=hours),
+        round=approval.round + 1,
+        version=approval.version + 1,
+    )
+    return Replace(again, approval.version, {"decision": [approval.decision]})
 
 
 def decide(approval: Approval, decision: Decision, *, now: datetime, by: str | None = None) -> Change:

@@ -40,13 +40,19 @@ def request_key(owner: str, name: str) -> Key:
 
 
 def identify_request(
-    owner: str, idempotency_key: str | None, fingerprint: str, video_id: str, *, now: datetime
+    owner: str,
+    idempotency_key: str | None,
+    fingerprint: str,
+    video_id: str,
+    *,
+    now: datetime,
+    kept_for: timedelta | None = None,
 ) -> IdempotencyRecord:
-    """Identify a request by its Idempotency-Key, or else by its content."""
+    """Identify a request by its Idempotency-Key, or else by its content; `kept_for` shortens the usual time."""
     if idempotency_key is None:
-        name, kept_for = f"same as {fingerprint}", RETRIES_KEPT_FOR
+        name, kept_for = f"same as {fingerprint}", kept_for or RETRIES_KEPT_FOR
     else:
-        name, kept_for = f"key {idempotency_key}", KEPT_FOR
+        name, kept_for = f"key {idempotency_key}", kept_for or KEPT_FOR
     return IdempotencyRecord(
         owner=owner, name=name, fingerprint=fingerprint, video_id=video_id, ttl=int((now + kept_for).timestamp())
     )

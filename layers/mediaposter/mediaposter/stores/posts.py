@@ -44,6 +44,8 @@ class PostState(StrEnum):
 SETTLED_STATES = (PostState.PUBLISHED, PostState.FAILED, PostState.PARKED, PostState.UNKNOWN, PostState.CANCELLED)
 # States that a person must resolve: the post may be public.
 STATES_FOR_A_PERSON = (PostState.PARKED, PostState.UNKNOWN)
+# States of a post that an execution has to carry on; at the others it waits for the sweep or for a person, or is over.
+STATES_TO_CARRY = (PostState.PENDING, PostState.CALLING, PostState.SUBMITTED)
 # States for which an event is sent.
 STATES_TO_TELL = (PostState.PUBLISHED, PostState.FAILED, *STATES_FOR_A_PERSON)
 # The worker that writes the end also sends the event; if it crashed before that, the sweep sends it.

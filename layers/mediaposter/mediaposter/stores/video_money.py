@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
-from mediaposter.domain.errors import ErrorCode
+from mediaposter.domain.errors import BudgetExceeded, ErrorCode
 from mediaposter.stores.batches import count_settled
 from mediaposter.stores.budget import STACK_OWNER, Limit, count_usage, reserve_more, settle
 from mediaposter.stores.table import Change
@@ -42,10 +42,16 @@ class Promise(NamedTuple):
 
 
 def promise_more(video: Video, more_micros: int) -> Promise:
-    """Reserve more for a video on its owner's day, and on the stack's if that has a limit."""
+    """Reserve more for a video on its owner's day, and on the stack's if that has a limit.
+
+    Raises:
+        BudgetExceeded: the request lets its video cost less.
+    """
     reservation = video.reservation
     if reservation is None or more_micros <= 0:
         return Promise({}, [])
+    if reservation.max_micros is not None and reservation.micros + more_micros > reservation.max_micros:
+        raise BudgetExceeded(f"Another try of {video.id} may cost more than its max_cost_usd.")
     limits = [Limit(video.owner, reservation.limit_micros)]
     if reservation.of_stack:  # guard: stack limit
         limits.append(Limit(STACK_OWNER, reservation.stack_limit_micros))

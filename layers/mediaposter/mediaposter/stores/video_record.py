@@ -74,16 +74,21 @@ class Derivation(CheckedModel):
 
 
 class ReservationChanges(TypedDict, total=False):
-    """The fields of `Reservation` that change: another try raises the amount, and the end settles it."""
+    """The fields of `Reservation` that change: another try raises the amount, and the end settles it.
+
+    `max_micros` is set by the request that makes it.
+    """
 
     micros: int
     settled_micros: int | None
+    max_micros: int | None
 
 
 class Reservation(CheckedModel):
     """The money reserved for a video on its owner's day, and on the stack's if that has a limit.
 
-    The limits are those at the time of the reservation; they also apply to amounts reserved later.
+    The limits are those at the time of the reservation; they also apply to amounts reserved later. `max_micros` is the
+    most that the request lets its video cost, with all tries.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,6 +99,7 @@ class Reservation(CheckedModel):
     settled_micros: int | None = None
     limit_micros: int | None = None
     stack_limit_micros: int | None = None
+    max_micros: int | None = None
 
     def copy_with(self, **fields: Unpack[ReservationChanges]) -> Self:
         return self.model_copy(update=fields)
@@ -160,6 +166,7 @@ class VideoChanges(TypedDict, total=False):
     store_until: AwareDatetime | None
     stored: StoredVideo | None
     completed_at: AwareDatetime | None
+    approval_hours: int | None
     publishing_since: AwareDatetime | None
     slot: str | None
     launch: int

@@ -26,7 +26,7 @@ EARLIER_STAGES: Mapping[Stage, tuple[Stage, ...]] = {
     Stage.SUBMITTING: (Stage.QUEUED,),
     Stage.RENDERING: (Stage.SUBMITTING,),
     Stage.STORING: (Stage.RENDERING,),
-    Stage.AWAITING_APPROVAL: (Stage.STORING,),
+    Stage.AWAITING_APPROVAL: (Stage.STORING, Stage.DONE),
     Stage.PUBLISHING: (Stage.STORING, Stage.AWAITING_APPROVAL, Stage.DONE),
     Stage.DONE: (Stage.STORING, Stage.AWAITING_APPROVAL, Stage.PUBLISHING),
 }

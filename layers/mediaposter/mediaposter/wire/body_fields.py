@@ -30,6 +30,13 @@ def parse_number(value: object) -> object:
     return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
 
 
+def refuse_flag(value: object) -> object:
+    """Refuse true and false where a number is expected: in Python they are numbers."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 (Pydantic takes a ValueError for a refusal)
+    return value
+
+
 def parse_json_text(value: object) -> object:
     """Read JSON text, as forms have it; any other value stays."""
     if not isinstance(value, str):

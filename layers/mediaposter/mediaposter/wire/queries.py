@@ -186,7 +186,7 @@ class CreateQuery(Query):
 AnyQuery = TypeVar("AnyQuery", bound=Query)
 
 
-def parse_query(model: type[AnyQuery], parameters: Mapping[str, str] | None) -> AnyQuery:
+def parse_query(model: type[AnyQuery], parameters: Mapping[str, object] | None) -> AnyQuery:
     """Read the query of a request.
 
     Raises:

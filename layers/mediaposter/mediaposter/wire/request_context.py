@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import NamedTuple
 
 
@@ -13,12 +14,14 @@ class RequestContext(NamedTuple):
         retry_count: the attempt of one SDK call, from 0; None if no SDK sent it.
         request_id: the id of the event that carried it.
         correlation_id: the event sender's own id for the answer.
+        kept_for: how long the key leads to the same video; None is a day.
     """
 
     idempotency_key: str | None = None
     retry_count: int | None = None
     request_id: str | None = None
     correlation_id: str | None = None
+    kept_for: timedelta | None = None
 
 
 NEW_REQUEST = RequestContext()

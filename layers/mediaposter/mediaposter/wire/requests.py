@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -35,6 +36,7 @@ from mediaposter.wire.body_fields import (
     parse_targets,
     parse_video,
     refuse_blank,
+    refuse_flag,
     refuse_repeated_accounts,
 )
 from mediaposter.wire.pictures import InputReference
@@ -52,6 +54,8 @@ VIDEO_STAND_IN_MAX_BYTES = 1_024
 
 _VIDEO_ID = r"^[A-Za-z0-9_-]{1,128}$"
 
+# The most that a video may cost, with all of its tries.
+MaxCost = Annotated[Decimal, Field(ge=0, le=1_000_000_000, allow_inf_nan=False), BeforeValidator(refuse_flag)]
 MetadataText = Annotated[str, StringConstraints(max_length=512)]
 VideoId = Annotated[str, StringConstraints(pattern=_VIDEO_ID)]
 
@@ -108,6 +112,9 @@ class PostsRequest(RequestBody):
 class PublishRequest(PostsRequest):
     """The posts of a request that makes a video; `approval_hours` is how long they wait for a person."""
 
+    # Whether "none" counts only if an approver says it, whatever the stack's default is.
+    is_approval_default: ClassVar[bool] = False
+
     approval: Literal["none", "required"] = "none"
     approval_hours: Annotated[int, Field(ge=1, le=APPROVAL_MAX_HOURS), BeforeValidator(parse_number)] = 24
 
@@ -129,14 +136,15 @@ class _VideoRequest(PublishRequest):
         BeforeValidator(parse_object),
     ] = {}
     webhook_url: ReceiverUrl | None = None
+    max_cost_usd: MaxCost | None = None
 
     def fingerprint(self) -> str:
         """Return a hash that is equal for equal requests, however they were sent.
 
         A field with its default counts as not sent, so that a new field changes no fingerprint. A picture counts by its
-        hash.
+        hash. `max_cost_usd` does not count: it says whether the video is made, not which.
         """
-        content = self.model_dump(mode="json", exclude_defaults=True)
+        content = self.model_dump(mode="json", exclude_defaults=True, exclude={"max_cost_usd"})
         canonical = json.dumps([type(self).__name__, content], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -9,11 +9,12 @@ from typing import Protocol
 
 from mediaposter.domain.errors import Forbidden, RequestRefused
 from mediaposter.domain.problem import Problem
-from mediaposter.stores.budget import STACK_OWNER, BudgetStore
+from mediaposter.stores.budget import BudgetStore
 from mediaposter.stores.video_record import Estimate
 from mediaposter.usecases.batches.create import UploadFinder, find_source
 from mediaposter.usecases.batches.read_rows import ROW_READERS, check_rate
 from mediaposter.usecases.batches.submit import explain_forbidden
+from mediaposter.usecases.requests.left_today import find_left_micros
 from mediaposter.usecases.requests.submit import SubmitVideo
 from mediaposter.wire.batch_check import BatchCheck, RowProblem
 from mediaposter.wire.batches import CreateBatchRequest, write_input
@@ -61,7 +62,14 @@ class CheckBatch:
         with self._open(request, caller) as rows:
             check = self._check(rows, caller)
         check_rate(caller.rate_per_minute, check.rows)
-        return check._replace(left_micros=self._find_left(caller))
+        return check._replace(
+            left_micros=find_left_micros(
+                self._budget,
+                caller,
+                stack_daily_budget_micros=self._stack_daily_budget_micros,
+                today=self._clock().date(),
+            )
+        )
 
     def _open(self, request: CreateBatchRequest, caller: Caller) -> AbstractContextManager[Iterable[Row]]:
         if request.rows is not None:
@@ -103,14 +111,3 @@ class CheckBatch:
             return refusal.problem
         except Forbidden as refusal:
             return explain_forbidden(refusal)
-
-    def _find_left(self, caller: Caller) -> int | None:
-        """Find how much the key and the stack may still spend today: the lesser of the two."""
-        limits = {caller.owner: caller.daily_budget_micros, STACK_OWNER: self._stack_daily_budget_micros}
-        today = self._clock().date()
-        left = [
-            max(limit - self._budget.get(owner, today).committed_micros, 0)
-            for owner, limit in limits.items()
-            if limit is not None
-        ]
-        return min(left, default=None)

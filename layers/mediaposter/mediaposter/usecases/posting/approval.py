@@ -16,7 +16,7 @@ from mediaposter.events import VideoEvent
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.approvals import Approval, ApprovalStore, Decision, decide
 from mediaposter.stores.keys import Scope
-from mediaposter.stores.posts import Post, PostState, PostStore
+from mediaposter.stores.posts import STATES_TO_CARRY, Post, PostState, PostStore
 from mediaposter.stores.table import Change, Create, Delete, Replace
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
@@ -242,9 +242,11 @@ def tell_machine(approval: Approval, *, approvals: ApprovalStore, posts: PostSto
     if approval.is_signalled:
         return
     if approval.task_token is not None:
+        # Other posts of the video ended before this question.
         references = tuple(
             PostReference(video_id=post.video_id, post_id=post.target.post_id)
             for post in posts.list_unchecked(approval.video_id)
+            if post.state in STATES_TO_CARRY
         )
         outcome = _OUTCOME_OF[approval.decision]
         signaller.signal(

@@ -82,7 +82,7 @@ class RepeatPosts:
         if request.publish:
             self._preflight(request.publish)
             wanted = plan_posts(request, video, candidates=(), now=now).posts
-            _refuse_what_may_be_public(wanted, known)  # guard: account once
+            refuse_what_may_be_public(wanted, known)  # guard: account once
         else:
             failed = [post for post in known.values() if post.state is PostState.FAILED]
             if not failed:
@@ -211,7 +211,12 @@ def begin_anew(post: Post, *, now: datetime, version: int = 1) -> Post:
     )
 
 
-def _refuse_what_may_be_public(wanted: Sequence[Post], known: Mapping[Key, Post]) -> None:
+def refuse_what_may_be_public(wanted: Sequence[Post], known: Mapping[Key, Post]) -> None:
+    """Refuse posts to accounts that have the video, or may have it.
+
+    Raises:
+        InvalidRequest: names the first of them.
+    """
     for index, post in enumerate(wanted):
         before = known.get(post.key)
         if before is not None and before.state not in STATES_TO_REPEAT:

@@ -26,10 +26,15 @@ class ChosenApproval(NamedTuple):
 
 
 def choose_approval(request: PublishRequest, caller: Caller, *, is_default: bool) -> ChosenApproval:
-    """Choose by the request, and where `is_default`, require an approval unless an approver says "none"."""
+    """Choose by the request.
+
+    By the default of the stack, or of this kind of request, an approval is required unless an approver says "none".
+    """
+    if not request.publish:
+        return ChosenApproval(None)
     if request.approval == "required":
         return ChosenApproval(request.approval_hours)
-    if not is_default or not request.publish:
+    if not is_default and not request.is_approval_default:
         return ChosenApproval(None)
     if "approval" not in request.model_fields_set:
         return ChosenApproval(request.approval_hours, (BY_DEFAULT,))  # guard: approval by default

@@ -32,23 +32,26 @@ from mediaposter.usecases.posting.create_post import settle_orphaned
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.requests.choose_models import choose_models
 from mediaposter.usecases.requests.default_approval import choose_approval
+from mediaposter.usecases.requests.max_cost import refuse_price
 from mediaposter.usecases.requests.new_video import DERIVATIONS, describe_derived_video, describe_video
 from mediaposter.usecases.requests.pictures import PictureStore, keep_picture
 from mediaposter.usecases.videos.resume import Workflow
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.pictures import InputReference
 from mediaposter.wire.request_context import NEW_REQUEST, RequestContext
-from mediaposter.wire.requests import CreateVideoRequest, DeriveVideoRequest, PublishRequest
+from mediaposter.wire.requests import CreateVideoRequest, DeriveVideoRequest
 from mediaposter.wire.video_object import to_dollars
 
 Clock = Callable[[], datetime]
+AnyVideoRequest = CreateVideoRequest | DeriveVideoRequest
 
 
 class Submission(NamedTuple):
-    """An accepted video, and its planned posts."""
+    """An accepted video, and its planned posts. `is_repeated` if an earlier request became it."""
 
     video: Video
     posts: list[Post]
+    is_repeated: bool = False
 
 
 class SubmitVideo:
@@ -137,7 +140,9 @@ class SubmitVideo:
         warnings = self._check_accounts(request.publish)
         first = first.copy_with(warnings=(*video.warnings, *plan.warnings, *warnings))
         candidates = [first, *plan.fallbacks]
-        return Estimate(candidates, self._plan_reservation(candidates, now).micros)
+        reservation = self._plan_reservation(candidates, now)
+        refuse_price(request, reservation.micros)
+        return Estimate(candidates, reservation.micros)
 
     def derive(
         self, request: DeriveVideoRequest, *, caller: Caller, request_context: RequestContext = NEW_REQUEST
@@ -187,7 +192,12 @@ class SubmitVideo:
         self._check_receiver(order.video.webhook_url)
         video = order.video
         name = identify_request(
-            caller.owner, request_context.idempotency_key, order.fingerprint, video.id, now=video.created_at
+            caller.owner,
+            request_context.idempotency_key,
+            order.fingerprint,
+            video.id,
+            now=video.created_at,
+            kept_for=request_context.kept_for,
         )
         if request_context.idempotency_key is None and request_context.retry_count:
             # The SDK retries a call: if the first try was accepted, its answer was lost.
@@ -196,6 +206,8 @@ class SubmitVideo:
                 return self._repeat(earlier, caller)
         try:
             plan = plan_posts(order.request, video, candidates=video.fallbacks, now=video.created_at)
+            reservation = self._plan_reservation([video, *plan.fallbacks], video.created_at, caller)
+            reservation = reservation.copy_with(max_micros=refuse_price(order.request, reservation.micros))
             warnings = self._check_accounts(order.request.publish)
         except InvalidRequest:
             # An accepted request gets the same answer again, even if the time of a post has passed since, or its
@@ -208,7 +220,7 @@ class SubmitVideo:
         video = video.copy_with(
             fallbacks=plan.fallbacks,
             warnings=(*video.warnings, *plan.warnings, *warnings),
-            reservation=self._plan_reservation([video, *plan.fallbacks], video.created_at, caller),
+            reservation=reservation,
             request_id=request_context.request_id,
             correlation_id=request_context.correlation_id,
         )
@@ -311,7 +323,7 @@ class SubmitVideo:
             if video.failure is None:
                 # The worker that recorded it is starting it now, or crashed; a second start changes nothing.
                 video = self._start(video, posts, known)
-        return Submission(video, posts)
+        return Submission(video, posts, is_repeated=True)
 
     def _acknowledge(self, video: Video) -> Video:
         """Record that the caller gets 200 for a video, or the sweep might fail it as never started."""
@@ -369,7 +381,7 @@ class _Order(NamedTuple):
     """A new record, with its posts request, its picture and the fingerprint of its request."""
 
     video: Video
-    request: PublishRequest
+    request: AnyVideoRequest
     picture: InputReference | None
     fingerprint: str
 

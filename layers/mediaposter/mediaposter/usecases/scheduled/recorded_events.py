@@ -52,6 +52,7 @@ def describe_question(video: Video, approval: Approval, *, studio_url: str | Non
         expires_at=approval.expires_at,
         # A browser keeps what is behind the # to itself: no log has it.
         approval_url=f"{studio_url}#/approvals/{video.id}" if studio_url else None,
+        round=approval.round if approval.round > 1 else None,
     )
 
 

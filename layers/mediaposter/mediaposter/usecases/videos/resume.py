@@ -14,7 +14,7 @@ from typing import Protocol
 from mediaposter.domain.errors import ErrorCode, NotFound
 from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.publishing.targets import TARGETS_MAX
-from mediaposter.stores.posts import PostState, PostStore
+from mediaposter.stores.posts import STATES_TO_CARRY, PostStore
 from mediaposter.stores.video_record import Video, VideoFailure
 from mediaposter.stores.video_stages import WAITS_FOR, Stage
 from mediaposter.stores.videos import VideoStore
@@ -142,8 +142,7 @@ class ResumeVideo:
         """List the posts for an execution of a stored video; other videos begin at the first step."""
         if video.stage is not Stage.PUBLISHING:
             return []
-        open_states = (PostState.PENDING, PostState.CALLING, PostState.SUBMITTED)
-        posts = [post for post in self._posts.list(video) if post.state in open_states]
+        posts = [post for post in self._posts.list(video) if post.state in STATES_TO_CARRY]
         # guard: posts max
         return [PostReference(video_id=video.id, post_id=post.target.post_id) for post in posts[:TARGETS_MAX]]
 

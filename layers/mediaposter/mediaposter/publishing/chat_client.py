@@ -1,0 +1,106 @@
+"""Ask a model for text, at any server that speaks OpenAI's chat completions.
+
+https://developers.openai.com/api/reference, "Chat Completions": `POST /chat/completions` with a JSON schema as
+`response_format`. Ollama, vLLM, LiteLLM and others speak it, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from mediaposter.domain.errors import CaptionsError
+from mediaposter.http.addresses import parse_base_url
+from mediaposter.http.reply import Reply, WireModel, clean_sentence, read_model
+from mediaposter.http.vendor import Vendor
+
+BASE_URL = "https://api.openai.com/v1"
+# Two calls are made within the 29 seconds of API Gateway.
+CALL_SECONDS = 12.0
+_CONNECT_SECONDS = 4.0
+_REPLY_BYTES_MAX = 1024 * 1024
+
+
+class _Message(WireModel):
+    content: str | None = None
+
+
+class _Choice(WireModel):
+    message: _Message
+
+
+class _Completion(WireModel):
+    choices: list[_Choice]
+
+
+class ChatClient:
+    """One model at one server."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str,
+        model: str,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Take the key, the address and the model.
+
+        Raises:
+            ConfigurationError: the key or the address is no such.
+        """
+        self._model = model
+        self._key = api_key
+        self._server = Vendor(
+            base_url=parse_base_url(base_url or BASE_URL, BASE_URL),
+            api_key=api_key,
+            errors=_Errors(),
+            transport=transport,
+            timeout_seconds=CALL_SECONDS,
+            connect_seconds=_CONNECT_SECONDS,
+            max_reply_bytes=_REPLY_BYTES_MAX,
+        )
+
+    def complete(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> str:
+        """Send one request, and give the text of the answer, which may be anything; "" is none.
+
+        Raises:
+            CaptionsError: the server did not answer, or refused the request.
+        """
+        body = {
+            "model": self._model,
+            "messages": list(messages),
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "captions", "strict": True, "schema": dict(schema)},
+            },
+        }
+        reply = self._server.submit("/chat/completions", json=body)
+        if not reply.is_success:
+            raise _refuse(reply, self._key)
+        completion = read_model(_Completion, reply.body)
+        return (completion.choices[0].message.content or "") if completion and completion.choices else ""
+
+
+def _refuse(reply: Reply, key: str) -> CaptionsError:
+    passes = reply.status_code in (408, 409, 429) or reply.status_code >= 500
+    hint = " Check CAPTIONS_API_KEY." if reply.status_code in (401, 403) else ""
+    return CaptionsError(
+        f"The model for captions answered {reply.status_code}.{clean_sentence(hint, key)}", passes=passes
+    )
+
+
+class _Errors:
+    """Reports calls without an answer; none holds the error's text, which may repeat the address."""
+
+    def refuse_request(self, reason: str) -> CaptionsError:
+        return CaptionsError(f"The call for captions cannot be written: {clean_sentence(reason)}.", passes=False)
+
+    def lose_submission(self, error: httpx.RequestError, *, was_sent: bool) -> CaptionsError:
+        del was_sent
+        return self.lose_question(error)
+
+    def lose_question(self, error: httpx.RequestError) -> CaptionsError:
+        return CaptionsError(f"The model for captions did not answer: {type(error).__name__}.", passes=True)

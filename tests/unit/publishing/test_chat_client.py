@@ -1,0 +1,65 @@
+"""The client for chat completions: what it sends, and what it makes of refusals and silence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from mediaposter.domain.errors import CaptionsError
+from mediaposter.publishing.chat_client import ChatClient
+
+MESSAGES = [{"role": "user", "content": "{}"}]
+KEY = "sk-secret"
+
+
+def a_client(answer: Callable[[httpx.Request], httpx.Response]) -> ChatClient:
+    return ChatClient(
+        api_key=KEY, base_url="https://chat.example/v1", model="model-1", transport=httpx.MockTransport(answer)
+    )
+
+
+def test_a_request_has_the_model_the_messages_and_the_schema() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"choices": [{"message": {"role": "assistant", "content": "words"}}]})
+
+    assert a_client(answer).complete(MESSAGES, {"type": "object"}) == "words"
+
+    (request,) = seen
+    assert (str(request.url), request.headers["authorization"]) == (
+        "https://chat.example/v1/chat/completions",
+        f"Bearer {KEY}",
+    )
+    body = json.loads(request.content)
+    assert (body["model"], body["messages"]) == ("model-1", MESSAGES)
+    assert body["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"{}", b'{"choices": []}', b'{"choices": [{"message": {}}]}'])
+def test_an_answer_without_words_is_empty(content: bytes) -> None:
+    assert a_client(lambda _: httpx.Response(200, content=content)).complete(MESSAGES, {}) == ""
+
+
+@pytest.mark.parametrize(("status", "passes"), [(401, False), (402, False), (400, False), (429, True), (500, True)])
+def test_a_refusal_names_its_status_and_no_key(status: int, passes: bool) -> None:
+    refused = httpx.Response(status, json={"error": {"message": f"Wrong key {KEY}"}})
+
+    with pytest.raises(CaptionsError, match=str(status)) as caught:
+        a_client(lambda _: refused).complete(MESSAGES, {})
+
+    assert caught.value.retry.may_succeed is passes
+    assert KEY not in str(caught.value)
+
+
+def test_silence_may_pass() -> None:
+    def break_off(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("late", request=request)
+
+    with pytest.raises(CaptionsError, match="did not answer: ReadTimeout") as caught:
+        a_client(break_off).complete(MESSAGES, {})
+    assert caught.value.retry.may_succeed
