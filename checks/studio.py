@@ -60,8 +60,16 @@ def _run(root: Path, *arguments: str) -> None:
     )
 
 
+def main() -> None:
+    """Install what builds the page, write the page, or check it."""
+    try:
+        if "--install" in sys.argv[1:]:
+            _run(ROOT, "ci", "--ignore-scripts")
+        else:
+            keep(build_page, check_studio)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"npm failed:\n{error.stdout}")
+
+
 if __name__ == "__main__":
-    if "--install" in sys.argv[1:]:
-        _run(ROOT, "ci", "--ignore-scripts")
-    else:
-        keep(build_page, check_studio)
+    main()

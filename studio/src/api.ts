@@ -114,7 +114,8 @@ export const listVideos = (query: Record<string, string>, signal?: AbortSignal) 
 export const readVideo = (id: string) => call<Video>(`/videos/${encodeURIComponent(id)}`);
 export const deleteVideo = (id: string) => call(`/videos/${encodeURIComponent(id)}`, { method: "DELETE" });
 export const listModels = () => call<List<Model>>("/models");
-export const readUsage = () => call<Usage>("/usage");
+/** Read what was spent, since a day as 2026-11-30. */
+export const readUsage = (since = "") => call<Usage>("/usage", since ? { query: { since } } : {});
 
 export const createVideo = (body: Partial<CreateVideo>, idempotencyKey: string) =>
   call<Video>("/videos", { method: "POST", body, idempotencyKey });

@@ -1,5 +1,6 @@
 // The frame around every page: header, banner, the form beside the page, and what lies above all of it.
 import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { trouble } from "./api";
 import { KeyboardHelp, openHelp } from "./keyboard";
 import { usage } from "./models";
@@ -50,17 +51,24 @@ export function App() {
 function Header() {
   const { path } = route.value;
   const here = findPage(path).path;
+  const pages = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone the name of a page may be out of sight.
+    const current = pages.current?.querySelector<HTMLElement>("[aria-current]");
+    if (current) pages.current!.scrollLeft = current.offsetLeft - pages.current!.offsetLeft - 60;
+  }, [here]);
   return (
     <header>
       <a class="brand" href="#/" onClick={(event) => (event.preventDefault(), go("/"))} aria-label="MediaPoster Studio">
         <Mark />
         <span>MediaPoster</span>
       </a>
-      <nav aria-label="Pages">
+      <nav aria-label="Pages" ref={pages}>
         {PAGES.map(({ path: to, title, count }) => (
           <a
             key={to}
             href={link(to)}
+            ref={to === here ? bringIntoView : null}
             aria-current={to === here && path !== "/make" ? "page" : undefined}
             onClick={(event) => (event.preventDefault(), go(to))}
           >
@@ -81,14 +89,24 @@ function Header() {
   );
 }
 
-/** What today cost so far, of what it may cost. */
+/** On a phone the pages lie in a row that is wider than the window. */
+const bringIntoView = (link: HTMLElement | null) => link?.scrollIntoView({ block: "nearest", inline: "center" });
+
+/** What today cost so far, of what it may cost; it leads to the whole of it. */
 function Budget() {
   const today = usage.value;
   if (!today) return <p class="budget" />;
+  const renews = new Date(today.renews_at).toLocaleTimeString(undefined, { timeStyle: "short" });
+  const left = today.limit_usd ? `${formatMoney(today.left_usd)} is left until ${renews}. ` : "";
   return (
-    <p class="budget" title={`Spent today (UTC): ${formatMoney(today.spent_usd)}. Promised to videos that run: ${formatMoney(today.promised_usd)}.`}>
+    <a
+      class="budget"
+      href={link("/usage")}
+      onClick={(event) => (event.preventDefault(), go("/usage"))}
+      title={`${left}Reserved for videos that run: ${formatMoney(today.promised_usd)}.`}
+    >
       <strong>{formatMoney(today.spent_usd)}</strong> {today.limit_usd ? `of ${formatMoney(today.limit_usd)} today` : "today"}
-    </p>
+    </a>
   );
 }
 

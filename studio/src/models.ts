@@ -15,9 +15,12 @@ export function startModels(): void {
   // After the library, and again when something has begun or ended: that is when money is promised or spent.
   effect(() => {
     const isSettled = runningCount.value >= 0;
-    if (isSettled && key.value && isListed.value) void readUsage().then((read) => (usage.value = read), () => undefined);
+    if (isSettled && key.value && isListed.value) refreshUsage();
   });
 }
+
+/** Ask what today cost; what was known stays if there is no answer. */
+export const refreshUsage = (): void => void readUsage().then((read) => (usage.value = read), () => undefined);
 
 /** The offered value that is nearest to the wanted one. */
 export const nearest = <Value>(offered: readonly Value[], wanted: Value, distance: (one: Value, other: Value) => number): Value =>

@@ -4,6 +4,7 @@
 //   #/?status=failed&q=boat     the library, filtered
 //   #/videos/video_…            one video, over the library
 //   #/make                      the form for a new one
+//   #/approvals/video_…         one that waits for an approval: messages link to it
 import { computed, signal } from "@preact/signals";
 
 export interface Route {
@@ -21,6 +22,9 @@ addEventListener("popstate", () => (route.value = read()));
 
 /** The id of the video that is open. */
 export const openVideoId = computed(() => /^\/videos\/([\w-]+)$/.exec(route.value.path)?.[1] ?? null);
+
+/** The id of the video whose approval is looked at. */
+export const openApprovalId = computed(() => /^\/approvals\/([\w-]+)$/.exec(route.value.path)?.[1] ?? null);
 
 export const link = (path: string, query: URLSearchParams = new URLSearchParams()): string =>
   `#${path}${query.size ? `?${query}` : ""}`;

@@ -1,6 +1,7 @@
 // The videos that the page knows, and how they are kept up to date.
 import { computed, effect, signal } from "@preact/signals";
 import { ApiError, deleteVideo, listVideos, readVideo, trouble } from "./api";
+import { takeTurn } from "./pace";
 import { route } from "./route";
 import { key } from "./session";
 import type { Video } from "./types";
@@ -37,7 +38,9 @@ export function keep(answered: readonly Video[]): void {
     const known = next.get(video.id);
     const links = known?.links && video.links && !isStale(known) ? known.links : video.links;
     if (document.hidden && known && isRunning(known) && !isRunning(video)) readyUnseen.value++;
-    next.set(video.id, { ...video, links });
+    // Lists leave out posts and approvals; a video never loses those it has.
+    const posts = video.posts.length || !known ? video.posts : known.posts;
+    next.set(video.id, { ...video, links, posts, approval: video.approval ?? known?.approval ?? null });
   }
   byId.value = next;
 }
@@ -112,6 +115,11 @@ export async function refresh(id: string): Promise<void> {
 /** Remove a video; one that renders is stopped. */
 export async function remove(id: string): Promise<void> {
   await deleteVideo(id);
+  forget(id);
+}
+
+/** Drop a video that is no longer there. */
+export function forget(id: string): void {
   order.value = order.value.filter((listed) => listed !== id);
   const next = new Map(byId.value);
   next.delete(id);
@@ -126,6 +134,7 @@ let lastPollAt = 0;
 let canAskByIds = true;
 
 async function poll(): Promise<void> {
+  await takeTurn();
   lastPollAt = Date.now();
   const ids = running.value.slice(0, IDS_MAX).map((video) => video.id);
   const before = JSON.stringify(running.value.map(({ id, stage, progress }) => [id, stage, progress]));

@@ -10,6 +10,9 @@ export type Estimate = Schemas["EstimateObject"];
 export type Usage = Schemas["UsageObject"];
 export type Stage = Schemas["Stage"];
 export type Status = Schemas["VideoStatus"];
+export type AccountList = Schemas["AccountListObject"];
+export type Account = Schemas["AccountObject"];
+export type Upload = Schemas["UploadObject"];
 export type CreateVideo = Schemas["CreateVideoRequest"];
 export type Video = Schemas["VideoObject"] & {
   /** How many videos start before this one; absent or null when it does not wait. */

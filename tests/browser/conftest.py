@@ -6,8 +6,9 @@ Locators only: the page's policy refuses what `wait_for_function` would evaluate
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import httpx
 import pytest
@@ -44,6 +45,22 @@ class Studio(NamedTuple):
         made = self.api.post("/videos", json={"prompt": prompt, **fields})
         made.raise_for_status()
         return str(made.json()["id"])
+
+    def read(self, video: str) -> dict[str, Any]:
+        """Read a video without the page."""
+        answer: dict[str, Any] = self.api.get(f"/videos/{video}").json()
+        return answer
+
+    def wait_for_stage(self, video: str, stage: str) -> None:
+        """Wait until a video is at a stage.
+
+        Raises:
+            AssertionError: it does not come there.
+        """
+        until = time.monotonic() + PATIENCE_MS / 1000
+        while self.read(video)["stage"] != stage:
+            assert time.monotonic() < until, f"{video} does not come to {stage}."
+            time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

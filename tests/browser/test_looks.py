@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.browser.conftest import NARROW, WIDE, Open, Scheme, Studio
 
@@ -39,7 +40,11 @@ def video(studio: Studio) -> str:
         publish=[{"platform": "twitter", "account_id": "901"}],
         text="Hi",
     )
-    posts = [{"platform": "twitter", "account_id": "901"}, {"platform": "linkedin", "account_id": "902"}]
+    later = (datetime.now(UTC) + timedelta(days=40)).isoformat()
+    posts = [
+        {"platform": "twitter", "account_id": "901"},
+        {"platform": "linkedin", "account_id": "902", "scheduled_time": later},
+    ]
     return studio.make("A paper boat on a rainy street", publish=posts, text="Slow mornings.")
 
 
@@ -51,7 +56,21 @@ def show(page: Page, what: str) -> None:
     elif what == "form":
         expect(page.get_by_text("made by sandbox-1")).to_be_visible()
     elif what == "approvals":
-        expect(page.get_by_role("heading", name="Approvals")).to_be_visible()
+        expect(page.get_by_role("article").get_by_role("button", name="Reject")).to_be_visible()
+    elif what == "schedule":
+        page.get_by_role("button", name="Move the post").first.click()
+        expect(page.get_by_label("New time")).to_be_visible()
+    elif what == "batches":
+        page.get_by_text("Columns").click()
+        sheet: FilePayload = {"name": "a.csv", "mimeType": "text/csv", "buffer": b"prompt,size\nA kite,\nA kite,9x9"}
+        page.get_by_label("Choose a file").set_input_files([sheet])
+        expect(page.get_by_role("region", name="Rows that cannot be made")).to_be_visible()
+    elif what == "spending":
+        expect(page.get_by_role("img", name="Spending by day")).to_be_visible()
+    elif what == "post":
+        page.get_by_role("listitem").first.get_by_role("checkbox").check(force=True)
+        page.get_by_role("toolbar").get_by_role("button", name="Post").click()
+        expect(page.get_by_label("Account")).to_be_enabled()
     elif what == "keys":
         expect(page.get_by_role("link").first).to_be_visible()
         page.keyboard.press("?")
@@ -65,9 +84,17 @@ def show(page: Page, what: str) -> None:
         expect(page.get_by_role("dialog").get_by_role("heading", name="Posts")).to_be_visible()
 
 
-@pytest.mark.parametrize("what", ["sign in", "library", "form", "video", "question", "approvals", "keys"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("sign in", "library", "form", "video", "question", "approvals", "schedule", "batches", "spending", "post"),
+        "keys",
+    ],
+)
 def test_everyone_can_use_it(open_page: Open, video: str, what: str) -> None:
-    paths = {"form": "/make", "approvals": "/approvals", "video": f"/videos/{video}", "question": f"/videos/{video}"}
+    paths = {"form": "/make", "approvals": "/approvals", "schedule": "/schedules"}
+    paths |= {"batches": "/batches", "spending": "/usage"}
+    paths |= dict.fromkeys(("video", "question"), f"/videos/{video}")
     page = open_page(paths.get(what, "/"), signed_in=what != "sign in")
     show(page, what)
 
@@ -111,7 +138,7 @@ def test_the_library_stands_after_one_page_and_three_calls_of_this_host(
 
 
 def test_no_page_is_wider_than_its_window(open_page: Open, video: str) -> None:
-    for path in ("/", "/make", "/approvals", f"/videos/{video}"):
+    for path in ("/", "/make", "/approvals", "/schedules", "/batches", "/usage", f"/videos/{video}"):
         page = open_page(path)
         for width in (WIDE, 768, NARROW, 320):
             page.set_viewport_size({"width": width, "height": 800})

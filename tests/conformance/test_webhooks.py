@@ -88,3 +88,15 @@ def test_a_receiver_that_does_not_take_an_event_gets_the_same_once_more(stack: S
     assert body["type"] == "video.failed"
     assert isinstance(body["data"], dict)
     assert body["data"]["id"] == video_id
+
+
+def test_the_receiver_is_told_where_a_person_approves_a_video(stack: Stack, receiver: Receiver) -> None:
+    asked = stack.submit(new_prompt("Asked"), "twitter", webhook_url=f"{receiver.url}/asked", approval="required")
+
+    (delivery,) = receiver.wait_for_deliveries("/asked", 1)
+
+    body = read_body(delivery)
+    data = body["data"]
+    assert isinstance(data, dict)
+    assert body["type"] == "video.awaiting_approval"
+    assert str(data["approval_url"]).endswith(f"/v1/studio#/approvals/{asked['id']}")

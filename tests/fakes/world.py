@@ -98,6 +98,7 @@ class World:
         default_fallbacks: Sequence[str] = (),
         stack_daily_budget_micros: int | None = None,
         default_approval: str = "none",
+        studio: str = "on",
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]] = lambda _: [],
         slots: Mapping[str, int] = MappingProxyType({}),
         listens_to: Sequence[str] = (),
@@ -150,6 +151,7 @@ class World:
                 "GENERATION_TIMEOUT_SECONDS": GENERATION_TIMEOUT_SECONDS,
                 "DAILY_BUDGET_USD": stack_daily_budget_micros,
                 "DEFAULT_APPROVAL": default_approval,
+                "STUDIO": studio,
             }
         )
         edges = FakeEdges(self, catalog, batch_files, batch_workflow, {"video": iter(ids), "batch": iter(batch_ids)})

@@ -80,6 +80,7 @@ class Settings(BaseModel):
     inbox_owner: str = Field(default="inbox", alias="INBOX_OWNER")
     events_owner: str = Field(default="events", alias="EVENTS_OWNER")
     default_approval: Literal["none", "required"] = Field(default="none", alias="DEFAULT_APPROVAL")
+    studio: Literal["on", "off"] = Field(default="on", alias="STUDIO")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
     posts_per_minute: int = Field(default=30, alias="BLOTATO_POSTS_PER_MINUTE", gt=0)
     uploads_per_minute: int = Field(default=10, alias="BLOTATO_UPLOADS_PER_MINUTE", gt=0)

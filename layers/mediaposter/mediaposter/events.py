@@ -43,10 +43,14 @@ class _Event(BaseModel):
 
 
 class VideoEvent(_Event, _AboutVideo):
-    """What happened to a video; `expires_at` is until when one may be approved."""
+    """What happened to a video.
+
+    `expires_at` is until when one may be approved; `approval_url` is the studio's page for that, if there is a studio.
+    """
 
     type: Literal["video.completed", "video.failed", "video.awaiting_approval"]
     expires_at: AwareDatetime | None = None
+    approval_url: str | None = None
     error_code: ErrorCode | None = None
 
     @property

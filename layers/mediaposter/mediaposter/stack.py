@@ -535,6 +535,7 @@ class Stack:
             approvals=self.approvals,
             signaller=self.edges.signaller,
             send_event=self.edges.send_event,
+            studio_url=self._find_studio_url,
             clock=self.edges.now,
         )
 
@@ -798,7 +799,11 @@ class Stack:
 
         return DeliverEvent(
             find_recorded=FindRecorded(
-                videos=self.videos, posts=self.posts, approvals=self.approvals, batches=self.batches
+                videos=self.videos,
+                posts=self.posts,
+                approvals=self.approvals,
+                batches=self.batches,
+                studio_url=self._find_studio_url,
             ),
             post_json=self.edges.post_json,
             put_off=self.edges.put_off,
@@ -834,6 +839,10 @@ class Stack:
         """Check accounts; without targets nothing is built, and only an unknown account loads the client."""
         warnings = self.validate_accounts.check(targets)
         return [*warnings, *([self.edges.posts_notice] if targets and self.edges.posts_notice else [])]
+
+    def _find_studio_url(self) -> str | None:
+        """Tell where the studio is, if there is one."""
+        return f"{self.edges.public_url()}/studio" if self.settings.studio == "on" else None
 
     def limit_renders(self, provider: str) -> int:
         """Tell how many videos a provider renders for this stack at once: by its settings, or by the catalog."""

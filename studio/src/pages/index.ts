@@ -2,7 +2,10 @@
 import type { ComponentType } from "preact";
 import { waitingForYou } from "../store";
 import { Approvals } from "./approvals";
+import { Batches } from "./batches";
 import { Library } from "./library";
+import { Schedules } from "./schedules";
+import { Spending } from "./usage";
 
 interface Page {
   path: string;
@@ -15,7 +18,11 @@ interface Page {
 export const PAGES: readonly Page[] = [
   { path: "/", title: "Library", component: Library },
   { path: "/approvals", title: "Approvals", component: Approvals, count: () => waitingForYou.value.length },
+  { path: "/schedules", title: "Schedule", component: Schedules },
+  { path: "/batches", title: "Batches", component: Batches },
+  { path: "/usage", title: "Spending", component: Spending },
 ];
 
-/** Find the page of a path. One video and the form are shown with the library. */
-export const findPage = (path: string): Page => PAGES.find((page) => page.path === path) ?? PAGES[0]!;
+/** Find the page of a path, or of what is below it. One video and the form are shown with the library. */
+export const findPage = (path: string): Page =>
+  PAGES.find((page) => page.path === path || path.startsWith(`${page.path}/`)) ?? PAGES[0]!;

@@ -9,6 +9,7 @@ import { EmptyState } from "../ui/EmptyState";
 import { Icon } from "../ui/Icon";
 import { CardSkeletons } from "../ui/Skeleton";
 import { Card } from "../video/Card";
+import { PostMany } from "../video/PostMany";
 import { clearSelection, downloadSelected, removeVideos, selected } from "../video/selection";
 import { change } from "../draft";
 
@@ -22,6 +23,9 @@ const STATUSES = [
 
 const SEARCH_DELAY_MS = 350;
 
+/** Whether the form for the posts of the selected videos is open. */
+const isPosting = signal(false);
+
 export function Library() {
   return (
     <section class="library" aria-label="Library">
@@ -29,6 +33,7 @@ export function Library() {
       <Toolbar />
       <Shelf />
       {selected.value.size > 0 && <SelectionBar />}
+      {isPosting.value && <PostMany onClose={() => (isPosting.value = false)} />}
     </section>
   );
 }
@@ -159,9 +164,15 @@ const FirstSteps = () => (
 const SelectionBar = () => (
   <div class="selection" role="toolbar" aria-label="Selected videos">
     <IconButton icon="close" label="Clear the selection" onClick={clearSelection} />
-    <span>{selected.value.size} selected</span>
+    <span>
+      {selected.value.size}
+      <i> selected</i>
+    </span>
     <Button icon="download" onClick={() => void downloadSelected()}>
       Download
+    </Button>
+    <Button icon="external" onClick={() => (isPosting.value = true)}>
+      Post
     </Button>
     <Button look="danger" icon="trash" onClick={() => void removeVideos([...selected.value])}>
       Delete

@@ -2,8 +2,12 @@
 import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError, createVideo, estimate } from "../api";
-import { beginRequest, change, clearPrompt, draft, readRequest } from "../draft";
+import { change, clearDraft, draft, nameRequest, readRequest } from "../draft";
 import { formatMoney, nameShape, readSize } from "../format";
+import { findBlock } from "../make/captions";
+import { FirstPicture, dropPicture, takeFrom } from "../make/FirstPicture";
+import { PostIt } from "../make/PostIt";
+import { namePicture, picture, sendPicture } from "../make/picture";
 import { models, nearest } from "../models";
 import { go, route } from "../route";
 import { key } from "../session";
@@ -17,6 +21,11 @@ const PROMPT_MAX = 32_000;
 const ESTIMATE_DELAY_MS = 400;
 /** More choices than this are a list. */
 const SIDE_BY_SIDE_MAX = 6;
+const VARIANTS = [1, 2, 3, 4];
+/** The fields that say themselves why they are refused. */
+const FIELDS_SHOWN = /^(prompt|model|seconds|size|input_reference.*|text|approval|publish\[\d+\].*)$/;
+/** Begins the warning of a stack whose posts wait for a person unless the request says otherwise. */
+const APPROVAL_WARNING = "approval: ";
 
 const isSending = signal(false);
 /** The refusal of the API, and the field that it is about. */
@@ -54,41 +63,60 @@ function differ(one: string, other: string): number {
   return shape * 100 + pixels;
 }
 
-/** Ask for the price whenever the settings change. */
+/** Ask for the price whenever the settings change. The posts are checked with it. */
 function useQuote(): void {
-  const { prompt, model, seconds, size } = draft.value;
+  const body = readRequest(draft.value);
+  // The price does not depend on the prompt, which is refused when it is empty.
+  const asked = JSON.stringify({ ...body, prompt: body.prompt || "…" });
   const isReady = isListed.value && models.value.length > 0 && key.value !== null;
   useEffect(() => {
     if (!isReady) return;
-    const asked = new AbortController();
+    const aborted = new AbortController();
     const timer = setTimeout(() => {
-      // The price does not depend on the prompt, which is refused when it is empty.
-      const body = { ...readRequest(draft.value), prompt: prompt.trim() || "…" };
-      estimate(body, asked.signal).then(
+      estimate(JSON.parse(asked) as typeof body, aborted.signal).then(
         (answer) => ((quote.value = answer), (refusal.value = null)),
         (error: unknown) => {
-          if (error instanceof ApiError && !asked.signal.aborted) ((quote.value = null), (refusal.value = error));
+          if (!(error instanceof ApiError) || aborted.signal.aborted) return;
+          // What is refused of the posts does not change the price.
+          if (!/^(publish|text|approval)/.test(error.param ?? "")) quote.value = null;
+          refusal.value = error;
         },
       );
     }, ESTIMATE_DELAY_MS);
-    return () => (clearTimeout(timer), asked.abort());
-  }, [isReady, prompt.trim() !== "" && prompt, model, seconds, size]);
+    return () => (clearTimeout(timer), aborted.abort());
+  }, [isReady, asked]);
 }
 
+/** Whether the form can be sent. */
+const isComplete = (): boolean =>
+  draft.value.prompt.trim() !== "" && !findBlock() && !(picture.value && findModel()?.image_input === false);
+
+/** Make the videos, each under a name of its own. What was made stays so when this is sent again. */
 async function send(): Promise<void> {
-  if (isSending.value || !draft.value.prompt.trim()) return;
+  if (isSending.value || !isComplete()) return;
   isSending.value = true;
-  const { body, idempotencyKey } = beginRequest();
+  const { count } = draft.value;
+  const body = readRequest(draft.value);
+  const name = nameRequest(JSON.stringify(body) + namePicture());
   try {
-    const video = await createVideo(body, idempotencyKey);
-    clearPrompt();
+    const request = { ...body, ...(await sendPicture()) };
+    const sent = await Promise.allSettled(
+      VARIANTS.slice(0, count).map((variant) => createVideo(request, variant > 1 ? `${name}-${variant}` : name)),
+    );
+    const made = sent.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+    made.toReversed().forEach(addFirst);
+    const failed = sent.find((each) => each.status === "rejected");
+    if (failed) throw failed.reason;
+    clearDraft();
+    dropPicture();
     refusal.value = null;
     adjusted.value = "";
-    addFirst(video);
     go("/");
-    say("Your video is on its way.");
+    say(count > 1 ? `Your ${count} videos are on their way.` : "Your video is on its way.");
   } catch (error) {
     refusal.value = error as ApiError;
+    // An upload that is gone is made again.
+    if (refusal.value.param?.startsWith("input_reference")) change({ upload: null });
   } finally {
     isSending.value = false;
   }
@@ -102,7 +130,11 @@ export function Make() {
   }, [isAsked]);
   useQuote();
   const failed = refusal.value;
+  const isElsewhere = failed !== null && !FIELDS_SHOWN.test(failed.param ?? "");
   const at = (name: string) => (failed?.param === name ? failed.message : "");
+  const { count, targets } = draft.value;
+  const warnings = quote.value?.candidates[0]?.warnings ?? [];
+  const block = findBlock();
   return (
     <form
       class="make"
@@ -111,6 +143,9 @@ export function Make() {
       onKeyDown={(event) => {
         if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) (event.preventDefault(), void send());
       }}
+      onDragOver={(event) => event.dataTransfer?.types.includes("Files") && event.preventDefault()}
+      onDrop={(event) => takeFrom(event.dataTransfer) && event.preventDefault()}
+      onPaste={(event) => takeFrom(event.clipboardData) && event.preventDefault()}
     >
       <h1>New video</h1>
       <Field label="Prompt" error={at("prompt")}>
@@ -125,16 +160,23 @@ export function Make() {
           onInput={(event) => change({ prompt: event.currentTarget.value })}
         />
       </Field>
+      <FirstPicture
+        isTaken={findModel()?.image_input ?? true}
+        model={draft.value.model}
+        error={failed?.param?.startsWith("input_reference") ? failed.message : ""}
+      />
       <Settings at={at} />
-      {failed && !["prompt", "model", "seconds", "size"].includes(failed.param ?? "") && (
+      <PostIt at={at} isApprovalDefault={warnings.some((warning) => warning.startsWith(APPROVAL_WARNING))} />
+      {isElsewhere && (
         <p class="note bad" role="alert" dir="auto">
           {failed.message}
         </p>
       )}
       <div class="send">
         <Price />
-        <Button look="primary" type="submit" isBusy={isSending.value} disabled={!draft.value.prompt.trim()}>
-          {isSending.value ? "Sending" : "Make video"}
+        {block && <p class="note bad">{block}</p>}
+        <Button look="primary" type="submit" isBusy={isSending.value} disabled={!isComplete()}>
+          {isSending.value ? "Sending" : `Make ${count > 1 ? `${count} videos` : "video"}${targets.length ? " and post" : ""}`}
         </Button>
       </div>
     </form>
@@ -173,6 +215,13 @@ function Settings({ at }: { at: (name: string) => string }) {
         options={(model?.sizes ?? [size]).map((each) => ({ value: each, label: <SizeLabel size={each} />, text: each }))}
         onChange={(value) => choose({ size: value })}
         error={at("size")}
+      />
+      <Setting
+        label="Variants"
+        value={String(draft.value.count)}
+        options={VARIANTS.map((each) => ({ value: String(each), label: String(each) }))}
+        onChange={(value) => change({ count: Number(value) })}
+        error=""
       />
     </>
   );
@@ -218,11 +267,12 @@ function SizeLabel({ size }: { size: string }) {
 /** What the video would cost, which model will really make it, and what it warns of. */
 function Price() {
   const [first] = quote.value?.candidates ?? [];
+  const { count } = draft.value;
   return (
     <div class="price" aria-live="polite">
       <p>
-        <strong>{first ? formatMoney(first.cost_estimate_usd) : " "}</strong>
-        <span>{first ? `made by ${first.model}` : ""}</span>
+        <strong>{first ? formatMoney(String(Number(first.cost_estimate_usd) * count)) : " "}</strong>
+        <span>{first ? `${count > 1 ? `for ${count}, ` : ""}made by ${first.model}` : ""}</span>
       </p>
       {first?.warnings.map((warning) => (
         <p key={warning} class="note" dir="auto">

@@ -8,11 +8,13 @@ import { Button, IconButton } from "../ui/Button";
 import { CopyButton } from "../ui/Copy";
 import { Dialog } from "../ui/Dialog";
 import { EmptyState } from "../ui/EmptyState";
+import { Approval } from "../video/Approval";
+import { Derive } from "../video/Derive";
 import { Facts } from "../video/Facts";
 import { Player } from "../video/Player";
 import { Posts } from "../video/Posts";
 import { download, removeVideos } from "../video/selection";
-import { describeStage, isRunning } from "../video/words";
+import { describeStage, isRunning, isWaitingForYou } from "../video/words";
 
 /** The one before or after in the library; undefined at its ends. */
 export function neighbour(step: number): Video | undefined {
@@ -71,7 +73,7 @@ function Detail({ video }: { video: Video }) {
         </div>
         <Actions video={video} />
         <Warnings video={video} />
-        <Posts posts={video.posts ?? []} />
+        {isWaitingForYou(video) ? <Approval video={video} /> : <Posts video={video} />}
         <Facts video={video} />
       </div>
     </div>
@@ -111,6 +113,7 @@ function Actions({ video }: { video: Video }) {
       >
         Use these settings
       </Button>
+      <Derive video={video} />
       <IconButton
         icon={isCancel ? "stop" : "trash"}
         label={isCancel ? "Cancel this video" : "Delete this video"}

@@ -38,14 +38,15 @@ interface Question {
   title: string;
   text: string;
   action: string;
+  no: string;
   answer: (isYes: boolean) => void;
 }
 
 const question = signal<Question | null>(null);
 
 /** Ask before something that cannot be undone. */
-export const confirm = (title: string, text: string, action: string): Promise<boolean> =>
-  new Promise((answer) => (question.value = { title, text, action, answer }));
+export const confirm = (title: string, text: string, action: string, no = "Keep"): Promise<boolean> =>
+  new Promise((answer) => (question.value = { title, text, action, no, answer }));
 
 export function Questions() {
   const asked = question.value;
@@ -59,7 +60,7 @@ export function Questions() {
       <h2>{asked.title}</h2>
       <p>{asked.text}</p>
       <div class="row end">
-        <Button onClick={() => reply(false)}>Keep</Button>
+        <Button onClick={() => reply(false)}>{asked.no}</Button>
         <Button look="danger" onClick={() => reply(true)}>
           {asked.action}
         </Button>

@@ -14,6 +14,8 @@ const PATHS = {
   external: "M9 6H5v13h13v-4M13 4h7v7M20 4l-9 9",
   signout: "M10 4H5v16h5M9 12h11m0 0l-4-4m4 4l-4 4",
   keyboard: "M3 6h18v12H3zM7 10h.1M11 10h.1M15 10h.1M8 14h8",
+  clock: "M12 21a9 9 0 100-18 9 9 0 000 18zM12 7v5l3.5 2",
+  image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9.2v.1",
   film: "M4 5h16v14H4zM9 5v14M15 5v14M4 12h16",
 } as const;
 

@@ -136,6 +136,7 @@ ANSWERS: dict[str, tuple[str, str, BaseModel]] = {
 }
 KITE = {"prompt": "A kite"}
 THREADS = {"platform": "threads", "account_id": "1"}
+CAPTION = {"platform": "threads", "account_id": "1", "text": "As I say"}
 BODIES: dict[str, dict[str, tuple[bool, dict[str, Any]]]] = {
     "CreateVideoRequest": {
         "no prompt": (False, {"model": "sora-2"}),
@@ -173,6 +174,7 @@ BODIES: dict[str, dict[str, tuple[bool, dict[str, Any]]]] = {
     },
     "ApprovalRequest": {
         "a decision with other posts": (True, {"decision": "approve", "edits": {"publish": [THREADS]}}),
+        "a decision with another caption": (True, {"decision": "approve", "edits": {"captions": [CAPTION]}}),
         "another decision": (False, {"decision": "perhaps"}),
         "a decision that asks for one": (False, {"decision": "approve", "edits": {"approval": "none"}}),
     },

@@ -19,11 +19,17 @@ def stack() -> StackInMemory:
 
 
 @pytest.fixture
-def run(stack: StackInMemory, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(stack: StackInMemory, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Give a way to run a command and to see what it wrote."""
 
     def run_command(*argv: str) -> Outcome:
-        session = Session(open_stack=stack.open, find_host=lambda: None, clock=lambda: NOW)
+        session = Session(
+            open_stack=stack.open,
+            find_host=lambda: None,
+            choose_folder=lambda: tmp_path / "no host",
+            clock=lambda: NOW,
+            environ=dict,
+        )
         status = main(argv, session=session)
         out, err = capsys.readouterr()
         return Outcome(status, out, err)

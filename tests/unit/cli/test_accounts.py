@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from mediaposter.publishing.publisher_interface import Account, Board, Page, Pub
 from sandbox.blotato import ACCOUNTS, FACEBOOK_PAGE, PINTEREST_BOARD, YOUTUBE_PLAYLIST, create_app
 from sandbox.serving import serve_in_thread
 from tests.fakes.publisher import FakePublisher
+from tests.unit.cli.fake_api import FakeApi, reply
 from tests.unit.cli.stack import Run, StackInMemory
 
 _KEY = "blotato-sandbox-key="
@@ -44,11 +46,14 @@ def publisher() -> FakePublisher:
 
 
 @pytest.fixture
-def show(stack: StackInMemory, publisher: FakePublisher, capsys: pytest.CaptureFixture[str]) -> Show:
+def show(stack: StackInMemory, publisher: FakePublisher, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Show:
     """Give a way to run the command over a publisher that is given to it."""
 
     def run_command(*argv: str) -> str:
-        run_app(("accounts", *argv), Session(open_stack=stack.open, connect=lambda _: publisher))
+        session = Session(
+            open_stack=stack.open, connect=lambda _: publisher, choose_folder=lambda: tmp_path, environ=dict
+        )
+        run_app(("accounts", *argv), session)
         return capsys.readouterr().out
 
     return run_command
@@ -119,7 +124,7 @@ def test_a_stack_that_is_named_gives_its_key(stack: StackInMemory, publisher: Fa
 
     run_app(
         ("accounts", "--stack", "studio", "--endpoint-url", "http://127.0.0.1:1"),
-        Session(open_stack=stack.open, connect=door),
+        Session(open_stack=stack.open, connect=door, environ=dict),
     )
 
     assert stack.looked_for == [("studio", "http://127.0.0.1:1")]
@@ -134,6 +139,17 @@ def test_without_a_key_a_sentence_says_where_to_put_it(run: Run, monkeypatch: py
     assert (outcome.status, outcome.out) == (1, "")
     assert "BLOTATO_API_KEY" in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_a_stack_that_is_found_is_asked_before_blotato(ask: Run, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLOTATO_API_KEY", _KEY)
+    below = [{"id": "102", "name": "Kite Page"}]
+    account = {"id": "803", "platform": "facebook", "name": "Kite Films", "username": None, "pages": below}
+    api.on("GET", "/accounts", reply({"object": "list", "data": [account]}))
+
+    [line] = json.loads(ask("accounts", "--json").out)
+
+    assert (line["account_id"], line["name"], line["pages"]) == ("803", "Kite Films", below)
 
 
 class TestOverHttp:

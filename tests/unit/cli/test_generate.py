@@ -1,4 +1,4 @@
-"""`mediaposter generate` and `remix`: what is asked for, how it is followed, and what is left on disk."""
+"""`mediaposter generate`, `remix`, `edit`, `extend`: what is asked for, followed, and left on disk."""
 
 from __future__ import annotations
 
@@ -319,3 +319,24 @@ def test_a_remix_is_made_of_the_video_that_is_named(ask: Run, api: FakeApi) -> N
     outcome = ask("remix", VIDEO, "At night")
 
     assert (outcome.status, api.bodies("POST", f"/videos/{VIDEO}/remix")) == (0, [{"prompt": "At night"}])
+
+
+@pytest.mark.parametrize(
+    ("command", "route", "more"),
+    [
+        pytest.param(("edit",), "/videos/edits", {}, id="edit"),
+        pytest.param(("extend", "--seconds", "8"), "/videos/extensions", {"seconds": "8"}, id="extend"),
+    ],
+)
+def test_an_edit_and_an_extension_name_their_video(
+    ask: Run, api: FakeApi, command: tuple[str, ...], route: str, more: dict[str, str]
+) -> None:
+    serve(api, DONE)
+    api.on("POST", route, reply(QUEUED))
+
+    outcome = ask(*command, VIDEO, "At night", "--no-approval")
+
+    assert outcome.status == 0
+    assert api.bodies("POST", route) == [{"video": {"id": VIDEO}, "prompt": "At night", "approval": "none", **more}]
+    [sent] = api.calls("POST", route)
+    assert sent.headers["idempotency-key"]

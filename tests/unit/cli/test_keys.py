@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.text import Text
 
 from mediaposter.host.database import Database
 from mediaposter.host.folder import DATABASE_FILE
@@ -244,6 +245,27 @@ class TestList:
     def test_a_stack_without_keys_says_how_to_make_one(self, run: Run) -> None:
         assert json.loads(run("keys", "list", "--json").out) == []
         assert run("keys", "list").out == "mediaposter has no keys yet. mediaposter keys create NAME makes one.\n"
+
+    def test_a_list_fits_80_columns_with_whole_ids(
+        self, run: Run, stack: StackInMemory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        made = keep_key(stack, "A key with a long name", expires_at=NOW + timedelta(days=1), owner="o" * 40)
+
+        lines = [Text.from_ansi(line).plain for line in run("keys", "list").out.splitlines()]
+
+        assert max(map(len, lines)) <= 80
+        assert lines[1].startswith(made.key_id)
+
+    def test_keys_of_the_studio_that_ended_are_only_counted(self, run: Run, stack: StackInMemory) -> None:
+        ended, lasting = (keep_key(stack, "studio", expires_at=NOW + timedelta(hours=hours)) for hours in (-1, 1))
+
+        outcome = run("keys", "list")
+
+        assert ended.key_id not in outcome.out
+        assert lasting.key_id in outcome.out
+        assert "1 key of the studio that ended" in outcome.err
 
     def test_keys_are_listed_as_json_for_scripts(self, run: Run, stack: StackInMemory) -> None:
         limited = keep_key(stack, owner="studio", daily_budget_micros=5_000_001, rate_per_minute=30)

@@ -137,7 +137,7 @@ def test_a_part_that_is_not_installed_is_named_with_how_to_install_it(
 def test_what_asks_no_stack_needs_no_boto3() -> None:
     done = run_apart(["boto3", "botocore"], ["models"])
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "No stack was found: these are the models of this package.\n")
     assert "gen4.5" in done.stdout
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.config import Settings
+from tests.unit.cli.fake_api import FakeApi, reply
 from tests.unit.cli.stack import Run, StackInMemory
 
 HOUSE = """
@@ -99,7 +100,7 @@ def test_the_aliases_and_the_catalog_of_a_stack_count_too(run: Run, stack: Stack
 
 
 def test_a_stack_without_a_catalog_of_its_own_has_the_built_in_one(run: Run, stack: StackInMemory) -> None:
-    assert run("models", "--json", "--stack", "studio") == run("models", "--json")
+    assert run("models", "--json", "--stack", "studio") == run("models", "--json", "--built-in")
 
 
 def test_a_model_says_when_it_retires_and_what_comes_then(run: Run, stack: StackInMemory) -> None:
@@ -108,8 +109,8 @@ def test_a_model_says_when_it_retires_and_what_comes_then(run: Run, stack: Stack
 
     out = run("models", "--stack", "studio").out
 
-    assert "  retired 2026-11-23, then gen4.5 " in out
-    assert "  until 2027-11-23 " in out
+    assert "  retired 2026-11-23, then gen4.5\n" in out
+    assert "  until 2027-11-23\n" in out
 
 
 def test_a_catalog_of_a_stack_that_is_wrong_is_told(run: Run, stack: StackInMemory) -> None:
@@ -165,3 +166,39 @@ class TestCheck:
         path.write_bytes(b"\xff\xfe")
 
         assert run("models", "check", str(path)) == (1, "", f"{path} is not UTF-8.\n")
+
+
+def a_model(name: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "owned_by": "runway",
+        "alias_of": None,
+        "seconds": [5, 10],
+        "sizes": ["1280x720"],
+        "price_usd_per_second": {"720": "0.12"},
+        "capabilities": {"audio": True, "image_roles": ["first_frame"], "remix": False, "of_tomorrow": True},
+        **fields,
+    }
+
+
+def test_a_stack_that_is_found_is_asked_what_it_offers(ask: Run, api: FakeApi) -> None:
+    models = [a_model("gen4.5"), a_model("sora-2", alias_of="gen4.5")]
+    api.on("GET", "/models", reply({"object": "list", "data": models}))
+
+    lines = read_lines(ask("models", "--json").out)
+
+    assert list(lines) == ["gen4.5"]
+    assert lines["gen4.5"]["aliases"] == ["sora-2"]
+    assert lines["gen4.5"]["can"] == ["first_frame", "audio", "of_tomorrow"]
+
+
+def test_the_models_of_this_package_are_asked_of_no_stack(ask: Run, api: FakeApi) -> None:
+    assert "gen4.5" in ask("models", "--built-in").out
+    assert api.seen == []
+
+
+def test_a_stack_that_was_named_and_refuses_is_not_passed_over(ask: Run) -> None:
+    outcome = ask("models", "--url", "http://stack.test")
+
+    assert (outcome.status, outcome.out) == (1, "")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.text import Text
 
 from mediaposter.config import Settings
 from mediaposter.domain.problem import Problem
@@ -256,6 +257,22 @@ class TestList:
         assert line.split("  ")[0] == NAME
         assert "weekdays 09:00, Europe/Berlin" in line
         assert line.split()[-4:] == ["2", "2026-12-02", "12:00", "active"]
+
+    @pytest.mark.usefixtures("made")
+    @pytest.mark.parametrize("argv", [("list",), ("show", NAME)])
+    def test_what_is_listed_fits_80_columns(
+        self, run: Run, stack: StackInMemory, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        video_id = f"video_{'a' * 32}"
+        take(stack, day=1, video_id=video_id)
+
+        # Sentences are before the table: a terminal breaks those by itself.
+        table = Text.from_ansi(run("schedule", *argv).out).plain.split("\n\n")[-1]
+
+        assert max(map(len, table.splitlines())) <= 80
+        assert video_id in table or argv == ("list",)
 
     @pytest.mark.usefixtures("made")
     def test_series_are_listed_as_json_for_scripts(self, run: Run, stack: StackInMemory) -> None:

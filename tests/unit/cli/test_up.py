@@ -81,6 +81,7 @@ def describe(
     env_file: Path | None = None,
     address: str = "127.0.0.1",
     withheld: tuple[str, ...] = (),
+    is_usual_folder: bool = True,
 ) -> list[str]:
     environment, settings = read_environment(environ or {}, None)
     return describe_start(
@@ -93,6 +94,7 @@ def describe(
         settings=settings,
         address=address,
         resumed=0,
+        is_usual_folder=is_usual_folder,
     )
 
 
@@ -137,6 +139,15 @@ def test_what_is_not_to_be_copied_fits_into_80_columns(environ: dict[str, str]) 
     lines = describe(environ, address="0.0.0.0")
 
     assert [line for line in lines if len(line) > COLUMNS and KEY not in line] == []
+
+
+def test_the_command_comes_first_and_names_a_folder_that_it_would_not_find() -> None:
+    for is_usual_folder, end in ((True, ["boat.mp4"]), (False, ["boat.mp4", "--data", "/home/ann/data"])):
+        lines = describe(is_usual_folder=is_usual_folder)
+        [command] = [line for line in lines if line.startswith("mediaposter generate ")]
+
+        assert shlex.split(command)[-len(end) :] == end
+        assert lines.index(command) < next(n for n, line in enumerate(lines) if line.startswith("curl "))
 
 
 def test_the_request_for_a_shell_is_one_line() -> None:

@@ -248,3 +248,54 @@ class TestPosts:
         api.on("POST", f"/videos/{VIDEO}/approval", refuse(409, "It was rejected before.", code="conflict"))
 
         assert ask("approve", VIDEO).err.splitlines()[-2] == "It was rejected before."
+
+    def test_a_scheduled_post_is_moved_to_a_time_with_its_zone(self, ask: Run, api: FakeApi) -> None:
+        posts = [a_post("threads", "scheduled"), a_post("bluesky", "published")]
+        api.on("GET", f"/videos/{VIDEO}", reply(a_video(posts=posts)))
+        api.on("PATCH", f"/videos/{VIDEO}/posts/threads/807", reply(posts[0]))
+
+        outcome = ask("move", VIDEO, "2026-12-24T18:00:00+01:00")
+
+        assert outcome.out == "The post on threads:807 goes out at 2026-12-24T18:00:00+01:00.\n"
+        [body] = api.bodies("PATCH", f"/videos/{VIDEO}/posts/threads/807")
+        assert body == {"scheduled_time": "2026-12-24T18:00:00+01:00"}
+
+    def test_of_two_posts_one_must_be_named(self, ask: Run, api: FakeApi) -> None:
+        posts = [a_post("threads", "scheduled"), a_post("bluesky", "scheduled")]
+        api.on("GET", f"/videos/{VIDEO}", reply(a_video(posts=posts)))
+        api.on("PATCH", f"/videos/{VIDEO}/posts/bluesky/807", reply(posts[1]))
+        time = "2026-12-24T18:00:00+01:00"
+
+        refused = ask("move", VIDEO, time)
+
+        assert (refused.status, len(api.seen)) == (1, 1)
+        assert "--post threads:807\n  --post bluesky:807" in refused.err
+        assert ask("move", VIDEO, time, "--post", "bluesky:807").status == 0
+
+    @pytest.mark.parametrize(
+        ("argv", "body"),
+        [
+            (("--posted", "https://x.example/1"), {"outcome": "posted", "url": "https://x.example/1"}),
+            (("--send-again",), {"outcome": "send_again"}),
+        ],
+    )
+    def test_a_post_in_doubt_is_resolved_as_a_person_saw_it(
+        self, ask: Run, api: FakeApi, argv: tuple[str, ...], body: dict[str, str]
+    ) -> None:
+        api.on("GET", f"/videos/{VIDEO}", reply(a_video(posts=[a_post("threads", "parked")])))
+        api.on("POST", f"/videos/{VIDEO}/posts/threads/807/resolve", reply(a_video()))
+
+        assert ask("resolve", VIDEO, *argv).status == 0
+        assert api.bodies("POST", f"/videos/{VIDEO}/posts/threads/807/resolve") == [body]
+
+    @pytest.mark.parametrize("argv", [(), ("--send-again", "--posted", "https://x.example/1")])
+    def test_a_post_is_not_resolved_on_a_guess(self, ask: Run, api: FakeApi, argv: tuple[str, ...]) -> None:
+        assert ask("resolve", VIDEO, *argv).status == 2
+        assert api.seen == []
+
+    def test_a_post_that_is_sent_again_is_sent_once(self, ask: Run, api: FakeApi) -> None:
+        api.on("GET", f"/videos/{VIDEO}", reply(a_video(posts=[a_post("threads", "parked")])))
+        api.on("POST", f"/videos/{VIDEO}/posts/threads/807/resolve", httpx.ReadError("broken"))
+
+        assert ask("resolve", VIDEO, "--send-again").status == 1
+        assert len(api.calls("POST", f"/videos/{VIDEO}/posts/threads/807/resolve")) == 1

@@ -14,6 +14,7 @@ from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import AwaitApprovalInput, Outcome, PostReference, StepResult
 from mediaposter.wire.post_requests import ApprovalRequest
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_target
+from tests.fakes.edges import PUBLIC_URL
 from tests.fakes.effects import Effects
 from tests.fakes.state_machine import Status
 from tests.fakes.world import World
@@ -282,6 +283,35 @@ def test_words_can_be_changed_and_all_else_stays() -> None:
     assert world.video.stage is Stage.PUBLISHING
 
 
+def test_single_captions_can_be_changed_and_are_sent_as_they_are() -> None:
+    own_words = a_post(a_target("threads", text="My own words", disclosure="Made with AI."), text="My own words")
+    world = asked_world(TWO_POSTS[0], own_words)
+
+    decide(world, edits(captions=[{"platform": "threads", "account_id": "101", "text": "{prompt} as it is"}]))
+
+    threads, twitter = world.posts
+    assert (threads.text, threads.target) == ("{prompt} as it is", own_words.target)
+    assert twitter.text == TWO_POSTS[0].text
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        {"platform": "twitter", "account_id": "101", "text": "x" * 281},
+        {"platform": "bluesky", "account_id": "7", "text": "Up."},
+    ],
+    ids=["too long", "of no post"],
+)
+def test_captions_that_do_not_fit_are_refused_and_nothing_is_decided(caption: dict[str, str]) -> None:
+    world = asked_world()
+
+    with pytest.raises(InvalidRequest) as refusal:
+        decide(world, edits(captions=[caption]))
+
+    assert str(refusal.value.param).startswith("edits.captions[0]")
+    assert decision_of(world) is Decision.WAITING
+
+
 def test_other_targets_take_the_place_of_those_that_wait() -> None:
     world = asked_world()
 
@@ -322,6 +352,19 @@ def test_an_edit_leaves_a_post_that_is_over_in_the_ledger(fields: dict[str, Any]
     decide(world, edits(**fields))
 
     assert world.posts[-1] == over
+
+
+# The link to the page
+
+
+@pytest.mark.parametrize(
+    ("studio", "approval_url"),
+    [("on", f"{PUBLIC_URL}/studio#/approvals/{VIDEO_ID}"), ("off", None)],
+)
+def test_the_question_carries_a_link_to_the_studio_if_there_is_one(studio: str, approval_url: str | None) -> None:
+    world = asked_world(studio=studio)
+
+    assert [event.approval_url for event in world.events] == [approval_url]
 
 
 # The whole way

@@ -20,11 +20,13 @@ from mediaposter.usecases.scheduled.recorded_events import FindRecorded
 from mediaposter.usecases.steps import AwaitApprovalInput, CloseInput
 from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_target, a_video
 from tests.fakes.batches import BatchWorld
+from tests.fakes.edges import PUBLIC_URL
 from tests.fakes.table import InMemoryTable
 from tests.fakes.world import World
 from tests.unit.usecases.posting import a_kept_video
 
 URL = "https://hooks.example/mediaposter"
+STUDIO_URL = f"{PUBLIC_URL}/studio"
 
 
 def finder_of(world: World) -> FindRecorded:
@@ -33,6 +35,7 @@ def finder_of(world: World) -> FindRecorded:
         posts=world.post_store,
         approvals=world.approvals,
         batches=BatchStore(world.table),
+        studio_url=lambda: STUDIO_URL,
     )
 
 

@@ -40,6 +40,7 @@ from mediaposter.wire.intake import (
 )
 from mediaposter.wire.post_requests import (
     ApprovalRequest,
+    CaptionEdit,
     MoveRequest,
     PostEdits,
     PublishAgainRequest,
@@ -86,6 +87,7 @@ BODIES: Mapping[type[RequestBody], dict[str, Any]] = MappingProxyType(
         EditVideoRequest: {"prompt": "a", "video": "video_1"},
         ExtendVideoRequest: {"prompt": "a", "video": "video_1", "seconds": 4},
         PublishAgainRequest: {},
+        CaptionEdit: {"platform": "twitter", "account_id": "1", "text": "a"},
         PostEdits: {"text": "a"},
         ApprovalRequest: {"decision": "approve"},
         ResolveRequest: {"outcome": "send_again"},

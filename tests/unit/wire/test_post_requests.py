@@ -69,6 +69,9 @@ class TestPublishAgain:
         assert refusal.message.startswith(f"{field}: needs publish: ")
 
 
+CAPTION = {"platform": "twitter", "account_id": "1", "text": "As I say"}
+
+
 class TestApproval:
     @pytest.mark.parametrize("decision", ["approve", "reject"])
     def test_a_decision_is_a_word(self, decision: str) -> None:
@@ -76,7 +79,7 @@ class TestApproval:
             {"decision": decision}
         )
 
-    @pytest.mark.parametrize("edits", [{"text": "Up."}, {"text": ""}, {"publish": [TWITTER]}])
+    @pytest.mark.parametrize("edits", [{"text": "Up."}, {"text": ""}, {"publish": [TWITTER]}, {"captions": [CAPTION]}])
     def test_what_is_posted_may_be_changed(self, edits: dict[str, Any]) -> None:
         request = parse_approval(*send_json({"decision": "approve", "edits": edits}))
 
@@ -87,8 +90,16 @@ class TestApproval:
         refusal = refusal_of(parse_approval, *send_json({"decision": "approve", "edits": edits}))
 
         # Taken, they would put the prompt in the place of the request's text.
-        assert refusal.message == "edits: needs publish or text; to post it as it is, leave the edits out."
+        assert refusal.message == "edits: needs publish, text or captions; to post it as it is, leave the edits out."
         assert refusal.param == "edits"
+
+    @pytest.mark.parametrize(
+        "edits", [{"captions": [CAPTION, CAPTION]}, {"captions": [CAPTION], "text": "Up."}], ids=["twice", "two ways"]
+    )
+    def test_captions_name_each_post_once_and_stand_alone(self, edits: dict[str, Any]) -> None:
+        refusal = refusal_of(parse_approval, *send_json({"decision": "approve", "edits": edits}))
+
+        assert str(refusal.param).startswith("edits")
 
     def test_what_is_rejected_cannot_be_changed(self) -> None:
         refusal = refusal_of(parse_approval, *send_json({"decision": "reject", "edits": {"text": "Up."}}))

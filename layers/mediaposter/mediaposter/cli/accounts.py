@@ -1,16 +1,17 @@
-"""`mediaposter accounts`: the accounts connected at Blotato, with their ids for requests."""
+"""`mediaposter accounts`: the accounts that a stack can post to, with their ids for requests."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from mediaposter.cli.accounts_hint import list_accounts_of
-from mediaposter.cli.address import Place
+from mediaposter.cli.accounts_hint import OldStack, list_accounts_of
+from mediaposter.cli.address import KEY_VARIABLE, NoStackFound, Place
 from mediaposter.cli.console import create_table, open_console, write_note
 from mediaposter.cli.options import AsJson, EndpointUrl, create_group
 from mediaposter.cli.replies import AccountView
@@ -49,48 +50,59 @@ _ACCOUNT_LINES = TypeAdapter(list[AccountLine])
 @app.command()
 def list_accounts(
     context: typer.Context,
+    *,
     as_json: AsJson = False,
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="The base URL of the API.")] = None,
+    key: Annotated[str | None, typer.Option("--key", metavar="KEY", help="Its API key.")] = None,
     stack: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A stack, whose key is taken. Default: none; no AWS is needed."),
+        typer.Option(
+            "--stack", metavar="NAME", help="A stack of your AWS account; without a key, its key of Blotato is taken."
+        ),
     ] = None,
     endpoint_url: EndpointUrl = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="The data folder of a mediaposter up that runs.")
+    ] = None,
 ) -> None:
-    """Show the accounts that are connected at Blotato, with their pages, playlists and boards beneath.
+    """Show the accounts that a stack can post to, with their pages, playlists and boards beneath.
 
-    The key is that of BLOTATO_API_KEY, or a stack's. Without one, a stack with MEDIAPOSTER_BASE_URL, or the host that
-    runs here, is asked.
+    Without a stack, Blotato is asked with BLOTATO_API_KEY.
     """
     session = find_session(context)
-    if stack is None:
-        lines = _read_own_accounts(session)
-    else:
+    if stack is not None and not (key or session.environ().get(KEY_VARIABLE)):
         with session.stack(stack, endpoint_url) as opened:
             key_place = f"the secret {BLOTATO_KEY_NAME} of the stack"
             lines = _read_accounts(session.connect(opened), key_place=key_place)
+    else:
+        place = Place(url=url, key=key, stack=stack, endpoint_url=endpoint_url, data=data)
+        lines = _find_accounts(session, place)
     if as_json:
         sys.stdout.write(_ACCOUNT_LINES.dump_json(lines, indent=2).decode() + "\n")
     else:
         _write_table(lines)
 
 
-def _read_own_accounts(session: Session) -> list[AccountLine]:
-    """Read the accounts of BLOTATO_API_KEY; without it, of a stack that can be asked over HTTP.
+def _find_accounts(session: Session, place: Place) -> list[AccountLine]:
+    """Ask the stack that is found; without one, or if it is too old to list accounts, Blotato with BLOTATO_API_KEY.
 
     Raises:
         ConfigurationError: there is neither, or Blotato refused the key.
+        Refusal: the stack refuses the key.
         PublisherError: Blotato did not answer.
     """
     try:
-        publisher = session.connect(None)
-    except ConfigurationError as no_key:
-        try:
-            address = session.find_address(Place())
-        except ConfigurationError:
-            raise no_key from None
+        address = session.find_address(place)
         write_note(f"On {address.base_url} ({address.found_by}).")
         return [_describe_listed(account) for account in list_accounts_of(session.open_client(address)).data]
-    return _read_accounts(publisher, key_place="BLOTATO_API_KEY")
+    except NoStackFound:
+        return _read_accounts(session.connect(None), key_place="BLOTATO_API_KEY")
+    except OldStack as old:
+        try:
+            publisher = session.connect(None)
+        except ConfigurationError:
+            raise old from None
+        return _read_accounts(publisher, key_place="BLOTATO_API_KEY")
 
 
 def _describe_listed(account: AccountView) -> AccountLine:

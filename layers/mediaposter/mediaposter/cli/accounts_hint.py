@@ -12,6 +12,10 @@ from mediaposter.cli.targets import Target
 from mediaposter.domain.errors import ConfigurationError
 
 
+class OldStack(ConfigurationError):
+    """A stack that does not list its accounts."""
+
+
 def refuse_without_accounts(api: Api, targets: Sequence[Target]) -> None:
     """Refuse a target without an account, with the accounts that it could be; the request is not sent.
 
@@ -27,14 +31,14 @@ def list_accounts_of(client: Client) -> Page[AccountView]:
     """List the accounts that are connected at a stack.
 
     Raises:
-        ConfigurationError: the stack is older than that route.
+        OldStack: the stack is older than that route.
         Refusal: the API refuses it.
     """
     try:
         return Page[AccountView].model_validate(client.get("/accounts").body)
     except Refusal as refusal:
         if refusal.status in {403, 404} and refusal.code not in {"insufficient_scope"}:
-            raise ConfigurationError(
+            raise OldStack(
                 "This stack does not list its accounts over HTTP yet. With BLOTATO_API_KEY set, mediaposter accounts "
                 "asks Blotato itself; docs/local.md names those of a host without a key."
             ) from refusal

@@ -27,6 +27,10 @@ NONE_FOUND = (
 )
 
 
+class NoStackFound(ConfigurationError):
+    """No stack was named, and none runs here: a command that can do without goes on."""
+
+
 @dataclass(frozen=True)
 class Place:
     """What the command line says about the stack; all may be missing."""
@@ -44,6 +48,7 @@ def find_address(
     *,
     choose_folder: Callable[[], Path],
     open_stack: Callable[[str, str | None], AbstractContextManager[DeployedStack]],
+    needs_key: bool = True,
 ) -> Address:
     """Find a stack: by options, then the environment, then the host that runs here, then a stack on AWS.
 
@@ -52,18 +57,22 @@ def find_address(
         environ: the variables of the process.
         choose_folder: chooses the usual data folder.
         open_stack: finds a stack on AWS by its name.
+        needs_key: whether a stack that is named must have a key; without, that of the address may be empty.
 
     Raises:
-        ConfigurationError: none was found, or it lacks a key or a good address; the sentence says what to do.
+        NoStackFound: none was named, and none found.
+        ConfigurationError: it lacks a key or a good address; the sentence says what to do.
     """
     host = read_address(place.data or choose_folder())
     named_key = _check_key(place.key or environ.get(KEY_VARIABLE, ""))
     if place.url:
-        return Address(check_url(place.url), _find_key(place.url, named_key, host), "by --url")
+        return Address(check_url(place.url), _find_key(place.url, named_key, host, is_needed=needs_key), "by --url")
     if place.stack:
+        if needs_key and not named_key:
+            raise _ask_for_key(place.stack)
         return _ask_aws(place.stack, named_key, place.endpoint_url, open_stack)
     if place.data is None and (url := environ.get(URL_VARIABLE, "").strip()):
-        return Address(check_url(url), _find_key(url, named_key, host), f"by {URL_VARIABLE}")
+        return Address(check_url(url), _find_key(url, named_key, host, is_needed=needs_key), f"by {URL_VARIABLE}")
     if host is not None:
         folder = place.data or choose_folder()
         # A key of the environment is another stack's: alone it says nothing about where.
@@ -71,7 +80,7 @@ def find_address(
     if place.data is not None:
         raise ConfigurationError(f"No host runs on {place.data}. Start it: mediaposter up --data {place.data}")
     if not named_key:
-        raise ConfigurationError(NONE_FOUND)
+        raise NoStackFound(NONE_FOUND)
     with _explain_none_found():
         return _ask_aws(STACK, named_key, place.endpoint_url, open_stack)
 
@@ -100,12 +109,21 @@ def _check_key(key: str) -> str:
     return stripped
 
 
-def _find_key(url: str, named: str, host: HostAddress | None) -> str:
+def _find_key(url: str, named: str, host: HostAddress | None, *, is_needed: bool) -> str:
     if named:
         return named
     if host is not None and check_url(url) == host.base_url:
         return host.api_key
+    if not is_needed:
+        return ""
     raise ConfigurationError(f"There is no key for {check_url(url)}. Name it with --key or {KEY_VARIABLE}.")
+
+
+def _ask_for_key(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"A key of the stack {name} is needed, and AWS keeps only its hash. Name it with --key or {KEY_VARIABLE}; "
+        f"make one with mediaposter keys create NAME --stack {name}"
+    )
 
 
 def _ask_aws(
@@ -114,11 +132,6 @@ def _ask_aws(
     endpoint_url: str | None,
     open_stack: Callable[[str, str | None], AbstractContextManager[DeployedStack]],
 ) -> Address:
-    if not key:
-        raise ConfigurationError(
-            f"A key of the stack {name} is needed, and AWS keeps only its hash. Name it with --key or {KEY_VARIABLE}; "
-            f"make one with mediaposter keys create NAME --stack {name}"
-        )
     with open_stack(name, endpoint_url) as opened:
         return Address(check_url(opened.base_url), key, f"the stack {name} on AWS")
 
@@ -129,6 +142,6 @@ def _explain_none_found() -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        raise ConfigurationError(f"{NONE_FOUND} (On AWS: {error})") from error
+        raise NoStackFound(f"{NONE_FOUND} (On AWS: {error})") from error
     except ModuleNotFoundError as error:
-        raise ConfigurationError(NONE_FOUND) from error
+        raise NoStackFound(NONE_FOUND) from error

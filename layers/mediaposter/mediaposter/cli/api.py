@@ -62,19 +62,21 @@ class Api:
         sys.stdout.flush()
 
 
-def connect(context: typer.Context, place: Place, *, as_json: bool) -> Api:
+def connect(context: typer.Context, place: Place, *, as_json: bool, needs_key: bool = True) -> Api:
     """Find the stack of a command, say which it is, and make a client of it.
 
     Raises:
         ConfigurationError: none was found.
     """
     session = find_session(context)
-    address = session.find_address(place)
+    address = session.find_address(place, needs_key=needs_key)
     write_note(f"On {address.base_url} ({address.found_by}).")
     return Api(context, session, place, session.open_client(address), as_json)
 
 
-def api_command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def api_command(
+    app: typer.Typer, name: str, *, needs_key: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a command over HTTP: its function gets an `Api`, and the shared options are added to its own."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -90,7 +92,7 @@ def api_command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], 
         @wraps(function)
         def run(*, context: typer.Context, as_json: bool, **given: object) -> None:
             place = Place(**{option: given.pop(option) for option in _OPTIONS})  # type: ignore[arg-type]
-            api = connect(context, place, as_json=as_json)
+            api = connect(context, place, as_json=as_json, needs_key=needs_key)
             try:
                 function(api, **given)
             except ValidationError as error:

@@ -148,6 +148,10 @@ class Client:
             is_repeatable=is_repeatable or idempotency_key is not None,
         )
 
+    def patch(self, path: str, body: Document) -> Answer:
+        """Change fields of something; a repetition changes nothing more. Raises as `get`."""
+        return self._call("PATCH", path, body=body, is_repeatable=True)
+
     def delete(self, path: str) -> Answer:
         """Remove something. A repetition answers 404 if the first try came through. Raises as `get`."""
         return self._call("DELETE", path)

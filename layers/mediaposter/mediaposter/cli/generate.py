@@ -1,4 +1,4 @@
-"""`mediaposter generate` and `remix`: ask for a video, follow it, and fetch it."""
+"""`mediaposter generate`: ask for a video, follow it, and fetch it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from mediaposter.cli.follow import follow_video
 from mediaposter.cli.options import create_group
 from mediaposter.cli.replies import Estimate, UploadView, VideoView
 from mediaposter.cli.targets import Target, read_target, read_time, write_targets
-from mediaposter.cli.video_id import VideoId, find_video
 from mediaposter.cli.video_text import describe_end
 from mediaposter.domain.errors import ConfigurationError
 
@@ -95,7 +94,7 @@ def generate(
 ) -> None:
     """Make a video, and post it if you say where."""
     targets = publish or []
-    path = _plan_output(api, output, wait=wait, is_forced=force, is_dry_run=dry_run)
+    path = plan_output(api, output, wait=wait, is_forced=force, is_dry_run=dry_run)
     refuse_without_accounts(api, targets)
     if schedule is not None and not targets:
         api.context.fail("--schedule says when to post, so say where with --publish")
@@ -119,38 +118,7 @@ def generate(
     if dry_run:
         _write_estimate(api, body)
         return
-    _request_and_follow(api, "/videos", body, idempotency_key, wait=wait, path=path, is_forced=force)
-
-
-@api_command(app, "remix")
-def remix(
-    api: Api,
-    video: VideoId,
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What is to be different.")],
-    *,
-    publish: Publish = None,
-    text: Text = None,
-    title: Title = None,
-    schedule: Schedule = None,
-    approval: Approval = None,
-    wait: Wait = True,
-    output: Output = None,
-    force: Force = False,
-    idempotency_key: IdempotencyKey = None,
-) -> None:
-    """Make a new video from a finished one and a changed prompt."""
-    targets = publish or []
-    path = _plan_output(api, output, wait=wait, is_forced=force)
-    refuse_without_accounts(api, targets)
-    fields: dict[str, JsonValue] = {
-        "text": text,
-        "title": title,
-        "publish": write_targets(targets, time=schedule, title=title) or None,
-        "approval": None if approval is None else "required" if approval else "none",
-    }
-    body: Document = {"prompt": prompt, **{name: value for name, value in fields.items() if value is not None}}
-    video_id = find_video(api, video)
-    _request_and_follow(api, f"/videos/{video_id}/remix", body, idempotency_key, wait=wait, path=path, is_forced=force)
+    request_and_follow(api, "/videos", body, idempotency_key, wait=wait, path=path, is_forced=force)
 
 
 def fetch_video(api: Api, video: VideoView, path: Path) -> str:
@@ -174,9 +142,7 @@ def end(api: Api, body: Document) -> None:
         raise typer.Exit(_FAILED)
 
 
-def _plan_output(
-    api: Api, output: Path | None, *, wait: bool, is_forced: bool, is_dry_run: bool = False
-) -> Path | None:
+def plan_output(api: Api, output: Path | None, *, wait: bool, is_forced: bool, is_dry_run: bool = False) -> Path | None:
     """Check where the file goes before a video is asked for; a folder gets a name when the video has one."""
     if output is None or is_dry_run:
         return output
@@ -186,9 +152,10 @@ def _plan_output(
     return output
 
 
-def _request_and_follow(
+def request_and_follow(
     api: Api, route: str, body: Document, named_key: str | None, *, wait: bool, path: Path | None, is_forced: bool
 ) -> None:
+    """Ask for a video once, and follow it. Raises as `Client.post`, and `typer.Exit` as `end`."""
     key = named_key or str(uuid.uuid4())
     answer = _request(api, route, body, key)
     video = VideoView.model_validate(answer.body)

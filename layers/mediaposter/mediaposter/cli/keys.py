@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
-from mediaposter.cli.console import create_table, open_console
+from mediaposter.cli.console import count_of, create_table, open_console, write_note, write_table
 from mediaposter.cli.expiry import Expiry, find_end, read_expiry
 from mediaposter.cli.options import (
     AsJson,
@@ -22,7 +22,7 @@ from mediaposter.cli.options import (
     read_dollars,
     write_dollars,
 )
-from mediaposter.cli.session import find_session
+from mediaposter.cli.session import STUDIO_KEY, find_session
 from mediaposter.domain.errors import ConfigurationError, NotFound
 from mediaposter.stores.keys import (
     ApiKey,
@@ -36,6 +36,8 @@ from mediaposter.stores.keys import (
 from mediaposter.wire.post_requests import PostPath
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from mediaposter.cli.deployed_stack import DeployedStack
     from mediaposter.cli.host_folder import HostStack
 
@@ -50,6 +52,8 @@ _DEEDS = {
     Scope.APPROVE: "approve what waits to be posted",
     Scope.ADMIN: "do everything, for every owner",
 }
+# What the widest rows need.
+_COLUMNS_OF_ALL = 160
 _SCOPES_OF_ACCOUNTS = {Scope.PUBLISH, Scope.APPROVE}
 # The same pattern as in the paths of posts.
 _NETWORKS: tuple[str, ...] = get_args(PostPath.model_fields["platform"].annotation)
@@ -257,7 +261,8 @@ def list_keys(
     endpoint_url: EndpointUrl = None,
 ) -> None:
     """List the keys, the revoked ones too, the oldest first."""
-    with find_session(context).stack_or_host(stack=stack, endpoint_url=endpoint_url, data=data) as opened:
+    session = find_session(context)
+    with session.stack_or_host(stack=stack, endpoint_url=endpoint_url, data=data) as opened:
         keys, name = opened.keys.list(), opened.name
     if as_json:
         lines = [
@@ -281,21 +286,35 @@ def list_keys(
     if not keys:
         open_console().print(f"{name} has no keys yet. mediaposter keys create NAME makes one.")
         return
-    table = create_table(
-        *(
-            "KEY_ID",
-            "name",
-            "owner",
-            "scopes",
-            "accounts",
-            "$ a day",
-            "a minute",
-            "made",
-            "expires",
-            "revoked",
-            "webhook",
-        )
-    )
+    _write_table(keys, now=session.clock())
+
+
+def _write_table(keys: Sequence[ApiKey], *, now: datetime) -> None:
+    """Write the keys; a terminal that is not wide gets what tells them apart."""
+    tabs = [api_key for api_key in keys if api_key.name == STUDIO_KEY and not api_key.is_valid(now=now)]
+    shown = [api_key for api_key in keys if api_key not in tabs]
+    console = open_console()
+    if console.is_terminal and console.width < _COLUMNS_OF_ALL:
+        table = create_table("KEY_ID", "name", "owner", "scopes", "ends")
+        for api_key in shown:
+            table.add_row(api_key.key_id, api_key.name, api_key.owner, " ".join(api_key.scopes), _describe_end(api_key))
+        write_table(table)
+        write_note("Accounts, limits and webhooks: mediaposter keys list --json, or a wider window.")
+    else:
+        write_table(_tabulate(shown))
+    if tabs:
+        write_note(f"{count_of(len(tabs), 'key')} of the studio that ended: left out; --json has them.")
+
+
+def _describe_end(api_key: ApiKey) -> str:
+    if api_key.revoked_at:
+        return f"revoked {api_key.revoked_at:%Y-%m-%d}"
+    return f"{api_key.expires_at:%Y-%m-%d %H:%M}" if api_key.expires_at else "never"
+
+
+def _tabulate(keys: Sequence[ApiKey]) -> Table:
+    titles = ("name", "owner", "scopes", "accounts", "$ a day", "a minute", "made", "expires", "revoked", "webhook")
+    table = create_table("KEY_ID", *titles)
     for api_key in keys:
         table.add_row(
             api_key.key_id,
@@ -310,7 +329,7 @@ def list_keys(
             f"{api_key.revoked_at:%Y-%m-%d}" if api_key.revoked_at else "",
             api_key.webhook_url or "",
         )
-    open_console().print(table)
+    return table
 
 
 def _write_budget(api_key: ApiKey) -> str | None:

@@ -1,8 +1,8 @@
-"""`mediaposter post`, `approve`, `reject`: what becomes public of a stored video."""
+"""`mediaposter post`, `approve`, `reject`, `move`, `resolve`: what becomes public of a stored video."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import typer
 
@@ -14,15 +14,19 @@ from mediaposter.cli.follow import follow_video
 from mediaposter.cli.generate import Publish, Schedule, Text, Title, Wait, end
 from mediaposter.cli.options import create_group
 from mediaposter.cli.replies import PostView, VideoView
-from mediaposter.cli.targets import Target, read_target, write_targets
+from mediaposter.cli.targets import NEXT_FREE, Target, read_target, read_time, write_targets
 from mediaposter.cli.video_id import VideoId, find_video
 from mediaposter.domain.errors import ConfigurationError
 
 app = create_group("The posts of a video.")
 
+_MOVABLE = frozenset({"scheduled"})
+# A post that is `in_doubt` is still looked for.
+_IN_DOUBT = frozenset({"parked", "unknown"})
+
 PostTarget: TypeAlias = Annotated[
     Target | None,
-    typer.Option("--post", parser=read_target, metavar="NETWORK:ACCOUNT", help="This scheduled post alone."),
+    typer.Option("--post", parser=read_target, metavar="NETWORK:ACCOUNT", help="This post alone."),
 ]
 
 
@@ -69,6 +73,75 @@ def reject_video(api: Api, video: VideoId) -> None:
         api.write_json(answer.body)
     else:
         api.say(f"{video_id} is rejected: nothing of it is posted. It stays stored.")
+
+
+@api_command(app, "move")
+def move_post(
+    api: Api,
+    video: VideoId,
+    time: Annotated[str, typer.Argument(metavar="TIME", parser=read_time, help="When, as 2026-12-24T18:00.")],
+    *,
+    post: PostTarget = None,
+) -> None:
+    """Let a scheduled post go out at another time; without a zone it is by the clock of this machine."""
+    if time == NEXT_FREE:
+        api.context.fail("name the time, as 2026-12-24T18:00")
+    video_id = find_video(api, video)
+    chosen = _choose_post(api, video_id, post, _MOVABLE, "scheduled")
+    answer = api.client.patch(f"/videos/{video_id}/{chosen.route}", {"scheduled_time": time})
+    if api.as_json:
+        api.write_json(answer.body)
+    else:
+        api.say(f"The post on {chosen.post.target} goes out at {time}.")
+
+
+@api_command(app, "resolve")
+def resolve_post(
+    api: Api,
+    video: VideoId,
+    *,
+    posted: Annotated[str | None, typer.Option("--posted", metavar="URL", help="It is public, at this URL.")] = None,
+    send_again: Annotated[bool, typer.Option("--send-again", help="It is not there: post it once more.")] = False,
+    post: PostTarget = None,
+) -> None:
+    """Say what became of a post in doubt, after you looked at the network."""
+    if (posted is not None) is send_again:
+        api.context.fail("say one of --posted URL and --send-again, as you saw it at the network")
+    video_id = find_video(api, video)
+    chosen = _choose_post(api, video_id, post, _IN_DOUBT, "in doubt")
+    body: Document = {"outcome": "send_again"} if posted is None else {"outcome": "posted", "url": posted}
+    answer = _send(api, video_id, f"{chosen.route}/resolve", body)
+    if api.as_json:
+        api.write_json(answer.body)
+    elif posted is None:
+        api.say(f"The post on {chosen.post.target} is sent again. Follow it with:  mediaposter watch {video_id}")
+    else:
+        api.say(f"The post on {chosen.post.target} counts as published.")
+
+
+class _Chosen(NamedTuple):
+    """A post, and its route below that of its video."""
+
+    post: PostView
+    route: str
+
+
+def _choose_post(api: Api, video_id: str, target: Target | None, states: frozenset[str], described_as: str) -> _Chosen:
+    """Choose the post that is named, or the only one in such a state.
+
+    Raises:
+        ConfigurationError: there is none, or more than one.
+    """
+    seen = VideoView.model_validate(api.client.get(f"/videos/{video_id}").body)
+    named = None if target is None else f"{target.platform}:{target.account_id}"
+    found = [post for post in seen.posts if (post.status in states if named is None else post.target == named)]
+    if len(found) == 1:
+        return _Chosen(found[0], f"posts/{found[0].platform}/{found[0].account_id}")
+    if found:
+        targets = "\n".join(f"  --post {post.target}" for post in found)
+        raise ConfigurationError(f"{video_id} has {len(found)} posts that are {described_as}. Name one:\n{targets}")
+    what = f"no post on {named}" if named else f"no post that is {described_as}"
+    raise ConfigurationError(f"{video_id} has {what}. Nothing was changed. See mediaposter show {video_id}")
 
 
 def cancel_posts(api: Api, video: VideoView, target: Target | None) -> None:

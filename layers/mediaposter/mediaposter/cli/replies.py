@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 _Item = TypeVar("_Item")
 # A list, a number or a text that a newer or older stack may leave out or null.
@@ -234,3 +236,16 @@ class ModelView(_Reply):
     id: str
     owned_by: _Text = ""
     alias_of: str | None = None
+    seconds: tuple[int, ...] = ()
+    sizes: tuple[str, ...] = ()
+    price_usd_per_second: dict[str, Decimal] = Field(default_factory=dict)
+    capabilities: dict[str, JsonValue] = Field(default_factory=dict)
+    retires_on: date | None = None
+    replaced_by: str | None = None
+
+    @property
+    def can(self) -> tuple[str, ...]:
+        """List what it can do: the pictures that it takes, then the rest."""
+        roles = self.capabilities.get("image_roles")
+        names = [str(role) for role in roles] if isinstance(roles, list) else []
+        return (*names, *(name for name, value in self.capabilities.items() if value is True))

@@ -6,12 +6,14 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
-from mediaposter.cli.console import count_of, create_table, open_console
+from mediaposter.cli.console import count_of, create_table, open_console, write_table
 from mediaposter.domain.problem import Problem
 from mediaposter.stores.series import ScheduleRun, Series, SeriesState
 from mediaposter.wire.rows import Row
 
 _PROMPT_SHOWN_CHARACTERS = 40
+# What the widest rows need.
+_COLUMNS_OF_ALL = 130
 
 
 class Standing(StrEnum):
@@ -140,17 +142,23 @@ def _describe_row(row: Row, run: ScheduleRun | None, waiting: frozenset[int]) ->
 
 def write_list(lines: list[SeriesLine]) -> None:
     """Write a table of series."""
-    table = create_table("NAME", "when", "owner", "rows left", "last taken", "state")
+    is_narrow = _is_narrow()
+    table = create_table("NAME", "when", *(() if is_narrow else ("owner",)), "rows left", "last taken", "state")
     for line in lines:
         table.add_row(
             line.name,
             f"{line.timing}, {line.timezone}",
-            line.owner,
+            *(() if is_narrow else (line.owner,)),
             str(line.waiting),
             f"{line.last_taken_at:%Y-%m-%d %H:%M}" if line.last_taken_at else "",
             line.state,
         )
-    open_console().print(table)
+    write_table(table)
+
+
+def _is_narrow() -> bool:
+    console = open_console()
+    return console.is_terminal and console.width < _COLUMNS_OF_ALL
 
 
 def write_shown(shown: ShownSeries) -> None:
@@ -158,17 +166,18 @@ def write_shown(shown: ShownSeries) -> None:
     console = open_console()
     console.print(f"{shown.name}: {shown.timing}, {shown.timezone}; {shown.state}. The videos are of {shown.owner}.")
     console.print(f"sheet: {shown.sheet}\n")
-    table = create_table("row", "id", "prompt", "state", "taken", "what became of it")
+    # What became of a row is its video's id, which is long, and there to be copied.
+    is_narrow = _is_narrow()
+    table = create_table("row", *(() if is_narrow else ("id", "prompt")), "state", "taken", "what became of it")
     for line in shown.rows:
         table.add_row(
             str(line.row),
-            line.id or "",
-            _shorten(line.prompt or ""),
+            *(() if is_narrow else (line.id or "", _shorten(line.prompt or ""))),
             line.state,
             f"{line.taken_at:%Y-%m-%d %H:%M}" if line.taken_at else "",
             line.video_id or (line.error.message if line.error else ""),
         )
-    console.print(table)
+    write_table(table)
     if shown.taken_earlier:
         console.print(
             f"\n{count_of(shown.taken_earlier, 'row')} more, which this sheet has not, came from earlier ones."

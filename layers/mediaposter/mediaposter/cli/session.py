@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mediaposter.publishing.publisher_interface import PublisherInterface
 
 BLOTATO_KEY_NAME = "blotato-api-key"
+# The name of the keys that `mediaposter studio` makes, one each time.
+STUDIO_KEY = "studio"
 
 
 def now() -> datetime:
@@ -109,7 +111,7 @@ class Session:
     environ: Callable[[], Mapping[str, str]] = read_environ
     open_client: Callable[[Address], Client] = open_client
 
-    def find_address(self, place: Place) -> Address:
+    def find_address(self, place: Place, *, needs_key: bool = True) -> Address:
         """Find the stack that a command over HTTP is about.
 
         Raises:
@@ -117,7 +119,13 @@ class Session:
         """
         from mediaposter.cli.address import find_address
 
-        return find_address(place, self.environ(), choose_folder=self.choose_folder, open_stack=self.stack)
+        return find_address(
+            place,
+            self.environ(),
+            choose_folder=self.choose_folder,
+            open_stack=self.stack,
+            needs_key=needs_key,
+        )
 
     @contextmanager
     def stack(self, name: str, endpoint_url: str | None) -> Iterator[DeployedStack]:

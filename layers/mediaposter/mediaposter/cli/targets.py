@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-_NEXT_FREE = "next"
+NEXT_FREE = "next"
 # Those of publishing/targets.py, which takes a quarter of a second to import; a test compares them.
 PLATFORMS = (*("twitter", "instagram", "facebook", "linkedin", "tiktok", "youtube", "pinterest", "threads", "bluesky"),)
 _OTHER_NAMES = {"x": "twitter"}
@@ -47,8 +47,8 @@ def read_time(text: str) -> str:
     Raises:
         ValueError: it is neither.
     """
-    if text.strip().lower() == _NEXT_FREE:
-        return _NEXT_FREE
+    if text.strip().lower() == NEXT_FREE:
+        return NEXT_FREE
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError as error:
@@ -64,7 +64,7 @@ def write_targets(targets: Sequence[Target], *, time: str | None, title: str | N
     for target in targets:
         fields: dict[str, JsonValue] = {"platform": target.platform, "account_id": target.account_id}
         if time is not None:
-            fields |= {"next_free_slot": True} if time == _NEXT_FREE else {"scheduled_time": time}
+            fields |= {"next_free_slot": True} if time == NEXT_FREE else {"scheduled_time": time}
         if title is not None and target.platform == "youtube":
             fields["title"] = title
         written.append({**fields, **target.fields})

@@ -125,6 +125,7 @@ def serve(
                     settings=settings,
                     address=options.host,
                     resumed=resumed,
+                    is_usual_folder=folder == choose_folder(environ).absolute(),
                 ):
                     say(line)
                 stopping.wait()

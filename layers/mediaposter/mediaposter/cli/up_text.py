@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ def describe_start(
     settings: Settings,
     address: str,
     resumed: int,
+    is_usual_folder: bool = True,
 ) -> list[str]:
     """Describe a host that has started.
 
@@ -48,6 +50,7 @@ def describe_start(
         settings: of its stack.
         address: where it listens, as it was typed.
         resumed: how many executions go on.
+        is_usual_folder: whether commands find this host without being told its folder.
     """
     return [
         "MediaPoster is up.",
@@ -56,7 +59,7 @@ def describe_start(
         "",
         *_describe_accounts(environment, catalog, settings),
         "",
-        *_show_first_steps(base_url, key),
+        *_show_first_steps(base_url, key, data=None if is_usual_folder else folder),
         "",
         *_warn_of_network(address),
         *([f"Unfinished videos and batches that go on now: {resumed}", ""] if resumed else []),
@@ -103,10 +106,13 @@ def _describe_posts(environment: HostEnvironment, settings: Settings) -> list[st
     return [f"  blotato   your key: POSTS ARE REAL AND PUBLIC, {when}"]
 
 
-def _show_first_steps(base_url: str, key: str) -> list[str]:
-    """Show a request for a shell, on one line to be copied, and the same in Python."""
+def _show_first_steps(base_url: str, key: str, *, data: Path | None) -> list[str]:
+    """Show a command and a request for a shell, each on one line to be copied, and the same in Python."""
+    where = f" --data {shlex.quote(str(data))}" if data else ""
     headers = f"-H 'Authorization: Bearer {key}' -H 'Content-Type: application/json'"
     return [
+        f'mediaposter generate "{_PROMPT}" --output boat.mp4{where}',
+        "",
         f"curl {base_url}/videos {headers} -d '{json.dumps({'prompt': _PROMPT})}'",
         "",
         "from openai import OpenAI",

@@ -120,6 +120,7 @@ def read_environment(
         "VIDEO_BUCKET": _OWNER,
         # A receiver may be a program on this machine, whose owner runs this host.
         "WEBHOOK_TRANSPORT": "any",
+        "STUDIO": "on",
         "BLOTATO_BASE_URL": environment.blotato_base_url or _BLOTATO_ADDRESS,
     }
     settings = Settings.from_environment(variables)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from mediaposter.domain.errors import NotFound
-from mediaposter.publishing.targets import AccountId, ScheduledTime
+from mediaposter.publishing.targets import TARGETS_MAX, AccountId, ScheduledTime, Text
 from mediaposter.wire.bodies import parse_body, refuse_files, validate_fields
 from mediaposter.wire.requests import PostsRequest, RequestBody, VideoId
 from mediaposter.wire.urls import HttpsUrl
+
+Platform: TypeAlias = Literal[
+    "twitter", "instagram", "facebook", "linkedin", "tiktok", "youtube", "pinterest", "threads", "bluesky"
+]
 
 
 class PublishAgainRequest(PostsRequest):
@@ -24,13 +28,37 @@ class PublishAgainRequest(PostsRequest):
         return words
 
 
+class CaptionEdit(RequestBody):
+    """The caption of one post that waits, as it will be sent: nothing is filled in, and no disclosure is added."""
+
+    platform: Platform
+    account_id: AccountId
+    text: Text
+
+    @property
+    def post_id(self) -> str:
+        """Name the post within its video."""
+        return f"{self.platform}#{self.account_id}"
+
+
 class PostEdits(PostsRequest):
-    """What a person changes before a video is posted: the targets, or the words of those there are."""
+    """What a person changes before a video is posted: the targets, the words of those there are, or single captions."""
+
+    captions: list[CaptionEdit] = Field(default=[], max_length=TARGETS_MAX)
+
+    @field_validator("captions", mode="after")
+    @classmethod
+    def _refuse_repeated_posts(cls, captions: list[CaptionEdit]) -> list[CaptionEdit]:
+        if len({caption.post_id for caption in captions}) < len(captions):
+            raise ValueError("must name each post once")
+        return captions
 
     @model_validator(mode="after")
     def _require_change(self) -> PostEdits:
-        if not self.publish and self.text is None:
-            raise ValueError("needs publish or text; to post it as it is, leave the edits out")
+        if self.captions and self.model_fields_set != {"captions"}:
+            raise ValueError("captions changes posts that are planned; send it without other fields")
+        if not self.publish and not self.captions and self.text is None:
+            raise ValueError("needs publish, text or captions; to post it as it is, leave the edits out")
         return self
 
 
@@ -78,9 +106,7 @@ class PostPath(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     video_id: VideoId
-    platform: Literal[
-        "twitter", "instagram", "facebook", "linkedin", "tiktok", "youtube", "pinterest", "threads", "bluesky"
-    ]
+    platform: Platform
     account_id: AccountId
 
     @property

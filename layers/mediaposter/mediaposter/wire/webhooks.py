@@ -55,12 +55,16 @@ class EventError(BaseModel):
 
 
 class VideoData(BaseModel):
-    """The video of an event; a client retrieves the rest. `expires_at` is the end of its approval."""
+    """The video of an event; a client retrieves the rest.
+
+    `expires_at` is the end of its approval, and `approval_url` the page for it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     id: str
     expires_at: int | None = None
+    approval_url: str | None = None
     error: EventError | None = None
 
 
@@ -123,6 +127,7 @@ def _present_data(event: AnyEvent) -> VideoData | PostData | BatchData:
         return VideoData(
             id=event.video_id,
             expires_at=int(event.expires_at.timestamp()) if event.expires_at else None,
+            approval_url=event.approval_url,
             error=error,
         )
     return PostData(

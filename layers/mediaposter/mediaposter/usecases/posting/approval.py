@@ -21,6 +21,7 @@ from mediaposter.stores.table import Change, Create, Delete, Replace
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
+from mediaposter.usecases.posting.edit_captions import edit_captions
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.scheduled.recorded_events import describe_question
 from mediaposter.usecases.steps import AwaitApprovalInput, Outcome, PostReference, StepResult
@@ -57,6 +58,7 @@ class AwaitApproval:
         approvals: ApprovalStore,
         signaller: Signaller,
         send_event: Callable[[VideoEvent], None],
+        studio_url: Callable[[], str | None],
         clock: Clock,
     ) -> None:
         self._videos = videos
@@ -64,6 +66,7 @@ class AwaitApproval:
         self._approvals = approvals
         self._signaller = signaller
         self._send_event = send_event
+        self._studio_url = studio_url
         self._clock = clock
 
     def __call__(self, step: AwaitApprovalInput) -> None:
@@ -82,7 +85,7 @@ class AwaitApproval:
         if approval.is_told:
             return
         video = self._videos.get_unchecked(step.video_id)
-        self._send_event(describe_question(video, approval))
+        self._send_event(describe_question(video, approval, studio_url=self._studio_url()))
         self._approvals.note(approval, is_told=True)
 
 
@@ -140,6 +143,8 @@ class DecideApproval:
     def _edit(self, video: Video, edits: PostEdits, now: datetime) -> list[Post]:
         """Plan the posts again; edits without targets change the texts of the current posts."""
         waiting = self._list_waiting(video)
+        if edits.captions:
+            return edit_captions(waiting, edits.captions)
         if edits.publish:
             self._preflight(edits.publish)
             return plan_posts(edits, video, candidates=(), now=now).posts

@@ -63,7 +63,7 @@ def plan_posts(request: PostsRequest, video: Video, *, candidates: Sequence[Cand
         )
         if not has_own_time:
             delay_minutes += request.stagger_minutes
-    _check_size(posts)
+    check_size(posts)
     fallbacks = []
     warnings = []
     for candidate in candidates:
@@ -118,7 +118,12 @@ def _compose_caption(request: PostsRequest, video: Video, index: int) -> str:
         raise _refuse(target, index, f"{error}.{hint}", field="text") from error
 
 
-def _check_size(posts: Sequence[Post]) -> None:
+def check_size(posts: Sequence[Post]) -> None:
+    """Refuse captions that are too long together for one write.
+
+    Raises:
+        InvalidRequest: names the limit.
+    """
     size_bytes = sum(len(post.text.encode()) for post in posts)
     if size_bytes > CAPTIONS_MAX_BYTES:
         raise InvalidRequest(

@@ -6,7 +6,7 @@ the event from the bus only names the record. Each sender writes its event with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import NotFound
@@ -38,8 +38,11 @@ def describe_end(video: Video) -> VideoEvent:
     )
 
 
-def describe_question(video: Video, approval: Approval) -> VideoEvent:
-    """Write the event that a video waits for approval, with its time limit."""
+def describe_question(video: Video, approval: Approval, *, studio_url: str | None) -> VideoEvent:
+    """Write the event that a video waits for approval, with its time limit and the page to decide on.
+
+    The page decides nothing by being opened, and needs a key. So programs that open each link of a message do no harm.
+    """
     return VideoEvent(
         type="video.awaiting_approval",
         video_id=video.id,
@@ -47,6 +50,8 @@ def describe_question(video: Video, approval: Approval) -> VideoEvent:
         occurred_at=approval.asked_at,
         webhook_url=video.webhook_url,
         expires_at=approval.expires_at,
+        # A browser keeps what is behind the # to itself: no log has it.
+        approval_url=f"{studio_url}#/approvals/{video.id}" if studio_url else None,
     )
 
 
@@ -88,11 +93,20 @@ def describe_batch(batch: Batch) -> BatchEvent:
 class FindRecorded:
     """Finds the recorded version of an event."""
 
-    def __init__(self, *, videos: VideoStore, posts: PostStore, approvals: ApprovalStore, batches: BatchStore) -> None:
+    def __init__(
+        self,
+        *,
+        videos: VideoStore,
+        posts: PostStore,
+        approvals: ApprovalStore,
+        batches: BatchStore,
+        studio_url: Callable[[], str | None],
+    ) -> None:
         self._videos = videos
         self._posts = posts
         self._approvals = approvals
         self._batches = batches
+        self._studio_url = studio_url
 
     def __call__(self, event: AnyEvent) -> AnyEvent | None:
         """Write an event again from the record that it names; None if the record differs or is gone.
@@ -119,7 +133,7 @@ class FindRecorded:
         if isinstance(event, PostEvent):
             return describe_post(video, self._posts.get(video, f"{event.platform}#{event.account_id}"))
         if event.type == "video.awaiting_approval":
-            return describe_question(video, self._approvals.get(video.id))
+            return describe_question(video, self._approvals.get(video.id), studio_url=self._studio_url())
         # guard: video ended
         return describe_end(video) if video.status in (VideoStatus.COMPLETED, VideoStatus.FAILED) else None
 
