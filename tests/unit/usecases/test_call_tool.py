@@ -10,6 +10,7 @@ from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ApiError, Forbidden, NotAllowedInState, NotFound
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.video_stages import Stage
+from mediaposter.usecases.agents.call_tool import ToolAnswer
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.mcp_tools import SAME_CALL_MINUTES, TOOLS, CreateVideoArguments
 from mediaposter.wire.requests import CreateVideoRequest
@@ -22,7 +23,8 @@ KITE: dict[str, Any] = {"prompt": "A kite"}
 
 
 def call(world: World, name: str, *, caller: Caller = AGENT, **arguments: Any) -> Any:
-    return world.stack.call_tool(name, arguments, caller=caller).content
+    answer: ToolAnswer = world.stack.call_tool(name, arguments, caller=caller)
+    return answer.content
 
 
 def make(world: World, *, caller: Caller = AGENT, **arguments: Any) -> Any:

@@ -35,6 +35,7 @@ STACK_NAMES = MappingProxyType(
         },
         "SORA_API_KEY": "providers/sora-api-key",
         "BLOTATO_API_KEY": BLOTATO_KEY_NAME,
+        "CAPTIONS_API_KEY": "captions-api-key",
         "GEMINI_WEBHOOK_SECRET": "providers/gemini-webhook-secret",
         "SORA_WEBHOOK_SECRET": "providers/sora-webhook-secret",
     }
