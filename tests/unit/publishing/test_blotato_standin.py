@@ -61,7 +61,14 @@ def blotato() -> Iterator[StandIn]:
 def test_what_is_connected_and_lies_below_it_is_read(blotato: StandIn) -> None:
     client, pinterest = blotato.client, ACCOUNTS["pinterest"].id
     assert client.show_user().subscription_status == "active"
-    assert Account(account_id="801", platform="twitter", name="mediaposter_sandbox") in client.list_accounts()
+    twitter = Account(
+        account_id="801",
+        platform="twitter",
+        name="mediaposter_sandbox",
+        full_name="MediaPoster Sandbox",
+        username="mediaposter_sandbox",
+    )
+    assert twitter in client.list_accounts()
     assert len(client.list_accounts()) == len(ACCOUNTS)
     for page in (FACEBOOK_PAGE, LINKEDIN_PAGE, YOUTUBE_PLAYLIST):
         below = Page(page_id=page.id, account_id=page.account_id, name=page.name)
