@@ -5,7 +5,6 @@ One resolver in one file: Lambda puts this folder on its path, not the package t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -14,8 +13,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mediaposter.current import stack
 from mediaposter.observability import logger
-from mediaposter.stores.posts import Post
-from mediaposter.stores.video_record import Video
 from mediaposter.wire.accounts import AccountListObject, present_accounts
 from mediaposter.wire.batch_check import BatchCheckObject, present_check
 from mediaposter.wire.batches import (
@@ -78,7 +75,7 @@ from mediaposter.wire.queries import (
     UsageQuery,
 )
 from mediaposter.wire.requests import check_video_id
-from mediaposter.wire.video_object import NO_OUTLOOK, Outlook, PostObject, VideoObject, present_post, present_video
+from mediaposter.wire.video_object import NO_OUTLOOK, PostObject, VideoObject, present_post, present_video
 
 app = create_resolver()
 
@@ -104,8 +101,9 @@ def list_videos() -> Response[str]:
 def retrieve_video(video_id: str) -> Response[str]:
     """Answer one video with its posts."""
     video, posts = stack().read_videos.retrieve(video_id, caller=authorize(app, "read"))
+    approval, links = stack().read_posts.find_approval(video), stack().read_videos.link(video)
     outlook = stack().tell_outlook([video]).get(video_id, NO_OUTLOOK)
-    return _reply_video(video, posts, outlook, headers=poll_headers())
+    return reply(present_video(video, posts, approval, links, outlook), headers=poll_headers())
 
 
 @app.get("/videos/<video_id>/content", openapi_extensions=contract(query=ContentQuery, redirects=True))
@@ -181,7 +179,7 @@ def publish_again(video_id: str) -> Response[str]:
     caller = authorize(app, "publish")
     request = parse_publish_again(*read_body(app))
     video, posts = stack().repeat_posts(check_video_id(video_id), request, caller=caller)
-    return _reply_video(video, posts)
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video), stack().read_videos.link(video)))
 
 
 @app.get("/videos/<video_id>/posts", openapi_extensions=contract(ListObject[PostObject], query=PostsQuery))
@@ -225,7 +223,7 @@ def resolve_post(video_id: str, platform: str, account_id: str) -> Response[str]
     path = parse_post_path(video_id, platform, account_id)
     request = parse_resolve(*read_body(app))
     video, posts = stack().repeat_posts.resolve(path.video_id, path.post_id, request, caller=caller)
-    return _reply_video(video, posts)
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video), stack().read_videos.link(video)))
 
 
 @app.post("/videos/<video_id>/approval", openapi_extensions=contract(VideoObject, json=ApprovalRequest, errors=(409,)))
@@ -234,7 +232,7 @@ def decide_approval(video_id: str) -> Response[str]:
     caller = authorize(app, "approve")
     request = parse_approval(*read_body(app))
     video, posts = stack().decide_approval(check_video_id(video_id), request, caller=caller)
-    return _reply_video(video, posts)
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video), stack().read_videos.link(video)))
 
 
 @app.post("/videos/<video_id>/store", openapi_extensions=contract(VideoObject, errors=(409,)))
@@ -242,7 +240,7 @@ def store_again(video_id: str) -> Response[str]:
     """Fetch a video again whose render is finished and whose download failed; nothing is rendered."""
     caller = authorize(app, "create")
     video, posts = stack().store_again(check_video_id(video_id), caller=caller)
-    return _reply_video(video, posts)
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video), stack().read_videos.link(video)))
 
 
 @app.get("/schedules", openapi_extensions=contract(ListObject[PostObject], query=ScheduleQuery, errors=(404,)))
@@ -310,14 +308,6 @@ def cancel_batch(batch_id: str) -> Response[str]:
     stack().cancel_batch(check_batch_id(batch_id), request, caller=caller)
     view = stack().read_batches.retrieve(batch_id, caller=caller)
     return reply(present_batch(view, base_url=stack().edges.public_url()))
-
-
-def _reply_video(
-    video: Video, posts: Sequence[Post], outlook: Outlook = NO_OUTLOOK, *, headers: dict[str, str] | None = None
-) -> Response[str]:
-    """Answer a video with its posts, its approval and, if it is stored, signed links."""
-    approval, links = stack().read_posts.find_approval(video), stack().read_videos.link(video)
-    return reply(present_video(video, posts, approval, links, outlook), headers=headers)
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST, clear_state=True)
