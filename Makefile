@@ -16,27 +16,27 @@ ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || 
 	another check-types check-template check-rules check-imports check-lint check-format check-studio \
 	check-deployment
 
-help:                        ## the verbs, each with what it does
+help:                        ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # Before anything is installed, so that the demo tells how long all of it took.
 demo: STARTED_AT := $(shell date +%s)
-demo: install                ## one video, from a request to an MP4 and three pretended posts, on this machine
+demo: install                ## one video, from a request to an MP4 and pretended posts
 	@$(RUN) -m sandbox.demo --started-at $(STARTED_AT)
 
-up: install                  ## the whole product on this machine until Ctrl-C; OPTIONS="--port 4700" are those of mediaposter up
+up: install                  ## the whole product on this machine; OPTIONS="--port 4700"
 	@$(RUN) -m mediaposter up $(OPTIONS)
 
-cloud: install tools         ## template.yaml on an emulator of AWS, with stand-ins of the providers, until Ctrl-C
+cloud: install tools         ## the template and stand-ins on an emulator of AWS
 	$(RUN) -m sandbox.cloud_up up
 
-cloud-down: install          ## end one left behind
+cloud-down: install          ## end a cloud that was left behind
 	$(RUN) -m sandbox.cloud_up down
 
 cloud-demo: install tools    ## the demo on that cloud
 	$(RUN) -m sandbox.cloud_demo
 
-test: install tools          ## every test, in two processes, and meanwhile what runs in Lambda on its Python
+test: install tools          ## every test, in two processes, and those of "make lambda"
 	@$(MAKE) --no-print-directory --jobs 2 test-all test-lambda
 
 test-all:
@@ -47,13 +47,13 @@ test-lambda:
 	@mkdir -p .local
 	@$(RUN) -m checks.lambda_runtime > .local/lambda.txt 2>&1; status=$$?; cat .local/lambda.txt; exit $$status
 
-lambda: install              ## what runs in Lambda, on its Python: the handlers with their layers, and unit tests
+lambda: install              ## handlers with their layers, and tests, on Python 3.13
 	$(RUN) -m checks.lambda_runtime
 
-snapshot: install tools      ## deploy template.yaml on this machine, for every world that begins with it; the first makes it otherwise
+snapshot: install tools      ## deploy the template once, for all clouds and tests here
 	$(RUN) -m sandbox.snapshot
 
-check: install               ## what can be judged without running it, two at a time; the rules are those of CONTRIBUTING.md
+check: install               ## format, lint, types, imports, template, generated files
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 check-types check-template check-rules check-imports check-lint check-format \
 	  check-studio check-deployment
 check-types:
@@ -82,13 +82,13 @@ format: install              ## put the code into the project's format
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
 
-requirements: install        ## export the layers' requirements from uv.lock, and resolve those of the tools
+requirements: install        ## write the requirements of the layers and the tools
 	$(RUN) -m checks.requirements --write
 
 openapi: install             ## write docs/openapi.json from the resolvers
 	$(RUN) -m checks.openapi --write
 
-studio: studio/node_modules/.installed   ## build the studio's page from studio/, and write functions/studio/studio.html
+studio: studio/node_modules/.installed   ## build functions/studio/studio.html from studio/
 	$(RUN) -m checks.studio --write
 
 install: .venv/.installed
@@ -120,5 +120,5 @@ tools/jsonata/node_modules/.installed: tools/jsonata/package.json tools/jsonata/
 	$(RUN) -m checks.jsonata --install
 	@touch $@
 
-clean:                       ## remove everything that was made, but .local/data: videos and keys are there
+clean:                       ## remove what was made, but the videos in .local/data
 	rm -rf .venv .tools studio/node_modules tools/jsonata/node_modules .aws-sam .local/cloud .demo

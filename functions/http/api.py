@@ -187,7 +187,7 @@ def publish_again(video_id: str) -> Response[str]:
     caller = authorize(app, "publish")
     request = parse_publish_again(*read_body(app))
     video, posts = stack().repeat_posts(check_video_id(video_id), request, caller=caller)
-    return reply(present_video(video, posts, stack().read_posts.find_approval(video)))
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video), stack().read_videos.link(video)))
 
 
 @app.get("/videos/<video_id>/posts", openapi_extensions=contract(ListObject[PostObject], query=PostsQuery))
@@ -231,7 +231,7 @@ def resolve_post(video_id: str, platform: str, account_id: str) -> Response[str]
     path = parse_post_path(video_id, platform, account_id)
     request = parse_resolve(*read_body(app))
     video, posts = stack().repeat_posts.resolve(path.video_id, path.post_id, request, caller=caller)
-    return reply(present_video(video, posts, stack().read_posts.find_approval(video)))
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video), stack().read_videos.link(video)))
 
 
 @app.post("/videos/<video_id>/approval", openapi_extensions=contract(VideoObject, json=ApprovalRequest, errors=(409,)))
@@ -240,7 +240,7 @@ def decide_approval(video_id: str) -> Response[str]:
     caller = authorize(app, "approve")
     request = parse_approval(*read_body(app))
     video, posts = stack().decide_approval(check_video_id(video_id), request, caller=caller)
-    return reply(present_video(video, posts, stack().read_posts.find_approval(video)))
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video), stack().read_videos.link(video)))
 
 
 @app.post("/videos/<video_id>/store", openapi_extensions=contract(VideoObject, errors=(409,)))
@@ -248,7 +248,7 @@ def store_again(video_id: str) -> Response[str]:
     """Fetch a video again whose render is finished and whose download failed; nothing is rendered."""
     caller = authorize(app, "create")
     video, posts = stack().store_again(check_video_id(video_id), caller=caller)
-    return reply(present_video(video, posts, stack().read_posts.find_approval(video)))
+    return reply(present_video(video, posts, stack().read_posts.find_approval(video), stack().read_videos.link(video)))
 
 
 @app.get("/schedules", openapi_extensions=contract(ListObject[PostObject], query=ScheduleQuery, errors=(404,)))

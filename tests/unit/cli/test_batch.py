@@ -120,6 +120,12 @@ class TestRun:
 
         assert (outcome.status, "2 rows: 1 done, 1 failed." in outcome.out) == (1, True)
 
+    def test_a_refused_row_is_told_apart_from_a_failed_one_while_the_others_run(self, ask: Run, stack: FakeApi) -> None:
+        runs = reply(a_batch("in_progress", total=4, in_progress=1, completed=1, failed=1, refused=1))
+        stack.on("GET", f"/batches/{BATCH}", runs, reply(a_batch(total=4, completed=2, failed=1, refused=1)))
+
+        assert "3 of 4, 1 failed, 1 refused" in ask("batch", "run", "rows.csv").err
+
     def test_without_waiting_the_id_is_all_of_stdout(self, ask: Run, stack: FakeApi) -> None:
         assert ask("batch", "run", "rows.csv", "--no-wait").out == f"{BATCH}\n"
 
@@ -155,9 +161,15 @@ def test_a_batch_is_shown_listed_and_cancelled(ask: Run, stack: FakeApi) -> None
     stack.on("POST", f"/batches/{BATCH}/cancel", reply(a_batch("cancelling", total=3)))
 
     assert ask("batch", "show", BATCH).out.startswith(f"{BATCH} is in_progress.")
-    assert ask("batch", "list").out.splitlines()[1].split()[:5] == [BATCH, "in_progress", "3", "1", "2"]
+    assert ask("batch", "list").out.splitlines()[1].split()[:6] == [BATCH, "in_progress", "3", "1", "1", "1"]
     assert "cancelling" in ask("batch", "cancel", BATCH, "--running").out
     assert stack.bodies("POST", f"/batches/{BATCH}/cancel") == [{"running": True}]
+
+
+def test_a_cost_by_the_catalog_s_price_is_told_as_about(ask: Run, api: FakeApi) -> None:
+    api.on("GET", f"/batches/{BATCH}", reply({**a_batch(), "cost_usd": "0.08"}))
+
+    assert ask("batch", "show", BATCH).out.startswith(f"{BATCH} is completed. Cost: about $0.08.")
 
 
 @pytest.mark.parametrize(("output", "asked_for"), [("r.jsonl", "jsonl"), ("r.csv", "csv"), (".", "csv")])

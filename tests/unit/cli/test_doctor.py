@@ -95,8 +95,14 @@ class TestDoctor:
         outcome = ask("doctor", "--json")
 
         states = read_states(outcome.out)
-        assert (states["gemini"], states["fal"], states["blotato"]) == ("ok", "missing", "missing")
+        assert (states["gemini"], states["fal"], states["blotato"]) == ("ok", "optional", "optional")
         assert SECRET not in outcome.out + outcome.err
+
+    def test_a_key_for_a_sandbox_that_works_is_optional(self, ask: Run, api: FakeApi) -> None:
+        api.on("GET", "/usage", reply({}))
+        api.on("GET", "/models", reply({"data": [{"id": "sandbox-1", "owned_by": "sandbox"}]}))
+
+        assert read_states(ask("doctor", "--json").out)["models"] == "optional"
 
     def test_the_secrets_of_a_stack_are_found_and_never_shown(self, ask: Run, api: FakeApi) -> None:
         api.stack.secrets = Secrets({"providers/gemini-api-key": SECRET})

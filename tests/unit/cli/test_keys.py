@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from rich.text import Text
 
+from mediaposter.cli.session import STUDIO_KEY
 from mediaposter.host.database import Database
 from mediaposter.host.folder import DATABASE_FILE
 from mediaposter.host.table import SqliteTable
@@ -24,7 +25,7 @@ from tests.unit.cli.stack import BASE_URL, Run, StackInMemory
 
 def read_secret(out: str) -> str:
     """Find the key that was shown."""
-    (secret,) = re.findall(r"mp_[A-Za-z0-9_-]{43}", out)
+    (secret,) = set(re.findall(r"mp_[A-Za-z0-9_-]{43}", out))
     return str(secret)
 
 
@@ -41,12 +42,13 @@ class TestCreate:
         assert (found.name, found.scopes, found.created_at) == ("laptop", (Scope.READ, Scope.CREATE), NOW)
         assert (outcome.status, outcome.err) == (0, "")
 
-    def test_how_to_use_it_is_told_with_the_variables_of_the_openai_sdk(self, run: Run) -> None:
+    def test_how_to_use_it_is_told_with_the_variables_of_the_commands_and_of_the_openai_sdk(self, run: Run) -> None:
         out = run("keys", "create", "laptop").out
 
-        assert f"export OPENAI_BASE_URL={BASE_URL}\nexport OPENAI_API_KEY={read_secret(out)}\n" in out
+        for prefix in ("MEDIAPOSTER", "OPENAI"):
+            assert f"export {prefix}_BASE_URL={BASE_URL}\nexport {prefix}_API_KEY={read_secret(out)}\n" in out
         assert "OpenAI(base_url=…, api_key=…)" in out
-        assert "shown now and never again" in out
+        assert "Copy the key now: we keep only its hash." in out
 
     def test_what_it_may_do_is_told_and_kept(self, run: Run, stack: StackInMemory) -> None:
         little = run("keys", "create", "laptop").out
@@ -194,6 +196,12 @@ class TestCreate:
 
         assert (outcome.status, "Invalid value for 'NAME': a name has 1 to 100 characters" in outcome.err) == (2, True)
 
+    def test_the_name_of_the_studio_s_keys_is_refused(self, run: Run, stack: StackInMemory) -> None:
+        outcome = run("keys", "create", STUDIO_KEY)
+
+        assert (outcome.status, "Invalid value for 'NAME': names that begin with" in outcome.err) == (2, True)
+        assert stack.keys.list() == []
+
     def test_the_key_is_in_no_log(self, run: Run, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
 
@@ -259,12 +267,14 @@ class TestList:
         assert lines[1].startswith(made.key_id)
 
     def test_keys_of_the_studio_that_ended_are_only_counted(self, run: Run, stack: StackInMemory) -> None:
-        ended, lasting = (keep_key(stack, "studio", expires_at=NOW + timedelta(hours=hours)) for hours in (-1, 1))
+        ended, lasting = (keep_key(stack, STUDIO_KEY, expires_at=NOW + timedelta(hours=hours)) for hours in (-1, 1))
+        of_a_person = keep_key(stack, "studio", expires_at=NOW - timedelta(hours=1))
 
         outcome = run("keys", "list")
 
         assert ended.key_id not in outcome.out
         assert lasting.key_id in outcome.out
+        assert of_a_person.key_id in outcome.out
         assert "1 key of the studio that ended" in outcome.err
 
     def test_keys_are_listed_as_json_for_scripts(self, run: Run, stack: StackInMemory) -> None:

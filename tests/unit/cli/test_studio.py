@@ -13,7 +13,7 @@ import pytest
 
 from mediaposter.cli import main
 from mediaposter.cli.host_folder import HostStack
-from mediaposter.cli.session import Session
+from mediaposter.cli.session import STUDIO_KEY, Session
 from mediaposter.host.folder import ADDRESS_FILE
 from mediaposter.stores.keys import KeyStore, Scope
 from tests.builders import NOW
@@ -51,6 +51,7 @@ def test_a_running_host_is_opened_with_a_key_that_ends_and_may_do_the_same(
     made = KeyStore(stack.table, clock=lambda: NOW).find(secret)
     assert made is not None
     assert (made.owner, made.scopes, made.expires_at) == ("local", tuple(Scope), NOW + timedelta(hours=12))
+    assert made.name == STUDIO_KEY
 
 
 def test_a_host_whose_key_is_not_known_is_opened_with_it(

@@ -20,7 +20,7 @@ import pytest
 from mediaposter import current
 from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.ai.provider_accounts import PROVIDER_ACCOUNTS
-from mediaposter.cli.host_folder import choose_folder
+from mediaposter.cli.host_address import choose_folder
 from mediaposter.cli.up import Options, serve
 from mediaposter.cli.up_text import describe_start
 from mediaposter.domain.errors import ConfigurationError

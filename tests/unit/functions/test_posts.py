@@ -104,6 +104,23 @@ def _keep_asked(stack: Stack, *posts: Post, **approval: Any) -> None:
     stack.keep(video, _an_approval(**approval), *(posts or (_a_post(),)))
 
 
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [("posts-again-elsewhere", PostState.PUBLISHED), ("posts-resolve", PostState.PARKED), ("posts-approve", None)],
+)
+def test_what_continues_a_kept_video_answers_its_links(
+    stack: Stack, invoke: Invoke, name: str, state: PostState | None
+) -> None:
+    if state is None:
+        _keep_asked(stack)
+    else:
+        stack.keep(_a_video(), _a_post(state=state))
+
+    answer = invoke(_FUNCTION, _event(name))
+
+    assert (answer["statusCode"], "X-Amz-Signature" in _body(answer)["links"]["video"]) == (200, True)
+
+
 class TestAgain:
     def test_a_kept_video_goes_to_one_more_account(self, stack: Stack, invoke: Invoke) -> None:
         stack.keep(_a_video(), _a_post(state=PostState.PUBLISHED))

@@ -118,13 +118,12 @@ def list_batches(
     if not batches:
         api.say("There is no batch yet. Make one: mediaposter batch run FILE.csv")
         return
-    table = create_table("ID", "status", "rows", "done", "failed", "age")
+    table = create_table("ID", "status", "rows", "done", "failed", "refused", "age")
     now = api.session.clock().timestamp()
     for batch in batches:
         counts = batch.request_counts
-        failed = counts.failed + counts.refused
-        age = describe_age(now - batch.created_at)
-        table.add_row(batch.id, batch.status, str(counts.total), str(counts.completed), str(failed), age)
+        numbers = (counts.total, counts.completed, counts.failed, counts.refused)
+        table.add_row(batch.id, batch.status, *map(str, numbers), describe_age(now - batch.created_at))
     write_table(table)
 
 

@@ -51,7 +51,8 @@ def fetch_batch_results(api: Api, batch_id: str, output: Path | None, *, is_forc
 def describe_batch(batch: BatchView) -> Iterator[str]:
     """Write how a batch stands."""
     counts = batch.request_counts
-    cost = f" Cost: ${batch.cost_usd}." if batch.cost_usd and batch.cost_usd != "0" else ""
+    # Where a provider reports no cost, the sum has the catalog's price.
+    cost = f" Cost: about ${batch.cost_usd}." if batch.cost_usd and batch.cost_usd != "0" else ""
     yield f"{batch.id} is {batch.status}.{cost}"
     if batch.error is not None:
         yield f"  {batch.error.message}"

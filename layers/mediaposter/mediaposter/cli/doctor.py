@@ -27,12 +27,19 @@ from mediaposter.host.environment import read_environment
 
 _FAILED = 1
 _SANDBOX = "sandbox"
+_ADVICE = "mediaposter secrets set GEMINI_API_KEY"
 
 app = create_group("Check a stack and its keys.")
 
 
 class Check(NamedTuple):
-    """What was found: `ok`, `missing` (it works without) or `wrong`, and what to do."""
+    """What was found, and what to do.
+
+    Attributes:
+        name: what was checked.
+        state: `ok`; `optional`, what would add to a stack that works; `missing`, what it cannot do; or `wrong`.
+        message: a sentence about it, or the command that changes it.
+    """
 
     name: str
     state: str
@@ -60,7 +67,7 @@ def check_stack(
     else:
         table = create_table("", "", "")
         table.show_header = False
-        styles = {"ok": "green", "missing": "yellow", "wrong": "red"}
+        styles = {"ok": "green", "optional": "cyan", "missing": "yellow", "wrong": "red"}
         for check in checks:
             table.add_row(Text(check.state, style=styles[check.state]), check.name, check.message)
         write_table(table)
@@ -131,7 +138,7 @@ def _check_models(client: Client) -> Iterator[Check]:
     alias = next((model.alias_of for model in models if model.id == "sora-2" and model.alias_of), None)
     leads = f" sora-2 leads to {alias}." if alias else ""
     if set(makers) <= {_SANDBOX}:
-        yield Check("models", "missing", f"Only the sandbox's clips.{leads} mediaposter secrets set GEMINI_API_KEY")
+        yield Check("models", "optional", f"Only the sandbox's clips.{leads} For real ones: {_ADVICE}")
     else:
         yield Check("models", "ok", f"{len(models)} names, of {', '.join(makers)}.{leads}")
 
@@ -155,11 +162,11 @@ def _check_env_file(session: Session, env_file: Path | None) -> Iterator[Check]:
         return
     for account in PROVIDER_ACCOUNTS:
         if environment.find_key(account.name) is None:
-            yield Check(account.name, "missing", f"no {account.opened_by}: {account.variables[0]}")
+            yield Check(account.name, "optional", f"no {account.opened_by}: {account.variables[0]}")
         else:
             yield Check(account.name, "ok", f"The {account.opened_by} is there; it was not tried.")
     if environment.blotato_api_key is None:
-        yield Check("blotato", "missing", "Posts are pretended, nothing is public: BLOTATO_API_KEY")
+        yield Check("blotato", "optional", "Posts are pretended, nothing is public: BLOTATO_API_KEY")
     else:
         yield Check("blotato", "ok", "The key is there: posts are real and public.")
 

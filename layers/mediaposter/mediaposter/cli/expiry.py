@@ -37,7 +37,7 @@ def read_expiry(text: str) -> Expiry:
 
 
 def find_end(expiry: Expiry, *, now: datetime) -> datetime:
-    """Give the moment from which on a key opens nothing.
+    """Give the moment at which a key expires.
 
     Raises:
         ValueError: it is over already, or more than ten years away.

@@ -62,7 +62,6 @@ def _follow(
                     shown = _drop_links(answer.body)
                     api.write_json_line(answer.body)
                 if view.is_over or (isinstance(view, VideoView) and view.waits_for_person):
-                    # The reply to a POST lacks what a GET adds: the links of a stored video.
                     return answer.body
                 hint = answer.poll_after_seconds or _POLL_SECONDS_MAX
                 # At first a short wait: a sandbox's video takes seconds.
@@ -115,8 +114,8 @@ def _show_batch(progress: ProgressView, batch: BatchView) -> None:
         return
     counts = batch.request_counts
     words = f"{counts.ended} of {counts.total}" if counts.total else ""
-    if counts.failed or counts.refused:
-        words += f", {counts.failed + counts.refused} failed"
+    words += f", {counts.failed} failed" if counts.failed else ""
+    words += f", {counts.refused} refused" if counts.refused else ""
     progress.show(
         _BATCH_WORDS.get(batch.status, batch.status), 100 * counts.ended / counts.total if counts.total else 0, words
     )

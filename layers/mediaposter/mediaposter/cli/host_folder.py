@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mediaposter.ai.catalog import Catalog, built_in_catalog, built_in_catalog_text, parse_catalog
-from mediaposter.cli.host_address import PORT, HostAddress, choose_folder, read_address
+from mediaposter.cli.host_address import PORT, read_address
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.host.bucket import FolderBucket
@@ -25,9 +25,6 @@ from mediaposter.stores.keys import KeyStore
 from mediaposter.stores.media import MediaStore
 from mediaposter.stores.series import SeriesStore
 from mediaposter.stores.sheets import SheetStore
-
-# Found here, too, by those who open the folder as well.
-__all__ = ["PORT", "HostAddress", "HostStack", "choose_folder", "open_host_folder", "read_address"]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from mediaposter.cli.options import (
     read_dollars,
     write_dollars,
 )
-from mediaposter.cli.session import STUDIO_KEY, find_session
+from mediaposter.cli.session import OWN_KEY_PREFIX, STUDIO_KEY, find_session
 from mediaposter.domain.errors import ConfigurationError, NotFound
 from mediaposter.stores.keys import (
     ApiKey,
@@ -80,6 +80,17 @@ class KeyLine(BaseModel):
 _KEY_LINES = TypeAdapter(list[KeyLine])
 
 
+def _check_name(name: str) -> str:
+    """Refuse a name of the keys that commands make for themselves.
+
+    Raises:
+        ValueError: says what names there are.
+    """
+    if name.startswith(OWN_KEY_PREFIX):
+        raise ValueError(f"names that begin with {OWN_KEY_PREFIX} are those of keys that mediaposter makes itself")
+    return check_name(name)
+
+
 def _check_network(account: str) -> str:
     """Refuse an account of an unknown network.
 
@@ -96,12 +107,12 @@ def _check_network(account: str) -> str:
 def create_key(
     context: typer.Context,
     *,
-    name: Annotated[str, typer.Argument(parser=check_name, metavar="NAME", help="What you know it by.")],
+    name: Annotated[str, typer.Argument(parser=_check_name, metavar="NAME", help="Its name.")],
     scope: Annotated[
         list[Scope] | None,
         typer.Option(
             metavar="SCOPE",
-            help=f"What it may do: {', '.join(Scope)}; say it again for more. Default: {' and '.join(_USUAL_SCOPES)}; "
+            help=f"What it may do: {', '.join(Scope)}; may be repeated. Default: {' and '.join(_USUAL_SCOPES)}; "
             "admin includes all.",
         ),
     ] = None,
@@ -110,7 +121,7 @@ def create_key(
         typer.Option(
             parser=_check_network,
             metavar="NETWORK:ID",
-            help="Which account it may post to, as instagram:807, where its scopes let it post; say it again for more. "
+            help="Which account it may post to, as instagram:807, where its scopes let it post; may be repeated. "
             "Default: all accounts.",
         ),
     ] = None,
@@ -143,8 +154,7 @@ def create_key(
         typer.Option(
             parser=read_expiry,
             metavar="WHEN",
-            help="When it opens nothing any more: after 30m, 12h or 7d, or at a time, as 2027-01-31T18:00:00Z. "
-            "Default: never.",
+            help="When it expires: after 30m, 12h or 7d, or at a time, as 2027-01-31T18:00:00Z. Default: never.",
         ),
     ] = None,
     webhook_url: Annotated[
@@ -230,9 +240,10 @@ def _tell_made(api_key: ApiKey, secret: str, stack: DeployedStack | HostStack) -
     if api_key.webhook_url:
         console.print(f"The events of its videos go to {api_key.webhook_url}.")
     console.print(
-        f"\nexport OPENAI_BASE_URL={stack.base_url}\nexport OPENAI_API_KEY={secret}\n\n"
-        "The key is shown now and never again: only its hash is kept. The openai SDK takes both from its environment, "
-        "or as OpenAI(base_url=…, api_key=…):\n\n"
+        "Copy the key now: we keep only its hash.\n\nFor mediaposter:\n\n"
+        f"export MEDIAPOSTER_BASE_URL={stack.base_url}\nexport MEDIAPOSTER_API_KEY={secret}\n\n"
+        "For the openai SDK, which takes both from its environment, or as OpenAI(base_url=…, api_key=…):\n\n"
+        f"export OPENAI_BASE_URL={stack.base_url}\nexport OPENAI_API_KEY={secret}\n\n"
         "from openai import OpenAI\n\n"
         'video = OpenAI().videos.create_and_poll(prompt="A paper boat on a rainy street")'
     )
@@ -360,7 +371,7 @@ def revoke_key(
 
 
 def _tell_when(stack: DeployedStack | HostStack) -> str:
-    """Say when a revoked key opens nothing any more."""
+    """Say when a revoked key stops working."""
     api_id: str | None = getattr(stack, "api_id", None)
     if api_id is None:
         return "The host refuses it from now on. If `mediaposter up` printed it, the next start makes another."

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from mediaposter.publishing.publisher_interface import PublisherInterface
 
 BLOTATO_KEY_NAME = "blotato-api-key"
+# A name that begins so is no name for a key that a person makes.
+OWN_KEY_PREFIX = "mediaposter:"
 # The name of the keys that `mediaposter studio` makes, one each time.
-STUDIO_KEY = "studio"
+STUDIO_KEY = f"{OWN_KEY_PREFIX}studio"
 
 
 def now() -> datetime:

@@ -113,7 +113,8 @@ class VideoObject(BaseModel):
 
     `queue_position` counts from 1 while it waits for a slot of its provider; null also if more than 500 are before it.
     `eta_at` is when its render is likely to end, by the render times of its model; null once that is over, or if it is
-    not known. Both, and `links`, are of the moment of a GET; other requests answer null.
+    not known. Both are of the moment of a GET; other requests answer null. `links` is null until it is stored, and in
+    the answer to a request for a new video.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -147,7 +148,7 @@ class VideoObject(BaseModel):
     approval_hours: int | None = None  # how long the posts wait for it; None where none is needed
     posts: list[PostObject]
     metadata: dict[str, str]
-    links: LinksObject | None = None  # where it is read, and stored
+    links: LinksObject | None = None  # once it is stored
     queue_position: int | None = None
     eta_at: int | None = None
 
