@@ -29,7 +29,7 @@ from botocore.exceptions import ClientError
 
 from bench.submit import refuse_metric, refuse_pictures
 from mediaposter.ai.catalog import built_in_catalog
-from mediaposter.domain.errors import ApiError, VersionConflict
+from mediaposter.domain.errors import ApiError, SlotsTaken, VersionConflict, WriteConflict
 from mediaposter.stores.budget import BudgetStore
 from mediaposter.stores.capacity import CapacityStore
 from mediaposter.stores.dynamodb_table import LibraryTable
@@ -37,8 +37,12 @@ from mediaposter.stores.idempotency import IdempotencyStore
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import PostStore
 from mediaposter.stores.table import Change, Increase, Key, change_key
+from mediaposter.stores.video_record import video_key
+from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
+from mediaposter.usecases.generation.start_generation import LOOK_SECONDS
 from mediaposter.usecases.requests.submit import SubmitVideo
+from mediaposter.usecases.steps import PostReference
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.requests import CreateVideoRequest
 from tests.fakes.table import InMemoryTable
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
 
 HELD_SECONDS = 0.010
 TRIP_SECONDS = 0.002
+START_SECONDS = 0.3
 RATES = (20, 40, 60, 100, 200)
 STARTED_AT = datetime(2026, 12, 1, 12, tzinfo=UTC)
 RENDERS_AT_ONCE = 10**9
@@ -73,6 +78,13 @@ class Outcome(NamedTuple):
     refused: int | None
 
 
+class Late(NamedTuple):
+    """A video that its execution gave a slot or a place in the queue: seconds after its start, and starts."""
+
+    seconds: float
+    starts: int
+
+
 class Simulation:
     """Runs many callers by turns on one clock: a caller runs until it waits, and time passes only then."""
 
@@ -88,8 +100,13 @@ class Simulation:
         self._idle.release()
         turn.acquire()
 
-    def run(self, jobs: Sequence[tuple[float, Callable[[], None]]]) -> Iterator[float]:
-        """Run each job from its moment on, and give the time after each turn."""
+    def begin(self, job: Callable[[], None]) -> None:
+        """Let another caller begin now, when this one waits."""
+        turn = self._plan(self.now)
+        threading.Thread(target=self._do_in_turn, args=(turn, job), daemon=True).start()
+
+    def run(self, jobs: Sequence[tuple[float, Callable[[], None]]]) -> None:
+        """Run each job from its moment on, until all of them and what they began are over."""
         arrivals = iter(sorted(jobs, key=lambda job: job[0]))
         upcoming = next(arrivals, None)
         self._idle.acquire()
@@ -102,8 +119,11 @@ class Simulation:
                 self.now, _, turn = heapq.heappop(self._turns)
                 turn.release()
             self._idle.acquire()
-            yield self.now
         self._idle.release()
+
+    def _do_in_turn(self, turn: threading.Lock, job: Callable[[], None]) -> None:
+        turn.acquire()
+        self._do(job)
 
     def _do(self, job: Callable[[], None]) -> None:
         try:
@@ -174,7 +194,44 @@ def _cancel(reason: str, meets: Sequence[bool]) -> ClientError:
     return ClientError(answer, "TransactWriteItems")
 
 
-def build_submit(table: HeldTable, case: Case, numbers: Iterator[int]) -> SubmitVideo:
+class Executions(FakeWorkflow):
+    """Starts an execution that does what Start Generation does first: take a slot, or park the video."""
+
+    def __init__(self, table: HeldTable, slots: CapacityStore, simulation: Simulation) -> None:
+        super().__init__()
+        self.late: list[Late] = []
+        self._memory = table.memory
+        self._videos = VideoStore(table)
+        self._slots = slots
+        self._simulation = simulation
+
+    def start(self, video_id: str, launch: int = 0, posts: Sequence[PostReference] = ()) -> None:
+        """Start the execution of a video; one that has a slot writes no counter and is left out."""
+        del launch, posts
+        if "slot" not in self._memory.get(video_key(video_id)):
+            self._simulation.begin(partial(self._take_slot, video_id))
+
+    def _take_slot(self, video_id: str) -> None:
+        begun_at = self._simulation.now
+        for starts in itertools.count(1):
+            self._simulation.wait(START_SECONDS)
+            video = self._videos.get_unchecked(video_id)
+            bound = self._slots.bound(video.provider, may_overtake=False)
+            try:
+                try:
+                    self._videos.advance(video, Stage.SUBMITTING, now=STARTED_AT, slot=video.provider, at_most=bound)
+                except SlotsTaken:
+                    self._videos.park(video, self._slots.choose_place(video, now=STARTED_AT), now=STARTED_AT)
+            except WriteConflict:
+                self._simulation.wait(LOOK_SECONDS)
+                continue
+            self.late.append(Late(self._simulation.now - begun_at, starts))
+            return
+
+
+def build_submit(
+    table: HeldTable, case: Case, slots: CapacityStore, workflow: FakeWorkflow, numbers: Iterator[int]
+) -> SubmitVideo:
     """Build the use case as the stack does."""
     return SubmitVideo(
         videos=VideoStore(table),
@@ -187,16 +244,16 @@ def build_submit(table: HeldTable, case: Case, numbers: Iterator[int]) -> Submit
         stack_daily_budget_micros=10**15 if case.has_stack_limit else None,
         is_approval_default=False,
         validate_accounts=lambda _: [],
-        slots=CapacityStore(table, lambda _: 1 if case.is_full else RENDERS_AT_ONCE),
-        workflow=FakeWorkflow(),
+        slots=slots,
+        workflow=workflow,
         count_metric=refuse_metric,
         clock=lambda: STARTED_AT,
         new_id=lambda: f"video_{next(numbers)}",
     )
 
 
-def simulate(case: Case, seconds: float) -> list[Outcome]:
-    """Send the requests of a row, and give how each went; the first one is alone."""
+def simulate(case: Case, seconds: float) -> tuple[list[Outcome], list[Late]]:
+    """Send the requests of a row, and give how each went; the first one is alone. Tell what executions did later."""
     random.seed(f"{case}")  # the product's own waits are drawn from it too
     simulation = Simulation()
     table = HeldTable(simulation, refusals_hold=case.refusals_hold)
@@ -204,7 +261,9 @@ def simulate(case: Case, seconds: float) -> list[Outcome]:
     if case.is_full:
         table.memory.commit([Increase(Key(f"SLOTS#{provider}", "SLOTS"), {"in_flight": 1, "waiting": 1})])
     numbers = itertools.count()
-    submit_video = build_submit(table, case, numbers)
+    slots = CapacityStore(table, lambda _: 1 if case.is_full else RENDERS_AT_ONCE)
+    executions = Executions(table, slots, simulation)
+    submit_video = build_submit(table, case, slots, executions, numbers)
     outcomes: list[Outcome] = []
 
     def send(owner: str) -> None:
@@ -219,12 +278,11 @@ def simulate(case: Case, seconds: float) -> list[Outcome]:
     moments = itertools.accumulate(random.expovariate(case.rate) for _ in range(int(case.rate * seconds)))
     jobs = [(0.0, partial(send, "owner 0"))]
     jobs += [(10 + moment, partial(send, f"owner {number % case.owners}")) for number, moment in enumerate(moments)]
-    for _ in simulation.run(jobs):
-        pass
-    return outcomes
+    simulation.run(jobs)
+    return outcomes, executions.late
 
 
-def present(case: Case, outcomes: Sequence[Outcome]) -> str:
+def present(case: Case, outcomes: Sequence[Outcome], late: Sequence[Late]) -> str:
     """Write a row of the table."""
     alone, *others = outcomes
     refused = sum(outcome.refused is not None for outcome in others)
@@ -235,6 +293,8 @@ def present(case: Case, outcomes: Sequence[Outcome]) -> str:
         f"{case.rate:>6}{case.owners:>8}  {'full' if case.is_full else 'free':<6}"
         f"{'yes' if case.has_stack_limit else 'no':<7}{'yes' if case.refusals_hold else 'no':<8}"
         f"{refused / len(others):>8.1%}{tries:>8.2f}{p99}"
+        f"{len(late) / len(others):>8.1%}{max((one.seconds for one in late), default=0):>8.0f}"
+        f"{max((one.starts for one in late), default=0):>8}"
     )
 
 
@@ -250,9 +310,12 @@ def main() -> None:
     """Simulate each row, and print it as soon as it is there."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
     print(f"{HELD_SECONDS * 1000:.0f} ms held, {TRIP_SECONDS * 1000:.0f} ms a trip, {seconds:.0f} s a row\n")
-    print(f"{'rate/s':>6}{'owners':>8}  {'slots':<6}{'limit':<7}{'holds':<8}{'refused':>8}{'tries':>8}{'p99 +ms':>9}")
+    print(
+        f"{'rate/s':>6}{'owners':>8}  {'slots':<6}{'limit':<7}{'holds':<8}{'refused':>8}{'tries':>8}{'p99 +ms':>9}"
+        f"{'later':>8}{'last s':>8}{'starts':>8}"
+    )
     for case in list_cases():
-        print(present(case, simulate(case, seconds)), flush=True)
+        print(present(case, *simulate(case, seconds)), flush=True)
 
 
 if __name__ == "__main__":
