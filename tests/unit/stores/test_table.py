@@ -15,7 +15,7 @@ from moto import mock_aws
 from pydantic import Field
 
 from checks.cloudformation import read_template
-from mediaposter.domain.errors import Contention, NotFound, VersionConflict
+from mediaposter.domain.errors import Contention, NotFound, Overloaded, VersionConflict
 from mediaposter.host.database import Database
 from mediaposter.host.table import SqliteTable
 from mediaposter.stores.dynamodb_table import LibraryTable
@@ -33,6 +33,7 @@ from mediaposter.stores.table import (
     Table,
 )
 from mediaposter.stores.video_stages import Stage
+from mediaposter.wire.errors import list_retry_headers
 from tests.builders import OWNER, a_video
 from tests.fakes.aws import connect_dynamodb
 from tests.fakes.table import InMemoryTable
@@ -299,7 +300,7 @@ def test_a_transaction_that_was_cancelled_for_another_reason_is_no_conflict() ->
         stubber.add_client_error(
             "transact_write_items",
             service_error_code="TransactionCanceledException",
-            modeled_fields={"CancellationReasons": [{"Code": "ThrottlingError"}, {"Code": "None"}]},
+            modeled_fields={"CancellationReasons": [{"Code": "ValidationError"}, {"Code": "None"}]},
         )
 
         with pytest.raises(ClientError, match="TransactionCanceled"):
@@ -516,6 +517,26 @@ def test_a_transaction_that_meets_another_is_tried_again_and_given_up_in_the_end
 
         stubber.assert_no_pending_responses()
     assert len(waits) == 7
+
+
+@pytest.mark.parametrize("reason", ["ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_throttled_transaction_is_tried_again_and_answered_as_overload_in_the_end(reason: str) -> None:
+    client = connect_dynamodb()
+    waits: list[float] = []
+    with Stubber(client) as stubber:
+        for _ in range(8):
+            stubber.add_client_error(
+                "transact_write_items",
+                service_error_code="TransactionCanceledException",
+                modeled_fields={"CancellationReasons": [{"Code": "None"}, {"Code": reason}]},
+            )
+
+        with pytest.raises(Overloaded, match="nothing was changed") as raised:
+            LibraryTable(client, "library", sleep=waits.append).create([Note(), Note(sk="B")])
+
+        stubber.assert_no_pending_responses()
+    assert len(waits) == 7
+    assert list_retry_headers(raised.value) == {"Retry-After": "5"}
 
 
 def test_reads_see_every_write_before_them() -> None:

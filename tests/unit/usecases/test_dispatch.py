@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.domain.errors import ErrorCode, VideoModelError
+from mediaposter.domain.errors import Contention, ErrorCode, VideoModelError
 from mediaposter.stores.capacity import SlotCount
-from mediaposter.stores.table import IndexEntry, Key
+from mediaposter.stores.table import Change, IndexEntry, Key, change_key
 from mediaposter.stores.video_record import Video, VideoFailure
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import CloseInput, Outcome, StepInput
 from mediaposter.wire.request_context import RequestContext
 from tests.builders import a_caller, a_request
@@ -51,6 +52,25 @@ class LaggingTable(InMemoryTable):
         )
         self.items = now
         return found
+
+
+class BusyTable(InMemoryTable):
+    """A table whose counters of providers may be written by too many others."""
+
+    is_busy = False
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        if self.is_busy and any(change_key(change).sk == "SLOTS" for change in changes):
+            raise Contention("The counters are being written by others; nothing was changed.")
+        super().commit(changes)
+
+
+def busy_world(table: BusyTable, *, slots: int) -> World:
+    """Build a world of so many slots, one of which is taken, whose counters are busy from here on."""
+    world = World(slots={"sora": slots}, ids=IDS, table=lambda _: table)
+    submit(world)
+    table.is_busy = True
+    return world
 
 
 def full_world(**arguments: Any) -> World:
@@ -197,3 +217,24 @@ def test_what_waits_is_closed_by_no_execution() -> None:
     world.close(CloseInput(video_id=SECOND, launch=0, fault="execution ABORTED"))
 
     assert world.video_store.get_unchecked(SECOND) == waiting
+
+
+@pytest.mark.parametrize(("slots", "has_slot"), [(2, True), (1, False)], ids=["a slot", "a place in the queue"])
+def test_a_request_that_meets_busy_counters_is_taken_and_its_execution_gets_the_rest(
+    slots: int, has_slot: bool
+) -> None:
+    table = BusyTable()
+    world = busy_world(table, slots=slots)
+
+    taken = submit(world)
+
+    step = StepInput(video_id=SECOND, launch=taken.launch)
+    assert world.start(step).outcome is Outcome.WAIT
+    waiting = world.video_store.get_unchecked(SECOND)
+    assert (waiting.stage, waiting.held) == (Stage.QUEUED, None)
+    table.is_busy = False
+    world.start(step)
+    held = world.video_store.get_unchecked(SECOND).held
+    assert held is not None
+    assert held.has_slot is has_slot
+    assert world.slots.count("sora") == SlotCount(in_flight=1 + has_slot, waiting=1 - has_slot)

@@ -225,6 +225,16 @@ class Contention(WriteConflict):
     """Other workers held the record at each try."""
 
 
+class Overloaded(WriteConflict):
+    """The table took no more writes of these items at each try; nothing was changed, and a retry is safe."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    type = ErrorType.SERVER
+    api_code = "overloaded"
+    retry = Retry(may_succeed=True, after_seconds=5)
+    public_message = "The stack takes no more requests just now. Nothing was changed; send this request again."
+
+
 class PartiallyDone(ApiError):
     """Part of the request is done; other workers are using the rest. A retry finishes it."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from mediaposter.domain.errors import Contention, NotFound, VersionConflict
+from mediaposter.domain.errors import Contention, NotFound, Overloaded, VersionConflict
 from mediaposter.stores.table import (
     INDEX_PAGE_MAX,
     Change,
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 # Another transaction may lock an item for some milliseconds.
 _COMMITS_MAX = 8
 _COMMIT_WAIT_SECONDS = 0.01
+# Reasons of a cancelled transaction that pass; botocore does not send it again after them. They are documented at
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+_THROTTLED = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 # The attribute by which a single put recognizes its own earlier write.
 WRITER = "writer"
 
@@ -240,7 +243,9 @@ class LibraryTable(Table):
         Raises:
             VersionConflict: a condition does not hold; its `changes` has the indexes of the failed changes.
             Contention: other writers changed the same items at each try; nothing was changed.
+            Overloaded: the service took no more writes of an item, at the last try too; nothing was changed.
         """
+        is_throttled = False
         requests = [_describe(change, self.name) for change in changes]
         for attempt in range(_COMMITS_MAX):
             if attempt > 0:
@@ -256,8 +261,12 @@ class LibraryTable(Table):
                     if self._is_written_by(changes, writer):
                         return
                     raise VersionConflict(describe_conflict(changes, failed), changes=failed) from error
-                continue  # another transaction locked one of the items
+                # Another transaction locked one of the items, or the service takes no more writes of one.
+                is_throttled = not _THROTTLED.isdisjoint(_list_reasons(error))
+                continue
             return
+        if is_throttled:
+            raise Overloaded(f"{name_item(changes[0])} takes no more writes just now; nothing was changed.")
         raise Contention(f"{name_item(changes[0])} is being written by others; nothing was changed.")
 
     def _send(self, requests: Sequence[TransactWriteItemTypeDef], writer: str) -> None:
@@ -380,7 +389,7 @@ def _decode(item: Mapping[str, AttributeValueTypeDef]) -> dict[str, Any]:
 
 
 def _find_failed(error: ClientError) -> tuple[int, ...] | None:
-    """Give the indexes of the changes whose condition failed: empty if other writers caused the failure.
+    """Give the indexes of the changes whose condition failed: empty if the same changes may be made later.
 
     Returns:
         None for any other error, which the caller raises again.
@@ -391,8 +400,13 @@ def _find_failed(error: ClientError) -> tuple[int, ...] | None:
     if code == "TransactionConflictException":
         return ()
     if code == "TransactionCanceledException":
-        reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
+        reasons = _list_reasons(error)
         failed = tuple(index for index, reason in enumerate(reasons) if reason == "ConditionalCheckFailed")
-        if failed or "TransactionConflict" in reasons:
+        if failed or not {"TransactionConflict", *_THROTTLED}.isdisjoint(reasons):
             return failed
     return None
+
+
+def _list_reasons(error: ClientError) -> list[str]:
+    """List why a transaction was cancelled, a code for each change; empty for any other error."""
+    return [str(reason.get("Code")) for reason in error.response.get("CancellationReasons", [])]

@@ -14,8 +14,8 @@ from mediaposter.domain.errors import (
     SlotsTaken,
     SubmissionUnknown,
     UnsupportedOperation,
-    VersionConflict,
     VideoModelError,
+    WriteConflict,
 )
 from mediaposter.stores.capacity import CapacityStore
 from mediaposter.stores.render_times import RenderTimeStore
@@ -115,15 +115,22 @@ class StartGeneration:
                 more_micros=_count_missing_micros(video, attempts),  # guard: money promised
             )
         except SlotsTaken:
-            self._videos.park(video, self._slots.choose_place(video, now=now), now=now)
-            return StepResult(outcome=Outcome.QUEUED_FOR_CAPACITY)
+            return self._park(video, now)
         except BudgetExceeded:
             opened = video.copy_with(attempts=attempts)
             ended = end_attempt(opened, ErrorCode.BUDGET_EXCEEDED, _explain_budget(video), cost_micros=0)
             return fail(self._videos, video, ended, now)
-        except VersionConflict:
+        except WriteConflict:
+            # The record changed, or others write the provider's counters. Nothing was announced: look again.
             return wait(LOOK_SECONDS)
         return self._submit(video, model, request, deadline_at=deadline_at)
+
+    def _park(self, video: Video, now: datetime) -> StepResult:
+        try:
+            self._videos.park(video, self._slots.choose_place(video, now=now), now=now)
+        except WriteConflict:
+            return wait(LOOK_SECONDS)
+        return StepResult(outcome=Outcome.QUEUED_FOR_CAPACITY)
 
     def _give_time(self, video: Video, deadline_at: datetime, now: datetime) -> datetime:
         """Give a submission the remaining time, and at least its expected render time: it is paid for."""
@@ -193,7 +200,8 @@ class StartGeneration:
         request = describe_request(video, self._pictures, attempts=len(attempts), webhook_url=webhook_url)
         try:
             video = self._videos.note(video, now=now, attempts=attempts, lease_expires_at=now + self._lease)
-        except VersionConflict:
+        except WriteConflict:
+            # The record changed, or others write the provider's counters. Nothing was announced: look again.
             return wait(LOOK_SECONDS)
         return self._submit(video, model, request, deadline_at=video.deadline_at)
 

@@ -177,7 +177,8 @@ class SubmitVideo:
     def _take_once(self, order: _Order, caller: Caller, request_context: RequestContext) -> Submission:
         """Record a video with its posts, reservation and idempotency record, all or nothing; then start it.
 
-        It starts if its provider has a free slot. Otherwise it waits in the queue.
+        It starts if its provider has a free slot. Otherwise it waits in the queue. While too many others write the
+        counters of the provider, it starts without a slot, and its execution takes one or queues it.
 
         Raises:
             Forbidden: there are posts, and the caller may not publish, or not to their accounts.
@@ -230,8 +231,15 @@ class SubmitVideo:
         conditions = self._list_conditions(video, name, caller, request_context)
         started = video.copy_with(slot=video.provider)
         slot = count_change(None, started.held, self._slots.bound(video.provider, may_overtake=False))
-        conditions += [_Condition(change, lambda: self._queue(video, posts, conditions[:-1])) for change in slot]
-        return self._record(started, posts, conditions) or Submission(self._start(started, posts, name), posts)
+        counts = [_Condition(change, lambda: self._queue(video, posts, conditions)) for change in slot]
+        try:
+            earlier = self._record(started, posts, [*conditions, *counts])
+        except Contention:
+            # Many requests write the counters of one provider. Without them it is recorded all the same: its execution
+            # takes a slot, or puts it into the queue, as after a fallback.
+            started = video
+            earlier = self._record(video, posts, conditions)
+        return earlier or Submission(self._start(started, posts, name), posts)
 
     def _queue(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission:
         """Record a video that waits for a slot of its provider; its execution starts when it gets one."""
