@@ -124,13 +124,16 @@ def _spend_before(path: Path, today: date) -> None:
 def _fill(api: httpx.Client) -> None:
     """Make the library, and wait until all but the one that is made last are at their ends."""
     made = [_make(api, clip) for clip in LIBRARY]
-    later = (datetime.now(UTC) + timedelta(days=2)).replace(hour=16, minute=30, second=0, microsecond=0)
-    for days, (account, text) in enumerate(((_X, "Rocks win."), (_LINKEDIN, "How we film weather."), (_THREADS, "⛵"))):
-        time_of_post = (later + timedelta(days=days // 2, hours=days % 2 * 2)).isoformat()
-        post = {**account, "text": text, "scheduled_time": time_of_post}
-        made.append(_make(api, Clip("A sailing boat heels in strong wind, spray on the lens", fields={"publish": [post]})))
-        if days < 2:
-            break
+    morning = (datetime.now(UTC) + timedelta(days=2)).replace(hour=8, minute=30, second=0, microsecond=0)
+    posts = [
+        {**account, "text": text, "scheduled_time": (morning + timedelta(hours=hours)).isoformat()}
+        for account, text, hours in (
+            (_X, "Full sail.", 0),
+            (_LINKEDIN, "How we film weather.", 2),
+            (_THREADS, "Wind: 5. Us: 3.", 26),
+        )
+    ]
+    made.append(_make(api, Clip("A sailing boat heels in strong wind, spray on the lens", fields={"publish": posts})))
     _wait_for(api, made, {"done", "awaiting_approval"})
 
 
@@ -190,12 +193,12 @@ def _take_all(browser: Browser, url: str, api: httpx.Client) -> None:
         _save(page, "make", height=1000)
     with _open(browser, f"{url}&then=/approvals", _PHONE) as page:
         expect(page.get_by_role("article").get_by_role("button", name="Reject")).to_be_enabled()
-        _await_pictures(page)
+        page.wait_for_timeout(2_000)  # until the player has the beginning of the video
         _save(page, "approve")
     with _open(browser, f"{url}&then=/schedules", _DESK) as page:
         page.get_by_role("button", name="Move the post").first.click()
         _await_pictures(page)
-        _save(page, "schedule", height=560)
+        _save(page, "schedule", height=760)
     with _open(browser, f"{url}&then=/batches", _DESK) as page:
         sheet: FilePayload = {"name": "week-49.csv", "mimeType": "text/csv", "buffer": _SHEET.encode()}
         page.get_by_label("Choose a file").set_input_files([sheet])
@@ -227,6 +230,8 @@ def _save(page: Page, name: str, *, height: int | None = None) -> None:
     if height is not None and page.viewport_size is not None:
         page.set_viewport_size({"width": page.viewport_size["width"], "height": height})
         page.wait_for_timeout(200)
+    page.evaluate("() => scrollTo(0, 0)")
+    page.wait_for_timeout(200)
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     path = PICTURES / f"{name}.png"
     shot.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
