@@ -1,7 +1,7 @@
 """How fast the studio is seen, and how smoothly a library of 5,000 videos scrolls.
 
-Run by hand, on a quiet machine: `python -m bench.studio`; it takes two minutes. A host of its own, and Chromium. It exits
-1 when a figure is over its bound.
+Run by hand, on a quiet machine: `python -m bench.studio`; it takes minutes. A host of its own, and Chromium. It exits 1
+when a figure is over its bound.
 """
 
 from __future__ import annotations

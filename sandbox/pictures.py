@@ -210,7 +210,9 @@ def _take_all(browser: Browser, url: str, api: httpx.Client) -> None:
 
 
 def _type_prompt(page: Page) -> None:
-    page.get_by_label("Prompt", exact=True).fill("A cat watches snow through a kitchen window, soft morning light, slow push in")
+    page.get_by_label("Prompt", exact=True).fill(
+        "A cat watches snow through a kitchen window, soft morning light, slow push in"
+    )
     expect(page.get_by_text("made by sandbox-1")).to_be_visible()
 
 
@@ -236,7 +238,7 @@ def _save(page: Page, name: str, *, height: int | None = None) -> None:
     path = PICTURES / f"{name}.png"
     shot.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
     size = path.stat().st_size
-    print(f"{path.relative_to(ROOT)}: {size // 1000} KB", flush=True)
+    sys.stdout.write(f"{path.relative_to(ROOT)}: {size // 1000} KB\n")
     if size > BYTES_MAX:
         raise ValueError(f"{path} has {size} bytes, more than {BYTES_MAX}.")
 
@@ -253,7 +255,7 @@ def _record_terminal(host: EmbeddedHost) -> None:
             host.folder,
         ),
     ):
-        ran = subprocess.run(  # noqa: S603  # this program's own commands
+        ran = subprocess.run(  # this program's own commands
             command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
         )
         console.print(Text.assemble(("$ ", "bold green"), (shown, "bold")))
@@ -262,7 +264,6 @@ def _record_terminal(host: EmbeddedHost) -> None:
     # A picture asks no other host for its letters.
     frame = re.sub(r"@font-face {{.*?}}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     console.save_svg(str(PICTURES / "demo.svg"), title="MediaPoster", code_format=frame, unique_id="demo")
-    print(f"docs/pictures/demo.svg: {(PICTURES / 'demo.svg').stat().st_size // 1000} KB", flush=True)
 
 
 if __name__ == "__main__":
