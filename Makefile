@@ -12,7 +12,7 @@ ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || 
 	} 2>/dev/null || echo another))
 
 .PHONY: help demo up cloud cloud-down cloud-demo test test-all test-lambda lambda snapshot check format requirements \
-	openapi studio install tools clean \
+	openapi studio pictures install tools clean \
 	another check-types check-template check-rules check-imports check-lint check-format check-studio \
 	check-deployment
 
@@ -90,6 +90,9 @@ openapi: install             ## write docs/openapi.json from the resolvers
 
 studio: studio/node_modules/.installed   ## build functions/studio/studio.html from studio/
 	$(RUN) -m checks.studio --write
+
+pictures: install            ## take the pictures of README and docs/studio.md, from a real host
+	$(RUN) -m sandbox.pictures
 
 install: .venv/.installed
 tools: .tools/ministack/.installed .tools/sam/.installed

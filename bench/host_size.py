@@ -50,7 +50,7 @@ def _measure() -> Iterator[tuple[str, float, float, str]]:
             {**name_variables(addresses), "MODEL_ALIASES": "sora-2=sora-2", "PROVIDER_CONCURRENCY": "sora=100"},
             wait_scale=1.0,
         )
-        _fill(host.data / "mediaposter.sqlite")
+        fill_library(host.data / "mediaposter.sqlite", LIBRARY_VIDEOS)
         print(f"{LIBRARY_VIDEOS} videos are in the library.", flush=True)
         begin = time.perf_counter()
         host.start()
@@ -69,17 +69,18 @@ def _measure() -> Iterator[tuple[str, float, float, str]]:
             host.stop()
 
 
-def _fill(path: Path) -> None:
+def fill_library(path: Path, count: int) -> None:
+    """Write videos that are done straight into the database of a host that does not run."""
     path.parent.mkdir(parents=True)
     database = Database(path)
     videos = VideoStore(SqliteTable(database))
-    for number in range(LIBRARY_VIDEOS):
+    for number in range(count):
         video_id = f"video_{number:012x}"
         videos.create(
             a_video(
                 id=video_id,
                 owner="local",
-                created_at=NOW - timedelta(minutes=LIBRARY_VIDEOS - number),
+                created_at=NOW - timedelta(minutes=count - number),
                 stage=Stage.DONE,
                 stored=a_stored_video(video_id),
                 completed_at=NOW,

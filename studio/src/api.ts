@@ -57,10 +57,11 @@ export async function call<Answer>(path: string, options: Call = {}): Promise<An
 
   for (let tries = 1; ; tries++) {
     const answer = await send(`${BASE}${path}${search}`, request);
-    if (answer && answer.status < 500 && answer.status !== 429) return await read<Answer>(answer, secret === undefined);
+    const asksToWait = answer?.status === 429 && answer.headers.has("retry-after");
+    if (answer && answer.status < 500 && !asksToWait) return await read<Answer>(answer, secret === undefined);
     options.signal?.throwIfAborted();
-    // Nothing was recorded when the API asks to wait.
-    const mayRepeat = isSafe || answer?.status === 429;
+    // Nothing was recorded when the API asks to wait. A budget that is used up has no time to wait for.
+    const mayRepeat = isSafe || asksToWait;
     if (!mayRepeat || tries === TRIES_MAX) {
       if (answer) return await read<Answer>(answer, false);
       throw new ApiError(0, "The API cannot be reached. Nothing that you typed is lost.");

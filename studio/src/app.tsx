@@ -12,7 +12,7 @@ import { formatMoney } from "./format";
 import { go, link, route } from "./route";
 import { key, signOut } from "./session";
 import { Button, IconButton } from "./ui/Button";
-import { Questions } from "./ui/Dialog";
+import { isDialogOpen, Questions } from "./ui/Dialog";
 import { Mark } from "./ui/Icon";
 import { Toasts } from "./ui/Toast";
 
@@ -43,7 +43,7 @@ export function App() {
       <OpenVideo />
       <KeyboardHelp />
       <Questions />
-      <Toasts />
+      {!isDialogOpen.value && <Toasts />}
     </>
   );
 }

@@ -1,7 +1,7 @@
 // Posts of videos: what is asked of the API about them, and what the page keeps of its answers.
 import { computed, effect, signal } from "@preact/signals";
 import { forgetAccounts } from "./accounts";
-import { ApiError, call, listVideos } from "./api";
+import { ApiError, call, listVideos, readVideo } from "./api";
 import { key } from "./session";
 import { findVideo, forget, hasten, isListed, keep, refresh, waitingForYou } from "./store";
 import type { List, Post, Video } from "./types";
@@ -79,15 +79,36 @@ export async function decide(video: Video, decision: "approve" | "reject", capti
 
 // Posting again.
 
-/** Send the posts that failed again, or post to one more account. A lost answer is looked up, never repeated. */
-export async function postAgain(video: Video, body: object = {}): Promise<void> {
+interface Again {
+  publish?: readonly { platform: string; account_id: string }[];
+  text?: string;
+}
+
+/**
+ * Send the posts that failed again, or post to more accounts. A post is public, so this is sent once. When no answer
+ * came, the record tells whether it was taken, before anyone can press again.
+ */
+export async function postAgain(video: Video, body: Again = {}): Promise<void> {
+  const before = await readVideo(video.id);
   try {
     keep([await call<Video>(`/videos/${video.id}/posts`, { method: "POST", body })]);
   } catch (error) {
-    await refresh(video.id).catch(() => undefined);
-    if (findVideo(video.id)?.stage !== "publishing") throw error;
+    const { status } = error as ApiError;
+    const after = await readVideo(video.id).catch(() => null);
+    if (after) keep([after]);
+    if (status > 0 && status < 500) throw error;
+    if (!after) throw new ApiError(status, "No answer came, and the video cannot be read. It may have been posted: open it again and look at its posts first.");
+    if (after.stage !== "publishing" && !hasChanged(before, after, body)) throw error;
   }
   hasten();
+}
+
+/** Tell whether a post that was asked for is another than it was. */
+function hasChanged(before: Video, after: Video, { publish }: Again): boolean {
+  const asked = publish ?? before.posts.filter(({ status }) => status === "failed");
+  const show = ({ posts }: Video) =>
+    JSON.stringify(posts.filter((post) => asked.some((each) => each.platform === post.platform && each.account_id === post.account_id)));
+  return show(before) !== show(after);
 }
 
 /** Say what was seen at the network of a post in doubt. */

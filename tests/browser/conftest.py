@@ -5,25 +5,21 @@ Locators only: the page's policy refuses what `wait_for_function` would evaluate
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from sandbox.chromium import open_browser
 from tests.conformance.embedded import EmbeddedHost
 
 # Renders of the sandbox take a tenth of their time, and are still seen to run.
 WAIT_SCALE = 0.1
 PATIENCE_MS = 10_000
 WIDE, NARROW = 1280, 390
-_CHROMIUM_OPTIONS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--mute-audio"),
-)
 # Every refusal of the policy, and everything that the page throws.
 _IS_WRONG = ("Content Security Policy", "Uncaught", "Error:")
 
@@ -76,13 +72,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path is not None, "There is no chromium: apt-get install chromium."
     expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_CHROMIUM_OPTIONS))
+    with open_browser() as browser:
         yield browser
-        browser.close()
 
 
 Scheme: TypeAlias = Literal["light", "dark"]

@@ -163,5 +163,9 @@ def test_the_detail_of_a_video_that_waits_can_decide(
 
     page.get_by_role("dialog").get_by_role("button", name="Approve 2 posts").click()
 
-    expect(page.get_by_role("dialog").get_by_role("region", name="Posts")).to_be_visible()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("region", name="Posts")).to_be_visible()
+    expect(dialog.get_by_role("heading", level=2)).to_be_focused()
+    dialog.get_by_role("button", name="Dismiss").click()
+    expect(dialog).to_be_visible()
     assert studio.read(video)["approval"]["status"] == "approved"

@@ -16,6 +16,8 @@ WCAG = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations"],
 }
+# What colours and widths change; all else is the same in each of them.
+SEEN = {"runOnly": {"type": "rule", "values": ["color-contrast", "target-size"]}, "resultTypes": ["violations"]}
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 SHIFT_MAX = 0.05
 CALLS_MAX = 3
@@ -27,6 +29,9 @@ _SHIFT = """() => new Promise((resolve) => {
   }).observe({ type: "layout-shift", buffered: true });
   setTimeout(() => resolve(shift), 300);
 })"""
+
+
+_WHOLE = ((WIDE, "light"), (NARROW, "dark"))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +107,8 @@ def test_everyone_can_use_it(open_page: Open, video: str, what: str) -> None:
     for width, scheme in product((WIDE, NARROW), SCHEMES):
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme)
-        violations = Axe().run(page, options=WCAG).response["violations"]
+        rules = WCAG if (width, scheme) in _WHOLE else SEEN
+        violations = Axe().run(page, options=rules).response["violations"]
         found += [(each["id"], width, scheme, [node["target"] for node in each["nodes"]]) for each in violations]
 
     assert found == []

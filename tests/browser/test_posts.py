@@ -32,6 +32,7 @@ def made(studio: Studio) -> Made:
         "move": [{**scheduled, "text": WORDS}],
         "gone": [scheduled],
         "doubt": [scheduled],
+        "lost": [scheduled],
     }
     made = {name: studio.make(f"A comet, {name}", publish=publish, text="Up") for name, publish in wanted.items()}
     for video in made.values():
@@ -155,3 +156,29 @@ def test_a_person_settles_a_post_in_doubt(studio: Studio, open_page: Open, made:
     assert json.loads(sent.value.post_data or "") == {"outcome": "posted", "url": "https://x.example/1"}
     # The record knows better here, and what the API says stands beside the field.
     expect(posts.get_by_text("is scheduled")).to_be_visible()
+
+
+def test_a_lost_answer_about_a_post_is_looked_up_and_not_sent_again(
+    studio: Studio, open_page: Open, made: Made
+) -> None:
+    video = made["lost"]
+    page = open_page(f"/videos/{video}")
+    posts = posts_in(page)
+    sent: list[str] = []
+
+    def lose(route: Route) -> None:
+        sent.append(route.request.method)
+        route.fetch()
+        # The post is out before the page looks.
+        studio.wait_for_stage(video, "done")
+        route.abort()
+
+    page.route(f"**/{video}/posts", lose)
+    posts.get_by_role("button", name="Post to another account").click()
+    posts.get_by_label("Account").select_option(label="Threads · pretended_threads")
+    posts.get_by_role("button", name="Post", exact=True).click()
+
+    expect(posts.get_by_label("Account")).to_have_count(0)
+    expect(posts.get_by_text("pretended_threads")).to_be_visible()
+    assert sent == ["POST"]
+    assert find_post(studio, video, "threads")["status"] == "published"

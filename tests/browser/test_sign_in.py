@@ -78,6 +78,25 @@ def test_a_busy_api_is_waited_for_and_keeps_the_key(studio: Studio, open_page: O
     expect(page.get_by_role("region", name="Library")).to_be_visible()
 
 
+def test_a_used_up_budget_is_said_at_once_without_waiting(open_page: Open) -> None:
+    page = open_page()
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(
+            status=429, json={"error": {"message": "The day's budget is used up.", "code": "budget_exceeded"}}
+        )
+
+    page.get_by_label("Prompt", exact=True).fill("A kite over a beach")
+    expect(page.get_by_text("made by sandbox-1")).to_be_visible()
+    page.route("**/v1/videos", refuse)
+    page.get_by_role("button", name="Make video").click()
+
+    expect(page.get_by_text("The day's budget is used up.")).to_be_visible()
+    assert len(asked) == 1
+
+
 def test_offline_is_said_and_what_was_typed_stays(open_page: Open) -> None:
     page = open_page()
     page.get_by_label("Prompt", exact=True).fill("A kite over a beach")

@@ -115,7 +115,9 @@ function Shelf() {
 function NextPage() {
   const end = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && void listMore(), { rootMargin: "1200px" });
+    // On a busy machine several changes come at once: the last is what holds.
+    const look = (changes: IntersectionObserverEntry[]) => changes.at(-1)?.isIntersecting && void listMore();
+    const observer = new IntersectionObserver(look, { rootMargin: "1200px" });
     observer.observe(end.current!);
     return () => observer.disconnect();
     // The observer only tells of changes: after each page a new one looks again.

@@ -55,7 +55,12 @@ const Missing = ({ reason }: { reason: string }) =>
 
 function Detail({ video }: { video: Video }) {
   const heading = useRef<HTMLHeadingElement>(null);
+  const waits = isWaitingForYou(video);
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+  useEffect(() => {
+    // The button that decided is gone.
+    if (document.activeElement === document.body) heading.current?.focus({ preventScroll: true });
+  }, [waits]);
   return (
     <div class="video">
       <div class="stage">
@@ -73,7 +78,7 @@ function Detail({ video }: { video: Video }) {
         </div>
         <Actions video={video} />
         <Warnings video={video} />
-        {isWaitingForYou(video) ? <Approval video={video} /> : <Posts video={video} />}
+        {waits ? <Approval video={video} /> : <Posts video={video} />}
         <Facts video={video} />
       </div>
     </div>

@@ -1,7 +1,12 @@
 import type { ComponentChildren } from "preact";
+import { computed, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Button, IconButton } from "./Button";
-import { signal } from "@preact/signals";
+import { Toasts } from "./Toast";
+
+/** The dialogs that are open; the last one lies above all others, and all else is inert. */
+const open = signal<readonly object[]>([]);
+export const isDialogOpen = computed(() => open.value.length > 0);
 
 interface DialogProps {
   label: string;
@@ -13,6 +18,10 @@ interface DialogProps {
 /** A modal dialog: Esc, its cross and a press beside it close it, and the focus goes back to where it was. */
 export function Dialog({ label, class: more = "", onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    open.value = [...open.value, dialog];
+    return () => (open.value = open.value.filter((other) => other !== dialog));
+  }, []);
   useEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
@@ -30,6 +39,7 @@ export function Dialog({ label, class: more = "", onClose, children }: DialogPro
         <IconButton class="dismiss" icon="close" label="Close" onClick={onClose} />
         {children}
       </div>
+      {open.value.at(-1) === dialog && <Toasts />}
     </dialog>
   );
 }

@@ -2,8 +2,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { call } from "../api";
 import type { components } from "../openapi";
-import { findVideo, hasten, keep } from "../store";
-import type { Video } from "../types";
+import { postAgain } from "../posting";
+import { findVideo } from "../store";
 import { Button } from "../ui/Button";
 import { Dialog } from "../ui/Dialog";
 import { Field } from "../ui/Field";
@@ -69,8 +69,8 @@ export function PostMany({ onClose }: { onClose: () => void }) {
       for (const video of ready) {
         const title = target!.platform === "youtube" ? { title: video.prompt.slice(0, YOUTUBE_TITLE_MAX) } : {};
         const more = target!.platform === "tiktok" ? { privacy_level: privacy } : {};
-        const body = { publish: [{ ...target, ...title, ...more }], ...(text.trim() && { text: text.trim() }) };
-        keep([await call<Video>(`/videos/${video.id}/posts`, { method: "POST", body })]);
+        const body = { publish: [{ ...target!, ...title, ...more }], ...(text.trim() && { text: text.trim() }) };
+        await postAgain(video, body);
         // What is posted is not posted again by a second press.
         selected.value = new Set([...selected.value].filter((id) => id !== video.id));
       }
@@ -80,7 +80,6 @@ export function PostMany({ onClose }: { onClose: () => void }) {
       setError((failed as Error).message);
     } finally {
       setBusy(false);
-      hasten();
     }
   };
 
