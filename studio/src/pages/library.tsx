@@ -1,9 +1,11 @@
 // The library: every video of the key's owner, newest first, with search and filters in the address.
 import { signal } from "@preact/signals";
+import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { models } from "../models";
 import { go, setQuery } from "../route";
 import { filters, hasMore, isListed, listError, listFirst, listMore, videos } from "../store";
+import type { Video } from "../types";
 import { Button, IconButton } from "../ui/Button";
 import { EmptyState } from "../ui/EmptyState";
 import { Icon } from "../ui/Icon";
@@ -102,13 +104,20 @@ function Shelf() {
   return (
     <>
       <ul class="grid">
-        {videos.value.map((video) => (
-          <Card key={video.id} video={video} />
-        ))}
+        {videos.value.map(findCard)}
       </ul>
       {hasMore.value && <NextPage />}
     </>
   );
+}
+
+/** The card of each video as it is: Preact leaves what it has seen before, so an answer about one does not redraw thousands. */
+const cards = new WeakMap<Video, VNode>();
+
+function findCard(video: Video): VNode {
+  const known = cards.get(video) ?? <Card key={video.id} video={video} />;
+  cards.set(video, known);
+  return known;
 }
 
 /** Lists the next page before the end comes into view. */
