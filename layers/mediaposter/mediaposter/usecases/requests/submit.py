@@ -233,13 +233,13 @@ class SubmitVideo:
         slot = count_change(None, started.held, self._slots.bound(video.provider, may_overtake=False))
         counts = [_Condition(change, lambda: self._queue(video, posts, conditions)) for change in slot]
         try:
-            recorded = self._record(started, posts, [*conditions, *counts])
+            answered = self._record(started, posts, [*conditions, *counts])
         except Contention:
             # Many requests write the counters of one provider. Without them it is recorded all the same: its execution
             # takes a slot, or puts it into the queue, as after a fallback.
             started = video
-            recorded = self._record(video, posts, conditions)
-        return recorded or Submission(self._start(started, posts, name), posts)
+            answered = self._record(video, posts, conditions)
+        return answered or Submission(self._start(started, posts, name), posts)
 
     def _queue(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission:
         """Record a video that waits for a slot of its provider; its execution starts when it gets one."""
