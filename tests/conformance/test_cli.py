@@ -61,7 +61,7 @@ def test_a_video_is_followed_on_a_bar_and_saved(host: EmbeddedHost) -> None:
 
 
 def test_ctrl_c_leaves_the_video_running_and_watch_comes_back_to_it(host: EmbeddedHost) -> None:
-    with open_terminal(host, "generate", "A kite") as terminal:
+    with open_terminal(host, "generate", "A kite", "--seconds", "12") as terminal:
         terminal.wait_for("rendering")
         terminal.press(CTRL_C)
         status = terminal.wait()
