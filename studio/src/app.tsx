@@ -97,7 +97,9 @@ function Budget() {
   const today = usage.value;
   if (!today) return <p class="budget" />;
   const renews = new Date(today.renews_at).toLocaleTimeString(undefined, { timeStyle: "short" });
-  const left = today.limit_usd ? `${formatMoney(today.left_usd)} is left until ${renews}. ` : "";
+  // A request needs room in both: what this key may spend, and what all keys together may.
+  const rooms = [today.left_usd, today.stack_left_usd].filter((room) => room != null).sort((one, other) => Number(one) - Number(other));
+  const left = rooms.length ? `${formatMoney(rooms[0])} is left until ${renews}. ` : "";
   return (
     <a
       class="budget"
@@ -105,7 +107,7 @@ function Budget() {
       onClick={(event) => (event.preventDefault(), go("/usage"))}
       title={`${left}Reserved for videos that run: ${formatMoney(today.promised_usd)}.`}
     >
-      <strong>{formatMoney(today.spent_usd)}</strong> {today.limit_usd ? `of ${formatMoney(today.limit_usd)} today` : "today"}
+      <strong>{formatMoney(today.spent_usd)}</strong> {today.limit_usd ? `of ${formatMoney(today.limit_usd)} today` : rooms.length ? `today, ${formatMoney(rooms[0])} left` : "today"}
     </a>
   );
 }

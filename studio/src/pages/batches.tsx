@@ -35,7 +35,7 @@ function Made() {
           {listError.value}
         </p>
       )}
-      {made?.length === 0 && <p class="note">No batch yet. The template above has two rows to begin with.</p>}
+      {made?.length === 0 && <p class="note">No batch yet. Choose a file; the template has two rows to begin with.</p>}
       <ul class="batches" aria-busy={!made}>
         {made?.map((batch) => <Line key={batch.id} batch={batch} />)}
       </ul>
