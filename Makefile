@@ -36,11 +36,11 @@ cloud-down: install          ## end a cloud that was left behind
 cloud-demo: install tools    ## the demo on that cloud
 	$(RUN) -m sandbox.cloud_demo
 
-test: install tools          ## every test, in two processes, and those of "make lambda"
+test: install tools          ## every test, in three processes, and those of "make lambda"
 	@$(MAKE) --no-print-directory --jobs 2 test-all test-lambda
 
 test-all:
-	$(RUN) -m pytest --numprocesses 2 --no-loadscope-reorder
+	$(RUN) -m pytest --numprocesses 3 --no-loadscope-reorder
 
 # It tells at its end, or its lines would stand among those of the others.
 test-lambda:

@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.conformance.summary import pytest_terminal_summary  # noqa: F401 (a hook)
 
 _ROOT = Path(__file__).parents[1]
-# One process has the worlds, which wait more than they reckon; another begins with what takes longest.
+# One process has the worlds, which wait more than they reckon; the others begin with what takes longest.
 _WITHOUT_WORLD = (
     "tests/integration/sandbox/",
     "tests/integration/test_first_examples.py",
@@ -87,3 +87,21 @@ def _place(nodeid: str) -> int:
     group = name_group(nodeid)
     first = ("deployed", "conformance", "browser", *_LONGEST)
     return first.index(group) if group in first else len(first)
+
+
+class _Failures:
+    """Tells of a failure when it happens: the whole of it comes at the end, minutes later."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            reason = report.longreprtext.strip().splitlines()[-1:]
+            terminal.write_line(f"\n{report.nodeid} failed: {''.join(reason)}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Failures(config))
