@@ -190,7 +190,7 @@ def _confirm(api: Api, question: str, *, is_sure: bool) -> None:
     if is_sure:
         return
     if not sys.stdin.isatty():
-        api.context.fail("nobody is here to confirm it: say --yes")
+        api.context.fail("there is no terminal to confirm it: say --yes")
     if not typer.confirm(question, err=True):
         write_note("Nothing was changed.")
         raise typer.Exit(1)
