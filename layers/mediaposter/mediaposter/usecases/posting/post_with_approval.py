@@ -14,12 +14,12 @@ from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.approvals import Approval, ApprovalStore, Decision, ask_again, open_approval
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import Post, PostStore
-from mediaposter.stores.table import Change, Create, Key, Replace
+from mediaposter.stores.table import Change, Key
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.plan_posts import plan_posts
-from mediaposter.usecases.posting.repost import STATES_TO_REPEAT, refuse_what_may_be_public
+from mediaposter.usecases.posting.repost import STATES_TO_REPEAT, plan_write, refuse_what_may_be_public
 from mediaposter.usecases.videos.resume import Workflow
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.post_requests import PublishAgainRequest
@@ -104,14 +104,7 @@ class PostWithApproval:
         now: datetime,
     ) -> tuple[Video, list[Post]]:
         """Record all or nothing, then start the execution; if it does not start, the sweep starts it."""
-        changes: list[Change] = [question]
-        for post in wanted:
-            before = known.get(post.key)
-            if before is None:
-                changes.append(Create(post))
-            else:
-                anew = post.copy_with(version=before.version + 1)
-                changes.append(Replace(anew, before.version, {"state": [before.state]}))
+        changes: list[Change] = [question, *(plan_write(post, known) for post in wanted)]
         try:
             video = self._videos.advance_with(
                 video,

@@ -150,12 +150,7 @@ class RepeatPosts:
         for post in wanted:
             # If the start fails, the sweep starts it.
             planned = post.copy_with(updated_at=now, due_at=now + SWEEP_GRACE)
-            before = known.get(post.key)
-            if before is None:
-                changes.append(Create(planned))
-            else:
-                anew = planned.copy_with(version=before.version + 1)
-                changes.append(Replace(anew, before.version, {"state": [before.state]}))  # guard: one request
+            changes.append(plan_write(planned, known))
         try:
             video = self._videos.advance_with(
                 video,
@@ -195,6 +190,15 @@ class RepeatPosts:
         with suppress(VersionConflict):
             video = self._videos.note(video, now=now, due_at=now)
         return video, self._posts.list(video)
+
+
+def plan_write(post: Post, known: Mapping[Key, Post]) -> Change:
+    """Plan the write of a post: a new one, or one in place of what was read, if nothing has changed it since."""
+    before = known.get(post.key)
+    if before is None:
+        return Create(post)
+    anew = post.copy_with(version=before.version + 1)
+    return Replace(anew, before.version, {"state": [before.state]})  # guard: one request
 
 
 def begin_anew(post: Post, *, now: datetime, version: int = 1) -> Post:
