@@ -387,6 +387,24 @@ def test_a_port_that_is_taken_is_named_with_a_way_out_and_free_after_a_stop(door
     Server(port=port).stop()
 
 
+@pytest.mark.enable_socket(reason="the server listens on the loopback interface, and a client waits for its answers")
+def test_an_answer_does_not_wait_for_an_acknowledgement(door: Door) -> None:
+    server = Server(port=0)
+    server.start(door.app)
+    waits = []
+    try:
+        with httpx.Client(base_url=server.url) as client:
+            for _ in range(12):
+                began = time.perf_counter()
+                client.get("/v1/videos").read()
+                waits.append(time.perf_counter() - began)
+    finally:
+        server.stop()
+
+    # A system delays an acknowledgement by 40 ms, and Nagle's algorithm keeps the rest of an answer until then.
+    assert min(waits[2:]) < 0.03
+
+
 @pytest.mark.enable_socket(reason="the server listens on the loopback interface, and a client stops reading")
 def test_a_download_that_stalls_does_not_keep_the_host_from_stopping(door: Door) -> None:
     door.bucket.put("videos/long.mp4", MP4 * 16, content_type="video/mp4")
