@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple, TypeAlias
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import typer
 from pydantic import JsonValue
@@ -51,6 +52,14 @@ class _Posting(NamedTuple):
         return {name: value for name, value in fields.items() if value is not None}
 
 
+class _Order(NamedTuple):
+    """What is made from which video, and where it is posted."""
+
+    video: str
+    fields: Document
+    posting: _Posting
+
+
 @api_command(app, "remix")
 def remix(
     api: Api,
@@ -68,12 +77,8 @@ def remix(
     idempotency_key: IdempotencyKey = None,
 ) -> None:
     """Make a new video from a finished one and a changed prompt."""
-    posting = _Posting(publish or [], text, title, schedule, approval)
-    path = plan_output(api, output, wait=wait, is_forced=force)
-    refuse_without_accounts(api, posting.targets)
-    route = f"/videos/{find_video(api, video)}/remix"
-    body: Document = {"prompt": prompt, **posting.write()}
-    request_and_follow(api, route, body, idempotency_key, wait=wait, path=path, is_forced=force)
+    order = _Order(video, {"prompt": prompt}, _Posting(publish or [], text, title, schedule, approval))
+    _make(api, "remix", order, idempotency_key, wait=wait, output=output, is_forced=force)
 
 
 @api_command(app, "edit")
@@ -93,11 +98,8 @@ def edit(
     idempotency_key: IdempotencyKey = None,
 ) -> None:
     """Change something in a finished video, where its model can; the rest stays, and so does the first video."""
-    posting = _Posting(publish or [], text, title, schedule, approval)
-    path = plan_output(api, output, wait=wait, is_forced=force)
-    refuse_without_accounts(api, posting.targets)
-    body: Document = {"video": {"id": find_video(api, video)}, "prompt": prompt, **posting.write()}
-    request_and_follow(api, "/videos/edits", body, idempotency_key, wait=wait, path=path, is_forced=force)
+    order = _Order(video, {"prompt": prompt}, _Posting(publish or [], text, title, schedule, approval))
+    _make(api, "edits", order, idempotency_key, wait=wait, output=output, is_forced=force)
 
 
 @api_command(app, "extend")
@@ -119,8 +121,27 @@ def extend(
 ) -> None:
     """Let a finished video go on, where its model can: the new one has both parts."""
     posting = _Posting(publish or [], text, title, schedule, approval)
-    path = plan_output(api, output, wait=wait, is_forced=force)
-    refuse_without_accounts(api, posting.targets)
-    source: Document = {"id": find_video(api, video)}
-    body: Document = {"video": source, "prompt": prompt, "seconds": str(seconds), **posting.write()}
-    request_and_follow(api, "/videos/extensions", body, idempotency_key, wait=wait, path=path, is_forced=force)
+    order = _Order(video, {"prompt": prompt, "seconds": str(seconds)}, posting)
+    _make(api, "extensions", order, idempotency_key, wait=wait, output=output, is_forced=force)
+
+
+def _make(
+    api: Api,
+    kind: Literal["remix", "edits", "extensions"],
+    order: _Order,
+    idempotency_key: str | None,
+    *,
+    wait: bool,
+    output: Path | None,
+    is_forced: bool,
+) -> None:
+    """Check what can be checked here, then ask for the new video and follow it."""
+    path = plan_output(api, output, wait=wait, is_forced=is_forced)
+    refuse_without_accounts(api, order.posting.targets)
+    source = find_video(api, order.video)
+    fields = {**order.fields, **order.posting.write()}
+    if kind == "remix":
+        route, body = f"/videos/{source}/remix", fields
+    else:
+        route, body = f"/videos/{kind}", {"video": {"id": source}, **fields}
+    request_and_follow(api, route, body, idempotency_key, wait=wait, path=path, is_forced=is_forced)
