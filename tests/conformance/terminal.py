@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import sys
 import termios
@@ -30,6 +31,8 @@ class Terminal:
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "xterm-256color", **variables}
         self._process, self._screen = pty.fork()
         if self._process == 0:
+            # As a terminal's shell does: a job in the background of a script ignores Ctrl-C, and so would this.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.chdir(folder)
             os.execve(sys.executable, [sys.executable, "-m", "mediaposter", *words], environment)
         fcntl.ioctl(self._screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
