@@ -312,6 +312,17 @@ def test_captions_that_do_not_fit_are_refused_and_nothing_is_decided(caption: di
     assert decision_of(world) is Decision.WAITING
 
 
+def test_changed_captions_fit_the_one_transaction_that_records_them_or_nothing_is_decided() -> None:
+    targets = [a_target("facebook", account_id=str(number), page_id="1") for number in range(17)]
+    world = asked_world(*(a_post(target) for target in targets))
+    captions = [{"platform": "facebook", "account_id": str(number), "text": "x" * 60_000} for number in range(17)]
+
+    with pytest.raises(InvalidRequest, match="at most 1000000 bytes together, got 1020000"):
+        decide(world, edits(captions=captions))
+
+    assert decision_of(world) is Decision.WAITING
+
+
 def test_other_targets_take_the_place_of_those_that_wait() -> None:
     world = asked_world()
 
