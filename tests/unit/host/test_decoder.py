@@ -110,8 +110,13 @@ def is_running(process_id: int) -> bool:
     except ProcessLookupError:
         return False
     # What no process waits for stays as a zombie where the first process of a container is none that does.
-    status = Path(f"/proc/{process_id}/status")
-    return not (status.exists() and "\nState:\tZ" in status.read_text())
+    try:
+        status = Path(f"/proc/{process_id}/status").read_text()
+    except FileNotFoundError:
+        return not Path("/proc/self").exists()  # it ended just now, or this system has no such files
+    except ProcessLookupError:
+        return False  # it ended while its file was read
+    return "\nState:\tZ" not in status
 
 
 def draw_one_frame(folder: Path, *, side_pixels: int) -> bytes:

@@ -114,6 +114,8 @@ class SandboxProvider:
         self._render_time = timedelta(seconds=render_seconds)
         self._token = secrets.token_hex(32)
         self._changed = threading.Condition()
+        # One thread reports at a time, so that each end is told so often and no more.
+        self._reporting = threading.Lock()
         self._on_end: Callable[[str], object] = _do_nothing
         self._is_closed = False
         self._drawings: set[Future[None]] = set()
@@ -254,21 +256,25 @@ class SandboxProvider:
 
     def report_ends(self) -> None:
         """Report the jobs that have ended since the last time."""
-        with self._changed:
-            ended = [job_id for job_id in self._unreported if self._has_ended(self._jobs[job_id])]
-        for job_id in ended:
-            try:
-                self._on_end(job_id)
-            except Exception:
-                with self._changed:
-                    if job_id not in self._unreported:
-                        continue  # it was deleted meanwhile
-                    self._unreported[job_id] = reports = self._unreported[job_id] + 1
-                if reports < _REPORTS_MAX:
-                    continue
-                _logger.exception("The end of the sandbox's job %s was not passed on; it is polled for", job_id)
+        with self._reporting:
             with self._changed:
-                self._unreported.pop(job_id, None)
+                ended = [job_id for job_id in self._unreported if self._has_ended(self._jobs[job_id])]
+            for job_id in ended:
+                self._report_end(job_id)
+
+    def _report_end(self, job_id: str) -> None:
+        try:
+            self._on_end(job_id)
+        except Exception:
+            with self._changed:
+                if job_id not in self._unreported:
+                    return  # it was deleted meanwhile
+                self._unreported[job_id] = reports = self._unreported[job_id] + 1
+            if reports < _REPORTS_MAX:
+                return
+            _logger.exception("The end of the sandbox's job %s was not passed on; it is polled for", job_id)
+        with self._changed:
+            self._unreported.pop(job_id, None)
 
     def _watch(self) -> None:
         while True:
