@@ -272,12 +272,14 @@ class Blotato(StandIn[Job]):
 
     async def _cancel_schedule(self, request: Request) -> Response:
         """Take a scheduled post away; its submission id then matches no record."""
-        del self._state.posts[self._state.find_scheduled(request.path_params["id"]).submission_id]
+        self._state.cancel(self._state.find_scheduled(request.path_params["id"]))
         return Response(status_code=204)
 
     async def _tell_posts(self, _: Request) -> Response:
-        """Tell every post that exists, in the order of acceptance."""
-        return JSONResponse({"posts": [self._state.tell_post(post) for post in self._state.posts.values()]})
+        """Tell every post that exists, in the order of acceptance, and each that was cancelled."""
+        tell = self._state.tell_post
+        posts, cancelled = self._state.posts.values(), self._state.cancelled
+        return JSONResponse({"posts": [tell(post) for post in posts], "cancelled": [tell(post) for post in cancelled]})
 
     async def _tell_uploads(self, _: Request) -> Response:
         """Tell every file whose bytes arrived."""

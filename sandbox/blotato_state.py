@@ -120,6 +120,7 @@ class BlotatoState:
         self._publish_time = publish_time
         self._faults = faults
         self.posts: dict[str, PostRecord] = {}
+        self.cancelled: list[PostRecord] = []
         self.uploads: dict[str, Upload] = {}
         self._absences: list[_Absence] = []
         self._mirrored_paths: set[str] = set()
@@ -288,6 +289,10 @@ class BlotatoState:
             if post.schedule_id == schedule_id and self.now() < post.due_at:
                 return post
         raise refuse(404, "Schedule not found")
+
+    def cancel(self, post: PostRecord) -> None:
+        """Take a post that is still to come out of what exists."""
+        self.cancelled.append(self.posts.pop(post.submission_id))
 
     def describe_schedule(self, post: PostRecord) -> Body:
         """Show a schedule; its account is null once it is disconnected."""

@@ -216,6 +216,10 @@ class Stack(ABC):
         """List the posts that Blotato has with this text in theirs."""
         return [row for row in self.ask_vendor("blotato", "posts")["posts"] if text in row["text"]]
 
+    def list_cancelled_posts(self, text: str) -> list[dict[str, Any]]:
+        """List the posts with this text in theirs that were cancelled before their time."""
+        return [row for row in self.ask_vendor("blotato", "posts")["cancelled"] if text in row["text"]]
+
     # Time
 
     def age_posts(self, video_id: str, minutes: int) -> None:
