@@ -417,8 +417,9 @@ def test_a_job_that_is_deleted_while_its_end_is_reported_is_forgotten(sandbox: S
         sandbox.model.delete_video(job_id)
         raise UnknownJob("not yet")
 
-    sandbox.provider.start(delete_and_break_down)
+    # The watcher begins afterwards: it reports as soon as it may, and the job is gone then.
     sandbox.finish()
+    sandbox.provider.start(delete_and_break_down)
     sandbox.provider.report_ends()
     sandbox.provider.report_ends()
     assert len(sandbox.ended) == 1
