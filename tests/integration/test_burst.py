@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.integration.stack import DONE_TIMEOUT_SECONDS, DeployedStack, new_prompt
 
-# Two hundred take some minutes on two cores; the claim is made with MEDIAPOSTER_BURST=200.
-VIDEOS = int(os.environ.get("MEDIAPOSTER_BURST", "8"))
+# Fewer than Blotato takes in a minute are never refused, and so many take minutes.
+VIDEOS = int(os.environ.get("MEDIAPOSTER_BURST", "0"))
 AT_ONCE = 8
 WAIT_SCALE = 0.4
 
 
+@pytest.mark.skipif(VIDEOS == 0, reason="run by hand with MEDIAPOSTER_BURST=200: Blotato's limits are by the minute")
 def test_a_burst_is_posted_once_each_and_hardly_ever_refused(timely: DeployedStack) -> None:
     prompt = new_prompt("Burst")
     prompts = [f"{prompt} {number:03}" for number in range(VIDEOS)]

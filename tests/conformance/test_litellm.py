@@ -1,4 +1,4 @@
-"""LiteLLM, in a tool environment of its own, creates, polls and downloads a video of the deployed stack."""
+"""LiteLLM, in a tool environment of its own, creates, polls and downloads a video through either host."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from sandbox.cloud import TOOLS
-from tests.integration.stack import DeployedStack, new_prompt
+from tests.conformance.stack import Stack
+from tests.integration.stack import new_prompt
 
 _CLIENT = Path(__file__).parent / "litellm_client.py"
 
 
-def test_litellm_creates_polls_and_downloads(stack: DeployedStack) -> None:
+@pytest.mark.both
+def test_litellm_creates_polls_and_downloads(stack: Stack) -> None:
     prompt = new_prompt("By LiteLLM")
 
     done = subprocess.run(
-        [TOOLS / "litellm" / "bin" / "python", _CLIENT, stack.world.stack.base_url, stack.world.stack.api_key, prompt],
+        [TOOLS / "litellm" / "bin" / "python", _CLIENT, stack.base_url, stack.api_key, prompt],
         # Its prices are its own copy, not one from the network.
         env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
         capture_output=True,
@@ -30,4 +34,4 @@ def test_litellm_creates_polls_and_downloads(stack: DeployedStack) -> None:
     answer = json.loads(done.stdout.splitlines()[-1])
     assert (answer["status"], answer["kind"]) == ("completed", "ftyp")
     assert answer["bytes"] > 10_000
-    assert stack.count_accepted(prompt) == 1
+    assert stack.count_jobs(prompt) == 1
