@@ -49,7 +49,7 @@ def run_script(folder: Path, *words: str, **variables: str) -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
 
 
