@@ -103,9 +103,10 @@ test: .tools/litellm/.installed .tools/mcp/.installed .tools/sdks/.installed
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "MediaPoster needs Python 3.11 or newer; name one with make PYTHON=python3.x"; exit 1; }
 	$(if $(ANOTHER),rm -rf .venv)
-	test -x $(RUN) || $(PYTHON) -m venv .venv
-	test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/uv.txt
-	$(UV) sync --quiet --frozen
+	@echo "Installing what is needed into .venv, once. With an empty cache that takes about a minute."
+	@test -x $(RUN) || $(PYTHON) -m venv .venv
+	@test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/uv.txt
+	@$(UV) sync --quiet --frozen
 	@touch $@
 
 .tools/%/.installed: tools/%.txt .venv/.installed

@@ -152,16 +152,17 @@ def main() -> None:
     parser.add_argument("--tests", action="store_true", help="go on to the tests' end")
     given = parser.parse_args()
     figures: list[Figure] = []
-    try:
-        for python in given.python or [Path(sys.executable).resolve()]:
-            for name in given.door or DOORS:
+    wrong: list[str] = []
+    for python in given.python or [Path(sys.executable).resolve()]:
+        for name in given.door or DOORS:
+            try:
                 figures += go_through(name, python, has_tests=given.tests)
-    except Failed as failure:
-        print(f"\n{failure}", flush=True)
-        sys.exit(1)
-    finally:
-        for figure in figures:
-            print(f"Python {figure.version:<7} {figure.name:<46} {figure.seconds:6.1f} s   load {figure.load}")
+            except Failed as failure:
+                wrong.append(f"{python}, {name}: {failure}")
+    print("", *wrong, sep="\n")
+    for figure in figures:
+        print(f"Python {figure.version:<7} {figure.name:<46} {figure.seconds:6.1f} s   load {figure.load}")
+    sys.exit(bool(wrong))
 
 
 def go_through(name: str, python: Path, *, has_tests: bool) -> Iterator[Figure]:
