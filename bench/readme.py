@@ -71,13 +71,14 @@ class Machine:
             "XDG_CACHE_HOME": str(self.home / ".cache"),
             "UV_CACHE_DIR": str(self.home / ".cache" / "uv"),
             "PIP_CACHE_DIR": str(self.home / ".cache" / "pip"),
+            "PIP_PROGRESS_BAR": "off",
             **({} if port_is_free else {"OPTIONS": "--port 0"}),
         }
         self._began = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Tell how old the machine is."""
+        """Tell how long its newcomer has been at work."""
         return time.monotonic() - self._began
 
     def say(self, line: str) -> None:
@@ -85,7 +86,8 @@ class Machine:
         print(f"[{self.seconds:6.1f} s] {line.rstrip()}", flush=True)
 
     def clone(self) -> None:
-        """Get a checkout, as README begins with."""
+        """Get a checkout, as README begins with: from here on the seconds count."""
+        self._began = time.monotonic()
         self.run(f"git clone --quiet file://{ROOT} {self.checkout}", self.home)
         self.say(f"cloned {ROOT}")
 
