@@ -21,10 +21,10 @@ help:                        ## list the verbs
 
 # Before anything is installed, so that the demo tells how long all of it took.
 demo: STARTED_AT := $(shell date +%s)
-demo: install                ## one video, from a request to an MP4 and pretended posts
+demo: .venv/.runs             ## one video, from a request to an MP4 and pretended posts
 	@$(RUN) -m sandbox.demo --started-at $(STARTED_AT)
 
-up: install                  ## the whole product on this machine; OPTIONS="--port 4700"
+up: .venv/.runs               ## the whole product on this machine; OPTIONS="--port 4700"
 	@$(RUN) -m mediaposter up $(OPTIONS)
 
 cloud: install tools         ## the template and stand-ins on an emulator of AWS
@@ -99,13 +99,19 @@ tools: .tools/ministack/.installed .tools/sam/.installed
 # LiteLLM calls our API, and the vendors' SDKs call the stand-ins: each in an environment of its own, for tests only.
 test: .tools/litellm/.installed .tools/mcp/.installed .tools/sdks/.installed
 
-.venv/.installed: pyproject.toml uv.lock tools/uv.txt $(ANOTHER)
+# What runs the product. The tools of development are three times as much.
+.venv/.runs: pyproject.toml uv.lock tools/uv.txt $(ANOTHER)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "MediaPoster needs Python 3.11 or newer; name one with make PYTHON=python3.x"; exit 1; }
 	$(if $(ANOTHER),rm -rf .venv)
-	test -x $(RUN) || $(PYTHON) -m venv .venv
-	test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/uv.txt
-	$(UV) sync --quiet --frozen
+	@echo "Installing what is needed into .venv, once. With an empty cache that takes about a minute."
+	@test -x $(RUN) || $(PYTHON) -m venv .venv
+	@test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/uv.txt
+	@$(UV) sync --quiet --frozen --inexact --no-dev --group demo --extra aws
+	@touch $@
+
+.venv/.installed: .venv/.runs
+	@$(UV) sync --quiet --frozen
 	@touch $@
 
 .tools/%/.installed: tools/%.txt .venv/.installed

@@ -30,6 +30,7 @@ _OWN_HOSTS = (
     "tests/conformance/test_bad_folders.py",
     "tests/conformance/test_docs.py",
     "tests/conformance/test_kills.py",
+    "tests/conformance/test_wheel.py",
 )
 _ON_TEMPLATE = re.compile(r"\[(?:.*-)?deployed(?:-.*)?\]$")
 _LONGEST = (

@@ -129,12 +129,19 @@ def find_free_port() -> int:
 
 
 @contextmanager
-def run_stand_ins(folder: Path, names: Iterable[str] = ("sora", "fal", "blotato")) -> Iterator[dict[str, str]]:
-    """Run stand-ins while the block runs; give their base URLs."""
+def run_stand_ins(
+    folder: Path, names: Iterable[str] = ("sora", "fal", "blotato"), options: tuple[str, ...] = ()
+) -> Iterator[dict[str, str]]:
+    """Run stand-ins while the block runs, with these options as well; give their base URLs."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as running:
         # All begin at once, then all are waited for.
-        processes = {name: running.enter_context(_run(*STAND_INS[name][:2], folder / f"{name}.log")) for name in names}
+        processes = {
+            name: running.enter_context(
+                _run(STAND_INS[name][0], (*STAND_INS[name][1], *options), folder / f"{name}.log")
+            )
+            for name in names
+        }
         yield {name: _read_base_url(process) for name, process in processes.items()}
 
 

@@ -98,6 +98,16 @@ class Stack(ABC):
     def run(self, *words: str) -> str:
         """Run a command about this stack, and give what it wrote."""
 
+    @property
+    @abstractmethod
+    def place(self) -> tuple[str, ...]:
+        """Give the words by which a command over HTTP finds this stack."""
+
+    @property
+    @abstractmethod
+    def shell(self) -> dict[str, str]:
+        """Give the variables that such a command needs beside these words."""
+
     @abstractmethod
     def queue_request(self, message: str) -> None:
         """Put a message before the intake, as the clock of series does."""
@@ -321,6 +331,16 @@ class Embedded(Stack):
         """Run it on the folder, beside the host."""
         return _run_command([*words, "--data", str(self.process.data)], Session())
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Name the folder."""
+        return ("--data", str(self.process.data))
+
+    @property
+    def shell(self) -> dict[str, str]:
+        """Give none: the folder has the key, too."""
+        return {}
+
     def queue_request(self, message: str) -> None:
         """Put it into the host's outbox."""
         Outbox(self._database).add(Kind.INTAKE, message)
@@ -384,6 +404,22 @@ class Deployed(Stack):
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
         address = ("--stack", STACK_NAME, "--endpoint-url", self.deployed.world.stack.endpoint_url)
         return _run_command([*words, *address], Session(open_stack=partial(open_stack, session=session)))
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Name the stack: CloudFormation knows its address."""
+        return ("--stack", STACK_NAME)
+
+    @property
+    def shell(self) -> dict[str, str]:
+        """Give a key of the stack, and the owner's rights in the account."""
+        return {
+            "MEDIAPOSTER_API_KEY": self.api_key,
+            "AWS_ENDPOINT_URL": self.deployed.world.stack.endpoint_url,
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
 
     def queue_request(self, message: str) -> None:
         """Put it into the queue."""

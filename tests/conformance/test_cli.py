@@ -13,10 +13,15 @@ from typing import Any
 
 import pytest
 
+from sandbox.blotato import ACCOUNTS
+from sandbox.snapshot import STACK_NAME
 from tests.conformance.embedded import EmbeddedHost
 from tests.conformance.stack import Stack
 from tests.conformance.terminal import COLUMNS, CTRL_C, Terminal
+from tests.integration.stack import new_prompt
 
+# How a command that is told its place says so.
+FOUND = {"embedded": "the host that runs here", "deployed": f"the stack {STACK_NAME} on AWS"}
 # A render of about two seconds: long enough to press Ctrl-C.
 WAIT_SCALE = 0.5
 
@@ -44,8 +49,19 @@ def run_script(folder: Path, *words: str, **variables: str) -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
+
+
+def name_variables(stack: Stack) -> dict[str, str]:
+    """Give the variables by which a script finds a stack."""
+    return {"MEDIAPOSTER_BASE_URL": stack.base_url, "MEDIAPOSTER_API_KEY": stack.api_key}
+
+
+def ask(folder: Path, *words: str, **variables: str) -> Any:
+    done = run_script(folder, *words, "--json", **variables)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def test_a_video_is_followed_on_a_bar_and_saved(host: EmbeddedHost) -> None:
@@ -88,44 +104,56 @@ def test_a_host_that_crashes_is_waited_for(host: EmbeddedHost) -> None:
     assert terminal.text.count("Waiting for it") == terminal.text.count("It answers again") == 1
 
 
-@pytest.mark.parametrize("words", [("list",), ("show", "last"), ("doctor",)])
-def test_what_is_shown_fits_80_columns(host: EmbeddedHost, words: tuple[str, ...]) -> None:
-    with open_terminal(host, *words) as terminal:
-        assert terminal.wait() == 0, terminal.text
+# On the template by its name: CloudFormation knows the address, and SSM which secrets are there.
+@pytest.mark.both(always=True)
+def test_a_person_makes_a_video_and_sees_it_in_80_columns(stack: Stack, tmp_path: Path) -> None:
+    account = f"instagram:{ACCOUNTS['instagram'].id}"
 
-    # The first line says which host it is about; a terminal folds it.
-    assert max(map(len, terminal.lines[1:])) <= COLUMNS, terminal.text
+    def type_in(*words: str, **variables: str) -> Terminal:
+        with Terminal(*words, folder=tmp_path, variables=variables) as terminal:
+            assert terminal.wait() == 0, terminal.text
+        return terminal
+
+    words = (*stack.place, "--publish", account, "-o", "typed.mp4")
+    made = type_in("generate", new_prompt("Typed"), *words, **stack.shell)
+    video_id = re.findall(r"video_\w+", made.text)[0]
+    checked = type_in("doctor", *stack.place, **stack.shell)
+    # With the address, which takes half as long as a stack's name.
+    listed, shown = type_in("list", **name_variables(stack)), type_in("show", video_id, **name_variables(stack))
+
+    assert (tmp_path / "typed.mp4").read_bytes()[4:8] == b"ftyp"
+    assert f"{account}  published" in made.text
+    assert video_id in listed.text
+    assert video_id in shown.text
+    # A cell of a table is folded.
+    assert "".join(f"{stack.base_url}, found: {FOUND[stack.host]}".split()) in "".join(checked.text.split())
+    for terminal in (listed, shown, checked):
+        # The first line says which stack it is about; a terminal folds it.
+        assert max(map(len, terminal.lines[1:])) <= COLUMNS, terminal.text
+
+
+@pytest.mark.both(always=True)
+def test_a_script_makes_a_batch_and_fetches_its_results_and_videos(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("id;prompt\na;A kite\nb;A boat\n", encoding="utf-8-sig")
+
+    ended = ask(tmp_path, "batch", "run", "rows.csv", **name_variables(stack))
+    made = ask(tmp_path, "list", "--batch", ended["id"], **name_variables(stack))["data"]
+    fetched = ask(tmp_path, "download", made[0]["id"], **name_variables(stack))
+
+    assert (ended["request_counts"]["completed"], len(made)) == (2, 2)
+    assert (tmp_path / "rows-results.csv").read_text(encoding="utf-8-sig").count("completed") == 2
+    assert fetched["size_bytes"] == made[0]["size_bytes"]
 
 
 @pytest.mark.both
 def test_a_script_makes_finds_fetches_and_removes_a_video(stack: Stack, tmp_path: Path) -> None:
-    variables = {"MEDIAPOSTER_BASE_URL": stack.base_url, "MEDIAPOSTER_API_KEY": stack.api_key}
+    variables = name_variables(stack)
 
-    def ask(*words: str) -> Any:
-        done = run_script(tmp_path, *words, "--json", **variables)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    made = ask("generate", "A script")
+    made = ask(tmp_path, "generate", "A script", **variables)
     assert (made["status"], made["stage"]) == ("completed", "done")
-    assert made["id"] in [video["id"] for video in ask("list")["data"]]
-    assert ask("download", made["id"])["size_bytes"] == made["size_bytes"]
-    assert ask("delete", made["id"], "--yes")["deleted"] is True
-
-
-@pytest.mark.both
-def test_a_script_makes_a_batch_and_reads_its_results(stack: Stack, tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("id;prompt\na;A kite\nb;A boat\n", encoding="utf-8-sig")
-
-    done = run_script(
-        *(tmp_path, "batch", "run", "rows.csv", "--json"),
-        MEDIAPOSTER_BASE_URL=stack.base_url,
-        MEDIAPOSTER_API_KEY=stack.api_key,
-    )
-
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["request_counts"]["completed"] == 2
-    assert (tmp_path / "rows-results.csv").read_text(encoding="utf-8-sig").count("completed") == 2
+    assert made["id"] in [video["id"] for video in ask(tmp_path, "list", **variables)["data"]]
+    assert ask(tmp_path, "download", made["id"], **variables)["size_bytes"] == made["size_bytes"]
+    assert ask(tmp_path, "delete", made["id"], "--yes", **variables)["deleted"] is True
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -25,6 +25,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.conformance.blocks import Block, read_blocks, tell_difference
 from tests.conformance.embedded import ROOT, EmbeddedHost
 
 PAGES = (
@@ -39,10 +40,6 @@ RUN_BY = {
     "docs/adding-a-model.md": "tests/unit/docs/test_adding_a_model.py",
 }
 ALL_PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(
-    r"(?:<!-- not run: (?P<reason>[^>]+) -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
-)
-RUN = {"sh", "bash", "python"}
 # Stands for the id that was printed last.
 ID = re.compile(r"\b(video|batch|key|upload)_…")
 SECONDS_MAX = 30
@@ -75,43 +72,6 @@ esac
 MAKE = """#!/bin/sh
 test "$1" = demo && cd {root} && exec {python} -m sandbox.demo --started-at "$(date +%s)"
 """
-
-
-class Block(NamedTuple):
-    """A block of a page, and what the page says that it prints."""
-
-    line: int
-    language: str
-    text: str
-    reason: str | None
-    expected: str
-
-
-def read_blocks(text: str) -> list[Block]:
-    found = list(BLOCK.finditer(text))
-    blocks = []
-    for number, block in enumerate(found):
-        if block["language"] in RUN:
-            after = found[number + 1] if number + 1 < len(found) else None
-            expected = after["text"] if after is not None and after["language"] == "text" else ""
-            line = text.count("\n", 0, block.start("text"))
-            blocks.append(Block(line, block["language"], block["text"], block["reason"], expected))
-    return blocks
-
-
-def mask(line: str) -> str:
-    """Replace what differs from run to run: ids and numbers."""
-    return re.sub(r"\d+", "0", re.sub(r"(?<=_)[0-9a-f]{16,32}\b", "id", " ".join(line.split())))
-
-
-def tell_difference(expected: str, output: str) -> str | None:
-    """Find the first line that a page shows and a block did not print."""
-    printed = iter(output.splitlines())
-    for line in filter(str.strip, expected.splitlines()):
-        pattern = " *.* *".join(re.escape(mask(part)) for part in line.split("…"))
-        if not any(re.fullmatch(pattern, mask(one)) for one in printed):
-            return line
-    return None
 
 
 class Session:

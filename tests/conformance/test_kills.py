@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from mediaposter.usecases.generation.start_generation import RESUBMITS_MAX
 from sandbox.serving import serve_in_thread
 from tests.conformance.embedded import EmbeddedHost, name_variables, run_stand_ins
 from tests.conformance.killer import Death, Killer
@@ -259,8 +260,10 @@ def check(life: Life) -> None:
         video, text = life.ask(f"/videos/{submitted['id']}"), f"Kites {name}"
         assert jobs[text] <= 1, f"{name} was made {jobs[text]} times"
         if video["status"] == "failed":
-            # fal has no list of jobs, so nothing can tell whether it took this one. It is not made again.
-            assert (video["resolved_model"], video["error"]["code"]) == (FAL, "submission_unknown"), (name, video)
+            # fal has no list of jobs, so nothing can tell whether it took this one. It is not made again. On a slow
+            # machine the deaths of later videos meet the same submission, and it is sent again a few times only.
+            is_given_up = video["resolved_model"] == FAL or len(video["attempts"]) > RESUBMITS_MAX
+            assert (video["error"]["code"], is_given_up) == ("submission_unknown", True), (name, video)
             continue
         assert jobs[text] == 1, name
         for post in video["posts"]:

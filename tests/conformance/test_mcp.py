@@ -149,6 +149,25 @@ def test_a_key_that_is_unknown_is_an_error_and_not_a_crash(embedded: Embedded) -
     assert "not known here" in answer["error"]["message"]
 
 
+def test_an_agent_is_not_given_the_key_of_the_host_that_runs_here(embedded: Embedded) -> None:
+    place = [sys.executable, "-m", "mediaposter", "mcp", *embedded.place]
+    message = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_accounts"}})
+
+    def start(**variables: str) -> subprocess.CompletedProcess[str]:
+        env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **variables}
+        return subprocess.run(
+            place, input=message + "\n", env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    without = start()
+    # A key that may only read, and so lists no accounts.
+    limited = start(MEDIAPOSTER_API_KEY=embedded.make_key(Scope.READ))
+
+    assert (without.returncode, without.stdout) == (1, "")
+    assert "An agent needs a key of its own" in without.stderr
+    assert "insufficient_scope" in limited.stdout
+
+
 @pytest.mark.both
 def test_what_is_no_message_is_refused_and_nothing_is_made(stack: Stack) -> None:
     with stack.client(stack.make_key(*_SCOPES)) as client:

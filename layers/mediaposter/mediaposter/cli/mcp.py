@@ -9,14 +9,21 @@ from typing import BinaryIO
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from mediaposter.cli.address import KEY_VARIABLE
 from mediaposter.cli.api import Api, api_command
 from mediaposter.cli.client import Client, Unreachable
 from mediaposter.cli.options import create_group
+from mediaposter.domain.errors import ConfigurationError
 
 app = create_group("Connect an agent's client on this machine.")
 
 _META_VERSION = "io.modelcontextprotocol/protocolVersion"
 _INTERNAL_ERROR = -32603
+_ASK_FOR_KEY = (
+    "An agent needs a key of its own, with a limit: that of this host may do everything. Make one: mediaposter keys "
+    "create my-agent --owner local --scope read --scope create --scope publish --daily-budget 5.00. Name it with "
+    f"{KEY_VARIABLE} in the client's configuration, or with --key."
+)
 _ANY = TypeAdapter[JsonValue](JsonValue)
 
 
@@ -26,7 +33,22 @@ def bridge_mcp(api: Api) -> None:
 
     A client starts this command by itself: docs/mcp.md has what to write into its configuration.
     """
-    bridge(api.client, sys.stdin.buffer, sys.stdout.buffer)
+    bridge(_use_named_key(api), sys.stdin.buffer, sys.stdout.buffer)
+
+
+def _use_named_key(api: Api) -> Client:
+    """Take the key that the client's configuration names, also for the host that runs here.
+
+    The key of that host, which other commands take, may do everything: it posts without a person's approval.
+
+    Raises:
+        ConfigurationError: none is named.
+    """
+    address = api.client.address
+    key = (api.place.key or api.session.environ().get(KEY_VARIABLE, "")).strip()
+    if not key:
+        raise ConfigurationError(_ASK_FOR_KEY)
+    return api.client if key == address.api_key else api.session.open_client(address._replace(api_key=key))
 
 
 def bridge(client: Client, messages: BinaryIO, answers: BinaryIO) -> None:
