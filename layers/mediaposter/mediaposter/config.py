@@ -74,6 +74,9 @@ class Settings(BaseModel):
     daily_budget_micros: Annotated[int | None, BeforeValidator(_parse_dollars)] = Field(
         default=None, alias="DAILY_BUDGET_USD"
     )
+    monthly_budget_micros: Annotated[int | None, BeforeValidator(_parse_dollars)] = Field(
+        default=None, alias="MONTHLY_BUDGET_USD"
+    )
     catalog_key: str = Field(default="", alias="CATALOG_KEY")
     webhook_queue_url: str = Field(default="", alias="WEBHOOK_QUEUE_URL")
     webhook_transport: Literal["https-only", "any"] = Field(default="https-only", alias="WEBHOOK_TRANSPORT")

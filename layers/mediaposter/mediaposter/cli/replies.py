@@ -199,6 +199,18 @@ class DayView(_Reply):
     cost_usd: _Text = ""
 
 
+class MonthView(_Reply):
+    """What was spent in the month."""
+
+    month: str = ""
+    spent_usd: _Text = ""
+    promised_usd: _Text = ""
+    videos: int = 0
+    limit_usd: str | None = None
+    left_usd: str | None = None
+    renews_at: str | None = None
+
+
 class UsageView(_Reply):
     """What was spent."""
 
@@ -209,6 +221,7 @@ class UsageView(_Reply):
     limit_usd: str | None = None
     left_usd: str | None = None
     renews_at: str | None = None
+    month: MonthView | None = None
     days: tuple[DayView, ...] = ()
 
 
