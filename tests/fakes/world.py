@@ -99,6 +99,7 @@ class World:
         stack_daily_budget_micros: int | None = None,
         stack_monthly_budget_micros: int | None = None,
         default_approval: str = "none",
+        default_disclosure: str = "",
         studio: str = "on",
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]] = lambda _: [],
         slots: Mapping[str, int] = MappingProxyType({}),
@@ -153,6 +154,7 @@ class World:
                 "DAILY_BUDGET_USD": stack_daily_budget_micros,
                 "MONTHLY_BUDGET_USD": stack_monthly_budget_micros,
                 "DEFAULT_APPROVAL": default_approval,
+                "DEFAULT_DISCLOSURE": default_disclosure,
                 "STUDIO": studio,
             }
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from mediaposter.domain.errors import ConfigurationError
 
@@ -83,6 +83,9 @@ class Settings(BaseModel):
     inbox_owner: str = Field(default="inbox", alias="INBOX_OWNER")
     events_owner: str = Field(default="events", alias="EVENTS_OWNER")
     default_approval: Literal["none", "required"] = Field(default="none", alias="DEFAULT_APPROVAL")
+    default_disclosure: Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f]*$")
+    ] = Field(default="", alias="DEFAULT_DISCLOSURE")
     captions_base_url: str = Field(default="", alias="CAPTIONS_BASE_URL")
     captions_model: str = Field(default="", alias="CAPTIONS_MODEL")
     studio: Literal["on", "off"] = Field(default="on", alias="STUDIO")

@@ -235,6 +235,7 @@ class Stack:
             clock=self.edges.now,
             new_id=partial(self.edges.new_id, "video"),
             takes_local_webhooks=self.settings.webhook_transport == "any",
+            default_disclosure=self.settings.default_disclosure,
         )
 
     @cached_property
@@ -327,6 +328,7 @@ class Stack:
             signaller=self.edges.signaller,
             validate_accounts=self.check_targets,
             clock=self.edges.now,
+            default_disclosure=self.settings.default_disclosure,
         )
 
     @cached_property
@@ -343,6 +345,7 @@ class Stack:
             validate_accounts=self.check_targets,
             send_event=self.edges.send_event,
             clock=self.edges.now,
+            default_disclosure=self.settings.default_disclosure,
         )
 
     @cached_property
@@ -366,6 +369,7 @@ class Stack:
             workflow=self.edges.workflow,
             validate_accounts=self.check_targets,
             clock=self.edges.now,
+            default_disclosure=self.settings.default_disclosure,
         )
 
     @cached_property

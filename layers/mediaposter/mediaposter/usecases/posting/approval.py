@@ -101,7 +101,9 @@ class DecideApproval:
         signaller: Signaller,
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
         clock: Clock,
+        default_disclosure: str = "",
     ) -> None:
+        self._default_disclosure = default_disclosure
         self._videos = videos
         self._posts = posts
         self._approvals = approvals
@@ -147,11 +149,12 @@ class DecideApproval:
             return edit_captions(waiting, edits.captions)
         if edits.publish:
             self._preflight(edits.publish)
-            return plan_posts(edits, video, candidates=(), now=now).posts
-        planned = plan_posts(
-            edits.model_copy(update={"publish": [post.target for post in waiting]}), video, candidates=(), now=now
-        )
-        return [post.copy_with(text=new.text) for post, new in zip(waiting, planned.posts, strict=True)]
+            return self._plan(edits, video, now)
+        planned = self._plan(edits.model_copy(update={"publish": [post.target for post in waiting]}), video, now)
+        return [post.copy_with(text=new.text) for post, new in zip(waiting, planned, strict=True)]
+
+    def _plan(self, edits: PostEdits, video: Video, now: datetime) -> list[Post]:
+        return plan_posts(edits, video, candidates=(), now=now, default_disclosure=self._default_disclosure).posts
 
     def _list_waiting(self, video: Video) -> list[Post]:
         return [post for post in self._posts.list(video) if post.state is PostState.PENDING]

@@ -42,7 +42,9 @@ class PostWithApproval:
         workflow: Workflow,
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
         clock: Clock,
+        default_disclosure: str = "",
     ) -> None:
+        self._default_disclosure = default_disclosure
         self._videos = videos
         self._posts = posts
         self._approvals = approvals
@@ -72,7 +74,8 @@ class PostWithApproval:
         video = self._videos.get(video_id, caller=caller)
         now = self._clock()
         known = {post.key: post for post in self._posts.list(video)}
-        wanted = plan_posts(request, video, candidates=(), now=now).posts
+        disclosure = self._default_disclosure
+        wanted = plan_posts(request, video, candidates=(), now=now, default_disclosure=disclosure).posts
         if all(_is_planned(post, known.get(post.key)) for post in wanted):
             return video, list(known.values())
         if video.stage is not Stage.DONE or video.stored is None:  # guard: kept and done asked

@@ -42,7 +42,9 @@ class RepeatPosts:
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
         send_event: Callable[[PostEvent], None],
         clock: Clock,
+        default_disclosure: str = "",
     ) -> None:
+        self._default_disclosure = default_disclosure
         self._videos = videos
         self._posts = posts
         self._workflow = workflow
@@ -81,7 +83,7 @@ class RepeatPosts:
             )
         if request.publish:
             self._preflight(request.publish)
-            wanted = plan_posts(request, video, candidates=(), now=now).posts
+            wanted = self._plan(request, video, now)
             refuse_what_may_be_public(wanted, known)  # guard: account once
         else:
             failed = [post for post in known.values() if post.state is PostState.FAILED]
@@ -127,6 +129,10 @@ class RepeatPosts:
         self._refuse_what_is_listed(post, now)
         # Only the version that was checked: another request may have said meanwhile that the post is public.
         return self._post(video, [begin_anew(post, now=now)], {post.key: post}, now)
+
+    def _plan(self, request: PublishAgainRequest, video: Video, now: datetime) -> list[Post]:
+        disclosure = self._default_disclosure
+        return plan_posts(request, video, candidates=(), now=now, default_disclosure=disclosure).posts
 
     def _refuse_what_is_listed(self, post: Post, now: datetime) -> None:
         """Check the publisher once more before a post is repeated: a list may have lagged, or the person be wrong."""
@@ -180,7 +186,7 @@ class RepeatPosts:
     ) -> tuple[Video, list[Post]]:
         """Start the recorded posts of an earlier request that no execution carries; running ones stay as they are."""
         planned = {post.key: (post.target, post.text) for post in waiting}
-        wanted = plan_posts(request, video, candidates=(), now=now).posts
+        wanted = self._plan(request, video, now)
         if any(planned.get(post.key) != (post.target, post.text) for post in wanted):
             raise NotAllowedInState(
                 f"{video.id} is being posted: name more targets when it is done. Nothing was changed."

@@ -76,8 +76,10 @@ class SubmitVideo:
         clock: Clock,
         new_id: Callable[[], str],
         takes_local_webhooks: bool = False,
+        default_disclosure: str = "",
     ) -> None:
         self._takes_local_webhooks = takes_local_webhooks
+        self._default_disclosure = default_disclosure
         self._videos = videos
         self._posts = posts
         self._requests = requests
@@ -136,7 +138,7 @@ class SubmitVideo:
         first, *others = self._choose_models(request, now)
         approval = choose_approval(request, caller, is_default=self._is_approval_default)
         video = describe_video(request, [first, *others], video_id="estimate", approval=approval, now=now)
-        plan = plan_posts(request, video, candidates=others, now=now)
+        plan = plan_posts(request, video, candidates=others, now=now, default_disclosure=self._default_disclosure)
         warnings = self._check_accounts(request.publish)
         first = first.copy_with(warnings=(*video.warnings, *plan.warnings, *warnings))
         candidates = [first, *plan.fallbacks]
@@ -206,7 +208,13 @@ class SubmitVideo:
             if earlier is not None:
                 return self._repeat(earlier, caller)
         try:
-            plan = plan_posts(order.request, video, candidates=video.fallbacks, now=video.created_at)
+            plan = plan_posts(
+                order.request,
+                video,
+                candidates=video.fallbacks,
+                now=video.created_at,
+                default_disclosure=self._default_disclosure,
+            )
             reservation = self._plan_reservation([video, *plan.fallbacks], video.created_at, caller)
             reservation = reservation.copy_with(max_micros=refuse_price(order.request, reservation.micros))
             warnings = self._check_accounts(order.request.publish)
