@@ -154,7 +154,7 @@ def test_a_video_with_content_credentials_is_stored_byte_for_byte_and_says_so(
 
     assert read(s3, KEY) == body
     assert stored.sha256 == sha256(body).hexdigest()
-    again = store(video_store, never_opened)
+    again = store(video_store, contextmanager(never_opened))
     assert (stored.provenance, again.provenance) == ("c2pa", "c2pa")
 
 

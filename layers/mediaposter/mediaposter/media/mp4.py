@@ -112,7 +112,7 @@ class Mp4Walker:
             return
         self._body += content[: BODY_BYTES - len(self._body)]
         if len(self._body) == BODY_BYTES or not self._left_in_box_bytes:
-            self.provenance = find_provenance(self._box.type, self._body)
+            self.provenance = find_provenance(self._box.type, bytes(self._body))
 
     def _read_header(self) -> Box | None:
         size_bytes, kind = struct.unpack_from(">I4s", self._header)
