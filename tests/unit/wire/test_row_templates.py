@@ -169,7 +169,7 @@ def test_a_number_is_written_as_a_person_would() -> None:
     ("header", "param", "message"),
     [
         ("product", "place", "the header does not have it"),
-        ("product,Place", "Place", "no column is called that"),
+        ("product,Place", "place", "Did you mean {Place}?"),
         ("product,place,big", "big", "no column is called that"),
         ("product,place,publish", "publish", "a network and a field follow"),
     ],

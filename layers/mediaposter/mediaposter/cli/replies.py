@@ -208,6 +208,8 @@ class MonthView(_Reply):
     videos: int = 0
     limit_usd: str | None = None
     left_usd: str | None = None
+    stack_limit_usd: str | None = None
+    stack_left_usd: str | None = None
     renews_at: str | None = None
 
 
@@ -220,6 +222,8 @@ class UsageView(_Reply):
     videos: int = 0
     limit_usd: str | None = None
     left_usd: str | None = None
+    stack_limit_usd: str | None = None
+    stack_left_usd: str | None = None
     renews_at: str | None = None
     month: MonthView | None = None
     days: tuple[DayView, ...] = ()

@@ -60,5 +60,9 @@ def show_usage(
 
 
 def _describe(usage: UsageView | MonthView) -> str:
-    limit = f", of ${usage.limit_usd}; ${usage.left_usd} is left until {usage.renews_at}" if usage.limit_usd else ""
-    return f"{count_of(usage.videos, 'video')}, ${usage.spent_usd} spent{limit}"
+    spent = f"{count_of(usage.videos, 'video')}, ${usage.spent_usd} spent"
+    if usage.limit_usd:
+        spent += f", of ${usage.limit_usd}; ${usage.left_usd} is left until {usage.renews_at}"
+    if usage.stack_limit_usd:
+        spent += f"; all keys together have ${usage.stack_left_usd} left of ${usage.stack_limit_usd}"
+    return spent

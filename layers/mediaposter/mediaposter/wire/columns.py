@@ -92,6 +92,7 @@ class Columns:
             raise HeaderError(error.message, code=error.code) from error
         names = _drop_blank_end([trim(cell) for cell in cells])
         _refuse_no_header(text, names)
+        _require_template_columns(names, templates)
         columns: dict[str, _Column] = {}
         for position, name in enumerate(names, start=1):
             if name in columns:
@@ -99,7 +100,7 @@ class Columns:
                 raise _refuse(name, f"the header has it twice, as columns {first} and {position}", "duplicate_field")
             if name:
                 columns[name] = _Column(name, "", name, str) if name in template_columns else _find_column(name)
-        _require_columns(columns, templates)
+        _require_columns(columns, is_prompt_made="prompt" in templates.by_field)
         return cls(tuple(columns.get(name) for name in names), header.separator, templates)
 
     def parse(self, text: str) -> dict[str, Any] | None:
@@ -224,7 +225,8 @@ def _find_column(name: str) -> _Column:
     fields = CreateVideoRequest.model_fields
     if name not in fields:
         known = [ROW_ID, *(field for field in fields if field not in _NESTED)]
-        raise _refuse(name, _list_known("no column is called that", name, known, others=_PLACES))
+        others = f"{_PLACES}, and what a template names"
+        raise _refuse(name, _list_known("no column is called that", name, known, others=others))
     return _Column(name, "", name, _choose_reader(name, fields[name].annotation))
 
 
@@ -253,12 +255,16 @@ def _list_known(sentence: str, name: str, known: Collection[str], *, others: str
     return f"{sentence}{guess} There are {', '.join([*known, *filter(None, [others])])}"
 
 
-def _require_columns(columns: Mapping[str, _Column], templates: RowTemplates) -> None:
-    for name in templates.columns:
-        if name not in columns:
-            sentence = describe_missing(name, columns, where="the header")
-            raise HeaderError(sentence, param=name, code="missing_required_parameter")
-    if "prompt" not in columns and "prompt" not in templates.by_field:
+def _require_template_columns(names: Sequence[str], templates: RowTemplates) -> None:
+    """Refuse a header without a column of a template, first of all: the column may only be written differently."""
+    for column in templates.columns:
+        if column not in names:
+            sentence = describe_missing(column, names, where="the header")
+            raise HeaderError(sentence, param=column, code="missing_required_parameter")
+
+
+def _require_columns(columns: Mapping[str, _Column], *, is_prompt_made: bool) -> None:
+    if "prompt" not in columns and not is_prompt_made:
         raise _refuse("prompt", "the header must have this column", "missing_required_parameter")
     for column in columns.values():
         account = f"{column.parent}.account_id"
