@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 from mediaposter.domain.errors import BudgetExceeded, ErrorCode, VersionConflict
 from mediaposter.stores.budget import STACK_OWNER, BudgetFigures, BudgetPeriod, BudgetStore, StackLimits, reserve
 from mediaposter.stores.table import Replace
-from mediaposter.stores.video_money import list_limits
+from mediaposter.stores.video_money import list_budgets
 from mediaposter.stores.video_record import MonthLimits, Reservation, Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
@@ -186,7 +186,7 @@ class Months(RuleBasedStateMachine):
             reservation=reservation,
             month_limits=MonthLimits(limit_micros=self.MONTH, stack_limit_micros=self.STACK_MONTH),
         )
-        promises = [reserve(limit, day, micros) for limit in list_limits(video, reservation)]
+        promises = [reserve(limit, day, micros) for limit in list_budgets(video, reservation)]
         has_room = self.has_room(owner, day, micros)
         try:
             self.video_store.create(video, [], conditions=promises)

@@ -103,6 +103,21 @@ class Limit(NamedTuple):
         return {} if self.micros is None else {"committed_micros": self.micros}
 
 
+def list_limits(
+    owner: str, *, daily_micros: int | None, monthly_micros: int | None, stack: StackLimits | None
+) -> list[Limit]:
+    """List what an owner's spending counts for, those of the month first; the stack's if there is a `stack`.
+
+    Of several limits without room, a caller is told of the first: it renews last.
+    """
+    months = [Limit(owner, monthly_micros, BudgetPeriod.MONTH)]
+    days = [Limit(owner, daily_micros)]
+    if stack is not None:  # guard: stack limit
+        months.append(Limit(STACK_OWNER, stack.monthly_micros, BudgetPeriod.MONTH))
+        days.append(Limit(STACK_OWNER, stack.daily_micros))
+    return [*months, *days]
+
+
 def reserve(limit: Limit, day: date, micros: int) -> Increase:
     """Reserve an amount, if the limit of the day, or of its month, has room for it."""
     return Increase(

@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 from mediaposter.domain.errors import BudgetExceeded, ErrorCode
 from mediaposter.stores.batches import count_settled
-from mediaposter.stores.budget import STACK_OWNER, BudgetPeriod, Limit, count_usage, reserve_more, settle
+from mediaposter.stores.budget import (
+    BudgetPeriod,
+    Limit,
+    StackLimits,
+    count_usage,
+    list_limits,
+    reserve_more,
+    settle,
+)
 from mediaposter.stores.table import Change
 from mediaposter.stores.video_record import Attempt, Reservation, Video, VideoFields
 from mediaposter.stores.video_stages import Stage
@@ -53,24 +61,22 @@ def promise_more(video: Video, more_micros: int) -> Promise:
     if reservation.max_micros is not None and reservation.micros + more_micros > reservation.max_micros:
         raise BudgetExceeded(f"Another try of {video.id} may cost more than its max_cost_usd.")
     more = reservation.copy_with(micros=reservation.micros + more_micros)
-    books = [reserve_more(limit, reservation.on, more_micros) for limit in list_limits(video, reservation)]
+    books = [reserve_more(limit, reservation.on, more_micros) for limit in list_budgets(video, reservation)]
     return Promise({"reservation": more}, books)
 
 
-def list_limits(video: Video, reservation: Reservation) -> list[Limit]:
-    """List the limits that a video's reservation counts for, those of the month first.
-
-    Of several limits without room, a caller is told of the first: it renews last.
-    """
-    days = [Limit(video.owner, reservation.limit_micros)]
-    months = []
-    if video.month_limits is not None:
-        months.append(Limit(video.owner, video.month_limits.limit_micros, BudgetPeriod.MONTH))
-    if reservation.of_stack:  # guard: stack limit
-        days.append(Limit(STACK_OWNER, reservation.stack_limit_micros))
-        if video.month_limits is not None:
-            months.append(Limit(STACK_OWNER, video.month_limits.stack_limit_micros, BudgetPeriod.MONTH))
-    return [*months, *days]
+def list_budgets(video: Video, reservation: Reservation) -> list[Limit]:
+    """List what a video's reservation counts for, with the limits as they were when it was made."""
+    months = video.month_limits
+    limits = list_limits(
+        video.owner,
+        daily_micros=reservation.limit_micros,
+        monthly_micros=months.limit_micros if months else None,
+        stack=StackLimits(reservation.stack_limit_micros, months.stack_limit_micros if months else None)
+        if reservation.of_stack
+        else None,
+    )
+    return [limit for limit in limits if months is not None or limit.period is BudgetPeriod.DAY]  # guard: older records
 
 
 def book_settlement(video: Video, reservation: Reservation, spent_micros: int) -> list[Change]:
@@ -83,7 +89,7 @@ def book_settlement(video: Video, reservation: Reservation, spent_micros: int) -
             spent_micros=spent_micros,
             period=limit.period,
         )
-        for limit in list_limits(video, reservation)
+        for limit in list_budgets(video, reservation)
     ]
     of_batch = [] if video.batch_id is None else [count_settled(video.batch_id, spent_micros=spent_micros)]
     return [*promises, *_count_usage(video, reservation.on, spent_micros), *of_batch]

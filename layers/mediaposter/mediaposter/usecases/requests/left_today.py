@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from mediaposter.stores.budget import STACK_OWNER, BudgetPeriod, BudgetStore, Limit, StackLimits
+from mediaposter.stores.budget import BudgetStore, StackLimits, list_limits
 from mediaposter.wire.caller import Caller
 
 
@@ -13,12 +13,12 @@ def find_left_micros(budget: BudgetStore, caller: Caller, *, stack_limits: Stack
 
     Those of the month count too; None is no limit.
     """
-    limits = [
-        Limit(caller.owner, caller.daily_budget_micros),
-        Limit(caller.owner, caller.monthly_budget_micros, BudgetPeriod.MONTH),
-        Limit(STACK_OWNER, stack_limits.daily_micros),
-        Limit(STACK_OWNER, stack_limits.monthly_micros, BudgetPeriod.MONTH),
-    ]
+    limits = list_limits(
+        caller.owner,
+        daily_micros=caller.daily_budget_micros,
+        monthly_micros=caller.monthly_budget_micros,
+        stack=stack_limits,
+    )
     left = [
         max(limit.micros - budget.get(limit.owner, today, limit.period).committed_micros, 0)
         for limit in limits

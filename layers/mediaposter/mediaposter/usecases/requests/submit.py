@@ -25,7 +25,7 @@ from mediaposter.stores.capacity import CapacityStore, count_change
 from mediaposter.stores.idempotency import IdempotencyRecord, IdempotencyStore, identify_request
 from mediaposter.stores.posts import Post, PostStore
 from mediaposter.stores.table import Change, Create, Put
-from mediaposter.stores.video_money import list_limits
+from mediaposter.stores.video_money import list_budgets
 from mediaposter.stores.video_record import Candidate, Estimate, MonthLimits, Reservation, Video, VideoFailure
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.create_post import settle_orphaned
@@ -288,7 +288,7 @@ class SubmitVideo:
         elif request_context.retry_count is not None:
             conditions.append(_Condition(Put(name), _never))
         if video.reservation is not None:
-            for limit in list_limits(video, video.reservation):
+            for limit in list_budgets(video, video.reservation):
                 change = reserve(limit, video.reservation.on, video.reservation.micros)
                 conditions.append(_Condition(change, partial(refuse_budget, self._budget, limit, video.reservation)))
         if caller.rate_per_minute is not None:

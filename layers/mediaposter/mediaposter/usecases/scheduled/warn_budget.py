@@ -8,7 +8,7 @@ from datetime import datetime
 from mediaposter.events import BudgetEvent
 from mediaposter.stores.budget import STACK_OWNER, BudgetStore, Limit, name_period, renews_at
 from mediaposter.stores.budget_warnings import KEPT_FOR, BudgetWarning, BudgetWarningStore
-from mediaposter.stores.video_money import list_limits
+from mediaposter.stores.video_money import list_budgets
 from mediaposter.stores.video_record import Video
 from mediaposter.usecases.scheduled.recorded_events import describe_warning
 from mediaposter.wire.video_object import to_dollars
@@ -45,7 +45,7 @@ class WarnOfBudgets:
         reservation = video.reservation
         if reservation is None:
             return
-        for limit in list_limits(video, reservation):
+        for limit in list_budgets(video, reservation):
             if limit.micros is None:
                 continue
             used_micros = self._budget.get(limit.owner, reservation.on, limit.period).committed_micros
@@ -65,7 +65,7 @@ class WarnOfBudgets:
                 renews_at=renews_at(day, limit.period),
                 warned_at=now,
                 # Not the receiver that a request names: it waits for its own video.
-                webhook_url=None if limit.owner == STACK_OWNER else video.key_webhook_url,
+                webhook_url=None if limit.owner == STACK_OWNER else video.key_webhook_url,  # guard: own receiver
                 ttl=int((now + KEPT_FOR).timestamp()),
             )
         )
