@@ -8,12 +8,15 @@ import pytest
 
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError, InvalidRequest
+from mediaposter.stores.idempotency import identify_request
 from mediaposter.stores.posts import Post
 from mediaposter.stores.video_stages import Stage
+from mediaposter.usecases.posting.default_disclosure import add_default_disclosure
 from mediaposter.usecases.posting.plan_posts import PostPlan, plan_posts
 from mediaposter.wire.body_fields import TARGETS
 from mediaposter.wire.post_requests import ApprovalRequest, PublishAgainRequest
-from tests.builders import NOW, VIDEO_ID, a_caller, a_request, a_target, a_video
+from mediaposter.wire.request_context import RequestContext
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_request, a_target, a_video
 from tests.fakes.world import World
 from tests.unit.usecases.posting import a_kept_video
 
@@ -21,9 +24,9 @@ MADE = "Made with AI."
 THREADS: dict[str, Any] = {"platform": "threads", "account_id": "7"}
 
 
-def plan(target: dict[str, Any], text: str = "Up", *, disclosure: str = MADE) -> PostPlan:
-    request = a_request(publish=[target], text=text)
-    return plan_posts(request, a_video(), candidates=(), now=NOW, default_disclosure=disclosure)
+def plan(target: dict[str, Any], text: str = "Up") -> PostPlan:
+    request = add_default_disclosure(a_request(publish=[target], text=text), MADE)
+    return plan_posts(request, a_video(), candidates=(), now=NOW)
 
 
 def caption_of(target: dict[str, Any], text: str = "Up") -> str:
@@ -56,19 +59,23 @@ def test_a_caption_that_has_no_room_for_it_is_refused_and_not_cut() -> None:
     with pytest.raises(InvalidRequest) as refusal:
         plan(THREADS, f"{fits}x")
     assert refusal.value.message == (
-        "publish[0] (threads account 7): text: at most 500 bytes, got 501. This stack adds a disclosure to its end, "
-        "which counts too."
+        "publish[0] (threads account 7): text: at most 500 bytes, got 501. It ends with the disclosure "
+        '"Made with AI.", which counts too.'
     )
 
 
 def test_a_story_without_a_caption_goes_out_with_a_warning() -> None:
-    planned = plan({"platform": "instagram", "account_id": "7", "media_type": "story"})
+    story = {"platform": "instagram", "account_id": "7", "media_type": "story"}
+    warning = "publish[0] (instagram account 7): a story has no caption, so the disclosure of this stack is not on it."
+    world = World(default_disclosure=MADE)
 
-    assert planned.posts[0].text == ""
-    assert planned.warnings == (
-        "publish[0] (instagram account 7): a story has no caption, so the disclosure of this stack is not on it.",
-    )
-    assert plan({"platform": "instagram", "account_id": "7", "media_type": "story"}, disclosure="").warnings == ()
+    submission = world.submit(a_request(publish=[story]), caller=a_caller())
+
+    assert submission.posts[0].text == ""
+    assert warning in submission.video.warnings
+    estimate = World(default_disclosure=MADE).submit.estimate(a_request(publish=[story]), caller=a_caller())
+    assert warning in estimate.candidates[0].warnings
+    assert World().submit(a_request(publish=[story]), caller=a_caller()).video.warnings == ()
 
 
 def post_at_submit(world: World) -> None:
@@ -107,3 +114,13 @@ def test_it_is_one_line_of_up_to_200_characters() -> None:
     for wrong in ("Made\nwith AI", "x" * 201):
         with pytest.raises(ConfigurationError, match="DEFAULT_DISCLOSURE"):
             Settings.from_environment({"DEFAULT_DISCLOSURE": wrong})
+
+
+def test_a_request_sent_again_after_the_setting_changed_is_the_same_video() -> None:
+    world = World(default_disclosure=MADE)
+    request = a_request(publish=[THREADS], text="Up")
+    first = world.submit(request, caller=a_caller(), request_context=RequestContext("order 1"))
+    known = world.requests.find(identify_request(OWNER, "order 1", "", "", now=NOW), now=NOW)
+
+    assert known is not None
+    assert (known.video_id, known.fingerprint) == (first.video.id, request.fingerprint())

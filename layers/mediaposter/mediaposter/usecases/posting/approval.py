@@ -21,6 +21,7 @@ from mediaposter.stores.table import Change, Create, Delete, Replace
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
+from mediaposter.usecases.posting.default_disclosure import add_default_disclosure
 from mediaposter.usecases.posting.edit_captions import edit_captions
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.scheduled.recorded_events import describe_question
@@ -149,12 +150,12 @@ class DecideApproval:
             return edit_captions(waiting, edits.captions)
         if edits.publish:
             self._preflight(edits.publish)
-            return self._plan(edits, video, now)
-        planned = self._plan(edits.model_copy(update={"publish": [post.target for post in waiting]}), video, now)
-        return [post.copy_with(text=new.text) for post, new in zip(waiting, planned, strict=True)]
-
-    def _plan(self, edits: PostEdits, video: Video, now: datetime) -> list[Post]:
-        return plan_posts(edits, video, candidates=(), now=now, default_disclosure=self._default_disclosure).posts
+            edits = add_default_disclosure(edits, self._default_disclosure)
+            return plan_posts(edits, video, candidates=(), now=now).posts
+        planned = plan_posts(
+            edits.model_copy(update={"publish": [post.target for post in waiting]}), video, candidates=(), now=now
+        )
+        return [post.copy_with(text=new.text) for post, new in zip(waiting, planned.posts, strict=True)]
 
     def _list_waiting(self, video: Video) -> list[Post]:
         return [post for post in self._posts.list(video) if post.state is PostState.PENDING]

@@ -27,14 +27,7 @@ class PostPlan(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def plan_posts(
-    request: PostsRequest,
-    video: Video,
-    *,
-    candidates: Sequence[Candidate],
-    now: datetime,
-    default_disclosure: str = "",
-) -> PostPlan:
+def plan_posts(request: PostsRequest, video: Video, *, candidates: Sequence[Candidate], now: datetime) -> PostPlan:
     """Plan the posts of a video before money is spent on it.
 
     A fallback model whose video one of the targets would refuse is dropped.
@@ -44,21 +37,15 @@ def plan_posts(
         video: the video as it will be made, or as it is stored.
         candidates: the fallback models.
         now: when the posts are planned.
-        default_disclosure: what captions end with on networks without an AI label, unless a target has its own.
 
     Raises:
         InvalidRequest: a caption, the video or a time does not fit; names the target, the field, the limit, and the
             count as the network counts it.
     """
     posts = []
-    warnings = []
     delay_minutes = 0
     shape = _describe_shape(video)
-    for index, asked in enumerate(request.publish):
-        target = asked.with_default_disclosure(default_disclosure) if default_disclosure else asked
-        if default_disclosure and isinstance(target, UnlabelledTarget) and target.disclosure is None:
-            name = name_target(index, target.platform, target.account_id)
-            warnings.append(f"{name}: a story has no caption, so the disclosure of this stack is not on it.")
+    for index, target in enumerate(request.publish):
         _check_video(target, index, shape)
         _check_time(target, index, now)
         has_own_time = target.next_free_slot or target.scheduled_time is not None
@@ -67,7 +54,7 @@ def plan_posts(
                 video_id=video.id,
                 owner=video.owner,
                 target=target,
-                text=_compose_caption(request, target, video, index),
+                text=_compose_caption(request, video, index),
                 delay_minutes=0 if has_own_time else delay_minutes,
                 delivery=request.delivery,
                 created_at=now,
@@ -78,6 +65,7 @@ def plan_posts(
             delay_minutes += request.stagger_minutes
     check_size(posts)
     fallbacks = []
+    warnings = []
     for candidate in candidates:
         misfit = _find_misfit(request.publish, candidate)
         if misfit is None:
@@ -120,14 +108,15 @@ def _check_time(target: AnyTarget, index: int, now: datetime) -> None:
         raise _refuse(target, index, f"{error}.", field="scheduled_time") from error
 
 
-def _compose_caption(request: PostsRequest, target: AnyTarget, video: Video, index: int) -> str:
+def _compose_caption(request: PostsRequest, video: Video, index: int) -> str:
+    target = request.publish[index]
     try:
         return target.compose_caption(prompt=video.prompt, title=request.title, default_text=request.text)
     except ValueError as error:
         is_prompt = target.text is None and request.text is None
         hint = " Without a text its caption is the prompt." if is_prompt else ""
-        if target is not request.publish[index]:
-            hint += " This stack adds a disclosure to its end, which counts too."
+        if isinstance(target, UnlabelledTarget) and target.disclosure is not None:
+            hint += f' It ends with the disclosure "{target.disclosure}", which counts too.'
         raise _refuse(target, index, f"{error}.{hint}", field="text") from error
 
 

@@ -18,6 +18,7 @@ from mediaposter.stores.table import Change, Key
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
+from mediaposter.usecases.posting.default_disclosure import add_default_disclosure
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.posting.repost import STATES_TO_REPEAT, plan_write, refuse_what_may_be_public
 from mediaposter.usecases.videos.resume import Workflow
@@ -71,11 +72,11 @@ class PostWithApproval:
         """
         caller.require(Scope.PUBLISH)  # guard: scope publish asked
         caller.require_accounts(request.publish, field="publish")  # guard: accounts asked
+        request = add_default_disclosure(request, self._default_disclosure)
         video = self._videos.get(video_id, caller=caller)
         now = self._clock()
         known = {post.key: post for post in self._posts.list(video)}
-        disclosure = self._default_disclosure
-        wanted = plan_posts(request, video, candidates=(), now=now, default_disclosure=disclosure).posts
+        wanted = plan_posts(request, video, candidates=(), now=now).posts
         if all(_is_planned(post, known.get(post.key)) for post in wanted):
             return video, list(known.values())
         if video.stage is not Stage.DONE or video.stored is None:  # guard: kept and done asked

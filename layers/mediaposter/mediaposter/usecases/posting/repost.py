@@ -16,6 +16,7 @@ from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.check_post import emit_end
+from mediaposter.usecases.posting.default_disclosure import add_default_disclosure
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.posting.reconcile import SWEEP_GRACE, Publishers, find_copies
 from mediaposter.usecases.steps import PostReference
@@ -67,6 +68,7 @@ class RepeatPosts:
         """
         video = self._find(video_id, caller)
         caller.require_accounts(request.publish, field="publish")  # guard: accounts reposted
+        request = add_default_disclosure(request, self._default_disclosure)
         needs_approver = video.approval_hours is not None or self._is_approval_default  # guard: default repost
         if request.publish and needs_approver:
             # A video that was rejected, never decided or never asked about needs a caller that may approve.
@@ -83,7 +85,7 @@ class RepeatPosts:
             )
         if request.publish:
             self._preflight(request.publish)
-            wanted = self._plan(request, video, now)
+            wanted = plan_posts(request, video, candidates=(), now=now).posts
             refuse_what_may_be_public(wanted, known)  # guard: account once
         else:
             failed = [post for post in known.values() if post.state is PostState.FAILED]
@@ -129,10 +131,6 @@ class RepeatPosts:
         self._refuse_what_is_listed(post, now)
         # Only the version that was checked: another request may have said meanwhile that the post is public.
         return self._post(video, [begin_anew(post, now=now)], {post.key: post}, now)
-
-    def _plan(self, request: PublishAgainRequest, video: Video, now: datetime) -> list[Post]:
-        disclosure = self._default_disclosure
-        return plan_posts(request, video, candidates=(), now=now, default_disclosure=disclosure).posts
 
     def _refuse_what_is_listed(self, post: Post, now: datetime) -> None:
         """Check the publisher once more before a post is repeated: a list may have lagged, or the person be wrong."""
@@ -186,7 +184,7 @@ class RepeatPosts:
     ) -> tuple[Video, list[Post]]:
         """Start the recorded posts of an earlier request that no execution carries; running ones stay as they are."""
         planned = {post.key: (post.target, post.text) for post in waiting}
-        wanted = self._plan(request, video, now)
+        wanted = plan_posts(request, video, candidates=(), now=now).posts
         if any(planned.get(post.key) != (post.target, post.text) for post in wanted):
             raise NotAllowedInState(
                 f"{video.id} is being posted: name more targets when it is done. Nothing was changed."

@@ -29,6 +29,11 @@ from mediaposter.stores.video_money import list_budgets
 from mediaposter.stores.video_record import Candidate, Estimate, MonthLimits, Reservation, Video, VideoFailure
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.create_post import settle_orphaned
+from mediaposter.usecases.posting.default_disclosure import (
+    RequestT,
+    add_default_disclosure,
+    warn_of_undisclosed,
+)
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.requests.budget_refusal import refuse_budget
 from mediaposter.usecases.requests.choose_models import choose_models
@@ -121,9 +126,8 @@ class SubmitVideo:
             approval=choose_approval(request, caller, is_default=self._is_approval_default),
             now=now,
         )
-        return self._take(
-            _Order(video, request, request.input_reference, request.fingerprint()), caller, request_context
-        )
+        order = _Order(video, self._disclose(request), request.input_reference, request.fingerprint())
+        return self._take(order, caller, request_context)
 
     def estimate(self, request: CreateVideoRequest, *, caller: Caller) -> Estimate:
         """Estimate the video and the cost of a request, without spending anything.
@@ -133,12 +137,13 @@ class SubmitVideo:
             InvalidRequest: it cannot be done.
         """
         caller.require_publishing(request.publish)  # guard: accounts estimated
+        request = self._disclose(request)
         self._check_receiver(request.webhook_url)
         now = self._clock()
         first, *others = self._choose_models(request, now)
         approval = choose_approval(request, caller, is_default=self._is_approval_default)
         video = describe_video(request, [first, *others], video_id="estimate", approval=approval, now=now)
-        plan = plan_posts(request, video, candidates=others, now=now, default_disclosure=self._default_disclosure)
+        plan = plan_posts(request, video, candidates=others, now=now)
         warnings = self._check_accounts(request.publish)
         first = first.copy_with(warnings=(*video.warnings, *plan.warnings, *warnings))
         candidates = [first, *plan.fallbacks]
@@ -162,7 +167,8 @@ class SubmitVideo:
             request, source, self._catalogs(), video_id=self._new_id(), caller=caller, approval=approval, now=now
         )
         kind = DERIVATIONS[type(request)]
-        return self._take(_Order(video, request, None, f"{kind} {request.fingerprint()}"), caller, request_context)
+        order = _Order(video, self._disclose(request), None, f"{kind} {request.fingerprint()}")
+        return self._take(order, caller, request_context)
 
     def _take(self, order: _Order, caller: Caller, request_context: RequestContext) -> Submission:
         """Submit a request, also if its idempotency record points to a try that never started."""
@@ -208,13 +214,7 @@ class SubmitVideo:
             if earlier is not None:
                 return self._repeat(earlier, caller)
         try:
-            plan = plan_posts(
-                order.request,
-                video,
-                candidates=video.fallbacks,
-                now=video.created_at,
-                default_disclosure=self._default_disclosure,
-            )
+            plan = plan_posts(order.request, video, candidates=video.fallbacks, now=video.created_at)
             reservation = self._plan_reservation([video, *plan.fallbacks], video.created_at, caller)
             reservation = reservation.copy_with(max_micros=refuse_price(order.request, reservation.micros))
             warnings = self._check_accounts(order.request.publish)
@@ -272,7 +272,13 @@ class SubmitVideo:
 
     def _check_accounts(self, targets: Sequence[PublishTarget]) -> list[str]:
         """Refuse accounts that are not connected, and give warnings; without posts the publisher is not called."""
-        return self._preflight(targets) if targets else []
+        if not targets:
+            return []
+        return [*warn_of_undisclosed(targets, self._default_disclosure), *self._preflight(targets)]
+
+    def _disclose(self, request: RequestT) -> RequestT:
+        """Add the stack's disclosure; what a request is known by is its own words."""
+        return add_default_disclosure(request, self._default_disclosure)
 
     def _list_conditions(
         self, video: Video, name: IdempotencyRecord, caller: Caller, request_context: RequestContext
