@@ -36,7 +36,7 @@ from botocore.exceptions import ClientError
 from bench.submit import refuse_metric, refuse_pictures
 from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.domain.errors import ApiError, SlotsTaken, VersionConflict, WriteConflict
-from mediaposter.stores.budget import BudgetStore
+from mediaposter.stores.budget import BudgetStore, StackLimits
 from mediaposter.stores.capacity import CapacityStore
 from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.idempotency import IdempotencyStore
@@ -247,7 +247,7 @@ def build_submit(
         pictures=refuse_pictures,
         catalogs=built_in_catalog,
         default_fallbacks=(),
-        stack_daily_budget_micros=10**15 if case.has_stack_limit else None,
+        stack_limits=StackLimits(10**15 if case.has_stack_limit else None),
         is_approval_default=False,
         validate_accounts=lambda _: [],
         slots=slots,

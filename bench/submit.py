@@ -39,7 +39,7 @@ from mediaposter.aws import AwsEdges
 from mediaposter.config import Settings
 from mediaposter.publishing.publisher_interface import Account
 from mediaposter.stores.accounts import AccountStore, ConnectedAccounts
-from mediaposter.stores.budget import BudgetStore
+from mediaposter.stores.budget import BudgetStore, StackLimits
 from mediaposter.stores.capacity import CapacityStore
 from mediaposter.stores.dynamodb_table import LibraryTable
 from mediaposter.stores.idempotency import IdempotencyStore
@@ -159,7 +159,7 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
         pictures=refuse_pictures,
         catalogs=built_in_catalog,
         default_fallbacks=(),
-        stack_daily_budget_micros=STACK_DAILY_BUDGET_MICROS,
+        stack_limits=StackLimits(STACK_DAILY_BUDGET_MICROS),
         is_approval_default=False,
         validate_accounts=ValidateAccounts(
             accounts=AccountStore(table),

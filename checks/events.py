@@ -15,13 +15,24 @@ from pydantic import BaseModel
 from checks.command import compare, keep
 from checks.openapi import describe_routes
 from checks.openapi.schemas import collect_schemas
-from mediaposter.events import BatchEvent, PostEvent, SeriesExhausted, VideoEvent, VideoQueued, VideoRejected
+from mediaposter.events import (
+    BatchEvent,
+    BudgetEvent,
+    PostEvent,
+    SeriesExhausted,
+    VideoEvent,
+    VideoQueued,
+    VideoRejected,
+)
 from mediaposter.wire.intake import CORRELATION_ID_MAX_CHARACTERS
 
 DIRECTORY = "docs/events"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_SENT: tuple[type[BaseModel], ...] = (VideoEvent, PostEvent, BatchEvent, VideoQueued, VideoRejected, SeriesExhausted)
+_SENT: tuple[type[BaseModel], ...] = (
+    *(VideoEvent, PostEvent, BatchEvent, BudgetEvent),
+    *(VideoQueued, VideoRejected, SeriesExhausted),
+)
 
 
 def write_schemas(_: Path) -> dict[str, str]:

@@ -134,6 +134,7 @@ class Stack(ABC):
         owner: str | None = None,
         accounts: tuple[str, ...] | None = None,
         daily_budget_micros: int | None = None,
+        monthly_budget_micros: int | None = None,
     ) -> str:
         """Make a key, of an owner of its own unless one is named."""
         secret, _ = KeyStore(self.table).create(
@@ -142,6 +143,7 @@ class Stack(ABC):
             owner=owner,
             accounts=accounts,
             daily_budget_micros=daily_budget_micros,
+            monthly_budget_micros=monthly_budget_micros,
             now=datetime.now(UTC),
         )
         return secret

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import JsonValue
 
-from tests.conformance.stack import Stack, expect
+from tests.conformance.stack import Stack, expect, read_error
 from tests.integration.stack import new_prompt, target, wait_for
 
 pytestmark = pytest.mark.both
@@ -76,6 +76,23 @@ def test_rows_of_a_request_become_videos_and_the_results_say_which(stack: Stack)
     read = list(csv.DictReader(io.StringIO(read_results(stack, ended, "csv"))))
     assert [row["video_id"] for row in read] == [first["video_id"], "", third["video_id"]]
     assert len(stack.list_posts(f"{prompt} 1")) == 1
+
+
+def test_the_columns_of_a_sheet_fill_one_template_and_a_row_without_one_is_refused(stack: Stack) -> None:
+    prompt = new_prompt("Templated")
+    sheet = f"id,product,place\na,{prompt},{{Mars}}\nb,boat,\n"
+    templates = {"template": "A {product} on {place}", "text_template": "{{new}} {id}"}
+    body: JsonValue = {"file": upload(stack, sheet.encode(), "text/csv"), **templates}
+
+    checked = stack.ask("POST", "/batches?dry_run=true", body)
+    ended = follow(stack, stack.ask("POST", "/batches", body)["id"])
+
+    assert (checked["accepted"], [(error["row"], error["param"]) for error in checked["errors"]]) == (1, [(2, "place")])
+    good, bad = read_rows(stack, ended)
+    assert (good["status"], bad["status"], bad["error"]["param"]) == ("completed", "refused", "place")
+    assert stack.ask("GET", f"/videos/{good['video_id']}")["prompt"] == f"A {prompt} on {{Mars}}"
+    broken = stack.api.post("/batches", json={"rows": [{"product": "kite"}], "template": "A {product.name}"})
+    assert (broken.status_code, read_error(broken)[1]) == (400, "template")
 
 
 @pytest.mark.both(always=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import httpx
 import pytest
 
+from mediaposter.domain.errors import NotFound
+from mediaposter.stores.budget_warnings import BudgetWarning, BudgetWarningStore
 from mediaposter.stores.keys import Scope
 from sandbox.blotato import ACCOUNTS
 from tests.conformance.stack import Embedded, Stack, expect, read_error
-from tests.integration.stack import new_prompt, target
+from tests.integration.stack import new_prompt, target, wait_for
 
 pytestmark = pytest.mark.both
 
@@ -55,6 +59,37 @@ def test_a_key_spends_its_day_and_no_more_and_is_told_what_is_left(stack: Stack)
 
     assert (settled["spent_usd"], settled["promised_usd"]) == ("0.4", "0")
     assert [(day["model"], day["videos"], day["cost_usd"]) for day in settled["days"]] == [("house-wan", 2, "0.4")]
+
+
+def test_a_key_spends_its_month_and_no_more_and_its_owner_is_warned_once(stack: Stack) -> None:
+    key = stack.make_key(Scope.READ, Scope.CREATE, monthly_budget_micros=500_000)
+    warnings = BudgetWarningStore(stack.table)
+    fields = {"model": "house-wan", "fallback_models": []}
+    with stack.client(key) as client:
+        taken = [client.post("/videos", json={"prompt": new_prompt("Paid"), **fields}) for _ in range(3)]
+        usage = client.get("/usage").json()
+        month = usage["month"]
+
+        assert [answer.status_code for answer in taken] == [200, 200, 429]
+        assert read_error(taken[2])[2] == "budget_exceeded"
+        message = taken[2].json()["error"]["message"]
+        assert "of this month's limit of this key ($0.5) $0.1 is left" in message
+        assert month["renews_at"] in message
+        assert (usage["limit_usd"], usage["left_usd"]) == (None, None)
+        assert (month["limit_usd"], month["left_usd"], month["videos"]) == ("0.5", "0.1", 2)
+
+        def find_warning() -> BudgetWarning | None:
+            with suppress(NotFound):
+                found = warnings.get(stack.find_owner(key), month["month"], "0.5")
+                return found if found.is_sent else None
+            return None
+
+        assert wait_for(find_warning, what="the warning of the month").used_usd == "0.4"
+        for answer in taken[:2]:
+            stack.follow(answer.json()["id"])
+        settled = client.get("/usage").json()["month"]
+
+    assert (settled["spent_usd"], settled["promised_usd"], settled["left_usd"]) == ("0.4", "0", "0.1")
 
 
 def test_a_key_posts_to_its_own_accounts_alone(stack: Stack) -> None:

@@ -97,7 +97,9 @@ class World:
         catalog: Catalog = CATALOG,
         default_fallbacks: Sequence[str] = (),
         stack_daily_budget_micros: int | None = None,
+        stack_monthly_budget_micros: int | None = None,
         default_approval: str = "none",
+        default_disclosure: str = "",
         studio: str = "on",
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]] = lambda _: [],
         slots: Mapping[str, int] = MappingProxyType({}),
@@ -150,7 +152,9 @@ class World:
                 "CALL_LEASE_SECONDS": LEASE_SECONDS,
                 "GENERATION_TIMEOUT_SECONDS": GENERATION_TIMEOUT_SECONDS,
                 "DAILY_BUDGET_USD": stack_daily_budget_micros,
+                "MONTHLY_BUDGET_USD": stack_monthly_budget_micros,
                 "DEFAULT_APPROVAL": default_approval,
+                "DEFAULT_DISCLOSURE": default_disclosure,
                 "STUDIO": studio,
             }
         )

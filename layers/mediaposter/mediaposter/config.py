@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from mediaposter.domain.errors import ConfigurationError
 
@@ -74,12 +74,18 @@ class Settings(BaseModel):
     daily_budget_micros: Annotated[int | None, BeforeValidator(_parse_dollars)] = Field(
         default=None, alias="DAILY_BUDGET_USD"
     )
+    monthly_budget_micros: Annotated[int | None, BeforeValidator(_parse_dollars)] = Field(
+        default=None, alias="MONTHLY_BUDGET_USD"
+    )
     catalog_key: str = Field(default="", alias="CATALOG_KEY")
     webhook_queue_url: str = Field(default="", alias="WEBHOOK_QUEUE_URL")
     webhook_transport: Literal["https-only", "any"] = Field(default="https-only", alias="WEBHOOK_TRANSPORT")
     inbox_owner: str = Field(default="inbox", alias="INBOX_OWNER")
     events_owner: str = Field(default="events", alias="EVENTS_OWNER")
     default_approval: Literal["none", "required"] = Field(default="none", alias="DEFAULT_APPROVAL")
+    default_disclosure: Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f]*$")
+    ] = Field(default="", alias="DEFAULT_DISCLOSURE")
     captions_base_url: str = Field(default="", alias="CAPTIONS_BASE_URL")
     captions_model: str = Field(default="", alias="CAPTIONS_MODEL")
     studio: Literal["on", "off"] = Field(default="on", alias="STUDIO")

@@ -101,7 +101,33 @@ class BatchEvent(_Event):
         return self.batch_id
 
 
-AnyEvent = Annotated[VideoEvent | PostEvent | BatchEvent, Field(discriminator="type")]
+class BudgetEvent(_Event):
+    """Most of a limit is spent, or reserved by videos that are not settled yet. It is sent once a limit and period.
+
+    `scope` says whose limit it is: of the keys of one owner, or of all keys of the stack together, whose `owner` is
+    `*`. `period_name` is a day, as 2026-12-01, or a month, as 2026-12. Amounts are dollars as text.
+    """
+
+    type: Literal["budget.warning"] = "budget.warning"
+    scope: Literal["key", "stack"]
+    period: Literal["day", "month"]
+    period_name: str
+    limit_usd: str
+    used_usd: str
+    renews_at: AwareDatetime
+
+    @property
+    def id(self) -> str:
+        """Give its id, the same each time it is sent; another limit in the same period has another id."""
+        return _derive_id(self.type, self.owner, self.period_name, self.limit_usd)
+
+    @property
+    def subject(self) -> str:
+        """Name what it is about, for a log."""
+        return f"{self.owner} in {self.period_name}"
+
+
+AnyEvent = Annotated[VideoEvent | PostEvent | BatchEvent | BudgetEvent, Field(discriminator="type")]
 
 
 class _Answer(BaseModel):

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mediaposter.stores.accounts import AccountStore
     from mediaposter.stores.approvals import ApprovalStore
     from mediaposter.stores.batches import BatchStore
-    from mediaposter.stores.budget import BudgetStore
+    from mediaposter.stores.budget import BudgetStore, StackLimits
+    from mediaposter.stores.budget_warnings import BudgetWarningStore
     from mediaposter.stores.capacity import CapacityStore
     from mediaposter.stores.due import DueStore
     from mediaposter.stores.idempotency import IdempotencyStore
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.scheduled.measure_queues import MeasureQueues
     from mediaposter.usecases.scheduled.series import RunSchedule
     from mediaposter.usecases.scheduled.sweep import SweepDue
+    from mediaposter.usecases.scheduled.warn_budget import WarnOfBudgets
     from mediaposter.usecases.videos.cancel import CancelVideo
     from mediaposter.usecases.videos.delete import DeleteVideo
     from mediaposter.usecases.videos.details import FindDetails
@@ -161,6 +163,20 @@ class Stack:
         return BudgetStore(self.edges.table)
 
     @cached_property
+    def budget_warnings(self) -> BudgetWarningStore:
+        """The warnings of limits that were nearly used up."""
+        from mediaposter.stores.budget_warnings import BudgetWarningStore
+
+        return BudgetWarningStore(self.edges.table)
+
+    @cached_property
+    def stack_limits(self) -> StackLimits:
+        """What all owners together may spend."""
+        from mediaposter.stores.budget import StackLimits
+
+        return StackLimits(self.settings.daily_budget_micros, self.settings.monthly_budget_micros)
+
+    @cached_property
     def rates(self) -> RateStore:
         """The counters of rate limits."""
         from mediaposter.stores.rate import RateStore
@@ -210,7 +226,7 @@ class Stack:
             pictures=lambda: self.edges.media,
             catalogs=self.edges.read_catalog,
             default_fallbacks=self.settings.fallback_models,
-            stack_daily_budget_micros=self.settings.daily_budget_micros,
+            stack_limits=self.stack_limits,
             is_approval_default=self.settings.is_approval_default,
             validate_accounts=self.check_targets,
             slots=self.slots,
@@ -219,6 +235,7 @@ class Stack:
             clock=self.edges.now,
             new_id=partial(self.edges.new_id, "video"),
             takes_local_webhooks=self.settings.webhook_transport == "any",
+            default_disclosure=self.settings.default_disclosure,
         )
 
     @cached_property
@@ -233,7 +250,7 @@ class Stack:
             posts=self.posts,
             budget=self.budget,
             media=self.edges.media,
-            stack_daily_budget_micros=self.settings.daily_budget_micros,
+            stack_limits=self.stack_limits,
             clock=self.edges.now,
         )
 
@@ -311,6 +328,7 @@ class Stack:
             signaller=self.edges.signaller,
             validate_accounts=self.check_targets,
             clock=self.edges.now,
+            default_disclosure=self.settings.default_disclosure,
         )
 
     @cached_property
@@ -327,6 +345,7 @@ class Stack:
             validate_accounts=self.check_targets,
             send_event=self.edges.send_event,
             clock=self.edges.now,
+            default_disclosure=self.settings.default_disclosure,
         )
 
     @cached_property
@@ -350,6 +369,7 @@ class Stack:
             workflow=self.edges.workflow,
             validate_accounts=self.check_targets,
             clock=self.edges.now,
+            default_disclosure=self.settings.default_disclosure,
         )
 
     @cached_property
@@ -399,7 +419,7 @@ class Stack:
             files=self.edges.batch_files,
             submit=self.submit_video,
             budget=self.budget,
-            stack_daily_budget_micros=self.settings.daily_budget_micros,
+            stack_limits=self.stack_limits,
             clock=self.edges.now,
             monotonic=self.edges.monotonic,
         )
@@ -487,7 +507,7 @@ class Stack:
             post_with_approval=self.post_with_approval,
             cancel_video=self.cancel_video,
             budget=self.budget,
-            stack_daily_budget_micros=self.settings.daily_budget_micros,
+            stack_limits=self.stack_limits,
             posts_notice=lambda: self.edges.posts_notice,
             studio_url=lambda: f"{self.edges.public_url()}/studio" if self.settings.has_studio else None,
             clock=self.edges.now,
@@ -733,6 +753,20 @@ class Stack:
         return AnnounceVideo(
             videos=self.videos,
             send_event=self.edges.send_event,
+            warn_of_budgets=self.warn_of_budgets,
+        )
+
+    @cached_property
+    def warn_of_budgets(self) -> WarnOfBudgets:
+        """The warnings of limits that are nearly used up."""
+        from mediaposter.usecases.scheduled.warn_budget import WarnOfBudgets
+
+        return WarnOfBudgets(
+            budget=self.budget,
+            warnings=self.budget_warnings,
+            send_event=self.edges.send_event,
+            report=self.edges.report,
+            clock=self.edges.now,
         )
 
     @cached_property
@@ -850,6 +884,7 @@ class Stack:
                 posts=self.posts,
                 approvals=self.approvals,
                 batches=self.batches,
+                budget_warnings=self.budget_warnings,
                 studio_url=self._find_studio_url,
             ),
             post_json=self.edges.post_json,

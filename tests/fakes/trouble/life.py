@@ -640,7 +640,8 @@ class Life:
         if key.sk == "VIDEO" and self.stack.is_failure(before, after):
             self._see_failure(after)
         limit = self.history.setting.limit_micros
-        if limit is not None and key.pk.startswith("BUDGET#") and after.get("committed_micros", 0) > limit:
+        is_day = key.pk.startswith("BUDGET#") and len(key.sk) == len("2026-12-01")
+        if limit is not None and is_day and after.get("committed_micros", 0) > limit:
             self.overdrawn.append(f"{key.pk} {key.sk}: {after['committed_micros']} of {limit}")
 
     def _see_failure(self, video: Mapping[str, Any]) -> None:

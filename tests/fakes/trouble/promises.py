@@ -83,9 +83,15 @@ def _find_unsettled(life: Life) -> Iterator[str]:
     for video in stack.videos:
         if stack.has_ended(video) and not stack.is_settled(video):
             yield f"{video.id} is {video.status}, and its money is promised yet"
-    for day, committed, spent in stack.read_money():
+    days: Counter[str] = Counter()
+    months: Counter[str] = Counter()
+    for period, committed, spent in stack.read_money():
         if committed != spent:
-            yield f"{day}: {committed} is committed, {spent} is spent"
+            yield f"{period}: {committed} is committed, {spent} is spent"
+        is_day = len(period.rpartition(" ")[2]) == len("2026-12-01")
+        (days if is_day else months)[period.rpartition("-")[0] if is_day else period] += spent
+    if +days != +months:
+        yield f"the months {months} are not the sums of their days {days}"
 
 
 def _find_untold(life: Life) -> Iterator[str]:

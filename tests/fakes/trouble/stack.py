@@ -392,7 +392,7 @@ class Stack:
         return batch.stage is BatchStage.DONE
 
     def read_money(self) -> list[tuple[str, int, int]]:
-        """Give what is committed and what is spent of each day of each owner."""
+        """Give what is committed and what is spent of each day, and of each month, of each owner."""
         return [
             (f"{key.pk} {key.sk}", int(item.get("committed_micros", 0)), int(item.get("spent_micros", 0)))
             for key, item in self.table.items.items()

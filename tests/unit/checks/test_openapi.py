@@ -26,7 +26,7 @@ from functions.http.submit import app as submit
 from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotStarted, PublisherError
 from mediaposter.stores.approvals import Approval, Decision
-from mediaposter.stores.budget import BudgetDay, ModelUsage, Usage
+from mediaposter.stores.budget import BudgetFigures, ModelUsage, PeriodUsage, Usage
 from mediaposter.stores.media import PresignedUpload
 from mediaposter.stores.posts import PostState, SchedulePage
 from mediaposter.stores.video_record import Candidate, Estimate, VideoFailure
@@ -114,7 +114,12 @@ ANSWERS: dict[str, tuple[str, str, BaseModel]] = {
         "GET /usage",
         "200",
         present_usage(
-            Usage(NOW.date(), BudgetDay(videos=1), [ModelUsage(day=NOW.date(), model="sora-2")], limit_micros=None)
+            Usage(
+                NOW.date(),
+                PeriodUsage(BudgetFigures(videos=1)),
+                PeriodUsage(BudgetFigures(videos=2), limit_micros=1),
+                [ModelUsage(day=NOW.date(), model="sora-2")],
+            )
         ),
     ),
     "a place for a picture": (

@@ -48,6 +48,7 @@ class StackInMemory:
         self.secrets: dict[str, str] = {}
         self.settings = Settings()
         self.knows_key_restrictions = True
+        self.knows_monthly_budgets = True
         self.looked_for: list[tuple[str, str | None]] = []
 
     def open(self, name: str, *, endpoint_url: str | None) -> DeployedStack:
@@ -66,4 +67,5 @@ class StackInMemory:
             write_secret=self.secrets.__setitem__,
             settings=self.settings,
             knows_key_restrictions=self.knows_key_restrictions,
+            knows_monthly_budgets=self.knows_monthly_budgets,
         )

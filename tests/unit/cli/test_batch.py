@@ -70,6 +70,25 @@ class TestRun:
         assert stack.bodies("POST", "/batches") == [{"file": "upload_1"}] * 2
         assert len(stack.calls("POST", "/uploads")) == 1
 
+    def test_a_template_goes_with_the_check_and_with_the_batch(self, ask: Run, stack: FakeApi) -> None:
+        texts = ("--template", "A {product}", "--text-template", "{product}!", "--title-template", "New")
+        outcome = ask("batch", "run", "rows.csv", *texts)
+
+        assert outcome.status == 0
+        request = {
+            "file": "upload_1",
+            "template": "A {product}",
+            "text_template": "{product}!",
+            "title_template": "New",
+        }
+        assert stack.bodies("POST", "/batches") == [request] * 2
+
+    def test_a_text_that_is_no_template_is_refused_before_anything_is_sent(self, ask: Run, stack: FakeApi) -> None:
+        outcome = ask("batch", "run", "rows.csv", "--template", "A {product")
+
+        assert (outcome.status, stack.calls("POST", "/uploads")) == (2, [])
+        assert "stray {" in outcome.err
+
     def test_a_wrong_row_is_named_and_nothing_is_started(self, ask: Run, stack: FakeApi) -> None:
         error = {
             "row": 2,

@@ -163,7 +163,12 @@ def test_a_stack_says_what_it_is_too_old_for(describe: Describe) -> None:
     old = open_stack("studio", endpoint_url=None, session=describe())
     new = open_stack("studio", endpoint_url=None, session=describe(outputs={**OUTPUTS, "KeyRestrictions": "accounts"}))
 
+    newest = open_stack(
+        "studio", endpoint_url=None, session=describe(outputs={**OUTPUTS, "KeyRestrictions": "accounts monthly"})
+    )
+
     assert (old.knows_key_restrictions, new.knows_key_restrictions) == (False, True)
+    assert (new.knows_monthly_budgets, newest.knows_monthly_budgets) == (False, True)
     with pytest.raises(ConfigurationError, match="deployed before there were series"):
         old.scheduler.require()
 

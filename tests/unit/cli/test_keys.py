@@ -56,12 +56,15 @@ class TestCreate:
         assert "account" not in little
         everything = run(
             *("keys", "create", "laptop", "--scope", "admin", "--scope", "publish"),
-            *("--daily-budget", "5.00", "--rate", "30", "--webhook-url", "https://hooks.example/videos"),
+            *("--daily-budget", "5.00", "--monthly-budget", "60", "--rate", "30"),
+            *("--webhook-url", "https://hooks.example/videos"),
         ).out
         kept = max(stack.keys.list(), key=lambda api_key: api_key.rate_per_minute or 0)
         assert (kept.rate_per_minute, kept.webhook_url) == (30, "https://hooks.example/videos")
+        assert kept.monthly_budget_micros == 60_000_000
         assert (
-            "It may post them, do everything, for every owner; up to $5.00 on a UTC day, up to 30 times" in everything
+            "It may post them, do everything, for every owner; up to $5.00 on a UTC day, up to $60.00 in a UTC month, "
+            "up to 30 times" in everything
         )
         assert "It may post to all accounts that are connected; --account limits a key to some." in everything
         assert "go to https://hooks.example/videos." in everything
@@ -110,13 +113,14 @@ class TestCreate:
             ("--scope", "publish", "--account", "instagram:807"),
             ("--expires", "30d"),
             ("--scope", "approve"),
+            ("--monthly-budget", "20"),
         ],
-        ids=["accounts", "expiry", "approve"],
+        ids=["accounts", "expiry", "approve", "monthly budget"],
     )
     def test_a_stack_that_would_not_keep_to_a_restriction_gets_no_such_key(
         self, run: Run, stack: StackInMemory, arguments: tuple[str, ...]
     ) -> None:
-        stack.knows_key_restrictions = False
+        stack.knows_key_restrictions = stack.knows_monthly_budgets = False
 
         outcome = run("keys", "create", "laptop", *arguments)
 
@@ -224,6 +228,7 @@ class TestList:
             accounts=("instagram:807",),
             expires_at=NOW + timedelta(days=30),
             daily_budget_micros=5_250_000,
+            monthly_budget_micros=60_500_000,
             rate_per_minute=30,
             webhook_url="https://hooks.example/",
         )
@@ -234,7 +239,7 @@ class TestList:
         assert title.split()[:5] == ["KEY_ID", "name", "owner", "scopes", "accounts"]
         assert title.split()[-4:] == ["made", "expires", "revoked", "webhook"]
         assert line.split() == [
-            *(api_key.key_id, "laptop", "studio", "read", "instagram:807", "5.25", "30", "2026-12-01"),
+            *(api_key.key_id, "laptop", "studio", "read", "instagram:807", "5.25", "60.50", "30", "2026-12-01"),
             "2026-12-31T12:00Z",
             "https://hooks.example/",
         ]
@@ -291,6 +296,7 @@ class TestList:
             "scopes": ["read"],
             "accounts": None,
             "daily_budget_usd": "5.000001",
+            "monthly_budget_usd": None,
             "rate_per_minute": 30,
             "webhook_url": None,
             "created_at": "2026-12-01T12:00:00Z",

@@ -115,6 +115,22 @@ class TestCreate:
 
         assert [series.owner for series in stack.series.list_all()] == ["ann", "studio"]
 
+    def test_a_template_is_kept_with_the_sheet_until_another_is_given(
+        self, run: Run, stack: StackInMemory, write_sheet: WriteSheet
+    ) -> None:
+        sheet = write_sheet("product,place", "kite,Mars")
+        made = run("schedule", "create", NAME, "--sheet", sheet, *AT, "--template", "A {product} on {place}")
+        again = write_sheet("product,place", "kite,Mars", "boat,the sea")
+        run("schedule", "replace-sheet", NAME, "--sheet", again, "--text-template", "{product}!")
+
+        assert made.status == 0
+        assert stack.series.get(NAME).sheet.templates == {"prompt": "A {product} on {place}", "text": "{product}!"}
+        assert "A boat on the sea" in run("schedule", "show", NAME).out
+
+        refused = run("schedule", "replace-sheet", NAME, "--sheet", again, "--template", "{colour} {product} {place}")
+        assert (refused.status, "colour" in refused.err) == (1, True)
+        assert stack.series.get(NAME).sheet.templates["prompt"] == "A {product} on {place}"
+
     def test_a_sheet_may_be_json_lines(self, run: Run, stack: StackInMemory, write_sheet: WriteSheet) -> None:
         sheet = write_sheet('{"prompt": "First"}', "", '{"prompt": "Second"}', name="sheet.jsonl")
 

@@ -124,6 +124,7 @@ class TestAuthorize:
             "scopes": "read create",
             "accounts": "",
             "daily_budget_micros": "",
+            "monthly_budget_micros": "",
             "rate_per_minute": "",
             "webhook_url": "",
             "key_name": "laptop",

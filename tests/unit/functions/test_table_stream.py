@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.parser.models import DynamoDBStreamModel
 
 from checks.cloudformation import Template
+from mediaposter.stores.budget import Limit, reserve
 from mediaposter.stores.capacity import CapacityStore, SlotCount, count_change
+from mediaposter.stores.video_record import Reservation
 from mediaposter.stores.videos import VideoStore
 from tests.builders import NOW, OWNER, a_video
 from tests.unit.functions.conftest import Invoke
@@ -121,3 +124,20 @@ def test_the_bus_is_told_of_every_recorded_video(
         "batch_id": "batch_1",
     }
     assert _PROMPT not in log.getvalue()
+
+
+def test_a_limit_that_is_nearly_used_up_is_told_once(
+    stack: Stack, invoke: Invoke, told: Callable[[], list[dict[str, Any]]]
+) -> None:
+    reservation = Reservation(on=date(2026, 12, 1), micros=400_000, limit_micros=450_000)
+    stack.keep(a_video(reservation=reservation, key_webhook_url="https://hooks.example/mine"))
+    stack.table.commit([reserve(Limit(OWNER, 450_000), reservation.on, 400_000)])
+
+    for _ in range(2):
+        invoke("AnnounceFunction", read_event("announce"))
+
+    events = told()
+    assert [event["type"] for event in events] == ["video.queued", "budget.warning", "video.queued"]
+    warning = events[1]
+    assert (warning["period_name"], warning["used_usd"], warning["limit_usd"]) == ("2026-12-01", "0.4", "0.45")
+    assert warning["webhook_url"] == "https://hooks.example/mine"

@@ -54,6 +54,37 @@ def test_the_boxes_told_lie_end_to_end_however_they_come(data: st.DataObject, mp
     assert position == len(mp4)
 
 
+C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+MANIFEST_STORE = bytes.fromhex("6332706100110010800000aa00389b71")
+
+
+@pytest.mark.parametrize(
+    ("content", "provenance"),
+    [
+        (box("uuid", C2PA + bytes(4) + b"manifest\0" + bytes(8) + b"jumb"), "c2pa"),
+        (box("uuid", C2PA + bytes(4) + b"manifest\0", large=True), "c2pa"),
+        (box("jumb", box("jumd", MANIFEST_STORE + b"\x03c2pa\0")), "c2pa"),
+        (box("uuid", C2PA + bytes(4) + b"merkle\0" + bytes(60)), None),
+        (box("uuid", bytes(16) + C2PA + bytes(60)), None),
+        (box("uuid", C2PA[:-1]), None),
+        (box("free", C2PA + bytes(4) + b"manifest\0"), None),
+        (box("jumb", box("jumd", bytes(16) + b"\x03c2pa\0")), None),
+    ],
+)
+@given(data=st.data())
+def test_content_credentials_are_seen_wherever_they_stand_and_however_they_come(
+    content: bytes, provenance: str | None, data: st.DataObject
+) -> None:
+    parts = [box("moov", b"index"), box("mdat", C2PA + b"frames"), content]
+    mp4 = box("ftyp", b"isom") + b"".join(data.draw(st.permutations(parts)))
+    walker = Mp4Walker()
+    edges = [0, *sorted(data.draw(st.lists(st.integers(0, len(mp4))))), len(mp4)]
+    for start, end in pairwise(edges):
+        walker.feed(mp4[start:end])
+
+    assert walker.provenance == provenance
+
+
 @given(st.data(), mp4s())
 def test_any_truncation_of_a_declared_length_or_inside_a_box_is_refused(data: st.DataObject, mp4: bytes) -> None:
     kept = data.draw(st.integers(0, len(mp4) - 1))

@@ -136,6 +136,28 @@ def test_a_video_is_stored_as_it_came_with_what_it_is(
     assert (stored.probe.width, stored.probe.height, stored.probe.duration_ms) == (320, 180, 1000)
 
 
+def credentials() -> bytes:
+    """Build the box that C2PA puts beside ftyp: its uuid, a purpose, the place of its hashes, and a manifest."""
+    uuid = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+    manifest_store = bytes.fromhex("6332706100110010800000aa00389b71")
+    manifest = box("jumb", box("jumd", manifest_store + b"\x03c2pa\0") + box("free", b"\x00signed\xff" * 9))
+    return box("uuid", uuid + bytes(4) + b"manifest\0" + bytes(8) + manifest)
+
+
+def test_a_video_with_content_credentials_is_stored_byte_for_byte_and_says_so(
+    s3: S3Client, video_store: MediaStore, moov_first_mp4: bytes
+) -> None:
+    # At the end, where it moves no frame that the index names.
+    body = moov_first_mp4 + credentials()
+
+    stored = store(video_store, serve(body, stops_at=len(moov_first_mp4) + 30, raises=LOST))
+
+    assert read(s3, KEY) == body
+    assert stored.sha256 == sha256(body).hexdigest()
+    again = store(video_store, contextmanager(never_opened))
+    assert (stored.provenance, again.provenance) == ("c2pa", "c2pa")
+
+
 def test_a_thumbnail_and_a_spritesheet_are_stored_beside_the_video(
     s3: S3Client, video_store: MediaStore, moov_first_mp4: bytes
 ) -> None:

@@ -258,6 +258,13 @@ GUARDS: dict[str, Guard] = {
         (give({}, argument=2),),
         ("test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both",),
     ),
+    "a record from before the months counts in none": Guard(
+        "older records", (always,), ("test_a_record_from_before_the_months_is_settled_on_its_day_alone",)
+    ),
+    "a limit is told of once": Guard("warned once", (never,), ("test_a_limit_is_told_once_when_four_fifths_are_used",)),
+    "the stack's limit is told to no owner of a key": Guard(
+        "own receiver", (never,), ("test_the_stacks_limit_is_told_to_no_receiver_of_a_key",)
+    ),
     "another try is within the limit of the stack": Guard(
         "stack limit", (never,), ("test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both",)
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from mediaposter.stores.media import upload_key
 from mediaposter.stores.table import Increase
 from mediaposter.usecases.batches.check import CHECK_SECONDS, ERRORS_MAX
 from mediaposter.wire.batch_check import BatchCheckObject, present_check
-from mediaposter.wire.batches import CreateBatchRequest
+from mediaposter.wire.batches import CreateBatchRequest, parse_create_batch
 from mediaposter.wire.caller import Caller
 from tests.builders import NOW, OWNER, a_caller
 from tests.fakes.batches import BatchWorld
@@ -79,6 +80,27 @@ def test_an_uploaded_sheet_is_checked_with_the_lines_of_its_rows() -> None:
     [error] = checked.errors
     assert (checked.rows, checked.accepted) == (2, 1)
     assert (error.row, error.line, error.custom_id, error.param) == (2, 4, "b", "seconds")
+
+
+def test_a_template_is_checked_row_by_row_and_a_price_is_told_for_the_rows_that_fill_it() -> None:
+    rows = [{"product": "kite"}, {"id": "b", "product": " "}, {"product": "boat", "prompt": "Mine"}]
+    request = CreateBatchRequest(rows=rows, template="A red {product}")
+
+    checked = present_check(BatchWorld().world.stack.check_batch(request, caller=a_caller()))
+
+    assert (checked.accepted, checked.cost_estimate_usd) == (1, "0.4")
+    assert [(error.row, error.custom_id, error.param) for error in checked.errors] == [
+        (2, "b", "product"),
+        (3, None, "prompt"),
+    ]
+
+
+@pytest.mark.parametrize("template", ["A {product", "A {product.name}", " ", ""])
+def test_a_text_that_is_no_template_is_refused_before_any_row(template: str) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        parse_create_batch(json.dumps({"rows": [{}], "template": template}).encode(), "application/json")
+
+    assert refusal.value.param == "template"
 
 
 def test_a_file_that_is_broken_is_refused_as_a_whole() -> None:

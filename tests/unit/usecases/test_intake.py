@@ -18,6 +18,7 @@ from mediaposter.ai.catalog import parse_catalog
 from mediaposter.domain.errors import NotStarted
 from mediaposter.events import AnyAnswer, EventNotSent, VideoRejected
 from mediaposter.stores.batches import BatchStep, BatchStore
+from mediaposter.stores.budget import StackLimits
 from mediaposter.stores.idempotency import KEPT_FOR
 from mediaposter.stores.video_record import Video
 from mediaposter.usecases.batches.create import OpenBatch
@@ -102,7 +103,7 @@ class Doors:
                 pictures=lambda: self.world.media,
                 catalogs=lambda: CATALOG,
                 default_fallbacks=(),
-                stack_daily_budget_micros=stack_daily_budget_micros,
+                stack_limits=StackLimits(stack_daily_budget_micros),
                 is_approval_default=False,
                 validate_accounts=lambda _: [],
                 slots=self.world.slots,
@@ -181,6 +182,7 @@ class TestBatches:
             "version_id": "v1",
             "format": file_format,
             "answer_stem": "outbox/kites",
+            "templates": {},
         }
         assert list(doors.batch_workflow.executions) == [("batch_1", BatchStep.TAKE, 1)]
 

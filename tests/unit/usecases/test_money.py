@@ -22,7 +22,7 @@ from mediaposter.domain.errors import (
     VersionConflict,
     VideoDeleted,
 )
-from mediaposter.stores.budget import STACK_OWNER, BudgetDay, BudgetStore, Limit, reserve
+from mediaposter.stores.budget import STACK_OWNER, BudgetFigures, BudgetStore, Limit, reserve
 from mediaposter.stores.video_money import count_spent_micros
 from mediaposter.stores.video_record import Attempt, Reservation, Video, VideoFailure
 from mediaposter.stores.video_stages import STARTED_WITHIN, Stage
@@ -42,7 +42,7 @@ LIMITED = a_caller(daily_budget_micros=1_000_000)
 IDS = ("video_1", "video_2", "video_3")
 
 
-def day(world: World, owner: str = OWNER) -> BudgetDay:
+def day(world: World, owner: str = OWNER) -> BudgetFigures:
     return world.budget.get(owner, TODAY)
 
 
@@ -50,7 +50,7 @@ def test_a_request_promises_its_estimate_with_its_record() -> None:
     world = World()
     world.submit(a_request(), caller=LIMITED)
 
-    assert day(world) == BudgetDay(committed_micros=400_000, spent_micros=0, videos=1)
+    assert day(world) == BudgetFigures(committed_micros=400_000, spent_micros=0, videos=1)
     assert world.video.reservation == Reservation(on=TODAY, micros=400_000, limit_micros=1_000_000)
     assert world.effects.names == ["create VIDEO", "start the execution"], "one transaction"
 
@@ -89,14 +89,14 @@ def test_the_stacks_limit_holds_for_all_keys_together() -> None:
         world.submit(a_request(), caller=a_caller(owner="cleo"))
 
     assert day(world, STACK_OWNER).committed_micros == 800_000
-    assert day(world, "cleo") == BudgetDay()
+    assert day(world, "cleo") == BudgetFigures()
 
 
 def test_a_finished_video_is_settled_by_what_it_cost() -> None:
     world = World(stack_daily_budget_micros=9_000_000)
     world.deliver(a_request())
 
-    assert day(world) == BudgetDay(committed_micros=800_000, spent_micros=800_000, videos=1)
+    assert day(world) == BudgetFigures(committed_micros=800_000, spent_micros=800_000, videos=1)
     assert day(world, STACK_OWNER) == day(world)
     [usage] = world.budget.list_usage(OWNER, since=TODAY, until=TODAY)
     assert (usage.day, usage.model, usage.videos, usage.spent_micros) == (TODAY, "sora-2", 1, 800_000)
@@ -308,7 +308,7 @@ def test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both(
     assert "may cost $0.4." in failure.message
     assert day(world).committed_micros == 800_000
     world.close(CloseInput(video_id=VIDEO_ID))
-    assert day(world) == BudgetDay(committed_micros=800_000, spent_micros=800_000, videos=1)
+    assert day(world) == BudgetFigures(committed_micros=800_000, spent_micros=800_000, videos=1)
 
 
 def charged_and_fallen_back(limit_micros: int) -> World:
@@ -325,7 +325,7 @@ def test_what_a_failed_render_was_charged_leaves_the_next_model_less_room() -> N
     assert world.video.failure is not None
     assert world.video.failure.code is ErrorCode.BUDGET_EXCEEDED
     assert world.other_models["kite-1"].create_calls == 0
-    assert day(world) == BudgetDay(committed_micros=300_000, spent_micros=300_000, videos=1)
+    assert day(world) == BudgetFigures(committed_micros=300_000, spent_micros=300_000, videos=1)
 
 
 def test_each_model_is_booked_what_it_was_paid() -> None:

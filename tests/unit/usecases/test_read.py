@@ -167,7 +167,7 @@ def test_usage_is_told_with_the_limit_of_whose_it_is(owner: str | None, limit_mi
     world = World(stack_daily_budget_micros=9_000_000)
     boss = a_caller(owner="boss", scopes={Scope.ADMIN}, daily_budget_micros=5_000_000)
 
-    assert world.read.sum_usage(UsageQuery(owner=owner), caller=boss).limit_micros == limit_micros
+    assert world.read.sum_usage(UsageQuery(owner=owner), caller=boss).day.limit_micros == limit_micros
 
 
 def test_usage_tells_what_is_left_of_the_key_and_of_the_stack() -> None:

@@ -13,10 +13,12 @@ from mediaposter.domain.errors import ErrorCode
 from mediaposter.events import AnyEvent, BatchEvent, PostEvent, VideoEvent
 from mediaposter.stores.approvals import open_approval
 from mediaposter.stores.batches import BatchStore, CancelScope
+from mediaposter.stores.budget import BudgetPeriod
+from mediaposter.stores.budget_warnings import BudgetWarning, BudgetWarningStore
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.table import Key
 from mediaposter.stores.video_stages import Stage
-from mediaposter.usecases.scheduled.recorded_events import FindRecorded
+from mediaposter.usecases.scheduled.recorded_events import FindRecorded, describe_warning
 from mediaposter.usecases.steps import AwaitApprovalInput, CloseInput
 from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_target, a_video
 from tests.fakes.batches import BatchWorld
@@ -35,6 +37,7 @@ def finder_of(world: World) -> FindRecorded:
         posts=world.post_store,
         approvals=world.approvals,
         batches=BatchStore(world.table),
+        budget_warnings=BudgetWarningStore(world.table),
         studio_url=lambda: STUDIO_URL,
     )
 
@@ -192,3 +195,27 @@ def test_a_name_that_no_key_can_have_is_not_looked_for(
     assert find(a_post_event().model_copy(update={"video_id": video_id})) is None
     assert find(an_end().model_copy(update={"video_id": video_id})) is None
     assert find(a_batch_event().model_copy(update={"batch_id": batch_id})) is None
+
+
+def test_a_warning_of_a_budget_is_told_as_the_table_tells_it() -> None:
+    world = World()
+    warnings = BudgetWarningStore(world.table)
+    recorded = warnings.record(
+        BudgetWarning(
+            owner=OWNER,
+            period=BudgetPeriod.MONTH,
+            period_name="2026-12",
+            limit_usd="20",
+            used_usd="16.4",
+            renews_at=NOW,
+            warned_at=NOW,
+            webhook_url=URL,
+        )
+    )
+    true = describe_warning(recorded)
+
+    assert (
+        finder_of(world)(true.model_copy(update={"used_usd": "1", "webhook_url": "https://attacker.example"})) == true
+    )
+    for changed in ({"limit_usd": "21"}, {"owner": "bob"}, {"period_name": "2026-11"}, {"period_name": ""}):
+        assert finder_of(world)(true.model_copy(update=changed)) is None

@@ -63,6 +63,7 @@ class Scene:
         *,
         effects: Effects | None = None,
         waiting: tuple[int, ...] = (1, 2, 3),
+        templates: dict[str, str] | None = None,
         **world: Any,
     ) -> None:
         self.world = World(effects=effects, ids=IDS, **world)
@@ -88,7 +89,7 @@ class Scene:
                 timing="daily 12:00",
                 expression="cron(0 12 * * ? *)",
                 timezone="UTC",
-                sheet=SHEET,
+                sheet=SHEET.model_copy(update={"templates": templates or {}}),
                 waiting=waiting,
                 created_at=NOW,
             )
@@ -336,6 +337,16 @@ class TestReplacedSheet:
             scene.replace(write_csv(*rows, header="prompt"))
 
         assert scene.series.waiting == (3, 4)
+
+
+def test_each_run_fills_the_template_of_its_series_from_its_row() -> None:
+    content = write_csv("kite,Mars", "boat,", header="product,place")
+    scene = Scene(content, waiting=(1, 2), templates={"prompt": "A {product} on {place}"})
+
+    outcomes = [scene.tell(day).outcome for day in DAYS[:2]]
+
+    assert scene.prompts == ["A kite on Mars"]
+    assert outcomes == [IntakeOutcome.TAKEN, IntakeOutcome.REFUSED]
 
 
 def rows_of(*lines: str, header: str = "id,prompt") -> list[Row]:

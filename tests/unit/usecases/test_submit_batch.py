@@ -66,7 +66,32 @@ class TestOpen:
             "version_id": put.version_id,
             "format": file_format,
             "answer_stem": None,
+            "templates": {},
         }
+
+    def test_the_columns_of_each_row_fill_the_templates_of_the_batch(self, world: BatchWorld) -> None:
+        content = b"product,place\nkite,Mars\nboat,\n"
+        world.files.drop(upload_key(OWNER, UPLOAD_ID), content, content_type="text/csv")
+        request = CreateBatchRequest(
+            file=UPLOAD_ID, template="A {product} on {place}", text_template="{product}!", title_template="New"
+        )
+
+        batch = world.open(request, caller=a_caller(), request_context=RequestContext())
+        world.take(batch.id)
+
+        prompts = [item["prompt"] for item in world.world.table.items.values() if item["sk"] == "VIDEO"]
+        assert prompts == ["A kite on Mars"]
+        assert world.batches.get_unchecked(batch.id).refused == 1
+
+    def test_another_template_is_another_request(self) -> None:
+        rows: list[Any] = [{"product": "kite"}]
+        requests = [
+            CreateBatchRequest(rows=rows),
+            CreateBatchRequest(rows=rows, template="A {product}"),
+            CreateBatchRequest(rows=rows, text_template="A {product}"),
+        ]
+
+        assert len({request.fingerprint() for request in requests}) == 3
 
     def test_an_upload_that_is_not_there_is_refused(self, world: BatchWorld) -> None:
         with pytest.raises(InvalidRequest, match="PUT the file") as caught:

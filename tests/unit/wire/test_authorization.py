@@ -32,6 +32,7 @@ API_KEY = ApiKey(
     scopes=(Scope.READ, Scope.PUBLISH),
     accounts=("instagram:807", "twitter:101"),
     daily_budget_micros=5_000_000,
+    monthly_budget_micros=60_000_000,
     rate_per_minute=30,
     webhook_url="https://hooks.example/videos",
     created_at=NOW,
@@ -92,6 +93,7 @@ def test_a_known_key_may_take_every_route_of_the_stage_as_its_owner() -> None:
             "key_hash": "0" * 64,
             "accounts": "instagram:807 twitter:101",
             "daily_budget_micros": "5000000",
+            "monthly_budget_micros": "60000000",
             "rate_per_minute": "30",
             "webhook_url": "https://hooks.example/videos",
             "key_name": "laptop",
@@ -113,6 +115,7 @@ def test_the_largest_answer_there_can_be_is_within_what_api_gateway_takes() -> N
         scopes=tuple(scope for scope in Scope if scope is not Scope.ADMIN),
         accounts=("a" * 20 + ":" + "1" * 64,) * (ACCOUNTS_MAX_CHARACTERS // 86),
         daily_budget_micros=10**15,
+        monthly_budget_micros=10**15,
         rate_per_minute=10**9,
         # In JSON a quotation mark takes two characters.
         webhook_url="https://h/".ljust(WEBHOOK_URL_MAX_CHARACTERS, '"'),

@@ -55,17 +55,18 @@ def test_a_context_of_no_authorizer_of_ours_is_refused(authorizer: dict[str, str
     # An admin has no accounts.
     scopes=st.lists(st.sampled_from([*Scope][:-1]), min_size=1, unique=True),
     accounts=st.none() | st.just(("instagram:807",)) | st.just(("instagram:807", "twitter:101")),
-    daily_budget_micros=st.none() | st.integers(1, 10**15),
+    budgets_micros=st.tuples(*[st.none() | st.integers(1, 10**15)] * 2),
     rate_per_minute=st.none() | st.integers(1, 10**6),
     webhook_url=st.none() | st.just("https://hooks.example/videos?a=b"),
 )
 def test_the_routes_learn_what_is_kept_with_the_key(
     scopes: list[Scope],
     accounts: tuple[str, ...] | None,
-    daily_budget_micros: int | None,
+    budgets_micros: tuple[int | None, int | None],
     rate_per_minute: int | None,
     webhook_url: str | None,
 ) -> None:
+    daily_budget_micros, monthly_budget_micros = budgets_micros
     expires_at = None if webhook_url is None else datetime(2027, 1, 31, 18, tzinfo=UTC)
     api_key = ApiKey(
         key_hash="0" * 64,
@@ -74,6 +75,7 @@ def test_the_routes_learn_what_is_kept_with_the_key(
         name="laptop",
         scopes=tuple(scopes),
         daily_budget_micros=daily_budget_micros,
+        monthly_budget_micros=monthly_budget_micros,
         rate_per_minute=rate_per_minute,
         webhook_url=webhook_url,
         scopes_version=SCOPES_VERSION,
@@ -92,6 +94,7 @@ def test_the_routes_learn_what_is_kept_with_the_key(
         scopes=frozenset(scopes),
         accounts=None if accounts is None else frozenset(accounts),
         daily_budget_micros=daily_budget_micros,
+        monthly_budget_micros=monthly_budget_micros,
         rate_per_minute=rate_per_minute,
         webhook_url=webhook_url,
         key_name="laptop",

@@ -12,7 +12,7 @@ from mediaposter.ai.catalog import built_in_catalog, parse_catalog
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.domain.problem import Problem
 from mediaposter.stores.batches import Batch, BatchCaller, BatchSource, BatchTotals
-from mediaposter.stores.budget import BudgetDay, ModelUsage, Usage
+from mediaposter.stores.budget import BudgetFigures, ModelUsage, PeriodUsage, Usage
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import Post, PostState, SchedulePage
 from mediaposter.wire.batches import BatchView, present_batches
@@ -155,7 +155,8 @@ def test_usage_that_an_answer_has_no_room_for_asks_for_fewer_days() -> None:
             for day in range(366)
             for model in range(models)
         ]
-        return Usage(today=NOW.date(), budget=BudgetDay(), days=days, limit_micros=None)
+        nothing = PeriodUsage(BudgetFigures())
+        return Usage(today=NOW.date(), day=nothing, month=nothing, days=days)
 
     assert len(present_usage(sum_up(models=9)).days) == 366 * 9
     with pytest.raises(InvalidRequest, match="ask for fewer days") as refused:

@@ -73,6 +73,7 @@ def test_a_kept_video_tells_what_was_kept() -> None:
         "duration_ms": 4_000,
         "video_codec": "h264",
         "audio_codec": "aac",
+        "provenance": None,
     }
     assert (written["stage"], written["metadata"]) == ("done", {"campaign": "kites"})
     assert (written["created_at"], written["completed_at"], written["seconds"]) == (CREATED_AT, CREATED_AT + 90, "8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -19,7 +20,9 @@ from mediaposter.cli.follow import follow_batch
 from mediaposter.cli.generate import Force, IdempotencyKey, Wait, upload
 from mediaposter.cli.options import create_group
 from mediaposter.cli.replies import BatchCheck, BatchView, Page
+from mediaposter.cli.templates import PromptTemplate, TextTemplate, TitleTemplate, name_templates
 from mediaposter.domain.errors import ConfigurationError
+from mediaposter.wire.row_templates import RowTemplates
 
 _ERRORS_SHOWN_MAX = 20
 
@@ -39,6 +42,9 @@ def run_batch(
     *,
     check: Annotated[bool, typer.Option("--check", help="Only check the rows.")] = False,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave out rows that are wrong.")] = False,
+    template: PromptTemplate = None,
+    text_template: TextTemplate = None,
+    title_template: TitleTemplate = None,
     wait: Wait = True,
     output: ResultsOutput = None,
     force: Force = False,
@@ -48,12 +54,14 @@ def run_batch(
 
     Excel and Google Sheets save such a file: Save as, CSV UTF-8. A column is a field of a video: prompt, model,
     seconds, size, text; an account is a column as publish.instagram. docs/operations.md names them all.
+    With --template other columns fill one prompt for all rows.
     """
+    templates = name_templates(template, text_template, title_template)
     batch_file = read_batch_file(file)
     results = output or Path(f"{file.stem}-results.csv")
     if wait and not check:
         choose_path(results, f"{file.stem}-results.csv", is_forced=force)
-    file_id, found = _check(api, batch_file)
+    file_id, found = _check(api, batch_file, templates)
     if found.refused and (not skip_bad_rows or not found.accepted):
         _tell_errors(found)
         if api.as_json:
@@ -75,7 +83,7 @@ def run_batch(
     file_id = file_id or upload(api, batch_file.content, batch_file.content_type)
     key = idempotency_key or str(uuid.uuid4())
     try:
-        answer = api.client.post("/batches", {"file": file_id}, idempotency_key=key)
+        answer = api.client.post("/batches", _write_request(file_id, templates), idempotency_key=key)
     except Unreachable as error:
         if error.was_sent:
             write_note("The batch may have been accepted: see mediaposter batch list before you run it again.")
@@ -154,7 +162,7 @@ def fetch_results(api: Api, batch: BatchId, *, output: ResultsOutput = None, for
         api.say(f"Saved {path}.")
 
 
-def _check(api: Api, file: BatchFile) -> tuple[str | None, BatchCheck]:
+def _check(api: Api, file: BatchFile, templates: Mapping[str, str]) -> tuple[str | None, BatchCheck]:
     """Check the rows: by the API if it can, which knows its models and prices, else by the rules of this package.
 
     Returns:
@@ -162,10 +170,16 @@ def _check(api: Api, file: BatchFile) -> tuple[str | None, BatchCheck]:
     """
     if not _can_check(api):
         write_note("This stack does not check files, so the rows are checked here, against the built-in models.")
-        return None, check_here(file, api.session.clock().date())
+        return None, check_here(file, RowTemplates.read(templates), api.session.clock().date())
     file_id = upload(api, file.content, file.content_type)
-    answer = api.client.post("/batches", {"file": file_id}, params={"dry_run": "true"}, is_repeatable=True)
+    request = _write_request(file_id, templates)
+    answer = api.client.post("/batches", request, params={"dry_run": "true"}, is_repeatable=True)
     return file_id, BatchCheck.model_validate(answer.body)
+
+
+def _write_request(file_id: str, templates: Mapping[str, str]) -> dict[str, JsonValue]:
+    names = {"prompt": "template", "text": "text_template", "title": "title_template"}
+    return {"file": file_id, **{names[field]: text for field, text in templates.items()}}
 
 
 def _can_check(api: Api) -> bool:

@@ -11,6 +11,7 @@ from mediaposter.cli.replies import BatchCheck, RowError
 from mediaposter.cli.sheet_file import check_model
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.wire.records import FILE_MAX_BYTES
+from mediaposter.wire.row_templates import RowTemplates
 from mediaposter.wire.rows import read_csv, read_jsonl
 
 _CSV, _JSONL = "text/csv", "application/jsonl"
@@ -51,7 +52,7 @@ def read_batch_file(path: Path) -> BatchFile:
     return BatchFile(content, content_type)
 
 
-def check_here(file: BatchFile, today: date) -> BatchCheck:
+def check_here(file: BatchFile, templates: RowTemplates, today: date) -> BatchCheck:
     """Check all rows without the API; its own models, budgets and accounts are not known here.
 
     Raises:
@@ -59,7 +60,7 @@ def check_here(file: BatchFile, today: date) -> BatchCheck:
     """
     read = read_csv if file.content_type == _CSV else read_jsonl
     catalog = built_in_catalog()
-    rows = [check_model(row, catalog, today) for row in read([file.content])]
+    rows = [check_model(row, catalog, today) for row in read([file.content], templates)]
     errors = tuple(
         RowError(row=row.number, line=row.line, custom_id=row.row_id, message=row.error.message)
         for row in rows

@@ -102,6 +102,7 @@ class DeployedStack:
         write_secret: puts one of its secrets, by the same name.
         settings: its functions' settings for models and owners, and Blotato's URL.
         knows_key_restrictions: whether it enforces the accounts and the expiry of keys, and knows the scope approve.
+        knows_monthly_budgets: whether it enforces the monthly budget of a key.
     """
 
     name: str
@@ -116,6 +117,7 @@ class DeployedStack:
     write_secret: Callable[[str, str], None]
     settings: Settings
     knows_key_restrictions: bool = True
+    knows_monthly_budgets: bool = True
 
     def read_catalog(self) -> Catalog:
         """Read the catalog that the stack's functions use.
@@ -178,6 +180,7 @@ def open_stack(name: str, *, endpoint_url: str | None, session: boto3.Session | 
             api_id=outputs.api_id,
             keys=KeyStore(table),
             knows_key_restrictions=bool(outputs.key_restrictions),
+            knows_monthly_budgets="monthly" in outputs.key_restrictions.split(),
             series=SeriesStore(table),
             sheets=SheetStore(bucket),
             scheduler=Scheduler(

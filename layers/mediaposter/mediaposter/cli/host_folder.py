@@ -41,6 +41,7 @@ class HostStack:
         read_file: reads a small file from its bucket, by key.
         settings: as the host reads them, from this environment and `.env`.
         knows_key_restrictions: whether it enforces all that a key may be restricted to.
+        knows_monthly_budgets: the same of monthly budgets.
     """
 
     name: str
@@ -52,6 +53,7 @@ class HostStack:
     read_file: Callable[[str], str]
     settings: Settings
     knows_key_restrictions: bool = True
+    knows_monthly_budgets: bool = True
 
     def read_catalog(self) -> Catalog:
         """Read the catalog: all models, also those whose provider has no key here.

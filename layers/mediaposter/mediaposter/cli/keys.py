@@ -70,6 +70,7 @@ class KeyLine(BaseModel):
     scopes: tuple[Scope, ...]
     accounts: tuple[str, ...] | None
     daily_budget_usd: str | None
+    monthly_budget_usd: str | None
     rate_per_minute: int | None
     webhook_url: str | None
     created_at: AwareDatetime
@@ -141,6 +142,14 @@ def create_key(
             help="What its owner may spend on a UTC day by it. Default: no limit.",
         ),
     ] = None,
+    monthly_budget: Annotated[
+        int | None,
+        typer.Option(
+            parser=read_dollars,
+            metavar="DOLLARS",
+            help="What its owner may spend in a UTC month by it. Default: no limit.",
+        ),
+    ] = None,
     rate: Annotated[
         int | None,
         typer.Option(
@@ -180,6 +189,8 @@ def create_key(
     with session.stack_or_host(stack=stack, endpoint_url=endpoint_url, data=data) as opened:
         if accounts or expires_at or Scope.APPROVE in scopes:
             _require_key_restrictions(opened)
+        if monthly_budget is not None and not opened.knows_monthly_budgets:
+            raise _refuse_old_stack(opened, "monthly budgets of keys")
         secret, api_key = opened.keys.create(
             name,
             scopes=scopes,
@@ -188,6 +199,7 @@ def create_key(
             accounts=accounts,
             expires_at=expires_at,
             daily_budget_micros=daily_budget,
+            monthly_budget_micros=monthly_budget,
             rate_per_minute=rate,
             webhook_url=webhook_url,
         )
@@ -223,10 +235,14 @@ def _require_key_restrictions(stack: DeployedStack | HostStack) -> None:
         ConfigurationError: it is too old.
     """
     if not stack.knows_key_restrictions:
-        raise ConfigurationError(
-            f"The stack {stack.name} is older than accounts and expiry of keys and the scope approve, and would "
-            "ignore them. Update it first, with sam build and sam deploy. No key was made."
-        )
+        raise _refuse_old_stack(stack, "accounts and expiry of keys and the scope approve")
+
+
+def _refuse_old_stack(stack: DeployedStack | HostStack, restrictions: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The stack {stack.name} is older than {restrictions}, and would ignore them. Update it first, with sam build "
+        "and sam deploy. No key was made."
+    )
 
 
 def _tell_made(api_key: ApiKey, secret: str, stack: DeployedStack | HostStack) -> None:
@@ -250,8 +266,10 @@ def _tell_made(api_key: ApiKey, secret: str, stack: DeployedStack | HostStack) -
 
 
 def _describe_limits(api_key: ApiKey) -> str:
-    budget, rate = api_key.daily_budget_micros, api_key.rate_per_minute
-    spends = "without a daily budget" if budget is None else f"up to ${write_dollars(budget)} on a UTC day"
+    daily, monthly, rate = api_key.daily_budget_micros, api_key.monthly_budget_micros, api_key.rate_per_minute
+    spends = "without a daily budget" if daily is None else f"up to ${write_dollars(daily)} on a UTC day"
+    if monthly is not None:
+        spends += f", up to ${write_dollars(monthly)} in a UTC month"
     asks = "without a rate limit" if rate is None else f"up to {rate} times a minute"
     return f"{spends}, {asks}"
 
@@ -283,7 +301,8 @@ def list_keys(
                 owner=api_key.owner,
                 scopes=api_key.scopes,
                 accounts=api_key.accounts,
-                daily_budget_usd=_write_budget(api_key),
+                daily_budget_usd=_write_budget(api_key.daily_budget_micros),
+                monthly_budget_usd=_write_budget(api_key.monthly_budget_micros),
                 rate_per_minute=api_key.rate_per_minute,
                 webhook_url=api_key.webhook_url,
                 created_at=api_key.created_at,
@@ -324,8 +343,8 @@ def _describe_end(api_key: ApiKey) -> str:
 
 
 def _tabulate(keys: Sequence[ApiKey]) -> Table:
-    titles = ("name", "owner", "scopes", "accounts", "$ a day", "a minute", "made", "expires", "revoked", "webhook")
-    table = create_table("KEY_ID", *titles)
+    titles = ("name", "owner", "scopes", "accounts", "$ a day", "$ a month", "a minute")
+    table = create_table("KEY_ID", *titles, "made", "expires", "revoked", "webhook")
     for api_key in keys:
         table.add_row(
             api_key.key_id,
@@ -333,7 +352,8 @@ def _tabulate(keys: Sequence[ApiKey]) -> Table:
             api_key.owner,
             " ".join(api_key.scopes),
             "all" if api_key.accounts is None else " ".join(api_key.accounts),
-            _write_budget(api_key) or "",
+            _write_budget(api_key.daily_budget_micros) or "",
+            _write_budget(api_key.monthly_budget_micros) or "",
             str(api_key.rate_per_minute or ""),
             f"{api_key.created_at:%Y-%m-%d}",
             f"{api_key.expires_at:%Y-%m-%dT%H:%MZ}" if api_key.expires_at else "",
@@ -343,8 +363,8 @@ def _tabulate(keys: Sequence[ApiKey]) -> Table:
     return table
 
 
-def _write_budget(api_key: ApiKey) -> str | None:
-    return None if api_key.daily_budget_micros is None else write_dollars(api_key.daily_budget_micros)
+def _write_budget(micros: int | None) -> str | None:
+    return None if micros is None else write_dollars(micros)
 
 
 @app.command("revoke")

@@ -199,6 +199,20 @@ class DayView(_Reply):
     cost_usd: _Text = ""
 
 
+class MonthView(_Reply):
+    """What was spent in the month."""
+
+    month: str = ""
+    spent_usd: _Text = ""
+    promised_usd: _Text = ""
+    videos: int = 0
+    limit_usd: str | None = None
+    left_usd: str | None = None
+    stack_limit_usd: str | None = None
+    stack_left_usd: str | None = None
+    renews_at: str | None = None
+
+
 class UsageView(_Reply):
     """What was spent."""
 
@@ -208,7 +222,10 @@ class UsageView(_Reply):
     videos: int = 0
     limit_usd: str | None = None
     left_usd: str | None = None
+    stack_limit_usd: str | None = None
+    stack_left_usd: str | None = None
     renews_at: str | None = None
+    month: MonthView | None = None
     days: tuple[DayView, ...] = ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from mediaposter.cli.series_report import (
 )
 from mediaposter.cli.session import find_session
 from mediaposter.cli.sheet_file import check_rows, read_file, read_rows, tell_left_out
+from mediaposter.cli.templates import PromptTemplate, TextTemplate, TitleTemplate, name_templates
 from mediaposter.cli.timing import Timing, check_timezone, read_at, read_cron, read_rate
 from mediaposter.domain.errors import ConfigurationError, Contention, NotFound, VersionConflict
 from mediaposter.stores.keys import check_owner
@@ -97,19 +98,23 @@ def create_series(
             parser=check_owner, metavar="OWNER", help="Whose the videos are. Default: the stack's InboxOwner."
         ),
     ] = None,
+    template: PromptTemplate = None,
+    text_template: TextTemplate = None,
+    title_template: TitleTemplate = None,
     skip_bad_rows: SkipBadRows = False,
     stack: StackOrNone = None,
     endpoint_url: EndpointUrl = None,
     data: DataFolder = None,
 ) -> None:
     """Make a series."""
+    templates = name_templates(template, text_template, title_template)
     timings = [timing for timing in (at, cron, rate) if timing is not None]
     if len(timings) != 1:
         context.fail("say when by one of --at, --cron and --rate")
     with _open(context, stack, endpoint_url, data) as (opened, now):
         if any(series.name == name for series in opened.series.list_all()):
             raise _refuse_name(name)
-        content = _read_sheet(sheet, opened, now, is_lenient=skip_bad_rows)
+        content = _read_sheet(sheet, opened, now, is_lenient=skip_bad_rows, templates=templates)
         series = Series(
             name=name,
             owner=owner or opened.settings.inbox_owner,
@@ -136,15 +141,26 @@ class _CheckedSheet(NamedTuple):
     content: bytes
     format: SheetFormat
     rows: list[Row]
+    templates: Mapping[str, str]
 
     def store(self, stack: DeployedStack | HostStack, name: str, now: datetime) -> Sheet:
-        return Sheet(key=stack.sheets.put(name, self.content, self.format, now=now), format=self.format)
+        key = stack.sheets.put(name, self.content, self.format, now=now)
+        return Sheet(key=key, format=self.format, templates=dict(self.templates))
 
 
-def _read_sheet(path: Path, stack: DeployedStack | HostStack, now: datetime, *, is_lenient: bool) -> _CheckedSheet:
+def _read_sheet(
+    path: Path,
+    stack: DeployedStack | HostStack,
+    now: datetime,
+    *,
+    is_lenient: bool,
+    templates: Mapping[str, str],
+) -> _CheckedSheet:
     content, sheet_format = read_file(path)
-    rows = check_rows(content, sheet_format, stack.read_catalog(), now.date(), is_lenient=is_lenient)
-    return _CheckedSheet(content, sheet_format, rows)
+    rows = check_rows(
+        content, sheet_format, stack.read_catalog(), now.date(), is_lenient=is_lenient, templates=templates
+    )
+    return _CheckedSheet(content, sheet_format, rows, templates)
 
 
 def _record(series: Series, stack: DeployedStack | HostStack) -> None:
@@ -203,7 +219,9 @@ def show_rows(
         series = opened.series.get(name)
         runs = opened.series.list_runs(name)
         content = opened.sheets.read(series.sheet)
-        rows = read_rows(content, series.sheet.format, opened.read_catalog(), now.date())
+        rows = read_rows(
+            content, series.sheet.format, opened.read_catalog(), now.date(), templates=series.sheet.templates
+        )
         shown = show_series(series, runs, rows, opened.scheduler.list_enabled())
     if as_json:
         sys.stdout.write(shown.model_dump_json(indent=2) + "\n")
@@ -225,15 +243,20 @@ def replace_sheet(
             help="The row to begin with. Default: by ids the first that was not taken, else the number after the last.",
         ),
     ] = None,
+    template: PromptTemplate = None,
+    text_template: TextTemplate = None,
+    title_template: TitleTemplate = None,
     skip_bad_rows: SkipBadRows = False,
     stack: StackOrNone = None,
     endpoint_url: EndpointUrl = None,
     data: DataFolder = None,
 ) -> None:
-    """Give a series another sheet; what was taken stays taken."""
+    """Give a series another sheet; what was taken stays taken, and so do the templates, unless you give others."""
     with _open(context, stack, endpoint_url, data) as (opened, now):
-        opened.series.get(name)
-        content = _read_sheet(sheet, opened, now, is_lenient=skip_bad_rows)
+        kept = opened.series.get(name).sheet.templates
+        templates = {**kept, **name_templates(template, text_template, title_template)}
+        templates = {field: text for field, text in templates.items() if text}
+        content = _read_sheet(sheet, opened, now, is_lenient=skip_bad_rows, templates=templates)
         stored = content.store(opened, name, now)
 
         def replace(series: Series) -> Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from mediaposter.ai.catalog import Catalog
 from mediaposter.cli.console import count_of, open_console
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.stores.series import SheetFormat
+from mediaposter.wire.row_templates import RowTemplates
 from mediaposter.wire.rows import Row
 from mediaposter.wire.sheets import read_sheet
 
@@ -35,14 +36,20 @@ def read_file(path: Path) -> tuple[bytes, SheetFormat]:
 
 
 def check_rows(
-    content: bytes, sheet_format: SheetFormat, catalog: Catalog, today: date, *, is_lenient: bool
+    content: bytes,
+    sheet_format: SheetFormat,
+    catalog: Catalog,
+    today: date,
+    *,
+    is_lenient: bool,
+    templates: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Row]:
     """Read a sheet; refuse it for invalid rows, unless these are to be skipped.
 
     Raises:
         InvalidRequest: names those rows, or the error of the file.
     """
-    rows = read_rows(content, sheet_format, catalog, today)
+    rows = read_rows(content, sheet_format, catalog, today, templates=templates)
     wrong = [row for row in rows if row.error is not None]
     if len(wrong) == len(rows) or (wrong and not is_lenient):
         lines = [_describe_error(row) for row in wrong[:_BAD_ROWS_SHOWN_MAX]]
@@ -57,9 +64,17 @@ def check_rows(
     return rows
 
 
-def read_rows(content: bytes, sheet_format: SheetFormat, catalog: Catalog, today: date) -> list[Row]:
+def read_rows(
+    content: bytes,
+    sheet_format: SheetFormat,
+    catalog: Catalog,
+    today: date,
+    *,
+    templates: Mapping[str, str] = MappingProxyType({}),
+) -> list[Row]:
     """Read all rows, the invalid ones with their errors."""
-    return [check_model(row, catalog, today) for row in read_sheet(content, sheet_format)]
+    rows = read_sheet(content, sheet_format, RowTemplates.read(templates))
+    return [check_model(row, catalog, today) for row in rows]
 
 
 def check_model(row: Row, catalog: Catalog, today: date) -> Row:

@@ -1,4 +1,4 @@
-"""`mediaposter usage`: what was spent, and what is left of the day."""
+"""`mediaposter usage`: what was spent, and what is left of the day and the month."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from mediaposter.cli.api import Api, api_command
 from mediaposter.cli.console import count_of, create_table, write_table
 from mediaposter.cli.options import create_group
-from mediaposter.cli.replies import UsageView
+from mediaposter.cli.replies import MonthView, UsageView
 
 app = create_group("What was spent.")
 
@@ -39,15 +39,16 @@ def show_usage(
     ] = None,
     owner: Annotated[str | None, typer.Option("--owner", metavar="OWNER", help="For admins: whose.")] = None,
 ) -> None:
-    """Show what was spent by day and model, and what is left of today's budget."""
+    """Show what was spent by day and model, and what is left of the budgets."""
     asked = {"since": since, "until": until, "owner": owner}
     answer = api.client.get("/usage", {name: value for name, value in asked.items() if value is not None})
     if api.as_json:
         api.write_json(answer.body)
         return
     usage = UsageView.model_validate(answer.body)
-    limit = f", of ${usage.limit_usd}; ${usage.left_usd} is left until {usage.renews_at}" if usage.limit_usd else ""
-    api.say(f"Today ({usage.today}, UTC): {count_of(usage.videos, 'video')}, ${usage.spent_usd} spent{limit}.")
+    api.say(f"Today ({usage.today}, UTC): {_describe(usage)}.")
+    if usage.month is not None:
+        api.say(f"This month ({usage.month.month}, UTC): {_describe(usage.month)}.")
     if usage.promised_usd not in {"", "0"}:
         api.say(f"${usage.promised_usd} is reserved for videos that are not done.")
     if not usage.days:
@@ -56,3 +57,12 @@ def show_usage(
     for day in usage.days:
         table.add_row(day.day, day.model, str(day.videos), f"${day.cost_usd}")
     write_table(table)
+
+
+def _describe(usage: UsageView | MonthView) -> str:
+    spent = f"{count_of(usage.videos, 'video')}, ${usage.spent_usd} spent"
+    if usage.limit_usd:
+        spent += f", of ${usage.limit_usd}; ${usage.left_usd} is left until {usage.renews_at}"
+    if usage.stack_limit_usd:
+        spent += f"; all keys together have ${usage.stack_left_usd} left of ${usage.stack_limit_usd}"
+    return spent

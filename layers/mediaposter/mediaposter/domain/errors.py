@@ -27,7 +27,7 @@ class ErrorCode(StrEnum):
     CANCELLED = "cancelled"
     TIMEOUT = "timeout"
     SUBMISSION_UNKNOWN = "submission_unknown"
-    # No vendor reports these: the daily budget has no room for another attempt; the pipeline itself has a bug.
+    # No vendor reports these: the budget has no room for another attempt; the pipeline itself has a bug.
     BUDGET_EXCEEDED = "budget_exceeded"
     INTERNAL_ERROR = "internal_error"
 
@@ -130,9 +130,9 @@ class VideoDeleted(RequestRefused):
 
 
 class BudgetExceeded(RequestRefused):
-    """The request would exceed the daily budget; nothing was recorded or spent.
+    """The request would exceed the budget of the day or month; nothing was recorded or spent.
 
-    There is room again on the next day, or when a video costs less than was reserved for it.
+    There is room again in the next day or month, or when a video costs less than was reserved for it.
     """
 
     status = HTTPStatus.TOO_MANY_REQUESTS

@@ -10,6 +10,7 @@ from typing import IO, TypeAlias
 
 from mediaposter.domain.errors import ErrorCode, IncompleteMedia, MediaError, VideoModelError
 from mediaposter.media.mp4 import Box, Mp4Walker
+from mediaposter.media.provenance import Provenance
 from mediaposter.media.video_stream import VideoStream
 
 # Opens the video from a byte on, with the validator (a strong ETag) of the earlier bytes.
@@ -72,6 +73,11 @@ class VideoIngest:
         self._sha256 = sha256()
         self._declared_bytes: int | None = None
         self._validator: str | None = None
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """Tell what the bytes so far say of where the video comes from."""
+        return self._walker.provenance
 
     @property
     def sha256(self) -> str:

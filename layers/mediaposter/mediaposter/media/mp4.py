@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from mediaposter.domain.errors import IncompleteMedia
+from mediaposter.media.provenance import BODY_BYTES, Provenance, find_provenance
 
 _HEADER_BYTES = 8
 _LARGE_HEADER_BYTES = 16
@@ -34,7 +35,11 @@ class Box:
 
 
 class Mp4Walker:
-    """Check that the bytes fed to it are one whole MP4: `ftyp` first, `moov` and `mdat` there, sizes that sum up."""
+    """Check that the bytes fed to it are one whole MP4: `ftyp` first, `moov` and `mdat` there, sizes that sum up.
+
+    Attributes:
+        provenance: what the boxes so far say of where it comes from.
+    """
 
     def __init__(self) -> None:
         self._position = 0
@@ -44,6 +49,9 @@ class Mp4Walker:
         self._left_in_box_bytes = 0
         self._has_moov = False
         self._has_mdat = False
+        # The beginning of the current box, without its header.
+        self._body = bytearray()
+        self.provenance: Provenance | None = None
 
     def feed(self, chunk: bytes | memoryview) -> list[Box]:
         """Take the next bytes, and return the boxes whose headers ended in them.
@@ -57,6 +65,7 @@ class Mp4Walker:
             if self._left_in_box_bytes:
                 taken_bytes = min(self._left_in_box_bytes, len(rest))
                 self._left_in_box_bytes -= taken_bytes
+                self._note_body(rest[:taken_bytes])
             else:
                 taken_bytes = min(self._header_bytes - len(self._header), len(rest))
                 self._header += rest[:taken_bytes]
@@ -98,6 +107,13 @@ class Mp4Walker:
         if not self._has_mdat:
             raise IncompleteMedia("The video has no 'mdat' box, so there is nothing to play.")
 
+    def _note_body(self, content: memoryview) -> None:
+        if self._box is None or self.provenance is not None or len(self._body) == BODY_BYTES:
+            return
+        self._body += content[: BODY_BYTES - len(self._body)]
+        if len(self._body) == BODY_BYTES or not self._left_in_box_bytes:
+            self.provenance = find_provenance(self._box.type, bytes(self._body))
+
     def _read_header(self) -> Box | None:
         size_bytes, kind = struct.unpack_from(">I4s", self._header)
         box_type = kind.decode("latin-1")
@@ -119,6 +135,7 @@ class Mp4Walker:
         self._box = box
         self._left_in_box_bytes = sys.maxsize if box.size_bytes is None else box.size_bytes - len(box.header)
         self._header.clear()
+        self._body.clear()
         self._header_bytes = _HEADER_BYTES
         self._has_moov = self._has_moov or box.type == "moov"
         self._has_mdat = self._has_mdat or box.type == "mdat"

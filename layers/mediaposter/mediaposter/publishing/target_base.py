@@ -257,6 +257,11 @@ class PublishTarget(BaseModel):
         fields = self.model_dump(exclude=set(_NOT_SENT), exclude_none=True)
         return {"targetType": self.platform, **{to_camel(name): value for name, value in fields.items()}}
 
+    def with_default_disclosure(self, disclosure: str) -> Self:
+        """Give the target with the stack's disclosure, where the network has no AI label and none is set."""
+        del disclosure
+        return self
+
     def _disclose(self, caption: str) -> str:
         return caption
 
@@ -283,11 +288,17 @@ def _refuse(target: PublishTarget, field: str, sentence: str) -> NoReturn:
 
 
 class UnlabelledTarget(PublishTarget):
-    """A network without an AI label: `disclosure` goes at the end of the caption, on its own line."""
+    """A network without an AI label: `disclosure` goes at the end of the caption, on its own line, if it lacks it."""
 
     disclosure: Line | None = None
 
+    def with_default_disclosure(self, disclosure: str) -> Self:
+        """Give the target with the stack's disclosure, if it has none of its own."""
+        return self if self.disclosure is not None else self.model_copy(update={"disclosure": disclosure})
+
     def _disclose(self, caption: str) -> str:
+        if self.disclosure and self.disclosure.casefold() in caption.casefold():
+            return caption
         return "\n".join(part for part in (caption, self.disclosure) if part)
 
 

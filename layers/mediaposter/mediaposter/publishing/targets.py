@@ -124,6 +124,10 @@ class InstagramTarget(UnlabelledTarget):
                 raise ValueError(f"{name}: a story on instagram has none; leave it out")
         return self
 
+    def with_default_disclosure(self, disclosure: str) -> Self:
+        """Give the target with the stack's disclosure; a story has no caption that it could stand in."""
+        return self if self.media_type == "story" else super().with_default_disclosure(disclosure)
+
     def compose_caption(self, *, prompt: str, title: str | None, default_text: str | None) -> str:
         """Write the caption as it will be sent; a story has none.
 

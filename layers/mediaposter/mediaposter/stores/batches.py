@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple, Self, TypedDict, Unpack
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.domain.problem import Problem
@@ -75,6 +75,7 @@ class BatchCaller(CheckedModel):
     scopes: frozenset[Scope]
     accounts: frozenset[str] | None = None
     daily_budget_micros: int | None = None
+    monthly_budget_micros: int | None = None
     rate_per_minute: int | None = None
     webhook_url: str | None = None
 
@@ -82,7 +83,8 @@ class BatchCaller(CheckedModel):
 class BatchSource(CheckedModel):
     """The version of the file that the rows are read from.
 
-    For a file from the inbox, `answer_stem` is the key of the results without its suffix.
+    For a file from the inbox, `answer_stem` is the key of the results without its suffix. `templates` are texts that
+    the columns of each row fill, by the field that they make: `prompt`, `text`, `title`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -91,6 +93,7 @@ class BatchSource(CheckedModel):
     version_id: str
     format: Literal["csv", "jsonl"]
     answer_stem: str | None = None
+    templates: dict[str, str] = Field(default_factory=dict)
 
 
 class BatchChanges(TypedDict, total=False):

@@ -1,13 +1,16 @@
-"""Money spent and reserved, by owner and UTC day, and how much of the day's limit is left.
+"""Money spent and reserved, by owner, UTC day and UTC month, and how much of their limits is left.
 
 A create reserves its estimate in the transaction that writes its record. The transaction that settles the video
 converts or releases the reservation exactly once. So spent and reserved money together never exceed a limit, unless a
-provider charges more than its listed price.
+provider charges more than its listed price. Both always change the month of the day as they change the day itself: a
+month is the sum of its days.
 """
 
 from __future__ import annotations
 
+from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -21,8 +24,15 @@ STACK_OWNER = "*"
 KEPT_FOR = timedelta(days=731)
 
 
-class BudgetDay(BaseModel):
-    """An owner's money on one day, in micro-dollars: `promised` is reserved by videos not settled yet."""
+class BudgetPeriod(StrEnum):
+    """What a limit is for: a day or a month, in UTC."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
+class BudgetFigures(BaseModel):
+    """An owner's money in one day or month, in micro-dollars: `promised` is reserved by videos not settled yet."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -47,51 +57,93 @@ class ModelUsage(BaseModel):
     spent_micros: int = 0
 
 
-class Usage(NamedTuple):
-    """An owner's spending: today's figures, and the cost of settled videos by day and model.
+class PeriodUsage(NamedTuple):
+    """What an owner spent in a period, and its limits.
 
-    `limit_micros` is the limit of a day; None if there is none, or if it is not known. `stack_limit_micros` is that of
-    all owners together, and `stack_budget` what they spent today; both are None without such a limit.
+    `limit_micros` is None if there is none, or if it is not known. `stack_limit_micros` is that of all owners together,
+    and `stack_budget` what they spent; both are None without such a limit.
     """
 
-    today: date
-    budget: BudgetDay
-    days: list[ModelUsage]
-    limit_micros: int | None
+    budget: BudgetFigures
+    limit_micros: int | None = None
     stack_limit_micros: int | None = None
-    stack_budget: BudgetDay | None = None
+    stack_budget: BudgetFigures | None = None
+
+
+class Usage(NamedTuple):
+    """An owner's spending: the figures of today and of its month, and the cost of settled videos by day and model."""
+
+    today: date
+    day: PeriodUsage
+    month: PeriodUsage
+    days: list[ModelUsage]
+
+
+class StackLimits(NamedTuple):
+    """What all owners together may spend in a day and in a month; None is no limit."""
+
+    daily_micros: int | None = None
+    monthly_micros: int | None = None
+
+    @property
+    def exist(self) -> bool:
+        """Tell whether there is one, so that the money of all owners is counted."""
+        return self.daily_micros is not None or self.monthly_micros is not None
 
 
 class Limit(NamedTuple):
-    """An owner's spending limit for a day."""
+    """An owner's spending limit for a period; None counts without a limit."""
 
     owner: str
-    daily_micros: int | None
+    micros: int | None
+    period: BudgetPeriod = BudgetPeriod.DAY
+
+    @property
+    def at_most(self) -> dict[str, int]:
+        return {} if self.micros is None else {"committed_micros": self.micros}
+
+
+def list_limits(
+    owner: str, *, daily_micros: int | None, monthly_micros: int | None, stack: StackLimits | None
+) -> list[Limit]:
+    """List what an owner's spending counts for, those of the month first; the stack's if there is a `stack`.
+
+    Of several limits without room, a caller is told of the first: it renews last.
+    """
+    months = [Limit(owner, monthly_micros, BudgetPeriod.MONTH)]
+    days = [Limit(owner, daily_micros)]
+    if stack is not None:  # guard: stack limit
+        months.append(Limit(STACK_OWNER, stack.monthly_micros, BudgetPeriod.MONTH))
+        days.append(Limit(STACK_OWNER, stack.daily_micros))
+    return [*months, *days]
 
 
 def reserve(limit: Limit, day: date, micros: int) -> Increase:
-    """Reserve an amount, if the day's limit has room for it."""
-    at_most = {} if limit.daily_micros is None else {"committed_micros": limit.daily_micros}
+    """Reserve an amount, if the limit of the day, or of its month, has room for it."""
     return Increase(
-        budget_key(limit.owner, day),
+        budget_key(limit.owner, day, limit.period),
         {"committed_micros": micros, "videos": 1},
-        at_most=at_most,
+        at_most=limit.at_most,
         expires_at=_expiry(day),
     )
 
 
 def reserve_more(limit: Limit, day: date, micros: int) -> Increase:
-    """Reserve more for a video that has a reservation, if the day's limit has room for it."""
-    at_most = {} if limit.daily_micros is None else {"committed_micros": limit.daily_micros}
+    """Reserve more for a video that has a reservation, if the limit of the day, or of its month, has room for it."""
     return Increase(  # guard: day limit
-        budget_key(limit.owner, day), {"committed_micros": micros}, at_most=at_most, expires_at=_expiry(day)
+        budget_key(limit.owner, day, limit.period),
+        {"committed_micros": micros},
+        at_most=limit.at_most,
+        expires_at=_expiry(day),
     )
 
 
-def settle(owner: str, day: date, *, reserved_micros: int, spent_micros: int) -> Increase:
-    """Release a reservation and record what was spent instead."""
+def settle(
+    owner: str, day: date, *, reserved_micros: int, spent_micros: int, period: BudgetPeriod = BudgetPeriod.DAY
+) -> Increase:
+    """Release a reservation of a day, and record what was spent instead: on that day, or in its month."""
     return Increase(
-        budget_key(owner, day),
+        budget_key(owner, day, period),
         {"committed_micros": spent_micros - reserved_micros, "spent_micros": spent_micros},
         expires_at=_expiry(day),
     )
@@ -117,28 +169,34 @@ def count_call(owner: str, moment: datetime, *, per_minute: int) -> Increase:
     )
 
 
-def renews_at(day: date) -> datetime:
-    """Tell when the limit of a day resets."""
-    return datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
+def renews_at(day: date, period: BudgetPeriod = BudgetPeriod.DAY) -> datetime:
+    """Tell when the limit of a day, or of its month, resets."""
+    last = day if period is BudgetPeriod.DAY else day.replace(day=monthrange(day.year, day.month)[1])
+    return datetime.combine(last + timedelta(days=1), time(), tzinfo=UTC)
 
 
-def budget_key(owner: str, day: date) -> Key:
-    """Give the primary key of an owner's day."""
-    return Key(f"BUDGET#{owner}", day.isoformat())
+def name_period(day: date, period: BudgetPeriod) -> str:
+    """Write a day as 2026-12-01, and its month as 2026-12."""
+    return day.isoformat() if period is BudgetPeriod.DAY else f"{day:%Y-%m}"
+
+
+def budget_key(owner: str, day: date, period: BudgetPeriod = BudgetPeriod.DAY) -> Key:
+    """Give the primary key of an owner's day, or of its month."""
+    return Key(f"BUDGET#{owner}", name_period(day, period))
 
 
 class BudgetStore:
-    """Reads the figures of days."""
+    """Reads the figures of days and months."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def get(self, owner: str, day: date) -> BudgetDay:
-        """Read an owner's day; a day without spending is all zeros."""
+    def get(self, owner: str, day: date, period: BudgetPeriod = BudgetPeriod.DAY) -> BudgetFigures:
+        """Read an owner's day, or its month; without spending all figures are zero."""
         try:
-            return BudgetDay.model_validate(self._table.get(budget_key(owner, day)))
+            return BudgetFigures.model_validate(self._table.get(budget_key(owner, day, period)))
         except NotFound:
-            return BudgetDay()
+            return BudgetFigures()
 
     def list_usage(self, owner: str, *, since: date, until: date) -> list[ModelUsage]:
         """List the cost of settled videos by day and model, both days included."""

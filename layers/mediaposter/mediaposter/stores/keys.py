@@ -125,6 +125,7 @@ class ApiKey(Record):
     scopes: tuple[Scope, ...] = Field(min_length=1)
     accounts: Annotated[tuple[Annotated[str, AfterValidator(check_account)], ...], Field(min_length=1)] | None = None
     daily_budget_micros: int | None = Field(default=None, gt=0)
+    monthly_budget_micros: int | None = Field(default=None, gt=0)
     rate_per_minute: int | None = Field(default=None, gt=0)
     webhook_url: Annotated[str, AfterValidator(check_webhook_url)] | None = None
     created_at: AwareDatetime
@@ -189,6 +190,7 @@ class KeyStore:
         accounts: tuple[str, ...] | None = None,
         expires_at: datetime | None = None,
         daily_budget_micros: int | None = None,
+        monthly_budget_micros: int | None = None,
         rate_per_minute: int | None = None,
         webhook_url: str | None = None,
     ) -> tuple[str, ApiKey]:
@@ -208,6 +210,7 @@ class KeyStore:
             accounts=accounts,
             expires_at=expires_at,
             daily_budget_micros=daily_budget_micros,
+            monthly_budget_micros=monthly_budget_micros,
             rate_per_minute=rate_per_minute,
             webhook_url=webhook_url,
             created_at=now,

@@ -21,6 +21,7 @@ from mediaposter.domain.errors import ConfigurationError, MediaError, NotFound, 
 from mediaposter.media.ingest import MAX_VIDEO_BYTES, OpenStream, VideoIngest
 from mediaposter.media.inspection import Inspection, StoredVersion
 from mediaposter.media.probe import Probe, draw_spritesheet, draw_thumbnail, probe_video
+from mediaposter.media.provenance import Provenance
 from mediaposter.media.video_stream import VideoStream
 from mediaposter.stores.bucket import Bucket
 
@@ -33,7 +34,10 @@ _INSPECT_READ_SECONDS = 70.0
 
 
 class StoredVideo(BaseModel):
-    """A whole, playable video in the bucket, its thumbnail (WebP) and its spritesheet (JPEG)."""
+    """A whole, playable video in the bucket, its thumbnail (WebP) and its spritesheet (JPEG).
+
+    The video has the bytes that came from the provider, so that what its `provenance` says of them stays true.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,6 +47,8 @@ class StoredVideo(BaseModel):
     size_bytes: int = Field(gt=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     probe: Probe
+    # Beside the probe: earlier versions of this stack refuse a reply of ProbeVideoFunction with a further field.
+    provenance: Provenance | None = None
 
 
 class PresignedUpload(BaseModel):
@@ -58,6 +64,7 @@ class PresignedUpload(BaseModel):
 class _Received(NamedTuple):
     size_bytes: int
     sha256: str
+    provenance: Provenance | None
 
 
 class MediaStore:
@@ -141,6 +148,7 @@ class MediaStore:
             size_bytes=received.size_bytes,
             sha256=received.sha256,
             probe=inspection.probe,
+            provenance=received.provenance,
         )
         self._put_previews(stored, inspection)
         return stored
@@ -256,7 +264,7 @@ def _receive(
     with closing(iter(ingest)) as chunks:
         for chunk in chunks:
             consume(chunk)
-    return _Received(ingest.size_bytes, ingest.sha256)
+    return _Received(ingest.size_bytes, ingest.sha256, ingest.provenance)
 
 
 def _video_prefix(video_id: str) -> str:

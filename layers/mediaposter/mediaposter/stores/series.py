@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Self, TypedDict, Unpack
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
 from mediaposter.domain.errors import NotFound
 from mediaposter.domain.problem import Problem
@@ -55,13 +55,17 @@ class SheetChanges(TypedDict, total=False):
 
 
 class Sheet(CheckedModel):
-    """The key of a sheet in the bucket, which never changes. Rows before `first_row` are not taken by number."""
+    """The key of a sheet in the bucket, which never changes. Rows before `first_row` are not taken by number.
+
+    `templates` are texts that the columns of each row fill, by the field that they make: `prompt`, `text`, `title`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     key: str
     format: SheetFormat
     first_row: int = 1
+    templates: dict[str, str] = Field(default_factory=dict)
 
     def copy_with(self, **fields: Unpack[SheetChanges]) -> Self:
         return self.model_copy(update=fields)

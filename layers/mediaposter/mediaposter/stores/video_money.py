@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 from mediaposter.domain.errors import BudgetExceeded, ErrorCode
 from mediaposter.stores.batches import count_settled
-from mediaposter.stores.budget import STACK_OWNER, Limit, count_usage, reserve_more, settle
+from mediaposter.stores.budget import (
+    BudgetPeriod,
+    Limit,
+    StackLimits,
+    count_usage,
+    list_limits,
+    reserve_more,
+    settle,
+)
 from mediaposter.stores.table import Change
 from mediaposter.stores.video_record import Attempt, Reservation, Video, VideoFields
 from mediaposter.stores.video_stages import Stage
@@ -42,7 +50,7 @@ class Promise(NamedTuple):
 
 
 def promise_more(video: Video, more_micros: int) -> Promise:
-    """Reserve more for a video on its owner's day, and on the stack's if that has a limit.
+    """Reserve more for a video on its owner's day and month, and on the stack's if that has a limit.
 
     Raises:
         BudgetExceeded: the request lets its video cost less.
@@ -52,18 +60,36 @@ def promise_more(video: Video, more_micros: int) -> Promise:
         return Promise({}, [])
     if reservation.max_micros is not None and reservation.micros + more_micros > reservation.max_micros:
         raise BudgetExceeded(f"Another try of {video.id} may cost more than its max_cost_usd.")
-    limits = [Limit(video.owner, reservation.limit_micros)]
-    if reservation.of_stack:  # guard: stack limit
-        limits.append(Limit(STACK_OWNER, reservation.stack_limit_micros))
     more = reservation.copy_with(micros=reservation.micros + more_micros)
-    return Promise({"reservation": more}, [reserve_more(limit, reservation.on, more_micros) for limit in limits])
+    books = [reserve_more(limit, reservation.on, more_micros) for limit in list_budgets(video, reservation)]
+    return Promise({"reservation": more}, books)
+
+
+def list_budgets(video: Video, reservation: Reservation) -> list[Limit]:
+    """List what a video's reservation counts for, with the limits as they were when it was made."""
+    months = video.month_limits
+    limits = list_limits(
+        video.owner,
+        daily_micros=reservation.limit_micros,
+        monthly_micros=months.limit_micros if months else None,
+        stack=StackLimits(reservation.stack_limit_micros, months.stack_limit_micros if months else None)
+        if reservation.of_stack
+        else None,
+    )
+    return [limit for limit in limits if months is not None or limit.period is BudgetPeriod.DAY]  # guard: older records
 
 
 def book_settlement(video: Video, reservation: Reservation, spent_micros: int) -> list[Change]:
     """Give the changes that settle a reservation: on each budget, in the usage, and in the batch."""
-    owners = [video.owner, STACK_OWNER] if reservation.of_stack else [video.owner]
     promises = [
-        settle(owner, reservation.on, reserved_micros=reservation.micros, spent_micros=spent_micros) for owner in owners
+        settle(
+            limit.owner,
+            reservation.on,
+            reserved_micros=reservation.micros,
+            spent_micros=spent_micros,
+            period=limit.period,
+        )
+        for limit in list_budgets(video, reservation)
     ]
     of_batch = [] if video.batch_id is None else [count_settled(video.batch_id, spent_micros=spent_micros)]
     return [*promises, *_count_usage(video, reservation.on, spent_micros), *of_batch]

@@ -105,6 +105,18 @@ class Reservation(CheckedModel):
         return self.model_copy(update=fields)
 
 
+class MonthLimits(CheckedModel):
+    """The limits of the month in which a video's money is reserved, as they were then: its owner's, and the stack's.
+
+    Beside the reservation, whose fields earlier versions of this stack refuse to add to.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    limit_micros: int | None = None
+    stack_limit_micros: int | None = None
+
+
 class CandidateChanges(TypedDict, total=False):
     """The fields of `Candidate` that change when the posts are planned."""
 
@@ -183,6 +195,8 @@ class VideoFields(VideoChanges, total=False):
     stage: Stage
     failure: VideoFailure | None
     reservation: Reservation | None
+    month_limits: MonthLimits | None
+    key_webhook_url: str | None
     place: str | None
     is_told: bool
     input_image: str | None
@@ -221,11 +235,15 @@ class Video(Record):
     request_id: str | None = None
     correlation_id: str | None = None
     webhook_url: str | None = None
+    # The receiver of its key, for events that are not about it; `webhook_url` may be one that its request named.
+    key_webhook_url: str | None = None
 
     # The money.
     cost_estimate_micros: int
     cost_micros: int | None = None
     reservation: Reservation | None = None
+    # None if its money counts in no month: it was recorded before there were limits of a month.
+    month_limits: MonthLimits | None = None
 
     # The generation. The video is completed once the MP4 is stored.
     stage: Stage = Stage.QUEUED

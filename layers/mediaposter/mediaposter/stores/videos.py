@@ -136,7 +136,7 @@ class VideoStore:
 
         Raises:
             SlotsTaken: the provider has no free slot.
-            BudgetExceeded: the day's limit has no room for `more_micros`.
+            BudgetExceeded: the limit of the day or month has no room for `more_micros`.
             VersionConflict: the record changed since it was read, or cannot make this transition.
             InvalidChange: a changed field is not in `VideoChanges`. Every method with changes raises it.
         """
@@ -354,7 +354,9 @@ class VideoStore:
             if first >= len(records) + len(promised.books):
                 raise SlotsTaken(f"{changed.provider} has no slot for {video.id}.") from conflict
             if first >= len(records):
-                raise BudgetExceeded(f"The day's limit has no room for another try of {video.id}.") from conflict
+                raise BudgetExceeded(
+                    f"The limit of the day or month has no room for another try of {video.id}."
+                ) from conflict
             raise
         return changed
 

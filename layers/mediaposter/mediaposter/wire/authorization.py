@@ -43,6 +43,7 @@ class AuthorizerContext(BaseModel):
             hash.
         accounts: the accounts that the key may post to, separated by spaces; "" means all.
         daily_budget_micros: a whole number, or "" if the key has no such limit.
+        monthly_budget_micros: the same.
         rate_per_minute: the same.
         webhook_url: "" if the key has none.
         key_name: the beginning of what its maker knows it by.
@@ -59,6 +60,7 @@ class AuthorizerContext(BaseModel):
     key_hash: str = ""
     accounts: str = ""
     daily_budget_micros: str = ""
+    monthly_budget_micros: str = ""
     rate_per_minute: str = ""
     webhook_url: str = ""
     key_name: str = ""
@@ -108,6 +110,7 @@ def _tell_routes(api_key: ApiKey) -> AuthorizerContext:
         key_hash=api_key.key_hash,
         accounts=write_accounts(api_key.accounts or ()),
         daily_budget_micros=_write_limit(api_key.daily_budget_micros),
+        monthly_budget_micros=_write_limit(api_key.monthly_budget_micros),
         rate_per_minute=_write_limit(api_key.rate_per_minute),
         webhook_url=api_key.webhook_url or "",
         key_name=api_key.name[:_SHOWN_NAME_CHARACTERS],

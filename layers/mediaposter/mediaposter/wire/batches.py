@@ -20,6 +20,7 @@ from mediaposter.wire.objects import ListObject, list_page
 from mediaposter.wire.pictures import PictureUrl, UploadReference
 from mediaposter.wire.queries import LIST_LIMIT, Limit, Name, Query
 from mediaposter.wire.requests import CreateVideoRequest, RequestBody
+from mediaposter.wire.row_templates import PromptTemplate, TextTemplate, TitleTemplate
 from mediaposter.wire.rows import ROWS_MAX, Row
 from mediaposter.wire.video_object import to_dollars
 
@@ -40,6 +41,8 @@ class CreateBatchRequest(RequestBody):
     """POST /batches: the rows themselves, or the id of a file that was put to the URL of POST /uploads.
 
     A row has the fields of POST /videos, and an `id` of the caller's own. What is wrong with one the results say.
+    `template` makes the prompt of each row from its columns, as "A {product} on {place}"; `text_template` and
+    `title_template` do so with the texts of posts. Rows may have further columns that a template names.
     """
 
     # A row whose text cannot be encoded is refused alone, when it is read.
@@ -47,6 +50,9 @@ class CreateBatchRequest(RequestBody):
 
     rows: Annotated[list[JsonValue], Field(min_length=1, max_length=ROWS_MAX)] | None = None
     file: UploadId | None = None
+    template: PromptTemplate | None = None
+    text_template: TextTemplate | None = None
+    title_template: TitleTemplate | None = None
 
     @validate_model(mode="after")
     def _choose_one(self) -> CreateBatchRequest:
@@ -54,9 +60,16 @@ class CreateBatchRequest(RequestBody):
             raise ValueError("must have either rows or a file, not both")
         return self
 
+    @property
+    def templates(self) -> dict[str, str]:
+        """Give the templates by the field that each makes."""
+        texts = {"prompt": self.template, "text": self.text_template, "title": self.title_template}
+        return {field: text for field, text in texts.items() if text is not None}
+
     def fingerprint(self) -> str:
         """Return a hash that is equal for equal requests."""
-        canonical = json.dumps(["batch", self.rows, self.file], sort_keys=True, separators=(",", ":"))
+        content = ["batch", self.rows, self.file, *([self.templates] if self.templates else [])]
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -26,6 +26,7 @@ class Caller(BaseModel):
         scopes: what the key may do.
         accounts: the accounts that the key may post to, as `instagram:807`; None means all.
         daily_budget_micros: how much the owner may spend a day with this key, if there is a limit.
+        monthly_budget_micros: the same for a month.
         rate_per_minute: how many requests the owner may send a minute with this key, if there is a limit.
         webhook_url: the receiver of the videos' events, unless a request names another.
         key_name: what the maker of the key knows it by.
@@ -40,6 +41,7 @@ class Caller(BaseModel):
     scopes: frozenset[Scope]
     accounts: frozenset[str] | None = None
     daily_budget_micros: int | None = None
+    monthly_budget_micros: int | None = None
     rate_per_minute: int | None = None
     webhook_url: str | None = None
     key_name: str = ""
@@ -116,6 +118,7 @@ class Caller(BaseModel):
                 "scopes": frozenset(api_key.scopes),
                 "accounts": None if api_key.accounts is None else frozenset(api_key.accounts),
                 "daily_budget_micros": api_key.daily_budget_micros,
+                "monthly_budget_micros": api_key.monthly_budget_micros,
                 "rate_per_minute": api_key.rate_per_minute,
             }
         )
@@ -131,6 +134,7 @@ def read_caller(authorizer: Mapping[str, str]) -> Caller:
         scopes=frozenset(map(Scope, context.scopes.split())),
         accounts=frozenset(context.accounts.split()) or None,
         daily_budget_micros=int(context.daily_budget_micros) if context.daily_budget_micros else None,
+        monthly_budget_micros=int(context.monthly_budget_micros) if context.monthly_budget_micros else None,
         rate_per_minute=int(context.rate_per_minute) if context.rate_per_minute else None,
         webhook_url=context.webhook_url or None,
         key_name=context.key_name,

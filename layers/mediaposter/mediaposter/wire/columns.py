@@ -1,9 +1,9 @@
 """The columns of a CSV of requests, and how to read their cells.
 
 A column has the name of its field: `prompt`, `metadata.campaign`, `publish.instagram.account_id`, and for a second
-account of that network `publish.instagram.2.account_id`. An empty cell means that the field is not set. If all cells of
-a target are empty, the row does not have that target. Spreadsheets omit trailing empty cells of a row, or write more
-cells than there are columns; both mean nothing.
+account of that network `publish.instagram.2.account_id`. Other columns are those that a template of the file names. An
+empty cell means that the field is not set. If all cells of a target are empty, the row does not have that target.
+Spreadsheets omit trailing empty cells of a row, or write more cells than there are columns; both mean nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from mediaposter.wire.cells import read_flag, read_moment, read_whole_number, re
 from mediaposter.wire.json_text import RepeatedNameError, parse_json
 from mediaposter.wire.records import Record
 from mediaposter.wire.requests import CreateVideoRequest
+from mediaposter.wire.row_templates import NO_TEMPLATES, RowTemplates, describe_missing
 
 ROW_ID = "id"
 LIST_SEPARATOR = "|"
@@ -68,17 +69,22 @@ class _Column(NamedTuple):
 class Columns:
     """The columns of a file, in order; a column without a name is None."""
 
-    def __init__(self, columns: tuple[_Column | None, ...], separator: str) -> None:
+    def __init__(
+        self, columns: tuple[_Column | None, ...], separator: str, templates: RowTemplates = NO_TEMPLATES
+    ) -> None:
         self._columns = columns
         self._separator = separator
+        self._template_columns = templates.own_columns
+        self._template_fields = frozenset(templates.by_field)
 
     @classmethod
-    def read(cls, header: Record) -> Columns:
-        """Read the header of a file.
+    def read(cls, header: Record, templates: RowTemplates = NO_TEMPLATES) -> Columns:
+        """Read the header of a file, which may also have the columns that its templates name.
 
         Raises:
-            HeaderError: names the first wrong column, and the valid ones.
+            HeaderError: names the first wrong or missing column, and the valid ones.
         """
+        template_columns = templates.own_columns
         try:
             text = header.decode(name="The header")
             cells = _split_cells(text, name="The header", separator=header.separator)
@@ -86,15 +92,16 @@ class Columns:
             raise HeaderError(error.message, code=error.code) from error
         names = _drop_blank_end([trim(cell) for cell in cells])
         _refuse_no_header(text, names)
+        _require_template_columns(names, templates)
         columns: dict[str, _Column] = {}
         for position, name in enumerate(names, start=1):
             if name in columns:
                 first = names.index(name) + 1
                 raise _refuse(name, f"the header has it twice, as columns {first} and {position}", "duplicate_field")
             if name:
-                columns[name] = _find_column(name)
-        _require_columns(columns)
-        return cls(tuple(columns.get(name) for name in names), header.separator)
+                columns[name] = _Column(name, "", name, str) if name in template_columns else _find_column(name)
+        _require_columns(columns, is_prompt_made="prompt" in templates.by_field)
+        return cls(tuple(columns.get(name) for name in names), header.separator, templates)
 
     def parse(self, text: str) -> dict[str, Any] | None:
         """Return the cells of a row that have a value, by column; none for a blank row.
@@ -108,7 +115,7 @@ class Columns:
             raise self._refuse_surplus(filled)
         if self._is_unused(filled):
             return None
-        values = {}
+        values = dict.fromkeys(self._template_columns, "")
         # A sheet omits trailing empty cells of a row, or has surplus ones.
         for number, (column, cell) in enumerate(zip(self._columns, cells, strict=False), start=1):
             if column is None and trim(cell):
@@ -144,10 +151,10 @@ class Columns:
         """
         objects: dict[str, dict[str, Any]] = {}
         for column in self._columns:
-            if column is not None and column.name in cells:
+            if column is not None and column.name in cells and column.name not in self._template_fields:
                 objects.setdefault(column.parent, {})[column.field] = _read_cell(column, cells[column.name])
         targets = [parent for parent in objects if parent.startswith("publish.")]
-        fields = objects.pop("", {})
+        fields = {**objects.pop("", {}), **{name: cells[name] for name in self._template_fields}}
         if targets:
             fields["publish"] = [{"platform": name.split(".")[1], **objects.pop(name)} for name in targets]
         try:
@@ -218,7 +225,8 @@ def _find_column(name: str) -> _Column:
     fields = CreateVideoRequest.model_fields
     if name not in fields:
         known = [ROW_ID, *(field for field in fields if field not in _NESTED)]
-        raise _refuse(name, _list_known("no column is called that", name, known, others=_PLACES))
+        others = f"{_PLACES}, and what a template names"
+        raise _refuse(name, _list_known("no column is called that", name, known, others=others))
     return _Column(name, "", name, _choose_reader(name, fields[name].annotation))
 
 
@@ -247,8 +255,16 @@ def _list_known(sentence: str, name: str, known: Collection[str], *, others: str
     return f"{sentence}{guess} There are {', '.join([*known, *filter(None, [others])])}"
 
 
-def _require_columns(columns: Mapping[str, _Column]) -> None:
-    if "prompt" not in columns:
+def _require_template_columns(names: Sequence[str], templates: RowTemplates) -> None:
+    """Refuse a header without a column of a template, first of all: the column may only be written differently."""
+    for column in templates.columns:
+        if column not in names:
+            sentence = describe_missing(column, names, where="the header")
+            raise HeaderError(sentence, param=column, code="missing_required_parameter")
+
+
+def _require_columns(columns: Mapping[str, _Column], *, is_prompt_made: bool) -> None:
+    if "prompt" not in columns and not is_prompt_made:
         raise _refuse("prompt", "the header must have this column", "missing_required_parameter")
     for column in columns.values():
         account = f"{column.parent}.account_id"

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypedDict, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from mediaposter.ai.catalog import Capabilities, Catalog, CatalogEntry, ProviderOption
 from mediaposter.domain.errors import InvalidRequest
-from mediaposter.stores.budget import BudgetDay, Usage, renews_at
+from mediaposter.stores.budget import BudgetFigures, BudgetPeriod, PeriodUsage, Usage, name_period, renews_at
 from mediaposter.stores.media import PresignedUpload
 from mediaposter.stores.posts import Post, SchedulePage
 from mediaposter.stores.video_record import Estimate, Video
@@ -107,12 +107,31 @@ class ModelUsageObject(_Answer):
     cost_usd: str
 
 
+class MonthUsageObject(_Answer):
+    """What an owner spent in the month of `today`, in UTC, with the fields that the usage has for the day.
+
+    `promised_usd` is reserved by videos that are not settled yet. A month counts from the update of the stack that
+    brought it.
+    """
+
+    month: str
+    spent_usd: str
+    promised_usd: str
+    videos: int
+    limit_usd: str | None
+    left_usd: str | None
+    stack_limit_usd: str | None
+    stack_left_usd: str | None
+    renews_at: datetime
+
+
 class UsageObject(_Answer):
     """What an owner spent. `promised_usd` is reserved by videos that are not settled yet.
 
     `limit_usd` is that of the key that asks, for the stack's own figures the stack's; null is no limit, and that of
     another owner, whose keys have limits of their own. `stack_left_usd` is what all keys together may still spend
-    today; a request needs room in both. `days` has what settled videos cost, by day and model.
+    today. `month` has the same of this month; a request needs room in all four limits. `days` has what settled videos
+    cost, by day and model.
     """
 
     object: Literal["usage"] = "usage"
@@ -125,6 +144,7 @@ class UsageObject(_Answer):
     stack_limit_usd: str | None
     stack_left_usd: str | None
     renews_at: datetime
+    month: MonthUsageObject
     days: list[ModelUsageObject]
 
 
@@ -211,7 +231,6 @@ def present_usage(usage: Usage) -> UsageObject:
     Raises:
         InvalidRequest: the usage does not fit into a response.
     """
-    budget, limit_micros = usage.budget, usage.limit_micros
     days = [
         ModelUsageObject(day=day.day, model=day.model, videos=day.videos, cost_usd=to_dollars(day.spent_micros))
         for day in usage.days
@@ -224,19 +243,40 @@ def present_usage(usage: Usage) -> UsageObject:
         )
     return UsageObject(
         today=usage.today,
-        spent_usd=to_dollars(budget.spent_micros),
-        promised_usd=to_dollars(budget.promised_micros),
-        videos=budget.videos,
-        limit_usd=None if limit_micros is None else to_dollars(limit_micros),
-        left_usd=_show_left(limit_micros, budget),
-        stack_limit_usd=None if usage.stack_limit_micros is None else to_dollars(usage.stack_limit_micros),
-        stack_left_usd=_show_left(usage.stack_limit_micros, usage.stack_budget),
         renews_at=renews_at(usage.today),
+        month=MonthUsageObject(
+            month=name_period(usage.today, BudgetPeriod.MONTH),
+            renews_at=renews_at(usage.today, BudgetPeriod.MONTH),
+            **_present_period(usage.month),
+        ),
         days=days,
+        **_present_period(usage.day),
     )
 
 
-def _show_left(limit_micros: int | None, budget: BudgetDay | None) -> str | None:
+class _PeriodFields(TypedDict):
+    spent_usd: str
+    promised_usd: str
+    videos: int
+    limit_usd: str | None
+    left_usd: str | None
+    stack_limit_usd: str | None
+    stack_left_usd: str | None
+
+
+def _present_period(usage: PeriodUsage) -> _PeriodFields:
+    return {
+        "spent_usd": to_dollars(usage.budget.spent_micros),
+        "promised_usd": to_dollars(usage.budget.promised_micros),
+        "videos": usage.budget.videos,
+        "limit_usd": None if usage.limit_micros is None else to_dollars(usage.limit_micros),
+        "left_usd": _show_left(usage.limit_micros, usage.budget),
+        "stack_limit_usd": None if usage.stack_limit_micros is None else to_dollars(usage.stack_limit_micros),
+        "stack_left_usd": _show_left(usage.stack_limit_micros, usage.stack_budget),
+    }
+
+
+def _show_left(limit_micros: int | None, budget: BudgetFigures | None) -> str | None:
     if limit_micros is None or budget is None:
         return None
     return to_dollars(max(limit_micros - budget.committed_micros, 0))

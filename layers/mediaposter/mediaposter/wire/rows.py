@@ -22,6 +22,7 @@ from mediaposter.wire.columns import NETWORKS, ROW_ID, Columns
 from mediaposter.wire.pictures import REQUEST_PICTURE_MAX_BYTES
 from mediaposter.wire.records import ROW_MAX_BYTES, BrokenFile, Record, decode_text, drop_bom, read_records
 from mediaposter.wire.requests import CreateVideoRequest
+from mediaposter.wire.row_templates import NO_TEMPLATES, RowTemplates
 
 ROWS_MAX = 10_000
 ROW_ID_MAX_CHARACTERS = 128
@@ -62,25 +63,27 @@ def read_json(content: bytes) -> CreateVideoRequest:
     return validate_fields(CreateVideoRequest, parse_json_object(text, name="The file"))
 
 
-def read_jsonl(chunks: Iterable[bytes]) -> Iterator[Row]:
+def read_jsonl(chunks: Iterable[bytes], templates: RowTemplates = NO_TEMPLATES) -> Iterator[Row]:
     """Read a file with one request on each line: the fields of POST /videos, and the caller's own `id`.
 
     Args:
         chunks: the bytes of the file, in order; blank lines are skipped.
+        templates: texts that the fields of each line fill; a line may have further fields that they name.
 
     Raises:
         InvalidRequest: while it is iterated; the file is not text, is JSON over many lines, empty or too large. Rows
             that were yielded before belong to the refused file too.
     """
     records = _refuse_other_json(read_records(chunks, has_quotes=False))
-    yield from _read_rows(records, header_number=0, parse=_parse_line, validate=_validate_line)
+    yield from _read_rows(records, _Reading(_parse_line, _validate_line, templates), header_number=0)
 
 
-def read_csv(chunks: Iterable[bytes]) -> Iterator[Row]:
+def read_csv(chunks: Iterable[bytes], templates: RowTemplates = NO_TEMPLATES) -> Iterator[Row]:
     """Read a file with one request in each row below a header, whose columns `wire.columns` describes.
 
     Args:
         chunks: the bytes of the file, in order; blank rows are passed over.
+        templates: texts that the cells of each row fill; the file may have further columns that they name.
 
     Raises:
         HeaderError: while it is iterated, before any row is given; a column is wrong or missing.
@@ -90,8 +93,9 @@ def read_csv(chunks: Iterable[bytes]) -> Iterator[Row]:
     records = read_records(chunks, has_quotes=True)
     for header in records:
         if not header.is_blank and not header.names_separator:
-            columns = Columns.read(header)
-            yield from _read_rows(records, header_number=header.number, parse=columns.parse, validate=columns.validate)
+            columns = Columns.read(header, templates)
+            reading = _Reading(columns.parse, columns.validate, templates)
+            yield from _read_rows(records, reading, header_number=header.number)
             return
     raise _refuse_empty()
 
@@ -199,16 +203,20 @@ def _list_optional(model: type[BaseModel]) -> frozenset[str]:
     return frozenset(name for name, field in model.model_fields.items() if not field.is_required())
 
 
-_Parse = Callable[[str], dict[str, Any] | None]
-_Validate = Callable[[dict[str, Any]], CreateVideoRequest]
+class _Reading(NamedTuple):
+    """How the rows of a file are read: text to fields, fields to request, and the templates between the two."""
+
+    parse: Callable[[str], dict[str, Any] | None]
+    validate: Callable[[dict[str, Any]], CreateVideoRequest]
+    templates: RowTemplates
 
 
-def _read_rows(records: Iterator[Record], *, header_number: int, parse: _Parse, validate: _Validate) -> Iterator[Row]:
+def _read_rows(records: Iterator[Record], reading: _Reading, *, header_number: int) -> Iterator[Row]:
     numbers: dict[str, int] = {}  # of the rows, by their ids
     is_empty = True
     for record in records:
         number = record.number - header_number
-        row = _read_row(record, number, numbers, parse, validate)
+        row = _read_row(record, number, numbers, reading)
         if row is None:
             continue
         if number > ROWS_MAX:
@@ -222,16 +230,16 @@ def _read_rows(records: Iterator[Record], *, header_number: int, parse: _Parse, 
         raise _refuse_empty()
 
 
-def _read_row(record: Record, number: int, numbers: dict[str, int], parse: _Parse, validate: _Validate) -> Row | None:
+def _read_row(record: Record, number: int, numbers: dict[str, int], reading: _Reading) -> Row | None:
     row_id = None
     try:
-        fields = parse(record.decode())
+        fields = reading.parse(record.decode())
         if fields is None:
             return None
         row_id = _read_id(fields.pop(ROW_ID, None))
         if row_id is not None:
             _refuse_repeated(row_id, number, numbers)
-        return Row(number, validate(fields), row_id, None, record.line)
+        return Row(number, reading.validate(reading.templates.fill(fields, row_id)), row_id, None, record.line)
     except BrokenFile:
         raise
     except InvalidRequest as refusal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mediaposter.domain.errors import InvalidRequest
 from mediaposter.stores.series import SheetFormat
+from mediaposter.wire.row_templates import NO_TEMPLATES, RowTemplates
 from mediaposter.wire.rows import Row, read_csv, read_jsonl
 
 # At one a day, almost three years of rows; the record holds the numbers of all waiting rows.
@@ -14,7 +15,7 @@ SHEET_MAX_BYTES = 4 * 1024 * 1024
 _READERS = {SheetFormat.CSV: read_csv, SheetFormat.JSONL: read_jsonl}
 
 
-def read_sheet(content: bytes, sheet_format: SheetFormat) -> list[Row]:
+def read_sheet(content: bytes, sheet_format: SheetFormat, templates: RowTemplates = NO_TEMPLATES) -> list[Row]:
     """Read all rows.
 
     Raises:
@@ -26,7 +27,7 @@ def read_sheet(content: bytes, sheet_format: SheetFormat) -> list[Row]:
             "or by the id that POST /uploads gives.",
             code="file_too_large",
         )
-    rows = list(_READERS[sheet_format]([content]))
+    rows = list(_READERS[sheet_format]([content], templates))
     if len(rows) > SHEET_ROWS_MAX:
         raise InvalidRequest(
             f"The sheet has {len(rows):,} rows, and a series may have {SHEET_ROWS_MAX:,} at once. Give it those that "
@@ -36,13 +37,13 @@ def read_sheet(content: bytes, sheet_format: SheetFormat) -> list[Row]:
     return rows
 
 
-def find_row(content: bytes, sheet_format: SheetFormat, number: int) -> Row:
+def find_row(content: bytes, sheet_format: SheetFormat, number: int, templates: RowTemplates = NO_TEMPLATES) -> Row:
     """Read one row, and nothing after it.
 
     Raises:
         InvalidRequest: the file is not a sheet, or has no such row.
     """
-    for row in _READERS[sheet_format]([content]):
+    for row in _READERS[sheet_format]([content], templates):
         if row.number == number:
             return row
     raise InvalidRequest(f"The sheet has no row {number}.", code="row_not_found")

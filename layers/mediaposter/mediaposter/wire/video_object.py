@@ -15,10 +15,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.problem import Problem
 from mediaposter.media.probe import Probe
+from mediaposter.media.provenance import Provenance
 from mediaposter.stores.approvals import Approval, Decision
+from mediaposter.stores.media import StoredVideo
 from mediaposter.stores.posts import Post, PostState
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
+
+
+class ProbeObject(Probe):
+    """What a stored video is, as a player shows it: width and height are in square pixels, after its rotation.
+
+    `provenance` is `c2pa` if the file has Content Credentials, a manifest of C2PA, which is not verified. The file is
+    stored as it came from the provider, byte for byte, so they stay valid.
+    """
+
+    provenance: Provenance | None = None
 
 
 class VideoErrorObject(BaseModel):
@@ -143,7 +155,7 @@ class VideoObject(BaseModel):
     cost_usd: str | None
     size_bytes: int | None
     sha256: str | None
-    probe: Probe | None
+    probe: ProbeObject | None
     approval: ApprovalObject | None
     approval_hours: int | None = None  # how long the posts wait for it; None where none is needed
     posts: list[PostObject]
@@ -193,7 +205,7 @@ def present_video(
         cost_usd=_show_cost(video.cost_micros),
         size_bytes=video.stored.size_bytes if video.stored else None,
         sha256=video.stored.sha256 if video.stored else None,
-        probe=video.stored.probe if video.stored else None,
+        probe=_present_probe(video.stored) if video.stored else None,
         approval=_present_approval(approval),
         approval_hours=video.approval_hours,
         posts=[present_post(post) for post in posts],
@@ -224,6 +236,10 @@ def present_post(post: Post) -> PostObject:
         submitted_at=int(post.submitted_at.timestamp()) if post.submitted_at else None,
         error=_present_problem(post.problem),
     )
+
+
+def _present_probe(stored: StoredVideo) -> ProbeObject:
+    return ProbeObject(**stored.probe.model_dump(), provenance=stored.provenance)
 
 
 def _present_approval(approval: Approval | None) -> ApprovalObject | None:

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, Json
 
 from mediaposter.domain.errors import ConfigurationError
-from mediaposter.events import AnyEvent, BatchEvent, VideoEvent
+from mediaposter.events import AnyEvent, BatchEvent, BudgetEvent, VideoEvent
 
 # Each owner knows one secret derived from this key; guessing the key from it would reveal every owner's secret.
 SIGNING_KEY_CHARACTERS_MIN = 32
@@ -93,6 +93,23 @@ class BatchData(BaseModel):
     error: EventError | None = None
 
 
+class BudgetData(BaseModel):
+    """The limit of an event, most of which is used; amounts are dollars as text.
+
+    `scope` is whose limit it is, `period` what it is for, and `period_name` which day or month. `renews_at` is in
+    seconds since 1970.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    scope: Literal["key", "stack"]
+    period: Literal["day", "month"]
+    period_name: str
+    limit_usd: str
+    used_usd: str
+    renews_at: int
+
+
 class EventObject(BaseModel):
     """An event as OpenAI sends them. `created_at` is in seconds since 1970."""
 
@@ -102,7 +119,7 @@ class EventObject(BaseModel):
     object: Literal["event"] = "event"
     type: str
     created_at: int
-    data: VideoData | PostData | BatchData
+    data: VideoData | PostData | BatchData | BudgetData
 
 
 def present_event(event: AnyEvent) -> EventObject:
@@ -112,7 +129,16 @@ def present_event(event: AnyEvent) -> EventObject:
     )
 
 
-def _present_data(event: AnyEvent) -> VideoData | PostData | BatchData:
+def _present_data(event: AnyEvent) -> VideoData | PostData | BatchData | BudgetData:
+    if isinstance(event, BudgetEvent):
+        return BudgetData(
+            scope=event.scope,
+            period=event.period,
+            period_name=event.period_name,
+            limit_usd=event.limit_usd,
+            used_usd=event.used_usd,
+            renews_at=int(event.renews_at.timestamp()),
+        )
     error = EventError(code=event.error_code) if event.error_code else None
     if isinstance(event, BatchEvent):
         return BatchData(

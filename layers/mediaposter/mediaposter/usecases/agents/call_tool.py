@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from mediaposter.domain.errors import NotAllowedInState
-from mediaposter.stores.budget import BudgetStore
+from mediaposter.stores.budget import BudgetStore, StackLimits
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import STATES_TO_CARRY, Post, PostState
 from mediaposter.stores.video_record import Video
@@ -78,7 +78,7 @@ class CallTool:
         post_with_approval: PostWithApproval,
         cancel_video: CancelVideo,
         budget: BudgetStore,
-        stack_daily_budget_micros: int | None,
+        stack_limits: StackLimits,
         posts_notice: Callable[[], str],
         studio_url: Callable[[], str | None],
         clock: Callable[[], datetime],
@@ -92,7 +92,7 @@ class CallTool:
         self._post_with_approval = post_with_approval
         self._cancel_video = cancel_video
         self._budget = budget
-        self._stack_daily_budget_micros = stack_daily_budget_micros
+        self._stack_limits = stack_limits
         self._posts_notice = posts_notice
         self._studio_url = studio_url
         self._clock = clock
@@ -249,13 +249,13 @@ class CallTool:
         return find_left_micros(
             self._budget,
             caller,
-            stack_daily_budget_micros=self._stack_daily_budget_micros,
+            stack_limits=self._stack_limits,
             today=self._clock().date(),
         )
 
 
 def _tell_left(left_micros: int | None) -> str:
-    return "There is no daily limit." if left_micros is None else f"${to_dollars(left_micros)} is left today."
+    return "There is no limit." if left_micros is None else f"${to_dollars(left_micros)} is left today."
 
 
 def _tell_video(answer: VideoAnswer) -> str:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from mediaposter.domain.errors import Forbidden, RequestRefused
 from mediaposter.domain.problem import Problem
-from mediaposter.stores.budget import BudgetStore
+from mediaposter.stores.budget import BudgetStore, StackLimits
 from mediaposter.stores.video_record import Estimate
 from mediaposter.usecases.batches.create import UploadFinder, find_source
 from mediaposter.usecases.batches.read_rows import ROW_READERS, check_rate
@@ -19,6 +19,7 @@ from mediaposter.usecases.requests.submit import SubmitVideo
 from mediaposter.wire.batch_check import BatchCheck, RowProblem
 from mediaposter.wire.batches import CreateBatchRequest, write_input
 from mediaposter.wire.caller import Caller
+from mediaposter.wire.row_templates import RowTemplates
 from mediaposter.wire.rows import Row
 
 # API Gateway waits 29 seconds for an answer; some are left to read the first rows and to write the errors.
@@ -42,14 +43,14 @@ class CheckBatch:
         files: SourceFiles,
         submit: SubmitVideo,
         budget: BudgetStore,
-        stack_daily_budget_micros: int | None,
+        stack_limits: StackLimits,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
         self._files = files
         self._submit = submit
         self._budget = budget
-        self._stack_daily_budget_micros = stack_daily_budget_micros
+        self._stack_limits = stack_limits
         self._clock = clock
         self._monotonic = monotonic
 
@@ -66,21 +67,22 @@ class CheckBatch:
             left_micros=find_left_micros(
                 self._budget,
                 caller,
-                stack_daily_budget_micros=self._stack_daily_budget_micros,
+                stack_limits=self._stack_limits,
                 today=self._clock().date(),
             )
         )
 
     def _open(self, request: CreateBatchRequest, caller: Caller) -> AbstractContextManager[Iterable[Row]]:
+        templates = RowTemplates.read(request.templates)
         if request.rows is not None:
-            return nullcontext(ROW_READERS["jsonl"](iter([write_input(request.rows)])))
-        return self._open_file(str(request.file), caller)
+            return nullcontext(ROW_READERS["jsonl"](iter([write_input(request.rows)]), templates))
+        return self._open_file(str(request.file), templates, caller)
 
     @contextmanager
-    def _open_file(self, upload_id: str, caller: Caller) -> Iterator[Iterable[Row]]:
+    def _open_file(self, upload_id: str, templates: RowTemplates, caller: Caller) -> Iterator[Iterable[Row]]:
         source = find_source(self._files, upload_id, caller)
         with self._files.open_version(source.key, source.version_id) as chunks:
-            yield ROW_READERS[source.format](chunks)
+            yield ROW_READERS[source.format](chunks, templates)
 
     def _check(self, rows: Iterable[Row], caller: Caller) -> BatchCheck:
         ends_at = self._monotonic() + CHECK_SECONDS

@@ -125,7 +125,7 @@ class OpenBatch:
             source = BatchSource(key=put.key, version_id=put.version_id, format="jsonl")
         else:
             source = find_source(self._files, str(request.file), caller)
-        return self._record(order, source, caller)
+        return self._record(order, source.model_copy(update={"templates": request.templates}), caller)
 
     def take_file(self, source: BatchSource, *, caller: Caller, request_context: RequestContext) -> Batch:
         """Create a batch from a file in the bucket; each version of a file becomes one batch.

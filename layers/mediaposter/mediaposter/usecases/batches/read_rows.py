@@ -21,9 +21,10 @@ from mediaposter.usecases.batches.rows import TAKING_MAX, BatchOutcome, BatchRes
 from mediaposter.usecases.batches.submit import Clock
 from mediaposter.wire.batches import PART_ROWS_MAX, PartLine, write_lines, write_row
 from mediaposter.wire.pictures import UploadedPicture, UploadReference
+from mediaposter.wire.row_templates import RowTemplates
 from mediaposter.wire.rows import Row, read_csv, read_jsonl
 
-ROW_READERS: Mapping[str, Callable[[Iterator[bytes]], Iterator[Row]]] = MappingProxyType(
+ROW_READERS: Mapping[str, Callable[[Iterator[bytes], RowTemplates], Iterator[Row]]] = MappingProxyType(
     {"csv": read_csv, "jsonl": read_jsonl}
 )
 
@@ -78,7 +79,7 @@ class ReadRows:
             self._files.open_version(batch.source.key, batch.source.version_id) as chunks,
             self._files.write(rows_key(batch.id)) as file,
         ):
-            for row in ROW_READERS[batch.source.format](chunks):
+            for row in ROW_READERS[batch.source.format](chunks, RowTemplates.read(batch.source.templates)):
                 rows += 1
                 size_bytes += file.write(write_row(self._keep_picture(batch, row)))
                 if rows % PART_ROWS_MAX == 0:

@@ -316,8 +316,8 @@ def _explain_budget(video: Video) -> str:
     dollars = Decimal(video.cost_estimate_micros) / 1_000_000
     return (
         f"Another try, by {video.resolved_model}, may cost ${dollars:f}. The tries before it may be charged as well, "
-        "and the day's limit, or max_cost_usd, has no room for both. Nothing more was sent. Raise the limit, or send "
-        "the request again when it renews."
+        "and the limit of the day or month, or max_cost_usd, has no room for both. Nothing more was sent. Raise the "
+        "limit, or send the request again when it renews."
     )
 
 

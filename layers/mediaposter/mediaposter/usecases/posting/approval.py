@@ -21,6 +21,7 @@ from mediaposter.stores.table import Change, Create, Delete, Replace
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
+from mediaposter.usecases.posting.default_disclosure import add_default_disclosure
 from mediaposter.usecases.posting.edit_captions import edit_captions
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.scheduled.recorded_events import describe_question
@@ -101,7 +102,9 @@ class DecideApproval:
         signaller: Signaller,
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
         clock: Clock,
+        default_disclosure: str = "",
     ) -> None:
+        self._default_disclosure = default_disclosure
         self._videos = videos
         self._posts = posts
         self._approvals = approvals
@@ -147,6 +150,7 @@ class DecideApproval:
             return edit_captions(waiting, edits.captions)
         if edits.publish:
             self._preflight(edits.publish)
+            edits = add_default_disclosure(edits, self._default_disclosure)
             return plan_posts(edits, video, candidates=(), now=now).posts
         planned = plan_posts(
             edits.model_copy(update={"publish": [post.target for post in waiting]}), video, candidates=(), now=now

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mediaposter.ai.catalog import parse_size
 from mediaposter.domain.errors import InvalidRequest
-from mediaposter.publishing.targets import AnyTarget, VideoShape, check_scheduled_time
+from mediaposter.publishing.targets import AnyTarget, UnlabelledTarget, VideoShape, check_scheduled_time
 from mediaposter.stores.posts import Post
 from mediaposter.stores.video_record import Candidate, Video
 from mediaposter.usecases.requests.shape import measure
@@ -115,6 +115,8 @@ def _compose_caption(request: PostsRequest, video: Video, index: int) -> str:
     except ValueError as error:
         is_prompt = target.text is None and request.text is None
         hint = " Without a text its caption is the prompt." if is_prompt else ""
+        if isinstance(target, UnlabelledTarget) and target.disclosure is not None:
+            hint += f' It ends with the disclosure "{target.disclosure}", which counts too.'
         raise _refuse(target, index, f"{error}.{hint}", field="text") from error
 
 

@@ -18,6 +18,7 @@ from mediaposter.stores.table import Change, Key
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
+from mediaposter.usecases.posting.default_disclosure import add_default_disclosure
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.posting.repost import STATES_TO_REPEAT, plan_write, refuse_what_may_be_public
 from mediaposter.usecases.videos.resume import Workflow
@@ -42,7 +43,9 @@ class PostWithApproval:
         workflow: Workflow,
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
         clock: Clock,
+        default_disclosure: str = "",
     ) -> None:
+        self._default_disclosure = default_disclosure
         self._videos = videos
         self._posts = posts
         self._approvals = approvals
@@ -69,6 +72,7 @@ class PostWithApproval:
         """
         caller.require(Scope.PUBLISH)  # guard: scope publish asked
         caller.require_accounts(request.publish, field="publish")  # guard: accounts asked
+        request = add_default_disclosure(request, self._default_disclosure)
         video = self._videos.get(video_id, caller=caller)
         now = self._clock()
         known = {post.key: post for post in self._posts.list(video)}

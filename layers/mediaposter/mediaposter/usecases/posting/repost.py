@@ -16,6 +16,7 @@ from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.check_post import emit_end
+from mediaposter.usecases.posting.default_disclosure import add_default_disclosure
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.posting.reconcile import SWEEP_GRACE, Publishers, find_copies
 from mediaposter.usecases.steps import PostReference
@@ -42,7 +43,9 @@ class RepeatPosts:
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
         send_event: Callable[[PostEvent], None],
         clock: Clock,
+        default_disclosure: str = "",
     ) -> None:
+        self._default_disclosure = default_disclosure
         self._videos = videos
         self._posts = posts
         self._workflow = workflow
@@ -65,6 +68,7 @@ class RepeatPosts:
         """
         video = self._find(video_id, caller)
         caller.require_accounts(request.publish, field="publish")  # guard: accounts reposted
+        request = add_default_disclosure(request, self._default_disclosure)
         needs_approver = video.approval_hours is not None or self._is_approval_default  # guard: default repost
         if request.publish and needs_approver:
             # A video that was rejected, never decided or never asked about needs a caller that may approve.

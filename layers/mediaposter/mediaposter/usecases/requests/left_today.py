@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from datetime import date
 
-from mediaposter.stores.budget import STACK_OWNER, BudgetStore
+from mediaposter.stores.budget import BudgetStore, StackLimits, list_limits
 from mediaposter.wire.caller import Caller
 
 
-def find_left_micros(
-    budget: BudgetStore, caller: Caller, *, stack_daily_budget_micros: int | None, today: date
-) -> int | None:
-    """Find how much the key and the stack may still spend today: the lesser of the two; None is no limit."""
-    limits = {caller.owner: caller.daily_budget_micros, STACK_OWNER: stack_daily_budget_micros}
+def find_left_micros(budget: BudgetStore, caller: Caller, *, stack_limits: StackLimits, today: date) -> int | None:
+    """Find how much may still be spent today: the least that the limits of the key and the stack leave.
+
+    Those of the month count too; None is no limit.
+    """
+    limits = list_limits(
+        caller.owner,
+        daily_micros=caller.daily_budget_micros,
+        monthly_micros=caller.monthly_budget_micros,
+        stack=stack_limits,
+    )
     left = [
-        max(limit - budget.get(owner, today).committed_micros, 0)
-        for owner, limit in limits.items()
-        if limit is not None
+        max(limit.micros - budget.get(limit.owner, today, limit.period).committed_micros, 0)
+        for limit in limits
+        if limit.micros is not None
     ]
     return min(left, default=None)

@@ -9,7 +9,6 @@ from typing import NamedTuple, NoReturn
 
 from mediaposter.ai.catalog import Catalog
 from mediaposter.domain.errors import (
-    BudgetExceeded,
     Contention,
     ErrorCode,
     IdempotencyKeyReused,
@@ -21,15 +20,22 @@ from mediaposter.domain.errors import (
     VideoDeleted,
 )
 from mediaposter.publishing.targets import PublishTarget
-from mediaposter.stores.budget import STACK_OWNER, BudgetStore, Limit, count_call, renews_at, reserve
+from mediaposter.stores.budget import BudgetStore, StackLimits, count_call, reserve
 from mediaposter.stores.capacity import CapacityStore, count_change
 from mediaposter.stores.idempotency import IdempotencyRecord, IdempotencyStore, identify_request
 from mediaposter.stores.posts import Post, PostStore
 from mediaposter.stores.table import Change, Create, Put
-from mediaposter.stores.video_record import Candidate, Estimate, Reservation, Video, VideoFailure
+from mediaposter.stores.video_money import list_budgets
+from mediaposter.stores.video_record import Candidate, Estimate, MonthLimits, Reservation, Video, VideoFailure
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.create_post import settle_orphaned
+from mediaposter.usecases.posting.default_disclosure import (
+    RequestT,
+    add_default_disclosure,
+    warn_of_undisclosed,
+)
 from mediaposter.usecases.posting.plan_posts import plan_posts
+from mediaposter.usecases.requests.budget_refusal import refuse_budget
 from mediaposter.usecases.requests.choose_models import choose_models
 from mediaposter.usecases.requests.default_approval import choose_approval
 from mediaposter.usecases.requests.max_cost import refuse_price
@@ -40,7 +46,6 @@ from mediaposter.wire.caller import Caller
 from mediaposter.wire.pictures import InputReference
 from mediaposter.wire.request_context import NEW_REQUEST, RequestContext
 from mediaposter.wire.requests import CreateVideoRequest, DeriveVideoRequest
-from mediaposter.wire.video_object import to_dollars
 
 Clock = Callable[[], datetime]
 AnyVideoRequest = CreateVideoRequest | DeriveVideoRequest
@@ -67,7 +72,7 @@ class SubmitVideo:
         pictures: Callable[[], PictureStore],
         catalogs: Callable[[], Catalog],
         default_fallbacks: Sequence[str],
-        stack_daily_budget_micros: int | None,
+        stack_limits: StackLimits,
         is_approval_default: bool,
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]],
         slots: CapacityStore,
@@ -76,8 +81,10 @@ class SubmitVideo:
         clock: Clock,
         new_id: Callable[[], str],
         takes_local_webhooks: bool = False,
+        default_disclosure: str = "",
     ) -> None:
         self._takes_local_webhooks = takes_local_webhooks
+        self._default_disclosure = default_disclosure
         self._videos = videos
         self._posts = posts
         self._requests = requests
@@ -86,7 +93,7 @@ class SubmitVideo:
         self._count_metric = count_metric
         self._catalogs = catalogs
         self._default_fallbacks = default_fallbacks
-        self._stack_daily_budget_micros = stack_daily_budget_micros
+        self._stack_limits = stack_limits
         self._is_approval_default = is_approval_default
         self._preflight = validate_accounts
         self._slots = slots
@@ -119,9 +126,8 @@ class SubmitVideo:
             approval=choose_approval(request, caller, is_default=self._is_approval_default),
             now=now,
         )
-        return self._take(
-            _Order(video, request, request.input_reference, request.fingerprint()), caller, request_context
-        )
+        order = _Order(video, self._disclose(request), request.input_reference, request.fingerprint())
+        return self._take(order, caller, request_context)
 
     def estimate(self, request: CreateVideoRequest, *, caller: Caller) -> Estimate:
         """Estimate the video and the cost of a request, without spending anything.
@@ -131,6 +137,7 @@ class SubmitVideo:
             InvalidRequest: it cannot be done.
         """
         caller.require_publishing(request.publish)  # guard: accounts estimated
+        request = self._disclose(request)
         self._check_receiver(request.webhook_url)
         now = self._clock()
         first, *others = self._choose_models(request, now)
@@ -160,7 +167,8 @@ class SubmitVideo:
             request, source, self._catalogs(), video_id=self._new_id(), caller=caller, approval=approval, now=now
         )
         kind = DERIVATIONS[type(request)]
-        return self._take(_Order(video, request, None, f"{kind} {request.fingerprint()}"), caller, request_context)
+        order = _Order(video, self._disclose(request), None, f"{kind} {request.fingerprint()}")
+        return self._take(order, caller, request_context)
 
     def _take(self, order: _Order, caller: Caller, request_context: RequestContext) -> Submission:
         """Submit a request, also if its idempotency record points to a try that never started."""
@@ -185,7 +193,7 @@ class SubmitVideo:
             InvalidRequest: a post would not fit, or its account is not connected.
             IdempotencyKeyReused: the caller's key names another request.
             VideoDeleted: the request was accepted before, and its video was deleted.
-            BudgetExceeded: the day's limit of the caller or of the stack has no room.
+            BudgetExceeded: a limit of the caller or of the stack, for the day or the month, has no room.
             RateExceeded: the caller's rate limit has no room.
             Contention: other writers hold the same records; sending again is safe.
         """
@@ -222,6 +230,10 @@ class SubmitVideo:
             fallbacks=plan.fallbacks,
             warnings=(*video.warnings, *plan.warnings, *warnings),
             reservation=reservation,
+            month_limits=MonthLimits(
+                limit_micros=caller.monthly_budget_micros, stack_limit_micros=self._stack_limits.monthly_micros
+            ),
+            key_webhook_url=caller.webhook_url,
             request_id=request_context.request_id,
             correlation_id=request_context.correlation_id,
         )
@@ -260,7 +272,13 @@ class SubmitVideo:
 
     def _check_accounts(self, targets: Sequence[PublishTarget]) -> list[str]:
         """Refuse accounts that are not connected, and give warnings; without posts the publisher is not called."""
-        return self._preflight(targets) if targets else []
+        if not targets:
+            return []
+        return [*warn_of_undisclosed(targets, self._default_disclosure), *self._preflight(targets)]
+
+    def _disclose(self, request: RequestT) -> RequestT:
+        """Add the stack's disclosure; what a request is known by is its own words."""
+        return add_default_disclosure(request, self._default_disclosure)
 
     def _list_conditions(
         self, video: Video, name: IdempotencyRecord, caller: Caller, request_context: RequestContext
@@ -276,19 +294,13 @@ class SubmitVideo:
         elif request_context.retry_count is not None:
             conditions.append(_Condition(Put(name), _never))
         if video.reservation is not None:
-            for limit in self._list_limits(caller, video.reservation):
+            for limit in list_budgets(video, video.reservation):
                 change = reserve(limit, video.reservation.on, video.reservation.micros)
-                conditions.append(_Condition(change, partial(self._refuse_budget, limit, video.reservation)))
+                conditions.append(_Condition(change, partial(refuse_budget, self._budget, limit, video.reservation)))
         if caller.rate_per_minute is not None:
             call = count_call(caller.owner, video.created_at, per_minute=caller.rate_per_minute)
             conditions.append(_Condition(call, partial(_refuse_rate, caller.rate_per_minute)))
         return conditions
-
-    def _list_limits(self, caller: Caller, reservation: Reservation) -> list[Limit]:
-        limits = [Limit(caller.owner, caller.daily_budget_micros)]
-        if reservation.of_stack:
-            limits.append(Limit(STACK_OWNER, self._stack_daily_budget_micros))
-        return limits
 
     def _plan_reservation(
         self, candidates: Sequence[Video | Candidate], now: datetime, caller: Caller | None = None
@@ -297,9 +309,9 @@ class SubmitVideo:
         return Reservation(
             on=now.date(),
             micros=max(candidate.cost_estimate_micros for candidate in candidates),
-            of_stack=self._stack_daily_budget_micros is not None,
+            of_stack=self._stack_limits.exist,
             limit_micros=None if caller is None else caller.daily_budget_micros,
-            stack_limit_micros=self._stack_daily_budget_micros,
+            stack_limit_micros=self._stack_limits.daily_micros,
         )
 
     def _take_repeated(self, wanted: IdempotencyRecord, video: Video, caller: Caller) -> Submission:
@@ -341,16 +353,6 @@ class SubmitVideo:
             return self._videos.note(video, now=self._clock(), is_accepted=True)  # guard: caller acknowledged
         except VersionConflict:
             return self._videos.reload(video)
-
-    def _refuse_budget(self, limit: Limit, reservation: Reservation) -> NoReturn:
-        day = self._budget.get(limit.owner, reservation.on)
-        left_micros = max((limit.daily_micros or 0) - day.committed_micros, 0)
-        whose = "this stack" if limit.owner == STACK_OWNER else "this key"
-        raise BudgetExceeded(
-            f"The video may cost ${to_dollars(reservation.micros)}, and of today's limit of {whose} "
-            f"(${to_dollars(limit.daily_micros or 0)}) ${to_dollars(left_micros)} is left. Nothing was recorded; it "
-            f"renews at {renews_at(reservation.on):%Y-%m-%dT%H:%M:%SZ}."
-        )
 
     def _choose_models(self, request: CreateVideoRequest, now: datetime) -> list[Candidate]:
         fallbacks = self._default_fallbacks

@@ -1,4 +1,4 @@
-"""Send the queued event of every new video, whether it came by HTTP, file, event or schedule."""
+"""Send the queued event of every new video, however it was requested, and the warnings of its budgets."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ from collections.abc import Callable
 
 from mediaposter.domain.errors import NotFound
 from mediaposter.events import VideoQueued
+from mediaposter.stores.video_record import Video
 from mediaposter.stores.videos import VideoStore
 
 
 class AnnounceVideo:
-    """Sends the queued event of a video."""
+    """Sends the queued event of a video, and checks the limits that its money counts for."""
 
-    def __init__(self, *, videos: VideoStore, send_event: Callable[[VideoQueued], object]) -> None:
+    def __init__(
+        self,
+        *,
+        videos: VideoStore,
+        send_event: Callable[[VideoQueued], object],
+        warn_of_budgets: Callable[[Video], object],
+    ) -> None:
         self._videos = videos
         self._send_event = send_event
+        self._warn_of_budgets = warn_of_budgets
 
     def __call__(self, video_id: str) -> None:
         """Send the event that a video was recorded; a video deleted by now gets none.
@@ -36,3 +44,4 @@ class AnnounceVideo:
                 batch_id=video.batch_id,
             )
         )
+        self._warn_of_budgets(video)

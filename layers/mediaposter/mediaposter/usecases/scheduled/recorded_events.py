@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import NotFound
-from mediaposter.events import AnyEvent, BatchEvent, PostEvent, PostEventType, VideoEvent
+from mediaposter.events import AnyEvent, BatchEvent, BudgetEvent, PostEvent, PostEventType, VideoEvent
 from mediaposter.stores.approvals import Approval, ApprovalStore
 from mediaposter.stores.batches import Batch, BatchStage, BatchStore
+from mediaposter.stores.budget import STACK_OWNER
+from mediaposter.stores.budget_warnings import BudgetWarning, BudgetWarningStore
 from mediaposter.stores.posts import STATES_FOR_A_PERSON, Post, PostState, PostStore
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.videos import VideoStore
@@ -91,6 +93,21 @@ def describe_batch(batch: Batch) -> BatchEvent:
     )
 
 
+def describe_warning(warning: BudgetWarning) -> BudgetEvent:
+    """Write the event that most of a limit is used."""
+    return BudgetEvent(
+        owner=warning.owner,
+        occurred_at=warning.warned_at,
+        webhook_url=warning.webhook_url,
+        scope="stack" if warning.owner == STACK_OWNER else "key",
+        period=warning.period.value,
+        period_name=warning.period_name,
+        limit_usd=warning.limit_usd,
+        used_usd=warning.used_usd,
+        renews_at=warning.renews_at,
+    )
+
+
 class FindRecorded:
     """Finds the recorded version of an event."""
 
@@ -101,12 +118,14 @@ class FindRecorded:
         posts: PostStore,
         approvals: ApprovalStore,
         batches: BatchStore,
+        budget_warnings: BudgetWarningStore,
         studio_url: Callable[[], str | None],
     ) -> None:
         self._videos = videos
         self._posts = posts
         self._approvals = approvals
         self._batches = batches
+        self._budget_warnings = budget_warnings
         self._studio_url = studio_url
 
     def __call__(self, event: AnyEvent) -> AnyEvent | None:
@@ -130,6 +149,8 @@ class FindRecorded:
         if isinstance(event, BatchEvent):
             batch = self._batches.get_unchecked(event.batch_id)
             return describe_batch(batch) if batch.stage is BatchStage.DONE else None  # guard: batch ended
+        if isinstance(event, BudgetEvent):
+            return describe_warning(self._budget_warnings.get(event.owner, event.period_name, event.limit_usd))
         video = self._videos.get_unchecked(event.video_id)
         if isinstance(event, PostEvent):
             return describe_post(video, self._posts.get(video, f"{event.platform}#{event.account_id}"))
@@ -142,6 +163,8 @@ class FindRecorded:
 def _list_names(event: AnyEvent) -> list[str]:
     if isinstance(event, PostEvent):
         return [event.video_id, event.platform, event.account_id]
+    if isinstance(event, BudgetEvent):
+        return [event.owner, event.period_name, event.limit_usd]
     return [event.subject]
 
 

@@ -20,6 +20,7 @@ from mediaposter.usecases.requests.submit import SubmitVideo
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.intake import ScheduleDue
 from mediaposter.wire.request_context import RequestContext
+from mediaposter.wire.row_templates import RowTemplates
 from mediaposter.wire.rows import Row
 from mediaposter.wire.sheets import find_row
 
@@ -110,7 +111,7 @@ class RunSchedule:
         return self._make_video(series, run, self._find_row(run.sheet, run.row))
 
     def _find_row(self, sheet: Sheet, number: int) -> Row:
-        return find_row(self._sheets.read(sheet), sheet.format, number)
+        return find_row(self._sheets.read(sheet), sheet.format, number, RowTemplates.read(sheet.templates))
 
     def _make_video(self, series: Series, run: ScheduleRun, row: Row) -> IntakeResult:
         try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import InvalidRequest, NotFound
-from mediaposter.stores.budget import STACK_OWNER, BudgetStore, Usage
+from mediaposter.stores.budget import STACK_OWNER, BudgetPeriod, BudgetStore, PeriodUsage, StackLimits, Usage
 from mediaposter.stores.media import PRESIGNED_SECONDS
 from mediaposter.stores.posts import Post, PostStore
 from mediaposter.stores.stage_lists import StageLists, StageQuery
@@ -55,7 +55,7 @@ class ReadVideos:
         posts: PostStore,
         budget: BudgetStore,
         media: Presigner,
-        stack_daily_budget_micros: int | None,
+        stack_limits: StackLimits,
         clock: Clock,
     ) -> None:
         self._videos = videos
@@ -63,7 +63,7 @@ class ReadVideos:
         self._posts = posts
         self._budget = budget
         self._media = media
-        self._stack_daily_budget_micros = stack_daily_budget_micros
+        self._stack_limits = stack_limits
         self._clock = clock
 
     def retrieve(self, video_id: str, *, caller: Caller) -> tuple[Video, list[Post]]:
@@ -146,7 +146,7 @@ class ReadVideos:
         return LinksObject(video=video_url, thumbnail=thumbnail_url, spritesheet=spritesheet_url, expires_at=expires_at)
 
     def sum_usage(self, query: UsageQuery, *, caller: Caller) -> Usage:
-        """Sum up what the caller spent, and what is reserved today.
+        """Sum up what the caller spent, and what is reserved today and in this month.
 
         Raises:
             NotFound: the caller may not see the requested owner.
@@ -163,15 +163,35 @@ class ReadVideos:
             ) from error
         return Usage(
             today=today,
-            budget=self._budget.get(owner, today),
+            day=self._sum_period(
+                owner,
+                today,
+                BudgetPeriod.DAY,
+                caller.daily_budget_micros if owner == caller.owner else None,
+                self._stack_limits.daily_micros,
+            ),
+            month=self._sum_period(
+                owner,
+                today,
+                BudgetPeriod.MONTH,
+                caller.monthly_budget_micros if owner == caller.owner else None,
+                self._stack_limits.monthly_micros,
+            ),
             days=self._budget.list_usage(owner, since=since, until=until),
-            limit_micros=self._find_limit(owner, caller),
-            stack_limit_micros=self._stack_daily_budget_micros,
-            stack_budget=(None if self._stack_daily_budget_micros is None else self._budget.get(STACK_OWNER, today)),
         )
 
-    def _find_limit(self, owner: str, caller: Caller) -> int | None:
-        """Give the daily limit of the stack or the caller; None for another owner, whose keys may differ in it."""
-        if owner == STACK_OWNER:
-            return self._stack_daily_budget_micros
-        return caller.daily_budget_micros if owner == caller.owner else None
+    def _sum_period(
+        self,
+        owner: str,
+        today: date,
+        period: BudgetPeriod,
+        key_limit_micros: int | None,
+        stack_limit_micros: int | None,
+    ) -> PeriodUsage:
+        """Sum up a day or month; without a limit for another owner, whose keys may differ in it."""
+        return PeriodUsage(
+            budget=self._budget.get(owner, today, period),
+            limit_micros=stack_limit_micros if owner == STACK_OWNER else key_limit_micros,
+            stack_limit_micros=stack_limit_micros,
+            stack_budget=None if stack_limit_micros is None else self._budget.get(STACK_OWNER, today, period),
+        )
