@@ -9,6 +9,7 @@ import pytest
 from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.approvals import Approval, ApprovalStore, Decision, decide, open_approval
 from mediaposter.stores.due import DueStore
+from mediaposter.stores.trail import Actor
 from tests.builders import NOW, VIDEO_ID
 from tests.fakes.table import InMemoryTable
 
@@ -30,7 +31,7 @@ def approvals(table: InMemoryTable) -> ApprovalStore:
 
 
 def answer(approvals: ApprovalStore, decision: Decision = Decision.APPROVED) -> Approval:
-    approvals.commit(decide(approvals.get(VIDEO_ID), decision, now=LATER, by="ann"))
+    approvals.commit(decide(approvals.get(VIDEO_ID), decision, now=LATER, by=Actor(key="ann")))
     return approvals.get(VIDEO_ID)
 
 
@@ -62,7 +63,7 @@ def test_an_answer_is_kept_with_who_gave_it_and_when(approvals: ApprovalStore, d
         expires_at=END,
         decision=decision,
         decided_at=LATER,
-        decided_by="ann",
+        decided_by=Actor(key="ann"),
         version=2,
     )
 
@@ -140,3 +141,9 @@ def test_a_question_that_is_forgotten_was_never_asked_and_forgetting_it_again_is
     with pytest.raises(NotFound):
         approvals.get(VIDEO_ID)
     assert not is_due(table, END + timedelta(days=1))
+
+
+def test_who_decided_before_there_were_names_is_read_as_the_owner_that_was_kept() -> None:
+    kept = {"video_id": VIDEO_ID, "asked_at": NOW, "expires_at": END, "decision": "approved", "decided_by": "key_ann"}
+
+    assert Approval.model_validate(kept).decided_by == Actor(key="key_ann")

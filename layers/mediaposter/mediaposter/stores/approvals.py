@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self, TypedDict, Unpack
+from typing import Annotated, Self, TypedDict, Unpack
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 
 from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.due import give_due_attributes
 from mediaposter.stores.table import Change, Create, Delete, Key, Record, Replace, Table
+from mediaposter.stores.trail import Actor
 
 # The request that decides also signals the state machine; if it crashed before that, the sweep signals.
 SIGNAL_GRACE = timedelta(minutes=2)
@@ -40,15 +41,21 @@ class ApprovalFields(ApprovalChanges, total=False):
     version: int
     decision: Decision
     decided_at: AwareDatetime | None
-    decided_by: str | None
+    decided_by: Actor | None
+    comment: str | None
+
+
+def _read_actor(value: object) -> object:
+    """Read what earlier versions kept: the owner of the key."""
+    return Actor(key=value) if isinstance(value, str) else value
 
 
 class Approval(Record):
     """The question whether a video may be posted.
 
     The state machine waits on `task_token`. Anyone with the token can resume the execution, so no reply, event, log or
-    error contains it. `is_signalled` says that the state machine got the answer. `round` counts the questions about a
-    video: each is about other posts.
+    error contains it. `is_signalled` says that the state machine got the answer. `comment` is of the person who
+    decided. `round` counts the questions about a video: each is about other posts.
     """
 
     video_id: str
@@ -57,7 +64,8 @@ class Approval(Record):
     expires_at: AwareDatetime
     task_token: str | None = Field(default=None, repr=False)
     decided_at: AwareDatetime | None = None
-    decided_by: str | None = None
+    decided_by: Annotated[Actor | None, BeforeValidator(_read_actor)] = None
+    comment: str | None = None
     is_signalled: bool = False
     is_told: bool = False
     round: int = 1
@@ -104,7 +112,9 @@ def ask_again(approval: Approval, *, now: datetime, hours: int) -> Replace:
     return Replace(again, approval.version, {"decision": [approval.decision]})
 
 
-def decide(approval: Approval, decision: Decision, *, now: datetime, by: str | None = None) -> Change:
+def decide(
+    approval: Approval, decision: Decision, *, now: datetime, by: Actor | None = None, comment: str | None = None
+) -> Change:
     """Build the change that answers a waiting approval.
 
     Raises:
@@ -112,7 +122,9 @@ def decide(approval: Approval, decision: Decision, *, now: datetime, by: str | N
     """
     if approval.decision is not Decision.WAITING:  # guard: answered once
         raise VersionConflict(f"{approval.video_id} is {approval.decision} already; the first decision is final.")
-    decided = approval.copy_with(decision=decision, decided_at=now, decided_by=by, version=approval.version + 1)
+    decided = approval.copy_with(
+        decision=decision, decided_at=now, decided_by=by, comment=comment, version=approval.version + 1
+    )
     return Replace(decided, approval.version, {"decision": [Decision.WAITING]})  # guard: one answer
 
 
