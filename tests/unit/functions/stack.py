@@ -163,6 +163,12 @@ class Stack:
         if isinstance(value, Mapping):
             if "Ref" in value:
                 return self._parameters[value["Ref"]]
+            if "Fn::If" in value:
+                # Every condition of a function's settings asks whether a parameter is set, and none is.
+                return self._resolve(value["Fn::If"][2])
+            if "Fn::Join" in value:
+                separator, parts = value["Fn::Join"]
+                return str(separator).join(map(self._resolve, parts))
             text = str(value["Fn::Sub"])
             for name, replacement in self._parameters.items():
                 text = text.replace(f"${{{name}}}", replacement)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Self, TypedDict, Unpack
+from typing import Self, TypedDict, Unpack
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AwareDatetime, Field, field_validator
 
 from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.due import give_due_attributes
@@ -45,11 +45,6 @@ class ApprovalFields(ApprovalChanges, total=False):
     comment: str | None
 
 
-def _read_actor(value: object) -> object:
-    """Read what earlier versions kept: the owner of the key."""
-    return Actor(key=value) if isinstance(value, str) else value
-
-
 class Approval(Record):
     """The question whether a video may be posted.
 
@@ -64,7 +59,7 @@ class Approval(Record):
     expires_at: AwareDatetime
     task_token: str | None = Field(default=None, repr=False)
     decided_at: AwareDatetime | None = None
-    decided_by: Annotated[Actor | None, BeforeValidator(_read_actor)] = None
+    decided_by: Actor | None = None
     comment: str | None = None
     is_signalled: bool = False
     is_told: bool = False
@@ -72,6 +67,12 @@ class Approval(Record):
 
     def copy_with(self, **fields: Unpack[ApprovalFields]) -> Self:
         return self.model_copy(update=fields)
+
+    @field_validator("decided_by", mode="before")
+    @classmethod
+    def _read_owner(cls, by: object) -> object:
+        """Read what earlier versions kept: the owner of the key."""
+        return Actor(key=by) if isinstance(by, str) else by
 
     @property
     def key(self) -> Key:
