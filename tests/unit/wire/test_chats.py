@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaposter.events import PostEvent
-from mediaposter.wire.chats import ChatAddress, Message, count_units, find_chat, write_event, write_question
+from mediaposter.wire.chats import (
+    ChatAddress,
+    Message,
+    count_units,
+    find_chat,
+    hide_secret,
+    write_event,
+    write_question,
+)
 from mediaposter.wire.questions import Caption, Question, write_email
 from tests.builders import NOW, OWNER, VIDEO_ID
 
@@ -169,6 +177,8 @@ def test_a_chat_is_known_by_its_address(url: str, chat: ChatAddress | None) -> N
 
 def test_an_address_shows_no_secret() -> None:
     assert "s3cret" not in f"{SLACK!r} {TELEGRAM}"
+    assert hide_secret(SLACK.url) == "https://hooks.slack.com/…"
+    assert hide_secret("https://hooks.example/a?b=c") == "https://hooks.example/a?b=c"
 
 
 def test_another_event_is_one_sentence() -> None:

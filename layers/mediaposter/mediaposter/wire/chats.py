@@ -77,6 +77,12 @@ def find_chat(url: str) -> ChatAddress | None:
     return ChatAddress("telegram", f"https://{_TELEGRAM_HOST}{found[1]}", chat_id)
 
 
+def hide_secret(url: str) -> str:
+    """Write a webhook's URL for a person: that of a chat without its secret."""
+    address = find_chat(url)
+    return url if address is None else f"{'/'.join(url.split('/')[:3])}/…"
+
+
 def write_question(
     address: ChatAddress, question: Question, *, picture: bytes | None = None, has_picture: bool = True
 ) -> Message:
