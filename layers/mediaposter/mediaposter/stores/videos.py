@@ -331,9 +331,8 @@ class VideoStore:
             render=render,
         )
         trail = keep_trail(video.id, video.owner, video.trail, by=by, now=now)
-        self._table.commit(  # guard: leftovers listed
-            [Delete(video.key, video.version), Put(leftovers), Put(trail), *books]
-        )
+        gone: list[Change] = [Delete(video.key, video.version), Put(leftovers), *books]  # guard: leftovers listed
+        self._table.commit([*gone, Put(trail)])
 
     def read_trail(self, video_id: str, *, caller: Viewer, now: datetime) -> Trail:
         """Read who did what to a video for a caller; for a while also of a deleted one.
