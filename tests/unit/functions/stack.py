@@ -164,8 +164,10 @@ class Stack:
             if "Ref" in value:
                 return self._parameters[value["Ref"]]
             if "Fn::If" in value:
-                # Every condition of a function's settings asks whether a parameter is set, and none is.
-                return self._resolve(value["Fn::If"][2])
+                name, if_set, otherwise = value["Fn::If"]
+                # Every condition of a function's settings asks whether a parameter is set.
+                parameter = self._template.conditions[name]["Fn::Not"][0]["Fn::Equals"][0]["Ref"]
+                return self._resolve(if_set if self._parameters[parameter] else otherwise)
             if "Fn::Join" in value:
                 separator, parts = value["Fn::Join"]
                 return str(separator).join(map(self._resolve, parts))
