@@ -15,7 +15,6 @@ from mediaposter.domain.errors import ConfigurationError, ErrorCode
 from mediaposter.publishing.blotato_client import BlotatoClient
 from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.posts import Post, PostState
-from mediaposter.stores.trail import Actor
 from mediaposter.stores.video_record import Video, VideoFailure
 from mediaposter.stores.video_stages import Stage
 from sandbox.blotato import ACCOUNTS, Route, create_app
@@ -370,8 +369,8 @@ class TestApproval:
         assert _TOKEN not in answer["body"] + log.getvalue()
 
     def test_a_video_tells_how_its_approval_stands(self, stack: Stack, invoke: Invoke) -> None:
-        by = Actor(key=_OWNER, name="Ann")
-        _keep_asked(stack, decision=Decision.REJECTED, decided_at=NOW, decided_by=by, comment="Not this one.")
+        decided = {"decision": Decision.REJECTED, "decided_at": NOW, "decided_by": _OWNER, "decided_by_name": "Ann"}
+        _keep_asked(stack, **decided, comment="Not this one.")
 
         answer = invoke("ApiFunction", read_event("library-retrieve"))
 

@@ -83,7 +83,7 @@ def test_a_decision_keeps_who_made_it_and_the_comment() -> None:
     world.deliver(a_request(publish=[X], approval="required"))
 
     approval = world.approvals.get(VIDEO_ID)
-    assert (approval.decided_by, approval.comment) == (Actor(key="key_bob", name="Bob"), "Not this one.")
+    assert (approval.decider, approval.comment) == (Actor(key="key_bob", name="Bob"), "Not this one.")
     assert ("approval.rejected", "Bob") in tell(events_of(world))
 
 

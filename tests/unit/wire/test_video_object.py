@@ -11,7 +11,6 @@ from openai.types import Video as OpenAIVideo
 from mediaposter.domain.errors import ErrorCode
 from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.trail import Actor
 from mediaposter.stores.video_record import Candidate, Video, VideoFailure
 from mediaposter.stores.video_stages import Stage
 from mediaposter.wire.video_object import present_video
@@ -155,7 +154,8 @@ def test_an_approval_tells_how_it_stands_and_not_what_the_machine_waits_on() -> 
         asked_at=NOW,
         expires_at=NOW + timedelta(hours=24),
         decided_at=NOW + timedelta(seconds=1, milliseconds=700),
-        decided_by=Actor(key="key_of_ann", name="Ann"),
+        decided_by="key_of_ann",
+        decided_by_name="Ann",
         comment="Nice.",
         task_token="secret",
     )

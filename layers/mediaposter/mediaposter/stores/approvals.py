@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self, TypedDict, Unpack
 
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import AwareDatetime, Field
 
 from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.due import give_due_attributes
@@ -41,7 +41,8 @@ class ApprovalFields(ApprovalChanges, total=False):
     version: int
     decision: Decision
     decided_at: AwareDatetime | None
-    decided_by: Actor | None
+    decided_by: str | None
+    decided_by_name: str | None
     comment: str | None
 
 
@@ -49,8 +50,8 @@ class Approval(Record):
     """The question whether a video may be posted.
 
     The state machine waits on `task_token`. Anyone with the token can resume the execution, so no reply, event, log or
-    error contains it. `is_signalled` says that the state machine got the answer. `comment` is of the person who
-    decided. `round` counts the questions about a video: each is about other posts.
+    error contains it. `is_signalled` says that the state machine got the answer. `decided_by` is the id of the key that
+    decided, or of earlier versions its owner. `round` counts the questions about a video: each is about other posts.
     """
 
     video_id: str
@@ -59,7 +60,8 @@ class Approval(Record):
     expires_at: AwareDatetime
     task_token: str | None = Field(default=None, repr=False)
     decided_at: AwareDatetime | None = None
-    decided_by: Actor | None = None
+    decided_by: str | None = None
+    decided_by_name: str | None = None
     comment: str | None = None
     is_signalled: bool = False
     is_told: bool = False
@@ -68,11 +70,10 @@ class Approval(Record):
     def copy_with(self, **fields: Unpack[ApprovalFields]) -> Self:
         return self.model_copy(update=fields)
 
-    @field_validator("decided_by", mode="before")
-    @classmethod
-    def _read_owner(cls, by: object) -> object:
-        """Read what earlier versions kept: the owner of the key."""
-        return Actor(key=by) if isinstance(by, str) else by
+    @property
+    def decider(self) -> Actor | None:
+        """Name the key that decided."""
+        return None if self.decided_by is None else Actor(key=self.decided_by, name=self.decided_by_name or "")
 
     @property
     def key(self) -> Key:
@@ -124,7 +125,12 @@ def decide(
     if approval.decision is not Decision.WAITING:  # guard: answered once
         raise VersionConflict(f"{approval.video_id} is {approval.decision} already; the first decision is final.")
     decided = approval.copy_with(
-        decision=decision, decided_at=now, decided_by=by, comment=comment, version=approval.version + 1
+        decision=decision,
+        decided_at=now,
+        decided_by=by.key if by else None,
+        decided_by_name=by.name if by else None,
+        comment=comment,
+        version=approval.version + 1,
     )
     return Replace(decided, approval.version, {"decision": [Decision.WAITING]})  # guard: one answer
 

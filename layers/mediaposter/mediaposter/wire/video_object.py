@@ -245,7 +245,7 @@ def _present_approval(approval: Approval | None) -> ApprovalObject | None:
         status=approval.decision,
         expires_at=int(approval.expires_at.timestamp()),
         decided_at=int(approval.decided_at.timestamp()) if approval.decided_at else None,
-        decided_by=present_actor(approval.decided_by),
+        decided_by=present_actor(approval.decider),
         comment=approval.comment,
     )
 
