@@ -63,10 +63,10 @@ def _check_optional(template: Template) -> Iterator[str]:
         ("AWS::CloudWatch::Dashboard", "HasDashboard"),
         # It overwrites a setting that all APIs of the account and region share.
         ("AWS::ApiGateway::Account", "SetsApiLogRole"),
-        ("AWS::SNS::Topic", "HasAlarmEmail"),
+        ("AWS::SNS::Topic", "HasAlarmEmail or HasApprovalEmail"),
     ):
         for name, resource in template.of_type(resource_type).items():
-            if resource.condition != condition:
+            if resource.condition not in condition.split(" or "):
                 yield f"{name}: its Condition must be {condition}"
     for name, api in template.of_type("AWS::Serverless::Api").items():
         settings = [setting for setting in api.properties["MethodSettings"] if "MetricsEnabled" in setting]

@@ -69,6 +69,7 @@ from mediaposter.wire.post_requests import (
 from mediaposter.wire.queries import (
     ContentQuery,
     CreateQuery,
+    EventsQuery,
     ListQuery,
     ModelsQuery,
     PostsQuery,
@@ -76,6 +77,7 @@ from mediaposter.wire.queries import (
     UsageQuery,
 )
 from mediaposter.wire.requests import check_video_id
+from mediaposter.wire.video_events import VideoEventObject, present_events
 from mediaposter.wire.video_object import NO_OUTLOOK, PostObject, VideoObject, present_post, present_video
 
 app = create_resolver()
@@ -196,6 +198,18 @@ def list_posts(video_id: str) -> Response[str]:
     caller = authorize(app, "read")
     query = read_query(app, PostsQuery)
     return reply(present_posts(stack().read_posts.list_posts(check_video_id(video_id), query, caller=caller)))
+
+
+@app.get("/videos/<video_id>/events", openapi_extensions=contract(ListObject[VideoEventObject], query=EventsQuery))
+def list_events(video_id: str) -> Response[str]:
+    """Answer who did what to a video: requested, tried, stored, asked, decided, posted, moved, cancelled, deleted.
+
+    A deleted video's can be read for 90 days. Of a record with very many events those in the middle are left out.
+    """
+    caller = authorize(app, "read")
+    query = read_query(app, EventsQuery)
+    page = stack().read_events(check_video_id(video_id), query, caller=caller)
+    return reply(present_events(page.events, has_more=page.has_more))
 
 
 @app.patch(

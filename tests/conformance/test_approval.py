@@ -46,12 +46,20 @@ def test_an_approved_video_is_posted_with_the_edits(stack: Stack, waiting: Video
     edits: JsonValue = {"publish": [{**first, "text": words}, target("bluesky")]}
 
     path = f"/videos/{waiting['id']}/approval"
-    stack.ask("POST", path, {"decision": "approve", "edits": edits})
+    stack.ask("POST", path, {"decision": "approve", "edits": edits, "comment": "Lovely."})
     video = stack.follow(waiting["id"])
 
     assert list_states(video) == {"bluesky": "published", "threads": "published"}
     texts = {post["platform"]: post["text"] for post in stack.list_posts(waiting["prompt"])}
     assert texts == {"bluesky": waiting["prompt"], "threads": words}
+    events = {event["type"]: event for event in stack.ask("GET", f"/videos/{waiting['id']}/events")["data"]}
+    assert {"video.created", "model.tried", "approval.asked", "post.published"} < events.keys()
+    decided = events["approval.approved"]
+    assert (decided["comment"], decided["edits"], decided["by"]) == (
+        "Lovely.",
+        "targets",
+        video["approval"]["decided_by"],
+    )
     twice = stack.api.post(path, json={"decision": "reject"})
     assert (twice.status_code, read_error(twice)[2]) == (409, "already_decided")
 

@@ -11,13 +11,14 @@ from mediaposter.ai.catalog import Catalog
 from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError, VideoModelError
-from mediaposter.events import AnyAnswer, AnyEvent, BatchEvent, PostEvent, SeriesExhausted, VideoEvent
+from mediaposter.events import AnyAnswer, ApprovalNotice, BatchEvent, PostEvent, QueuedKind, SeriesExhausted, VideoEvent
 from mediaposter.publishing.publisher_interface import PublisherInterface
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stack import Stack
 from mediaposter.usecases.batches.create import BatchWorkflow
 from mediaposter.usecases.generation.provider_webhooks import WebhookOutcome
 from mediaposter.usecases.requests.intake import FileStore
+from mediaposter.usecases.scheduled.approval_notices import PostDocument
 from mediaposter.usecases.scheduled.deliver_webhook import PostJson
 from mediaposter.usecases.scheduled.series import SheetReader
 from mediaposter.usecases.steps import RenderToCancel
@@ -76,14 +77,25 @@ class FakeEdges:
         """No way out: tests of webhooks bring their own."""
         raise NotImplementedError
 
+    @property
+    def post_document(self) -> PostDocument:
+        """No way out: tests of notices bring their own."""
+        raise NotImplementedError
+
+    def send_email(self, subject: str, text: str) -> None:
+        """No way out: tests of notices bring their own."""
+        raise NotImplementedError
+
     def put_off(self, receipt_handle: str, seconds: int) -> None:
         """No queue: tests of webhooks bring their own."""
         raise NotImplementedError
 
-    def send_event(self, event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
+    def send_event(self, event: QueuedKind | AnyAnswer | SeriesExhausted) -> None:
         """Tell the bus, which a world may bring."""
         if isinstance(event, BatchEvent):
             self._world.say(event)
+        elif isinstance(event, ApprovalNotice):
+            self._world.notices.append(event)
         else:
             assert isinstance(event, VideoEvent | PostEvent)
             self._world.send_event(event)

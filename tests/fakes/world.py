@@ -17,7 +17,7 @@ from mediaposter.ai.video_model_interface import VideoModelInterface
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError, NotStarted, WebhookRejected
 from mediaposter.domain.executions import ExecutionStatus
-from mediaposter.events import BatchEvent, PostEvent, VideoEvent
+from mediaposter.events import ApprovalNotice, BatchEvent, PostEvent, VideoEvent
 from mediaposter.host.walker import WaitWrite
 from mediaposter.publishing.publisher_interface import PublisherInterface
 from mediaposter.publishing.targets import PublishTarget
@@ -101,6 +101,7 @@ class World:
         default_approval: str = "none",
         default_disclosure: str = "",
         studio: str = "on",
+        approval_channels: str = "",
         validate_accounts: Callable[[Sequence[PublishTarget]], list[str]] = lambda _: [],
         slots: Mapping[str, int] = MappingProxyType({}),
         listens_to: Sequence[str] = (),
@@ -127,6 +128,7 @@ class World:
         self.meanwhile: Callable[[], object] | None = None
         self.events: list[VideoEvent] = []
         self.post_events: list[PostEvent] = []
+        self.notices: list[ApprovalNotice] = []
         self.definition = DEFINITION
         self.metrics: list[str] = []
         self.measures: list[tuple[str, float, str | None]] = []
@@ -156,6 +158,8 @@ class World:
                 "DEFAULT_APPROVAL": default_approval,
                 "DEFAULT_DISCLOSURE": default_disclosure,
                 "STUDIO": studio,
+                "APPROVAL_CHANNELS": approval_channels,
+                "APPROVAL_TELEGRAM_CHAT": "-100200/7",
             }
         )
         edges = FakeEdges(self, catalog, batch_files, batch_workflow, {"video": iter(ids), "batch": iter(batch_ids)})

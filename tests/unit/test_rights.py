@@ -40,6 +40,8 @@ def list_holders(right: str) -> set[str]:
             {"Mcp", "Submit", "Api", "Intake", "RunBatchStep", "CreatePost", "CheckPost", "Sweep", "CheckAccounts"},
         ),
         ("/webhook-signing-key", {"DeliverWebhook"}),
+        ("/approvals/*", {"DeliverWebhook"}),
+        ("sns:Publish", {"DeliverWebhook"}),
         ("KEY#*", {"Authorize", "RunBatchStep"}),
         ("s3:DeleteObject", {"Api", "StoreVideo", "Sweep"}),
         ("dynamodb:DeleteItem", {"Mcp", "Submit", "Api", "Intake", "RunBatchStep", "Sweep"}),

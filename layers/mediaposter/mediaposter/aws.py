@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_ssm import SSMClient
 
-    from mediaposter.events import AnyAnswer, AnyEvent, EventBus, SeriesExhausted
+    from mediaposter.events import AnyAnswer, EventBus, QueuedKind, SeriesExhausted
     from mediaposter.lambda_calls import RemoteCanceller
     from mediaposter.stores.dynamodb_table import LibraryTable
     from mediaposter.stores.media import MediaStore
     from mediaposter.stores.s3_bucket import S3Bucket
+    from mediaposter.usecases.scheduled.approval_notices import PostDocument
     from mediaposter.usecases.scheduled.deliver_webhook import PostJson
     from mediaposter.usecases.steps import RenderToCancel
     from mediaposter.workflow import BatchExecutions, StepFunctionsWorkflow, TaskTokens
@@ -84,7 +85,7 @@ class AwsEdges(SharedEdges):
 
         return TaskTokens(_session().client("stepfunctions"))
 
-    def send_event(self, event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
+    def send_event(self, event: QueuedKind | AnyAnswer | SeriesExhausted) -> None:
         """Send an event to the bus."""
         self._event_bus.send(event)
 
@@ -111,6 +112,23 @@ class AwsEdges(SharedEdges):
             timeout_seconds=DELIVERY_TIMEOUT_SECONDS,
             is_anywhere_allowed=self._settings.webhook_transport == "any",
         )
+
+    @cached_property
+    def post_document(self) -> PostDocument:
+        """Posts to a chat: only to public addresses, unless the stack allows others."""
+        from mediaposter.http.outbound import post_document
+        from mediaposter.usecases.scheduled.deliver_webhook import DELIVERY_TIMEOUT_SECONDS
+
+        return partial(
+            post_document,
+            timeout_seconds=DELIVERY_TIMEOUT_SECONDS,
+            is_anywhere_allowed=self._settings.webhook_transport == "any",
+        )
+
+    def send_email(self, subject: str, text: str) -> None:
+        """Publish to the topic of approvals, whose subscribers get it by e-mail."""
+        topic_arn = self._settings.require("approval_topic_arn")
+        _session().client("sns").publish(TopicArn=topic_arn, Subject=subject, Message=text)
 
     def read_secret(self, name: str) -> str:
         """Read a secret of this stack from Parameter Store, verbatim.

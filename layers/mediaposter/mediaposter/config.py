@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from mediaposter.domain.channels import Channel
 from mediaposter.domain.errors import ConfigurationError
 
 # The state machine's maximum of fallback models, from the request or from the settings.
@@ -88,6 +89,12 @@ class Settings(BaseModel):
     ] = Field(default="", alias="DEFAULT_DISCLOSURE")
     captions_base_url: str = Field(default="", alias="CAPTIONS_BASE_URL")
     captions_model: str = Field(default="", alias="CAPTIONS_MODEL")
+    approval_channels: Annotated[tuple[Channel, ...], BeforeValidator(_split)] = Field(
+        default=(), alias="APPROVAL_CHANNELS"
+    )
+    approval_telegram_chat: str = Field(default="", alias="APPROVAL_TELEGRAM_CHAT")
+    approval_topic_arn: str = Field(default="", alias="APPROVAL_TOPIC_ARN")
+    telegram_base_url: str = Field(default="https://api.telegram.org", alias="TELEGRAM_BASE_URL")
     studio: Literal["on", "off"] = Field(default="on", alias="STUDIO")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
     posts_per_minute: int = Field(default=30, alias="BLOTATO_POSTS_PER_MINUTE", gt=0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mediaposter.ai.catalog import Catalog
     from mediaposter.ai.video_model_interface import VideoModelInterface
-    from mediaposter.events import AnyAnswer, AnyEvent, SeriesExhausted
+    from mediaposter.events import AnyAnswer, QueuedKind, SeriesExhausted
     from mediaposter.publishing.publisher_interface import PublisherInterface
     from mediaposter.stores.batch_files import FileVersion
     from mediaposter.stores.table import Table
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from mediaposter.usecases.requests.intake import FileStore
     from mediaposter.usecases.requests.pictures import PictureStore
     from mediaposter.usecases.requests.upload import UploadStore
+    from mediaposter.usecases.scheduled.approval_notices import Pictures, PostDocument
     from mediaposter.usecases.scheduled.deliver_webhook import PostJson
     from mediaposter.usecases.scheduled.series import SheetReader
     from mediaposter.usecases.steps import RenderToCancel
     from mediaposter.usecases.videos.delete import Stopper
-    from mediaposter.usecases.videos.read import Presigner
     from mediaposter.usecases.videos.resume import Workflow
 
-    class MediaBucket(VideoKeeper, StoredMedia, UploadStore, PictureStore, Presigner, Inspecting, Protocol):
+    class MediaBucket(VideoKeeper, StoredMedia, UploadStore, PictureStore, Pictures, Inspecting, Protocol):
         """Where videos and pictures are kept."""
 
     class BatchBucket(InputStore, RowFiles, Protocol):
@@ -91,7 +91,7 @@ class Edges(Protocol):
     def signaller(self) -> Signaller:
         """Resumes executions that wait for a task token."""
 
-    def send_event(self, event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
+    def send_event(self, event: QueuedKind | AnyAnswer | SeriesExhausted) -> None:
         """Send an event to the bus."""
 
     def cancel_render(self, render: RenderToCancel) -> None:
@@ -103,6 +103,13 @@ class Edges(Protocol):
     @property
     def post_json(self) -> PostJson:
         """What posts to a webhook's receiver."""
+
+    @property
+    def post_document(self) -> PostDocument:
+        """What posts to a chat."""
+
+    def send_email(self, subject: str, text: str) -> None:
+        """Send an e-mail to the people of the stack. Raises VideoModelError if it was not taken."""
 
     def read_secret(self, name: str) -> str:
         """Read a secret of the stack."""

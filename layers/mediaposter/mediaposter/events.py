@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from mediaposter.domain.channels import Channel
 from mediaposter.domain.errors import ErrorCode, MediaPosterError
 
 if TYPE_CHECKING:
@@ -127,7 +128,26 @@ class BudgetEvent(_Event):
         return f"{self.owner} in {self.period_name}"
 
 
+class ApprovalNotice(_Event, _AboutVideo):
+    """Tell the people of the stack, over one channel, that a video waits for approval.
+
+    It is for the queue of webhooks alone, and holds no address: that is read when it is delivered. `round` is that of
+    `VideoEvent`.
+    """
+
+    type: Literal["approval.notice"] = "approval.notice"
+    channel: Channel
+    round: int | None = None
+
+    @property
+    def id(self) -> str:
+        """Give its id, the same each time it is sent."""
+        return _derive_id(self.type, self.video_id, self.channel, str(self.round or 1))
+
+
 AnyEvent = Annotated[VideoEvent | PostEvent | BatchEvent | BudgetEvent, Field(discriminator="type")]
+# What the queue of webhooks brings.
+QueuedKind = Annotated[VideoEvent | PostEvent | BatchEvent | BudgetEvent | ApprovalNotice, Field(discriminator="type")]
 
 
 class _Answer(BaseModel):
@@ -200,7 +220,7 @@ class EventBus:
         self._client = client
         self._name = name
 
-    def send(self, event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
+    def send(self, event: QueuedKind | AnyAnswer | SeriesExhausted) -> None:
         """Put an event on the bus.
 
         Raises:

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.requests.submit import SubmitVideo
     from mediaposter.usecases.requests.upload import OpenUpload
     from mediaposter.usecases.scheduled.announce import AnnounceVideo
+    from mediaposter.usecases.scheduled.approval_notices import SendNotice
     from mediaposter.usecases.scheduled.deliver_webhook import DeliverEvent
     from mediaposter.usecases.scheduled.dispatch import DispatchVideos
     from mediaposter.usecases.scheduled.measure_queues import MeasureQueues
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.videos.details import FindDetails
     from mediaposter.usecases.videos.outlook import TellOutlook
     from mediaposter.usecases.videos.read import ReadVideos
+    from mediaposter.usecases.videos.read_events import ReadEvents
     from mediaposter.usecases.videos.resume import ResumeVideo
 
 # How long the calls of one model may take together: the functions that make them may run a minute.
@@ -277,6 +279,13 @@ class Stack:
             link=self.read_videos.link,
             tell_outlook=self.tell_outlook,
         )
+
+    @cached_property
+    def read_events(self) -> ReadEvents:
+        """GET /videos/{id}/events."""
+        from mediaposter.usecases.videos.read_events import ReadEvents
+
+        return ReadEvents(videos=self.videos, posts=self.posts, clock=self.edges.now)
 
     @cached_property
     def read_posts(self) -> ReadPosts:
@@ -602,6 +611,7 @@ class Stack:
             approvals=self.approvals,
             signaller=self.edges.signaller,
             send_event=self.edges.send_event,
+            channels=self.settings.approval_channels,
             studio_url=self._find_studio_url,
             clock=self.edges.now,
         )
@@ -888,9 +898,28 @@ class Stack:
                 studio_url=self._find_studio_url,
             ),
             post_json=self.edges.post_json,
+            notices=self.send_notice,
             put_off=self.edges.put_off,
             signing_key=partial(self.edges.read_secret, "webhook-signing-key"),
             count_metric=self.edges.count_metric,
+            clock=self.edges.now,
+        )
+
+    @cached_property
+    def send_notice(self) -> SendNotice:
+        """Tells people in chats and by e-mail."""
+        from mediaposter.usecases.scheduled.approval_notices import SendNotice, TelegramChat
+
+        return SendNotice(
+            videos=self.videos,
+            posts=self.posts,
+            approvals=self.approvals,
+            pictures=lambda: self.edges.media,
+            post_document=lambda: self.edges.post_document,
+            send_email=self.edges.send_email,
+            read_secret=self.edges.read_secret,
+            telegram=TelegramChat(self.settings.telegram_base_url, self.settings.approval_telegram_chat),
+            studio_url=self._find_studio_url,
             clock=self.edges.now,
         )
 

@@ -163,6 +163,14 @@ class Stack:
         if isinstance(value, Mapping):
             if "Ref" in value:
                 return self._parameters[value["Ref"]]
+            if "Fn::If" in value:
+                name, if_set, otherwise = value["Fn::If"]
+                # Every condition of a function's settings asks whether a parameter is set.
+                parameter = self._template.conditions[name]["Fn::Not"][0]["Fn::Equals"][0]["Ref"]
+                return self._resolve(if_set if self._parameters[parameter] else otherwise)
+            if "Fn::Join" in value:
+                separator, parts = value["Fn::Join"]
+                return str(separator).join(map(self._resolve, parts))
             text = str(value["Fn::Sub"])
             for name, replacement in self._parameters.items():
                 text = text.replace(f"${{{name}}}", replacement)

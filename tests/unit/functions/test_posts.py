@@ -35,6 +35,7 @@ _SCOPE_OF = {
     "posts-again": "publish",
     "posts-again-elsewhere": "publish",
     "posts-list": "read",
+    "posts-events": "read",
     "posts-move": "publish",
     "posts-cancel": "publish",
     "posts-resolve": "publish",
@@ -368,12 +369,39 @@ class TestApproval:
         assert _TOKEN not in answer["body"] + log.getvalue()
 
     def test_a_video_tells_how_its_approval_stands(self, stack: Stack, invoke: Invoke) -> None:
-        _keep_asked(stack, decision=Decision.REJECTED, decided_at=NOW)
+        decided = {"decision": Decision.REJECTED, "decided_at": NOW, "decided_by": _OWNER, "decided_by_name": "Ann"}
+        _keep_asked(stack, **decided, comment="Not this one.")
 
         answer = invoke("ApiFunction", read_event("library-retrieve"))
 
-        approval = {"status": "rejected", "expires_at": int(_SOON.timestamp()), "decided_at": 1_796_126_400}
-        assert _body(answer)["approval"] == approval
+        assert _body(answer)["approval"] == {
+            "status": "rejected",
+            "expires_at": int(_SOON.timestamp()),
+            "decided_at": 1_796_126_400,
+            "decided_by": {"id": _OWNER, "name": "Ann"},
+            "comment": "Not this one.",
+        }
+
+    def test_a_decision_is_in_the_trail_with_its_comment(self, stack: Stack, invoke: Invoke) -> None:
+        _keep_asked(stack)
+        invoke(_FUNCTION, _event("posts-approve", body={"decision": "approve", "comment": "Lovely."}))
+
+        page = _body(invoke(_FUNCTION, read_event("posts-events")))
+
+        (decided,) = page["data"]
+        assert (decided["type"], decided["by"]["id"], decided["comment"]) == ("approval.approved", _OWNER, "Lovely.")
+
+    def test_the_trail_of_another_owners_video_is_not_found(self, stack: Stack, invoke: Invoke) -> None:
+        stack.keep(_a_video(owner="key_of_another"))
+
+        assert invoke(_FUNCTION, read_event("posts-events"))["statusCode"] == 404
+
+    def test_a_comment_of_more_than_500_characters_is_refused(self, stack: Stack, invoke: Invoke) -> None:
+        _keep_asked(stack)
+
+        answer = invoke(_FUNCTION, _event("posts-approve", body={"decision": "approve", "comment": "x" * 501}))
+
+        assert (answer["statusCode"], _error(answer)["param"]) == (400, "comment")
 
 
 class TestSchedules:

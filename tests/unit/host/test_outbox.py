@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from mediaposter.events import VideoEvent
+from mediaposter.domain.receipt import Receipt
+from mediaposter.events import AnyEvent, ApprovalNotice, VideoEvent
 from mediaposter.host.database import Database
 from mediaposter.host.outbox import Kind, Message, Outbox
 from mediaposter.host.table import SqliteTable
 from mediaposter.stores.table import Increase, Key
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.scheduled.deliver_webhook import RETRY_AFTER_SECONDS, DeliverEvent, DeliveryOutcome
+from mediaposter.wire.chats import ChatAddress
 from mediaposter.wire.webhooks import QueuedEvent
 from tests.builders import a_video
 from tests.fakes.clock import Clock
@@ -191,6 +193,16 @@ def test_a_message_of_a_process_that_was_killed_is_taken_by_the_next(database: D
 # Webhooks: the use case counts by the tries of the outbox, and says when
 
 
+class _NoNotices:
+    """Nobody to tell: these events have receivers of their own."""
+
+    def ask(self, notice: ApprovalNotice, *, tries: int) -> Receipt | None:
+        raise NotImplementedError
+
+    def tell(self, event: AnyEvent, address: ChatAddress, *, tries: int) -> Receipt | None:
+        raise NotImplementedError
+
+
 def test_a_receiver_that_is_down_is_tried_for_24_hours(outbox: Outbox, clock: Clock) -> None:
     def refuse(*_: object, **__: object) -> int:
         return 503
@@ -205,6 +217,7 @@ def test_a_receiver_that_is_down_is_tried_for_24_hours(outbox: Outbox, clock: Cl
     deliver = DeliverEvent(
         find_recorded=lambda found: found,
         post_json=refuse,
+        notices=_NoNotices(),
         put_off=outbox.put_off,
         signing_key=lambda: "s" * 32,
         count_metric=lambda _: None,

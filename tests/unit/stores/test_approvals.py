@@ -9,6 +9,7 @@ import pytest
 from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.approvals import Approval, ApprovalStore, Decision, decide, open_approval
 from mediaposter.stores.due import DueStore
+from mediaposter.stores.trail import Actor
 from tests.builders import NOW, VIDEO_ID
 from tests.fakes.table import InMemoryTable
 
@@ -30,7 +31,7 @@ def approvals(table: InMemoryTable) -> ApprovalStore:
 
 
 def answer(approvals: ApprovalStore, decision: Decision = Decision.APPROVED) -> Approval:
-    approvals.commit(decide(approvals.get(VIDEO_ID), decision, now=LATER, by="ann"))
+    approvals.commit(decide(approvals.get(VIDEO_ID), decision, now=LATER, by=Actor(key="key_ann", name="Ann")))
     return approvals.get(VIDEO_ID)
 
 
@@ -62,7 +63,8 @@ def test_an_answer_is_kept_with_who_gave_it_and_when(approvals: ApprovalStore, d
         expires_at=END,
         decision=decision,
         decided_at=LATER,
-        decided_by="ann",
+        decided_by="key_ann",
+        decided_by_name="Ann",
         version=2,
     )
 

@@ -16,13 +16,15 @@ from pydantic import JsonValue, ValidationError
 from checks.cloudformation import read_template
 from mediaposter.ai.webhook_signature import verify_standard_webhook
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, VideoModelError
-from mediaposter.events import AnyEvent, PostEvent, VideoEvent
+from mediaposter.domain.receipt import Receipt
+from mediaposter.events import AnyEvent, ApprovalNotice, PostEvent, VideoEvent
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.scheduled.deliver_webhook import RETRY_AFTER_SECONDS, DeliverEvent, Delivery, DeliveryOutcome
 from mediaposter.usecases.steps import CloseInput, PostStepInput
 from mediaposter.usecases.videos.resume import POSTED_WITHIN
+from mediaposter.wire.chats import ChatAddress
 from mediaposter.wire.webhooks import QueuedEvent, derive_webhook_secret, sign_webhook
 from tests.builders import NOW, OWNER, VIDEO_ID, a_post, a_stored_video, a_video
 from tests.fakes.clock import Clock
@@ -47,6 +49,7 @@ PUBLISHED = PostEvent(
     account_id="101",
     url="https://x.example/1",
 )
+NOTICE = ApprovalNotice(video_id=VIDEO_ID, owner=OWNER, occurred_at=NOW, channel="slack")
 UNREACHABLE = VideoModelError(ErrorCode.PROVIDER_ERROR, "hooks.example cannot be reached.", transient=True)
 LAST_TRY = len(RETRY_AFTER_SECONDS) + 1
 
@@ -73,20 +76,34 @@ class Queue:
         self.put_off: list[tuple[str, int]] = []
         self.metrics: list[str] = []
         self.clock = Clock()
+        self.asked: list[tuple[str, int]] = []
+        self.told: list[tuple[str, str, int]] = []
+        self.receipt: Receipt | None = Receipt(200)
         self._answers = list(answers or [200])
         self._signing_key = signing_key
         self.recorded: Callable[[AnyEvent], AnyEvent | None] = lambda event: event
         self.deliver = DeliverEvent(
             find_recorded=self._find_recorded,
             post_json=self._receive,
+            notices=self,
             put_off=lambda receipt_handle, seconds: self.put_off.append((receipt_handle, seconds)),
             signing_key=self._read_signing_key,
             count_metric=self.metrics.append,
             clock=self.clock,
         )
 
-    def bring(self, event: AnyEvent = COMPLETED, *, tries: int = 1) -> Delivery:
+    def bring(self, event: AnyEvent | ApprovalNotice = COMPLETED, *, tries: int = 1) -> Delivery:
         return self.deliver(queued(event, tries=tries))
+
+    def ask(self, notice: ApprovalNotice, *, tries: int) -> Receipt | None:
+        """Take a notice for the people of the stack."""
+        self.asked.append((notice.channel, tries))
+        return self.receipt
+
+    def tell(self, event: AnyEvent, address: ChatAddress, *, tries: int) -> Receipt | None:
+        """Take an event for the chat of a key."""
+        self.told.append((event.type, address.kind, tries))
+        return self.receipt
 
     def _find_recorded(self, event: AnyEvent) -> AnyEvent | None:
         return self.recorded(event)
@@ -104,7 +121,7 @@ class Queue:
         return self._signing_key
 
 
-def queued(event: AnyEvent, *, tries: int = 1) -> QueuedEvent:
+def queued(event: AnyEvent | ApprovalNotice, *, tries: int = 1) -> QueuedEvent:
     """Put an event into a queue's message, as EventBridge and Lambda do."""
     announcement = {
         "id": "c3f1a9d2-4b57-4e86-9f0a-1d2e3f4a5b6c",
@@ -309,6 +326,39 @@ def test_a_message_that_cannot_be_read_is_a_fault_that_does_not_repeat_it(body: 
         QueuedEvent.model_validate(record)
 
     assert "tk_of_the_receiver" not in str(raised.value)
+
+
+def test_the_people_of_the_stack_are_told_without_a_receiver_of_the_owner() -> None:
+    queue = Queue()
+
+    delivery = queue.bring(NOTICE, tries=3)
+
+    assert (delivery.outcome, delivery.subject) == (DeliveryOutcome.DELIVERED, VIDEO_ID)
+    assert (queue.asked, queue.sent) == ([("slack", 3)], [])
+
+
+def test_a_question_that_was_answered_is_dropped() -> None:
+    queue = Queue()
+    queue.receipt = None
+
+    assert queue.bring(NOTICE).outcome is DeliveryOutcome.DROPPED
+    assert queue.put_off == []
+
+
+@pytest.mark.parametrize(("asked_for", "seconds"), [(1.5, 5), (41.2, 42), (90_000, 3_600)], ids=str)
+def test_a_chat_that_asks_for_time_gets_it_within_an_hour(asked_for: float, seconds: int) -> None:
+    queue = Queue()
+    queue.receipt = Receipt(429, asked_for)
+
+    assert queue.bring(NOTICE).retry_after_seconds == seconds
+
+
+def test_the_webhook_of_a_chat_gets_a_message_in_its_shape() -> None:
+    queue = Queue()
+
+    queue.bring(PUBLISHED.model_copy(update={"webhook_url": "https://hooks.slack.com/services/T0/B0/secret"}))
+
+    assert (queue.told, queue.sent) == ([("post.published", "slack", 1)], [])
 
 
 def test_what_happened_to_another_is_another_event() -> None:

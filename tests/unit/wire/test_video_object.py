@@ -156,6 +156,8 @@ def test_an_approval_tells_how_it_stands_and_not_what_the_machine_waits_on() -> 
         expires_at=NOW + timedelta(hours=24),
         decided_at=NOW + timedelta(seconds=1, milliseconds=700),
         decided_by="key_of_ann",
+        decided_by_name="Ann",
+        comment="Nice.",
         task_token="secret",
     )
 
@@ -163,6 +165,8 @@ def test_an_approval_tells_how_it_stands_and_not_what_the_machine_waits_on() -> 
         "status": "approved",
         "expires_at": CREATED_AT + 24 * 3_600,
         "decided_at": CREATED_AT + 1,
+        "decided_by": {"id": "key_of_ann", "name": "Ann"},
+        "comment": "Nice.",
     }
 
 

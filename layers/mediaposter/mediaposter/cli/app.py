@@ -53,6 +53,7 @@ VIDEO_COMMANDS = MappingProxyType(
         "generate": Command("generate", "make a video, and post it if you say where"),
         "list": Command("videos", "list your videos"),
         "show": Command("videos", "show one video and its posts"),
+        "events": Command("events", "show who did what to a video"),
         "watch": Command("videos", "follow a video or a batch until it is over"),
         "download": Command("videos", "fetch the MP4 of a video"),
         "remix": Command("derive", "make a new video from a finished one"),

@@ -33,6 +33,7 @@ from mediaposter.stores.keys import (
     check_owner,
     check_webhook_url,
 )
+from mediaposter.wire.chats import hide_secret
 from mediaposter.wire.post_requests import PostPath
 
 if TYPE_CHECKING:
@@ -254,7 +255,7 @@ def _tell_made(api_key: ApiKey, secret: str, stack: DeployedStack | HostStack) -
     if api_key.expires_at:
         console.print(f"It expires at {api_key.expires_at:%Y-%m-%d %H:%M} UTC.")
     if api_key.webhook_url:
-        console.print(f"The events of its videos go to {api_key.webhook_url}.")
+        console.print(f"The events of its videos go to {hide_secret(api_key.webhook_url)}.")
     console.print(
         "Copy the key now: we keep only its hash.\n\nFor mediaposter:\n\n"
         f"export MEDIAPOSTER_BASE_URL={stack.base_url}\nexport MEDIAPOSTER_API_KEY={secret}\n\n"
@@ -304,7 +305,7 @@ def list_keys(
                 daily_budget_usd=_write_budget(api_key.daily_budget_micros),
                 monthly_budget_usd=_write_budget(api_key.monthly_budget_micros),
                 rate_per_minute=api_key.rate_per_minute,
-                webhook_url=api_key.webhook_url,
+                webhook_url=hide_secret(api_key.webhook_url) if api_key.webhook_url else None,
                 created_at=api_key.created_at,
                 expires_at=api_key.expires_at,
                 revoked_at=api_key.revoked_at,
@@ -358,7 +359,7 @@ def _tabulate(keys: Sequence[ApiKey]) -> Table:
             f"{api_key.created_at:%Y-%m-%d}",
             f"{api_key.expires_at:%Y-%m-%dT%H:%MZ}" if api_key.expires_at else "",
             f"{api_key.revoked_at:%Y-%m-%d}" if api_key.revoked_at else "",
-            api_key.webhook_url or "",
+            hide_secret(api_key.webhook_url) if api_key.webhook_url else "",
         )
     return table
 

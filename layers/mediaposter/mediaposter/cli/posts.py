@@ -55,20 +55,25 @@ def post_video(
     _follow(api, video_id, answer, wait=wait)
 
 
+Comment: TypeAlias = Annotated[
+    str | None, typer.Option("--comment", metavar="TEXT", help="Kept with the decision, up to 500 characters.")
+]
+
+
 @api_command(app, "approve")
-def approve_video(api: Api, video: VideoId, *, wait: Wait = True) -> None:
+def approve_video(api: Api, video: VideoId, *, comment: Comment = None, wait: Wait = True) -> None:
     """Approve a video that waits: its posts go out."""
     video_id = find_video(api, video)
-    answer = _send(api, video_id, "approval", {"decision": "approve"})
+    answer = _send(api, video_id, "approval", _decide("approve", comment))
     write_note(f"{video_id} is approved.")
     _follow(api, video_id, answer, wait=wait)
 
 
 @api_command(app, "reject")
-def reject_video(api: Api, video: VideoId) -> None:
+def reject_video(api: Api, video: VideoId, *, comment: Comment = None) -> None:
     """Reject a video that waits: it stays stored, and nothing is posted."""
     video_id = find_video(api, video)
-    answer = _send(api, video_id, "approval", {"decision": "reject"})
+    answer = _send(api, video_id, "approval", _decide("reject", comment))
     if api.as_json:
         api.write_json(answer.body)
     else:
@@ -117,6 +122,10 @@ def resolve_post(
         api.say(f"The post on {chosen.post.target} is sent again. Follow it with:  mediaposter watch {video_id}")
     else:
         api.say(f"The post on {chosen.post.target} counts as published.")
+
+
+def _decide(decision: str, comment: str | None) -> Document:
+    return {"decision": decision, **({} if comment is None else {"comment": comment})}
 
 
 class _Chosen(NamedTuple):

@@ -47,11 +47,45 @@ class Links(_Reply):
     video: str | None = None
 
 
+class ActorView(_Reply):
+    """The key that was used."""
+
+    id: _Text = ""
+    name: _Text = ""
+
+    @property
+    def shown(self) -> str:
+        """Name it for a person."""
+        return f"{self.name} ({self.id})" if self.name and self.id else self.name or self.id
+
+
 class ApprovalView(_Reply):
     """Whether a person has decided."""
 
     status: str = ""
     expires_at: int | None = None
+    decided_at: int | None = None
+    decided_by: ActorView | None = None
+    comment: _Text = ""
+
+
+class EventView(_Reply):
+    """One thing that happened to a video."""
+
+    id: str
+    type: str = ""
+    created_at: int = 0
+    by: ActorView | None = None
+    door: _Text = ""
+    platform: _Text = ""
+    account_id: _Text = ""
+    model: _Text = ""
+    code: _Text = ""
+    comment: _Text = ""
+    edits: _Text = ""
+    posts: _Texts = ()
+    scheduled_time: _Text = ""
+    url: _Text = ""
 
 
 class VideoView(_Reply):

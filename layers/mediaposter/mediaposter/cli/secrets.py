@@ -36,6 +36,8 @@ STACK_NAMES = MappingProxyType(
         "SORA_API_KEY": "providers/sora-api-key",
         "BLOTATO_API_KEY": BLOTATO_KEY_NAME,
         "CAPTIONS_API_KEY": "captions-api-key",
+        "APPROVAL_SLACK_URL": "approvals/slack-url",
+        "APPROVAL_TELEGRAM_TOKEN": "approvals/telegram-token",
         "GEMINI_WEBHOOK_SECRET": "providers/gemini-webhook-secret",
         "SORA_WEBHOOK_SECRET": "providers/sora-webhook-secret",
     }
@@ -95,7 +97,7 @@ def _check_variable(context: typer.Context, name: str) -> None:
     addresses = tuple(
         variable for account in PROVIDER_ACCOUNTS if account.opened_by == "address" for variable in account.variables
     )
-    known = (*STACK_NAMES, "OPENAI_API_KEY", *addresses)
+    known = (*STACK_NAMES, "OPENAI_API_KEY", "SMTP_URL", *addresses)
     if name not in known:
         context.fail(_refuse_name(name, known))
 

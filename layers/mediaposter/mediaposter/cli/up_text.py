@@ -88,7 +88,14 @@ def _describe_accounts(environment: HostEnvironment, catalog: Catalog, settings:
         else:
             offered[account.name] = f"your {account.opened_by}{note}"
     lines = [f"  {name:<9} {state}" for name, state in offered.items()]
-    return [*lines, *_describe_posts(environment, settings), f"  {_DEFAULT_MODEL:<9} {_describe_default(catalog)}"]
+    told = ", ".join(settings.approval_channels)
+    people = [f"  approval  is asked for by {told}"] if told else []
+    return [
+        *lines,
+        *_describe_posts(environment, settings),
+        *people,
+        f"  {_DEFAULT_MODEL:<9} {_describe_default(catalog)}",
+    ]
 
 
 def _describe_default(catalog: Catalog) -> str:

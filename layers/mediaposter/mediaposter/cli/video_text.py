@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mediaposter.cli.console import create_table, describe_age, describe_bytes, describe_elapsed, describe_moment
-from mediaposter.cli.replies import PostView, VideoView
+from mediaposter.cli.replies import ApprovalView, PostView, VideoView
 
 
 def tabulate(videos: Sequence[VideoView], *, now: float, columns: int) -> Table:
@@ -60,6 +60,8 @@ def _list_rows(video: VideoView) -> Iterator[tuple[str, str]]:
         yield "completed", f"{describe_moment(video.completed_at)}, after {took}"
     if video.cost_usd or video.cost_estimate_usd:
         yield "cost", f"${video.cost_usd}" if video.cost_usd else f"about ${video.cost_estimate_usd}"
+    if video.approval is not None and video.approval.decided_at:
+        yield "decision", _describe_decision(video.approval)
     for post in video.posts:
         yield "post", describe_post(post)
     for warning in video.warnings:
@@ -77,6 +79,12 @@ def _describe_state(video: VideoView) -> str:
         return "done"
     place = f", place {video.queue_position} in the queue" if video.queue_position else ""
     return f"{video.stage or video.status}, {video.progress:.0f}%{place}"
+
+
+def _describe_decision(approval: ApprovalView) -> str:
+    by = f" by {approval.decided_by.shown}" if approval.decided_by else ""
+    when = f", {describe_moment(approval.decided_at)}" if approval.decided_at else ""
+    return f"{approval.status}{by}{when}{f': {approval.comment}' if approval.comment else ''}"
 
 
 def describe_post(post: PostView) -> str:

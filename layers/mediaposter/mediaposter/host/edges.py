@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from mediaposter.ai.provider_accounts import choose_default_model, find_account
 from mediaposter.domain.errors import ConfigurationError
+from mediaposter.domain.receipt import Receipt
+from mediaposter.events import ApprovalNotice
+from mediaposter.host.approval_channels import open_mailbox, read_approval_secret
 from mediaposter.host.bucket import FolderBucket
 from mediaposter.host.outbox import Kind
 from mediaposter.host.pretend.publisher import PRETENDED_POSTS
 from mediaposter.host.pretend.sandbox_model import InProcessSandboxModel
 from mediaposter.host.table import SqliteTable
-from mediaposter.http.outbound import post_json
+from mediaposter.http.outbound import post_document, post_json
 from mediaposter.shared_edges import SharedEdges
 from mediaposter.stores.media import MediaStore
 from mediaposter.usecases.scheduled.deliver_webhook import DELIVERY_TIMEOUT_SECONDS
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from mediaposter.ai.catalog import Catalog
     from mediaposter.ai.video_model_interface import VideoModelInterface
     from mediaposter.config import Settings
-    from mediaposter.events import AnyAnswer, AnyEvent, SeriesExhausted
+    from mediaposter.events import AnyAnswer, QueuedKind, SeriesExhausted
     from mediaposter.host.environment import HostEnvironment
     from mediaposter.host.outbox import Outbox
     from mediaposter.host.pretend.sandbox_provider import SandboxProvider
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from mediaposter.host.workflow import HostBatchWorkflow, HostTokens, HostWorkflow
     from mediaposter.media.inspection import Inspection, StoredVersion
     from mediaposter.publishing.publisher_interface import PublisherInterface
+    from mediaposter.usecases.scheduled.approval_notices import PostDocument
     from mediaposter.usecases.scheduled.deliver_webhook import PostJson
     from mediaposter.usecases.steps import RenderToCancel
 
@@ -96,10 +100,10 @@ class HostEdges(SharedEdges):
         """The videos, each decoded in another process."""
         return self.media
 
-    def send_event(self, event: AnyEvent | AnyAnswer | SeriesExhausted) -> None:
+    def send_event(self, event: QueuedKind | AnyAnswer | SeriesExhausted) -> None:
         """Log an event, and keep it for its owner's webhook, on disk."""
         logger.info("%s of %s", event.type, event.subject)
-        if getattr(event, "webhook_url", None) is not None:
+        if isinstance(event, ApprovalNotice) or getattr(event, "webhook_url", None) is not None:
             self._outbox.add(Kind.WEBHOOK, event.model_dump_json(exclude_none=True))
 
     def cancel_render(self, render: RenderToCancel) -> None:
@@ -115,6 +119,15 @@ class HostEdges(SharedEdges):
         """Posts to a webhook's receiver: to public addresses, and to this machine, whose owner runs this host."""
         return _post_event
 
+    @cached_property
+    def post_document(self) -> PostDocument:
+        """Posts to a chat: to public addresses, and to this machine."""
+        return _post_document
+
+    def send_email(self, subject: str, text: str) -> None:
+        """Send an e-mail through the server of SMTP_URL."""
+        open_mailbox(self._environment).send(subject, text)
+
     def read_secret(self, name: str) -> str:
         """Give a secret by its name in Parameter Store.
 
@@ -127,6 +140,8 @@ class HostEdges(SharedEdges):
             return self._read_webhook_secret(name.removeprefix("webhooks/").removesuffix("-secret"))
         if name == "captions-api-key":
             return self._read_captions_key()
+        if name.startswith("approvals/"):
+            return read_approval_secret(self._environment, name)
         account = name.removeprefix("providers/").removesuffix("-api-key")
         key = self._environment.find_key(account)
         if key is None:
@@ -211,6 +226,16 @@ class HostEdges(SharedEdges):
 
 def _post_event(url: str, content: bytes, *, headers: Mapping[str, str]) -> int:
     return post_json(
+        url,
+        content,
+        headers=headers,
+        timeout_seconds=DELIVERY_TIMEOUT_SECONDS,
+        is_anywhere_allowed=is_own_machine(url),
+    )
+
+
+def _post_document(url: str, content: bytes, *, headers: Mapping[str, str]) -> Receipt:
+    return post_document(
         url,
         content,
         headers=headers,

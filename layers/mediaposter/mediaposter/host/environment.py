@@ -12,6 +12,7 @@ from mediaposter.ai.provider_accounts import PROVIDER_ACCOUNTS, SWITCHED_OFF
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError
 from mediaposter.env_file import read_variables
+from mediaposter.host.approval_channels import list_channels
 
 # What a host sets itself, whatever its environment says of a function of the template.
 _OWNER = "local"
@@ -45,6 +46,10 @@ class HostEnvironment(BaseModel):
     sora_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("SORA_API_KEY", "OPENAI_API_KEY"))
     blotato_api_key: SecretStr | None = Field(None, validation_alias="BLOTATO_API_KEY")
     captions_api_key: SecretStr | None = Field(None, validation_alias="CAPTIONS_API_KEY")
+    approval_slack_url: SecretStr | None = Field(None, validation_alias="APPROVAL_SLACK_URL")
+    approval_telegram_token: SecretStr | None = Field(None, validation_alias="APPROVAL_TELEGRAM_TOKEN")
+    approval_email: str | None = Field(None, validation_alias="APPROVAL_EMAIL")
+    smtp_url: SecretStr | None = Field(None, validation_alias="SMTP_URL")
     gemini_base_url: str | None = Field(None, validation_alias="GEMINI_BASE_URL")
     fal_base_url: str | None = Field(None, validation_alias=AliasChoices("FAL_BASE_URL", "PIKA_BASE_URL"))
     runway_base_url: str | None = Field(None, validation_alias=AliasChoices("RUNWAY_BASE_URL", "RUNWAYML_BASE_URL"))
@@ -121,16 +126,21 @@ def read_environment(
         "VIDEO_BUCKET": _OWNER,
         # A receiver may be a program on this machine, whose owner runs this host.
         "WEBHOOK_TRANSPORT": "any",
+        # By which of the other variables are set.
+        "APPROVAL_CHANNELS": "",
         "STUDIO": "on",
         "BLOTATO_BASE_URL": environment.blotato_base_url or _BLOTATO_ADDRESS,
     }
     settings = Settings.from_environment(variables)
+    channels = list_channels(environment, telegram_chat=settings.approval_telegram_chat)
     # A server of your own may hand its videos out itself, over plain http, too.
     stores = {f"{name}-files": _find_origin(address) for name, address in addresses.items() if name != "bedrock"}
     named = {**stores, **settings.provider_base_urls, **addresses}
     # The webhooks of the sandbox come from this process. Others reach a host that has an address for them.
     webhooks = tuple(dict.fromkeys((*settings.provider_webhooks, "sandbox")))
-    return environment, settings.model_copy(update={"provider_base_urls": named, "provider_webhooks": webhooks})
+    return environment, settings.model_copy(
+        update={"provider_base_urls": named, "provider_webhooks": webhooks, "approval_channels": channels}
+    )
 
 
 def _check_addresses(variables: Mapping[str, str]) -> None:

@@ -20,6 +20,7 @@ from typing import cast
 import httpx
 
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, VideoModelError
+from mediaposter.domain.receipt import Receipt
 from mediaposter.http.addresses import AddressRefused, find_origin, holds_no_keys, is_public, parse_url
 from mediaposter.http.bounded import DEADLINE, BoundedTransport, Deadline, resolve_host, resolve_in_time
 from mediaposter.http.file_stream import build_stream, download_headers, too_late
@@ -153,17 +154,38 @@ def post_json(
     Raises:
         VideoModelError: no response came: the URL is not allowed, or its host was not reached in time.
     """
+    return post_document(
+        url,
+        content,
+        headers={"Content-Type": "application/json", **headers},
+        timeout_seconds=timeout_seconds,
+        is_anywhere_allowed=is_anywhere_allowed,
+        internet=internet,
+    ).status_code
+
+
+def post_document(
+    url: str,
+    content: bytes,
+    *,
+    headers: Mapping[str, str],
+    timeout_seconds: float,
+    is_anywhere_allowed: bool = False,
+    internet: PublicInternet = PUBLIC_INTERNET,
+) -> Receipt:
+    """Post a document of any type once, and return the head of the answer. Otherwise as `post_json`."""
     with ExitStack() as stack:
         response = _send(
             parse_url(url),
-            {"Content-Type": "application/json", "User-Agent": "mediaposter", **headers},
+            {"User-Agent": "mediaposter", **headers},
             internet.start_deadline(timeout_seconds),
             internet,
             stack,
             content=content,
             is_own=is_anywhere_allowed,
         )
-        return response.status_code
+        retry_after = parse_retry_after(response.headers.get("retry-after"), now=datetime.now(UTC))
+        return Receipt(response.status_code, retry_after)
 
 
 def parse_origin(text: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field
 from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.due import give_due_attributes
 from mediaposter.stores.table import Change, Create, Delete, Key, Record, Replace, Table
+from mediaposter.stores.trail import Actor
 
 # The request that decides also signals the state machine; if it crashed before that, the sweep signals.
 SIGNAL_GRACE = timedelta(minutes=2)
@@ -41,14 +42,16 @@ class ApprovalFields(ApprovalChanges, total=False):
     decision: Decision
     decided_at: AwareDatetime | None
     decided_by: str | None
+    decided_by_name: str | None
+    comment: str | None
 
 
 class Approval(Record):
     """The question whether a video may be posted.
 
     The state machine waits on `task_token`. Anyone with the token can resume the execution, so no reply, event, log or
-    error contains it. `is_signalled` says that the state machine got the answer. `round` counts the questions about a
-    video: each is about other posts.
+    error contains it. `is_signalled` says that the state machine got the answer. `decided_by` is the id of the key that
+    decided, or of earlier versions its owner. `round` counts the questions about a video: each is about other posts.
     """
 
     video_id: str
@@ -58,12 +61,19 @@ class Approval(Record):
     task_token: str | None = Field(default=None, repr=False)
     decided_at: AwareDatetime | None = None
     decided_by: str | None = None
+    decided_by_name: str | None = None
+    comment: str | None = None
     is_signalled: bool = False
     is_told: bool = False
     round: int = 1
 
     def copy_with(self, **fields: Unpack[ApprovalFields]) -> Self:
         return self.model_copy(update=fields)
+
+    @property
+    def decider(self) -> Actor | None:
+        """Name the key that decided."""
+        return None if self.decided_by is None else Actor(key=self.decided_by, name=self.decided_by_name or "")
 
     @property
     def key(self) -> Key:
@@ -104,7 +114,9 @@ def ask_again(approval: Approval, *, now: datetime, hours: int) -> Replace:
     return Replace(again, approval.version, {"decision": [approval.decision]})
 
 
-def decide(approval: Approval, decision: Decision, *, now: datetime, by: str | None = None) -> Change:
+def decide(
+    approval: Approval, decision: Decision, *, now: datetime, by: Actor | None = None, comment: str | None = None
+) -> Change:
     """Build the change that answers a waiting approval.
 
     Raises:
@@ -112,7 +124,14 @@ def decide(approval: Approval, decision: Decision, *, now: datetime, by: str | N
     """
     if approval.decision is not Decision.WAITING:  # guard: answered once
         raise VersionConflict(f"{approval.video_id} is {approval.decision} already; the first decision is final.")
-    decided = approval.copy_with(decision=decision, decided_at=now, decided_by=by, version=approval.version + 1)
+    decided = approval.copy_with(
+        decision=decision,
+        decided_at=now,
+        decided_by=by.key if by else None,
+        decided_by_name=by.name if by else None,
+        comment=comment,
+        version=approval.version + 1,
+    )
     return Replace(decided, approval.version, {"decision": [Decision.WAITING]})  # guard: one answer
 
 

@@ -78,6 +78,7 @@ class BatchCaller(CheckedModel):
     monthly_budget_micros: int | None = None
     rate_per_minute: int | None = None
     webhook_url: str | None = None
+    key_name: str = ""
 
 
 class BatchSource(CheckedModel):

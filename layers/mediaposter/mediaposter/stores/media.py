@@ -191,9 +191,9 @@ class MediaStore:
                 validator=found.stored.etag,
             )
 
-    def presign_download(self, key: str, *, filename: str) -> str:
-        """Sign a URL with which anyone can download the object as `filename`, for 15 minutes."""
-        return self._bucket.sign_get(key, filename=filename, seconds=PRESIGNED_SECONDS)
+    def presign_download(self, key: str, *, filename: str, seconds: int = PRESIGNED_SECONDS) -> str:
+        """Sign a URL with which anyone can download the object as `filename`; by default for 15 minutes."""
+        return self._bucket.sign_get(key, filename=filename, seconds=seconds)
 
     def delete_video(self, video_id: str) -> int:
         """Remove every version of a video's files and its unfinished uploads, and count them.

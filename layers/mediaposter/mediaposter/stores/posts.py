@@ -18,6 +18,7 @@ from mediaposter.domain.problem import Problem
 from mediaposter.publishing.targets import Delivery, StoredTarget
 from mediaposter.stores.due import give_due_attributes
 from mediaposter.stores.table import Key, PageQuery, Record, Table
+from mediaposter.stores.trail import POST_ENTRIES_MAX, Actor, Trail, TrailEntry, TrailType, extend_trail
 
 if TYPE_CHECKING:
     from mediaposter.stores.video_record import Video
@@ -79,6 +80,18 @@ EARLIER_STATES: Mapping[PostState, tuple[PostState, ...]] = {
 }
 
 
+_TRAIL_OF: Mapping[PostState, TrailType] = {
+    PostState.SUBMITTED: TrailType.POST_SUBMITTED,
+    PostState.SCHEDULED: TrailType.POST_SCHEDULED,
+    PostState.PUBLISHED: TrailType.POST_PUBLISHED,
+    PostState.FAILED: TrailType.POST_FAILED,
+    PostState.IN_DOUBT: TrailType.POST_IN_DOUBT,
+    PostState.PARKED: TrailType.POST_PARKED,
+    PostState.UNKNOWN: TrailType.POST_UNKNOWN,
+    PostState.CANCELLED: TrailType.POST_CANCELLED,
+}
+
+
 class PostChanges(TypedDict, total=False):
     """The fields of `Post` that a step may change, with the same types."""
 
@@ -109,6 +122,7 @@ class PostFields(PostChanges, total=False):
     updated_at: AwareDatetime
     state: PostState
     text: str
+    trail: Trail
 
 
 class Post(Record):
@@ -120,7 +134,7 @@ class Post(Record):
     announces, which began at `called_at`. `place_at` is when the publisher's rate limits allow the call named in
     `place_for`. `refusals` counts the calls that were certainly not accepted, `looks` the tries to reconcile a post in
     doubt. `due_at` is when the sweep visits it, unless a worker did before. `is_told` says that the event of its state
-    was sent.
+    was sent. `trail` says what happened to it, also in earlier tries.
     """
 
     video_id: str
@@ -150,6 +164,7 @@ class Post(Record):
     error_code: ErrorCode | None = None
     error_message: str | None = None
     is_told: bool = False
+    trail: Trail = ()
 
     def copy_with(self, **fields: Unpack[PostFields]) -> Self:
         return self.model_copy(update=fields)
@@ -227,6 +242,10 @@ class PostStore:
         items = self._table.query_prefix(f"VIDEO#{video_id}", "POST#")
         return [Post.model_validate(item) for item in items]
 
+    def list_of_trail(self, video_id: str) -> list[Post]:
+        """Read all posts of a video that may be deleted; `VideoStore.read_trail` has checked the caller."""
+        return self.list_unchecked(video_id)
+
     def list(self, video: Video) -> list[Post]:
         """Read all posts of a video, sorted by network and account; `VideoStore.get` has checked the caller."""
         return self.list_unchecked(video.id)
@@ -253,8 +272,12 @@ class PostStore:
             has_more=page.has_more,
         )
 
-    def advance(self, post: Post, state: PostState, *, now: datetime, **changes: Unpack[PostChanges]) -> Post:
+    def advance(
+        self, post: Post, state: PostState, *, now: datetime, by: Actor | None = None, **changes: Unpack[PostChanges]
+    ) -> Post:
         """Move a post to its next state; reset its due time and the fields of its call, unless `changes` sets them.
+
+        `by` is who asked for it, for its trail.
 
         Raises:
             VersionConflict: the record changed since it was read, or cannot make this transition.
@@ -272,7 +295,10 @@ class PostStore:
             "place_at": None,
             "is_told": False,
         }
-        return self._replace(post, {**over, **changes}, {"state": state, "updated_at": now})
+        written: PostChanges = {**over, **changes}
+        return self._replace(
+            post, written, {"state": state, "updated_at": now, "trail": _note(post, state, written, by, now)}
+        )
 
     def note(self, post: Post, **changes: Unpack[PostChanges]) -> Post:
         """Change fields of a post within its state; the time of its last transition stays.
@@ -289,3 +315,24 @@ class PostStore:
         changed = post.copy_with(**written)
         self._table.replace(changed, expected_version=post.version, allowed={"state": (post.state,)})  # guard: as read
         return changed
+
+
+def _note(post: Post, state: PostState, changes: PostChanges, by: Actor | None, now: datetime) -> Trail:
+    """Add a transition to the trail of a post; what is only planned or announced is none."""
+    what = _TRAIL_OF.get(state)
+    scheduled_time = changes.get("scheduled_time", post.scheduled_time)
+    if what is TrailType.POST_SCHEDULED and post.state is PostState.SCHEDULED:
+        if scheduled_time == post.scheduled_time:
+            return post.trail
+        what = TrailType.POST_MOVED
+    if what is None:
+        return post.trail
+    entry = TrailEntry(
+        at=now,
+        type=what,
+        by=by,
+        code=changes.get("error_code"),
+        scheduled_time=scheduled_time if state is PostState.SCHEDULED else None,
+        url=changes.get("public_url"),
+    )
+    return extend_trail(post.trail, [entry], most=POST_ENTRIES_MAX)

@@ -18,6 +18,7 @@ from mediaposter.stores.checked_model import CheckedModel
 from mediaposter.stores.due import give_due_attributes
 from mediaposter.stores.media import StoredVideo
 from mediaposter.stores.table import Key, Record
+from mediaposter.stores.trail import Trail
 from mediaposter.stores.video_stages import STAGES_OF_A_KEPT_VIDEO, STAGES_WITH_AN_INDEX, Stage
 
 VIDEO_ID_MAX_CHARACTERS = 128
@@ -202,6 +203,7 @@ class VideoFields(VideoChanges, total=False):
     input_image: str | None
     request_id: str | None
     correlation_id: str | None
+    trail: Trail
 
 
 class Video(Record):
@@ -280,6 +282,9 @@ class Video(Record):
     due_at: AwareDatetime | None = None
     # The event of its end was sent.
     is_told: bool = False
+
+    # Who did what; the store adds to it with each change.
+    trail: Trail = ()
 
     def copy_with(self, **fields: Unpack[VideoFields]) -> Self:
         return self.model_copy(update=fields)

@@ -15,6 +15,7 @@ from mediaposter.stores.batches import count_recorded
 from mediaposter.stores.capacity import count_change, read_queue_cursor
 from mediaposter.stores.posts import Post
 from mediaposter.stores.table import Change, Create, Delete, Key, Put, Record, Replace, Table
+from mediaposter.stores.trail import Actor, DeletedTrail, Trail, TrailEntry, TrailType, keep_trail
 from mediaposter.stores.video_leftovers import CANCEL_AGAIN_AFTER, LEFTOVERS_AFTER, Leftovers, find_unwanted_render
 from mediaposter.stores.video_lists import VideoPage, VideoQuery, count_batch, list_page
 from mediaposter.stores.video_money import book_settlement, promise_more
@@ -35,6 +36,7 @@ from mediaposter.stores.video_stages import (
     WAITS_FOR,
     Stage,
 )
+from mediaposter.stores.video_trail import note_changes
 
 # After this time no webhook or job list of a provider can refer to a job.
 JOB_KEPT_FOR = timedelta(days=90)
@@ -176,15 +178,25 @@ class VideoStore:
         return self._replace(video, (Stage.QUEUED,), now, {}, parked)
 
     def advance_with(
-        self, video: Video, stage: Stage, *, now: datetime, together: Sequence[Change], **changes: Unpack[VideoChanges]
+        self,
+        video: Video,
+        stage: Stage,
+        *,
+        now: datetime,
+        together: Sequence[Change],
+        by: Actor | None = None,
+        noted: TrailEntry | None = None,
+        **changes: Unpack[VideoChanges],
     ) -> Video:
-        """Move a video to its next stage together with other changes, all or nothing.
+        """Move a video to its next stage together with other changes, all or nothing; `noted` goes into its trail.
 
         Raises:
             VersionConflict: the record changed since it was read or cannot make this transition, or another change
                 cannot be made.
         """
-        return self._replace(video, EARLIER_STAGES[stage], now, changes, {"stage": stage}, together=together)
+        return self._replace(
+            video, EARLIER_STAGES[stage], now, changes, {"stage": stage}, together=together, by=by, noted=noted
+        )
 
     def note(self, video: Video, *, now: datetime, **changes: Unpack[VideoChanges]) -> Video:
         """Change fields of a video within its stage.
@@ -194,16 +206,32 @@ class VideoStore:
         """
         return self._replace(video, (video.stage,), now, changes, {})
 
-    def fail(self, video: Video, failure: VideoFailure, *, now: datetime, **changes: Unpack[VideoChanges]) -> Video:
+    def fail(
+        self,
+        video: Video,
+        failure: VideoFailure,
+        *,
+        now: datetime,
+        by: Actor | None = None,
+        **changes: Unpack[VideoChanges],
+    ) -> Video:
         """End a video as failed; its stage stays and shows where it failed.
 
         Raises:
             VersionConflict: the record changed since it was read, or its MP4 is already stored.
         """
         failed: VideoFields = {"failure": failure, "lease_expires_at": None}
-        return self._replace(video, STAGES_THAT_CAN_FAIL, now, changes, failed)
+        return self._replace(video, STAGES_THAT_CAN_FAIL, now, changes, failed, by=by)
 
-    def store_again(self, video: Video, *, now: datetime, store_until: datetime, together: Sequence[Change]) -> Video:
+    def store_again(
+        self,
+        video: Video,
+        *,
+        now: datetime,
+        store_until: datetime,
+        together: Sequence[Change],
+        by: Actor | None = None,
+    ) -> Video:
         """Resume a video whose download failed; its cost is already recorded and stays.
 
         Raises:
@@ -221,6 +249,8 @@ class VideoStore:
             version=video.version + 1,
             updated_at=now,
         )
+        retried = TrailEntry(at=now, type=TrailType.RETRIED, by=by)
+        changed = note_changes(video, changed, now=now, noted=retried)
         allowed: Mapping[str, Sequence[str]] = {"stage": [Stage.STORING], "status": [VideoStatus.FAILED]}
         self._table.commit([Replace(changed, video.version, allowed), *together])
         return changed
@@ -282,8 +312,8 @@ class VideoStore:
         self._table.commit([Replace(told, video.version)])
         return told
 
-    def delete(self, video: Video, spent_micros: int, *, now: datetime) -> None:
-        """Delete the record of a video, and settle it if needed; the records of its posts stay.
+    def delete(self, video: Video, spent_micros: int, *, now: datetime, by: Actor | None = None) -> None:
+        """Delete the record of a video, and settle it if needed; its trail and the records of its posts stay.
 
         The sweep later removes files that a running step may still leave.
 
@@ -300,7 +330,26 @@ class VideoStore:
             remove_at=now + LEFTOVERS_AFTER,
             render=render,
         )
-        self._table.commit([Delete(video.key, video.version), Put(leftovers), *books])  # guard: leftovers listed
+        trail = keep_trail(video.id, video.owner, video.trail, by=by, now=now)
+        gone: list[Change] = [Delete(video.key, video.version), Put(leftovers), *books]  # guard: leftovers listed
+        self._table.commit([*gone, Put(trail)])
+
+    def read_trail(self, video_id: str, *, caller: Viewer, now: datetime) -> Trail:
+        """Read who did what to a video for a caller; for a while also of a deleted one.
+
+        Raises:
+            NotFound: there is none, or another owner's; a caller cannot tell the two apart.
+        """
+        try:
+            return self.get(video_id, caller=caller).trail
+        except NotFound:
+            if len(video_id) > VIDEO_ID_MAX_CHARACTERS:
+                raise
+            deleted = DeletedTrail.model_validate(self._table.get(DeletedTrail.key_of(video_id)))
+            # The table removes what is expired late.
+            if now.timestamp() >= deleted.ttl or not caller.may_see(deleted.owner):
+                raise
+            return deleted.trail
 
     def find_leftovers(self, video_id: str) -> Leftovers:
         """Read the leftovers record of a deleted video.
@@ -325,6 +374,8 @@ class VideoStore:
         together: Sequence[Change] = (),
         at_most: Mapping[str, int] = MappingProxyType({}),
         more_micros: int = 0,
+        by: Actor | None = None,
+        noted: TrailEntry | None = None,
     ) -> Video:
         """Write a video with the changes of a step and of the store, all or nothing."""
         video.refuse_changes_but(VideoChanges.__optional_keys__, changes)
@@ -338,7 +389,7 @@ class VideoStore:
             "version": video.version + 1,
             "updated_at": now,
         }
-        changed = _release(video.copy_with(**written))
+        changed = note_changes(video, _release(video.copy_with(**written)), now=now, by=by, noted=noted)
         if "due_at" not in changes:
             changed = changed.copy_with(due_at=_give_due_at(video, changed, now))
         counts = count_change(video.held, changed.held, at_most)

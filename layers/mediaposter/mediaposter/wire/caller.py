@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from mediaposter.domain.errors import Forbidden
 from mediaposter.stores.keys import ApiKey, Scope, name_account
+from mediaposter.stores.trail import Actor
 from mediaposter.wire.authorization import AuthorizerContext
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class Caller(BaseModel):
     webhook_url: str | None = None
     key_name: str = ""
     key_expires_at: AwareDatetime | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Name the key for a trail; a request without a key is named by its owner."""
+        return Actor(key=self.key or self.owner, name=self.key_name)
 
     def may(self, scope: Scope) -> bool:
         """Tell whether the key has a scope; admin includes every scope."""

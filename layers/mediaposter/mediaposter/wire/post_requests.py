@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from mediaposter.domain.errors import NotFound
 from mediaposter.publishing.targets import TARGETS_MAX, AccountId, ScheduledTime, Text
@@ -15,6 +24,9 @@ from mediaposter.wire.urls import HttpsUrl
 Platform: TypeAlias = Literal[
     "twitter", "instagram", "facebook", "linkedin", "tiktok", "youtube", "pinterest", "threads", "bluesky"
 ]
+
+
+COMMENT_MAX_CHARACTERS = 500
 
 
 class PublishAgainRequest(PostsRequest):
@@ -46,6 +58,11 @@ class PostEdits(PostsRequest):
 
     captions: list[CaptionEdit] = Field(default=[], max_length=TARGETS_MAX)
 
+    @property
+    def kind(self) -> Literal["targets", "text", "captions"]:
+        """Tell what is changed."""
+        return "captions" if self.captions else "targets" if self.publish else "text"
+
     @field_validator("captions", mode="after")
     @classmethod
     def _refuse_repeated_posts(cls, captions: list[CaptionEdit]) -> list[CaptionEdit]:
@@ -63,10 +80,14 @@ class PostEdits(PostsRequest):
 
 
 class ApprovalRequest(RequestBody):
-    """POST /videos/{id}/approval: what a person decided; `edits` change what is posted, or only its words."""
+    """POST /videos/{id}/approval: what a person decided; `edits` change what is posted, or only its words.
+
+    `comment` is kept with the decision.
+    """
 
     decision: Literal["approve", "reject"]
     edits: PostEdits | None = None
+    comment: Annotated[str, StringConstraints(min_length=1, max_length=COMMENT_MAX_CHARACTERS)] | None = None
 
     @field_validator("edits", mode="after")
     @classmethod

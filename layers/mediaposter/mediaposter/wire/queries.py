@@ -128,6 +128,14 @@ class PostsQuery(Query):
     after: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")] | None = None
 
 
+class EventsQuery(Query):
+    """GET /videos/{id}/events: the oldest first, `after` the `last_id` of the page before."""
+
+    after: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,256}$")] | None = None
+    limit: Annotated[int, Field(ge=1, le=LIST_LIMIT_MAX)] = LIST_LIMIT_MAX
+    order: Literal["asc", "desc"] = "asc"
+
+
 class ScheduleQuery(Query):
     """GET /schedules: the soonest first, `after` the `last_id` of the page before."""
 

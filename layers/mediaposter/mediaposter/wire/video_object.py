@@ -19,6 +19,7 @@ from mediaposter.media.provenance import Provenance
 from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.media import StoredVideo
 from mediaposter.stores.posts import Post, PostState
+from mediaposter.stores.trail import Actor
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 
@@ -59,14 +60,25 @@ class PostObject(BaseModel):
     error: VideoErrorObject | None
 
 
+class ActorObject(BaseModel):
+    """The key that was used: its id, and the beginning of what its maker knows it by."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+
+
 class ApprovalObject(BaseModel):
-    """Whether a video may be posted. It can be decided until it expires."""
+    """Whether a video may be posted. It can be decided until it expires; `comment` is of the person who decided."""
 
     model_config = ConfigDict(frozen=True)
 
     status: Decision
     expires_at: int
     decided_at: int | None
+    decided_by: ActorObject | None = None
+    comment: str | None = None
 
 
 class AttemptObject(BaseModel):
@@ -249,7 +261,14 @@ def _present_approval(approval: Approval | None) -> ApprovalObject | None:
         status=approval.decision,
         expires_at=int(approval.expires_at.timestamp()),
         decided_at=int(approval.decided_at.timestamp()) if approval.decided_at else None,
+        decided_by=present_actor(approval.decider),
+        comment=approval.comment,
     )
+
+
+def present_actor(actor: Actor | None) -> ActorObject | None:
+    """Write who did something."""
+    return None if actor is None else ActorObject(id=actor.key, name=actor.name)
 
 
 def _present_problem(problem: Problem | None) -> VideoErrorObject | None:

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, Json
 
 from mediaposter.domain.errors import ConfigurationError
-from mediaposter.events import AnyEvent, BatchEvent, BudgetEvent, VideoEvent
+from mediaposter.events import AnyEvent, BatchEvent, BudgetEvent, QueuedKind, VideoEvent
 
 # Each owner knows one secret derived from this key; guessing the key from it would reveal every owner's secret.
 SIGNING_KEY_CHARACTERS_MIN = 32
@@ -26,7 +26,7 @@ _SECRET_PREFIX = "whsec_"  # noqa: S105 (what every secret begins with, no secre
 class _Announcement(BaseModel):
     """An event as EventBridge passes it on."""
 
-    detail: AnyEvent
+    detail: QueuedKind
 
 
 class QueuedEvent(BaseModel):
@@ -42,7 +42,7 @@ class QueuedEvent(BaseModel):
     body: Json[_Announcement]
 
     @property
-    def event(self) -> AnyEvent:
+    def event(self) -> QueuedKind:
         return self.body.detail
 
 

@@ -140,6 +140,7 @@ class CallTool:
         context = RequestContext(
             idempotency_key=f"mcp {arguments.fingerprint()}",  # guard: same call
             kept_for=timedelta(minutes=SAME_CALL_MINUTES),
+            door="mcp",
         )
         submission = self._submit(arguments, caller=caller, request_context=context)
         video = submission.video
@@ -179,7 +180,10 @@ class CallTool:
                 "can reject or move its posts in the studio."
             )
         self._cancel_video(
-            video.id, also_running=True, reason="It was cancelled by its owner, with the tool of agents."
+            video.id,
+            also_running=True,
+            reason="It was cancelled by its owner, with the tool of agents.",
+            by=caller.actor,
         )
         return self._show(*self._read_videos.retrieve(video.id, caller=caller))
 

@@ -169,7 +169,7 @@ class SubmitChunk:
             submission = self._submit(
                 request,
                 caller=caller,
-                request_context=RequestContext(idempotency_key=name_row(batch.id, line.row)),
+                request_context=RequestContext(idempotency_key=name_row(batch.id, line.row), door="batch"),
                 batch_id=batch.id,
             )
         except RequestRefused as refusal:

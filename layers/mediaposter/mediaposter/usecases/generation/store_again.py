@@ -61,7 +61,7 @@ class StoreAgain:
         ]
         until = max(now + TRIED_FOR, video.store_until or now)
         try:
-            video = self._videos.store_again(video, now=now, store_until=until, together=changes)
+            video = self._videos.store_again(video, now=now, store_until=until, together=changes, by=caller.actor)
         except VersionConflict as error:
             raise NotAllowedInState(
                 f"Another request is changing {video_id}. Nothing was changed; send this one again."

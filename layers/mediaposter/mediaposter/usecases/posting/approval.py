@@ -11,20 +11,22 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from mediaposter.domain.channels import Channel
 from mediaposter.domain.errors import ErrorCode, NotAllowedInState, NotFound, VersionConflict
-from mediaposter.events import VideoEvent
+from mediaposter.events import ApprovalNotice, VideoEvent
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.approvals import Approval, ApprovalStore, Decision, decide
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import STATES_TO_CARRY, Post, PostState, PostStore
 from mediaposter.stores.table import Change, Create, Delete, Replace
+from mediaposter.stores.trail import TrailEntry, TrailType
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.default_disclosure import add_default_disclosure
 from mediaposter.usecases.posting.edit_captions import edit_captions
 from mediaposter.usecases.posting.plan_posts import plan_posts
-from mediaposter.usecases.scheduled.recorded_events import describe_question
+from mediaposter.usecases.scheduled.recorded_events import describe_notice, describe_question
 from mediaposter.usecases.steps import AwaitApprovalInput, Outcome, PostReference, StepResult
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.post_requests import ApprovalRequest, PostEdits
@@ -39,6 +41,9 @@ _OUTCOME_OF = {
     Decision.REJECTED: Outcome.REJECTED,
     Decision.EXPIRED: Outcome.REJECTED,
 }
+
+
+_TRAIL_OF = {Decision.APPROVED: TrailType.APPROVED, Decision.REJECTED: TrailType.REJECTED}
 
 
 class Signaller(Protocol):
@@ -58,7 +63,8 @@ class AwaitApproval:
         posts: PostStore,
         approvals: ApprovalStore,
         signaller: Signaller,
-        send_event: Callable[[VideoEvent], None],
+        send_event: Callable[[VideoEvent | ApprovalNotice], None],
+        channels: Sequence[Channel],
         studio_url: Callable[[], str | None],
         clock: Clock,
     ) -> None:
@@ -67,6 +73,7 @@ class AwaitApproval:
         self._approvals = approvals
         self._signaller = signaller
         self._send_event = send_event
+        self._channels = channels
         self._studio_url = studio_url
         self._clock = clock
 
@@ -87,6 +94,8 @@ class AwaitApproval:
             return
         video = self._videos.get_unchecked(step.video_id)
         self._send_event(describe_question(video, approval, studio_url=self._studio_url()))
+        for channel in self._channels:
+            self._send_event(describe_notice(video, approval, channel))
         self._approvals.note(approval, is_told=True)
 
 
@@ -130,7 +139,7 @@ class DecideApproval:
             caller.require_accounts(request.edits.publish, field="edits.publish")  # guard: accounts edited
         now = self._clock()
         if approval.decision is Decision.WAITING and now >= approval.expires_at:
-            approval = self._write(video, _Decided(approval, Decision.EXPIRED, now))
+            approval = self._write(video, _expire(approval, now))
         if approval.decision is not Decision.WAITING:  # guard: first answer
             self._tell(approval)
             raise NotAllowedInState(
@@ -139,7 +148,14 @@ class DecideApproval:
             )
         decision = Decision.APPROVED if request.decision == "approve" else Decision.REJECTED
         edited = None if request.edits is None else self._edit(video, request.edits, now)
-        approval = self._write(video, _Decided(approval, decision, now, by=caller.owner, edited=edited))
+        noted = TrailEntry(
+            at=now,
+            type=_TRAIL_OF[decision],
+            by=caller.actor,
+            comment=request.comment,
+            edits=None if request.edits is None else request.edits.kind,
+        )
+        approval = self._write(video, _Decided(approval, decision, now, noted, edited=edited))
         self._tell(approval)
         return self._videos.reload(video), self._posts.list(video)
 
@@ -197,7 +213,7 @@ class ExpireApproval:
             except NotFound:
                 self._approvals.forget(video_id)
                 return
-            decided = _Decided(approval, Decision.EXPIRED, now)
+            decided = _expire(approval, now)
             approval = _write_decision(
                 video, decided, videos=self._videos, posts=self._posts, approvals=self._approvals
             )
@@ -205,13 +221,17 @@ class ExpireApproval:
 
 
 class _Decided(NamedTuple):
-    """An approval and its answer: the decision, who made it, and the posts that replace the current ones."""
+    """An approval and its answer: the decision, its entry in the trail, and the posts that replace the current ones."""
 
     approval: Approval
     decision: Decision
     at: datetime
-    by: str | None = None
+    noted: TrailEntry
     edited: Sequence[Post] | None = None
+
+
+def _expire(approval: Approval, now: datetime) -> _Decided:
+    return _Decided(approval, Decision.EXPIRED, now, TrailEntry(at=now, type=TrailType.EXPIRED))
 
 
 def _write_decision(
@@ -219,7 +239,10 @@ def _write_decision(
 ) -> Approval:
     """Write the decision and its consequences, all or nothing."""
     planned = posts.list(video)
-    changes: list[Change] = [decide(decided.approval, decided.decision, now=decided.at, by=decided.by)]
+    noted = decided.noted
+    changes: list[Change] = [
+        decide(decided.approval, decided.decision, now=decided.at, by=noted.by, comment=noted.comment)
+    ]
     if decided.decision is Decision.APPROVED:
         stage = Stage.PUBLISHING
         changes += [] if decided.edited is None else _replace_posts(planned, decided.edited)
@@ -229,7 +252,7 @@ def _write_decision(
         changes += [_cancel(post, decided.decision, decided.at) for post in waiting]
     if video.stage is Stage.AWAITING_APPROVAL:
         since = decided.at if stage is Stage.PUBLISHING else None
-        videos.advance_with(video, stage, now=decided.at, together=changes, publishing_since=since)
+        videos.advance_with(video, stage, now=decided.at, together=changes, noted=noted, publishing_since=since)
     elif decided.decision is Decision.EXPIRED:
         # Its execution crashed and closed it: only the approval is left.
         approvals.commit(changes[0])
@@ -270,7 +293,7 @@ def _replace_posts(posts: Sequence[Post], edited: Sequence[Post]) -> list[Change
         if before is None:
             changes.append(Create(post))
         else:
-            replacement = post.copy_with(version=before.version + 1)
+            replacement = post.copy_with(version=before.version + 1, trail=before.trail)
             changes.append(Replace(replacement, before.version, {"state": [PostState.PENDING]}))
     return changes + [Delete(post.key, post.version) for post in waiting.values()]
 

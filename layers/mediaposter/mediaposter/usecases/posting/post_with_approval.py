@@ -87,7 +87,7 @@ class PostWithApproval:
         refuse_what_may_be_public(wanted, known)  # guard: account asked once
         question = self._open_question(video, hours, now)
         self._preflight(request.publish)
-        return self._ask(video, wanted, known, question, hours=hours, now=now)
+        return self._ask(video, wanted, known, question, hours=hours, now=now, caller=caller)
 
     def _open_question(self, video: Video, hours: int, now: datetime) -> Change:
         try:
@@ -106,6 +106,7 @@ class PostWithApproval:
         *,
         hours: int,
         now: datetime,
+        caller: Caller,
     ) -> tuple[Video, list[Post]]:
         """Record all or nothing, then start the execution; if it does not start, the sweep starts it."""
         changes: list[Change] = [question, *(plan_write(post, known) for post in wanted)]
@@ -117,6 +118,7 @@ class PostWithApproval:
                 together=changes,
                 launch=video.launch + 1,
                 approval_hours=hours,
+                by=caller.actor,
             )
         except VersionConflict as error:
             raise NotAllowedInState(f"{video.id} is being posted or changed now. Nothing was changed.") from error

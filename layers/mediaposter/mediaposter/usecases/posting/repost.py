@@ -9,9 +9,10 @@ from datetime import datetime
 from mediaposter.domain.errors import InvalidRequest, NotAllowedInState, NotStarted, VersionConflict
 from mediaposter.events import PostEvent
 from mediaposter.publishing.targets import TARGETS_MAX, PublishTarget
-from mediaposter.stores.keys import Scope
+from mediaposter.stores.keys import Scope, name_account
 from mediaposter.stores.posts import STATES_FOR_A_PERSON, Post, PostState, PostStore
 from mediaposter.stores.table import Change, Create, Key, Replace
+from mediaposter.stores.trail import TrailEntry, TrailType
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
@@ -96,7 +97,7 @@ class RepeatPosts:
             caller.require_accounts([post.target for post in failed])  # guard: accounts retried
             # The maximum of one execution: asking again sends the next posts.
             wanted = [begin_anew(post, now=now) for post in failed[:TARGETS_MAX]]
-        return self._post(video, wanted, known, now)
+        return self._post(video, wanted, known, now, caller)
 
     def resolve(
         self, video_id: str, post_id: str, request: ResolveRequest, *, caller: Caller
@@ -122,7 +123,13 @@ class RepeatPosts:
             )
         if request.outcome == "posted":
             posted = self._posts.advance(
-                post, PostState.PUBLISHED, now=now, public_url=request.url, error_code=None, error_message=None
+                post,
+                PostState.PUBLISHED,
+                now=now,
+                by=caller.actor,
+                public_url=request.url,
+                error_code=None,
+                error_message=None,
             )
             emit_end(self._videos, self._posts, posted, send_event=self._send_event)
             return video, self._posts.list(video)
@@ -130,7 +137,7 @@ class RepeatPosts:
             raise NotAllowedInState(f"{video_id} is {video.stage}: try again when it is done. Nothing was changed.")
         self._refuse_what_is_listed(post, now)
         # Only the version that was checked: another request may have said meanwhile that the post is public.
-        return self._post(video, [begin_anew(post, now=now)], {post.key: post}, now)
+        return self._post(video, [begin_anew(post, now=now)], {post.key: post}, now, caller)
 
     def _refuse_what_is_listed(self, post: Post, now: datetime) -> None:
         """Check the publisher once more before a post is repeated: a list may have lagged, or the person be wrong."""
@@ -147,7 +154,7 @@ class RepeatPosts:
         return self._videos.get(video_id, caller=caller)
 
     def _post(
-        self, video: Video, wanted: Sequence[Post], known: Mapping[Key, Post], now: datetime
+        self, video: Video, wanted: Sequence[Post], known: Mapping[Key, Post], now: datetime, caller: Caller
     ) -> tuple[Video, list[Post]]:
         """Record the posts to send, all or nothing, then start their execution."""
         changes: list[Change] = []
@@ -163,6 +170,7 @@ class RepeatPosts:
                 together=changes,
                 launch=video.launch + 1,
                 publishing_since=now,
+                noted=TrailEntry(at=now, type=TrailType.REPOSTED, by=caller.actor, posts=name_posts(wanted)),
             )
         except VersionConflict as error:
             raise NotAllowedInState(f"{video.id} is being posted or changed now. Nothing was changed.") from error
@@ -196,12 +204,17 @@ class RepeatPosts:
         return video, self._posts.list(video)
 
 
+def name_posts(posts: Sequence[Post]) -> tuple[str, ...]:
+    """Name posts for a trail, as instagram:907."""
+    return tuple(name_account(post.target.platform, post.target.account_id) for post in posts)
+
+
 def plan_write(post: Post, known: Mapping[Key, Post]) -> Change:
     """Plan the write of a post: a new one, or one in place of what was read, if nothing has changed it since."""
     before = known.get(post.key)
     if before is None:
         return Create(post)
-    anew = post.copy_with(version=before.version + 1)
+    anew = post.copy_with(version=before.version + 1, trail=before.trail)
     return Replace(anew, before.version, {"state": [before.state]})  # guard: one request
 
 
@@ -216,6 +229,7 @@ def begin_anew(post: Post, *, now: datetime, version: int = 1) -> Post:
         delivery=post.delivery,
         created_at=post.created_at,
         updated_at=now,
+        trail=post.trail,
     )
 
 

@@ -11,6 +11,7 @@ from mediaposter.publishing.publisher_interface import PostStatus, PublisherInte
 from mediaposter.publishing.targets import check_scheduled_time
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import Post, PostChanges, PostState, PostStore
+from mediaposter.stores.trail import Actor
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.reconcile import SWEEP_GRACE, Publishers, find_copies, find_schedules
 from mediaposter.wire.caller import Caller
@@ -53,6 +54,7 @@ class ReschedulePost:
                 post,
                 PostState.SCHEDULED,
                 now,
+                by=caller.actor,
                 scheduled_time=request.scheduled_time,
                 due_at=request.scheduled_time + SWEEP_GRACE,
             )
@@ -63,6 +65,7 @@ class ReschedulePost:
             post,
             PostState.SCHEDULED,
             now,
+            by=caller.actor,
             scheduled_time=request.scheduled_time,
             due_at=request.scheduled_time + SWEEP_GRACE,
         )
@@ -84,6 +87,7 @@ class ReschedulePost:
             post,
             PostState.CANCELLED,
             now,
+            by=caller.actor,
             error_code=ErrorCode.CANCELLED,
             error_message="It was cancelled before its time.",
         )
@@ -104,9 +108,9 @@ class ReschedulePost:
         """Find every copy: a surplus copy would go out at its old time."""
         return [schedule.schedule_id for schedule in find_schedules(publisher, post)]
 
-    def _keep(self, post: Post, state: PostState, now: datetime, **changes: Unpack[PostChanges]) -> Post:
+    def _keep(self, post: Post, state: PostState, now: datetime, *, by: Actor, **changes: Unpack[PostChanges]) -> Post:
         try:
-            return self._posts.advance(post, state, now=now, **changes)
+            return self._posts.advance(post, state, now=now, by=by, **changes)
         except VersionConflict as error:
             raise NotAllowedInState(f"The post on {post.target.platform} ended meanwhile; get its state.") from error
 

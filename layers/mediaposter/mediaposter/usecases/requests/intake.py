@@ -206,7 +206,7 @@ class TakeRequest:
         return read_dropped_picture(self._files.read(keys[0], max_bytes=PICTURE_MAX_BYTES))
 
     def _submit_file(self, request: CreateVideoRequest, file: InboxFile) -> VideoObject:
-        request_context = RequestContext(idempotency_key=f"inbox:{file.key}:{file.version_id}")
+        request_context = RequestContext(idempotency_key=f"inbox:{file.key}:{file.version_id}", door="file")
         try:
             submission = self._submit(request, caller=self._inbox_caller, request_context=request_context)
         except IdempotencyKeyReused as error:
@@ -237,6 +237,7 @@ class TakeRequest:
                     idempotency_key=f"event:{requested.id}",
                     request_id=requested.id,
                     correlation_id=correlation_id,
+                    door="event",
                 ),
             )
         except RequestRefused as refusal:

@@ -25,6 +25,7 @@ from mediaposter.stores.capacity import CapacityStore, count_change
 from mediaposter.stores.idempotency import IdempotencyRecord, IdempotencyStore, identify_request
 from mediaposter.stores.posts import Post, PostStore
 from mediaposter.stores.table import Change, Create, Put
+from mediaposter.stores.trail import Trail, TrailEntry, TrailType
 from mediaposter.stores.video_money import list_budgets
 from mediaposter.stores.video_record import Candidate, Estimate, MonthLimits, Reservation, Video, VideoFailure
 from mediaposter.stores.videos import VideoStore
@@ -236,6 +237,7 @@ class SubmitVideo:
             key_webhook_url=caller.webhook_url,
             request_id=request_context.request_id,
             correlation_id=request_context.correlation_id,
+            trail=_begin_trail(video, caller, request_context),
         )
         if order.picture is not None:
             picture = keep_picture(order.picture, caller, size=video.size, pictures=self._pictures)
@@ -405,6 +407,12 @@ class _Condition(NamedTuple):
 
 class _Forgotten(Exception):
     """The idempotency record pointed to a video that never started, and is removed now."""
+
+
+def _begin_trail(video: Video, caller: Caller, request_context: RequestContext) -> Trail:
+    by = caller.actor if caller.key else None
+    created = TrailEntry(number=1, at=video.created_at, type=TrailType.CREATED, by=by, door=request_context.door)
+    return (created,)
 
 
 def _was_never_started(video: Video) -> bool:

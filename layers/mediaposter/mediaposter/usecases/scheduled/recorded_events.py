@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from mediaposter.ai.video_model_interface import VideoStatus
+from mediaposter.domain.channels import Channel
 from mediaposter.domain.errors import NotFound
-from mediaposter.events import AnyEvent, BatchEvent, BudgetEvent, PostEvent, PostEventType, VideoEvent
+from mediaposter.events import AnyEvent, ApprovalNotice, BatchEvent, BudgetEvent, PostEvent, PostEventType, VideoEvent
 from mediaposter.stores.approvals import Approval, ApprovalStore
 from mediaposter.stores.batches import Batch, BatchStage, BatchStore
 from mediaposter.stores.budget import STACK_OWNER
@@ -54,6 +55,17 @@ def describe_question(video: Video, approval: Approval, *, studio_url: str | Non
         expires_at=approval.expires_at,
         # A browser keeps what is behind the # to itself: no log has it.
         approval_url=f"{studio_url}#/approvals/{video.id}" if studio_url else None,
+        round=approval.round if approval.round > 1 else None,
+    )
+
+
+def describe_notice(video: Video, approval: Approval, channel: Channel) -> ApprovalNotice:
+    """Write what lets one channel of the stack tell of a question."""
+    return ApprovalNotice(
+        video_id=video.id,
+        owner=video.owner,
+        occurred_at=approval.asked_at,
+        channel=channel,
         round=approval.round if approval.round > 1 else None,
     )
 

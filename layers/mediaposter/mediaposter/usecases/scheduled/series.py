@@ -124,6 +124,7 @@ class RunSchedule:
                     idempotency_key=f"series:{run.sheet.key}:{run.row}",
                     request_id=run.request_id,
                     correlation_id=_correlate(run),
+                    door="series",
                 ),
             )
         except RequestRefused as refusal:

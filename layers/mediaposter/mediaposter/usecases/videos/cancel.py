@@ -7,6 +7,7 @@ from datetime import datetime
 
 from mediaposter.domain.errors import ErrorCode, NotFound, VersionConflict
 from mediaposter.stores.posts import PostStore
+from mediaposter.stores.trail import Actor
 from mediaposter.stores.video_record import Video, VideoFailure
 from mediaposter.stores.video_stages import STAGES_THAT_CAN_FAIL, Stage
 from mediaposter.stores.videos import VideoStore
@@ -37,7 +38,7 @@ class CancelVideo:
         self._cancel_render = cancel_render
         self._clock = clock
 
-    def __call__(self, video_id: str, *, also_running: bool, reason: str) -> None:
+    def __call__(self, video_id: str, *, also_running: bool, reason: str, by: Actor | None = None) -> None:
         """Cancel a video if its render has not started, or if `also_running`.
 
         It is failed before its execution is stopped, so that a running step sees that and does nothing more. Calling
@@ -47,7 +48,7 @@ class CancelVideo:
             VersionConflict: other writers changed the record at each try; nothing was changed, or it failed and is not
                 closed yet.
         """
-        video = self._end(video_id, also_running=also_running, reason=reason)
+        video = self._end(video_id, also_running=also_running, reason=reason, by=by)
         if video is None:
             return
         self._workflow.stop(video.id, video.launch)
@@ -61,7 +62,7 @@ class CancelVideo:
             return
         raise VersionConflict(f"{video_id} is cancelled, but other workers keep writing it; cancel it again.")
 
-    def _end(self, video_id: str, *, also_running: bool, reason: str) -> Video | None:
+    def _end(self, video_id: str, *, also_running: bool, reason: str, by: Actor | None) -> Video | None:
         """Fail a video; None if it shall not be cancelled, or was cancelled and its event sent."""
         for _ in range(TRIES_MAX):
             try:
@@ -75,7 +76,7 @@ class CancelVideo:
                 return None
             try:
                 return self._videos.fail(
-                    video, VideoFailure(code=ErrorCode.CANCELLED, message=reason), now=self._clock()
+                    video, VideoFailure(code=ErrorCode.CANCELLED, message=reason), now=self._clock(), by=by
                 )
             except VersionConflict:
                 continue

@@ -75,31 +75,31 @@ class DeleteVideo:
         """
         video = self._videos.get(video_id, caller=caller)
         if video.stage in STAGES_THAT_CAN_FAIL:
-            video = self._end(video)
+            video = self._end(video, caller)
             # Also if an earlier deletion crashed after it had failed the video: repeating both is safe.
             if video.failure is not None and video.failure.code is ErrorCode.CANCELLED:
                 self._workflow.stop(video_id, video.launch)
                 stop_render(video, self._cancel_render)
         try:
-            self._remove(video)
+            self._remove(video, caller)
         except WriteConflict as error:
             raise PartiallyDone(
                 f"The deletion of {video_id} is not finished: another request is writing its record or one of its "
                 "posts. The video may be stopped, and its files removed. Delete it again to finish."
             ) from error
 
-    def _end(self, video: Video) -> Video:
+    def _end(self, video: Video, caller: Caller) -> Video:
         failure = VideoFailure(code=ErrorCode.CANCELLED, message="The video was deleted by its owner.")
         for _ in range(TRIES_MAX):
             if video.failure is not None or video.stage not in STAGES_THAT_CAN_FAIL:
                 return video
             try:
-                return self._videos.fail(video, failure, now=self._clock())
+                return self._videos.fail(video, failure, now=self._clock(), by=caller.actor)
             except VersionConflict:
                 video = self._videos.reload(video)
         raise VersionConflict(f"{video.id} is being written all the time; delete it again.")
 
-    def _remove(self, video: Video) -> None:
+    def _remove(self, video: Video, caller: Caller) -> None:
         for _ in range(TRIES_MAX):
             try:
                 # New posts come with a new version of their video, so none can appear after the deleted version.
@@ -108,7 +108,7 @@ class DeleteVideo:
                 if video.stage is Stage.AWAITING_APPROVAL:
                     self._workflow.stop(video.id, video.launch)
                 self._media.delete_video(video.id)
-                self._videos.delete(video, count_spent_micros(video), now=self._clock())
+                self._videos.delete(video, count_spent_micros(video), now=self._clock(), by=caller.actor)
             except VersionConflict:
                 try:
                     video = self._videos.reload(video)
