@@ -82,6 +82,9 @@ class Settings(BaseModel):
     default_approval: Literal["none", "required"] = Field(default="none", alias="DEFAULT_APPROVAL")
     captions_base_url: str = Field(default="", alias="CAPTIONS_BASE_URL")
     captions_model: str = Field(default="", alias="CAPTIONS_MODEL")
+    # In micro-dollars for a million tokens: 250000 is $0.25.
+    captions_input_price_micros: int = Field(default=0, alias="CAPTIONS_INPUT_PRICE_MICROS", ge=0, le=1_000_000_000)
+    captions_output_price_micros: int = Field(default=0, alias="CAPTIONS_OUTPUT_PRICE_MICROS", ge=0, le=1_000_000_000)
     studio: Literal["on", "off"] = Field(default="on", alias="STUDIO")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
     posts_per_minute: int = Field(default=30, alias="BLOTATO_POSTS_PER_MINUTE", gt=0)

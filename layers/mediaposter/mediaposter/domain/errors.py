@@ -225,6 +225,12 @@ class Contention(WriteConflict):
     """Other workers held the record at each try."""
 
 
+class CaptionsPending(Contention):
+    """The captions of this request are being written by an earlier try of it; a retry finds them."""
+
+    retry = Retry(may_succeed=True, after_seconds=10)
+
+
 class Overloaded(WriteConflict):
     """The table took no more writes of these items at each try; nothing was changed, and a retry is safe."""
 
@@ -388,14 +394,16 @@ class CaptionsError(ApiError):
 
     Args:
         passes: the same request may succeed later.
+        may_be_charged: the request was sent, and no answer says that it was refused.
     """
 
     status = HTTPStatus.BAD_GATEWAY
     type = ErrorType.SERVER
     api_code = "captions_error"
 
-    def __init__(self, message: str, *, passes: bool) -> None:
+    def __init__(self, message: str, *, passes: bool, may_be_charged: bool = False) -> None:
         super().__init__(message)
+        self.may_be_charged = may_be_charged
         self.retry = Retry(may_succeed=True, after_seconds=_PUBLISHER_AFTER_SECONDS) if passes else NEVER
 
 

@@ -98,10 +98,12 @@ class PostsRequest(RequestBody):
     stagger_minutes: Annotated[int, Field(ge=0, le=STAGGER_MAX_MINUTES), BeforeValidator(parse_number)] = 0
     delivery: Delivery = "direct"
 
-    # The last two belong to a request that also makes the video.
-    @field_validator("stagger_minutes", "delivery", "approval", "approval_hours", mode="after", check_fields=False)
+    # The last three belong to a request that also makes the video.
+    @field_validator(
+        "stagger_minutes", "delivery", "captions", "approval", "approval_hours", mode="after", check_fields=False
+    )
     @classmethod
-    def _require_targets(cls, value: int | str, info: ValidationInfo) -> int | str:
+    def _require_targets(cls, value: int | str | None, info: ValidationInfo) -> int | str | None:
         is_default = value == cls.model_fields[str(info.field_name)].default
         # An invalid publish is missing here, and was reported already.
         if not is_default and info.data.get("publish") == []:
@@ -110,11 +112,16 @@ class PostsRequest(RequestBody):
 
 
 class PublishRequest(PostsRequest):
-    """The posts of a request that makes a video; `approval_hours` is how long they wait for a person."""
+    """The posts of a request that makes a video.
+
+    `approval_hours` is how long they wait for a person. With `captions`, a model writes the caption of each target
+    without a text of its own, when the request is taken. If it cannot, the caption is the `text`, or else the prompt.
+    """
 
     # Whether "none" counts only if an approver says it, whatever the stack's default is.
     is_approval_default: ClassVar[bool] = False
 
+    captions: Literal["write"] | None = None
     approval: Literal["none", "required"] = "none"
     approval_hours: Annotated[int, Field(ge=1, le=APPROVAL_MAX_HOURS), BeforeValidator(parse_number)] = 24
 
