@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -124,7 +125,7 @@ def follow(api: httpx.Client, video_id: str) -> dict[str, Any]:
 
 
 def test_nine_networks_are_posted_to_with_the_words_of_one_call(api: httpx.Client, chat: ChatServer) -> None:
-    before = _read_captions(api)
+    requests_before, cost_before = _read_captions(api)
 
     video = create(api, *TARGETS)
     done = follow(api, video["id"])
@@ -134,12 +135,12 @@ def test_nine_networks_are_posted_to_with_the_words_of_one_call(api: httpx.Clien
     assert {post["status"] for post in done["posts"]} == {"published"}
     assert len(chat.asked) == 1
     # 1,000 tokens for $0.25 a million, and 500 for $2.
-    assert _read_captions(api) == (before[0] + 1, pytest.approx(before[1] + 0.00125))
+    assert _read_captions(api) == (requests_before + 1, cost_before + Decimal("0.00125"))
 
 
-def _read_captions(api: httpx.Client) -> tuple[int, float]:
+def _read_captions(api: httpx.Client) -> tuple[int, Decimal]:
     days = [day for day in api.get("/usage").json()["days"] if day["model"] == "words-1"]
-    return (days[0]["captions"], float(days[0]["cost_usd"])) if days else (0, 0.0)
+    return (int(days[0]["captions"]), Decimal(days[0]["cost_usd"])) if days else (0, Decimal())
 
 
 def test_a_request_that_comes_again_has_the_same_words(api: httpx.Client, chat: ChatServer) -> None:
@@ -196,7 +197,7 @@ def test_rows_of_a_sheet_have_their_captions_written_and_its_dry_run_asks_no_mod
     [
         (lambda: JSONResponse({"error": {"message": "sk-words is wrong"}}, status_code=401), "answered 401"),
         (lambda: JSONResponse({}, status_code=402), "answered 402"),
-        (lambda: PlainTextResponse("<html>", status_code=200), "is missing, or is no text"),
+        (lambda: PlainTextResponse("<html>", status_code=200), "the answer has no text for it"),
         (lambda: say(json.dumps({"threads": {"text": "Buy at https://evil.example"}})), "a link or a mention"),
     ],
     ids=["key", "money", "garbage", "link"],

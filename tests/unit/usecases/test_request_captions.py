@@ -26,12 +26,13 @@ from mediaposter.publishing.tags import list_links, list_mentions
 from mediaposter.stores.budget import STACK_OWNER, BudgetDay
 from mediaposter.stores.caption_orders import ASKING_MAX
 from mediaposter.stores.table import Change, change_key
+from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.requests.submit import Submission
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.queries import UsageQuery
 from mediaposter.wire.request_context import RequestContext
-from mediaposter.wire.requests import CreateVideoRequest
-from tests.builders import NOW, OWNER, a_caller, a_request, a_target
+from mediaposter.wire.requests import CreateVideoRequest, ExtendVideoRequest
+from tests.builders import NOW, OWNER, a_caller, a_request, a_stored_video, a_target, a_video
 from tests.fakes.chat import FakeChat
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.table import InMemoryTable
@@ -159,6 +160,18 @@ def test_a_prompt_too_long_for_a_caption_is_no_fault_if_captions_are_written() -
     assert texts_of(world) == {"twitter": "A kite for twitter, number 1"}
 
 
+def test_an_extension_has_its_captions_written_too() -> None:
+    world = world_with()
+    kept = {"stage": Stage.DONE, "stored": a_stored_video("video_0"), "provider_job_id": "job-0"}
+    world.keep(a_video(id="video_0", resolved_model="kite-1", size="768x1280", seconds=8, **kept))
+    targets = [a_target("threads").model_dump(exclude_none=True)]
+    fields = {"prompt": "On", "video": "video_0", "seconds": 5, "captions": "write", "publish": targets}
+
+    world.submit.derive(ExtendVideoRequest.model_validate(fields), caller=a_caller())
+
+    assert texts_of(world) == {"threads": "A kite for threads, number 1"}
+
+
 def test_captions_without_posts_are_refused() -> None:
     with pytest.raises(ValueError, match="needs publish"):
         a_request(captions="write")
@@ -173,8 +186,8 @@ def test_captions_without_posts_are_refused() -> None:
         (CaptionsError("The model for captions answered 401.", passes=False), "answered 401"),
         (CaptionsError("The model for captions answered 402.", passes=False), "answered 402"),
         (CaptionsError("It did not answer: ReadTimeout.", passes=True, may_be_charged=True), "ReadTimeout"),
-        ("Sorry, I cannot do that.", "is missing, or is no text"),
-        ("[" * 100_000, "is missing, or is no text"),
+        ("Sorry, I cannot do that.", "the answer has no text for it"),
+        ("[" * 100_000, "the answer has no text for it"),
         ({"threads": {"text": "kite " * 200}}, "at most 500 bytes, got 999"),
         ({"threads": {"text": "Воздушный змей над морем"}}, "another script"),
         ({"threads": {"text": "Buy now at https://evil.example"}}, "a link or a mention"),
@@ -207,9 +220,10 @@ def test_where_the_network_would_refuse_the_prompt_the_caption_is_empty_and_the_
     submit(world, asking("twitter", "linkedin", prompt=LONG_PROMPT))
 
     assert texts_of(world) == {"twitter": "", "linkedin": LONG_PROMPT}
-    of_twitter, of_linkedin = sorted(world.video.warnings, reverse=True)
-    assert of_twitter.endswith("The caption is empty, since the network would refuse the prompt.")
-    assert of_linkedin.endswith("The caption is the prompt.")
+    assert world.video.warnings == (
+        "captions: none was written for twitter and linkedin: the answer has no text for it. The caption is the prompt. "
+        "The caption on twitter is empty, since the network would refuse the prompt.",
+    )
 
 
 def test_a_text_of_the_request_that_does_not_fit_is_refused_before_a_model_is_asked() -> None:
@@ -228,7 +242,7 @@ def test_without_a_model_the_warning_names_what_to_set() -> None:
 
     (warning,) = world.video.warnings
     assert "CAPTIONS_MODEL, or the parameter CaptionsModel" in warning
-    assert warning.endswith("On twitter it is empty, since the network would refuse the prompt.")
+    assert warning.endswith("The caption on twitter is empty, since the network would refuse the prompt.")
 
 
 def test_a_repair_that_fails_leaves_what_was_good() -> None:
@@ -511,7 +525,7 @@ def test_an_estimate_asks_no_model_and_says_so() -> None:
     assert (chat_of(world).calls, world.effects.names) == ([], [])
     (warning,) = estimate.candidates[0].warnings
     assert warning.startswith(
-        "captions: no model was asked; they are written when the request is taken, for about $0.0"
+        "captions: no model was asked; they are written when the request is taken, for up to about $0.0"
     )
 
 

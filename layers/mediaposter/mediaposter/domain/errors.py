@@ -229,6 +229,7 @@ class CaptionsPending(Contention):
     """The captions of this request are being written by an earlier try of it; a retry finds them."""
 
     retry = Retry(may_succeed=True, after_seconds=10)
+    public_message = "An earlier try of this request has its captions written just now. Send it again in some seconds."
 
 
 class Overloaded(WriteConflict):

@@ -10,7 +10,7 @@ from mediaposter.domain.text import refuse_unwritable
 from mediaposter.publishing.networks import Network
 from mediaposter.publishing.scripts import is_in_another_script
 from mediaposter.publishing.tags import count_hashtags, list_links, list_mentions
-from mediaposter.publishing.targets import TEXT_MAX_CHARACTERS, PublishTarget
+from mediaposter.publishing.targets import TEXT_MAX_CHARACTERS, PublishTarget, UnlabelledTarget
 
 # They would be filled in with the words of the request, after the text was measured.
 _PLACEHOLDER = re.compile(r"\{(prompt|title)\}")
@@ -51,7 +51,7 @@ class CaptionRule(NamedTuple):
         limits = [f"{name}: {self.network.texts[name].describe()}" for name in fields]
         hashtags = [most for most in (self.network.hashtags_max, self.hashtags_max) if most is not None]
         added = max(
-            (len(target.compose_caption(prompt="", title=None, default_text="")) for target in self.targets), default=0
+            (len(target.disclosure or "") for target in self.targets if isinstance(target, UnlabelledTarget)), default=0
         )
         return ". ".join(
             [

@@ -6,7 +6,6 @@ What the request says is data: the model is told so, and no link or mention is u
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
@@ -68,8 +67,8 @@ class Price(NamedTuple):
     written_micros: int
 
     def of(self, tokens: Tokens) -> int:
-        """Price tokens, in whole micro-dollars."""
-        return math.ceil((tokens.read * self.read_micros + tokens.written * self.written_micros) / 1_000_000)
+        """Price tokens, in micro-dollars, rounded up."""
+        return -(-(tokens.read * self.read_micros + tokens.written * self.written_micros) // 1_000_000)
 
 
 def guess_tokens(brief: Brief) -> Tokens:
@@ -130,7 +129,7 @@ def _ask(model: ChatModel, messages: Sequence[Message], rules: Mapping[Platform,
     found = _Round({}, {}, answer.text, answer.tokens or _guess_call(messages, len(rules)))
     for name, rule in rules.items():
         words = _read_words(written.get(name), rule)
-        fault = "is missing, or is no text" if words is None else rule.find_fault(words)
+        fault = "the answer has no text for it" if words is None else rule.find_fault(words)
         if words is None or fault is not None:
             found.faults[name] = str(fault)
         else:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from mediaposter.publishing.targets import AnyTarget
 from mediaposter.wire.requests import PublishRequest
 
+_NO_REASON = "the model wrote nothing for it"
+
 
 class PostTexts(NamedTuple):
     """Captions by the ids of posts, in place of the text of the request; what they cost, and what to warn of."""
@@ -33,6 +35,45 @@ def choose_templates(request: PublishRequest, prompt: str) -> dict[str, str]:
     if request.text is not None:
         return {}
     return {target.post_id: "" for target in list_without_text(request) if not _takes(target, prompt)}
+
+
+def give_texts(request: PublishRequest, prompt: str, texts: Mapping[str, str], reasons: Mapping[str, str]) -> PostTexts:
+    """Give each post the words of its network; where there are none, what it has without them, with a warning.
+
+    Args:
+        request: with its targets.
+        prompt: of the video.
+        texts: the words by network.
+        reasons: why a network has none.
+    """
+    targets = list_without_text(request)
+    templates = choose_templates(request, prompt)
+    written = {target.post_id: texts[target.platform] for target in targets if target.platform in texts}
+    left: dict[str, list[AnyTarget]] = {}
+    for target in targets:
+        if target.platform not in texts:
+            left.setdefault(reasons.get(target.platform, _NO_REASON), []).append(target)
+    template = "text of the request" if request.text is not None else "prompt"
+    warnings = [_warn(reason, group, template, templates) for reason, group in left.items()]
+    return PostTexts({**templates, **written}, tuple(warnings))
+
+
+def _warn(reason: str, targets: Sequence[AnyTarget], template: str, templates: Mapping[str, str]) -> str:
+    """Say of some networks why they have no written caption, and what theirs is."""
+    empty = [target.platform for target in targets if target.post_id in templates]
+    names = [target.platform for target in targets]
+    sentences = [f"captions: none was written for {_join(names)}: {reason.removesuffix('.')}."]
+    if len(empty) < len(names):
+        sentences.append(f"The caption is the {template}.")
+    if empty:
+        where = f" on {_join(empty)}" if len(empty) < len(names) else ""
+        sentences.append(f"The caption{where} is empty, since the network would refuse the prompt.")
+    return " ".join(sentences)
+
+
+def _join(names: Sequence[str]) -> str:
+    *others, last = dict.fromkeys(names)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _takes(target: AnyTarget, prompt: str) -> bool:

@@ -7,7 +7,7 @@ the captions that it would have without this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from mediaposter.stores.video_record import Reservation, Video
 from mediaposter.usecases.posting.ask_for_captions import NETWORKS, Brief, Written, ask_for_captions
 from mediaposter.usecases.posting.caption_money import CaptionBill, CaptionPrices
 from mediaposter.usecases.posting.write_captions import NO_MODEL, open_chat_model
-from mediaposter.usecases.requests.caption_templates import PostTexts, choose_templates, list_without_text
+from mediaposter.usecases.requests.caption_templates import PostTexts, give_texts, list_without_text
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.captions import Platform
 from mediaposter.wire.request_context import RequestContext
@@ -89,8 +89,9 @@ class RequestCaptions:
         try:
             order = self._write(taken, brief)
         except _LeftOut as reason:
-            return _give_templates(taken.request, taken.video.prompt, f"captions: none were written: {reason}")
-        return _give_texts(taken, order)
+            return give_texts(taken.request, taken.video.prompt, {}, dict.fromkeys(brief.rules, str(reason)))
+        texts = give_texts(taken.request, taken.video.prompt, order.texts or {}, order.faults)
+        return texts._replace(spent_micros=order.spent_micros)
 
     def estimate(self, request: PublishRequest, prompt: str, *, caller: Caller, now: datetime) -> tuple[str, ...]:
         """Say what a request would have written; the model is not asked."""
@@ -100,8 +101,8 @@ class RequestCaptions:
         if not self._prices.model:
             return (f"captions: none would be written: {NO_MODEL}",)
         bill = self._prices.spend(brief, caller, now.date())
-        price = f"for about ${to_dollars(bill.guess_micros)}" if bill.guess_micros else "at no known price"
-        return (f"captions: no model was asked; they are written when the request is taken, {price}.",)
+        price = f", for up to about ${to_dollars(bill.guess_micros)}" if bill.guess_micros else ""
+        return (f"captions: no model was asked; they are written when the request is taken{price}.",)
 
     def _write(self, taken: TakenRequest, brief: Brief) -> CaptionOrder:
         """Ask the model, or find what it wrote for an earlier try."""
@@ -200,46 +201,3 @@ def _list_rules(request: PublishRequest, prompt: str) -> dict[Platform, CaptionR
         by_network.setdefault(target.platform, []).append(target)
     sources = [*_describe(request, prompt).values()]
     return {name: CaptionRule(NETWORKS[name], sources, targets=targets) for name, targets in by_network.items()}
-
-
-def _give_texts(taken: TakenRequest, order: CaptionOrder) -> PostTexts:
-    """Give each post the words of its network; where there are none, what it would have without them."""
-    request, prompt = taken.request, taken.video.prompt
-    texts = order.texts or {}
-    left = [target for target in list_without_text(request) if target.platform not in texts]
-    templates = choose_templates(request, prompt)
-    written = {
-        target.post_id: texts[target.platform] for target in list_without_text(request) if target.platform in texts
-    }
-    warnings = [
-        f"captions: none was written for {name}: {_end(order.faults.get(name, 'is missing'))} "
-        f"{_describe_template(request, is_empty=any(templates.get(target.post_id) == '' for target in targets))}"
-        for name, targets in _group(left).items()
-    ]
-    return PostTexts({**templates, **written}, tuple(warnings), order.spent_micros)
-
-
-def _give_templates(request: PublishRequest, prompt: str, reason: str) -> PostTexts:
-    templates = choose_templates(request, prompt)
-    empty = [name for name, targets in _group(list_without_text(request)).items() if targets[0].post_id in templates]
-    sentence = _describe_template(request, is_empty=False)
-    if empty:
-        sentence += f" On {', '.join(empty)} it is empty, since the network would refuse the prompt."
-    return PostTexts(templates, (f"{reason} {sentence}",))
-
-
-def _describe_template(request: PublishRequest, *, is_empty: bool) -> str:
-    if is_empty:
-        return "The caption is empty, since the network would refuse the prompt."
-    return "The caption is the text of the request." if request.text is not None else "The caption is the prompt."
-
-
-def _group(targets: Sequence[AnyTarget]) -> Mapping[Platform, list[AnyTarget]]:
-    groups: dict[Platform, list[AnyTarget]] = {}
-    for target in targets:
-        groups.setdefault(target.platform, []).append(target)
-    return groups
-
-
-def _end(fault: str) -> str:
-    return fault if fault.endswith(".") else f"{fault}."
