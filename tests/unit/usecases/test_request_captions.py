@@ -17,6 +17,7 @@ from mediaposter.domain.errors import (
     CaptionsError,
     CaptionsPending,
     Contention,
+    IdempotencyKeyReused,
     InvalidRequest,
     NotFound,
     NotStarted,
@@ -220,9 +221,10 @@ def test_where_the_network_would_refuse_the_prompt_the_caption_is_empty_and_the_
     submit(world, asking("twitter", "linkedin", prompt=LONG_PROMPT))
 
     assert texts_of(world) == {"twitter": "", "linkedin": LONG_PROMPT}
-    assert world.video.warnings == (
-        "captions: none was written for twitter and linkedin: the answer has no text for it. The caption is the prompt. "
-        "The caption on twitter is empty, since the network would refuse the prompt.",
+    (warning,) = world.video.warnings
+    assert warning == (
+        "captions: none was written for twitter and linkedin: the answer has no text for it. The caption is the "
+        "prompt. The caption on twitter is empty, since the network would refuse the prompt."
     )
 
 
@@ -289,6 +291,16 @@ def test_a_request_that_comes_again_has_its_captions_and_asks_no_model(retry: Re
 
     assert again.is_repeated
     assert [post.text for post in again.posts] == ["A kite for threads, number 1"]
+    assert len(chat_of(world).calls) == 1
+
+
+def test_a_key_that_was_used_for_another_request_asks_no_model() -> None:
+    world = world_with()
+    submit(world, asking())
+
+    with pytest.raises(IdempotencyKeyReused):
+        submit(world, asking(prompt="A blue kite"))
+
     assert len(chat_of(world).calls) == 1
 
 

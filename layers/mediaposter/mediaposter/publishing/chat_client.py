@@ -25,6 +25,14 @@ _CONNECT_SECONDS = 4.0
 _REPLY_BYTES_MAX = 1024 * 1024
 # More is no count of one call's tokens.
 _TOKENS_MAX = 100_000_000
+_KEY_HINT = " Check its key: CAPTIONS_API_KEY, or the secret captions-api-key."
+_MONEY_HINT = " Its account may have no money left."
+_HINTS = {
+    401: _KEY_HINT,
+    402: _MONEY_HINT,
+    403: _KEY_HINT,
+    429: " It had too many calls, or its account no money left.",
+}
 
 
 class _Message(WireModel):
@@ -104,9 +112,7 @@ class ChatClient:
 
 def _refuse(reply: Reply, key: str) -> CaptionsError:
     passes = reply.status_code in (408, 409, 429) or reply.status_code >= 500
-    hint = (
-        " Check its key: CAPTIONS_API_KEY, or the secret captions-api-key." if reply.status_code in (401, 403) else ""
-    )
+    hint = _HINTS.get(reply.status_code, "")
     return CaptionsError(
         f"The model for captions answered {reply.status_code}.{clean_sentence(hint, key)}", passes=passes
     )
