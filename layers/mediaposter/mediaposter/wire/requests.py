@@ -98,17 +98,19 @@ class PostsRequest(RequestBody):
     stagger_minutes: Annotated[int, Field(ge=0, le=STAGGER_MAX_MINUTES), BeforeValidator(parse_number)] = 0
     delivery: Delivery = "direct"
 
-    # The last three belong to a request that also makes the video.
-    @field_validator(
-        "stagger_minutes", "delivery", "captions", "approval", "approval_hours", mode="after", check_fields=False
-    )
+    # The last two belong to a request that also makes the video.
+    @field_validator("stagger_minutes", "delivery", "approval", "approval_hours", mode="after", check_fields=False)
     @classmethod
-    def _require_targets(cls, value: int | str | None, info: ValidationInfo) -> int | str | None:
-        is_default = value == cls.model_fields[str(info.field_name)].default
-        # An invalid publish is missing here, and was reported already.
-        if not is_default and info.data.get("publish") == []:
-            raise ValueError("needs publish: without targets there are no posts that it could be about")
+    def _require_targets(cls, value: int | str, info: ValidationInfo) -> int | str:
+        if value != cls.model_fields[str(info.field_name)].default:
+            _require_publish(info)
         return value
+
+
+def _require_publish(info: ValidationInfo) -> None:
+    # An invalid publish is missing here, and was reported already.
+    if info.data.get("publish") == []:
+        raise ValueError("needs publish: without targets there are no posts that it could be about")
 
 
 class PublishRequest(PostsRequest):
@@ -124,6 +126,13 @@ class PublishRequest(PostsRequest):
     captions: Literal["write"] | None = None
     approval: Literal["none", "required"] = "none"
     approval_hours: Annotated[int, Field(ge=1, le=APPROVAL_MAX_HOURS), BeforeValidator(parse_number)] = 24
+
+    @field_validator("captions", mode="after")
+    @classmethod
+    def _require_captioned(cls, captions: str | None, info: ValidationInfo) -> str | None:
+        if captions is not None:
+            _require_publish(info)
+        return captions
 
     @field_validator("approval_hours", mode="after")
     @classmethod
