@@ -227,3 +227,25 @@ def test_the_command_line_has_captions_written_and_its_dry_run_says_that_it_does
 
     made = run_script(host.folder, *words, "--no-wait", "--json", *where)
     assert texts_of(json.loads(made.stdout)) == {"threads": "For threads, number 1"}
+
+
+def test_a_host_killed_while_the_model_writes_has_no_video_and_asks_the_next_try_to_wait(
+    host: EmbeddedHost, chat: ChatServer
+) -> None:
+    def die() -> Response:
+        host.kill()
+        return say("{}")
+
+    chat.answer = die
+    prompt, key = f"{PROMPT} {uuid.uuid4().hex}", {"Idempotency-Key": uuid.uuid4().hex}
+    body = {"prompt": prompt, "captions": "write", "publish": [THREADS]}
+    with host.client() as api, pytest.raises(httpx.RequestError):
+        api.post("/videos", json=body, headers=key)
+
+    host.start()
+
+    with host.client() as api:
+        again = api.post("/videos", json=body, headers=key)
+        assert (again.status_code, int(again.headers["retry-after"]) in range(1, 31)) == (409, True)
+        assert api.get("/videos", params={"prompt": prompt}).json()["data"] == []
+    assert len(chat.asked) == 1

@@ -309,6 +309,7 @@ def test_while_one_try_asks_another_is_told_to_come_again() -> None:
     refused: list[CaptionsPending] = []
 
     def come_again() -> None:
+        world.clock.advance(7)
         with pytest.raises(CaptionsPending) as caught:
             submit(world, asking())
         refused.append(caught.value)
@@ -316,7 +317,7 @@ def test_while_one_try_asks_another_is_told_to_come_again() -> None:
     chat_of(world).meanwhile = come_again
     submit(world, asking())
 
-    assert refused[0].retry.after_seconds == 10
+    assert refused[0].retry.after_seconds == ASKING_MAX.total_seconds() - 7
     assert (len(chat_of(world).calls), texts_of(world)) == (1, {"threads": "A kite for threads, number 1"})
 
 

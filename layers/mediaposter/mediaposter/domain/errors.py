@@ -226,10 +226,17 @@ class Contention(WriteConflict):
 
 
 class CaptionsPending(Contention):
-    """The captions of this request are being written by an earlier try of it; a retry finds them."""
+    """An earlier try of this request has its captions written; a retry finds them, or writes them if that try crashed.
 
-    retry = Retry(may_succeed=True, after_seconds=10)
+    Args:
+        after_seconds: when the earlier try is over, whatever became of it.
+    """
+
     public_message = "An earlier try of this request has its captions written just now. Send it again in some seconds."
+
+    def __init__(self, message: str, *, after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry = Retry(may_succeed=True, after_seconds=after_seconds)
 
 
 class Overloaded(WriteConflict):

@@ -16,8 +16,8 @@ from mediaposter.domain.errors import NotFound, VersionConflict
 from mediaposter.stores.idempotency import IdempotencyRecord, request_key
 from mediaposter.stores.table import Change, Create, Key, Put, Record, Replace, Table
 
-# Two calls and their records take less; a try that is silent for longer has crashed.
-ASKING_MAX = timedelta(seconds=40)
+# Two calls and their records take less, and a function has 29 seconds: a try that is silent for longer has crashed.
+ASKING_MAX = timedelta(seconds=30)
 
 
 class CaptionOrderChanges(TypedDict, total=False):

@@ -7,9 +7,10 @@ the captions that it would have without this.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from mediaposter.domain.errors import CaptionsPending, ConfigurationError, VersionConflict, WriteConflict
@@ -17,7 +18,7 @@ from mediaposter.publishing.caption_rules import CaptionRule
 from mediaposter.publishing.chat_interface import ChatModel
 from mediaposter.publishing.targets import AnyTarget
 from mediaposter.stores.budget import count_call
-from mediaposter.stores.caption_orders import CaptionOrder, CaptionOrderStore, order_captions
+from mediaposter.stores.caption_orders import ASKING_MAX, CaptionOrder, CaptionOrderStore, order_captions
 from mediaposter.stores.idempotency import IdempotencyRecord
 from mediaposter.stores.table import Change
 from mediaposter.stores.video_record import Reservation, Video
@@ -115,7 +116,7 @@ class RequestCaptions:
         if earlier is not None and earlier.texts is not None:
             return earlier
         if earlier is not None and earlier.asked_until > now:  # guard: captions pending
-            raise CaptionsPending("The captions of this request are being written; send it again.")
+            raise _postpone(earlier.asked_until - now)
         if earlier is not None and earlier.tries >= _TRIES_MAX:  # guard: captions asked twice
             raise _LeftOut("the model was asked twice, and both answers were lost.")
         try:
@@ -149,7 +150,7 @@ class RequestCaptions:
             return self._orders.begin(wanted, earlier, conditions, now=now, is_new=is_new)
         except VersionConflict as conflict:
             if not conflict.changes:
-                raise CaptionsPending("The captions of this request are being written; send it again.") from conflict
+                raise _postpone(ASKING_MAX) from conflict
             if conflict.changes[0] < len(limited):
                 raise _LeftOut("nothing is left of today's limit for them.") from conflict
             raise _LeftOut("the key has reached its rate limit.") from conflict
@@ -167,6 +168,12 @@ class RequestCaptions:
         with suppress(WriteConflict):
             self._orders.keep(order, bill.correct(written.tokens))
         return order
+
+
+def _postpone(left: timedelta) -> CaptionsPending:
+    return CaptionsPending(
+        "Another try of this request asks for its captions.", after_seconds=math.ceil(left.total_seconds())
+    )
 
 
 def _refuse_price(reservation: Reservation, bill: CaptionBill) -> None:
