@@ -152,6 +152,7 @@ class BatchCheck(_Reply):
     rows: int
     accepted: int
     refused: int = 0
+    captions: int = 0
     cost_estimate_usd: _Text = ""
     errors: tuple[RowError, ...] = ()
 
