@@ -1,4 +1,7 @@
-"""The captions that the posts of a request have where no model wrote one."""
+"""A request that has captions written, and the captions of its posts where no model wrote one.
+
+Every request loads this module; only those that have captions written load the ones that ask a model.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mediaposter.publishing.targets import AnyTarget
+from mediaposter.stores.idempotency import IdempotencyRecord
+from mediaposter.stores.video_record import Reservation, Video
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.request_context import RequestContext
 from mediaposter.wire.requests import PublishRequest
 
 _NO_REASON = "the model wrote nothing for it"
@@ -17,6 +24,26 @@ class PostTexts(NamedTuple):
     texts: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     spent_micros: int = 0
+
+
+class TakenRequest(NamedTuple):
+    """A request that is about to be recorded.
+
+    Attributes:
+        request: with its targets.
+        video: its record.
+        reservation: the money that the video needs.
+        name: its idempotency record.
+        context: how it was sent.
+        caller: who sent it.
+    """
+
+    request: PublishRequest
+    video: Video
+    reservation: Reservation
+    name: IdempotencyRecord
+    context: RequestContext
+    caller: Caller
 
 
 def list_without_text(request: PublishRequest) -> Sequence[AnyTarget]:

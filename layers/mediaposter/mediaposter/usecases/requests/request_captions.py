@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from mediaposter.domain.errors import CaptionsPending, ConfigurationError, VersionConflict, WriteConflict
 from mediaposter.publishing.caption_rules import CaptionRule
@@ -19,16 +18,19 @@ from mediaposter.publishing.chat_interface import ChatModel
 from mediaposter.publishing.targets import AnyTarget
 from mediaposter.stores.budget import count_call
 from mediaposter.stores.caption_orders import ASKING_MAX, CaptionOrder, CaptionOrderStore, order_captions
-from mediaposter.stores.idempotency import IdempotencyRecord
 from mediaposter.stores.table import Change
-from mediaposter.stores.video_record import Reservation, Video
+from mediaposter.stores.video_record import Reservation
 from mediaposter.usecases.posting.ask_for_captions import NETWORKS, Brief, Written, ask_for_captions
 from mediaposter.usecases.posting.caption_money import CaptionBill, CaptionPrices
 from mediaposter.usecases.posting.write_captions import NO_MODEL, open_chat_model
-from mediaposter.usecases.requests.caption_templates import PostTexts, give_texts, list_without_text
+from mediaposter.usecases.requests.caption_templates import (
+    PostTexts,
+    TakenRequest,
+    give_texts,
+    list_without_text,
+)
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.captions import Platform
-from mediaposter.wire.request_context import RequestContext
 from mediaposter.wire.requests import PublishRequest
 from mediaposter.wire.video_object import to_dollars
 
@@ -36,26 +38,6 @@ from mediaposter.wire.video_object import to_dollars
 _REPAIR_WITHIN_SECONDS = 8.0
 _TRIES_MAX = 2
 _BUSY = "other requests of this owner are being counted."
-
-
-class TakenRequest(NamedTuple):
-    """A request that is about to be recorded.
-
-    Attributes:
-        request: with its targets.
-        video: its record.
-        reservation: the money that the video needs.
-        name: its idempotency record.
-        context: how it was sent.
-        caller: who sent it.
-    """
-
-    request: PublishRequest
-    video: Video
-    reservation: Reservation
-    name: IdempotencyRecord
-    context: RequestContext
-    caller: Caller
 
 
 class _LeftOut(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from mediaposter.ai.catalog import Catalog
 from mediaposter.domain.errors import (
@@ -30,19 +30,21 @@ from mediaposter.stores.video_record import Candidate, Estimate, Reservation, Vi
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.posting.create_post import settle_orphaned
 from mediaposter.usecases.posting.plan_posts import plan_posts
-from mediaposter.usecases.requests.caption_templates import choose_templates
+from mediaposter.usecases.requests.caption_templates import TakenRequest, choose_templates
 from mediaposter.usecases.requests.choose_models import choose_models
 from mediaposter.usecases.requests.default_approval import choose_approval
 from mediaposter.usecases.requests.max_cost import refuse_price
 from mediaposter.usecases.requests.new_video import DERIVATIONS, describe_derived_video, describe_video
 from mediaposter.usecases.requests.pictures import PictureStore, keep_picture
-from mediaposter.usecases.requests.request_captions import RequestCaptions, TakenRequest
 from mediaposter.usecases.videos.resume import Workflow
 from mediaposter.wire.caller import Caller
 from mediaposter.wire.pictures import InputReference
 from mediaposter.wire.request_context import NEW_REQUEST, RequestContext
 from mediaposter.wire.requests import CreateVideoRequest, DeriveVideoRequest
 from mediaposter.wire.video_object import to_dollars
+
+if TYPE_CHECKING:
+    from mediaposter.usecases.requests.request_captions import RequestCaptions
 
 Clock = Callable[[], datetime]
 AnyVideoRequest = CreateVideoRequest | DeriveVideoRequest
