@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
-from bench.submit import refuse_metric, refuse_pictures
+from bench.submit import refuse_captions, refuse_metric, refuse_pictures
 from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.domain.errors import ApiError, SlotsTaken, VersionConflict, WriteConflict
 from mediaposter.stores.budget import BudgetStore, StackLimits
@@ -245,6 +245,7 @@ def build_submit(
         requests=IdempotencyStore(table),
         budget=BudgetStore(table),
         pictures=refuse_pictures,
+        captions=refuse_captions,
         catalogs=built_in_catalog,
         default_fallbacks=(),
         stack_limits=StackLimits(10**15 if case.has_stack_limit else None),

@@ -157,6 +157,7 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
         requests=IdempotencyStore(table),
         budget=BudgetStore(table),
         pictures=refuse_pictures,
+        captions=refuse_captions,
         catalogs=built_in_catalog,
         default_fallbacks=(),
         stack_limits=StackLimits(STACK_DAILY_BUDGET_MICROS),
@@ -178,6 +179,11 @@ def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machi
 def refuse_pictures() -> NoReturn:
     """Tell that the request has none."""
     raise AssertionError("The request has no picture.")
+
+
+def refuse_captions() -> NoReturn:
+    """Tell that the request has none written."""
+    raise AssertionError("The request has no captions written.")
 
 
 def refuse_publisher() -> NoReturn:

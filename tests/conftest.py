@@ -28,6 +28,7 @@ _WITHOUT_WORLD = (
 _OWN_HOSTS = (
     "tests/conformance/test_backup.py",
     "tests/conformance/test_bad_folders.py",
+    "tests/conformance/test_captions.py",
     "tests/conformance/test_docs.py",
     "tests/conformance/test_kills.py",
     "tests/conformance/test_wheel.py",

@@ -158,7 +158,7 @@ def list_accounts() -> Response[str]:
     return reply(present_accounts(listed, notice=stack().edges.posts_notice))
 
 
-@app.post("/captions", openapi_extensions=contract(CaptionsObject, json=CaptionsRequest, errors=(404, 502)))
+@app.post("/captions", openapi_extensions=contract(CaptionsObject, json=CaptionsRequest, errors=(404, 409, 502)))
 def write_captions() -> Response[str]:
     """Have a model write one caption for each network. Off without a key for such a model."""
     caller = authorize(app, "create")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mediaposter.edges import BatchBucket
-    from mediaposter.usecases.posting.write_captions import ChatModel
+    from mediaposter.publishing.chat_interface import ChatModel
     from tests.fakes.world import World
 
 PUBLIC_URL = "https://api.example/v1"
@@ -123,8 +123,10 @@ class FakeEdges:
         return self._world.give_model(model)
 
     def build_chat_model(self) -> ChatModel:
-        """No model: tests of captions bring their own."""
-        raise ConfigurationError("There is no key.")
+        """Give the model of the world, if it has one."""
+        if self._world.chat is None:
+            raise ConfigurationError("There is no key.")
+        return self._world.chat
 
     @property
     def posts_notice(self) -> str:

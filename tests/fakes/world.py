@@ -19,6 +19,7 @@ from mediaposter.domain.errors import ConfigurationError, NotStarted, WebhookRej
 from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.events import ApprovalNotice, BatchEvent, PostEvent, VideoEvent
 from mediaposter.host.walker import WaitWrite
+from mediaposter.publishing.chat_interface import ChatModel
 from mediaposter.publishing.publisher_interface import PublisherInterface
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.posts import Post
@@ -114,6 +115,8 @@ class World:
         posts_per_minute: int = POSTS_PER_MINUTE,
         uploads_per_minute: int = UPLOADS_PER_MINUTE,
         clock: Clock | None = None,
+        chat: Callable[[Effects], ChatModel] | None = None,
+        caption_prices: tuple[int, int] = (0, 0),
     ) -> None:
         self.effects = effects or Effects()
         self.clock = clock or Clock()
@@ -123,6 +126,7 @@ class World:
         self.publisher = publisher(self.effects)
         self.publisher.clock = self.clock
         self.media = media(self.effects)
+        self.chat = None if chat is None else chat(self.effects)
         self.workflow = workflow(self.effects)
         self.missing_key: ConfigurationError | None = None
         self.meanwhile: Callable[[], object] | None = None
@@ -160,6 +164,9 @@ class World:
                 "STUDIO": studio,
                 "APPROVAL_CHANNELS": approval_channels,
                 "APPROVAL_TELEGRAM_CHAT": "-100200/7",
+                "CAPTIONS_MODEL": "" if chat is None else "words-1",
+                "CAPTIONS_INPUT_PRICE_MICROS": caption_prices[0],
+                "CAPTIONS_OUTPUT_PRICE_MICROS": caption_prices[1],
             }
         )
         edges = FakeEdges(self, catalog, batch_files, batch_workflow, {"video": iter(ids), "batch": iter(batch_ids)})

@@ -39,6 +39,7 @@ def list_holders(right: str) -> set[str]:
             "/blotato-api-key",
             {"Mcp", "Submit", "Api", "Intake", "RunBatchStep", "CreatePost", "CheckPost", "Sweep", "CheckAccounts"},
         ),
+        ("/captions-api-key", {"Mcp", "Submit", "Api", "Intake", "RunBatchStep"}),
         ("/webhook-signing-key", {"DeliverWebhook"}),
         ("/approvals/*", {"DeliverWebhook"}),
         ("sns:Publish", {"DeliverWebhook"}),

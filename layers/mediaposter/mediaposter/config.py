@@ -95,6 +95,9 @@ class Settings(BaseModel):
     approval_telegram_chat: str = Field(default="", alias="APPROVAL_TELEGRAM_CHAT")
     approval_topic_arn: str = Field(default="", alias="APPROVAL_TOPIC_ARN")
     telegram_base_url: str = Field(default="https://api.telegram.org", alias="TELEGRAM_BASE_URL")
+    # In micro-dollars for a million tokens: 250000 is $0.25.
+    captions_input_price_micros: int = Field(default=0, alias="CAPTIONS_INPUT_PRICE_MICROS", ge=0, le=1_000_000_000)
+    captions_output_price_micros: int = Field(default=0, alias="CAPTIONS_OUTPUT_PRICE_MICROS", ge=0, le=1_000_000_000)
     studio: Literal["on", "off"] = Field(default="on", alias="STUDIO")
     blotato_base_url: str = Field(default="https://backend.blotato.com/v2", alias="BLOTATO_BASE_URL")
     posts_per_minute: int = Field(default=30, alias="BLOTATO_POSTS_PER_MINUTE", gt=0)

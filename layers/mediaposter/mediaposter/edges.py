@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mediaposter.ai.catalog import Catalog
     from mediaposter.ai.video_model_interface import VideoModelInterface
     from mediaposter.events import AnyAnswer, QueuedKind, SeriesExhausted
+    from mediaposter.publishing.chat_interface import ChatModel
     from mediaposter.publishing.publisher_interface import PublisherInterface
     from mediaposter.stores.batch_files import FileVersion
     from mediaposter.stores.table import Table
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mediaposter.usecases.generation.provider_webhooks import Signaller
     from mediaposter.usecases.generation.store_and_close import VideoKeeper
     from mediaposter.usecases.posting.create_post import StoredMedia
-    from mediaposter.usecases.posting.write_captions import ChatModel
     from mediaposter.usecases.requests.intake import FileStore
     from mediaposter.usecases.requests.pictures import PictureStore
     from mediaposter.usecases.requests.upload import UploadStore

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.generation.store_and_close import CloseVideo, StoreVideo
     from mediaposter.usecases.posting.accounts import ReadAccounts, ValidateAccounts
     from mediaposter.usecases.posting.approval import AwaitApproval, DecideApproval, ExpireApproval
+    from mediaposter.usecases.posting.caption_money import CaptionPrices
     from mediaposter.usecases.posting.check_post import CheckPost
     from mediaposter.usecases.posting.create_post import Call, CreatePost
     from mediaposter.usecases.posting.list_accounts import ListAccounts
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from mediaposter.usecases.posting.reschedule import ReschedulePost
     from mediaposter.usecases.posting.write_captions import WriteCaptions
     from mediaposter.usecases.requests.intake import TakeRequest
+    from mediaposter.usecases.requests.request_captions import RequestCaptions
     from mediaposter.usecases.requests.submit import SubmitVideo
     from mediaposter.usecases.requests.upload import OpenUpload
     from mediaposter.usecases.scheduled.announce import AnnounceVideo
@@ -226,6 +228,7 @@ class Stack:
             requests=self.requests,
             budget=self.budget,
             pictures=lambda: self.edges.media,
+            captions=lambda: self.request_captions,
             catalogs=self.edges.read_catalog,
             default_fallbacks=self.settings.fallback_models,
             stack_limits=self.stack_limits,
@@ -363,8 +366,36 @@ class Stack:
         from mediaposter.usecases.posting.write_captions import WriteCaptions
 
         return WriteCaptions(
-            videos=self.videos, build_model=self.edges.build_chat_model, model_name=self.settings.captions_model
+            videos=self.videos,
+            budget=self.budget,
+            build_model=self.edges.build_chat_model,
+            prices=self.caption_prices,
+            clock=self.edges.now,
+            monotonic=self.edges.monotonic,
         )
+
+    @cached_property
+    def request_captions(self) -> RequestCaptions:
+        """The captions of requests that have them written."""
+        from mediaposter.stores.caption_orders import CaptionOrderStore
+        from mediaposter.usecases.requests.request_captions import RequestCaptions
+
+        return RequestCaptions(
+            orders=CaptionOrderStore(self.edges.table),
+            build_model=self.edges.build_chat_model,
+            prices=self.caption_prices,
+            monotonic=self.edges.monotonic,
+        )
+
+    @cached_property
+    def caption_prices(self) -> CaptionPrices:
+        """What captions cost."""
+        from mediaposter.usecases.posting.ask_for_captions import Price
+        from mediaposter.usecases.posting.caption_money import CaptionPrices
+
+        settings = self.settings
+        price = Price(settings.captions_input_price_micros, settings.captions_output_price_micros)
+        return CaptionPrices(settings.captions_model, price, self.stack_limits)
 
     @cached_property
     def post_with_approval(self) -> PostWithApproval:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mediaposter.ai.video_model_interface import VideoModelInterface
     from mediaposter.config import Settings
     from mediaposter.http.outbound import PublicInternet
+    from mediaposter.publishing.chat_interface import ChatModel
     from mediaposter.publishing.publisher_interface import PublisherInterface
-    from mediaposter.usecases.posting.write_captions import ChatModel
 
 _CATALOG_MAX_AGE_SECONDS = 60
 # A provider waits for the answer to its webhook, and the route has 29 seconds.

@@ -89,6 +89,14 @@ class TestRun:
         assert (outcome.status, stack.calls("POST", "/uploads")) == (2, [])
         assert "stray {" in outcome.err
 
+    def test_a_check_names_the_rows_whose_captions_cost_more(self, ask: Run, stack: FakeApi) -> None:
+        counts = {"rows": 2, "accepted": 2, "refused": 0, "captions": 1, "cost_estimate_usd": "0.08"}
+        stack.on("POST", "/batches", reply({"object": "batch.check", "errors": [], **counts}))
+
+        outcome = ask("batch", "run", "rows.csv", "--check")
+
+        assert "2 rows of 2 can be made, for about $0.08 and the captions of 1 row." in outcome.out
+
     def test_a_wrong_row_is_named_and_nothing_is_started(self, ask: Run, stack: FakeApi) -> None:
         error = {
             "row": 2,

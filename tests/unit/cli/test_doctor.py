@@ -132,6 +132,20 @@ class TestUsage:
         assert out.splitlines()[-1].split() == ["2026-11-23", "gen4.5", "1", "$0.60"]
         assert dict(api.seen[0].url.params) == {"since": "2026-11-01"}
 
+    def test_captions_have_a_column_if_any_were_written(self, ask: Run, api: FakeApi) -> None:
+        days = [
+            {"day": "2026-11-23", "model": "gen4.5", "videos": 1, "captions": 0, "cost_usd": "0.60"},
+            {"day": "2026-11-23", "model": "words-1", "videos": 0, "captions": 2, "cost_usd": "0.003"},
+        ]
+        api.on("GET", "/usage", reply({"today": "2026-11-23", "renews_at": "2026-11-24T00:00:00Z", "days": days}))
+
+        lines = ask("usage").out.splitlines()
+
+        assert [line.split() for line in lines[-2:]] == [
+            ["2026-11-23", "gen4.5", "1", "0", "$0.60"],
+            ["2026-11-23", "words-1", "0", "2", "$0.003"],
+        ]
+
     def test_what_is_no_day_is_refused(self, ask: Run, api: FakeApi) -> None:
         outcome = ask("usage", "--since", "yesterday")
 

@@ -38,6 +38,28 @@ def test_a_video_is_followed_stage_by_stage_until_it_is_done(ask: Run, api: Fake
     assert api.bodies("POST", "/videos") == [{"prompt": "A paper boat"}]
 
 
+def test_captions_and_a_price_are_fields_of_the_request(ask: Run, api: FakeApi) -> None:
+    serve(api, DONE)
+
+    ask("generate", "A boat", "--publish", "threads:908", "--captions", "write", "--max-cost", "0.50")
+
+    [body] = api.bodies("POST", "/videos")
+    assert (body["captions"], body["max_cost_usd"]) == ("write", "0.50")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--captions", "write"), ("--publish", "threads:908", "--captions", "invent"), ("--max-cost", "-1")],
+    ids=["no posts", "another word", "no amount"],
+)
+def test_captions_and_a_price_that_make_no_sense_are_wrong_usage(
+    ask: Run, api: FakeApi, words: tuple[str, ...]
+) -> None:
+    outcome = ask("generate", "A boat", *words)
+
+    assert (outcome.status, api.bodies("POST", "/videos")) == (2, [])
+
+
 def test_every_option_is_a_field_of_the_request(ask: Run, api: FakeApi, tmp_path: Path) -> None:
     serve(api, DONE)
     (tmp_path / "boat.png").write_bytes(b"png")

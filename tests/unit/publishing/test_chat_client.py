@@ -10,6 +10,7 @@ import pytest
 
 from mediaposter.domain.errors import CaptionsError
 from mediaposter.publishing.chat_client import ChatClient
+from mediaposter.publishing.chat_interface import ChatAnswer, Tokens
 
 MESSAGES = [{"role": "user", "content": "{}"}]
 KEY = "sk-secret"
@@ -28,7 +29,7 @@ def test_a_request_has_the_model_the_messages_and_the_schema() -> None:
         seen.append(request)
         return httpx.Response(200, json={"choices": [{"message": {"role": "assistant", "content": "words"}}]})
 
-    assert a_client(answer).complete(MESSAGES, {"type": "object"}) == "words"
+    assert a_client(answer).complete(MESSAGES, {"type": "object"}) == ChatAnswer("words", None)
 
     (request,) = seen
     assert (str(request.url), request.headers["authorization"]) == (
@@ -42,7 +43,7 @@ def test_a_request_has_the_model_the_messages_and_the_schema() -> None:
 
 @pytest.mark.parametrize("content", [b"<html>", b"{}", b'{"choices": []}', b'{"choices": [{"message": {}}]}'])
 def test_an_answer_without_words_is_empty(content: bytes) -> None:
-    assert a_client(lambda _: httpx.Response(200, content=content)).complete(MESSAGES, {}) == ""
+    assert a_client(lambda _: httpx.Response(200, content=content)).complete(MESSAGES, {}).text == ""
 
 
 @pytest.mark.parametrize(("status", "passes"), [(401, False), (402, False), (400, False), (429, True), (500, True)])
@@ -63,3 +64,28 @@ def test_silence_may_pass() -> None:
     with pytest.raises(CaptionsError, match="did not answer: ReadTimeout") as caught:
         a_client(break_off).complete(MESSAGES, {})
     assert caught.value.retry.may_succeed
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}, Tokens(7, 5)),
+        ({"prompt_tokens": -7, "completion_tokens": 5}, None),
+        ({"prompt_tokens": 10**12, "completion_tokens": 5}, None),
+        ("much", None),
+    ],
+)
+def test_the_tokens_are_those_that_the_server_reports_if_they_can_be(usage: object, tokens: Tokens | None) -> None:
+    content = {"choices": [{"message": {"content": "words"}}], "usage": usage}
+
+    assert a_client(lambda _: httpx.Response(200, json=content)).complete(MESSAGES, {}) == ChatAnswer("words", tokens)
+
+
+@pytest.mark.parametrize(("error", "may_be_charged"), [(httpx.ConnectError, False), (httpx.ReadTimeout, True)])
+def test_only_what_was_sent_may_be_charged(error: type[httpx.RequestError], may_be_charged: bool) -> None:
+    def break_off(request: httpx.Request) -> httpx.Response:
+        raise error("gone", request=request)
+
+    with pytest.raises(CaptionsError) as caught:
+        a_client(break_off).complete(MESSAGES, {})
+    assert caught.value.may_be_charged is may_be_charged

@@ -456,6 +456,24 @@ GUARDS: dict[str, Guard] = {
     "a price above max_cost_usd is refused": Guard(
         "max cost", (drop,), ("test_a_price_above_is_refused_and_nothing_is_recorded",)
     ),
+    "that captions are asked for is written down first": Guard(
+        "captions announced",
+        (drop,),
+        (
+            "test_the_cost_of_captions_is_spent_and_in_the_usage_by_their_model",
+            "test_while_one_try_asks_another_is_told_to_come_again",
+        ),
+    ),
+    "while one try asks for captions no other does": Guard(
+        "captions pending", (drop,), ("test_while_one_try_asks_another_is_told_to_come_again",)
+    ),
+    "captions are asked for twice at most": Guard(
+        "captions asked twice", (drop,), ("test_a_model_is_asked_twice_at_most_for_one_request",)
+    ),
+    "captions keep within max_cost_usd": Guard("max cost of captions", (drop,), ("test_max_cost_counts_captions",)),
+    "captions alone keep within the limit of the day": Guard(
+        "captions counted", (drop,), ("test_captions_that_exceed_the_day_are_refused_and_no_model_is_asked",)
+    ),
     "who asks for an approval may publish": Guard(
         "scope publish asked", (drop,), ("test_a_key_asks_only_about_what_it_may_post[no scope]",)
     ),

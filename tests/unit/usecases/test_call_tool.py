@@ -15,6 +15,7 @@ from mediaposter.wire.caller import Caller
 from mediaposter.wire.mcp_tools import SAME_CALL_MINUTES, TOOLS, CreateVideoArguments
 from mediaposter.wire.requests import CreateVideoRequest
 from tests.builders import VIDEO_ID, a_caller
+from tests.fakes.chat import FakeChat
 from tests.fakes.world import World
 
 AGENT = a_caller(scopes=[Scope.READ, Scope.CREATE, Scope.PUBLISH])
@@ -49,6 +50,14 @@ def test_the_same_call_is_the_same_video(again: dict[str, Any]) -> None:
     assert (first.is_repeated, second.is_repeated) == (False, True)
     assert first.video.id == second.video.id
     assert len(world.workflow.executions) == 1
+
+
+def test_an_agent_has_captions_written_once() -> None:
+    world = World(ids=["video_1", "video_2"], chat=lambda effects: FakeChat(effects=effects))
+
+    first, second = (make(world, publish=TO_THREADS, captions="write") for _ in range(2))
+
+    assert [post.text for post in (*first.video.posts, *second.video.posts)] == ["A kite for threads, number 1"] * 2
 
 
 def test_the_time_of_a_call_begins_with_the_first_and_has_no_other_edge() -> None:

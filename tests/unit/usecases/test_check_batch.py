@@ -18,7 +18,7 @@ from mediaposter.usecases.batches.check import CHECK_SECONDS, ERRORS_MAX
 from mediaposter.wire.batch_check import BatchCheckObject, present_check
 from mediaposter.wire.batches import CreateBatchRequest, parse_create_batch
 from mediaposter.wire.caller import Caller
-from tests.builders import NOW, OWNER, a_caller
+from tests.builders import NOW, OWNER, a_caller, a_target
 from tests.fakes.batches import BatchWorld
 from tests.fakes.clock import Clock
 from tests.fakes.publisher import FakePublisher
@@ -39,6 +39,14 @@ def check_file(world: BatchWorld, content: bytes, content_type: str) -> BatchChe
     return present_check(world.world.stack.check_batch(CreateBatchRequest(file=UPLOAD_ID), caller=a_caller()))
 
 
+def test_rows_that_would_have_captions_written_are_counted_and_no_model_is_asked() -> None:
+    asking = {**GOOD, "captions": "write", "publish": [a_target("threads").model_dump(exclude_none=True)]}
+
+    found = check(BatchWorld(), GOOD, asking, {**asking, "size": "1x1"})
+
+    assert (found.accepted, found.refused, found.captions) == (2, 1, 1)
+
+
 def test_rows_are_counted_and_priced_and_each_wrong_one_says_why() -> None:
     assert check(BatchWorld(), GOOD, BAD, {**GOOD, "seconds": 8}).model_dump() == {
         "object": "batch.check",
@@ -46,6 +54,7 @@ def test_rows_are_counted_and_priced_and_each_wrong_one_says_why() -> None:
         "accepted": 2,
         "refused": 1,
         "complete": True,
+        "captions": 0,
         "cost_estimate_usd": "1.2",
         "reserved_usd": "1.2",
         "left_usd": None,

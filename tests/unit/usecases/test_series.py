@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,7 @@ from mediaposter.wire.intake import ScheduleDue, write_schedule_event
 from mediaposter.wire.rows import Row
 from mediaposter.wire.sheets import read_sheet
 from tests.builders import NOW
+from tests.fakes.chat import FakeChat
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
@@ -397,3 +399,22 @@ def test_rows_that_wait(
     lines: Sequence[str], runs: Sequence[ScheduleRun], numbers: dict[str, int], waiting: tuple[int, ...]
 ) -> None:
     assert list_waiting(rows_of(*lines), runs=runs, **numbers) == waiting
+
+
+@pytest.mark.parametrize(("effect", "moment"), [(effect, moment) for effect in range(2, 9) for moment in Moment])
+def test_a_row_has_its_captions_written_once_wherever_its_run_crashes(effect: int, moment: Moment) -> None:
+    sheet = write_csv("a,First,write,908", header="id,prompt,captions,publish.threads.account_id")
+    scene = Scene(
+        sheet, waiting=(1,), effects=Effects(Crash(effect, moment)), chat=lambda effects: FakeChat(effects=effects)
+    )
+    with suppress(SimulatedCrash):
+        scene.tell(DAYS[0])
+    scene.world.clock.advance(180)  # until SQS delivers the message again
+
+    scene.tell(DAYS[0])
+
+    chat = scene.world.chat
+    assert isinstance(chat, FakeChat)
+    [post] = [post for name in IDS for post in scene.world.post_store.list_unchecked(name)]
+    assert post.text in {"A kite for threads, number 1", f"A kite for threads, number {len(chat.calls)}"}
+    assert len(chat.calls) <= 2

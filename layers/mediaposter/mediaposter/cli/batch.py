@@ -70,7 +70,8 @@ def run_batch(
         raise ConfigurationError(
             f"{count_of(found.refused, 'row')} of {found.rows} cannot be made; nothing was started.{advice}"
         )
-    cost = f", for about ${found.cost_estimate_usd}" if found.cost_estimate_usd else ""
+    captions = f" and the captions of {count_of(found.captions, 'row')}" if found.captions else ""
+    cost = f", for about ${found.cost_estimate_usd}{captions}" if found.cost_estimate_usd else ""
     if check:
         if api.as_json:
             api.write_json(found.model_dump(mode="json"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -16,7 +17,7 @@ from mediaposter.cli.client import Answer, Document, Unreachable
 from mediaposter.cli.console import write_note
 from mediaposter.cli.files import Expected, choose_path, fetch
 from mediaposter.cli.follow import follow_video
-from mediaposter.cli.options import create_group
+from mediaposter.cli.options import create_group, read_dollars, write_dollars
 from mediaposter.cli.replies import Estimate, UploadView, VideoView
 from mediaposter.cli.targets import Target, read_target, read_time, write_targets
 from mediaposter.cli.video_text import describe_end
@@ -28,6 +29,13 @@ _INLINE_MAX_BYTES = 3_000_000
 _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
 app = create_group("Ask for a video.")
+
+
+class Captions(StrEnum):
+    """How captions come about that no one wrote."""
+
+    WRITE = "write"
+
 
 Publish: TypeAlias = Annotated[
     list[Target] | None,
@@ -41,6 +49,17 @@ Publish: TypeAlias = Annotated[
 ]
 Text: TypeAlias = Annotated[
     str | None, typer.Option("--text", metavar="TEXT", help="The caption. Default: the prompt.")
+]
+WrittenCaptions: TypeAlias = Annotated[
+    Captions | None,
+    typer.Option(
+        "--captions",
+        help="Have a model write the caption of each network. Where it cannot, it is the --text, or else the prompt.",
+    ),
+]
+MaxCost: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--max-cost", parser=read_dollars, metavar="USD", help="Refuse a video that may cost more, as 0.50."),
 ]
 Title: TypeAlias = Annotated[
     str | None, typer.Option("--title", metavar="TEXT", help="The title, which YouTube requires.")
@@ -84,8 +103,10 @@ def generate(
     publish: Publish = None,
     text: Text = None,
     title: Title = None,
+    captions: WrittenCaptions = None,
     schedule: Schedule = None,
     approval: Approval = None,
+    max_cost: MaxCost = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would be and cost.")] = False,
     wait: Wait = True,
     output: Output = None,
@@ -98,6 +119,8 @@ def generate(
     refuse_without_accounts(api, targets)
     if schedule is not None and not targets:
         api.context.fail("--schedule says when to post, so say where with --publish")
+    if captions is not None and not targets:
+        api.context.fail("--captions is for posts, so say where with --publish")
     body: Document = {
         "prompt": prompt,
         **{
@@ -108,6 +131,8 @@ def generate(
                 "size": size,
                 "text": text,
                 "title": title,
+                "captions": captions,
+                "max_cost_usd": None if max_cost is None else write_dollars(max_cost),
                 "publish": write_targets(targets, time=schedule, title=title) or None,
                 "approval": None if approval is None else "required" if approval else "none",
                 "input_reference": None if image is None else _read_image(api, image),

@@ -186,6 +186,7 @@ class BatchCheck(_Reply):
     rows: int
     accepted: int
     refused: int = 0
+    captions: int = 0
     cost_estimate_usd: _Text = ""
     errors: tuple[RowError, ...] = ()
 
@@ -225,11 +226,12 @@ class UploadView(_Reply):
 
 
 class DayView(_Reply):
-    """What the videos of a model cost on a day."""
+    """What the videos of a model, or the captions that it wrote, cost on a day."""
 
     day: str
     model: str
     videos: int = 0
+    captions: int = 0
     cost_usd: _Text = ""
 
 

@@ -53,9 +53,11 @@ def show_usage(
         api.say(f"${usage.promised_usd} is reserved for videos that are not done.")
     if not usage.days:
         return
-    table = create_table("day", "model", "videos", "cost")
+    has_captions = any(day.captions for day in usage.days)
+    table = create_table("day", "model", "videos", *(["captions"] if has_captions else []), "cost")
     for day in usage.days:
-        table.add_row(day.day, day.model, str(day.videos), f"${day.cost_usd}")
+        captions = [str(day.captions)] if has_captions else []
+        table.add_row(day.day, day.model, str(day.videos), *captions, f"${day.cost_usd}")
     write_table(table)
 
 

@@ -225,6 +225,20 @@ class Contention(WriteConflict):
     """Other workers held the record at each try."""
 
 
+class CaptionsPending(Contention):
+    """An earlier try of this request has its captions written; a retry finds them, or writes them if that try crashed.
+
+    Args:
+        after_seconds: when the earlier try is over, whatever became of it.
+    """
+
+    public_message = "An earlier try of this request has its captions written just now. Send it again in some seconds."
+
+    def __init__(self, message: str, *, after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry = Retry(may_succeed=True, after_seconds=after_seconds)
+
+
 class Overloaded(WriteConflict):
     """The table took no more writes of these items at each try; nothing was changed, and a retry is safe."""
 
@@ -388,14 +402,16 @@ class CaptionsError(ApiError):
 
     Args:
         passes: the same request may succeed later.
+        may_be_charged: the request was sent, and no answer says that it was refused.
     """
 
     status = HTTPStatus.BAD_GATEWAY
     type = ErrorType.SERVER
     api_code = "captions_error"
 
-    def __init__(self, message: str, *, passes: bool) -> None:
+    def __init__(self, message: str, *, passes: bool, may_be_charged: bool = False) -> None:
         super().__init__(message)
+        self.may_be_charged = may_be_charged
         self.retry = Retry(may_succeed=True, after_seconds=_PUBLISHER_AFTER_SECONDS) if passes else NEVER
 
 

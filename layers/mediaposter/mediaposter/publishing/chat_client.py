@@ -10,17 +10,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
+from pydantic import Field
 
 from mediaposter.domain.errors import CaptionsError
 from mediaposter.http.addresses import parse_base_url
 from mediaposter.http.reply import Reply, WireModel, clean_sentence, read_model
 from mediaposter.http.vendor import Vendor
+from mediaposter.publishing.chat_interface import ChatAnswer, Tokens
 
 BASE_URL = "https://api.openai.com/v1"
 # Two calls are made within the 29 seconds of API Gateway.
 CALL_SECONDS = 12.0
 _CONNECT_SECONDS = 4.0
 _REPLY_BYTES_MAX = 1024 * 1024
+# More is no count of one call's tokens.
+_TOKENS_MAX = 100_000_000
+_KEY_HINT = " Check its key: CAPTIONS_API_KEY, or the secret captions-api-key."
+_MONEY_HINT = " Its account may have no money left."
+_HINTS = {
+    401: _KEY_HINT,
+    402: _MONEY_HINT,
+    403: _KEY_HINT,
+    429: " It had too many calls, or its account no money left.",
+}
 
 
 class _Message(WireModel):
@@ -31,8 +43,19 @@ class _Choice(WireModel):
     message: _Message
 
 
+class _Usage(WireModel):
+    prompt_tokens: int = Field(ge=0, le=_TOKENS_MAX)
+    completion_tokens: int = Field(ge=0, le=_TOKENS_MAX)
+
+
 class _Completion(WireModel):
     choices: list[_Choice]
+
+
+class _Bill(WireModel):
+    """What was used. It is read apart: an answer counts also if its usage cannot be read."""
+
+    usage: _Usage
 
 
 class ChatClient:
@@ -63,7 +86,7 @@ class ChatClient:
             max_reply_bytes=_REPLY_BYTES_MAX,
         )
 
-    def complete(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> str:
+    def complete(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> ChatAnswer:
         """Send one request, and give the text of the answer, which may be anything; "" is none.
 
         Raises:
@@ -81,12 +104,15 @@ class ChatClient:
         if not reply.is_success:
             raise _refuse(reply, self._key)
         completion = read_model(_Completion, reply.body)
-        return (completion.choices[0].message.content or "") if completion and completion.choices else ""
+        text = (completion.choices[0].message.content or "") if completion and completion.choices else ""
+        bill = read_model(_Bill, reply.body)
+        tokens = None if bill is None else Tokens(bill.usage.prompt_tokens, bill.usage.completion_tokens)
+        return ChatAnswer(text, tokens)
 
 
 def _refuse(reply: Reply, key: str) -> CaptionsError:
     passes = reply.status_code in (408, 409, 429) or reply.status_code >= 500
-    hint = " Check CAPTIONS_API_KEY." if reply.status_code in (401, 403) else ""
+    hint = _HINTS.get(reply.status_code, "")
     return CaptionsError(
         f"The model for captions answered {reply.status_code}.{clean_sentence(hint, key)}", passes=passes
     )
@@ -99,8 +125,8 @@ class _Errors:
         return CaptionsError(f"The call for captions cannot be written: {clean_sentence(reason)}.", passes=False)
 
     def lose_submission(self, error: httpx.RequestError, *, was_sent: bool) -> CaptionsError:
-        del was_sent
-        return self.lose_question(error)
+        reason = f"The model for captions did not answer: {type(error).__name__}."
+        return CaptionsError(reason, passes=True, may_be_charged=was_sent)
 
     def lose_question(self, error: httpx.RequestError) -> CaptionsError:
-        return CaptionsError(f"The model for captions did not answer: {type(error).__name__}.", passes=True)
+        return self.lose_submission(error, was_sent=True)

@@ -170,6 +170,11 @@ class PublishTarget(BaseModel):
         """Name the post within its video: a video goes to a network's account once."""
         return f"{self.platform}#{self.account_id}"
 
+    @property
+    def takes_caption(self) -> bool:
+        """Tell whether its post has a caption: a story on Instagram has none."""
+        return "text" in self._find_network().texts
+
     @model_validator(mode="after")
     def _refuse_two_times(self) -> Self:
         if self.next_free_slot and self.scheduled_time is not None:

@@ -9,6 +9,7 @@ month is the sum of its days.
 from __future__ import annotations
 
 from calendar import monthrange
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from mediaposter.domain.errors import NotFound
-from mediaposter.stores.table import Increase, Key, Table
+from mediaposter.stores.table import Change, Increase, Key, Table
 
 # The stack's own limit is stored like an owner's.
 STACK_OWNER = "*"
@@ -47,13 +48,17 @@ class BudgetFigures(BaseModel):
 
 
 class ModelUsage(BaseModel):
-    """What the settled videos of one model cost on one day."""
+    """What the settled videos of one model, or the captions that it wrote, cost on one day.
+
+    `captions` counts the requests that it wrote for.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     day: date
     model: str
     videos: int = 0
+    captions: int = 0
     spent_micros: int = 0
 
 
@@ -149,6 +154,14 @@ def settle(
     )
 
 
+def spend(limit: Limit, day: date, micros: int, *, kept_micros: int = 0) -> Increase:
+    """Record an amount as spent, if the limit of the day, or of its month, has room for it and for `kept_micros`."""
+    at_most = {} if limit.micros is None else {"committed_micros": limit.micros - kept_micros}
+    amounts = {"committed_micros": micros, "spent_micros": micros}
+    key = budget_key(limit.owner, day, limit.period)
+    return Increase(key, amounts, at_most=at_most, expires_at=_expiry(day))
+
+
 def count_usage(owner: str, day: date, model: str, *, videos: int = 1, spent_micros: int) -> Increase:
     """Add the cost of a settled video to the usage of a model."""
     return Increase(
@@ -158,12 +171,21 @@ def count_usage(owner: str, day: date, model: str, *, videos: int = 1, spent_mic
     )
 
 
-def count_call(owner: str, moment: datetime, *, per_minute: int) -> Increase:
-    """Count a create in its minute, if the rate limit has room for it."""
+def count_captions(owner: str, day: date, model: str, *, captions: int = 0, spent_micros: int) -> Increase:
+    """Add the cost of written captions to the usage of the model that wrote them."""
+    return Increase(
+        Key(f"USAGE#{owner}", f"{day.isoformat()}#{model}"),
+        {"captions": captions, "spent_micros": spent_micros},
+        expires_at=_expiry(day),
+    )
+
+
+def count_call(owner: str, moment: datetime, *, per_minute: int, calls: int = 1) -> Increase:
+    """Count a create in its minute, if the rate limit has room for it; with 0 `calls` only require the room."""
     minute = moment.astimezone(UTC).replace(second=0, microsecond=0)
     return Increase(
         Key(f"RATE#{owner}", minute.isoformat()),
-        {"calls": 1},
+        {"calls": calls},
         at_most={"calls": per_minute},
         expires_at=int(minute.timestamp()) + 600,
     )
@@ -197,6 +219,14 @@ class BudgetStore:
             return BudgetFigures.model_validate(self._table.get(budget_key(owner, day, period)))
         except NotFound:
             return BudgetFigures()
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Make changes of days and of usage, all or none.
+
+        Raises:
+            VersionConflict: a limit has no room; nothing was changed.
+        """
+        self._table.commit(changes)
 
     def list_usage(self, owner: str, *, since: date, until: date) -> list[ModelUsage]:
         """List the cost of settled videos by day and model, both days included."""

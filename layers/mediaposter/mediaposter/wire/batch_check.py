@@ -27,6 +27,7 @@ class BatchCheck(NamedTuple):
         problems: the first of those.
         estimate_micros: what the others would cost with their first models.
         reserved_micros: what they would reserve of the day, with the dearest of their models.
+        with_captions: how many of the others would have captions written.
         left_micros: what is left of the day for the key and its stack; None without a limit.
         is_complete: whether there was time for all rows.
     """
@@ -36,6 +37,7 @@ class BatchCheck(NamedTuple):
     problems: list[RowProblem]
     estimate_micros: int
     reserved_micros: int
+    with_captions: int
     left_micros: int | None
     is_complete: bool
 
@@ -58,7 +60,9 @@ class BatchCheckObject(BaseModel):
 
     `refused` counts every row with an error, and `errors` has the first 1,000 of them. `reserved_usd` is what the rows
     would reserve until they are settled, and `left_usd` what today's limits of the key and the stack leave; null is no
-    limit. `complete` is false if the time ended before the rows did: all figures are of the first `rows` rows then.
+    limit. `captions` counts the rows that would have captions written, for which no model is asked here and whose price
+    is not in the figures. `complete` is false if the time ended before the rows did: all figures are of the first
+    `rows` rows then.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +72,7 @@ class BatchCheckObject(BaseModel):
     accepted: int
     refused: int
     complete: bool
+    captions: int
     cost_estimate_usd: str
     reserved_usd: str
     left_usd: str | None
@@ -83,6 +88,7 @@ def present_check(check: BatchCheck) -> BatchCheckObject:
         accepted=check.rows - check.refused,
         refused=check.refused,
         complete=check.is_complete,
+        captions=check.with_captions,
         cost_estimate_usd=to_dollars(check.estimate_micros),
         reserved_usd=to_dollars(check.reserved_micros),
         left_usd=None if left is None else to_dollars(left),

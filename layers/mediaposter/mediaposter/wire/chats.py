@@ -203,8 +203,8 @@ def _tell(event: AnyEvent) -> str:
     """Tell an event in a sentence."""
     if isinstance(event, BudgetEvent):
         whose = "all keys of this stack" if event.scope == "stack" else "your keys"
-        until = write_moment(event.renews_at)
-        return f"${event.used_usd} of ${event.limit_usd} are used up for {event.period_name} by {whose}. It renews {until}."
+        used = f"${event.used_usd} of ${event.limit_usd} for {event.period_name} are used up by {whose}"
+        return f"{used}. The limit renews at {write_moment(event.renews_at)}."
     code = f": {event.error_code}" if event.error_code else ""
     if isinstance(event, BatchEvent):
         return (

@@ -99,11 +99,15 @@ class ModelObject(_Answer):
 
 
 class ModelUsageObject(_Answer):
-    """What the settled videos of one model cost on one day."""
+    """What the settled videos of one model, or the captions that it wrote, cost on one day.
+
+    `captions` counts the requests that it wrote captions for.
+    """
 
     day: date
     model: str
     videos: int
+    captions: int
     cost_usd: str
 
 
@@ -131,7 +135,7 @@ class UsageObject(_Answer):
     `limit_usd` is that of the key that asks, for the stack's own figures the stack's; null is no limit, and that of
     another owner, whose keys have limits of their own. `stack_left_usd` is what all keys together may still spend
     today. `month` has the same of this month; a request needs room in all four limits. `days` has what settled videos
-    cost, by day and model.
+    and written captions cost, by day and model.
     """
 
     object: Literal["usage"] = "usage"
@@ -232,7 +236,13 @@ def present_usage(usage: Usage) -> UsageObject:
         InvalidRequest: the usage does not fit into a response.
     """
     days = [
-        ModelUsageObject(day=day.day, model=day.model, videos=day.videos, cost_usd=to_dollars(day.spent_micros))
+        ModelUsageObject(
+            day=day.day,
+            model=day.model,
+            videos=day.videos,
+            captions=day.captions,
+            cost_usd=to_dollars(day.spent_micros),
+        )
         for day in usage.days
     ]
     if _count_fitting(days) < len(days):

@@ -102,21 +102,37 @@ class PostsRequest(RequestBody):
     @field_validator("stagger_minutes", "delivery", "approval", "approval_hours", mode="after", check_fields=False)
     @classmethod
     def _require_targets(cls, value: int | str, info: ValidationInfo) -> int | str:
-        is_default = value == cls.model_fields[str(info.field_name)].default
-        # An invalid publish is missing here, and was reported already.
-        if not is_default and info.data.get("publish") == []:
-            raise ValueError("needs publish: without targets there are no posts that it could be about")
+        if value != cls.model_fields[str(info.field_name)].default:
+            _require_publish(info)
         return value
 
 
+def _require_publish(info: ValidationInfo) -> None:
+    # An invalid publish is missing here, and was reported already.
+    if info.data.get("publish") == []:
+        raise ValueError("needs publish: without targets there are no posts that it could be about")
+
+
 class PublishRequest(PostsRequest):
-    """The posts of a request that makes a video; `approval_hours` is how long they wait for a person."""
+    """The posts of a request that makes a video.
+
+    `approval_hours` is how long they wait for a person. With `captions`, a model writes the caption of each target
+    without a text of its own, when the request is taken. If it cannot, the caption is the `text`, or else the prompt.
+    """
 
     # Whether "none" counts only if an approver says it, whatever the stack's default is.
     is_approval_default: ClassVar[bool] = False
 
+    captions: Literal["write"] | None = None
     approval: Literal["none", "required"] = "none"
     approval_hours: Annotated[int, Field(ge=1, le=APPROVAL_MAX_HOURS), BeforeValidator(parse_number)] = 24
+
+    @field_validator("captions", mode="after")
+    @classmethod
+    def _require_captioned(cls, captions: str | None, info: ValidationInfo) -> str | None:
+        if captions is not None:
+            _require_publish(info)
+        return captions
 
     @field_validator("approval_hours", mode="after")
     @classmethod

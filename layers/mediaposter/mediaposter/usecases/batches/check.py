@@ -86,7 +86,7 @@ class CheckBatch:
 
     def _check(self, rows: Iterable[Row], caller: Caller) -> BatchCheck:
         ends_at = self._monotonic() + CHECK_SECONDS
-        count = refused = estimate_micros = reserved_micros = 0
+        count = refused = estimate_micros = reserved_micros = with_captions = 0
         problems: list[RowProblem] = []
         is_complete = True
         for row in rows:
@@ -99,10 +99,11 @@ class CheckBatch:
             else:
                 estimate_micros += found.candidates[0].cost_estimate_micros
                 reserved_micros += found.reserved_micros
+                with_captions += row.request is not None and row.request.captions is not None
             if self._monotonic() >= ends_at:
                 is_complete = next(iter(rows), None) is None
                 break
-        return BatchCheck(count, refused, problems, estimate_micros, reserved_micros, None, is_complete)
+        return BatchCheck(count, refused, problems, estimate_micros, reserved_micros, with_captions, None, is_complete)
 
     def _check_row(self, row: Row, caller: Caller) -> Estimate | Problem:
         if row.error is not None or row.request is None:

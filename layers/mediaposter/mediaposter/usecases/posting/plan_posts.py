@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mediaposter.ai.catalog import parse_size
@@ -27,7 +28,14 @@ class PostPlan(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def plan_posts(request: PostsRequest, video: Video, *, candidates: Sequence[Candidate], now: datetime) -> PostPlan:
+def plan_posts(
+    request: PostsRequest,
+    video: Video,
+    *,
+    candidates: Sequence[Candidate],
+    now: datetime,
+    texts: Mapping[str, str] = MappingProxyType({}),
+) -> PostPlan:
     """Plan the posts of a video before money is spent on it.
 
     A fallback model whose video one of the targets would refuse is dropped.
@@ -37,6 +45,7 @@ def plan_posts(request: PostsRequest, video: Video, *, candidates: Sequence[Cand
         video: the video as it will be made, or as it is stored.
         candidates: the fallback models.
         now: when the posts are planned.
+        texts: captions by the ids of posts, which replace the text of the request.
 
     Raises:
         InvalidRequest: a caption, the video or a time does not fit; names the target, the field, the limit, and the
@@ -54,7 +63,7 @@ def plan_posts(request: PostsRequest, video: Video, *, candidates: Sequence[Cand
                 video_id=video.id,
                 owner=video.owner,
                 target=target,
-                text=_compose_caption(request, video, index),
+                text=_compose_caption(request, video, index, texts),
                 delay_minutes=0 if has_own_time else delay_minutes,
                 delivery=request.delivery,
                 created_at=now,
@@ -108,10 +117,11 @@ def _check_time(target: AnyTarget, index: int, now: datetime) -> None:
         raise _refuse(target, index, f"{error}.", field="scheduled_time") from error
 
 
-def _compose_caption(request: PostsRequest, video: Video, index: int) -> str:
+def _compose_caption(request: PostsRequest, video: Video, index: int, texts: Mapping[str, str]) -> str:
     target = request.publish[index]
+    text = texts.get(target.post_id, request.text)
     try:
-        return target.compose_caption(prompt=video.prompt, title=request.title, default_text=request.text)
+        return target.compose_caption(prompt=video.prompt, title=request.title, default_text=text)
     except ValueError as error:
         is_prompt = target.text is None and request.text is None
         hint = " Without a text its caption is the prompt." if is_prompt else ""

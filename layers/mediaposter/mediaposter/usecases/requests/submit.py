@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from mediaposter.ai.catalog import Catalog
 from mediaposter.domain.errors import (
@@ -37,6 +37,7 @@ from mediaposter.usecases.posting.default_disclosure import (
 )
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.usecases.requests.budget_refusal import refuse_budget
+from mediaposter.usecases.requests.caption_templates import TakenRequest, choose_templates
 from mediaposter.usecases.requests.choose_models import choose_models
 from mediaposter.usecases.requests.default_approval import choose_approval
 from mediaposter.usecases.requests.max_cost import refuse_price
@@ -47,6 +48,9 @@ from mediaposter.wire.caller import Caller
 from mediaposter.wire.pictures import InputReference
 from mediaposter.wire.request_context import NEW_REQUEST, RequestContext
 from mediaposter.wire.requests import CreateVideoRequest, DeriveVideoRequest
+
+if TYPE_CHECKING:
+    from mediaposter.usecases.requests.request_captions import RequestCaptions
 
 Clock = Callable[[], datetime]
 AnyVideoRequest = CreateVideoRequest | DeriveVideoRequest
@@ -71,6 +75,7 @@ class SubmitVideo:
         requests: IdempotencyStore,
         budget: BudgetStore,
         pictures: Callable[[], PictureStore],
+        captions: Callable[[], RequestCaptions],
         catalogs: Callable[[], Catalog],
         default_fallbacks: Sequence[str],
         stack_limits: StackLimits,
@@ -91,6 +96,7 @@ class SubmitVideo:
         self._requests = requests
         self._budget = budget
         self._pictures = pictures
+        self._captions = captions
         self._count_metric = count_metric
         self._catalogs = catalogs
         self._default_fallbacks = default_fallbacks
@@ -144,8 +150,11 @@ class SubmitVideo:
         first, *others = self._choose_models(request, now)
         approval = choose_approval(request, caller, is_default=self._is_approval_default)
         video = describe_video(request, [first, *others], video_id="estimate", approval=approval, now=now)
-        plan = plan_posts(request, video, candidates=others, now=now)
+        templates = choose_templates(request, video.prompt)
+        plan = plan_posts(request, video, candidates=others, now=now, texts=templates)
         warnings = self._check_accounts(request.publish)
+        if request.captions is not None:
+            warnings += self._captions().estimate(request, video.prompt, caller=caller, now=now)
         first = first.copy_with(warnings=(*video.warnings, *plan.warnings, *warnings))
         candidates = [first, *plan.fallbacks]
         reservation = self._plan_reservation(candidates, now)
@@ -215,7 +224,8 @@ class SubmitVideo:
             if earlier is not None:
                 return self._repeat(earlier, caller)
         try:
-            plan = plan_posts(order.request, video, candidates=video.fallbacks, now=video.created_at)
+            templates = choose_templates(order.request, video.prompt)
+            plan = plan_posts(order.request, video, candidates=video.fallbacks, now=video.created_at, texts=templates)
             reservation = self._plan_reservation([video, *plan.fallbacks], video.created_at, caller)
             reservation = reservation.copy_with(max_micros=refuse_price(order.request, reservation.micros))
             warnings = self._check_accounts(order.request.publish)
@@ -226,7 +236,6 @@ class SubmitVideo:
             if known is None or known.fingerprint != name.fingerprint:
                 raise
             return self._repeat(known, caller)
-        posts = plan.posts
         video = video.copy_with(
             fallbacks=plan.fallbacks,
             warnings=(*video.warnings, *plan.warnings, *warnings),
@@ -242,6 +251,13 @@ class SubmitVideo:
         if order.picture is not None:
             picture = keep_picture(order.picture, caller, size=video.size, pictures=self._pictures)
             video = video.copy_with(input_image=picture.place, warnings=(*video.warnings, *picture.warnings))
+        posts = plan.posts
+        if order.request.captions is not None:
+            # An accepted request gets the same answer again; no model is asked for it.
+            if request_context.idempotency_key is not None and self._requests.find(name, now=video.created_at):
+                return self._take_repeated(name, video, caller)
+            taken = TakenRequest(order.request, video, reservation, name, request_context, caller)
+            video, posts = self._write_captions(taken)
         conditions = self._list_conditions(video, name, caller, request_context)
         started = video.copy_with(slot=video.provider)
         slot = count_change(None, started.held, self._slots.bound(video.provider, may_overtake=False))
@@ -254,6 +270,15 @@ class SubmitVideo:
             started = video
             answered = self._record(video, posts, conditions)
         return answered or Submission(self._start(started, posts, name), posts)
+
+    def _write_captions(self, taken: TakenRequest) -> tuple[Video, list[Post]]:
+        """Have captions written, and plan the posts with them; what they cost is taken from `max_cost_usd`."""
+        video, texts = taken.video, self._captions()(taken)
+        most_micros = taken.reservation.max_micros
+        left_micros = None if most_micros is None else most_micros - texts.spent_micros
+        plan = plan_posts(taken.request, video, candidates=(), now=video.created_at, texts=texts.texts)
+        reservation = taken.reservation.copy_with(max_micros=left_micros)
+        return video.copy_with(reservation=reservation, warnings=(*video.warnings, *texts.warnings)), plan.posts
 
     def _queue(self, video: Video, posts: list[Post], conditions: list[_Condition]) -> Submission:
         """Record a video that waits for a slot of its provider; its execution starts when it gets one."""
