@@ -91,7 +91,7 @@ openapi: install             ## write docs/openapi.json from the resolvers
 studio: studio/node_modules/.installed   ## build functions/studio/studio.html from studio/
 	$(RUN) -m checks.studio --write
 
-pictures: install            ## take the pictures of README and docs/studio.md, from a real host
+pictures: install            ## take the pictures of README and docs/studio.md
 	$(RUN) -m sandbox.pictures
 
 install: .venv/.installed
@@ -111,6 +111,7 @@ test: .tools/litellm/.installed .tools/mcp/.installed .tools/sdks/.installed
 	@touch $@
 
 .venv/.installed: .venv/.runs
+	@echo "Installing the tools of development."
 	@$(UV) sync --quiet --frozen
 	@touch $@
 
