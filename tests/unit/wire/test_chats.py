@@ -113,10 +113,15 @@ def test_a_short_telegram_message_comes_with_the_picture_itself() -> None:
     assert LINK.encode() in message.content
 
 
-def test_a_long_telegram_message_comes_without_the_picture() -> None:
+def test_a_long_telegram_message_shows_the_picture_by_its_link() -> None:
     question = a_question(captions=(Caption("linkedin:902", "x" * 1_024),))
+    message = write_question(TELEGRAM, question, picture=b"\xff\xd8")
 
-    assert write_question(TELEGRAM, question, picture=b"\xff\xd8").path == "/sendMessage"
+    assert message.path == "/sendMessage"
+    assert read(message)["link_preview_options"]["url"] == PICTURE
+    again = read(write_question(TELEGRAM, question, has_picture=False))
+    here = read(write_question(TELEGRAM, question.model_copy(update={"picture_url": "http://127.0.0.1:4600/files"})))
+    assert again["link_preview_options"] == here["link_preview_options"] == {"is_disabled": True}
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=400).map(lambda text: text * 12)

@@ -99,8 +99,12 @@ def write_question(
     text = _write_text(question)
     if has_picture and picture is not None and count_units(text) <= _TELEGRAM_CAPTION_UNITS:
         return _write_photo(address, text, picture)
-    document: Document = {**_name_chat(address), "text": text, "link_preview_options": {"is_disabled": True}}
-    return _write_json("/sendMessage", document)
+    preview: Document = {"is_disabled": True}
+    url = question.picture_url or ""
+    if has_picture and url.startswith("https://"):
+        # Telegram leaves out a preview that it cannot fetch.
+        preview = {"url": url, "prefer_large_media": True, "show_above_text": True}
+    return _write_json("/sendMessage", {**_name_chat(address), "text": text, "link_preview_options": preview})
 
 
 def write_event(address: ChatAddress, event: AnyEvent) -> Message:
