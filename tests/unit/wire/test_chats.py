@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaposter.events import PostEvent
+from mediaposter.events import BudgetEvent, PostEvent
 from mediaposter.wire.chats import (
     ChatAddress,
     Message,
@@ -202,3 +202,20 @@ def test_another_event_is_one_sentence() -> None:
     )
     told = read(write_event(TELEGRAM, event))["text"]
     assert told == "The post of video_1 on twitter:101 is public: https://x.example/?a=1&b=<2>"
+
+
+def test_a_warning_of_a_limit_says_whose_it_is_and_when_it_renews() -> None:
+    event = BudgetEvent(
+        owner=OWNER,
+        occurred_at=NOW,
+        scope="key",
+        period="month",
+        period_name="2026-12",
+        limit_usd="10",
+        used_usd="8.1",
+        renews_at=datetime(2027, 1, 1, tzinfo=UTC),
+    )
+
+    assert read(write_event(SLACK, event))["text"] == (
+        "$8.1 of $10 for 2026-12 are used up by your keys. The limit renews at 2027-01-01 00:00 UTC."
+    )
