@@ -27,6 +27,7 @@ from mediaposter.stores.table import Key
 from mediaposter.stores.video_record import Video
 from mediaposter.usecases.batches.create import BatchWorkflow
 from mediaposter.usecases.generation.provider_webhooks import WebhookOutcome
+from mediaposter.usecases.requests.request_captions import RequestCaptions
 from mediaposter.usecases.steps import (
     LAUNCH,
     AwaitApprovalInput,
@@ -179,6 +180,7 @@ class World:
         self.approvals = self.stack.approvals
         self.hear = self.stack.receive_provider_webhook
         self.submit = self.stack.submit_video
+        self.request_captions: RequestCaptions = self.stack.request_captions
         self.start = self.stack.start_generation
         self.check = self.stack.check_generation
         self.store = self.stack.store_video

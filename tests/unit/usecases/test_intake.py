@@ -101,7 +101,7 @@ class Doors:
                 requests=self.world.requests,
                 budget=self.world.budget,
                 pictures=lambda: self.world.media,
-                captions=lambda: self.world.stack.request_captions,
+                captions=lambda: self.world.request_captions,
                 catalogs=lambda: CATALOG,
                 default_fallbacks=(),
                 stack_limits=StackLimits(stack_daily_budget_micros),
