@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import mediaposter
 from mediaposter.cli.app import GROUPS, VIDEO_COMMANDS
 from tests.unit.cli.stack import Run
 from tests.unit.functions.stack import REPOSITORY
@@ -37,6 +38,10 @@ def test_the_help_names_the_commands(run: Run) -> None:
 
     assert outcome.status == 0
     assert "make, list and revoke API keys" in outcome.out
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    assert run("--version").out == f"mediaposter {mediaposter.__version__}\n"
 
 
 @pytest.mark.parametrize("group", [*GROUPS, *VIDEO_COMMANDS])

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -98,6 +98,25 @@ app = typer.Typer(
     help="MediaPoster from the command line: make videos, post them, and run the stack that does it.",
     rich_markup_mode=None,
 )
+
+
+def _tell_version(is_wanted: bool) -> None:
+    if is_wanted:
+        import mediaposter
+
+        typer.echo(f"{PROGRAM} {mediaposter.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _take_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 for _name, (_, _summary) in VIDEO_COMMANDS.items():
     app.add_typer(typer.Typer(), name=_name, help=_summary)
 for _name, _summary in GROUPS.items():
