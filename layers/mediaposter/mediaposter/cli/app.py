@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+import mediaposter
 from mediaposter.cli.session import Session
 from mediaposter.domain.text import refuse_unwritable
 
@@ -102,8 +103,6 @@ app = typer.Typer(
 
 def _tell_version(is_wanted: bool) -> None:
     if is_wanted:
-        import mediaposter
-
         typer.echo(f"{PROGRAM} {mediaposter.__version__}")
         raise typer.Exit
 
