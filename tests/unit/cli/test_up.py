@@ -126,6 +126,18 @@ def test_it_says_whether_posts_are_real_and_wait(environ: dict[str, str], told: 
     assert line_of("blotato", describe(environ)) == f"  blotato   {told}"
 
 
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({}, "no key: a caption is the text of its request (CAPTIONS_API_KEY)"),
+        ({"CAPTIONS_API_KEY": "sk-1"}, "no model: a caption is the text of its request (CAPTIONS_MODEL)"),
+        ({"CAPTIONS_API_KEY": "sk-1", "CAPTIONS_MODEL": "words-1"}, "can be written by words-1"),
+    ],
+)
+def test_it_says_whether_captions_can_be_written(environ: dict[str, str], told: str) -> None:
+    assert f"  captions  {told}" in describe(environ)
+
+
 def test_it_says_where_the_default_model_leads() -> None:
     assert line_of("sora-2", describe(withheld=("gemini",))) == "  sora-2    leads to sandbox-1 of sandbox"
 

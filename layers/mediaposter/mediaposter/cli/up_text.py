@@ -94,6 +94,7 @@ def _describe_accounts(environment: HostEnvironment, catalog: Catalog, settings:
         *lines,
         *_describe_posts(environment, settings),
         *people,
+        f"  captions  {_describe_captions(environment, settings)}",
         f"  {_DEFAULT_MODEL:<9} {_describe_default(catalog)}",
     ]
 
@@ -111,6 +112,14 @@ def _describe_posts(environment: HostEnvironment, settings: Settings) -> list[st
         return ["  blotato   no key: posts are pretended, nothing is public (BLOTATO_API_KEY)"]
     when = "after your approval" if settings.is_approval_default else "at once, without approval"
     return [f"  blotato   your key: POSTS ARE REAL AND PUBLIC, {when}"]
+
+
+def _describe_captions(environment: HostEnvironment, settings: Settings) -> str:
+    if environment.captions_api_key is None:
+        return "no key: a caption is the text of its request (CAPTIONS_API_KEY)"
+    if not settings.captions_model:
+        return "no model: a caption is the text of its request (CAPTIONS_MODEL)"
+    return f"can be written by {settings.captions_model}"
 
 
 def _show_first_steps(base_url: str, key: str, *, data: Path | None) -> list[str]:
