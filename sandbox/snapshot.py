@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -147,6 +148,16 @@ def configure(
             "BLOTATO_UPLOADS_PER_MINUTE": str(round(_UPLOADS_PER_MINUTE * rate_scale)),
         },
     )
+    stack = open_stack(cloud, providers, blotato=blotato, provider_webhooks=provider_webhooks)
+    if catalog is not None:
+        cloud.client("s3").put_object(Bucket=stack.bucket, Key=_CATALOG_KEY, Body=catalog.encode())
+    return stack
+
+
+def open_stack(
+    cloud: LocalCloud, providers: Sequence[Outside], *, blotato: Outside, provider_webhooks: Sequence[str] = ()
+) -> Stack:
+    """Store the secrets of a deployed stack and where it is, and make an API key."""
     stack = _read_stack(cloud)
     secrets = {
         **{f"providers/{other.name}-api-key": other.api_key for other in providers},
@@ -161,8 +172,6 @@ def configure(
     parameters.put_parameter(
         Name=f"/mediaposter/{STACK_NAME}/public-url", Value=stack.base_url, Type="String", Overwrite=True
     )
-    if catalog is not None:
-        cloud.client("s3").put_object(Bucket=stack.bucket, Key=_CATALOG_KEY, Body=catalog.encode())
     return stack
 
 
@@ -230,24 +239,44 @@ def _make(snapshot: Path) -> None:
         directory = Path(making)
         cloud = LocalCloud(directory, saves_to=directory / "snapshot")
         with cloud:
-            _deploy(cloud)
+            deploy(cloud, build(cloud))
             cloud.save()
         (directory / "snapshot").rename(snapshot)
 
 
-def _deploy(cloud: LocalCloud) -> None:
-    """Build and deploy the template as a user does; what a world says itself is left as the template has it."""
+def build(cloud: LocalCloud, root: Path = ROOT) -> Path:
+    """Build the template of a checkout, and give what `deploy` takes.
+
+    Raises:
+        CloudError: SAM refused.
+    """
+    built = Path(tempfile.mkdtemp(prefix="build-", dir=cloud.directory))
+    _run_sam(cloud, root, "build", "--build-dir", str(built))
+    return built / "template.yaml"
+
+
+def deploy(cloud: LocalCloud, template: Path, parameters: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Deploy a built template as a user does; what a world says itself is left as the template has it.
+
+    Args:
+        cloud: where it goes. A stack that is there is updated.
+        template: what was built.
+        parameters: of the template. An update keeps those that it does not name.
+
+    Raises:
+        CloudError: SAM or MiniStack refused.
+    """
     cloud.client("s3").create_bucket(Bucket=_DEPLOY_BUCKET)
-    build = cloud.directory / "build"
-    _run_sam(cloud, "build", "--build-dir", str(build))
+    overrides = {"BucketTransport": "any", "WebhookTransport": "any", **parameters}
     _run_sam(
         cloud,
+        ROOT,
         "deploy",
-        *("--template-file", str(build / "template.yaml")),
+        *("--template-file", str(template)),
         *("--stack-name", STACK_NAME, "--region", REGION, "--s3-bucket", _DEPLOY_BUCKET),
         *("--no-confirm-changeset", "--no-progressbar"),
         *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
-        *("--parameter-overrides", "BucketTransport=any", "WebhookTransport=any"),
+        *("--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())),
     )
     _put_gateway_responses(cloud)
 
@@ -272,12 +301,12 @@ def _put_gateway_responses(cloud: LocalCloud) -> None:
     gateway.create_deployment(restApiId=api_id, stageName="v1")
 
 
-def _run_sam(cloud: LocalCloud, *arguments: str) -> None:
+def _run_sam(cloud: LocalCloud, root: Path, *arguments: str) -> None:
     log_path = cloud.directory / "sam.log"
     with log_path.open("ab") as log:
         done = subprocess.run(
             [TOOLS / "sam" / "bin" / "sam", *arguments],
-            cwd=ROOT,
+            cwd=root,
             env={
                 # uv and pip have settings of their own there: mirrors, certificates.
                 **os.environ,
