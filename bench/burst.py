@@ -3,8 +3,8 @@
 Run by hand: `python -m bench.burst [rows]`; some minutes. The model is that of `bench.contention`: the product's submit
 and its table's retries over a table in memory, whose transactions hold their items for 10 ms of a simulated clock. The
 rows are those of one owner, submitted by the product's step in five parts at once, as the batch machine does. Single
-requests come from ten other owners, and from the batch's own. A single request has started when its execution has a
-slot. The provider has slots for all: what waits for a render to end is not the stack's delay.
+requests come from ten other owners, and from the batch's own. A single request has started when the first step of its
+execution runs and has a slot. The provider has slots for all: what waits for a render to end is not the stack's delay.
 
 It exits 1 if the 99th percentile of the other owners is more than twice that of an empty stack.
 """
@@ -31,6 +31,7 @@ from bench.contention import (
     Simulation,
     build_submit,
 )
+from mediaposter.aws import ROW_REST_SECONDS
 from mediaposter.domain.errors import ApiError, NotFound, PartiallyDone
 from mediaposter.stores.batch_files import rows_key
 from mediaposter.stores.batches import Batch, BatchCaller, BatchSource, BatchStage, BatchStore
@@ -48,6 +49,8 @@ PARTS_AT_ONCE = 5
 RATE = 5.0
 OWNERS = 10
 BATCH_OWNER = "agency"
+# Single requests come for about as long as rows do.
+ROWS_A_SECOND = 20
 S3_SECONDS = 0.03
 RETRY_SECONDS = 5.0
 BATCH_ID = "batch_1"
@@ -150,6 +153,7 @@ def build_chunk(table: HeldTable, submit: SubmitVideo, simulation: Simulation) -
         submit=submit,
         requests=IdempotencyStore(table),
         find_key=lambda _: None,
+        rest=partial(simulation.wait, ROW_REST_SECONDS),
         clock=lambda: STARTED_AT,
     )
 
@@ -193,8 +197,8 @@ def main() -> None:
     """Simulate both, print them, and exit 1 if the claim is missed."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     print(f"{'':<14}{'owner':<14}{'single':>7}{'refused':>9}{'p50 ms':>10}{'p99 ms':>10}{'last ms':>10}")
-    burst = simulate(rows, 60.0)
-    empty = simulate(0, max(burst.batch_seconds, 60.0))
+    burst = simulate(rows, rows / ROWS_A_SECOND)
+    empty = simulate(0, rows / ROWS_A_SECOND)
     print(present("empty stack", empty))
     print(present(f"{rows:,} rows", burst))
     print(f"the batch was submitted in {burst.batch_seconds:,.0f} s")

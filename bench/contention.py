@@ -216,7 +216,7 @@ class Executions(FakeWorkflow):
         """Start the execution of a video; one that has a slot writes no counter and is left out."""
         del launch, posts
         if "slot" in self._memory.get(video_key(video_id)):
-            self.slot_taken_at[video_id] = self._simulation.now
+            self.slot_taken_at[video_id] = self._simulation.now + START_SECONDS
         else:
             self._simulation.begin(partial(self._take_slot, video_id))
 

@@ -60,10 +60,12 @@ def open_network() -> None:
 @contextmanager
 def run_podman(directory: Path) -> Iterator[str]:
     """Run podman's service while the block runs, and give its address for DOCKER_HOST."""
+    # What an earlier run left: podman would not take it up from another directory.
+    shutil.rmtree(STORAGE, ignore_errors=True)
     socket = directory / "podman.sock"
     with (directory / "podman.log").open("wb") as log:
         process = subprocess.Popen(
-            [*_podman(directory), "system", "service", "--time=0", f"unix://{socket}"],
+            [*_podman(), "system", "service", "--time=0", f"unix://{socket}"],
             env={**os.environ, "CONTAINERS_CONF": str(_write_settings(directory))},
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -76,7 +78,7 @@ def run_podman(directory: Path) -> Iterator[str]:
         kill_process_group(process)
 
 
-def import_image(directory: Path, root_files: Path, variables: Mapping[str, str]) -> None:
+def import_image(root_files: Path, variables: Mapping[str, str]) -> None:
     """Make the base image of its files, with variables that every container has."""
     changes = [
         *(f"ENV {name}={value}" for name, value in variables.items()),
@@ -85,7 +87,7 @@ def import_image(directory: Path, root_files: Path, variables: Mapping[str, str]
         "WORKDIR /var/task",
     ]
     changed = [part for change in changes for part in ("--change", change)]
-    _run(*_podman(directory), "import", "--quiet", *changed, str(root_files), IMAGE)
+    _run(*_podman(), "import", "--quiet", *changed, str(root_files), IMAGE)
 
 
 class SamLocal:
@@ -196,8 +198,8 @@ def _write_settings(directory: Path) -> Path:
     return settings
 
 
-def _podman(directory: Path) -> tuple[str, ...]:
-    places = ("--root", str(STORAGE), "--runroot", str(directory / "run"))
+def _podman() -> tuple[str, ...]:
+    places = (f"--root={STORAGE}/root", f"--runroot={STORAGE}/run", f"--tmpdir={STORAGE}/state")
     return ("podman", *places, "--runtime", "runc", "--cgroup-manager", "cgroupfs", "--events-backend", "file")
 
 

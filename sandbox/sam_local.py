@@ -37,6 +37,7 @@ from sandbox.sam_containers import (
     run_podman,
 )
 from sandbox.sam_image import make_root_files
+from sandbox.snapshot import use_snapshot
 from sandbox.world import World, run_world
 
 _BUILD = TOOLS / "sam-local" / "build"
@@ -58,12 +59,14 @@ def main() -> None:
     if not is_inside():
         make_root_files()
         build_for_x86(_BUILD)
+        with use_snapshot():  # it is made here, where the registries are
+            pass
         go_inside("sandbox.sam_local")
     open_network()
     with tempfile.TemporaryDirectory(prefix="sam-local-") as scratch:
         directory = Path(scratch)
         with run_world(directory / "world", wait_scale=0.1) as world, run_podman(directory) as docker_host:
-            import_image(directory, make_root_files(), {"AWS_ENDPOINT_URL": _see_from_inside(world.stack.endpoint_url)})
+            import_image(make_root_files(), {"AWS_ENDPOINT_URL": _see_from_inside(world.stack.endpoint_url)})
             variables = directory / "env.json"
             variables.write_text(json.dumps(read_variables(world)))
             sam = SamLocal(directory, _BUILD / "template.yaml", docker_host, variables)

@@ -168,11 +168,20 @@ def open_stack(
     parameters = cloud.client("ssm")
     for name, value in secrets.items():
         parameters.put_parameter(Name=f"/mediaposter/{STACK_NAME}/{name}", Value=value, Type="SecureString")
-    # The template's own value is of AWS. Functions call the API there, and tell others to.
-    parameters.put_parameter(
-        Name=f"/mediaposter/{STACK_NAME}/public-url", Value=stack.base_url, Type="String", Overwrite=True
-    )
+    tell_base_url(cloud)
     return stack
+
+
+def tell_base_url(cloud: LocalCloud) -> str:
+    """Tell the stack where its API is, and give it: the template's own value is of AWS.
+
+    Functions call the API there, and tell others to.
+    """
+    base_url = find_base_url(cloud)
+    cloud.client("ssm").put_parameter(
+        Name=f"/mediaposter/{STACK_NAME}/public-url", Value=base_url, Type="String", Overwrite=True
+    )
+    return base_url
 
 
 def _set_variables(cloud: LocalCloud, variables: Mapping[str, str]) -> None:
@@ -191,14 +200,26 @@ def _set_variables(cloud: LocalCloud, variables: Mapping[str, str]) -> None:
         raise CloudError(f"No function of template.yaml has the variables {', '.join(sorted(unknown))}.")
 
 
-def _read_stack(cloud: LocalCloud) -> Stack:
+def read_outputs(cloud: LocalCloud) -> dict[str, str]:
+    """Read what the stack tells of itself."""
     description = cloud.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+    return {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+
+
+def find_base_url(cloud: LocalCloud) -> str:
+    """Find where the API of the stack is.
+
+    It is another host than S3's, as on AWS: a redirect to the bucket must not carry the API key along.
+    """
+    return f"http://localhost:{cloud.port}/_aws/execute-api/{read_outputs(cloud)['ApiId']}/v1"
+
+
+def _read_stack(cloud: LocalCloud) -> Stack:
+    outputs = read_outputs(cloud)
     keys = KeyStore(LibraryTable(cloud.client("dynamodb"), outputs["LibraryTable"]))
     secret, _ = keys.create("local", scopes=tuple(Scope), now=datetime.now(UTC))
     return Stack(
-        # Another host than S3's, as on AWS: a redirect to the bucket must not carry the API key along.
-        base_url=f"http://localhost:{cloud.port}/_aws/execute-api/{outputs['ApiId']}/v1",
+        base_url=find_base_url(cloud),
         api_key=secret,
         endpoint_url=cloud.endpoint_url,
         table=outputs["LibraryTable"],
@@ -255,12 +276,25 @@ def build(cloud: LocalCloud, root: Path = ROOT) -> Path:
     return built / "template.yaml"
 
 
+def upload(cloud: LocalCloud, template: Path) -> Path:
+    """Upload what a built template names, so that to deploy it takes seconds, and give the template of what is there.
+
+    Raises:
+        CloudError: SAM refused.
+    """
+    cloud.client("s3").create_bucket(Bucket=_DEPLOY_BUCKET)
+    uploaded = template.with_name("uploaded.yaml")
+    files = ("--template-file", str(template), "--output-template-file", str(uploaded))
+    _run_sam(cloud, ROOT, "package", *files, "--s3-bucket", _DEPLOY_BUCKET, "--region", REGION, "--no-progressbar")
+    return uploaded
+
+
 def deploy(cloud: LocalCloud, template: Path, parameters: Mapping[str, str] = MappingProxyType({})) -> None:
     """Deploy a built template as a user does; what a world says itself is left as the template has it.
 
     Args:
         cloud: where it goes. A stack that is there is updated.
-        template: what was built.
+        template: what was built, or uploaded too.
         parameters: of the template. An update keeps those that it does not name.
 
     Raises:
