@@ -1,10 +1,10 @@
 """What conflicts of transactions do to requests, over moto: the product's submit, its table and botocore as they are.
 
-Run by hand: `python -m bench.conflicts`; a minute or two. `bench.contention` has the model of when transactions meet; here
-each TransactWriteItems is answered with a TransactionConflict by chance, before it reaches moto, and the waits between
-tries take no time. It prints how many requests were refused, and how they were recorded: with a slot of their provider,
-in its queue, or without either, which their execution then gets. It exits 1 if the counters of the provider are not
-those of the records, or if a request is refused while half of the transactions meet others.
+Run by hand: `python -m bench.conflicts`; a minute or two. `bench.contention` has the model of when transactions meet.
+Here each TransactWriteItems is answered with a TransactionConflict by chance, before it reaches moto, and the waits
+between tries take no time. It prints how many requests were refused, and how the others were recorded: with a slot of
+their provider, in its queue, or without either, which their execution then gets. It exits 1 if the counters of the
+provider are not those of the records, or if a request is refused while half of the transactions meet others.
 """
 
 from __future__ import annotations

@@ -191,11 +191,10 @@ def drive_video(console: Console, invoker: Invoker, world: World) -> list[str]:
     if answer.get("statusCode") != 200:
         return [f"submit by hand: {answer}"]
     video_id = json.loads(answer["body"])["id"]
-    steps = [("StartGenerationFunction", {"launch": 0}), ("CheckGenerationFunction", {"waited_seconds": 4})]
     told = []
-    for function, more in (*steps, ("StoreVideoFunction", {}), ("CloseVideoFunction", {})):
+    for function in ("StartGenerationFunction", "CheckGenerationFunction", "StoreVideoFunction"):
         for attempt in range(1, _POLLS_MAX + 1):
-            answer = invoker(function, {"video_id": video_id, "attempt": attempt, **more})
+            answer = invoker(function, {"video_id": video_id, "attempt": attempt})
             outcome = describe(answer)
             if outcome not in {"running", "wait", "later"}:
                 break

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,7 +40,8 @@ MOVED_SECONDS = 20.0
 # What the sweep comes back to is due by then.
 LATER_SECONDS = 900.0
 ROWS = 6
-ROWS_A_MINUTE = 2
+# A key with this rate; three of them are for rows. So some are submitted before the update, and some after it.
+RATE = 4
 PARAMETERS = {
     "ModelAliases": "sora-2=sandbox-1,sora-2-pro=sora-2-pro",
     "ProviderConcurrency": f"sandbox=50,sora={SLOTS}",
@@ -105,7 +105,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
         everything = [f"--scope={scope}" for scope in ("read", "create", "publish", "approve")]
         stack, paced = (
             DeployedStack(_use_key(world, make_key(tree, cloud, *everything, *options)), wait_scale=QUICK)
-            for options in (("--owner=upgrade",), ("--owner=paced", f"--rate={ROWS_A_MINUTE}"))
+            for options in (("--owner=upgrade",), ("--owner=paced", f"--rate={RATE}"))
         )
         yield _update_under_way(cloud, today, stack, paced)
 
@@ -127,10 +127,12 @@ def _update_under_way(cloud: LocalCloud, today: Path, stack: DeployedStack, pace
         batch_stood = retrieve(paced, batch_id)
         outputs = read_outputs(cloud)
         deploy(cloud, today)
-    # MiniStack gives an API whose routes change another address. On AWS it keeps its own.
-    base_url = tell_base_url(cloud)
-    stack, paced = (_open_again(base_url, one) for one in (stack, paced))
-    _let_go(stack, videos)
+        # MiniStack gives an API whose routes change another address. On AWS it keeps its own.
+        base_url = tell_base_url(cloud)
+        stack, paced = (_open_again(base_url, one) for one in (stack, paced))
+        _let_go(stack, videos)
+        # To MiniStack a row that waits for its minute is a fault, of which a part outlasts ten.
+        wait_for(lambda: _count_rows(retrieve(paced, batch_id)) == ROWS, what="the other rows")
     repeated = (named, _create_named(stack, "upgrade"))
     ended = {name: _follow(stack, video) for name, video in videos.items()}
     batch = follow(paced, batch_id)
@@ -186,7 +188,7 @@ def test_all_are_posted_once(outcome: Outcome) -> None:
 
 def test_the_batch_is_submitted_to_its_last_row(outcome: Outcome) -> None:
     assert outcome.batch["status"] == "completed"
-    assert Counter(row["status"] for row in outcome.rows) == {"completed": ROWS}
+    assert [(row["status"], row["error"]) for row in outcome.rows] == [("completed", None)] * ROWS
 
 
 def test_a_request_that_is_sent_again_is_the_same_video(outcome: Outcome) -> None:
