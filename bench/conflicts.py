@@ -14,13 +14,12 @@ import sys
 from typing import Any, NamedTuple
 
 import boto3
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSResponse, HeadersDict
 from moto import mock_aws
 
 from bench.submit import CALLER, CONNECTED, TABLE, build_submit, read_table_schema
 from mediaposter.ai.catalog import built_in_catalog
 from mediaposter.domain.errors import ApiError
-from mediaposter.stores import dynamodb_table
 from mediaposter.stores.accounts import AccountStore
 from mediaposter.stores.capacity import CapacityStore
 from mediaposter.stores.dynamodb_table import LibraryTable
@@ -59,7 +58,8 @@ class Conflicts:
             "Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"},
             "CancellationReasons": [{"Code": "TransactionConflict"}],
         }
-        return AWSResponse("", 400, {}, None), answer
+        headers: Any = HeadersDict()
+        return AWSResponse("", 400, headers, None), answer
 
 
 def simulate(share: float) -> Outcome:
@@ -73,9 +73,10 @@ def simulate(share: float) -> Outcome:
         )
         table = LibraryTable(dynamodb, TABLE)
         AccountStore(table).put(CONNECTED)
-        submit_video = build_submit(dynamodb, stepfunctions, machine["stateMachineArn"])
+        submit_video = build_submit(dynamodb, stepfunctions, machine["stateMachineArn"], sleep=lambda _: None)
         conflicts = Conflicts(share)
-        dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", conflicts)
+        events: Any = dynamodb.meta.events  # its types do not know that an answer may be given
+        events.register("before-call.dynamodb.TransactWriteItems", conflicts)
         videos, refused = [], 0
         for _ in range(REQUESTS):
             try:
@@ -96,7 +97,6 @@ def simulate(share: float) -> Outcome:
 
 def main() -> None:
     """Print a row for each share, and exit 1 if a claim is missed."""
-    dynamodb_table.random.uniform = lambda *_: 0.0  # type: ignore[assignment]  # the waits between tries
     print(f"{REQUESTS} requests, one after another\n")
     print(f"{'conflicts':>9}{'tries':>8}{'refused':>9}{'slot':>6}{'queue':>7}{'neither':>9}   counted")
     misses = []

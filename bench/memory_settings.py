@@ -71,7 +71,7 @@ class Worker:
 
     def __init__(self, python: Path, handler: str, path: Sequence[Path], variables: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [python, ROOT / "bench/lambda_worker.py"],
+            [python, "-P", ROOT / "bench/lambda_worker.py"]  # -P: the modules beside the script are none of a Lambda,
             cwd=path[0],
             env={
                 **variables,

@@ -216,7 +216,7 @@ def tour(console: Console, base_url: str, world: World) -> list[str]:
     client = openai.OpenAI(base_url=base_url, api_key=world.stack.api_key, timeout=180, max_retries=0)
     picture = io.BytesIO()
     Image.new("RGB", (720, 1280), "teal").save(picture, "PNG")
-    pictures = {"JSON": openai.omit, "multipart": ("a.png", picture.getvalue(), "image/png")}
+    pictures: dict[str, Any] = {"JSON": openai.omit, "multipart": ("a.png", picture.getvalue(), "image/png")}
     faults = []
     for what, reference in pictures.items():
         begun_at = time.monotonic()
