@@ -71,7 +71,8 @@ class Worker:
 
     def __init__(self, python: Path, handler: str, path: Sequence[Path], variables: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [python, "-P", ROOT / "bench/lambda_worker.py"]  # -P: the modules beside the script are none of a Lambda,
+            # -P: what is beside the script is on no Lambda's path.
+            [python, "-P", ROOT / "bench/lambda_worker.py"],
             cwd=path[0],
             env={
                 **variables,
