@@ -11,7 +11,7 @@ ANOTHER := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(RUN) || 
 	version='import sys; print(sys.version_info[:2])'; test "$$($(RUN) -c "$$version")" = "$$($(PYTHON) -c "$$version")"; \
 	} 2>/dev/null || echo another))
 
-.PHONY: help demo up cloud cloud-down cloud-demo test test-all test-lambda lambda snapshot check format requirements \
+.PHONY: help demo up cloud cloud-down cloud-demo cloud-upgrade sam-local test test-all test-lambda lambda snapshot check format requirements \
 	openapi studio pictures install tools clean \
 	another check-types check-template check-rules check-imports check-lint check-format check-studio \
 	check-deployment
@@ -35,6 +35,12 @@ cloud-down: install          ## end a cloud that was left behind
 
 cloud-demo: install tools    ## the demo on that cloud
 	$(RUN) -m sandbox.cloud_demo
+
+cloud-upgrade: install tools ## update a stack of the last release with videos under way, on that cloud; by hand
+	MEDIAPOSTER_UPGRADE=released $(RUN) -m pytest tests/integration/test_upgrade.py
+
+sam-local: install tools     ## every function in a container of Python 3.13, by podman; by hand, as root
+	$(RUN) -m sandbox.sam_local
 
 test: install tools          ## every test, in three processes, and those of "make lambda"
 	@$(MAKE) --no-print-directory --jobs 2 test-all test-lambda

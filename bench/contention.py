@@ -206,6 +206,7 @@ class Executions(FakeWorkflow):
     def __init__(self, table: HeldTable, slots: CapacityStore, simulation: Simulation) -> None:
         super().__init__()
         self.late: list[Late] = []
+        self.slot_taken_at: dict[str, float] = {}
         self._memory = table.memory
         self._videos = VideoStore(table)
         self._slots = slots
@@ -214,7 +215,9 @@ class Executions(FakeWorkflow):
     def start(self, video_id: str, launch: int = 0, posts: Sequence[PostReference] = ()) -> None:
         """Start the execution of a video; one that has a slot writes no counter and is left out."""
         del launch, posts
-        if "slot" not in self._memory.get(video_key(video_id)):
+        if "slot" in self._memory.get(video_key(video_id)):
+            self.slot_taken_at[video_id] = self._simulation.now + START_SECONDS
+        else:
             self._simulation.begin(partial(self._take_slot, video_id))
 
     def _take_slot(self, video_id: str) -> None:
@@ -226,6 +229,7 @@ class Executions(FakeWorkflow):
             try:
                 try:
                     self._videos.advance(video, Stage.SUBMITTING, now=STARTED_AT, slot=video.provider, at_most=bound)
+                    self.slot_taken_at[video_id] = self._simulation.now
                 except SlotsTaken:
                     self._videos.park(video, self._slots.choose_place(video, now=STARTED_AT), now=STARTED_AT)
             except WriteConflict:

@@ -62,9 +62,9 @@ DASHBOARD_USD = 3.00
 
 # Billed seconds of one invocation: what it works, at its share of a core, and what it waits for a vendor or for AWS.
 SECONDS: Mapping[str, float] = {
-    "Authorize": 0.02,
-    "Submit": 0.15,
-    "Api": 0.08,
+    "Authorize": 0.01,
+    "Submit": 0.07,
+    "Api": 0.03,
     "Announce": 0.06,
     "StartGeneration": 1.2,
     "CheckGeneration": 0.5,

@@ -22,7 +22,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -147,9 +147,15 @@ def read_table_schema() -> dict[str, Any]:
     return {name: properties[name] for name in SCHEMA}
 
 
-def build_submit(dynamodb: DynamoDBClient, stepfunctions: SFNClient, state_machine_arn: str) -> SubmitVideo:
-    """Build the use case as the stack does."""
-    table = LibraryTable(dynamodb, TABLE)
+def build_submit(
+    dynamodb: DynamoDBClient,
+    stepfunctions: SFNClient,
+    state_machine_arn: str,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> SubmitVideo:
+    """Build the use case as the stack does; `sleep` waits between the tries of a transaction."""
+    table = LibraryTable(dynamodb, TABLE, sleep=sleep)
     edges = AwsEdges(Settings())
     return SubmitVideo(
         videos=VideoStore(table),

@@ -52,17 +52,14 @@ def main() -> None:
             "NOT RUN: no Python 3.13 runs here, so nothing was tried on the Python that the Lambdas have.", flush=True
         )
         return
-    bare, whole = ROOT / ".tools/lambda", ROOT / ".tools/python3.13"
-    _run_uv("venv", "--clear", "--python", str(python), str(bare))
+    bare, whole = install_lambda(python), ROOT / ".tools/python3.13"
     _run_uv("sync", "--frozen", "--project", str(ROOT), "--python", str(python), UV_PROJECT_ENVIRONMENT=str(whole))
-    for environment in (bare, whole):
-        requirements = ("--require-hashes", "-r", str(ROOT / "tools/lambda.txt"))
-        _run_uv("pip", "install", "--python", str(environment / "bin/python"), *requirements)
+    _install_what_lambda_has(whole / "bin/python")
     template = read_template(ROOT / "template.yaml")
     with tempfile.TemporaryDirectory(prefix="layers-") as directory:
-        layers = _build_layers(template, bare / "bin/python", Path(directory))
+        layers = build_layers(template, bare, Path(directory))
         imports = [*list_handlers(template, layers), *list_layers(template, layers)]
-        findings = check_imports(bare / "bin/python", imports, bytecode=Path(directory) / "bytecode")
+        findings = check_imports(bare, imports, bytecode=Path(directory) / "bytecode")
     print(
         *findings,
         f"{python}: {len(imports) - len(findings)} of {len(imports)} imports of handlers and layers went well.",
@@ -85,6 +82,19 @@ def find_python(environment: Mapping[str, str] = os.environ) -> Path | None:
         check=True,
     )
     return Path(done.stdout.strip()) if done.stdout.strip() else None
+
+
+def install_lambda(python: Path) -> Path:
+    """Make an environment of a Python that has what Lambda brings and nothing else, and give its Python."""
+    _run_uv("venv", "--clear", "--python", str(python), str(ROOT / ".tools/lambda"))
+    bare = ROOT / ".tools/lambda/bin/python"
+    _install_what_lambda_has(bare)
+    return bare
+
+
+def _install_what_lambda_has(python: Path) -> None:
+    requirements = ("--require-hashes", "-r", str(ROOT / "tools/lambda.txt"))
+    _run_uv("pip", "install", "--python", str(python), *requirements)
 
 
 def list_handlers(template: Template, layers: Mapping[str, Path]) -> list[Imports]:
@@ -137,7 +147,7 @@ def check_imports(python: Path, imports: Iterable[Imports], *, bytecode: Path) -
         return [fault for fault in pool.map(find_fault, imports) if fault]
 
 
-def _build_layers(template: Template, python: Path, directory: Path) -> dict[str, Path]:
+def build_layers(template: Template, python: Path, directory: Path) -> dict[str, Path]:
     """Build each layer of a template as `sam build` does, but for this machine; give where its modules are."""
     layers = template.of_type("AWS::Serverless::LayerVersion")
 

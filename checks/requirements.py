@@ -25,7 +25,7 @@ EXPORTS = {
     "layers/webhooks/requirements.txt": ("--only-group", "webhooks"),
     "tools/uv.txt": ("--only-group", "installer"),
 }
-TOOLS = ("lambda", "litellm", "mcp", "ministack", "node", "parliament", "sam", "sdks")
+TOOLS = ("lambda", "litellm", "mcp", "ministack", "node", "parliament", "sam", "samlocal", "sdks")
 
 _EXPORT = ("export", "--quiet", "--frozen", "--no-emit-project", "--no-annotate", "--no-header")
 _COMPILE = (

@@ -113,14 +113,7 @@ class LocalCloud:
 
     def client(self, service: Any) -> Any:
         """Make a client of a service of this cloud, with the rights of its owner."""
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint_url,
-            region_name=REGION,
-            aws_access_key_id=_OWNER,
-            aws_secret_access_key=_OWNER,
-            config=Config(retries={"total_max_attempts": 2}),
-        )
+        return make_client(self.endpoint_url, service)
 
     def stop(self) -> None:
         """End MiniStack and the Lambdas it runs, at once: nothing of it is kept."""
@@ -174,6 +167,18 @@ class LocalCloud:
     @property
     def _scratch(self) -> Path:
         return self.directory.absolute() / "scratch"
+
+
+def make_client(endpoint_url: str, service: Any, *, tries: int = 2, answers_within_seconds: float = 60) -> Any:
+    """Make a client of a service of the cloud at an address, with the rights of its owner."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=_OWNER,
+        aws_secret_access_key=_OWNER,
+        config=Config(retries={"total_max_attempts": tries}, read_timeout=answers_within_seconds),
+    )
 
 
 def kill_process_group(process: subprocess.Popen[bytes]) -> None:

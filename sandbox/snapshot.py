@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -147,6 +148,16 @@ def configure(
             "BLOTATO_UPLOADS_PER_MINUTE": str(round(_UPLOADS_PER_MINUTE * rate_scale)),
         },
     )
+    stack = open_stack(cloud, providers, blotato=blotato, provider_webhooks=provider_webhooks)
+    if catalog is not None:
+        cloud.client("s3").put_object(Bucket=stack.bucket, Key=_CATALOG_KEY, Body=catalog.encode())
+    return stack
+
+
+def open_stack(
+    cloud: LocalCloud, providers: Sequence[Outside], *, blotato: Outside, provider_webhooks: Sequence[str] = ()
+) -> Stack:
+    """Store the secrets of a deployed stack and where it is, and make an API key."""
     stack = _read_stack(cloud)
     secrets = {
         **{f"providers/{other.name}-api-key": other.api_key for other in providers},
@@ -157,13 +168,20 @@ def configure(
     parameters = cloud.client("ssm")
     for name, value in secrets.items():
         parameters.put_parameter(Name=f"/mediaposter/{STACK_NAME}/{name}", Value=value, Type="SecureString")
-    # The template's own value is of AWS. Functions call the API there, and tell others to.
-    parameters.put_parameter(
-        Name=f"/mediaposter/{STACK_NAME}/public-url", Value=stack.base_url, Type="String", Overwrite=True
-    )
-    if catalog is not None:
-        cloud.client("s3").put_object(Bucket=stack.bucket, Key=_CATALOG_KEY, Body=catalog.encode())
+    tell_base_url(cloud)
     return stack
+
+
+def tell_base_url(cloud: LocalCloud) -> str:
+    """Tell the stack where its API is, and give it: the template's own value is of AWS.
+
+    Functions call the API there, and tell others to.
+    """
+    base_url = find_base_url(cloud)
+    cloud.client("ssm").put_parameter(
+        Name=f"/mediaposter/{STACK_NAME}/public-url", Value=base_url, Type="String", Overwrite=True
+    )
+    return base_url
 
 
 def _set_variables(cloud: LocalCloud, variables: Mapping[str, str]) -> None:
@@ -182,14 +200,26 @@ def _set_variables(cloud: LocalCloud, variables: Mapping[str, str]) -> None:
         raise CloudError(f"No function of template.yaml has the variables {', '.join(sorted(unknown))}.")
 
 
-def _read_stack(cloud: LocalCloud) -> Stack:
+def read_outputs(cloud: LocalCloud) -> dict[str, str]:
+    """Read what the stack tells of itself."""
     description = cloud.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+    return {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+
+
+def find_base_url(cloud: LocalCloud) -> str:
+    """Find where the API of the stack is.
+
+    It is another host than S3's, as on AWS: a redirect to the bucket must not carry the API key along.
+    """
+    return f"http://localhost:{cloud.port}/_aws/execute-api/{read_outputs(cloud)['ApiId']}/v1"
+
+
+def _read_stack(cloud: LocalCloud) -> Stack:
+    outputs = read_outputs(cloud)
     keys = KeyStore(LibraryTable(cloud.client("dynamodb"), outputs["LibraryTable"]))
     secret, _ = keys.create("local", scopes=tuple(Scope), now=datetime.now(UTC))
     return Stack(
-        # Another host than S3's, as on AWS: a redirect to the bucket must not carry the API key along.
-        base_url=f"http://localhost:{cloud.port}/_aws/execute-api/{outputs['ApiId']}/v1",
+        base_url=find_base_url(cloud),
         api_key=secret,
         endpoint_url=cloud.endpoint_url,
         table=outputs["LibraryTable"],
@@ -230,24 +260,57 @@ def _make(snapshot: Path) -> None:
         directory = Path(making)
         cloud = LocalCloud(directory, saves_to=directory / "snapshot")
         with cloud:
-            _deploy(cloud)
+            deploy(cloud, build(cloud))
             cloud.save()
         (directory / "snapshot").rename(snapshot)
 
 
-def _deploy(cloud: LocalCloud) -> None:
-    """Build and deploy the template as a user does; what a world says itself is left as the template has it."""
+def build(cloud: LocalCloud, root: Path = ROOT) -> Path:
+    """Build the template of a checkout, and give what `deploy` takes.
+
+    Raises:
+        CloudError: SAM refused.
+    """
+    built = Path(tempfile.mkdtemp(prefix="build-", dir=cloud.directory))
+    _run_sam(cloud, root, "build", "--build-dir", str(built))
+    return built / "template.yaml"
+
+
+def upload(cloud: LocalCloud, template: Path) -> Path:
+    """Upload what a built template names, so that to deploy it takes seconds, and give the template of what is there.
+
+    Raises:
+        CloudError: SAM refused.
+    """
     cloud.client("s3").create_bucket(Bucket=_DEPLOY_BUCKET)
-    build = cloud.directory / "build"
-    _run_sam(cloud, "build", "--build-dir", str(build))
+    uploaded = template.with_name("uploaded.yaml")
+    files = ("--template-file", str(template), "--output-template-file", str(uploaded))
+    _run_sam(cloud, ROOT, "package", *files, "--s3-bucket", _DEPLOY_BUCKET, "--region", REGION, "--no-progressbar")
+    return uploaded
+
+
+def deploy(cloud: LocalCloud, template: Path, parameters: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Deploy a built template as a user does; what a world says itself is left as the template has it.
+
+    Args:
+        cloud: where it goes. A stack that is there is updated.
+        template: what was built, or uploaded too.
+        parameters: of the template. An update keeps those that it does not name.
+
+    Raises:
+        CloudError: SAM or MiniStack refused.
+    """
+    cloud.client("s3").create_bucket(Bucket=_DEPLOY_BUCKET)
+    overrides = {"BucketTransport": "any", "WebhookTransport": "any", **parameters}
     _run_sam(
         cloud,
+        ROOT,
         "deploy",
-        *("--template-file", str(build / "template.yaml")),
+        *("--template-file", str(template)),
         *("--stack-name", STACK_NAME, "--region", REGION, "--s3-bucket", _DEPLOY_BUCKET),
         *("--no-confirm-changeset", "--no-progressbar"),
         *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
-        *("--parameter-overrides", "BucketTransport=any", "WebhookTransport=any"),
+        *("--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())),
     )
     _put_gateway_responses(cloud)
 
@@ -272,12 +335,12 @@ def _put_gateway_responses(cloud: LocalCloud) -> None:
     gateway.create_deployment(restApiId=api_id, stageName="v1")
 
 
-def _run_sam(cloud: LocalCloud, *arguments: str) -> None:
+def _run_sam(cloud: LocalCloud, root: Path, *arguments: str) -> None:
     log_path = cloud.directory / "sam.log"
     with log_path.open("ab") as log:
         done = subprocess.run(
             [TOOLS / "sam" / "bin" / "sam", *arguments],
-            cwd=ROOT,
+            cwd=root,
             env={
                 # uv and pip have settings of their own there: mirrors, certificates.
                 **os.environ,

@@ -64,6 +64,38 @@ class World(BaseModel):
         return self.providers["sora"]
 
 
+class Surroundings(BaseModel):
+    """The stand-ins that run around a cloud, by their names."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stand_ins: dict[str, StandIn]
+    process_ids: tuple[int, ...]
+
+    @property
+    def providers(self) -> list[Outside]:
+        """List the providers that a stack is told of."""
+        return [
+            *(Outside(name, self.stand_ins[name].base_url, api_key) for name, (_, api_key) in _STAND_INS.items()),
+            Outside("sandbox", self.stand_ins["sora"].base_url, "unused"),
+        ]
+
+    @property
+    def publisher(self) -> Outside:
+        """Give the publisher that a stack is told of."""
+        return Outside("blotato", self.stand_ins["blotato"].base_url, BLOTATO_KEY)
+
+    def make_world(self, stack: Stack, cloud: LocalCloud) -> World:
+        """Describe it together with a stack on a cloud."""
+        others = {name: stand_in for name, stand_in in self.stand_ins.items() if name != "blotato"}
+        return World(
+            stack=stack,
+            providers=others,
+            blotato=self.stand_ins["blotato"],
+            process_ids=(os.getpid(), *self.process_ids, cloud.pid),
+        )
+
+
 @contextmanager
 def run_world(
     directory: Path,
@@ -97,44 +129,44 @@ def run_world(
         CloudError: the cloud did not come up.
     """
     rate_scale = 1 / wait_scale if rate_scale is None else rate_scale
-    directory.mkdir(parents=True, exist_ok=True)
-    rendering = ("--render-seconds", str(render_seconds))
-    with ExitStack() as running:
-        snapshot = running.enter_context(use_snapshot())
+    with use_snapshot() as snapshot:
         cloud = LocalCloud(directory, wait_scale=wait_scale, concurrency=concurrency, snapshot=snapshot)
-        stand_ins = {
-            "blotato": ("blotato", "--rate-scale", str(rate_scale)),
-            # Bedrock writes its videos into the stack's own bucket.
-            "bedrock": ("bedrock", *rendering, "--s3-endpoint", cloud.endpoint_url),
-            **{name: (module, *rendering) for name, (module, _) in _STAND_INS.items()},
-        }
+        with run_outside(cloud, render_seconds=render_seconds, rate_scale=rate_scale) as outside, cloud:
+            stack = configure(
+                cloud,
+                outside.providers,
+                blotato=outside.publisher,
+                bedrock_url=outside.stand_ins["bedrock"].base_url,
+                aliases=aliases,
+                catalog=catalog,
+                rate_scale=rate_scale,
+                lease_seconds=lease_seconds,
+                provider_webhooks=provider_webhooks,
+                provider_concurrency=provider_concurrency,
+            )
+            yield outside.make_world(stack, cloud)
+
+
+@contextmanager
+def run_outside(cloud: LocalCloud, *, render_seconds: float, rate_scale: float) -> Iterator[Surroundings]:
+    """Run the stand-ins for everything outside a cloud while the block runs; their logs go beside the cloud's."""
+    cloud.directory.mkdir(parents=True, exist_ok=True)
+    rendering = ("--render-seconds", str(render_seconds))
+    stand_ins = {
+        "blotato": ("blotato", "--rate-scale", str(rate_scale)),
+        # Bedrock writes its videos into the stack's own bucket.
+        "bedrock": ("bedrock", *rendering, "--s3-endpoint", cloud.endpoint_url),
+        **{name: (module, *rendering) for name, (module, _) in _STAND_INS.items()},
+    }
+    with ExitStack() as running:
         # All of them come up at once.
         processes = {
-            name: running.enter_context(_start_stand_in(directory, *command)) for name, command in stand_ins.items()
+            name: running.enter_context(_start_stand_in(cloud.directory, *command))
+            for name, command in stand_ins.items()
         }
-        running.enter_context(cloud)
-        started = {name: _wait_for(process, directory) for name, process in processes.items()}
-        stack = configure(
-            cloud,
-            [
-                *(Outside(name, started[name].base_url, api_key) for name, (_, api_key) in _STAND_INS.items()),
-                Outside("sandbox", started["sora"].base_url, "unused"),
-            ],
-            blotato=Outside("blotato", started["blotato"].base_url, BLOTATO_KEY),
-            bedrock_url=started["bedrock"].base_url,
-            aliases=aliases,
-            catalog=catalog,
-            rate_scale=rate_scale,
-            lease_seconds=lease_seconds,
-            provider_webhooks=provider_webhooks,
-            provider_concurrency=provider_concurrency,
-        )
-        blotato = started.pop("blotato")
-        yield World(
-            stack=stack,
-            providers=started,
-            blotato=blotato,
-            process_ids=(os.getpid(), *(process.pid for process in processes.values()), cloud.pid),
+        yield Surroundings(
+            stand_ins={name: _wait_for(process, cloud.directory) for name, process in processes.items()},
+            process_ids=tuple(process.pid for process in processes.values()),
         )
 
 

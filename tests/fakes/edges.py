@@ -155,6 +155,10 @@ class FakeEdges:
         """Note a fault."""
         self._world.faults.append(sentence)
 
+    def rest_between_rows(self) -> None:
+        """Note it, and go on at once."""
+        self._world.rests += 1
+
     def now(self) -> datetime:
         """Tell the world's time."""
         return self._world.clock()

@@ -138,6 +138,7 @@ class World:
         self.metrics: list[str] = []
         self.measures: list[tuple[str, float, str | None]] = []
         self.faults: list[str] = []
+        self.rests = 0
         self.statuses: list[Status] = []
         self.machines: list[StateMachine] = []
         self._ran: set[str] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ _AWS_READ_TIMEOUT_SECONDS = 20
 _SECRET_MAX_AGE_SECONDS = 300
 # ProbeVideoFunction may run 120 s.
 _PROBE_READ_TIMEOUT_SECONDS = 125
+# In each of the five parts that are submitted at once: some 20 rows a second in all.
+ROW_REST_SECONDS = 0.2
 
 
 class AwsEdges(SharedEdges):
@@ -171,6 +174,10 @@ class AwsEdges(SharedEdges):
     def report(self, sentence: str) -> None:
         """Log a warning."""
         logger.warning(sentence)
+
+    def rest_between_rows(self) -> None:
+        """Leave the counters of a provider to single requests for most of the time (bench/burst.py)."""
+        time.sleep(ROW_REST_SECONDS)
 
     def _build_bucket(self) -> S3Bucket:
         from mediaposter.stores.s3_bucket import S3Bucket

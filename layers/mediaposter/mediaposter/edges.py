@@ -145,6 +145,9 @@ class Edges(Protocol):
     def report(self, sentence: str) -> None:
         """Log what an operator should read."""
 
+    def rest_between_rows(self) -> None:
+        """Wait before the next row of a batch, so that single requests get the items that both write."""
+
     def now(self) -> datetime:
         """Tell the time, in UTC."""
 

@@ -718,6 +718,7 @@ class Stack:
             submit=self.submit_video,
             requests=self.requests,
             find_key=self.keys.find_by_hash,
+            rest=self.edges.rest_between_rows,
             clock=self.edges.now,
         )
 

@@ -107,6 +107,13 @@ class TestOpen:
 
 
 class TestRows:
+    def test_only_a_row_that_is_submitted_waits_for_single_requests(self, world: BatchWorld) -> None:
+        batch = world.create(GOOD, "no object", GOOD)
+
+        world.take(batch.id)
+
+        assert world.world.rests == 2
+
     def test_each_good_row_is_a_video_and_each_bad_one_says_why(self, world: BatchWorld) -> None:
         batch = world.create({**GOOD, "id": "a"}, {**BAD, "id": "b"}, "no object", {**GOOD, "id": "a"}, {**GOOD})
 

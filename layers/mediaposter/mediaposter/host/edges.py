@@ -223,6 +223,9 @@ class HostEdges(SharedEdges):
         """Log a warning."""
         logger.warning("%s", sentence)
 
+    def rest_between_rows(self) -> None:
+        """Go on at once: the writes of one process queue for each other."""
+
 
 def _post_event(url: str, content: bytes, *, headers: Mapping[str, str]) -> int:
     return post_json(

@@ -78,6 +78,7 @@ class SubmitChunk:
         submit: SubmitVideo,
         requests: IdempotencyStore,
         find_key: Callable[[str], ApiKey | None],
+        rest: Callable[[], None],
         clock: Clock,
     ) -> None:
         """Take the collaborators.
@@ -88,6 +89,7 @@ class SubmitChunk:
             submit: submits a row as a video.
             requests: the idempotency records of the rows.
             find_key: finds the key of a hash, if the key is still valid.
+            rest: waits before each row that is submitted, for single requests to come between.
             clock: the time in UTC.
         """
         self._batches = batches
@@ -95,6 +97,7 @@ class SubmitChunk:
         self._submit = submit
         self._requests = requests
         self._find_key = find_key
+        self._rest = rest
         self._clock = clock
 
     def __call__(self, part: PartLine) -> None:
@@ -164,6 +167,7 @@ class SubmitChunk:
         if caller.rate_per_minute is not None:
             rows_per_minute = count_rows_per_minute(caller.rate_per_minute)
             caller = caller.model_copy(update={"rate_per_minute": rows_per_minute})  # guard: rows leave room
+        self._rest()
         try:
             caller.require(Scope.CREATE)  # guard: scope create
             submission = self._submit(
