@@ -28,6 +28,17 @@ export function readSize(size: string): { width: number; height: number } {
   return width && height ? { width, height } : { width: 1, height: 1 };
 }
 
+const ratios = new Map<string, number>();
+
+/** The shape of a size: width by height. */
+export function readRatio(size: string): number {
+  const known = ratios.get(size);
+  if (known) return known;
+  const { width, height } = readSize(size);
+  ratios.set(size, width / height);
+  return width / height;
+}
+
 export const formatSize = (size: string): string => size.replace("x", " × ");
 
 /** Name the shape of a size: 9:16 for 720x1280. Sizes that are no whole ratio are named by their nearest. */

@@ -106,6 +106,23 @@ def test_a_deep_link_opens_a_video_and_back_closes_it(studio: Studio, open_page:
     expect(page.get_by_label("Search prompts")).to_have_value(prompt)
 
 
+def test_a_day_of_this_place_is_a_filter_in_the_address(studio: Studio, open_page: Open) -> None:
+    prompt = new_prompt()
+    studio.make(prompt)
+    page = open_page()
+    expect(find_card(page, prompt)).to_be_visible()
+    today = str(page.evaluate("() => new Date().toLocaleDateString('sv')"))
+
+    page.get_by_label("Day").fill("2024-02-29")
+    expect(page.get_by_text("No video fits")).to_be_visible()
+    assert page.url.endswith("#/?day=2024-02-29")
+    page.get_by_label("Day").fill(today)
+    expect(find_card(page, prompt)).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("Day")).to_have_value(today)
+    expect(find_card(page, prompt)).to_be_visible()
+
+
 def test_a_failed_video_says_why_and_what_to_do(studio: Studio, open_page: Open) -> None:
     prompt = f"{new_prompt()} [video: fail]"
     studio.make(prompt)

@@ -9,8 +9,10 @@ from mediaposter.ai.video_model_interface import SourceVideo
 from mediaposter.domain.errors import InvalidRequest, NotFound
 from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import StepInput
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.queries import ListQuery
 from mediaposter.wire.requests import EditVideoRequest, ExtendVideoRequest, RemixVideoRequest
-from tests.builders import CATALOG, a_caller, a_stored_video, a_video
+from tests.builders import CATALOG, NOW, a_caller, a_stored_video, a_video
 from tests.fakes.world import World
 
 SOURCE = "video_0"
@@ -125,3 +127,24 @@ def test_what_is_made_from_a_video_is_promised_priced_and_asked_for_in_its_size_
 
     assert (video.seconds, video.size, video.cost_estimate_micros) == (8, "720x1280", 800_000)
     assert world.model.derived == [(asked, "job-0", SourceVideo(720, 1280, seconds=8))]
+
+
+def test_what_is_made_from_a_video_is_listed_until_it_is_deleted() -> None:
+    world = world_with_source(resolved_model="sora-2", size="720x1280", catalog=remixing_catalog())
+    made = []
+    for number in range(3):
+        request = RemixVideoRequest.model_validate({"prompt": f"Again {number}", "video": SOURCE})
+        made.append(world.submit.derive(request, caller=a_caller()).video)
+
+    def ids(caller: Caller | None = None, **query: object) -> tuple[list[str], bool]:
+        asked = ListQuery.model_validate({"remixed_from": SOURCE, **query})
+        page = world.read.list_videos(asked, caller=caller or a_caller())
+        return [video.id for video in page.videos], page.has_more
+
+    oldest_first = sorted(video.id for video in made)
+    assert ids(order="asc", limit=2) == (oldest_first[:2], True)
+    assert ids(order="asc", after=oldest_first[1]) == (oldest_first[2:], False)
+    assert ids(limit=2) == (oldest_first[:0:-1], True)
+    assert ids(a_caller(owner="key_of_another")) == ([], False)
+    world.video_store.delete(world.video_store.get_unchecked(oldest_first[0]), 0, now=NOW)
+    assert ids(order="asc") == (oldest_first[1:], False)

@@ -13,6 +13,7 @@ from mediaposter.domain.errors import BudgetExceeded, NotFound, SlotsTaken, Vers
 from mediaposter.domain.viewer import Viewer
 from mediaposter.stores.batches import count_recorded
 from mediaposter.stores.capacity import count_change, read_queue_cursor
+from mediaposter.stores.derived_videos import list_derived_ids, list_entries
 from mediaposter.stores.posts import Post
 from mediaposter.stores.table import Change, Create, Delete, Key, Put, Record, Replace, Table
 from mediaposter.stores.video_leftovers import CANCEL_AGAIN_AFTER, LEFTOVERS_AFTER, Leftovers, find_unwanted_render
@@ -77,6 +78,7 @@ class VideoStore:
         """
         due_at = video.created_at + (STARTED_WITHIN if video.place is None else WAITS_FOR)
         records: list[Change] = [Create(video.copy_with(due_at=due_at)), *map(Create, posts)]
+        records += map(Put, list_entries(video))
         if video.batch_id is not None:
             records.append(count_recorded(video.batch_id))
         try:
@@ -255,6 +257,16 @@ class VideoStore:
         """List an owner's videos by time."""
         return list_page(self._table, query)
 
+    def list_derived(self, source_id: str, query: VideoQuery, *, caller: Viewer) -> VideoPage:
+        """List the videos that are made from a video; of `query` its limit and its order count."""
+        ids = list_derived_ids(self._table, source_id)
+        if query.newest_first:
+            ids.reverse()
+        if query.after is not None:
+            after = query.after
+            ids = [each for each in ids if (each < after if query.newest_first else each > after)]
+        return VideoPage(self.list_ids(ids[: query.limit], caller=caller), has_more=len(ids) > query.limit)
+
     def count_batch(self, owner: str, batch_id: str) -> Counter[str]:
         """Count the videos of a batch by status."""
         return count_batch(self._table, owner, batch_id)
@@ -300,6 +312,7 @@ class VideoStore:
             remove_at=now + LEFTOVERS_AFTER,
             render=render,
         )
+        books += [Delete(entry.key) for entry in list_entries(video)]
         self._table.commit([Delete(video.key, video.version), Put(leftovers), *books])  # guard: leftovers listed
 
     def find_leftovers(self, video_id: str) -> Leftovers:

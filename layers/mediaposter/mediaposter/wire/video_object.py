@@ -17,7 +17,7 @@ from mediaposter.domain.problem import Problem
 from mediaposter.media.probe import Probe
 from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.posts import Post, PostState
-from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_record import DerivationKind, Video
 from mediaposter.stores.video_stages import Stage
 
 
@@ -131,6 +131,7 @@ class VideoObject(BaseModel):
     size: str
     prompt: str
     remixed_from_video_id: str | None = None
+    derivation: DerivationKind | None = None  # how it is made from that one
     error: VideoErrorObject | None
 
     stage: Stage
@@ -172,6 +173,7 @@ def present_video(
         size=video.size,
         prompt=video.prompt,
         remixed_from_video_id=video.derivation.video_id if video.derivation else None,
+        derivation=video.derivation.kind if video.derivation else None,
         error=_present_problem(video.failure),
         stage=video.stage,
         provider=video.provider,
