@@ -7,6 +7,7 @@ import pytest
 from mediaposter.ai.catalog import Capabilities, Catalog
 from mediaposter.ai.video_model_interface import SourceVideo
 from mediaposter.domain.errors import InvalidRequest, NotFound
+from mediaposter.stores.video_record import Derivation, DerivationKind
 from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import StepInput
 from mediaposter.wire.caller import Caller
@@ -130,21 +131,20 @@ def test_what_is_made_from_a_video_is_promised_priced_and_asked_for_in_its_size_
 
 
 def test_what_is_made_from_a_video_is_listed_until_it_is_deleted() -> None:
-    world = world_with_source(resolved_model="sora-2", size="720x1280", catalog=remixing_catalog())
-    made = []
-    for number in range(3):
-        request = RemixVideoRequest.model_validate({"prompt": f"Again {number}", "video": SOURCE})
-        made.append(world.submit.derive(request, caller=a_caller()).video)
+    world = world_with_source()
+    origin = Derivation(kind=DerivationKind.EXTEND, video_id=SOURCE, provider_job_id="job-0", extend_seconds=5)
+    made = [f"video_{number}" for number in (1, 2, 3)]
+    for video_id in made:
+        world.video_store.create(a_video(id=video_id, derivation=origin), [])
 
     def ids(caller: Caller | None = None, **query: object) -> tuple[list[str], bool]:
         asked = ListQuery.model_validate({"remixed_from": SOURCE, **query})
         page = world.read.list_videos(asked, caller=caller or a_caller())
         return [video.id for video in page.videos], page.has_more
 
-    oldest_first = sorted(video.id for video in made)
-    assert ids(order="asc", limit=2) == (oldest_first[:2], True)
-    assert ids(order="asc", after=oldest_first[1]) == (oldest_first[2:], False)
-    assert ids(limit=2) == (oldest_first[:0:-1], True)
+    assert ids(order="asc", limit=2) == (made[:2], True)
+    assert ids(order="asc", after=made[1]) == (made[2:], False)
+    assert ids(limit=2) == (made[:0:-1], True)
     assert ids(a_caller(owner="key_of_another")) == ([], False)
-    world.video_store.delete(world.video_store.get_unchecked(oldest_first[0]), 0, now=NOW)
-    assert ids(order="asc") == (oldest_first[1:], False)
+    world.video_store.delete(world.video_store.get_unchecked(made[0]), 0, now=NOW)
+    assert ids(order="asc") == (made[1:], False)
