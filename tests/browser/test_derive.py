@@ -47,6 +47,6 @@ def test_a_remix_is_one_video_that_names_what_it_was_made_from(studio: Studio, o
     page.keyboard.type(prompt)
     form.get_by_role("button", name="Remix", exact=True).dblclick()
 
-    expect(page.get_by_role("dialog").get_by_text(prompt)).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_role("paragraph").filter(has_text=prompt)).to_be_visible()
     (made,) = studio.api.get("/videos", params={"prompt": prompt}).json()["data"]
     assert made["remixed_from_video_id"] == made_from
