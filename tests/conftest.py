@@ -68,8 +68,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def name_group(nodeid: str) -> str:
     """Keep together what asks one world: the deployed stacks, or the embedded host of the conformance suite.
 
-    tests/browser asks embedded hosts of its own, and starts a browser: a group that either process may take. One file of
-    it asks the deployed stack.
+    tests/browser asks embedded hosts of its own, and starts a browser: a group that either process may take. One file
+    of it asks the deployed stack.
     """
     path = nodeid.partition("::")[0]
     if _asks_deployed(nodeid):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
@@ -115,7 +116,7 @@ def test_no_two_cards_lie_on_each_other_and_all_lie_within_the_page(open_page: O
     )
 
     assert all(box["left"] >= 0 and box["right"] <= width for box in boxes)
-    for one, other in zip(boxes, boxes[1:], strict=False):
+    for one, other in pairwise(boxes):
         assert other["left"] >= one["right"] or other["top"] >= one["bottom"]
 
 

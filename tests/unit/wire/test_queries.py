@@ -100,7 +100,15 @@ class TestList:
 
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("created_after", "yesterday"), ("created_before", "-1"), ("stage", "waiting"), ("stage", ""), ("include", "everything"), ("ids", ","), ("ids", "v," * 100 + "v")],
+        [
+            ("created_after", "yesterday"),
+            ("created_before", "-1"),
+            ("stage", "waiting"),
+            ("stage", ""),
+            ("include", "everything"),
+            ("ids", ","),
+            ("ids", "v," * 100 + "v"),
+        ],
     )
     def test_what_is_no_such_value_is_refused_by_its_name(self, name: str, value: str) -> None:
         assert refusal_of(ListQuery, **{name: value}).param == name
