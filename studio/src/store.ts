@@ -1,6 +1,6 @@
 // The videos that the page knows, and how they are kept up to date.
 import { computed, effect, signal } from "@preact/signals";
-import { ApiError, deleteVideo, listVideos, readVideo, trouble } from "./api";
+import { deleteVideo, listVideos, readVideo, trouble } from "./api";
 import { takeTurn } from "./pace";
 import { route } from "./route";
 import { key } from "./session";
@@ -149,19 +149,14 @@ export function forget(id: string): void {
 let timer: ReturnType<typeof setTimeout> | undefined;
 let delay = POLL_MIN_MS;
 let lastPollAt = 0;
-let canAskByIds = true;
 
 async function poll(): Promise<void> {
   await takeTurn();
   lastPollAt = Date.now();
   const ids = running.value.slice(0, IDS_MAX).map((video) => video.id);
   const before = JSON.stringify(running.value.map(({ id, stage, progress }) => [id, stage, progress]));
-  try {
-    keep((await listVideos(canAskByIds ? { ids: ids.join(","), include: "posts" } : { limit: "100" })).data);
-  } catch (error) {
-    // An older API lists the newest instead.
-    if (error instanceof ApiError && error.status === 400) canAskByIds = false;
-  }
+  // It is asked for again anyway.
+  await listVideos({ ids: ids.join(","), include: "posts" }).then((list) => keep(list.data), () => undefined);
   const after = JSON.stringify(running.value.map(({ id, stage, progress }) => [id, stage, progress]));
   delay = before === after ? Math.min(delay * 1.25, POLL_MAX_MS) : POLL_MIN_MS;
   schedule();

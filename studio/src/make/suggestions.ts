@@ -1,6 +1,6 @@
 // Captions that a model of the stack writes: asked for when a person says so, and never put over a person's words unasked.
 import { signal } from "@preact/signals";
-import { ApiError, call } from "../api";
+import { type ApiError, call } from "../api";
 import { change, draft } from "../draft";
 import type { Captions } from "../types";
 import { nameNetwork } from "../video/words";
@@ -42,8 +42,7 @@ export async function fillCaptions(): Promise<string[]> {
   try {
     answer = await call<Captions>("/captions", { method: "POST", body });
   } catch (error) {
-    // An older stack does not know the route.
-    if (error instanceof ApiError && (error.code === "captions_off" || error.status === 404)) captionsOff.value = error.message;
+    if ((error as ApiError).code === "captions_off") captionsOff.value = (error as ApiError).message;
     throw error;
   }
   const said = [`Written by ${answer.model}.`, ...answer.data.flatMap(({ warning }) => warning ?? [])];

@@ -30,7 +30,6 @@ function listAncestors(video: Video): Video[] {
 }
 
 async function loadChildren(id: string): Promise<void> {
-  // An older API has no such list.
   const list = await listVideos({ remixed_from: id, order: "asc", limit: CHILDREN_MAX }).catch(() => null);
   if (!list) return;
   keep(list.data);
