@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from sandbox.serving import serve_in_thread
-from tests.browser.conftest import Open, Studio
+from tests.browser.conftest import PATIENCE_MS, Open, Studio
 from tests.browser.test_make import fill_prompt
 from tests.browser.test_targets import choose_accounts
 from tests.conformance.embedded import EmbeddedHost
@@ -74,7 +74,8 @@ def test_each_network_gets_words_that_can_be_changed_and_are_posted(studio: Stud
     expect(page.get_by_text("Written by writer-1.")).to_be_visible()
     words.fill("Words of mine.")
     page.get_by_role("button", name="Make video and post").click()
-    expect(page.get_by_role("listitem").filter(has_text=prompt).get_by_text("2 posted")).to_be_visible()
+    posted = page.get_by_role("listitem").filter(has_text=prompt).get_by_text("2 posted")
+    expect(posted).to_be_visible(timeout=3 * PATIENCE_MS)
     (made,) = studio.api.get("/videos", params={"prompt": prompt, "include": "posts"}).json()["data"]
     texts = {post["platform"]: post["text"] for post in made["posts"]}
     assert texts == {"youtube": "Words for youtube, 1.", "threads": "Words of mine."}
