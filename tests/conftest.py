@@ -25,6 +25,7 @@ _WITHOUT_WORLD = (
     "tests/integration/test_layers.py",
     "tests/integration/test_sora_api_page.py",
 )
+_IN_A_BROWSER = "tests/browser/test_deployed.py"
 _OWN_HOSTS = (
     "tests/conformance/test_backup.py",
     "tests/conformance/test_bad_folders.py",
@@ -69,7 +70,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def name_group(nodeid: str) -> str:
     """Keep together what asks one world: the deployed stacks, or the embedded host of the conformance suite.
 
-    tests/browser asks embedded hosts of its own, and starts a browser: a group that either process may take.
+    tests/browser asks embedded hosts of its own, and starts a browser: a group that either process may take. One file
+    of it asks the deployed stack.
     """
     path = nodeid.partition("::")[0]
     if _asks_deployed(nodeid):
@@ -80,6 +82,8 @@ def name_group(nodeid: str) -> str:
 
 
 def _asks_deployed(nodeid: str) -> bool:
+    if nodeid.startswith(_IN_A_BROWSER):
+        return True
     if nodeid.startswith("tests/integration/"):
         return not nodeid.startswith(_WITHOUT_WORLD)
     return nodeid.startswith("tests/conformance/") and _ON_TEMPLATE.search(nodeid) is not None

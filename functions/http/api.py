@@ -91,7 +91,8 @@ def list_videos() -> Response[str]:
 
     `stage`, `include` and `ids` may be repeated, or have commas between their values. `stage` lists what is at one of
     these stages now; failed videos are at none. `include=posts` adds the posts and the approval of each video. `ids`
-    lists these videos, in this order, and leaves out what the caller has not.
+    lists these videos, in this order, and leaves out what the caller has not. `created_after` and `created_before` are
+    seconds since 1970. `remixed_from` lists what is made from a video.
     """
     caller = authorize(app, "read")
     query = read_query(app, ListQuery)

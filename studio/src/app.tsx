@@ -68,7 +68,6 @@ function Header() {
           <a
             key={to}
             href={link(to)}
-            ref={to === here ? bringIntoView : null}
             aria-current={to === here && path !== "/make" ? "page" : undefined}
             onClick={(event) => (event.preventDefault(), go(to))}
           >
@@ -88,9 +87,6 @@ function Header() {
     </header>
   );
 }
-
-/** On a phone the pages lie in a row that is wider than the window. */
-const bringIntoView = (link: HTMLElement | null) => link?.scrollIntoView({ block: "nearest", inline: "center" });
 
 /** What today cost so far, of what it may cost; it leads to the whole of it. */
 function Budget() {

@@ -1,6 +1,8 @@
 // Numbers and times as people read them.
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "narrow" });
-const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+import { lazily } from "./lazily";
+
+const relative = lazily(() => new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "narrow" }));
+const absolute = lazily(() => new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }));
 
 export const formatMoney = (dollars: string | null | undefined): string => {
   if (dollars === null || dollars === undefined) return "–";
@@ -8,14 +10,14 @@ export const formatMoney = (dollars: string | null | undefined): string => {
   return `$${amount.toFixed(amount !== 0 && amount < 0.1 ? 3 : 2).replace(/(\.\d\d)0$/, "$1")}`;
 };
 
-export const formatTime = (seconds: number): string => absolute.format(seconds * 1000);
+export const formatTime = (seconds: number): string => absolute().format(seconds * 1000);
 
 export function formatAge(seconds: number, now: number): string {
   const passed = Math.max(0, now / 1000 - seconds);
   if (passed < 60) return "just now";
-  if (passed < 3600) return relative.format(-Math.floor(passed / 60), "minute");
-  if (passed < 86_400) return relative.format(-Math.floor(passed / 3600), "hour");
-  if (passed < 86_400 * 30) return relative.format(-Math.floor(passed / 86_400), "day");
+  if (passed < 3600) return relative().format(-Math.floor(passed / 60), "minute");
+  if (passed < 86_400) return relative().format(-Math.floor(passed / 3600), "hour");
+  if (passed < 86_400 * 30) return relative().format(-Math.floor(passed / 86_400), "day");
   return new Date(seconds * 1000).toLocaleDateString();
 }
 
@@ -26,6 +28,17 @@ export const formatBytes = (bytes: number): string =>
 export function readSize(size: string): { width: number; height: number } {
   const [width, height] = size.split("x").map(Number);
   return width && height ? { width, height } : { width: 1, height: 1 };
+}
+
+const ratios = new Map<string, number>();
+
+/** The shape of a size: width by height. */
+export function readRatio(size: string): number {
+  const known = ratios.get(size);
+  if (known) return known;
+  const { width, height } = readSize(size);
+  ratios.set(size, width / height);
+  return width / height;
 }
 
 export const formatSize = (size: string): string => size.replace("x", " × ");

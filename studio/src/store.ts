@@ -1,6 +1,6 @@
 // The videos that the page knows, and how they are kept up to date.
 import { computed, effect, signal } from "@preact/signals";
-import { ApiError, deleteVideo, listVideos, readVideo, trouble } from "./api";
+import { deleteVideo, listVideos, readVideo, trouble } from "./api";
 import { takeTurn } from "./pace";
 import { route } from "./route";
 import { key } from "./session";
@@ -21,7 +21,9 @@ const order = signal<readonly string[]>([]);
 /** The list of the address's filters, newest first. */
 export const videos = computed(() => order.value.flatMap((id) => byId.value.get(id) ?? []));
 export const isListed = signal(false);
+/** Why the list of these filters is not there, and why the next page of it is not. */
 export const listError = signal("");
+export const moreError = signal("");
 export const hasMore = signal(false);
 /** How many videos became ready while the tab was not looked at. */
 export const readyUnseen = signal(0);
@@ -59,12 +61,27 @@ export const isStale = (video: Video): boolean =>
 
 const FILTERS = ["status", "model", "batch_id", "prompt", "stage"] as const;
 
-/** The filters of the address, as the API takes them. */
+/** The day of the address, if it is one. */
+export const day = computed(() => {
+  const asked = route.value.query.get("day") ?? "";
+  return isDay(asked) ? asked : "";
+});
+
+/** Whether a text is a day, as 2026-11-30. One that is being typed has years such as 0002. */
+export const isDay = (text: string): boolean => /^2\d{3}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text));
+
+/** The filters of the address, as the API takes them. A day is one of this place. */
 export const filters = computed(() => {
   const query: Record<string, string> = {};
   for (const name of FILTERS) {
     const value = route.value.query.get(name);
     if (value) query[name] = value;
+  }
+  if (day.value) {
+    const [begin, end] = [new Date(`${day.value}T00:00`), new Date(`${day.value}T00:00`)];
+    end.setDate(end.getDate() + 1);
+    query.created_after = String(begin.getTime() / 1000);
+    query.created_before = String(end.getTime() / 1000);
   }
   return query;
 });
@@ -81,7 +98,7 @@ export async function listFirst(): Promise<void> {
     keep(page.data);
     order.value = page.data.map((video) => video.id);
     hasMore.value = page.has_more;
-    listError.value = "";
+    listError.value = moreError.value = "";
     isListed.value = true;
   } catch (error) {
     if (!aborted.aborted) listError.value = (error as Error).message;
@@ -95,13 +112,14 @@ export async function listMore(): Promise<void> {
   const last = order.value.at(-1);
   if (listing || !hasMore.value || !last) return;
   const { signal: aborted } = (listing = new AbortController());
+  moreError.value = "";
   try {
     const page = await listVideos({ ...filters.value, limit: String(PAGE_SIZE), after: last }, aborted);
     keep(page.data);
     order.value = [...new Set([...order.value, ...page.data.map((video) => video.id)])];
     hasMore.value = page.has_more;
   } catch (error) {
-    if (!aborted.aborted) listError.value = (error as Error).message;
+    if (!aborted.aborted) moreError.value = (error as Error).message;
   } finally {
     if (listing?.signal === aborted) listing = null;
   }
@@ -131,19 +149,14 @@ export function forget(id: string): void {
 let timer: ReturnType<typeof setTimeout> | undefined;
 let delay = POLL_MIN_MS;
 let lastPollAt = 0;
-let canAskByIds = true;
 
 async function poll(): Promise<void> {
   await takeTurn();
   lastPollAt = Date.now();
   const ids = running.value.slice(0, IDS_MAX).map((video) => video.id);
   const before = JSON.stringify(running.value.map(({ id, stage, progress }) => [id, stage, progress]));
-  try {
-    keep((await listVideos(canAskByIds ? { ids: ids.join(","), include: "posts" } : { limit: "100" })).data);
-  } catch (error) {
-    // An older API lists the newest instead.
-    if (error instanceof ApiError && error.status === 400) canAskByIds = false;
-  }
+  // It is asked for again anyway.
+  await listVideos({ ids: ids.join(","), include: "posts" }).then((list) => keep(list.data), () => undefined);
   const after = JSON.stringify(running.value.map(({ id, stage, progress }) => [id, stage, progress]));
   delay = before === after ? Math.min(delay * 1.25, POLL_MAX_MS) : POLL_MIN_MS;
   schedule();

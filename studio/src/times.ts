@@ -1,12 +1,15 @@
 // Times of posts, in the time zone of the browser.
-const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const moment = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
-const month = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric" });
+import { lazily } from "./lazily";
 
-export const formatClock = (time: Date): string => clock.format(time);
-export const formatMoment = (time: Date): string => moment.format(time);
-export const formatMonth = (time: Date): string => month.format(time);
+const format = (options: Intl.DateTimeFormatOptions) => lazily(() => new Intl.DateTimeFormat(undefined, options));
+const day = format({ weekday: "long", day: "numeric", month: "long" });
+const clock = format({ timeStyle: "short" });
+const moment = format({ weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
+const month = format({ month: "long", year: "numeric" });
+
+export const formatClock = (time: Date): string => clock().format(time);
+export const formatMoment = (time: Date): string => moment().format(time);
+export const formatMonth = (time: Date): string => month().format(time);
 
 const two = (number: number): string => String(number).padStart(2, "0");
 
@@ -18,7 +21,7 @@ export const toField = (time: Date): string => `${dayOf(time)}T${two(time.getHou
 
 /** Name a day, such as 2026-12-24: today and tomorrow by their names. */
 export function nameDay(name: string, now: number): string {
-  const words = day.format(new Date(`${name}T12:00`));
+  const words = day().format(new Date(`${name}T12:00`));
   if (name === dayOf(new Date(now))) return `Today, ${words}`;
   return name === dayOf(new Date(now + 86_400_000)) ? `Tomorrow, ${words}` : words;
 }

@@ -13,6 +13,7 @@ export type Status = Schemas["VideoStatus"];
 export type AccountList = Schemas["AccountListObject"];
 export type Account = Schemas["AccountObject"];
 export type Upload = Schemas["UploadObject"];
+export type Captions = Schemas["CaptionsObject"];
 export type CreateVideo = Schemas["CreateVideoRequest"];
 export type Video = Schemas["VideoObject"] & {
   /** How many videos start before this one; absent or null when it does not wait. */

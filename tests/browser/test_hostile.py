@@ -220,8 +220,11 @@ def test_hostile_text_is_text_on_every_page(open_page: Open, studio: Studio, api
     page.route("**/v1/**", api.answer)
     page.goto(f"{studio.url}?hostile#key={studio.key}&then=/")
 
+    # Cards out of sight are not in the page.
+    page.set_viewport_size({"width": NARROW, "height": 12_000})
     expect(page.get_by_role("listitem")).to_have_count(len(CORPUS))
     check_whole(page, CORPUS)
+    page.set_viewport_size({"width": NARROW, "height": 800})
     for path, is_there, shown in (
         (f"/videos/{api.videos[0]['id']}", "dialog[open] .facts dt", CORPUS),
         (f"/videos/{api.videos[1]['id']}", "dialog[open] .wording", CORPUS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -104,6 +105,58 @@ def test_a_deep_link_opens_a_video_and_back_closes_it(studio: Studio, open_page:
     page.go_back()
     expect(page.get_by_role("dialog")).not_to_be_visible()
     expect(page.get_by_label("Search prompts")).to_have_value(prompt)
+
+
+def test_settings_are_used_again_and_what_the_model_cannot_is_said(studio: Studio, open_page: Open) -> None:
+    prompt = new_prompt()
+    video = studio.make(prompt, seconds=8, size="1280x720")
+    page = open_page(f"/videos/{video}")
+
+    page.get_by_role("dialog").get_by_role("button", name="Use these settings").click()
+
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value(prompt)
+    expect(page.get_by_label("8 s")).to_be_checked()
+    expect(page.get_by_role("group", name="Size").get_by_label("16:9").first).to_be_checked()
+    page.evaluate(
+        """() => {
+          const draft = JSON.parse(sessionStorage.getItem("mediaposter.draft"));
+          sessionStorage.setItem("mediaposter.draft", JSON.stringify({ ...draft, seconds: 5 }));
+        }"""
+    )
+    page.reload()
+    expect(page.get_by_text("sora-2: 4 s instead of 5 s.")).to_be_visible()
+    expect(page.get_by_label("4 s")).to_be_checked()
+
+
+def test_the_title_counts_what_runs_and_a_press_cancels_it(studio: Studio, open_page: Open) -> None:
+    prompt = new_prompt()
+    video = studio.make(f"{prompt} [video: never_finish]")
+    page = open_page(f"/videos/{video}")
+    expect(page).to_have_title(re.compile(r"\d in progress"))
+
+    page.get_by_role("button", name="Cancel this video").click()
+    expect(page.get_by_text("may still be billed")).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel it").click()
+
+    expect(page.get_by_text("Cancelled.")).to_be_visible()
+    assert studio.api.get(f"/videos/{video}").status_code == 404
+
+
+def test_a_day_of_this_place_is_a_filter_in_the_address(studio: Studio, open_page: Open) -> None:
+    prompt = new_prompt()
+    studio.make(prompt)
+    page = open_page()
+    expect(find_card(page, prompt)).to_be_visible()
+    today = str(page.evaluate("() => new Date().toLocaleDateString('sv')"))
+
+    page.get_by_label("Day").fill("2024-02-29")
+    expect(page.get_by_text("No video fits")).to_be_visible()
+    assert page.url.endswith("#/?day=2024-02-29")
+    page.get_by_label("Day").fill(today)
+    expect(find_card(page, prompt)).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("Day")).to_have_value(today)
+    expect(find_card(page, prompt)).to_be_visible()
 
 
 def test_a_failed_video_says_why_and_what_to_do(studio: Studio, open_page: Open) -> None:

@@ -141,6 +141,34 @@ def test_accounts_are_searched_and_several_variants_wait_for_approval(open_page:
     expect(page.get_by_text("Each of the 2 videos waits for your approval")).to_be_visible()
 
 
+def test_a_stack_that_writes_no_captions_says_so_in_place_of_the_button(open_page: Open) -> None:
+    page = open_page()
+    fill_prompt(page)
+    choose_accounts(page, "Threads")
+
+    page.get_by_role("button", name="Suggest captions").click()
+
+    expect(page.get_by_text("Captions are off: CAPTIONS_MODEL names no model.")).to_be_visible()
+    expect(page.get_by_role("button", name="Suggest captions")).not_to_be_visible()
+
+
+def test_the_words_of_one_account_stay_when_the_other_is_left_out(studio: Studio, open_page: Open) -> None:
+    page = open_page()
+    prompt = fill_prompt(page)
+    choose_accounts(page, "Threads", "Bluesky")
+    page.get_by_label("One for each").check()
+    page.get_by_label("Caption for Threads, pretended_threads").fill("For Threads")
+    page.get_by_role("button", name=CHIPS["Bluesky"], exact=True).click()
+    expect(page.get_by_label("Caption", exact=True)).to_have_value("For Threads")
+
+    page.get_by_label("Caption", exact=True).fill("For Threads alone")
+    page.get_by_role("button", name="Make video and post").click()
+
+    expect(page.get_by_role("listitem").filter(has_text=prompt).get_by_text("1 posted")).to_be_visible()
+    (made,) = list_made(studio, prompt)
+    assert [post["text"] for post in studio.read(made)["posts"]] == ["For Threads alone"]
+
+
 def test_everyone_can_use_the_form_with_all_of_it_open(open_page: Open) -> None:
     page = open_page("/make")
     fill_prompt(page)

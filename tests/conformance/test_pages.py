@@ -60,3 +60,17 @@ def test_a_sheet_is_checked_before_anything_is_made(stack: Stack) -> None:
     assert (error["row"], error["line"], error["custom_id"], error["param"]) == (2, 3, "b", "size")
     assert float(of_file["cost_estimate_usd"]) > 0
     assert stack.count_jobs(prompt) == 0
+
+
+def test_videos_of_some_seconds_and_what_is_made_from_one_are_listed(stack: Stack) -> None:
+    first = stack.follow(stack.submit(new_prompt("The first"))["id"])
+    second = stack.ask("POST", f"/videos/{first['id']}/remix", {"prompt": new_prompt("The second")})
+
+    made = stack.ask("GET", f"/videos?remixed_from={first['id']}")
+    span = f"created_after={second['created_at'] - 1}&created_before={second['created_at'] + 2}"
+    of_its_second = stack.ask("GET", f"/videos?{span}&limit=100")
+    before = stack.ask("GET", f"/videos?created_before={first['created_at']}&limit=100")
+
+    assert [(found["id"], found["derivation"]) for found in made["data"]] == [(second["id"], "remix")]
+    assert second["id"] in [found["id"] for found in of_its_second["data"]]
+    assert not {first["id"], second["id"]} & {found["id"] for found in before["data"]}

@@ -27,6 +27,8 @@ def test_a_marked_test_may_open_one() -> None:
         ("tests/integration/test_logs.py::test_a", "deployed"),
         ("tests/conformance/test_series.py::test_a[deployed]", "deployed"),
         ("tests/conformance/test_batches.py::test_a[deployed-csv]", "deployed"),
+        ("tests/browser/test_deployed.py::test_a", "deployed"),
+        ("tests/browser/test_make.py::test_a", "browser"),
         ("tests/conformance/test_series.py::test_a[embedded]", "conformance"),
         ("tests/conformance/test_kills.py::test_a", "tests/conformance/test_kills.py"),
         ("tests/unit/test_aws.py::test_a[deployed]", "tests/unit/test_aws.py"),

@@ -5,6 +5,7 @@ import { nameNetwork } from "../video/words";
 import { nameAccount } from "../accounts";
 import { type At, captionOf, faultOf, shorten } from "./captions";
 import { measure, type Target } from "./networks";
+import { Suggest } from "./Suggest";
 
 const SHARED_MAX = 5_000;
 
@@ -27,7 +28,8 @@ export function Caption({ at }: { at: At }) {
           onChange={(value) => change({ isTextShared: value === "all" })}
         />
       )}
-      {(isTextShared || isOne) && (
+      {isOne && !isTextShared && <OwnCaption target={targets[0]!} index={0} at={at} label="Caption" />}
+      {isTextShared && (
         <CaptionField
           label={isOne ? "Caption" : "Caption for all"}
           value={text}
@@ -36,15 +38,23 @@ export function Caption({ at }: { at: At }) {
           onInput={(value) => change({ text: value })}
         />
       )}
+      <Suggest />
     </>
   );
 }
 
+interface OwnCaptionProps {
+  target: Target;
+  index: number;
+  at: At;
+  label?: string;
+}
+
 /** The caption of one target alone. */
-export function OwnCaption({ target, index, at }: { target: Target; index: number; at: At }) {
+export function OwnCaption({ target, index, at, label }: OwnCaptionProps) {
   return (
     <CaptionField
-      label={`Caption for ${nameNetwork(target.platform)}, ${nameAccount(target.platform, target.account_id)}`}
+      label={label ?? `Caption for ${nameNetwork(target.platform)}, ${nameAccount(target.platform, target.account_id)}`}
       value={String(target.fields.text ?? "")}
       targets={[target]}
       error={shorten(at(`publish[${index}].text`)) || faultOf(target)}
@@ -69,7 +79,7 @@ function CaptionField({ label, value, targets, error, onInput }: CaptionFieldPro
           dir="auto"
           rows={3}
           maxLength={targets.length > 1 ? SHARED_MAX : undefined}
-          placeholder="Empty: the prompt is the caption"
+          placeholder={value === draft.value.text ? "Empty: the prompt is the caption" : draft.value.text}
           value={value}
           onInput={(event) => onInput(event.currentTarget.value)}
         />

@@ -1,6 +1,7 @@
 // "Post it": nothing until it is opened; then accounts, captions, time and approval.
 import { useEffect, useState } from "preact/hooks";
 import { change, draft, toUtc } from "../draft";
+import { lazily } from "../lazily";
 import { isListed } from "../store";
 import { Button } from "../ui/Button";
 import { Choices, Field } from "../ui/Field";
@@ -59,7 +60,7 @@ export function PostIt({ at, isApprovalDefault }: { at: At; isApprovalDefault: b
   );
 }
 
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const zone = lazily(() => Intl.DateTimeFormat().resolvedOptions().timeZone);
 
 /** Now, as a control for local times has it. */
 const nowHere = (): string => {
@@ -85,7 +86,7 @@ function When({ at }: { at: At }) {
       />
       {when === "time" && (
         <Field
-          label={`Time in ${zone.replaceAll("_", " ")}`}
+          label={`Time in ${zone().replaceAll("_", " ")}`}
           error={error ?? ""}
           hint={toUtc(time) ? `That is ${toUtc(time).slice(0, 16).replace("T", " ")} UTC.` : "Not before the video is ready."}
         >

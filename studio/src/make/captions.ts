@@ -8,9 +8,8 @@ export type At = (name: string) => string;
 
 /** The caption of a target as it will be posted. */
 export function captionOf(target: Target): string {
-  const { isTextShared, targets, text, prompt } = draft.value;
-  const isShared = isTextShared || targets.length < 2;
-  return writeCaption(target, (!isShared && String(target.fields.text ?? "")) || text || "{prompt}", prompt.trim());
+  const { isTextShared, text, prompt } = draft.value;
+  return writeCaption(target, (!isTextShared && String(target.fields.text ?? "")) || text || "{prompt}", prompt.trim());
 }
 
 export const faultOf = (target: Target): string => findFault(target, captionOf(target));

@@ -1,7 +1,8 @@
 // How networks count text (docs/publishing.md). A check of the API has the last word: it knows all top-level domains.
+import { lazily } from "../lazily";
 
 /** Emoji as a reader sees them. A pattern as text: TypeScript knows the flag `v` only for newer targets. */
-const EMOJI = new RegExp("\\p{RGI_Emoji}|[0-9#*]\\u20e3", "gv");
+const emojis = lazily(() => new RegExp("\\p{RGI_Emoji}|[0-9#*]\\u20e3", "gv"));
 const WIDE = /[^\0-\u10ff\u2000-\u200d\u2010-\u201f\u2032-\u2037]/gu;
 const NAMES =
   "com|net|org|edu|gov|mil|int|info|biz|name|pro|app|dev|xyz|online|site|shop|store|tech|blog|club|live|news|link|page|" +
@@ -26,16 +27,16 @@ function weigh(text: string): number {
     .normalize("NFC")
     .replace(LINK, () => (emoji++, ""))
     // One code point is weighed as such.
-    .replace(EMOJI, (found) => ([...found].length > 1 ? "凧" : found));
+    .replace(emojis(), (found) => ([...found].length > 1 ? "凧" : found));
   return emoji * LINK_WEIGHT + weighCharacters(rest);
 }
 
-const segmenter = new Intl.Segmenter("en");
+const segmenter = lazily(() => new Intl.Segmenter("en"));
 /** The last count: a caption is looked at several times while it is typed. */
 let segmented = { text: "", count: 0 };
 
 function countGraphemes(text: string): number {
-  if (text !== segmented.text) segmented = { text, count: [...segmenter.segment(text)].length };
+  if (text !== segmented.text) segmented = { text, count: [...segmenter().segment(text)].length };
   return segmented.count;
 }
 

@@ -6,6 +6,7 @@ import { Columns, Drop, dropHandlers } from "../batches/Drop";
 import { batches, follow, hasMore, hasten, isOver, keepOne, listError, listMore } from "../batches/store";
 import { sheet } from "../batches/sheet";
 import { formatMoney, formatTime } from "../format";
+import { lazily } from "../lazily";
 import { go, link } from "../route";
 import { Button } from "../ui/Button";
 import { confirm } from "../ui/Dialog";
@@ -67,7 +68,7 @@ const STATES = [
   ["queued", "waiting"],
 ] as const;
 
-const time = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+const time = lazily(() => new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" }));
 
 function Line({ batch }: { batch: Batch }) {
   const { request_counts: counts, results, status } = batch;
@@ -77,7 +78,7 @@ function Line({ batch }: { batch: Batch }) {
   return (
     <li>
       <p class="head">
-        <strong title={formatTime(batch.created_at)}>{time.format(batch.created_at * 1000)}</strong>
+        <strong title={formatTime(batch.created_at)}>{time().format(batch.created_at * 1000)}</strong>
         <span class={`badge ${tone}`}>{label}</span>
         <span class="cost">{formatMoney(batch.cost_usd)}</span>
       </p>

@@ -1,16 +1,19 @@
 // The library: every video of the key's owner, newest first, with search and filters in the address.
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { readRatio } from "../format";
 import { models } from "../models";
 import { go, setQuery } from "../route";
-import { filters, hasMore, isListed, listError, listFirst, listMore, videos } from "../store";
+import { day, filters, hasMore, isDay, isListed, listError, listFirst, listMore, moreError, videos } from "../store";
 import type { Video } from "../types";
+import { dayOf } from "../times";
 import { Button, IconButton } from "../ui/Button";
 import { EmptyState } from "../ui/EmptyState";
 import { Icon } from "../ui/Icon";
 import { CardSkeletons } from "../ui/Skeleton";
 import { Card } from "../video/Card";
+import { Grid } from "../video/Grid";
 import { PostMany } from "../video/PostMany";
 import { clearSelection, downloadSelected, removeVideos, selected } from "../video/selection";
 import { change } from "../draft";
@@ -82,6 +85,15 @@ function Toolbar() {
           </option>
         ))}
       </select>
+      <input
+        type="date"
+        class={day.value ? "day" : "day unset"}
+        aria-label="Day"
+        title="Made on"
+        value={day.value}
+        max={dayOf(new Date())}
+        onChange={({ currentTarget: { value } }) => (!value || isDay(value)) && setQuery({ day: value })}
+      />
       {query.batch_id && (
         <Button look="quiet" icon="close" onClick={() => setQuery({ batch_id: "" })}>
           One batch
@@ -92,33 +104,57 @@ function Toolbar() {
 }
 
 function Shelf() {
-  if (listError.value && !videos.value.length)
+  const listed = videos.value;
+  const failed = listError.value;
+  if (failed && !listed.length)
     return (
       <EmptyState icon="warning" title="The library cannot be shown">
-        <p dir="auto">{listError.value}</p>
+        <p dir="auto">{failed}</p>
         <Button onClick={() => void listFirst()}>Try again</Button>
       </EmptyState>
     );
   if (!isListed.value) return <CardSkeletons />;
-  if (!videos.value.length) return Object.keys(filters.value).length ? <NothingFound /> : <FirstSteps />;
+  if (!listed.length) return Object.keys(filters.value).length ? <NothingFound /> : <FirstSteps />;
   return (
     <>
-      <ul class="grid">
-        {videos.value.map(findCard)}
-      </ul>
-      {hasMore.value && <NextPage />}
+      {failed && <Failed what="These are still the videos from before." reason={failed} again={listFirst} />}
+      <Grid
+        class={selected.value.size ? "picking" : ""}
+        ratios={ratios.value}
+        count={hasMore.value ? -1 : listed.length}
+        nameCard={(index) => listed[index]!.id}
+        drawCard={(index) => drawCard(listed[index]!)}
+        findCard={(id) => listed.findIndex((video) => video.id === id)}
+      />
+      {moreError.value ? (
+        <Failed what="The next videos could not be loaded." reason={moreError.value} again={listMore} />
+      ) : (
+        hasMore.value && <NextPage />
+      )}
     </>
   );
 }
 
-/** The card of each video as it is: Preact leaves what it has seen before, so an answer about one does not redraw thousands. */
-const cards = new WeakMap<Video, VNode>();
+const ratios = computed(() => videos.value.map(({ size }) => readRatio(size)));
 
-function findCard(video: Video): VNode {
-  const known = cards.get(video) ?? <Card key={video.id} video={video} />;
-  cards.set(video, known);
+/** What each card shows: Preact leaves what it has seen before, so an answer about one does not draw all again. */
+const drawn = new WeakMap<Video, VNode>();
+
+function drawCard(video: Video): VNode {
+  const known = drawn.get(video) ?? <Card video={video} />;
+  drawn.set(video, known);
   return known;
 }
+
+/** Says what is missing from the list. */
+const Failed = ({ what, reason, again }: { what: string; reason: string; again: () => Promise<void> }) => (
+  <p class="row note bad" role="alert">
+    <span dir="auto">
+      {what} {reason}
+    </span>
+    <Button onClick={() => void again()}>Try again</Button>
+  </p>
+);
 
 /** Lists the next page before the end comes into view. */
 function NextPage() {
@@ -126,7 +162,7 @@ function NextPage() {
   useEffect(() => {
     // On a busy machine several changes come at once: the last is what holds.
     const look = (changes: IntersectionObserverEntry[]) => changes.at(-1)?.isIntersecting && void listMore();
-    const observer = new IntersectionObserver(look, { rootMargin: "1200px" });
+    const observer = new IntersectionObserver(look, { rootMargin: "1600px" });
     observer.observe(end.current!);
     return () => observer.disconnect();
     // The observer only tells of changes: after each page a new one looks again.
@@ -141,7 +177,7 @@ function NextPage() {
 const NothingFound = () => (
   <EmptyState icon="search" title="No video fits">
     <p>Nothing in the library fits this search and these filters.</p>
-    <Button onClick={() => setQuery({ prompt: "", status: "", model: "", batch_id: "", stage: "" })}>Show all videos</Button>
+    <Button onClick={() => setQuery({ prompt: "", status: "", model: "", batch_id: "", stage: "", day: "" })}>Show all videos</Button>
   </EmptyState>
 );
 

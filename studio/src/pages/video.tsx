@@ -11,6 +11,7 @@ import { EmptyState } from "../ui/EmptyState";
 import { Approval } from "../video/Approval";
 import { Derive } from "../video/Derive";
 import { Facts } from "../video/Facts";
+import { Family } from "../video/Family";
 import { Player } from "../video/Player";
 import { Posts } from "../video/Posts";
 import { download, removeVideos } from "../video/selection";
@@ -79,6 +80,7 @@ function Detail({ video }: { video: Video }) {
         <Actions video={video} />
         <Warnings video={video} />
         {waits ? <Approval video={video} /> : <Posts video={video} />}
+        <Family video={video} />
         <Facts video={video} />
       </div>
     </div>

@@ -16,6 +16,7 @@ const PATHS = {
   keyboard: "M3 6h18v12H3zM7 10h.1M11 10h.1M15 10h.1M8 14h8",
   clock: "M12 21a9 9 0 100-18 9 9 0 000 18zM12 7v5l3.5 2",
   image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9.2v.1",
+  spark: "M12 4l2 6 6 2-6 2-2 6-2-6-6-2 6-2z",
   film: "M4 5h16v14H4zM9 5v14M15 5v14M4 12h16",
 } as const;
 

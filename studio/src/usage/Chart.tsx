@@ -1,3 +1,4 @@
+import { lazily } from "../lazily";
 import { formatMoney } from "../format";
 
 export interface Day {
@@ -6,8 +7,8 @@ export interface Day {
   videos: number;
 }
 
-const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
-const writeDay = (day: string): string => short.format(new Date(day));
+const short = lazily(() => new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" }));
+const writeDay = (day: string): string => short().format(new Date(day));
 
 /** What each day cost, as bars. The tables beneath say the same. */
 export function Chart({ days }: { days: readonly Day[] }) {

@@ -1,5 +1,5 @@
 import { minute } from "../clock";
-import { formatAge, readSize } from "../format";
+import { formatAge } from "../format";
 import { go, link, route } from "../route";
 import type { Video } from "../types";
 import { Icon } from "../ui/Icon";
@@ -11,7 +11,6 @@ import { describePost, describeStage } from "./words";
 const isPlain = (event: MouseEvent) => event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey;
 
 export function Card({ video }: { video: Video }) {
-  const { width, height } = readSize(video.size);
   const path = `/videos/${video.id}`;
   const isSelected = selected.value.has(video.id);
   const open = (event: MouseEvent) => {
@@ -22,7 +21,7 @@ export function Card({ video }: { video: Video }) {
     else go(path, { query: route.value.query });
   };
   return (
-    <li class={isSelected ? "card selected" : "card"} style={{ "--ratio": width / height }} data-id={video.id}>
+    <>
       <a
         class="poster"
         href={link(path)}
@@ -48,7 +47,7 @@ export function Card({ video }: { video: Video }) {
           {video.resolved_model} · {formatAge(video.created_at, minute.value)}
         </p>
       </div>
-    </li>
+    </>
   );
 }
 

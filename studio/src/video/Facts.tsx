@@ -1,7 +1,6 @@
 // All that made a video, to be read and copied.
 import type { ComponentChildren } from "preact";
 import { formatBytes, formatMoney, formatSize, formatTime } from "../format";
-import { go } from "../route";
 import type { Video } from "../types";
 import { CopyButton } from "../ui/Copy";
 
@@ -29,7 +28,6 @@ export function Facts({ video }: { video: Video }) {
       <Fact name="Made">{formatTime(video.created_at)}</Fact>
       {video.completed_at !== null && <Fact name="Took">{describeSeconds(video.completed_at - video.created_at)}</Fact>}
       {video.expires_at !== null && <Fact name="Kept until">{formatTime(video.expires_at)}</Fact>}
-      {video.remixed_from_video_id && <Parent id={video.remixed_from_video_id} />}
       {Object.entries(video.metadata).map(([name, value]) => (
         <Fact key={name} name={name}>
           <span dir="auto">{value}</span>
@@ -54,20 +52,6 @@ const Fact = ({ name, children }: { name: string; children: ComponentChildren })
     <dt dir="auto">{name}</dt>
     <dd>{children}</dd>
   </div>
-);
-
-const Parent = ({ id }: { id: string }) => (
-  <Fact name="Made from">
-    <a
-      href={`#/videos/${id}`}
-      onClick={(event) => {
-        event.preventDefault();
-        go(`/videos/${id}`);
-      }}
-    >
-      another video
-    </a>
-  </Fact>
 );
 
 const describeSeconds = (seconds: number): string =>

@@ -46,10 +46,12 @@ const Failure = ({ video }: { video: Video }) => (
   </div>
 );
 
+/** The videos whose pictures did not come: each is asked for anew once, however often its card comes back. */
+const renewed = new Set<string>();
+
 /** The thumbnail. A pointer or a finger that moves across it shows the moments of the video from the spritesheet. */
 function Picture({ video }: { video: Video }) {
   const sheet = useRef<HTMLDivElement>(null);
-  const hasAsked = useRef(false);
   const [isLoaded, setLoaded] = useState(false);
   const seconds = (video.probe?.duration_ms ?? Number(video.seconds) * 1000) / 1000;
   const cells = Math.min(Math.max(Math.round(seconds), 1), CELLS_MAX);
@@ -71,8 +73,8 @@ function Picture({ video }: { video: Video }) {
   };
   const stop = () => sheet.current && (sheet.current.hidden = true);
   const renew = () => {
-    if (hasAsked.current && !isStale(video)) return;
-    hasAsked.current = true;
+    if (renewed.has(video.id) && !isStale(video)) return;
+    renewed.add(video.id);
     void refresh(video.id).catch(() => undefined);
   };
 

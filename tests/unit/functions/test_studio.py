@@ -12,7 +12,7 @@ import pytest
 
 from functions.studio.studio import Page, handler, read_page
 
-SIZE_MAX_BYTES = 52_000
+SIZE_MAX_BYTES = 54_000
 HTML = Path(__file__).parents[3].joinpath("functions/studio/studio.html").read_text(encoding="utf-8")
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8", "accept-encoding": "gzip, deflate, br"}
 BUCKET = "https://clips.s3.eu-central-1.amazonaws.com"

@@ -7,10 +7,13 @@ import pytest
 from mediaposter.ai.catalog import Capabilities, Catalog
 from mediaposter.ai.video_model_interface import SourceVideo
 from mediaposter.domain.errors import InvalidRequest, NotFound
+from mediaposter.stores.video_record import Derivation, DerivationKind
 from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.steps import StepInput
+from mediaposter.wire.caller import Caller
+from mediaposter.wire.queries import ListQuery
 from mediaposter.wire.requests import EditVideoRequest, ExtendVideoRequest, RemixVideoRequest
-from tests.builders import CATALOG, a_caller, a_stored_video, a_video
+from tests.builders import CATALOG, NOW, a_caller, a_stored_video, a_video
 from tests.fakes.world import World
 
 SOURCE = "video_0"
@@ -125,3 +128,23 @@ def test_what_is_made_from_a_video_is_promised_priced_and_asked_for_in_its_size_
 
     assert (video.seconds, video.size, video.cost_estimate_micros) == (8, "720x1280", 800_000)
     assert world.model.derived == [(asked, "job-0", SourceVideo(720, 1280, seconds=8))]
+
+
+def test_what_is_made_from_a_video_is_listed_until_it_is_deleted() -> None:
+    world = world_with_source()
+    origin = Derivation(kind=DerivationKind.EXTEND, video_id=SOURCE, provider_job_id="job-0", extend_seconds=5)
+    made = [f"video_{number}" for number in (1, 2, 3)]
+    for video_id in made:
+        world.video_store.create(a_video(id=video_id, derivation=origin), [])
+
+    def ids(caller: Caller | None = None, **query: object) -> tuple[list[str], bool]:
+        asked = ListQuery.model_validate({"remixed_from": SOURCE, **query})
+        page = world.read.list_videos(asked, caller=caller or a_caller())
+        return [video.id for video in page.videos], page.has_more
+
+    assert ids(order="asc", limit=2) == (made[:2], True)
+    assert ids(order="asc", after=made[1]) == (made[2:], False)
+    assert ids(limit=2) == (made[:0:-1], True)
+    assert ids(a_caller(owner="key_of_another")) == ([], False)
+    world.video_store.delete(world.video_store.get_unchecked(made[0]), 0, now=NOW)
+    assert ids(order="asc") == (made[1:], False)

@@ -101,6 +101,39 @@ def test_a_list_is_filtered_by_status_model_batch_and_prompt() -> None:
     assert ids(world, prompt="the RAIN") == ["video_done"]
 
 
+def at_second(second: int, number: int = 0) -> str:
+    """Give an id as one is made in a second since 1970 (SharedEdges.new_id)."""
+    return f"video_{second * 1000 + number:012x}{number:020x}"
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("filters", [{}, {"batch_id": "batch_1"}, {"prompt": "kite"}])
+def test_a_list_of_some_time_has_its_first_second_and_not_its_last(order: str, filters: dict[str, str]) -> None:
+    world = World()
+    for second in range(100, 110):
+        for number in (0, 999):
+            world.keep(a_video(id=at_second(second, number), batch_id="batch_1", prompt="A kite"))
+    wanted = [at_second(second, number) for second in (103, 104) for number in (0, 999)]
+    if order == "desc":
+        wanted.reverse()
+
+    found: list[str] = []
+    for _ in wanted:
+        query = {"created_after": 103, "created_before": 105, "order": order, "limit": 3, **filters}
+        page = world.read.list_videos(
+            ListQuery.model_validate({**query, **({"after": found[-1]} if found else {})}), caller=a_caller()
+        )
+        found += [video.id for video in page.videos]
+        if not page.has_more:
+            break
+
+    assert found == wanted
+    later = ListQuery.model_validate({"created_after": 110, "limit": 0})
+    assert world.read.list_videos(later, caller=a_caller()).has_more is False
+    some = ListQuery.model_validate({"created_after": 109, "limit": 0})
+    assert world.read.list_videos(some, caller=a_caller()).has_more is True
+
+
 def test_videos_are_listed_by_their_ids_in_this_order_without_what_the_caller_has_not() -> None:
     world = library_of(3)
     world.keep(a_video(id="video_of_another", owner="key_of_another"))

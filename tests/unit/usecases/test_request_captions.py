@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -463,7 +464,8 @@ def test_a_crash_while_the_model_writes_leaves_the_guess_as_spent() -> None:
 @pytest.mark.parametrize("period", ["daily", "monthly"])
 @pytest.mark.parametrize("whose", ["key", "stack"])
 def test_where_a_limit_has_room_for_the_video_alone_captions_are_left_out(whose: str, period: str) -> None:
-    world = world_with(**({f"stack_{period}_budget_micros": VIDEO_MICROS} if whose == "stack" else {}))
+    limits: dict[str, Any] = {f"stack_{period}_budget_micros": VIDEO_MICROS} if whose == "stack" else {}
+    world = world_with(**limits)
     caller = a_caller(**({f"{period}_budget_micros": VIDEO_MICROS} if whose == "key" else {}))
 
     submit(world, asking(), KEY, caller)

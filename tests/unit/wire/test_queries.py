@@ -86,6 +86,9 @@ class TestList:
             ({"ids": "video_1", "after": "video_2"}, "ids: cannot be combined with after."),
             ({"stage": "queued", "batch_id": "batch_1"}, "stage: cannot be combined with batch_id."),
             ({"stage": "queued", "prompt": "kite"}, "stage: cannot be combined with prompt."),
+            ({"stage": "queued", "created_after": "1"}, "stage: cannot be combined with created_after."),
+            ({"remixed_from": "video_1", "prompt": "kite"}, "remixed_from: cannot be combined with prompt."),
+            ({"remixed_from": "video_1", "stage": "queued"}, "stage: cannot be combined with remixed_from."),
         ],
     )
     def test_a_filter_that_has_no_index_beside_another_is_refused(
@@ -97,7 +100,15 @@ class TestList:
 
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("stage", "waiting"), ("stage", ""), ("include", "everything"), ("ids", ","), ("ids", "v," * 100 + "v")],
+        [
+            ("created_after", "yesterday"),
+            ("created_before", "-1"),
+            ("stage", "waiting"),
+            ("stage", ""),
+            ("include", "everything"),
+            ("ids", ","),
+            ("ids", "v," * 100 + "v"),
+        ],
     )
     def test_what_is_no_such_value_is_refused_by_its_name(self, name: str, value: str) -> None:
         assert refusal_of(ListQuery, **{name: value}).param == name

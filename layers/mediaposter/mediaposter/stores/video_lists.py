@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from mediaposter.ai.video_model_interface import VideoStatus
-from mediaposter.stores.table import PageQuery, Table
+from mediaposter.stores.table import Page, PageQuery, Table
 from mediaposter.stores.video_record import Video, join_index_key
 
 OWNERS_INDEX = "ByOwner"
@@ -25,7 +25,12 @@ FILTERED_ENTRIES_MAX = 500
 
 @dataclass(frozen=True)
 class VideoQuery:
-    """Which videos to list; None means no condition."""
+    """Which videos to list; None means no condition.
+
+    Attributes:
+        created_after: the first second, included, since 1970.
+        created_before: the second of the end, not included.
+    """
 
     owner: str
     limit: int
@@ -34,6 +39,8 @@ class VideoQuery:
     status: VideoStatus | None = None
     resolved_model: str | None = None
     batch_id: str | None = None
+    created_after: int | None = None
+    created_before: int | None = None
 
 
 class IndexChoice(NamedTuple):
@@ -78,24 +85,62 @@ def list_page(table: Table, query: VideoQuery) -> VideoPage:
     fits, the search continues, a megabyte at a time and a few times at most.
     """
     choice = choose_index(query)
+    times = _Times.of(query)
     wanted = PageQuery(
         hash_name=choice.hash_name,
         value=choice.value,
         range_name="id",
-        limit=query.limit,
-        after=query.after,
+        # One entry tells whether it is in time, where none is wanted.
+        limit=max(query.limit, times.end is not None),
+        after=times.begin(query.after),
         newest_first=query.newest_first,
         filters=choice.filters,
         read_max=FILTERED_ENTRIES_MAX,
     )
     for _ in range(QUERIES_A_PAGE_MAX):
-        page = table.query_page(choice.index_name, wanted)
+        page = times.cut(table.query_page(choice.index_name, wanted))
         if page.keys or page.reached is None:
             break
         wanted = replace(wanted, after=page.reached, read_max=None)
     # The index lags behind the record: videos deleted meanwhile are left out.
-    videos = [Video.model_validate(item) for item in table.get_many(page.keys)]
-    return VideoPage(videos=videos, has_more=page.has_more)
+    keys = page.keys[: query.limit]
+    videos = [Video.model_validate(item) for item in table.get_many(keys)]
+    return VideoPage(videos=videos, has_more=page.has_more or len(keys) < len(page.keys))
+
+
+class _Times(NamedTuple):
+    """The ids between which a list lies, in its order: ids are sorted by their time, and so are all indexes."""
+
+    first: str | None
+    end: str | None
+    newest_first: bool
+
+    @classmethod
+    def of(cls, query: VideoQuery) -> _Times:
+        oldest, newest = (_name_second(at) for at in (query.created_after, query.created_before))
+        return cls(newest, oldest, True) if query.newest_first else cls(oldest, newest, False)
+
+    def begin(self, after: str | None) -> str | None:
+        """Give the id that the list begins after: that of the page before, or of the time."""
+        if after is None or self.first is None:
+            return after or self.first
+        return min(after, self.first) if self.newest_first else max(after, self.first)
+
+    def cut(self, page: Page) -> Page:
+        """Leave out what is beyond the end; after that there is no more."""
+        if self.end is None:
+            return page
+        keys = tuple(key for key in page.keys if not self._is_beyond(key.pk.removeprefix("VIDEO#")))
+        is_over = len(keys) < len(page.keys) or (page.reached is not None and self._is_beyond(page.reached))
+        return Page(keys, has_more=False) if is_over else page
+
+    def _is_beyond(self, video_id: str) -> bool:
+        return self.end is not None and (video_id < self.end if self.newest_first else video_id >= self.end)
+
+
+def _name_second(at: int | None) -> str | None:
+    """Give what the ids of videos begin with that are requested in a second (SharedEdges.new_id)."""
+    return None if at is None else f"video_{at * 1000:012x}"
 
 
 def count_batch(table: Table, owner: str, batch_id: str) -> Counter[str]:

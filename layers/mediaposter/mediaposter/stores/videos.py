@@ -13,6 +13,7 @@ from mediaposter.domain.errors import BudgetExceeded, NotFound, SlotsTaken, Vers
 from mediaposter.domain.viewer import Viewer
 from mediaposter.stores.batches import count_recorded
 from mediaposter.stores.capacity import count_change, read_queue_cursor
+from mediaposter.stores.derived_videos import list_derived_ids, list_entries
 from mediaposter.stores.posts import Post
 from mediaposter.stores.table import Change, Create, Delete, Key, Put, Record, Replace, Table
 from mediaposter.stores.trail import Actor, DeletedTrail, Trail, TrailEntry, TrailType, keep_trail
@@ -79,6 +80,7 @@ class VideoStore:
         """
         due_at = video.created_at + (STARTED_WITHIN if video.place is None else WAITS_FOR)
         records: list[Change] = [Create(video.copy_with(due_at=due_at)), *map(Create, posts)]
+        records += map(Put, list_entries(video))
         if video.batch_id is not None:
             records.append(count_recorded(video.batch_id))
         try:
@@ -285,6 +287,16 @@ class VideoStore:
         """List an owner's videos by time."""
         return list_page(self._table, query)
 
+    def list_derived(self, source_id: str, query: VideoQuery, *, caller: Viewer) -> VideoPage:
+        """List the videos that are made from a video; of `query` its limit and its order count."""
+        ids = list_derived_ids(self._table, source_id)
+        if query.newest_first:
+            ids.reverse()
+        if query.after is not None:
+            after = query.after
+            ids = [each for each in ids if (each < after if query.newest_first else each > after)]
+        return VideoPage(self.list_ids(ids[: query.limit], caller=caller), has_more=len(ids) > query.limit)
+
     def count_batch(self, owner: str, batch_id: str) -> Counter[str]:
         """Count the videos of a batch by status."""
         return count_batch(self._table, owner, batch_id)
@@ -331,6 +343,7 @@ class VideoStore:
             render=render,
         )
         trail = keep_trail(video.id, video.owner, video.trail, by=by, now=now)
+        books += [Delete(entry.key) for entry in list_entries(video)]
         gone: list[Change] = [Delete(video.key, video.version), Put(leftovers), *books]  # guard: leftovers listed
         self._table.commit([*gone, Put(trail)])
 

@@ -59,6 +59,10 @@ Day = Annotated[
 ]
 
 
+# As `created_at` of a video; the last is the end of the year 2999.
+Moment = Annotated[int, Field(ge=0, lt=32_503_680_000)]
+
+
 class Query(BaseModel):
     """The query of a request."""
 
@@ -80,6 +84,8 @@ class ListQuery(Query):
     videos that are at one of these stages; it goes with `after`, `limit`, `order` and `owner` alone, and ten times a
     hundred videos are looked at for `done`, `submitting`, `rendering` or `storing`. `include=posts` adds the posts and
     the approval of each video. `ids` lists these videos and no others, in this order; unknown ones are left out.
+    `created_after` (included) and `created_before` (not included) are seconds since 1970. `remixed_from` lists the
+    remixes, edits and extensions of a video; it goes with `after`, `limit`, `order` and `include` alone.
     """
 
     repeatable = frozenset({"stage", "include", "ids"})
@@ -92,15 +98,25 @@ class ListQuery(Query):
     batch_id: Name | None = None
     prompt: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     owner: Name | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    remixed_from: Name | None = None
     stage: Annotated[tuple[Stage, ...], BeforeValidator(_split)] = ()
     include: Annotated[tuple[Literal["posts"], ...], BeforeValidator(_split)] = ()
     ids: Annotated[tuple[Name, ...], BeforeValidator(_split), Field(max_length=LIST_LIMIT_MAX)] = ()
+
+    @field_validator("remixed_from", mode="after")
+    @classmethod
+    def _be_of_one_video(cls, source: str | None, info: ValidationInfo) -> str | None:
+        if source is not None:
+            _refuse_others(cls, info, set(cls.model_fields) - {"after", "limit", "order", "remixed_from"})
+        return source
 
     @field_validator("stage", mode="after")
     @classmethod
     def _stand_alone(cls, stages: tuple[Stage, ...], info: ValidationInfo) -> tuple[Stage, ...]:
         if stages:
-            _refuse_others(cls, info, ("status", "model", "batch_id", "prompt"))
+            _refuse_others(cls, info, set(cls.model_fields) - {"after", "limit", "order", "owner", "stage"})
         return stages
 
     @field_validator("ids", mode="after")

@@ -20,7 +20,7 @@ from mediaposter.stores.approvals import Approval, Decision
 from mediaposter.stores.media import StoredVideo
 from mediaposter.stores.posts import Post, PostState
 from mediaposter.stores.trail import Actor
-from mediaposter.stores.video_record import Video
+from mediaposter.stores.video_record import DerivationKind, Video
 from mediaposter.stores.video_stages import Stage
 
 
@@ -155,6 +155,7 @@ class VideoObject(BaseModel):
     size: str
     prompt: str
     remixed_from_video_id: str | None = None
+    derivation: DerivationKind | None = None  # how it is made from that one
     error: VideoErrorObject | None
 
     stage: Stage
@@ -196,6 +197,7 @@ def present_video(
         size=video.size,
         prompt=video.prompt,
         remixed_from_video_id=video.derivation.video_id if video.derivation else None,
+        derivation=video.derivation.kind if video.derivation else None,
         error=_present_problem(video.failure),
         stage=video.stage,
         provider=video.provider,

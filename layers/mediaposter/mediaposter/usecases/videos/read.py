@@ -76,7 +76,7 @@ class ReadVideos:
         return video, self._posts.list(video)
 
     def list_videos(self, query: ListQuery, *, caller: Caller) -> VideoPage:
-        """List a page of the caller's videos, or those of some ids, without their posts.
+        """List a page of the caller's videos, those of some ids, or those that are made from one; without their posts.
 
         Raises:
             NotFound: the caller may not see the requested owner.
@@ -96,7 +96,11 @@ class ReadVideos:
             status=query.status,
             resolved_model=query.model,
             batch_id=query.batch_id,
+            created_after=query.created_after,
+            created_before=query.created_before,
         )
+        if query.remixed_from is not None:
+            return self._videos.list_derived(query.remixed_from, wanted, caller=caller)
         if query.prompt is None:
             return self._videos.list_page(wanted)
         return self._find_prompt(query.prompt.casefold(), replace(wanted, limit=query.limit or LIST_LIMIT_MAX), query)
