@@ -1,10 +1,11 @@
 """How long a single request takes to start while a batch of 10,000 rows is submitted, beside an empty stack.
 
-Run by hand: `python -m bench.burst [rows]`; some minutes. The model is that of `bench.contention`: the product's submit
-and its table's retries over a table in memory, whose transactions hold their items for 10 ms of a simulated clock. The
-rows are those of one owner, submitted by the product's step in five parts at once, as the batch machine does. Single
-requests come from ten other owners, and from the batch's own. A single request has started when the first step of its
-execution runs and has a slot. The provider has slots for all: what waits for a render to end is not the stack's delay.
+Run by hand: `python -m bench.burst [rows] [single requests a second]`; some minutes. The model is that of
+`bench.contention`: the product's submit and its table's retries over a table in memory, whose transactions hold their
+items for 10 ms of a simulated clock. The rows are those of one owner, submitted by the product's step in five parts at
+once, as the batch machine does. Single requests come from ten other owners, and a tenth of them from the batch's own. A
+single request has started when the first step of its execution runs and has a slot. The provider has slots for all:
+what waits for a render to end is not the stack's delay.
 
 It exits 1 if the 99th percentile of the other owners is more than twice that of an empty stack.
 """
@@ -50,7 +51,7 @@ RATE = 5.0
 OWNERS = 10
 BATCH_OWNER = "agency"
 # Single requests come for about as long as rows do.
-ROWS_A_SECOND = 20
+ROWS_A_SECOND = 15
 S3_SECONDS = 0.03
 RETRY_SECONDS = 5.0
 BATCH_ID = "batch_1"
@@ -102,8 +103,8 @@ class Outcome(NamedTuple):
     batch_seconds: float
 
 
-def simulate(rows: int, seconds: float) -> Outcome:
-    """Submit a batch of so many rows, and single requests for at least so long, or while rows are left."""
+def simulate(rows: int, rate: float, seconds: float) -> Outcome:
+    """Submit a batch of so many rows, and meanwhile single requests at a rate, for so long."""
     random.seed("burst")
     simulation = Simulation()
     table = HeldTable(simulation, refusals_hold=True)
@@ -129,7 +130,7 @@ def simulate(rows: int, seconds: float) -> Outcome:
         chunk = build_chunk(table, submit, simulation)
         parts = iter(range(0, rows, PART_ROWS_MAX))
         jobs += [(0.0, partial(work_off, chunk, parts, rows, simulation, finished)) for _ in range(PARTS_AT_ONCE)]
-    moments = itertools.accumulate(random.expovariate(RATE) for _ in range(int(RATE * seconds)))
+    moments = itertools.accumulate(random.expovariate(rate) for _ in range(int(rate * seconds)))
     for number, moment in enumerate(moments):
         kind, owner = ("of the batch", BATCH_OWNER) if number % 10 == 0 else ("others", f"owner {number % OWNERS}")
         jobs.append((1 + moment, partial(send, kind, owner)))
@@ -195,12 +196,12 @@ def present(name: str, outcome: Outcome) -> str:
 
 def main() -> None:
     """Simulate both, print them, and exit 1 if the claim is missed."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
+    rows, rate = (float(given) for given in (*sys.argv[1:3], *(ROWS, RATE)[len(sys.argv) - 1 :]))
     print(f"{'':<14}{'owner':<14}{'single':>7}{'refused':>9}{'p50 ms':>10}{'p99 ms':>10}{'last ms':>10}")
-    burst = simulate(rows, rows / ROWS_A_SECOND)
-    empty = simulate(0, rows / ROWS_A_SECOND)
+    burst = simulate(int(rows), rate, rows / ROWS_A_SECOND)
+    empty = simulate(0, rate, rows / ROWS_A_SECOND)
     print(present("empty stack", empty))
-    print(present(f"{rows:,} rows", burst))
+    print(present(f"{rows:,.0f} rows", burst))
     print(f"the batch was submitted in {burst.batch_seconds:,.0f} s")
     p99 = [sorted(found.started["others"])[len(found.started["others"]) * 99 // 100] for found in (empty, burst)]
     holds = p99[1] <= 2 * p99[0] and not burst.refused.get("others")

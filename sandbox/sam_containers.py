@@ -44,7 +44,9 @@ def is_inside() -> bool:
 
 def go_inside(module: str) -> None:
     """Run a module again in a network of its own, in the place of this process."""
-    command = ["unshare", *_NAMESPACES, sys.executable, "-m", module, _INSIDE]
+    # The SDK says at each call that OpenAI's own API is gone.
+    quiet = ("-W", "ignore:The Sora API is scheduled:DeprecationWarning")
+    command = ["unshare", *_NAMESPACES, sys.executable, *quiet, "-m", module, _INSIDE]
     os.execvp(command[0], command)  # noqa: S606 (it needs no shell)
 
 

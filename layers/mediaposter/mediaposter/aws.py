@@ -36,8 +36,8 @@ _AWS_READ_TIMEOUT_SECONDS = 20
 _SECRET_MAX_AGE_SECONDS = 300
 # ProbeVideoFunction may run 120 s.
 _PROBE_READ_TIMEOUT_SECONDS = 125
-# In each of the five parts that are submitted at once: some 20 rows a second in all.
-ROW_REST_SECONDS = 0.2
+# In each of the five parts that are submitted at once: some 15 rows a second in all.
+ROW_REST_SECONDS = 0.3
 
 
 class AwsEdges(SharedEdges):
