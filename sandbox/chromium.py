@@ -21,9 +21,10 @@ def open_browser() -> Iterator[Browser]:
     Raises:
         FileNotFoundError: it is not installed.
     """
-    path = shutil.which("chromium")
+    # The one without a window takes half as long.
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if path is None:
-        raise FileNotFoundError("There is no chromium: apt-get install chromium.")
+        raise FileNotFoundError("There is no chromium: apt-get install chromium-headless-shell.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_OPTIONS))
         try:

@@ -18,7 +18,7 @@ from tests.conformance.embedded import EmbeddedHost
 
 # Renders of the sandbox take a tenth of their time, and are still seen to run.
 WAIT_SCALE = 0.1
-PATIENCE_MS = 10_000
+PATIENCE_MS = 30_000
 WIDE, NARROW = 1280, 390
 # Every refusal of the policy, and everything that the page throws.
 _IS_WRONG = ("Content Security Policy", "Uncaught", "Error:")

@@ -148,7 +148,7 @@ def test_a_stack_that_writes_no_captions_says_so_in_place_of_the_button(open_pag
 
     page.get_by_role("button", name="Suggest captions").click()
 
-    expect(page.get_by_text("Captions are off: CAPTIONS_MODEL names no model.")).to_be_visible()
+    expect(page.get_by_text("Captions are off: CAPTIONS_MODEL")).to_be_visible()
     expect(page.get_by_role("button", name="Suggest captions")).not_to_be_visible()
 
 

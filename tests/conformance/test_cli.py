@@ -132,7 +132,7 @@ def test_a_person_makes_a_video_and_sees_it_in_80_columns(stack: Stack, tmp_path
         assert max(map(len, terminal.lines[1:])) <= COLUMNS, terminal.text
 
 
-@pytest.mark.both(always=True)
+@pytest.mark.both
 def test_a_script_makes_a_batch_and_fetches_its_results_and_videos(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("id;prompt\na;A kite\nb;A boat\n", encoding="utf-8-sig")
 

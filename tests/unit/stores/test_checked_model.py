@@ -301,7 +301,7 @@ KINDS = [
     Kind(Attempt, AttemptChanges, frozenset({"provider", "model", "started_at", "estimate_micros"})),
     Kind(Reservation, ReservationChanges, frozenset({"on", "of_stack", "limit_micros", "stack_limit_micros"})),
     Kind(Candidate, CandidateChanges, Candidate.model_fields.keys() - {"warnings"}),
-    Kind(Sheet, SheetChanges, frozenset({"key", "format"})),
+    Kind(Sheet, SheetChanges, frozenset({"key", "format", "templates"})),
 ]
 
 

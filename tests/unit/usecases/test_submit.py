@@ -11,7 +11,8 @@ import pytest
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotStarted, VersionConflict
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.video_record import Reservation
+from mediaposter.stores.trail import TrailEntry, TrailType
+from mediaposter.stores.video_record import MonthLimits, Reservation
 from mediaposter.stores.video_stages import STARTED_WITHIN, Stage
 from mediaposter.usecases.steps import CheckInput
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_video
@@ -36,6 +37,8 @@ def test_a_request_becomes_a_queued_record_of_its_owner() -> None:
         cost_estimate_micros=800_000,
         reservation=Reservation(on=NOW.date(), micros=800_000),
         slot="sora",
+        month_limits=MonthLimits(),
+        trail=(TrailEntry(number=1, at=NOW, type=TrailType.CREATED, door="api"),),
     )
     assert world.video == submission.video.model_copy(update={"due_at": NOW + STARTED_WITHIN})
     assert world.video.status is VideoStatus.QUEUED

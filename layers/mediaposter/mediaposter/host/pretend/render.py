@@ -8,6 +8,7 @@ import zlib
 from array import array
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -123,6 +124,7 @@ def _draw_frames(card: VideoFrame, count: int) -> Iterator[VideoFrame]:
         yield frame
 
 
+@cache
 def _compose_second_of_sound() -> bytes:
     """Give one second of a quiet chord as 32-bit floats."""
     turn = 2 * math.pi / _SAMPLES_PER_SECOND
