@@ -22,7 +22,7 @@ from tests.integration.stack import DONE_TIMEOUT_SECONDS, DeployedStack, new_pro
 from tests.integration.test_intake import drop, new_name, wait_for_answer
 
 # The claim is made with MEDIAPOSTER_SHEET_ROWS=500, of which 50 are wrong.
-ROWS = int(os.environ.get("MEDIAPOSTER_SHEET_ROWS", "14"))
+ROWS = int(os.environ.get("MEDIAPOSTER_SHEET_ROWS", "10"))
 BAD_EVERY = 10
 SMALL_ROWS = 2 + ROWS // 20
 SINGLES = 2

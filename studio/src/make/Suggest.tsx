@@ -32,7 +32,7 @@ export function Suggest() {
         {isBusy ? "Writing" : "Suggest captions"}
       </Button>
       <div class={error ? "note bad" : "note"} role="status" dir="auto">
-        {error || (said.length ? said.map((each) => <p key={each}>{each}</p>) : "A model writes one for each network. Its provider charges you for that, and Spending does not count it.")}
+        {error || (said.length ? said.map((each) => <p key={each}>{each}</p>) : "A model writes one for each network. Spending shows what that costs.")}
       </div>
     </div>
   );
