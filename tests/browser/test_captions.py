@@ -64,7 +64,7 @@ def test_each_network_gets_words_that_can_be_changed_and_are_posted(studio: Stud
     page = open_page()
     prompt = fill_prompt(page)
     choose_accounts(page, "YouTube", "Threads")
-    expect(page.get_by_text("Its provider charges you for that")).to_be_visible()
+    expect(page.get_by_text("Spending shows what that costs")).to_be_visible()
 
     suggest(page)
 

@@ -138,7 +138,8 @@ def test_the_title_counts_what_runs_and_a_press_cancels_it(studio: Studio, open_
     expect(page.get_by_text("may still be billed")).to_be_visible()
     page.get_by_role("dialog").get_by_role("button", name="Cancel it").click()
 
-    expect(page.get_by_text("Cancelled.")).to_be_visible()
+    # The question has this word, too, in a sentence.
+    expect(page.get_by_text("Cancelled.", exact=True)).to_be_visible()
     assert studio.api.get(f"/videos/{video}").status_code == 404
 
 
