@@ -17,7 +17,10 @@ _APPLICATION_ID = 0x4D507374
 SCHEMA_VERSION = 1
 # A backup or a person's sqlite3 may hold the file; the host itself has one writer.
 _BUSY_SECONDS = 5.0
-_SETTINGS = ("synchronous=FULL", "fullfsync=1", "checkpoint_fullfsync=1", "foreign_keys=1", "cache_size=-16384")
+# Each connection keeps pages of its own, up to 2 MiB; the system keeps those of the file once for all.
+_SETTINGS = ("synchronous=FULL", "fullfsync=1", "checkpoint_fullfsync=1", "foreign_keys=1", "cache_size=-2048")
+# As many readers are kept for the next; a burst opens more.
+_READERS_MAX = 8
 _UNREADABLE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CANTOPEN)
 
 
@@ -80,7 +83,10 @@ class Database:
             try:
                 yield connection
             finally:
-                self._readers.append(connection)
+                if len(self._readers) < _READERS_MAX:
+                    self._readers.append(connection)
+                else:
+                    connection.close()
 
     def close(self) -> None:
         """Close the file. No thread may be using it."""
