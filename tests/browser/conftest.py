@@ -59,6 +59,18 @@ class Studio(NamedTuple):
             time.sleep(0.05)
 
 
+def wait_until(page: Page, is_so: Callable[[], bool], *, what: str) -> None:
+    """Wait for what no locator sees, such as a layout.
+
+    Raises:
+        AssertionError: it never came.
+    """
+    until = time.monotonic() + PATIENCE_MS / 1000
+    while not is_so():
+        assert time.monotonic() < until, f"It never came: {what}"
+        page.wait_for_timeout(50)
+
+
 @pytest.fixture(scope="package")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     host = EmbeddedHost(tmp_path_factory.mktemp("studio"), {}, wait_scale=WAIT_SCALE)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from bench.host_size import fill_library
-from tests.browser.conftest import NARROW, WIDE, Open, Studio
+from tests.browser.conftest import NARROW, WIDE, Open, Studio, wait_until
 from tests.conformance.embedded import EmbeddedHost
 
 VIDEOS = 300
@@ -50,6 +50,24 @@ def scroll_to(page: Page, place: int) -> None:
     raise AssertionError(f"The wheel does not come to {place}.")
 
 
+def read_place(page: Page) -> float:
+    place: float = page.evaluate("() => scrollY")
+    return place
+
+
+def rest(page: Page) -> float:
+    """Wait until nothing scrolls any more, and give the place."""
+    places = [read_place(page)]
+
+    def stands() -> bool:
+        page.wait_for_timeout(300)
+        places.append(read_place(page))
+        return places[-1] == places[-2]
+
+    wait_until(page, stands, what="the end of the scrolling")
+    return places[-1]
+
+
 def test_all_are_reached_by_the_wheel_and_few_are_in_the_page(open_page: Open) -> None:
     page = open_page()
 
@@ -83,8 +101,7 @@ def test_the_focus_stays_with_its_card_and_goes_on_from_there(open_page: Open) -
 def test_back_leads_to_where_the_library_was_left(open_page: Open) -> None:
     page = open_page()
     scroll_to(page, 150)
-    page.wait_for_timeout(300)
-    before = page.evaluate("() => scrollY")
+    before = rest(page)
 
     # Not a click, before which Playwright scrolls.
     page.get_by_role("link", name="Schedule").dispatch_event("click")
@@ -92,8 +109,7 @@ def test_back_leads_to_where_the_library_was_left(open_page: Open) -> None:
     page.go_back()
 
     expect(page.get_by_role("listitem").first).to_be_visible()
-    page.wait_for_timeout(300)
-    assert abs(page.evaluate("() => scrollY") - before) < _PIXELS / 10
+    wait_until(page, lambda: abs(read_place(page) - before) < _PIXELS / 10, what="where it was left")
 
 
 def test_a_selection_holds_what_is_out_of_sight(open_page: Open) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import product
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.browser.conftest import NARROW, WIDE, Open, Scheme, Studio
+from tests.browser.conftest import NARROW, WIDE, Open, Scheme, Studio, wait_until
 
 WCAG = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
@@ -149,5 +150,5 @@ def test_no_page_is_wider_than_its_window(open_page: Open, video: str) -> None:
         for width in (WIDE, 768, NARROW, 320):
             page.set_viewport_size({"width": width, "height": 800})
             expect(page.get_by_role("banner").or_(page.get_by_role("dialog")).first).to_be_visible()
-            wide = page.locator("body").evaluate("(body) => body.scrollWidth - document.documentElement.clientWidth")
-            assert wide <= 0, (path, width)
+            fits = "(body) => body.scrollWidth <= document.documentElement.clientWidth"
+            wait_until(page, partial(page.locator("body").evaluate, fits), what=f"{path} in {width} px")
