@@ -1,4 +1,4 @@
-"""A library of many videos: few of them are in the page, and nobody notices."""
+"""A library of many videos: few of them are in the page, and it behaves as if all were."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_each_channel_of_the_stack_is_told_by_a_message_of_its_own() -> None:
     assert len({notice.id for notice in people.world.notices}) == 3
 
 
-def test_a_machine_that_asks_again_tells_nobody_twice() -> None:
+def test_a_machine_that_asks_again_tells_each_channel_once() -> None:
     people = People()
     people.world.ask(ASK)
 

@@ -235,32 +235,29 @@ class DayView(_Reply):
     cost_usd: _Text = ""
 
 
-class MonthView(_Reply):
+class PeriodView(_Reply):
+    """What was spent in a day or a month, and what is left."""
+
+    spent_usd: _Text = ""
+    promised_usd: _Text = ""
+    videos: int = 0
+    limit_usd: str | None = None
+    left_usd: str | None = None
+    stack_limit_usd: str | None = None
+    stack_left_usd: str | None = None
+    renews_at: str | None = None
+
+
+class MonthView(PeriodView):
     """What was spent in the month."""
 
     month: str = ""
-    spent_usd: _Text = ""
-    promised_usd: _Text = ""
-    videos: int = 0
-    limit_usd: str | None = None
-    left_usd: str | None = None
-    stack_limit_usd: str | None = None
-    stack_left_usd: str | None = None
-    renews_at: str | None = None
 
 
-class UsageView(_Reply):
-    """What was spent."""
+class UsageView(PeriodView):
+    """What was spent today, in the month, and by day and model."""
 
     today: str = ""
-    spent_usd: _Text = ""
-    promised_usd: _Text = ""
-    videos: int = 0
-    limit_usd: str | None = None
-    left_usd: str | None = None
-    stack_limit_usd: str | None = None
-    stack_left_usd: str | None = None
-    renews_at: str | None = None
     month: MonthView | None = None
     days: tuple[DayView, ...] = ()
 
