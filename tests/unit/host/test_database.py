@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -145,3 +145,16 @@ def test_a_second_process_on_a_folder_is_refused_until_the_first_is_killed(tmp_p
     with HostLock(tmp_path), pytest.raises(ConfigurationError, match="Another MediaPoster"):
         HostLock(tmp_path)
     HostLock(tmp_path).release()
+
+
+def test_a_burst_of_readers_leaves_a_few_for_the_next(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "a.sqlite")) as database:
+        with ExitStack() as burst:
+            readers = [burst.enter_context(database.read()) for _ in range(20)]
+        left = 0
+        for reader in readers:
+            with suppress(sqlite3.ProgrammingError):  # it is closed
+                reader.execute("SELECT 1")
+                left += 1
+
+    assert 0 < left <= 8
