@@ -173,6 +173,8 @@ def test_without_a_page_a_command_decides() -> None:
         ("https://hooks.slack.com@evil.example/services/T0", None),
         ("http://hooks.slack.com/services/T0/B0/s3cret", None),
         ("https://hooks.example/services/T0", None),
+        ("https://bots.example/bot7:s3cret/sendMessage?chat_id=1", None),
+        ("http://api.telegram.org/bot7:s3cret/sendMessage?chat_id=1", None),
         ("https://[", None),
     ],
 )
