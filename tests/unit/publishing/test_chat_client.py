@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import httpx
+import openai
 import pytest
 
 from mediaposter.domain.errors import CaptionsError
@@ -39,6 +40,48 @@ def test_a_request_has_the_model_the_messages_and_the_schema() -> None:
     body = json.loads(request.content)
     assert (body["model"], body["messages"]) == ("model-1", MESSAGES)
     assert body["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
+def test_openais_sdk_sends_the_same_request_and_reads_the_same_answer() -> None:
+    seen: list[tuple[str, str, str, object]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        headers = request.headers
+        seen.append((str(request.url), headers["authorization"], headers["content-type"], json.loads(request.content)))
+        usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+        message = {"role": "assistant", "content": "words"}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        return httpx.Response(
+            200,
+            json={
+                "id": "1",
+                "object": "chat.completion",
+                "created": 1,
+                "model": "m",
+                "choices": [choice],
+                "usage": usage,
+            },
+        )
+
+    schema: dict[str, object] = {"type": "object"}
+    ours = a_client(answer).complete(MESSAGES, schema)
+    with httpx.Client(transport=httpx.MockTransport(answer)) as connection:
+        sdk = openai.OpenAI(api_key=KEY, base_url="https://chat.example/v1", http_client=connection)
+        completion = sdk.chat.completions.create(
+            model="model-1",
+            messages=[{"role": "user", "content": "{}"}],
+            response_format={
+                "type": "json_schema",
+                "json_schema": {"name": "captions", "strict": True, "schema": schema},
+            },
+        )
+
+    assert seen[0] == seen[1]
+    assert completion.usage is not None
+    assert ours == ChatAnswer(
+        completion.choices[0].message.content or "",
+        Tokens(completion.usage.prompt_tokens, completion.usage.completion_tokens),
+    )
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"{}", b'{"choices": []}', b'{"choices": [{"message": {}}]}'])
