@@ -27,6 +27,7 @@ from mediaposter.host.environment import read_environment
 from mediaposter.host.folder import ADDRESS_FILE
 from mediaposter.host.gateway import Gateway
 from mediaposter.host.logs import write_logs
+from mediaposter.host.memory import share_heaps
 from mediaposter.host.routes import load_routes
 from mediaposter.host.server import Server, create_app, list_own_origins
 
@@ -83,6 +84,7 @@ def serve(
     Raises:
         ConfigurationError: it cannot start; the sentence says what to do. Another host on the folder goes on.
     """
+    share_heaps(environ)
     check_decoders()
     env_file = _find_env_file(options.env_file)
     if not options.needs_approval:
