@@ -81,8 +81,9 @@ def draw_thumbnail(path: Path) -> bytes:
     Raises:
         MediaError: there is no video stream, or nothing decodes.
     """
-    # Pillow comes with the layer that only ProbeVideoFunction has.
-    from PIL import ImageStat
+    # Pillow comes with the layer that only ProbeVideoFunction has. Unless WebP is loaded by name, Pillow loads each of
+    # its forty formats to find it, which takes as long as the rest of an inspection.
+    from PIL import ImageStat, WebPImagePlugin  # noqa: F401
 
     best: Image.Image | None = None
     best_luma = -1.0

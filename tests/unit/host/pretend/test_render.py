@@ -54,6 +54,22 @@ def test_every_frame_differs_from_the_one_before(tmp_path: Path) -> None:
     assert all(ImageChops.difference(one, next_one).getbbox() for one, next_one in itertools.pairwise(pictures))
 
 
+def test_a_clip_can_be_played_from_every_second_on(tmp_path: Path) -> None:
+    with av.open(str(render(tmp_path / "clip.mp4"))) as container:
+        keyframes = [packet.pts for packet in container.demux(video=0) if packet.is_keyframe]
+        time_base = container.streams.video[0].time_base
+    assert time_base is not None
+    assert [pts * time_base for pts in keyframes if pts is not None] == [0, 1]
+
+
+def test_the_text_and_the_bar_stay_while_the_dot_moves(tmp_path: Path) -> None:
+    """The frames between come from another encoder than the keyframe they follow."""
+    path = tmp_path / "clip.mp4"
+    render_video("A cat", width=640, height=480, seconds=1, path=path)
+    pictures = [picture.crop((0, 0, 640, 464)) for picture in read_pictures(path)]
+    assert max(max(ImageChops.difference(pictures[0], picture).tobytes()) for picture in pictures) < 12
+
+
 def test_the_prompt_is_in_the_picture(tmp_path: Path) -> None:
     above_the_strip = (0, 0, 128, 192 - 192 // 8)
     with_text = read_pictures(render(tmp_path / "text.mp4"))[0].crop(above_the_strip)
