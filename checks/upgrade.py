@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # it comes without types
-
 from checks.cloudformation import Template, read_template
 from checks.command import run
 from checks.state_machine import read_state_machine
@@ -60,6 +58,8 @@ def check_upgrade(root: Path) -> Iterator[str]:
 
 
 def _list_creation_only(resource_type: str) -> Iterator[str]:
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # it comes without types
+
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(_REGION, _MADE_OF.get(resource_type, resource_type)).schema
     for kind in ("createOnlyProperties", "conditionalCreateOnlyProperties"):
         for pointer in schema.get(kind) or ():

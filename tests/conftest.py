@@ -7,6 +7,7 @@ without effect under pytest 9.2, which keeps the id of a test elsewhere, and it 
 
 from __future__ import annotations
 
+import gc
 import re
 from pathlib import Path
 
@@ -47,6 +48,10 @@ settings.register_profile("tests", max_examples=40, deadline=None)
 # What differs between two Pythons shows in a few.
 settings.register_profile("lambda", max_examples=5, deadline=None)
 settings.load_profile("tests")
+
+
+# Nothing that an import or the collection makes is garbage, and to look for it takes a quarter of their time.
+gc.disable()
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
@@ -93,6 +98,11 @@ def _place(nodeid: str) -> int:
     group = name_group(nodeid)
     first = ("deployed", "conformance", "browser", *_LONGEST)
     return first.index(group) if group in first else len(first)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again."""
+    gc.enable()
 
 
 class _Failures:

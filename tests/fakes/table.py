@@ -195,14 +195,14 @@ def _to_item(record: Record) -> dict[str, Any]:
 
 def _to_attribute(value: Any) -> Any:
     """Give a value as DynamoDB gives it back: numbers are decimal, and a float is refused."""
-    if value is None or type(value) is str:
+    # Most values are of these very types; a subclass, as an enumeration, is what its base is.
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
         return value
+    if kind is dict or isinstance(value, dict):
+        return {name: _to_attribute(part) for name, part in value.items()}
+    if kind is list or isinstance(value, list):
+        return [_to_attribute(part) for part in value]
     if isinstance(value, float):
         raise TypeError("Float types are not supported. Use Decimal types instead.")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Decimal(value)
-    if isinstance(value, list):
-        return [_to_attribute(part) for part in value]
-    if isinstance(value, dict):
-        return {name: _to_attribute(part) for name, part in value.items()}
-    return value
+    return Decimal(value) if isinstance(value, int) else value
