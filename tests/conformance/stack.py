@@ -219,6 +219,10 @@ class Stack(ABC):
         answer = httpx.post(f"{self.control_url(vendor)}/faults", json={"rules": [rule]}, timeout=30)
         assert answer.is_success, answer.text
 
+    def clear_faults(self, vendor: str) -> None:
+        """Have a stand-in play no fault any more."""
+        httpx.delete(f"{self.control_url(vendor)}/faults", timeout=30).raise_for_status()
+
     def count_jobs(self, prompt: str, vendor: str = "sora") -> int:
         """Count the jobs that a provider took for a prompt."""
         calls = SeenCalls.model_validate(self.ask_vendor(vendor, "calls")).calls
@@ -346,11 +350,6 @@ class Embedded(Stack):
     def queue_request(self, message: str) -> None:
         """Put it into the host's outbox."""
         Outbox(self._database).add(Kind.INTAKE, message)
-
-    def crash(self) -> None:
-        """Kill -9 the host, and start it again."""
-        self.process.kill()
-        self.process.start()
 
 
 class Deployed(Stack):

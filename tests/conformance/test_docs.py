@@ -35,7 +35,7 @@ PAGES = (
 )
 # Their blocks need more than a host without a key, or another world; these tests run them.
 RUN_BY = {
-    "docs/for-developers.md": "tests/integration/test_for_developers_page.py",
+    "docs/for-developers.md": "tests/conformance/test_for_developers_page.py",
     "docs/SORA_API.md": "tests/integration/test_sora_api_page.py",
     "docs/adding-a-model.md": "tests/unit/docs/test_adding_a_model.py",
 }
