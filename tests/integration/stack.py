@@ -31,7 +31,8 @@ WAIT_SCALE = 0.02
 # A wait ends with what is waited for, so much time is given away only where that never comes: another job may keep all
 # cores busy.
 DONE_TIMEOUT_SECONDS = 600.0
-_LOOK_AGAIN_SECONDS = 0.1
+# A question to the template takes a Lambda: the longer it lasts, the rarer it is asked.
+_LOOK_AGAIN_SECONDS, _SLOWER, _SELDOM_SECONDS = 0.05, 1.3, 0.5
 _LOG_EVENTS_MAX = 10_000
 # Of the gateway's own answers in template.yaml.
 _GATEWAY_SAYS = "The service failed to answer."
@@ -63,9 +64,8 @@ class SeenCalls(BaseModel):
 class DeployedStack:
     """The stack as its users see it, and the scripts of its stand-ins."""
 
-    def __init__(self, world: World, *, wait_scale: float = WAIT_SCALE) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
-        self._wait_scale = wait_scale
         self.api = httpx.Client(
             base_url=world.stack.base_url,
             headers={"Authorization": f"Bearer {world.stack.api_key}"},
@@ -253,7 +253,7 @@ class DeployedStack:
         try:
             yield
         finally:
-            self._set_wait_scale(self._wait_scale)
+            self._set_wait_scale(WAIT_SCALE)
 
     def _set_wait_scale(self, scale: float) -> None:
         config = {"stepfunctions._SFN_WAIT_SCALE": scale}
@@ -301,12 +301,13 @@ def wait_for(
     question: Callable[[], Answer | None], *, what: str, timeout_seconds: float = DONE_TIMEOUT_SECONDS
 ) -> Answer:
     """Ask until there is an answer."""
-    deadline = time.monotonic() + timeout_seconds
+    deadline, wait_seconds = time.monotonic() + timeout_seconds, _LOOK_AGAIN_SECONDS
     while time.monotonic() < deadline:
         answer = question()
         if answer:
             return answer
-        time.sleep(_LOOK_AGAIN_SECONDS)
+        time.sleep(wait_seconds)
+        wait_seconds = min(wait_seconds * _SLOWER, _SELDOM_SECONDS)
     raise AssertionError(f"Waited {timeout_seconds:.0f} s in vain for {what}; the last answer was {question()!r}.")
 
 
