@@ -64,8 +64,9 @@ class SeenCalls(BaseModel):
 class DeployedStack:
     """The stack as its users see it, and the scripts of its stand-ins."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, wait_scale: float = WAIT_SCALE) -> None:
         self.world = world
+        self._wait_scale = wait_scale
         self.api = httpx.Client(
             base_url=world.stack.base_url,
             headers={"Authorization": f"Bearer {world.stack.api_key}"},
@@ -253,7 +254,7 @@ class DeployedStack:
         try:
             yield
         finally:
-            self._set_wait_scale(WAIT_SCALE)
+            self._set_wait_scale(self._wait_scale)
 
     def _set_wait_scale(self, scale: float) -> None:
         config = {"stepfunctions._SFN_WAIT_SCALE": scale}
