@@ -65,6 +65,9 @@ def mail_queue(stack: DeployedStack, people: People) -> Iterator[str]:
     topic_arn = topics.create_topic(Name=f"{STACK_NAME}-ApprovalTopic-1")["TopicArn"]
     queue_url = str(queues.create_queue(QueueName=name)["QueueUrl"])
     arn = queues.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    rule = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [rule]})
+    queues.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
     topics.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
     set_up(
         stack,
@@ -85,7 +88,7 @@ def test_captions_are_written_by_every_function_that_takes_requests(stack: Deplo
     threads: Any = target("threads")
     fields: Any = {"prompt": new_prompt("Written"), "captions": "write", "publish": [threads]}
 
-    suggested = stack.ask("POST", "/captions", json={"prompt": fields["prompt"], "publish": [threads]})
+    suggested = stack.ask("POST", "/captions", json={"prompt": fields["prompt"], "platforms": ["threads"]})
     submitted = stack.ask("POST", "/videos", json=fields)
     drop(stack, f"{(name := new_name('captions'))}.json", json.dumps(fields).encode())
     batch = batches.follow(stack, batches.create(stack, rows=[fields])["id"])
