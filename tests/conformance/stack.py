@@ -362,6 +362,8 @@ class Deployed(Stack):
         self.base_url = deployed.world.stack.base_url
         self.api_key = deployed.world.stack.api_key
         self._bucket = deployed.world.stack.bucket
+        # One for all commands: it keeps what it has read of each service.
+        self._session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
 
     @cached_property
     def table(self) -> Table:
@@ -402,9 +404,8 @@ class Deployed(Stack):
 
     def run(self, *words: str) -> str:
         """Run it with the owner's rights in the account."""
-        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
         address = ("--stack", STACK_NAME, "--endpoint-url", self.deployed.world.stack.endpoint_url)
-        return _run_command([*words, *address], Session(open_stack=partial(open_stack, session=session)))
+        return _run_command([*words, *address], Session(open_stack=partial(open_stack, session=self._session)))
 
     @property
     def place(self) -> tuple[str, ...]:

@@ -73,9 +73,15 @@ class DeployedStack:
             timeout=120,
         )
         self.outside = httpx.Client(timeout=120)
+        self._clients: dict[str, Any] = {}
 
     def aws(self, service: Any) -> Any:
-        """Make a client of a service with the owner's rights, to look behind the API."""
+        """Give a client of a service with the owner's rights, to look behind the API."""
+        if service not in self._clients:
+            self._clients[service] = self._make_client(service)
+        return self._clients[service]
+
+    def _make_client(self, service: Any) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.world.stack.endpoint_url,

@@ -65,7 +65,8 @@ def mail_queue(stack: DeployedStack, people: People) -> Iterator[str]:
     topic_arn = topics.create_topic(Name=f"{STACK_NAME}-ApprovalTopic-1")["TopicArn"]
     queue_url = str(queues.create_queue(QueueName=name)["QueueUrl"])
     arn = queues.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    rule = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    service = {"Service": "sns.amazonaws.com"}
+    rule = {"Effect": "Allow", "Principal": service, "Action": "sqs:SendMessage", "Resource": arn}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [rule]})
     queues.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
     topics.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
