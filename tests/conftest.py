@@ -30,7 +30,6 @@ _IN_A_BROWSER = "tests/browser/test_deployed.py"
 _OWN_HOSTS = (
     "tests/conformance/test_backup.py",
     "tests/conformance/test_bad_folders.py",
-    "tests/conformance/test_captions.py",
     "tests/conformance/test_docs.py",
     "tests/conformance/test_kills.py",
     "tests/conformance/test_wheel.py",

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from mediaposter.host.folder import FILES_FOLDER
+from sandbox.people import People, meet_people
+from tests.conformance.chat_server import ChatServer, serve_chat
 from tests.conformance.embedded import EmbeddedHost, name_variables, run_stand_ins
 from tests.conformance.stack import Deployed, Embedded, Stack
 from tests.conformance.summary import PROPERTY
@@ -22,6 +24,8 @@ from tests.integration.conftest import CATALOG, deploy_once
 WAIT_SCALE = 0.02
 _HERE = Path(__file__).parent
 VENDORS = ("sora", "fal", "gemini", "blotato")
+# A page names its models as a fallback, and asks what they cost: it is not called.
+UNCALLED = {"RUNWAY_API_KEY": "key_runway-sandbox", "RUNWAY_BASE_URL": "http://127.0.0.1:9"}
 WANTED = os.environ.get("MEDIAPOSTER_CONFORMANCE", "tour")
 
 
@@ -59,7 +63,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+def people() -> Iterator[People]:
+    """Run the chats and the mail server where people are told that a video waits."""
+    with meet_people() as people:
+        yield people
+
+
+@pytest.fixture(scope="session")
+def chat_server() -> Iterator[ChatServer]:
+    """Run a server of a model that writes captions."""
+    with serve_chat() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory, people: People, chat_server: ChatServer) -> Iterator[Embedded]:
     """Start the embedded host with stand-ins for its vendors; its waits and clocks take a fiftieth of their time."""
     folder = tmp_path_factory.mktemp("embedded")
     with run_stand_ins(folder / "stand-ins", VENDORS) as addresses:
@@ -67,6 +85,9 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
             folder / "host",
             {
                 **name_variables(addresses),
+                **UNCALLED,
+                **people.variables,
+                **chat_server.variables,
                 "CALL_LEASE_SECONDS": "5",
                 "BLOTATO_UPLOADS_PER_MINUTE": "1000",
                 "BLOTATO_POSTS_PER_MINUTE": "1000",

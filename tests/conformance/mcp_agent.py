@@ -1,9 +1,8 @@
-"""An agent's client, run with the official SDK in `.tools/mcp`: it does what it is told, and prints JSON.
+"""Agents' clients, run with the official SDK in `.tools/mcp`: they do what they are told, and print JSON.
 
-    python mcp_agent.py MODE '{"url": …, "key": …}' or '{"command": [...], "env": {...}}'
-
-`MODE` is the SDK's: `auto` probes for the newest version, `legacy` begins with `initialize`. The plan is on stdin: a
-list of [tool, arguments], each of which may refer to the id of the last video as "$video".
+On stdin is a list of [mode, place, plan], one for each agent. The mode is the SDK's: `auto` probes for the newest
+version, `legacy` begins with `initialize`. The place is {"url": …, "key": …} or {"command": [...], "env": {...}}. The
+plan is a list of [tool, arguments], each of which may refer to the id of the last video as "$video".
 """
 
 from __future__ import annotations
@@ -69,5 +68,10 @@ async def call(client: Client, name: str, arguments: dict[str, Any]) -> dict[str
     return {"structured": structured, "is_error": bool(result.is_error), "texts": texts}
 
 
+async def run_all(agents: list[Any]) -> list[dict[str, Any]]:
+    """Let all agents do their work at once: to import the SDK takes longer than that."""
+    return await asyncio.gather(*(run(*agent) for agent in agents))
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(run(sys.argv[1], json.loads(sys.argv[2]), json.load(sys.stdin)))))
+    sys.stdout.write(json.dumps(asyncio.run(run_all(json.load(sys.stdin)))))

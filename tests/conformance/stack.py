@@ -219,6 +219,10 @@ class Stack(ABC):
         answer = httpx.post(f"{self.control_url(vendor)}/faults", json={"rules": [rule]}, timeout=30)
         assert answer.is_success, answer.text
 
+    def clear_faults(self, vendor: str) -> None:
+        """Have a stand-in play no fault any more."""
+        httpx.delete(f"{self.control_url(vendor)}/faults", timeout=30).raise_for_status()
+
     def count_jobs(self, prompt: str, vendor: str = "sora") -> int:
         """Count the jobs that a provider took for a prompt."""
         calls = SeenCalls.model_validate(self.ask_vendor(vendor, "calls")).calls
@@ -347,11 +351,6 @@ class Embedded(Stack):
         """Put it into the host's outbox."""
         Outbox(self._database).add(Kind.INTAKE, message)
 
-    def crash(self) -> None:
-        """Kill -9 the host, and start it again."""
-        self.process.kill()
-        self.process.start()
-
 
 class Deployed(Stack):
     """template.yaml on the local cloud."""
@@ -363,6 +362,8 @@ class Deployed(Stack):
         self.base_url = deployed.world.stack.base_url
         self.api_key = deployed.world.stack.api_key
         self._bucket = deployed.world.stack.bucket
+        # One for all commands: it keeps what it has read of each service.
+        self._session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
 
     @cached_property
     def table(self) -> Table:
@@ -403,9 +404,8 @@ class Deployed(Stack):
 
     def run(self, *words: str) -> str:
         """Run it with the owner's rights in the account."""
-        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
         address = ("--stack", STACK_NAME, "--endpoint-url", self.deployed.world.stack.endpoint_url)
-        return _run_command([*words, *address], Session(open_stack=partial(open_stack, session=session)))
+        return _run_command([*words, *address], Session(open_stack=partial(open_stack, session=self._session)))
 
     @property
     def place(self) -> tuple[str, ...]:

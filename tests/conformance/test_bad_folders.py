@@ -12,9 +12,10 @@ import pytest
 from tests.conformance.embedded import EmbeddedHost
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[EmbeddedHost]:
-    host = EmbeddedHost(tmp_path, {}, wait_scale=0.05)
+# The last test stops it.
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedHost]:
+    host = EmbeddedHost(tmp_path_factory.mktemp("folder"), {}, wait_scale=0.05)
     host.start()
     yield host
     host.kill()
@@ -48,9 +49,8 @@ def test_a_second_host_on_a_folder_is_refused_and_the_first_is_still_found(host:
 
 def test_a_port_that_is_taken_is_named(host: EmbeddedHost, tmp_path: Path) -> None:
     port = int(host.address.base_url.rsplit(":", 1)[1].partition("/")[0])
-    (tmp_path / "other").mkdir()
 
-    assert f"Port {port} of 127.0.0.1 is taken" in _bring_up(tmp_path / "other", port)
+    assert f"Port {port} of 127.0.0.1 is taken" in _bring_up(tmp_path, port)
 
 
 def test_a_database_with_damaged_pages_is_refused_and_stays_as_it_is(host: EmbeddedHost) -> None:

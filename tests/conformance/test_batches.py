@@ -96,17 +96,19 @@ def test_the_columns_of_a_sheet_fill_one_template_and_a_row_without_one_is_refus
 
 
 @pytest.mark.both(always=True)
-@pytest.mark.parametrize("file_format", ["csv", "jsonl"])
-def test_an_upload_becomes_a_batch_once_for_each_idempotency_key(stack: Stack, file_format: str) -> None:
+def test_an_upload_becomes_a_batch_once_for_each_idempotency_key(stack: Stack) -> None:
     prompt = new_prompt("Uploaded")
-    files = {
-        "csv": (f"id,prompt,size,metadata.campaign\na,{prompt} 1,,spring\nb,,,\n", "text/csv"),
-        "jsonl": (
-            f'{{"id": "a", "prompt": "{prompt} 1", "metadata": {{"campaign": "spring"}}}}\n{{"id": "b"}}\n',
-            "application/jsonl",
-        ),
-    }
-    text, content_type = files[file_format]
+    make_of_upload(stack, prompt, f"id,prompt,size,metadata.campaign\na,{prompt} 1,,spring\nb,,,\n", "text/csv")
+
+
+def test_an_upload_may_be_lines_of_json(stack: Stack) -> None:
+    prompt = new_prompt("Lines")
+    text = f'{{"id": "a", "prompt": "{prompt} 1", "metadata": {{"campaign": "spring"}}}}\n{{"id": "b"}}\n'
+    make_of_upload(stack, prompt, text, "application/jsonl")
+
+
+def make_of_upload(stack: Stack, prompt: str, text: str, content_type: str) -> None:
+    """Ask twice for the batch of an upload with a right row and a wrong one."""
     body, key = {"file": upload(stack, text.encode(), content_type)}, {"Idempotency-Key": new_prompt("key")}
 
     first, second = (expect(200, stack.api.post("/batches", json=body, headers=key)) for _ in range(2))

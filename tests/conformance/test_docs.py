@@ -27,6 +27,7 @@ from PIL import Image
 
 from tests.conformance.blocks import Block, read_blocks, tell_difference
 from tests.conformance.embedded import ROOT, EmbeddedHost
+from tests.conformance.forked_commands import CLIENT
 
 PAGES = (
     "README.md",
@@ -35,7 +36,7 @@ PAGES = (
 )
 # Their blocks need more than a host without a key, or another world; these tests run them.
 RUN_BY = {
-    "docs/for-developers.md": "tests/integration/test_for_developers_page.py",
+    "docs/for-developers.md": "tests/conformance/test_for_developers_page.py",
     "docs/SORA_API.md": "tests/integration/test_sora_api_page.py",
     "docs/adding-a-model.md": "tests/unit/docs/test_adding_a_model.py",
 }
@@ -60,13 +61,6 @@ from pathlib import Path
 class Video:
     def __init__(self, filename, embed=False, width=None):
         assert Path(filename).read_bytes()[4:8] == b"ftyp"
-"""
-# The command finds the folder of a checkout by itself. That of this host is another.
-COMMAND = """#!/bin/sh
-case $1 in
-  keys|schedule|backup) exec {program} "$@" --data "{data}" ;;
-  *) exec {program} "$@" ;;
-esac
 """
 # `make demo` after its installation.
 MAKE = """#!/bin/sh
@@ -145,7 +139,21 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedHost]:
     process.kill()
 
 
-def make_folder(folder: Path, host: EmbeddedHost) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start what runs the commands, and give its address."""
+    address = str(tmp_path_factory.mktemp("commands") / "socket")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.conformance.forked_commands", address], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    yield address
+    process.kill()
+    process.communicate()
+
+
+def make_folder(folder: Path, host: EmbeddedHost, commands: str) -> dict[str, str]:
     """Make what pages find in the working directory, and give the variables of their shells."""
     (folder / "IPython").mkdir(parents=True)
     (folder / "IPython" / "display.py").write_text(IPYTHON)
@@ -154,7 +162,7 @@ def make_folder(folder: Path, host: EmbeddedHost) -> dict[str, str]:
     bin_folder.mkdir(parents=True)
     program = Path(sys.executable).with_name("mediaposter")
     for name, text in (
-        ("mediaposter", COMMAND.format(program=program, data=host.data)),
+        ("mediaposter", CLIENT.format(python=sys.executable, address=commands, data=host.data)),
         ("make", MAKE.format(root=ROOT, python=sys.executable)),
     ):
         (bin_folder / name).write_text(text)
@@ -189,11 +197,11 @@ def run_page(page: str, folder: Path, variables: dict[str, str]) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def findings(host: EmbeddedHost, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
+def findings(host: EmbeddedHost, commands: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
     """Run the pages side by side: they mostly wait."""
     pages = [page for page in PAGES if page not in RUN_BY]
     folders = [tmp_path_factory.mktemp("page") / "folder" for _ in pages]
-    variables = [make_folder(folder, host) for folder in folders]
+    variables = [make_folder(folder, host, commands) for folder in folders]
     with ThreadPoolExecutor(len(pages)) as pool:
         return dict(zip(pages, pool.map(run_page, pages, folders, variables), strict=True))
 

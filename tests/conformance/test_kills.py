@@ -29,32 +29,27 @@ SORA, FAL = "sora-2", "wan-2.7"
 # Each kills the host once, while a video goes its way: just before a call, during or after it.
 DEATHS: list[tuple[str, Death, str]] = [
     ("sora", Death("POST", r"/videos$", "before"), SORA),
-    ("sora", Death("POST", r"/videos$", "after"), SORA),
     ("fal", Death("POST", r"wan", "after"), FAL),
-    ("sora", Death("GET", r"/videos/[^/]+$", "after"), SORA),
     ("sora", Death("GET", r"/content$", "during"), SORA),
-    ("blotato", Death("PUT", r"", "after"), SORA),
-    ("blotato", Death("POST", r"/posts$", "before"), SORA),
-    ("blotato", Death("POST", r"/posts$", "after"), FAL),
+    ("blotato", Death("POST", r"/posts$", "after"), SORA),
 ]
 MORE_DEATHS: list[tuple[str, Death, str]] = [
-    *[("sora", Death("POST", r"/videos$", when), SORA) for when in ("before", "after")],
-    *[("fal", Death("POST", r"wan", when), FAL) for when in ("before", "after")],
-    ("sora", Death("GET", r"/videos/[^/]+$", "before"), SORA),
+    ("sora", Death("POST", r"/videos$", "after"), SORA),
+    ("fal", Death("POST", r"wan", "before"), FAL),
+    *[("sora", Death("GET", r"/videos/[^/]+$", when), SORA) for when in ("before", "after")],
     ("fal", Death("GET", r"/status$", "after"), FAL),
     ("sora", Death("GET", r"/content$", "before"), SORA),
     ("fal", Death("GET", r"\.mp4$", "during"), FAL),
-    ("blotato", Death("POST", r"/media/uploads$", "before"), SORA),
-    ("blotato", Death("POST", r"/media/uploads$", "after"), SORA),
+    *[("blotato", Death("POST", r"/media/uploads$", when), SORA) for when in ("before", "after")],
     ("blotato", Death("PUT", r"", "before"), FAL),
-    ("blotato", Death("POST", r"/posts$", "before"), FAL),
-    ("blotato", Death("POST", r"/posts$", "after"), SORA),
-    ("blotato", Death("GET", r"/posts/[^/]+$", "before"), SORA),
-    ("blotato", Death("GET", r"/posts/[^/]+$", "after"), SORA),
+    ("blotato", Death("PUT", r"", "after"), SORA),
+    *[("blotato", Death("POST", r"/posts$", "before"), model) for model in (SORA, FAL)],
+    ("blotato", Death("POST", r"/posts$", "after"), FAL),
+    *[("blotato", Death("GET", r"/posts/[^/]+$", when), SORA) for when in ("before", "after")],
 ]
-# All of them take three minutes. MEDIAPOSTER_KILLS=all has them, and more at random.
+# All of them, and some at random, take minutes: MEDIAPOSTER_KILLS=all.
 ALL = os.environ.get("MEDIAPOSTER_KILLS") == "all"
-RANDOM_KILLS, APPROVAL_KILLS = (6, 2) if ALL else (1, 1)
+RANDOM_KILLS, APPROVAL_KILLS, ROWS = (9, 2, 4) if ALL else (0, 1, 2)
 
 
 def write_posts(name: str) -> list[dict[str, str]]:
@@ -208,7 +203,7 @@ def test_a_host_that_is_killed_at_any_moment_makes_and_posts_everything_once(lif
         life.live_again()
     for number in range(APPROVAL_KILLS):
         life.approve_in_death(f"approval {number}", after_seconds=chance.uniform(0.0, 0.1))
-    life.take_batch_in_death([f"row {number}" for number in range(4)], after_seconds=chance.uniform(0.0, 1.0))
+    life.take_batch_in_death([f"row {number}" for number in range(ROWS)], after_seconds=chance.uniform(0.0, 1.0))
 
     wait_for_ends(life)
 
@@ -255,7 +250,7 @@ def count_jobs(life: Life) -> Counter[str]:
 
 def check(life: Life) -> None:
     jobs, posts = count_jobs(life), count_posts(life)
-    assert sum(jobs.values()) >= len(life.videos) - len(DEATHS) // 3, "the stand-ins name their jobs otherwise"
+    assert sum(jobs.values()) > len(life.videos) // 2, "the stand-ins name their jobs otherwise"
     for name, submitted in life.videos.items():
         video, text = life.ask(f"/videos/{submitted['id']}"), f"Kites {name}"
         assert jobs[text] <= 1, f"{name} was made {jobs[text]} times"

@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from pydantic import JsonValue
 
+from mediaposter.cli import main
+from mediaposter.cli.address import KEY_VARIABLE
+from mediaposter.cli.session import Session
 from mediaposter.stores.keys import Scope
 from mediaposter.wire.mcp_tools import TOOLS
 from sandbox.cloud import TOOLS as TOOL_ENVIRONMENTS
@@ -19,23 +24,35 @@ from tests.conformance.stack import Embedded, Stack, list_states
 from tests.integration.stack import new_prompt, target
 
 _AGENT = Path(__file__).with_name("mcp_agent.py")
+VERSIONS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
 _SCOPES = (Scope.READ, Scope.CREATE, Scope.PUBLISH)
 Answer = dict[str, Any]
 
 
-def ask_agent(mode: str, place: dict[str, Any], *plan: tuple[str, dict[str, JsonValue]]) -> Answer:
-    """Run the plan of an agent."""
+Call = tuple[str, dict[str, JsonValue]]
+
+
+class Agent(NamedTuple):
+    """What an agent speaks, where, and what it does."""
+
+    mode: str
+    place: dict[str, Any]
+    plan: list[Call]
+
+
+def ask_agents(*agents: Agent) -> list[Answer]:
+    """Let agents work side by side."""
     done = subprocess.run(
-        [TOOL_ENVIRONMENTS / "mcp" / "bin" / "python", _AGENT, mode, json.dumps(place)],
-        input=json.dumps(plan),
+        [TOOL_ENVIRONMENTS / "mcp" / "bin" / "python", _AGENT],
+        input=json.dumps(agents),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-5_000:]
-    answer: Answer = json.loads(done.stdout)
-    return answer
+    answers: list[Answer] = json.loads(done.stdout)
+    return answers
 
 
 def over_http(stack: Stack, key: str) -> dict[str, Any]:
@@ -47,7 +64,7 @@ def over_stdio(stack: Embedded, key: str) -> dict[str, Any]:
     return {"command": words, "env": {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "MEDIAPOSTER_API_KEY": key}}
 
 
-def a_plan(prompt: str) -> list[tuple[str, dict[str, JsonValue]]]:
+def a_plan(prompt: str) -> list[Call]:
     """Ask the price, make, make again, wait, post to approval, look around, and try what is refused."""
     video: dict[str, JsonValue] = {"prompt": prompt, "max_cost_usd": 1}
     return [
@@ -67,24 +84,20 @@ def a_plan(prompt: str) -> list[tuple[str, dict[str, JsonValue]]]:
     ]
 
 
-# The function of agents has rights of its own.
+# The function of agents has rights of its own; that speaks one protocol there.
 @pytest.mark.both(always=True)
 def test_an_agent_makes_a_video_and_leaves_its_post_to_a_person(stack: Stack) -> None:
-    make_by_agent(stack, "auto", "2026-07-28")
+    prompts = {mode: new_prompt("An agent's kite") for mode in (VERSIONS if stack.host == "embedded" else ["auto"])}
+    agents = [
+        Agent(mode, over_http(stack, stack.make_key(*_SCOPES)), a_plan(prompt)) for mode, prompt in prompts.items()
+    ]
+
+    for told, (mode, prompt) in zip(ask_agents(*agents), prompts.items(), strict=True):
+        check(stack, told, VERSIONS[mode], prompt)
 
 
-@pytest.mark.both
-def test_an_agent_with_the_older_protocol_does_the_same(stack: Stack) -> None:
-    make_by_agent(stack, "legacy", "2025-11-25")
-
-
-def make_by_agent(stack: Stack, mode: str, version: str) -> None:
-    """Have an agent call every tool, and a person approve the post."""
-    prompt = new_prompt("An agent's kite")
-    key = stack.make_key(*_SCOPES)
-
-    told = ask_agent(mode, over_http(stack, key), *a_plan(prompt))
-
+def check(stack: Stack, told: Answer, version: str, prompt: str) -> None:
+    """See that an agent called every tool, and have a person approve its post."""
     assert (told["version"], told["server"], told["tools"]) == (version, "mediaposter", list(TOOLS))
     price, accounts, made, again, kept, posted, waiting, videos, schedules, usage, cancelled, same, dear = told[
         "answers"
@@ -114,58 +127,58 @@ def make_by_agent(stack: Stack, mode: str, version: str) -> None:
     assert [post["text"] for post in stack.list_posts(prompt)] == [prompt]
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-def test_a_desktop_client_reaches_the_tools_over_stdio(embedded: Embedded, mode: str) -> None:
-    prompt = new_prompt("Over stdio")
-    key = embedded.make_key(*_SCOPES)
+def test_a_desktop_client_reaches_the_tools_over_stdio(embedded: Embedded) -> None:
+    place = over_stdio(embedded, embedded.make_key(*_SCOPES))
 
-    told = ask_agent(
-        mode,
-        over_stdio(embedded, key),
-        ("create_video", {"prompt": prompt}),
-        ("get_video", {"video_id": "$video"}),
-        ("get_video", {"video_id": "video_none"}),
-        ("approve_video", {"video_id": "$video"}),
-    )
+    def plan(mode: str) -> list[Call]:
+        return [
+            ("create_video", {"prompt": new_prompt(f"Over stdio, {mode}")}),
+            ("get_video", {"video_id": "$video"}),
+            ("get_video", {"video_id": "video_none"}),
+            ("approve_video", {"video_id": "$video"}),
+        ]
 
-    made, kept, missing, unknown = told["answers"]
-    assert kept["structured"]["video"]["id"] == made["structured"]["video"]["id"]
-    assert kept["structured"]["video"]["stage"] == "done"
-    assert missing["is_error"]
-    assert unknown == {"error": -32602}
+    for told in ask_agents(*(Agent(mode, place, plan(mode)) for mode in VERSIONS)):
+        made, kept, missing, unknown = told["answers"]
+        assert kept["structured"]["video"]["id"] == made["structured"]["video"]["id"]
+        assert kept["structured"]["video"]["stage"] == "done"
+        assert missing["is_error"]
+        assert unknown == {"error": -32602}
 
 
-def test_a_key_that_is_unknown_is_an_error_and_not_a_crash(embedded: Embedded) -> None:
-    wrong = "mp_" + "x" * 43
-    message = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/list"})
-    place = over_stdio(embedded, wrong)
+def bridge(
+    stack: Embedded, monkeypatch: pytest.MonkeyPatch, method: str, *, key: str | None, **params: str
+) -> tuple[int, str, str]:
+    """Send one message through `mediaposter mcp`; give its exit status and what it wrote."""
+    message = json.dumps({"jsonrpc": "2.0", "id": 7, "method": method, "params": params})
+    variables = {} if key is None else {KEY_VARIABLE: key}
+    answered = TextIOWrapper(BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(f"{message}\n".encode()), encoding="utf-8"))
+    with redirect_stdout(answered), redirect_stderr(StringIO()) as refused:
+        status = main(["mcp", *stack.place], session=Session(environ=lambda: variables))
+    answered.seek(0)
+    return status, answered.read(), refused.getvalue()
 
-    done = subprocess.run(
-        place["command"], input=message + "\n", env=place["env"], capture_output=True, text=True, timeout=60, check=True
-    )
 
-    answer = json.loads(done.stdout)
+def test_a_key_that_is_unknown_is_an_error_and_not_a_crash(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, told, _ = bridge(embedded, monkeypatch, "tools/list", key="mp_" + "x" * 43)
+
+    answer = json.loads(told)
     assert (answer["id"], answer["error"]["code"]) == (7, -32603)
     assert "not known here" in answer["error"]["message"]
 
 
-def test_an_agent_is_not_given_the_key_of_the_host_that_runs_here(embedded: Embedded) -> None:
-    place = [sys.executable, "-m", "mediaposter", "mcp", *embedded.place]
-    message = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_accounts"}})
-
-    def start(**variables: str) -> subprocess.CompletedProcess[str]:
-        env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **variables}
-        return subprocess.run(
-            place, input=message + "\n", env=env, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    without = start()
+def test_an_agent_is_not_given_the_key_of_the_host_that_runs_here(
+    embedded: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, told, refused = bridge(embedded, monkeypatch, "tools/list", key=None)
     # A key that may only read, and so lists no accounts.
-    limited = start(MEDIAPOSTER_API_KEY=embedded.make_key(Scope.READ))
+    limited = embedded.make_key(Scope.READ)
+    _, answer, _ = bridge(embedded, monkeypatch, "tools/call", key=limited, name="list_accounts")
 
-    assert (without.returncode, without.stdout) == (1, "")
-    assert "An agent needs a key of its own" in without.stderr
-    assert "insufficient_scope" in limited.stdout
+    assert (status, told) == (1, "")
+    assert "An agent needs a key of its own" in refused
+    assert "insufficient_scope" in answer
 
 
 @pytest.mark.both

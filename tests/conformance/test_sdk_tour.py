@@ -175,6 +175,8 @@ def test_a_refusal_is_the_sdks_own_error(client: openai.OpenAI) -> None:
     assert error.request_id
 
 
+# To a stack it is another client, and no other request.
+@pytest.mark.both
 def test_the_async_client_does_the_same(stack: Stack) -> None:
     # A key of its own: other tests make sizes that OpenAI's did not have.
     key = stack.make_key(Scope.READ, Scope.CREATE)

@@ -1,8 +1,8 @@
-"""Two deployed stacks for all integration tests: the real template, with the roles' permissions enforced."""
+"""The deployed stack of all integration tests: the real template, with the roles' permissions enforced."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from contextlib import ExitStack
 
 import pytest
@@ -34,8 +34,24 @@ sizes = ["720x1280"]
 price_usd_per_second = { "720" = "0.05" }
 expected_render_seconds = 30
 capabilities = { list_jobs = true }
-"""
 
+# A stack that has learned nothing asks these two after many minutes, and the others after some seconds.
+[models."seedance-2.0"]
+expected_render_seconds = 2400
+[models."gemini-omni-1.1-flash"]
+expected_render_seconds = 2400
+[models."gemini-omni-1.2-flash"]
+expected_render_seconds = 2
+[models."wan-2.7"]
+expected_render_seconds = 4
+[models.sandbox-1]
+expected_render_seconds = 4
+"""
+RENDER_SECONDS = 0.5
+# What the provider of the sandbox renders at once.
+SLOTS = 2
+# The burst is about Blotato's own limits, six times as fast; elsewhere nothing waits for them.
+RATE_SCALE = 6 if "MEDIAPOSTER_BURST" in os.environ else 1000
 
 _DEPLOYED = pytest.StashKey[DeployedStack]()
 
@@ -43,7 +59,7 @@ _DEPLOYED = pytest.StashKey[DeployedStack]()
 def deploy_once(config: pytest.Config, directories: pytest.TempPathFactory) -> DeployedStack:
     """Deploy the stack that all tests of this process share, in tests/conformance too.
 
-    Waits take a fiftieth of their time, and the stand-in's rate limits are lifted.
+    Waits take a fiftieth of their time, unless a test asks for more of it. The stand-in's rate limits are lifted.
     """
     if _DEPLOYED not in config.stash:
         running = ExitStack()
@@ -53,11 +69,13 @@ def deploy_once(config: pytest.Config, directories: pytest.TempPathFactory) -> D
                 directories.mktemp("world"),
                 wait_scale=WAIT_SCALE,
                 concurrency=8,
-                render_seconds=0.5,
-                rate_scale=1000,
+                render_seconds=RENDER_SECONDS,
+                rate_scale=RATE_SCALE,
                 lease_seconds=5,
                 aliases=ALIASES,
                 catalog=CATALOG,
+                provider_webhooks=("fal", "gemini"),
+                provider_concurrency={"sandbox": SLOTS},
             )
         )
         config.stash[_DEPLOYED] = DeployedStack(world)
@@ -68,36 +86,3 @@ def deploy_once(config: pytest.Config, directories: pytest.TempPathFactory) -> D
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DeployedStack:
     """Give the deployed stack."""
     return deploy_once(request.config, tmp_path_factory)
-
-
-# What the provider of the sandbox renders at once in the second stack, and how long each takes it.
-SLOTS = 4
-RENDER_SECONDS = 2.0
-# Of the first two a stack that has learned nothing asks after many minutes, of the others after some seconds.
-TIMELY_CATALOG = """
-[models."seedance-2.0"]
-expected_render_seconds = 2400
-[models."gemini-omni-1.2-flash"]
-expected_render_seconds = 2400
-[models."wan-2.7"]
-expected_render_seconds = 4
-[models.sandbox-1]
-expected_render_seconds = 4
-"""
-
-
-@pytest.fixture(scope="session")
-def timely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStack]:
-    """Deploy a stack in which a second of a wait is a second, that keeps to limits and listens to webhooks."""
-    with run_world(
-        tmp_path_factory.mktemp("timely"),
-        concurrency=10,
-        render_seconds=RENDER_SECONDS,
-        # Blotato's own would make a test of half an hour; what counts is that they are enforced on both sides.
-        rate_scale=6,
-        lease_seconds=60,
-        provider_webhooks=("fal", "gemini"),
-        provider_concurrency={"sandbox": SLOTS},
-        catalog=TIMELY_CATALOG,
-    ) as world:
-        yield DeployedStack(world, wait_scale=1.0)

@@ -31,7 +31,8 @@ WAIT_SCALE = 0.02
 # A wait ends with what is waited for, so much time is given away only where that never comes: another job may keep all
 # cores busy.
 DONE_TIMEOUT_SECONDS = 600.0
-_LOOK_AGAIN_SECONDS = 0.1
+# A question to the template takes a Lambda: the longer it lasts, the rarer it is asked.
+_LOOK_AGAIN_SECONDS, _SLOWER, _SELDOM_SECONDS = 0.05, 1.3, 0.5
 _LOG_EVENTS_MAX = 10_000
 # Of the gateway's own answers in template.yaml.
 _GATEWAY_SAYS = "The service failed to answer."
@@ -72,9 +73,15 @@ class DeployedStack:
             timeout=120,
         )
         self.outside = httpx.Client(timeout=120)
+        self._clients: dict[str, Any] = {}
 
     def aws(self, service: Any) -> Any:
-        """Make a client of a service with the owner's rights, to look behind the API."""
+        """Give a client of a service with the owner's rights, to look behind the API."""
+        if service not in self._clients:
+            self._clients[service] = self._make_client(service)
+        return self._clients[service]
+
+    def _make_client(self, service: Any) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.world.stack.endpoint_url,
@@ -301,12 +308,13 @@ def wait_for(
     question: Callable[[], Answer | None], *, what: str, timeout_seconds: float = DONE_TIMEOUT_SECONDS
 ) -> Answer:
     """Ask until there is an answer."""
-    deadline = time.monotonic() + timeout_seconds
+    deadline, wait_seconds = time.monotonic() + timeout_seconds, _LOOK_AGAIN_SECONDS
     while time.monotonic() < deadline:
         answer = question()
         if answer:
             return answer
-        time.sleep(_LOOK_AGAIN_SECONDS)
+        time.sleep(wait_seconds)
+        wait_seconds = min(wait_seconds * _SLOWER, _SELDOM_SECONDS)
     raise AssertionError(f"Waited {timeout_seconds:.0f} s in vain for {what}; the last answer was {question()!r}.")
 
 

@@ -21,11 +21,12 @@ from tests.integration.conftest import SLOTS
 from tests.integration.stack import DONE_TIMEOUT_SECONDS, DeployedStack, new_prompt, wait_for
 from tests.integration.test_intake import drop, new_name, wait_for_answer
 
-# The claim is made with MEDIAPOSTER_SHEET_ROWS=500, of which 50 are wrong.
-ROWS = int(os.environ.get("MEDIAPOSTER_SHEET_ROWS", "10"))
-BAD_EVERY = 10
+# The claim is made with MEDIAPOSTER_SHEET_ROWS=500, of which 83 are wrong.
+ROWS = int(os.environ.get("MEDIAPOSTER_SHEET_ROWS", "6"))
+BAD_EVERY = 6
 SMALL_ROWS = 2 + ROWS // 20
-SINGLES = 2
+SINGLES = 1
+MODEL = "sandbox-1"
 VIDEOS = ROWS - ROWS // BAD_EVERY + SMALL_ROWS + SINGLES
 # On two cores some videos a second come through.
 SECONDS_A_ROW = 4.0
@@ -52,11 +53,11 @@ class Outcome(BaseModel):
 
 
 @pytest.fixture(scope="module")
-def full(timely: DeployedStack) -> Iterator[DeployedStack]:
+def full(stack: DeployedStack) -> Iterator[DeployedStack]:
     """Give a stack whose provider takes a few at once, and has been asked for nothing yet."""
-    timely.outside.post(f"{timely.world.providers['sora'].control_url}/reset").raise_for_status()
-    with timely.waiting(WAIT_SCALE):
-        yield timely
+    stack.outside.post(f"{stack.world.providers['sora'].control_url}/reset").raise_for_status()
+    with stack.waiting(WAIT_SCALE):
+        yield stack
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +66,9 @@ def outcome(full: DeployedStack) -> Outcome:
     name, prompt = new_name("sheet"), new_prompt("Full")
     sheet = io.StringIO(newline="")
     writer = csv.writer(sheet)
-    writer.writerow(("id", "prompt"))
+    writer.writerow(("id", "model", "prompt"))
     writer.writerows(
-        (f"row-{row}", "" if row % BAD_EVERY == 0 else f"{prompt} large {row}") for row in range(1, ROWS + 1)
+        (f"row-{row}", MODEL, "" if row % BAD_EVERY == 0 else f"{prompt} large {row}") for row in range(1, ROWS + 1)
     )
     began = time.monotonic()
     patience_seconds = DONE_TIMEOUT_SECONDS + SECONDS_A_ROW * ROWS
@@ -76,8 +77,8 @@ def outcome(full: DeployedStack) -> Outcome:
     drop(full, f"{name}.csv", sheet.getvalue().encode())
     answer = wait_for_answer(full, name)
     wait_for(lambda: read_slots(full) == (SLOTS, ROWS - ROWS // BAD_EVERY - SLOTS), what="a sheet that waits")
-    small = create(full, rows=[{"prompt": f"{prompt} small {row}"} for row in range(SMALL_ROWS)])
-    singles = [full.submit(f"{prompt} single {number}") for number in range(SINGLES)]
+    small = create(full, rows=[{"model": MODEL, "prompt": f"{prompt} small {row}"} for row in range(SMALL_ROWS)])
+    singles = [full.submit(f"{prompt} single {number}", model=MODEL) for number in range(SINGLES)]
     wait_for(lambda: read_slots(full) == (SLOTS, VIDEOS - SLOTS), what="all others that wait")
     full.outside.delete(f"{full.world.providers['sora'].control_url}/faults").raise_for_status()
     ended_singles = [full.follow(video.id, timeout_seconds=patience_seconds) for video in singles]

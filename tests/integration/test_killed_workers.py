@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from mediaposter.ai.video_model_interface import VideoStatus
+from sandbox.world import BLOTATO_KEY
 from tests.integration.stack import DeployedStack, new_prompt, wait_for
 
 
@@ -36,19 +38,23 @@ def test_killed_while_storing_keeps_exactly_one_object(stack: DeployedStack) -> 
 
 
 def test_killed_while_posting_leaves_one_post_which_is_looked_for_and_adopted(stack: DeployedStack) -> None:
-    prompt = new_prompt("Killed while posting")
+    prompt, began_at = new_prompt("Killed while posting"), datetime.now(UTC)
     stack.play_on_blotato(prompt, "POST /posts", {"type": "delay", "seconds": 30}, times=1)
     submitted = stack.submit(prompt, "instagram")
 
     wait_for(lambda: stack.list_posts(prompt), what="the post")
     assert stack.kill_workers("CreatePostFunction") >= 1
-    wait_for(lambda: _is_in_doubt(stack, submitted.id), what="the lease of the call to end")
+    wait_for(lambda: _is_after_a_sweep(stack, submitted.id, "in_doubt"), what="the lease of the call to end")
     wait_for(lambda: stack.list_posts(prompt)[0]["state"] == "published", what="the network")
     stack.age_posts(submitted.id, 600)
-    wait_for(lambda: _is_published_after_a_sweep(stack, submitted.id), what="the post to be adopted")
+    wait_for(lambda: _is_after_a_sweep(stack, submitted.id, "published"), what="the post to be adopted")
 
     assert stack.retrieve(submitted.id).status is VideoStatus.COMPLETED
     assert len(stack.list_posts(prompt)) == 1
+    # It is found by its caption, and by that of every other post in the list.
+    written = stack.read_logs(since=began_at) + stack.read_history(submitted.id)
+    assert submitted.id in written
+    assert [secret for secret in (prompt, BLOTATO_KEY) if secret in written] == []
 
 
 @pytest.mark.usefixtures("unhurried")
@@ -67,14 +73,9 @@ def test_killed_while_submitting_never_submits_again(stack: DeployedStack) -> No
     assert len(stack.list_posts(prompt)) == 1
 
 
-def _is_in_doubt(stack: DeployedStack, video_id: str) -> bool:
+def _is_after_a_sweep(stack: DeployedStack, video_id: str, status: str) -> bool:
     stack.sweep()
-    return [post.status for post in stack.retrieve(video_id).posts] == ["in_doubt"]
-
-
-def _is_published_after_a_sweep(stack: DeployedStack, video_id: str) -> bool:
-    stack.sweep()
-    return [post.status for post in stack.retrieve(video_id).posts] == ["published"]
+    return [post.status for post in stack.retrieve(video_id).posts] == [status]
 
 
 def _asks_for_content(stack: DeployedStack, video_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""docs/for-developers.md, run as it stands from top to bottom against the deployed stack."""
+"""docs/for-developers.md, run as it stands from top to bottom."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from PIL import Image
 from mediaposter.stores.keys import Scope
 from mediaposter.wire.webhooks import sign_webhook
 from sandbox.cloud import ROOT
-from tests.integration.stack import DeployedStack
+from tests.conformance.stack import Stack
 
 PAGE = ROOT / "docs" / "for-developers.md"
 SECRET = "whsec_c2VjcmV0IG9mIGEgcmVjZWl2ZXI="
 
 
+@pytest.mark.both
 def test_every_block_of_the_page_runs(
-    stack: DeployedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert len(blocks) > 5
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OPENAI_BASE_URL", stack.world.stack.base_url)
-    monkeypatch.setenv("OPENAI_API_KEY", stack.make_key([Scope.READ, Scope.CREATE, Scope.PUBLISH]))
+    monkeypatch.setenv("OPENAI_BASE_URL", stack.base_url)
+    monkeypatch.setenv("OPENAI_API_KEY", stack.make_key(Scope.READ, Scope.CREATE, Scope.PUBLISH))
     Image.new("RGB", (720, 1280), "teal").save("first-frame.png")
 
     names: dict[str, object] = {}
