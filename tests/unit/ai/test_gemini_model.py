@@ -301,8 +301,6 @@ def test_a_delay_that_cannot_be_read_is_none(details: object) -> None:
     [
         ("queued", VideoStatus.QUEUED),
         ("requires_action", VideoStatus.IN_PROGRESS),
-        ("requires_continuation", VideoStatus.IN_PROGRESS),
-        ("completed_uri", VideoStatus.COMPLETED),
         ("completed_elsewhere", VideoStatus.COMPLETED),
         ("completed_inline", VideoStatus.COMPLETED),
         ("completed_first_revision", VideoStatus.COMPLETED),
@@ -326,7 +324,6 @@ def test_a_completed_interaction_without_a_video_was_blocked(name: str) -> None:
 @pytest.mark.parametrize(
     "steps",
     [
-        ["video"],
         [{"type": "model_output", "content": [{"type": "video", "data": "", "uri": None}]}],
         [{"type": "model_output", "content": [{"type": "image", "uri": "https://h.example/a.png"}]}],
     ],
@@ -363,9 +360,7 @@ def test_a_failed_interaction_is_an_answer(name: str, code: ErrorCode, message: 
         ({"code": "blocked"}, ErrorCode.CONTENT_POLICY),
         ({"code": "https://safety.example/errors/internal"}, ErrorCode.PROVIDER_ERROR),
         ({"code": "https://google.example/errors#safety"}, ErrorCode.CONTENT_POLICY),
-        ({"code": "BILLING_DISABLED"}, ErrorCode.INSUFFICIENT_CREDIT),
         ({"code": 3}, ErrorCode.INVALID_REQUEST),
-        ({"code": 16}, ErrorCode.AUTHENTICATION),
         ({"code": 13, "status": "INVALID_ARGUMENT"}, ErrorCode.INVALID_REQUEST),
         ({"code": 3, "details": [{"reason": "SAFETY"}]}, ErrorCode.CONTENT_POLICY),
         ({"code": None, "message": "blocked for safety"}, ErrorCode.PROVIDER_ERROR),
@@ -558,15 +553,6 @@ def test_a_file_that_is_refused_may_be_asked_for_again_when_the_details_say() ->
 )
 def test_the_sentence_about_a_file_loses_our_key(answer: httpx.Response) -> None:
     assert CALLS.download_error(build(Host(reply("completed_uri"), answer))).message.endswith("Bad key [key]")
-
-
-def test_an_address_elsewhere_never_sees_the_key() -> None:
-    server = Host(reply("completed_elsewhere"))
-    internet = Internet()
-    assert CALLS.download(build(server, internet=internet)) == b"movie"
-    assert len(server.requests) == 1
-    assert internet.requests[0].headers["host"] == "storage.googleapis.com"
-    assert KEY not in str(internet.requests[0].headers.multi_items())
 
 
 @pytest.mark.parametrize("path", ["/v1beta/models", f"{FILE}/versions", "/v1beta/files/"])

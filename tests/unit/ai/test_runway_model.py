@@ -87,9 +87,6 @@ def test_every_call_to_the_api_carries_the_key_and_the_version() -> None:
 
 def test_a_created_task_is_queued_and_leaves_the_first_wait_to_the_caller() -> None:
     assert CALLS.create(recorded("created")) == VideoGenerationJob(job_id=TASK_ID, status=VideoStatus.QUEUED)
-
-
-def test_a_wait_that_the_answer_to_a_create_asks_for_is_kept() -> None:
     assert CALLS.create(recorded("created", **{"retry-after": "20"})).retry_after_seconds == 20.0
 
 
@@ -141,11 +138,9 @@ def test_an_acceptance_with_an_error_beside_its_id_is_unknown() -> None:
     [("error_ratio", ErrorCode.INVALID_REQUEST), ("error_credits", ErrorCode.INVALID_REQUEST)],
 )
 def test_a_refusal_is_judged_by_its_status(name: str, code: ErrorCode) -> None:
-    assert CALLS.creation_error(recorded(name)).code is code
-
-
-def test_a_refusal_keeps_the_vendors_sentence() -> None:
-    assert CALLS.creation_error(recorded("error_ratio")).message.startswith("Validation of body failed: `ratio`")
+    error = CALLS.creation_error(recorded(name))
+    assert error.code is code
+    assert error.message == recorded(name).json()["error"]
 
 
 # The reference image
@@ -190,7 +185,6 @@ def test_an_image_whose_data_uri_has_five_megabytes_is_refused_before_anything_i
 @pytest.mark.parametrize(
     ("name", "expected", "progress"),
     [
-        ("pending", VideoStatus.QUEUED, None),
         ("throttled", VideoStatus.QUEUED, None),
         ("running", VideoStatus.IN_PROGRESS, 42),
         ("succeeded", VideoStatus.COMPLETED, None),
@@ -207,11 +201,8 @@ def test_a_task_that_has_not_failed_is_read(name: str, expected: VideoStatus, pr
     [
         ("0.376", 38),
         ("-0.5", 0),
-        ("37", 100),
         (f"1{'0' * 400}", None),
-        ('"0.4"', None),
         ("true", None),
-        ("NaN", None),
     ],
 )
 def test_progress_is_a_fraction_or_nothing(progress: str, expected: int | None) -> None:
@@ -226,7 +217,7 @@ def test_the_first_output_is_the_video() -> None:
     )
 
 
-@pytest.mark.parametrize("output", ["https://o.example/a.mp4", [""], [7]])
+@pytest.mark.parametrize("output", ["https://o.example/a.mp4", [""]])
 def test_a_success_without_a_video_is_a_failure(output: object) -> None:
     job = CALLS.status(task_reply(status="SUCCEEDED", output=output))
     assert (job.status, job.error_code) == (VideoStatus.FAILED, ErrorCode.PROVIDER_ERROR)
@@ -237,10 +228,8 @@ def test_a_success_without_a_video_is_a_failure(output: object) -> None:
     ("name", "code", "message", "cost_micros"),
     [
         ("failed_safety", ErrorCode.CONTENT_POLICY, "The output was flagged by our moderation.", 960_000),
-        ("failed_safety_text", ErrorCode.CONTENT_POLICY, "The prompt was flagged by our moderation.", 960_000),
         ("failed_asset", ErrorCode.INVALID_REQUEST, "The image could not be used.", 0),
         ("failed_internal", ErrorCode.PROVIDER_ERROR, "An unexpected error occurred.", 0),
-        ("failed_without_code", ErrorCode.PROVIDER_ERROR, "An unexpected error occurred.", 0),
         ("cancelled", ErrorCode.CANCELLED, "The provider says that the task was cancelled.", None),
     ],
 )
@@ -257,7 +246,6 @@ def test_a_failed_task_is_an_answer_and_may_cost(
     [
         ("safety.input.text", ErrorCode.CONTENT_POLICY),
         ("INPUT_PREPROCESSING.SAFETY", ErrorCode.CONTENT_POLICY),
-        ("ASSET.INVALID.DIMENSIONS", ErrorCode.INVALID_REQUEST),
         ("ASSET", ErrorCode.PROVIDER_ERROR),
         ("SAFETYNET.DOWN", ErrorCode.PROVIDER_ERROR),
         ("INTERNAL.SAFETY", ErrorCode.PROVIDER_ERROR),
@@ -279,7 +267,6 @@ def test_a_failure_without_a_sentence_shows_its_code() -> None:
         ({"credits": 0}, 0),
         ({"credits": -1}, None),
         ({"credits": 10**10}, None),
-        ({"credits": "12"}, None),
         (12, None),
     ],
 )
@@ -317,12 +304,6 @@ def test_a_url_that_has_died_may_be_replaced_by_opening_again(status_code: int) 
     for error in (elsewhere, own):
         assert (error.code, error.transient, error.retry_after_seconds) == (ErrorCode.EXPIRED, True, 5.0)
         assert "fresh URL" in error.message
-
-
-def test_another_fault_of_the_videos_server_is_its_own() -> None:
-    server = Host(video_at(f"{STAND_IN}/a.mp4"), httpx.Response(503))
-    error = CALLS.download_error(build(server, base_url=STAND_IN))
-    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
 
 
 def test_a_video_at_the_apis_own_origin_never_sees_the_key() -> None:
