@@ -300,7 +300,6 @@ def test_a_field_past_its_rule_is_refused_by_its_name_and_not_repeated(field: st
         ({"provider_options": {"a": [float("inf")]}}, "provider_options", "invalid_value"),
         ({"provider_options": nest(400)}, "provider_options", "invalid_json"),
         ({"metadata": '{"k": "v", "k": "w"}'}, "metadata", "invalid_value"),
-        ({"aspect_ratio": "9:16"}, "aspect_ratio", "unknown_parameter"),
         ({"x" * 3_000: 1}, "x" * 80, "unknown_parameter"),
         # A publish that is wrong itself is what is told.
         ({"publish": [{"platform": "bluesky"}], "approval": "required"}, "publish[0].account_id", None),
@@ -314,13 +313,6 @@ def test_what_is_wrong_within_a_field_is_refused_by_where_it_stands(
         refusal = refusal_of(read)
         # In a form what is too deep is within the field, and not within the body.
         assert (refusal.param, code is None or refusal.code in {code, "invalid_value"}) == (param, True)
-
-
-def test_a_missing_prompt_is_refused() -> None:
-    refusal = refusal_of(parse_create_video, *send_json({"model": "kite-1"}))
-
-    assert (refusal.param, refusal.code) == ("prompt", "missing_required_parameter")
-    assert refusal.message == "prompt: is required."
 
 
 @pytest.mark.parametrize(

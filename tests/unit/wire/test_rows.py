@@ -257,8 +257,6 @@ def test_a_line_is_a_request_and_its_id() -> None:
         ("kite", "invalid_json", None),
         ('{"prompt":"a","model":"b","model":"c"}', "duplicate_field", "model"),
         ('{"prompt":"a","provider_options":{"x":1,"x":2}}', "duplicate_field", "x"),
-        ("{}", "missing_required_parameter", "prompt"),
-        ('{"prompt":"\\ud800"}', "invalid_value", "prompt"),
         ('{"publish":[{"platform":"twitter"}],"prompt":"a"}', "missing_required_parameter", "publish[0].account_id"),
     ],
 )
