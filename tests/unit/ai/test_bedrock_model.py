@@ -237,15 +237,6 @@ def test_a_submission_without_a_key_has_a_token_of_its_own() -> None:
     assert len({uuid.UUID(token) for token in tokens}) == 2
 
 
-def test_the_model_goes_by_its_name_at_bedrock_and_one_named_in_the_request_wins() -> None:
-    entry = row(MODEL).model_copy(update={"provider_model": "luma.ray-v3:0"})
-    server = Host(recorded("started"))
-    model = BedrockVideoModel(entry=entry, base_url=BASE_URL, session=make_session(server))
-    model.create_video(request())
-    model.create_video(request(model="luma.ray-v9:0"))
-    assert [json.loads(sent.content)["modelId"] for sent in server.requests] == ["luma.ray-v3:0", "luma.ray-v9:0"]
-
-
 def refuse_before_sending(**fields: object) -> VideoModelError:
     server = Host(recorded("started"))
     with pytest.raises(VideoModelError) as raised:

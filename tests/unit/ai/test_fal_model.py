@@ -79,12 +79,6 @@ def result(url: str) -> httpx.Response:
 # Construction, and the rows of the catalog
 
 
-def test_without_an_address_fals_own_is_called() -> None:
-    server = Host(recorded("in_queue"))
-    FalVideoModel(entry=row("seedance-2.0"), api_key=KEY, http_client=server.client()).get_status(JOB_ID)
-    assert str(server.requests[0].url) == f"https://queue.fal.run{REQUEST_PATH}/status"
-
-
 def test_a_row_that_does_not_say_how_its_model_is_asked_is_refused() -> None:
     entry = row("seedance-2.0").model_copy(update={"fields": None})
     with pytest.raises(ConfigurationError, match=r"how fal serves seedance-2\.0"):
@@ -183,14 +177,6 @@ def test_a_name_of_a_field_may_be_left_empty_where_there_is_none() -> None:
     entry = row("wan-2.7", Capabilities()).model_copy(update={"fields": fields})
     build(server, entry=entry).create_video(VideoGenerationRequest(prompt="A lake"))
     assert server.sent_body == {"prompt": "A lake", "duration": "8"}
-
-
-def test_the_row_names_the_model_and_nothing_else_does() -> None:
-    server = Host(recorded("created"))
-    entry = row("seedance-2.0").model_copy(update={"provider_model": "other/model"})
-    build(server, entry=entry).create_video(VideoGenerationRequest(prompt="A lake", model="another/model"))
-    assert server.calls == [f"POST {APP_PATH}/text-to-video"]
-    assert "model" not in server.sent_body
 
 
 def refusal(status_code: int, *details: dict[str, object]) -> httpx.Response:

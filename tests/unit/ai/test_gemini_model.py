@@ -88,12 +88,6 @@ CALLS = Calls(build, job_id=ID)
 # Construction
 
 
-def test_google_is_asked_unless_another_address_is_given() -> None:
-    server = Host(reply("in_progress"))
-    GeminiVideoModel(entry=row(NAME), api_key=KEY, http_client=server.client()).get_status(ID)
-    assert str(server.requests[0].url) == f"https://{HOST}{PATH}"
-
-
 # Creating
 
 
@@ -136,16 +130,6 @@ def test_a_size_is_said_as_a_ratio_and_a_resolution(size: str, aspect_ratio: str
         "duration": "15s",
         "delivery": "uri",
     }
-
-
-def test_the_vendors_name_of_the_model_is_sent_and_one_named_in_the_request_wins() -> None:
-    server = Host(reply("edited"))
-    model = build(server, entry=row(NAME).model_copy(update={"provider_model": "gemini-omni-next"}))
-    model.create_video(VideoGenerationRequest(prompt="A lake"))
-    model.remix_video(ID, "Warmer")
-    model.create_video(VideoGenerationRequest(prompt="A lake", model="gemini-omni-1.1-flash"))
-    sent = [json.loads(request.content)["model"] for request in server.requests]
-    assert sent == ["gemini-omni-next", "gemini-omni-next", "gemini-omni-1.1-flash"]
 
 
 def data_uri(image: bytes) -> str:

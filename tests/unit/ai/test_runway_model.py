@@ -61,12 +61,6 @@ CALLS = Calls(build, job_id=TASK_ID)
 # Construction
 
 
-def test_without_an_address_runways_own_is_called() -> None:
-    server = Host(recorded("running"))
-    RunwayVideoModel(entry=row("gen4.5"), api_key=KEY, http_client=server.client()).get_status(TASK_ID)
-    assert str(server.requests[0].url) == f"https://api.dev.runwayml.com/v1/tasks/{TASK_ID}"
-
-
 def test_every_call_to_the_api_carries_the_key_and_the_version() -> None:
     server = Host(
         recorded("created"), recorded("succeeded"), recorded("succeeded"), recorded("created"), httpx.Response(204)
@@ -97,14 +91,6 @@ def test_a_text_is_sent_with_a_ratio_in_pixels_and_whole_seconds() -> None:
     )
     assert server.calls == ["POST /v1/text_to_video"]
     assert server.sent_body == {"model": "gen4.5", "promptText": "Ein See, früh", "ratio": "720:1280", "duration": 10}
-
-
-def test_the_model_goes_by_its_name_at_runway_and_one_named_in_the_request_wins() -> None:
-    server = Host(recorded("created"))
-    model = build(server, entry=row("gen4.5", ALL).model_copy(update={"provider_model": "gen5"}))
-    model.create_video(VideoGenerationRequest(prompt="A lake"))
-    model.create_video(VideoGenerationRequest(prompt="A lake", model="veo3.1"))
-    assert [json.loads(request.content)["model"] for request in server.requests] == ["gen5", "veo3.1"]
 
 
 @pytest.mark.parametrize("prompt", ["é" * PROMPT_MAX_UTF16_UNITS, "🌊" * 500])

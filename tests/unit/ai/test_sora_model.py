@@ -145,15 +145,6 @@ def test_the_request_goes_as_a_form_with_seconds_and_size_as_text() -> None:
     assert server.calls == ["POST /v1/videos"]
 
 
-def test_the_model_goes_by_its_name_at_the_server_and_one_named_in_the_request_wins() -> None:
-    server = Host(recorded("openai_created"))
-    model = build(server, provider_model="minimax/h3")
-    model.create_video(VideoGenerationRequest(prompt="A lake"))
-    model.create_video(VideoGenerationRequest(prompt="A lake", model="runway/gen4.5"))
-    sent = [text_of(form_of(request)["model"]) for request in server.requests]
-    assert sent == ["minimax/h3", "runway/gen4.5"]
-
-
 def test_a_servers_own_options_become_fields_of_the_form() -> None:
     server = Host(recorded("openai_created"))
     entry = allowing(row("sora-2"), negative_prompt="text", seed="integer", generate_sound="boolean")
