@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -36,6 +34,7 @@ from mediaposter.domain.errors import (
 from mediaposter.http.file_stream import MAX_DOWNLOAD_SECONDS
 from mediaposter.http.vendor import MAX_REPLY_BYTES
 from tests.fakes.provider import Answer, Body, Calls, Host, Internet, SlowBody, read_reply, row
+from tests.unit.ai.signing import sign_standard
 
 HOST = "generativelanguage.googleapis.com"
 NAME = "gemini-omni-1.2-flash"
@@ -619,12 +618,8 @@ def event(kind: str = "interaction.completed", **data: object) -> bytes:
     ).encode()
 
 
-def sign(body: bytes, *, secret: str = SECRET) -> dict[str, str]:
-    """Sign a body as Standard Webhooks prescribe."""
-    timestamp = str(int(NOW.timestamp()))
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    signature = base64.b64encode(hmac.digest(key, f"msg_1.{timestamp}.".encode() + body, hashlib.sha256)).decode()
-    return {"webhook-id": "msg_1", "webhook-timestamp": timestamp, "webhook-signature": f"v1,{signature}"}
+def sign(body: bytes) -> dict[str, str]:
+    return sign_standard(body, SECRET, webhook_id="msg_1", at=NOW)
 
 
 @pytest.mark.parametrize(

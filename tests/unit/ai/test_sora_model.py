@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import hmac
 import json
 from datetime import UTC, datetime
 from email.message import Message
@@ -24,6 +23,7 @@ from mediaposter.domain.errors import (
     WebhookRejected,
 )
 from tests.fakes.provider import Calls, Host, Internet, allowing, read_reply, row
+from tests.unit.ai.signing import sign_standard
 
 BASE_URL = "https://videos.example/v1"
 KEY = "sk-of-the-test"
@@ -580,10 +580,7 @@ def event(**fields: object) -> bytes:
 
 
 def sign(body: bytes, secret: str = WEBHOOK_SECRET) -> dict[str, str]:
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    seconds = str(int(CREATED_AT.timestamp()))
-    signature = base64.b64encode(hmac.digest(key, f"evt_1.{seconds}.".encode() + body, "sha256")).decode()
-    return {"webhook-id": "evt_1", "webhook-timestamp": seconds, "webhook-signature": f"v1,{signature}"}
+    return sign_standard(body, secret, webhook_id="evt_1", at=CREATED_AT)
 
 
 def parse(body: bytes, headers: dict[str, str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import json
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 
 from mediaposter.ai.webhook_signature import _is_signed, parse_fal_keys, verify_fal_webhook, verify_standard_webhook
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, VideoModelError, WebhookRejected
+from tests.unit.ai import signing
 
 Headers = dict[str, str]
 
@@ -94,10 +94,7 @@ def sign_standard(
     timestamp: str = str(PUBLISHED_TIMESTAMP),
     secret: str = PUBLISHED_SECRET,
 ) -> Headers:
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    mac = hmac.new(key, b".".join((webhook_id.encode(), timestamp.encode(), body)), hashlib.sha256)
-    signature = "v1," + base64.b64encode(mac.digest()).decode()
-    return {"webhook-id": webhook_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
+    return signing.sign_standard(body, secret, webhook_id=webhook_id, at=timestamp)
 
 
 def verify_standard(

@@ -241,7 +241,7 @@ REFUSED: dict[str, tuple[object, ...]] = {
     "prompt": ("", "\t\r\n\u2003", "kite" * 8_001, 1, ["kite"]),
     "model": ("", "m" * 129, 2),
     "size": ("s" * 33, 720),
-    "seconds": ("four", "", "4.5", 4.5, True, [4], "\u0664", "9" * 5_000, float("nan"), 86_401),
+    "seconds": ("four", "4.5", 4.5, True, "\u0664", "9" * 5_000, float("nan"), 86_401),
     "fallback_models": (["m"] * 5, "[", "m"),
     "resubmit": ("maybe", []),
     "metadata": ({f"key{number}": "v" for number in range(17)}, [], 1, "", "{'a': 1}", '{"a": ' * 100_000),
@@ -252,12 +252,9 @@ REFUSED: dict[str, tuple[object, ...]] = {
     "delivery": ("sometime",),
     "approval": ("maybe", True),
     "approval_hours": (0, 169, 1.5),
-    "webhook_url": (
-        *("", "http://example.com", "https://u:kite@example.com"),
-        *("http://127.0.0.1.example.com", "http://localhost:1@example.com/", "http://u:kite@127.0.0.1/"),
-    ),
+    "webhook_url": ("https://u:kite@example.com", "http://127.0.0.1.example.com", "http://localhost:1@example.com/"),
     "publish": ([{**TWITTER, "account_id": str(number)} for number in range(21)], {}, "x", "", "[{"),
-    "input_reference": ("", "{", "kite.png", 1, [], {}, {"image_url": 1}, {"file_id": "file-1"}),
+    "input_reference": ("kite.png", {"file_id": "file-1"}),
 }
 
 
