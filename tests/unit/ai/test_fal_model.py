@@ -442,6 +442,7 @@ def test_a_result_with_a_type_is_the_requests_own_failure(answer: httpx.Response
         (httpx.Response(504, json={"detail": "Gateway timeout"}), ErrorCode.PROVIDER_ERROR, True),
         (recorded("error_rate"), ErrorCode.RATE_LIMITED, True),
         (httpx.Response(202, json={"status": "IN_PROGRESS"}), ErrorCode.PROVIDER_ERROR, True),
+        (httpx.Response(200, json=["x"]), ErrorCode.PROVIDER_ERROR, True),
         (httpx.Response(401, headers={"x-fal-error-type": "auth_error"}), ErrorCode.AUTHENTICATION, False),
         (recorded("error_credit"), ErrorCode.INSUFFICIENT_CREDIT, False),
         (httpx.Response(404, headers={"x-fal-error-type": "not_found"}), ErrorCode.EXPIRED, False),

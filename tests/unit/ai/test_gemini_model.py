@@ -538,6 +538,15 @@ def test_the_sentence_about_a_file_loses_our_key(answer: httpx.Response) -> None
     assert CALLS.download_error(build(Host(reply("completed_uri"), answer))).message.endswith("Bad key [key]")
 
 
+def test_an_address_elsewhere_never_sees_the_key() -> None:
+    server = Host(reply("completed_elsewhere"))
+    internet = Internet()
+    assert CALLS.download(build(server, internet=internet)) == b"movie"
+    assert len(server.requests) == 1
+    assert internet.requests[0].headers["host"] == "storage.googleapis.com"
+    assert KEY not in str(internet.requests[0].headers.multi_items())
+
+
 @pytest.mark.parametrize("path", ["/v1beta/models", f"{FILE}/versions", "/v1beta/files/"])
 def test_an_address_of_google_that_is_no_file_is_refused(path: str) -> None:
     server = Host(inline_reply("", uri=f"https://{HOST}{path}"))

@@ -292,6 +292,12 @@ def test_a_url_that_has_died_may_be_replaced_by_opening_again(status_code: int) 
         assert "fresh URL" in error.message
 
 
+def test_another_fault_of_the_videos_server_is_its_own() -> None:
+    server = Host(video_at(f"{STAND_IN}/a.mp4"), httpx.Response(503))
+    error = CALLS.download_error(build(server, base_url=STAND_IN))
+    assert (error.code, error.transient) == (ErrorCode.PROVIDER_ERROR, True)
+
+
 def test_a_video_at_the_apis_own_origin_never_sees_the_key() -> None:
     server = Host(video_at("/files/a.mp4"), httpx.Response(200, content=b"movie"))
     assert CALLS.download(build(server)) == b"movie"

@@ -462,6 +462,7 @@ def test_flags_times_and_numbers_of_targets_in_brackets_are_no_text() -> None:
     [
         ("seconds[]", "seconds"),
         ("publish[platform]", "publish"),
+        ("publish[0]", "publish[0]"),
         ("metadata[a][b]", "metadata.a"),
         ("provider_options[]", "provider_options"),
         ("nothing[of][the][kind]", "nothing"),
