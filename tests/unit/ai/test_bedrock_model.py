@@ -90,7 +90,6 @@ def movie(**headers: str) -> httpx.Response:
     [
         ("s3://bucket/", "s3://bucket"),
         ("s3://bucket/renders/", "s3://bucket/renders"),
-        ("s3://a.bucket-1/renders/of/mine", "s3://a.bucket-1/renders/of/mine"),
     ],
 )
 def test_bedrock_is_told_to_write_to_base_url(base_url: str, place: str) -> None:
@@ -238,15 +237,6 @@ def test_a_submission_without_a_key_has_a_token_of_its_own() -> None:
     assert len({uuid.UUID(token) for token in tokens}) == 2
 
 
-def test_the_model_goes_by_its_name_at_bedrock_and_one_named_in_the_request_wins() -> None:
-    entry = row(MODEL).model_copy(update={"provider_model": "luma.ray-v3:0"})
-    server = Host(recorded("started"))
-    model = BedrockVideoModel(entry=entry, base_url=BASE_URL, session=make_session(server))
-    model.create_video(request())
-    model.create_video(request(model="luma.ray-v9:0"))
-    assert [json.loads(sent.content)["modelId"] for sent in server.requests] == ["luma.ray-v3:0", "luma.ray-v9:0"]
-
-
 def refuse_before_sending(**fields: object) -> VideoModelError:
     server = Host(recorded("started"))
     with pytest.raises(VideoModelError) as raised:
@@ -269,7 +259,6 @@ def test_a_longer_prompt_is_refused_before_anything_is_sent() -> None:
     [
         (recorded("error_access"), ErrorCode.AUTHENTICATION, "You don't have access to the model with the specified"),
         (refusal("ExpiredTokenException", "Expired."), ErrorCode.AUTHENTICATION, "Expired."),
-        (refusal("IncompleteSignatureException", "No."), ErrorCode.AUTHENTICATION, "No."),
         (recorded("error_input"), ErrorCode.INVALID_REQUEST, "Malformed input request: #/duration: 8s is not a valid"),
         (recorded("error_model"), ErrorCode.MODEL_NOT_FOUND, "The provided model identifier is invalid. Bedrock has"),
         (recorded("error_output"), ErrorCode.AUTHENTICATION, "Invalid Output Config/Credentials. Bedrock writes with"),
@@ -398,7 +387,6 @@ def test_an_invocation_that_has_not_failed_is_read() -> None:
     [
         ("failed", ErrorCode.PROVIDER_ERROR, "The system encountered an unexpected error during processing."),
         ("failed_moderation", ErrorCode.CONTENT_POLICY, "Advanced prompt moderation failed"),
-        ("failed_filter", ErrorCode.CONTENT_POLICY, "The generated video has been blocked by our content filters."),
         ("failed_silent", ErrorCode.PROVIDER_ERROR, "The provider gave no reason for the failure."),
     ],
 )
@@ -503,7 +491,6 @@ def test_an_object_that_was_removed_has_expired() -> None:
     ("answer", "code", "transient"),
     [
         (recorded("s3_denied"), ErrorCode.AUTHENTICATION, False),
-        (recorded("s3_expired_token"), ErrorCode.AUTHENTICATION, False),
         (recorded("s3_changed"), ErrorCode.PROVIDER_ERROR, False),
         (recorded("s3_slow_down"), ErrorCode.PROVIDER_ERROR, True),
         (httpx.ReadTimeout("slow"), ErrorCode.PROVIDER_ERROR, True),

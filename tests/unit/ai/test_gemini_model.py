@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -36,6 +34,7 @@ from mediaposter.domain.errors import (
 from mediaposter.http.file_stream import MAX_DOWNLOAD_SECONDS
 from mediaposter.http.vendor import MAX_REPLY_BYTES
 from tests.fakes.provider import Answer, Body, Calls, Host, Internet, SlowBody, read_reply, row
+from tests.unit.ai.signing import sign_standard
 
 HOST = "generativelanguage.googleapis.com"
 NAME = "gemini-omni-1.2-flash"
@@ -88,12 +87,6 @@ CALLS = Calls(build, job_id=ID)
 # Construction
 
 
-def test_google_is_asked_unless_another_address_is_given() -> None:
-    server = Host(reply("in_progress"))
-    GeminiVideoModel(entry=row(NAME), api_key=KEY, http_client=server.client()).get_status(ID)
-    assert str(server.requests[0].url) == f"https://{HOST}{PATH}"
-
-
 # Creating
 
 
@@ -136,16 +129,6 @@ def test_a_size_is_said_as_a_ratio_and_a_resolution(size: str, aspect_ratio: str
         "duration": "15s",
         "delivery": "uri",
     }
-
-
-def test_the_vendors_name_of_the_model_is_sent_and_one_named_in_the_request_wins() -> None:
-    server = Host(reply("edited"))
-    model = build(server, entry=row(NAME).model_copy(update={"provider_model": "gemini-omni-next"}))
-    model.create_video(VideoGenerationRequest(prompt="A lake"))
-    model.remix_video(ID, "Warmer")
-    model.create_video(VideoGenerationRequest(prompt="A lake", model="gemini-omni-1.1-flash"))
-    sent = [json.loads(request.content)["model"] for request in server.requests]
-    assert sent == ["gemini-omni-next", "gemini-omni-next", "gemini-omni-1.1-flash"]
 
 
 def data_uri(image: bytes) -> str:
@@ -301,8 +284,6 @@ def test_a_delay_that_cannot_be_read_is_none(details: object) -> None:
     [
         ("queued", VideoStatus.QUEUED),
         ("requires_action", VideoStatus.IN_PROGRESS),
-        ("requires_continuation", VideoStatus.IN_PROGRESS),
-        ("completed_uri", VideoStatus.COMPLETED),
         ("completed_elsewhere", VideoStatus.COMPLETED),
         ("completed_inline", VideoStatus.COMPLETED),
         ("completed_first_revision", VideoStatus.COMPLETED),
@@ -326,7 +307,6 @@ def test_a_completed_interaction_without_a_video_was_blocked(name: str) -> None:
 @pytest.mark.parametrize(
     "steps",
     [
-        ["video"],
         [{"type": "model_output", "content": [{"type": "video", "data": "", "uri": None}]}],
         [{"type": "model_output", "content": [{"type": "image", "uri": "https://h.example/a.png"}]}],
     ],
@@ -363,9 +343,7 @@ def test_a_failed_interaction_is_an_answer(name: str, code: ErrorCode, message: 
         ({"code": "blocked"}, ErrorCode.CONTENT_POLICY),
         ({"code": "https://safety.example/errors/internal"}, ErrorCode.PROVIDER_ERROR),
         ({"code": "https://google.example/errors#safety"}, ErrorCode.CONTENT_POLICY),
-        ({"code": "BILLING_DISABLED"}, ErrorCode.INSUFFICIENT_CREDIT),
         ({"code": 3}, ErrorCode.INVALID_REQUEST),
-        ({"code": 16}, ErrorCode.AUTHENTICATION),
         ({"code": 13, "status": "INVALID_ARGUMENT"}, ErrorCode.INVALID_REQUEST),
         ({"code": 3, "details": [{"reason": "SAFETY"}]}, ErrorCode.CONTENT_POLICY),
         ({"code": None, "message": "blocked for safety"}, ErrorCode.PROVIDER_ERROR),
@@ -649,12 +627,8 @@ def event(kind: str = "interaction.completed", **data: object) -> bytes:
     ).encode()
 
 
-def sign(body: bytes, *, secret: str = SECRET) -> dict[str, str]:
-    """Sign a body as Standard Webhooks prescribe."""
-    timestamp = str(int(NOW.timestamp()))
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    signature = base64.b64encode(hmac.digest(key, f"msg_1.{timestamp}.".encode() + body, hashlib.sha256)).decode()
-    return {"webhook-id": "msg_1", "webhook-timestamp": timestamp, "webhook-signature": f"v1,{signature}"}
+def sign(body: bytes) -> dict[str, str]:
+    return sign_standard(body, SECRET, webhook_id="msg_1", at=NOW)
 
 
 @pytest.mark.parametrize(

@@ -318,6 +318,19 @@ def test_an_accepted_create_is_a_job_that_has_not_ended(provider: str) -> None:
     assert len(stage.server.requests) == 1
 
 
+@PROVIDERS
+def test_the_model_goes_by_its_name_at_the_vendor_and_one_named_in_the_request_wins(provider: str) -> None:
+    entry = row(read_contract(provider).model).model_copy(update={"provider_model": "theirs-7"})
+    stage = set_stage(provider, httpx.Response(400), entry=entry)
+    stage.refuse_create()
+    # fal, where Pika is too, has an address for each model, which the row alone names.
+    is_named = provider not in {"fal", "pika"}
+    assert stage.server.saw("theirs-7") == is_named
+    stage.answer(httpx.Response(400)).refuse_create(model="asked-for-8")
+    assert stage.server.saw("asked-for-8") == is_named
+    assert not stage.server.saw("theirs-7")
+
+
 CREATE_REFUSALS = {
     "unauthorized": ErrorCode.AUTHENTICATION,
     "no_credit": ErrorCode.INSUFFICIENT_CREDIT,

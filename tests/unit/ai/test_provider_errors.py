@@ -51,8 +51,6 @@ def test_an_answer_that_says_nothing_leaves_it_unknown_too() -> None:
         (403, ErrorCode.AUTHENTICATION, (ErrorCode.AUTHENTICATION, False)),
         (404, ErrorCode.MODEL_NOT_FOUND, (ErrorCode.EXPIRED, False)),
         (405, ErrorCode.PROVIDER_ERROR, (ErrorCode.PROVIDER_ERROR, False)),
-        (410, ErrorCode.MODEL_NOT_FOUND, (ErrorCode.EXPIRED, False)),
-        (413, ErrorCode.INVALID_REQUEST, (ErrorCode.INVALID_REQUEST, False)),
         (422, ErrorCode.INVALID_REQUEST, (ErrorCode.INVALID_REQUEST, False)),
         (429, ErrorCode.RATE_LIMITED, (ErrorCode.RATE_LIMITED, True)),
     ],

@@ -61,12 +61,6 @@ CALLS = Calls(build, job_id=TASK_ID)
 # Construction
 
 
-def test_without_an_address_runways_own_is_called() -> None:
-    server = Host(recorded("running"))
-    RunwayVideoModel(entry=row("gen4.5"), api_key=KEY, http_client=server.client()).get_status(TASK_ID)
-    assert str(server.requests[0].url) == f"https://api.dev.runwayml.com/v1/tasks/{TASK_ID}"
-
-
 def test_every_call_to_the_api_carries_the_key_and_the_version() -> None:
     server = Host(
         recorded("created"), recorded("succeeded"), recorded("succeeded"), recorded("created"), httpx.Response(204)
@@ -87,9 +81,6 @@ def test_every_call_to_the_api_carries_the_key_and_the_version() -> None:
 
 def test_a_created_task_is_queued_and_leaves_the_first_wait_to_the_caller() -> None:
     assert CALLS.create(recorded("created")) == VideoGenerationJob(job_id=TASK_ID, status=VideoStatus.QUEUED)
-
-
-def test_a_wait_that_the_answer_to_a_create_asks_for_is_kept() -> None:
     assert CALLS.create(recorded("created", **{"retry-after": "20"})).retry_after_seconds == 20.0
 
 
@@ -100,14 +91,6 @@ def test_a_text_is_sent_with_a_ratio_in_pixels_and_whole_seconds() -> None:
     )
     assert server.calls == ["POST /v1/text_to_video"]
     assert server.sent_body == {"model": "gen4.5", "promptText": "Ein See, früh", "ratio": "720:1280", "duration": 10}
-
-
-def test_the_model_goes_by_its_name_at_runway_and_one_named_in_the_request_wins() -> None:
-    server = Host(recorded("created"))
-    model = build(server, entry=row("gen4.5", ALL).model_copy(update={"provider_model": "gen5"}))
-    model.create_video(VideoGenerationRequest(prompt="A lake"))
-    model.create_video(VideoGenerationRequest(prompt="A lake", model="veo3.1"))
-    assert [json.loads(request.content)["model"] for request in server.requests] == ["gen5", "veo3.1"]
 
 
 @pytest.mark.parametrize("prompt", ["é" * PROMPT_MAX_UTF16_UNITS, "🌊" * 500])
@@ -141,11 +124,9 @@ def test_an_acceptance_with_an_error_beside_its_id_is_unknown() -> None:
     [("error_ratio", ErrorCode.INVALID_REQUEST), ("error_credits", ErrorCode.INVALID_REQUEST)],
 )
 def test_a_refusal_is_judged_by_its_status(name: str, code: ErrorCode) -> None:
-    assert CALLS.creation_error(recorded(name)).code is code
-
-
-def test_a_refusal_keeps_the_vendors_sentence() -> None:
-    assert CALLS.creation_error(recorded("error_ratio")).message.startswith("Validation of body failed: `ratio`")
+    error = CALLS.creation_error(recorded(name))
+    assert error.code is code
+    assert error.message == recorded(name).json()["error"]
 
 
 # The reference image
@@ -190,7 +171,6 @@ def test_an_image_whose_data_uri_has_five_megabytes_is_refused_before_anything_i
 @pytest.mark.parametrize(
     ("name", "expected", "progress"),
     [
-        ("pending", VideoStatus.QUEUED, None),
         ("throttled", VideoStatus.QUEUED, None),
         ("running", VideoStatus.IN_PROGRESS, 42),
         ("succeeded", VideoStatus.COMPLETED, None),
@@ -207,11 +187,8 @@ def test_a_task_that_has_not_failed_is_read(name: str, expected: VideoStatus, pr
     [
         ("0.376", 38),
         ("-0.5", 0),
-        ("37", 100),
         (f"1{'0' * 400}", None),
-        ('"0.4"', None),
         ("true", None),
-        ("NaN", None),
     ],
 )
 def test_progress_is_a_fraction_or_nothing(progress: str, expected: int | None) -> None:
@@ -226,7 +203,7 @@ def test_the_first_output_is_the_video() -> None:
     )
 
 
-@pytest.mark.parametrize("output", ["https://o.example/a.mp4", [""], [7]])
+@pytest.mark.parametrize("output", ["https://o.example/a.mp4", [""]])
 def test_a_success_without_a_video_is_a_failure(output: object) -> None:
     job = CALLS.status(task_reply(status="SUCCEEDED", output=output))
     assert (job.status, job.error_code) == (VideoStatus.FAILED, ErrorCode.PROVIDER_ERROR)
@@ -237,10 +214,8 @@ def test_a_success_without_a_video_is_a_failure(output: object) -> None:
     ("name", "code", "message", "cost_micros"),
     [
         ("failed_safety", ErrorCode.CONTENT_POLICY, "The output was flagged by our moderation.", 960_000),
-        ("failed_safety_text", ErrorCode.CONTENT_POLICY, "The prompt was flagged by our moderation.", 960_000),
         ("failed_asset", ErrorCode.INVALID_REQUEST, "The image could not be used.", 0),
         ("failed_internal", ErrorCode.PROVIDER_ERROR, "An unexpected error occurred.", 0),
-        ("failed_without_code", ErrorCode.PROVIDER_ERROR, "An unexpected error occurred.", 0),
         ("cancelled", ErrorCode.CANCELLED, "The provider says that the task was cancelled.", None),
     ],
 )
@@ -257,7 +232,6 @@ def test_a_failed_task_is_an_answer_and_may_cost(
     [
         ("safety.input.text", ErrorCode.CONTENT_POLICY),
         ("INPUT_PREPROCESSING.SAFETY", ErrorCode.CONTENT_POLICY),
-        ("ASSET.INVALID.DIMENSIONS", ErrorCode.INVALID_REQUEST),
         ("ASSET", ErrorCode.PROVIDER_ERROR),
         ("SAFETYNET.DOWN", ErrorCode.PROVIDER_ERROR),
         ("INTERNAL.SAFETY", ErrorCode.PROVIDER_ERROR),
@@ -279,7 +253,6 @@ def test_a_failure_without_a_sentence_shows_its_code() -> None:
         ({"credits": 0}, 0),
         ({"credits": -1}, None),
         ({"credits": 10**10}, None),
-        ({"credits": "12"}, None),
         (12, None),
     ],
 )

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import hmac
 import json
 from datetime import UTC, datetime
 from email.message import Message
@@ -24,6 +23,7 @@ from mediaposter.domain.errors import (
     WebhookRejected,
 )
 from tests.fakes.provider import Calls, Host, Internet, allowing, read_reply, row
+from tests.unit.ai.signing import sign_standard
 
 BASE_URL = "https://videos.example/v1"
 KEY = "sk-of-the-test"
@@ -145,15 +145,6 @@ def test_the_request_goes_as_a_form_with_seconds_and_size_as_text() -> None:
     assert server.calls == ["POST /v1/videos"]
 
 
-def test_the_model_goes_by_its_name_at_the_server_and_one_named_in_the_request_wins() -> None:
-    server = Host(recorded("openai_created"))
-    model = build(server, provider_model="minimax/h3")
-    model.create_video(VideoGenerationRequest(prompt="A lake"))
-    model.create_video(VideoGenerationRequest(prompt="A lake", model="runway/gen4.5"))
-    sent = [text_of(form_of(request)["model"]) for request in server.requests]
-    assert sent == ["minimax/h3", "runway/gen4.5"]
-
-
 def test_a_servers_own_options_become_fields_of_the_form() -> None:
     server = Host(recorded("openai_created"))
     entry = allowing(row("sora-2"), negative_prompt="text", seed="integer", generate_sound="boolean")
@@ -207,10 +198,7 @@ def test_an_id_without_a_status_is_a_running_job() -> None:
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("openai_error_invalid_seconds", ErrorCode.INVALID_REQUEST),
         ("vllm_omni_model_mismatch", ErrorCode.INVALID_REQUEST),
-        ("vllm_omni_invalid_form", ErrorCode.INVALID_REQUEST),
-        ("sglang_invalid", ErrorCode.INVALID_REQUEST),
         ("litellm_error_bad_request", ErrorCode.INVALID_REQUEST),
         ("openai_error_moderation", ErrorCode.CONTENT_POLICY),
         ("litellm_error_key", ErrorCode.AUTHENTICATION),
@@ -233,7 +221,8 @@ def test_every_servers_refusal_is_understood(name: str, code: ErrorCode) -> None
     ],
 )
 def test_every_servers_sentence_is_found(name: str, sentence: str) -> None:
-    assert CALLS.creation_error(recorded(name)).message == sentence
+    error = CALLS.creation_error(recorded(name))
+    assert (error.code, error.message) == (ErrorCode.INVALID_REQUEST, sentence)
 
 
 # Asking how a job stands
@@ -244,12 +233,9 @@ def test_every_servers_sentence_is_found(name: str, sentence: str) -> None:
     [
         ("SUCCEEDED", VideoStatus.COMPLETED),
         ("pending", VideoStatus.QUEUED),
-        ("running", VideoStatus.IN_PROGRESS),
         ("cancelled", VideoStatus.FAILED),
         ("cancelling", VideoStatus.IN_PROGRESS),
-        ("done", VideoStatus.IN_PROGRESS),
         (None, VideoStatus.IN_PROGRESS),
-        (7, VideoStatus.IN_PROGRESS),
     ],
 )
 def test_a_word_for_a_status_is_understood_and_an_unknown_one_is_never_success(
@@ -270,10 +256,7 @@ def status_with(field: str, value: str) -> VideoGenerationJob:
         ("37.6", 38),
         ("-5", 0),
         (f"1{'0' * 400}", 100),
-        ("null", None),
-        ('"40%"', None),
         ("true", None),
-        ("NaN", None),
         ("1e999", None),
     ],
 )
@@ -288,7 +271,6 @@ def test_progress_is_a_percentage_or_nothing(progress: str, expected: int | None
         ("vllm_omni_in_progress", (VideoStatus.IN_PROGRESS, 0)),
         ("litellm_processing", (VideoStatus.IN_PROGRESS, 38)),
         ("sglang_cancelling", (VideoStatus.IN_PROGRESS, 0)),
-        ("openai_completed", (VideoStatus.COMPLETED, 100)),
         ("vllm_omni_completed", (VideoStatus.COMPLETED, 100)),
         ("sglang_completed", (VideoStatus.COMPLETED, 100)),
         ("litellm_completed", (VideoStatus.COMPLETED, 100)),
@@ -308,7 +290,6 @@ def test_every_servers_job_is_read(name: str, expected: tuple[VideoStatus, int])
         ("openai_failed_processing", ErrorCode.PROVIDER_ERROR, "The video could not be rendered."),
         ("vllm_omni_failed_400", ErrorCode.INVALID_REQUEST, "This model does not take an input image."),
         ("vllm_omni_failed_500", ErrorCode.PROVIDER_ERROR, "CUDA out of memory."),
-        ("vllm_omni_failed_503", ErrorCode.PROVIDER_ERROR, "The engine is shutting down."),
         ("sglang_failed", ErrorCode.PROVIDER_ERROR, "Worker ran out of memory"),
         ("sglang_deleted", ErrorCode.CANCELLED, "The provider says that the job was deleted."),
         ("litellm_cancelled", ErrorCode.CANCELLED, "The provider says that the job was cancelled."),
@@ -325,7 +306,6 @@ def test_every_servers_failed_job_is_an_answer(name: str, code: ErrorCode, messa
     [
         ({"code": "content_policy_violation", "message": "No."}, ErrorCode.CONTENT_POLICY, "No."),
         ({"code": 422}, ErrorCode.INVALID_REQUEST, "The provider gave no reason for the failure."),
-        ({"code": "anything"}, ErrorCode.PROVIDER_ERROR, "The provider gave no reason for the failure."),
         ("moderation_blocked", ErrorCode.PROVIDER_ERROR, "moderation_blocked"),
         (None, ErrorCode.PROVIDER_ERROR, "The provider gave no reason for the failure."),
     ],
@@ -443,11 +423,9 @@ CONTENT_ROUTE = httpx.Response(200, content=b"from its route")
 @pytest.mark.parametrize(
     "url",
     [
-        # Behind a proxy for TLS, by its address in the cluster, by its own idea of its name, and a store beside it.
+        # Behind a proxy for TLS, and by its address in the cluster.
         "http://videos.example/v1/videos/video_1/content",
         "http://10.0.0.5:30000/v1/videos/video_1/content",
-        "http://localhost:8000/v1/videos/video_1/content",
-        "http://minio:9000/videos/video_1.mp4",
         "http://169.254.169.254/latest/meta-data",
         "https://xn--/a.mp4",
         "file:///outputs/video_1.mp4",
@@ -532,7 +510,7 @@ def test_an_extension_is_a_form_with_the_length_that_is_added() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["openai_deleted", "vllm_omni_deleted", "sglang_deleted"])
+@pytest.mark.parametrize("name", ["openai_deleted", "sglang_deleted"])
 def test_a_video_is_deleted(name: str) -> None:
     server = Host(recorded(name))
     build(server).delete_video("video_1")
@@ -602,10 +580,7 @@ def event(**fields: object) -> bytes:
 
 
 def sign(body: bytes, secret: str = WEBHOOK_SECRET) -> dict[str, str]:
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    seconds = str(int(CREATED_AT.timestamp()))
-    signature = base64.b64encode(hmac.digest(key, f"evt_1.{seconds}.".encode() + body, "sha256")).decode()
-    return {"webhook-id": "evt_1", "webhook-timestamp": seconds, "webhook-signature": f"v1,{signature}"}
+    return sign_standard(body, secret, webhook_id="evt_1", at=CREATED_AT)
 
 
 def parse(body: bytes, headers: dict[str, str]) -> str:

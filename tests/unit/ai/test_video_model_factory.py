@@ -117,12 +117,21 @@ def test_an_argument_comes_before_the_environment(monkeypatch: pytest.MonkeyPatc
     assert (model.api_key, model.base_url) == ("k", BASE_URL)
 
 
-def test_a_vendor_with_a_server_of_its_own_needs_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUNWAYML_API_SECRET", "key_of_the_test")
+@pytest.mark.parametrize(
+    ("provider", "variable", "base_url"),
+    [
+        ("runway", "RUNWAYML_API_SECRET", "https://api.dev.runwayml.com"),
+        ("gemini", "GEMINI_API_KEY", "https://generativelanguage.googleapis.com"),
+    ],
+)
+def test_a_vendor_with_a_server_of_its_own_needs_no_address(
+    monkeypatch: pytest.MonkeyPatch, provider: str, variable: str, base_url: str
+) -> None:
+    monkeypatch.setenv(variable, "key_of_the_test")
 
-    model = create_video_model("runway", "gen4.5")
+    model = create_video_model(provider)
 
-    assert (model.api_key, model.base_url) == ("key_of_the_test", "https://api.dev.runwayml.com")
+    assert (model.api_key, model.base_url) == ("key_of_the_test", base_url)
 
 
 def test_a_key_for_a_provider_that_asks_for_none_is_taken_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

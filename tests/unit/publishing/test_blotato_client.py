@@ -201,21 +201,9 @@ def test_a_post_that_does_not_fit_its_network_is_never_sent(fields: dict[str, An
     assert blotato.requests == []
 
 
-NEVER_SENT = [
-    httpx.ConnectError("refused"),
-    httpx.ConnectTimeout("no answer"),
-    httpx.PoolTimeout("no connection"),
-    httpx.UnsupportedProtocol("htp"),
-]
-LOST = [
-    httpx.ReadTimeout("slow"),
-    httpx.WriteTimeout("slow"),
-    httpx.ReadError("reset by peer"),
-    httpx.WriteError("broken pipe"),
-    httpx.CloseError("closed"),
-    httpx.RemoteProtocolError("Server disconnected without sending a response."),
-    httpx.DecodingError("not gzip"),
-]
+# Which breaks are which is told for every one of them in test_vendor.
+NEVER_SENT = [httpx.ConnectError("refused"), httpx.PoolTimeout("no connection")]
+LOST = [httpx.ReadTimeout("slow"), httpx.WriteError("broken pipe"), httpx.DecodingError("not gzip")]
 
 
 @pytest.mark.parametrize("error", NEVER_SENT, ids=lambda error: type(error).__name__)
@@ -248,7 +236,6 @@ def test_an_answer_that_is_neither_yes_nor_no_may_be_public(status_code: int) ->
     [
         httpx.Response(204),
         httpx.Response(200, text="<html>OK</html>"),
-        httpx.Response(201, json=[]),
         httpx.Response(201, json={"postSubmissionId": ""}),
         httpx.Response(201, json={"postSubmissionId": "x" * 1_000}),
         httpx.Response(202, json={"postSubmissionId": "submission-1", "scheduledTime": "soon"}),
@@ -269,8 +256,6 @@ REFUSALS = pytest.mark.parametrize(
         (401, ErrorCode.AUTHENTICATION, False),
         (402, ErrorCode.INSUFFICIENT_CREDIT, False),
         (403, ErrorCode.AUTHENTICATION, False),
-        (404, ErrorCode.INVALID_REQUEST, False),
-        (409, ErrorCode.INVALID_REQUEST, False),
         (422, ErrorCode.INVALID_REQUEST, False),
         (429, ErrorCode.RATE_LIMITED, True),
     ],
@@ -299,7 +284,6 @@ def test_a_refusal_without_words_tells_its_number(content: bytes) -> None:
         ("Too many requests. Try again in 20 seconds.", {}, 20),
         ("Retry after 1500 ms", {}, 1.5),
         ("Please wait 2 minutes", {}, 120),
-        ("Wait 0.5 sec", {}, 0.5),
         ("Try again in 20 seconds.", {"Retry-After": "33"}, 33),
         ("Limit 30 requests", {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 60),
         ("Too many requests.", {"Retry-After": "²"}, 60),
@@ -520,14 +504,6 @@ def test_a_refusal_that_cannot_be_decoded_tells_its_number() -> None:
     assert refusal_of(upload, reply).message == "Blotato answered 401."
 
 
-def test_an_answer_that_was_compressed_all_the_same_is_read() -> None:
-    content = gzip.compress(b'{"postSubmissionId": "submission-1"}')
-    blotato, client = connect(httpx.Response(201, headers=GZIP, stream=Body([content])))
-
-    assert publish(client).submission_id == "submission-1"
-    assert blotato.requests[0].headers["accept-encoding"] == "identity"
-
-
 @pytest.mark.parametrize(
     "content",
     [b"[]", b"NaN", b'{"status": NaN}', b"[" * 100_000, b"\xff\xfe{\0"],
@@ -573,10 +549,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 @ON_LOOPBACK
 @pytest.mark.parametrize(
     "play",
-    [
-        drip(b"HTTP/1.1 200 OK\r\nX-Name: ", b"x"),
-        drip(CHUNKED, b"1\r\nx\r\n"),
-    ],
+    [drip(b"HTTP/1.1 200 OK\r\nX-Name: ", b"x"), drip(CHUNKED, b"1\r\nx\r\n")],
     ids=["header", "chunks"],
 )
 def test_a_question_ends_whatever_blotato_drips(play: Play) -> None:

@@ -287,7 +287,7 @@ class TestSchedules:
         assert blotato.calls == ["DELETE /schedules/sch_1"]
 
     @pytest.mark.parametrize("call", [move, cancel])
-    @pytest.mark.parametrize("status_code", [302, 401, 410, 500])
+    @pytest.mark.parametrize("status_code", [302, 410])
     def test_anything_else_does_not_count_as_done(
         self, call: Callable[[BlotatoClient], object], status_code: int
     ) -> None:
@@ -377,11 +377,8 @@ class TestKey:
     def test_a_bad_key_is_told_as_such(self, call: Callable[[BlotatoClient], object], status_code: int) -> None:
         refusal = refusal_of(call, httpx.Response(status_code, json={"message": "Invalid API key"}))
 
-        assert (refusal.code, refusal.transient, refusal.message) == (
-            ErrorCode.AUTHENTICATION,
-            False,
-            "Invalid API key",
-        )
+        assert (refusal.code, refusal.transient) == (ErrorCode.AUTHENTICATION, False)
+        assert refusal.message == "Invalid API key"
 
     @pytest.mark.parametrize("call", QUESTIONS)
     def test_a_question_without_an_answer_may_be_asked_again(self, call: Callable[[BlotatoClient], object]) -> None:

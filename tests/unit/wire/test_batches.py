@@ -54,7 +54,6 @@ def test_rows_are_taken_as_they_are() -> None:
         ({"rows": []}, "rows"),
         ({"rows": [1] * (ROWS_MAX + 1)}, "rows"),
         ({"file": "upload_1"}, "file"),
-        ({"lines": []}, "lines"),
     ],
 )
 def test_what_is_no_batch_is_refused(sent: Any, param: str | None) -> None:

@@ -133,12 +133,10 @@ def test_a_field_that_comes_twice_is_refused(name: str) -> None:
     ("names", "param"),
     [
         (("a", "a[b]"), "a"),
-        (("a", "a[]"), "a"),
         (("a[]", "a[0]"), "a"),
         (("a[0]", "a[b]"), "a"),
         (("a[b]", "a[b][c]"), "a[b]"),
         (("a[b][]", "a[b][0]"), "a[b]"),
-        (("publish", "publish[][platform]"), "publish"),
         (("publish[]", "publish[][platform]"), "publish[0]"),
         (("publish[0][platform]", "publish[][platform]"), "publish"),
     ],

@@ -217,15 +217,8 @@ def test_a_png_written_by_hand_is_read() -> None:
         ((b"IHDX", write_png_header()[1]), PIXELS, END),
         ((b"IHDR", b"x" * 12), PIXELS, END),
         *(
-            (write_png_header(**wrong), PIXELS, END)
-            for wrong in (
-                {"depth": 3},
-                {"colour": 1},
-                {"depth": 1},
-                {"compression": 1},
-                {"filter": 1},
-                {"interlace": 2},
-            )
+            (write_png_header(**{field: wrong}), PIXELS, END)
+            for field, wrong in (("depth", 3), ("colour", 1), ("compression", 1), ("filter", 1), ("interlace", 2))
         ),
         (write_png_header(), END),
         (write_png_header(), (b"IDAT", b""), END),
@@ -316,7 +309,6 @@ def test_a_webp_written_by_hand_is_read(chunks: tuple[tuple[bytes, bytes], ...])
         write_webp((b"EXIF", b"xx")),
         write_webp(a_canvas(), a_canvas(), LOSSY),
         write_webp(a_canvas(91), LOSSY),
-        write_webp(a_canvas(height=161), LOSSLESS),
         write_webp((b"VP8X", b"short"), LOSSY),
         write_webp((b"VP8 ", b"short")),
         write_webp((b"VP8L", b"\x2f")),
@@ -326,7 +318,6 @@ def test_a_webp_written_by_hand_is_read(chunks: tuple[tuple[bytes, bytes], ...])
         write_webp(with_byte(LOSSLESS, 0, 0)),
         write_webp(with_byte(LOSSLESS, 4, LOSSLESS[1][4] | 0x20)),
         write_webp(LOSSY, size=len(LOSSY[1])),
-        write_webp(LOSSY, size=0),
     ],
 )
 def test_a_webp_whose_parts_do_not_fit_is_refused(content: bytes) -> None:

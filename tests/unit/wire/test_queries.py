@@ -34,10 +34,7 @@ def test_a_limit_is_from_none_to_a_hundred(model: type[Query]) -> None:
 
 class TestUsage:
     @pytest.mark.parametrize("name", ["since", "until"])
-    @pytest.mark.parametrize(
-        "day",
-        ["1999-12-31", "3000-01-01", "2026-13-01", "1700000000", "today", ""],
-    )
+    @pytest.mark.parametrize("day", ["1999-12-31", "3000-01-01", "2026-13-01", "1700000000", ""])
     def test_a_day_beyond_all_use_is_refused_by_its_field(self, name: str, day: str) -> None:
         refusal = refusal_of(UsageQuery, **{name: day})
 
@@ -64,11 +61,8 @@ class TestUsage:
 def test_a_parameter_that_is_not_known_is_refused_by_its_name() -> None:
     refusal = refusal_of(ListQuery, colour="red")
 
-    assert (refusal.param, refusal.code, refusal.message) == (
-        "colour",
-        "unknown_parameter",
-        "colour: is not known here.",
-    )
+    assert (refusal.param, refusal.code) == ("colour", "unknown_parameter")
+    assert refusal.message == "colour: is not known here."
 
 
 class TestList:
@@ -82,10 +76,8 @@ class TestList:
         ("parameters", "message"),
         [
             ({"ids": "video_1", "status": "failed"}, "ids: cannot be combined with status."),
-            ({"ids": "video_1", "stage": "queued"}, "ids: cannot be combined with stage."),
             ({"ids": "video_1", "after": "video_2"}, "ids: cannot be combined with after."),
             ({"stage": "queued", "batch_id": "batch_1"}, "stage: cannot be combined with batch_id."),
-            ({"stage": "queued", "prompt": "kite"}, "stage: cannot be combined with prompt."),
             ({"stage": "queued", "created_after": "1"}, "stage: cannot be combined with created_after."),
             ({"remixed_from": "video_1", "prompt": "kite"}, "remixed_from: cannot be combined with prompt."),
             ({"remixed_from": "video_1", "stage": "queued"}, "stage: cannot be combined with remixed_from."),

@@ -113,12 +113,7 @@ FOREIGN = {
     "html": (b"<!DOCTYPE html><html><head><title>Google Sheets: Sign-in", "a web page"),
     "rtf": (rb"{\rtf1\ansi\ansicpg1252 id,prompt}", "a document with formatting"),
     "gzip": (gzip.compress(b"prompt\nkite\n"), "a gzip archive"),
-    "zstd": (b"\x28\xb5\x2f\xfd" + bytes(100), "a Zstandard archive"),
-    "pdf": (b"%PDF-1.7\n", "a PDF"),
-    "png": (b"\x89PNG\r\n\x1a\n" + bytes(100), "a PNG picture"),
-    "jpeg": (b"\xff\xd8\xff\xe0" + bytes(100), "a JPEG picture"),
     "webp": (b"RIFF\x10\0\0\0WEBPVP8 ", "a WebP picture"),
-    "gif": (b"GIF89a" + bytes(100), "a GIF picture"),
     "mp4": (b"\0\0\0\x18ftypmp42", "a video"),
 }
 
@@ -260,16 +255,9 @@ def test_a_line_is_a_request_and_its_id() -> None:
     ("line", "code", "param"),
     [
         ("kite", "invalid_json", None),
-        ("[]", "invalid_json", None),
         ('{"prompt":"a","model":"b","model":"c"}', "duplicate_field", "model"),
         ('{"prompt":"a","provider_options":{"x":1,"x":2}}', "duplicate_field", "x"),
-        ("{}", "missing_required_parameter", "prompt"),
-        ('{"prompt":"\\ud800"}', "invalid_value", "prompt"),
-        (
-            '{"prompt":"a","publish":[{"platform":"twitter","account_id":"!"}]}',
-            "invalid_value",
-            "publish[0].account_id",
-        ),
+        ('{"publish":[{"platform":"twitter"}],"prompt":"a"}', "missing_required_parameter", "publish[0].account_id"),
     ],
 )
 def test_what_is_wrong_with_a_line_is_said_of_it_alone(line: str, code: str, param: str | None) -> None:
@@ -415,14 +403,10 @@ def test_a_target_without_a_value_is_not_one_of_the_row() -> None:
         ),
         ("publish", "a network and a field follow, as in publish.instagram.account_id."),
         ("publish.instgram.account_id", "no network is called that; did you mean 'instagram'? There are twitter,"),
-        ("publish.x", "no network is called that. There are twitter,"),
         ("publish.twitter.platform", "twitter has no such field"),
-        ("publish.twitter", "twitter has no such field"),
         ("publish.twitter.1.text", "the first account of a network has no number"),
         ("publish.twitter.21.text", "the first account of a network has no number"),
-        ("publish.twitter.02.text", "the first account of a network has no number"),
         ("metadata", "a name of 1 to 64 characters follows, as in metadata.<name>."),
-        ("metadata.", "a name of 1 to 64 characters follows"),
         (f"metadata.{'a' * 65}", "a name of 1 to 64 characters follows"),
         ("provider_options.a.b", "an option that is an object is written as JSON, in provider_options.a."),
         ("prompt", "the header has it twice, as columns 1 and 2."),
@@ -684,23 +668,8 @@ def test_where_a_file_is_cut_never_changes_what_it_says(name: str) -> None:
 
 PARTS = st.sampled_from(
     [
-        *(
-            b"prompt",
-            b"id",
-            b",",
-            b",",
-            b'"',
-            b'"',
-            b'""',
-            b"\r",
-            b"\n",
-            b"\r\n",
-            b"a",
-            b"\xc3\xa9",
-            b"\xe9",
-            b"\0",
-            b"|",
-        ),
+        *(b"prompt", b"id", b",", b",", b'"', b'"', b'""', b"\r", b"\n", b"\r\n"),
+        *(b"a", b"\xc3\xa9", b"\xe9", b"\0", b"|"),
         *(b'{"prompt":"a"}', b"{", b"}", b":", b"[", b" ", b"metadata.a", b"publish.twitter.account_id", b"true", BOM),
     ]
 )
