@@ -28,7 +28,7 @@ TESTS = (
     "tests/unit/http",
     "tests/unit/media",
     *(f"tests/unit/stores/test_{name}.py" for name in ("bucket", "checked_model", "media", "table")),
-    *(f"tests/unit/functions/test_{name}.py" for name in ("events", "handlers", "table_stream", "webhooks")),
+    *(f"tests/unit/functions/test_{name}.py" for name in ("events", "handlers", "routes", "table_stream", "webhooks")),
 )
 # In no layer is what these need, and no function imports them.
 _ELSEWHERE = ("mediaposter.cli", "mediaposter.host")
