@@ -132,9 +132,10 @@ def test_a_route_answers_its_sample_and_logs_nothing_that_is_secret(
 
 
 def test_a_dry_run_tells_who_would_make_it_and_records_nothing(stack: Stack, invoke: Invoke) -> None:
-    query = {"queryStringParameters": {"dry_run": "true"}, "multiValueQueryStringParameters": {"dry_run": ["true"]}}
+    event = an_event("submit", queryStringParameters={"dry_run": "true"})
+    event["multiValueQueryStringParameters"] = {"dry_run": ["true"]}
 
-    answer = invoke("SubmitFunction", an_event("submit", **query))
+    answer = invoke("SubmitFunction", event)
 
     assert "candidates" in json.loads(answer["body"])
     assert (list_items(stack), stack.executions()) == ([], [])
