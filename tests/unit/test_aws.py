@@ -86,7 +86,6 @@ def presign(monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[SplitRe
     ("region", "host"),
     [
         ("us-east-1", "a-bucket.s3.amazonaws.com"),
-        ("eu-central-1", "a-bucket.s3.eu-central-1.amazonaws.com"),
         ("eu-south-2", "a-bucket.s3.eu-south-2.amazonaws.com"),
         ("cn-north-1", "a-bucket.s3.cn-north-1.amazonaws.com.cn"),
     ],
@@ -103,8 +102,8 @@ def test_a_url_is_signed_for_the_buckets_own_region_by_version_4(
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
-@pytest.mark.parametrize("address", ["http://localhost:4566", "http://127.0.0.1:4566"])
-def test_a_local_cloud_is_reached_where_it_is(monkeypatch: pytest.MonkeyPatch, variable: str, address: str) -> None:
+def test_a_local_cloud_is_reached_where_it_is(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    address = "http://127.0.0.1:4566"
     for url in presign(monkeypatch, **{variable: address}):
         assert f"{url.scheme}://{url.netloc}" == address
         assert url.path.startswith("/a-bucket/")

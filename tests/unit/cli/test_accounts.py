@@ -95,6 +95,20 @@ def test_a_key_without_accounts_says_where_to_connect_some(show: Show, publisher
     assert json.loads(show("--json")) == []
 
 
+def test_a_stack_that_is_named_gives_its_key(stack: StackInMemory, publisher: FakePublisher) -> None:
+    opened: list[DeployedStack | None] = []
+
+    def connect_to(stack: DeployedStack | None) -> PublisherInterface:
+        opened.append(stack)
+        return publisher
+
+    words = ("accounts", "--stack", "studio", "--endpoint-url", "http://127.0.0.1:1")
+    run_app(words, Session(open_stack=stack.open, connect=connect_to, environ=dict))
+
+    assert stack.looked_for == [("studio", "http://127.0.0.1:1")]
+    assert [each.name for each in opened if each] == ["studio"]
+
+
 @pytest.mark.parametrize(
     ("argv", "where"), [((), "into BLOTATO_API_KEY"), (("--stack", "studio"), "into the secret blotato-api-key")]
 )
@@ -105,30 +119,6 @@ def test_a_bad_key_is_told_with_where_it_belongs(
 
     with pytest.raises(ConfigurationError, match=f"refused the key: Invalid API key. Put it {where}"):
         show(*argv)
-
-
-class Door:
-    """Takes note of the stack whose key is asked for."""
-
-    def __init__(self, publisher: PublisherInterface) -> None:
-        self.stacks: list[DeployedStack | None] = []
-        self._publisher = publisher
-
-    def __call__(self, stack: DeployedStack | None) -> PublisherInterface:
-        self.stacks.append(stack)
-        return self._publisher
-
-
-def test_a_stack_that_is_named_gives_its_key(stack: StackInMemory, publisher: FakePublisher) -> None:
-    door = Door(publisher)
-
-    run_app(
-        ("accounts", "--stack", "studio", "--endpoint-url", "http://127.0.0.1:1"),
-        Session(open_stack=stack.open, connect=door, environ=dict),
-    )
-
-    assert stack.looked_for == [("studio", "http://127.0.0.1:1")]
-    assert [opened.name for opened in door.stacks if opened] == ["studio"]
 
 
 def test_without_a_key_a_sentence_says_where_to_put_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

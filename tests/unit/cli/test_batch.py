@@ -205,15 +205,6 @@ def test_the_name_of_the_results_says_their_format(ask: Run, stack: FakeApi, out
     assert stack.seen[-1].url.params["format"] == asked_for
 
 
-def test_results_that_are_not_there_yet_are_told(ask: Run, api: FakeApi) -> None:
-    api.on("GET", f"/batches/{BATCH}/results", refuse(404, "The batch has no results yet.", code="not_found"))
-
-    outcome = ask("batch", "results", BATCH)
-
-    assert outcome.status == 1
-    assert "The batch has no results yet." in outcome.err
-
-
 def test_a_batch_is_watched_as_lines_of_json(ask: Run, stack: FakeApi) -> None:
     lines = ask("watch", BATCH, "--json").out.splitlines()
 
@@ -222,3 +213,9 @@ def test_a_batch_is_watched_as_lines_of_json(ask: Run, stack: FakeApi) -> None:
 
 def test_what_is_no_id_is_not_sent(ask: Run, api: FakeApi) -> None:
     assert (ask("batch", "show", "video_1").status, api.seen) == (2, [])
+
+
+def test_results_that_are_not_there_yet_are_told(ask: Run, api: FakeApi) -> None:
+    api.on("GET", f"/batches/{BATCH}/results", refuse(404, "The batch has no results yet.", code="not_found"))
+
+    assert "The batch has no results yet." in ask("batch", "results", BATCH).err

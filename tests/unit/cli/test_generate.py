@@ -38,15 +38,6 @@ def test_a_video_is_followed_stage_by_stage_until_it_is_done(ask: Run, api: Fake
     assert api.bodies("POST", "/videos") == [{"prompt": "A paper boat"}]
 
 
-def test_captions_and_a_price_are_fields_of_the_request(ask: Run, api: FakeApi) -> None:
-    serve(api, DONE)
-
-    ask("generate", "A boat", "--publish", "threads:908", "--captions", "write", "--max-cost", "0.50")
-
-    [body] = api.bodies("POST", "/videos")
-    assert (body["captions"], body["max_cost_usd"]) == ("write", "0.50")
-
-
 @pytest.mark.parametrize(
     "words",
     [("--captions", "write"), ("--publish", "threads:908", "--captions", "invent"), ("--max-cost", "-1")],
@@ -67,7 +58,17 @@ def test_every_option_is_a_field_of_the_request(ask: Run, api: FakeApi, tmp_path
     ask(
         *("generate", "A boat", "--model", "gen4.5", "--seconds", "5", "--size", "1280x720", "--image", "boat.png"),
         *("--publish", "instagram:807", "--publish", "youtube:905,privacy_status=public", "--title", "Boat"),
-        *("--text", "Ahoy", "--schedule", "2026-12-24T18:00+01:00", "--approval"),
+        *(
+            "--text",
+            "Ahoy",
+            "--schedule",
+            "2026-12-24T18:00+01:00",
+            "--approval",
+            "--max-cost",
+            "0.50",
+            "--output",
+            ".",
+        ),
     )
 
     time = "2026-12-24T18:00:00+01:00"
@@ -90,9 +91,14 @@ def test_every_option_is_a_field_of_the_request(ask: Run, api: FakeApi, tmp_path
                 },
             ],
             "approval": "required",
+            "max_cost_usd": "0.50",
             "input_reference": {"image_url": "data:image/png;base64,cG5n"},
         }
     ]
+    # A folder gets a file that is named by the video.
+    assert (tmp_path / f"{VIDEO}.mp4").read_bytes() == MP4
+    ask("generate", "A boat", "--publish", "threads:908", "--captions", "write", "--no-wait")
+    assert api.bodies("POST", "/videos")[-1]["captions"] == "write"
 
 
 def test_a_large_picture_is_uploaded_before(ask: Run, api: FakeApi, tmp_path: Path) -> None:
@@ -115,14 +121,6 @@ def test_the_file_is_saved_under_its_name_when_it_is_whole(ask: Run, api: FakeAp
     assert (outcome.status, (tmp_path / "boat.mp4").read_bytes()) == (0, MP4)
     assert "Saved boat.mp4" in outcome.err
     assert [path.name for path in tmp_path.iterdir()] == ["boat.mp4"]
-
-
-def test_a_folder_gets_a_file_named_by_the_video(ask: Run, api: FakeApi, tmp_path: Path) -> None:
-    serve(api, DONE)
-
-    ask("generate", "A boat", "--output", ".")
-
-    assert (tmp_path / f"{VIDEO}.mp4").read_bytes() == MP4
 
 
 def test_a_file_that_came_broken_is_not_kept(ask: Run, api: FakeApi, tmp_path: Path) -> None:

@@ -80,22 +80,6 @@ def test_a_help_fits_into_80_columns_and_cuts_nothing(
 
 
 @pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ("mediaposter st", {"studio"}),
-        ("mediaposter keys ", {"create", "list", "revoke"}),
-        ("mediaposter keys create --exp", {"--expires"}),
-    ],
-)
-def test_the_shell_completes_commands_and_options(typed: str, offered: set[str]) -> None:
-    words = typed.split(" ")
-
-    done = run_apart([], [], COMP_WORDS=typed, COMP_CWORD=str(len(words) - 1), _MEDIAPOSTER_COMPLETE="complete_bash")
-
-    assert set(done.stdout.split()) == offered
-
-
-@pytest.mark.parametrize(
     ("argv", "sentence"),
     [
         ((), "mediaposter: Missing command. See mediaposter --help.\n"),
@@ -122,7 +106,6 @@ def test_a_command_line_that_is_wrong_ends_with_2_and_a_sentence(
     ("missing", "argv", "extra"),
     [
         ("boto3", ["keys", "list"], "aws"),
-        ("rich", ["models"], "cli"),
         ("typer", ["models"], "cli"),
         ("starlette", ["up"], "local"),
     ],

@@ -123,6 +123,19 @@ def test_a_catalog_of_a_stack_that_is_wrong_is_told(run: Run, stack: StackInMemo
 
 
 class TestCheck:
+    @pytest.mark.parametrize(
+        ("content", "sentence"),
+        [(None, "cannot be read: No such file or directory."), (b"\xff\xfe", "is not UTF-8.")],
+    )
+    def test_a_file_that_cannot_be_read_is_told(
+        self, run: Run, tmp_path: Path, content: bytes | None, sentence: str
+    ) -> None:
+        path = tmp_path / "catalog.toml"
+        if content is not None:
+            path.write_bytes(content)
+
+        assert run("models", "check", str(path)) == (1, "", f"{path} {sentence}\n")
+
     def test_a_file_that_extends_the_catalog_rightly_is_ok(self, run: Run, tmp_path: Path) -> None:
         path = tmp_path / "catalog.toml"
         path.write_text(HOUSE)
@@ -155,17 +168,6 @@ class TestCheck:
         assert (outcome.status, outcome.out) == (1, "")
         assert sentence in outcome.err
         assert outcome.err.count("\n") == 1
-
-    def test_a_file_that_is_not_there_is_told(self, run: Run, tmp_path: Path) -> None:
-        path = tmp_path / "nothing.toml"
-
-        assert run("models", "check", str(path)) == (1, "", f"{path} cannot be read: No such file or directory.\n")
-
-    def test_a_file_that_is_no_text_is_told(self, run: Run, tmp_path: Path) -> None:
-        path = tmp_path / "catalog.toml"
-        path.write_bytes(b"\xff\xfe")
-
-        assert run("models", "check", str(path)) == (1, "", f"{path} is not UTF-8.\n")
 
 
 def a_model(name: str, **fields: Any) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from mediaposter.cli.timing import Timing, check_timezone, read_at, read_cron, r
     ("text", "expression"),
     [
         ("daily 09:00", "cron(0 9 * * ? *)"),
-        ("daily 23:59", "cron(59 23 * * ? *)"),
         ("weekdays 09:00", "cron(0 9 ? * MON-FRI *)"),
         ("mon,wed,fri 18:30", "cron(30 18 ? * MON,WED,FRI *)"),
         ("monthly 1 09:00", "cron(0 9 1 * ? *)"),
@@ -30,14 +29,12 @@ def test_words_become_an_expression(text: str, expression: str) -> None:
         ("daily", "it is said as"),
         ("daily 9:00", "'9:00' is no time from 00:00 to 23:59"),
         ("daily 24:00", "is no time"),
-        ("daily 09:00:00", "is no time"),
         ("daily \u0660\u0669:\u0660\u0660", "is no time"),
         ("weekend 09:00", "'weekend' names no days"),
         ("mon,,wed 09:00", "names no days"),
         ("mon,wed,mon 09:00", "'mon,wed,mon' names a day twice"),
         ("monthly 0 09:00", "a day of every month is 1 to 28, or last"),
         ("monthly 29 09:00", "1 to 28, or last"),
-        ("monthly 09:00", "'monthly' names no days"),
         ("weekly 1 09:00", "it is said as"),
     ],
 )
@@ -56,7 +53,6 @@ def test_an_expression_of_schedulers_is_taken_with_its_word_or_without(text: str
     [
         ("0 9 * * 1-5", "it has six fields"),
         ("cron(0 9 ? * MON *", "it has six fields"),
-        ("rate(1 day)", "it has six fields"),
         (f"0 9 ? * {'MON,' * 80}TUE *", "it has six fields"),
         ("0 9 * * * *", "one of its two fields for days is"),
         ("0 9 ? * ? *", "one of its two fields for days is"),

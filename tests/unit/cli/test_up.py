@@ -105,9 +105,6 @@ def line_of(name: str, lines: list[str]) -> str:
 def test_a_provider_without_a_key_is_told_with_the_variable_to_set() -> None:
     assert line_of("runway", describe()) == "  runway    no key: not offered (RUNWAY_API_KEY)"
     assert line_of("runway", describe({"RUNWAY_API_KEY": "key"})) == "  runway    your key"
-
-
-def test_a_provider_that_an_address_opens_misses_an_address() -> None:
     assert line_of("sora", describe({"OPENAI_API_KEY": "key"})).startswith("  sora      no address: not offered (SORA_")
 
 
@@ -260,17 +257,6 @@ def test_it_answers_until_it_is_stopped_and_leaves_no_address_and_no_stack(tmp_p
     assert sys.platform == "win32" or mode == 0o600
     assert not (tmp_path / "host.json").exists()
     assert current._installed is None
-
-
-@LOOPBACK
-def test_another_one_on_the_folder_says_which_process_has_it_and_disturbs_nothing(tmp_path: Path) -> None:
-    with serving(tmp_path) as served:
-        log = (tmp_path / "log" / "host.log").read_text()
-        with pytest.raises(ConfigurationError, match=r"Another MediaPoster \(process \d+\) works in"):
-            serve(Options(data=tmp_path, port=0), environ={})
-
-        assert json.loads((tmp_path / "host.json").read_text()) == served.address
-        assert (tmp_path / "log" / "host.log").read_text() == log
 
 
 @LOOPBACK

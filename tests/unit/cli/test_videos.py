@@ -115,14 +115,6 @@ class TestWatch:
 
         assert [json.loads(line)["progress"] for line in outcome.out.splitlines()] == [10, 50, 100]
 
-    def test_the_hint_of_the_server_is_obeyed(self, ask: Run, api: FakeApi) -> None:
-        rendering = a_video(status="in_progress", stage="rendering")
-        api.on("GET", f"/videos/{VIDEO}", reply(rendering, openai_poll_after_ms="200"), reply(a_video()))
-
-        ask("watch", VIDEO)
-
-        assert api.slept == [0.2]
-
 
 class TestDownload:
     def test_a_picture_goes_under_its_own_name(self, ask: Run, api: FakeApi, tmp_path: Path) -> None:
@@ -223,15 +215,23 @@ class TestPosts:
             {"publish": [{"platform": "threads", "account_id": "807"}], "text": "Ahoy"}
         ]
 
-    @pytest.mark.parametrize(("command", "route"), [(("post", VIDEO), "posts"), (("approve", VIDEO), "approval")])
+    @pytest.mark.parametrize(
+        ("command", "route"),
+        [
+            (("post", VIDEO), "posts"),
+            (("approve", VIDEO), "approval"),
+            (("resolve", VIDEO, "--send-again"), "posts/threads/807/resolve"),
+        ],
+    )
     def test_what_is_public_is_sent_once_and_a_lost_answer_says_to_look(
         self, ask: Run, api: FakeApi, command: tuple[str, ...], route: str
     ) -> None:
+        api.on("GET", f"/videos/{VIDEO}", reply(a_video(posts=[a_post("threads", "parked")])))
         api.on("POST", f"/videos/{VIDEO}/{route}", httpx.ReadError("broken"))
 
         outcome = ask(*command)
 
-        assert (outcome.status, len(api.seen)) == (1, 1)
+        assert (outcome.status, len(api.calls("POST", f"/videos/{VIDEO}/{route}"))) == (1, 1)
         assert f"it was not sent again. See mediaposter show {VIDEO}" in outcome.err
 
     def test_a_decision_is_sent_as_it_is(self, ask: Run, api: FakeApi) -> None:
@@ -243,11 +243,6 @@ class TestPosts:
 
         assert [body["decision"] for body in api.bodies("POST", f"/videos/{VIDEO}/approval")] == ["approve", "reject"]
         assert "nothing of it is posted" in outcome.out
-
-    def test_a_decision_that_is_late_is_told(self, ask: Run, api: FakeApi) -> None:
-        api.on("POST", f"/videos/{VIDEO}/approval", refuse(409, "It was rejected before.", code="conflict"))
-
-        assert ask("approve", VIDEO).err.splitlines()[-2] == "It was rejected before."
 
     def test_a_scheduled_post_is_moved_to_a_time_with_its_zone(self, ask: Run, api: FakeApi) -> None:
         posts = [a_post("threads", "scheduled"), a_post("bluesky", "published")]
@@ -292,10 +287,3 @@ class TestPosts:
     def test_a_post_is_not_resolved_on_a_guess(self, ask: Run, api: FakeApi, argv: tuple[str, ...]) -> None:
         assert ask("resolve", VIDEO, *argv).status == 2
         assert api.seen == []
-
-    def test_a_post_that_is_sent_again_is_sent_once(self, ask: Run, api: FakeApi) -> None:
-        api.on("GET", f"/videos/{VIDEO}", reply(a_video(posts=[a_post("threads", "parked")])))
-        api.on("POST", f"/videos/{VIDEO}/posts/threads/807/resolve", httpx.ReadError("broken"))
-
-        assert ask("resolve", VIDEO, "--send-again").status == 1
-        assert len(api.calls("POST", f"/videos/{VIDEO}/posts/threads/807/resolve")) == 1

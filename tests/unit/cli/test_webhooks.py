@@ -47,12 +47,6 @@ def test_a_key_stands_for_its_owner(run: Run, key_id: str) -> None:
     assert run("webhooks", "secret", "--key", key_id).out == run("webhooks", "secret", "--owner", OWNER).out
 
 
-def test_the_stack_is_the_one_that_is_named(run: Run, stack: StackInMemory) -> None:
-    run("webhooks", "secret", "--owner", OWNER, "--stack", "studio", "--endpoint-url", "http://localhost:4566")
-
-    assert stack.looked_for == [("studio", "http://localhost:4566")]
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

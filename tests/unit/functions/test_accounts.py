@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from mediaposter.publishing.publisher_interface import Account
 from mediaposter.stores.accounts import AccountStore, ConnectedAccounts
 from mediaposter.stores.posts import PostState
 from sandbox.blotato import ACCOUNTS, create_app
@@ -83,27 +82,6 @@ def test_a_stack_without_posts_and_without_a_key_is_left_in_peace(stack: Stack, 
     assert AccountStore(stack.table).get() is None
 
 
-@_LISTENS
-@pytest.mark.usefixtures("blotato")
-def test_a_post_to_what_is_not_connected_is_refused(stack: Stack, invoke: Invoke) -> None:
-    answer = invoke("SubmitFunction", submit_event({"platform": "twitter", "account_id": "999"}))
-
-    assert answer["statusCode"] == 400
-    error = json.loads(answer["body"])["error"]
-    assert (error["param"], error["code"]) == ("publish[0].account_id", "account_not_found")
-    assert stack.executions() == []
-
-
-def test_what_is_kept_answers_without_the_publisher(stack: Stack, invoke: Invoke) -> None:
-    account = Account(account_id="101", platform="twitter", name="kites")
-    AccountStore(stack.table).put(ConnectedAccounts(accounts=(account,), read_at=datetime.now(UTC)))
-
-    answer = invoke("SubmitFunction", submit_event({"platform": "twitter", "account_id": "101"}))
-
-    # Its key was never put: who were asked would say so.
-    assert (answer["statusCode"], json.loads(answer["body"])["warnings"]) == (200, [])
-
-
 def test_without_a_key_a_video_is_taken_with_a_warning(stack: Stack, invoke: Invoke) -> None:
     long_ago = datetime.now(UTC) - timedelta(hours=2)
     AccountStore(stack.table).put(ConnectedAccounts(accounts=(), read_at=long_ago))
@@ -113,32 +91,3 @@ def test_without_a_key_a_video_is_taken_with_a_warning(stack: Stack, invoke: Inv
     assert answer["statusCode"] == 200
     (warning,) = json.loads(answer["body"])["warnings"]
     assert warning.startswith("accounts could not be checked: The secret ")
-
-
-@_LISTENS
-@pytest.mark.usefixtures("blotato")
-def test_a_page_lists_what_is_connected_and_the_answer_is_kept(stack: Stack, invoke: Invoke) -> None:
-    answer = invoke("ApiFunction", {**read_event("library-retrieve"), "path": "/accounts", "resource": "/accounts"})
-
-    listed = json.loads(answer["body"])
-    assert (answer["statusCode"], listed["warning"], listed["notice"]) == (200, None, None)
-    assert {account["id"] for account in listed["data"]} == {account.id for account in ACCOUNTS.values()}
-    assert any(account["boards"] for account in listed["data"])
-    known = AccountStore(stack.table).get()
-    assert known is not None
-    assert int(known.read_at.timestamp()) == listed["checked_at"]
-
-
-def test_a_key_asks_what_it_may_do_whatever_that_is(invoke: Invoke) -> None:
-    event = read_event("library-retrieve")
-    context = event["requestContext"]
-    caller = {**context["authorizer"], "scopes": "approve", "key_name": "phone", "expires_at": "2026-12-02T00:00:00Z"}
-
-    answer = invoke(
-        "ApiFunction",
-        {**event, "path": "/key", "resource": "/key", "requestContext": {**context, "authorizer": caller}},
-    )
-
-    key = json.loads(answer["body"])
-    assert (key["name"], key["scopes"], key["accounts"]) == ("phone", ["approve"], None)
-    assert key["expires_at"] == datetime(2026, 12, 2, tzinfo=UTC).timestamp()

@@ -6,13 +6,11 @@ import io
 import json
 from typing import Any
 
-import httpx
 import pytest
 
-from mediaposter.stores.batch_files import outcomes_key, parts_key, results_key
+from mediaposter.stores.batch_files import outcomes_key, parts_key
 from mediaposter.stores.batches import Batch, BatchCaller, BatchSource, BatchStage, BatchStore, CancelScope
 from mediaposter.stores.keys import Scope
-from mediaposter.stores.video_stages import Stage
 from tests.builders import NOW, a_video
 from tests.unit.functions.conftest import Invoke
 from tests.unit.functions.stack import BUCKET, Event, Stack, read_event
@@ -53,105 +51,6 @@ def read(stack: Stack, key: str) -> str:
 
 def video_store(stack: Stack) -> BatchStore:
     return BatchStore(stack.table)
-
-
-class TestRoutes:
-    def test_rows_are_answered_with_the_batch_that_they_became(self, stack: Stack, invoke: Invoke) -> None:
-        answer = invoke("ApiFunction", read_event("batches-create"))
-
-        assert answer["statusCode"] == 200
-        written = body(answer)
-        assert (written["object"], written["status"], written["results"]) == ("batch", "validating", None)
-        batch = video_store(stack).get_unchecked(written["id"])
-        assert batch.caller.owner == _OWNER
-        assert [json.loads(line)["id"] for line in read(stack, batch.source.key).splitlines()] == ["first", "second"]
-
-    def test_an_idempotency_key_is_honoured(self, invoke: Invoke) -> None:
-        event = read_event("batches-create")
-        event["headers"]["Idempotency-Key"] = "mine"
-        event["multiValueHeaders"]["Idempotency-Key"] = ["mine"]
-
-        first, second = (body(invoke("ApiFunction", event))["id"] for _ in range(2))
-
-        assert first == second
-
-    def test_what_is_no_batch_is_refused(self, stack: Stack, invoke: Invoke) -> None:
-        answer = invoke("ApiFunction", {**read_event("batches-create"), "body": json.dumps({"rows": []})})
-
-        assert answer["statusCode"] == 400
-        assert stack.client("dynamodb").scan(TableName="library")["Count"] == 0
-
-    def test_a_batch_is_answered_with_its_counts_and_its_links(self, stack: Stack, invoke: Invoke) -> None:
-        stack.keep(a_batch(stage=BatchStage.DONE, rows=3, refused=1, completed=2, ended_at=NOW))
-
-        written = body(invoke("ApiFunction", read_event("batches-retrieve")))
-
-        assert (written["status"], written["ended_at"]) == ("completed", int(NOW.timestamp()))
-        assert written["request_counts"]["completed"] == 2
-        assert written["results"] == {
-            "jsonl": f"https://api.example/v1/batches/{_BATCH_ID}/results?format=jsonl",
-            "csv": f"https://api.example/v1/batches/{_BATCH_ID}/results?format=csv",
-        }
-
-    def test_a_batch_that_runs_counts_its_videos_by_the_index(self, stack: Stack, invoke: Invoke) -> None:
-        stack.keep(
-            a_batch(stage=BatchStage.RUNNING, rows=2),
-            a_video(id="video_1", owner=_OWNER, batch_id=_BATCH_ID),
-            a_video(id="video_2", owner=_OWNER, batch_id=_BATCH_ID, stage=Stage.RENDERING),
-        )
-
-        counts = body(invoke("ApiFunction", read_event("batches-retrieve")))["request_counts"]
-
-        assert (counts["total"], counts["queued"], counts["in_progress"]) == (2, 1, 1)
-
-    def test_batches_are_listed_and_are_no_videos(self, stack: Stack, invoke: Invoke) -> None:
-        stack.keep(a_batch())
-
-        listed = body(invoke("ApiFunction", read_event("batches-list")))
-
-        assert [batch["id"] for batch in listed["data"]] == [listed["first_id"]] == [_BATCH_ID]
-        videos = {**read_event("library-retrieve"), "resource": "/videos", "path": "/videos", "pathParameters": None}
-        assert body(invoke("ApiFunction", videos))["data"] == []
-
-    def test_results_are_a_redirect_to_a_signed_url(self, stack: Stack, invoke: Invoke) -> None:
-        stack.keep(a_batch(stage=BatchStage.DONE, ended_at=NOW))
-
-        answer = invoke("ApiFunction", read_event("batches-results"))
-
-        assert answer["statusCode"] == 302
-        url = httpx.URL(answer["multiValueHeaders"]["Location"][0])
-        assert url.path.endswith(results_key(_BATCH_ID, "csv"))
-        assert "X-Amz-Signature" in url.params
-
-    @pytest.mark.parametrize("sample", ["batches-retrieve", "batches-results", "batches-cancel"])
-    def test_another_owners_batch_is_not_found(self, stack: Stack, invoke: Invoke, sample: str) -> None:
-        caller = BatchCaller(owner="somebody", scopes=frozenset())
-        stack.keep(a_batch(caller=caller, stage=BatchStage.DONE))
-
-        answer = invoke("ApiFunction", read_event(sample))
-
-        assert (answer["statusCode"], body(answer)["error"]["message"]) == (404, "There is no such batch.")
-
-    @pytest.mark.parametrize(("sent", "scope"), [({"running": True}, "running"), (None, "waiting")])
-    def test_a_batch_is_cancelled(self, stack: Stack, invoke: Invoke, sent: Any, scope: str) -> None:
-        stack.keep(a_batch())
-
-        answer = invoke("ApiFunction", {**read_event("batches-cancel"), "body": sent and json.dumps(sent)})
-
-        assert (answer["statusCode"], body(answer)["status"]) == (200, "cancelling")
-        assert video_store(stack).get_unchecked(_BATCH_ID).cancel == CancelScope(scope)
-
-    def test_who_may_not_create_may_not_cancel(self, stack: Stack, invoke: Invoke) -> None:
-        stack.keep(a_batch())
-        event = read_event("batches-cancel")
-        event["requestContext"]["authorizer"]["scopes"] = "read"
-
-        assert invoke("ApiFunction", event)["statusCode"] == 403
-
-    def test_no_prompt_is_logged(self, invoke: Invoke, log: io.StringIO) -> None:
-        invoke("ApiFunction", read_event("batches-create"))
-
-        assert _PROMPT not in log.getvalue()
 
 
 class TestSteps:

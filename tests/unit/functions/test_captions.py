@@ -68,9 +68,3 @@ def test_a_request_has_its_captions_written_by_the_function_that_takes_it(
     assert answer["statusCode"] == 200, answer["body"]
     assert [post["text"] for post in json.loads(answer["body"])["posts"]] == ["Up, up"]
     assert chat == ["Bearer sk-captions"]
-
-
-def test_without_a_model_captions_are_off(invoke: Invoke) -> None:
-    answer = invoke("ApiFunction", read_event("library-captions"))
-
-    assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (400, "captions_off")

@@ -133,20 +133,25 @@ def test_an_owner_that_a_stack_is_given_is_one_that_a_key_may_have(template: Tem
     assert parameter["AllowedPattern"] == "^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 
 
-def test_a_dropped_request_is_taken_and_answered(stack: Stack, invoke: Invoke, dropped: Event) -> None:
+def test_a_file_and_an_event_are_taken_for_the_owners_of_the_stack_and_logged_without_prompt_and_name(
+    stack: Stack, invoke: Invoke, dropped: Event, log: io.StringIO
+) -> None:
+    stack.tell(InboxOwner="ann", EventsOwner="shop")
+
     assert invoke("IntakeFunction", dropped) is None
-
-    (video,) = list_videos(stack)
-    assert (video.owner, video.prompt, video.seconds) == ("inbox", _PROMPT, 8)
-    answer = json.loads(stack.client("s3").get_object(Bucket=BUCKET, Key=_ANSWER_KEY)["Body"].read())
-    assert answer["video"]["id"] == video.id
-
-
-def test_an_event_is_taken(stack: Stack, invoke: Invoke) -> None:
     invoke("IntakeFunction", ask())
 
-    (video,) = list_videos(stack)
-    assert (video.owner, video.prompt, video.seconds, video.size) == ("events", _PROMPT, 8, "1280x720")
+    taken = {video.owner: video for video in list_videos(stack)}
+    assert [(taken[owner].prompt, taken[owner].seconds) for owner in ("ann", "shop")] == [(_PROMPT, 8)] * 2
+    answer = json.loads(stack.client("s3").get_object(Bucket=BUCKET, Key=_ANSWER_KEY)["Body"].read())
+    assert answer["video"]["id"] == taken["ann"].id
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [(line["outcome"], line["video_id"]) for line in lines] == [
+        ("taken", taken["ann"].id),
+        ("taken", taken["shop"].id),
+    ]
+    assert _PROMPT not in log.getvalue()
+    assert "red kite" not in log.getvalue()
 
 
 def test_a_turn_takes_a_row_of_its_series_once_and_says_nothing_of_its_prompt(
@@ -175,15 +180,6 @@ def test_a_used_up_sheet_is_logged_and_counted(
     assert list_videos(stack) == []
 
 
-def test_the_owners_are_those_that_the_stack_was_given(stack: Stack, invoke: Invoke, dropped: Event) -> None:
-    stack.tell(InboxOwner="ann", EventsOwner="shop")
-
-    invoke("IntakeFunction", dropped)
-    invoke("IntakeFunction", ask())
-
-    assert sorted(video.owner for video in list_videos(stack)) == ["ann", "shop"]
-
-
 def test_a_fault_says_nothing_of_the_prompt(stack: Stack, invoke: Invoke, log: io.StringIO) -> None:
     stack.tell(LibraryTable="gone")
 
@@ -191,16 +187,3 @@ def test_a_fault_says_nothing_of_the_prompt(stack: Stack, invoke: Invoke, log: i
         invoke("IntakeFunction", ask())
 
     assert _PROMPT not in "".join(traceback.format_exception(caught.value)) + log.getvalue()
-
-
-def test_what_became_of_it_is_logged_without_prompt_and_name(
-    stack: Stack, invoke: Invoke, dropped: Event, log: io.StringIO
-) -> None:
-    invoke("IntakeFunction", dropped)
-    invoke("IntakeFunction", ask())
-
-    lines = [json.loads(line) for line in log.getvalue().splitlines()]
-    assert [line["outcome"] for line in lines] == ["taken", "taken"]
-    assert {line["video_id"] for line in lines} == {video.id for video in list_videos(stack)}
-    assert _PROMPT not in log.getvalue()
-    assert "red kite" not in log.getvalue()

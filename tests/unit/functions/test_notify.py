@@ -216,18 +216,6 @@ def test_a_log_names_the_event_and_neither_the_query_nor_a_secret(
 
 
 @_LEAVES_THE_MACHINE
-def test_a_receiver_that_is_gone_is_counted_for_its_stack(
-    invoke: Invoke, receiver: Receiver, capsys: pytest.CaptureFixture[str]
-) -> None:
-    receiver.answer(410)
-
-    assert invoke("DeliverWebhookFunction", receiver.queue("deliverwebhook-completed")) == {"batchItemFailures": []}
-
-    (metric,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    assert (metric["stack"], metric["WebhooksGone"]) == (STACK, [1.0])
-
-
-@_LEAVES_THE_MACHINE
 def test_what_the_table_does_not_tell_is_dropped_and_counted(
     invoke: Invoke,
     receiver: Receiver,
@@ -244,10 +232,3 @@ def test_what_the_table_does_not_tell_is_dropped_and_counted(
     assert not {_VIDEO_ID, "key_of_another"} & set(line.values())
     (metric,) = [json.loads(text) for text in capsys.readouterr().out.splitlines() if "_aws" in text]
     assert (metric["stack"], metric["WebhooksDropped"]) == (STACK, [1.0])
-
-
-def test_an_event_whose_receiver_was_removed_is_dropped(stack: Stack, invoke: Invoke) -> None:
-    Receiver(stack, "https://hooks.example").keep(None)
-    event = read_event("deliverwebhook-completed")
-
-    assert invoke("DeliverWebhookFunction", event) == {"batchItemFailures": []}

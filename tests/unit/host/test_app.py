@@ -92,15 +92,6 @@ def test_what_was_under_way_at_the_close_is_carried_on_and_asked_for_once(tmp_pa
     assert len(read_jobs(tmp_path)) == 1
 
 
-def test_two_hosts_on_a_folder_are_one_too_many(tmp_path: Path) -> None:
-    with running(tmp_path) as host:
-        with pytest.raises(ConfigurationError, match=r"Another MediaPoster \(process \d+\) works in"):
-            open_host(tmp_path)
-        video_id = submit(host)
-
-        wait_until(lambda: has_completed(host, video_id))
-
-
 @pytest.mark.parametrize("damaged", ["secrets.json", "mediaposter.sqlite", "sandbox"])
 def test_a_host_that_cannot_open_gives_the_folder_back(tmp_path: Path, damaged: str) -> None:
     (tmp_path / damaged).write_text("no such thing")
@@ -124,43 +115,46 @@ def test_the_key_stays_until_it_is_revoked(tmp_path: Path) -> None:
         assert host.ensure_key() != first
 
 
-def test_a_receiver_that_does_not_answer_keeps_no_video_from_its_slot(tmp_path: Path) -> None:
-    answered, asked = threading.Event(), threading.Event()
+class Receiver:
+    """A receiver of webhooks that does not answer until it may."""
 
-    def hang(*_: object, **__: object) -> int:
-        asked.set()
-        answered.wait(SECONDS)
+    def __init__(self) -> None:
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+
+    def __call__(self, *_: object, **__: object) -> int:
+        self.asked.set()
+        self.may_answer.wait(SECONDS)
         return 200
 
+
+def submit_to(host: Host, receiver: Receiver) -> None:
+    """Submit a video whose first event hangs at its receiver."""
+    host.edges.post_json = receiver
+    submit(host, a_caller(owner=OWNER, webhook_url="https://receiver.example/hook"))
+    assert receiver.asked.wait(SECONDS)
+
+
+def test_a_receiver_that_does_not_answer_keeps_no_video_from_its_slot(tmp_path: Path) -> None:
+    receiver = Receiver()
     with running(tmp_path, PROVIDER_CONCURRENCY="sandbox=1") as host:
-        host.edges.post_json = hang
-        submit(host, a_caller(owner=OWNER, webhook_url="https://receiver.example/hook"))
-        assert asked.wait(SECONDS)
-        waiting = [submit(host) for _ in range(3)]
+        submit_to(host, receiver)
+        waiting = [submit(host) for _ in range(2)]
 
         wait_until(lambda: all(has_completed(host, video_id) for video_id in waiting))
-        answered.set()
+        receiver.may_answer.set()
 
 
 def test_a_close_waits_for_the_call_that_is_being_made(tmp_path: Path) -> None:
-    answered, asked = threading.Event(), threading.Event()
-
-    def hang(*_: object, **__: object) -> int:
-        asked.set()
-        answered.wait(SECONDS)
-        return 200
-
+    receiver = Receiver()
     host = open_host(tmp_path)
     host.start()
-    host.edges.post_json = hang
-    submit(host, a_caller(owner=OWNER, webhook_url="https://receiver.example/hook"))
-    assert asked.wait(SECONDS)
+    submit_to(host, receiver)
     closing = threading.Thread(target=host.close)
     closing.start()
     closing.join(0.3)
     assert closing.is_alive()
 
-    answered.set()
+    receiver.may_answer.set()
     closing.join(SECONDS)
 
     assert not closing.is_alive()

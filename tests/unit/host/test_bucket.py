@@ -15,13 +15,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mediaposter.domain.errors import Contention, MediaError, NotFound, StorageFull, VersionConflict
+from mediaposter.domain.errors import Contention, MediaError, NotFound, StorageFull
 from mediaposter.host.bucket import FolderBucket
 from mediaposter.host.keys_on_disk import decode_path, encode_key
 from mediaposter.host.links import Links
 from mediaposter.media.video_stream import VideoStream
-from mediaposter.stores.batch_files import BatchFileStore
-from mediaposter.stores.inbox import InboxStore
 from mediaposter.stores.media import MediaStore
 
 LINKS = Links(bytes(32), lambda: "http://127.0.0.1:8000")
@@ -148,7 +146,7 @@ def test_what_a_killed_process_left_unfinished_is_removed_at_the_next_start(tmp_
         assert list_files(tmp_path) == []
 
 
-@pytest.mark.parametrize("rounds", [1, 4, 12])
+@pytest.mark.parametrize("rounds", [1, 12])
 def test_a_kill_leaves_whole_objects_alone(tmp_path: Path, rounds: int) -> None:
     with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
@@ -281,15 +279,3 @@ def test_a_video_is_stored_once_and_removed_with_all_that_is_kept_of_it(
             "video_1", contextmanager(lambda *_: serve(b"<html>" * 9)), deadline=10, clock=lambda: 0
         )
     assert list(bucket.list_keys("")) == []
-
-
-def test_batches_and_the_inbox_find_their_versions(bucket: FolderBucket) -> None:
-    files, inbox = BatchFileStore(bucket), InboxStore(bucket)
-    put = files.put("inbox/rows.jsonl", b"first")
-    files.put("inbox/rows.jsonl", b"second")
-
-    assert inbox.read(put.key, max_bytes=10, version_id=put.version_id).content == b"first"
-    with files.open_version(put.key, put.version_id) as chunks:
-        assert b"".join(chunks) == b"first"
-    with pytest.raises(VersionConflict), bucket.create(put.key, content_type=JSON) as new:
-        new.complete()

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,9 @@ def start() -> Iterator[Callable[..., Children]]:
         children.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def decoders() -> Iterator[Children]:
+    """Start the real decoder once: it takes longer than any of these jobs."""
     children = build_decoders()
     yield children
     children.close()
@@ -165,11 +167,12 @@ def test_a_job_that_fills_the_memory_is_told_and_leaves_the_child_at_work(decode
 
 @pytest.mark.skipif(not IS_LINUX, reason="how much memory a process has is read from /proc")
 def test_a_video_that_its_decoder_has_no_memory_for_is_not_called_unplayable(
-    bucket: FolderBucket, decoders: Children, moov_first_mp4: bytes, tmp_path: Path
+    bucket: FolderBucket, moov_first_mp4: bytes, tmp_path: Path
 ) -> None:
-    ChildInspector(bucket.locate, decoders)(put(bucket, moov_first_mp4))
-    [child] = decoders.process_ids
-    peak = re.search(r"VmPeak:\s+(\d+) kB", Path(f"/proc/{child}/status").read_text())
+    with closing(build_decoders()) as fresh:
+        ChildInspector(bucket.locate, fresh)(put(bucket, moov_first_mp4))
+        [child] = fresh.process_ids
+        peak = re.search(r"VmPeak:\s+(\d+) kB", Path(f"/proc/{child}/status").read_text())
     assert peak is not None
     limit = ("sh", "-c", f'ulimit -v {int(peak[1]) + 30_000}; exec "$@"', "sh")
     limited = Children((*limit, *run_module("mediaposter.host.decoder_child")))

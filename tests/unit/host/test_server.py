@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 import pytest
-from openai import NotFoundError, OpenAI
 from starlette.testclient import TestClient
 from starlette.types import Message
 
@@ -343,33 +342,6 @@ def test_an_upload_to_a_full_disk_says_so_and_not_where(door: Door, tmp_path: Pa
 
     assert answered[0]["status"] == 507
     assert str(tmp_path) not in answered[1]["body"].decode()
-
-
-@pytest.mark.enable_socket(reason="the server listens on the loopback interface, and OpenAI's SDK calls it")
-def test_openais_sdk_makes_reads_downloads_and_deletes_videos(door: Door) -> None:
-    server = Server(port=0)
-    door.url = server.url
-    server.start(door.app)
-    try:
-        api_key = door.make_key()["Authorization"].removeprefix("Bearer ")
-        with OpenAI(base_url=f"{server.url}/v1", api_key=api_key, max_retries=0) as client:
-            content = client.videos.download_content("video_1").read()
-            client.videos.delete("video_1")
-            made = client.videos.create(prompt="A red kite over the sea", seconds="4")
-            listed = client.videos.list()
-            read = client.videos.retrieve(made.id)
-            with pytest.raises(NotFoundError) as missed:
-                client.videos.retrieve("video_2")
-        with httpx.Client() as plain:
-            part = plain.get(sign_get(door, "a"), headers={"Range": "bytes=0-3"})
-    finally:
-        server.stop()
-
-    assert content == MP4
-    assert [video.id for video in listed] == [made.id] == [read.id]
-    assert missed.value.code == "not_found"
-    assert missed.value.request_id == door.access[-2].request_id
-    assert part.status_code == 404
 
 
 @pytest.mark.enable_socket(reason="two servers want one port of the loopback interface")

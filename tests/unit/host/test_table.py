@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -64,20 +62,6 @@ def test_its_indexes_are_those_of_the_template() -> None:
         for index in properties["GlobalSecondaryIndexes"]
     } == INDEXES
     assert properties["TimeToLiveSpecification"]["AttributeName"] == "ttl"
-
-
-def test_the_host_needs_nothing_of_aws() -> None:
-    # None is what Python takes for a package that is not installed. Powertools does without botocore then.
-    program = (
-        "import sys, pkgutil, importlib\n"
-        "sys.modules.update(boto3=None, botocore=None)\n"
-        "import mediaposter.host as host\n"
-        "for module in pkgutil.iter_modules(host.__path__):\n"
-        "    importlib.import_module(f'mediaposter.host.{module.name}')\n"
-    )
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-
-    assert ran.returncode == 0, ran.stderr
 
 
 @pytest.mark.parametrize("name", INDEXES)
@@ -193,7 +177,7 @@ def test_what_is_recorded_of_a_change_is_kept_with_it_or_not_at_all(database: Da
 def test_eight_threads_lose_no_write_and_take_no_number_twice(table: SqliteTable) -> None:
     def work(worker: int) -> list[int]:
         numbers = []
-        for turn in range(25):
+        for turn in range(10):
             table.commit([Increase(COUNTER, {"used": 1}), Create(Note(id=f"{worker}-{turn}"))])
             numbers.append(table.take_number(Key("COUNTER#2", "DAY"), at_least=0))
             table.get(Note(id=f"{worker}-{turn}").key)
@@ -202,10 +186,10 @@ def test_eight_threads_lose_no_write_and_take_no_number_twice(table: SqliteTable
     with ThreadPoolExecutor(8) as pool:
         taken = [number for numbers in pool.map(work, range(8)) for number in numbers]
 
-    assert sorted(taken) == list(range(200))
-    assert table.get(COUNTER)["used"] == 200
+    assert sorted(taken) == list(range(80))
+    assert table.get(COUNTER)["used"] == 80
     page = table.query_page("ByOwner", PageQuery("owner", "ann", "id", limit=1_000))
-    assert len(page.keys) == 200
+    assert len(page.keys) == 80
 
 
 def test_of_threads_that_replace_one_version_one_wins(table: SqliteTable) -> None:

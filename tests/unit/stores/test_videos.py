@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
+from itertools import product
+from typing import Any
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
@@ -16,7 +19,7 @@ from mediaposter.stores.table import Key
 from mediaposter.stores.video_record import Reservation, Video, VideoFailure
 from mediaposter.stores.video_stages import ASKED_AFTER, EARLIER_STAGES, STARTED_WITHIN, Stage
 from mediaposter.stores.videos import VideoStore
-from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video, an_attempt
+from tests.builders import NOW, VIDEO_ID, a_post, a_target, a_video
 from tests.fakes.table import InMemoryTable
 
 FAILURE = VideoFailure(code=ErrorCode.TIMEOUT, message="too late")
@@ -45,30 +48,6 @@ def test_a_video_and_its_posts_are_kept_together(video_store: VideoStore, table:
     ]
 
 
-def test_a_full_record_is_read_as_it_was_kept(video_store: VideoStore) -> None:
-    video = a_video(
-        stage=Stage.PUBLISHING,
-        metadata={"campaign": "kites"},
-        progress=100,
-        attempts=(an_attempt(provider_job_id="job-1"),),
-        provider_job_id="job-1",
-        deadline_at=LATER,
-        rendering_since=NOW,
-        cost_micros=400_000,
-        stored=a_stored_video(),
-        completed_at=LATER,
-        due_at=NOW + STARTED_WITHIN,
-    )
-    video_store.create(video, [])
-
-    assert video_store.get_unchecked(VIDEO_ID) == video
-
-
-def test_a_video_that_is_not_there_is_not_found(video_store: VideoStore) -> None:
-    with pytest.raises(NotFound):
-        video_store.get_unchecked(VIDEO_ID)
-
-
 @pytest.mark.parametrize(
     ("stage", "status"),
     [
@@ -86,15 +65,6 @@ def test_a_failure_outweighs_the_stage(stage: Stage) -> None:
     assert a_video(stage=stage, failure=FAILURE).status is VideoStatus.FAILED
 
 
-def test_a_transition_numbers_dates_and_keeps_the_record(video_store: VideoStore) -> None:
-    video_store.create(a_video(), [])
-
-    changed = video_store.advance(video_store.get_unchecked(VIDEO_ID), Stage.SUBMITTING, now=LATER, progress=1)
-
-    assert (changed.version, changed.updated_at, changed.stage, changed.progress) == (2, LATER, Stage.SUBMITTING, 1)
-    assert video_store.get_unchecked(VIDEO_ID) == changed
-
-
 def test_a_failure_keeps_the_stage_it_came_at_and_ends_the_lease(video_store: VideoStore) -> None:
     video_store.create(a_video(stage=Stage.SUBMITTING, lease_expires_at=LATER), [])
 
@@ -102,13 +72,6 @@ def test_a_failure_keeps_the_stage_it_came_at_and_ends_the_lease(video_store: Vi
 
     assert (failed.stage, failed.failure, failed.lease_expires_at) == (Stage.SUBMITTING, FAILURE, None)
     assert video_store.get_unchecked(VIDEO_ID) == failed
-
-
-@pytest.mark.parametrize("stage", UNKEPT)
-def test_a_video_can_fail_until_it_is_kept(video_store: VideoStore, stage: Stage) -> None:
-    video_store.create(a_video(stage=stage), [])
-
-    assert video_store.fail(video_store.get_unchecked(VIDEO_ID), FAILURE, now=LATER).status is VideoStatus.FAILED
 
 
 @pytest.mark.parametrize("stage", UNKEPT)
@@ -152,6 +115,25 @@ ALLOWED = {
 }
 
 
+@pytest.mark.parametrize("known", [{"stage": Stage.RENDERING}, {"failure": FAILURE}], ids=["further on", "failed"])
+def test_a_record_that_the_table_knows_otherwise_is_not_written_over(
+    video_store: VideoStore, table: InMemoryTable, known: dict[str, Any]
+) -> None:
+    video_store.create(a_video(**known), [])
+    before = dict(table.items)
+
+    with pytest.raises(VersionConflict, match="changed meanwhile"):
+        video_store.advance(a_video(), Stage.SUBMITTING, now=LATER)  # of the same version
+
+    assert table.items == before
+
+
+@pytest.mark.parametrize("video_id", [VIDEO_ID, "v" * 129])
+def test_a_video_that_is_not_there_is_not_found(video_store: VideoStore, video_id: str) -> None:
+    with pytest.raises(NotFound, match="There is no "):
+        video_store.get_unchecked(video_id)
+
+
 @pytest.mark.parametrize("after", Stage)
 @pytest.mark.parametrize("before", Stage)
 def test_only_these_transitions_can_be_made(video_store: VideoStore, before: Stage, after: Stage) -> None:
@@ -165,71 +147,15 @@ def test_only_these_transitions_can_be_made(video_store: VideoStore, before: Sta
         assert video_store.get_unchecked(VIDEO_ID).version == 1
 
 
-def test_every_stage_has_its_row() -> None:
-    assert EARLIER_STAGES.keys() == set(Stage)
+def test_a_video_has_an_alarm_as_long_as_it_is_not_over() -> None:
+    promised = Reservation(on=NOW.date(), micros=400_000)
+    reservations = (None, promised, promised.copy_with(settled_micros=0))
+    cases = product(Stage, (None, FAILURE), reservations, (True, False), (None, LATER))
+    for stage, failure, reservation, is_told, due_at in cases:
+        video = a_video(stage=stage, failure=failure, reservation=reservation, is_told=is_told, due_at=due_at)
+        is_over = (failure is not None or stage is Stage.DONE) and reservation is not promised and is_told
 
-
-def test_two_writers_of_one_version_cannot_both_win(video_store: VideoStore) -> None:
-    video_store.create(a_video(), [])
-    first, second = video_store.get_unchecked(VIDEO_ID), video_store.get_unchecked(VIDEO_ID)
-    video_store.advance(first, Stage.SUBMITTING, now=LATER)
-
-    with pytest.raises(VersionConflict, match="changed meanwhile"):
-        video_store.advance(second, Stage.SUBMITTING, now=LATER)
-
-
-def test_a_record_the_table_knows_as_failed_is_not_written_over(video_store: VideoStore, table: InMemoryTable) -> None:
-    video_store.create(a_video(failure=FAILURE), [])
-    mistaken = a_video()  # of the same version, and without the failure
-
-    with pytest.raises(VersionConflict, match="changed meanwhile"):
-        video_store.advance(mistaken, Stage.SUBMITTING, now=LATER)
-
-    assert table.get(mistaken.key)["status"] == "failed"
-
-
-def test_a_record_the_table_knows_further_on_is_not_written_over(video_store: VideoStore, table: InMemoryTable) -> None:
-    video_store.create(a_video(stage=Stage.RENDERING), [])
-    mistaken = a_video()
-
-    with pytest.raises(VersionConflict, match="changed meanwhile"):
-        video_store.advance(mistaken, Stage.SUBMITTING, now=LATER)
-
-    assert table.get(mistaken.key)["stage"] == "rendering"
-
-
-def is_due(table: InMemoryTable, video_id: str = VIDEO_ID) -> bool:
-    return "due" in table.items[Key(f"VIDEO#{video_id}", "VIDEO")]
-
-
-SETTLED = Reservation(on=NOW.date(), micros=400_000, settled_micros=0)
-PROMISED = Reservation(on=NOW.date(), micros=400_000)
-
-
-@pytest.mark.parametrize("stage", Stage)
-@pytest.mark.parametrize("failure", [None, FAILURE])
-@pytest.mark.parametrize("reservation", [None, PROMISED, SETTLED])
-@pytest.mark.parametrize("is_told", [True, False])
-@pytest.mark.parametrize("due_at", [None, LATER])
-def test_a_video_has_an_alarm_as_long_as_it_is_not_over(  # noqa: PLR0917
-    table: InMemoryTable,
-    stage: Stage,
-    failure: VideoFailure | None,
-    reservation: Reservation | None,
-    is_told: bool,
-    due_at: datetime | None,
-) -> None:
-    video = a_video(stage=stage, failure=failure, reservation=reservation, is_told=is_told, due_at=due_at)
-    table.create([video])
-
-    has_ended = failure is not None or stage is Stage.DONE
-    assert is_due(table) is not (has_ended and reservation is not PROMISED and is_told)
-
-
-def test_a_new_video_is_due_when_no_submit_can_be_at_work_any_more(video_store: VideoStore) -> None:
-    video_store.create(a_video(), [])
-
-    assert video_store.get_unchecked(VIDEO_ID).due_at == NOW + STARTED_WITHIN
+        assert ("due" in video.index_attributes()) is not is_over, video
 
 
 def test_from_stage_to_stage_the_alarm_moves_with_what_is_waited_for(video_store: VideoStore) -> None:
@@ -332,7 +258,7 @@ class VideoTransitions(RuleBasedStateMachine):
         assert copy == before, "a stale writer won"
         assert before.failure is None, "a failed video went on"
         assert self.kept == after
-        assert after.version == before.version + 1
+        assert (after.version, after.updated_at) == (before.version + 1, LATER)
 
     @invariant()
     def the_version_only_rises_and_the_ends_stay(self) -> None:
@@ -346,8 +272,4 @@ class VideoTransitions(RuleBasedStateMachine):
 
 
 TestVideoTransitions = VideoTransitions.TestCase
-
-
-def test_what_is_too_long_for_an_id_names_no_video(video_store: VideoStore) -> None:
-    with pytest.raises(NotFound, match="with this id"):
-        video_store.get_unchecked("v" * 129)
+TestVideoTransitions.settings = settings(max_examples=25, stateful_step_count=25)

@@ -29,7 +29,6 @@ from mediaposter.domain.errors import (
     WebhookRejected,
 )
 from mediaposter.host.children import ChildFault
-from mediaposter.host.decoder import ChildDrawer, build_decoders
 from mediaposter.host.pretend.faults import VideoFault
 from mediaposter.host.pretend.sandbox_model import InProcessSandboxModel
 from mediaposter.host.pretend.sandbox_provider import KEPT_FOR, Draw, SandboxProvider
@@ -49,6 +48,16 @@ NO_JOB = f"video_{'0' * 32}"
 
 def draw(prompt: str, *, width: int, height: int, seconds: int, path: Path) -> None:
     path.write_bytes(MOVIE)
+
+
+def draw_after(may_draw: threading.Event) -> Draw:
+    """Give a way to draw that waits until it may."""
+
+    def wait_and_draw(prompt: str, *, width: int, height: int, seconds: int, path: Path) -> None:
+        may_draw.wait(10)
+        path.write_bytes(MOVIE)
+
+    return wait_and_draw
 
 
 class Sandbox:
@@ -153,12 +162,7 @@ def test_a_job_is_queued_then_runs_and_is_then_completed(sandbox: Sandbox) -> No
 
 def test_a_job_whose_clip_is_not_drawn_yet_still_runs(sandbox: Sandbox) -> None:
     may_draw = threading.Event()
-
-    def wait_and_draw(prompt: str, *, width: int, height: int, seconds: int, path: Path) -> None:
-        may_draw.wait(10)
-        path.write_bytes(MOVIE)
-
-    sandbox.draw = wait_and_draw
+    sandbox.draw = draw_after(may_draw)
     job_id = sandbox.create()
     sandbox.clock.advance(60)
     job = sandbox.model.get_status(job_id)
@@ -315,12 +319,7 @@ def test_a_derived_clip_has_its_sources_size_and_length(sandbox: Sandbox, kind: 
 
 def test_a_cancelled_job_has_ended_and_its_clip_is_not_kept(sandbox: Sandbox) -> None:
     may_draw = threading.Event()
-
-    def wait_and_draw(prompt: str, *, width: int, height: int, seconds: int, path: Path) -> None:
-        may_draw.wait(10)
-        path.write_bytes(MOVIE)
-
-    sandbox.draw = wait_and_draw
+    sandbox.draw = draw_after(may_draw)
     job_id = sandbox.create()
     sandbox.model.cancel_video(job_id)
     job = sandbox.model.get_status(job_id)
@@ -468,20 +467,6 @@ def test_its_webhook_ends_the_wait_for_its_job_and_no_other_may(sandbox: Sandbox
     # Its own clock reports beside us, as often as the machine has time for.
     assert [*dict.fromkeys(heard)] == [WebhookOutcome.REFUSED, WebhookOutcome.UNKNOWN, WebhookOutcome.REPEATED]
     assert waits.apply_hint(name_job("sandbox", job_id), now=sandbox.clock()) == sandbox.clock()
-
-
-def test_a_real_clip_is_drawn_in_a_child(tmp_path: Path) -> None:
-    children = build_decoders()
-    provider = SandboxProvider(tmp_path / "sandbox", ChildDrawer(children), clock=_read_clock, render_seconds=0)
-    model = InProcessSandboxModel(entry=row("sandbox-1"), provider=provider)
-    try:
-        job = model.create_video(VideoGenerationRequest.model_validate({"prompt": "A lake", **SHAPE}))
-        provider.wait_until_drawn()
-        path = model.download_video(job.job_id, tmp_path / "video.mp4")
-        assert b"ftyp" in path.read_bytes()[:16]
-    finally:
-        provider.close()
-        children.close()
 
 
 def _read_clock() -> datetime:
