@@ -117,7 +117,11 @@ def test_a_page_that_comes_late_leaves_the_reader_at_their_place(open_page: Open
     expect(page.get_by_role("listitem").first).to_be_visible()
     height = "() => document.documentElement.scrollHeight"
     held: list[Route] = []
-    page.route("**/v1/videos?*after=*", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/v1/videos?*after=*", hold)
     page.evaluate("() => scrollTo(0, 1e6)")
     wait_until(page, lambda: bool(held), what="the call for the next page")
     place, before = read_place(page), page.evaluate(height)
