@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 _OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--mute-audio"),
+    *("--disable-component-update", "--disable-sync", "--mute-audio", "--process-per-site"),
 )
 
 

@@ -1,7 +1,7 @@
 // The API over fetch: the key, errors as sentences, and patience. A 401 alone signs out.
 import { computed, signal } from "@preact/signals";
 import { key, signOut } from "./session";
-import type { CreateVideo, Estimate, List, Model, Usage, Video } from "./types";
+import type { CreateVideo, Estimate, Happening, List, Model, Usage, Video } from "./types";
 
 const BASE = location.pathname.replace(/\/studio\/?$/, "");
 const TRIES_MAX = 6;
@@ -113,6 +113,17 @@ export const listVideos = (query: Record<string, string>, signal?: AbortSignal) 
   call<List<Video>>("/videos", signal ? { query, signal } : { query });
 
 export const readVideo = (id: string) => call<Video>(`/videos/${encodeURIComponent(id)}`);
+/** List all that happened to a video, from its beginning. */
+export async function listEvents(id: string, signal: AbortSignal): Promise<Happening[]> {
+  const found: Happening[] = [];
+  for (;;) {
+    const after = found.at(-1)?.id;
+    const page = await call<List<Happening>>(`/videos/${encodeURIComponent(id)}/events`, { query: after ? { after } : {}, signal });
+    found.push(...page.data);
+    if (!page.has_more || !page.data.length) return found;
+  }
+}
+
 export const deleteVideo = (id: string) => call(`/videos/${encodeURIComponent(id)}`, { method: "DELETE" });
 export const listModels = () => call<List<Model>>("/models");
 /** Read what was spent, since a day as 2026-11-30. */

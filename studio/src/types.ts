@@ -4,6 +4,8 @@ import type { components } from "./openapi";
 type Schemas = components["schemas"];
 
 export type Links = Schemas["LinksObject"];
+/** One thing that happened to a video. */
+export type Happening = Schemas["VideoEventObject"];
 export type Post = Schemas["PostObject"];
 export type Model = Schemas["ModelObject"];
 export type Estimate = Schemas["EstimateObject"];

@@ -93,24 +93,42 @@ Scheme: TypeAlias = Literal["light", "dark"]
 Open: TypeAlias = Callable[..., Page]
 
 
+@pytest.fixture(scope="package")
+def contexts(browser: Browser) -> Iterator[Callable[[int, Scheme], BrowserContext]]:
+    """Give a context for a width and a scheme: tests share it, and with it what Chromium has loaded."""
+    known: dict[tuple[int, Scheme], BrowserContext] = {}
+
+    def give(width: int, scheme: Scheme) -> BrowserContext:
+        if (width, scheme) not in known:
+            is_wide = width > 600
+            context = browser.new_context(
+                viewport={"width": width, "height": 800},
+                color_scheme=scheme,
+                has_touch=not is_wide,
+                is_mobile=not is_wide,
+                reduced_motion="reduce",
+            )
+            context.set_default_timeout(PATIENCE_MS)
+            known[width, scheme] = context
+        return known[width, scheme]
+
+    yield give
+    for context in known.values():
+        context.close()
+
+
 @pytest.fixture
-def open_page(studio: Studio, browser: Browser) -> Iterator[Open]:
-    """Give a way to open a tab; at the end of the test none of them may have had an error."""
-    contexts: list[BrowserContext] = []
+def open_page(studio: Studio, contexts: Callable[[int, Scheme], BrowserContext]) -> Iterator[Open]:
+    """Give a way to open a tab; at the end of the test none of them may have had an error.
+
+    Tabs share no `sessionStorage`, which has all that the studio keeps.
+    """
+    pages: list[Page] = []
     wrong: list[str] = []
 
     def open_tab(path: str = "/", *, width: int = WIDE, scheme: Scheme = "light", signed_in: bool = True) -> Page:
-        is_wide = width > 600
-        context = browser.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme=scheme,
-            has_touch=not is_wide,
-            is_mobile=not is_wide,
-            reduced_motion="reduce",
-        )
-        context.set_default_timeout(PATIENCE_MS)
-        contexts.append(context)
-        page = context.new_page()
+        page = contexts(width, scheme).new_page()
+        pages.append(page)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on(
             "console", lambda said: wrong.append(said.text) if any(map(said.text.__contains__, _IS_WRONG)) else None
@@ -120,6 +138,8 @@ def open_page(studio: Studio, browser: Browser) -> Iterator[Open]:
         return page
 
     yield open_tab
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.set_offline(False)
+        page.context.clear_permissions()
+        page.close()
     assert wrong == []

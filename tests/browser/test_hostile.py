@@ -132,6 +132,16 @@ class HostileApi:
         return route.fulfill(json=self._give(path, url.query))
 
     def _give(self, path: str, query: str) -> dict[str, Any]:
+        if path.endswith("/events"):
+            texts = ("model", "code", "comment", "platform", "account_id")
+            nothing = {"door": "api", "edits": None, "scheduled_time": None}
+            told = [
+                {"id": str(at), "type": "approval.rejected", "created_at": 0, "by": {"id": "key_1", "name": text}}
+                | dict.fromkeys(texts, text)
+                | nothing
+                for at, text in enumerate(CORPUS)
+            ]
+            return _list(told)
         if path.startswith("/videos/"):
             number = int(path.removeprefix("/videos/video_"), 16)
             return self._with_all_texts(self.videos[number], "awaiting_approval" if number == 1 else "done")
@@ -236,6 +246,9 @@ def test_hostile_text_is_text_on_every_page(open_page: Open, studio: Studio, api
     ):
         page.goto(f"{studio.url}?hostile#{path}")
         expect(page.locator(is_there).nth(len(CORPUS) - 1)).to_be_attached()
+        if "facts" in is_there:
+            page.get_by_text("History", exact=True).click()
+            expect(page.locator(".history li")).to_have_count(len(CORPUS))
         check_whole(page, shown)
         page.keyboard.press("Escape")
     page.goto(f"{studio.url}?hostile#/make")

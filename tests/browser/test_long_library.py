@@ -112,6 +112,26 @@ def test_back_leads_to_where_the_library_was_left(open_page: Open) -> None:
     wait_until(page, lambda: abs(read_place(page) - before) < _PIXELS / 10, what="where it was left")
 
 
+def test_a_page_that_comes_late_leaves_the_reader_at_their_place(open_page: Open) -> None:
+    page = open_page()
+    expect(page.get_by_role("listitem").first).to_be_visible()
+    height = "() => document.documentElement.scrollHeight"
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/v1/videos?*after=*", hold)
+    page.evaluate("() => scrollTo(0, 1e6)")
+    wait_until(page, lambda: bool(held), what="the call for the next page")
+    place, before = read_place(page), page.evaluate(height)
+
+    held[0].continue_()
+
+    wait_until(page, lambda: bool(page.evaluate(height) > before), what="the next page")
+    assert rest(page) == place > 0
+
+
 def test_a_selection_holds_what_is_out_of_sight(open_page: Open) -> None:
     page = open_page()
     cards(page).first.get_by_role("checkbox").check(force=True)

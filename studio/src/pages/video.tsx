@@ -12,6 +12,7 @@ import { Approval } from "../video/Approval";
 import { Derive } from "../video/Derive";
 import { Facts } from "../video/Facts";
 import { Family } from "../video/Family";
+import { History } from "../video/History";
 import { Player } from "../video/Player";
 import { Posts } from "../video/Posts";
 import { download, removeVideos } from "../video/selection";
@@ -82,6 +83,7 @@ function Detail({ video }: { video: Video }) {
         {waits ? <Approval video={video} /> : <Posts video={video} />}
         <Family video={video} />
         <Facts video={video} />
+        <History video={video} />
       </div>
     </div>
   );

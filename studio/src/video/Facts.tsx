@@ -5,7 +5,7 @@ import type { Video } from "../types";
 import { CopyButton } from "../ui/Copy";
 
 export function Facts({ video }: { video: Video }) {
-  const { probe, error } = video;
+  const { probe, error, approval } = video;
   return (
     <dl class="facts">
       {error && (
@@ -27,6 +27,12 @@ export function Facts({ video }: { video: Video }) {
       </Fact>
       <Fact name="Made">{formatTime(video.created_at)}</Fact>
       {video.completed_at !== null && <Fact name="Took">{describeSeconds(video.completed_at - video.created_at)}</Fact>}
+      {approval?.decided_by && (
+        <Fact name={approval.status === "approved" ? "Approved by" : "Rejected by"}>
+          <span dir="auto">{approval.decided_by.name || approval.decided_by.id}</span>
+          {approval.comment && <span dir="auto">“{approval.comment}”</span>}
+        </Fact>
+      )}
       {video.expires_at !== null && <Fact name="Kept until">{formatTime(video.expires_at)}</Fact>}
       {Object.entries(video.metadata).map(([name, value]) => (
         <Fact key={name} name={name}>

@@ -1,5 +1,5 @@
 // Cards in rows, of which only those near the window are in the page, and those around the card with the focus.
-import { computed, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { type Box, findRow, layRows, type Row } from "./rows";
@@ -14,7 +14,24 @@ const box = signal<Box | null>(null);
 const readScroll = () => Math.floor(scrollY / STEP) * STEP;
 const scrolled = signal(readScroll());
 const windowHeight = signal(innerHeight);
-addEventListener("scroll", () => (scrolled.value = readScroll()), { passive: true });
+/** After a jump the cards in the window come first, and those around it when the scrolling pauses. */
+const reach = signal(AROUND);
+const PAUSE_MS = 100;
+let pause: ReturnType<typeof setTimeout> | undefined;
+
+function follow(): void {
+  const next = readScroll();
+  const isJump = Math.abs(next - scrolled.peek()) > AROUND;
+  if (isJump) {
+    clearTimeout(pause);
+    pause = setTimeout(() => (reach.value = AROUND), PAUSE_MS);
+  }
+  batch(() => {
+    if (isJump) reach.value = 0;
+    scrolled.value = next;
+  });
+}
+addEventListener("scroll", follow, { passive: true });
 addEventListener("resize", () => (windowHeight.value = innerHeight));
 
 /** The card that had the focus last. Its row stays, or the focus would be lost with it. */
@@ -56,7 +73,7 @@ export function Grid({ ratios, nameCard, drawCard, findCard, isHidden, count = -
     >
       {room &&
         rows.length > 0 &&
-        listShown(rows, room, findCard?.(focused.value) ?? -1).flatMap((row) => {
+        listShown(rows, room, focused.value ? (findCard?.(focused.value) ?? -1) : -1).flatMap((row) => {
           let left = 0;
           return Array.from({ length: row.end - row.first }, (_, at) => {
             const index = row.first + at;
@@ -75,7 +92,7 @@ export function Grid({ ratios, nameCard, drawCard, findCard, isHidden, count = -
   );
 }
 
-const around = computed(() => [scrolled.value - AROUND, scrolled.value + STEP + windowHeight.value + AROUND] as const);
+const around = computed(() => [scrolled.value - reach.value, scrolled.value + STEP + windowHeight.value + reach.value] as const);
 
 /** The rows that are in the page, from the first to the last. */
 function listShown(rows: readonly Row[], room: Box, kept: number): Row[] {
