@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import httpx
+import httpx2
 import openai
 import pytest
 
@@ -44,28 +45,25 @@ def test_a_request_has_the_model_the_messages_and_the_schema() -> None:
 
 def test_openais_sdk_sends_the_same_request_and_reads_the_same_answer() -> None:
     seen: list[tuple[str, str, str, object]] = []
+    usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "words"}}
+    content = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def see(request: httpx.Request | httpx2.Request) -> None:
         headers = request.headers
         seen.append((str(request.url), headers["authorization"], headers["content-type"], json.loads(request.content)))
-        usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
-        message = {"role": "assistant", "content": "words"}
-        choice = {"index": 0, "finish_reason": "stop", "message": message}
-        return httpx.Response(
-            200,
-            json={
-                "id": "1",
-                "object": "chat.completion",
-                "created": 1,
-                "model": "m",
-                "choices": [choice],
-                "usage": usage,
-            },
-        )
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        see(request)
+        return httpx.Response(200, json=content)
+
+    def answer_sdk(request: httpx2.Request) -> httpx2.Response:
+        see(request)
+        return httpx2.Response(200, json=content)
 
     schema: dict[str, object] = {"type": "object"}
     ours = a_client(answer).complete(MESSAGES, schema)
-    with httpx.Client(transport=httpx.MockTransport(answer)) as connection:
+    with httpx2.Client(transport=httpx2.MockTransport(answer_sdk)) as connection:
         sdk = openai.OpenAI(api_key=KEY, base_url="https://chat.example/v1", http_client=connection)
         completion = sdk.chat.completions.create(
             model="model-1",
