@@ -91,25 +91,30 @@ def browser() -> Iterator[Browser]:
 
 Scheme: TypeAlias = Literal["light", "dark"]
 Open: TypeAlias = Callable[..., Page]
+Contexts: TypeAlias = Callable[[int, Scheme], BrowserContext]
+
+
+def open_context(browser: Browser, width: int, scheme: Scheme) -> BrowserContext:
+    is_wide = width > 600
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,
+        has_touch=not is_wide,
+        is_mobile=not is_wide,
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    return context
 
 
 @pytest.fixture(scope="package")
-def contexts(browser: Browser) -> Iterator[Callable[[int, Scheme], BrowserContext]]:
+def contexts(browser: Browser) -> Iterator[Contexts]:
     """Give a context for a width and a scheme: tests share it, and with it what Chromium has loaded."""
     known: dict[tuple[int, Scheme], BrowserContext] = {}
 
     def give(width: int, scheme: Scheme) -> BrowserContext:
         if (width, scheme) not in known:
-            is_wide = width > 600
-            context = browser.new_context(
-                viewport={"width": width, "height": 800},
-                color_scheme=scheme,
-                has_touch=not is_wide,
-                is_mobile=not is_wide,
-                reduced_motion="reduce",
-            )
-            context.set_default_timeout(PATIENCE_MS)
-            known[width, scheme] = context
+            known[width, scheme] = open_context(browser, width, scheme)
         return known[width, scheme]
 
     yield give
@@ -118,16 +123,22 @@ def contexts(browser: Browser) -> Iterator[Callable[[int, Scheme], BrowserContex
 
 
 @pytest.fixture
-def open_page(studio: Studio, contexts: Callable[[int, Scheme], BrowserContext]) -> Iterator[Open]:
+def open_page(studio: Studio, browser: Browser, contexts: Contexts) -> Iterator[Open]:
     """Give a way to open a tab; at the end of the test none of them may have had an error.
 
-    Tabs share no `sessionStorage`, which has all that the studio keeps.
+    Tabs share no `sessionStorage`, which has all that the studio keeps. A test that sets the clock, cuts the network
+    or grants a right changes the whole context: it opens its tab `alone`.
     """
     pages: list[Page] = []
+    own: list[BrowserContext] = []
     wrong: list[str] = []
 
-    def open_tab(path: str = "/", *, width: int = WIDE, scheme: Scheme = "light", signed_in: bool = True) -> Page:
-        page = contexts(width, scheme).new_page()
+    def open_tab(
+        path: str = "/", *, width: int = WIDE, scheme: Scheme = "light", signed_in: bool = True, alone: bool = False
+    ) -> Page:
+        if alone:
+            own.append(open_context(browser, width, scheme))
+        page = (own[-1] if alone else contexts(width, scheme)).new_page()
         pages.append(page)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on(
@@ -138,8 +149,6 @@ def open_page(studio: Studio, contexts: Callable[[int, Scheme], BrowserContext])
         return page
 
     yield open_tab
-    for page in pages:
-        page.context.set_offline(False)
-        page.context.clear_permissions()
-        page.close()
+    for closing in (*pages, *own):
+        closing.close()
     assert wrong == []

@@ -127,7 +127,7 @@ def test_time_that_is_over_is_said_and_leaves_nothing_to_press(
     studio: Studio, open_page: Open, waiting: Iterator[Waiting]
 ) -> None:
     video, prompt = next(waiting)
-    page = open_page("/", signed_in=False)
+    page = open_page("/", signed_in=False, alone=True)
     page.clock.install(time=datetime.now(UTC) + timedelta(days=2))
     page.goto(f"{studio.url}?later#key={studio.key}&then=/approvals/{video}")
     card = card_of(page, prompt)

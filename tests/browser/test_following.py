@@ -51,14 +51,14 @@ def test_who_decided_and_why_is_said_and_the_history_comes_when_it_is_opened(stu
     dialog.get_by_text("History", exact=True).click()
 
     lines = dialog.locator(".history li")
-    expect(lines.first).to_contain_text("Asked for by")
+    expect(lines.first).to_contain_text("Video created by")
     expect(lines.filter(has_text="Rejected by")).to_contain_text(comment)
 
 
 def test_a_link_that_expired_renews_itself_when_the_video_is_played(studio: Studio, open_page: Open) -> None:
     video = studio.make("A clock on a wall")
     studio.wait_for_stage(video, "done")
-    page = open_page(f"/videos/{video}")
+    page = open_page(f"/videos/{video}", alone=True)
     player = page.get_by_label("The video", exact=True)
     before = str(player.get_attribute("src"))
     expires_at = studio.read(video)["links"]["expires_at"]
@@ -91,7 +91,7 @@ def test_a_tab_out_of_sight_asks_for_nothing(open_page: Open, endless: str) -> N
 
 
 def test_what_does_not_change_is_asked_for_more_and_more_rarely(open_page: Open, endless: str) -> None:
-    page = open_page(f"/videos/{endless}")
+    page = open_page(f"/videos/{endless}", alone=True)
     expect(page.get_by_role("dialog").get_by_role("progressbar")).to_be_visible()
     page.clock.install()
     page.reload()
@@ -106,7 +106,7 @@ def test_what_does_not_change_is_asked_for_more_and_more_rarely(open_page: Open,
 
 
 def test_a_prompt_is_copied(studio: Studio, open_page: Open, endless: str) -> None:
-    page = open_page(f"/videos/{endless}")
+    page = open_page(f"/videos/{endless}", alone=True)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
 
     page.get_by_role("button", name="Copy prompt").click()

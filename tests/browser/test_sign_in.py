@@ -98,7 +98,7 @@ def test_a_used_up_budget_is_said_at_once_without_waiting(open_page: Open) -> No
 
 
 def test_offline_is_said_and_what_was_typed_stays(open_page: Open) -> None:
-    page = open_page()
+    page = open_page(alone=True)
     page.get_by_label("Prompt", exact=True).fill("A kite over a beach")
 
     page.context.set_offline(True)

@@ -6,30 +6,18 @@ import { formatTime } from "../format";
 import type { Happening, Video } from "../types";
 import { nameNetwork } from "./words";
 
-const WORDS: Record<Happening["type"], string> = {
-  "video.created": "Asked for",
-  "model.tried": "Sent to the model",
-  "model.failed": "The model failed",
-  "video.stored": "Stored",
-  "video.failed": "Failed",
-  "video.cancelled": "Cancelled",
-  "video.retried": "Tried again",
-  "video.deleted": "Deleted",
+/** What is not said by the name of its type. */
+const WORDS: Partial<Record<Happening["type"], string>> = {
   "approval.asked": "Waits for approval",
   "approval.approved": "Approved",
   "approval.rejected": "Rejected",
   "approval.expired": "Not approved in time",
-  "posts.requested": "Posts asked for",
-  "post.submitted": "Post sent",
-  "post.scheduled": "Post scheduled",
-  "post.moved": "Post moved",
-  "post.published": "Published",
-  "post.failed": "Post failed",
-  "post.in_doubt": "Post in doubt",
   "post.parked": "Post needs you",
   "post.unknown": "Post needs you",
-  "post.cancelled": "Post cancelled",
 };
+
+/** Say "Post published" for post.published. */
+const say = (type: Happening["type"]) => WORDS[type] ?? (type[0]?.toUpperCase() + type.slice(1)).replace(/[._]/g, " ");
 
 export function History({ video }: { video: Video }) {
   const [isOpen, setOpen] = useState(false);
@@ -69,7 +57,7 @@ function Line({ event }: { event: Happening }) {
   return (
     <li>
       <span>
-        <strong>{WORDS[event.type]}</strong>
+        <strong>{say(event.type)}</strong>
         {by && <bdi> by {by.name || by.id}</bdi>}
         {door && door !== "api" && ` (${door === "mcp" ? "MCP" : door})`}
       </span>

@@ -54,7 +54,7 @@ from mediaposter.host.decoder import ChildDrawer, build_decoders
 children = build_decoders()
 draw = ChildDrawer(children)
 draw("A lake", width=64, height=64, seconds=1, path=Path(sys.argv[1], "first.mp4"))
-options = {"width": 1024, "height": 1792, "seconds": 60, "path": Path(sys.argv[1], "long.mp4")}
+options = {"width": 1024, "height": 1792, "seconds": 60_000, "path": Path(sys.argv[1], "long.mp4")}
 threading.Thread(target=draw, args=("A lake",), kwargs=options).start()
 time.sleep(0.5)
 print(*children.process_ids, flush=True)
@@ -185,7 +185,7 @@ def test_a_video_that_its_decoder_has_no_memory_for_is_not_called_unplayable(
 
 
 def test_a_job_has_so_much_cpu_time_even_if_no_host_counts_its_seconds(decoders: Children, tmp_path: Path) -> None:
-    drawing = Drawing(prompt="A lake", width=1024, height=1792, seconds=60, path=str(tmp_path / "long.mp4"))
+    drawing = Drawing(prompt="A lake", width=1024, height=1792, seconds=6_000, path=str(tmp_path / "long.mp4"))
     with pytest.raises(ChildFault, match="used up its CPU time"):
         decoders.ask(ChildJob(seconds=0.1, draw=drawing).model_dump_json(), seconds=60)
 

@@ -88,7 +88,7 @@ ANY_VERSION = _AnyVersion()
 GUARDS: dict[str, Guard] = {
     # The ledger
     "a post is written only over the state that was read": Guard(
-        "as read", (give({}, argument=2),), ("test_a_note_on_a_post_the_table_knows_further_on_is_a_conflict",)
+        "as read", (give({}, argument=2),), ("test_a_post_the_table_knows_further_on_is_not_written_over",)
     ),
     "a post is written only over the version that was read": Guard(
         "as read", (give(ANY_VERSION, argument=1),), ("test_of_two_notes_of_one_version_the_second_is_a_conflict",)

@@ -69,10 +69,12 @@ def render_video(prompt: str, *, width: int, height: int, seconds: int, path: Pa
             container.mux(_encode_keyframe(video, first, second * _FRAMES_PER_SECOND))
             for number, content in enumerate(moving, second * _FRAMES_PER_SECOND + 1):
                 container.mux(_build_packet(content, video, number, 1, _FRAME))
-            while sounded * _SAMPLES_PER_PACKET < (second + 1) * _SAMPLES_PER_SECOND:
-                content = _encode_sound()[min(sounded, _FIRST_PACKETS - 1)]
-                container.mux(_build_packet(content, audio, sounded, _SAMPLES_PER_PACKET, _SAMPLE))
-                sounded += 1
+            while sounded < (second + 1) * _SAMPLES_PER_SECOND:
+                content = _encode_sound()[min(sounded // _SAMPLES_PER_PACKET, _FIRST_PACKETS - 1)]
+                # The last packet ends with the picture.
+                samples = min(_SAMPLES_PER_PACKET, seconds * _SAMPLES_PER_SECOND - sounded)
+                container.mux(_build_packet(content, audio, sounded, samples, _SAMPLE))
+                sounded += samples
     part.replace(path)
 
 
@@ -89,13 +91,13 @@ def _encode_keyframe(video: VideoStream, frame: VideoFrame, number: int) -> list
 
 
 def _build_packet(
-    content: bytes, stream: VideoStream | AudioStream, number: int, ticks: int, tick: Fraction
+    content: bytes, stream: VideoStream | AudioStream, begins: int, lasts: int, tick: Fraction
 ) -> Packet[Stream]:
-    """Give the packet of a number in a track in which each lasts so many ticks of so many seconds."""
+    """Give a packet that begins and lasts so many ticks, each of so many seconds."""
     packet = Packet(content)
     packet.stream, packet.time_base = stream, tick
-    packet.pts = packet.dts = number * ticks
-    packet.duration = ticks
+    packet.pts = packet.dts = begins
+    packet.duration = lasts
     return packet
 
 
