@@ -100,6 +100,7 @@ export async function listFirst(): Promise<void> {
     hasMore.value = page.has_more;
     listError.value = moreError.value = "";
     isListed.value = true;
+    void lookUpPosts(page.data);
   } catch (error) {
     if (!aborted.aborted) listError.value = (error as Error).message;
   } finally {
@@ -118,11 +119,19 @@ export async function listMore(): Promise<void> {
     keep(page.data);
     order.value = [...new Set([...order.value, ...page.data.map((video) => video.id)])];
     hasMore.value = page.has_more;
+    void lookUpPosts(page.data);
   } catch (error) {
     if (!aborted.aborted) moreError.value = (error as Error).message;
   } finally {
     if (listing?.signal === aborted) listing = null;
   }
+}
+
+/** Ask for the posts of finished videos, which their cards name and a list leaves out. */
+async function lookUpPosts(listed: readonly Video[]): Promise<void> {
+  const ids = listed.filter(({ id, stage }) => stage === "done" && !findVideo(id)?.posts.length).map(({ id }) => id);
+  // A card without a word is no reason to say so.
+  if (ids.length) await listVideos({ ids: ids.join(","), include: "posts" }).then((list) => keep(list.data), () => undefined);
 }
 
 /** Read one video, with its posts. */

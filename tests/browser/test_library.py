@@ -51,6 +51,22 @@ def test_a_video_is_there_at_once_runs_and_plays(open_page: Open) -> None:
     assert wait_for_video(page) == {"readyState": 4, "duration": 4, "width": 720}
 
 
+def test_the_cards_of_a_library_say_what_became_of_the_posts(studio: Studio, open_page: Open) -> None:
+    accounts = [{"platform": "twitter", "account_id": "901"}, {"platform": "linkedin", "account_id": "902"}]
+    posted, refused = new_prompt(), new_prompt()
+    videos = [
+        studio.make(prompt, publish=accounts, text=text)
+        for prompt, text in ((posted, "Hello"), (refused, "Hello [post: fail_publish]"))
+    ]
+    for video in videos:
+        studio.wait_for_stage(video, "done")
+
+    page = open_page()
+
+    expect(find_card(page, posted).get_by_text("2 posted")).to_be_visible()
+    expect(find_card(page, refused).get_by_text("2 not posted")).to_be_visible()
+
+
 def test_a_lost_answer_makes_one_video(studio: Studio, open_page: Open) -> None:
     page, prompt = open_page(), new_prompt()
     lost = iter([True])
