@@ -11,6 +11,7 @@ from mediaposter.domain.errors import (
     ErrorCode,
     Forbidden,
     InvalidRequest,
+    MediaPosterError,
     NotAllowedInState,
     NotFound,
     NotStarted,
@@ -33,7 +34,17 @@ from tests.fakes.state_machine import Status
 from tests.fakes.video_model import MP4
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
-from tests.unit.usecases.posting import MEDIA_URL, POST_ID, REFUSED, a_kept_video, after, is_due, post_of
+from tests.unit.usecases.posting import (
+    FAULT,
+    MEDIA_URL,
+    POST_ID,
+    REFUSED,
+    a_kept_video,
+    a_listed_post,
+    after,
+    is_due,
+    post_of,
+)
 
 AGAIN = PublishAgainRequest()
 TO_TWITTER = PublishAgainRequest.model_validate({"publish": [{"platform": "twitter", "account_id": "101"}]})
@@ -259,25 +270,22 @@ def test_asking_again_starts_them(request_: PublishAgainRequest) -> None:
     assert (world.workflow.postings, world.video.launch) == ({RUN: [REFERENCE]}, 1)
 
 
-def test_while_others_wait_a_post_that_is_public_is_not_asked_for_again() -> None:
-    public = failed_post(state=PostState.PUBLISHED, text="A red kite over the sea")
-    world = done_world(
-        public,
-        a_post(a_target("threads")),
-        video={"stage": Stage.PUBLISHING, "launch": 1},
-    )
-
-    with pytest.raises(NotAllowedInState):
-        again(world, TO_TWITTER)
-
-    assert world.workflow.postings == {}
-
-
-def test_where_nothing_waits_to_be_sent_a_video_that_is_being_posted_is_not_posted_again() -> None:
-    world = done_world(failed_post(state=PostState.SUBMITTED), video={"stage": Stage.PUBLISHING, "launch": 1})
+@pytest.mark.parametrize(
+    ("state", "others", "request_"),
+    [
+        (PostState.PUBLISHED, [a_post(a_target("threads"))], TO_TWITTER),
+        (PostState.SUBMITTED, [], AGAIN),
+    ],
+    ids=["others wait", "nothing waits"],
+)
+def test_while_a_video_is_being_posted_what_was_sent_is_not_asked_for_again(
+    state: PostState, others: list[Post], request_: PublishAgainRequest
+) -> None:
+    sent = failed_post(state=state, text="A red kite over the sea")
+    world = done_world(sent, *others, video={"stage": Stage.PUBLISHING, "launch": 1})
 
     with pytest.raises(NotAllowedInState, match="and not being posted"):
-        again(world)
+        again(world, request_)
 
     assert world.workflow.postings == {}
 
@@ -367,34 +375,22 @@ def test_a_word_that_comes_while_another_is_taken_is_a_conflict() -> None:
     assert len(world.post_events) == 1
 
 
-def listed(status: PostStatus, **changes: Any) -> ListedPost:
-    return ListedPost(
-        listed_id="listed",
-        post_time=NOW,
-        platform="twitter",
-        text="Look up",
-        media_urls=(MEDIA_URL,),
-        status=status,
-        **changes,
-    )
-
-
-@pytest.mark.parametrize("status", [PostStatus.PUBLISHED, PostStatus.SCHEDULED])
-def test_what_the_publisher_lists_is_not_sent_again_whatever_a_person_says(status: PostStatus) -> None:
+@pytest.mark.parametrize(
+    ("look", "refusal"),
+    [
+        ([a_listed_post()], NotAllowedInState),
+        ([a_listed_post(status=PostStatus.SCHEDULED)], NotAllowedInState),
+        (FAULT, PublisherError),
+    ],
+    ids=["public", "scheduled", "not answered"],
+)
+def test_what_the_publisher_lists_or_may_list_is_not_sent_again_whatever_a_person_says(
+    look: list[ListedPost] | PublisherError, refusal: type[MediaPosterError]
+) -> None:
     world = done_world(a_post(state=PostState.PARKED, media_url=MEDIA_URL, called_at=NOW))
-    world.publisher.looks = [[listed(status)]]
+    world.publisher.looks = [look]
 
-    with pytest.raises(NotAllowedInState, match="not sent again"):
-        world.repost.resolve(VIDEO_ID, POST_ID, SEND_AGAIN, caller=a_caller())
-
-    assert (post_of(world).state, world.workflow.postings) == (PostState.PARKED, {})
-
-
-def test_a_publisher_that_cannot_be_asked_has_nothing_sent_again() -> None:
-    world = done_world(a_post(state=PostState.PARKED, media_url=MEDIA_URL, called_at=NOW))
-    world.publisher.looks = [PublisherError(ErrorCode.PROVIDER_ERROR, "Blotato could not be reached.", transient=True)]
-
-    with pytest.raises(PublisherError):
-        world.repost.resolve(VIDEO_ID, POST_ID, SEND_AGAIN, caller=a_caller())
+    with pytest.raises(refusal, match="not sent again" if refusal is NotAllowedInState else "could not be reached"):
+        resolve(world, SEND_AGAIN)
 
     assert (post_of(world).state, world.workflow.postings) == (PostState.PARKED, {})
