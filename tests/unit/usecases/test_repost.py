@@ -271,20 +271,20 @@ def test_asking_again_starts_them(request_: PublishAgainRequest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "others", "request_"),
+    ("state", "others", "request_", "reason"),
     [
-        (PostState.PUBLISHED, [a_post(a_target("threads"))], TO_TWITTER),
-        (PostState.SUBMITTED, [], AGAIN),
+        (PostState.PUBLISHED, [a_post(a_target("threads"))], TO_TWITTER, "name more targets when it is done"),
+        (PostState.SUBMITTED, [], AGAIN, "and not being posted"),
     ],
     ids=["others wait", "nothing waits"],
 )
 def test_while_a_video_is_being_posted_what_was_sent_is_not_asked_for_again(
-    state: PostState, others: list[Post], request_: PublishAgainRequest
+    state: PostState, others: list[Post], request_: PublishAgainRequest, reason: str
 ) -> None:
     sent = failed_post(state=state, text="A red kite over the sea")
     world = done_world(sent, *others, video={"stage": Stage.PUBLISHING, "launch": 1})
 
-    with pytest.raises(NotAllowedInState, match="and not being posted"):
+    with pytest.raises(NotAllowedInState, match=reason):
         again(world, request_)
 
     assert world.workflow.postings == {}
