@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotAllowedInState, NotFound, VersionConflict
-from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.approvals import Decision, open_approval
 from mediaposter.stores.posts import Post, PostState
 from mediaposter.stores.video_stages import Stage
@@ -19,7 +17,7 @@ from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_target
 from tests.fakes.edges import PUBLIC_URL
 from tests.fakes.state_machine import Status
 from tests.fakes.world import World
-from tests.unit.usecases.posting import TOMORROW, a_kept_video, is_due
+from tests.unit.usecases.posting import TOMORROW, a_kept_video, is_due, refuse_targets
 
 ASK = AwaitApprovalInput(video_id=VIDEO_ID, task_token="token-1")
 ASK_AGAIN = AwaitApprovalInput(video_id=VIDEO_ID, task_token="token-2")
@@ -55,13 +53,6 @@ def decide(world: World, request: ApprovalRequest = APPROVE) -> None:
 
 def states_of(world: World) -> dict[str, PostState]:
     return {post.target.post_id: post.state for post in world.posts}
-
-
-def refuse_targets(targets: Sequence[PublishTarget]) -> list[str]:
-    """Refuse an account that is not connected."""
-    if any(target.account_id == "9" for target in targets):
-        raise InvalidRequest("publish[0]: the account is not connected.", param="publish[0]", code="account_not_found")
-    return []
 
 
 # Asking

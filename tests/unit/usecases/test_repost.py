@@ -26,7 +26,7 @@ from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.posting.repost import RepeatPosts
 from mediaposter.usecases.steps import PostReference
 from mediaposter.wire.post_requests import PublishAgainRequest, ResolveRequest
-from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_target
+from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_target
 from tests.fakes.answers import Refuse
 from tests.fakes.effects import Effects, SimulatedCrash
 from tests.fakes.publisher import FakePublisher
@@ -44,6 +44,7 @@ from tests.unit.usecases.posting import (
     after,
     is_due,
     post_of,
+    refuse_targets,
 )
 
 AGAIN = PublishAgainRequest()
@@ -163,40 +164,26 @@ def test_an_account_takes_a_video_once(state: PostState) -> None:
 
 
 def test_a_target_that_is_not_connected_is_refused() -> None:
-    def refuse(targets: object) -> list[str]:
-        raise InvalidRequest("publish[0]: not connected.", param="publish[0]", code="account_not_found")
-
-    world = done_world(validate_accounts=refuse)
+    world = done_world(validate_accounts=refuse_targets)
 
     with pytest.raises(InvalidRequest):
-        again(world, TO_THREADS)
+        again(world, PublishAgainRequest.model_validate({"publish": [{"platform": "threads", "account_id": "9"}]}))
     assert len(world.posts) == 1
 
 
 def test_what_was_made_is_measured_before_it_is_planned() -> None:
-    world = done_world()
-    request = PublishAgainRequest.model_validate(
-        {"publish": [{"platform": "facebook", "account_id": "5", "page_id": "1", "media_type": "reel"}]}
-    )
-    stored = world.video.stored
-    assert stored is not None
+    stored = a_stored_video()
     wide = stored.model_copy(update={"probe": stored.probe.model_copy(update={"width": 1280, "height": 720})})
-    world.video_store.note(world.video, now=NOW, stored=wide)
+    reel = {"platform": "facebook", "account_id": "5", "page_id": "1", "media_type": "reel"}
 
     with pytest.raises(InvalidRequest, match="must be upright"):
-        again(world, request)
+        again(done_world(video={"stored": wide}), PublishAgainRequest.model_validate({"publish": [reel]}))
 
 
 def test_posts_of_one_request_are_staggered() -> None:
-    request = PublishAgainRequest.model_validate(
-        {
-            "publish": [{"platform": "threads", "account_id": "7"}, {"platform": "bluesky", "account_id": "8"}],
-            "stagger_minutes": 30,
-        }
-    )
-    world = done_world()
+    publish = [{"platform": "threads", "account_id": "7"}, {"platform": "bluesky", "account_id": "8"}]
 
-    posts = again(world, request)
+    posts = again(done_world(), PublishAgainRequest.model_validate({"publish": publish, "stagger_minutes": 30}))
 
     assert {post.target.platform: post.delay_minutes for post in posts} == {"threads": 0, "bluesky": 30, "twitter": 0}
 
@@ -348,10 +335,8 @@ def test_no_other_post_can_be_resolved(state: PostState, request_: ResolveReques
 
 
 def test_a_post_that_was_never_planned_cannot_be_resolved() -> None:
-    world = done_world()
-
     with pytest.raises(NotFound):
-        world.repost.resolve(VIDEO_ID, "twitter#999", POSTED, caller=a_caller())
+        done_world().repost.resolve(VIDEO_ID, "twitter#999", POSTED, caller=a_caller())
 
 
 def test_while_others_are_sent_a_post_can_be_told_of_but_not_sent_again() -> None:
