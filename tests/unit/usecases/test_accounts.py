@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -99,11 +98,7 @@ class TestPreflight:
         [
             (a_target("twitter", "999"), "account_id", "twitter account 999 is not connected at Blotato."),
             (a_target("threads", "801"), "account_id", "account 801 is of twitter, not of threads."),
-            (
-                a_target("facebook", "803", page_id="5"),
-                "page_id",
-                "there is no page 5 of facebook account 803.",
-            ),
+            (a_target("facebook", "803", page_id="5"), "page_id", "there is no page 5 of facebook account 803."),
             # A page of another account.
             (a_target("facebook", "803", page_id="708"), "page_id", "there is no page 708 of facebook account 803."),
             (a_target("linkedin", "802", page_id="5"), "page_id", "there is no page 5 of linkedin account 802."),
@@ -112,11 +107,7 @@ class TestPreflight:
                 "playlist_ids",
                 "there is no playlist PL2 of youtube account 805.",
             ),
-            (
-                a_target("pinterest", "806", board_id="5"),
-                "board_id",
-                "there is no board 5 of pinterest account 806.",
-            ),
+            (a_target("pinterest", "806", board_id="5"), "board_id", "there is no board 5 of pinterest account 806."),
         ],
     )
     def test_what_is_not_connected_is_refused_by_its_field(
@@ -181,20 +172,14 @@ class TestPreflight:
 
         assert office.publisher.questions == asked
 
-    @pytest.mark.parametrize(
-        ("silence", "warning"),
-        [
-            ({"account_error": SILENT}, f"accounts could not be checked: {SILENT}"),
-            ({"missing_key": NO_KEY}, f"accounts could not be checked: {NO_KEY}"),
-        ],
-    )
+    @pytest.mark.parametrize(("silence", "missing_key"), [(SILENT, None), (None, NO_KEY)], ids=["silent", "no key"])
     def test_a_publisher_that_cannot_be_reached_stops_no_request(
-        self, office: Office, silence: dict[str, Any], warning: str
+        self, office: Office, silence: PublisherError | None, missing_key: ConfigurationError | None
     ) -> None:
-        office.publisher.account_error = silence.get("account_error")
-        office.missing_key = silence.get("missing_key")
+        office.publisher.account_error = silence
+        office.missing_key = missing_key
 
-        assert office.validate_accounts.check([X]) == [warning]
+        assert office.validate_accounts.check([X]) == [f"accounts could not be checked: {silence or missing_key}"]
         assert office.book.get() is None
 
     def test_who_does_not_answer_is_not_asked_again_for_a_minute(self, office: Office) -> None:
