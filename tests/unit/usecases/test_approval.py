@@ -25,6 +25,7 @@ APPROVE = ApprovalRequest(decision="approve")
 REJECT = ApprovalRequest(decision="reject")
 PUBLISH = [{"platform": "twitter", "account_id": "101"}]
 TWO_POSTS = (a_post(a_target("twitter")), a_post(a_target("threads")))
+OWN_WORDS = a_post(a_target("threads", text="My own words", disclosure="Made with AI."), text="My own words")
 REFERENCES = tuple(PostReference(video_id=VIDEO_ID, post_id=post_id) for post_id in ("threads#101", "twitter#101"))
 APPROVED = StepResult(outcome=Outcome.APPROVED, posts=REFERENCES)
 REJECTED = StepResult(outcome=Outcome.REJECTED)
@@ -79,10 +80,8 @@ def test_a_machine_that_asks_again_is_answered_though_its_first_question_was() -
 
 
 def test_a_deleted_video_is_not_asked_about() -> None:
-    world = World()
-
     with pytest.raises(NotFound):
-        world.ask(ASK)
+        World().ask(ASK)
 
 
 # Deciding
@@ -238,24 +237,23 @@ def test_a_decision_in_the_last_moment_is_not_written_over_by_the_clock() -> Non
 
 def test_words_can_be_changed_and_all_else_stays() -> None:
     scheduled = a_post(a_target("twitter", scheduled_time=TOMORROW), delay_minutes=5, delivery="verified")
-    world = asked_world(scheduled, a_post(a_target("threads", text="My own words"), text="My own words"))
+    world = asked_world(scheduled, OWN_WORDS)
 
     decide(world, edits(text="Look up: {prompt}"))
 
     threads, twitter = world.posts
     assert twitter == scheduled.model_copy(update={"text": "Look up: A red kite over the sea", "version": 2})
-    assert (threads.text, threads.state) == ("My own words", PostState.PENDING)
+    assert (threads.text, threads.state) == ("My own words\nMade with AI.", PostState.PENDING)
     assert world.video.stage is Stage.PUBLISHING
 
 
 def test_single_captions_can_be_changed_and_are_sent_as_they_are() -> None:
-    own_words = a_post(a_target("threads", text="My own words", disclosure="Made with AI."), text="My own words")
-    world = asked_world(TWO_POSTS[0], own_words)
+    world = asked_world(TWO_POSTS[0], OWN_WORDS)
 
     decide(world, edits(captions=[{"platform": "threads", "account_id": "101", "text": "{prompt} as it is"}]))
 
     threads, twitter = world.posts
-    assert (threads.text, threads.target) == ("{prompt} as it is", own_words.target)
+    assert (threads.text, threads.target) == ("{prompt} as it is", OWN_WORDS.target)
     assert twitter.text == TWO_POSTS[0].text
 
 

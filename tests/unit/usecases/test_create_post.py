@@ -14,10 +14,11 @@ from mediaposter.domain.errors import ErrorCode, MediaPosterError, NotFound, Pub
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.rate import RateStore
+from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.posting.create_post import REFUSALS_MAX
 from mediaposter.usecases.steps import CloseInput, Outcome, PostStepInput, StepResult
-from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video
+from tests.builders import NOW, VIDEO_ID, a_stored_video, a_target, a_video
 from tests.fakes.answers import Drop, Refuse
 from tests.fakes.world import LEASE_SECONDS, POSTS_PER_MINUTE, UPLOADS_PER_MINUTE, World
 from tests.unit.usecases.posting import (
@@ -86,22 +87,8 @@ def test_a_settled_post_is_never_posted(state: PostState) -> None:
 
 
 def test_a_post_that_was_not_planned_is_not_made() -> None:
-    world = kept_world()
-
     with pytest.raises(NotFound):
-        world.create_post(PostStepInput(video_id=VIDEO_ID, post_id="twitter#999"))
-
-    assert world.publisher.publish_calls == 0
-
-
-def test_a_video_that_is_not_kept_is_not_posted() -> None:
-    world = World()
-    world.keep(a_video(stage=Stage.RENDERING), a_post())
-
-    with pytest.raises(MediaPosterError, match="has no stored video"):
-        world.create_post(STEP)
-
-    assert (world.publisher.publish_calls, post_of(world).state) == (0, PostState.PENDING)
+        kept_world().create_post(PostStepInput(video_id=VIDEO_ID, post_id="twitter#999"))
 
 
 def test_what_was_made_is_measured_before_it_is_uploaded() -> None:
@@ -118,9 +105,7 @@ def test_what_was_made_is_measured_before_it_is_uploaded() -> None:
 
 
 def test_a_caption_that_was_planned_under_older_rules_is_measured_before_anything_is_uploaded() -> None:
-    post = a_post(a_target("threads")).model_copy(update={"text": "é" * 300})
-    world = World()
-    world.keep(a_kept_video(), post)
+    world = kept_world(target=a_target("threads"), text="é" * 300)
 
     world.create_post(PostStepInput(video_id=VIDEO_ID, post_id="threads#101"))
 
@@ -293,11 +278,23 @@ def test_the_next_free_slot_is_the_publishers_to_choose() -> None:
     assert (post.state, post.scheduled_time, post.due_at) == (PostState.SCHEDULED, TOMORROW, after(days=1))
 
 
-@pytest.mark.parametrize("stage", [stage for stage in Stage if stage not in (Stage.PUBLISHING, Stage.DONE)])
-def test_nothing_is_sent_of_a_video_that_may_not_be_posted_yet(stage: Stage) -> None:
-    world = kept_world(video=a_kept_video(stage=stage))
+@pytest.mark.parametrize(
+    ("video", "reason"),
+    [
+        (a_video(stage=Stage.RENDERING), "has no stored video"),
+        *(
+            (a_kept_video(stage=stage), "it must not be posted yet")
+            for stage in Stage
+            if stage not in (Stage.PUBLISHING, Stage.DONE)
+        ),
+    ],
+    ids=lambda value: value.stage if isinstance(value, Video) else value[:6],
+)
+def test_nothing_is_sent_of_a_video_that_may_not_be_posted_yet(video: Video, reason: str) -> None:
+    world = kept_world(video=video)
 
-    with pytest.raises(MediaPosterError, match="it must not be posted yet"):
+    with pytest.raises(MediaPosterError, match=reason):
         world.create_post(STEP)
 
     assert (world.publisher.uploads, world.publisher.publish_calls) == ({}, 0)
+    assert post_of(world).state is PostState.PENDING

@@ -26,6 +26,10 @@ OTHERS = {"platform": "twitter", "account_id": "101"}
 LIMITED = a_caller(accounts=frozenset({"threads:7"}))
 PUBLISHER = a_caller(scopes=frozenset({Scope.READ, Scope.CREATE, Scope.PUBLISH}))
 SOURCE = "video_0"
+THEIRS = (VIDEO_ID, "twitter#101")
+AGAIN = PublishAgainRequest()
+SEND_AGAIN = ResolveRequest(outcome="send_again")
+MOVE = MoveRequest(scheduled_time=TOMORROW)
 TO_OTHERS = PublishAgainRequest.model_validate({"publish": [OTHERS]})
 
 Act = Callable[[World], object]
@@ -106,29 +110,13 @@ def test_rows_of_a_batch_that_would_be_posted_elsewhere_are_refused_by_themselve
 KEPT_POSTS = [
     pytest.param(PostState.FAILED, lambda world: world.repost(VIDEO_ID, TO_OTHERS, caller=LIMITED), id="repost"),
     pytest.param(
-        PostState.FAILED,
-        lambda world: world.repost(VIDEO_ID, PublishAgainRequest(), caller=LIMITED),
-        id="repost of what failed",
+        PostState.FAILED, lambda world: world.repost(VIDEO_ID, AGAIN, caller=LIMITED), id="repost of what failed"
     ),
     pytest.param(
-        PostState.PARKED,
-        lambda world: world.repost.resolve(
-            VIDEO_ID, "twitter#101", ResolveRequest(outcome="send_again"), caller=LIMITED
-        ),
-        id="resolve",
+        PostState.PARKED, lambda world: world.repost.resolve(*THEIRS, SEND_AGAIN, caller=LIMITED), id="resolve"
     ),
-    pytest.param(
-        PostState.SCHEDULED,
-        lambda world: world.reschedule.move(
-            VIDEO_ID, "twitter#101", MoveRequest(scheduled_time=TOMORROW), caller=LIMITED
-        ),
-        id="move",
-    ),
-    pytest.param(
-        PostState.SCHEDULED,
-        lambda world: world.reschedule.cancel(VIDEO_ID, "twitter#101", caller=LIMITED),
-        id="cancel",
-    ),
+    pytest.param(PostState.SCHEDULED, lambda world: world.reschedule.move(*THEIRS, MOVE, caller=LIMITED), id="move"),
+    pytest.param(PostState.SCHEDULED, lambda world: world.reschedule.cancel(*THEIRS, caller=LIMITED), id="cancel"),
 ]
 
 
