@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from mediaposter.domain.errors import ConfigurationError, ErrorCode, PublisherError
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequest, PublisherError
 from mediaposter.publishing.publisher_interface import ListedPost, PostReport, PostStatus
+from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.posts import Post
 from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
@@ -104,3 +106,10 @@ def take(world: World, **changes: Any) -> None:
     world.publisher.posts[submission_id] = FakePost(
         **{"target": post.target, "text": post.text, "media_url": MEDIA_URL, **changes}
     )
+
+
+def refuse_targets(targets: Sequence[PublishTarget]) -> list[str]:
+    """Refuse the account 9, as one that is not connected."""
+    if any(target.account_id == "9" for target in targets):
+        raise InvalidRequest("publish[0]: the account is not connected.", param="publish[0]", code="account_not_found")
+    return []

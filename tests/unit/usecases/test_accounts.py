@@ -2,121 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from mediaposter.domain.errors import ConfigurationError, ErrorCode, InvalidRequest, PublisherError
-from mediaposter.publishing.publisher_interface import Account, Board, Page, PublisherInterface
+from mediaposter.publishing.publisher_interface import Account
 from mediaposter.publishing.targets import PublishTarget
-from mediaposter.stores.accounts import AccountStore, ConnectedAccounts
 from mediaposter.stores.due import DueStore
 from mediaposter.stores.posts import PostState, PostStore
-from mediaposter.usecases.posting.accounts import ReadAccounts, ValidateAccounts, list_waiting_targets
+from mediaposter.usecases.posting.accounts import ValidateAccounts, list_waiting_targets
 from mediaposter.wire.request_context import RequestContext
 from tests.builders import NOW, a_caller, a_post, a_request, a_target, a_video
-from tests.fakes.clock import Clock
-from tests.fakes.publisher import FakePublisher
 from tests.fakes.table import InMemoryTable
 from tests.fakes.world import World
+from tests.unit.usecases.office import NO_KEY, Office
 
 X = a_target("twitter", "801")
 FACEBOOK = a_target("facebook", "803", page_id="102")
 LINKEDIN = a_target("linkedin", "802", page_id="708")
 YOUTUBE = a_target("youtube", "805", playlist_ids=["PL1"])
 PINTEREST = a_target("pinterest", "806", board_id="900")
-NO_KEY = ConfigurationError("The secret /mediaposter/a-stack/blotato-api-key is missing.")
 SILENT = PublisherError(ErrorCode.PROVIDER_ERROR, "Blotato could not be reached: ConnectError.", transient=True)
-
-
-class SlowPublisher(FakePublisher):
-    """Takes its time for every answer."""
-
-    def __init__(self, clock: Clock, answer_seconds: float) -> None:
-        super().__init__()
-        self._time = clock
-        self._answer_seconds = answer_seconds
-        self.questions = 0
-
-    def list_accounts(self) -> list[Account]:
-        """List what is connected, slowly."""
-        self._take_time()
-        return super().list_accounts()
-
-    def list_pages(self, account_id: str) -> list[Page]:
-        """List pages, slowly."""
-        self._take_time()
-        return super().list_pages(account_id)
-
-    def list_boards(self, account_id: str) -> list[Board]:
-        """List boards, slowly."""
-        self._take_time()
-        return super().list_boards(account_id)
-
-    def _take_time(self) -> None:
-        self.questions += 1
-        self._time.advance(self._answer_seconds)
-
-
-class Office:
-    """A stack's accounts: the publisher that knows them, and those who ask it."""
-
-    def __init__(self, *, answer_seconds: float = 0) -> None:
-        self.clock = Clock()
-        self.book = AccountStore(InMemoryTable())
-        self.publisher = SlowPublisher(self.clock, answer_seconds)
-        self.publisher.accounts = [
-            Account(account_id="801", platform="twitter", name="kites"),
-            Account(account_id="802", platform="linkedin", name="kites"),
-            Account(account_id="803", platform="facebook", name="kites"),
-            Account(account_id="805", platform="youtube", name="kites"),
-            Account(account_id="806", platform="pinterest", name="kites"),
-        ]
-        self.publisher.pages = [
-            Page(page_id="102", account_id="803", name="Kite Page"),
-            Page(page_id="708", account_id="802", name="Kite Company"),
-            Page(page_id="PL1", account_id="805", name="Kite Films"),
-        ]
-        self.publisher.boards = [Board(board_id="900", account_id="806", name="Kites")]
-        self.missing_key: ConfigurationError | None = None
-        self.waiting: list[PublishTarget] = []
-        self.metrics: list[str] = []
-        self.reports: list[str] = []
-        self.validate_accounts = self.start_process()
-        self.read = ReadAccounts(
-            accounts=self.book,
-            publishers=self._give_publisher,
-            list_waiting_targets=self._list_waiting,
-            count_metric=self.metrics.append,
-            report=self.reports.append,
-            clock=self.clock,
-        )
-
-    def start_process(self) -> ValidateAccounts:
-        """Give a preflight that remembers nothing."""
-        return ValidateAccounts(
-            accounts=self.book, publishers=self._give_publisher, clock=self.clock, monotonic=self.clock.monotonic
-        )
-
-    def known(self) -> ConnectedAccounts:
-        """Give what is kept."""
-        known = self.book.get()
-        assert known is not None
-        return known
-
-    def disconnect(self, account_id: str) -> None:
-        """Take an account away at the publisher."""
-        self.publisher.accounts = [account for account in self.publisher.accounts if account.account_id != account_id]
-
-    def _list_waiting(self) -> Iterable[PublishTarget]:
-        return self.waiting
-
-    def _give_publisher(self) -> PublisherInterface:
-        if self.missing_key is not None:
-            raise self.missing_key
-        return self.publisher
 
 
 @pytest.fixture
@@ -191,11 +98,7 @@ class TestPreflight:
         [
             (a_target("twitter", "999"), "account_id", "twitter account 999 is not connected at Blotato."),
             (a_target("threads", "801"), "account_id", "account 801 is of twitter, not of threads."),
-            (
-                a_target("facebook", "803", page_id="5"),
-                "page_id",
-                "there is no page 5 of facebook account 803.",
-            ),
+            (a_target("facebook", "803", page_id="5"), "page_id", "there is no page 5 of facebook account 803."),
             # A page of another account.
             (a_target("facebook", "803", page_id="708"), "page_id", "there is no page 708 of facebook account 803."),
             (a_target("linkedin", "802", page_id="5"), "page_id", "there is no page 5 of linkedin account 802."),
@@ -204,11 +107,7 @@ class TestPreflight:
                 "playlist_ids",
                 "there is no playlist PL2 of youtube account 805.",
             ),
-            (
-                a_target("pinterest", "806", board_id="5"),
-                "board_id",
-                "there is no board 5 of pinterest account 806.",
-            ),
+            (a_target("pinterest", "806", board_id="5"), "board_id", "there is no board 5 of pinterest account 806."),
         ],
     )
     def test_what_is_not_connected_is_refused_by_its_field(
@@ -273,20 +172,14 @@ class TestPreflight:
 
         assert office.publisher.questions == asked
 
-    @pytest.mark.parametrize(
-        ("silence", "warning"),
-        [
-            ({"account_error": SILENT}, f"accounts could not be checked: {SILENT}"),
-            ({"missing_key": NO_KEY}, f"accounts could not be checked: {NO_KEY}"),
-        ],
-    )
+    @pytest.mark.parametrize(("silence", "missing_key"), [(SILENT, None), (None, NO_KEY)], ids=["silent", "no key"])
     def test_a_publisher_that_cannot_be_reached_stops_no_request(
-        self, office: Office, silence: dict[str, Any], warning: str
+        self, office: Office, silence: PublisherError | None, missing_key: ConfigurationError | None
     ) -> None:
-        office.publisher.account_error = silence.get("account_error")
-        office.missing_key = silence.get("missing_key")
+        office.publisher.account_error = silence
+        office.missing_key = missing_key
 
-        assert office.validate_accounts.check([X]) == [warning]
+        assert office.validate_accounts.check([X]) == [f"accounts could not be checked: {silence or missing_key}"]
         assert office.book.get() is None
 
     def test_who_does_not_answer_is_not_asked_again_for_a_minute(self, office: Office) -> None:

@@ -15,10 +15,9 @@ from mediaposter.usecases.steps import AwaitApprovalInput, Outcome, PostReferenc
 from mediaposter.wire.post_requests import ApprovalRequest
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_target
 from tests.fakes.edges import PUBLIC_URL
-from tests.fakes.effects import Effects
 from tests.fakes.state_machine import Status
 from tests.fakes.world import World
-from tests.unit.usecases.posting import TOMORROW, a_kept_video, is_due
+from tests.unit.usecases.posting import TOMORROW, a_kept_video, is_due, refuse_targets
 
 ASK = AwaitApprovalInput(video_id=VIDEO_ID, task_token="token-1")
 ASK_AGAIN = AwaitApprovalInput(video_id=VIDEO_ID, task_token="token-2")
@@ -26,26 +25,23 @@ APPROVE = ApprovalRequest(decision="approve")
 REJECT = ApprovalRequest(decision="reject")
 PUBLISH = [{"platform": "twitter", "account_id": "101"}]
 TWO_POSTS = (a_post(a_target("twitter")), a_post(a_target("threads")))
+OWN_WORDS = a_post(a_target("threads", text="My own words", disclosure="Made with AI."), text="My own words")
 REFERENCES = tuple(PostReference(video_id=VIDEO_ID, post_id=post_id) for post_id in ("threads#101", "twitter#101"))
 APPROVED = StepResult(outcome=Outcome.APPROVED, posts=REFERENCES)
 REJECTED = StepResult(outcome=Outcome.REJECTED)
 
 
-def waiting_world(
-    *posts: Post, effects: Effects | None = None, stage: Stage = Stage.AWAITING_APPROVAL, **world_parts: Any
-) -> World:
-    """Build a world whose video waits for a person."""
-    world = World(effects=effects, **world_parts)
-    world.keep(a_kept_video(stage=stage, approval_hours=24), *(posts or TWO_POSTS))
+def asked_world(*posts: Post, **world_parts: Any) -> World:
+    """Build a world whose video waits for a person, and whose machine has asked."""
+    world = World(**world_parts)
+    world.keep(a_kept_video(stage=Stage.AWAITING_APPROVAL, approval_hours=24), *(posts or TWO_POSTS))
     world.table.commit([open_approval(VIDEO_ID, now=NOW, hours=24)])
-    return world
-
-
-def asked_world(*posts: Post, **parts: Any) -> World:
-    """Build a world whose machine has asked."""
-    world = waiting_world(*posts, **parts)
     world.ask(ASK)
     return world
+
+
+def edits(**fields: Any) -> ApprovalRequest:
+    return ApprovalRequest.model_validate({"decision": "approve", "edits": fields})
 
 
 def decision_of(world: World) -> Decision:
@@ -60,10 +56,6 @@ def states_of(world: World) -> dict[str, PostState]:
     return {post.target.post_id: post.state for post in world.posts}
 
 
-def refuse_targets(targets: object) -> list[str]:
-    raise InvalidRequest("publish[0]: the account is not connected.", param="publish[0]", code="account_not_found")
-
-
 # Asking
 
 
@@ -73,15 +65,9 @@ def test_the_owner_is_told_once_however_often_the_machine_asks() -> None:
     world.ask(ASK_AGAIN)
 
     assert len(world.events) == 1
-    assert world.approvals.get(VIDEO_ID).task_token == "token-2"
-
-
-def test_the_token_is_in_no_event_and_in_no_repr() -> None:
-    world = asked_world()
-
-    assert "token-1" not in world.events[0].model_dump_json()
-    assert "token-1" not in repr(world.approvals.get(VIDEO_ID))
-    assert "token-1" not in repr(ASK)
+    approval = world.approvals.get(VIDEO_ID)
+    assert approval.task_token == "token-2"
+    assert "token-" not in f"{world.events[0].model_dump_json()} {approval!r} {ASK!r}"
 
 
 def test_a_machine_that_asks_again_is_answered_though_its_first_question_was() -> None:
@@ -94,10 +80,8 @@ def test_a_machine_that_asks_again_is_answered_though_its_first_question_was() -
 
 
 def test_a_deleted_video_is_not_asked_about() -> None:
-    world = World()
-
     with pytest.raises(NotFound):
-        world.ask(ASK)
+        World().ask(ASK)
 
 
 # Deciding
@@ -129,24 +113,17 @@ def test_a_rejected_video_is_done_and_its_posts_are_cancelled() -> None:
 
 
 @pytest.mark.parametrize("second", [APPROVE, REJECT])
-def test_the_first_decision_holds(second: ApprovalRequest) -> None:
+@pytest.mark.parametrize("days", [0, 2], ids=["at once", "when the time for one is over"])
+def test_the_first_decision_holds(second: ApprovalRequest, days: int) -> None:
     world = asked_world()
     decide(world, REJECT)
+    world.clock.advance(days * 86_400)
 
     with pytest.raises(NotAllowedInState, match=r"video_1 is rejected since 2026-12-01T12:00:00Z; the first decision"):
         decide(world, second)
 
     assert world.workflow.signals == {"token-1": REJECTED}
     assert set(states_of(world).values()) == {PostState.CANCELLED}
-
-
-def test_the_first_decision_holds_when_the_time_for_one_is_over_too() -> None:
-    world = asked_world()
-    decide(world)
-    world.clock.now = TOMORROW + timedelta(days=1)
-
-    with pytest.raises(NotAllowedInState, match="is approved since"):
-        decide(world, REJECT)
 
 
 def test_of_two_that_decide_at_once_one_is_refused_and_nothing_is_mixed() -> None:
@@ -168,14 +145,6 @@ def test_a_video_that_was_closed_undecided_waits_for_no_decision(request_: Appro
         decide(world, request_)
 
     assert (decision_of(world), world.workflow.signals) == (Decision.WAITING, {})
-
-
-def test_posts_that_are_over_already_stay_as_they_are() -> None:
-    world = asked_world(a_post(a_target("twitter"), state=PostState.FAILED, is_told=True), TWO_POSTS[1])
-
-    decide(world, REJECT)
-
-    assert states_of(world) == {"twitter#101": PostState.FAILED, "threads#101": PostState.CANCELLED}
 
 
 # Time
@@ -251,7 +220,6 @@ def test_the_question_of_a_deleted_video_is_forgotten() -> None:
 
 def test_a_decision_in_the_last_moment_is_not_written_over_by_the_clock() -> None:
     world = asked_world()
-    world.clock.now = TOMORROW - timedelta(seconds=1)
 
     def decide_in_time() -> None:
         world.clock.now = TOMORROW - timedelta(seconds=1)
@@ -267,49 +235,48 @@ def test_a_decision_in_the_last_moment_is_not_written_over_by_the_clock() -> Non
 # Edits
 
 
-def edits(**fields: Any) -> ApprovalRequest:
-    return ApprovalRequest.model_validate({"decision": "approve", "edits": fields})
-
-
 def test_words_can_be_changed_and_all_else_stays() -> None:
     scheduled = a_post(a_target("twitter", scheduled_time=TOMORROW), delay_minutes=5, delivery="verified")
-    world = asked_world(scheduled, a_post(a_target("threads", text="My own words"), text="My own words"))
+    world = asked_world(scheduled, OWN_WORDS)
 
     decide(world, edits(text="Look up: {prompt}"))
 
     threads, twitter = world.posts
     assert twitter == scheduled.model_copy(update={"text": "Look up: A red kite over the sea", "version": 2})
-    assert (threads.text, threads.state) == ("My own words", PostState.PENDING)
+    assert (threads.text, threads.state) == ("My own words\nMade with AI.", PostState.PENDING)
     assert world.video.stage is Stage.PUBLISHING
 
 
 def test_single_captions_can_be_changed_and_are_sent_as_they_are() -> None:
-    own_words = a_post(a_target("threads", text="My own words", disclosure="Made with AI."), text="My own words")
-    world = asked_world(TWO_POSTS[0], own_words)
+    world = asked_world(TWO_POSTS[0], OWN_WORDS)
 
     decide(world, edits(captions=[{"platform": "threads", "account_id": "101", "text": "{prompt} as it is"}]))
 
     threads, twitter = world.posts
-    assert (threads.text, threads.target) == ("{prompt} as it is", own_words.target)
+    assert (threads.text, threads.target) == ("{prompt} as it is", OWN_WORDS.target)
     assert twitter.text == TWO_POSTS[0].text
 
 
 @pytest.mark.parametrize(
-    "caption",
+    ("fields", "param"),
     [
-        {"platform": "twitter", "account_id": "101", "text": "x" * 281},
-        {"platform": "bluesky", "account_id": "7", "text": "Up."},
+        pytest.param({"text": "x" * 281}, "publish[1].text", id="words"),
+        pytest.param({"publish": [{"platform": "twitter", "account_id": "9"}]}, "publish[0]", id="not connected"),
+        pytest.param({"captions": [{**PUBLISH[0], "text": "x" * 281}]}, "edits.captions[0]", id="a caption"),
+        pytest.param(
+            {"captions": [{"platform": "bluesky", "account_id": "7", "text": "Up."}]}, "edits.captions[0]", id="no post"
+        ),
     ],
-    ids=["too long", "of no post"],
 )
-def test_captions_that_do_not_fit_are_refused_and_nothing_is_decided(caption: dict[str, str]) -> None:
-    world = asked_world()
+def test_edits_that_do_not_fit_are_refused_and_nothing_is_decided(fields: dict[str, Any], param: str) -> None:
+    world = asked_world(validate_accounts=refuse_targets)
 
     with pytest.raises(InvalidRequest) as refusal:
-        decide(world, edits(captions=[caption]))
+        decide(world, edits(**fields))
 
-    assert str(refusal.value.param).startswith("edits.captions[0]")
-    assert decision_of(world) is Decision.WAITING
+    assert str(refusal.value.param).startswith(param)
+    assert (decision_of(world), world.video.stage) == (Decision.WAITING, Stage.AWAITING_APPROVAL)
+    assert world.workflow.signals == {}
 
 
 def test_changed_captions_fit_the_one_transaction_that_records_them_or_nothing_is_decided() -> None:
@@ -336,31 +303,14 @@ def test_other_targets_take_the_place_of_those_that_wait() -> None:
     assert [target.post_id for target in world.targets_checked] == ["twitter#101", "bluesky#7"]
 
 
-def test_words_that_do_not_fit_are_refused_and_nothing_is_decided() -> None:
-    world = asked_world()
-
-    with pytest.raises(InvalidRequest):
-        decide(world, edits(text="x" * 281))
-
-    assert (decision_of(world), world.video.stage) == (Decision.WAITING, Stage.AWAITING_APPROVAL)
-    assert world.workflow.signals == {}
-
-
-def test_targets_that_are_not_connected_are_refused_and_nothing_is_decided() -> None:
-    world = asked_world(validate_accounts=refuse_targets)
-
-    with pytest.raises(InvalidRequest):
-        decide(world, edits(publish=PUBLISH))
-
-    assert decision_of(world) is Decision.WAITING
-
-
-@pytest.mark.parametrize("fields", [{"text": "New"}, {"publish": [{"platform": "bluesky", "account_id": "7"}]}])
-def test_an_edit_leaves_a_post_that_is_over_in_the_ledger(fields: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "request_", [REJECT, edits(text="New"), edits(publish=[{"platform": "bluesky", "account_id": "7"}])]
+)
+def test_a_post_that_is_over_already_stays_as_it_is_in_the_ledger(request_: ApprovalRequest) -> None:
     over = a_post(a_target("twitter"), state=PostState.FAILED, is_told=True)
     world = asked_world(over, TWO_POSTS[1])
 
-    decide(world, edits(**fields))
+    decide(world, request_)
 
     assert world.posts[-1] == over
 
@@ -382,26 +332,24 @@ def test_the_question_carries_a_link_to_the_studio_if_there_is_one(studio: str, 
 
 
 @pytest.mark.parametrize(
-    ("request_", "state", "posts"),
-    [(APPROVE, PostState.PUBLISHED, 1), (REJECT, PostState.CANCELLED, 0)],
-    ids=["approved", "rejected"],
+    ("request_", "decision", "state", "posts"),
+    [
+        (APPROVE, Decision.APPROVED, PostState.PUBLISHED, 1),
+        (REJECT, Decision.REJECTED, PostState.CANCELLED, 0),
+        (None, Decision.EXPIRED, PostState.CANCELLED, 0),
+    ],
+    ids=["approved", "rejected", "undecided"],
 )
-def test_a_video_is_posted_when_a_person_says_so(request_: ApprovalRequest, state: PostState, posts: int) -> None:
+def test_a_video_is_posted_when_a_person_says_so(
+    request_: ApprovalRequest | None, decision: Decision, state: PostState, posts: int
+) -> None:
     world = World()
-    world.while_asked = lambda: decide(world, request_)
+    if request_ is not None:
+        world.while_asked = lambda: decide(world, request_)
 
-    world.deliver(a_request(publish=PUBLISH, approval="required"))
+    world.deliver(a_request(publish=PUBLISH, approval="required", approval_hours=3))
 
     assert (world.statuses, world.video.stage) == ([Status.SUCCEEDED], Stage.DONE)
     assert ([post.state for post in world.posts], len(world.publisher.posts)) == ([state], posts)
     assert [event.type for event in world.events] == ["video.awaiting_approval", "video.completed"]
-
-
-def test_a_video_without_a_decision_is_not_posted() -> None:
-    world = World()
-
-    world.deliver(a_request(publish=PUBLISH, approval="required", approval_hours=3))
-
-    assert (world.statuses, world.video.stage, world.publisher.posts) == ([Status.SUCCEEDED], Stage.DONE, {})
-    assert decision_of(world) is Decision.EXPIRED
-    assert world.clock() < NOW + timedelta(hours=4)
+    assert (decision_of(world), world.clock() < NOW + timedelta(hours=4)) == (decision, True)

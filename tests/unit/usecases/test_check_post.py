@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from mediaposter.domain.errors import ErrorCode, MediaPosterError, PublisherError
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, PublisherError
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
 from mediaposter.stores.posts import PostState
 from mediaposter.usecases.posting.check_post import CHECKS_MAX
 from mediaposter.usecases.posting.reconcile import GIVE_UP_AFTER
 from mediaposter.usecases.steps import Outcome, PostStepInput
-from tests.builders import NOW, VIDEO_ID, a_post, a_video
+from tests.builders import NOW, VIDEO_ID, a_target
 from tests.fakes.world import World
 from tests.unit.usecases.posting import (
     ANOTHER_IS_AT_IT,
@@ -57,12 +57,10 @@ def adopted_world(**post: Any) -> World:
     return world
 
 
-def refuse_to_answer(world: World, error: MediaPosterError) -> None:
-    """Let the next question not be answered."""
-    if isinstance(error, PublisherError):
-        world.publisher.checks.insert(0, error)
-    else:
-        world.missing_key = NO_KEY
+def is_published_as(world: World, submission_id: str) -> bool:
+    """Tell whether the post is published, with the address of this submission."""
+    post = post_of(world)
+    return (post.state, post.public_url) == (PostState.PUBLISHED, f"https://network.example/{submission_id}")
 
 
 # The ends
@@ -74,10 +72,7 @@ def test_a_published_post_is_kept_with_its_address_and_told_once() -> None:
     assert world.check_post(STEP) == SETTLED
     assert world.check_post(STEP) == SETTLED
 
-    assert (post_of(world).state, post_of(world).public_url) == (
-        PostState.PUBLISHED,
-        "https://network.example/submission-1",
-    )
+    assert is_published_as(world, "submission-1")
     assert (post_of(world).error_code, post_of(world).error_message, world.metrics) == (None, None, [])
     assert [(event.type, event.url) for event in world.post_events] == [
         ("post.published", "https://network.example/submission-1")
@@ -107,15 +102,9 @@ def test_a_post_the_network_refused_has_failed_in_its_words(said: str | None, ke
     "state", [state for state in PostState if state not in (PostState.SUBMITTED, PostState.SCHEDULED)]
 )
 def test_only_a_post_that_the_publisher_has_is_asked_for(state: PostState) -> None:
-    post = a_post(
-        state=state,
-        submission_id="submission-1",
-        delivery="verified",
-        scheduled_time=IN_TEN_MINUTES,
-        is_told=True,
-    )
-    world = World()
-    world.keep(a_video(), post)
+    called: dict[str, Any] = {"submission_id": "submission-1", "delivery": "verified", "scheduled_time": IN_TEN_MINUTES}
+    world = kept_world(state=state, is_told=True, **called)
+    post = post_of(world)
     world.missing_key = NO_KEY
 
     assert world.check_post(STEP) == SETTLED
@@ -158,10 +147,7 @@ def test_a_post_that_was_submitted_without_an_id_is_looked_for_in_the_lists() ->
     take(world)
 
     assert world.check_post(STEP) == SETTLED
-    assert (post_of(world).state, post_of(world).public_url) == (
-        PostState.PUBLISHED,
-        "https://network.example/submission-1",
-    )
+    assert is_published_as(world, "submission-1")
 
 
 # Questions that are not answered
@@ -171,10 +157,13 @@ def test_a_post_that_was_submitted_without_an_id_is_looked_for_in_the_lists() ->
     ("error", "wait_seconds"), [(BUSY, 20), (FAULT, 10), (REFUSED, 10), (NO_KEY, 10)], ids=lambda value: str(value)[:12]
 )
 def test_a_question_that_is_not_answered_says_nothing_about_the_post(
-    error: MediaPosterError, wait_seconds: int
+    error: PublisherError | ConfigurationError, wait_seconds: int
 ) -> None:
     world = submitted_world()
-    refuse_to_answer(world, error)
+    if isinstance(error, PublisherError):
+        world.publisher.checks.insert(0, error)
+    else:
+        world.missing_key = error
 
     assert world.check_post(STEP) == wait_for(wait_seconds)
     assert (post_of(world).state, post_of(world).due_at) == (PostState.SUBMITTED, after(minutes=15))
@@ -204,9 +193,6 @@ def test_a_publisher_that_cannot_be_asked_for_a_day_leaves_the_post_to_a_person(
     assert not is_due(world)
 
 
-# Two workers
-
-
 def test_a_worker_that_loses_the_race_after_no_answer_waits_too() -> None:
     world = submitted_world(FAULT)
     world.table.meanwhile = lambda: world.check_post(STEP)
@@ -218,43 +204,40 @@ def test_a_worker_that_loses_the_race_after_no_answer_waits_too() -> None:
 # Scheduled
 
 
-def test_at_its_time_a_scheduled_post_is_asked_for() -> None:
-    world = submitted_world(target=a_post().target.model_copy(update={"scheduled_time": IN_TEN_MINUTES}))
-    world.clock.advance(10 * 60)
+def test_a_post_that_is_not_to_be_double_safe_is_left_alone_until_its_time_and_asked_for_then() -> None:
+    world = submitted_world(target=a_target(scheduled_time=IN_TEN_MINUTES))
+    version = post_of(world).version
 
+    world.check_post(STEP)
+    assert (post_of(world).version, post_of(world).is_verified) == (version, False)
+
+    world.clock.advance(10 * 60)
     assert world.check_post(STEP) == SETTLED
     assert post_of(world).state is PostState.PUBLISHED
 
 
 def test_the_sweep_follows_what_no_execution_waits_for() -> None:
-    world = submitted_world(target=a_post().target.model_copy(update={"scheduled_time": TOMORROW}))
+    world = submitted_world(target=a_target(scheduled_time=TOMORROW))
     assert world.check_post(STEP) == SETTLED
 
     world.sweep_until_nothing_is_due()
 
-    assert (post_of(world).state, [event.type for event in world.post_events]) == (
-        PostState.PUBLISHED,
-        ["post.published"],
-    )
-    assert world.clock() > TOMORROW
+    assert (post_of(world).state, world.clock() > TOMORROW) == (PostState.PUBLISHED, True)
+    assert [event.type for event in world.post_events] == ["post.published"]
 
 
 def test_a_post_that_stays_scheduled_long_past_its_time_is_unknown() -> None:
-    world = submitted_world(
-        *[STILL_SCHEDULED] * 2, target=a_post().target.model_copy(update={"scheduled_time": TOMORROW})
-    )
+    world = submitted_world(*[STILL_SCHEDULED] * 2, target=a_target(scheduled_time=TOMORROW))
     world.clock.advance(24 * 3_600 + 14 * 60)
     assert world.check_post(STEP) == wait_for(60)
     assert post_of(world).state is PostState.SCHEDULED
 
     world.clock.advance(60)
     assert world.check_post(STEP) == SETTLED
-    assert (post_of(world).state, post_of(world).error_message) == (
-        PostState.UNKNOWN,
-        (
-            "It is past its time, and the publisher still calls it scheduled. Check the network, then tell us with "
-            "POST …/resolve."
-        ),
+    assert post_of(world).state is PostState.UNKNOWN
+    assert post_of(world).error_message == (
+        "It is past its time, and the publisher still calls it scheduled. Check the network, then tell us with POST "
+        "…/resolve."
     )
 
 
@@ -283,10 +266,15 @@ def test_an_adopted_post_is_found_failed() -> None:
     assert (post_of(world).state, post_of(world).error_message) == (PostState.FAILED, "The token has expired.")
 
 
-def test_an_adopted_post_that_was_moved_at_the_publisher_waits_for_its_new_time() -> None:
+@pytest.mark.parametrize("is_in_schedules", [True, False], ids=["moved", "in the list of posts alone"])
+def test_an_adopted_post_that_has_another_time_at_the_publisher_waits_for_it(is_in_schedules: bool) -> None:
     later = TOMORROW + timedelta(days=7)
     world = adopted_world()
-    world.publisher.move_schedule("schedule-submission-1", later)
+    if is_in_schedules:
+        world.publisher.move_schedule("schedule-submission-1", later)
+    else:
+        world.publisher.posts.clear()
+        world.publisher.looks = [[a_listed_post(status=PostStatus.SCHEDULED, post_time=later, public_url=None)]]
     world.clock.advance(25 * 3_600)
 
     assert world.check_post(STEP) == SETTLED
@@ -295,30 +283,18 @@ def test_an_adopted_post_that_was_moved_at_the_publisher_waits_for_its_new_time(
     assert (post.state, post.scheduled_time, post.due_at) == (PostState.SCHEDULED, later, after(days=8))
 
 
-def test_an_adopted_post_that_only_the_list_of_posts_shows_waits_for_its_time() -> None:
-    later = TOMORROW + timedelta(days=7)
-    world = adopted_world()
-    world.publisher.posts.clear()
-    world.publisher.looks = [[a_listed_post(status=PostStatus.SCHEDULED, post_time=later, public_url=None)]]
-    world.clock.advance(25 * 3_600)
-
-    assert world.check_post(STEP) == SETTLED
-    assert (post_of(world).state, post_of(world).scheduled_time) == (PostState.SCHEDULED, later)
-
-
 # Double safe
 
 
 def verified_world(*, copies: int = 1, scheduled_time: datetime | None = None) -> World:
     """Build a world whose publisher makes so many posts of one call."""
-    target = a_post().target.model_copy(update={"scheduled_time": scheduled_time})
-    world = kept_world(target=target, delivery="verified")
+    world = kept_world(target=a_target(scheduled_time=scheduled_time), delivery="verified")
     world.publisher.copies = copies
     world.create_post(STEP)
     return world
 
 
-def test_a_double_safe_post_is_verified_before_its_time() -> None:
+def test_a_double_safe_post_is_verified_once_before_its_time_and_followed_by_its_id() -> None:
     world = verified_world()
     world.clock.advance(30)
 
@@ -326,11 +302,15 @@ def test_a_double_safe_post_is_verified_before_its_time() -> None:
 
     post = post_of(world)
     assert (post.is_verified, post.schedule_id, post.due_at) == (True, "schedule-submission-1", after(minutes=5))
-    assert world.metrics == []
+    assert (post.submission_id, world.metrics) == ("submission-1", [])
+    world.missing_key = NO_KEY
+    world.check_post(STEP)
+    assert post_of(world).version == post.version
 
 
-def test_a_copy_too_many_is_taken_away_before_it_is_public() -> None:
+def test_a_copy_too_many_is_taken_away_before_it_is_public_and_the_other_is_followed() -> None:
     world = verified_world(copies=3)
+    assert post_of(world).submission_id == "submission-3", "which is taken away"
     world.clock.advance(30)
 
     world.check_post(STEP)
@@ -338,48 +318,9 @@ def test_a_copy_too_many_is_taken_away_before_it_is_public() -> None:
     assert list(world.publisher.posts) == ["submission-1"]
     assert world.metrics == ["SurplusPostsCancelled"] * 2
     assert world.publisher.count_posts() == {"video_1-twitter-101": 1}
-
-
-def test_the_copy_that_was_kept_is_the_one_that_is_followed() -> None:
-    world = verified_world(copies=3)
-    assert post_of(world).submission_id == "submission-3", "which is taken away"
-    world.clock.advance(30)
-    world.check_post(STEP)
     world.clock.advance(300)
-
     assert world.check_post(STEP) == SETTLED
-    assert (post_of(world).state, post_of(world).public_url) == (
-        PostState.PUBLISHED,
-        "https://network.example/submission-1",
-    )
-
-
-def test_a_post_of_which_there_is_one_is_followed_by_its_id() -> None:
-    world = verified_world()
-    world.clock.advance(30)
-    world.check_post(STEP)
-
-    assert post_of(world).submission_id == "submission-1"
-
-
-def test_a_double_safe_post_is_verified_once() -> None:
-    world = verified_world()
-    world.check_post(STEP)
-    version = post_of(world).version
-    world.missing_key = NO_KEY
-
-    world.check_post(STEP)
-
-    assert post_of(world).version == version
-
-
-def test_a_post_that_is_not_to_be_double_safe_is_not_looked_for_before_its_time() -> None:
-    world = submitted_world(target=a_post().target.model_copy(update={"scheduled_time": IN_TEN_MINUTES}))
-    version = post_of(world).version
-
-    world.check_post(STEP)
-
-    assert (post_of(world).version, post_of(world).is_verified) == (version, False)
+    assert is_published_as(world, "submission-1")
 
 
 def test_a_double_safe_post_that_is_not_listed_yet_is_looked_for_until_shortly_before_its_time() -> None:
@@ -399,25 +340,18 @@ def test_a_double_safe_post_that_is_not_listed_yet_is_looked_for_until_shortly_b
     assert post_of(world).state is PostState.PUBLISHED
 
 
-def test_what_could_not_be_verified_in_its_execution_the_sweep_verifies_and_follows() -> None:
+@pytest.mark.parametrize(("lag_seconds", "copies_left"), [(0, 1), (7_200, 2)], ids=["listed", "not listed"])
+def test_what_could_not_be_verified_in_its_execution_the_sweep_verifies_if_it_can_and_follows(
+    lag_seconds: int, copies_left: int
+) -> None:
     world = verified_world(copies=2, scheduled_time=TOMORROW)
     world.publisher.schedule_errors = [FAULT]
     assert world.check_post(LAST_STEP).outcome is Outcome.SETTLED
     assert post_of(world).due_at == after(seconds=0)
+    world.publisher.list_lag_seconds = lag_seconds
     world.clock.advance(6 * 60)
 
     world.sweep()
 
-    assert (post_of(world).is_verified, post_of(world).due_at, len(world.publisher.posts)) == (True, after(days=1), 1)
-
-
-def test_what_the_sweep_does_not_find_listed_is_followed_at_its_time() -> None:
-    world = verified_world(scheduled_time=TOMORROW)
-    world.publisher.schedule_errors = [FAULT]
-    world.check_post(LAST_STEP)
-    world.publisher.list_lag_seconds = 7_200
-    world.clock.advance(6 * 60)
-
-    world.sweep()
-
-    assert (post_of(world).is_verified, post_of(world).due_at) == (False, after(days=1))
+    assert (post_of(world).is_verified, post_of(world).due_at) == (copies_left == 1, after(days=1))
+    assert len(world.publisher.posts) == copies_left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,12 @@ from mediaposter.domain.errors import ErrorCode, MediaPosterError, NotFound, Pub
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.rate import RateStore
+from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.posting.create_post import REFUSALS_MAX
 from mediaposter.usecases.steps import CloseInput, Outcome, PostStepInput, StepResult
-from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video
+from tests.builders import NOW, VIDEO_ID, a_stored_video, a_target, a_video
 from tests.fakes.answers import Drop, Refuse
-from tests.fakes.effects import Effects, Moment, SimulatedCrash
-from tests.fakes.publisher import FakePost
 from tests.fakes.world import LEASE_SECONDS, POSTS_PER_MINUTE, UPLOADS_PER_MINUTE, World
 from tests.unit.usecases.posting import (
     BUSY,
@@ -40,23 +40,7 @@ from tests.unit.usecases.posting import (
 LATE_STEP = PostStepInput(video_id=VIDEO_ID, post_id=POST_ID, attempt=999)
 
 
-def made_of(world: World) -> FakePost:
-    """Give the one post that the publisher took."""
-    [made] = world.publisher.posts.values()
-    return made
-
-
 # The call
-
-
-def test_two_accounts_of_one_network_get_copies_of_different_names() -> None:
-    world = kept_world()
-    world.table.create([a_post(a_target(account_id="102"))])
-
-    world.create_post(STEP)
-    world.create_post(PostStepInput(video_id=VIDEO_ID, post_id="twitter#102"))
-
-    assert world.publisher.count_posts() == {"video_1-twitter-101": 1, "video_1-twitter-102": 1}
 
 
 def test_the_intent_and_its_lease_are_written_before_the_call_is_made() -> None:
@@ -103,22 +87,8 @@ def test_a_settled_post_is_never_posted(state: PostState) -> None:
 
 
 def test_a_post_that_was_not_planned_is_not_made() -> None:
-    world = kept_world()
-
     with pytest.raises(NotFound):
-        world.create_post(PostStepInput(video_id=VIDEO_ID, post_id="twitter#999"))
-
-    assert world.publisher.publish_calls == 0
-
-
-def test_a_video_that_is_not_kept_is_not_posted() -> None:
-    world = World()
-    world.keep(a_video(stage=Stage.RENDERING), a_post())
-
-    with pytest.raises(MediaPosterError, match="has no stored video"):
-        world.create_post(STEP)
-
-    assert (world.publisher.publish_calls, post_of(world).state) == (0, PostState.PENDING)
+        kept_world().create_post(PostStepInput(video_id=VIDEO_ID, post_id="twitter#999"))
 
 
 def test_what_was_made_is_measured_before_it_is_uploaded() -> None:
@@ -135,9 +105,7 @@ def test_what_was_made_is_measured_before_it_is_uploaded() -> None:
 
 
 def test_a_caption_that_was_planned_under_older_rules_is_measured_before_anything_is_uploaded() -> None:
-    post = a_post(a_target("threads")).model_copy(update={"text": "é" * 300})
-    world = World()
-    world.keep(a_kept_video(), post)
+    world = kept_world(target=a_target("threads"), text="é" * 300)
 
     world.create_post(PostStepInput(video_id=VIDEO_ID, post_id="threads#101"))
 
@@ -184,19 +152,14 @@ def test_passing_refusals_end_the_post_at_last(refusals: int, step: PostStepInpu
     assert (post.state, post.error_code, post.error_message) == (ended if is_final else (PostState.PENDING, None, None))
 
 
-def test_a_missing_key_settles_the_post_and_says_what_to_do() -> None:
-    world = kept_world()
-    world.missing_key = NO_KEY
-
-    assert world.create_post(STEP) == SETTLED
-    assert (post_of(world).error_code, post_of(world).error_message) == (ErrorCode.AUTHENTICATION, str(NO_KEY))
-    assert world.metrics == ["PostsFailed", "PublisherKeyRefused"]
-
-
-def test_a_refused_key_rings_an_alarm_of_its_own() -> None:
+@pytest.mark.parametrize("is_missing", [True, False], ids=["missing", "refused"])
+def test_a_key_that_does_not_serve_settles_the_post_says_why_and_rings_an_alarm_of_its_own(is_missing: bool) -> None:
     world = kept_world(Refuse(PublisherError(ErrorCode.AUTHENTICATION, "Invalid API key")))
+    world.missing_key = NO_KEY if is_missing else None
 
     assert world.create_post(STEP) == SETTLED
+    said = str(NO_KEY) if is_missing else "Invalid API key"
+    assert (post_of(world).error_code, post_of(world).error_message) == (ErrorCode.AUTHENTICATION, said)
     assert world.metrics == ["PostsFailed", "PublisherKeyRefused"]
     alarms = read_template(Path(__file__).parents[3] / "template.yaml").of_type("AWS::CloudWatch::Alarm").values()
     assert "PublisherKeyRefused" in [alarm.properties["MetricName"] for alarm in alarms]
@@ -218,18 +181,6 @@ def test_a_lost_answer_puts_the_post_in_doubt_and_it_is_never_sent_again(is_acce
     assert (world.publisher.publish_calls, world.metrics, world.post_events) == (1, [], [])
 
 
-def test_a_post_in_doubt_that_is_nowhere_is_looked_for_three_times_and_never_sent_again() -> None:
-    world = kept_world(Drop(is_accepted=False))
-
-    waits = []
-    while (result := world.create_post(STEP)).outcome is Outcome.WAIT:
-        waits.append(result.wait_seconds)
-        world.clock.advance(result.wait_seconds)
-
-    assert (waits, result) == ([30, 90, 480], SETTLED)
-    assert (post_of(world).state, world.publisher.publish_calls) == (PostState.PARKED, 1)
-
-
 def test_a_look_that_was_not_answered_is_made_again_a_minute_later() -> None:
     world = kept_world(Drop(is_accepted=True))
     world.create_post(STEP)
@@ -237,27 +188,6 @@ def test_a_look_that_was_not_answered_is_made_again_a_minute_later() -> None:
     world.publisher.looks = [FAULT]
 
     assert world.create_post(STEP) == wait_for(60)
-
-
-def lost_worker() -> World:
-    """Build a world whose worker died during the call; the post is public."""
-    effects = Effects()
-    world = kept_world(effects=effects)
-    world.publisher.meanwhile = lambda: effects.crash_at(1, Moment.AFTER)
-    with pytest.raises(SimulatedCrash, match=r"publish on twitter#101"):
-        world.create_post(STEP)
-    assert len(world.publisher.posts) == 1
-    return world
-
-
-def test_a_post_whose_worker_died_is_found_by_its_copy() -> None:
-    world = lost_worker()
-    world.clock.advance(LEASE_SECONDS)
-    world.create_post(STEP)
-    world.clock.advance(30)
-
-    assert world.create_post(STEP) == SETTLED
-    assert (post_of(world).state, world.publisher.publish_calls) == (PostState.PUBLISHED, 1)
 
 
 def test_a_post_that_was_settled_during_its_call_is_named_by_the_error() -> None:
@@ -280,28 +210,19 @@ def take_places(world: World, call: str, places: int) -> None:
         RateStore(world.table).take(f"publisher-{call}", per_minute=per_minute, now=world.clock())
 
 
-def test_an_upload_waits_for_its_place_and_is_made_then() -> None:
+@pytest.mark.parametrize(
+    ("call", "places", "seconds", "uploads"), [("upload", 2, 7.5, 0), ("post", 7, 60 / 23, 1)], ids=["upload", "post"]
+)
+def test_a_call_waits_for_its_place_and_is_made_then(call: str, places: int, seconds: float, uploads: int) -> None:
     world = kept_world()
-    take_places(world, "upload", 2)
+    take_places(world, call, places)
 
-    assert world.create_post(STEP) == wait_for(8)
-    assert (post_of(world).place_for, post_of(world).place_at) == ("upload", NOW + timedelta(seconds=7.5))
-    assert world.publisher.uploads == {}
+    assert world.create_post(STEP) == wait_for(ceil(seconds))
+    assert (post_of(world).place_for, post_of(world).place_at) == (call, NOW + timedelta(seconds=seconds))
+    assert (len(world.publisher.uploads), world.publisher.publish_calls) == (uploads, 0)
 
-    take_places(world, "upload", 10)
-    world.clock.advance(8)
-    assert world.create_post(STEP).outcome is Outcome.SUBMITTED
-
-
-def test_a_post_waits_for_its_place_and_is_made_then() -> None:
-    world = kept_world()
-    take_places(world, "post", 7)
-
-    assert world.create_post(STEP) == wait_for(3)
-    assert (post_of(world).place_for, world.publisher.publish_calls) == ("post", 0)
-
-    take_places(world, "post", 10)
-    world.clock.advance(3)
+    take_places(world, call, 10)
+    world.clock.advance(ceil(seconds))
     assert world.create_post(STEP).outcome is Outcome.SUBMITTED
     assert len(world.publisher.uploads) == 1
 
@@ -324,7 +245,8 @@ def time_given(target: PublishTarget, *, publishing_since: datetime | None = Non
     """Hand over a post, and give the time at which the publisher is to make it public."""
     world = kept_world(target=target, video=a_kept_video(publishing_since=publishing_since), **post)
     world.create_post(STEP)
-    return made_of(world).scheduled_time
+    [made] = world.publisher.posts.values()
+    return made.scheduled_time
 
 
 @pytest.mark.parametrize(
@@ -356,11 +278,23 @@ def test_the_next_free_slot_is_the_publishers_to_choose() -> None:
     assert (post.state, post.scheduled_time, post.due_at) == (PostState.SCHEDULED, TOMORROW, after(days=1))
 
 
-@pytest.mark.parametrize("stage", [stage for stage in Stage if stage not in (Stage.PUBLISHING, Stage.DONE)])
-def test_nothing_is_sent_of_a_video_that_may_not_be_posted_yet(stage: Stage) -> None:
-    world = kept_world(video=a_kept_video(stage=stage))
+@pytest.mark.parametrize(
+    ("video", "reason"),
+    [
+        (a_video(stage=Stage.RENDERING), "has no stored video"),
+        *(
+            (a_kept_video(stage=stage), "it must not be posted yet")
+            for stage in Stage
+            if stage not in (Stage.PUBLISHING, Stage.DONE)
+        ),
+    ],
+    ids=lambda value: value.stage if isinstance(value, Video) else value[:6],
+)
+def test_nothing_is_sent_of_a_video_that_may_not_be_posted_yet(video: Video, reason: str) -> None:
+    world = kept_world(video=video)
 
-    with pytest.raises(MediaPosterError, match="it must not be posted yet"):
+    with pytest.raises(MediaPosterError, match=reason):
         world.create_post(STEP)
 
     assert (world.publisher.uploads, world.publisher.publish_calls) == ({}, 0)
+    assert post_of(world).state is PostState.PENDING

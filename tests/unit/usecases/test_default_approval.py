@@ -8,7 +8,6 @@ import pytest
 
 from mediaposter.domain.errors import Forbidden
 from mediaposter.stores.keys import Scope
-from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.requests.default_approval import BY_DEFAULT, NOT_THIS_KEY
 from mediaposter.wire.batches import read_row_lines, write_row
@@ -25,10 +24,6 @@ APPROVER = a_caller()
 PUBLISHER = a_caller(scopes=frozenset({Scope.READ, Scope.CREATE, Scope.PUBLISH}))
 
 
-def submit(world: World, *, caller: Caller = APPROVER, **fields: Any) -> Video:
-    return world.submit(a_request(publish=PUBLISH, **fields), caller=caller).video
-
-
 @pytest.mark.parametrize(
     ("caller", "fields", "hours", "warnings"),
     [
@@ -37,24 +32,21 @@ def submit(world: World, *, caller: Caller = APPROVER, **fields: Any) -> Video:
         pytest.param(APPROVER, {"approval": "required", "approval_hours": 3}, 3, (), id="required"),
         pytest.param(APPROVER, {"approval": "none"}, None, (), id="none by an approver"),
         pytest.param(PUBLISHER, {"approval": "none"}, 24, (NOT_THIS_KEY,), id="none by another"),
+        pytest.param(APPROVER, {"publish": None}, None, (), id="no posts"),
     ],
 )
 def test_posts_wait_unless_an_approver_says_none(
     caller: Caller, fields: dict[str, Any], hours: int | None, warnings: tuple[str, ...]
 ) -> None:
-    video = submit(World(default_approval="required"), caller=caller, **fields)
+    request = a_request(**{"publish": PUBLISH, **fields})
+
+    video = World(default_approval="required").submit(request, caller=caller).video
 
     assert (video.approval_hours, video.warnings) == (hours, warnings)
 
 
 def test_a_stack_that_wants_no_approvals_adds_none() -> None:
-    video = submit(World())
-
-    assert (video.approval_hours, video.warnings) == (None, ())
-
-
-def test_a_video_without_posts_needs_no_approval() -> None:
-    video = World(default_approval="required").submit(a_request(), caller=APPROVER).video
+    video = World().submit(a_request(publish=PUBLISH), caller=APPROVER).video
 
     assert (video.approval_hours, video.warnings) == (None, ())
 

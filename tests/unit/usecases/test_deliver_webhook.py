@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from openai import OpenAI
@@ -20,18 +19,15 @@ from mediaposter.domain.receipt import Receipt
 from mediaposter.events import AnyEvent, ApprovalNotice, PostEvent, VideoEvent
 from mediaposter.publishing.publisher_interface import PostReport, PostStatus
 from mediaposter.stores.posts import PostState
-from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.scheduled.deliver_webhook import RETRY_AFTER_SECONDS, DeliverEvent, Delivery, DeliveryOutcome
-from mediaposter.usecases.steps import CloseInput, PostStepInput
+from mediaposter.usecases.steps import CloseInput
 from mediaposter.usecases.videos.resume import POSTED_WITHIN
 from mediaposter.wire.chats import ChatAddress
 from mediaposter.wire.webhooks import QueuedEvent, derive_webhook_secret, sign_webhook
-from tests.builders import NOW, OWNER, VIDEO_ID, a_post, a_stored_video, a_video
+from tests.builders import NOW, OWNER, VIDEO_ID
 from tests.fakes.clock import Clock
 from tests.fakes.effects import Effects, SimulatedCrash
-from tests.fakes.publisher import FakePublisher
-from tests.fakes.video_model import MP4
-from tests.fakes.world import World
+from tests.unit.usecases.posting import STEP, a_kept_video, kept_world
 
 URL = "https://hooks.example/mediaposter?token=tk_of_the_receiver"
 SIGNING_KEY = "a signing key of thirty-two characters, and more"
@@ -52,8 +48,6 @@ PUBLISHED = PostEvent(
 NOTICE = ApprovalNotice(video_id=VIDEO_ID, owner=OWNER, occurred_at=NOW, channel="slack")
 UNREACHABLE = VideoModelError(ErrorCode.PROVIDER_ERROR, "hooks.example cannot be reached.", transient=True)
 LAST_TRY = len(RETRY_AFTER_SECONDS) + 1
-
-STEP = PostStepInput(video_id=VIDEO_ID, post_id="twitter#101")
 
 
 class Sent(NamedTuple):
@@ -139,20 +133,6 @@ def queued(event: AnyEvent | ApprovalNotice, *, tries: int = 1) -> QueuedEvent:
     )
 
 
-def kept_world(*, publisher: Callable[[Effects], FakePublisher] = FakePublisher, state: PostState) -> World:
-    """Build a world whose video is kept, and whose owner wants to be told of its one post."""
-    world = World(publisher=publisher)
-    stored = a_stored_video().model_copy(update={"size_bytes": len(MP4)})
-    world.media.objects[stored.key] = MP4
-    video = a_video(stage=Stage.PUBLISHING, stored=stored, completed_at=NOW, webhook_url=URL)
-    world.keep(video, a_post(state=state, submission_id="submission-1"))
-    return world
-
-
-def checks_of(status: PostStatus, **facts: str) -> Callable[[Effects], FakePublisher]:
-    return partial(FakePublisher, checks=[PostReport(submission_id="", status=status, **facts)])
-
-
 def test_a_completed_video_is_told_as_openai_tells_it() -> None:
     queue = Queue()
     queue.bring()
@@ -210,14 +190,23 @@ def test_another_try_is_the_same_webhook_signed_anew() -> None:
     assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
 
 
-def test_a_receiver_that_is_gone_is_not_tried_again() -> None:
-    queue = Queue(410)
+@pytest.mark.parametrize(
+    ("answer", "tries", "outcome", "put_off", "metric"),
+    [
+        (410, 1, DeliveryOutcome.GONE, [], "WebhooksGone"),
+        (500, LAST_TRY, DeliveryOutcome.GIVEN_UP, [(f"handle-{LAST_TRY}", 0)], "WebhooksGivenUp"),
+    ],
+    ids=["gone", "the last try, after which the queue moves it away at once"],
+)
+def test_a_receiver_is_not_tried_for_ever(
+    answer: int, tries: int, outcome: DeliveryOutcome, put_off: list[tuple[str, int]], metric: str
+) -> None:
+    queue = Queue(answer)
 
-    delivery = queue.bring()
+    delivery = queue.bring(tries=tries)
 
-    assert (delivery.outcome, delivery.is_over) == (DeliveryOutcome.GONE, True)
-    assert queue.put_off == []
-    assert queue.metrics == ["WebhooksGone"]
+    assert (delivery.outcome, delivery.is_over) == (outcome, outcome is DeliveryOutcome.GONE)
+    assert (queue.put_off, queue.metrics) == (put_off, [metric])
 
 
 @pytest.mark.parametrize("answer", [100, 199, 300, 302, 400, 401, 404, 409, 429, 500, 503, UNREACHABLE], ids=str)
@@ -236,16 +225,6 @@ def test_each_try_is_longer_after_the_one_before(tries: int, seconds: int) -> No
 
     assert queue.bring(tries=tries).retry_after_seconds == seconds
     assert queue.put_off == [(f"handle-{tries}", seconds)]
-
-
-def test_after_the_last_try_the_queue_moves_the_message_away_at_once() -> None:
-    queue = Queue(500)
-
-    delivery = queue.bring(tries=LAST_TRY)
-
-    assert (delivery.outcome, delivery.is_over) == (DeliveryOutcome.GIVEN_UP, False)
-    assert queue.put_off == [(f"handle-{LAST_TRY}", 0)]
-    assert queue.metrics == ["WebhooksGivenUp"]
 
 
 def test_a_receiver_is_tried_for_a_day() -> None:
@@ -279,24 +258,22 @@ def test_a_signing_key_that_can_be_guessed_is_refused() -> None:
         derive_webhook_secret("x" * 31, OWNER)
 
 
-def test_an_event_without_a_receiver_is_dropped() -> None:
+@pytest.mark.parametrize(
+    ("recorded", "subject"),
+    [(COMPLETED.model_copy(update={"webhook_url": None}), VIDEO_ID), (None, None)],
+    ids=["without a receiver", "not in the table"],
+)
+def test_what_is_to_be_told_to_nobody_is_dropped_counted_and_not_repeated(
+    recorded: AnyEvent | None, subject: str | None
+) -> None:
     queue = Queue()
-
-    delivery = queue.bring(COMPLETED.model_copy(update={"webhook_url": None}))
-
-    assert (delivery.outcome, delivery.is_over, delivery.subject) == (DeliveryOutcome.DROPPED, True, VIDEO_ID)
-    assert (queue.sent, queue.put_off) == ([], [])
-
-
-def test_what_the_table_does_not_tell_is_dropped_counted_and_not_repeated() -> None:
-    queue = Queue()
-    queue.recorded = lambda _: None
+    queue.recorded = lambda _: recorded
 
     delivery = queue.bring()
 
-    assert (delivery.outcome, delivery.is_over, delivery.subject) == (DeliveryOutcome.DROPPED, True, None)
+    assert (delivery.outcome, delivery.is_over, delivery.subject) == (DeliveryOutcome.DROPPED, True, subject)
     assert (queue.sent, queue.put_off, queue.metrics) == ([], [], ["WebhooksDropped"])
-    assert VIDEO_ID not in delivery.model_dump_json()
+    assert (VIDEO_ID in delivery.model_dump_json()) is (subject is not None)
 
 
 def test_the_event_and_its_receiver_are_those_of_the_table() -> None:
@@ -362,13 +339,9 @@ def test_the_webhook_of_a_chat_gets_a_message_in_its_shape() -> None:
 
 
 def test_what_happened_to_another_is_another_event() -> None:
-    changes: Sequence[dict[str, object]] = [
-        {"type": "post.failed"},
-        {"video_id": "video_2"},
-        {"platform": "tiktok"},
-        {"account_id": "102"},
-        {"occurred_at": datetime(2026, 12, 2, tzinfo=UTC)},
-    ]
+    others = {"type": "post.failed", "video_id": "video_2", "platform": "tiktok", "account_id": "102"}
+    changes: list[dict[str, object]] = [{name: other} for name, other in others.items()]
+    changes.append({"occurred_at": datetime(2026, 12, 2, tzinfo=UTC)})
 
     ids = {PUBLISHED.model_copy(update=change).id for change in changes}
 
@@ -376,9 +349,9 @@ def test_what_happened_to_another_is_another_event() -> None:
 
 
 def test_the_owner_is_told_of_a_published_post() -> None:
-    world = kept_world(
-        publisher=checks_of(PostStatus.PUBLISHED, public_url="https://x.example/1"), state=PostState.SUBMITTED
-    )
+    published = PostReport(submission_id="", status=PostStatus.PUBLISHED, public_url="https://x.example/1")
+    submitted: dict[str, Any] = {"state": PostState.SUBMITTED, "submission_id": "submission-1"}
+    world = kept_world(checks=(published,), video=a_kept_video(webhook_url=URL), **submitted)
 
     world.check_post(STEP)
 
@@ -388,8 +361,7 @@ def test_the_owner_is_told_of_a_published_post() -> None:
 
 def test_an_end_is_told_only_when_the_ledger_has_it() -> None:
     # Meanwhile the worker of a stopped execution may make the post; a receiver of the failure makes another.
-    world = World(effects=Effects(never_taken="write POST#twitter#101 failed"))
-    world.keep(a_video(stage=Stage.PUBLISHING, stored=a_stored_video(), completed_at=NOW), a_post())
+    world = kept_world(effects=Effects(never_taken="write POST#twitter#101 failed"))
     world.clock.advance(POSTED_WITHIN.total_seconds())
 
     with pytest.raises(SimulatedCrash):

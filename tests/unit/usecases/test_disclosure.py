@@ -9,10 +9,9 @@ import pytest
 from mediaposter.config import Settings
 from mediaposter.domain.errors import ConfigurationError, InvalidRequest
 from mediaposter.stores.idempotency import identify_request
-from mediaposter.stores.posts import Post
 from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.posting.default_disclosure import add_default_disclosure
-from mediaposter.usecases.posting.plan_posts import PostPlan, plan_posts
+from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.wire.body_fields import TARGETS
 from mediaposter.wire.post_requests import ApprovalRequest, PublishAgainRequest
 from mediaposter.wire.request_context import RequestContext
@@ -22,15 +21,12 @@ from tests.unit.usecases.posting import a_kept_video
 
 MADE = "Made with AI."
 THREADS: dict[str, Any] = {"platform": "threads", "account_id": "7"}
-
-
-def plan(target: dict[str, Any], text: str = "Up") -> PostPlan:
-    request = add_default_disclosure(a_request(publish=[target], text=text), MADE)
-    return plan_posts(request, a_video(), candidates=(), now=NOW)
+TO_THREADS = PublishAgainRequest.model_validate({"publish": [THREADS], "text": "Up"})
 
 
 def caption_of(target: dict[str, Any], text: str = "Up") -> str:
-    return plan(target, text).posts[0].text
+    request = add_default_disclosure(a_request(publish=[target], text=text), MADE)
+    return plan_posts(request, a_video(), candidates=(), now=NOW).posts[0].text
 
 
 @pytest.mark.parametrize("model", TARGETS, ids=lambda model: model.__name__)
@@ -57,7 +53,7 @@ def test_a_caption_that_has_no_room_for_it_is_refused_and_not_cut() -> None:
 
     assert caption_of(THREADS, fits) == f"{fits}\n{MADE}"
     with pytest.raises(InvalidRequest) as refusal:
-        plan(THREADS, f"{fits}x")
+        caption_of(THREADS, f"{fits}x")
     assert refusal.value.message == (
         "publish[0] (threads account 7): text: at most 500 bytes, got 501. It ends with the disclosure "
         '"Made with AI.", which counts too.'
@@ -84,13 +80,12 @@ def post_at_submit(world: World) -> None:
 
 def post_again(world: World) -> None:
     world.keep(a_kept_video(stage=Stage.DONE, is_told=True))
-    world.repost(VIDEO_ID, PublishAgainRequest.model_validate({"publish": [THREADS], "text": "Up"}), caller=a_caller())
+    world.repost(VIDEO_ID, TO_THREADS, caller=a_caller())
 
 
 def post_with_approval(world: World) -> None:
     world.keep(a_kept_video(stage=Stage.DONE, is_told=True))
-    request = PublishAgainRequest.model_validate({"publish": [THREADS], "text": "Up"})
-    world.stack.post_with_approval(VIDEO_ID, request, hours=24, caller=a_caller())
+    world.stack.post_with_approval(VIDEO_ID, TO_THREADS, hours=24, caller=a_caller())
 
 
 def post_by_edits(world: World) -> None:
@@ -105,8 +100,7 @@ def test_every_way_to_a_post_adds_it(make_post: Any) -> None:
 
     make_post(world)
 
-    posts: list[Post] = world.posts
-    assert {post.text for post in posts} == {f"Up\n{MADE}"}
+    assert {post.text for post in world.posts} == {f"Up\n{MADE}"}
 
 
 def test_it_is_one_line_of_up_to_200_characters() -> None:

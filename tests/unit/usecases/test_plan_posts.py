@@ -11,7 +11,6 @@ from mediaposter.stores.posts import Post
 from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.posting.plan_posts import plan_posts
 from mediaposter.wire.request_context import RequestContext
-from mediaposter.wire.requests import CreateVideoRequest
 from tests.builders import NOW, a_caller, a_request, a_stored_video, a_video
 from tests.fakes.world import World
 
@@ -132,20 +131,14 @@ def test_an_estimate_tells_the_same() -> None:
     assert estimate.reserved_micros == 400_000
 
 
-# A model that makes longer videos than a network takes.
-
-
-def scheduled_request(**changes: Any) -> CreateVideoRequest:
-    return a_request(publish=[{**TWITTER, "scheduled_time": SOON}], **changes)
-
-
-def test_a_new_request_under_its_key_is_not() -> None:
+def test_a_new_request_under_a_key_is_taken_for_no_other() -> None:
     world = World()
+    publish = [{**TWITTER, "scheduled_time": SOON}]
     request_context = RequestContext(idempotency_key="dusk", retry_count=None)
-    world.submit(scheduled_request(), caller=a_caller(), request_context=request_context)
+    world.submit(a_request(publish=publish), caller=a_caller(), request_context=request_context)
     world.clock.advance(3_600)
 
     with pytest.raises(InvalidRequest, match="must be in the future"):
-        world.submit(scheduled_request(prompt="Another"), caller=a_caller(), request_context=request_context)
+        world.submit(a_request(prompt="Another", publish=publish), caller=a_caller(), request_context=request_context)
     with pytest.raises(IdempotencyKeyReused):
         world.submit(a_request(prompt="Another"), caller=a_caller(), request_context=request_context)

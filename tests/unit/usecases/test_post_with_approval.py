@@ -52,29 +52,19 @@ def let_decide(world: World, *decisions: ApprovalRequest) -> None:
     world.carry_on()
 
 
-def test_nothing_is_posted_before_a_person_has_approved_it() -> None:
+def test_nothing_is_posted_before_a_person_has_approved_it_and_the_same_request_again_asks_nothing_new() -> None:
     world = done_world()
 
     (post,) = ask(world)
 
     assert (world.video.stage, post.state) == (Stage.AWAITING_APPROVAL, PostState.PENDING)
     assert world.publisher.count_posts().total() == 0
-    let_decide(world, APPROVE)
-    assert [post.state for post in world.posts] == [PostState.PUBLISHED]
-    assert world.video.stage is Stage.DONE
-    assert [event.type for event in world.events] == ["video.completed", "video.awaiting_approval"]
-
-
-def test_the_same_request_again_asks_nothing_new() -> None:
-    world = done_world()
-    ask(world)
     executions = list(world.workflow.executions)
-
     assert [post.state for post in ask(world)] == [PostState.PENDING]
     let_decide(world, APPROVE)
     assert [post.state for post in ask(world)] == [PostState.PUBLISHED]
-
-    assert world.workflow.executions == executions
+    assert (world.video.stage, world.workflow.executions) == (Stage.DONE, executions)
+    assert [event.type for event in world.events] == ["video.completed", "video.awaiting_approval"]
 
 
 def test_each_further_question_is_about_its_posts_alone() -> None:

@@ -76,11 +76,6 @@ def a_world(
     return world
 
 
-def carry_on(world: World) -> None:
-    """Leave it to the stack."""
-    world.carry_on()
-
-
 def insist(world: World, call: Callable[[], object]) -> None:
     """Ask as a person does who gets no answer, and take a refusal for one."""
     for _ in range(TRIES):
@@ -105,9 +100,9 @@ def ask_for_one_that_nobody_found(world: World) -> None:
     world.carry_on()
 
 
-def approve(world: World, *, accounts: Sequence[str] = ("103",)) -> None:
-    """Approve, and say to which accounts it goes; who gets no answer decides again."""
-    edits = {"text": "Look up", "publish": [{"platform": "twitter", "account_id": name} for name in accounts]}
+def approve(world: World) -> None:
+    """Approve, and say to which account it goes; who gets no answer decides again."""
+    edits = {"text": "Look up", "publish": [{"platform": "twitter", "account_id": "103"}]}
     request = ApprovalRequest.model_validate({"decision": "approve", "edits": edits})
 
     def decide() -> None:
@@ -119,18 +114,10 @@ def approve(world: World, *, accounts: Sequence[str] = ("103",)) -> None:
     world.carry_on()
 
 
-def move_sooner(world: World) -> None:
+def move(world: World, *, to: timedelta) -> None:
     world.run_executions()
     world.clock.advance(600)
-    request = MoveRequest(scheduled_time=NOW + timedelta(hours=1))
-    insist(world, lambda: world.reschedule.move(VIDEO_ID, "twitter#101", request, caller=a_caller()))
-    world.carry_on()
-
-
-def move_later(world: World) -> None:
-    world.run_executions()
-    world.clock.advance(600)
-    request = MoveRequest(scheduled_time=NOW + timedelta(hours=3))
+    request = MoveRequest(scheduled_time=NOW + to)
     insist(world, lambda: world.reschedule.move(VIDEO_ID, "twitter#101", request, caller=a_caller()))
     world.carry_on()
 
@@ -166,14 +153,14 @@ class Plan(NamedTuple):
     loses_posts: bool = False
 
 
-direct = partial(a_world, posts=(FIRST, SECOND), act=carry_on)
-scheduled = partial(a_world, posts=(IN_TWO_HOURS, STAGGERED), act=carry_on)
-verified = partial(a_world, posts=VERIFIED, copies=2, act=carry_on)
+direct = partial(a_world, posts=(FIRST, SECOND), act=World.carry_on)
+scheduled = partial(a_world, posts=(IN_TWO_HOURS, STAGGERED), act=World.carry_on)
+verified = partial(a_world, posts=VERIFIED, copies=2, act=World.carry_on)
 approved = partial(a_world, posts=(FIRST, SECOND), stage=Stage.AWAITING_APPROVAL, records=[QUESTION], act=approve)
 retried = partial(a_world, posts=(FAILED,), stage=Stage.DONE, act=ask_again_for_what_failed)
 sent_again = partial(a_world, posts=(PARKED,), stage=Stage.DONE, act=ask_for_one_that_nobody_found)
-moved_sooner = partial(a_world, posts=(IN_TWO_HOURS,), act=move_sooner)
-moved_later = partial(a_world, posts=(IN_TWO_HOURS,), act=move_later)
+moved_sooner = partial(a_world, posts=(IN_TWO_HOURS,), act=partial(move, to=timedelta(hours=1)))
+moved_later = partial(a_world, posts=(IN_TWO_HOURS,), act=partial(move, to=timedelta(hours=3)))
 cancelled = partial(a_world, posts=(IN_TWO_HOURS,), act=cancel_and_post_again)
 
 # Each goes through effects that no other does; a variant that only does the same for more posts is left out.

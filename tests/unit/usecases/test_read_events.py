@@ -36,11 +36,12 @@ from tests.unit.usecases.posting import TOMORROW, a_kept_video
 ANN = a_caller(key="key_ann", key_name="Ann")
 BOB = a_caller(key="key_bob", key_name="Bob")
 X = {"platform": "twitter", "account_id": "101"}
+REJECT = ApprovalRequest.model_validate({"decision": "reject", "comment": "Not this one."})
 REFUSED = Refuse(VideoModelError(ErrorCode.MODEL_NOT_FOUND, "No kites."))
 
 
-def events_of(world: World, *, caller: Caller = ANN, **query: Any) -> list[VideoEventObject]:
-    return page_of(world, caller=caller, **query).events
+def events_of(world: World, *, caller: Caller = ANN) -> list[VideoEventObject]:
+    return page_of(world, caller=caller).events
 
 
 def page_of(world: World, *, caller: Caller = ANN, **query: Any) -> EventPage:
@@ -75,48 +76,42 @@ def test_a_video_that_is_approved_and_posted_tells_all_of_it() -> None:
     assert (events[-1].platform, events[-1].account_id) == ("twitter", "101")
 
 
-def test_a_decision_keeps_who_made_it_and_the_comment() -> None:
+@pytest.mark.parametrize(
+    ("request_", "told", "decider"),
+    [
+        (REJECT, ("approval.rejected", "Bob"), Actor(key="key_bob", name="Bob")),
+        (None, ("approval.expired", None), None),
+    ],
+    ids=["decided", "expired by itself"],
+)
+def test_a_decision_keeps_who_made_it_if_anybody_did_and_the_comment(
+    request_: ApprovalRequest | None, told: tuple[str, str | None], decider: Actor | None
+) -> None:
     world = World()
-    reject = ApprovalRequest.model_validate({"decision": "reject", "comment": "Not this one."})
-    world.while_asked = lambda: world.decide(VIDEO_ID, reject, caller=BOB)
+    if request_ is not None:
+        world.while_asked = lambda: world.decide(VIDEO_ID, request_, caller=BOB)
 
     world.deliver(a_request(publish=[X], approval="required"))
 
     approval = world.approvals.get(VIDEO_ID)
-    assert (approval.decider, approval.comment) == (Actor(key="key_bob", name="Bob"), "Not this one.")
-    assert ("approval.rejected", "Bob") in tell(events_of(world))
-
-
-def test_a_question_that_nobody_answered_expires_by_itself() -> None:
-    world = World()
-
-    world.deliver(a_request(publish=[X], approval="required"))
-
-    assert ("approval.expired", None) in tell(events_of(world))
+    assert (approval.decider, approval.comment) == (decider, request_ and request_.comment)
+    assert told in tell(events_of(world))
 
 
 def test_each_model_that_was_tried_and_why_it_failed_is_told() -> None:
-    world = World(
-        model=partial(FakeVideoModel, creates=[REFUSED]), other_models={"kite-1": FakeVideoModel}, slots={"kites": 1}
-    )
+    refuses = partial(FakeVideoModel, creates=[REFUSED])
+    world = World(model=refuses, other_models={"kite-1": refuses}, slots={"kites": 1})
 
     world.deliver(a_request(fallback_models=["kite-1"]))
 
-    models = [(event.type.value, event.model, event.code) for event in events_of(world) if event.model]
-    assert models == [
+    assert [(event.type.value, event.model, event.code) for event in events_of(world)[1:]] == [
         ("model.tried", "sora-2", None),
         ("model.failed", "sora-2", "model_not_found"),
         ("model.tried", "kite-1", None),
+        ("model.failed", "kite-1", "model_not_found"),
+        ("video.failed", None, "model_not_found"),
     ]
-
-
-def test_a_failed_video_tells_why() -> None:
-    world = World(model=partial(FakeVideoModel, creates=[REFUSED]))
-
-    world.deliver(a_request())
-
     assert world.video.status is VideoStatus.FAILED
-    assert (events_of(world)[-1].type, events_of(world)[-1].code) == (TrailType.FAILED, "model_not_found")
 
 
 @pytest.mark.parametrize("door", ["file", "event", "series"])

@@ -51,8 +51,13 @@ def test_who_may_see_a_video_sees_its_posts(caller: Caller) -> None:
 
 
 def test_another_owners_posts_are_not_found() -> None:
+    read = read_of(kept_table())
+
     with pytest.raises(NotFound):
-        read_of(kept_table()).list_posts(VIDEO_ID, caller=STRANGER)
+        read.list_posts(VIDEO_ID, caller=STRANGER)
+    with pytest.raises(NotFound) as caught:
+        read.list_schedules(ScheduleQuery(owner=OWNER), caller=STRANGER)
+    assert caught.value.what == "owner"
 
 
 def test_a_caller_sees_its_own_scheduled_posts() -> None:
@@ -61,27 +66,12 @@ def test_a_caller_sees_its_own_scheduled_posts() -> None:
     assert page.posts == [SCHEDULED]
 
 
-def test_only_an_admin_names_another_owner() -> None:
-    with pytest.raises(NotFound) as caught:
-        read_of(kept_table()).list_schedules(ScheduleQuery(owner=OWNER), caller=STRANGER)
-
-    assert caught.value.what == "owner"
-
-
-def test_a_video_without_an_approval_costs_no_read() -> None:
+def test_how_an_approval_stands_is_read_where_there_may_be_one() -> None:
     table = kept_table()
-
-    assert read_of(table).find_approval(a_video()) is None
-    assert table.read == []
-
-
-def test_a_video_that_is_not_kept_yet_was_not_asked_about() -> None:
-    assert read_of(kept_table()).find_approval(a_video(approval_hours=24)) is None
-
-
-def test_how_an_approval_stands_is_read() -> None:
-    table = kept_table()
+    find = read_of(table).find_approval
     approval = Approval(video_id=VIDEO_ID, asked_at=NOW, expires_at=NOW)
-    table.create([approval])
 
-    assert read_of(table).find_approval(a_video(approval_hours=24)) == approval
+    assert (find(a_video()), table.read) == (None, []), "without an approval, it costs no read"
+    assert find(a_video(approval_hours=24)) is None, "a video that is not kept yet was not asked about"
+    table.create([approval])
+    assert find(a_video(approval_hours=24)) == approval

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from mediaposter.domain.errors import ErrorCode, MediaPosterError
+from mediaposter.domain.errors import ConfigurationError, ErrorCode, PublisherError
 from mediaposter.publishing.publisher_interface import ListedPost, PostStatus
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.posts import Post, PostState
 from mediaposter.usecases.posting.reconcile import GIVE_UP_AFTER, RECONCILE_AFTER_SECONDS, ReconcilePost, find_copies
 from tests.builders import NOW, a_target
-from tests.fakes.publisher import FakePost
 from tests.fakes.world import World
 from tests.unit.usecases.posting import (
     FAULT,
@@ -27,6 +26,7 @@ from tests.unit.usecases.posting import (
     take,
 )
 
+LISTED_URL = "https://network.example/listed-1"
 FAILED = a_listed_post(listed_id="failed-1", status=PostStatus.FAILED, public_url=None, error_message="No such page.")
 
 
@@ -57,14 +57,11 @@ def look(world: World) -> Post:
 def test_a_post_is_looked_for_after_30_120_and_600_seconds() -> None:
     world = world_in_doubt()
 
-    first = look(world)
-    assert (first.state, first.looks, first.due_at) == (PostState.IN_DOUBT, 1, after(seconds=120))
-    world.clock.advance(90)
-    second = look(world)
-    assert (second.state, second.looks, second.due_at) == (PostState.IN_DOUBT, 2, after(seconds=600))
-    world.clock.advance(480)
-    third = look(world)
-    assert third.state is PostState.PARKED
+    for looks, next_look in ((1, 120), (2, 600)):
+        post = look(world)
+        assert (post.state, post.looks, post.due_at) == (PostState.IN_DOUBT, looks, after(seconds=next_look))
+        world.clock.now = NOW + timedelta(seconds=next_look)
+    assert look(world).state is PostState.PARKED
 
 
 # What is found
@@ -76,12 +73,8 @@ def test_a_scheduled_post_is_adopted_with_its_time_and_followed() -> None:
 
     post = look(world)
 
-    assert (post.state, post.scheduled_time, post.schedule_id) == (
-        PostState.SCHEDULED,
-        TOMORROW,
-        "schedule-submission-1",
-    )
-    assert (post.due_at, post.error_message, post.is_verified) == (after(days=1), None, True)
+    assert (post.state, post.scheduled_time, post.due_at) == (PostState.SCHEDULED, TOMORROW, after(days=1))
+    assert (post.schedule_id, post.is_verified, post.error_message) == ("schedule-submission-1", True, None)
 
 
 @pytest.mark.parametrize(
@@ -97,25 +90,28 @@ def test_a_failed_post_has_failed_in_the_words_of_its_network(said: str | None, 
     assert world.metrics == ["PostsFailed"]
 
 
-def test_a_post_is_known_by_its_copy_and_not_by_its_words() -> None:
+@pytest.mark.parametrize(
+    ("media_urls", "public_url", "named"),
+    [
+        (("https://media.example/2/video_1-twitter-101.mp4",), LISTED_URL, LISTED_URL),
+        ((), None, "2026-12-01T12:00:00Z"),
+    ],
+    ids=["with an address", "without"],
+)
+def test_a_post_is_known_by_its_copy_and_not_by_its_words(
+    media_urls: tuple[str, ...], public_url: str | None, named: str
+) -> None:
     world = world_in_doubt(looks=2)
-    world.publisher.looks = [[a_listed_post(media_urls=("https://media.example/2/video_1-twitter-101.mp4",))]]
+    world.publisher.looks = [[a_listed_post(media_urls=media_urls, public_url=public_url)]]
 
     post = look(world)
 
     assert post.state is PostState.PARKED
     assert post.error_message == (
         "It was sent, the publisher did not answer, and its lists do not show it. They show a post with the same text "
-        "and other media (https://network.example/listed-1), which proves nothing. It was not sent again. Check "
-        "the network, then tell us with POST …/resolve."
+        f"and other media ({named}), which proves nothing. It was not sent again. Check the network, then tell us with "
+        "POST …/resolve."
     )
-
-
-def test_a_post_of_the_same_words_without_an_address_is_named_by_its_time() -> None:
-    world = world_in_doubt(looks=2)
-    world.publisher.looks = [[a_listed_post(media_urls=(), public_url=None)]]
-
-    assert "(2026-12-01T12:00:00Z)" in (look(world).error_message or "")
 
 
 @pytest.mark.parametrize("other", [{"account_id": "102"}, {"platform": "threads"}], ids=["account", "network"])
@@ -161,32 +157,23 @@ def test_a_schedule_that_nothing_shows_to_be_of_this_account_is_neither_adopted_
 # More than one
 
 
-def test_two_public_copies_are_told_of() -> None:
+@pytest.mark.parametrize(
+    ("listed", "told"),
+    [
+        ([{}, {"listed_id": "listed-2", "public_url": f"{LISTED_URL}2"}], [LISTED_URL, f"{LISTED_URL}2"]),
+        ([{"public_url": None}, {"listed_id": "listed-2"}], ["listed-1", LISTED_URL]),
+        ([{}, {}], []),
+    ],
+    ids=["by their addresses", "by an id", "what is listed twice is one"],
+)
+def test_two_public_copies_are_told_of(listed: list[dict[str, Any]], told: list[str]) -> None:
     world = world_in_doubt()
-    take(world)
-    take(world)
+    world.publisher.looks = [[a_listed_post(**changes) for changes in listed]]
 
-    assert look(world).error_message == (
-        "The publisher made 2 posts of one call: https://network.example/submission-1, "
-        "https://network.example/submission-2."
-    )
+    post = look(world)
 
-
-def test_a_public_copy_without_an_address_is_told_of_by_its_id() -> None:
-    world = world_in_doubt()
-    world.publisher.looks = [[a_listed_post(public_url=None), a_listed_post(listed_id="listed-2")]]
-
-    assert look(world).error_message == (
-        "The publisher made 2 posts of one call: listed-1, https://network.example/listed-1."
-    )
-
-
-def test_what_a_list_shows_twice_is_one_post() -> None:
-    world = world_in_doubt()
-    world.publisher.lists_twice = True
-    take(world)
-
-    assert look(world).error_message is None
+    assert post.state is PostState.PUBLISHED
+    assert post.error_message == (f"The publisher made 2 posts of one call: {', '.join(told)}." if told else None)
 
 
 def test_beside_a_public_copy_those_still_to_come_are_taken_away() -> None:
@@ -227,11 +214,10 @@ def test_a_post_that_only_the_list_of_posts_shows_as_scheduled_is_adopted_with_i
 # Where it is looked for
 
 
-def test_both_lists_are_asked_around_the_call() -> None:
-    world = world_in_doubt()
-    for taken_at in (NOW - timedelta(minutes=5), NOW + timedelta(minutes=5)):
-        take(world, taken_at=taken_at)
-    take(world, taken_at=NOW - timedelta(minutes=6))
+def test_both_lists_are_asked_around_the_call_however_long_ago_it_was_planned() -> None:
+    world = world_in_doubt(created_at=NOW - timedelta(days=1))
+    for minutes in (-5, 5, -6, -60):
+        take(world, taken_at=NOW + timedelta(minutes=minutes))
     world.clock.advance(600)
 
     copies = find_copies(world.publisher, post_of(world), now=NOW)
@@ -239,44 +225,20 @@ def test_both_lists_are_asked_around_the_call() -> None:
     assert [item.listed_id for item in copies.published] == ["published-submission-1", "published-submission-2"]
 
 
-def test_a_post_that_was_planned_long_ago_is_looked_for_around_its_call() -> None:
-    world = world_in_doubt(created_at=NOW - timedelta(days=1))
-    take(world, taken_at=NOW - timedelta(hours=1))
-
-    assert find_copies(world.publisher, post_of(world), now=NOW).published == []
-
-
-def test_schedules_of_others_are_left_alone() -> None:
-    world = world_in_doubt()
-    take(world, scheduled_time=TOMORROW)
-    others = FakePost(
-        target=a_target(account_id="102"),
-        text=post_of(world).text,
-        media_url="https://media.example/2/video_1-twitter-102.mp4",
-        scheduled_time=TOMORROW,
-    )
-    world.publisher.posts["submission-9"] = others
-
-    look(world)
-
-    assert world.publisher.posts["submission-9"] == others
-
-
 # Looks that are not answered
 
 
-@pytest.mark.parametrize("error", [FAULT, NO_KEY], ids=["fault", "no key"])
-def test_a_look_that_is_not_answered_does_not_count(error: MediaPosterError) -> None:
+@pytest.mark.parametrize(("looks", "missing_key"), [([FAULT], None), ([], NO_KEY)], ids=["fault", "no key"])
+def test_a_look_that_is_not_answered_does_not_count(
+    looks: list[PublisherError], missing_key: ConfigurationError | None
+) -> None:
     world = world_in_doubt(looks=2)
-    if error is NO_KEY:
-        world.missing_key = NO_KEY
-    else:
-        world.publisher.looks = [FAULT]
+    world.publisher.looks = [*looks]
+    world.missing_key = missing_key
 
     post = look(world)
 
-    assert (post.state, post.looks, post.due_at) == (PostState.IN_DOUBT, 2, after(seconds=600))
-    assert world.metrics == []
+    assert (post.state, post.looks, post.due_at, world.metrics) == (PostState.IN_DOUBT, 2, after(seconds=600), [])
 
 
 def test_a_publisher_that_cannot_be_asked_for_a_day_leaves_the_post_to_a_person() -> None:

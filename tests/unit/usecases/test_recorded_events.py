@@ -20,7 +20,7 @@ from mediaposter.stores.table import Key
 from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.scheduled.recorded_events import FindRecorded, describe_warning
 from mediaposter.usecases.steps import AwaitApprovalInput, CloseInput
-from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_target, a_video
+from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_post, a_target
 from tests.fakes.batches import BatchWorld
 from tests.fakes.edges import PUBLIC_URL
 from tests.fakes.table import InMemoryTable
@@ -147,8 +147,7 @@ def test_what_the_table_does_not_say_is_nothing(event: AnyEvent) -> None:
 @pytest.mark.parametrize("stage", [Stage.QUEUED, Stage.SUBMITTING, Stage.RENDERING, Stage.STORING])
 @pytest.mark.parametrize("type_", ["video.completed", "video.failed"])
 def test_a_video_that_is_being_made_has_not_ended(stage: Stage, type_: str) -> None:
-    world = World()
-    world.keep(a_video(stage=stage, webhook_url=URL))
+    world = world_of(stage=stage)
 
     assert finder_of(world)(an_end(type=type_)) is None
 

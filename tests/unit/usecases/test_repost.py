@@ -11,6 +11,7 @@ from mediaposter.domain.errors import (
     ErrorCode,
     Forbidden,
     InvalidRequest,
+    MediaPosterError,
     NotAllowedInState,
     NotFound,
     NotStarted,
@@ -25,7 +26,7 @@ from mediaposter.stores.video_stages import Stage
 from mediaposter.usecases.posting.repost import RepeatPosts
 from mediaposter.usecases.steps import PostReference
 from mediaposter.wire.post_requests import PublishAgainRequest, ResolveRequest
-from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_target
+from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_target
 from tests.fakes.answers import Refuse
 from tests.fakes.effects import Effects, SimulatedCrash
 from tests.fakes.publisher import FakePublisher
@@ -33,7 +34,18 @@ from tests.fakes.state_machine import Status
 from tests.fakes.video_model import MP4
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
-from tests.unit.usecases.posting import MEDIA_URL, POST_ID, REFUSED, a_kept_video, after, is_due, post_of
+from tests.unit.usecases.posting import (
+    FAULT,
+    MEDIA_URL,
+    POST_ID,
+    REFUSED,
+    a_kept_video,
+    a_listed_post,
+    after,
+    is_due,
+    post_of,
+    refuse_targets,
+)
 
 AGAIN = PublishAgainRequest()
 TO_TWITTER = PublishAgainRequest.model_validate({"publish": [{"platform": "twitter", "account_id": "101"}]})
@@ -152,40 +164,26 @@ def test_an_account_takes_a_video_once(state: PostState) -> None:
 
 
 def test_a_target_that_is_not_connected_is_refused() -> None:
-    def refuse(targets: object) -> list[str]:
-        raise InvalidRequest("publish[0]: not connected.", param="publish[0]", code="account_not_found")
-
-    world = done_world(validate_accounts=refuse)
+    world = done_world(validate_accounts=refuse_targets)
 
     with pytest.raises(InvalidRequest):
-        again(world, TO_THREADS)
+        again(world, PublishAgainRequest.model_validate({"publish": [{"platform": "threads", "account_id": "9"}]}))
     assert len(world.posts) == 1
 
 
 def test_what_was_made_is_measured_before_it_is_planned() -> None:
-    world = done_world()
-    request = PublishAgainRequest.model_validate(
-        {"publish": [{"platform": "facebook", "account_id": "5", "page_id": "1", "media_type": "reel"}]}
-    )
-    stored = world.video.stored
-    assert stored is not None
+    stored = a_stored_video()
     wide = stored.model_copy(update={"probe": stored.probe.model_copy(update={"width": 1280, "height": 720})})
-    world.video_store.note(world.video, now=NOW, stored=wide)
+    reel = {"platform": "facebook", "account_id": "5", "page_id": "1", "media_type": "reel"}
 
     with pytest.raises(InvalidRequest, match="must be upright"):
-        again(world, request)
+        again(done_world(video={"stored": wide}), PublishAgainRequest.model_validate({"publish": [reel]}))
 
 
 def test_posts_of_one_request_are_staggered() -> None:
-    request = PublishAgainRequest.model_validate(
-        {
-            "publish": [{"platform": "threads", "account_id": "7"}, {"platform": "bluesky", "account_id": "8"}],
-            "stagger_minutes": 30,
-        }
-    )
-    world = done_world()
+    publish = [{"platform": "threads", "account_id": "7"}, {"platform": "bluesky", "account_id": "8"}]
 
-    posts = again(world, request)
+    posts = again(done_world(), PublishAgainRequest.model_validate({"publish": publish, "stagger_minutes": 30}))
 
     assert {post.target.platform: post.delay_minutes for post in posts} == {"threads": 0, "bluesky": 30, "twitter": 0}
 
@@ -259,25 +257,22 @@ def test_asking_again_starts_them(request_: PublishAgainRequest) -> None:
     assert (world.workflow.postings, world.video.launch) == ({RUN: [REFERENCE]}, 1)
 
 
-def test_while_others_wait_a_post_that_is_public_is_not_asked_for_again() -> None:
-    public = failed_post(state=PostState.PUBLISHED, text="A red kite over the sea")
-    world = done_world(
-        public,
-        a_post(a_target("threads")),
-        video={"stage": Stage.PUBLISHING, "launch": 1},
-    )
+@pytest.mark.parametrize(
+    ("state", "others", "request_", "reason"),
+    [
+        (PostState.PUBLISHED, [a_post(a_target("threads"))], TO_TWITTER, "name more targets when it is done"),
+        (PostState.SUBMITTED, [], AGAIN, "and not being posted"),
+    ],
+    ids=["others wait", "nothing waits"],
+)
+def test_while_a_video_is_being_posted_what_was_sent_is_not_asked_for_again(
+    state: PostState, others: list[Post], request_: PublishAgainRequest, reason: str
+) -> None:
+    sent = failed_post(state=state, text="A red kite over the sea")
+    world = done_world(sent, *others, video={"stage": Stage.PUBLISHING, "launch": 1})
 
-    with pytest.raises(NotAllowedInState):
-        again(world, TO_TWITTER)
-
-    assert world.workflow.postings == {}
-
-
-def test_where_nothing_waits_to_be_sent_a_video_that_is_being_posted_is_not_posted_again() -> None:
-    world = done_world(failed_post(state=PostState.SUBMITTED), video={"stage": Stage.PUBLISHING, "launch": 1})
-
-    with pytest.raises(NotAllowedInState, match="and not being posted"):
-        again(world)
+    with pytest.raises(NotAllowedInState, match=reason):
+        again(world, request_)
 
     assert world.workflow.postings == {}
 
@@ -340,10 +335,8 @@ def test_no_other_post_can_be_resolved(state: PostState, request_: ResolveReques
 
 
 def test_a_post_that_was_never_planned_cannot_be_resolved() -> None:
-    world = done_world()
-
     with pytest.raises(NotFound):
-        world.repost.resolve(VIDEO_ID, "twitter#999", POSTED, caller=a_caller())
+        done_world().repost.resolve(VIDEO_ID, "twitter#999", POSTED, caller=a_caller())
 
 
 def test_while_others_are_sent_a_post_can_be_told_of_but_not_sent_again() -> None:
@@ -367,34 +360,22 @@ def test_a_word_that_comes_while_another_is_taken_is_a_conflict() -> None:
     assert len(world.post_events) == 1
 
 
-def listed(status: PostStatus, **changes: Any) -> ListedPost:
-    return ListedPost(
-        listed_id="listed",
-        post_time=NOW,
-        platform="twitter",
-        text="Look up",
-        media_urls=(MEDIA_URL,),
-        status=status,
-        **changes,
-    )
-
-
-@pytest.mark.parametrize("status", [PostStatus.PUBLISHED, PostStatus.SCHEDULED])
-def test_what_the_publisher_lists_is_not_sent_again_whatever_a_person_says(status: PostStatus) -> None:
+@pytest.mark.parametrize(
+    ("look", "refusal"),
+    [
+        ([a_listed_post()], NotAllowedInState),
+        ([a_listed_post(status=PostStatus.SCHEDULED)], NotAllowedInState),
+        (FAULT, PublisherError),
+    ],
+    ids=["public", "scheduled", "not answered"],
+)
+def test_what_the_publisher_lists_or_may_list_is_not_sent_again_whatever_a_person_says(
+    look: list[ListedPost] | PublisherError, refusal: type[MediaPosterError]
+) -> None:
     world = done_world(a_post(state=PostState.PARKED, media_url=MEDIA_URL, called_at=NOW))
-    world.publisher.looks = [[listed(status)]]
+    world.publisher.looks = [look]
 
-    with pytest.raises(NotAllowedInState, match="not sent again"):
-        world.repost.resolve(VIDEO_ID, POST_ID, SEND_AGAIN, caller=a_caller())
-
-    assert (post_of(world).state, world.workflow.postings) == (PostState.PARKED, {})
-
-
-def test_a_publisher_that_cannot_be_asked_has_nothing_sent_again() -> None:
-    world = done_world(a_post(state=PostState.PARKED, media_url=MEDIA_URL, called_at=NOW))
-    world.publisher.looks = [PublisherError(ErrorCode.PROVIDER_ERROR, "Blotato could not be reached.", transient=True)]
-
-    with pytest.raises(PublisherError):
-        world.repost.resolve(VIDEO_ID, POST_ID, SEND_AGAIN, caller=a_caller())
+    with pytest.raises(refusal, match="not sent again" if refusal is NotAllowedInState else "could not be reached"):
+        resolve(world, SEND_AGAIN)
 
     assert (post_of(world).state, world.workflow.postings) == (PostState.PARKED, {})

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from mediaposter.domain.errors import ErrorCode, Forbidden, InvalidRequest, NotAllowedInState, NotFound, PublisherError
+from mediaposter.domain.errors import (
+    ErrorCode,
+    Forbidden,
+    InvalidRequest,
+    MediaPosterError,
+    NotAllowedInState,
+    NotFound,
+    PublisherError,
+)
 from mediaposter.publishing.targets import SCHEDULED_AHEAD_MAX, PublishTarget
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.posts import Post, PostState
@@ -178,25 +186,30 @@ def test_a_post_that_goes_out_while_it_is_cancelled_is_gone() -> None:
     assert post_of(world).state is PostState.SCHEDULED
 
 
-def test_a_post_that_the_lists_do_not_show_yet_is_not_cancelled() -> None:
-    world = scheduled_world()
+def lag(world: World) -> None:
     world.publisher.list_lag_seconds = 60
 
-    with pytest.raises(NotAllowedInState):
-        cancel(world)
 
-    assert (post_of(world).state, len(world.publisher.posts)) == (PostState.SCHEDULED, 1), "it would go out"
-
-
-def test_a_post_that_was_sent_early_by_hand_is_not_cancelled() -> None:
-    world = scheduled_world()
+def send_early_by_hand(world: World) -> None:
     world.publisher.move_schedule("schedule-submission-1", NOW + timedelta(minutes=1))
     world.clock.advance(120)
 
+
+def lose_its_time(world: World) -> None:
+    world.post_store.note(post_of(world), scheduled_time=None)
+    world.publisher.posts.clear()
+
+
+@pytest.mark.parametrize("happen", [lag, send_early_by_hand, lose_its_time])
+def test_a_post_that_may_go_out_or_went_out_is_not_cancelled(happen: Callable[[World], None]) -> None:
+    world = scheduled_world()
+    happen(world)
+    posts = dict(world.publisher.posts)
+
     with pytest.raises(NotAllowedInState):
         cancel(world)
 
-    assert post_of(world).state is PostState.SCHEDULED
+    assert (post_of(world).state, world.publisher.posts) == (PostState.SCHEDULED, posts)
 
 
 @pytest.mark.parametrize(
@@ -216,36 +229,24 @@ def test_what_is_not_known_any_more_about_its_time_may_be_going_out(seconds_befo
     assert post_of(world).state is (PostState.CANCELLED if is_cancelled else PostState.SCHEDULED)
 
 
-def test_a_post_with_an_unknown_time_is_not_taken_for_cancelled() -> None:
-    world = scheduled_world()
-    world.post_store.note(post_of(world), scheduled_time=None)
-    world.publisher.posts.clear()
-
-    with pytest.raises(NotAllowedInState):
-        cancel(world)
-
-
 # Both
 
 BOTH = pytest.mark.parametrize("act", [move, cancel])
 
 
 @BOTH
-def test_a_key_that_may_not_publish_changes_nothing(act: Act) -> None:
+@pytest.mark.parametrize(
+    ("caller", "refusal"),
+    [(a_caller(scopes=frozenset({Scope.READ, Scope.CREATE})), Forbidden), (a_caller(owner="key_of_another"), NotFound)],
+    ids=["may not publish", "another owner"],
+)
+def test_a_key_that_may_not_publish_this_post_changes_nothing(
+    act: Act, caller: Caller, refusal: type[MediaPosterError]
+) -> None:
     world = scheduled_world()
 
-    with pytest.raises(Forbidden):
-        act(world, caller=a_caller(scopes=frozenset({Scope.READ, Scope.CREATE})))
-
-    assert times_of(world) == [TOMORROW]
-
-
-@BOTH
-def test_another_owners_post_is_not_found(act: Act) -> None:
-    world = scheduled_world()
-
-    with pytest.raises(NotFound):
-        act(world, caller=a_caller(owner="key_of_another"))
+    with pytest.raises(refusal):
+        act(world, caller=caller)
 
     assert times_of(world) == [TOMORROW]
 
