@@ -112,16 +112,6 @@ def test_a_render_that_fails_at_the_provider_leads_to_the_next_for_the_same_reas
     assert world.video.stage is (Stage.QUEUED if code in CODES_OF_THE_PROVIDER else Stage.RENDERING)
 
 
-def test_what_a_failed_render_cost_is_added_to_what_the_next_one_costs() -> None:
-    failed = a_job(VideoStatus.FAILED, error_code=ErrorCode.PROVIDER_ERROR, cost_micros=50_000)
-    world = World(model=partial(FakeVideoModel, polls=[failed]), other_models={"kite-1": FakeVideoModel})
-
-    world.deliver(a_request(fallback_models=["kite-1"]))
-
-    assert (world.video.status, world.video.cost_micros) == (VideoStatus.COMPLETED, 850_000)
-    assert world.statuses == [Status.SUCCEEDED]
-
-
 def test_a_chain_as_long_as_a_request_may_name_ends_within_the_machines_bounds() -> None:
     failed = a_job(VideoStatus.FAILED, error_code=ErrorCode.PROVIDER_ERROR)
     world = World(model=partial(FakeVideoModel, polls=[failed] * 99))
