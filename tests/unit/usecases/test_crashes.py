@@ -31,6 +31,7 @@ from tests.fakes.state_machine import Status
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
+from tests.unit.usecases.failing import failure_of
 
 REQUEST = a_request(
     publish=[{"platform": "twitter", "account_id": "101"}, {"platform": "twitter", "account_id": "102"}]
@@ -246,12 +247,10 @@ def test_one_crash_costs_only_what_cannot_be_known(crash: Crash) -> None:
     if point == ("before", "create VIDEO"):
         assert world.table.items == {}
     elif point in NEVER_STARTED:
-        assert world.video.failure is not None
-        assert world.video.failure.code is ErrorCode.INTERNAL_ERROR
+        assert failure_of(world).code is ErrorCode.INTERNAL_ERROR
         assert world.model.create_calls == 0
     elif point in UNKNOWN_SUBMISSION:
-        assert world.video.failure is not None
-        assert world.video.failure.code is ErrorCode.SUBMISSION_UNKNOWN
+        assert failure_of(world).code is ErrorCode.SUBMISSION_UNKNOWN
         assert {post.state for post in world.posts} == {PostState.FAILED}
     else:
         assert world.video.status is VideoStatus.COMPLETED
@@ -350,8 +349,7 @@ def test_a_step_that_always_dies_closes_the_video_and_says_what_became_of_it(
     world = world_that_dies_before(name)
 
     check_the_world(world)
-    assert world.video.failure is not None
-    assert says in world.video.failure.message
+    assert says in failure_of(world).message
     assert set(world.statuses) == {status}
 
 

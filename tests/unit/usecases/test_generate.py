@@ -23,6 +23,7 @@ from tests.fakes.answers import Answer, Drop, Refuse
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.world import GENERATION_TIMEOUT_SECONDS, LEASE_SECONDS, World
+from tests.unit.usecases.failing import failure_of
 
 STEP = CheckInput(video_id=VIDEO_ID)
 BUSY = VideoModelError(ErrorCode.RATE_LIMITED, "Too many requests.", transient=True, retry_after_seconds=42.5)
@@ -54,12 +55,6 @@ def rendering_world(
     if changes:
         world.video_store.note(world.video, now=world.clock(), **changes)
     return world
-
-
-def failure_of(world: World) -> VideoFailure:
-    failure = world.video.failure
-    assert failure is not None
-    return failure
 
 
 def test_a_video_that_is_extended_is_asked_for_in_its_size_and_its_former_length() -> None:

@@ -38,6 +38,7 @@ from tests.fakes.table import InMemoryTable
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
+from tests.unit.usecases.failing import failure_of
 
 TODAY = NOW.date()
 LIMITED = a_caller(daily_budget_micros=1_000_000)
@@ -301,8 +302,7 @@ def lost_twice(**limits: int) -> World:
 def test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both(limits: dict[str, int]) -> None:
     world = lost_twice(**limits)
 
-    failure = world.video.failure
-    assert failure is not None
+    failure = failure_of(world)
     assert (failure.code, world.model.create_calls) == (ErrorCode.BUDGET_EXCEEDED, 2)
     assert "may cost $0.4." in failure.message
     assert day(world).committed_micros == 800_000
@@ -321,8 +321,7 @@ def charged_and_fallen_back(limit_micros: int) -> World:
 def test_what_a_failed_render_was_charged_leaves_the_next_model_less_room() -> None:
     world = charged_and_fallen_back(1_299_999)
 
-    assert world.video.failure is not None
-    assert world.video.failure.code is ErrorCode.BUDGET_EXCEEDED
+    assert failure_of(world).code is ErrorCode.BUDGET_EXCEEDED
     assert world.other_models["kite-1"].create_calls == 0
     assert day(world) == BudgetFigures(committed_micros=300_000, spent_micros=300_000, videos=1)
 

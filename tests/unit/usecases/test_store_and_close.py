@@ -26,6 +26,7 @@ from mediaposter.usecases.steps import CheckInput, CloseInput, Outcome, PostFaul
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video
 from tests.fakes.media import FakeMediaStore
 from tests.fakes.world import KEPT_FOR, World
+from tests.unit.usecases.failing import failure_of
 
 STEP = CheckInput(video_id=VIDEO_ID)
 LAST_STEP = StepInput(video_id=VIDEO_ID, attempt=STORE_ATTEMPTS_MAX)
@@ -284,8 +285,7 @@ def test_a_break_without_a_reason_says_so() -> None:
 
     world.close(CLOSING)
 
-    assert world.video.failure is not None
-    assert "(no reason given)" in world.video.failure.message
+    assert "(no reason given)" in failure_of(world).message
 
 
 def test_the_posts_of_a_failed_video_fail_for_its_reason() -> None:
