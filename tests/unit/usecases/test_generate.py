@@ -37,10 +37,10 @@ FINAL_CODES = [
 ]
 
 
-def world_that_answers(*creates: Answer) -> World:
-    """Build a world with one queued video."""
-    world = World(model=partial(FakeVideoModel, creates=creates))
-    world.keep(a_video())
+def world_that_answers(*creates: Answer, **changes: object) -> World:
+    """Build a world with one queued video, whose provider can cancel."""
+    world = World(model=partial(FakeVideoModel, creates=creates, capabilities=Capabilities(cancel=True)))
+    world.keep(a_video(**changes))
     return world
 
 
@@ -163,8 +163,7 @@ def test_a_lost_answer_fails_the_video_as_unknown_and_is_never_sent_again(is_acc
 def test_a_submission_late_in_its_time_is_given_what_its_render_should_take(
     expected_seconds: int, least_seconds: int
 ) -> None:
-    world = World()
-    world.keep(a_video(deadline_at=NOW + timedelta(seconds=5), expected_render_seconds=expected_seconds))
+    world = world_that_answers(deadline_at=NOW + timedelta(seconds=5), expected_render_seconds=expected_seconds)
 
     world.start(STEP)
 
@@ -172,16 +171,14 @@ def test_a_submission_late_in_its_time_is_given_what_its_render_should_take(
 
 
 def test_a_submission_that_is_refused_is_given_no_more_time() -> None:
-    world = World(model=partial(FakeVideoModel, creates=[Refuse(BUSY)]))
-    world.keep(a_video(deadline_at=NOW + timedelta(seconds=60)))
+    world = world_that_answers(Refuse(BUSY), deadline_at=NOW + timedelta(seconds=60))
 
     assert world.start(STEP).outcome is Outcome.WAIT
     assert world.video.deadline_at == NOW + timedelta(seconds=60)
 
 
 def test_a_picture_that_cannot_be_read_is_found_out_before_anything_is_announced() -> None:
-    world = World()
-    world.keep(a_video(input_image="upload_1"))
+    world = world_that_answers(input_image="upload_1")
 
     def fail(owner: str, upload_id: str) -> bytes:
         del owner, upload_id
@@ -205,8 +202,7 @@ def test_an_accepted_job_is_kept_though_the_record_was_written_meanwhile() -> No
 
 
 def test_an_accepted_job_of_a_video_that_was_deleted_meanwhile_is_cancelled() -> None:
-    world = World(model=partial(FakeVideoModel, capabilities=Capabilities(cancel=True)))
-    world.keep(a_video())
+    world = world_that_answers()
     world.model.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
 
     with pytest.raises(MediaPosterError, match="accepted job job-1"):
@@ -216,9 +212,8 @@ def test_an_accepted_job_of_a_video_that_was_deleted_meanwhile_is_cancelled() ->
 
 
 def test_a_job_that_another_video_has_is_not_cancelled() -> None:
-    world = World(model=partial(FakeVideoModel, capabilities=Capabilities(cancel=True)))
+    world = world_that_answers()
     twin = a_video(id="video_2", stage=Stage.SUBMITTING)
-    world.keep(a_video())
     world.keep(twin)
     world.model.meanwhile = lambda: world.video_store.keep_job(twin, "job-1", now=NOW, provider_job_id="job-1")
 

@@ -31,11 +31,7 @@ def test_a_price_above_is_refused_and_nothing_is_recorded() -> None:
 
 
 def test_a_price_that_is_met_is_taken() -> None:
-    world = World(ids=["video_1"])
-
-    video = world.submit(a_request(max_cost_usd="0.4"), caller=a_caller()).video
-
-    assert video.cost_estimate_micros == 400_000
+    assert World().submit(a_request(max_cost_usd="0.4"), caller=a_caller()).video.cost_estimate_micros == 400_000
 
 
 def test_a_fallback_counts_when_it_may_cost_more() -> None:

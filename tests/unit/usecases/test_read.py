@@ -119,19 +119,17 @@ def test_a_list_of_some_time_has_its_first_second_and_not_its_last(order: str, f
 
     found: list[str] = []
     for _ in wanted:
-        query = {"created_after": 103, "created_before": 105, "order": order, "limit": 3, **filters}
-        page = world.read.list_videos(
-            ListQuery.model_validate({**query, **({"after": found[-1]} if found else {})}), caller=a_caller()
-        )
+        asked = {"created_after": 103, "created_before": 105, "order": order, "limit": 3, **filters}
+        after = {"after": found[-1]} if found else {}
+        page = world.read.list_videos(ListQuery.model_validate({**asked, **after}), caller=a_caller())
         found += [video.id for video in page.videos]
         if not page.has_more:
             break
 
     assert found == wanted
-    later = ListQuery.model_validate({"created_after": 110, "limit": 0})
-    assert world.read.list_videos(later, caller=a_caller()).has_more is False
-    some = ListQuery.model_validate({"created_after": 109, "limit": 0})
-    assert world.read.list_videos(some, caller=a_caller()).has_more is True
+    for created_after, has_more in ((109, True), (110, False)):
+        query = ListQuery.model_validate({"created_after": created_after, "limit": 0})
+        assert world.read.list_videos(query, caller=a_caller()).has_more is has_more
 
 
 def test_videos_are_listed_by_their_ids_in_this_order_without_what_the_caller_has_not() -> None:
