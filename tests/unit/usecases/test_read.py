@@ -29,14 +29,14 @@ def test_the_content_of_another_owners_video_is_not_handed_out() -> None:
         kept_world().read.locate(VIDEO_ID, caller=a_caller(owner="key_of_another"), variant="video")
 
 
-@pytest.mark.parametrize(
-    ("variant", "url"),
-    [
-        ("video", "https://bucket.example/videos/video_1/video.mp4?as=video_1.mp4"),
-        ("thumbnail", "https://bucket.example/videos/video_1/thumbnail.webp?as=video_1.webp"),
-        ("spritesheet", "https://bucket.example/videos/video_1/spritesheet.jpg?as=video_1.jpg"),
-    ],
-)
+URLS: dict[Variant, str] = {
+    "video": "https://bucket.example/videos/video_1/video.mp4?as=video_1.mp4",
+    "thumbnail": "https://bucket.example/videos/video_1/thumbnail.webp?as=video_1.webp",
+    "spritesheet": "https://bucket.example/videos/video_1/spritesheet.jpg?as=video_1.jpg",
+}
+
+
+@pytest.mark.parametrize(("variant", "url"), URLS.items())
 def test_a_variant_is_found_under_a_name_of_its_kind(variant: Variant, url: str) -> None:
     assert kept_world().read.locate(VIDEO_ID, caller=a_caller(), variant=variant) == url
 
@@ -47,9 +47,7 @@ def test_a_kept_video_has_links_that_need_no_key() -> None:
     links = world.read.link(world.video)
 
     assert links is not None
-    assert links.video == "https://bucket.example/videos/video_1/video.mp4?as=video_1.mp4"
-    assert links.thumbnail == "https://bucket.example/videos/video_1/thumbnail.webp?as=video_1.webp"
-    assert links.spritesheet == "https://bucket.example/videos/video_1/spritesheet.jpg?as=video_1.jpg"
+    assert [links.video, links.thumbnail, links.spritesheet] == [*URLS.values()]
     assert links.expires_at == NOW.timestamp() + 900
     assert "bucket.example" not in repr(links)
 
