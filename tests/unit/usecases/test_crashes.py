@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from itertools import islice, product, starmap
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ from tests.fakes.state_machine import Status
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
+from tests.unit.usecases.failing import failure_of
 
 REQUEST = a_request(
     publish=[{"platform": "twitter", "account_id": "101"}, {"platform": "twitter", "account_id": "102"}]
@@ -49,24 +51,23 @@ CALLED_AGAIN, CAUGHT = "Lambda.ServiceException", "Runtime.ExitError"
 Scenario = Callable[[Effects], World]
 
 
-def world_with(
-    effects: Effects,
-    *,
-    model: Callable[[Effects], FakeVideoModel] = FakeVideoModel,
-    publisher: Callable[[Effects], FakePublisher] = FakePublisher,
-    media: Callable[[Effects], FakeMediaStore] = FakeMediaStore,
-    workflow: Callable[[Effects], FakeWorkflow] = FakeWorkflow,
-    fallback: Callable[[Effects], FakeVideoModel] | None = None,
-) -> World:
+def world_with(effects: Effects, *, has_fallback: bool = False, **fakes: Any) -> World:
     return World(
         effects=effects,
-        model=model,
-        publisher=publisher,
-        media=media,
-        workflow=workflow,
-        other_models={"kite-1": fallback} if fallback else {},
-        default_fallbacks=["kite-1"] if fallback else [],
+        other_models={"kite-1": FakeVideoModel} if has_fallback else {},
+        default_fallbacks=["kite-1"] if has_fallback else [],
+        **fakes,
     )
+
+
+def model_with(*, has_fallback: bool = False, **answers: Any) -> Scenario:
+    """Build worlds whose provider answers so."""
+    return partial(world_with, model=partial(FakeVideoModel, **answers), has_fallback=has_fallback)
+
+
+def publisher_with(**answers: Any) -> Scenario:
+    """Build worlds whose publisher answers so."""
+    return partial(world_with, publisher=partial(FakePublisher, **answers))
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -75,60 +76,34 @@ SCENARIOS: dict[str, Scenario] = {
     "the start of the execution seems to fail": partial(
         world_with, workflow=partial(FakeWorkflow, refuses=True, starts_anyway=True)
     ),
-    "the provider is busy": partial(world_with, model=partial(FakeVideoModel, creates=[Refuse(BUSY), Refuse(BUSY)])),
-    "the provider takes the job and its answer is lost": partial(
-        world_with, model=partial(FakeVideoModel, creates=[Drop(is_accepted=True)])
+    "the provider is busy": model_with(creates=[Refuse(BUSY), Refuse(BUSY)]),
+    "the provider takes the job and its answer is lost": model_with(creates=[Drop(is_accepted=True)]),
+    "the call to the provider is lost": model_with(creates=[Drop(is_accepted=False)]),
+    "the provider takes the job, its answer is lost, and it lists its jobs": model_with(
+        creates=[Drop(is_accepted=True)], capabilities=Capabilities(list_jobs=True)
     ),
-    "the call to the provider is lost": partial(
-        world_with, model=partial(FakeVideoModel, creates=[Drop(is_accepted=False)])
+    "the answer is lost and the provider knows a repetition": model_with(
+        creates=[Drop(is_accepted=True)], capabilities=Capabilities(idempotent_submit=True)
     ),
-    "the provider takes the job, its answer is lost, and it lists its jobs": partial(
-        world_with,
-        model=partial(FakeVideoModel, creates=[Drop(is_accepted=True)], capabilities=Capabilities(list_jobs=True)),
+    "the first model refuses and the next takes over": model_with(creates=[Refuse(POOR)] * 9, has_fallback=True),
+    "the first render fails and the next model takes over": model_with(
+        polls=[a_job(VideoStatus.FAILED, error_code=ErrorCode.PROVIDER_ERROR)] * 9, has_fallback=True
     ),
-    "the answer is lost and the provider knows a repetition": partial(
-        world_with,
-        model=partial(
-            FakeVideoModel, creates=[Drop(is_accepted=True)], capabilities=Capabilities(idempotent_submit=True)
-        ),
+    "the render is slow and the provider stumbles": model_with(
+        polls=[a_job(progress=10), FAULT, a_job(progress=50), FAULT]
     ),
-    "the first model refuses and the next takes over": partial(
-        world_with,
-        model=partial(FakeVideoModel, creates=[Refuse(POOR)] * 9),
-        fallback=FakeVideoModel,
-    ),
-    "the first render fails and the next model takes over": partial(
-        world_with,
-        model=partial(FakeVideoModel, polls=[a_job(VideoStatus.FAILED, error_code=ErrorCode.PROVIDER_ERROR)] * 9),
-        fallback=FakeVideoModel,
-    ),
-    "the render is slow and the provider stumbles": partial(
-        world_with, model=partial(FakeVideoModel, polls=[a_job(progress=10), FAULT, a_job(progress=50), FAULT])
-    ),
-    "the render fails": partial(
-        world_with,
-        model=partial(FakeVideoModel, polls=[a_job(VideoStatus.FAILED, error_code=ErrorCode.CONTENT_POLICY)]),
-    ),
+    "the render fails": model_with(polls=[a_job(VideoStatus.FAILED, error_code=ErrorCode.CONTENT_POLICY)]),
     "the download never comes through": partial(world_with, media=partial(FakeMediaStore, errors=[TRUNCATED] * 9)),
-    "the publisher is busy": partial(
-        world_with,
-        publisher=partial(FakePublisher, publishes=[Refuse(BUSY_PUBLISHER)], upload_errors=[BUSY_PUBLISHER]),
-    ),
-    "the publisher takes a post and its answer is lost": partial(
-        world_with, publisher=partial(FakePublisher, publishes=[Drop(is_accepted=True)])
-    ),
-    "the call to the publisher is lost": partial(
-        world_with, publisher=partial(FakePublisher, publishes=[Drop(is_accepted=False)])
-    ),
+    "the publisher is busy": publisher_with(publishes=[Refuse(BUSY_PUBLISHER)], upload_errors=[BUSY_PUBLISHER]),
+    "the publisher takes a post and its answer is lost": publisher_with(publishes=[Drop(is_accepted=True)]),
+    "the call to the publisher is lost": publisher_with(publishes=[Drop(is_accepted=False)]),
     "everything stumbles once": partial(
         world_with,
         model=partial(FakeVideoModel, creates=[Refuse(BUSY)], polls=[FAULT]),
         media=partial(FakeMediaStore, errors=[TRUNCATED]),
         publisher=partial(FakePublisher, publishes=[Refuse(BUSY_PUBLISHER)], upload_errors=[BUSY_PUBLISHER]),
     ),
-    "the publisher never says what became of a post": partial(
-        world_with, publisher=partial(FakePublisher, checks=[IN_PROGRESS] * 35)
-    ),
+    "the publisher never says what became of a post": publisher_with(checks=[IN_PROGRESS] * 35),
 }
 
 
@@ -194,6 +169,15 @@ def check_posts(world: World) -> None:
             "no event was sent, or a false one"
         )
         assert len({event.id for event in told}) == 1, "a repetition looks like news"
+
+
+def check_after(world: World, *crashes: Crash) -> None:
+    """Check a world, and say where it broke if it is not in order."""
+    try:
+        check_the_world(world)
+    except AssertionError as error:
+        error.add_note(f"after {crashes}: {world.effects.names}")
+        raise
 
 
 PLAN = deliver(SCENARIOS["everything works"]).effects.names
@@ -263,12 +247,10 @@ def test_one_crash_costs_only_what_cannot_be_known(crash: Crash) -> None:
     if point == ("before", "create VIDEO"):
         assert world.table.items == {}
     elif point in NEVER_STARTED:
-        assert world.video.failure is not None
-        assert world.video.failure.code is ErrorCode.INTERNAL_ERROR
+        assert failure_of(world).code is ErrorCode.INTERNAL_ERROR
         assert world.model.create_calls == 0
     elif point in UNKNOWN_SUBMISSION:
-        assert world.video.failure is not None
-        assert world.video.failure.code is ErrorCode.SUBMISSION_UNKNOWN
+        assert failure_of(world).code is ErrorCode.SUBMISSION_UNKNOWN
         assert {post.state for post in world.posts} == {PostState.FAILED}
     else:
         assert world.video.status is VideoStatus.COMPLETED
@@ -282,12 +264,7 @@ def test_one_crash_costs_only_what_cannot_be_known(crash: Crash) -> None:
 def test_one_crash_anywhere_leaves_the_world_in_order(name: str) -> None:
     scenario = SCENARIOS[name]
     for crash in crashes_of(len(deliver(scenario).effects.names)):
-        world = deliver(scenario, crash, crash_error=CAUGHT)
-        try:
-            check_the_world(world)
-        except AssertionError as error:
-            error.add_note(f"after {crash}: {world.effects.names}")
-            raise
+        check_after(deliver(scenario, crash, crash_error=CAUGHT), crash)
 
 
 class SetBack(Effects):
@@ -311,11 +288,7 @@ def test_one_crash_anywhere_and_a_clock_that_is_set_back_leave_the_world_in_orde
         effects = SetBack(crash)
         effects.world = SCENARIOS[name](effects)
         effects.world.deliver(REQUEST, crash_error=CALLED_AGAIN)
-        try:
-            check_the_world(effects.world)
-        except AssertionError as error:
-            error.add_note(f"after {crash}: {effects.names}")
-            raise
+        check_after(effects.world, crash)
 
 
 # All pairs of all scenarios take minutes: these go wherever the others go, and the second post as the first. Of their
@@ -335,12 +308,7 @@ def test_two_crashes_anywhere_leave_the_world_in_order(name: str, crash_error: s
         # What there is to do after the first crash is found out by running it.
         later = crashes_of(len(run(first).effects.names), after=first.effect, moments=[Moment.AFTER])
         for second in islice(later, first.effect % PAIRS, None, PAIRS):
-            world = run(first, second)
-            try:
-                check_the_world(world)
-            except AssertionError as error:
-                error.add_note(f"after {first} and {second}: {world.effects.names}")
-                raise
+            check_after(run(first, second), first, second)
 
 
 def test_a_crash_while_the_next_model_takes_over_does_not_lose_the_video() -> None:
@@ -362,32 +330,27 @@ def world_that_dies_before(name: str) -> World:
     return world
 
 
-def test_a_start_that_always_dies_closes_the_video_unspent() -> None:
-    world = world_that_dies_before("write VIDEO submitting")
+@pytest.mark.parametrize(
+    ("name", "says", "status"),
+    [
+        (
+            "write VIDEO submitting",
+            "failed at queued (Runtime.ExitError). Nothing was generated or spent; send the request again.",
+            Status.FAILED,
+        ),
+        ("write VIDEO storing", "The provider's job job-1 may have been paid for", Status.SUCCEEDED),
+        ("store the video", "POST /videos/video_1/store downloads it again", Status.FAILED),
+    ],
+    ids=["a start", "a poll", "a store"],
+)
+def test_a_step_that_always_dies_closes_the_video_and_says_what_became_of_it(
+    name: str, says: str, status: Status
+) -> None:
+    world = world_that_dies_before(name)
 
     check_the_world(world)
-    assert world.video.failure is not None
-    assert world.video.failure.message == (
-        "MediaPoster itself failed at queued (Runtime.ExitError). Nothing was generated or spent; send the request "
-        "again."
-    )
-    assert set(world.statuses) == {Status.FAILED}
-
-
-def test_a_poll_that_always_dies_closes_the_video_and_names_the_job() -> None:
-    world = world_that_dies_before("write VIDEO storing")
-
-    check_the_world(world)
-    assert world.video.failure is not None
-    assert "The provider's job job-1 may have been paid for" in world.video.failure.message
-
-
-def test_a_store_that_always_dies_closes_the_video_and_says_how_it_is_fetched_again() -> None:
-    world = world_that_dies_before("store the video")
-
-    check_the_world(world)
-    assert world.video.failure is not None
-    assert "POST /videos/video_1/store downloads it again" in world.video.failure.message
+    assert says in failure_of(world).message
+    assert set(world.statuses) == {status}
 
 
 def test_a_post_that_always_dies_does_not_hold_up_the_other() -> None:
@@ -406,22 +369,13 @@ def test_a_post_whose_end_cannot_be_written_for_as_long_as_the_machine_asks_is_p
     assert [post.state for post in world.posts] == [PostState.PUBLISHED, PostState.PUBLISHED]
 
 
-def test_a_crash_of_the_close_is_made_good_by_the_machine() -> None:
-    sending = PLAN.index("send video.completed") + 1
-
-    world = deliver(SCENARIOS["everything works"], Crash(sending, Moment.BEFORE), crash_error=CAUGHT)
-
-    check_the_world(world)
-    assert world.statuses == [Status.SUCCEEDED]
-    assert [event.type for event in world.events] == ["video.completed"]
-
-
-def test_an_event_is_sent_again_only_if_its_sending_was_not_written_down() -> None:
+def test_a_crash_of_the_close_is_made_good_and_its_event_sent_again_only_if_that_was_not_written_down() -> None:
     sending = PLAN.index("send video.completed") + 1
     counts = {}
     for effect in (sending, len(PLAN)):
         for moment in Moment:
             world = deliver(SCENARIOS["everything works"], Crash(effect, moment), crash_error=CAUGHT)
+            assert world.statuses == [Status.SUCCEEDED]
             counts[PLAN[effect - 1], moment] = len(world.events)
 
     assert counts == {

@@ -37,12 +37,14 @@ STEP = CheckInput(video_id=VIDEO_ID)
 APPROVE = ApprovalRequest(decision="approve")
 
 
-def is_gone(world: World) -> bool:
-    try:
+def see_it_gone(world: World) -> None:
+    with pytest.raises(NotFound):
         world.video_store.get_unchecked(VIDEO_ID)
-    except NotFound:
-        return True
-    return False
+
+
+def delete(world: World) -> None:
+    world.delete(VIDEO_ID, caller=a_caller())
+    see_it_gone(world)
 
 
 def rendering() -> World:
@@ -57,9 +59,8 @@ def test_a_kept_video_is_removed_and_the_ledger_of_its_posts_stays() -> None:
     world.deliver(a_request(publish=[{"platform": "twitter", "account_id": "101"}]))
     spent = world.budget.get(OWNER, NOW.date())
 
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
 
-    assert is_gone(world)
     assert world.media.objects == {}
     assert [post.state for post in world.posts] == [PostState.PUBLISHED]
     assert world.budget.get(OWNER, NOW.date()) == spent, "what was spent stays spent"
@@ -69,9 +70,8 @@ def test_a_kept_video_is_removed_and_the_ledger_of_its_posts_stays() -> None:
 def test_a_running_video_is_stopped_here_and_at_its_provider() -> None:
     world = rendering()
 
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
 
-    assert is_gone(world)
     assert (world.workflow.stopped, world.model.cancelled) == ([VIDEO_ID], ["job-1"])
     [post] = world.posts
     assert (post.state, post.error_code, post.error_message) == (
@@ -86,16 +86,15 @@ def test_a_provider_that_cannot_cancel_keeps_no_video_from_being_deleted() -> No
     world = rendering()
     world.missing_key = ConfigurationError("The secret is missing.")
 
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
 
-    assert is_gone(world)
     assert world.faults == ["sora did not cancel job job-1 of video_1: The secret is missing."]
 
 
 def test_a_render_of_a_deleted_video_is_cancelled_again_until_its_leftovers_are_removed() -> None:
     world = rendering()
     world.missing_key = ConfigurationError("The secret is missing.")
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
     world.missing_key = None
     asked: list[int] = []
 
@@ -113,9 +112,8 @@ def test_a_video_that_failed_by_itself_has_nothing_to_stop() -> None:
     world = rendering()
     world.video_store.fail(world.video, VideoFailure(code=ErrorCode.TIMEOUT, message="too late"), now=NOW)
 
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
 
-    assert is_gone(world)
     assert (world.workflow.stopped, world.model.cancelled) == ([], [])
 
 
@@ -124,9 +122,8 @@ def test_a_video_that_is_kept_at_the_last_moment_is_deleted_too() -> None:
     world.check(STEP)
     world.table.meanwhile = lambda: world.store(STEP)
 
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
 
-    assert is_gone(world)
     assert (world.media.objects, post_of(world).state) == ({}, PostState.CANCELLED)
 
 
@@ -135,15 +132,13 @@ def test_of_two_deletions_at_once_both_find_it_gone() -> None:
     world.keep(a_video(stage=Stage.DONE, stored=a_stored_video()))
     world.table.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
 
-    world.delete(VIDEO_ID, caller=a_caller())
-
-    assert is_gone(world)
+    delete(world)
 
 
 def test_deleting_again_finds_nothing() -> None:
     world = World()
     world.keep(a_video(stage=Stage.DONE, stored=a_stored_video()))
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
 
     with pytest.raises(NotFound):
         world.delete(VIDEO_ID, caller=a_caller())
@@ -184,8 +179,7 @@ def test_a_deletion_that_could_not_end_says_what_is_gone_and_the_next_ends_it() 
 
     assert world.workflow.stopped == [VIDEO_ID]
     world.table.meanwhile = None
-    world.delete(VIDEO_ID, caller=a_caller())
-    assert is_gone(world)
+    delete(world)
 
 
 def test_a_deletion_that_meets_a_post_being_written_leaves_that_post_to_its_writer() -> None:
@@ -197,9 +191,8 @@ def test_a_deletion_that_meets_a_post_being_written_leaves_that_post_to_its_writ
 
     world.table.meanwhile = take_the_post
 
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
 
-    assert is_gone(world)
     assert [post.state for post in world.posts] == [PostState.CALLING]
 
 
@@ -226,9 +219,8 @@ def in_second_write(world: World, happen: Callable[[], object]) -> None:
 def test_a_video_that_awaits_a_decision_is_stopped_and_its_question_forgotten() -> None:
     world = awaiting_approval()
 
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
 
-    assert is_gone(world)
     assert (world.workflow.stopped, post_of(world).state) == ([VIDEO_ID], PostState.CANCELLED)
     with pytest.raises(NotFound):
         world.approvals.get(VIDEO_ID)
@@ -243,9 +235,8 @@ def test_a_video_that_is_approved_while_it_is_deleted_is_not_posted(edits: dict[
     approve = ApprovalRequest.model_validate({"decision": "approve", "edits": edits})
     in_second_write(world, lambda: world.decide(VIDEO_ID, approve, caller=a_caller()))
 
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
 
-    assert is_gone(world)
     assert {post.state for post in world.posts} == {PostState.CANCELLED}
     assert not is_due(world)
 
@@ -254,21 +245,21 @@ def test_posts_that_are_asked_for_while_the_video_is_deleted_are_not_made() -> N
     world = kept_world(video=a_kept_video(stage=Stage.DONE), state=PostState.FAILED, is_told=True)
     world.table.meanwhile = lambda: world.repost(VIDEO_ID, PublishAgainRequest(), caller=a_caller())
 
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
     world.run_executions()
 
-    assert is_gone(world)
+    see_it_gone(world)
     assert (post_of(world).state, world.publisher.posts) == (PostState.CANCELLED, {})
     assert not is_due(world)
 
 
 def test_a_post_in_the_middle_of_its_call_is_followed_to_its_end() -> None:
     world = kept_world()
-    world.publisher.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
+    world.publisher.meanwhile = lambda: delete(world)
 
     assert world.create_post(POST_STEP).outcome is Outcome.SUBMITTED
 
-    assert is_gone(world)
+    see_it_gone(world)
     world.sweep_until_nothing_is_due()
     assert (post_of(world).state, world.post_events) == (PostState.PUBLISHED, [])
 
@@ -277,7 +268,7 @@ def test_a_post_in_doubt_is_looked_for_all_the_same() -> None:
     world = kept_world(Drop(is_accepted=True))
     world.create_post(POST_STEP)
 
-    world.delete(VIDEO_ID, caller=a_caller())
+    delete(world)
 
     assert post_of(world).state is PostState.IN_DOUBT
     world.sweep_until_nothing_is_due()
@@ -289,7 +280,7 @@ def test_a_question_that_a_dying_deletion_left_is_forgotten_by_the_sweep() -> No
     world.effects.crash_at(2, Moment.AFTER)
     with pytest.raises(SimulatedCrash):
         world.delete(VIDEO_ID, caller=a_caller())
-    assert is_gone(world)
+    see_it_gone(world)
 
     world.sweep_until_nothing_is_due()
 

@@ -35,21 +35,10 @@ class LaggingTable(InMemoryTable):
         """Let the indexes tell what is now from here on."""
         self._before = dict(self.items)
 
-    def query_index(
-        self,
-        index: str,
-        *,
-        hash_name: str,
-        value: str,
-        range_name: str,
-        before: str,
-        after: IndexEntry | None = None,
-    ) -> list[IndexEntry]:
+    def query_index(self, index: str, **asked: Any) -> list[IndexEntry]:
         now = self.items
         self.items = dict(self._before or now)
-        found = super().query_index(
-            index, hash_name=hash_name, value=value, range_name=range_name, before=before, after=after
-        )
+        found = super().query_index(index, **asked)
         self.items = now
         return found
 
@@ -84,10 +73,14 @@ def submit(world: World, **fields: Any) -> Video:
     return world.submit(a_request(**fields), caller=a_caller()).video
 
 
-def render(world: World) -> None:
-    """Let the first video be rendered, which frees its slot."""
+def world_with_queue(*, waiting: int = 1, **arguments: Any) -> World:
+    """Build a world whose first video is rendered, which freed the slot that others wait for."""
+    world = full_world(**arguments)
+    for _ in range(waiting):
+        submit(world)
     world.run_executions()
     assert world.video_store.get_unchecked(FIRST).status is VideoStatus.COMPLETED
+    return world
 
 
 def test_a_repeated_request_for_one_that_waits_is_the_same_one() -> None:
@@ -103,9 +96,7 @@ def test_a_repeated_request_for_one_that_waits_is_the_same_one() -> None:
 
 
 def test_a_slot_that_comes_free_is_for_those_who_wait() -> None:
-    world = full_world()
-    submit(world)
-    render(world)
+    world = world_with_queue()
 
     third = submit(world)
 
@@ -114,22 +105,17 @@ def test_a_slot_that_comes_free_is_for_those_who_wait() -> None:
 
 
 def test_one_that_is_listed_and_waits_no_more_is_passed_over() -> None:
-    world = full_world(table=LaggingTable)
-    waiting = submit(world)
-    submit(world)
-    render(world)
+    world = world_with_queue(waiting=2, table=LaggingTable)
     assert isinstance(world.table, LaggingTable)
     world.table.lag()
-    world.video_store.fail(waiting, FAILURE, now=world.clock())
+    world.video_store.fail(world.video_store.get_unchecked(SECOND), FAILURE, now=world.clock())
 
     assert world.dispatch("sora") == 1
     assert world.workflow.executions == [FIRST, THIRD]
 
 
 def test_one_that_is_taken_meanwhile_is_taken_once() -> None:
-    world = full_world()
-    submit(world)
-    render(world)
+    world = world_with_queue()
     world.table.meanwhile = lambda: world.dispatch("sora")
 
     assert world.dispatch("sora") == 0
@@ -138,10 +124,8 @@ def test_one_that_is_taken_meanwhile_is_taken_once() -> None:
 
 
 def test_one_that_is_deleted_meanwhile_holds_up_no_other() -> None:
-    world = full_world()
-    waiting = submit(world)
-    submit(world)
-    render(world)
+    world = world_with_queue(waiting=2)
+    waiting = world.video_store.get_unchecked(SECOND)
     world.table.meanwhile = lambda: world.video_store.delete(waiting, 0, now=world.clock())
 
     assert world.dispatch("sora") == 1
@@ -149,9 +133,7 @@ def test_one_that_is_deleted_meanwhile_holds_up_no_other() -> None:
 
 
 def test_one_whose_execution_is_not_started_keeps_its_slot_and_the_sweep_starts_it() -> None:
-    world = full_world()
-    submit(world)
-    render(world)
+    world = world_with_queue()
     world.workflow.refuses = True
     assert world.dispatch("sora") == 1
     world.workflow.refuses = False
@@ -164,9 +146,7 @@ def test_one_whose_execution_is_not_started_keeps_its_slot_and_the_sweep_starts_
 
 
 def test_a_fault_of_one_provider_holds_up_no_other() -> None:
-    world = full_world()
-    submit(world)
-    render(world)
+    world = world_with_queue()
 
     world.table.items[Key("SLOTS#kites", "SLOTS")] = {"in_flight": "damaged"}
 

@@ -69,14 +69,7 @@ class IndexedTable(InMemoryTable):
         self._entries: dict[str, dict[str, list[tuple[str, Key]]]] = {name: defaultdict(list) for name in _INDEXES}
 
     def query_index(
-        self,
-        index: str,
-        *,
-        hash_name: str,
-        value: str,
-        range_name: str,
-        before: str,
-        after: IndexEntry | None = None,
+        self, index: str, *, value: str, before: str, after: IndexEntry | None = None, **_: object
     ) -> list[IndexEntry]:
         entries = self._entries[index][value]
         first = 0 if after is None else bisect.bisect_right(entries, (after.value, after.key))
@@ -272,13 +265,10 @@ class Simulation:
         if self._open:
             self._after(SWEEP_SECONDS, self._sweep)
 
-    def _dispatch(self) -> None:
-        self.world.dispatch("sora")
-
     def _dispatch_by_stream(self) -> None:
         self._dispatch_is_due = False
         with suppress(SimulatedCrash), self.world.mortal():
-            self._dispatch()
+            self.world.dispatch("sora")
 
     def _see(self, key: Key) -> None:
         """See what was written, as the stream does."""
@@ -334,12 +324,10 @@ def test_every_video_is_made_once(simulation: Simulation) -> None:
     assert len(simulation.provider.accepted) == VIDEOS
 
 
-def test_no_more_slots_are_taken_than_there_are(simulation: Simulation) -> None:
-    assert simulation.in_flight_max == SLOTS
-
-
-def test_the_provider_never_renders_more_at_once(simulation: Simulation) -> None:
-    assert simulation.provider.at_once_max == SLOTS
+def test_no_more_slots_are_taken_than_there_are_and_the_provider_never_renders_more_at_once(
+    simulation: Simulation,
+) -> None:
+    assert (simulation.in_flight_max, simulation.provider.at_once_max) == (SLOTS, SLOTS)
 
 
 def test_no_slot_is_left_taken_and_no_video_is_left_waiting(simulation: Simulation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.fakes.answers import Answer, Drop, Refuse
 from tests.fakes.state_machine import Status
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.world import GENERATION_TIMEOUT_SECONDS, LEASE_SECONDS, World
+from tests.unit.usecases.failing import failure_of
 
 STEP = CheckInput(video_id=VIDEO_ID)
 GONE = VideoModelError(ErrorCode.MODEL_NOT_FOUND, "The model is no longer available.")
@@ -112,16 +114,6 @@ def test_a_render_that_fails_at_the_provider_leads_to_the_next_for_the_same_reas
     assert world.video.stage is (Stage.QUEUED if code in CODES_OF_THE_PROVIDER else Stage.RENDERING)
 
 
-def test_what_a_failed_render_cost_is_added_to_what_the_next_one_costs() -> None:
-    failed = a_job(VideoStatus.FAILED, error_code=ErrorCode.PROVIDER_ERROR, cost_micros=50_000)
-    world = World(model=partial(FakeVideoModel, polls=[failed]), other_models={"kite-1": FakeVideoModel})
-
-    world.deliver(a_request(fallback_models=["kite-1"]))
-
-    assert (world.video.status, world.video.cost_micros) == (VideoStatus.COMPLETED, 850_000)
-    assert world.statuses == [Status.SUCCEEDED]
-
-
 def test_a_chain_as_long_as_a_request_may_name_ends_within_the_machines_bounds() -> None:
     failed = a_job(VideoStatus.FAILED, error_code=ErrorCode.PROVIDER_ERROR)
     world = World(model=partial(FakeVideoModel, polls=[failed] * 99))
@@ -193,7 +185,12 @@ def lost(capabilities: Capabilities, *creates: Answer, **changes: object) -> Wor
     return world
 
 
-def look_after_the_lease(world: World) -> None:
+def listed(job_id: str, **known: Any) -> VideoGenerationJob:
+    return VideoGenerationJob(job_id=job_id, status=VideoStatus.QUEUED, **known)
+
+
+def submit_and_look_after_the_lease(world: World) -> None:
+    world.start(STEP)
     world.clock.advance(LEASE_SECONDS + 1)
     world.start(StepInput(video_id=VIDEO_ID, attempt=2))
 
@@ -203,7 +200,8 @@ def test_a_provider_that_lists_its_jobs_is_looked_through_for_a_lost_one() -> No
 
     assert world.start(STEP).wait_seconds == LEASE_SECONDS
     assert world.video.stage is Stage.SUBMITTING
-    look_after_the_lease(world)
+    world.clock.advance(LEASE_SECONDS + 1)
+    world.start(STEP)
 
     assert (world.video.stage, world.video.provider_job_id) == (Stage.RENDERING, "job-1")
     assert world.video.attempts[0].failure is None
@@ -213,17 +211,11 @@ def test_a_provider_that_lists_its_jobs_is_looked_through_for_a_lost_one() -> No
 def test_a_job_of_another_prompt_or_an_earlier_time_is_not_taken_for_the_lost_one() -> None:
     world = lost(LISTED, Drop(is_accepted=False))
     world.model.listed = [
-        VideoGenerationJob(job_id="other", status=VideoStatus.QUEUED, prompt="Another kite", created_at=NOW),
-        VideoGenerationJob(
-            job_id="early",
-            status=VideoStatus.QUEUED,
-            prompt="A red kite over the sea",
-            created_at=NOW - timedelta(minutes=1),
-        ),
-        VideoGenerationJob(job_id="untold", status=VideoStatus.QUEUED),
+        listed("other", prompt="Another kite", created_at=NOW),
+        listed("early", prompt="A red kite over the sea", created_at=NOW - timedelta(minutes=1)),
+        listed("untold"),
     ]
-    world.start(STEP)
-    look_after_the_lease(world)
+    submit_and_look_after_the_lease(world)
 
     assert world.video.provider_job_id is None
 
@@ -233,8 +225,7 @@ def test_a_job_that_another_video_has_is_not_taken_from_it() -> None:
     twin = a_video(id="video_2", stage=Stage.SUBMITTING)
     world.keep(twin)
     world.video_store.keep_job(twin, "job-1", now=NOW, provider_job_id="job-1")
-    world.start(STEP)
-    look_after_the_lease(world)
+    submit_and_look_after_the_lease(world)
 
     assert world.video.provider_job_id is None
     assert world.video.failure is not None
@@ -268,8 +259,7 @@ def test_two_lost_submissions_that_nothing_tells_apart_stay_unknown_and_are_not_
 
     for name in ("video_2", VIDEO_ID):
         world.start(CheckInput(video_id=name))
-        failure = world.video_store.get_unchecked(name).failure
-        assert failure is not None
+        failure = failure_of(world, name)
         assert failure.code is ErrorCode.SUBMISSION_UNKNOWN
         assert "lists 2 jobs that may be it, and nothing tells which video each was sent for" in failure.message
 
@@ -277,49 +267,34 @@ def test_two_lost_submissions_that_nothing_tells_apart_stay_unknown_and_are_not_
 
 
 @pytest.mark.parametrize(
-    ("listed", "says"),
+    ("jobs", "says"),
     [
-        ([VideoGenerationJob(job_id="untold", status=VideoStatus.QUEUED)], "lists one job that may be it"),
+        ([listed("untold")], "lists one job that may be it"),
         (
-            [
-                VideoGenerationJob(
-                    job_id="wide",
-                    status=VideoStatus.QUEUED,
-                    prompt="A red kite over the sea",
-                    size="1280x720",
-                    created_at=NOW,
-                )
-            ],
+            [listed("wide", prompt="A red kite over the sea", size="1280x720", created_at=NOW)],
             "lists one job that may be it",
         ),
         (
-            [
-                VideoGenerationJob(job_id=f"other-{number}", status=VideoStatus.QUEUED, prompt="-", created_at=NOW)
-                for number in range(MAX_LIST_LIMIT)
-            ],
+            [listed(f"other-{number}", prompt="-", created_at=NOW) for number in range(MAX_LIST_LIMIT)],
             "list of jobs does not go back so far",
         ),
     ],
     ids=["a job without a prompt", "a job of another shape", "a list that is too short"],
 )
-def test_a_list_that_may_hide_the_lost_submission_forbids_another(listed: list[VideoGenerationJob], says: str) -> None:
+def test_a_list_that_may_hide_the_lost_submission_forbids_another(jobs: list[VideoGenerationJob], says: str) -> None:
     world = lost(LISTED, Drop(is_accepted=False), resubmit=True)
-    world.model.listed = listed
-    world.start(STEP)
-    look_after_the_lease(world)
+    world.model.listed = jobs
+    submit_and_look_after_the_lease(world)
 
-    failure = world.video.failure
-    assert failure is not None
-    assert says in failure.message
-    assert "not in the provider's list" not in failure.message
+    assert says in failure_of(world).message
+    assert "not in the provider's list" not in failure_of(world).message
     assert world.model.create_calls == 1
 
 
 def test_a_job_that_fits_is_not_taken_while_another_may_be_the_one() -> None:
     world = lost(LISTED, Drop(is_accepted=True))
-    world.model.listed = [VideoGenerationJob(job_id="untold", status=VideoStatus.QUEUED)]
-    world.start(STEP)
-    look_after_the_lease(world)
+    world.model.listed = [listed("untold")]
+    submit_and_look_after_the_lease(world)
 
     assert (world.video.provider_job_id, world.video.failure is None) == (None, False)
 
@@ -334,14 +309,12 @@ def test_a_list_that_cannot_be_read_for_a_day_leaves_the_submission_unknown_and_
 
     assert world.start(STEP).outcome is Outcome.FAILED
 
-    assert world.video.failure is not None
-    assert world.video.failure.code is ErrorCode.SUBMISSION_UNKNOWN
+    assert failure_of(world).code is ErrorCode.SUBMISSION_UNKNOWN
 
 
 def test_a_repetition_that_is_refused_for_now_says_nothing_about_what_was_lost() -> None:
     world = lost(IDEMPOTENT, Drop(is_accepted=True), Refuse(BUSY))
-    world.start(STEP)
-    look_after_the_lease(world)
+    submit_and_look_after_the_lease(world)
     assert (world.video.stage, world.video.failure) == (Stage.SUBMITTING, None)
 
     world.clock.advance(600)
@@ -353,11 +326,9 @@ def test_a_repetition_that_is_refused_for_now_says_nothing_about_what_was_lost()
 
 def test_a_repetition_that_is_refused_for_good_leaves_the_submission_unknown() -> None:
     world = lost(IDEMPOTENT, Drop(is_accepted=True), Refuse(POOR), fallbacks=(KITE,))
-    world.start(STEP)
-    look_after_the_lease(world)
+    submit_and_look_after_the_lease(world)
 
-    assert world.video.failure is not None
-    assert world.video.failure.code is ErrorCode.SUBMISSION_UNKNOWN
+    assert failure_of(world).code is ErrorCode.SUBMISSION_UNKNOWN
 
 
 def test_a_submission_that_is_lost_again_and_again_is_given_up() -> None:
@@ -366,7 +337,7 @@ def test_a_submission_that_is_lost_again_and_again_is_given_up() -> None:
         world.start(STEP)
 
     assert world.model.create_calls == 1 + RESUBMITS_MAX
-    assert world.video.failure.code is ErrorCode.SUBMISSION_UNKNOWN
+    assert failure_of(world).code is ErrorCode.SUBMISSION_UNKNOWN
 
 
 def test_a_lost_submission_is_no_reason_to_pay_another_provider() -> None:

@@ -23,6 +23,7 @@ from tests.fakes.answers import Answer, Drop, Refuse
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.world import GENERATION_TIMEOUT_SECONDS, LEASE_SECONDS, World
+from tests.unit.usecases.failing import failure_of
 
 STEP = CheckInput(video_id=VIDEO_ID)
 BUSY = VideoModelError(ErrorCode.RATE_LIMITED, "Too many requests.", transient=True, retry_after_seconds=42.5)
@@ -36,10 +37,10 @@ FINAL_CODES = [
 ]
 
 
-def world_that_answers(*creates: Answer) -> World:
-    """Build a world with one queued video."""
-    world = World(model=partial(FakeVideoModel, creates=creates))
-    world.keep(a_video())
+def world_that_answers(*creates: Answer, **changes: object) -> World:
+    """Build a world with one queued video, whose provider can cancel."""
+    world = World(model=partial(FakeVideoModel, creates=creates, capabilities=Capabilities(cancel=True)))
+    world.keep(a_video(**changes))
     return world
 
 
@@ -56,30 +57,14 @@ def rendering_world(
     return world
 
 
-def failure_of(world: World) -> VideoFailure:
-    failure = world.video.failure
-    assert failure is not None
-    return failure
-
-
-@pytest.mark.parametrize(
-    ("kind", "added", "seconds", "asked"),
-    [
-        (DerivationKind.REMIX, None, 8, "remix"),
-        (DerivationKind.EDIT, None, 8, "edit"),
-        (DerivationKind.EXTEND, 5, 13, "extend by 5"),
-    ],
-)
-def test_a_video_made_from_another_is_asked_for_in_its_size_and_length(
-    kind: DerivationKind, added: int | None, seconds: int, asked: str
-) -> None:
+def test_a_video_that_is_extended_is_asked_for_in_its_size_and_its_former_length() -> None:
     world = World()
-    derivation = Derivation(kind=kind, video_id="video_0", provider_job_id="job-0", extend_seconds=added)
-    world.keep(a_video(seconds=seconds, size="720x1280", derivation=derivation))
+    derivation = Derivation(kind=DerivationKind.EXTEND, video_id="video_0", provider_job_id="job-0", extend_seconds=5)
+    world.keep(a_video(seconds=13, size="720x1280", derivation=derivation))
 
     world.start(STEP)
 
-    assert world.model.derived == [(asked, "job-0", SourceVideo(720, 1280, seconds=8))]
+    assert world.model.derived == [("extend by 5", "job-0", SourceVideo(720, 1280, seconds=8))]
 
 
 def test_an_accepted_job_is_kept_with_its_attempt() -> None:
@@ -118,18 +103,6 @@ def test_a_render_that_failed_teaches_nothing() -> None:
     assert RenderTimeStore(world.table).get("sora-2", expected_seconds=100).version == 0
 
 
-def test_the_intent_and_its_lease_are_written_before_the_call_is_made() -> None:
-    world = world_that_answers()
-    seen = []
-    world.model.meanwhile = lambda: seen.append(world.video)
-
-    world.start(STEP)
-
-    assert [(video.stage, video.lease_expires_at) for video in seen] == [
-        (Stage.SUBMITTING, NOW + timedelta(seconds=LEASE_SECONDS))
-    ]
-
-
 def test_a_second_worker_that_comes_during_the_call_waits_for_the_lease() -> None:
     world = world_that_answers()
     results: list[StepResult] = []
@@ -151,20 +124,15 @@ def test_a_worker_that_loses_the_race_for_the_record_makes_no_call() -> None:
     assert world.model.create_calls == 1
 
 
-def test_a_passing_refusal_puts_the_video_back_and_waits_as_long_as_the_provider_asks() -> None:
-    world = world_that_answers(Refuse(BUSY))
+@pytest.mark.parametrize(("refusal", "wait_seconds"), [(BUSY, 43), (FAULT, 30)], ids=["as asked", "half a minute"])
+def test_a_passing_refusal_puts_the_video_back_and_waits(refusal: VideoModelError, wait_seconds: int) -> None:
+    world = world_that_answers(Refuse(refusal))
 
     result = world.start(STEP)
 
     video = world.video
-    assert result == StepResult(outcome=Outcome.WAIT, wait_seconds=43)
+    assert result == StepResult(outcome=Outcome.WAIT, wait_seconds=wait_seconds)
     assert (video.stage, video.attempts, video.lease_expires_at) == (Stage.QUEUED, (an_attempt(),), None)
-
-
-def test_a_passing_refusal_without_a_hint_waits_half_a_minute() -> None:
-    world = world_that_answers(Refuse(FAULT))
-
-    assert world.start(STEP).wait_seconds == 30
 
 
 @pytest.mark.parametrize(
@@ -195,8 +163,7 @@ def test_a_lost_answer_fails_the_video_as_unknown_and_is_never_sent_again(is_acc
 def test_a_submission_late_in_its_time_is_given_what_its_render_should_take(
     expected_seconds: int, least_seconds: int
 ) -> None:
-    world = World()
-    world.keep(a_video(deadline_at=NOW + timedelta(seconds=5), expected_render_seconds=expected_seconds))
+    world = world_that_answers(deadline_at=NOW + timedelta(seconds=5), expected_render_seconds=expected_seconds)
 
     world.start(STEP)
 
@@ -204,16 +171,14 @@ def test_a_submission_late_in_its_time_is_given_what_its_render_should_take(
 
 
 def test_a_submission_that_is_refused_is_given_no_more_time() -> None:
-    world = World(model=partial(FakeVideoModel, creates=[Refuse(BUSY)]))
-    world.keep(a_video(deadline_at=NOW + timedelta(seconds=60)))
+    world = world_that_answers(Refuse(BUSY), deadline_at=NOW + timedelta(seconds=60))
 
     assert world.start(STEP).outcome is Outcome.WAIT
     assert world.video.deadline_at == NOW + timedelta(seconds=60)
 
 
 def test_a_picture_that_cannot_be_read_is_found_out_before_anything_is_announced() -> None:
-    world = World()
-    world.keep(a_video(input_image="upload_1"))
+    world = world_that_answers(input_image="upload_1")
 
     def fail(owner: str, upload_id: str) -> bytes:
         del owner, upload_id
@@ -237,8 +202,7 @@ def test_an_accepted_job_is_kept_though_the_record_was_written_meanwhile() -> No
 
 
 def test_an_accepted_job_of_a_video_that_was_deleted_meanwhile_is_cancelled() -> None:
-    world = World(model=partial(FakeVideoModel, capabilities=Capabilities(cancel=True)))
-    world.keep(a_video())
+    world = world_that_answers()
     world.model.meanwhile = lambda: world.delete(VIDEO_ID, caller=a_caller())
 
     with pytest.raises(MediaPosterError, match="accepted job job-1"):
@@ -248,9 +212,8 @@ def test_an_accepted_job_of_a_video_that_was_deleted_meanwhile_is_cancelled() ->
 
 
 def test_a_job_that_another_video_has_is_not_cancelled() -> None:
-    world = World(model=partial(FakeVideoModel, capabilities=Capabilities(cancel=True)))
+    world = world_that_answers()
     twin = a_video(id="video_2", stage=Stage.SUBMITTING)
-    world.keep(a_video())
     world.keep(twin)
     world.model.meanwhile = lambda: world.video_store.keep_job(twin, "job-1", now=NOW, provider_job_id="job-1")
 
@@ -280,19 +243,23 @@ def test_a_step_that_finds_an_abandoned_call_fails_the_video_as_unknown(seconds:
     assert world.model.create_calls == 1
 
 
-@pytest.mark.parametrize("status", [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS])
-def test_a_running_job_is_asked_again_later(status: VideoStatus) -> None:
-    world = rendering_world(a_job(status))
+@pytest.mark.parametrize(
+    ("job", "wait_seconds"),
+    [
+        (a_job(VideoStatus.QUEUED), usual_wait()),
+        (a_job(VideoStatus.IN_PROGRESS), usual_wait()),
+        (a_job(retry_after_seconds=90), 90),
+        (a_job(retry_after_seconds=0.1), usual_wait()),
+    ],
+    ids=["queued", "in progress", "a hint beyond the usual", "a hint below it"],
+)
+def test_a_running_job_is_asked_again_later_and_a_hint_can_only_make_the_wait_longer(
+    job: VideoGenerationJob, wait_seconds: int
+) -> None:
+    world = rendering_world(job)
 
-    result = world.check(STEP)
-
-    assert result == StepResult(outcome=Outcome.WAIT, wait_seconds=usual_wait())
+    assert world.check(STEP) == StepResult(outcome=Outcome.WAIT, wait_seconds=wait_seconds)
     assert world.video.stage is Stage.RENDERING
-
-
-def test_a_providers_hint_can_only_make_the_wait_longer() -> None:
-    assert rendering_world(a_job(retry_after_seconds=90)).check(STEP).wait_seconds == 90
-    assert rendering_world(a_job(retry_after_seconds=0.1)).check(STEP).wait_seconds == usual_wait()
 
 
 def test_progress_that_goes_on_makes_the_next_question_sooner_and_progress_that_stands_still_does_not() -> None:
@@ -388,16 +355,11 @@ def test_a_key_that_is_not_mended_for_a_day_keeps_its_reason() -> None:
     assert failure_of(world).code is ErrorCode.AUTHENTICATION
 
 
-def test_a_new_job_that_cannot_be_read_yet_is_given_time() -> None:
-    world = rendering_world(GONE, seconds_ago=NEW_JOB_GRACE.total_seconds() - 1)
+def test_a_job_that_cannot_be_read_is_given_time_while_it_is_new_and_then_fails_the_video() -> None:
+    world = rendering_world(GONE, GONE)
 
-    assert world.check(STEP).outcome is Outcome.WAIT
-
-
-def test_a_job_that_is_gone_after_its_grace_fails_the_video() -> None:
-    world = rendering_world(GONE, seconds_ago=NEW_JOB_GRACE.total_seconds())
-
-    assert world.check(STEP).outcome is Outcome.FAILED
+    assert check_at(world, NEW_JOB_GRACE - timedelta(seconds=1)).outcome is Outcome.WAIT
+    assert check_at(world, timedelta(seconds=1)).outcome is Outcome.FAILED
     assert failure_of(world) == VideoFailure(code=ErrorCode.EXPIRED, message="There is no such job.")
 
 

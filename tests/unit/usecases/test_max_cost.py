@@ -14,6 +14,7 @@ from mediaposter.wire.requests import CreateVideoRequest, ExtendVideoRequest
 from tests.builders import a_caller, a_job, a_request, a_stored_video, a_video
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.world import World
+from tests.unit.usecases.failing import failure_of
 
 ONE_KEY = RequestContext(idempotency_key="k")
 ABOVE = r"^max_cost_usd: the video may cost \$0\.4, which is more than \$0\.39\."
@@ -30,11 +31,7 @@ def test_a_price_above_is_refused_and_nothing_is_recorded() -> None:
 
 
 def test_a_price_that_is_met_is_taken() -> None:
-    world = World(ids=["video_1"])
-
-    video = world.submit(a_request(max_cost_usd="0.4"), caller=a_caller()).video
-
-    assert video.cost_estimate_micros == 400_000
+    assert World().submit(a_request(max_cost_usd="0.4"), caller=a_caller()).video.cost_estimate_micros == 400_000
 
 
 def test_a_fallback_counts_when_it_may_cost_more() -> None:
@@ -77,8 +74,7 @@ def test_a_try_that_would_go_beyond_it_is_not_made() -> None:
     world.deliver(a_request(max_cost_usd="0.4", fallback_models=["glider-1"]))
 
     assert len(world.other_models["glider-1"].accepted) == 0
-    assert world.video.failure is not None
-    assert world.video.failure.code is ErrorCode.BUDGET_EXCEEDED
+    assert failure_of(world).code is ErrorCode.BUDGET_EXCEEDED
 
 
 @pytest.mark.parametrize("wrong", [True, "NaN", "1e400", -1, "much"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -22,7 +23,7 @@ from mediaposter.domain.errors import (
     VersionConflict,
     VideoDeleted,
 )
-from mediaposter.stores.budget import STACK_OWNER, BudgetFigures, BudgetStore, Limit, reserve
+from mediaposter.stores.budget import STACK_OWNER, BudgetFigures, BudgetPeriod, BudgetStore, Limit, reserve
 from mediaposter.stores.video_money import count_spent_micros
 from mediaposter.stores.video_record import Attempt, Reservation, Video, VideoFailure
 from mediaposter.stores.video_stages import STARTED_WITHIN, Stage
@@ -32,10 +33,12 @@ from mediaposter.wire.request_context import RequestContext
 from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_job, a_request, a_video, an_attempt
 from tests.fakes.answers import Drop
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
+from tests.fakes.state_machine import Status
 from tests.fakes.table import InMemoryTable
 from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
+from tests.unit.usecases.failing import failure_of
 
 TODAY = NOW.date()
 LIMITED = a_caller(daily_budget_micros=1_000_000)
@@ -44,6 +47,12 @@ IDS = ("video_1", "video_2", "video_3")
 
 def day(world: World, owner: str = OWNER) -> BudgetFigures:
     return world.budget.get(owner, TODAY)
+
+
+def order(world: World, retry_count: int | None = None, *, key: str | None = "order 1") -> str:
+    """Send the request under its key, or as a try of the SDK, and give the id of its video."""
+    context = RequestContext(key, retry_count)
+    return world.submit(a_request(), caller=a_caller(), request_context=context).video.id
 
 
 def test_a_request_promises_its_estimate_with_its_record() -> None:
@@ -80,16 +89,24 @@ def test_what_the_day_has_no_room_for_is_refused_with_what_is_left_and_not_recor
     assert world.workflow.executions == ["video_1", "video_2"]
 
 
-def test_the_stacks_limit_holds_for_all_keys_together() -> None:
-    world = World(ids=IDS, stack_daily_budget_micros=1_000_000)
+@pytest.mark.parametrize(
+    ("period", "limit", "named"),
+    [
+        (BudgetPeriod.DAY, {"stack_daily_budget_micros": 1_000_000}, "today's"),
+        (BudgetPeriod.MONTH, {"stack_monthly_budget_micros": 1_000_000}, "this month's"),
+    ],
+    ids=["day", "month"],
+)
+def test_the_stacks_limit_holds_for_all_keys_together(period: BudgetPeriod, limit: dict[str, Any], named: str) -> None:
+    world = World(ids=IDS, **limit)
     world.submit(a_request(), caller=a_caller(owner="ann"))
     world.submit(a_request(), caller=a_caller(owner="bob"))
 
-    with pytest.raises(BudgetExceeded, match="today's limit of this stack"):
+    with pytest.raises(BudgetExceeded, match=f"{named} limit of this stack"):
         world.submit(a_request(), caller=a_caller(owner="cleo"))
 
-    assert day(world, STACK_OWNER).committed_micros == 800_000
-    assert day(world, "cleo") == BudgetFigures()
+    assert world.budget.get(STACK_OWNER, TODAY, period).committed_micros == 800_000
+    assert world.budget.get("cleo", TODAY, period) == BudgetFigures()
 
 
 def test_a_finished_video_is_settled_by_what_it_cost() -> None:
@@ -136,12 +153,10 @@ def test_a_failed_render_without_a_reported_cost_counts_only_where_it_may_go_on(
 def test_a_video_that_was_not_started_gives_its_promise_and_its_key_back() -> None:
     world = World(workflow=partial(FakeWorkflow, refuses=True), ids=IDS)
     with pytest.raises(NotStarted):
-        world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+        order(world)
     world.workflow.refuses = False
 
-    submission = world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
-
-    assert submission.video.id == "video_2"
+    assert order(world) == "video_2"
     assert day(world).committed_micros == 400_000
 
 
@@ -150,67 +165,55 @@ def test_a_video_that_was_not_started_gives_its_promise_and_its_key_back() -> No
 
 def test_the_same_key_and_request_is_the_same_video_for_a_day() -> None:
     world = World(ids=IDS)
-    first = world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+    order(world)
     world.clock.advance(timedelta(hours=23).total_seconds())
-    again = world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
 
-    assert again.video.id == first.video.id
+    assert order(world) == "video_1"
     assert day(world).committed_micros == 400_000
     assert world.workflow.executions == ["video_1"]
 
 
 def test_the_same_key_for_another_request_is_refused_and_not_recorded() -> None:
     world = World(ids=IDS)
-    world.submit(a_request(), caller=a_caller(), request_context=RequestContext("order 1"))
+    order(world)
 
     with pytest.raises(IdempotencyKeyReused):
-        world.submit(a_request(prompt="Another kite"), caller=a_caller(), request_context=RequestContext("order 1"))
+        world.submit(a_request(prompt="Another kite"), caller=LIMITED, request_context=RequestContext("order 1"))
 
     assert world.workflow.executions == ["video_1"]
 
 
-@pytest.mark.parametrize(
-    "request_context", [RequestContext("order 1"), RequestContext(None, 1)], ids=["by its key", "as the SDK's next try"]
-)
-def test_a_repeated_request_whose_video_was_deleted_is_told_so_and_makes_none(request_context: RequestContext) -> None:
+@pytest.mark.parametrize("key", ["order 1", None], ids=["by its key", "as the SDK's next try"])
+def test_a_repeated_request_whose_video_was_deleted_is_told_so_and_makes_none(key: str | None) -> None:
     world = World(ids=IDS)
-    world.submit(a_request(), caller=a_caller(), request_context=RequestContext(request_context.idempotency_key, 0))
+    order(world, 0, key=key)
     world.delete("video_1", caller=a_caller())
 
     with pytest.raises(VideoDeleted, match="became the video video_1, which was deleted since"):
-        world.submit(a_request(), caller=a_caller(), request_context=request_context)
+        order(world, None if key else 1, key=key)
 
     assert world.workflow.executions == ["video_1"]
     assert day(world).committed_micros == 0
 
 
-def test_without_a_key_every_request_is_a_new_video() -> None:
+@pytest.mark.parametrize(
+    ("tries", "videos"),
+    [((None, 0, 0), IDS), ((0, 1, 2), ("video_1",) * 3), ((1, 2), ("video_1",) * 2)],
+    ids=["first tries are new videos", "an answer was lost", "the first never came"],
+)
+def test_without_a_key_only_a_further_try_of_the_sdk_is_the_same_video(
+    tries: tuple[int | None, ...], videos: tuple[str, ...]
+) -> None:
     world = World(ids=IDS)
-    sent = [
-        world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, count))
-        for count in (None, 0, 0)
-    ]
 
-    assert [submission.video.id for submission in sent] == ["video_1", "video_2", "video_3"]
-
-
-def test_a_try_of_the_sdk_whose_answer_was_lost_is_not_a_second_video() -> None:
-    world = World(ids=IDS)
-    first = world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 0))
-
-    assert (
-        world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 1)).video.id == first.video.id
-    )
-    assert (
-        world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 2)).video.id == first.video.id
-    )
+    assert tuple(order(world, retry_count, key=None) for retry_count in tries) == videos
 
 
 def died_before_its_start() -> World:
     """Build a world where a request was recorded under its key, and the process died before it started anything."""
     world = World(effects=Effects(Crash(2, Moment.BEFORE)), ids=IDS)
     with pytest.raises(SimulatedCrash, match="start the execution"):
-        world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+        order(world)
     return world
 
 
@@ -220,7 +223,7 @@ def test_a_try_that_the_sweep_said_was_never_started_is_taken_as_new_under_its_k
     world.sweep()
     assert world.video_store.get_unchecked("video_1").failure is not None
 
-    assert world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1")).video.id == "video_2"
+    assert order(world) == "video_2"
     assert world.workflow.executions == ["video_2"]
     assert day(world).committed_micros == 400_000
 
@@ -233,38 +236,31 @@ def test_an_acknowledged_try_that_could_not_be_started_is_taken_as_new_under_its
     failure = VideoFailure(code=ErrorCode.INTERNAL_ERROR, message="Not started; send the request again.")
     world.video_store.settle(world.video_store.fail(tried, failure, now=world.clock()), 0, now=world.clock())
 
-    assert world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1")).video.id == "video_2"
+    assert order(world) == "video_2"
 
 
 def test_a_try_that_failed_after_its_start_stays_the_answer_under_its_key() -> None:
     world = World(ids=IDS)
-    world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+    order(world)
     world.start(StepInput(video_id="video_1"))
     world.clock.advance(timedelta(hours=20).total_seconds())
     failure = VideoFailure(code=ErrorCode.INTERNAL_ERROR, message="It broke off.")
     world.video_store.fail(world.video_store.get_unchecked("video_1"), failure, now=world.clock())
 
-    assert world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1")).video.id == "video_1"
+    assert order(world) == "video_1"
 
 
 def test_a_video_that_a_repeated_request_was_answered_with_is_started_and_not_failed_by_the_sweep() -> None:
     world = died_before_its_start()
     world.effects.crash_at(3, Moment.BEFORE)
     with pytest.raises(SimulatedCrash, match="start the execution"):
-        world.submit(a_request(), caller=LIMITED, request_context=RequestContext("order 1"))
+        order(world)
     world.effects.crash_never()
     world.clock.advance(STARTED_WITHIN.total_seconds() + 1)
 
     world.sweep()
 
     assert (world.workflow.executions, world.video_store.get_unchecked("video_1").failure) == (["video_1"], None)
-
-
-def test_a_second_try_whose_first_never_came_is_taken() -> None:
-    world = World(ids=IDS)
-
-    assert world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 1)).video.id == "video_1"
-    assert world.submit(a_request(), caller=a_caller(), request_context=RequestContext(None, 2)).video.id == "video_1"
 
 
 # What a key may do
@@ -298,12 +294,15 @@ def lost_twice(**limits: int) -> World:
     return world
 
 
-@pytest.mark.parametrize("limits", [{"daily_budget_micros": 1_000_000}, {"stack": 1_000_000}], ids=["key", "stack"])
+@pytest.mark.parametrize(
+    "limits",
+    [{"daily_budget_micros": 1_000_000}, {"monthly_budget_micros": 1_000_000}, {"stack": 1_000_000}],
+    ids=["key", "month", "stack"],
+)
 def test_a_lost_submission_is_sent_again_only_while_the_limit_has_room_for_both(limits: dict[str, int]) -> None:
     world = lost_twice(**limits)
 
-    failure = world.video.failure
-    assert failure is not None
+    failure = failure_of(world)
     assert (failure.code, world.model.create_calls) == (ErrorCode.BUDGET_EXCEEDED, 2)
     assert "may cost $0.4." in failure.message
     assert day(world).committed_micros == 800_000
@@ -322,16 +321,16 @@ def charged_and_fallen_back(limit_micros: int) -> World:
 def test_what_a_failed_render_was_charged_leaves_the_next_model_less_room() -> None:
     world = charged_and_fallen_back(1_299_999)
 
-    assert world.video.failure is not None
-    assert world.video.failure.code is ErrorCode.BUDGET_EXCEEDED
+    assert failure_of(world).code is ErrorCode.BUDGET_EXCEEDED
     assert world.other_models["kite-1"].create_calls == 0
     assert day(world) == BudgetFigures(committed_micros=300_000, spent_micros=300_000, videos=1)
 
 
-def test_each_model_is_booked_what_it_was_paid() -> None:
+def test_each_model_is_booked_what_it_was_paid_and_the_video_costs_the_sum() -> None:
     world = charged_and_fallen_back(1_300_000)
 
-    assert world.video.status is VideoStatus.COMPLETED
+    assert (world.video.status, world.video.cost_micros) == (VideoStatus.COMPLETED, 1_100_000)
+    assert world.statuses == [Status.SUCCEEDED]
     usage = world.budget.list_usage(OWNER, since=TODAY, until=TODAY)
     assert [(row.model, row.videos, row.spent_micros) for row in usage] == [
         ("kite-1", 1, 800_000),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from datetime import date, timedelta
-from functools import partial
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from mediaposter.domain.errors import BudgetExceeded, ErrorCode, VersionConflict
+from mediaposter.domain.errors import BudgetExceeded, VersionConflict
 from mediaposter.stores.budget import STACK_OWNER, BudgetFigures, BudgetPeriod, BudgetStore, StackLimits, reserve
 from mediaposter.stores.table import Replace
 from mediaposter.stores.video_money import list_budgets
@@ -19,13 +18,10 @@ from mediaposter.stores.video_record import MonthLimits, Reservation, Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.requests.left_today import find_left_micros
-from mediaposter.usecases.steps import StepInput
 from mediaposter.wire.objects import present_usage
 from mediaposter.wire.queries import UsageQuery
-from tests.builders import NOW, OWNER, VIDEO_ID, a_caller, a_request, a_video
-from tests.fakes.answers import Drop
+from tests.builders import NOW, OWNER, a_caller, a_request, a_video
 from tests.fakes.table import InMemoryTable
-from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.world import World
 
 TODAY = NOW.date()
@@ -72,18 +68,6 @@ def test_a_caller_is_told_of_the_limit_that_renews_last() -> None:
         world.submit(a_request(), caller=caller)
 
 
-def test_the_stacks_month_holds_for_all_keys_together() -> None:
-    world = World(ids=IDS, stack_monthly_budget_micros=1_000_000)
-    world.submit(a_request(), caller=a_caller(owner="ann"))
-    world.submit(a_request(), caller=a_caller(owner="bob"))
-
-    with pytest.raises(BudgetExceeded, match="this month's limit of this stack"):
-        world.submit(a_request(), caller=a_caller(owner="cleo"))
-
-    assert month(world, STACK_OWNER).committed_micros == 800_000
-    assert month(world, "cleo") == BudgetFigures()
-
-
 def test_a_video_that_ends_in_the_next_month_is_settled_in_the_one_that_reserved_it() -> None:
     world = World()
     world.submit(a_request(), caller=LIMITED)
@@ -93,18 +77,6 @@ def test_a_video_that_ends_in_the_next_month_is_settled_in_the_one_that_reserved
 
     assert month(world) == BudgetFigures(committed_micros=100_000, spent_micros=100_000, videos=1)
     assert world.budget.get(OWNER, date(2027, 1, 1), BudgetPeriod.MONTH) == BudgetFigures()
-
-
-def test_a_lost_submission_is_sent_again_only_while_the_month_has_room_for_both() -> None:
-    world = World(model=partial(FakeVideoModel, creates=[Drop(is_accepted=True)] * 2))
-    world.submit(a_request(resubmit=True), caller=LIMITED)
-    for _ in range(3):
-        world.start(StepInput(video_id=VIDEO_ID))
-
-    failure = world.video.failure
-    assert failure is not None
-    assert (failure.code, world.model.create_calls) == (ErrorCode.BUDGET_EXCEEDED, 2)
-    assert month(world).committed_micros == 800_000
 
 
 def test_a_record_from_before_the_months_is_settled_on_its_day_alone() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -37,6 +37,13 @@ def tell(table: InMemoryTable, *videos: Video, slots: int = 2) -> list[Outlook |
 def in_queue(number: int, **changes: Any) -> Video:
     fields = {"id": f"video_{number}", "place": f"0#{number:015}#video_{number}", **changes}
     return a_video(expected_render_seconds=SECONDS, **fields)
+
+
+def eta_of_rendering(table: InMemoryTable, *, since: datetime) -> int:
+    [outlook] = tell(table, a_video(expected_render_seconds=SECONDS, stage=Stage.RENDERING, rendering_since=since))
+    assert outlook is not None
+    assert outlook.eta_at is not None
+    return outlook.eta_at
 
 
 @pytest.fixture
@@ -84,23 +91,14 @@ def test_a_video_at_its_provider_ends_when_its_model_usually_does(
 
 
 def test_a_render_that_hangs_ends_later_and_never_in_the_past(table: InMemoryTable) -> None:
-    since = NOW - timedelta(hours=2)
-
-    [outlook] = tell(table, a_video(expected_render_seconds=SECONDS, stage=Stage.RENDERING, rendering_since=since))
-
-    assert outlook is not None
-    assert outlook.eta_at is not None
-    assert outlook.eta_at > AT
+    assert eta_of_rendering(table, since=NOW - timedelta(hours=2)) > AT
 
 
 def test_the_end_is_that_of_renders_that_were_seen(table: InMemoryTable) -> None:
     for _ in range(60):
         RenderTimeStore(table).learn("sora-2", expected_seconds=SECONDS, running_seconds=19, done_seconds=21)
 
-    [outlook] = tell(table, a_video(expected_render_seconds=SECONDS, stage=Stage.RENDERING, rendering_since=NOW))
-
-    assert outlook is not None
-    assert outlook.eta_at == pytest.approx(AT + 20, abs=3)
+    assert eta_of_rendering(table, since=NOW) == pytest.approx(AT + 20, abs=3)
 
 
 @pytest.mark.parametrize(

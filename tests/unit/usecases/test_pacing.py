@@ -46,24 +46,26 @@ def chance_of_ending(times: RenderTimes, *, until: float, after: float = 0) -> f
     return (distribution.cdf(math.log(until)) - over) / (1 - over)
 
 
-@pytest.mark.parametrize("median_seconds", [60, 200, 3600])
-def test_the_first_question_is_asked_when_the_render_may_well_be_done(median_seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("median_seconds", "elapsed_seconds", "chance"),
+    [
+        (60, 0, FIRST_CHANCE),
+        (200, 0, FIRST_CHANCE),
+        (3600, 0, FIRST_CHANCE),
+        (200, 140, NEXT_CHANCE),
+        (200, 180, NEXT_CHANCE),
+        (200, 200, NEXT_CHANCE),
+    ],
+)
+def test_the_first_question_and_each_later_one_has_its_chance_to_find_the_render_done(
+    median_seconds: float, elapsed_seconds: float, chance: float
+) -> None:
     times = some_times(median_seconds=median_seconds)
-
-    wait_seconds = choose_wait_seconds(times)
-
-    assert chance_of_ending(times, until=wait_seconds - 1) < FIRST_CHANCE
-    assert chance_of_ending(times, until=wait_seconds) >= FIRST_CHANCE
-
-
-@pytest.mark.parametrize("elapsed_seconds", [140, 180, 200])
-def test_each_later_question_has_the_same_chance_to_find_it_done(elapsed_seconds: float) -> None:
-    times = some_times()
 
     done_seconds = elapsed_seconds + choose_wait_seconds(times, elapsed_seconds=elapsed_seconds)
 
-    assert chance_of_ending(times, after=elapsed_seconds, until=done_seconds - 1) < NEXT_CHANCE
-    assert chance_of_ending(times, after=elapsed_seconds, until=done_seconds) >= NEXT_CHANCE
+    assert chance_of_ending(times, after=elapsed_seconds, until=done_seconds - 1) < chance
+    assert chance_of_ending(times, after=elapsed_seconds, until=done_seconds) >= chance
 
 
 @pytest.mark.parametrize("progress", [None, 99])

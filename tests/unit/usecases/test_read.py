@@ -29,14 +29,14 @@ def test_the_content_of_another_owners_video_is_not_handed_out() -> None:
         kept_world().read.locate(VIDEO_ID, caller=a_caller(owner="key_of_another"), variant="video")
 
 
-@pytest.mark.parametrize(
-    ("variant", "url"),
-    [
-        ("video", "https://bucket.example/videos/video_1/video.mp4?as=video_1.mp4"),
-        ("thumbnail", "https://bucket.example/videos/video_1/thumbnail.webp?as=video_1.webp"),
-        ("spritesheet", "https://bucket.example/videos/video_1/spritesheet.jpg?as=video_1.jpg"),
-    ],
-)
+URLS: dict[Variant, str] = {
+    "video": "https://bucket.example/videos/video_1/video.mp4?as=video_1.mp4",
+    "thumbnail": "https://bucket.example/videos/video_1/thumbnail.webp?as=video_1.webp",
+    "spritesheet": "https://bucket.example/videos/video_1/spritesheet.jpg?as=video_1.jpg",
+}
+
+
+@pytest.mark.parametrize(("variant", "url"), URLS.items())
 def test_a_variant_is_found_under_a_name_of_its_kind(variant: Variant, url: str) -> None:
     assert kept_world().read.locate(VIDEO_ID, caller=a_caller(), variant=variant) == url
 
@@ -47,9 +47,7 @@ def test_a_kept_video_has_links_that_need_no_key() -> None:
     links = world.read.link(world.video)
 
     assert links is not None
-    assert links.video == "https://bucket.example/videos/video_1/video.mp4?as=video_1.mp4"
-    assert links.thumbnail == "https://bucket.example/videos/video_1/thumbnail.webp?as=video_1.webp"
-    assert links.spritesheet == "https://bucket.example/videos/video_1/spritesheet.jpg?as=video_1.jpg"
+    assert [links.video, links.thumbnail, links.spritesheet] == [*URLS.values()]
     assert links.expires_at == NOW.timestamp() + 900
     assert "bucket.example" not in repr(links)
 
@@ -119,19 +117,17 @@ def test_a_list_of_some_time_has_its_first_second_and_not_its_last(order: str, f
 
     found: list[str] = []
     for _ in wanted:
-        query = {"created_after": 103, "created_before": 105, "order": order, "limit": 3, **filters}
-        page = world.read.list_videos(
-            ListQuery.model_validate({**query, **({"after": found[-1]} if found else {})}), caller=a_caller()
-        )
+        asked = {"created_after": 103, "created_before": 105, "order": order, "limit": 3, **filters}
+        after = {"after": found[-1]} if found else {}
+        page = world.read.list_videos(ListQuery.model_validate({**asked, **after}), caller=a_caller())
         found += [video.id for video in page.videos]
         if not page.has_more:
             break
 
     assert found == wanted
-    later = ListQuery.model_validate({"created_after": 110, "limit": 0})
-    assert world.read.list_videos(later, caller=a_caller()).has_more is False
-    some = ListQuery.model_validate({"created_after": 109, "limit": 0})
-    assert world.read.list_videos(some, caller=a_caller()).has_more is True
+    for created_after, has_more in ((109, True), (110, False)):
+        query = ListQuery.model_validate({"created_after": created_after, "limit": 0})
+        assert world.read.list_videos(query, caller=a_caller()).has_more is has_more
 
 
 def test_videos_are_listed_by_their_ids_in_this_order_without_what_the_caller_has_not() -> None:

@@ -60,40 +60,33 @@ class SlotMachine(RuleBasedStateMachine):
     @rule(number=NUMBERS, death=DEATHS)
     def start(self, number: int, death: Death) -> None:
         """Let an execution take its first step."""
-        video = self._pick(number, lambda video: video.stage in (Stage.QUEUED, Stage.SUBMITTING))
-        if video is not None:
-            step = StepInput(video_id=video.id, launch=video.launch)
-            self._do(lambda: self.world.start(step), death)
+        for video in self._pick(number, lambda video: video.stage in (Stage.QUEUED, Stage.SUBMITTING)):
+            self._do(partial(self.world.start, StepInput(video_id=video.id, launch=video.launch)), death)
 
     @rule(number=NUMBERS, death=DEATHS)
     def check(self, number: int, death: Death) -> None:
         """Let an execution ask for its render, which is done."""
-        video = self._pick(number, lambda video: video.stage is Stage.RENDERING)
-        if video is not None:
-            step = CheckInput(video_id=video.id)
-            self._do(lambda: self.world.check(step), death)
+        for video in self._pick(number, lambda video: video.stage is Stage.RENDERING):
+            self._do(partial(self.world.check, CheckInput(video_id=video.id)), death)
 
     @rule(number=NUMBERS, death=DEATHS)
     def fall_back(self, number: int, death: Death) -> None:
         """Let the provider refuse, and the other take over."""
-        video = self._pick(number, lambda video: bool(video.fallbacks) and video.stage is Stage.SUBMITTING)
-        if video is not None:
+        for video in self._pick(number, lambda video: bool(video.fallbacks) and video.stage is Stage.SUBMITTING):
             ended = end_attempt(video, ErrorCode.INSUFFICIENT_CREDIT, "No credit.")
-            self._do(lambda: fall_back(self.world.video_store, video, ended, self.world.clock()), death)
+            self._do(partial(fall_back, self.world.video_store, video, ended, self.world.clock()), death)
 
     @rule(number=NUMBERS, launch=st.integers(0, 1), death=DEATHS)
     def break_off(self, number: int, launch: int, death: Death) -> None:
         """Let an execution break off, the one that carries the video or one before it."""
-        video = self._pick(number, lambda _: True)
-        if video is not None:
+        for video in self._pick(number):
             closing = CloseInput(video_id=video.id, launch=launch, fault="execution ABORTED")
-            self._do(lambda: self.world.close(closing), death)
+            self._do(partial(self.world.close, closing), death)
 
     @rule(number=NUMBERS, death=DEATHS)
     def delete(self, number: int, death: Death) -> None:
         """Delete a video, whatever it does."""
-        video = self._pick(number, lambda _: True)
-        if video is not None:
+        for video in self._pick(number):
             self._do(partial(self.world.delete, video.id, caller=a_caller()), death)
 
     @rule(
@@ -142,9 +135,10 @@ class SlotMachine(RuleBasedStateMachine):
     def _list(self) -> list[Video]:
         return [Video.model_validate(item) for key, item in self.world.table.items.items() if key.sk == "VIDEO"]
 
-    def _pick(self, number: int, fits: Callable[[Video], bool]) -> Video | None:
+    def _pick(self, number: int, fits: Callable[[Video], bool] = lambda _: True) -> list[Video]:
+        """Pick one video of those that fit, if there is any."""
         fitting = [video for video in self._list() if fits(video)]
-        return fitting[number % len(fitting)] if fitting else None
+        return [fitting[number % len(fitting)]] if fitting else []
 
     def _do(self, work: Callable[[], object], death: Death) -> None:
         if death is not None:

@@ -26,6 +26,7 @@ from mediaposter.usecases.steps import CheckInput, CloseInput, Outcome, PostFaul
 from tests.builders import NOW, VIDEO_ID, a_post, a_stored_video, a_target, a_video
 from tests.fakes.media import FakeMediaStore
 from tests.fakes.world import KEPT_FOR, World
+from tests.unit.usecases.failing import failure_of
 
 STEP = CheckInput(video_id=VIDEO_ID)
 LAST_STEP = StepInput(video_id=VIDEO_ID, attempt=STORE_ATTEMPTS_MAX)
@@ -135,31 +136,30 @@ def test_what_may_pass_leaves_the_video_to_the_sweep_longer_each_time(error: Exc
     assert waits == [5, 10, 20, 40, 60, 60]
 
 
-def test_a_full_disk_is_told_without_its_path_and_the_video_is_stored_when_there_is_room() -> None:
-    world = finished_world(*[DISK_FULL] * 8)
+@pytest.mark.parametrize(
+    ("error", "lasts", "fault"),
+    [
+        (
+            DISK_FULL,
+            timedelta(minutes=3),
+            "The video is rendered, but the disk of this host is full, so it is not stored. Make room on the disk.",
+        ),
+        (LOST, timedelta(hours=20), "The connection was lost."),
+    ],
+    ids=["a full disk is told without its path", "a connection that is lost for twenty hours"],
+)
+def test_a_download_survives_what_may_pass_and_is_stored_without_another_render(
+    error: Exception, lasts: timedelta, fault: str
+) -> None:
+    world = finished_world(*[error] * 999)
     world.workflow.executions.append(VIDEO_ID)
-    carry_on_until(world, NOW + timedelta(minutes=3))
-    assert (world.video.stage, world.video.fault) == (
-        Stage.STORING,
-        "The video is rendered, but the disk of this host is full, so it is not stored. Make room on the disk.",
-    )
-
-    world.sweep_until_nothing_is_due()
-
-    assert (world.video.status, world.video.fault) == (VideoStatus.COMPLETED, None)
-    assert world.model.create_calls == 1
-
-
-def test_a_download_survives_a_trouble_of_twenty_hours() -> None:
-    world = finished_world(*[LOST] * 999)
-    world.workflow.executions.append(VIDEO_ID)
-    carry_on_until(world, NOW + timedelta(hours=20))
-    assert (world.video.stage, world.video.failure) == (Stage.STORING, None)
+    carry_on_until(world, NOW + lasts)
+    assert (world.video.stage, world.video.failure, world.video.fault) == (Stage.STORING, None, fault)
 
     world.media.errors.clear()
     world.sweep_until_nothing_is_due()
 
-    assert (world.video.status, world.video.is_told) == (VideoStatus.COMPLETED, True)
+    assert (world.video.status, world.video.is_told, world.video.fault) == (VideoStatus.COMPLETED, True, None)
     assert world.model.create_calls == 1
 
 
@@ -169,12 +169,10 @@ def test_a_download_that_never_succeeds_fails_when_its_provider_forgets_the_vide
     world.run_executions()
     world.sweep_until_nothing_is_due()
 
-    video = world.video
-    assert video.failure is not None
-    assert video.failure.message == (
+    assert failure_of(world).message == (
         f"sora rendered the video but did not deliver it whole. The connection was lost. {STORE_AGAIN}"
     )
-    assert KEPT_FOR - timedelta(minutes=5) < video.updated_at - NOW < KEPT_FOR
+    assert KEPT_FOR - timedelta(minutes=5) < world.video.updated_at - NOW < KEPT_FOR
 
 
 def carry_on_until(world: World, moment: datetime) -> None:
@@ -244,8 +242,8 @@ def test_closing_again_changes_nothing_and_sends_no_event_again() -> None:
             None,
             ErrorCode.SUBMISSION_UNKNOWN,
             (
-                "The provider may have accepted the video and may charge for it, so it was not sent again. "
-                "Check the provider, then send a new request if it has no such video."
+                "The provider may have accepted the video and may charge for it, so it was not sent again. Check the "
+                "provider, then send a new request if it has no such video."
             ),
         ),
         (
@@ -254,38 +252,22 @@ def test_closing_again_changes_nothing_and_sends_no_event_again() -> None:
             ErrorCode.INTERNAL_ERROR,
             "The provider's job job-1 may have been paid for; nothing was posted.",
         ),
-        (
-            Stage.STORING,
-            "job-1",
-            ErrorCode.INTERNAL_ERROR,
-            f"Nothing was posted. {STORE_AGAIN}",
-        ),
+        (Stage.STORING, "job-1", ErrorCode.INTERNAL_ERROR, f"Nothing was posted. {STORE_AGAIN}"),
     ],
 )
+@pytest.mark.parametrize("closing", [BROKEN, CLOSING], ids=["a reason", "none"])
 def test_a_video_whose_machine_broke_off_says_where_and_what_is_known_when_its_time_is_over(
-    stage: Stage, job_id: str | None, code: ErrorCode, end: str
+    stage: Stage, job_id: str | None, code: ErrorCode, end: str, closing: CloseInput
 ) -> None:
     world = World()
     world.keep(a_video(stage=stage, provider_job_id=job_id))
     world.clock.advance(ALL_TIME.total_seconds())
 
-    world.close(BROKEN)
+    world.close(closing)
 
-    assert world.video.failure == VideoFailure(
-        code=code, message=f"MediaPoster itself failed at {stage} (States.Timeout). {end}"
-    )
+    where = f"MediaPoster itself failed at {stage} ({closing.fault or 'no reason given'})."
+    assert world.video.failure == VideoFailure(code=code, message=f"{where} {end}")
     assert world.events[0].error_code is code
-
-
-def test_a_break_without_a_reason_says_so() -> None:
-    world = World()
-    world.keep(a_video())
-    world.clock.advance(ALL_TIME.total_seconds())
-
-    world.close(CLOSING)
-
-    assert world.video.failure is not None
-    assert "(no reason given)" in world.video.failure.message
 
 
 def test_the_posts_of_a_failed_video_fail_for_its_reason() -> None:

@@ -19,6 +19,7 @@ from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_video
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
+from tests.unit.usecases.failing import failure_of
 
 TWITTER = {"platform": "twitter", "account_id": "101"}
 STEP = CheckInput(video_id=VIDEO_ID)
@@ -42,14 +43,6 @@ def test_a_request_becomes_a_queued_record_of_its_owner() -> None:
     )
     assert world.video == submission.video.model_copy(update={"due_at": NOW + STARTED_WITHIN})
     assert world.video.status is VideoStatus.QUEUED
-
-
-def test_the_record_is_kept_before_the_execution_is_started() -> None:
-    world = World()
-
-    world.submit(a_request(publish=[TWITTER]), caller=a_caller())
-
-    assert world.effects.names == ["create VIDEO", "start the execution"]
 
 
 @pytest.mark.parametrize(
@@ -96,8 +89,7 @@ def test_a_video_whose_execution_did_not_start_is_failed_and_the_caller_may_send
 
     assert [post.state for post in world.posts] == [PostState.FAILED]
     assert world.video.status is VideoStatus.FAILED
-    assert world.video.failure is not None
-    assert world.video.failure.code is ErrorCode.INTERNAL_ERROR
+    assert failure_of(world).code is ErrorCode.INTERNAL_ERROR
 
 
 def test_an_execution_that_runs_although_its_start_seemed_to_fail_is_answered_with_its_video() -> None:

@@ -19,7 +19,6 @@ from mediaposter.stores.video_record import Video
 from mediaposter.stores.video_stages import Stage
 from mediaposter.stores.videos import VideoStore
 from mediaposter.usecases.scheduled.sweep import BUDGET_SECONDS, VISITED_AGAIN_AFTER, SweepDue, Swept
-from mediaposter.usecases.steps import PostStepInput
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_stored_video, a_target, a_video
 from tests.fakes.clock import Clock
 from tests.fakes.table import InMemoryTable
@@ -58,7 +57,7 @@ class Sweep:
             clear_up=lambda video_id: self._note("clear up", video_id),
             dispatch_waiting=self._dispatch,
             create_post=lambda step: self._note("create", step.post_id),
-            check_post=self._check,
+            check_post=lambda step: self._note("check", step.post_id),
             clock=self.clock,
             monotonic=self.clock.monotonic,
         )
@@ -74,9 +73,6 @@ class Sweep:
     def _dispatch(self) -> int:
         self._note("dispatch", "")
         return 0
-
-    def _check(self, step: PostStepInput) -> None:
-        self._note("check", step.post_id)
 
     def _note(self, name: str, what: str) -> None:
         self.calls.append((name, what))
