@@ -65,197 +65,158 @@ def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
     assert list(check_asl(root)) == []
 
 
-@pytest.mark.parametrize(
-    ("edit", "finding"),
-    [
-        pytest.param(
-            _listen(lambda task: task.pop("TimeoutSeconds")),
-            ": it must have TimeoutSeconds",
-            id="a task without a timeout",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.update(TimeoutSeconds=60)),
-            'State "Check Generation": its TimeoutSeconds, 60, must be more than '
-            "CheckGenerationFunction's Timeout, 60",
-            id="a task that ends before its function",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.update(TimeoutSeconds="{% $polls %}")),
+_FAULTS: dict[str, tuple[Edit, str]] = {
+    "a task without a timeout": (_listen(lambda task: task.pop("TimeoutSeconds")), ": it must have TimeoutSeconds"),
+    "a task that ends before its function": (
+        _check_generation(lambda task: task.update(TimeoutSeconds=60)),
+        ('State "Check Generation": its TimeoutSeconds, 60, must be more than CheckGenerationFunction\'s Timeout, 60'),
+    ),
+    "a timeout that nothing holds against that of the function": (
+        _check_generation(lambda task: task.update(TimeoutSeconds="{% $polls %}")),
+        (
             'State "Check Generation": its TimeoutSeconds, {% $polls %}, must be more than '
-            "CheckGenerationFunction's Timeout, 60",
-            id="a timeout that nothing holds against that of the function",
+            "CheckGenerationFunction's Timeout, 60"
         ),
-        pytest.param(
-            _check_generation(lambda task: task["Arguments"].update(FunctionName="poll")),
-            'State "Check Generation": its FunctionName must be a substitution of template.yaml',
-            id="a function named by hand",
+    ),
+    "a function named by hand": (
+        _check_generation(lambda task: task["Arguments"].update(FunctionName="poll")),
+        'State "Check Generation": its FunctionName must be a substitution of template.yaml',
+    ),
+    "a table that is not substituted": (
+        _listen(lambda task: task["Arguments"].update(TableName="${VideoTable}")),
+        "State machine: ${VideoTable} is not among its DefinitionSubstitutions in template.yaml",
+    ),
+    "a retry of what only shortens a wait": (
+        _listen(lambda task: task.update(Retry=[{"ErrorEquals": ["States.ALL"]}])),
+        ": a Task that invokes no function must have no Retry",
+    ),
+    "a retry that forgets a service fault": (
+        _check_generation(lambda task: task["Retry"][0]["ErrorEquals"].pop()),
+        'State "Check Generation": its one Retry must name Lambda.ServiceException',
+    ),
+    "a retry of everything around a paid call": (
+        lambda states: states["Start Generation"]["Retry"].append({"ErrorEquals": ["States.ALL"]}),
+        'State "Start Generation": its one Retry must name Lambda.ServiceException',
+    ),
+    "a retry without jitter": (
+        _check_generation(lambda task: task["Retry"][0].pop("JitterStrategy")),
+        'State "Check Generation": its Retry must have the JitterStrategy FULL',
+    ),
+    "a catch of something, inside the map": (
+        _of_posts(lambda states: states["Create Post"]["Catch"][-1].update(ErrorEquals=["States.Timeout"])),
+        'State "Create Post": its last Catch must be of States.ALL',
+    ),
+    "a state the checks would pass over": (
+        lambda states: states["Prepare"].update(Type="Parallel"),
+        'State "Prepare": these checks do not look into a Parallel yet',
+    ),
+    "a query language of a map": (
+        lambda states: states["Publish Posts"]["ItemProcessor"].update(QueryLanguage="JSONata"),
+        'State "Publish Posts": QueryLanguage stands at the top level only',
+    ),
+    "the cause of an error, in a variable": (
+        _check_generation(lambda task: task["Catch"][0]["Assign"].update(last="{% $states.errorOutput.Cause %}")),
+        'State "Check Generation": it carries $states.errorOutput.Cause, which nothing bounds',
+    ),
+    "an output of all that a service answers": (
+        _check_generation(lambda task: task.update(Output="{% $states.result %}")),
+        'State "Check Generation": it carries $states.result, which nothing bounds',
+    ),
+    "a catch that hands on an error as it is": (
+        lambda states: states["Publish Posts"]["Catch"][0].pop("Output"),
+        'State "Publish Posts": it and each Catch must have an Output',
+    ),
+    "a task that hands on all that a service answers": (
+        _check_generation(lambda task: task.pop("Output")),
+        'State "Check Generation": it and each Catch must have an Output',
+    ),
+    "too long a history": (
+        _of_posts(lambda states: states["Check Post"]["Retry"][0].update(MaxAttempts=9)),
+        "State machine: an execution may have ",
+    ),
+    "what the host of one process does not know": (
+        _check_generation(lambda task: task.update(HeartbeatSeconds=9)),
+        "State machine: the host of one process does not take it: ",
+    ),
+    "seconds that are neither a number nor an expression": (
+        lambda states: states["Wait For Render"].update(Seconds="soon"),
+        'statelint: State Machine.States.Wait For Render.Seconds is "soon"',
+    ),
+    "a field of another type": (
+        _check_generation(lambda task: task.update(Retry="twice")),
+        "State machine: ('States', 'Check Generation', 'Retry'): ",
+    ),
+    "a bound that is one of two alternatives": (
+        _go_on_if("$states.input.outcome = 'wait' or $polls <= 221"),
+        'State "Wait For Render": nothing bounds the loop Wait For Render → Check Generation → Finished?',
+    ),
+    "a counter that a fault does not raise": (
+        _check_generation(lambda task: task["Catch"][0].pop("Assign")),
+        'State "Wait For Render": nothing bounds the loop',
+    ),
+    "a counter that the loop sets back": (
+        lambda states: states["Wait For Render"].update(Assign={"polls": "{% $polls - 1 %}"}),
+        'State "Wait For Render": nothing bounds the loop',
+    ),
+    "a counter that starts nowhere": (
+        lambda states: states["Prepare"]["Assign"].pop("polls"),
+        'State "Wait For Render": nothing bounds the loop',
+    ),
+    "a fault always waited for": (_answer_a_fault_by("wait"), 'State "Store Video": nothing bounds the loop'),
+    "a fault answered by a word that bounds nothing": (
+        _answer_a_fault_by("{% $faults < 6 ? 'again' : 'fault' %}"),
+        'State "Store Video": nothing bounds the loop',
+    ),
+    "too many faults": (
+        _answer_a_fault_by("{% $faults < 11 ? 'wait' : 'fault' %}"),
+        (
+            'State "Store Video": $faults allows 12 rounds of Store Video → Stored? → Wait To Store; '
+            "it must allow 1 to 10"
         ),
-        pytest.param(
-            _listen(lambda task: task["Arguments"].update(TableName="${VideoTable}")),
-            "State machine: ${VideoTable} is not among its DefinitionSubstitutions in template.yaml",
-            id="a table that is not substituted",
+    ),
+    "a bound below the pipeline's own": (
+        _go_on_if("$states.input.outcome = 'wait' and $polls <= 220"),
+        (
+            'State "Wait For Render": $polls allows 220 rounds of Wait For Render → Check Generation → Finished?; '
+            "it must allow 221 to 225"
         ),
-        pytest.param(
-            _listen(lambda task: task.update(Retry=[{"ErrorEquals": ["States.ALL"]}])),
-            ": a Task that invokes no function must have no Retry",
-            id="a retry of what only shortens a wait",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task["Retry"][0]["ErrorEquals"].pop()),
-            'State "Check Generation": its one Retry must name Lambda.ServiceException',
-            id="a retry that forgets a service fault",
-        ),
-        pytest.param(
-            lambda states: states["Start Generation"]["Retry"].append({"ErrorEquals": ["States.ALL"]}),
-            'State "Start Generation": its one Retry must name Lambda.ServiceException',
-            id="a retry of everything around a paid call",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task["Retry"][0].pop("JitterStrategy")),
-            'State "Check Generation": its Retry must have the JitterStrategy FULL',
-            id="a retry without jitter",
-        ),
-        pytest.param(
-            _of_posts(lambda states: states["Create Post"]["Catch"][-1].update(ErrorEquals=["States.Timeout"])),
-            'State "Create Post": its last Catch must be of States.ALL',
-            id="a catch of something, inside the map",
-        ),
-        pytest.param(
-            lambda states: states["Prepare"].update(Type="Parallel"),
-            'State "Prepare": these checks do not look into a Parallel yet',
-            id="a state the checks would pass over",
-        ),
-        pytest.param(
-            lambda states: states["Publish Posts"]["ItemProcessor"].update(QueryLanguage="JSONata"),
-            'State "Publish Posts": QueryLanguage stands at the top level only',
-            id="a query language of a map",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task["Catch"][0]["Assign"].update(last="{% $states.errorOutput.Cause %}")),
-            'State "Check Generation": it carries $states.errorOutput.Cause, which nothing bounds',
-            id="the cause of an error, in a variable",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.update(Output="{% $states.result %}")),
-            'State "Check Generation": it carries $states.result, which nothing bounds',
-            id="an output of all that a service answers",
-        ),
-        pytest.param(
-            lambda states: states["Publish Posts"]["Catch"][0].pop("Output"),
-            'State "Publish Posts": it and each Catch must have an Output',
-            id="a catch that hands on an error as it is",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.pop("Output")),
-            'State "Check Generation": it and each Catch must have an Output',
-            id="a task that hands on all that a service answers",
-        ),
-        pytest.param(
-            _of_posts(lambda states: states["Check Post"]["Retry"][0].update(MaxAttempts=9)),
-            "State machine: an execution may have ",
-            id="too long a history",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.update(HeartbeatSeconds=9)),
-            "State machine: the host of one process does not take it: ",
-            id="what the host of one process does not know",
-        ),
-        pytest.param(
-            lambda states: states["Wait For Render"].update(Seconds="soon"),
-            'statelint: State Machine.States.Wait For Render.Seconds is "soon"',
-            id="seconds that are neither a number nor an expression",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.update(Retry="twice")),
-            "State machine: ('States', 'Check Generation', 'Retry'): ",
-            id="a field of another type",
-        ),
-    ],
-)
-def test_a_fault_is_named_by_its_state(root: Path, edit: Edit, finding: str) -> None:
+    ),
+    "a counter the check does not know": (
+        _rename_the_counter,
+        'State "Wait For Render": LOOP_ROUNDS of this check must say how often $asked may be raised in ',
+    ),
+}
+_BATCH_FAULTS: dict[str, tuple[Edit, str]] = {
+    "rows that are given up before their step gives them up": (
+        _of_retries(lambda retries: retries[0].update(MaxAttempts=100)),
+        'State "Submit Chunk": its Retry of RateExceeded must last longer than the step waits for room, 20:00:00',
+    ),
+    "rows that do not wait for room": (
+        _of_retries(lambda retries: retries.pop(0)),
+        'State "Submit Chunk": its one Retry must name ',
+    ),
+    "a retry of everything before the service faults": (
+        lambda states: states["Write Results"]["Retry"].reverse(),
+        'State "Write Results": its one Retry must name ',
+    ),
+    "too long a history of an item that has its own": (
+        _of_retries(lambda retries: retries[1].update(MaxAttempts=7_000)),
+        "State machine: an execution may have ",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", _FAULTS)
+def test_a_fault_is_named_by_its_state(root: Path, fault: str) -> None:
+    edit, finding = _FAULTS[fault]
+
     assert [line for line in _plant(root, edit) if finding in line]
 
 
-@pytest.mark.parametrize(
-    ("edit", "finding"),
-    [
-        pytest.param(
-            _go_on_if("$states.input.outcome = 'wait' or $polls <= 221"),
-            'State "Wait For Render": nothing bounds the loop Wait For Render → Check Generation → Finished?',
-            id="a bound that is one of two alternatives",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task["Catch"][0].pop("Assign")),
-            'State "Wait For Render": nothing bounds the loop',
-            id="a counter that a fault does not raise",
-        ),
-        pytest.param(
-            lambda states: states["Wait For Render"].update(Assign={"polls": "{% $polls - 1 %}"}),
-            'State "Wait For Render": nothing bounds the loop',
-            id="a counter that the loop sets back",
-        ),
-        pytest.param(
-            lambda states: states["Prepare"]["Assign"].pop("polls"),
-            'State "Wait For Render": nothing bounds the loop',
-            id="a counter that starts nowhere",
-        ),
-        pytest.param(
-            _answer_a_fault_by("wait"), 'State "Store Video": nothing bounds the loop', id="a fault always waited for"
-        ),
-        pytest.param(
-            _answer_a_fault_by("{% $faults < 6 ? 'again' : 'fault' %}"),
-            'State "Store Video": nothing bounds the loop',
-            id="a fault answered by a word that bounds nothing",
-        ),
-        pytest.param(
-            _answer_a_fault_by("{% $faults < 11 ? 'wait' : 'fault' %}"),
-            'State "Store Video": $faults allows 12 rounds of Store Video → Stored? → Wait To Store; '
-            "it must allow 1 to 10",
-            id="too many faults",
-        ),
-        pytest.param(
-            _go_on_if("$states.input.outcome = 'wait' and $polls <= 220"),
-            'State "Wait For Render": $polls allows 220 rounds of Wait For Render → Check Generation → Finished?; '
-            "it must allow 221 to 225",
-            id="a bound below the pipeline's own",
-        ),
-        pytest.param(
-            _rename_the_counter,
-            'State "Wait For Render": LOOP_ROUNDS of this check must say how often $asked may be raised in ',
-            id="a counter the check does not know",
-        ),
-    ],
-)
-def test_a_loop_that_may_go_on_is_named_by_its_first_state(root: Path, edit: Edit, finding: str) -> None:
-    assert [line for line in _plant(root, edit) if line.startswith(finding)]
+@pytest.mark.parametrize("fault", _BATCH_FAULTS)
+def test_a_fault_of_the_machine_of_batches_is_named_by_its_state(root: Path, fault: str) -> None:
+    edit, finding = _BATCH_FAULTS[fault]
 
-
-@pytest.mark.parametrize(
-    ("edit", "finding"),
-    [
-        pytest.param(
-            _of_retries(lambda retries: retries[0].update(MaxAttempts=100)),
-            'State "Submit Chunk": its Retry of RateExceeded must last longer than the step waits for room, 20:00:00',
-            id="rows that are given up before their step gives them up",
-        ),
-        pytest.param(
-            _of_retries(lambda retries: retries.pop(0)),
-            'State "Submit Chunk": its one Retry must name ',
-            id="rows that do not wait for room",
-        ),
-        pytest.param(
-            lambda states: states["Write Results"]["Retry"].reverse(),
-            'State "Write Results": its one Retry must name ',
-            id="a retry of everything before the service faults",
-        ),
-        pytest.param(
-            _of_retries(lambda retries: retries[1].update(MaxAttempts=7_000)),
-            "State machine: an execution may have ",
-            id="too long a history of an item that has its own",
-        ),
-    ],
-)
-def test_a_fault_of_the_machine_of_batches_is_named_by_its_state(root: Path, edit: Edit, finding: str) -> None:
     assert [line for line in _plant(root, edit, _BATCH) if line.startswith(finding)]
 
 
