@@ -96,6 +96,13 @@ class BatchWorld:
         request_context = RequestContext(idempotency_key=f"inbox:{put.key}:{put.version_id}")
         return self.open.take_file(source, caller=a_caller(), request_context=request_context)
 
+    def read_part(self, *rows: Any, **options: Any) -> PartLine:
+        """Ask for a batch of a few rows, and read them into its one part."""
+        batch = self.create(*rows, **options)
+        self.read_rows(batch.id)
+        (part,) = self.list_parts(batch.id)
+        return part
+
     def take(self, batch_id: str) -> Batch:
         """Carry the execution that takes a batch to its end."""
         if self.read_rows(batch_id).outcome is BatchOutcome.READ:
