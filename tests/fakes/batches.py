@@ -144,6 +144,16 @@ class BatchWorld:
         self.make_videos()
         return self.finish(batch.id)
 
+    def list_results(self, batch_id: str) -> list[dict[str, Any]]:
+        """List the results of a batch."""
+        return self.files.lines(f"batches/{batch_id}/results.jsonl")
+
+    def begin(self, *rows: Any) -> str:
+        """Ask for a batch of these rows and take them all; give its id."""
+        batch = self.create(*rows)
+        self.take(batch.id)
+        return batch.id
+
     def make_videos(self) -> None:
         """Carry all videos to their ends, those that wait for a slot in their turn."""
         self.world.run_executions()

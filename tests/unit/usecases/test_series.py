@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,25 +13,15 @@ import pytest
 from mediaposter.domain.errors import ConfigurationError, Contention, NotStarted
 from mediaposter.domain.problem import Problem
 from mediaposter.events import SeriesExhausted, VideoRejected
-from mediaposter.stores.series import (
-    ScheduleRun,
-    Series,
-    SeriesState,
-    SeriesStore,
-    Sheet,
-    SheetFormat,
-)
+from mediaposter.stores.series import ScheduleRun, Series, SeriesState, SeriesStore, Sheet, SheetFormat
 from mediaposter.stores.video_record import Video
 from mediaposter.usecases.requests.intake import IntakeOutcome, IntakeResult
 from mediaposter.usecases.scheduled.series import RunSchedule, find_next_row, list_waiting
-from mediaposter.usecases.steps import PostReference
 from mediaposter.wire.intake import ScheduleDue, write_schedule_event
-from mediaposter.wire.rows import Row
 from mediaposter.wire.sheets import read_sheet
 from tests.builders import NOW
 from tests.fakes.chat import FakeChat
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
-from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
 
 NAME = "morning-kites"
@@ -47,13 +37,6 @@ def write_csv(*rows: str, header: str = "id,prompt,seconds") -> bytes:
 
 
 THREE = write_csv("a,First,4", "b,Second,8", "c,Third,4")
-
-
-class RefusingWorkflow(FakeWorkflow):
-    """A state machine whose service does not answer."""
-
-    def start(self, video_id: str, launch: int = 0, posts: Sequence[PostReference] = ()) -> None:
-        raise NotStarted("It did not answer.")
 
 
 class Scene:
@@ -74,7 +57,6 @@ class Scene:
         self.contents = {SHEET.key: content}
         self.said: list[VideoRejected | SeriesExhausted] = []
         self.reports: list[str] = []
-        self.while_reading: Callable[[], object] | None = None
         self._take = RunSchedule(
             series_store=self.book,
             sheets=self,
@@ -84,24 +66,12 @@ class Scene:
             report=self.reports.append,
             clock=self.world.clock,
         )
-        self.book.create(
-            Series(
-                name=NAME,
-                owner="studio",
-                timing="daily 12:00",
-                expression="cron(0 12 * * ? *)",
-                timezone="UTC",
-                sheet=SHEET.model_copy(update={"templates": templates or {}}),
-                waiting=waiting,
-                created_at=NOW,
-            )
-        )
+        sheet = SHEET.model_copy(update={"templates": templates or {}})
+        timing = {"timing": "daily 12:00", "expression": "cron(0 12 * * ? *)", "timezone": "UTC"}
+        self.book.create(Series(name=NAME, owner="studio", **timing, sheet=sheet, waiting=waiting, created_at=NOW))
 
     def read(self, sheet: Sheet) -> bytes:
         """Read a sheet."""
-        if self.while_reading is not None:
-            happen, self.while_reading = self.while_reading, None
-            happen()
         if sheet.key not in self.contents:
             raise ConfigurationError("The sheet is gone.")
         return self.contents[sheet.key]
@@ -122,10 +92,15 @@ class Scene:
         self.book.change(series, sheet=sheet, waiting=waiting)
 
     @property
-    def prompts(self) -> list[str]:
-        """List the prompts of the videos, in the order in which they were made."""
+    def videos(self) -> list[Video]:
+        """List the videos, in the order in which they were made."""
         videos = [Video.model_validate(item) for item in self.world.table.items.values() if item["sk"] == "VIDEO"]
-        return [video.prompt for video in sorted(videos, key=lambda video: video.id)]
+        return sorted(videos, key=lambda video: video.id)
+
+    @property
+    def prompts(self) -> list[str]:
+        """List their prompts."""
+        return [video.prompt for video in self.videos]
 
     @property
     def series(self) -> Series:
@@ -211,11 +186,7 @@ def test_a_crash_anywhere_loses_no_row_and_makes_no_second_video(
 
     assert sorted(scene.prompts) == ["First", "Second"]
     assert scene.series.waiting == (3,)
-    assert {run.video_id for run in scene.book.list_runs(NAME)} == {video.id for video in list_videos(scene)}
-
-
-def list_videos(scene: Scene) -> list[Video]:
-    return [Video.model_validate(item) for item in scene.world.table.items.values() if item["sk"] == "VIDEO"]
+    assert {run.video_id for run in scene.book.list_runs(NAME)} == {video.id for video in scene.videos}
 
 
 class TestRefusal:
@@ -270,7 +241,8 @@ class TestRefusal:
         assert scene.tell(NOW) == IntakeResult(outcome=IntakeOutcome.REFUSED, code="invalid_csv")
 
     def test_a_start_that_fails_is_a_fault_and_the_same_row_is_taken_when_the_turn_comes_again(self) -> None:
-        scene = Scene(workflow=RefusingWorkflow)
+        scene = Scene()
+        scene.world.workflow.refuses = True
 
         for _ in range(2):
             with pytest.raises(NotStarted):
@@ -351,10 +323,6 @@ def test_each_run_fills_the_template_of_its_series_from_its_row() -> None:
     assert outcomes == [IntakeOutcome.TAKEN, IntakeOutcome.REFUSED]
 
 
-def rows_of(*lines: str, header: str = "id,prompt") -> list[Row]:
-    return read_sheet(write_csv(*lines, header=header), SheetFormat.CSV)
-
-
 def a_turn(row: int, row_id: str | None, *, is_refused: bool = False) -> ScheduleRun:
     return ScheduleRun(
         series=NAME,
@@ -368,37 +336,29 @@ def a_turn(row: int, row_id: str | None, *, is_refused: bool = False) -> Schedul
     )
 
 
-@pytest.mark.parametrize(
-    ("lines", "runs", "numbers", "waiting"),
-    [
-        (("a,A", "b,B"), (), {}, (1, 2)),
-        (("a,A", ",B", "a,C"), (), {}, (1, 2)),
-        (("a,A", "b,B"), (), {"start_row": 2}, (2,)),
-        (("a,A", "b,B"), (a_turn(7, "a"),), {"next_row": 8}, (2,)),
-        (("a,A", "b,B"), (a_turn(7, "a", is_refused=True),), {"next_row": 8}, (1, 2)),
-        (("a,A", "b,B"), (a_turn(7, "a"),), {"next_row": 8, "start_row": 1}, (2,)),
-        ((",A", ",B"), (a_turn(1, None),), {"next_row": 2}, (2,)),
-        ((",A", ",B"), (a_turn(1, None),), {"next_row": 2, "start_row": 1}, (1, 2)),
-        (("a,A", "b,B"), (a_turn(1, None),), {"next_row": 2}, (2,)),
-        ((",A", "b,B"), (a_turn(1, "a"),), {"next_row": 2}, (2,)),
-    ],
-    ids=[
-        "all of a first sheet",
-        "none that is wrong",
-        "from the chosen row",
-        "by id",
-        "a refused one again",
-        "by id also from a chosen row",
-        "by number",
-        "from the chosen row by number",
-        "by number where ids came later",
-        "by number where the row has no id",
-    ],
-)
-def test_rows_that_wait(
-    lines: Sequence[str], runs: Sequence[ScheduleRun], numbers: dict[str, int], waiting: tuple[int, ...]
-) -> None:
-    assert list_waiting(rows_of(*lines), runs=runs, **numbers) == waiting
+WITH_IDS, WITHOUT_IDS = ("a,A", "b,B"), (",A", ",B")
+WAITING: dict[str, tuple[Sequence[str], Sequence[ScheduleRun], dict[str, int], tuple[int, ...]]] = {
+    "all of a first sheet": (WITH_IDS, (), {}, (1, 2)),
+    "none that is wrong": (("a,A", ",B", "a,C"), (), {}, (1, 2)),
+    "from the chosen row": (WITH_IDS, (), {"start_row": 2}, (2,)),
+    "by id": (WITH_IDS, (a_turn(7, "a"),), {"next_row": 8}, (2,)),
+    "a refused one again": (WITH_IDS, (a_turn(7, "a", is_refused=True),), {"next_row": 8}, (1, 2)),
+    "by id also from a chosen row": (WITH_IDS, (a_turn(7, "a"),), {"next_row": 8, "start_row": 1}, (2,)),
+    "by number": (WITHOUT_IDS, (a_turn(1, None),), {"next_row": 2}, (2,)),
+    "from the chosen row by number": (WITHOUT_IDS, (a_turn(1, None),), {"next_row": 2, "start_row": 1}, (1, 2)),
+    "by number where ids came later": (WITH_IDS, (a_turn(1, None),), {"next_row": 2}, (2,)),
+    "by number where the row has no id": ((",A", "b,B"), (a_turn(1, "a"),), {"next_row": 2}, (2,)),
+}
+
+
+@pytest.mark.parametrize("which", WAITING)
+def test_rows_that_wait(which: str) -> None:
+    lines, runs, numbers, waiting = WAITING[which]
+
+    assert (
+        list_waiting(read_sheet(write_csv(*lines, header="id,prompt"), SheetFormat.CSV), runs=runs, **numbers)
+        == waiting
+    )
 
 
 @pytest.mark.parametrize(("effect", "moment"), [(effect, moment) for effect in range(2, 9) for moment in Moment])

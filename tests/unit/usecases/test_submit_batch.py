@@ -382,7 +382,7 @@ class TestFiles:
 
         batch = world.complete(*[GOOD] * 20, cut)
 
-        results = world.files.lines(f"batches/{batch.id}/results.jsonl")
+        results = world.list_results(batch.id)
         assert [row["status"] for row in results] == ["completed"] * 20 + ["refused"]
         assert (results[-1]["id"], results[-1]["error"]["param"]) == ("cut", "text")
 
