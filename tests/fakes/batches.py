@@ -148,9 +148,9 @@ class BatchWorld:
         """List the results of a batch."""
         return self.files.lines(f"batches/{batch_id}/results.jsonl")
 
-    def begin(self, *rows: Any) -> str:
+    def begin(self, *rows: Any, **options: Any) -> str:
         """Ask for a batch of these rows and take them all; give its id."""
-        batch = self.create(*rows)
+        batch = self.create(*rows, **options)
         self.take(batch.id)
         return batch.id
 

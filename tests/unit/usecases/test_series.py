@@ -112,10 +112,13 @@ class Scene:
             self.said.append(event)
 
 
-class TestTurn:
-    def test_a_video_tells_of_which_turn_and_row_it_is(self) -> None:
-        scene = Scene()
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
 
+
+class TestTurn:
+    def test_a_video_tells_of_which_turn_and_row_it_is(self, scene: Scene) -> None:
         scene.tell(NOW, attempt="attempt-7")
 
         video = scene.world.video_store.get_unchecked("video_1")
@@ -129,17 +132,14 @@ class TestTurn:
 
         assert [post.target.platform for post in scene.world.post_store.list_unchecked("video_1")] == ["twitter"]
 
-    def test_turns_that_come_in_reverse_take_each_a_row(self) -> None:
-        scene = Scene()
-
+    def test_turns_that_come_in_reverse_take_each_a_row(self, scene: Scene) -> None:
         for day in [*reversed(DAYS[:3]), *DAYS[:3]]:
             scene.tell(day)
 
         assert scene.prompts == ["First", "Second", "Third"]
         assert [run.row for run in scene.book.list_runs(NAME)] == [3, 2, 1]
 
-    def test_a_turn_that_is_told_of_twice_at_once_is_one_video(self) -> None:
-        scene = Scene()
+    def test_a_turn_that_is_told_of_twice_at_once_is_one_video(self, scene: Scene) -> None:
         scene.world.table.meanwhile = lambda: scene.tell(NOW)
 
         result = scene.tell(NOW)
@@ -147,9 +147,7 @@ class TestTurn:
         assert result == IntakeResult(outcome=IntakeOutcome.REPEATED, video_id="video_1")
         assert (scene.prompts, scene.series.waiting) == (["First"], (2, 3))
 
-    def test_a_turn_that_others_always_come_before_is_put_back(self) -> None:
-        scene = Scene()
-
+    def test_a_turn_that_others_always_come_before_is_put_back(self, scene: Scene) -> None:
         def pause_and_resume() -> None:
             scene.book.change(scene.series, state=SeriesState.ACTIVE)
             scene.world.table.meanwhile = pause_and_resume
@@ -240,8 +238,9 @@ class TestRefusal:
 
         assert scene.tell(NOW) == IntakeResult(outcome=IntakeOutcome.REFUSED, code="invalid_csv")
 
-    def test_a_start_that_fails_is_a_fault_and_the_same_row_is_taken_when_the_turn_comes_again(self) -> None:
-        scene = Scene()
+    def test_a_start_that_fails_is_a_fault_and_the_same_row_is_taken_when_the_turn_comes_again(
+        self, scene: Scene
+    ) -> None:
         scene.world.workflow.refuses = True
 
         for _ in range(2):
@@ -251,8 +250,7 @@ class TestRefusal:
         assert [(run.row, run.video_id) for run in scene.book.list_runs(NAME)] == [(1, None)]
         assert scene.series.waiting == (2, 3)
 
-    def test_a_sheet_that_is_gone_is_a_fault_and_uses_up_nothing(self) -> None:
-        scene = Scene()
+    def test_a_sheet_that_is_gone_is_a_fault_and_uses_up_nothing(self, scene: Scene) -> None:
         content = scene.contents.pop(SHEET.key)
         with pytest.raises(ConfigurationError, match="gone"):
             scene.tell(NOW)
@@ -279,8 +277,7 @@ class TestEmptySheet:
 
 
 class TestStopped:
-    def test_a_turn_of_a_removed_series_is_answered_and_dropped(self) -> None:
-        scene = Scene()
+    def test_a_turn_of_a_removed_series_is_answered_and_dropped(self, scene: Scene) -> None:
         scene.tell(DAYS[0])
         scene.book.remove(NAME)
 
@@ -292,8 +289,7 @@ class TestStopped:
             "There is no series morning-kites any more, and its run of 2026-12-01 12:00 took nothing."
         )
 
-    def test_a_turn_of_a_paused_series_takes_nothing(self) -> None:
-        scene = Scene()
+    def test_a_turn_of_a_paused_series_takes_nothing(self, scene: Scene) -> None:
         scene.book.change(scene.series, state=SeriesState.PAUSED)
 
         assert scene.tell(NOW) == IntakeResult(outcome=IntakeOutcome.IGNORED, code="series_paused")

@@ -119,9 +119,7 @@ class TestOpen:
 
 class TestRows:
     def test_only_a_row_that_is_submitted_waits_for_single_requests(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD, "no object", GOOD)
-
-        world.take(batch.id)
+        world.begin(GOOD, "no object", GOOD)
 
         assert world.world.rests == 2
 
@@ -138,29 +136,23 @@ class TestRows:
         assert world.list_videos(batch.id) == ["video_001", "video_002"]
 
     def test_a_row_that_is_much_too_large_is_refused_by_itself(self, world: BatchWorld) -> None:
-        batch = world.create(*[GOOD] * 16, {"prompt": "a" * 300 * 1024}, GOOD)
+        batch_id = world.begin(*[GOOD] * 16, {"prompt": "a" * 300 * 1024}, GOOD)
 
-        world.take(batch.id)
-
-        outcomes = world.list_outcomes(batch.id)
+        outcomes = world.list_outcomes(batch_id)
         assert [outcome["row"] for outcome in outcomes if "error" in outcome] == [17]
         assert outcomes[16]["error"]["code"] == "row_too_large"
 
     def test_rows_are_taken_in_parts(self, world: BatchWorld) -> None:
-        batch = world.create(*[GOOD] * (2 * PART_ROWS_MAX + 1))
+        batch_id = world.begin(*[GOOD] * (2 * PART_ROWS_MAX + 1))
 
-        world.take(batch.id)
-
-        assert [part.part for part in world.list_parts(batch.id)] == [0, 1, 2]
-        assert [outcome["row"] for outcome in world.list_outcomes(batch.id)] == list(range(1, 2 * PART_ROWS_MAX + 2))
-        assert len(world.list_videos(batch.id)) == 2 * PART_ROWS_MAX + 1
+        assert [part.part for part in world.list_parts(batch_id)] == [0, 1, 2]
+        assert [outcome["row"] for outcome in world.list_outcomes(batch_id)] == list(range(1, 2 * PART_ROWS_MAX + 2))
+        assert len(world.list_videos(batch_id)) == 2 * PART_ROWS_MAX + 1
 
     def test_no_word_of_a_row_is_in_a_part(self, world: BatchWorld) -> None:
-        batch = world.create({"prompt": "A secret"})
+        batch_id = world.begin({"prompt": "A secret"})
 
-        world.take(batch.id)
-
-        assert "secret" not in world.files.text(f"batches/{batch.id}/parts.jsonl")
+        assert "secret" not in world.files.text(f"batches/{batch_id}/parts.jsonl")
 
     @pytest.mark.parametrize(
         "row",
