@@ -96,6 +96,13 @@ class BatchWorld:
         request_context = RequestContext(idempotency_key=f"inbox:{put.key}:{put.version_id}")
         return self.open.take_file(source, caller=a_caller(), request_context=request_context)
 
+    def read_part(self, *rows: Any, **options: Any) -> PartLine:
+        """Ask for a batch of a few rows, and read them into its one part."""
+        batch = self.create(*rows, **options)
+        self.read_rows(batch.id)
+        (part,) = self.list_parts(batch.id)
+        return part
+
     def take(self, batch_id: str) -> Batch:
         """Carry the execution that takes a batch to its end."""
         if self.read_rows(batch_id).outcome is BatchOutcome.READ:
@@ -136,6 +143,16 @@ class BatchWorld:
         self.take(batch.id)
         self.make_videos()
         return self.finish(batch.id)
+
+    def list_results(self, batch_id: str) -> list[dict[str, Any]]:
+        """List the results of a batch."""
+        return self.files.lines(f"batches/{batch_id}/results.jsonl")
+
+    def begin(self, *rows: Any, **options: Any) -> str:
+        """Ask for a batch of these rows and take them all; give its id."""
+        batch = self.create(*rows, **options)
+        self.take(batch.id)
+        return batch.id
 
     def make_videos(self) -> None:
         """Carry all videos to their ends, those that wait for a slot in their turn."""

@@ -20,40 +20,33 @@ Json = dict[str, Any]
 Edit = Callable[[Json], object]
 
 
-def _plant(root: Path, edit: Edit, file: str = _FILE) -> list[str]:
-    """Edit the states of a machine, and give what the check finds in it."""
+def _plant(root: Path, state: str, edit: Edit, file: str = _FILE) -> list[str]:
+    """Edit a state of a machine, or all of them together, and give what the check finds in it."""
     machine = json.loads((root / file).read_text())
-    edit(machine["States"])
+    edit(machine["States"] if state == "all" else _list_states(machine)[state])
     (root / file).write_text(json.dumps(machine))
     return [finding.removeprefix(f"{file}: ") for finding in check_asl(root)]
 
 
-def _check_generation(edit: Edit) -> Edit:
-    return lambda states: edit(states["Check Generation"])
-
-
-def _listen(edit: Edit) -> Edit:
-    return lambda states: edit(next(state for state in states.values() if "aws-sdk" in state.get("Resource", "")))
-
-
-def _of_posts(edit: Edit) -> Edit:
-    return lambda states: edit(states["Publish Posts"]["ItemProcessor"]["States"])
-
-
-def _of_retries(edit: Callable[[list[Json]], object]) -> Edit:
-    return lambda states: edit(states["Submit Rows"]["ItemProcessor"]["States"]["Submit Chunk"]["Retry"])
+def _list_states(machine: Json) -> dict[str, Json]:
+    """List the states by their names, also those within a map; that of a service but Lambda is called Listen."""
+    states = dict(machine["States"])
+    for state in machine["States"].values():
+        states |= {"Listen": state} if "aws-sdk" in state.get("Resource", "") else {}
+        states |= _list_states(state["ItemProcessor"]) if "ItemProcessor" in state else {}
+    return states
 
 
 def _go_on_if(condition: str) -> Edit:
-    def edit(states: Json) -> None:
-        rule = next(rule for rule in states["Finished?"]["Choices"] if rule["Next"] == "Wait For Render")
+    def edit(state: Json) -> None:
+        rule = next(rule for rule in state["Choices"] if rule["Next"] == "Wait For Render")
         rule.update(Condition=f"{{% {condition} %}}")
 
     return edit
 
 
 def _answer_a_fault_by(outcome: str) -> Edit:
-    return lambda states: states["Store Video"]["Catch"][-1]["Output"].update(outcome=outcome)
+    return lambda state: state["Catch"][-1]["Output"].update(outcome=outcome)
 
 
 def _rename_the_counter(states: Json) -> None:
@@ -61,202 +54,150 @@ def _rename_the_counter(states: Json) -> None:
     states.update(renamed)
 
 
+def _retry_all(task: Json) -> None:
+    task["Retry"] = [*task.get("Retry", ()), {"ErrorEquals": ["States.ALL"]}]
+
+
 def test_an_untouched_copy_keeps_every_rule(root: Path) -> None:
     assert list(check_asl(root)) == []
 
 
-@pytest.mark.parametrize(
-    ("edit", "finding"),
-    [
-        pytest.param(
-            _listen(lambda task: task.pop("TimeoutSeconds")),
-            ": it must have TimeoutSeconds",
-            id="a task without a timeout",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.update(TimeoutSeconds=60)),
-            'State "Check Generation": its TimeoutSeconds, 60, must be more than '
-            "CheckGenerationFunction's Timeout, 60",
-            id="a task that ends before its function",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.update(TimeoutSeconds="{% $polls %}")),
-            'State "Check Generation": its TimeoutSeconds, {% $polls %}, must be more than '
-            "CheckGenerationFunction's Timeout, 60",
-            id="a timeout that nothing holds against that of the function",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task["Arguments"].update(FunctionName="poll")),
-            'State "Check Generation": its FunctionName must be a substitution of template.yaml',
-            id="a function named by hand",
-        ),
-        pytest.param(
-            _listen(lambda task: task["Arguments"].update(TableName="${VideoTable}")),
-            "State machine: ${VideoTable} is not among its DefinitionSubstitutions in template.yaml",
-            id="a table that is not substituted",
-        ),
-        pytest.param(
-            _listen(lambda task: task.update(Retry=[{"ErrorEquals": ["States.ALL"]}])),
-            ": a Task that invokes no function must have no Retry",
-            id="a retry of what only shortens a wait",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task["Retry"][0]["ErrorEquals"].pop()),
-            'State "Check Generation": its one Retry must name Lambda.ServiceException',
-            id="a retry that forgets a service fault",
-        ),
-        pytest.param(
-            lambda states: states["Start Generation"]["Retry"].append({"ErrorEquals": ["States.ALL"]}),
-            'State "Start Generation": its one Retry must name Lambda.ServiceException',
-            id="a retry of everything around a paid call",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task["Retry"][0].pop("JitterStrategy")),
-            'State "Check Generation": its Retry must have the JitterStrategy FULL',
-            id="a retry without jitter",
-        ),
-        pytest.param(
-            _of_posts(lambda states: states["Create Post"]["Catch"][-1].update(ErrorEquals=["States.Timeout"])),
-            'State "Create Post": its last Catch must be of States.ALL',
-            id="a catch of something, inside the map",
-        ),
-        pytest.param(
-            lambda states: states["Prepare"].update(Type="Parallel"),
-            'State "Prepare": these checks do not look into a Parallel yet',
-            id="a state the checks would pass over",
-        ),
-        pytest.param(
-            lambda states: states["Publish Posts"]["ItemProcessor"].update(QueryLanguage="JSONata"),
-            'State "Publish Posts": QueryLanguage stands at the top level only',
-            id="a query language of a map",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task["Catch"][0]["Assign"].update(last="{% $states.errorOutput.Cause %}")),
-            'State "Check Generation": it carries $states.errorOutput.Cause, which nothing bounds',
-            id="the cause of an error, in a variable",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.update(Output="{% $states.result %}")),
-            'State "Check Generation": it carries $states.result, which nothing bounds',
-            id="an output of all that a service answers",
-        ),
-        pytest.param(
-            lambda states: states["Publish Posts"]["Catch"][0].pop("Output"),
-            'State "Publish Posts": it and each Catch must have an Output',
-            id="a catch that hands on an error as it is",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.pop("Output")),
-            'State "Check Generation": it and each Catch must have an Output',
-            id="a task that hands on all that a service answers",
-        ),
-        pytest.param(
-            _of_posts(lambda states: states["Check Post"]["Retry"][0].update(MaxAttempts=9)),
-            "State machine: an execution may have ",
-            id="too long a history",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.update(HeartbeatSeconds=9)),
-            "State machine: the host of one process does not take it: ",
-            id="what the host of one process does not know",
-        ),
-        pytest.param(
-            lambda states: states["Wait For Render"].update(Seconds="soon"),
-            'statelint: State Machine.States.Wait For Render.Seconds is "soon"',
-            id="seconds that are neither a number nor an expression",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task.update(Retry="twice")),
-            "State machine: ('States', 'Check Generation', 'Retry'): ",
-            id="a field of another type",
-        ),
-    ],
-)
-def test_a_fault_is_named_by_its_state(root: Path, edit: Edit, finding: str) -> None:
-    assert [line for line in _plant(root, edit) if finding in line]
+# The state, what is done to it, and what is said of it.
+_FAULTS: list[tuple[str, Edit, str]] = [
+    (
+        "Check Generation",
+        lambda task: task["Arguments"].update(FunctionName="poll"),
+        "its FunctionName must be a substitution",
+    ),
+    (
+        "Check Generation",
+        lambda task: task["Retry"][0]["ErrorEquals"].pop(),
+        "its one Retry must name Lambda.ServiceException",
+    ),
+    ("Start Generation", _retry_all, "its one Retry must name Lambda.ServiceException"),
+    (
+        "Check Generation",
+        lambda task: task["Retry"][0].pop("JitterStrategy"),
+        "its Retry must have the JitterStrategy FULL",
+    ),
+    (
+        "Create Post",
+        lambda task: task["Catch"][-1].update(ErrorEquals=["States.Timeout"]),
+        "its last Catch must be of States.ALL",
+    ),
+    ("Prepare", lambda state: state.update(Type="Parallel"), "these checks do not look into a Parallel yet"),
+    (
+        "Publish Posts",
+        lambda state: state["ItemProcessor"].update(QueryLanguage="JSONata"),
+        "QueryLanguage stands at the top level only",
+    ),
+    (
+        "Check Generation",
+        lambda task: task.update(Output="{% $states.result %}"),
+        "it carries $states.result, which nothing bounds",
+    ),
+    ("Publish Posts", lambda state: state["Catch"][0].pop("Output"), "it and each Catch must have an Output"),
+    ("Check Generation", lambda task: task.pop("Output"), "it and each Catch must have an Output"),
+    (
+        "Check Generation",
+        lambda task: task["Catch"][0]["Assign"].update(last="{% $states.errorOutput.Cause %}"),
+        "it carries $states.errorOutput.Cause, which nothing bounds",
+    ),
+    *(
+        (
+            "Check Generation",
+            lambda task, seconds=seconds: task.update(TimeoutSeconds=seconds),
+            f"its TimeoutSeconds, {seconds}, must be more than CheckGenerationFunction's Timeout, 60",
+        )
+        for seconds in (60, "{% $polls %}")
+    ),
+]
+_MACHINE_FAULTS: list[tuple[str, Edit, str]] = [
+    ("Listen", lambda task: task.pop("TimeoutSeconds"), ": it must have TimeoutSeconds"),
+    ("Listen", _retry_all, ": a Task that invokes no function must have no Retry"),
+    (
+        "Listen",
+        lambda task: task["Arguments"].update(TableName="${VideoTable}"),
+        "State machine: ${VideoTable} is not among its DefinitionSubstitutions in template.yaml",
+    ),
+    ("Check Post", lambda task: task["Retry"][0].update(MaxAttempts=9), "State machine: an execution may have "),
+    (
+        "Check Generation",
+        lambda task: task.update(HeartbeatSeconds=9),
+        "State machine: the host of one process does not take it: ",
+    ),
+    (
+        "Check Generation",
+        lambda task: task.update(Retry="twice"),
+        "State machine: ('States', 'Check Generation', 'Retry'): ",
+    ),
+    (
+        "Wait For Render",
+        lambda state: state.update(Seconds="soon"),
+        'statelint: State Machine.States.Wait For Render.Seconds is "soon"',
+    ),
+]
+_LOOP = 'State "Wait For Render": nothing bounds the loop Wait For Render → Check Generation → Finished?'
+_STORE_LOOP = 'State "Store Video": nothing bounds the loop'
+# Those of a bound that is one of two alternatives, and of a counter that a fault does not raise, that the loop sets
+# back, or that starts nowhere; of a fault that is always waited for, or is answered by a word that bounds nothing.
+_LOOP_FAULTS: list[tuple[str, Edit, str]] = [
+    ("Finished?", _go_on_if("$states.input.outcome = 'wait' or $polls <= 221"), _LOOP),
+    ("Check Generation", lambda task: task["Catch"][0].pop("Assign"), _LOOP),
+    ("Wait For Render", lambda state: state.update(Assign={"polls": "{% $polls - 1 %}"}), _LOOP),
+    ("Prepare", lambda state: state["Assign"].pop("polls"), _LOOP),
+    ("Store Video", _answer_a_fault_by("wait"), _STORE_LOOP),
+    ("Store Video", _answer_a_fault_by("{% $faults < 6 ? 'again' : 'fault' %}"), _STORE_LOOP),
+    (
+        "Store Video",
+        _answer_a_fault_by("{% $faults < 11 ? 'wait' : 'fault' %}"),
+        'State "Store Video": $faults allows 12 rounds of Store Video → Stored? → Wait To Store; it must allow 1 to 10',
+    ),
+    (
+        "Finished?",
+        _go_on_if("$states.input.outcome = 'wait' and $polls <= 220"),
+        f"{_LOOP.replace('nothing bounds the loop', '$polls allows 220 rounds of')}; it must allow 221 to 225",
+    ),
+    (
+        "all",
+        _rename_the_counter,
+        'State "Wait For Render": LOOP_ROUNDS of this check must say how often $asked may be raised in ',
+    ),
+]
+_BATCH_FAULTS: list[tuple[str, Edit, str]] = [
+    ("Write Results", lambda task: task["Retry"].reverse(), 'State "Write Results": its one Retry must name '),
+    ("Submit Chunk", lambda task: task["Retry"].pop(0), 'State "Submit Chunk": its one Retry must name '),
+    (
+        "Submit Chunk",
+        lambda task: task["Retry"][0].update(MaxAttempts=100),
+        'State "Submit Chunk": its Retry of RateExceeded must last longer than the step waits for room, 20:00:00',
+    ),
+    ("Submit Chunk", lambda task: task["Retry"][1].update(MaxAttempts=7_000), "State machine: an execution may have "),
+]
 
 
-@pytest.mark.parametrize(
-    ("edit", "finding"),
-    [
-        pytest.param(
-            _go_on_if("$states.input.outcome = 'wait' or $polls <= 221"),
-            'State "Wait For Render": nothing bounds the loop Wait For Render → Check Generation → Finished?',
-            id="a bound that is one of two alternatives",
-        ),
-        pytest.param(
-            _check_generation(lambda task: task["Catch"][0].pop("Assign")),
-            'State "Wait For Render": nothing bounds the loop',
-            id="a counter that a fault does not raise",
-        ),
-        pytest.param(
-            lambda states: states["Wait For Render"].update(Assign={"polls": "{% $polls - 1 %}"}),
-            'State "Wait For Render": nothing bounds the loop',
-            id="a counter that the loop sets back",
-        ),
-        pytest.param(
-            lambda states: states["Prepare"]["Assign"].pop("polls"),
-            'State "Wait For Render": nothing bounds the loop',
-            id="a counter that starts nowhere",
-        ),
-        pytest.param(
-            _answer_a_fault_by("wait"), 'State "Store Video": nothing bounds the loop', id="a fault always waited for"
-        ),
-        pytest.param(
-            _answer_a_fault_by("{% $faults < 6 ? 'again' : 'fault' %}"),
-            'State "Store Video": nothing bounds the loop',
-            id="a fault answered by a word that bounds nothing",
-        ),
-        pytest.param(
-            _answer_a_fault_by("{% $faults < 11 ? 'wait' : 'fault' %}"),
-            'State "Store Video": $faults allows 12 rounds of Store Video → Stored? → Wait To Store; '
-            "it must allow 1 to 10",
-            id="too many faults",
-        ),
-        pytest.param(
-            _go_on_if("$states.input.outcome = 'wait' and $polls <= 220"),
-            'State "Wait For Render": $polls allows 220 rounds of Wait For Render → Check Generation → Finished?; '
-            "it must allow 221 to 225",
-            id="a bound below the pipeline's own",
-        ),
-        pytest.param(
-            _rename_the_counter,
-            'State "Wait For Render": LOOP_ROUNDS of this check must say how often $asked may be raised in ',
-            id="a counter the check does not know",
-        ),
-    ],
-)
-def test_a_loop_that_may_go_on_is_named_by_its_first_state(root: Path, edit: Edit, finding: str) -> None:
-    assert [line for line in _plant(root, edit) if line.startswith(finding)]
+@pytest.mark.parametrize(("state", "edit", "sentence"), _FAULTS)
+def test_a_fault_is_named_by_its_state(root: Path, state: str, edit: Edit, sentence: str) -> None:
+    assert [line for line in _plant(root, state, edit) if line.startswith(f'State "{state}": {sentence}')]
 
 
-@pytest.mark.parametrize(
-    ("edit", "finding"),
-    [
-        pytest.param(
-            _of_retries(lambda retries: retries[0].update(MaxAttempts=100)),
-            'State "Submit Chunk": its Retry of RateExceeded must last longer than the step waits for room, 20:00:00',
-            id="rows that are given up before their step gives them up",
-        ),
-        pytest.param(
-            _of_retries(lambda retries: retries.pop(0)),
-            'State "Submit Chunk": its one Retry must name ',
-            id="rows that do not wait for room",
-        ),
-        pytest.param(
-            lambda states: states["Write Results"]["Retry"].reverse(),
-            'State "Write Results": its one Retry must name ',
-            id="a retry of everything before the service faults",
-        ),
-        pytest.param(
-            _of_retries(lambda retries: retries[1].update(MaxAttempts=7_000)),
-            "State machine: an execution may have ",
-            id="too long a history of an item that has its own",
-        ),
-    ],
-)
-def test_a_fault_of_the_machine_of_batches_is_named_by_its_state(root: Path, edit: Edit, finding: str) -> None:
-    assert [line for line in _plant(root, edit, _BATCH) if line.startswith(finding)]
+@pytest.mark.parametrize(("state", "edit", "finding"), _MACHINE_FAULTS)
+def test_a_fault_that_another_tool_or_the_whole_machine_has_is_named(
+    root: Path, state: str, edit: Edit, finding: str
+) -> None:
+    assert [line for line in _plant(root, state, edit) if finding in line]
+
+
+@pytest.mark.parametrize(("state", "edit", "finding"), _LOOP_FAULTS)
+def test_a_loop_that_may_go_on_is_named_by_its_first_state(root: Path, state: str, edit: Edit, finding: str) -> None:
+    assert [line for line in _plant(root, state, edit) if line.startswith(finding)]
+
+
+@pytest.mark.parametrize(("state", "edit", "finding"), _BATCH_FAULTS)
+def test_a_fault_of_the_machine_of_batches_is_named_by_its_state(
+    root: Path, state: str, edit: Edit, finding: str
+) -> None:
+    assert [line for line in _plant(root, state, edit, _BATCH) if line.startswith(finding)]
 
 
 def test_another_query_language_is_named(root: Path) -> None:

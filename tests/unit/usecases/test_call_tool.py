@@ -36,13 +36,17 @@ def a_world() -> World:
     return World(ids=[f"video_{number}" for number in range(1, 9)])
 
 
+@pytest.fixture
+def world() -> World:
+    return a_world()
+
+
 @pytest.mark.parametrize(
     "again",
     [{}, {"max_cost_usd": 3}, {"seconds": "4"}, {"title": None}, {"approval": "required"}],
     ids=["equal", "other limit", "default said", "null", "approval said"],
 )
-def test_the_same_call_is_the_same_video(again: dict[str, Any]) -> None:
-    world = a_world()
+def test_the_same_call_is_the_same_video(world: World, again: dict[str, Any]) -> None:
     target: dict[str, Any] = {"publish": TO_THREADS}
 
     first, second = make(world, **target), make(world, **target, **again)
@@ -74,15 +78,11 @@ def test_the_time_of_a_call_begins_with_the_first_and_has_no_other_edge() -> Non
 
 
 @pytest.mark.parametrize("other", [{"prompt": "Another"}, {"metadata": {"take": "2"}}, {"seconds": 8}])
-def test_another_call_is_another_video(other: dict[str, Any]) -> None:
-    world = a_world()
-
+def test_another_call_is_another_video(world: World, other: dict[str, Any]) -> None:
     assert make(world).video.id != make(world, **other).video.id
 
 
-def test_another_owner_makes_a_video_of_their_own() -> None:
-    world = a_world()
-
+def test_another_owner_makes_a_video_of_their_own(world: World) -> None:
     assert make(world).video.id != make(world, caller=a_caller(owner="another")).video.id
 
 
@@ -124,8 +124,7 @@ def test_posts_wait_for_a_person_unless_an_approver_says_none(
     assert world.publisher.count_posts().total() == (1 if stage is Stage.DONE else 0)
 
 
-def test_a_price_and_what_is_left_are_told() -> None:
-    world = a_world()
+def test_a_price_and_what_is_left_are_told(world: World) -> None:
     caller = AGENT.model_copy(update={"daily_budget_micros": 1_000_000})
 
     estimate = call(world, "estimate_video", caller=caller, **KITE)
@@ -135,8 +134,7 @@ def test_a_price_and_what_is_left_are_told() -> None:
     assert (made.price_usd, made.left_today_usd) == ("0.4", "0.6")
 
 
-def test_a_cancelled_video_keeps_its_record_and_a_stored_one_is_left_alone() -> None:
-    world = a_world()
+def test_a_cancelled_video_keeps_its_record_and_a_stored_one_is_left_alone(world: World) -> None:
     make(world)
 
     first = call(world, "cancel_video", video_id=VIDEO_ID)
@@ -152,8 +150,7 @@ def test_a_cancelled_video_keeps_its_record_and_a_stored_one_is_left_alone() -> 
 
 
 @pytest.mark.parametrize("tool", ["get_video", "cancel_video", "post_video"])
-def test_a_video_of_another_owner_is_not_there(tool: str) -> None:
-    world = a_world()
+def test_a_video_of_another_owner_is_not_there(world: World, tool: str) -> None:
     make(world)
     posting = {"publish": TO_THREADS} if tool == "post_video" else {}
 
@@ -177,8 +174,7 @@ def test_a_video_of_another_owner_is_not_there(tool: str) -> None:
         ("get_usage", Scope.READ, {}),
     ],
 )
-def test_a_tool_takes_the_scope_of_its_route(tool: str, scope: Scope, arguments: dict[str, Any]) -> None:
-    world = a_world()
+def test_a_tool_takes_the_scope_of_its_route(world: World, tool: str, scope: Scope, arguments: dict[str, Any]) -> None:
     others = [other for other in (*AGENT.scopes, Scope.APPROVE) if other is not scope]
 
     with pytest.raises(Forbidden, match=scope):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,25 +13,15 @@ import pytest
 from mediaposter.domain.errors import ConfigurationError, Contention, NotStarted
 from mediaposter.domain.problem import Problem
 from mediaposter.events import SeriesExhausted, VideoRejected
-from mediaposter.stores.series import (
-    ScheduleRun,
-    Series,
-    SeriesState,
-    SeriesStore,
-    Sheet,
-    SheetFormat,
-)
+from mediaposter.stores.series import ScheduleRun, Series, SeriesState, SeriesStore, Sheet, SheetFormat
 from mediaposter.stores.video_record import Video
 from mediaposter.usecases.requests.intake import IntakeOutcome, IntakeResult
 from mediaposter.usecases.scheduled.series import RunSchedule, find_next_row, list_waiting
-from mediaposter.usecases.steps import PostReference
 from mediaposter.wire.intake import ScheduleDue, write_schedule_event
-from mediaposter.wire.rows import Row
 from mediaposter.wire.sheets import read_sheet
 from tests.builders import NOW
 from tests.fakes.chat import FakeChat
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
-from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
 
 NAME = "morning-kites"
@@ -47,13 +37,6 @@ def write_csv(*rows: str, header: str = "id,prompt,seconds") -> bytes:
 
 
 THREE = write_csv("a,First,4", "b,Second,8", "c,Third,4")
-
-
-class RefusingWorkflow(FakeWorkflow):
-    """A state machine whose service does not answer."""
-
-    def start(self, video_id: str, launch: int = 0, posts: Sequence[PostReference] = ()) -> None:
-        raise NotStarted("It did not answer.")
 
 
 class Scene:
@@ -74,7 +57,6 @@ class Scene:
         self.contents = {SHEET.key: content}
         self.said: list[VideoRejected | SeriesExhausted] = []
         self.reports: list[str] = []
-        self.while_reading: Callable[[], object] | None = None
         self._take = RunSchedule(
             series_store=self.book,
             sheets=self,
@@ -84,24 +66,12 @@ class Scene:
             report=self.reports.append,
             clock=self.world.clock,
         )
-        self.book.create(
-            Series(
-                name=NAME,
-                owner="studio",
-                timing="daily 12:00",
-                expression="cron(0 12 * * ? *)",
-                timezone="UTC",
-                sheet=SHEET.model_copy(update={"templates": templates or {}}),
-                waiting=waiting,
-                created_at=NOW,
-            )
-        )
+        sheet = SHEET.model_copy(update={"templates": templates or {}})
+        timing = {"timing": "daily 12:00", "expression": "cron(0 12 * * ? *)", "timezone": "UTC"}
+        self.book.create(Series(name=NAME, owner="studio", **timing, sheet=sheet, waiting=waiting, created_at=NOW))
 
     def read(self, sheet: Sheet) -> bytes:
         """Read a sheet."""
-        if self.while_reading is not None:
-            happen, self.while_reading = self.while_reading, None
-            happen()
         if sheet.key not in self.contents:
             raise ConfigurationError("The sheet is gone.")
         return self.contents[sheet.key]
@@ -122,10 +92,15 @@ class Scene:
         self.book.change(series, sheet=sheet, waiting=waiting)
 
     @property
-    def prompts(self) -> list[str]:
-        """List the prompts of the videos, in the order in which they were made."""
+    def videos(self) -> list[Video]:
+        """List the videos, in the order in which they were made."""
         videos = [Video.model_validate(item) for item in self.world.table.items.values() if item["sk"] == "VIDEO"]
-        return [video.prompt for video in sorted(videos, key=lambda video: video.id)]
+        return sorted(videos, key=lambda video: video.id)
+
+    @property
+    def prompts(self) -> list[str]:
+        """List their prompts."""
+        return [video.prompt for video in self.videos]
 
     @property
     def series(self) -> Series:
@@ -137,10 +112,13 @@ class Scene:
             self.said.append(event)
 
 
-class TestTurn:
-    def test_a_video_tells_of_which_turn_and_row_it_is(self) -> None:
-        scene = Scene()
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
 
+
+class TestTurn:
+    def test_a_video_tells_of_which_turn_and_row_it_is(self, scene: Scene) -> None:
         scene.tell(NOW, attempt="attempt-7")
 
         video = scene.world.video_store.get_unchecked("video_1")
@@ -154,17 +132,14 @@ class TestTurn:
 
         assert [post.target.platform for post in scene.world.post_store.list_unchecked("video_1")] == ["twitter"]
 
-    def test_turns_that_come_in_reverse_take_each_a_row(self) -> None:
-        scene = Scene()
-
+    def test_turns_that_come_in_reverse_take_each_a_row(self, scene: Scene) -> None:
         for day in [*reversed(DAYS[:3]), *DAYS[:3]]:
             scene.tell(day)
 
         assert scene.prompts == ["First", "Second", "Third"]
         assert [run.row for run in scene.book.list_runs(NAME)] == [3, 2, 1]
 
-    def test_a_turn_that_is_told_of_twice_at_once_is_one_video(self) -> None:
-        scene = Scene()
+    def test_a_turn_that_is_told_of_twice_at_once_is_one_video(self, scene: Scene) -> None:
         scene.world.table.meanwhile = lambda: scene.tell(NOW)
 
         result = scene.tell(NOW)
@@ -172,9 +147,7 @@ class TestTurn:
         assert result == IntakeResult(outcome=IntakeOutcome.REPEATED, video_id="video_1")
         assert (scene.prompts, scene.series.waiting) == (["First"], (2, 3))
 
-    def test_a_turn_that_others_always_come_before_is_put_back(self) -> None:
-        scene = Scene()
-
+    def test_a_turn_that_others_always_come_before_is_put_back(self, scene: Scene) -> None:
         def pause_and_resume() -> None:
             scene.book.change(scene.series, state=SeriesState.ACTIVE)
             scene.world.table.meanwhile = pause_and_resume
@@ -211,11 +184,7 @@ def test_a_crash_anywhere_loses_no_row_and_makes_no_second_video(
 
     assert sorted(scene.prompts) == ["First", "Second"]
     assert scene.series.waiting == (3,)
-    assert {run.video_id for run in scene.book.list_runs(NAME)} == {video.id for video in list_videos(scene)}
-
-
-def list_videos(scene: Scene) -> list[Video]:
-    return [Video.model_validate(item) for item in scene.world.table.items.values() if item["sk"] == "VIDEO"]
+    assert {run.video_id for run in scene.book.list_runs(NAME)} == {video.id for video in scene.videos}
 
 
 class TestRefusal:
@@ -269,8 +238,10 @@ class TestRefusal:
 
         assert scene.tell(NOW) == IntakeResult(outcome=IntakeOutcome.REFUSED, code="invalid_csv")
 
-    def test_a_start_that_fails_is_a_fault_and_the_same_row_is_taken_when_the_turn_comes_again(self) -> None:
-        scene = Scene(workflow=RefusingWorkflow)
+    def test_a_start_that_fails_is_a_fault_and_the_same_row_is_taken_when_the_turn_comes_again(
+        self, scene: Scene
+    ) -> None:
+        scene.world.workflow.refuses = True
 
         for _ in range(2):
             with pytest.raises(NotStarted):
@@ -279,8 +250,7 @@ class TestRefusal:
         assert [(run.row, run.video_id) for run in scene.book.list_runs(NAME)] == [(1, None)]
         assert scene.series.waiting == (2, 3)
 
-    def test_a_sheet_that_is_gone_is_a_fault_and_uses_up_nothing(self) -> None:
-        scene = Scene()
+    def test_a_sheet_that_is_gone_is_a_fault_and_uses_up_nothing(self, scene: Scene) -> None:
         content = scene.contents.pop(SHEET.key)
         with pytest.raises(ConfigurationError, match="gone"):
             scene.tell(NOW)
@@ -307,8 +277,7 @@ class TestEmptySheet:
 
 
 class TestStopped:
-    def test_a_turn_of_a_removed_series_is_answered_and_dropped(self) -> None:
-        scene = Scene()
+    def test_a_turn_of_a_removed_series_is_answered_and_dropped(self, scene: Scene) -> None:
         scene.tell(DAYS[0])
         scene.book.remove(NAME)
 
@@ -320,8 +289,7 @@ class TestStopped:
             "There is no series morning-kites any more, and its run of 2026-12-01 12:00 took nothing."
         )
 
-    def test_a_turn_of_a_paused_series_takes_nothing(self) -> None:
-        scene = Scene()
+    def test_a_turn_of_a_paused_series_takes_nothing(self, scene: Scene) -> None:
         scene.book.change(scene.series, state=SeriesState.PAUSED)
 
         assert scene.tell(NOW) == IntakeResult(outcome=IntakeOutcome.IGNORED, code="series_paused")
@@ -351,10 +319,6 @@ def test_each_run_fills_the_template_of_its_series_from_its_row() -> None:
     assert outcomes == [IntakeOutcome.TAKEN, IntakeOutcome.REFUSED]
 
 
-def rows_of(*lines: str, header: str = "id,prompt") -> list[Row]:
-    return read_sheet(write_csv(*lines, header=header), SheetFormat.CSV)
-
-
 def a_turn(row: int, row_id: str | None, *, is_refused: bool = False) -> ScheduleRun:
     return ScheduleRun(
         series=NAME,
@@ -368,37 +332,29 @@ def a_turn(row: int, row_id: str | None, *, is_refused: bool = False) -> Schedul
     )
 
 
-@pytest.mark.parametrize(
-    ("lines", "runs", "numbers", "waiting"),
-    [
-        (("a,A", "b,B"), (), {}, (1, 2)),
-        (("a,A", ",B", "a,C"), (), {}, (1, 2)),
-        (("a,A", "b,B"), (), {"start_row": 2}, (2,)),
-        (("a,A", "b,B"), (a_turn(7, "a"),), {"next_row": 8}, (2,)),
-        (("a,A", "b,B"), (a_turn(7, "a", is_refused=True),), {"next_row": 8}, (1, 2)),
-        (("a,A", "b,B"), (a_turn(7, "a"),), {"next_row": 8, "start_row": 1}, (2,)),
-        ((",A", ",B"), (a_turn(1, None),), {"next_row": 2}, (2,)),
-        ((",A", ",B"), (a_turn(1, None),), {"next_row": 2, "start_row": 1}, (1, 2)),
-        (("a,A", "b,B"), (a_turn(1, None),), {"next_row": 2}, (2,)),
-        ((",A", "b,B"), (a_turn(1, "a"),), {"next_row": 2}, (2,)),
-    ],
-    ids=[
-        "all of a first sheet",
-        "none that is wrong",
-        "from the chosen row",
-        "by id",
-        "a refused one again",
-        "by id also from a chosen row",
-        "by number",
-        "from the chosen row by number",
-        "by number where ids came later",
-        "by number where the row has no id",
-    ],
-)
-def test_rows_that_wait(
-    lines: Sequence[str], runs: Sequence[ScheduleRun], numbers: dict[str, int], waiting: tuple[int, ...]
-) -> None:
-    assert list_waiting(rows_of(*lines), runs=runs, **numbers) == waiting
+WITH_IDS, WITHOUT_IDS = ("a,A", "b,B"), (",A", ",B")
+WAITING: dict[str, tuple[Sequence[str], Sequence[ScheduleRun], dict[str, int], tuple[int, ...]]] = {
+    "all of a first sheet": (WITH_IDS, (), {}, (1, 2)),
+    "none that is wrong": (("a,A", ",B", "a,C"), (), {}, (1, 2)),
+    "from the chosen row": (WITH_IDS, (), {"start_row": 2}, (2,)),
+    "by id": (WITH_IDS, (a_turn(7, "a"),), {"next_row": 8}, (2,)),
+    "a refused one again": (WITH_IDS, (a_turn(7, "a", is_refused=True),), {"next_row": 8}, (1, 2)),
+    "by id also from a chosen row": (WITH_IDS, (a_turn(7, "a"),), {"next_row": 8, "start_row": 1}, (2,)),
+    "by number": (WITHOUT_IDS, (a_turn(1, None),), {"next_row": 2}, (2,)),
+    "from the chosen row by number": (WITHOUT_IDS, (a_turn(1, None),), {"next_row": 2, "start_row": 1}, (1, 2)),
+    "by number where ids came later": (WITH_IDS, (a_turn(1, None),), {"next_row": 2}, (2,)),
+    "by number where the row has no id": ((",A", "b,B"), (a_turn(1, "a"),), {"next_row": 2}, (2,)),
+}
+
+
+@pytest.mark.parametrize("which", WAITING)
+def test_rows_that_wait(which: str) -> None:
+    lines, runs, numbers, waiting = WAITING[which]
+
+    assert (
+        list_waiting(read_sheet(write_csv(*lines, header="id,prompt"), SheetFormat.CSV), runs=runs, **numbers)
+        == waiting
+    )
 
 
 @pytest.mark.parametrize(("effect", "moment"), [(effect, moment) for effect in range(2, 9) for moment in Moment])

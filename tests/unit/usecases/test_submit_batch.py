@@ -14,7 +14,7 @@ from PIL import Image
 from mediaposter.domain.errors import IdempotencyKeyReused, InvalidRequest, PartiallyDone, RateExceeded
 from mediaposter.domain.problem import Problem
 from mediaposter.stores.batch_files import outcomes_key, rows_key
-from mediaposter.stores.batches import BatchSource, BatchStage, CancelScope
+from mediaposter.stores.batches import Batch, BatchSource, BatchStage, CancelScope
 from mediaposter.stores.keys import Scope
 from mediaposter.stores.media import upload_key
 from mediaposter.stores.table import Put
@@ -22,7 +22,7 @@ from mediaposter.usecases.batches.rows import TAKING_MAX, BatchOutcome
 from mediaposter.wire.authorization import decide
 from mediaposter.wire.batches import PART_ROWS_MAX, CreateBatchRequest, OutcomeLine, read_row_lines, write_lines
 from mediaposter.wire.caller import Caller, read_caller
-from mediaposter.wire.request_context import RequestContext
+from mediaposter.wire.request_context import NEW_REQUEST, RequestContext
 from mediaposter.wire.rows import ROWS_MAX
 from tests.builders import NOW, OWNER, a_caller, a_request
 from tests.fakes.batches import BatchWorld
@@ -31,6 +31,29 @@ from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
 GOOD = {"prompt": "A red kite over the sea"}
 BAD = {"prompt": "A red kite over the sea", "size": "1x1"}
 UPLOAD_ID = f"upload_{'a' * 32}"
+BROKEN_FILES: dict[str, tuple[bytes, str, str | None]] = {
+    "zip": (b"PK\x03\x04" + bytes(60), "unsupported_file", None),
+    "empty": (b"", "empty_file", None),
+    "header alone": (b"prompt\n", "empty_file", None),
+    "UTF-16 without a mark": ("prompt\nMöwe\n".encode("utf-16-le"), "invalid_encoding", None),
+    "Windows-1252": ("prompt\nA kite\nEine Möwe\n".encode("cp1252"), "invalid_encoding", None),
+    "an open quote": (b'prompt,size\nA kite,\n"A boat,\nA hut,\n', "invalid_csv", None),
+    "a column": (b"prompt,sizes\nA kite,1\n", "unknown_parameter", "sizes"),
+    "no prompt": (b"size\n1280x720\n", "missing_required_parameter", "prompt"),
+    "a separator that is none": (b"prompt|size\nA kite|1\n", "invalid_csv", None),
+    "too many rows": (b"prompt\n" + b"A kite\n" * (ROWS_MAX + 1), "too_many_rows", None),
+}
+
+
+def open_upload(world: BatchWorld, content: bytes, content_type: str, **templates: str) -> Batch:
+    world.files.drop(upload_key(OWNER, UPLOAD_ID), content, content_type=content_type)
+    return world.open(CreateBatchRequest(file=UPLOAD_ID, **templates), caller=a_caller(), request_context=NEW_REQUEST)
+
+
+def change_key(world: BatchWorld, caller: Caller, **changes: Any) -> None:
+    api_key = world.keys.find_by_hash(caller.key_hash)
+    assert api_key is not None
+    world.world.table.commit([Put(api_key.model_copy(update=changes))])
 
 
 @pytest.fixture
@@ -57,26 +80,20 @@ class TestOpen:
     def test_an_upload_is_read_as_what_it_was_put_as(
         self, world: BatchWorld, content_type: str, file_format: str
     ) -> None:
-        put = world.files.drop(upload_key(OWNER, UPLOAD_ID), b"", content_type=content_type)
-
-        batch = world.open(CreateBatchRequest(file=UPLOAD_ID), caller=a_caller(), request_context=RequestContext())
+        batch = open_upload(world, b"", content_type)
 
         assert batch.source.model_dump() == {
-            "key": put.key,
-            "version_id": put.version_id,
+            "key": upload_key(OWNER, UPLOAD_ID),
+            "version_id": "v1",
             "format": file_format,
             "answer_stem": None,
             "templates": {},
         }
 
     def test_the_columns_of_each_row_fill_the_templates_of_the_batch(self, world: BatchWorld) -> None:
-        content = b"product,place\nkite,Mars\nboat,\n"
-        world.files.drop(upload_key(OWNER, UPLOAD_ID), content, content_type="text/csv")
-        request = CreateBatchRequest(
-            file=UPLOAD_ID, template="A {product} on {place}", text_template="{product}!", title_template="New"
-        )
+        templates = {"template": "A {product} on {place}", "text_template": "{product}!", "title_template": "New"}
 
-        batch = world.open(request, caller=a_caller(), request_context=RequestContext())
+        batch = open_upload(world, b"product,place\nkite,Mars\nboat,\n", "text/csv", **templates)
         world.take(batch.id)
 
         prompts = [item["prompt"] for item in world.world.table.items.values() if item["sk"] == "VIDEO"]
@@ -84,33 +101,25 @@ class TestOpen:
         assert world.batches.get_unchecked(batch.id).refused == 1
 
     def test_another_template_is_another_request(self) -> None:
-        rows: list[Any] = [{"product": "kite"}]
-        requests = [
-            CreateBatchRequest(rows=rows),
-            CreateBatchRequest(rows=rows, template="A {product}"),
-            CreateBatchRequest(rows=rows, text_template="A {product}"),
-        ]
+        rows = [{"product": "kite"}]
+        templates: list[dict[str, Any]] = [{}, {"template": "A {product}"}, {"text_template": "A {product}"}]
 
-        assert len({request.fingerprint() for request in requests}) == 3
+        assert len({CreateBatchRequest(rows=rows, **each).fingerprint() for each in templates}) == 3
 
     def test_an_upload_that_is_not_there_is_refused(self, world: BatchWorld) -> None:
         with pytest.raises(InvalidRequest, match="PUT the file") as caught:
-            world.open(CreateBatchRequest(file=UPLOAD_ID), caller=a_caller(), request_context=RequestContext())
+            world.open(CreateBatchRequest(file=UPLOAD_ID), caller=a_caller(), request_context=NEW_REQUEST)
 
         assert caught.value.param == "file"
 
     def test_a_picture_is_no_file_of_requests(self, world: BatchWorld) -> None:
-        world.files.drop(upload_key(OWNER, UPLOAD_ID), b"", content_type="image/png")
-
         with pytest.raises(InvalidRequest, match="image/png"):
-            world.open(CreateBatchRequest(file=UPLOAD_ID), caller=a_caller(), request_context=RequestContext())
+            open_upload(world, b"", "image/png")
 
 
 class TestRows:
     def test_only_a_row_that_is_submitted_waits_for_single_requests(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD, "no object", GOOD)
-
-        world.take(batch.id)
+        world.begin(GOOD, "no object", GOOD)
 
         assert world.world.rests == 2
 
@@ -127,29 +136,23 @@ class TestRows:
         assert world.list_videos(batch.id) == ["video_001", "video_002"]
 
     def test_a_row_that_is_much_too_large_is_refused_by_itself(self, world: BatchWorld) -> None:
-        batch = world.create(*[GOOD] * 16, {"prompt": "a" * 300 * 1024}, GOOD)
+        batch_id = world.begin(*[GOOD] * 16, {"prompt": "a" * 300 * 1024}, GOOD)
 
-        world.take(batch.id)
-
-        outcomes = world.list_outcomes(batch.id)
+        outcomes = world.list_outcomes(batch_id)
         assert [outcome["row"] for outcome in outcomes if "error" in outcome] == [17]
         assert outcomes[16]["error"]["code"] == "row_too_large"
 
     def test_rows_are_taken_in_parts(self, world: BatchWorld) -> None:
-        batch = world.create(*[GOOD] * (2 * PART_ROWS_MAX + 1))
+        batch_id = world.begin(*[GOOD] * (2 * PART_ROWS_MAX + 1))
 
-        world.take(batch.id)
-
-        assert [part.part for part in world.list_parts(batch.id)] == [0, 1, 2]
-        assert [outcome["row"] for outcome in world.list_outcomes(batch.id)] == list(range(1, 2 * PART_ROWS_MAX + 2))
-        assert len(world.list_videos(batch.id)) == 2 * PART_ROWS_MAX + 1
+        assert [part.part for part in world.list_parts(batch_id)] == [0, 1, 2]
+        assert [outcome["row"] for outcome in world.list_outcomes(batch_id)] == list(range(1, 2 * PART_ROWS_MAX + 2))
+        assert len(world.list_videos(batch_id)) == 2 * PART_ROWS_MAX + 1
 
     def test_no_word_of_a_row_is_in_a_part(self, world: BatchWorld) -> None:
-        batch = world.create({"prompt": "A secret"})
+        batch_id = world.begin({"prompt": "A secret"})
 
-        world.take(batch.id)
-
-        assert "secret" not in world.files.text(f"batches/{batch.id}/parts.jsonl")
+        assert "secret" not in world.files.text(f"batches/{batch_id}/parts.jsonl")
 
     @pytest.mark.parametrize(
         "row",
@@ -226,15 +229,13 @@ class TestRate:
 
     def test_a_part_whose_worker_dies_before_it_says_so_makes_no_row_twice(self) -> None:
         world = BatchWorld(effects=Effects(never_taken="put 00000.jsonl", deaths_max=1))
-        batch = world.create(*[GOOD] * 3, caller=a_caller(rate_per_minute=2))
-        world.read_rows(batch.id)
-        (part,) = world.list_parts(batch.id)
+        part = world.read_part(*[GOOD] * 3, caller=a_caller(rate_per_minute=2))
         with pytest.raises(SimulatedCrash):
             world.submit_chunk(part)
 
         world.take_in_time(part)
 
-        assert len(world.list_videos(batch.id)) == 3
+        assert len(world.list_videos(part.batch_id)) == 3
 
     def test_a_batch_that_its_key_cannot_take_in_its_time_is_refused_as_a_whole(self, world: BatchWorld) -> None:
         # One a minute is 1,200 in the twenty hours of a batch.
@@ -250,19 +251,17 @@ class TestRate:
 
     def test_rows_that_others_leave_no_room_are_refused_when_the_batch_has_to_end(self, world: BatchWorld) -> None:
         caller = a_caller(rate_per_minute=1)
-        batch = world.create(GOOD, caller=caller)
-        world.read_rows(batch.id)
-        (part,) = world.list_parts(batch.id)
+        part = world.read_part(GOOD, caller=caller)
         world.world.clock.advance(TAKING_MAX.total_seconds())
         world.world.submit(a_request(), caller=caller)
 
         world.submit_chunk(part)
-        world.close(batch.id)
+        world.close(part.batch_id)
 
-        (outcome,) = world.list_outcomes(batch.id)
+        (outcome,) = world.list_outcomes(part.batch_id)
         assert outcome["error"]["code"] == "rate_limit_exceeded"
         assert "Nothing was recorded" in outcome["error"]["message"]
-        assert world.batches.get_unchecked(batch.id).refused == 1
+        assert world.batches.get_unchecked(part.batch_id).refused == 1
 
 
 class TestKeys:
@@ -277,14 +276,12 @@ class TestKeys:
 
     def test_of_a_key_that_was_revoked_no_further_row_is_taken(self, world: BatchWorld) -> None:
         caller = self.make_caller(world)
-        batch = world.create(GOOD, GOOD, "no object", caller=caller)
-        world.read_rows(batch.id)
-        (part,) = world.list_parts(batch.id)
+        part = world.read_part(GOOD, GOOD, "no object", caller=caller)
         world.world.workflow.on_start = lambda: world.keys.revoke(caller.key, now=NOW)
 
         world.submit_chunk(part)
 
-        first, second, third = world.list_outcomes(batch.id)
+        first, second, third = world.list_outcomes(part.batch_id)
         assert first["video_id"]
         assert second["error"]["code"] == "invalid_api_key"
         assert "was revoked" in second["error"]["message"]
@@ -293,9 +290,7 @@ class TestKeys:
     def test_a_key_that_may_create_nothing_by_now_takes_no_row(self, world: BatchWorld) -> None:
         caller = self.make_caller(world)
         batch = world.create(GOOD, caller=caller)
-        api_key = world.keys.find_by_hash(caller.key_hash)
-        assert api_key is not None
-        world.world.table.commit([Put(api_key.model_copy(update={"scopes": (Scope.PUBLISH,)}))])
+        change_key(world, caller, scopes=(Scope.PUBLISH,))
 
         world.take(batch.id)
 
@@ -316,9 +311,7 @@ class TestKeys:
     ) -> None:
         caller = self.make_caller(world)
         batch = world.create({**GOOD, "publish": [{"platform": "twitter", "account_id": "101"}]}, caller=caller)
-        api_key = world.keys.find_by_hash(caller.key_hash)
-        assert api_key is not None
-        world.world.table.commit([Put(api_key.model_copy(update=changes))])
+        change_key(world, caller, **changes)
 
         world.take(batch.id)
 
@@ -327,36 +320,10 @@ class TestKeys:
 
 
 class TestFiles:
-    @pytest.mark.parametrize(
-        ("content", "code", "param"),
-        [
-            (b"PK\x03\x04" + bytes(60), "unsupported_file", None),
-            (b"", "empty_file", None),
-            (b"prompt\n", "empty_file", None),
-            ("prompt\nMöwe\n".encode("utf-16-le"), "invalid_encoding", None),
-            ("prompt\nA kite\nEine Möwe\n".encode("cp1252"), "invalid_encoding", None),
-            (b'prompt,size\nA kite,\n"A boat,\nA hut,\n', "invalid_csv", None),
-            (b"prompt,sizes\nA kite,1\n", "unknown_parameter", "sizes"),
-            (b"size\n1280x720\n", "missing_required_parameter", "prompt"),
-            (b"prompt|size\nA kite|1\n", "invalid_csv", None),
-            (b"prompt\n" + b"A kite\n" * (ROWS_MAX + 1), "too_many_rows", None),
-        ],
-        ids=[
-            "zip",
-            "empty",
-            "header alone",
-            "UTF-16 without a mark",
-            "Windows-1252",
-            "an open quote",
-            "a column",
-            "no prompt",
-            "a separator that is none",
-            "too many rows",
-        ],
-    )
-    def test_what_is_wrong_with_a_file_ends_the_batch_and_is_said_beside_it(
-        self, world: BatchWorld, content: bytes, code: str, param: str | None
-    ) -> None:
+    @pytest.mark.parametrize("what", BROKEN_FILES)
+    def test_what_is_wrong_with_a_file_ends_the_batch_and_is_said_beside_it(self, world: BatchWorld, what: str) -> None:
+        content, code, param = BROKEN_FILES[what]
+
         batch = world.take(world.drop(content).id)
 
         assert (batch.stage, world.list_videos(batch.id)) == (BatchStage.DONE, [])
@@ -407,7 +374,7 @@ class TestFiles:
 
         batch = world.complete(*[GOOD] * 20, cut)
 
-        results = world.files.lines(f"batches/{batch.id}/results.jsonl")
+        results = world.list_results(batch.id)
         assert [row["status"] for row in results] == ["completed"] * 20 + ["refused"]
         assert (results[-1]["id"], results[-1]["error"]["param"]) == ("cut", "text")
 
@@ -422,75 +389,62 @@ class TestFiles:
 
 
 class TestBusy:
-    def test_rows_that_cannot_be_taken_now_are_taken_by_another_try_and_the_others_stand(self) -> None:
-        world = BatchWorld()
-        batch = world.create(GOOD, BAD, GOOD)
-        world.read_rows(batch.id)
-        (part,) = world.list_parts(batch.id)
+    def test_rows_that_cannot_be_taken_now_are_taken_by_another_try_and_the_others_stand(
+        self, world: BatchWorld
+    ) -> None:
+        part = world.read_part(GOOD, BAD, GOOD)
         world.world.workflow.refuses = True
 
         with pytest.raises(PartiallyDone, match="2 of 3"):
             world.submit_chunk(part)
-        told = [outcome["error"]["code"] for outcome in world.list_outcomes(batch.id)]
+        told = [outcome["error"]["code"] for outcome in world.list_outcomes(part.batch_id)]
         world.world.workflow.refuses = False
         world.submit_chunk(part)
 
         assert told == ["not_taken", "invalid_value", "not_taken"]
-        assert [outcome.get("video_id") for outcome in world.list_outcomes(batch.id)] == [
-            "video_003",
-            None,
-            "video_004",
-        ]
+        videos = [outcome.get("video_id") for outcome in world.list_outcomes(part.batch_id)]
+        assert videos == ["video_003", None, "video_004"]
 
     def test_a_row_that_an_earlier_version_put_off_in_other_words_is_taken(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD)
-        world.read_rows(batch.id)
-        (part,) = world.list_parts(batch.id)
+        part = world.read_part(GOOD)
         earlier = Problem(code="rate_limit_exceeded", message="No minute had room.")
         outcome = OutcomeLine(row=1, line=1, error=earlier)
-        world.files.put(outcomes_key(batch.id, part.part), write_lines([outcome]))
+        world.files.put(outcomes_key(part.batch_id, part.part), write_lines([outcome]))
 
         world.submit_chunk(part)
 
-        assert [outcome.get("video_id") for outcome in world.list_outcomes(batch.id)] == ["video_001"]
+        assert [outcome.get("video_id") for outcome in world.list_outcomes(part.batch_id)] == ["video_001"]
 
-    def test_what_could_never_be_started_counts_as_ended(self) -> None:
-        world = BatchWorld()
-        batch = world.create(GOOD)
-        world.read_rows(batch.id)
-        (part,) = world.list_parts(batch.id)
+    def test_what_could_never_be_started_counts_as_ended(self, world: BatchWorld) -> None:
+        part = world.read_part(GOOD)
         world.world.workflow.refuses = True
         with suppress(PartiallyDone):
             world.submit_chunk(part)
 
-        world.close(batch.id)
+        world.close(part.batch_id)
 
-        totals = world.batches.count(batch.id)
+        totals = world.batches.count(part.batch_id)
         assert (totals.videos, totals.settled) == (1, 1)
-        assert world.batches.get_unchecked(batch.id).refused == 1
+        assert world.batches.get_unchecked(part.batch_id).refused == 1
 
 
 class TestCancelled:
     def test_rows_that_are_not_taken_yet_are_refused(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD, GOOD)
-        world.read_rows(batch.id)
-        world.ask_to_cancel(batch.id)
+        part = world.read_part(GOOD, GOOD)
+        world.ask_to_cancel(part.batch_id)
 
-        for part in world.list_parts(batch.id):
-            world.submit_chunk(part)
+        world.submit_chunk(part)
 
-        assert [outcome["error"]["code"] for outcome in world.list_outcomes(batch.id)] == ["cancelled"] * 2
-        assert world.list_videos(batch.id) == []
+        assert [outcome["error"]["code"] for outcome in world.list_outcomes(part.batch_id)] == ["cancelled"] * 2
+        assert world.list_videos(part.batch_id) == []
 
     def test_its_videos_are_cancelled_when_all_rows_were_looked_at(self, world: BatchWorld) -> None:
-        batch = world.create(GOOD)
-        world.read_rows(batch.id)
-        for part in world.list_parts(batch.id):
-            world.submit_chunk(part)
-        world.ask_to_cancel(batch.id)
+        part = world.read_part(GOOD)
+        world.submit_chunk(part)
+        world.ask_to_cancel(part.batch_id)
 
-        assert world.finish_submitting(batch.id).outcome is BatchOutcome.CANCELLED
-        assert world.batches.get_unchecked(batch.id).cancel is CancelScope.WAITING
+        assert world.finish_submitting(part.batch_id).outcome is BatchOutcome.CANCELLED
+        assert world.batches.get_unchecked(part.batch_id).cancel is CancelScope.WAITING
 
 
 def list_crashes() -> list[Crash]:
@@ -549,16 +503,14 @@ def test_each_row_is_one_video_whenever_a_step_dies(crash: Crash) -> None:
 @pytest.mark.parametrize("deaths", [1, 2, 3])
 def test_rows_of_a_part_that_is_never_reported_are_found_by_their_names(deaths: int) -> None:
     world = BatchWorld(effects=Effects(never_taken="put 00000.jsonl", deaths_max=deaths))
-    batch = world.create(GOOD, {}, GOOD)
-    world.read_rows(batch.id)
-    (part,) = world.list_parts(batch.id)
+    part = world.read_part(GOOD, {}, GOOD)
     for _ in range(deaths):
         with suppress(SimulatedCrash):
             world.submit_chunk(part)
 
-    world.finish_submitting(batch.id)
+    world.finish_submitting(part.batch_id)
 
-    outcomes = world.list_outcomes(batch.id)
+    outcomes = world.list_outcomes(part.batch_id)
     assert [outcome.get("video_id") for outcome in outcomes] == ["video_001", None, "video_002"]
     assert outcomes[1]["error"]["code"] == "missing_required_parameter"
 
@@ -575,17 +527,17 @@ def test_a_batch_that_could_not_be_read_for_a_fault_of_ours_says_so(world: Batch
 
 
 def test_a_try_that_ends_after_the_rows_were_counted_does_not_write_over_what_became_of_them(world: BatchWorld) -> None:
-    batch = world.create(GOOD, GOOD)
-    world.read_rows(batch.id)
-    (part,) = world.list_parts(batch.id)
+    part = world.read_part(GOOD, GOOD)
 
     def another_try_is_faster() -> None:
         world.submit_chunk(part)
-        world.finish_submitting(batch.id)
+        world.finish_submitting(part.batch_id)
         world.world.workflow.refuses = True
 
     world.world.table.meanwhile = another_try_is_faster
     world.submit_chunk(part)
 
-    assert len(world.list_videos(batch.id)) == 2
-    assert sorted(outcome["video_id"] for outcome in world.list_outcomes(batch.id)) == world.list_videos(batch.id)
+    assert len(world.list_videos(part.batch_id)) == 2
+    assert sorted(outcome["video_id"] for outcome in world.list_outcomes(part.batch_id)) == world.list_videos(
+        part.batch_id
+    )
