@@ -25,6 +25,7 @@ from mediaposter.host.links import Links
 from mediaposter.host.lock import HostLock
 from mediaposter.host.loop import Loop
 from mediaposter.host.machines import build_walkers, follow_end
+from mediaposter.host.memory import release_free_pages
 from mediaposter.host.outbox import Kind, Message, Outbox
 from mediaposter.host.pretend.publisher import PretendedPublisher
 from mediaposter.host.pretend.sandbox_provider import RENDER_SECONDS, SandboxProvider
@@ -58,6 +59,7 @@ _CALLS_AT_ONCE = 8
 _SWEEP_EVERY_SECONDS = 60.0
 _INBOX_EVERY_SECONDS = 2.0
 _TIDY_EVERY_SECONDS = 3_600.0
+_MEMORY_EVERY_SECONDS = 60.0
 _OUTBOX_EVERY_SECONDS = 5.0
 _SERIES_EVERY_SECONDS = 5.0
 # Of clocks that tests make faster.
@@ -227,6 +229,7 @@ class Host:
             "sweep": every(_SWEEP_EVERY_SECONDS, "the sweep", self._sweep),
             "series": every(_SERIES_EVERY_SECONDS, "the clock of series", self._series_clock.look),
             "inbox": every(_INBOX_EVERY_SECONDS, "the inbox", self._watch_inbox),
+            "memory": every(_MEMORY_EVERY_SECONDS, "releasing memory", self._release_memory),
             "tidy": every(_TIDY_EVERY_SECONDS, "tidying up", self._tidy),
             "accounts": every(_ACCOUNTS_EVERY_SECONDS, "the check of accounts", self._check_accounts),
         }
@@ -238,6 +241,9 @@ class Host:
 
     def _watch_inbox(self) -> None:
         self._inbox.look()
+
+    def _release_memory(self) -> None:
+        release_free_pages()
 
     def _tidy(self) -> None:
         self._table.purge()
