@@ -1,7 +1,7 @@
 """Keep the memory of a host that runs for months flat.
 
-What Python holds of a host does not grow, but what the C library keeps of freed memory did, by 2 MiB with every two
-hundred videos: each block that lives on keeps the page around it. With these two it grew by 0.4 MiB.
+What Python holds of a host does not grow, but what the C library kept of freed memory did, by 2 MiB with every two
+hundred videos: a block that lives on keeps what is free below it.
 """
 
 from __future__ import annotations
