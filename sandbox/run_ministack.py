@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -47,6 +48,7 @@ def main() -> None:
         import_module("ministack.services.lambda_svc"),
         Path(os.environ["LAYERS_DIR"]),
     )
+    _retry_rule_targets(import_module("ministack.services.eventbridge"), import_module("ministack.services.lambda_svc"))
     _read_first_media_type(import_module("ministack.services.apigateway_v1"))
     app: Any = import_module("ministack.app")
     if "SAVE_STATE" not in os.environ:
@@ -72,6 +74,20 @@ def _read_first_media_type(gateway: Any) -> None:
     """
     matches = gateway._media_type_matches
     gateway._media_type_matches = lambda accepted, binary: matches((accepted or "").split(",")[0], binary)
+
+
+def _retry_rule_targets(rules: Any, lambdas: Any) -> None:
+    """Call a function of a rule again after it failed, as AWS does; MiniStack does so for all other events.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    """
+
+    def invoke(arn: str, payload: str) -> None:
+        function, config, _ = lambdas._get_func_record_for_ref(arn)
+        if function and config:
+            lambdas.invoke_async_with_retry(lambdas._execution_record_for_config(function, config), json.loads(payload))
+
+    rules._dispatch_to_lambda = invoke
 
 
 def _save_nothing(_: object) -> None:

@@ -1,11 +1,14 @@
-"""What MiniStack's Step Functions does as AWS does, once sandbox/run_ministack.py has mended it."""
+"""What MiniStack does as AWS does, once sandbox/run_ministack.py has mended it."""
 
 from __future__ import annotations
 
+import io
 import json
 import time
 import uuid
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +32,23 @@ class Engine:
         self.queue_url = cloud.client("sqs").create_queue(QueueName="asked")["QueueUrl"]
         self.s3 = cloud.client("s3")
         self.s3.create_bucket(Bucket=BUCKET)
+        self._lambda = cloud.client("lambda")
+        self.rules = cloud.client("events")
+
+    def create_function(self, source: str) -> str:
+        """Create a function of Python, and give its ARN."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("code.py", source)
+        return str(
+            self._lambda.create_function(
+                FunctionName=uuid.uuid4().hex,
+                Runtime="python3.13",
+                Role=self._role_arn,
+                Handler="code.handle",
+                Code={"ZipFile": packed.getvalue()},
+            )["FunctionArn"]
+        )
 
     def run(self, given: dict[str, Any], **states: dict[str, Any]) -> Any:
         """Run these states, the first one first, and give what the execution puts out."""
@@ -129,3 +149,27 @@ def test_a_distributed_map_reads_what_its_expressions_name_and_puts_out_what_the
     tell = {"Type": "Pass", "Output": {"last": "{% $last %}", "input": "{% $states.input %}"}, "End": True}
 
     assert engine.run({"batch": "b"}, Each=each, Tell=tell) == {"last": 20, "input": {"given": {"batch": "b"}}}
+
+
+FAIL_ONCE = """
+from pathlib import Path
+def handle(event, context):
+    folder = Path(event["detail"]["folder"])
+    (folder / str(len(list(folder.iterdir())))).touch()
+    if len(list(folder.iterdir())) == 1:
+        raise RuntimeError("the first time")
+"""
+
+
+def test_a_function_of_a_rule_that_failed_is_called_again(engine: Engine, tmp_path: Path) -> None:
+    rule = {"Name": "once", "EventPattern": json.dumps({"source": ["test"]})}
+    engine.rules.put_rule(**rule)
+    engine.rules.put_targets(Rule="once", Targets=[{"Id": "1", "Arn": engine.create_function(FAIL_ONCE)}])
+
+    event = {"Source": "test", "DetailType": "Told", "Detail": json.dumps({"folder": str(tmp_path)})}
+    engine.rules.put_events(Entries=[event])
+
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while len(list(tmp_path.iterdir())) < 2:
+        assert time.monotonic() < until, "it was not called again"
+        time.sleep(0.1)
