@@ -25,6 +25,8 @@ def test_a_host_on_a_backup_has_every_video_and_carries_on(tmp_path: Path) -> No
             ended = _submit(api)
             _wait_for(api, ended)
             going_on = [_submit(api) for _ in range(2)]
+            for video_id in going_on:
+                _wait_for_model(api, video_id)
             _back_up(tmp_path)
             unknown = _submit(api)
     finally:
@@ -55,6 +57,12 @@ def _wait_for(api: Any, video_id: str) -> dict[str, Any]:
             return video
         assert time.monotonic() < ends_at, video
         time.sleep(0.2)
+
+
+def _wait_for_model(api: Any, video_id: str) -> None:
+    """Wait until the model has taken a video: a copy of a call under way would wait minutes for its lease to end."""
+    while api.get(f"/videos/{video_id}").json()["stage"] in ("queued", "submitting"):
+        time.sleep(0.01)
 
 
 def _back_up(folder: Path) -> None:
