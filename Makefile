@@ -103,7 +103,9 @@ pictures: install            ## take the pictures of README and docs/studio.md
 install: .venv/.installed
 tools: .tools/ministack/.installed .tools/sam/.installed
 # LiteLLM calls our API, and the vendors' SDKs call the stand-ins: each in an environment of its own, for tests only.
+# Other tests are of checks that call parliament and the reference implementation of JSONata.
 test: .tools/litellm/.installed .tools/mcp/.installed .tools/sdks/.installed
+test: .tools/parliament/.installed tools/jsonata/node_modules/.installed
 
 # What runs the product. The tools of development are three times as much.
 .venv/.runs: pyproject.toml uv.lock tools/uv.txt $(ANOTHER)
