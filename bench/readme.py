@@ -1,7 +1,7 @@
 """How long README takes a newcomer: seconds from `git clone` to the first MP4, with empty caches.
 
 Run by hand: `python -m bench.readme`; it takes some minutes, and PyPI must be reachable. `--python` names another
-interpreter, and may be repeated; `--tests` goes on to the end of the tests, a quarter of an hour more.
+interpreter, and may be repeated; `--tests` goes on to the end of the tests, six minutes more.
 
 The commands are those in the blocks of README, and of docs/local.md for an installation without a checkout. Each door
 has a machine of its own: an empty home, and a checkout of what is committed here. Three things are filled in: the

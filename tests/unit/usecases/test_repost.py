@@ -17,6 +17,7 @@ from mediaposter.domain.errors import (
     NotStarted,
     PublisherError,
     VersionConflict,
+    WriteConflict,
 )
 from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.publishing.publisher_interface import ListedPost, PostStatus
@@ -236,7 +237,7 @@ def test_a_post_that_is_public_meanwhile_is_not_sent_again() -> None:
         send_event=world.post_events.append,
         clock=look_at_the_clock,
     )
-    with pytest.raises(NotAllowedInState):
+    with pytest.raises(WriteConflict):
         slow.resolve(VIDEO_ID, POST_ID, SEND_AGAIN, caller=a_caller())
 
     assert (post_of(world).state, world.workflow.postings) == (PostState.PUBLISHED, {})

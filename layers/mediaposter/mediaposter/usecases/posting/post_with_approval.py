@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from mediaposter.domain.errors import NotAllowedInState, NotFound, NotStarted, VersionConflict
+from mediaposter.domain.errors import NotAllowedInState, NotFound, NotStarted
 from mediaposter.publishing.targets import PublishTarget
 from mediaposter.stores.approvals import Approval, ApprovalStore, Decision, ask_again, open_approval
 from mediaposter.stores.keys import Scope
@@ -110,18 +110,15 @@ class PostWithApproval:
     ) -> tuple[Video, list[Post]]:
         """Record all or nothing, then start the execution; if it does not start, the sweep starts it."""
         changes: list[Change] = [question, *(plan_write(post, known) for post in wanted)]
-        try:
-            video = self._videos.advance_with(
-                video,
-                Stage.AWAITING_APPROVAL,
-                now=now,
-                together=changes,
-                launch=video.launch + 1,
-                approval_hours=hours,
-                by=caller.actor,
-            )
-        except VersionConflict as error:
-            raise NotAllowedInState(f"{video.id} is being posted or changed now. Nothing was changed.") from error
+        video = self._videos.advance_with(
+            video,
+            Stage.AWAITING_APPROVAL,
+            now=now,
+            together=changes,
+            launch=video.launch + 1,
+            approval_hours=hours,
+            by=caller.actor,
+        )
         with suppress(NotStarted):
             self._workflow.start(video.id, video.launch)
         return video, self._posts.list(video)

@@ -110,6 +110,7 @@ class RepeatPosts:
             NotAllowedInState: its state needs no person, the video is being posted, or the publisher lists the post
                 that shall be sent again.
             PublisherError: the publisher could not be reached; ask again.
+            WriteConflict: the video or its post was changed meanwhile; nothing was changed here.
             NotStarted: the post is recorded; requesting its posts again starts it.
         """
         video = self._find(video_id, caller)
@@ -162,18 +163,15 @@ class RepeatPosts:
             # If the start fails, the sweep starts it.
             planned = post.copy_with(updated_at=now, due_at=now + SWEEP_GRACE)
             changes.append(plan_write(planned, known))
-        try:
-            video = self._videos.advance_with(
-                video,
-                Stage.PUBLISHING,
-                now=now,
-                together=changes,
-                launch=video.launch + 1,
-                publishing_since=now,
-                noted=TrailEntry(at=now, type=TrailType.REPOSTED, by=caller.actor, posts=name_posts(wanted)),
-            )
-        except VersionConflict as error:
-            raise NotAllowedInState(f"{video.id} is being posted or changed now. Nothing was changed.") from error
+        video = self._videos.advance_with(
+            video,
+            Stage.PUBLISHING,
+            now=now,
+            together=changes,
+            launch=video.launch + 1,
+            publishing_since=now,
+            noted=TrailEntry(at=now, type=TrailType.REPOSTED, by=caller.actor, posts=name_posts(wanted)),
+        )
         self._start(video, wanted)
         return video, self._posts.list(video)
 
