@@ -12,6 +12,7 @@ import pytest
 from mediaposter.ai.catalog import Capabilities
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotAllowedInState, NotFound, VersionConflict
+from mediaposter.domain.executions import ExecutionStatus
 from mediaposter.stores.batches import BatchStage, BatchStep
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.video_record import Video
@@ -264,6 +265,17 @@ class TestCancel:
         world.look_after(batch_id)
 
         assert (batch_id, BatchStep.CANCEL, 1) in world.workflow.executions
+
+    def test_one_that_crashed_begins_anew_and_one_that_ended_does_not(self, world: BatchWorld) -> None:
+        batch_id = world.begin(GOOD)
+        world.ask_to_cancel(batch_id)
+
+        for ended_as in (ExecutionStatus.FAILED, ExecutionStatus.SUCCEEDED):
+            world.workflow.ended_as = ended_as
+            for execution in world.workflow.executions:
+                world.workflow.executions[execution] = False
+            world.look_after(batch_id)
+            assert [run for _, step, run in world.workflow.executions if step is BatchStep.CANCEL] == [1, 2]
 
     def test_asking_again_begins_anew(self, world: BatchWorld) -> None:
         batch_id = world.begin(GOOD)

@@ -102,6 +102,7 @@ BAD_ANSWERS: dict[str, tuple[object, str]] = {
     "domain": ({"threads": of("More at evil.com")}, "a link or a mention"),
     "mention": ({"threads": of("Thanks @stranger")}, "a link or a mention"),
     "braces": ({"threads": of("{prompt} and more")}, "placeholder"),
+    "null": ({"threads": of("a\0b")}, "must not have null characters"),
     "half": ({"threads": of("a\ud800b")}, NO_TEXT),
 }
 

@@ -20,7 +20,7 @@ from mediaposter.wire.chats import (
     write_event,
     write_question,
 )
-from mediaposter.wire.questions import Caption, Question, write_email
+from mediaposter.wire.questions import CAPTIONS_SHOWN, Caption, Question, write_email
 from tests.builders import NOW, OWNER, VIDEO_ID
 
 SLACK = ChatAddress("slack", "https://hooks.slack.com/services/T0/B0/s3cret")
@@ -76,6 +76,12 @@ def test_slack_shows_a_strangers_text_as_text() -> None:
     escaped = "&lt;!channel&gt; *bold* :fire: &lt;https://evil.example|Approve&gt; &amp; &lt;/b&gt;evil"
     assert [text["text"].partition("\n")[2] for text in strange] == [escaped, escaped]
     assert "evil" not in message["text"]
+
+
+def test_slack_is_told_how_many_captions_are_not_shown() -> None:
+    captions = tuple(Caption(f"twitter:{number}", "A kite") for number in range(CAPTIONS_SHOWN + 2))
+
+    assert "And 2 more." in texts_of(a_question(captions=captions, picture_url=None))
 
 
 def test_a_picture_that_slack_cannot_fetch_is_left_out() -> None:
