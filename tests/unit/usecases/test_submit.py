@@ -8,17 +8,17 @@ from functools import partial
 
 import pytest
 
-from mediaposter.ai.catalog_entry import Capabilities, ImageRole
 from mediaposter.ai.video_model_interface import VideoStatus
 from mediaposter.domain.errors import ErrorCode, InvalidRequest, NotStarted, VersionConflict
 from mediaposter.stores.posts import PostState
 from mediaposter.stores.trail import TrailEntry, TrailType
 from mediaposter.stores.video_record import MonthLimits, Reservation
 from mediaposter.stores.video_stages import STARTED_WITHIN, Stage
+from mediaposter.usecases.requests.pictures import keep_picture
 from mediaposter.usecases.steps import CheckInput
+from mediaposter.wire.pictures import UploadReference
 from tests.builders import NOW, VIDEO_ID, a_caller, a_post, a_request, a_video
 from tests.fakes.effects import Crash, Effects, Moment, SimulatedCrash
-from tests.fakes.video_model import FakeVideoModel
 from tests.fakes.workflow import FakeWorkflow
 from tests.fakes.world import World
 from tests.unit.usecases.failing import failure_of
@@ -48,12 +48,11 @@ def test_a_request_becomes_a_queued_record_of_its_owner() -> None:
 
 
 def test_a_picture_that_was_never_uploaded_is_refused_with_what_to_do() -> None:
-    picture = {"upload_id": f"upload_{'0' * 32}"}
-
-    world = World(model=partial(FakeVideoModel, capabilities=Capabilities(image_roles=(ImageRole.FIRST_FRAME,))))
+    picture = UploadReference(upload_id=f"upload_{'0' * 32}")
+    media = World().media
 
     with pytest.raises(InvalidRequest, match=r"There is no upload upload_0+: first PUT the picture"):
-        world.submit(a_request(input_reference=picture), caller=a_caller())
+        keep_picture(picture, a_caller(), size="720x1280", pictures=lambda: media)
 
 
 @pytest.mark.parametrize(
