@@ -1,8 +1,8 @@
 """Draw real MP4 files: what a video model would have sent, made in a twentieth of a second.
 
-To encode H.264 is what costs. So only the first frame of each second is encoded for its clip: it shows the prompt, and
-how far the clip is. In the frames after it, no more than a dot moves, in every second of every clip of a size alike:
-they are encoded once. The sound repeats itself in every packet.
+Encoding H.264 takes most of the time. So only the first frame of each second is encoded for its clip: it shows the
+prompt and the progress. In the frames after it only a dot moves, in the same way in every second and every clip of a
+size: they are encoded once. After the first eight, all packets of sound are the same.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _strip_top(height: int) -> int:
 def _draw_strip(card: VideoFrame, number: int, *, progress: tuple[int, int] | None = None) -> bytes:
     """Draw the luma of the strip: whole rows, with what moves in the frame of a number in its second.
 
-    The dot is below the bar and 16 pixels are the unit of H.264, so that the bar stays while it moves.
+    H.264 encodes blocks of 16 pixels. The dot is below the bar, so the bar stays as it is while the dot moves.
     """
     height = card.height - _strip_top(card.height)
     strip = Image.new("L", (card.planes[0].line_size, height), 40)
